@@ -1,0 +1,103 @@
+"""What a solver is asked, and what it hears.
+
+A solver minimises the objective over points whose constraints are all 0 or less. A failed
+evaluation has no numbers: a solver must live with that, and must not take it for a bad value.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search_spaces import Point, Space
+
+LARGEST_SEED = 2**31 - 1  # what every solver's library takes
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A point's answer: a finite objective and constraints, or the word that it failed."""
+
+    objective: float
+    constraints: tuple[float, ...] = ()
+    failed: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "constraints", tuple(self.constraints))
+        numbers = (self.objective, *self.constraints)
+        if not self.failed and not all(math.isfinite(number) for number in numbers):
+            raise ValueError(
+                f"{self} is not finite; answer a point without numbers with Evaluation.failure()"
+            )
+
+    @classmethod
+    def failure(cls) -> "Evaluation":
+        """The answer for a point that gave no numbers."""
+        return cls(objective=math.inf, failed=True)
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the point succeeded and every constraint holds."""
+        return not self.failed and all(constraint <= 0 for constraint in self.constraints)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; floats come back exactly."""
+        if self.failed:
+            return {"failed": True}
+        return {"objective": self.objective, "constraints": list(self.constraints)}
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> "Evaluation":
+        """What `to_json` wrote."""
+        if written.get("failed"):
+            return cls.failure()
+        return cls(written["objective"], tuple(written["constraints"]))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question for a solver. `start` is the first point it asks about.
+
+    Raises:
+        ValueError: the start is not in the space, or a number is out of range.
+    """
+
+    space: Space
+    start: Point
+    batch_size: int = 1  # the most points a solver may ask about at once
+    constraints: int = 0  # how many constraints an evaluation has
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", self.space.point(self.start))
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size {self.batch_size} leaves nothing to ask; give at least 1")
+        if self.constraints < 0:
+            raise ValueError(f"{self.constraints} is no number of constraints; give 0 or more")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed {self.seed} is out of range; give 0 to {LARGEST_SEED}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data, which also serves as the study's statement of the question."""
+        return {
+            "space": self.space.to_json(),
+            "start": dict(self.start),
+            "batch_size": self.batch_size,
+            "constraints": self.constraints,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> "Problem":
+        """What `to_json` wrote."""
+        space = Space.from_json(written["space"])
+        return cls(
+            space=space,
+            start=space.point(written["start"]),
+            batch_size=written["batch_size"],
+            constraints=written["constraints"],
+            seed=written["seed"],
+        )
+
+
+Evaluate = Callable[[list[Point]], list[Evaluation]]

@@ -1,0 +1,145 @@
+"""A space: the variables of a study, and everything that turns points into other forms.
+
+A space checks at birth, and a point that came out of a space was checked by it, so nobody
+else checks values. What JSON gives back equals what went in, types included.
+"""
+
+import dataclasses
+import itertools
+import math
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search_spaces._checks import listed
+from search_spaces._choice import Choice
+from search_spaces._integer import Integer
+from search_spaces._point import Point, Value
+from search_spaces._real import Real
+
+Variable = Real | Integer | Choice
+KINDS: dict[str, type[Variable]] = {"real": Real, "integer": Integer, "choice": Choice}
+
+
+@dataclass(frozen=True)
+class Space:
+    """Variables, each with a name of its own; a point gives every one a value.
+
+    Raises:
+        ValueError: there are no variables, or two have one name.
+    """
+
+    variables: tuple[Variable, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", tuple(self.variables))
+        if not self.variables:
+            raise ValueError("a space needs at least one variable; none was given")
+        for name in self.names:
+            if self.names.count(name) > 1:
+                raise ValueError(f"two variables are named {name!r}; give each a name of its own")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables' names, in order."""
+        return tuple(variable.name for variable in self.variables)
+
+    @property
+    def size(self) -> int | None:
+        """How many points there are; None: infinitely many."""
+        sizes = [variable.size for variable in self.variables]
+        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+    def __iter__(self) -> Iterator[Point]:
+        """Every point; the last variable changes fastest.
+
+        Raises:
+            TypeError: a variable is continuous.
+        """
+        for values in itertools.product(*(variable.values for variable in self.variables)):
+            yield Point(dict(zip(self.names, values, strict=True)))
+
+    def point(self, values: Mapping[str, object]) -> Point:
+        """The point with these values, each in the form its variable keeps (an int 1 of a Real becomes 1.0).
+
+        Raises:
+            ValueError: a name is unknown or missing, or a variable refuses its value.
+        """
+        self._check_names(values)
+        return Point({variable.name: variable.check(values[variable.name]) for variable in self.variables})
+
+    def sample(self, rng: random.Random) -> Point:
+        """A point, each value drawn uniformly on its variable's scale."""
+        return Point({variable.name: variable.sample(rng) for variable in self.variables})
+
+    def to_numbers(self, point: Mapping[str, Value]) -> tuple[float, ...]:
+        """What a solver sees for a point, one number a variable, in order."""
+        checked = self.point(point)
+        return tuple(variable.to_number(checked[variable.name]) for variable in self.variables)
+
+    def from_numbers(self, numbers: Sequence[float]) -> Point:
+        """The point that a solver's numbers stand for; undoes `to_numbers` exactly.
+
+        Raises:
+            ValueError: there are too few or too many numbers, or a variable refuses its own.
+        """
+        if len(numbers) != len(self.variables):
+            raise ValueError(
+                f"{len(numbers)} numbers came for {len(self.variables)} variables; "
+                f"give one each for {listed(self.names)}"
+            )
+        pairs = zip(self.variables, numbers, strict=True)
+        return Point({variable.name: variable.from_number(number) for variable, number in pairs})
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The space as plain JSON data, one object a variable."""
+        return [_variable_to_json(variable) for variable in self.variables]
+
+    @classmethod
+    def from_json(cls, variables: Iterable[Mapping[str, Any]]) -> "Space":
+        """The space that `to_json` wrote.
+
+        Raises:
+            ValueError: a kind or key is unknown or missing, or the variables make no space.
+        """
+        return cls(tuple(_variable_from_json(variable) for variable in variables))
+
+    def table(self) -> str:
+        """The space for a reader: a line a variable and a line for the whole."""
+        rows = [("variable", "values", "count")]
+        rows += [(v.name, v.allowed, "continuous" if v.size is None else str(v.size)) for v in self.variables]
+        rows += [("all", "", "continuous" if self.size is None else str(self.size))]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _check_names(self, values: Mapping[str, object]) -> None:
+        unknown = [name for name in values if name not in self.names]
+        missing = [name for name in self.names if name not in values]
+        if unknown or missing:
+            wrong = [f"unknown: {listed(unknown)}"] if unknown else []
+            wrong += [f"missing: {listed(missing)}"] if missing else []
+            raise ValueError(f"a point of this space names {listed(self.names)}; {'; '.join(wrong)}")
+
+
+def _variable_to_json(variable: Variable) -> dict[str, Any]:
+    kind = next(kind for kind, cls in KINDS.items() if isinstance(variable, cls))
+    fields = dataclasses.asdict(variable)
+    return {"kind": kind} | {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}
+
+
+def _variable_from_json(variable: Mapping[str, Any]) -> Variable:
+    kind = variable.get("kind")
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of variable; known: {', '.join(KINDS)}")
+    known = [field.name for field in dataclasses.fields(KINDS[kind])]
+    given = {key: value for key, value in variable.items() if key != "kind"}
+    try:
+        return KINDS[kind](**given)
+    except TypeError as error:
+        raise ValueError(
+            f"a variable of kind {kind} has {', '.join(known)}, not {listed([*given])}"
+        ) from error
