@@ -1,0 +1,43 @@
+"""Solvers, one a file: each proposes points by `search(problem, evaluate)` until it is done.
+
+A solver knows nothing of budgets, records or Ctrl-C. It runs in a process of its own, which
+`SolverProcess` starts, asks and tells; when the search has had enough, that process is killed
+in the middle of its question. A solver must be deterministic: the same problem and the same
+answers bring the same points, since that is how a study resumes.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from orchestrator.problem import Evaluate, Problem
+from orchestrator.solvers._process import SolverDied, SolverProcess
+
+__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "names"]
+
+
+class Solver(Protocol):
+    """What a solver's module has."""
+
+    REQUIRES: Sequence[str]  # distributions whose versions change which points it proposes
+
+    def search(self, problem: Problem, evaluate: Evaluate) -> None:
+        """Ask about points until done: the start first, at most `problem.batch_size` at once."""
+
+
+def names() -> list[str]:
+    """The solvers there are, which are the modules of this folder."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def load(name: str) -> Solver:
+    """The solver of this name.
+
+    Raises:
+        ValueError: there is no such solver.
+        RuntimeError: a library that it needs is not installed.
+    """
+    if name not in names():
+        raise ValueError(f"no solver is named {name!r}; choose one of {', '.join(names())}")
+    return cast(Solver, importlib.import_module(f"{__name__}.{name}"))

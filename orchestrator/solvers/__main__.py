@@ -1,0 +1,81 @@
+"""The solver's side of `SolverProcess`: `python -P -m orchestrator.solvers NAME`.
+
+The messages travel on what were stdin and stdout at the start. Those are moved away at once,
+and whatever a solver's library prints goes to stderr, for libraries in C++ print as they like.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import Any, TextIO
+
+from orchestrator.problem import Evaluation, Problem
+from orchestrator.solvers import load
+from search_spaces import Point
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def main(name: str) -> None:
+    """Run one solver on the problem that the first message states, until it is done."""
+    questions, answers = _private_pipes()
+    opening = _receive(answers)
+    _die_with(opening["parent"])
+    problem = Problem.from_json(opening["problem"])
+
+    def evaluate(points: list[Point]) -> list[Evaluation]:
+        _send(questions, {"ask": [dict(point) for point in points]})
+        return [Evaluation.from_json(answer) for answer in _receive(answers)["tell"]]
+
+    try:
+        load(name).search(problem, evaluate)
+    except Exception as error:
+        traceback.print_exc()
+        _send(questions, {"error": f"{type(error).__name__}: {error}"})
+        sys.exit(1)
+    _send(questions, {"done": True})
+
+
+def _private_pipes() -> tuple[TextIO, TextIO]:
+    """Take over stdout and stdin for messages, and leave stderr and nothing in their places."""
+    sys.stdout.flush()
+    questions = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answers = os.fdopen(os.dup(0), encoding="utf-8")
+    os.dup2(2, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return questions, answers
+
+
+def _die_with(parent: int) -> None:
+    """Have Linux kill this process when its parent dies, even while a library computes.
+
+    Elsewhere it ends at its next question, when it finds the pipe closed.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+
+
+def _send(questions: TextIO, message: dict[str, Any]) -> None:
+    try:
+        questions.write(json.dumps(message, allow_nan=False) + "\n")
+        questions.flush()
+    except BrokenPipeError:
+        os._exit(1)  # nobody listens; libraries between here and `main` swallow exceptions
+
+
+def _receive(answers: TextIO) -> Any:
+    line = answers.readline()
+    if not line.endswith("\n"):
+        os._exit(1)  # the parent is gone or has closed the search
+    return json.loads(line)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

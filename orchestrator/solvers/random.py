@@ -1,0 +1,31 @@
+"""Points drawn at random: the baseline that every other solver must beat.
+
+No point comes twice, so on a finite space the search ends when all have been asked.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator
+
+from orchestrator.problem import Evaluate, Problem
+from search_spaces import Point
+
+REQUIRES: tuple[str, ...] = ()
+
+
+def search(problem: Problem, evaluate: Evaluate) -> None:
+    """Ask about the start, then about points drawn uniformly on their variables' scales."""
+    points = _distinct(problem)
+    while batch := list(itertools.islice(points, problem.batch_size)):
+        evaluate(batch)
+
+
+def _distinct(problem: Problem) -> Iterator[Point]:
+    rng = random.Random(problem.seed)
+    seen = {problem.start}
+    yield problem.start
+    while len(seen) != problem.space.size:
+        point = problem.space.sample(rng)
+        if point not in seen:
+            seen.add(point)
+            yield point
