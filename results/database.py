@@ -1,0 +1,171 @@
+"""Reach a database: SQLite by a path, or any other by its SQLAlchemy URL.
+
+SQLite's Python driver begins transactions late and with too weak a lock; here every transaction is
+begun explicitly, and a writing one takes SQLite's write lock at once, so that two writers queue
+(up to `BUSY_SECONDS`) instead of failing half-way.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from results.errors import StoreUnavailable
+
+BUSY_SECONDS = 30.0
+
+
+def address(url_or_path: str | Path) -> URL:
+    """The URL of a database given by a URL or by the path of an SQLite file.
+
+    Raises StoreUnavailable for what is neither.
+    """
+    text = str(url_or_path)
+    if "://" not in text:
+        return _sqlite_file(text)
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise StoreUnavailable(f"{text!r} is no database URL; {_FORMS}") from error
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_file(url.database or "")
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+
+
+_FORMS = "give a file (runs/results.db) or a URL (postgresql://user@host/name)"
+
+
+def _sqlite_file(path: str) -> URL:
+    if path in ("", ":memory:"):
+        raise StoreUnavailable(f"{path!r} keeps no record after the process ends; {_FORMS}")
+    return URL.create("sqlite", database=path)
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file of an SQLite database, None for a server."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def shown(url: URL) -> str:
+    """The database as a user would write it, without a password."""
+    return str(sqlite_path(url) or url.render_as_string(hide_password=True))
+
+
+def connect(url: URL, *, read_only: bool) -> Engine:
+    """An engine on the database. Nothing is opened yet.
+
+    An engine made from it with `execution_options(writes=True)` takes SQLite's write lock when a
+    transaction begins. Raises StoreUnavailable where the driver is not installed.
+    """
+    path = sqlite_path(url)
+    try:
+        if path is None:
+            return create_engine(
+                url, pool_pre_ping=True, json_serializer=_to_json, **_server_options(url, read_only)
+            )
+        engine = create_engine(url, creator=_sqlite_opener(path, read_only), json_serializer=_to_json)
+    except NoSuchModuleError as error:
+        raise StoreUnavailable(f"no driver for {shown(url)}; {_FORMS}") from error
+    except ImportError as error:
+        raise StoreUnavailable(
+            f"the driver of {shown(url)} is not installed ({error}); pip install 'nomad-nas[postgresql]'"
+        ) from error
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _server_options(url: URL, read_only: bool) -> dict[str, Any]:
+    if read_only and url.get_backend_name() == "postgresql":
+        return {"connect_args": {"options": "-c default_transaction_read_only=on"}}
+    return {}
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _sqlite_opener(path: Path, read_only: bool) -> Callable[[], sqlite3.Connection]:
+    def open_file() -> sqlite3.Connection:
+        mode = _reading_mode(path) if read_only else "mode=rwc"
+        uri = f"file:{quote(str(path.absolute()))}?{mode}"
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            # With a write-ahead log this loses no commit to a killed process and corrupts nothing; a power
+            # cut may undo the last commits, whose trials are then run again. FULL would sync at every commit.
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    return open_file
+
+
+def _reading_mode(path: Path) -> str:
+    """How a reader opens the file.
+
+    Readers share SQLite's index of its log, a file beside the database. Where that cannot be made and there
+    is no log either, nobody is writing and the file may be read as it stands.
+    """
+    if os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists():
+        return "mode=ro"
+    return "mode=ro&immutable=1"
+
+
+@contextmanager
+def explained(url: URL) -> Iterator[None]:
+    """Turn a driver's errors into StoreUnavailable, in words that say what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        said = _explanation(url, error)
+        if said is None:
+            raise
+        raise StoreUnavailable(said) from error
+
+
+def _explanation(url: URL, error: DBAPIError) -> str | None:
+    name = shown(url)
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        advice = _SQLITE_ADVICE.get(code)
+        return None if advice is None else f"{name}: {cause}; {advice}"
+    if error.connection_invalidated or type(cause).__name__ == "OperationalError":
+        return f"cannot use {name}: {_one_line(cause)}; is the server up and the address right?"
+    if type(cause).__name__ in ("InsufficientPrivilege", "ReadOnlySqlTransaction"):
+        return f"cannot write to {name}: {_one_line(cause)}; ask for the right, or give another --db"
+    return None
+
+
+_KEPT_LOCKED = f"another process kept it locked for {BUSY_SECONDS:.0f} s; end that one, or try again"
+_SQLITE_ADVICE = {
+    sqlite3.SQLITE_FULL: "free some disk space and run the same again",
+    sqlite3.SQLITE_IOERR: "the disk may be full, over its quota or gone; mend that and run the same again",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable, or give another --db",
+    sqlite3.SQLITE_CANTOPEN: "make the file and its folder yours to open, or give another --db",
+    sqlite3.SQLITE_PERM: "make the file and its folder yours to open, or give another --db",
+    sqlite3.SQLITE_BUSY: _KEPT_LOCKED,
+    sqlite3.SQLITE_LOCKED: _KEPT_LOCKED,
+    sqlite3.SQLITE_NOTADB: "this file is no results database; give another --db",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore a copy, or save what is left by `sqlite3 FILE .recover`",
+}
+
+
+def _one_line(error: BaseException | None) -> str:
+    return " ".join(str(error).split())

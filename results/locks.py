@@ -1,0 +1,169 @@
+"""Locks between processes: one orchestrator a study, one process that makes or migrates a database.
+
+They are advisory and held by an open file (or a server connection), never by a file's existence: a
+killed process lets go at once, and a lock file left behind locks nothing.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from results.database import explained, shown, sqlite_path
+from results.errors import StoreUnavailable, StudyLocked
+
+
+@contextmanager
+def study_lock(url: URL, study: str) -> Iterator[None]:
+    """Hold a study of the database at `url`; one process can.
+
+    SQLite: a lock on the file `DATABASE.STUDY.lock`. PostgreSQL: an advisory lock, across machines.
+    Raises StudyLocked, naming the process that holds it.
+    """
+    if url.get_backend_name() == "postgresql":
+        with _server_lock(url, study):
+            yield
+        return
+    path = sqlite_path(url)
+    beside = f"{path}.{quote(study, safe='')}.lock" if path else _machine_wide(url, study)
+    with _file_lock(Path(beside), study):
+        yield
+
+
+def _machine_wide(url: URL, study: str) -> str:
+    """On a server without advisory locks that we know of, only processes of one machine see each other."""
+    return str(Path(tempfile.gettempdir()) / f"nomad-nas-{_key(f'{shown(url)} {study}')}.lock")
+
+
+@contextmanager
+def _file_lock(path: Path, study: str) -> Iterator[None]:
+    handle = _try(path)
+    if handle is None:
+        raise StudyLocked(_refusal(study, _holder(path)))
+    with _released(handle, path):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(_me()).encode(), 0)
+        yield
+
+
+@contextmanager
+def preparation_lock(path: Path, wait_seconds: float) -> Iterator[None]:
+    """Hold the making and migrating of the SQLite file at `path`, waiting for a process that does the same.
+
+    Raises StoreUnavailable when the wait is over.
+    """
+    lock = Path(f"{path}.lock")
+    end = time.monotonic() + wait_seconds
+    while (handle := _try(lock)) is None:
+        if time.monotonic() > end:
+            raise StoreUnavailable(
+                f"another process kept {lock} locked for {wait_seconds:.0f} s; end it, or try again"
+            )
+        time.sleep(0.01)
+    with _released(handle, lock):
+        yield
+
+
+def _try(path: Path) -> int | None:
+    """The locked file's descriptor, or None when another process holds it."""
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"cannot make {path}: {error.strerror}; make its folder writable, or give another --db"
+            ) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        if _is_still(path, handle):
+            return handle
+        os.close(handle)  # its last holder removed the file between our opening and locking it
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _released(handle: int, path: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while still locked: nobody else can hold this name
+        os.close(handle)
+
+
+def _me() -> dict[str, str]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"pid": str(os.getpid()), "host": socket.gethostname(), "since": now}
+
+
+def _holder(path: Path) -> dict[str, str]:
+    """Who holds the lock; empty where it was taken this instant and is not signed yet."""
+    try:
+        held: dict[str, str] = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return held
+
+
+def _refusal(study: str, holder: dict[str, str]) -> str:
+    if not holder:
+        return f"study {study!r} is being run by another process; wait for it, or give another --study name"
+    pid, host, since = holder["pid"], holder["host"], holder["since"]
+    return (
+        f"study {study!r} is being run by process {pid} on {host} since {since}; "
+        f"wait for it, stop it (kill -INT {pid}), or give another --study name"
+    )
+
+
+@contextmanager
+def _server_lock(url: URL, study: str) -> Iterator[None]:
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with explained(url), engine.connect() as connection:
+        me = _me()
+        signed = (
+            f"nomad-nas {me['pid']} {me['host'][:30]} {me['since'][:19]}Z"  # PostgreSQL keeps 63 characters
+        )
+        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": signed})
+        taken = connection.execute(
+            text("SELECT pg_try_advisory_lock(:key)"), {"key": _key(study)}
+        ).scalar_one()
+        if not taken:
+            raise StudyLocked(_refusal(study, _server_holder(engine, study)))
+        yield
+
+
+def _server_holder(engine: Engine, study: str) -> dict[str, str]:
+    query = text(
+        "SELECT application_name FROM pg_stat_activity JOIN pg_locks USING (pid)"
+        " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND (classid::bigint << 32) | objid::bigint = :key"
+    )
+    with engine.connect() as connection:
+        signed = connection.execute(query, {"key": _key(study)}).scalar_one_or_none()
+    parts = (signed or "").split()
+    return dict(zip(("pid", "host", "since"), parts[1:], strict=True)) if len(parts) == 4 else {}
+
+
+def _key(study: str) -> int:
+    """A number of 62 bits for the study: what PostgreSQL locks by."""
+    return int.from_bytes(hashlib.sha256(f"nomad-nas {study}".encode()).digest()[:8]) >> 2

@@ -1,0 +1,236 @@
+"""The tables: studies, trials, measurements, models and events.
+
+Rows are plain objects without relationships, so that they stay usable after their session is closed.
+Times are UTC and carry their zone in Python, although SQLite keeps them as text without one.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+STUDY_KINDS = ("nas", "hpo")
+STUDY_STATES = ("running", "finished", "stopped", "failed")
+TRIAL_PURPOSES = ("baseline", "search", "confirmation")
+TRIAL_STATES = ("running", "completed", "failed", "pruned", "screened", "duplicate")
+MODEL_STATUSES = ("provisional", "confirmed")
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC. A time without a zone is refused: nobody could say when it was."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; give one, as in datetime.now(UTC)")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it from the class)
+        str: String,
+        float: Double,
+        datetime: Instant,
+        dict[str, Any]: JSON(none_as_null=True),
+        list[int]: JSON(none_as_null=True),
+        list[float]: JSON(none_as_null=True),
+    }
+
+
+def one_of(column: str, allowed: Iterable[str]) -> CheckConstraint:
+    """The column holds one of the allowed words."""
+    words = ", ".join(f"'{word}'" for word in allowed)
+    return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+class Study(Base):
+    """One question, on record: its formulation, solver, seed and budget, and what came of it."""
+
+    __tablename__ = "studies"
+    __table_args__ = (one_of("kind", STUDY_KINDS), one_of("state", STUDY_STATES))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    question: Mapped[dict[str, Any]]  # what a resume must repeat to the letter
+    budget_trials: Mapped[int]
+    state: Mapped[str]
+    message: Mapped[str | None]  # why it ended
+    min_accuracy: Mapped[float | None]  # the bound of a NAS study, known once its baseline is
+    baseline_accuracy: Mapped[float | None]
+    baseline_std: Mapped[float | None]
+    baseline_replicates: Mapped[int | None]
+    versions: Mapped[dict[str, Any]]
+    git_commit: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Trial(Base):
+    """One point trained once, or answered without training ('screened', 'duplicate')."""
+
+    __tablename__ = "trials"
+    __table_args__ = (
+        UniqueConstraint("study_id", "number"),
+        one_of("purpose", TRIAL_PURPOSES),
+        one_of("state", TRIAL_STATES),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    number: Mapped[int]  # 1, 2, … in its study
+    purpose: Mapped[str]
+    state: Mapped[str]
+    reason: Mapped[str | None] = mapped_column(index=True)  # one word to count by: 'diverged', 'timeout', …
+    message: Mapped[str | None]  # one line for people
+
+    point: Mapped[dict[str, Any] | None]
+    network_key: Mapped[str | None] = mapped_column(index=True)  # equal keys are one network and training
+    replicate: Mapped[int]  # 0, 1, … of the same point
+    of_trial_number: Mapped[int | None]  # the trial that a duplicate's answer came from
+    config: Mapped[dict[str, Any] | None]  # the exact trial.json
+
+    model: Mapped[str | None]  # this and the next seven are copied from config, for plain SQL
+    depth: Mapped[float | None]  # multipliers of the named network
+    width: Mapped[float | None]
+    resolution: Mapped[float | None]
+    optimizer: Mapped[str | None]
+    learning_rate: Mapped[float | None]
+    weight_decay: Mapped[float | None]
+    batch_size: Mapped[int | None]
+
+    macs: Mapped[int | None] = mapped_column(BigInteger)
+    parameters: Mapped[int | None] = mapped_column(BigInteger)
+    channels: Mapped[list[int] | None]
+    blocks: Mapped[list[int] | None]
+    resolution_pixels: Mapped[int | None]
+
+    val_accuracy: Mapped[float | None]  # accuracies are fractions in [0, 1]
+    val_loss: Mapped[float | None]
+    test_accuracy: Mapped[float | None]
+    epochs: Mapped[float | None]
+    steps: Mapped[int | None]
+    total_steps: Mapped[int | None]
+    replans: Mapped[int | None]
+    train_seconds: Mapped[float | None]
+    overshoot_seconds: Mapped[float | None]
+    wall_seconds: Mapped[float | None]
+    images_per_second: Mapped[float | None]
+    peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+    objective: Mapped[float | None]  # what the solver heard, to be minimised
+    constraints: Mapped[list[float] | None]  # what the solver heard; each holds when <= 0
+
+    seed: Mapped[int | None] = mapped_column(BigInteger)
+    subset_seed: Mapped[int | None] = mapped_column(BigInteger)
+    budget_seconds: Mapped[float | None]
+    budget_steps: Mapped[int | None]
+
+    attempts: Mapped[int]  # how often it was started; 0: answered without training
+    folder: Mapped[str | None]
+    exit_code: Mapped[int | None]
+    host: Mapped[str | None]
+    slot: Mapped[str | None]
+    device: Mapped[str | None]
+    device_name: Mapped[str | None]
+    driver: Mapped[str | None]
+    versions: Mapped[dict[str, Any] | None]
+    git_commit: Mapped[str | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Measurement(Base):
+    """Metrics of a trial at an epoch and at `elapsed_seconds` of its budget's clock."""
+
+    __tablename__ = "measurements"
+
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)  # 0, 1, … in its trial
+    epoch: Mapped[float | None]
+    step: Mapped[int | None]
+    progress: Mapped[float | None]  # share of the budget, in [0, 1]
+    elapsed_seconds: Mapped[float | None]
+    learning_rate: Mapped[float | None]
+    train_loss: Mapped[float | None]
+    val_accuracy: Mapped[float | None]
+    val_loss: Mapped[float | None]
+
+
+class Model(Base):
+    """A named network found by a study: a base network and its scale. The newest of a name is meant by it."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("name", "study_id"), one_of("status", MODEL_STATUSES))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    network: Mapped[str]  # the base network's name
+    depth: Mapped[float]  # multipliers of it
+    width: Mapped[float]
+    resolution: Mapped[float]
+    dataset: Mapped[str]
+    image_size: Mapped[int | None]  # pixels a side before `resolution`; null: the data set's own
+    hyperparameters: Mapped[dict[str, Any] | None]
+    recipe: Mapped[str]
+    macs: Mapped[int] = mapped_column(BigInteger)
+    parameters: Mapped[int] = mapped_column(BigInteger)
+    val_accuracy: Mapped[float]
+    status: Mapped[str]
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime]
+
+
+class Event(Base):
+    """Something that happened to a study and is no trial: a resume, a bound, a solver that died."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+Row = Study | Trial | Measurement | Model | Event
+
+
+def column_types() -> dict[str, Any]:
+    """The SQL type of each column name. Names that several tables share have one type."""
+    return {column.name: column.type for table in Base.metadata.tables.values() for column in table.columns}

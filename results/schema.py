@@ -1,0 +1,95 @@
+"""Bring a database to this version's tables and views, or say why that cannot be.
+
+Views are no part of the migrations' history: they are dropped before and made anew after each, so
+they always are what `views.py` says. Alembic costs a second to import and is so only where needed.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from results import migrations
+from results.database import BUSY_SECONDS, explained, shown, sqlite_path
+from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
+from results.locks import preparation_lock
+
+REVISION = "0001"  # the newest file in migrations/versions
+
+
+def prepare(engine: Engine) -> None:
+    """Make the database, its folder and its tables where they are missing, and migrate older ones.
+
+    Several processes may do this at once: they take turns. Raises StoreUnavailable or SchemaTooNew.
+    """
+    path = sqlite_path(engine.url)
+    if path is None:
+        with explained(engine.url):
+            _migrate(engine)
+        return
+    _make_folder(path.parent)
+    with preparation_lock(path, BUSY_SECONDS), explained(engine.url):
+        _keep_a_write_ahead_log(engine)
+        _migrate(engine)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot make the folder {folder}: {error.strerror}; give a --db that you can write to"
+        ) from error
+
+
+def _keep_a_write_ahead_log(engine: Engine) -> None:
+    """Readers then never wait for the writer, nor it for them. The file remembers the mode."""
+    driver = engine.raw_connection()  # outside a transaction, where alone the mode can change
+    try:
+        mode = driver.cursor().execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    finally:
+        driver.close()
+    if mode != "wal":
+        raise StoreUnavailable(
+            f"{shown(engine.url)} cannot keep a write-ahead log where it is ({mode}); put it on a local disk"
+        )
+
+
+def _migrate(engine: Engine) -> None:
+    with engine.execution_options(writes=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(7302250140)"))  # any number, ours
+        if _revision(connection, engine) != REVISION:
+            migrations.upgrade(connection)
+
+
+def check(engine: Engine) -> None:
+    """Raise StoreUnavailable, SchemaTooNew or SchemaTooOld unless the database can be read as it is."""
+    path = sqlite_path(engine.url)
+    name = shown(engine.url)
+    if path is not None and not path.is_file():
+        raise StoreUnavailable(f"there is no database {name}; run a search first, or give its --db")
+    with explained(engine.url), engine.begin() as connection:
+        revision = _revision(connection, engine)
+    if revision is None:
+        raise StoreUnavailable(f"{name} holds no record of a search; give another --db")
+    if revision != REVISION:
+        raise SchemaTooOld(f"{name} was made by an older version; run `nas-results migrate --db {name}` once")
+
+
+def _revision(connection: Connection, engine: Engine) -> str | None:
+    """The revision of the database's tables, None where there are none yet."""
+    tables = set(inspect(connection).get_table_names())
+    name = shown(engine.url)
+    if "measurements" not in tables and tables & {"studies", "trials", "models", "events", "alembic_version"}:
+        raise StoreUnavailable(f"{name} belongs to another program; give another --db")
+    if "alembic_version" not in tables:
+        return None
+    revision: str | None = connection.execute(
+        text("SELECT version_num FROM alembic_version")
+    ).scalar_one_or_none()
+    if revision is not None and revision not in migrations.revisions():
+        raise SchemaTooNew(
+            f"{name} was made by a newer version (schema {revision}, this one knows up to {REVISION}); "
+            "upgrade with pip install -U nomad-nas"
+        )
+    return revision

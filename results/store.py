@@ -1,0 +1,253 @@
+"""The only writer of the record. Each method is one short transaction, committed when it returns.
+
+Rows come back detached from the database: they are snapshots, and changing one changes no record.
+A killed process leaves every transaction whole or absent.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from results import database, schema
+from results.errors import (
+    NotOnRecord,
+    QuestionChanged,
+    SchemaTooNew,
+    SchemaTooOld,
+    StoreError,
+    StoreUnavailable,
+    StudyLocked,
+)
+from results.locks import study_lock
+from results.models import Event, Measurement, Model, Study, Trial
+from results.rows import assign, from_config, get, refuse_another_question
+
+__all__ = [
+    "NotOnRecord",
+    "QuestionChanged",
+    "SchemaTooNew",
+    "SchemaTooOld",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "StudyLocked",
+]
+
+
+class Store:
+    """A database of studies, made and migrated where it is not read-only. Close it, or use it in a `with`.
+
+    It may be used from several threads; a forked child must open its own. Columns are those of
+    `results.models`; a NaN is kept as null, for no comparison in SQL would understand it.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened, read or written. Any method may.
+        SchemaTooNew: it was made by a newer version.
+        SchemaTooOld: it was made by an older version and is opened read-only.
+    """
+
+    def __init__(self, url_or_path: str | Path, *, read_only: bool = False) -> None:
+        self.url = database.address(url_or_path)
+        self._engine = database.connect(self.url, read_only=read_only)
+        self._writing = self._engine.execution_options(writes=True)
+        try:
+            (schema.check if read_only else schema.prepare)(self._engine)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database. Closing twice does nothing."""
+        self._engine.dispose()
+
+    def lock_study(self, name: str) -> AbstractContextManager[None]:
+        """Hold the study as its one orchestrator; entering raises StudyLocked while another does."""
+        return study_lock(self.url, name)
+
+    def study(self, name: str) -> Study | None:
+        """The study of that name."""
+        with self._read() as session:
+            return session.scalar(select(Study).where(Study.name == name))
+
+    def studies(self) -> list[Study]:
+        """All studies, oldest first."""
+        with self._read() as session:
+            return list(session.scalars(select(Study).order_by(Study.id)))
+
+    def open_study(
+        self,
+        name: str,
+        kind: str,
+        question: Mapping[str, Any],
+        budget_trials: int,
+        versions: Mapping[str, Any],
+        git_commit: str | None,
+    ) -> Study:
+        """Begin the study, or take up the one on record, which becomes 'running' with the budget asked now.
+
+        The versions on record stay those it began with; a resume leaves an event with its own.
+        Raises QuestionChanged, naming each difference, where the one on record has another kind or question.
+        """
+        asked = json.loads(json.dumps(question, allow_nan=False))  # as it would come back: no tuples
+        now = datetime.now(UTC)
+        with self._write() as session:
+            study = session.scalar(select(Study).where(Study.name == name))
+            if study is None:
+                study = Study(name=name, kind=kind, question=asked, versions=dict(versions), created_at=now)
+                study.git_commit = git_commit
+                session.add(study)
+            else:
+                refuse_another_question(study, kind, asked)
+                detail = {"versions": dict(versions), "git_commit": git_commit, "was": study.state}
+                session.add(Event(study_id=study.id, at=now, kind="resumed", detail=detail))
+            assign(study, budget_trials=budget_trials, state="running", message=None, updated_at=now)
+            return study
+
+    def set_bound(
+        self,
+        study_id: int,
+        *,
+        min_accuracy: float,
+        baseline_accuracy: float | None,
+        baseline_std: float | None,
+        baseline_replicates: int,
+    ) -> Study:
+        """Record the accuracy a network must reach, and the baseline it comes from, if any (0 replicates)."""
+        with self._write() as session:
+            study = get(session, Study, study_id)
+            assign(
+                study,
+                min_accuracy=min_accuracy,
+                baseline_accuracy=baseline_accuracy,
+                baseline_std=baseline_std,
+            )
+            assign(study, baseline_replicates=baseline_replicates, updated_at=datetime.now(UTC))
+            return study
+
+    def end_study(self, study_id: int, state: str, message: str | None) -> Study:
+        """Record that the study is 'finished', 'stopped' or 'failed', and why."""
+        with self._write() as session:
+            study = get(session, Study, study_id)
+            assign(study, state=state, message=message, updated_at=datetime.now(UTC))
+            return study
+
+    def trials(self, study_id: int) -> list[Trial]:
+        """The study's trials in order of number."""
+        with self._read() as session:
+            query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.number)
+            return list(session.scalars(query))
+
+    def start_trial(self, study_id: int, number: int, **columns: Any) -> Trial:
+        """Record a trial as 'running', before its process starts. `purpose` is required among the columns."""
+        started = {"created_at": datetime.now(UTC), "started_at": datetime.now(UTC), "attempts": 1}
+        return self._add_trial(study_id, number, {**started, **columns, "state": "running"})
+
+    def answer_trial(self, study_id: int, number: int, state: str, **columns: Any) -> Trial:
+        """Record a trial answered without training: 'screened', 'duplicate', or 'failed' if refused."""
+        answered = {"created_at": datetime.now(UTC), "finished_at": datetime.now(UTC), "attempts": 0}
+        return self._add_trial(study_id, number, {**answered, **columns, "state": state})
+
+    def restart_trial(self, trial_id: int, **columns: Any) -> Trial:
+        """Record that a trial left running by a crash or a stop starts again, under its old number."""
+        with self._write() as session:
+            trial = get(session, Trial, trial_id)
+            session.execute(delete(Measurement).where(Measurement.trial_id == trial_id))
+            restarted = {
+                "started_at": datetime.now(UTC),
+                "finished_at": None,
+                "reason": None,
+                "message": None,
+            }
+            assign(trial, **{**restarted, **from_config(columns.get("config") or {}), **columns})
+            assign(trial, state="running", attempts=trial.attempts + 1)
+            return trial
+
+    def finish_trial(
+        self, trial_id: int, state: str, measurements: Sequence[Mapping[str, Any]] = (), **columns: Any
+    ) -> Trial:
+        """Record how a trial ended, with its measurements in order; both are on record or neither is.
+
+        A measurement may carry more keys than there are columns, as a trainer's events do.
+        """
+        known = set(Measurement.__table__.columns.keys()) - {"trial_id", "ordinal"}
+        with self._write() as session:
+            trial = get(session, Trial, trial_id)
+            assign(trial, **{"finished_at": datetime.now(UTC), **columns, "state": state})
+            session.execute(delete(Measurement).where(Measurement.trial_id == trial_id))
+            for ordinal, measured in enumerate(measurements):
+                row = Measurement(trial_id=trial_id, ordinal=ordinal)
+                assign(row, **{key: value for key, value in measured.items() if key in known})
+                session.add(row)
+            return trial
+
+    def note(self, study_id: int, kind: str, detail: Mapping[str, Any], trial_id: int | None = None) -> Event:
+        """Record something that happened and is no trial. `detail` is a JSON object."""
+        with self._write() as session:
+            event = Event(study_id=study_id, trial_id=trial_id, at=datetime.now(UTC), kind=kind)
+            event.detail = dict(detail)
+            session.add(event)
+            return event
+
+    def events(self, study_id: int) -> list[Event]:
+        """What happened to the study, oldest first."""
+        with self._read() as session:
+            return list(session.scalars(select(Event).where(Event.study_id == study_id).order_by(Event.id)))
+
+    def save_model(self, **columns: Any) -> Model:
+        """Record a named network. One that the same study saved under this name before is replaced."""
+        with self._write() as session:
+            same = (Model.name == columns["name"], Model.study_id == columns["study_id"])
+            model = session.scalar(select(Model).where(*same)) or Model()
+            assign(model, **{"created_at": datetime.now(UTC), **columns})
+            session.add(model)
+            return model
+
+    def model(self, name: str) -> Model | None:
+        """The network of that name that was saved last."""
+        with self._read() as session:
+            newest = (
+                select(Model).where(Model.name == name).order_by(Model.created_at.desc(), Model.id.desc())
+            )
+            return session.scalar(newest.limit(1))
+
+    def models(self) -> list[Model]:
+        """All named networks, by name, and of one name the newest first."""
+        with self._read() as session:
+            query = select(Model).order_by(Model.name, Model.created_at.desc(), Model.id.desc())
+            return list(session.scalars(query))
+
+    def _add_trial(self, study_id: int, number: int, columns: dict[str, Any]) -> Trial:
+        with self._write() as session:
+            trial = Trial(study_id=study_id, number=number, replicate=0)
+            assign(trial, **{**from_config(columns.get("config") or {}), **columns})
+            session.add(trial)
+            return trial
+
+    @contextmanager
+    def _read(self) -> Iterator[Session]:
+        with database.explained(self.url), Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def _write(self) -> Iterator[Session]:
+        with (
+            database.explained(self.url),
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session

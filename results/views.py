@@ -1,0 +1,110 @@
+"""The public views, in SQL that SQLite and PostgreSQL both read: one readable row a trial.
+
+They may gain columns; a column is never renamed or dropped without a word in CHANGELOG.md. A change
+here reaches an existing database with the next migration, so it comes with one, if need be an empty one.
+"""
+
+from sqlalchemy import Connection, text
+
+# Every trial that was trained to its end. `feasible` is 1 or 0, null where the study has no bound.
+_COMPLETED_TRIALS = """
+CREATE VIEW completed_trials AS
+SELECT
+    studies.name AS study,
+    studies.kind,
+    trials.number AS trial,
+    trials.purpose,
+    trials.replicate,
+    trials.model,
+    trials.depth,
+    trials.width,
+    trials.resolution,
+    trials.resolution_pixels,
+    trials.macs,
+    CAST(trials.macs AS DOUBLE PRECISION) / 1000000 AS macs_millions,
+    trials.parameters,
+    trials.optimizer,
+    trials.learning_rate,
+    trials.weight_decay,
+    trials.batch_size,
+    trials.val_accuracy,
+    trials.val_accuracy * 100 AS val_accuracy_percent,
+    trials.val_loss,
+    trials.test_accuracy,
+    studies.min_accuracy,
+    CASE WHEN trials.val_accuracy >= studies.min_accuracy THEN 1
+         WHEN trials.val_accuracy < studies.min_accuracy THEN 0 END AS feasible,
+    trials.epochs,
+    trials.steps,
+    trials.train_seconds,
+    trials.overshoot_seconds,
+    trials.wall_seconds,
+    trials.images_per_second,
+    trials.peak_memory_bytes,
+    trials.seed,
+    trials.subset_seed,
+    trials.host,
+    trials.device,
+    trials.device_name,
+    trials.driver,
+    trials.git_commit,
+    trials.folder,
+    trials.started_at,
+    trials.finished_at
+FROM trials JOIN studies ON studies.id = trials.study_id
+WHERE trials.state = 'completed'
+"""
+
+# One row a study. NAS: the fewest MACs among the search trials that meet the bound. HPO: the greatest
+# validation accuracy among the search trials. The earlier trial wins a tie.
+_BEST_TRIALS = """
+CREATE VIEW best_trials AS
+SELECT {columns} FROM (
+    SELECT completed_trials.*, ROW_NUMBER() OVER (
+        PARTITION BY study
+        ORDER BY CASE WHEN kind = 'nas' THEN macs END, CASE WHEN kind = 'hpo' THEN -val_accuracy END, trial
+    ) AS place
+    FROM completed_trials
+    WHERE purpose = 'search' AND val_accuracy IS NOT NULL
+      AND (kind = 'hpo' OR (feasible = 1 AND macs IS NOT NULL))
+) AS ranked
+WHERE place = 1
+"""
+
+# One row a measurement: a trial's metrics as its budget went by.
+_LEARNING_CURVES = """
+CREATE VIEW learning_curves AS
+SELECT
+    studies.name AS study,
+    studies.kind,
+    trials.number AS trial,
+    trials.purpose,
+    trials.state,
+    trials.model,
+    measurements.ordinal,
+    measurements.epoch,
+    measurements.step,
+    measurements.progress,
+    measurements.elapsed_seconds,
+    measurements.learning_rate,
+    measurements.train_loss,
+    measurements.val_accuracy,
+    measurements.val_loss
+FROM measurements
+JOIN trials ON trials.id = measurements.trial_id
+JOIN studies ON studies.id = trials.study_id
+"""
+
+
+def create(connection: Connection) -> None:
+    """Make the views. The tables must be those of this version."""
+    connection.execute(text(_COMPLETED_TRIALS))
+    completed = connection.execute(text("SELECT * FROM completed_trials WHERE 1 = 0"))
+    connection.execute(text(_BEST_TRIALS.format(columns=", ".join(completed.keys()))))  # all but `place`
+    connection.execute(text(_LEARNING_CURVES))
+
+
+def drop(connection: Connection) -> None:
+    """Remove the views that there are."""
+    for view in ("best_trials", "completed_trials", "learning_curves"):
+        connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
