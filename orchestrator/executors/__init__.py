@@ -1,0 +1,113 @@
+"""Run a trial's command on a slot and wait until it has ended.
+
+An executor is a module in this folder: its name is the file's, and its `create(device, slots)` opens it.
+The surprise: `run` blocks, and whoever wants several trials at once calls it from several threads.
+"""
+
+import importlib
+import math
+import pkgutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+Reason = Literal["exited", "timeout", "stopped"]
+
+STOPPED = 143  # what a trainer exits with on SIGTERM, and what a trial that never got a slot is given
+
+
+class ExecutorError(Exception):
+    """Trials cannot be run as asked: no such device, too many slots, no such program, no place for locks."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command to run once, and where what it prints goes. All paths are absolute."""
+
+    command: tuple[str, ...]
+    folder: Path  # the working directory; it must exist
+    stdout: Path  # overwritten
+    stderr: Path  # overwritten
+    timeout_seconds: float  # wall time after which the job's processes get SIGTERM
+    grace_seconds: float = 10.0  # between SIGTERM and SIGKILL
+
+    def __post_init__(self) -> None:
+        if not self.command:
+            raise ValueError("a job's command is empty; give at least the program")
+        if not 0 < self.timeout_seconds < math.inf or not 0 <= self.grace_seconds < math.inf:
+            raise ValueError(
+                f"timeout_seconds={self.timeout_seconds} and grace_seconds={self.grace_seconds} "
+                "bound nothing; give a timeout above 0 and a grace of 0 or more, both finite"
+            )
+        relative = [path for path in (self.folder, self.stdout, self.stderr) if not path.is_absolute()]
+        if relative:
+            raise ValueError(f"{relative[0]} is a relative path; a job needs absolute ones")
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a job ended.
+
+    `code` is the program's own, or the signal's number below zero where a signal killed it. `reason` says
+    who ended it: the program itself (or a stranger's signal), our timeout, or our stop.
+    """
+
+    code: int
+    reason: Reason
+    slot: str  # "gpu-0", "cpu-1", "inline"; "" where the job was stopped before it got one
+    wall_seconds: float  # that the job held its slot
+    started_at: datetime
+    ended_at: datetime
+
+    @staticmethod
+    def before_start() -> "Exit":
+        """The exit of a job that was stopped while it waited for a slot."""
+        now = datetime.now(UTC)
+        return Exit(STOPPED, "stopped", slot="", wall_seconds=0.0, started_at=now, ended_at=now)
+
+
+class Executor(Protocol):
+    """Runs jobs, at most `slots` at a time."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def slots(self) -> int: ...
+
+    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
+        """Wait for a free slot, run the job there, and return when every process of it is gone.
+
+        May be called from several threads at once. `started` is called with the slot's name when the job
+        begins. Once `stop` is set the job gets SIGTERM, and SIGKILL after its grace; a job that still waits
+        for a slot returns at once. Raises ExecutorError where the program cannot be started, and OSError
+        where the job's files cannot be written.
+        """
+
+    def close(self) -> None:
+        """Stop what runs as `stop` does, and wait for it. A job given later is stopped before it starts."""
+
+
+class ExecutorModule(Protocol):
+    """What a file in this folder offers."""
+
+    def create(self, device: str = "auto", slots: int | None = None) -> Executor:
+        """Open the executor. `device` is auto, cpu or cuda; `slots` None is as many as the machine has.
+
+        Raises ExecutorError where the machine cannot give what is asked.
+        """
+
+
+def names() -> list[str]:
+    """The executors there are."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def load(name: str) -> ExecutorModule:
+    """The module of an executor. Raises ExecutorError for an unknown name."""
+    if name not in names():
+        raise ExecutorError(f"no executor is named {name!r}; choose from {', '.join(names())}")
+    return cast(ExecutorModule, importlib.import_module(f"{__name__}.{name}"))

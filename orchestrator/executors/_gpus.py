@@ -1,0 +1,88 @@
+"""The GPUs that trials may use: those NVML lists, less those the user's CUDA_VISIBLE_DEVICES hides.
+
+The surprise: a GPU is pinned by its UUID, never by its number, because CUDA numbers GPUs fastest first and
+NVML by their place on the bus.
+"""
+
+from dataclasses import dataclass
+
+import pynvml
+
+from orchestrator.executors import ExecutorError
+
+NONE_VISIBLE = ("", "-1", "void", "none", "NoDevFiles")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as NVML knows it: `name` by its place on the bus, its UUID, and what product it is."""
+
+    name: str
+    uuid: str
+    product: str
+
+
+class DriverError(ExecutorError):
+    """There is an NVIDIA driver, but it does not work."""
+
+
+def present() -> list[Gpu]:
+    """The machine's GPUs in bus order; none where no driver is installed. Raises DriverError."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError_LibraryNotFound:
+        return []
+    except pynvml.NVMLError as error:
+        raise _broken(error) from error
+    try:
+        return [_gpu(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError as error:
+        raise _broken(error) from error
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def visible(gpus: list[Gpu], wish: str | None, order: str | None) -> list[Gpu]:
+    """The GPUs that a CUDA_VISIBLE_DEVICES of `wish` leaves, under a CUDA_DEVICE_ORDER of `order`.
+
+    Entries are numbers, UUIDs or the beginnings of UUIDs; MIG instances are taken as they are. Raises
+    ExecutorError for an entry that names no GPU or more than one (CUDA itself would silently stop there).
+    """
+    if wish is None:
+        return gpus
+    if wish.strip() in NONE_VISIBLE:
+        return []
+    chosen = [_named(entry.strip(), gpus, wish, order) for entry in wish.split(",")]
+    return list(dict.fromkeys(chosen))
+
+
+def _named(entry: str, gpus: list[Gpu], wish: str, order: str | None) -> Gpu:
+    if entry.startswith("MIG-"):
+        return Gpu(f"gpu-{entry}", entry, "MIG instance")
+    if entry.isdigit():
+        if order != "PCI_BUS_ID" and len({gpu.product for gpu in gpus}) > 1:
+            raise ExecutorError(
+                f"CUDA_VISIBLE_DEVICES={wish} is ambiguous among GPUs of several products, which CUDA "
+                "numbers fastest first; name GPUs by UUID (nvidia-smi -L) or set CUDA_DEVICE_ORDER=PCI_BUS_ID"
+            )
+        matches = gpus[int(entry) : int(entry) + 1]
+    else:
+        matches = [gpu for gpu in gpus if entry and gpu.uuid.startswith(entry)]
+    if len(matches) != 1:
+        raise ExecutorError(
+            f"CUDA_VISIBLE_DEVICES={wish}: {entry!r} names {len(matches)} GPUs; "
+            f"this machine has {', '.join(f'{i} ({gpu.uuid})' for i, gpu in enumerate(gpus)) or 'none'}"
+        )
+    return matches[0]
+
+
+def _gpu(index: int) -> Gpu:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    uuid, product = pynvml.nvmlDeviceGetUUID(handle), pynvml.nvmlDeviceGetName(handle)
+    return Gpu(f"gpu-{index}", uuid, product)
+
+
+def _broken(error: Exception) -> DriverError:
+    return DriverError(
+        f"the NVIDIA driver does not work ({error}); see what nvidia-smi says, or use --device cpu"
+    )

@@ -1,0 +1,201 @@
+"""Stand between the orchestrator and one trial, so that no process of the trial outlives it.
+
+A program of its own, standard library only: `python -I -S _guard.py PARENT OUTPUT TIMEOUT GRACE COMMAND…`.
+It survives the orchestrator's death, and takes anything to read on stdin, the end included, for "stop". The
+surprise: on Linux it adopts every orphan below it and so finds the trial's processes as its own children;
+not even a daemon that left its group and session escapes. Elsewhere only the trial's process group is ended.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+LINUX = sys.platform == "linux"
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
+DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOOK_AROUND_SECONDS = (
+    0.5  # to see whether the parent lives: a process it forked may hold stdin's other end open
+)
+SWEEP_SECONDS = 0.02
+
+Prctl = Callable[[int, int], None]
+
+
+def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float, command: list[str]) -> None:
+    """Run the command with its stdout in the descriptor `output`; tell in JSON lines what became of it."""
+    wakeup = _wakeup()
+    prctl = _prctl() if LINUX else None
+    if prctl:
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        trial = Trial(_started(command, output, prctl))
+    except OSError as error:
+        tell(event="refused", problem=error.strerror)
+        return
+    tell(event="started", pid=trial.pid)
+    reason = watched(trial, parent, wakeup, timeout_seconds)
+    if reason != "exited":
+        trial.signal_group(signal.SIGTERM)
+        waited(trial, wakeup, grace_seconds)
+    swept(trial, wakeup, grace_seconds)
+    code = -signal.SIGKILL if trial.code is None else trial.code
+    tell(event="ended", code=code, reason=reason)
+    os.close(sys.stdout.fileno())  # the orchestrator need not wait for what even SIGKILL does not end
+    while not swept(trial, wakeup, LOOK_AROUND_SECONDS):
+        pass
+
+
+class Trial:
+    """The trial's first process, and what it leaves behind."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.code: int | None = None  # None while the first process runs
+
+    def reap(self) -> bool:
+        """Collect the dead. False when none of our children is left."""
+        with suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return True
+                if pid == self.pid:
+                    self.code = os.waitstatus_to_exitcode(status)
+                    self.signal_group(signal.SIGKILL)
+        return False
+
+    def signal_group(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # all gone; macOS says "not permitted" of zombies
+            os.killpg(self.pid, number)
+
+
+def watched(trial: Trial, parent: int, wakeup: int, timeout_seconds: float) -> str:
+    """Wait until the trial has ended by itself or is to be ended, and say which."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        readable = wait([sys.stdin.fileno(), wakeup], min(left, LOOK_AROUND_SECONDS))
+        trial.reap()
+        if trial.code is not None:
+            return "exited"
+        if sys.stdin.fileno() in readable or os.getppid() != parent:
+            return "stopped"
+        if time.monotonic() >= deadline:
+            return "timeout"
+
+
+def waited(trial: Trial, wakeup: int, seconds: float) -> None:
+    """Give the trial's first process time to end."""
+    deadline = time.monotonic() + seconds
+    while trial.code is None and time.monotonic() < deadline:
+        wait([wakeup], deadline - time.monotonic())
+        trial.reap()
+
+
+def swept(trial: Trial, wakeup: int, seconds: float) -> bool:
+    """Kill until nobody is left; False where somebody still is when the time is over."""
+    deadline = time.monotonic() + seconds
+    while trial.reap():
+        if trial.code is None:
+            trial.signal_group(signal.SIGKILL)
+        for pid in _children():
+            with suppress(ProcessLookupError, PermissionError):  # another user's: it will be adopted by init
+                os.kill(pid, signal.SIGKILL)
+        wait([wakeup], SWEEP_SECONDS)
+        if time.monotonic() >= deadline:
+            return not trial.reap()
+    return True
+
+
+def wait(descriptors: list[int], seconds: float) -> list[int]:
+    """Sleep until one of the descriptors can be read or a child has ended: the readable ones."""
+    readable = select.select(descriptors, [], [], max(0.0, seconds))[0]
+    wakeup = descriptors[-1]
+    if wakeup in readable:
+        os.read(wakeup, 4096)
+    return readable
+
+
+def tell(**event: object) -> None:
+    with suppress(BrokenPipeError):  # nobody listens any more, but the trial must still be ended
+        os.write(sys.stdout.fileno(), json.dumps(event).encode() + b"\n")
+
+
+def _wakeup() -> int:
+    """Turn deaf to all but SIGKILL; a descriptor that can be read once a child has ended."""
+    for number in DEAF_TO:
+        signal.signal(number, signal.SIG_IGN)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whatever the thread that started us blocked
+    return reader
+
+
+def _prctl() -> Prctl:
+    import ctypes  # half of the guard's start-up time, and nothing for it elsewhere than on Linux
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def prctl(option: int, value: int) -> None:
+        if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+            raise OSError(
+                ctypes.get_errno(), f"prctl({option}) is refused: {os.strerror(ctypes.get_errno())}"
+            )
+
+    return prctl
+
+
+def _started(command: list[str], output: int, prctl: Prctl | None) -> int:
+    """Start the command in a session of its own: its process id. Raises OSError where it cannot be run."""
+    guard = os.getpid()
+    reader, writer = os.pipe()  # both close on exec, so that the end of file says "it runs"
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become(command, output, prctl, guard)
+        except OSError as error:
+            os.write(writer, (error.strerror or str(error)).encode())
+        finally:
+            os._exit(127)
+    os.close(writer)
+    with open(reader, "rb") as problems:
+        problem = problems.read().decode()
+    if problem:
+        raise OSError(0, problem)
+    return pid
+
+
+def _become(command: list[str], output: int, prctl: Prctl | None, guard: int) -> None:
+    os.setsid()
+    if prctl:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != guard:  # it died before it could take us with it
+            return
+    for number in (*DEAF_TO, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.set_inheritable(output, False)
+    os.execvp(command[0], command)
+
+
+def _children() -> list[int]:
+    """Our children's process ids, the adopted ones too; none known where there is no /proc."""
+    me, found = os.getpid(), []
+    for name in filter(str.isdigit, os.listdir("/proc") if LINUX else []):
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb") as stat:  # OSError: it ended meanwhile
+            if int(stat.read().rpartition(b")")[2].split()[1]) == me:
+                found.append(int(name))
+    return found
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), sys.argv[5:])
+    os._exit(0)  # leave no time for the interpreter's own clearing up

@@ -1,0 +1,139 @@
+"""Trials on this machine: one on each GPU, or where there is none, one thread each on the CPU.
+
+The surprise: other studies may want the same GPUs, so a trial also waits for a lock that all studies of the
+machine share, and `run` may wait for hours with slots of its own free. CPU slots are not shared out.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from orchestrator.executors import Executor, ExecutorError, Exit, Job, _gpus
+from orchestrator.executors._guarded import POLL_SECONDS, run_guarded
+from orchestrator.executors._slots import Slot, take
+
+LOCK_FOLDER = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+logger = logging.getLogger(__name__)
+
+
+def create(device: str = "auto", slots: int | None = None, lock_folder: Path | None = None) -> Executor:
+    """Slots for trials on this machine's GPUs, or on its CPU where `device` is cpu or there is no GPU.
+
+    `slots` is how many trials run at once; by default one a GPU, or one a usable CPU core. `lock_folder`
+    is NOMAD_NAS_LOCK_FOLDER or /tmp/nomad-nas-locks by default. Raises ExecutorError where `device` is
+    cuda and there is no GPU, and for more slots than GPUs.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
+    if slots is not None and slots < 1:
+        raise ExecutorError(f"{slots} slots run no trial; give --slots 1 or more")
+    gpus = [] if device == "cpu" else _usable_gpus(device)
+    if not gpus:
+        return Local([_cpu_slot(index) for index in range(slots or _usable_cores())])
+    if slots is not None and slots > len(gpus):
+        raise ExecutorError(
+            f"{slots} slots were asked for but {len(gpus)} GPUs may be used, and one trial runs on each; "
+            f"give --slots {len(gpus)} or fewer, or --device cpu"
+        )
+    folder = lock_folder or Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER", LOCK_FOLDER))
+    return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots)
+
+
+class Local:
+    """Runs trials on the given places, at most `slots` at once (all of them by default)."""
+
+    name = "local"
+
+    def __init__(self, places: Sequence[Slot], slots: int | None = None) -> None:
+        self.slots = slots or len(places)
+        self._free = list(places)
+        self._running = 0
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
+        def stopped() -> bool:
+            return self._closed or stop.is_set()
+
+        taken = self._wait_for_slot(stopped, stop)
+        if taken is None:
+            return Exit.before_start()
+        slot, lock = taken
+        try:
+            return run_guarded(job, slot.name, slot.environment, lock, stopped, started)
+        finally:
+            self._give_back(slot)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._running == 0)
+
+    def _wait_for_slot(
+        self, stopped: Callable[[], bool], stop: threading.Event
+    ) -> tuple[Slot, int | None] | None:
+        told = False
+        while not stopped():
+            taken = self._take_slot()
+            if taken is not None:
+                return taken
+            if not told and self._running < self.slots:
+                told = True
+                logger.info("all GPUs are held by other studies; waiting for one")
+            stop.wait(POLL_SECONDS)
+        return None
+
+    def _take_slot(self) -> tuple[Slot, int | None] | None:
+        """A free place, and the descriptor that holds its lock if it has one."""
+        with self._changed:
+            if self._closed or self._running == self.slots:
+                return None
+            for slot in self._free:
+                lock = None if slot.lock is None else take(slot.lock)
+                if slot.lock is None or lock is not None:
+                    self._free.remove(slot)
+                    self._running += 1
+                    return slot, lock
+        return None
+
+    def _give_back(self, slot: Slot) -> None:
+        with self._changed:
+            self._free.append(slot)
+            self._running -= 1
+            self._changed.notify_all()
+
+
+def _usable_gpus(device: str) -> list[_gpus.Gpu]:
+    try:
+        gpus = _gpus.present()
+    except _gpus.DriverError as error:
+        if device == "cuda":
+            raise
+        logger.warning("%s; training on the CPU", error)
+        return []
+    wish = os.environ.get("CUDA_VISIBLE_DEVICES")
+    usable = _gpus.visible(gpus, wish, os.environ.get("CUDA_DEVICE_ORDER"))
+    if device == "cuda" and not usable:
+        why = (
+            f"CUDA_VISIBLE_DEVICES={wish!r} hides all {len(gpus)}" if gpus else "no NVIDIA driver or no card"
+        )
+        raise ExecutorError(f"no GPU to train on ({why}); use --device cpu to train on the CPU")
+    return usable
+
+
+def _gpu_slot(gpu: _gpus.Gpu, lock_folder: Path) -> Slot:
+    return Slot(gpu.name, {"CUDA_VISIBLE_DEVICES": gpu.uuid}, lock_folder / f"{gpu.uuid}.lock")
+
+
+def _cpu_slot(index: int) -> Slot:
+    return Slot(f"cpu-{index}", {"CUDA_VISIBLE_DEVICES": "", **ONE_THREAD})
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
