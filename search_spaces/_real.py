@@ -156,7 +156,7 @@ class Real:
     def _grid(self) -> tuple[Fraction, Fraction] | None:
         if self.granularity is None:
             return None
-        return _simplest(self.low), _simplest(self.granularity)
+        return simplest(self.low), simplest(self.granularity)
 
     def _kept(self, value: float) -> float:
         if self.integer:
@@ -178,7 +178,7 @@ def _twelve_digits(value: float) -> float:
     return float(f"{value:.11e}")
 
 
-def _simplest(value: float) -> Fraction:
+def simplest(value: float) -> Fraction:
     """The fraction that a person meant: 1/10 for 0.1, and the float's own where none is that simple."""
     meant = Fraction(value).limit_denominator(10**6)
     return meant if float(meant) == value else Fraction(value)
