@@ -1,0 +1,244 @@
+"""A trainer that trains nothing: docs/trainer-protocol.md spoken in milliseconds, for tests.
+
+Accuracy is a smooth function of the realised network and the hyperparameters, with a plateau below the
+base network so that a smaller one is as accurate, and a little noise drawn from the configuration. The
+surprise: faults are asked for in the data set's name, `fake:KEY=VALUE,KEY,…`:
+
+sleep=S            train for S seconds
+noise=S            standard deviation of the accuracy, .003 by default
+diverge_above=P    exit 3 where the trial's own draw from [0, 1), made from its configuration, is above P
+oom=P, crash=P     a share P of the trials exits 4, or ends in a traceback
+refuse, nan, garbage, noresult, hang, ignore_sigterm
+                   exit 2, a NaN accuracy, a line that is no JSON, no final event, never end, deaf to SIGTERM
+grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from typing import Any, NoReturn
+
+MODELS = {"resnet18": "ResNet-18 for small images", "senet18": "ResNet-18 with squeeze and excitation"}
+BLOCKS, CHANNELS = (2, 2, 2, 2), (64, 128, 256, 512)
+TRAIN_IMAGES, TEST_IMAGES, CLASSES, EPOCHS = 50_000, 10_000, 10, 5
+LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "adam": 0.01, "adamax": 0.002, "adadelta": 1.0, "adagrad": 0.01}
+LEARNING_RATES |= {"asgd": 0.01}  # the better an optimizer, the earlier it stands here
+REQUIRED = ["protocol", "model", "dataset", "subset", "budget", "seed"]
+OPTIONAL = ["scale", "recipe", "hyperparameters", "clock", "device", "precision", "test"]
+OPTIONAL += ["image_size", "data_dir"]
+KNOWN = {
+    "scale": ["depth", "width", "resolution"],
+    "subset": ["train", "validation", "seed"],
+    "hyperparameters": ["optimizer", "learning_rate", "weight_decay", "batch_size"],
+    "budget": ["seconds", "steps"],
+}
+VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild"]
+FAULTS = [*VALUED, "refuse", "nan", "garbage", "noresult", "hang", "ignore_sigterm"]
+
+
+class RefusedError(Exception):
+    """The configuration cannot be trained as it is; the message says what to do."""
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["train", "--config", path]:
+            train(path)
+        case ["describe"] | ["describe", "--check-data"]:
+            for line in sys.stdin:
+                describe(line)
+        case ["models"]:
+            for name, summary in MODELS.items():
+                emit("network", name=name, scales=KNOWN["scale"], summary=summary)
+        case _:
+            sys.exit("usage: fake_trainer.py train --config FILE | describe [--check-data] | models")
+
+
+def train(path: str) -> None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = checked(json.load(file))
+    except (RefusedError, OSError, ValueError) as error:
+        fail(2, "refused", str(error))
+    faults = faults_of(config["dataset"])
+    if threading.current_thread() is threading.main_thread():  # inline in a thread there is no SIGTERM
+        deaf = "ignore_sigterm" in faults
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else lambda number, frame: sys.exit(143))
+    network = realised(config)
+    emit("model", **network)
+    machine = {"device": "cpu", "device_name": "fake", "driver": None, "precision": "fp32", "threads": 1}
+    emit("machine", **machine, versions={"python": platform.python_version()}, host=platform.node())
+    act_out(faults, config)
+    report_training(config, network, faults)
+
+
+def describe(line: str) -> None:
+    try:
+        config = checked(json.loads(line))
+    except (RefusedError, ValueError) as error:
+        emit("error", reason="refused", message=str(error))
+        return
+    network = realised(config)
+    images = {"train_images": TRAIN_IMAGES, "test_images": TEST_IMAGES, "fingerprint": "fake-1"}
+    named = {"name": config["dataset"], "classes": CLASSES, "image_size": network["image_size"]}
+    emit("model", **network, dataset={**named, **images})
+
+
+def checked(config: Any) -> dict[str, Any]:
+    """The configuration with the defaults in it, if it keeps to the protocol. Raises RefusedError."""
+    check_keys("the configuration", config, REQUIRED + OPTIONAL)
+    missing = [key for key in REQUIRED if key not in config]
+    require(not missing, f"the configuration lacks {', '.join(missing)}; add it")
+    full = {"scale": {}, "hyperparameters": {}, **config}
+    for name, known in KNOWN.items():
+        check_keys(name, full[name], known)
+    require(full["protocol"] == 1, f"protocol {full['protocol']} is not known; this trainer speaks 1")
+    require(full["model"] in MODELS, f"no network {full['model']!r}; choose from {', '.join(MODELS)}")
+    for name, number in {**full["scale"], **full["budget"], **full["subset"]}.items():
+        sound = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < math.inf
+        require(sound and (number > 0 or name == "seed"), f"{name} is {number!r}; give a number above 0")
+    require(len(full["budget"]) == 1, f"the budget is {full['budget']}; give one of seconds and steps")
+    images = full["subset"]["train"] + full["subset"]["validation"]
+    require(images <= TRAIN_IMAGES, f"{images} images are asked for; there are {TRAIN_IMAGES}, ask for fewer")
+    optimizer = full["hyperparameters"].get("optimizer") or "sgd"
+    require(optimizer in LEARNING_RATES, f"no optimizer {optimizer!r}; choose of {', '.join(LEARNING_RATES)}")
+    require("refuse" not in faults_of(full["dataset"]), "refused as asked; leave refuse out of the data set")
+    own = {"learning_rate": LEARNING_RATES[optimizer], "weight_decay": 5e-4, "batch_size": 128}
+    given = {key: value for key, value in full["hyperparameters"].items() if value is not None}
+    return {**full, "hyperparameters": {"optimizer": optimizer, **own, **given}}
+
+
+def check_keys(name: str, value: Any, known: list[str]) -> None:
+    require(isinstance(value, dict), f"{name} is {value!r}; give an object")
+    unknown = [key for key in value if key not in known]
+    require(not unknown, f"{name} has unknown keys {', '.join(unknown)}; known are {', '.join(known)}")
+
+
+def require(sound: bool, problem: str) -> None:
+    if not sound:
+        raise RefusedError(problem)
+
+
+def faults_of(dataset: str) -> dict[str, str]:
+    kind, _, options = dataset.partition(":")
+    faults = dict(option.partition("=")[::2] for option in options.split(",") if kind == "fake" and option)
+    check_keys("the data set", faults, FAULTS)
+    return faults
+
+
+def realised(config: dict[str, Any]) -> dict[str, Any]:
+    """The network that the multipliers round to, as the `model` event's fields."""
+    scale = {"depth": 1.0, "width": 1.0, "resolution": 1.0, **config["scale"]}
+    image_size = config.get("image_size") or (16 if config["dataset"] == "digits" else 32)
+    pixels = round(image_size * scale["resolution"])
+    channels = [max(8, 8 * math.floor(c * scale["width"] / 8 + 0.5)) for c in CHANNELS]
+    blocks = seats(round(sum(BLOCKS) * scale["depth"]))
+    weights = [18 * n * c * c for n, c in zip(blocks, channels, strict=True)]
+    macs = round(sum(weight * (pixels / 2**stage) ** 2 for stage, weight in enumerate(weights)))
+    size = {"macs": macs, "macs_counter": "fake", "parameters": sum(weights), "resolution": pixels}
+    shape = {"channels": channels, "blocks": blocks, "image_size": image_size, "classes": CLASSES}
+    return {"model": config["model"], **size, **shape}
+
+
+def seats(total: int) -> list[int]:
+    """Blocks of each stage: one each, the rest one by one to the highest quotient (Sainte-Laguë)."""
+    blocks = [1] * len(BLOCKS)
+    while sum(blocks) < total:
+        quotients = [base / (2 * held + 1) for base, held in zip(BLOCKS, blocks, strict=True)]
+        blocks[quotients.index(max(quotients))] += 1
+    return blocks
+
+
+def act_out(faults: dict[str, str], config: dict[str, Any]) -> None:
+    """Go wrong as asked, before the first epoch."""
+    if "grandchild" in faults:
+        emit("grandchild", pid=leave_behind(faults["grandchild"]))
+    if "garbage" in faults:
+        print("this is not JSON", flush=True)
+    if draw("crash", config) < float(faults.get("crash", 0)):
+        raise RuntimeError("crashed as asked")
+    if draw("oom", config) < float(faults.get("oom", 0)):
+        fail(4, "out_of_memory", "out of memory as asked; ask for less")
+    if draw("diverge", config) > float(faults.get("diverge_above", 1)):
+        fail(3, "diverged", "the loss is not finite, as asked; lower the learning rate")
+    while "hang" in faults:
+        time.sleep(0.1)
+
+
+def leave_behind(kind: str) -> int:
+    """A sleeping process that nobody waits for: its process id."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        if kind in ("session", "daemon"):
+            os.setsid()
+        if kind == "daemon" and os.fork() != 0:
+            os._exit(0)
+        os.write(writer, str(os.getpid()).encode())
+        time.sleep(600)
+        os._exit(0)
+    return int(os.read(reader, 32))
+
+
+def report_training(config: dict[str, Any], network: dict[str, Any], faults: dict[str, str]) -> None:
+    clock, sleep_seconds = time.perf_counter(), float(faults.get("sleep", 0))
+    budget = config["budget"].get("seconds", math.inf)
+    steps = config["budget"].get("steps") or math.ceil(100 * budget)
+    last = math.nan if "nan" in faults else accuracy(config, network, float(faults.get("noise", 0.003)))
+    plan = {"total_steps": steps, "step": 0, "step_seconds": sleep_seconds / steps, "reason": "calibrated"}
+    emit("plan", **plan, reserve_seconds=0.0, elapsed_seconds=0.0)
+    for epoch in range(1, EPOCHS + 1):
+        time.sleep(sleep_seconds / EPOCHS)
+        progress = epoch / EPOCHS
+        reached = last * (1 - math.exp(-4 * progress)) / (1 - math.exp(-4))
+        losses = {"train_loss": 1 - reached, "val_accuracy": reached, "val_loss": 1 - reached}
+        rate = config["hyperparameters"]["learning_rate"] * (1 - progress)
+        where = {"epoch": epoch, "step": round(steps * progress), "progress": progress, "learning_rate": rate}
+        emit("epoch", **where, **losses, elapsed_seconds=time.perf_counter() - clock)
+    seconds = time.perf_counter() - clock
+    rest = {"test_accuracy": last - 0.005 if config.get("test") else None, "peak_memory_bytes": None}
+    counts = {"steps": steps, "total_steps": steps, "epochs": EPOCHS, "replans": 0}
+    speed = {"train_seconds": seconds, "wall_seconds": seconds, "images_per_second": 128 * steps / seconds}
+    rest["overshoot_seconds"] = seconds - budget if budget < math.inf else 0.0
+    if "noresult" not in faults:
+        emit("final", val_accuracy=last, val_loss=1 - last, **rest, **counts, **speed)
+
+
+def accuracy(config: dict[str, Any], network: dict[str, Any], noise: float) -> float:
+    """A share in [0, 1] that saturates at .9 with the network's capacity (1 is the named network's)."""
+    depth, width = sum(network["blocks"]) / sum(BLOCKS), network["channels"][-1] / CHANNELS[-1]
+    capacity = depth**0.25 * width**0.4 * (network["resolution"] / network["image_size"]) ** 0.5
+    chosen = config["hyperparameters"]
+    loss = 0.003 * list(LEARNING_RATES).index(chosen["optimizer"])
+    loss += 0.03 * math.log10(chosen["learning_rate"] / LEARNING_RATES[chosen["optimizer"]]) ** 2
+    loss += 0.005 * math.log10(max(chosen["weight_decay"], 1e-5) / 5e-4) ** 2
+    loss += 0.004 * abs(math.log2(chosen["batch_size"] / 128))
+    luck = math.sqrt(12) * (draw("noise", config) - 0.5)  # mean 0, standard deviation 1
+    exact = 0.9 / (1 + math.exp(-(capacity - 0.3) / 0.07)) - loss + noise * luck
+    return min(1.0, max(0.1, exact))
+
+
+def draw(what: str, config: dict[str, Any]) -> float:
+    """A number in [0, 1) that depends on what is trained alone, not on the faults asked for."""
+    trained = {key: config[key] for key in ("model", "scale", "subset", "hyperparameters", "seed")}
+    digest = hashlib.sha256(f"{what} {json.dumps(trained, sort_keys=True)}".encode()).digest()
+    return int.from_bytes(digest[:6]) / 2**48
+
+
+def emit(event: str, **fields: object) -> None:
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def fail(code: int, reason: str, message: str) -> NoReturn:
+    emit("error", reason=reason, message=message)
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
