@@ -78,6 +78,10 @@ class Executor(Protocol):
     @property
     def slots(self) -> int: ...
 
+    @property
+    def device(self) -> str:
+        """Where its trials run, as trial.json names it: cuda or cpu."""
+
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
         """Wait for a free slot, run the job there, and return when every process of it is gone.
 

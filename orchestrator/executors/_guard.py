@@ -6,7 +6,6 @@ surprise: on Linux it adopts every orphan below it and so finds the trial's proc
 not even a daemon that left its group and session escapes. Elsewhere only the trial's process group is ended.
 """
 
-import json
 import os
 import select
 import signal
@@ -27,7 +26,7 @@ Prctl = Callable[[int, int], None]
 
 
 def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float, command: list[str]) -> None:
-    """Run the command with its stdout in the descriptor `output`; tell in JSON lines what became of it."""
+    """Run the command with its stdout in the descriptor `output`; tell line by line what became of it."""
     wakeup = _wakeup()
     prctl = _prctl() if LINUX else None
     if prctl:
@@ -35,16 +34,16 @@ def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float,
     try:
         trial = Trial(_started(command, output, prctl))
     except OSError as error:
-        tell(event="refused", problem=error.strerror)
+        tell("refused", error.strerror)
         return
-    tell(event="started", pid=trial.pid)
+    tell("started", trial.pid)
     reason = watched(trial, parent, wakeup, timeout_seconds)
     if reason != "exited":
         trial.signal_group(signal.SIGTERM)
         waited(trial, wakeup, grace_seconds)
     swept(trial, wakeup, grace_seconds)
     code = -signal.SIGKILL if trial.code is None else trial.code
-    tell(event="ended", code=code, reason=reason)
+    tell("ended", code, reason)
     os.close(sys.stdout.fileno())  # the orchestrator need not wait for what even SIGKILL does not end
     while not swept(trial, wakeup, LOOK_AROUND_SECONDS):
         pass
@@ -121,9 +120,9 @@ def wait(descriptors: list[int], seconds: float) -> list[int]:
     return readable
 
 
-def tell(**event: object) -> None:
+def tell(*words: object) -> None:
     with suppress(BrokenPipeError):  # nobody listens any more, but the trial must still be ended
-        os.write(sys.stdout.fileno(), json.dumps(event).encode() + b"\n")
+        os.write(sys.stdout.fileno(), " ".join(map(str, words)).encode() + b"\n")
 
 
 def _wakeup() -> int:

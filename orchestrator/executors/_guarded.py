@@ -4,7 +4,6 @@ The surprise: the guard takes the end of its stdin for "stop", and only we hold 
 trial also when we are killed.
 """
 
-import json
 import logging
 import os
 import selectors
@@ -17,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from orchestrator.executors import ExecutorError, Exit, Job, Reason
 
@@ -104,16 +103,18 @@ def _followed(
 ) -> _Ending:
     """Listen to the guard until it says how the job ended."""
     group: int | None = None
-    for event in _events(guard, stopped):
-        if event["event"] == "refused":
-            raise ExecutorError(
-                f"cannot run {job.command[0]!r}: {event['problem']}; give a program that runs here"
-            )
-        if event["event"] == "started":
-            group = event["pid"]
-            started()
-        if event["event"] == "ended":
-            return _Ending(event["code"], event["reason"])
+    for line in _lines(guard, stopped):
+        match line.split(maxsplit=1):
+            case ["refused", problem]:
+                raise ExecutorError(
+                    f"cannot run {job.command[0]!r}: {problem}; give a program that runs here"
+                )
+            case ["started", pid]:
+                group = int(pid)
+                started()
+            case ["ended", ending]:
+                code, reason = ending.split()
+                return _Ending(int(code), cast(Reason, reason))
     logger.warning("the guard of a trial died without a word; see %s", job.stderr)
     if group is not None:
         with suppress(ProcessLookupError):  # the trial's first process was killed as its guard died
@@ -121,8 +122,8 @@ def _followed(
     return _Ending(-signal.SIGKILL, "exited")
 
 
-def _events(guard: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> Iterator[dict[str, Any]]:
-    """What the guard says, one event a line, until it hangs up; meanwhile our stop is passed on."""
+def _lines(guard: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> Iterator[str]:
+    """What the guard says, until it hangs up; meanwhile our stop is passed on."""
     assert guard.stdin is not None
     assert guard.stdout is not None
     told, unread = False, b""
@@ -139,4 +140,4 @@ def _events(guard: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> Iter
             if not read:
                 return
             *lines, unread = (unread + read).split(b"\n")
-            yield from map(json.loads, lines)
+            yield from map(bytes.decode, lines)

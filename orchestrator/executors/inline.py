@@ -31,6 +31,7 @@ class Inline:
 
     name = "inline"
     slots = 1
+    device = "cpu"
 
     def __init__(self) -> None:
         self._turn = threading.Lock()

@@ -40,7 +40,7 @@ def create(device: str = "auto", slots: int | None = None, lock_folder: Path | N
             f"give --slots {len(gpus)} or fewer, or --device cpu"
         )
     folder = lock_folder or Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER", LOCK_FOLDER))
-    return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots)
+    return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots, "cuda")
 
 
 class Local:
@@ -48,8 +48,9 @@ class Local:
 
     name = "local"
 
-    def __init__(self, places: Sequence[Slot], slots: int | None = None) -> None:
+    def __init__(self, places: Sequence[Slot], slots: int | None = None, device: str = "cpu") -> None:
         self.slots = slots or len(places)
+        self.device = device
         self._free = list(places)
         self._running = 0
         self._changed = threading.Condition()
