@@ -1,0 +1,72 @@
+"""Measure the base network: the bound of a search is a measurement, not a guess."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.describe import Description, network_key
+from orchestrator.runner import Order, Runner
+from orchestrator.training import Training
+from results.models import Trial
+
+BASE_POINT = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
+
+
+class BaselineFailed(RuntimeError):
+    """The base network itself cannot be trained, so there is nothing to be as accurate as."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The accuracy of the base network under the study's contract: replicates differ in images and seed."""
+
+    accuracies: tuple[float, ...]  # fractions, one a replicate
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.accuracies)
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation; None for a single replicate."""
+        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
+
+
+def measure(
+    runner: Runner,
+    training: Training,
+    scale: Mapping[str, float],
+    description: Description,
+    replicates: int,
+    recorded: Sequence[Trial],
+) -> Baseline:
+    """Train what `recorded` lacks of the replicates, trials 1 to `replicates`, and return their accuracies.
+
+    Raise BaselineFailed where a replicate fails.
+    """
+    rows = {row.number: row for row in recorded if row.purpose == "baseline"}
+    missing = [n for n in range(1, replicates + 1) if n not in rows or rows[n].state != "completed"]
+    orders = [_order(n, training, scale, description, rows.get(n)) for n in missing]
+    rows |= {row.number: row for row in runner.run(orders)}
+    for row in rows.values():
+        if row.state != "completed":
+            raise BaselineFailed(
+                f"the base network could not be trained (trial {row.number}: {row.reason}, {row.message}); "
+                f"try other hyperparameters or a longer --budget under another --study"
+            )
+    accuracies = [rows[n].val_accuracy for n in range(1, replicates + 1)]
+    return Baseline(tuple(a for a in accuracies if a is not None))
+
+
+def _order(
+    number: int,
+    training: Training,
+    scale: Mapping[str, float],
+    description: Description,
+    row: Trial | None,
+) -> Order:
+    config = training.config(scale, {}, replicate=number - 1)
+    key = network_key(description, config)
+    return Order(number, "baseline", BASE_POINT, number - 1, config, description, key, row)

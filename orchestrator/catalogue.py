@@ -1,0 +1,68 @@
+"""Named networks that a search starts from: saved by a study, built in, or plain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from results.models import Model
+from results.store import Store
+
+_WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A base network and its scale, and where they come from."""
+
+    name: str
+    network: str  # as the trainer names it
+    scale: Mapping[str, float]
+    origin: str  # for people: which one was taken
+    dataset: str | None = None
+    image_size: int | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+# NOMAD paper, section 4.1: the variants its searches found
+BUILT_IN = {
+    "nomad_senet18": Subject(
+        "nomad_senet18",
+        "senet18",
+        _WHOLE | {"width": 0.67},
+        "built in: the NOMAD paper's variant, senet18 at width 0.67 (section 4.1)",
+    ),
+    "nomad_resnet18": Subject(
+        "nomad_resnet18",
+        "resnet18",
+        _WHOLE | {"width": 0.73, "resolution": 1.18},
+        "built in: the NOMAD paper's variant, resnet18 at width 0.73 and resolution 1.18 (section 4.1)",
+    ),
+}
+
+
+def find(name: str, store: Store | None) -> Subject:
+    """Return the model `name`: the newest saved one, else a built-in one, else the network so called.
+
+    Whether the trainer knows that network is for the trainer to say.
+    """
+    saved = store.model(name) if store is not None else None
+    if saved is not None:
+        return _saved(saved, store)
+    return BUILT_IN.get(name) or Subject(name, name, _WHOLE, f"the network {name} as it is")
+
+
+def _saved(model: Model, store: Store | None) -> Subject:
+    study = next((s.name for s in store.studies() if s.id == model.study_id), "?") if store else "?"
+    scale = {"depth": model.depth, "width": model.width, "resolution": model.resolution}
+    return Subject(
+        model.name,
+        model.network,
+        scale,
+        f"saved by the study {study} ({model.status}): {model.network} at depth {model.depth:g}, "
+        f"width {model.width:g}, resolution {model.resolution:g}",
+        model.dataset,
+        model.image_size,
+        model.hyperparameters or {},
+    )

@@ -1,0 +1,223 @@
+"""What a search shows while it runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator import report
+from results.models import Trial
+
+if TYPE_CHECKING:  # runner imports this module
+    from orchestrator.runner import Order
+
+_RECENT = 10  # ended trials that the live table keeps in view
+
+
+@dataclass
+class Running:
+    """A trial under way. It waits for a slot until `has_started` is called, by the executor's thread."""
+
+    order: Order
+    row: Trial
+    folder: Path
+    slot: str | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    def has_started(self, slot: str) -> None:
+        self.slot, self.started = slot, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the process began; 0 while the trial waits for a slot."""
+        return time.monotonic() - self.started if self.slot else 0.0
+
+
+class Display(Protocol):
+    """Told of everything that a person would want to see; changes nothing."""
+
+    def note(self, text: str) -> None: ...
+    def started(self, trial: Running) -> None: ...
+    def ended(self, row: Trial) -> None: ...
+    def answered(self, row: Trial) -> None: ...
+    def best(self, row: Trial) -> None: ...
+    def tick(self, running: Sequence[Running]) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class Meter:
+    """What a study has spent of its budget, in trainings and in hours of a GPU or a CPU slot."""
+
+    trainings: int  # the budget
+    seconds_per_training: float | None  # None for budgets in steps
+    unit: str  # "GPU" or "CPU"
+    done: int = 0
+    seconds: float = 0.0
+
+    def count(self, row: Trial) -> None:
+        self.done += 1
+        self.seconds += row.wall_seconds or 0.0
+
+    def __str__(self) -> str:
+        mean = self.seconds / self.done if self.done else (self.seconds_per_training or 0.0)
+        left = mean * max(self.trainings - self.done, 0)
+        return (
+            f"{self.done}/{self.trainings} trainings, {self.unit}-hours: {self.seconds / 3600:.3f} used, "
+            f"about {left / 3600:.3f} left"
+        )
+
+
+class Plain:
+    """One line an event, for pipes and logs."""
+
+    def __init__(self, console: Console, meter: Meter) -> None:
+        self._console = console
+        self._meter = meter
+
+    def note(self, text: str) -> None:
+        self._print(text)
+
+    def started(self, trial: Running) -> None:
+        self._print(f"trial {trial.row.number} begins: {trial.row.purpose}, {point_text(trial.order.point)}")
+
+    def ended(self, row: Trial) -> None:
+        self._meter.count(row)
+        self._print(f"trial {row.number} {result_text(row)} [{self._meter}]")
+
+    def answered(self, row: Trial) -> None:
+        self._print(f"trial {row.number} {result_text(row)}")
+
+    def best(self, row: Trial) -> None:
+        self._print(f"best so far: trial {row.number}, {result_text(row)}")
+
+    def tick(self, running: Sequence[Running]) -> None:
+        pass  # a clock is for a screen
+
+    def close(self) -> None:
+        pass
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Screen:
+    """A table that stays in place: the trials running with their clocks, the last ended, the best."""
+
+    def __init__(self, console: Console, meter: Meter, title: str) -> None:
+        self._meter = meter
+        self._title = title
+        self._notes: deque[str] = deque(maxlen=2)
+        self._recent: deque[Trial] = deque(maxlen=_RECENT)
+        self._best: Trial | None = None
+        self._running: Sequence[Running] = ()
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        self._live.start()
+
+    def note(self, text: str) -> None:
+        self._notes.append(text)
+
+    def started(self, trial: Running) -> None:
+        pass  # the next tick shows it
+
+    def ended(self, row: Trial) -> None:
+        self._meter.count(row)
+        self._recent.append(row)
+
+    def answered(self, row: Trial) -> None:
+        self._recent.append(row)
+
+    def best(self, row: Trial) -> None:
+        self._best = row
+
+    def tick(self, running: Sequence[Running]) -> None:
+        self._running = running
+
+    def close(self) -> None:
+        self._running = ()
+        self._live.stop()
+
+    def _render(self) -> RenderableType:
+        table = Table(title=self._title, title_justify="left", caption=str(self._meter), expand=False)
+        for name in ("trial", "purpose", "point"):
+            table.add_column(name, no_wrap=True)
+        for name in ("M MACs", "accuracy", "seconds"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("state", no_wrap=True)
+        for row in list(self._recent):
+            table.add_row(*_row_cells(row), style="bold green" if row is self._best else None)
+        for trial in self._running:
+            table.add_row(*_running_cells(trial), style="cyan")
+        best = f"best so far: trial {self._best.number}, {result_text(self._best)}" if self._best else ""
+        lines = [*self._notes, best]
+        return Group(table, *(Text(line) for line in lines if line))
+
+
+def _row_cells(row: Trial) -> list[str]:
+    state = row.state if row.reason is None else f"{row.state}: {row.reason}"
+    if row.of_trial_number is not None:
+        state = f"{state} of {row.of_trial_number}"
+    return [
+        str(row.number),
+        row.purpose,
+        point_text(row.point),
+        macs_text(row.macs),
+        accuracy_text(row.val_accuracy),
+        f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
+        state,
+    ]
+
+
+def _running_cells(trial: Running) -> list[str]:
+    epoch = report.latest_epoch(trial.metrics) or {}
+    return [
+        str(trial.row.number),
+        trial.row.purpose,
+        point_text(trial.order.point),
+        macs_text(trial.order.description.macs),
+        accuracy_text(epoch.get("val_accuracy")),
+        f"{trial.seconds:.1f}",
+        f"on {trial.slot}" if trial.slot else "waits for a slot",
+    ]
+
+
+def point_text(point: Mapping[str, Any] | None) -> str:
+    """Return a point on one line: `depth 1 width 0.75`."""
+    return " ".join(f"{name} {_short(value)}" for name, value in (point or {}).items())
+
+
+def result_text(row: Trial) -> str:
+    """Return what became of a trial, in words."""
+    if row.state == "completed":
+        accuracy = accuracy_text(row.val_accuracy)
+        return f"{point_text(row.point)}: {macs_text(row.macs)} M MACs, accuracy {accuracy}"
+    if row.state == "screened":
+        return f"{point_text(row.point)}: screened, {macs_text(row.macs)} M MACs are no fewer than the base's"
+    if row.state == "duplicate":
+        return f"{point_text(row.point)}: the network of trial {row.of_trial_number} again"
+    return f"{point_text(row.point)}: {row.state}, {row.reason}: {row.message}"
+
+
+def macs_text(macs: int | None) -> str:
+    return "" if macs is None else f"{macs / 1e6:.2f}"
+
+
+def accuracy_text(accuracy: float | None) -> str:
+    return "" if accuracy is None else f"{100 * accuracy:.2f}%"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

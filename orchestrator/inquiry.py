@@ -1,0 +1,139 @@
+"""Turn a request into the question that a study puts on record, and what it takes to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator import environment, solvers
+from orchestrator.catalogue import Subject
+from orchestrator.describe import Describer, Description
+from orchestrator.formulation import BestHyperparameters, Formulation, SmallestNetwork
+from orchestrator.options import BadOption, Request, absolute_dataset, span
+from orchestrator.problem import Problem
+from orchestrator.training import Training, TrialBudget
+from search_spaces import Space, scaling
+from search_spaces import training as training_space
+
+_ONE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """A request with everything known that the machine, the data and the trainer had to tell."""
+
+    request: Request
+    subject: Subject
+    scale: Mapping[str, float]  # the base network's, or the model's
+    training: Training
+    base: Description  # the base network or the model, untrained
+    space: Space
+    study_name: str
+    save_as: str
+
+    def question(self, block: int) -> dict[str, Any]:
+        """Return what a resume must repeat to the letter."""
+        asked: dict[str, Any] = {
+            "subject": self.request.subject,
+            "scale": dict(self.scale),
+            "training": self.training.question() | {"data": self.base.dataset.get("fingerprint")},
+            "space": self.space.to_json(),
+            "solver": {
+                "name": self.request.solver,
+                "block": block,
+                "versions": environment.versions(solvers.load(self.request.solver).REQUIRES),
+            },
+            "trainer": self.request.trainer or "built in",
+        }
+        if self.request.kind == "nas":
+            asked["baseline"] = {
+                "replicates": 0 if self.request.min_accuracy is not None else self.request.replicates,
+                "min_accuracy": self.request.min_accuracy,
+                "tolerance": self.request.tolerance,
+            }
+        return asked
+
+    @property
+    def replicates(self) -> int:
+        """Trainings of the base network before the search."""
+        given = self.request.kind == "hpo" or self.request.min_accuracy is not None
+        return 0 if given else self.request.replicates
+
+    @property
+    def confirmations(self) -> int:
+        return self.request.confirm if self.request.kind == "nas" else 0
+
+    def formulation(self, min_accuracy: float | None) -> Formulation:
+        if self.request.kind == "hpo":
+            return BestHyperparameters(self.scale)
+        assert min_accuracy is not None
+        base_macs = self.base.macs if self.replicates else None
+        return SmallestNetwork(self.space, self.scale, min_accuracy, base_macs)
+
+    def problem(self, formulation: Formulation, block: int) -> Problem:
+        return Problem(
+            formulation.space, formulation.start, block, formulation.constraints, self.request.seed
+        )
+
+
+def inquire(request: Request, subject: Subject, device: str, describer: Describer) -> Inquiry:
+    """Return the inquiry of `request` for trials on `device`. Raise BadOption or Refused."""
+    _check_solver(request)
+    scale = {name: subject.scale[name] * request.scale[name] for name in _ONE}
+    training = _training(request, subject, device)
+    whole = describer.describe(training.config(_ONE, {}))
+    base = describer.describe(training.config(scale, {}))
+    data = training.dataset.partition(":")[0]
+    suffix = "demo" if request.demo else data
+    kind = request.kind
+    saved_as = f"nomad_{request.subject}" if kind == "nas" else f"tuned_{request.subject}"
+    return Inquiry(
+        request,
+        subject,
+        scale,
+        training,
+        base,
+        _space(request, whole, scale),
+        request.study or f"{kind}-{request.subject}-{suffix}",
+        request.save_as or saved_as,
+    )
+
+
+def _training(request: Request, subject: Subject, device: str) -> Training:
+    dataset = absolute_dataset(request.data or subject.dataset or "cifar10")
+    image_size = request.image_size
+    if image_size is None and dataset == subject.dataset:
+        image_size = subject.image_size
+    return Training(
+        network=subject.network,
+        dataset=dataset,
+        train_images=request.train_images,
+        validation_images=request.validation_images,
+        budget=TrialBudget.parse(request.budget),
+        seed=request.seed,
+        recipe=request.recipe,
+        hyperparameters={**subject.hyperparameters, **request.hyperparameters},
+        image_size=image_size,
+        clock=request.clock,
+        precision=request.precision,
+        device=device,
+        data_folder=str(request.data_folder.resolve()) if request.data_folder else None,
+    )
+
+
+def _space(request: Request, whole: Description, scale: Mapping[str, float]) -> Space:
+    if request.kind == "hpo":
+        return training_space.space()
+    ranges = {name: span(getattr(request, name), name) for name in _ONE}
+    try:
+        return scaling.space(whole.blocks, whole.channels, whole.image_size, base=scale, **ranges)
+    except ValueError as error:
+        raise BadOption(str(error)) from error
+
+
+def _check_solver(request: Request) -> None:
+    try:
+        solvers.load(request.solver)
+    except (ValueError, RuntimeError) as error:
+        raise BadOption(str(error)) from error

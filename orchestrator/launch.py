@@ -1,0 +1,242 @@
+"""Run a study from a request: open what it needs, measure the base, search, confirm, save the winner."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from orchestrator import baseline, catalogue, confirm, environment, executors, options, summary
+from orchestrator.confirm import Winner
+from orchestrator.describe import Describer
+from orchestrator.display import Display, Meter, Plain, Screen
+from orchestrator.executors import Executor
+from orchestrator.inquiry import Inquiry, inquire
+from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
+from orchestrator.runner import Runner, Stopped
+from orchestrator.search import Search
+from results.errors import StoreError
+from results.models import Study, Trial
+from results.store import Store
+from search_spaces import Point
+
+_VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
+
+
+def run(request: options.Request, console: Console, stop: threading.Event) -> None:
+    """Run the study of `request` to its end, or until `stop` is set: then raise Stopped.
+
+    Raise BadOption, Refused, StoreError, ExecutorError, BaselineFailed, SolverFailed, NotReproducible
+    or TrainerBroken; whatever had ended by then is on record.
+    """
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(request.database))
+        subject = catalogue.find(request.subject, store)
+        executor = stack.enter_context(
+            closing(executors.load(request.executor).create(request.device, request.slots))
+        )
+        describer = stack.enter_context(Describer(request.trainer_command))
+        inquiry = inquire(request, subject, executor.device, describer)
+        stack.enter_context(store.lock_study(inquiry.study_name))
+        Launch(inquiry, store, executor, describer, console, stop).run()
+
+
+@dataclass
+class Launch:
+    """One run of one study, whose lock is held."""
+
+    inquiry: Inquiry
+    store: Store
+    executor: Executor
+    describer: Describer
+    console: Console
+    stop: threading.Event
+
+    def run(self) -> None:
+        """Take up the study on record or begin it, and run it to its end."""
+        request = self.inquiry.request
+        recorded = self.store.study(self.inquiry.study_name)
+        block = request.block or (recorded and recorded.question["solver"]["block"]) or self.executor.slots
+        _check_budget(self.inquiry)
+        study = self.store.open_study(
+            self.inquiry.study_name,
+            request.kind,
+            self.inquiry.question(block),
+            request.trials,
+            environment.versions(_VERSIONS),
+            environment.git_commit(),
+        )
+        summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
+        if recorded and recorded.state == "finished" and recorded.budget_trials == request.trials:
+            self.store.end_study(study.id, "finished", recorded.message)
+        else:
+            self._run_recorded(study, block)
+        summary.closing(self.console, self.store, self.inquiry.study_name)
+
+    def _run_recorded(self, study: Study, block: int) -> None:
+        """Run, and leave on record how it ended."""
+        try:
+            message = self._measure_and_search(study, block)
+        except Stopped:
+            self.store.end_study(study.id, "stopped", "stopped by the user")
+            summary.stopped(self.console)
+            raise
+        except StoreError:
+            raise  # the record cannot be written: it stays at the last row
+        except Exception as error:
+            self.store.end_study(study.id, "failed", " ".join(str(error).split()))
+            raise
+        self.store.end_study(study.id, "finished", message)
+
+    def _measure_and_search(self, study: Study, block: int) -> str:
+        rows = self.store.trials(study.id)
+        with closing(self._display(study, rows)) as display:
+            runner = Runner(
+                self.store,
+                study.id,
+                self.executor,
+                self.inquiry.request.trainer_command,
+                self.inquiry.request.runs.resolve() / study.name,
+                self.inquiry.request.timeout_seconds,
+                display,
+                self.stop,
+                environment.git_commit(),
+            )
+            bound, mean = self._bound(study, runner, rows, display)
+            rows = self.store.trials(study.id)
+            with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
+                message = search.run()
+                winner = self._winner(search, bound)
+        self._save(study, winner)
+        return message
+
+    def _bound(
+        self, study: Study, runner: Runner, rows: Sequence[Trial], display: Display
+    ) -> tuple[float | None, float | None]:
+        """Return the least accuracy allowed and the base network's mean, as far as the question has them."""
+        inquiry, request = self.inquiry, self.inquiry.request
+        if request.kind == "hpo":
+            return None, None
+        if not inquiry.replicates:
+            assert request.min_accuracy is not None
+            self.store.set_bound(
+                study.id,
+                min_accuracy=request.min_accuracy,
+                baseline_accuracy=None,
+                baseline_std=None,
+                baseline_replicates=0,
+            )
+            return request.min_accuracy, None
+        measured = baseline.measure(
+            runner, inquiry.training, inquiry.scale, inquiry.base, inquiry.replicates, rows
+        )
+        bound = measured.mean - request.tolerance
+        self.store.set_bound(
+            study.id,
+            min_accuracy=bound,
+            baseline_accuracy=measured.mean,
+            baseline_std=measured.std,
+            baseline_replicates=inquiry.replicates,
+        )
+        display.note(summary.bound_text(measured.mean, measured.std, inquiry.replicates, bound))
+        return bound, measured.mean
+
+    def _search(
+        self,
+        study: Study,
+        block: int,
+        runner: Runner,
+        rows: Sequence[Trial],
+        bound: float | None,
+        mean: float | None,
+        display: Display,
+    ) -> Search:
+        formulation = self.inquiry.formulation(bound)
+        by_number = {row.number: row for row in rows}
+        problem = self.inquiry.problem(formulation, block)
+        successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
+
+        def incumbent() -> Point:
+            best = formulation.best(list(by_number.values()))
+            return problem.space.point(best.point) if best and best.point else problem.start
+
+        def succeeded(reign: Reign, why: str) -> None:
+            self.store.note(study.id, SUCCESSION, reign.to_json(why))
+            display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
+
+        proposals = Proposals(
+            self.inquiry.request.solver,
+            reign_on_record(problem, self.inquiry.replicates + 1, successions),
+            self.inquiry.request.runs.resolve() / study.name / "solver.log",
+            incumbent,
+            succeeded,
+        )
+        return Search(
+            self.store,
+            study.id,
+            formulation,
+            self.inquiry.training,
+            proposals,
+            self.describer,
+            runner,
+            display,
+            self.stop,
+            budget_trials=self.inquiry.request.trials - self.inquiry.confirmations,
+            baseline_mean=mean,
+            rows=by_number,
+        )
+
+    def _winner(self, search: Search, bound: float | None) -> Winner | None:
+        request = self.inquiry.request
+        if bound is not None:
+            return confirm.confirm(search, request.confirm, bound, request.trials)
+        best = search.formulation.best(list(search.rows.values()))
+        return Winner(best, "provisional", (best.val_accuracy or 0.0,)) if best else None
+
+    def _save(self, study: Study, winner: Winner | None) -> None:
+        """Save the winner as a model, unless there is none or it is the base network itself."""
+        if winner is None:
+            return
+        trial, training = winner.trial, self.inquiry.training
+        config = trial.config or {}
+        self.store.save_model(
+            name=self.inquiry.save_as,
+            network=training.network,
+            **config["scale"],
+            dataset=training.dataset,
+            image_size=training.image_size,
+            hyperparameters=config["hyperparameters"],
+            recipe=training.recipe,
+            macs=trial.macs,
+            parameters=trial.parameters,
+            val_accuracy=winner.mean,
+            status=winner.status,
+            study_id=study.id,
+            trial_id=trial.id,
+        )
+
+    def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
+        unit = "GPU" if self.executor.device == "cuda" else "CPU"
+        meter = Meter(study.budget_trials, self.inquiry.training.budget.seconds, unit)
+        for row in rows:
+            if row.state in ("completed", "failed"):
+                meter.count(row)
+        if not self.console.is_terminal:
+            return Plain(self.console, meter)
+        return Screen(
+            self.console,
+            meter,
+            f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}",
+        )
+
+
+def _check_budget(inquiry: Inquiry) -> None:
+    before, after = inquiry.replicates, inquiry.confirmations
+    if inquiry.request.trials <= before + after:
+        raise options.BadOption(
+            f"--trials {inquiry.request.trials} leaves none for the search, after {before} of the base "
+            f"network and {after} to confirm the winner; give at least {before + after + 1}"
+        )

@@ -1,0 +1,77 @@
+"""Turn the end of a trainer's process into the end of a trial.
+
+A trainer that was killed from outside says nothing about its network, so that trial is handed
+out again; one that diverged, ran out of memory, hung or crashed is an answer the solver hears.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator import report
+from orchestrator.executors import Exit
+
+MAX_ATTEMPTS = 3  # a trial killed this often is a failure of its own, such as a host out of memory
+_REFUSED, _DIVERGED, _OUT_OF_MEMORY, _TERMINATED, _KILLED = 2, 3, 4, 143, 137
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended: `refused` ends the search, `stopped` and `lost` are handed out again."""
+
+    state: Literal["completed", "failed", "refused", "stopped", "lost"]
+    reason: str | None = None  # one word, for SQL
+    message: str | None = None  # one line, for people
+    columns: dict[str, Any] = field(default_factory=dict)
+    measurements: list[dict[str, Any]] = field(default_factory=list)
+
+
+def judge(end: Exit, metrics: Path, log: Path) -> Outcome:
+    """Say how a trial ended, from its exit and its two files."""
+    try:
+        events = report.read(metrics)
+    except report.MalformedReport as error:
+        return Outcome("failed", "bad_report", str(error), {"exit_code": end.code})
+    columns = events.machine_columns | events.final_columns | {"exit_code": end.code, "slot": end.slot}
+    columns.setdefault("wall_seconds", end.wall_seconds)
+    if end.code == 0 and events.is_complete:
+        return Outcome("completed", columns=columns, measurements=events.measurements)
+    state, reason, message = _failure(end, events, log)
+    columns["val_accuracy"] = None  # whatever it printed, this training did not end
+    return Outcome(state, reason, message, columns, events.measurements)
+
+
+def _failure(
+    end: Exit, events: report.Report, log: Path
+) -> tuple[Literal["failed", "refused", "stopped", "lost"], str, str]:
+    said = str((events.last("error") or {}).get("message") or report.last_line(log))
+    if end.reason == "stopped":
+        return "stopped", "stopped", "stopped by the user; it will be handed out again"
+    if end.reason == "timeout":
+        return "failed", "timeout", f"did not end by itself and was stopped after {end.wall_seconds:.0f} s"
+    if end.code == _REFUSED:
+        return "refused", "refused", said
+    if end.code == _DIVERGED:
+        return "failed", "diverged", said
+    if end.code == _OUT_OF_MEMORY:
+        return "failed", "out_of_memory", said
+    if end.code < 0 or end.code in (_TERMINATED, _KILLED):
+        signal = -end.code if end.code < 0 else end.code - 128
+        return "lost", "killed", f"killed from outside by signal {signal}"
+    if end.code == 0:
+        return "failed", "no_result", f"exited 0 without a final accuracy in [0, 1]; see {log}"
+    return "failed", "crashed", f"exit code {end.code}: {said or 'no message'}; see {log}"
+
+
+def adopt(folder: Path) -> Outcome | None:
+    """Return the result of a trial whose end was not recorded: the orchestrator was killed after it."""
+    try:
+        events = report.read(folder / "metrics.jsonl")
+    except report.MalformedReport:
+        return None  # train it again: that attempt's files are no result
+    if not events.is_complete:
+        return None
+    columns = events.machine_columns | events.final_columns
+    return Outcome("completed", columns=columns, measurements=events.measurements)

@@ -1,0 +1,146 @@
+"""A solver's questions in order, whatever becomes of its process.
+
+NOMAD can die or hang by itself. A death is answered by asking again from the start, from the
+answers at hand; a solver that dies twice at the same question has a defect there, so a successor
+with another seed starts from the best point found. Every succession is an event on record, from
+which a resumed study begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.problem import Evaluation, Problem
+from orchestrator.solvers import SolverDied, SolverProcess
+from search_spaces import Point
+
+SUCCESSION = "solver_succeeded"  # the event's kind
+MAX_SUCCESSIONS = 20
+_PATIENCE = 1  # deaths at one question that are answered by asking again
+
+
+class SolverFailed(RuntimeError):
+    """No process of this solver gets any further."""
+
+
+class NotReproducible(RuntimeError):
+    """A solver asked from the start proposes other points than the record holds."""
+
+
+@dataclass(frozen=True)
+class Reign:
+    """The rule of one solver process and its replays; `first` is the number of its first trial."""
+
+    index: int
+    first: int
+    problem: Problem
+
+    def to_json(self, why: str) -> dict[str, Any]:
+        start = dict(self.problem.start)
+        return {
+            "index": self.index,
+            "first": self.first,
+            "seed": self.problem.seed,
+            "start": start,
+            "why": why,
+        }
+
+    def successor(self, first: int, start: Point) -> Reign:
+        return Reign(self.index + 1, first, replace(self.problem, seed=self.problem.seed + 1000, start=start))
+
+
+def reign_on_record(problem: Problem, first: int, successions: list[dict[str, Any]]) -> Reign:
+    """Return the reign in force: the last succession's, or the first solver's."""
+    if not successions:
+        return Reign(0, first, problem)
+    last = successions[-1]
+    start = problem.space.point(last["start"])
+    return Reign(last["index"], last["first"], replace(problem, seed=last["seed"], start=start))
+
+
+class Proposals:
+    """`ask()` and `tell()` of a solver that survives its own process.
+
+    `incumbent()` gives the point a successor starts from; `succeeded(reign, why)` puts a
+    succession on record.
+    """
+
+    def __init__(
+        self,
+        solver: str,
+        reign: Reign,
+        log: Path,
+        incumbent: Callable[[], Point],
+        succeeded: Callable[[Reign, str], None],
+    ) -> None:
+        self.reign = reign
+        self._solver = solver
+        self._log = log
+        self._incumbent = incumbent
+        self._succeeded = succeeded
+        self._answered: list[tuple[list[Point], list[Evaluation]]] = []
+        self._deaths_in_place = 0  # since the last new question
+        self._question: list[Point] | None = None  # that the process waits for an answer to
+        self._start()
+
+    def ask(self, next_number: int, pause: Callable[[], None]) -> list[Point] | None:
+        """Return the next points, or None where the solver has finished.
+
+        `next_number` is the first of these points' trials, should a successor begin with them.
+        `pause` is called again and again while the solver thinks; what it raises ends the asking.
+        """
+        while True:
+            try:
+                points = self._first_unanswered(pause)
+            except SolverDied as death:
+                self._process.close()
+                self._deaths_in_place += 1
+                if self._deaths_in_place > _PATIENCE:
+                    self._succeed(death, next_number)
+                self._start()
+            else:
+                self._deaths_in_place = 0
+                return points
+
+    def tell(self, evaluations: list[Evaluation]) -> None:
+        """Answer the last question. The process hears it with the next `ask`."""
+        assert self._question is not None
+        self._answered.append((self._question, evaluations))
+
+    def close(self) -> None:
+        self._process.close()
+
+    def _first_unanswered(self, pause: Callable[[], None]) -> list[Point] | None:
+        """Tell the process what it has not heard yet, and return what it asks then."""
+        while True:
+            if self._question is None:
+                self._question = self._process.ask(pause)
+            if self._question is None or self._heard == len(self._answered):
+                return self._question
+            points, evaluations = self._answered[self._heard]
+            if points != self._question:
+                raise NotReproducible(
+                    f"the solver {self._solver}, asked again, proposes {self._question} "
+                    f"where it proposed {points}"
+                )
+            self._process.tell(evaluations)
+            self._heard += 1
+            self._question = None
+
+    def _succeed(self, death: SolverDied, next_number: int) -> None:
+        if not self._answered or self.reign.index >= MAX_SUCCESSIONS:
+            raise SolverFailed(
+                f"the solver {self._solver} failed: {death}; see {self._log}, or take another --solver "
+                f"under another --study"
+            )
+        self.reign = self.reign.successor(next_number, self._incumbent())
+        self._succeeded(self.reign, str(death))
+        self._answered, self._deaths_in_place = [], 0
+
+    def _start(self) -> None:
+        self._process = SolverProcess(self._solver, self.reign.problem, log=self._log)
+        self._heard = 0  # answers that this process has been told
+        self._question = None

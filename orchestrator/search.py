@@ -1,0 +1,181 @@
+"""The loop of a search: ask the solver, train, record, tell.
+
+It keeps no state but the record. Run again, it asks the solver from the start and answers from
+the rows until a question comes up that has none; each question is held against its row, so a
+search that would go another way than its record stops instead.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.describe import Describer, network_key
+from orchestrator.display import Display
+from orchestrator.formulation import Formulation
+from orchestrator.problem import Evaluation
+from orchestrator.proposals import NotReproducible, Proposals
+from orchestrator.runner import Order, Runner, Stopped
+from orchestrator.training import Training
+from results.models import Trial
+from results.store import Store
+from search_spaces import Point
+
+UNTRAINED = ("screened", "duplicate")  # the states of trials that cost nothing
+MAX_UNTRAINED_IN_A_ROW = 500
+
+
+@dataclass
+class Search:
+    """One search, run once. `budget_trials` counts every training of the study, replicates included."""
+
+    store: Store
+    study_id: int
+    formulation: Formulation
+    training: Training
+    proposals: Proposals
+    describer: Describer
+    runner: Runner
+    display: Display
+    stop: threading.Event
+    budget_trials: int
+    baseline_mean: float | None = None  # a fraction; None where the bound was given
+    rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
+    next_number: int = 1  # the first number that no block of points has taken
+
+    def run(self) -> str:
+        """Search until the budget is spent or the solver has finished, and say which it was.
+
+        Raise Stopped, Refused, NotReproducible, SolverFailed or a StoreError.
+        """
+        untrained = 0
+        first = self._free_number(self.proposals.reign.first)
+        while self.trainings < self.budget_trials or self._is_recorded(first):
+            points = self.proposals.ask(first, self._pause)
+            if points is None:
+                return f"the solver has finished after {self.trainings} trainings"
+            self.next_number = first + len(points)
+            answers = self._answer(first, points)
+            if answers is None:
+                break
+            self.proposals.tell(answers)
+            block = [self.rows[first + i] for i in range(len(points))]
+            untrained = untrained + len(block) if all(r.state in UNTRAINED for r in block) else 0
+            if untrained >= MAX_UNTRAINED_IN_A_ROW:
+                return f"the solver's last {untrained} points were all known without training"
+            first = self._free_number(self.next_number)
+        return f"the search has spent its {self.budget_trials} trainings"
+
+    @property
+    def trainings(self) -> int:
+        return sum(row.state not in UNTRAINED for row in self.rows.values())
+
+    def close(self) -> None:
+        """End the solver."""
+        self.proposals.close()
+
+    def _pause(self) -> None:
+        """Called again and again while the solver thinks."""
+        self.display.tick([])
+        if self.stop.is_set():
+            raise Stopped
+
+    def _free_number(self, number: int) -> int:
+        """Return the first number from `number` on that no baseline or confirmation trial has."""
+        while number in self.rows and self.rows[number].purpose != "search":
+            number += 1
+        return number
+
+    def _is_recorded(self, number: int) -> bool:
+        return any(row.number >= number and row.purpose == "search" for row in self.rows.values())
+
+    def _answer(self, first: int, points: Sequence[Point]) -> list[Evaluation] | None:
+        """Return what the solver hears of a block, or None where the budget does not reach its end."""
+        orders, repeats = list[Order](), list[Order]()
+        for number, point in enumerate(points, start=first):
+            row = self.rows.get(number)
+            if row is not None:
+                _hold(point, row)
+            if row is None or _is_open(row):
+                order = self._order(number, point, row)
+                repeated = row is None and any(order.key == other.key for other in orders)
+                if repeated:
+                    repeats.append(order)
+                elif row is not None or not self._answer_untrained(order):
+                    orders.append(order)
+        for trial in self.runner.run(self._affordable(orders), self.formulation.evaluation):
+            self._keep(trial)
+        for order in repeats:
+            self._answer_untrained(order)
+        numbers = range(first, first + len(points))
+        return [_heard(self.rows[n]) for n in numbers] if all(n in self.rows for n in numbers) else None
+
+    def _affordable(self, orders: list[Order]) -> list[Order]:
+        """Return those of `orders` that the budget reaches; a row on record is already paid for."""
+        left = self.budget_trials - self.trainings
+        new = [order for order in orders if order.row is None][: max(left, 0)]
+        return [order for order in orders if order.row is not None or order in new]
+
+    def _answer_untrained(self, order: Order) -> bool:
+        """Record `order` as a duplicate or as screened, if it is either."""
+        original = self._trained(order.key)
+        if original is not None:
+            heard = self._heard_again(original)
+            state, of_trial = "duplicate", original.number
+        else:
+            screened = self.formulation.screened(order.description.macs)
+            if screened is None:
+                return False
+            heard, state, of_trial = screened, "screened", None
+        columns = order.columns() | {"of_trial_number": of_trial}
+        if not heard.failed:
+            columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
+        row = self.store.answer_trial(self.study_id, order.number, state, **columns)
+        self._keep(row)
+        self.display.answered(row)
+        return True
+
+    def _trained(self, key: str) -> Trial | None:
+        """Return the trial that trained the network of `key` in the same way, if there is one."""
+        ended = (row for row in self.rows.values() if row.state in ("completed", "failed"))
+        return next((row for row in ended if row.network_key == key and not _is_open(row)), None)
+
+    def _heard_again(self, original: Trial) -> Evaluation:
+        if original.purpose != "baseline":
+            return _heard(original)
+        assert self.baseline_mean is not None
+        assert original.macs is not None
+        return self.formulation.evaluation(original.macs, self.baseline_mean)
+
+    def _order(self, number: int, point: Point, row: Trial | None) -> Order:
+        scale, hyperparameters = self.formulation.choice(point)
+        config = self.training.config(scale, hyperparameters)
+        description = self.describer.describe(config)
+        key = network_key(description, config)
+        return Order(number, "search", dict(point), 0, config, description, key, row)
+
+    def _keep(self, row: Trial) -> None:
+        self.rows[row.number] = row
+        best = self.formulation.best(list(self.rows.values()))
+        if best is not None and best.number == row.number:
+            self.display.best(best)
+
+
+def _is_open(row: Trial) -> bool:
+    """Whether a recorded trial is to be trained (again): left by a kill, or refused by the trainer."""
+    return row.state == "running" or row.reason == "refused"
+
+
+def _heard(row: Trial) -> Evaluation:
+    if row.objective is None:
+        return Evaluation.failure()
+    return Evaluation(row.objective, tuple(row.constraints or ()))
+
+
+def _hold(point: Point, row: Trial) -> None:
+    if dict(point) != row.point:
+        raise NotReproducible(
+            f"the solver now proposes {dict(point)} as trial {row.number}, where the record has {row.point}; "
+            f"the record stays as it is, start another --study"
+        )

@@ -1,0 +1,117 @@
+"""What a command says before and after the search itself."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.display import accuracy_text, macs_text
+from orchestrator.executors import Executor
+from orchestrator.inquiry import Inquiry
+from results.models import Model, Study, Trial
+from results.store import Store
+
+
+def opening(
+    console: Console, inquiry: Inquiry, executor: Executor, study: Study, recorded: Sequence[Trial]
+) -> None:
+    """Say which network, data, budget and machine were taken, and whether this is a resume."""
+    request, base, data = inquiry.request, inquiry.base, inquiry.base.dataset
+    _say(console, f"study {study.name} in {request.database}")
+    _say(console, f"network: {inquiry.subject.origin}")
+    _say(console, network_text(inquiry))
+    _say(
+        console,
+        f"data: {data['name']}, {base.classes} classes, {base.image_size} px; "
+        f"{request.train_images} training and {request.validation_images} validation images",
+    )
+    where = "GPUs" if executor.device == "cuda" else "CPU slots"
+    _say(
+        console,
+        f"{request.trials} trainings of {inquiry.training.budget} on {executor.slots} {where}, "
+        f"solver {request.solver}",
+    )
+    if recorded:
+        ended = sum(row.state != "running" for row in recorded)
+        _say(console, f"resuming: {ended} of {len(recorded)} trials on record have ended")
+
+
+def network_text(inquiry: Inquiry) -> str:
+    """Return the realised base network on one line."""
+    base = inquiry.base
+    blocks = ", ".join(map(str, base.blocks))
+    channels = ", ".join(map(str, base.channels))
+    return (
+        f"  {macs_text(base.macs)} M MACs, {base.parameters / 1e6:.3f} M parameters, blocks {blocks}, "
+        f"channels {channels}, {base.resolution} px"
+    )
+
+
+def bound_text(mean: float, std: float | None, replicates: int, bound: float) -> str:
+    """Return the baseline and the bound it gives, on one line."""
+    spread = "" if std is None else f" +- {100 * std:.2f}"
+    return (
+        f"baseline {100 * mean:.2f}%{spread} (mean of {replicates} trainings); "
+        f"a network must reach {100 * bound:.2f}%"
+    )
+
+
+def closing(console: Console, store: Store, study_name: str) -> None:
+    """Say what the study found, from the record alone."""
+    study = store.study(study_name)
+    assert study is not None
+    model = next((m for m in store.models() if m.study_id == study.id), None)
+    _say(console, f"finished: {study.message}")
+    if model is None:
+        _say(
+            console,
+            "no network kept the bound; try more --trials, or another --study with a --tolerance, say 0.005",
+        )
+        return
+    rows = store.trials(study.id)
+    console.print(_comparison(study, model, rows))
+    _say(console, f"saved as the model {model.name} ({model.status})")
+    if study.kind == "nas":
+        _say(console, f"next: hpo-search --model {model.name}")
+
+
+def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
+    """Return the winner beside what it started from: the base network, or the model's usual training."""
+    table = Table(title=f"result of {study.name}", title_justify="left")
+    for name in ("", "trial", "M MACs", "M parameters", "accuracy", "trainings"):
+        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    first = rows[0]
+    start = "base network" if study.kind == "nas" else "as it was"
+    accuracy = study.baseline_accuracy if first.purpose == "baseline" else first.val_accuracy
+    trainings = study.baseline_replicates if first.purpose == "baseline" else 1
+    winner = next(row for row in rows if row.id == model.trial_id)
+    confirmed = sum(r.purpose == "confirmation" and r.of_trial_number == winner.number for r in rows)
+    _add(table, start, first, accuracy, trainings or 1)
+    _add(table, model.name, winner, model.val_accuracy, 1 + confirmed)
+    return table
+
+
+def _add(table: Table, name: str, row: Trial, accuracy: float | None, trainings: int) -> None:
+    table.add_row(
+        name,
+        str(row.number),
+        macs_text(row.macs),
+        f"{(row.parameters or 0) / 1e6:.3f}",
+        accuracy_text(accuracy),
+        str(trainings),
+    )
+
+
+def stopped(console: Console) -> None:
+    """Say how to resume."""
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    _say(console, f"stopped; nothing that ended is lost. To resume: {command}")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

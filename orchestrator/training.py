@@ -1,0 +1,104 @@
+"""What every trial of a study has in common, and the configuration of one.
+
+All trials of a search see the same images and the same seed, so that two networks differ by
+themselves and not by their draw; replicates differ in both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PROTOCOL = 1
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class TrialBudget:
+    """What one training may use: seconds of its clock, or optimizer steps. Exactly one is set."""
+
+    seconds: float | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seconds is None) == (self.steps is None):
+            raise ValueError("a trial's budget is either seconds or steps; give one of them")
+        amount = self.seconds if self.steps is None else self.steps
+        if amount is None or not 0 < amount < math.inf:
+            raise ValueError(f"a budget of {amount} allows no training; give more than 0")
+
+    @classmethod
+    def parse(cls, text: str) -> TrialBudget:
+        """Read `600s`, `10m`, `1h`, `600` (seconds) or `500steps`; raise ValueError for anything else."""
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|min|h|steps?)?\s*", text)
+        if match is None:
+            raise ValueError(f"cannot read the budget {text!r}; write it like 600s, 10m, 1h or 500steps")
+        number, unit = match[1], match[2] or ""
+        if not unit.startswith("step"):
+            return cls(seconds=float(number) * _UNITS[unit])
+        if "." in number:
+            raise ValueError(f"a budget of {number} steps is not a whole number; write it like 500steps")
+        return cls(steps=int(number))
+
+    def to_json(self) -> dict[str, float]:
+        return {name: amount for name, amount in asdict(self).items() if amount is not None}
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps" if self.steps is not None else f"{self.seconds:g} s"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the networks of one study are trained; the part of a configuration that no point changes."""
+
+    network: str
+    dataset: str
+    train_images: int
+    validation_images: int
+    budget: TrialBudget
+    seed: int = 0
+    recipe: str = "nomad_haet"
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)  # a point's own come on top
+    image_size: int | None = None  # pixels; None: the data set's own
+    clock: str = "train"
+    precision: str = "auto"
+    device: str = "cpu"
+    data_folder: str | None = None
+
+    def config(
+        self, scale: Mapping[str, float], hyperparameters: Mapping[str, Any], replicate: int = 0
+    ) -> dict[str, Any]:
+        """Return the trial.json of one training (docs/trainer-protocol.md)."""
+        return {
+            "protocol": PROTOCOL,
+            "model": self.network,
+            "scale": dict(scale),
+            "dataset": self.dataset,
+            "image_size": self.image_size,
+            "data_dir": self.data_folder,
+            "subset": {
+                "train": self.train_images,
+                "validation": self.validation_images,
+                "seed": self.seed + replicate,
+            },
+            "recipe": self.recipe,
+            "hyperparameters": {**self.hyperparameters, **hyperparameters},
+            "budget": self.budget.to_json(),
+            "clock": self.clock,
+            "seed": self.seed + replicate,
+            "device": self.device,
+            "precision": self.precision,
+            "test": False,
+        }
+
+    def question(self) -> dict[str, Any]:
+        """Return what a resumed study must ask again: all but where downloads are kept."""
+        asked = asdict(self) | {
+            "budget": self.budget.to_json(),
+            "hyperparameters": dict(self.hyperparameters),
+        }
+        del asked["data_folder"]
+        return asked
