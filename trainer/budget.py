@@ -1,0 +1,174 @@
+"""How many steps a budget allows, decided once after warm-up and kept.
+
+Progress is a share of these steps, so the schedule is smooth however uneven
+the machine. Only when the projected end drifts by more than 2% of the budget
+are they planned again; near the end, a step that would not fit is dropped, so
+that training ends with progress 1 before the deadline, never after it.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from trainer.errors import Refused
+
+MOST_VALIDATIONS = 24  # before the last
+_VALIDATION_SHARE = 0.05  # of the budget, at most
+_DRIFT = 0.02  # of the budget
+_FEWEST_STEPS_A_PLAN = 10
+_LANDING = 0.05  # the last part of the budget, in which a single step too many is dropped
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of each thing a training does, as measured."""
+
+    step: float
+    epoch: float  # preparing one, its steps not counted
+    validation: float
+    steps_per_epoch: int
+
+    @property
+    def step_in_all(self) -> float:
+        """A step and its share of its epoch's preparation."""
+        return self.step + self.epoch / self.steps_per_epoch
+
+
+class Pace:
+    """The steps of one training and the clock they must keep to.
+
+    seconds: the budget, or None where `steps` is given and no clock is kept.
+    elapsed: seconds spent of the budget so far.
+    on_plan: called with the reason whenever steps were planned.
+    Raises Refused where not even one step fits.
+    """
+
+    def __init__(
+        self,
+        costs: Costs,
+        *,
+        seconds: float | None = None,
+        steps: int | None = None,
+        elapsed: Callable[[], float] = time.monotonic,
+        on_plan: Callable[["Pace", str], None] = lambda pace, reason: None,
+    ) -> None:
+        self.costs = costs
+        self.step = 0
+        self.replans = 0
+        self._planned_at = 0
+        self._validated = 0
+        self._seconds = math.inf if seconds is None else seconds
+        self._elapsed = elapsed
+        self._on_plan = on_plan
+        self._aside = 0.0  # seconds of the current step's round that were no step
+        self.validations = self._affordable_validations()
+        self.total_steps = self._affordable() if steps is None else steps
+        if self.total_steps < 1:
+            raise Refused(self._too_short())
+        on_plan(self, "calibrated")
+
+    @property
+    def progress(self) -> float:
+        """The share of the steps that are done, in [0, 1]."""
+        return self.step / self.total_steps
+
+    @property
+    def reserve_seconds(self) -> float:
+        """Kept for the last validation, with room for a machine that is suddenly busy; 0 without a clock."""
+        if math.isinf(self._seconds):
+            return 0.0
+        return 1.5 * self.costs.validation + min(0.01 * self._seconds, 0.1 + 2 * self.costs.step)
+
+    def steps(self) -> Iterator[int]:
+        """The number of each step to take, from 0; ends when the budget is spent."""
+        while self.step < self.total_steps and self._fits():
+            began = self._elapsed()
+            self._aside = 0.0
+            yield self.step
+            self.step += 1
+            self._learn(self._elapsed() - began - self._aside)
+            self._plan_again_if_needed()
+
+    def validation_is_due(self) -> bool:
+        """Whether a validation is due by progress; the last one is not counted."""
+        return self._validated < self.validations * self.progress
+
+    @contextmanager
+    def preparing_epoch(self) -> Iterator[None]:
+        """Round what prepares an epoch."""
+        began = self._elapsed()
+        yield
+        seconds = self._elapsed() - began
+        self._aside += seconds
+        self.costs = replace(self.costs, epoch=(self.costs.epoch + seconds) / 2)
+
+    @contextmanager
+    def validating(self) -> Iterator[None]:
+        """Round a validation. A slow one is believed at once, a fast one by half."""
+        began = self._elapsed()
+        yield
+        self._validated += 1
+        seconds = self._elapsed() - began
+        self._aside += seconds
+        believed = max(seconds, (self.costs.validation + seconds) / 2)
+        self.costs = replace(self.costs, validation=believed)
+
+    def _learn(self, seconds: float) -> None:
+        """A mean over about the last tenth of the steps."""
+        weight = 1 / min(self.step + 1, max(16, self.total_steps / 10))
+        self.costs = replace(self.costs, step=self.costs.step + weight * (seconds - self.costs.step))
+
+    def _fits(self) -> bool:
+        if self._room() >= self.costs.step:
+            return True
+        if self.step == 0:
+            raise Refused(self._too_short())
+        self._replan(self.step, "out of time")
+        return False
+
+    def _plan_again_if_needed(self) -> None:
+        left = self.total_steps - self.step
+        if math.isinf(self._seconds) or left == 0:
+            return
+        late = left * self.costs.step_in_all + self._validations_left() * self.costs.validation - self._room()
+        if self._elapsed() > (1 - _LANDING) * self._seconds:
+            if late > self.costs.step:
+                self._replan(self.step + max(1, self._affordable()), "landing")
+        elif self.step >= self._planned_at + max(_FEWEST_STEPS_A_PLAN, self.total_steps // 25):
+            if abs(late) > max(_DRIFT * self._seconds, self.costs.step):
+                self._replan(self.step + max(1, self._affordable()), "late" if late > 0 else "early")
+
+    def _replan(self, total_steps: int, reason: str) -> None:
+        if total_steps == self.total_steps:
+            return
+        self.total_steps = total_steps
+        self._planned_at = self.step
+        self.replans += 1
+        self._on_plan(self, reason)
+
+    def _room(self) -> float:
+        return self._seconds - self.reserve_seconds - self._elapsed()
+
+    def _affordable(self) -> int:
+        """Further steps that fit before the reserve."""
+        room = self._room() - self._validations_left() * self.costs.validation
+        return math.floor(room / self.costs.step_in_all)
+
+    def _affordable_validations(self) -> int:
+        if math.isinf(self._seconds):
+            return MOST_VALIDATIONS
+        share = _VALIDATION_SHARE * max(0.0, self._room())
+        return min(MOST_VALIDATIONS, math.floor(share / self.costs.validation))
+
+    def _validations_left(self) -> int:
+        return max(0, self.validations - self._validated)
+
+    def _too_short(self) -> str:
+        least = self._elapsed() + self.reserve_seconds + 2 * self.costs.step_in_all
+        return (
+            f"a budget of {self._seconds:g} s is too short: {self._elapsed():.2f} s are spent, and one step and "
+            f"the last validation take about {self.costs.step_in_all + self.reserve_seconds:.2f} s; "
+            f"give at least {max(1, math.ceil(least))} s"
+        )

@@ -1,0 +1,164 @@
+"""What one trial is: trial.json as frozen dataclasses, parsed strictly.
+
+Nothing is guessed: an unknown key, a wrong type or a value out of range is
+`Refused`, and the message lists what would have been accepted. Names are held
+against the files that implement them, so this module needs no torch.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from trainer import data, models, optimizers, recipe
+from trainer._json import Fields
+from trainer.errors import Refused
+
+PROTOCOL = 1
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Multipliers of the named network and of the data set's image size."""
+
+    depth: float = 1.0
+    width: float = 1.0
+    resolution: float = 1.0
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Numbers of images, both drawn out of the training set by `seed`, disjoint."""
+
+    train: int
+    validation: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """None: the recipe's own."""
+
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Exactly one of the two is given."""
+
+    seconds: float | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One training, completely. Units and defaults: docs/trainer-protocol.md."""
+
+    model: str
+    dataset: data.Source
+    subset: Subset
+    budget: Budget
+    seed: int
+    scale: Scale = Scale()
+    recipe: str = "nomad_haet"
+    hyperparameters: Hyperparameters = Hyperparameters()
+    clock: Literal["train", "strict"] = "train"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    test: bool = False
+
+
+def read(path: Path) -> TrialConfig:
+    """The configuration in a file. Raises Refused."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"cannot read the configuration {path}: {error}; give --config FILE.json") from error
+    return parse(text)
+
+
+def parse(text: str) -> TrialConfig:
+    """The configuration in a JSON text. Raises Refused."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"the configuration is not JSON ({error}); see docs/trainer-protocol.md") from error
+    return from_json(value)
+
+
+def from_json(value: Any) -> TrialConfig:
+    """The configuration in a decoded JSON value. Raises Refused."""
+    top = Fields(value, "the configuration")
+    protocol = top.whole("protocol", 0, 10**6)
+    if protocol != PROTOCOL:
+        raise Refused(f"protocol {protocol} is not known; this trainer speaks protocol {PROTOCOL}")
+    config = TrialConfig(
+        model=top.choice("model", models.names()),
+        dataset=_source(top),
+        subset=_subset(top.object("subset")),
+        budget=_budget(top.object("budget")),
+        seed=top.whole("seed", 0, 2**63 - 1),
+        scale=_scale(top.object("scale", default={})),
+        recipe=top.choice("recipe", recipe.names(), default="nomad_haet"),
+        hyperparameters=_hyperparameters(top.object("hyperparameters", default={})),
+        clock=top.choice("clock", ["train", "strict"], default="train"),
+        device=top.choice("device", ["auto", "cpu", "cuda"], default="auto"),
+        precision=top.choice("precision", ["auto", "fp32", "bf16"], default="auto"),
+        test=top.truth("test", default=False),
+    )
+    top.refuse_unknown()
+    return config
+
+
+def _source(top: Fields) -> data.Source:
+    data_dir = top.text("data_dir", default=None)
+    return data.source(
+        top.text("dataset"),
+        image_size=top.whole("image_size", 8, 1024, default=None),
+        data_dir=None if data_dir is None else Path(data_dir),
+    )
+
+
+def _subset(fields: Fields) -> Subset:
+    subset = Subset(
+        train=fields.whole("train", 1, 10**9),
+        validation=fields.whole("validation", 1, 10**9),
+        seed=fields.whole("seed", 0, 2**63 - 1),
+    )
+    fields.refuse_unknown()
+    return subset
+
+
+def _budget(fields: Fields) -> Budget:
+    budget = Budget(
+        seconds=fields.number("seconds", 0, 1e7, default=None, above=True),
+        steps=fields.whole("steps", 1, 10**9, default=None),
+    )
+    fields.refuse_unknown()
+    if (budget.seconds is None) == (budget.steps is None):
+        raise Refused('budget must have exactly one of "seconds" and "steps"')
+    return budget
+
+
+def _scale(fields: Fields) -> Scale:
+    scale = Scale(
+        depth=fields.number("depth", 0, 64, default=1.0, above=True),
+        width=fields.number("width", 0, 64, default=1.0, above=True),
+        resolution=fields.number("resolution", 0, 64, default=1.0, above=True),
+    )
+    fields.refuse_unknown()
+    return scale
+
+
+def _hyperparameters(fields: Fields) -> Hyperparameters:
+    hyperparameters = Hyperparameters(
+        optimizer=fields.choice("optimizer", optimizers.names(), default=None),
+        learning_rate=fields.number("learning_rate", 0, 1000, default=None, above=True),
+        weight_decay=fields.number("weight_decay", 0, 10, default=None),
+        batch_size=fields.whole("batch_size", 2, 65536, default=None),
+    )
+    fields.refuse_unknown()
+    return hyperparameters

@@ -1,0 +1,96 @@
+"""The data sets: one file each, named on the command line by its file's name.
+
+A file says `NEEDS_PATH` (`npz:PATH` does, `digits` does not), answers
+`about(source)` quickly, without decoding images, and `load(source, test)` with
+the images in memory. The test images are not even read unless asked for.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import Refused
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images come from: a data set's name, its path, and how they are stored."""
+
+    name: str
+    path: Path | None = None
+    image_size: int | None = None  # pixels a side; None: the data set's own
+    data_dir: Path | None = None  # for downloads; None: the user's cache folder
+
+    def __str__(self) -> str:
+        return self.name if self.path is None else f"{self.name}:{self.path}"
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a data set without decoding its images. None: not without a download."""
+
+    classes: int
+    image_size: int  # pixels a side
+    train_images: int | None
+    test_images: int | None
+    fingerprint: str  # another one when the data are others
+
+
+@dataclass(frozen=True)
+class Images:
+    """Decoded images: uint8 [N, H, W, 3], labels int64 [N] in 0..classes-1."""
+
+    classes: int
+    mirrored: bool  # a mirrored image is still one of its class
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8] | None = None
+    test_labels: NDArray[np.int64] | None = None
+
+
+class DataSet(Protocol):
+    """What a file in this folder offers."""
+
+    NEEDS_PATH: bool
+
+    def about(self, source: Source) -> About:
+        """Raises Refused where the data are missing or not as they must be."""
+
+    def load(self, source: Source, test: bool) -> Images:
+        """Raises Refused, also where `test` is asked for and there are no test images."""
+
+
+def names() -> list[str]:
+    """The data sets that can be named."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def source(text: str, image_size: int | None = None, data_dir: Path | None = None) -> Source:
+    """`digits` or `npz:PATH` as a Source. Raises Refused."""
+    name, colon, path = text.partition(":")
+    if name not in names():
+        raise Refused(f"dataset {text!r} is not known; known: {', '.join(names())}")
+    if _module(name).NEEDS_PATH and not path:
+        raise Refused(f"dataset {text!r} needs a path: {name}:PATH")
+    if not _module(name).NEEDS_PATH and colon:
+        raise Refused(f"dataset {text!r} takes no path: {name}")
+    return Source(name, Path(path).expanduser() if path else None, image_size, data_dir)
+
+
+def about(source: Source) -> About:
+    """What is known of a data set without decoding it. Raises Refused."""
+    return _module(source.name).about(source)
+
+
+def load(source: Source, test: bool = False) -> Images:
+    """The images of a data set, at their stored size. Raises Refused."""
+    return _module(source.name).load(source, test)
+
+
+def _module(name: str) -> DataSet:
+    return cast(DataSet, importlib.import_module(f"{__name__}.{name}"))

@@ -1,0 +1,54 @@
+"""What a configuration would train, told without training it."""
+
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from trainer import config as configs
+from trainer import data, models, subset
+from trainer.config import TrialConfig
+from trainer.cost import MACS_COUNTER, cost
+from trainer.data import About
+from trainer.errors import Refused
+from trainer.models import Shape
+from trainer.report import Report
+
+
+def describe(report: Report, check_data: bool) -> None:
+    """Answer each configuration on stdin with one line, at once, until stdin ends."""
+    for line in sys.stdin:
+        try:
+            answer = _answer(configs.parse(line), check_data)
+        except Refused as error:
+            report.error(error)
+        else:
+            report.event("model", **answer)
+
+
+def realised(config: TrialConfig, about: About) -> Shape:
+    """The network of a configuration for these data. Raises Refused."""
+    scale = config.scale
+    return models.realise(config.model, scale.depth, scale.width, scale.resolution, about.image_size)
+
+
+def model_fields(config: TrialConfig, about: About) -> dict[str, Any]:
+    """The fields of the `model` event. Raises Refused."""
+    shape = realised(config, about)
+    spent = cost(config.model, shape, about.classes)
+    return {
+        "model": config.model,
+        "macs": spent.macs,
+        "macs_counter": MACS_COUNTER,
+        "parameters": spent.parameters,
+        **asdict(shape),
+        "image_size": about.image_size,
+        "classes": about.classes,
+    }
+
+
+def _answer(config: TrialConfig, check_data: bool) -> dict[str, Any]:
+    if check_data:
+        images = data.load(config.dataset, config.test)
+        subset.draw(images.train_labels, images.classes, config.subset)
+    about = data.about(config.dataset)
+    return {**model_fields(config, about), "dataset": {"name": str(config.dataset), **asdict(about)}}

@@ -1,0 +1,40 @@
+"""The ways a trial ends without a result. Each has an exit code of its own (docs/trainer-protocol.md).
+
+    TrialError
+    ├── Refused      exit 2: the configuration or its data cannot be trained
+    ├── Diverged     exit 3: a loss or a weight is not finite
+    └── OutOfMemory  exit 4
+"""
+
+from typing import ClassVar
+
+
+class TrialError(Exception):
+    """Ends a trial. The message is one line for people and says what to do."""
+
+    reason: ClassVar[str]
+    exit_code: ClassVar[int]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class Refused(TrialError):
+    """The configuration, its data or the machine does not allow this training."""
+
+    reason = "refused"
+    exit_code = 2
+
+
+class Diverged(TrialError):
+    """A loss or a weight is no longer finite."""
+
+    reason = "diverged"
+    exit_code = 3
+
+
+class OutOfMemory(TrialError):
+    """The device or the machine has too little memory for this training."""
+
+    reason = "out_of_memory"
+    exit_code = 4

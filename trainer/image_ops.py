@@ -1,0 +1,170 @@
+"""PIL's image operations on batches, each image with its own strength.
+
+`images: [N, 3, S, S] uint8`, `strength: [N]` float; results are uint8 of the
+same shape and equal PIL's pixel by pixel (a test holds them to it). What maps a
+value to a value is a table of 256 entries an image and channel; what moves
+pixels is one gather of nearest pixels, grey where nothing comes from.
+"""
+
+import torch
+from torch import Tensor
+
+_GREY = 128  # near the mean; AutoAugment's own code fills with the mean
+
+
+def shear_x(images: Tensor, strength: Tensor) -> Tensor:
+    """Rows move sideways, row y by strength * y pixels."""
+    return _affine(images, b=strength)
+
+
+def shear_y(images: Tensor, strength: Tensor) -> Tensor:
+    """Columns move up or down, column x by strength * x pixels."""
+    return _affine(images, d=strength)
+
+
+def translate_x(images: Tensor, strength: Tensor) -> Tensor:
+    """Sideways by strength, as a share of the size."""
+    return _affine(images, c=strength * images.shape[-1])
+
+
+def translate_y(images: Tensor, strength: Tensor) -> Tensor:
+    """Up or down by strength, as a share of the size."""
+    return _affine(images, f=strength * images.shape[-1])
+
+
+def rotate(images: Tensor, strength: Tensor) -> Tensor:
+    """Counter-clockwise about the centre, strength in degrees."""
+    angle = -torch.deg2rad(strength.double())
+    cos, sin = angle.cos(), angle.sin()
+    centre = images.shape[-1] / 2
+    return _affine(
+        images,
+        a=cos,
+        b=sin,
+        c=centre - (cos + sin) * centre,
+        d=-sin,
+        e=cos,
+        f=centre - (cos - sin) * centre,
+    )
+
+
+def brightness(images: Tensor, strength: Tensor) -> Tensor:
+    """From black (0) over unchanged (1) to brighter."""
+    return _blended_by_table(images, torch.zeros_like(strength), strength)
+
+
+def contrast(images: Tensor, strength: Tensor) -> Tensor:
+    """From the image's mean grey (0) over unchanged (1) to more."""
+    mean = (_luminance(images).float().mean((1, 2, 3)) + 0.5).floor()
+    return _blended_by_table(images, mean, strength)
+
+
+def color(images: Tensor, strength: Tensor) -> Tensor:
+    """From grey (0) over unchanged (1) to more colourful."""
+    return _blended(_luminance(images), images, strength)
+
+
+def sharpness(images: Tensor, strength: Tensor) -> Tensor:
+    """From smoothed (0) over unchanged (1) to sharper; the border pixels stay."""
+    count, _, size, _ = images.shape
+    wide = images.to(torch.int32)
+    around = sum(
+        wide[:, :, 1 + down : size - 1 + down, 1 + right : size - 1 + right]
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
+    )
+    smooth = images.clone()
+    inner = around + 4 * wide[:, :, 1:-1, 1:-1]
+    smooth[:, :, 1:-1, 1:-1] = ((2 * inner + 13) // 26).to(torch.uint8)  # /13, rounded
+    return _blended(smooth, images, strength)
+
+
+def posterize(images: Tensor, strength: Tensor) -> Tensor:
+    """Keep the `strength` highest bits."""
+    mask = 256 - 2 ** (8 - strength.to(torch.int64))
+    return images & mask.to(torch.uint8)[:, None, None, None]
+
+
+def solarize(images: Tensor, strength: Tensor) -> Tensor:
+    """Invert the values from `strength` up."""
+    return torch.where(images < strength[:, None, None, None], images, 255 - images)
+
+
+def invert(images: Tensor, strength: Tensor) -> Tensor:
+    """255 less the value; strength is not looked at."""
+    return 255 - images
+
+
+def autocontrast(images: Tensor, strength: Tensor) -> Tensor:
+    """Stretch each channel to 0..255; strength is not looked at."""
+    low = images.amin((2, 3), keepdim=True)[..., 0].double()
+    high = images.amax((2, 3), keepdim=True)[..., 0].double()
+    scale = 255 / (high - low).clamp(min=1)
+    values = _values(images)
+    tables = (values * scale - low * scale).trunc().clamp(0, 255)
+    return _looked_up(images, torch.where(high > low, tables, values))
+
+
+def equalize(images: Tensor, strength: Tensor) -> Tensor:
+    """Spread each channel's values evenly; strength is not looked at."""
+    flat = images.flatten(2).long()
+    histogram = torch.zeros(*flat.shape[:2], 256, dtype=torch.int64, device=images.device)
+    histogram.scatter_add_(2, flat, torch.ones_like(flat))
+    highest = images.amax((2, 3)).long()[..., None]
+    step = (flat.shape[2] - histogram.gather(2, highest)) // 255
+    before = histogram.cumsum(2) - histogram
+    tables = ((step // 2 + before) // step.clamp(min=1)).clamp(max=255)
+    return _looked_up(images, torch.where(step > 0, tables, _values(images).long()))
+
+
+def _values(images: Tensor) -> Tensor:
+    return torch.arange(256, device=images.device, dtype=torch.float64)
+
+
+def _blended_by_table(images: Tensor, base: Tensor, strength: Tensor) -> Tensor:
+    base, strength = base[:, None, None], strength[:, None, None]
+    tables = (base + strength * (_values(images).float() - base)).trunc().clamp(0, 255)
+    return _looked_up(images, tables.expand(-1, 3, 256))
+
+
+def _looked_up(images: Tensor, tables: Tensor) -> Tensor:
+    """Each value through its image's and channel's table [N, 3, 256]."""
+    return tables.to(torch.uint8).gather(2, images.flatten(2).long()).view_as(images)
+
+
+def _blended(base: Tensor, images: Tensor, strength: Tensor) -> Tensor:
+    """PIL's Image.blend: base + strength * (images - base), cut off, not rounded."""
+    base = base.float()
+    return (base + strength[:, None, None, None] * (images - base)).clamp(0, 255).to(torch.uint8)
+
+
+def _luminance(images: Tensor) -> Tensor:
+    """PIL's conversion to grey: uint8 [N, 1, S, S]."""
+    red, green, blue = images.to(torch.int32).unbind(1)
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)[:, None]
+
+
+def _affine(
+    images: Tensor,
+    a: Tensor | float = 1.0,
+    b: Tensor | float = 0.0,
+    c: Tensor | float = 0.0,
+    d: Tensor | float = 0.0,
+    e: Tensor | float = 1.0,
+    f: Tensor | float = 0.0,
+) -> Tensor:
+    """Take pixel (x, y) from (a x + b y + c, d x + e y + f), as PIL's Image.transform does."""
+    size = images.shape[-1]
+    centres = torch.arange(size, device=images.device, dtype=torch.float64) + 0.5
+    x, y = centres[None, None, :], centres[None, :, None]
+    a, b, c, d, e, f = (_per_image(value) for value in (a, b, c, d, e, f))
+    column = (a * x + b * y + c).floor().long()
+    row = (d * x + e * y + f).floor().long()
+    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+    where = (row * size + column).masked_fill(~inside, 0).flatten(1)
+    moved = images.flatten(2).gather(2, where[:, None, :].expand(-1, 3, -1)).view_as(images)
+    return moved.masked_fill(~inside[:, None], _GREY)
+
+
+def _per_image(value: Tensor | float) -> Tensor | float:
+    return value.double()[:, None, None] if isinstance(value, Tensor) else value

@@ -1,0 +1,92 @@
+"""The device a trial runs on, its precision, and what the record should know of both."""
+
+import importlib.metadata
+import platform
+import socket
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from trainer.config import TrialConfig
+from trainer.errors import Refused
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the numbers are computed, and how precisely."""
+
+    device: torch.device
+    precision: str  # fp32 or bf16
+
+    @property
+    def cuda(self) -> bool:
+        """Whether this is a GPU, whose work runs on behind the host's back."""
+        return self.device.type == "cuda"
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of forward passes."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given."""
+        if self.cuda:
+            torch.cuda.synchronize(self.device)
+
+    def peak_memory_bytes(self) -> int | None:
+        """The most that tensors held at once. None on a CPU."""
+        return torch.cuda.max_memory_allocated(self.device) if self.cuda else None
+
+    def describe(self) -> dict[str, Any]:
+        """The fields of the `machine` event."""
+        return {
+            "device": self.device.type,
+            "device_name": torch.cuda.get_device_name(self.device) if self.cuda else _processor(),
+            "driver": _driver() if self.cuda else None,
+            "precision": self.precision,
+            "versions": {
+                "python": platform.python_version(),
+                **{name: importlib.metadata.version(name) for name in ("torch", "torchvision", "numpy")},
+            },
+            "host": socket.gethostname(),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def machine(config: TrialConfig) -> Machine:
+    """The device and precision a configuration asks for. Raises Refused where the machine lacks them."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise Refused(
+            "device cuda was asked for, but torch sees no GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES, "
+            'or give "device": "cpu"'
+        )
+    cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    if not cuda:
+        return Machine(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32")
+    native_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    if config.precision == "bf16" and not native_bf16:
+        raise Refused(f'{torch.cuda.get_device_name()} has no bf16; give "precision": "fp32" or "auto"')
+    torch.backends.cudnn.benchmark = True
+    bf16 = native_bf16 and config.precision != "fp32"
+    return Machine(torch.device("cuda"), "bf16" if bf16 else "fp32")
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:  # not Linux
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _driver() -> str | None:
+    """The NVIDIA driver's version; None where its management library is missing, as in some containers."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None

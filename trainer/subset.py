@@ -1,0 +1,47 @@
+"""Training and validation images drawn out of a training set, the classes equally often.
+
+Validation images are drawn first, so trials that differ in `train` alone are
+held against the same images. Where a number is not divisible by the classes,
+the remainder goes to classes drawn by the seed, one image each.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.config import Subset
+from trainer.errors import Refused
+
+Indices = NDArray[np.int64]
+
+
+def draw(labels: Indices, classes: int, subset: Subset) -> tuple[Indices, Indices]:
+    """Indices of the training images and of the validation images, disjoint, each in random order.
+
+    labels: int64 [N] of the training set. Raises Refused where a class has too few images.
+    """
+    rng = np.random.default_rng(subset.seed)
+    validation_share = _shares(subset.validation, classes, rng)
+    train_share = _shares(subset.train, classes, rng)
+    train, validation = [], []
+    for label in range(classes):
+        shuffled = rng.permutation(np.flatnonzero(labels == label))
+        held_out, needed = int(validation_share[label]), int(validation_share[label] + train_share[label])
+        if needed > len(shuffled):
+            raise Refused(_too_few(label, len(shuffled), needed, subset))
+        validation.append(shuffled[:held_out])
+        train.append(shuffled[held_out:needed])
+    return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(validation))
+
+
+def _shares(count: int, classes: int, rng: np.random.Generator) -> Indices:
+    """How many of `count` images each class gives."""
+    share = np.full(classes, count // classes)
+    share[rng.permutation(classes)[: count % classes]] += 1
+    return share
+
+
+def _too_few(label: int, held: int, needed: int, subset: Subset) -> str:
+    return (
+        f"class {label} has {held} training images, but {subset.train} for training and {subset.validation} "
+        f"for validation need {needed} of it; ask for fewer in subset"
+    )
