@@ -55,7 +55,7 @@ def sqlite_path(url: URL) -> Path | None:
 
 def shown(url: URL) -> str:
     """The database as a user would write it, without a password."""
-    return str(sqlite_path(url) or url.render_as_string(hide_password=True))
+    return str(sqlite_path(url) or url.set(drivername=url.get_backend_name()).render_as_string())
 
 
 def connect(url: URL, *, read_only: bool) -> Engine:

@@ -9,8 +9,6 @@ StoreError
 └── NotOnRecord       no study or trial of that name
 """
 
-# ruff: noqa: N818  (each is named for what is wrong, and all are StoreErrors)
-
 
 class StoreError(Exception):
     """The base of all of these."""

@@ -1,0 +1,135 @@
+"""`nas-results`: read the record of searches on the command line. It never changes it, but for `migrate`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from typer.core import TyperGroup
+
+from results import database, export, queries, schema, show, tables
+from results.errors import StoreError, StoreUnavailable
+
+
+class _OneLineErrors(TyperGroup):
+    """Tells an error of the record in one line, and exits with 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StoreError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+
+
+main = typer.Typer(
+    cls=_OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Read what nas-search and hpo-search have put on record. Times are UTC.",
+)
+
+Db = Annotated[
+    str,
+    typer.Option(
+        envvar="NAS_DB", help="The database: an SQLite file, or a URL such as postgresql://user@host/name."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, a list of objects, instead.")]
+StudyName = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study's name, as `nas-results list` gives it.")
+]
+DEFAULT_DB = "runs/results.db"
+
+
+@main.command("list")
+def list_studies(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """List the studies, oldest first."""
+    studies = queries.studies(db)
+    _print(tables.studies_table(studies), export.records(studies), as_json)
+
+
+@main.command()
+def trials(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """List a study's trials, with the failed, screened and running ones."""
+    frame = queries.trials(db, study)
+    studies = queries.studies(db)
+    asked = export.records(studies[studies["name"] == study])[0]
+    _print(tables.trials_table(frame, asked), export.records(frame), as_json)
+
+
+@main.command()
+def best(
+    study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Only this study.")] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Give each study's best trial: NAS the fewest MACs that meet the bound, HPO the greatest accuracy."""
+    frame = queries.best(db, study)
+    _print(tables.best_table(frame), export.records(frame), as_json)
+
+
+@main.command("show")
+def show_one(
+    study: StudyName,
+    trial: Annotated[
+        int | None, typer.Argument(metavar="[TRIAL]", help="The number of one of its trials.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Tell all about a study, or about one of its trials."""
+    if trial is None:
+        facts = show.study_facts(db, study)
+        _print(show.study_words(facts), [facts], as_json)
+    else:
+        facts = show.trial_facts(db, study, trial)
+        _print(show.trial_words(facts), [facts], as_json)
+
+
+@main.command()
+def models(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """List the networks that studies have saved. Of several with one name the newest is meant by it."""
+    frame = queries.models(db)
+    _print(tables.models_table(frame), export.records(frame), as_json)
+
+
+@main.command("export")
+def export_trials(
+    study: StudyName,
+    to: Annotated[Path, typer.Option(help="The file to write. One that is there is replaced.")],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, parquet or json.", show_default="by the file's suffix"),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Write a study's trials, one row each, to a CSV, Parquet or JSON file."""
+    count = export.export(db, study, to, form)
+    _print(f"{count} trials written to {to}", [{"study": study, "file": str(to), "trials": count}], as_json)
+
+
+@main.command()
+def migrate(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Bring a database of an older version up to date. The searches do so by themselves."""
+    url = database.address(db)
+    path = database.sqlite_path(url)
+    if path is not None and not path.is_file():
+        raise StoreUnavailable(f"there is no database {path}; give its --db")
+    engine = database.connect(url, read_only=False)
+    try:
+        schema.prepare(engine)
+    finally:
+        engine.dispose()
+    name = database.shown(url)
+    _print(f"{name} is at schema {schema.REVISION}", [{"database": name, "schema": schema.REVISION}], as_json)
+
+
+def _print(words: RenderableType, objects: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        tables.tell(words)

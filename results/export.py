@@ -1,0 +1,91 @@
+"""Hand the record on: as JSON values, and as a CSV, Parquet or JSON file of a study's trials.
+
+JSON has no NaN and no infinity: both become null, in what is printed and in what is exported as JSON.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results import queries
+from results.errors import StoreError
+
+
+class ExportError(StoreError):
+    """The file cannot be written as asked."""
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON objects: times in ISO 8601, whatever is missing as null."""
+    rows = frame.astype(object).to_dict("records")
+    return [{str(name): json_value(value) for name, value in row.items()} for row in rows]
+
+
+def json_value(value: Any) -> Any:
+    """The value as JSON can hold it."""
+    if isinstance(value, dict):
+        return {str(key): json_value(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(inner) for inner in value]
+    if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
+        return None
+    return value.isoformat() if isinstance(value, pd.Timestamp) else value
+
+
+def export(db: queries.Database, study: str, to: Path, form: str | None = None) -> int:
+    """Write the study's trials to a file that is there whole or not at all, and return their number.
+
+    `form` is csv, parquet or json; None: by the file's suffix. In CSV and Parquet a JSON column is JSON text.
+    Raises ExportError for another form and where the file cannot be written.
+    """
+    write = _writer(to, form)
+    frame = queries.trials(db, study).drop(columns=["id", "study_id"])
+    frame.insert(0, "study", study)
+    partial = to.with_name(f".{to.name}.{os.getpid()}.part")
+    try:
+        write(frame, partial)
+        partial.replace(to)
+    except OSError as error:
+        partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
+        raise ExportError(f"cannot write {to}: {error.strerror or error}; give another --to") from error
+    return len(frame)
+
+
+def _writer(to: Path, form: str | None) -> Callable[[pd.DataFrame, Path], None]:
+    name = form or to.suffix.removeprefix(".")
+    if name not in _WRITERS:
+        known = ", ".join(_WRITERS)
+        wrong = f"no format {name!r}" if name else f"{to} has no suffix"
+        raise ExportError(f"{wrong}; give a --to that ends in one of {known}, or a --format")
+    return _WRITERS[name]
+
+
+def _write_csv(frame: pd.DataFrame, to: Path) -> None:
+    _with_json_as_text(frame).to_csv(to, index=False)
+
+
+def _write_parquet(frame: pd.DataFrame, to: Path) -> None:
+    _with_json_as_text(frame).to_parquet(to, index=False)
+
+
+def _write_json(frame: pd.DataFrame, to: Path) -> None:
+    to.write_text(json.dumps(records(frame), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+_WRITERS = {"csv": _write_csv, "parquet": _write_parquet, "json": _write_json}
+
+
+def _with_json_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    objects = [
+        name for name in frame.columns if frame[name].map(lambda value: isinstance(value, dict | list)).any()
+    ]
+    return frame.assign(**{name: frame[name].map(_json_text) for name in objects})
+
+
+def _json_text(value: Any) -> str | None:
+    return None if value is None else json.dumps(json_value(value), ensure_ascii=False)

@@ -1,0 +1,149 @@
+"""Read the record into DataFrames. Nothing here writes, migrates or needs torch.
+
+`db` is the path of an SQLite file or an SQLAlchemy URL. Whole numbers are `Int64`, so that a missing
+one makes no float of the others; other numbers are float64, missing ones NaN; times are UTC; JSON
+columns hold Python objects; a missing text or object is None.
+
+Every function raises `results.errors.StoreError` where the database cannot be read, and its NotOnRecord,
+naming the studies there are, for a study there is not.
+
+    from results import queries
+    queries.best("runs/results.db")[["study", "model", "width", "macs_millions", "val_accuracy"]]
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import BigInteger, Connection, Double, Integer, String, text
+from sqlalchemy.types import TypeEngine
+
+from results import database, schema
+from results.errors import NotOnRecord
+from results.models import Instant, column_types
+
+Database = str | Path
+
+
+def studies(db: Database) -> pd.DataFrame:
+    """One row a study, oldest first: the columns of `studies`, and its trials counted by what came of them.
+
+    `trials` counts all but those of the baseline and the confirmation; `trained`, `failed`, `screened` and
+    `duplicates` count among those. `best_macs` and `best_val_accuracy` are those of `best_trials`.
+    """
+    with _reading(db) as connection:
+        return _frame(connection, _STUDIES)
+
+
+_STUDIES = """
+SELECT
+    studies.*,
+    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search') AS trials,
+    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
+        AND t.state IN ('completed', 'pruned')) AS trained,
+    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
+        AND t.state = 'failed') AS failed,
+    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
+        AND t.state = 'screened') AS screened,
+    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
+        AND t.state = 'duplicate') AS duplicates,
+    best_trials.trial AS best_trial,
+    best_trials.macs AS best_macs,
+    best_trials.val_accuracy AS best_val_accuracy
+FROM studies LEFT JOIN best_trials ON best_trials.study = studies.name
+ORDER BY studies.id
+"""
+
+
+def trials(db: Database, study: str) -> pd.DataFrame:
+    """One row a trial of the study, failed and unfinished ones too, by number: the columns of `trials`."""
+    with _reading(db) as connection:
+        study_id = _known(connection, study)
+        return _frame(connection, "SELECT * FROM trials WHERE study_id = :id ORDER BY number", id=study_id)
+
+
+def best(db: Database, study: str | None = None) -> pd.DataFrame:
+    """The view `best_trials`: one row a study that has a best trial; with `study`, that one or none."""
+    with _reading(db) as connection:
+        if study is None:
+            return _frame(connection, "SELECT * FROM best_trials ORDER BY study")
+        _known(connection, study)
+        return _frame(connection, "SELECT * FROM best_trials WHERE study = :study", study=study)
+
+
+def learning_curves(db: Database, study: str) -> pd.DataFrame:
+    """The view `learning_curves` for the study: one row a measurement, in order of trial and time."""
+    query = "SELECT * FROM learning_curves WHERE study = :study ORDER BY trial, ordinal"
+    with _reading(db) as connection:
+        _known(connection, study)
+        return _frame(connection, query, study=study)
+
+
+def models(db: Database) -> pd.DataFrame:
+    """One row a saved network, by name, the newest of a name first, with the study and trial it is from."""
+    with _reading(db) as connection:
+        return _frame(connection, _MODELS)
+
+
+_MODELS = """
+SELECT models.*, studies.name AS study, trials.number AS trial
+FROM models JOIN studies ON studies.id = models.study_id LEFT JOIN trials ON trials.id = models.trial_id
+ORDER BY models.name, models.created_at DESC, models.id DESC
+"""
+
+
+def events(db: Database, study: str) -> pd.DataFrame:
+    """One row an event of the study, oldest first; `trial` is the trial's number where it is about one."""
+    query = (
+        "SELECT events.*, trials.number AS trial FROM events LEFT JOIN trials ON trials.id = events.trial_id"
+        " WHERE events.study_id = :id ORDER BY events.id"
+    )
+    with _reading(db) as connection:
+        return _frame(connection, query, id=_known(connection, study))
+
+
+@contextmanager
+def _reading(db: Database) -> Iterator[Connection]:
+    url = database.address(db)
+    engine = database.connect(url, read_only=True)
+    try:
+        schema.check(engine)
+        with database.explained(url), engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _known(connection: Connection, study: str) -> int:
+    rows = connection.execute(text("SELECT name, id FROM studies ORDER BY id"))
+    ids = {str(row.name): int(row.id) for row in rows}
+    if study not in ids:
+        there_are = f"there are {', '.join(ids)}" if ids else "there is none yet"
+        raise NotOnRecord(f"no study {study!r} on record; {there_are}")
+    return ids[study]
+
+
+def _frame(connection: Connection, query: str, **parameters: Any) -> pd.DataFrame:
+    result = connection.execute(text(query).columns(**_TYPES), parameters)
+    names = list(result.keys())
+    frame = pd.DataFrame([tuple(row) for row in result], columns=names, dtype=object)
+    return frame.astype({name: _dtype(_TYPES[name]) for name in names if name in _TYPES})
+
+
+_TYPES: dict[str, TypeEngine[Any]] = {
+    **column_types(),
+    **dict.fromkeys(("trial", "trials", "trained", "failed", "screened", "duplicates"), Integer()),
+    "study": String(),
+    **dict.fromkeys(("best_trial", "best_macs", "feasible"), BigInteger()),
+    **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
+}
+
+
+def _dtype(kind: TypeEngine[Any]) -> str:
+    if isinstance(kind, Integer):
+        return "Int64"
+    if isinstance(kind, Double):
+        return "float64"
+    return "datetime64[us, UTC]" if isinstance(kind, Instant) else "object"

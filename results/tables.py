@@ -1,0 +1,193 @@
+"""Tables and short words for people, of the DataFrames of `results.queries`.
+
+On a terminal a table fits its width: only names and choices fold, numbers stay whole. In a pipe it is
+plain, and as wide as it needs to be.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+Row = Mapping[str, Any]
+Columns = Mapping[str, Callable[[Row], str]]
+
+
+def tell(words: RenderableType) -> None:
+    """Print on stdout: without colour in a pipe or under NO_COLOR, and in a pipe without cuts or padding."""
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else 1000, highlight=False, markup=False, emoji=False)
+    if terminal:
+        console.print(words)
+        return
+    with console.capture() as said:
+        console.print(words)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in said.get().splitlines())
+
+
+def studies_table(frame: pd.DataFrame) -> Table:
+    """A row a study."""
+    return _table(
+        frame,
+        {
+            "study": lambda row: row["name"],
+            "kind": lambda row: row["kind"],
+            "state": lambda row: row["state"],
+            "trials": lambda row: f"{row['trials']}/{row['budget_trials']}",
+            "best MACs": lambda row: millions(row["best_macs"]),
+            "best acc": lambda row: percent(row["best_val_accuracy"]),
+            "updated": lambda row: moment(row["updated_at"]),
+        },
+    )
+
+
+def trials_table(frame: pd.DataFrame, study: Row) -> Table:
+    """A row a trial of the study, with those of the searched values that differ between its trials.
+
+    `study` is the study's row of `queries.studies`.
+    """
+    varied = [name for name in (*_SCALE, *_HYPERPARAMETERS) if frame[name].nunique() > 1]
+    cost: Columns = {
+        "MACs": lambda row: millions(row["macs"]),
+        "params": lambda row: millions(row["parameters"]),
+    }
+    return _table(
+        frame,
+        {
+            "trial": lambda row: str(row["number"]),
+            "outcome": lambda row: outcome(row, study["best_trial"], study["min_accuracy"]),
+            **{_SHORT.get(name, name): _plain(name) for name in varied},
+            **(cost if study["kind"] == "nas" else {}),
+            "val acc": lambda row: percent(row["val_accuracy"]),
+            "train s": lambda row: number(row["train_seconds"], 1),
+        },
+    )
+
+
+_SCALE = ("depth", "width", "resolution")
+_HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
+_SHORT = {"resolution": "res", "learning_rate": "lr", "weight_decay": "decay", "batch_size": "batch"}
+
+
+def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = None) -> str:
+    """What came of a trial, in a word or two. `best` is the number of the study's best trial."""
+    if trial["state"] == "duplicate" and not pd.isna(trial["of_trial_number"]):
+        return f"same as {trial['of_trial_number']}"
+    if trial["state"] != "completed":
+        return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
+    if trial["number"] == best:
+        return "best"
+    if trial["purpose"] != "search":
+        return str(trial["purpose"])
+    if min_accuracy is None or trial["val_accuracy"] is None:
+        return "completed"
+    return "feasible" if trial["val_accuracy"] >= min_accuracy else "below bound"
+
+
+def best_table(frame: pd.DataFrame) -> Table:
+    """A row a study's best trial."""
+    return _table(
+        frame,
+        {
+            "study": lambda row: row["study"],
+            "trial": lambda row: str(row["trial"]),
+            "MACs": lambda row: millions(row["macs"]),
+            "val acc": lambda row: percent(row["val_accuracy"]),
+            "choice": choice,
+        },
+    )
+
+
+def choice(trial: Row) -> str:
+    """The network and hyperparameters of a trial: `senet18, width 0.7, lr 0.01`."""
+    scaled = [name for name in _SCALE if not pd.isna(trial[name]) and trial[name] != 1]
+    given = [*scaled, *(name for name in _HYPERPARAMETERS if not pd.isna(trial[name]))]
+    return ", ".join(
+        [trial["model"] or "-", *(f"{_SHORT.get(name, name)} {_plain(name)(trial)}" for name in given)]
+    )
+
+
+def models_table(frame: pd.DataFrame) -> Table:
+    """A row a saved network."""
+    return _table(
+        frame,
+        {
+            "model": lambda row: row["name"],
+            "network": lambda row: row["network"],
+            **{_SHORT.get(name, name): _plain(name) for name in _SCALE},
+            "MACs": lambda row: millions(row["macs"]),
+            "val acc": lambda row: percent(row["val_accuracy"]),
+            "status": lambda row: row["status"],
+            "study": lambda row: row["study"],
+        },
+    )
+
+
+def curve_table(frame: pd.DataFrame) -> Table:
+    """A row a measurement of one trial."""
+    return _table(
+        frame,
+        {
+            "epoch": _plain("epoch"),
+            "progress": lambda row: percent(row["progress"], 0),
+            "seconds": lambda row: number(row["elapsed_seconds"], 1),
+            "lr": _plain("learning_rate"),
+            "train loss": lambda row: number(row["train_loss"], 4),
+            "val loss": lambda row: number(row["val_loss"], 4),
+            "val acc": lambda row: percent(row["val_accuracy"]),
+        },
+    )
+
+
+_TEXTS = {"study", "kind", "state", "outcome", "optimizer", "choice", "model", "network", "status"}
+_FOLDING = {"study", "choice", "model", "network"}
+
+
+def _table(frame: pd.DataFrame, columns: Columns) -> Table:
+    records = frame.astype(object).to_dict("records")
+    named = [{str(name): value for name, value in record.items()} for record in records]
+    rows = [[said(record) for said in columns.values()] for record in named]
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for position, name in enumerate(columns):
+        whole = (
+            None if name in _FOLDING else max(len(cell) for cell in (name, *(row[position] for row in rows)))
+        )
+        table.add_column(
+            name, justify="left" if name in _TEXTS else "right", overflow="fold", min_width=whole
+        )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _plain(name: str) -> Callable[[Row], str]:
+    def said(row: Row) -> str:
+        value = row[name]
+        if pd.isna(value):
+            return "-"
+        return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+
+    return said
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """0.9012 as 90.12%."""
+    return "-" if fraction is None or pd.isna(fraction) else f"{fraction:.{digits}%}"
+
+
+def millions(count: float | None) -> str:
+    """1234567 as 1.23M."""
+    return "-" if count is None or pd.isna(count) else f"{count / 1e6:.2f}M"
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number with so many digits after its point."""
+    return "-" if value is None or pd.isna(value) else f"{value:.{digits}f}"
+
+
+def moment(at: Any) -> str:
+    """A time in UTC, to the minute."""
+    return "-" if at is None or pd.isna(at) else f"{at:%Y-%m-%d %H:%M}"
