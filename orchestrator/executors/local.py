@@ -39,7 +39,7 @@ def create(device: str = "auto", slots: int | None = None, lock_folder: Path | N
             f"{slots} slots were asked for but {len(gpus)} GPUs may be used, and one trial runs on each; "
             f"give --slots {len(gpus)} or fewer, or --device cpu"
         )
-    folder = lock_folder or Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER", LOCK_FOLDER))
+    folder = lock_folder or Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER") or LOCK_FOLDER)
     return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots, "cuda")
 
 

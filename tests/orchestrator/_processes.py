@@ -1,0 +1,62 @@
+"""What runs on this machine, as /proc tells it."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.executors import Job
+
+FAKE_TRAINER = Path(__file__).resolve().parents[1] / "fake_trainer.py"
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def naming(text: str | Path) -> list[int]:
+    """The processes with this text in their command line."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(text).encode() in command and alive(int(folder.name)):
+            found.append(int(folder.name))
+    return found
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether it comes true within the time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def job(folder: Path, *command: str | Path, timeout_seconds: float = 30.0, grace_seconds: float = 5.0) -> Job:
+    """A job of this Python with the given arguments, in a folder of its own."""
+    folder.mkdir(exist_ok=True)
+    words = (sys.executable, *map(str, command))
+    return Job(words, folder, folder / "out", folder / "err", timeout_seconds, grace_seconds)
+
+
+def training(
+    folder: Path, dataset: str = "fake:", *, timeout_seconds: float = 30.0, grace_seconds: float = 5.0
+) -> Job:
+    """A job of the fake trainer."""
+    folder.mkdir(exist_ok=True)
+    config = folder / "trial.json"
+    config.write_text(
+        '{"protocol": 1, "model": "senet18", "subset": {"train": 500, "validation": 100, "seed": 0}, '
+        f'"budget": {{"seconds": 1}}, "seed": 0, "dataset": "{dataset}"}}'
+    )
+    command = (FAKE_TRAINER, "train", "--config", config)
+    return job(folder, *command, timeout_seconds=timeout_seconds, grace_seconds=grace_seconds)

@@ -1,0 +1,157 @@
+"""Every executor keeps the contract; the file in the folder is the registration."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator import executors
+from orchestrator.executors import STOPPED, Executor, ExecutorError, Job
+from tests.orchestrator._processes import job, training
+
+
+@pytest.fixture(params=executors.names())
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    opened = executors.load(request.param).create("cpu")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+def script(folder: Path, source: str) -> Job:
+    (folder / "script.py").write_text(source)
+    return job(folder, "-P", folder / "script.py")
+
+
+def test_executors_are_found_by_their_files() -> None:
+    assert executors.names() == ["inline", "local"]
+
+
+def test_an_unknown_executor_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ExecutorError, match="'slurm'; choose from inline, local"):
+        executors.load("slurm")
+
+
+def test_an_executor_goes_by_its_files_name(executor: Executor) -> None:
+    assert executor.name in executors.names()
+    assert executor.slots >= 1
+
+
+def test_a_trial_leaves_its_report_in_its_files(
+    executor: Executor, stop: threading.Event, tmp_path: Path
+) -> None:
+    ended = executor.run(training(tmp_path), stop)
+    events = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert (ended.code, ended.reason) == (0, "exited")
+    assert [events[0]["event"], events[-1]["event"]] == ["model", "final"]
+    assert (tmp_path / "err").read_text() == ""
+
+
+def test_a_module_is_run_like_a_script(executor: Executor, stop: threading.Event, tmp_path: Path) -> None:
+    (tmp_path / "value.json").write_text("[1]")
+    ended = executor.run(job(tmp_path, "-P", "-m", "json.tool", "--compact", tmp_path / "value.json"), stop)
+    assert ended.code == 0
+    assert (tmp_path / "out").read_text() == "[1]\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "complaint"),
+    [
+        ("pass", 0, ""),
+        ("import sys; sys.exit(3)", 3, ""),
+        ("import sys; sys.exit('no')", 1, "no\n"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
+    ],
+)
+def test_a_programs_exit_code_and_complaint_come_through(
+    executor: Executor, stop: threading.Event, tmp_path: Path, source: str, code: int, complaint: str
+) -> None:
+    assert executor.run(script(tmp_path, source), stop).code == code
+    assert (tmp_path / "err").read_text().endswith(complaint)
+
+
+def test_a_second_attempt_overwrites_what_the_first_wrote(
+    executor: Executor, stop: threading.Event, tmp_path: Path
+) -> None:
+    executor.run(script(tmp_path, "print('first, and long')"), stop)
+    executor.run(script(tmp_path, "print('second')"), stop)
+    assert (tmp_path / "out").read_text() == "second\n"
+
+
+def test_the_start_is_told_with_the_slot(executor: Executor, stop: threading.Event, tmp_path: Path) -> None:
+    told: list[str] = []
+    ended = executor.run(training(tmp_path), stop, told.append)
+    assert told == [ended.slot]
+    assert ended.slot != ""
+
+
+def test_times_are_measured_and_aware_of_their_zone(
+    executor: Executor, stop: threading.Event, tmp_path: Path
+) -> None:
+    ended = executor.run(script(tmp_path, "import time; time.sleep(.2)"), stop)
+    assert 0.2 <= ended.wall_seconds < 5
+    assert (ended.ended_at - ended.started_at).total_seconds() == pytest.approx(ended.wall_seconds, abs=0.1)
+    assert ended.started_at.utcoffset() is not None
+
+
+def test_a_job_stopped_beforehand_never_starts(
+    executor: Executor, stop: threading.Event, tmp_path: Path
+) -> None:
+    stop.set()
+    ended = executor.run(training(tmp_path), stop)
+    assert (ended.code, ended.reason, ended.slot, ended.wall_seconds) == (STOPPED, "stopped", "", 0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_closed_executor_starts_nothing(executor: Executor, stop: threading.Event, tmp_path: Path) -> None:
+    executor.close()
+    assert executor.run(training(tmp_path), stop).reason == "stopped"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unwritable_report_is_an_error(executor: Executor, stop: threading.Event, tmp_path: Path) -> None:
+    nowhere = replace(training(tmp_path), stdout=tmp_path / "missing" / "out")
+    with pytest.raises(FileNotFoundError, match="missing/out"):
+        executor.run(nowhere, stop)
+
+
+def test_inline_refuses_what_it_cannot_run(stop: threading.Event, tmp_path: Path) -> None:
+    inline = executors.load("inline").create()
+    with pytest.raises(ExecutorError, match=r"runs a Python script or module, not '.* -c pass'"):
+        inline.run(job(tmp_path, "-c", "pass"), stop)
+
+
+def test_inline_has_one_slot() -> None:
+    with pytest.raises(ExecutorError, match="2 slots in one process"):
+        executors.load("inline").create(slots=2)
+
+
+def test_inline_gives_back_the_standard_streams(stop: threading.Event, tmp_path: Path) -> None:
+    before = (sys.stdout, sys.stderr, sys.argv)
+    executors.load("inline").create().run(script(tmp_path, "1 / 0"), stop)
+    assert (sys.stdout, sys.stderr, sys.argv) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"command": ()}, "command is empty"),
+        ({"timeout_seconds": 0.0}, "timeout_seconds=0.0"),
+        ({"grace_seconds": float("inf")}, "grace_seconds=inf"),
+        ({"stdout": Path("out")}, "out is a relative path"),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused(
+    tmp_path: Path, change: dict[str, object], complaint: str
+) -> None:
+    sound = job(tmp_path, "-c", "pass")
+    with pytest.raises(ValueError, match=complaint):
+        replace(sound, **change)  # type: ignore[arg-type]  # that is what is tested
