@@ -1,7 +1,8 @@
 """Run one job under a guard: the orchestrator's end of `_guard.py`.
 
 The surprise: the guard takes the end of its stdin for "stop", and only we hold the other end; so it ends the
-trial also when we are killed.
+trial also when we are killed. When the guard itself is killed, the kernel kills the trial and we kill its
+process group; only a daemon that had left the group escapes then.
 """
 
 import logging
@@ -63,6 +64,7 @@ def _guard(job: Job, environment: Mapping[str, str], lock: int | None) -> Iterat
         try:
             yield guard
         finally:
+            _tell_stop(guard)
             guard.stdin.close()
             _await_end(guard, 2 * job.grace_seconds + GUARD_EXIT_SECONDS)
 
@@ -124,7 +126,6 @@ def _followed(
 
 def _lines(guard: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> Iterator[str]:
     """What the guard says, until it hangs up; meanwhile our stop is passed on."""
-    assert guard.stdin is not None
     assert guard.stdout is not None
     told, unread = False, b""
     with selectors.DefaultSelector() as selector:
@@ -132,8 +133,7 @@ def _lines(guard: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> Itera
         while True:
             if not told and stopped():
                 told = True
-                with suppress(BrokenPipeError):  # it has just ended by itself
-                    guard.stdin.write(b"stop\n")
+                _tell_stop(guard)
             if not selector.select(POLL_SECONDS):
                 continue
             read = os.read(guard.stdout.fileno(), 65536)
@@ -141,3 +141,10 @@ def _lines(guard: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> Itera
                 return
             *lines, unread = (unread + read).split(b"\n")
             yield from map(bytes.decode, lines)
+
+
+def _tell_stop(guard: subprocess.Popen[bytes]) -> None:
+    # in words, because closing the pipe says nothing while a process that we forked holds it open
+    assert guard.stdin is not None
+    with suppress(BrokenPipeError):  # the guard has ended already
+        guard.stdin.write(b"stop\n")
