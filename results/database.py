@@ -1,4 +1,4 @@
-"""Reach a database: SQLite by a path, or any other by its SQLAlchemy URL.
+"""Reach a database: SQLite by a path, or SQLite or PostgreSQL by an SQLAlchemy URL.
 
 SQLite's Python driver begins transactions late and with too weak a lock; here every transaction is
 begun explicitly, and a writing one takes SQLite's write lock at once, so that two writers queue
@@ -20,12 +20,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from results.errors import StoreUnavailable
 
 BUSY_SECONDS = 30.0
+WRITING = {"begin": "BEGIN IMMEDIATE"}
+UNBEGUN = {"begin": ""}
 
 
 def address(url_or_path: str | Path) -> URL:
     """The URL of a database given by a URL or by the path of an SQLite file.
 
-    Raises StoreUnavailable for what is neither.
+    Raises StoreUnavailable for what is neither, and for databases that this project was never run on.
     """
     text = str(url_or_path)
     if "://" not in text:
@@ -36,7 +38,9 @@ def address(url_or_path: str | Path) -> URL:
         raise StoreUnavailable(f"{text!r} is no database URL; {_FORMS}") from error
     if url.get_backend_name() == "sqlite":
         return _sqlite_file(url.database or "")
-    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise StoreUnavailable(f"{url.get_backend_name()!r} is neither SQLite nor PostgreSQL; {_FORMS}")
+    return url if url.drivername.startswith("postgresql+") else url.set(drivername="postgresql+psycopg")
 
 
 _FORMS = "give a file (runs/results.db) or a URL (postgresql://user@host/name)"
@@ -61,14 +65,15 @@ def shown(url: URL) -> str:
 def connect(url: URL, *, read_only: bool) -> Engine:
     """An engine on the database. Nothing is opened yet.
 
-    An engine made from it with `execution_options(writes=True)` takes SQLite's write lock when a
-    transaction begins. Raises StoreUnavailable where the driver is not installed.
+    With the execution option `begin` SQLite's transactions begin with that statement instead of "BEGIN":
+    WRITING takes the write lock at once, UNBEGUN begins none. Raises StoreUnavailable where the driver is
+    not installed.
     """
     path = sqlite_path(url)
     try:
         if path is None:
             return create_engine(
-                url, pool_pre_ping=True, json_serializer=_to_json, **_server_options(url, read_only)
+                url, pool_pre_ping=True, json_serializer=_to_json, **_server_options(read_only)
             )
         engine = create_engine(url, creator=_sqlite_opener(path, read_only), json_serializer=_to_json)
     except NoSuchModuleError as error:
@@ -81,10 +86,8 @@ def connect(url: URL, *, read_only: bool) -> Engine:
     return engine
 
 
-def _server_options(url: URL, read_only: bool) -> dict[str, Any]:
-    if read_only and url.get_backend_name() == "postgresql":
-        return {"connect_args": {"options": "-c default_transaction_read_only=on"}}
-    return {}
+def _server_options(read_only: bool) -> dict[str, Any]:
+    return {"connect_args": {"options": "-c default_transaction_read_only=on"}} if read_only else {}
 
 
 def _to_json(value: object) -> str:
@@ -92,8 +95,9 @@ def _to_json(value: object) -> str:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    statement = connection.get_execution_options().get("begin", "BEGIN")
+    if statement:
+        connection.exec_driver_sql(statement)
 
 
 def _sqlite_opener(path: Path, read_only: bool) -> Callable[[], sqlite3.Connection]:
@@ -162,7 +166,7 @@ _SQLITE_ADVICE = {
     sqlite3.SQLITE_PERM: "make the file and its folder yours to open, or give another --db",
     sqlite3.SQLITE_BUSY: _KEPT_LOCKED,
     sqlite3.SQLITE_LOCKED: _KEPT_LOCKED,
-    sqlite3.SQLITE_NOTADB: "this file is no results database; give another --db",
+    sqlite3.SQLITE_NOTADB: "give another --db",
     sqlite3.SQLITE_CORRUPT: "it is damaged; restore a copy, or save what is left by `sqlite3 FILE .recover`",
 }
 

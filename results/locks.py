@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from results.database import explained, shown, sqlite_path
+from results.database import explained, sqlite_path
 from results.errors import StoreUnavailable, StudyLocked
 
 
@@ -31,19 +30,14 @@ def study_lock(url: URL, study: str) -> Iterator[None]:
     SQLite: a lock on the file `DATABASE.STUDY.lock`. PostgreSQL: an advisory lock, across machines.
     Raises StudyLocked, naming the process that holds it.
     """
-    if url.get_backend_name() == "postgresql":
-        with _server_lock(url, study):
-            yield
-        return
     path = sqlite_path(url)
-    beside = f"{path}.{quote(study, safe='')}.lock" if path else _machine_wide(url, study)
-    with _file_lock(Path(beside), study):
+    held = _server_lock(url, study) if path is None else _file_lock(_beside(path, study), study)
+    with held:
         yield
 
 
-def _machine_wide(url: URL, study: str) -> str:
-    """On a server without advisory locks that we know of, only processes of one machine see each other."""
-    return str(Path(tempfile.gettempdir()) / f"nomad-nas-{_key(f'{shown(url)} {study}')}.lock")
+def _beside(path: Path, study: str) -> Path:
+    return Path(f"{path}.{quote(study, safe='')}.lock")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from results import migrations
-from results.database import BUSY_SECONDS, explained, shown, sqlite_path
+from results.database import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, sqlite_path
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
 from results.locks import preparation_lock
 
@@ -43,11 +43,8 @@ def _make_folder(folder: Path) -> None:
 
 def _keep_a_write_ahead_log(engine: Engine) -> None:
     """Readers then never wait for the writer, nor it for them. The file remembers the mode."""
-    driver = engine.raw_connection()  # outside a transaction, where alone the mode can change
-    try:
-        mode = driver.cursor().execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    finally:
-        driver.close()
+    with engine.execution_options(**UNBEGUN).connect() as connection:  # it cannot change in a transaction
+        mode = connection.execute(text("PRAGMA journal_mode = WAL")).scalar_one()
     if mode != "wal":
         raise StoreUnavailable(
             f"{shown(engine.url)} cannot keep a write-ahead log where it is ({mode}); put it on a local disk"
@@ -55,7 +52,7 @@ def _keep_a_write_ahead_log(engine: Engine) -> None:
 
 
 def _migrate(engine: Engine) -> None:
-    with engine.execution_options(writes=True).begin() as connection:
+    with engine.execution_options(**WRITING).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7302250140)"))  # any number, ours
         if _revision(connection, engine) != REVISION:

@@ -56,7 +56,7 @@ class Store:
     def __init__(self, url_or_path: str | Path, *, read_only: bool = False) -> None:
         self.url = database.address(url_or_path)
         self._engine = database.connect(self.url, read_only=read_only)
-        self._writing = self._engine.execution_options(writes=True)
+        self._writing = self._engine.execution_options(**database.WRITING)
         try:
             (schema.check if read_only else schema.prepare)(self._engine)
         except BaseException:
