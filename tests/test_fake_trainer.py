@@ -21,14 +21,14 @@ CONFIG: dict[str, Any] = {
 
 def train(folder: Path, **changes: object) -> tuple[int, list[str]]:
     (folder / "trial.json").write_text(json.dumps({**CONFIG, **changes}))
-    command = [sys.executable, PROGRAM, "train", "--config", folder / "trial.json"]
+    command = [sys.executable, str(PROGRAM), "train", "--config", str(folder / "trial.json")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     return ended.returncode, ended.stdout.splitlines()
 
 
 def describe(*configs: dict[str, Any]) -> list[dict[str, Any]]:
     lines = "".join(json.dumps(config) + "\n" for config in configs)
-    command = [sys.executable, PROGRAM, "describe"]
+    command = [sys.executable, str(PROGRAM), "describe"]
     answers = subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
     return [json.loads(line) for line in answers.splitlines()]
 
