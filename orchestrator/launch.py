@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
@@ -15,9 +16,11 @@ from orchestrator.describe import Describer
 from orchestrator.display import Display, Meter, Plain, Screen
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
+from orchestrator.problem import Problem
 from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
 from orchestrator.runner import Runner, Stopped
 from orchestrator.search import Search
+from orchestrator.solvers import SolverProcess
 from results.errors import StoreError
 from results.models import Study, Trial
 from results.store import Store
@@ -91,7 +94,12 @@ class Launch:
             raise
         self.store.end_study(study.id, "finished", message)
 
+    @property
+    def _folder(self) -> Path:
+        return self.inquiry.request.runs.resolve() / self.inquiry.study_name
+
     def _measure_and_search(self, study: Study, block: int) -> str:
+        self._folder.mkdir(parents=True, exist_ok=True)
         rows = self.store.trials(study.id)
         with closing(self._display(study, rows)) as display:
             runner = Runner(
@@ -99,7 +107,7 @@ class Launch:
                 study.id,
                 self.executor,
                 self.inquiry.request.trainer_command,
-                self.inquiry.request.runs.resolve() / study.name,
+                self._folder,
                 self.inquiry.request.timeout_seconds,
                 display,
                 self.stop,
@@ -167,13 +175,11 @@ class Launch:
             self.store.note(study.id, SUCCESSION, reign.to_json(why))
             display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
 
-        proposals = Proposals(
-            self.inquiry.request.solver,
-            reign_on_record(problem, self.inquiry.replicates + 1, successions),
-            self.inquiry.request.runs.resolve() / study.name / "solver.log",
-            incumbent,
-            succeeded,
-        )
+        def start(asked: Problem) -> SolverProcess:
+            return SolverProcess(self.inquiry.request.solver, asked, log=self._folder / "solver.log")
+
+        reign = reign_on_record(problem, self.inquiry.replicates + 1, successions)
+        proposals = Proposals(start, reign, incumbent, succeeded)
         return Search(
             self.store,
             study.id,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from orchestrator.problem import Evaluation, Problem
@@ -64,21 +63,19 @@ def reign_on_record(problem: Problem, first: int, successions: list[dict[str, An
 class Proposals:
     """`ask()` and `tell()` of a solver that survives its own process.
 
-    `incumbent()` gives the point a successor starts from; `succeeded(reign, why)` puts a
-    succession on record.
+    `start(problem)` starts a process, `incumbent()` gives the point a successor starts from, and
+    `succeeded(reign, why)` puts a succession on record.
     """
 
     def __init__(
         self,
-        solver: str,
+        start: Callable[[Problem], SolverProcess],
         reign: Reign,
-        log: Path,
         incumbent: Callable[[], Point],
         succeeded: Callable[[Reign, str], None],
     ) -> None:
         self.reign = reign
-        self._solver = solver
-        self._log = log
+        self._start_process = start
         self._incumbent = incumbent
         self._succeeded = succeeded
         self._answered: list[tuple[list[Point], list[Evaluation]]] = []
@@ -123,8 +120,8 @@ class Proposals:
             points, evaluations = self._answered[self._heard]
             if points != self._question:
                 raise NotReproducible(
-                    f"the solver {self._solver}, asked again, proposes {self._question} "
-                    f"where it proposed {points}"
+                    f"the solver, asked again, proposes {self._question} where it proposed {points}; "
+                    f"the record stays as it is, take another --solver under another --study"
                 )
             self._process.tell(evaluations)
             self._heard += 1
@@ -132,15 +129,12 @@ class Proposals:
 
     def _succeed(self, death: SolverDied, next_number: int) -> None:
         if not self._answered or self.reign.index >= MAX_SUCCESSIONS:
-            raise SolverFailed(
-                f"the solver {self._solver} failed: {death}; see {self._log}, or take another --solver "
-                f"under another --study"
-            )
+            raise SolverFailed(f"{death}; take another --solver under another --study") from death
         self.reign = self.reign.successor(next_number, self._incumbent())
         self._succeeded(self.reign, str(death))
         self._answered, self._deaths_in_place = [], 0
 
     def _start(self) -> None:
-        self._process = SolverProcess(self._solver, self.reign.problem, log=self._log)
+        self._process = self._start_process(self.reign.problem)
         self._heard = 0  # answers that this process has been told
         self._question = None

@@ -8,8 +8,10 @@ sleep=S            train for S seconds
 noise=S            standard deviation of the accuracy, .003 by default
 diverge_above=P    exit 3 where the trial's own draw from [0, 1), made from its configuration, is above P
 oom=P, crash=P     a share P of the trials exits 4, or ends in a traceback
-refuse, nan, garbage, noresult, hang, ignore_sigterm
-                   exit 2, a NaN accuracy, a line that is no JSON, no final event, never end, deaf to SIGTERM
+refuse, refuse_late
+                   exit 2, told by `describe` as well or by `train` alone
+nan, garbage, noresult, hang, ignore_sigterm
+                   a NaN accuracy, a line that is no JSON, no final event, never end, deaf to SIGTERM
 grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
 """
 
@@ -39,7 +41,7 @@ KNOWN = {
     "budget": ["seconds", "steps"],
 }
 VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild"]
-FAULTS = [*VALUED, "refuse", "nan", "garbage", "noresult", "hang", "ignore_sigterm"]
+FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "garbage", "noresult", "hang", "ignore_sigterm"]
 
 
 class RefusedError(Exception):
@@ -67,6 +69,8 @@ def train(path: str) -> None:
     except (RefusedError, OSError, ValueError) as error:
         fail(2, "refused", str(error))
     faults = faults_of(config["dataset"])
+    if "refuse_late" in faults:
+        fail(2, "refused", "refused as asked; leave refuse_late out of the data set")
     if threading.current_thread() is threading.main_thread():  # inline in a thread there is no SIGTERM
         deaf = "ignore_sigterm" in faults
         signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else lambda number, frame: sys.exit(143))

@@ -1,0 +1,106 @@
+"""Studies of the fake trainer, run in this process or as the command a user runs."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator import launch, options
+from results.models import Trial
+from results.store import Store
+from tests.orchestrator._processes import FAKE_TRAINER
+
+TRAINER = shlex.join([sys.executable, str(FAKE_TRAINER)])
+RUN_COMMAND = "import sys; from orchestrator import cli; sys.argv = sys.argv[1:]; cli.{}()"
+
+# what must be equal in two records of one question; times, folders and attempts may differ
+COMPARED = (
+    "number",
+    "purpose",
+    "state",
+    "reason",
+    "point",
+    "network_key",
+    "replicate",
+    "of_trial_number",
+    "macs",
+    "parameters",
+    "channels",
+    "blocks",
+    "resolution_pixels",
+    "val_accuracy",
+    "val_loss",
+    "objective",
+    "constraints",
+    "seed",
+    "subset_seed",
+    "exit_code",
+)
+
+
+def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: Any) -> options.Request:
+    """A request for a small study of the fake trainer with its record in `folder`."""
+    usual: dict[str, Any] = {
+        "data": "fake:",
+        "budget": "10steps",
+        "solver": "random",
+        "trials": 8,
+        "confirm": 0,
+        "replicates": 2,
+        "tolerance": 0.01,
+        "device": "cpu",
+        "slots": 1,
+        "executor": "inline",
+        "trainer": TRAINER,
+        "study": "s",
+        "runs": folder,
+    }
+    return options.settle(kind, subject, {**usual, **given})
+
+
+def run(folder: Path, stop: threading.Event | None = None, **given: Any) -> str:
+    """Run a study here to its end, and return what it printed."""
+    printed = io.StringIO()
+    launch.run(settled(folder, **given), Console(file=printed, width=200), stop or threading.Event())
+    return printed.getvalue()
+
+
+def trials(folder: Path, study: str = "s") -> list[Trial]:
+    with Store(folder / "results.db", read_only=True) as store:
+        found = store.study(study)
+        assert found is not None
+        return store.trials(found.id)
+
+
+def record(folder: Path, study: str = "s") -> list[dict[str, Any]]:
+    """The study's trials, as far as two runs of one question must agree on them."""
+    return [{name: getattr(row, name) for name in COMPARED} for row in trials(folder, study)]
+
+
+def command(folder: Path, *arguments: str, program: str = "nas_search") -> list[str]:
+    """The command line of a study with its record in `folder`, as its user would type it."""
+    return [
+        sys.executable,
+        "-P",
+        "-c",
+        RUN_COMMAND.format(program),
+        program.replace("_", "-"),
+        *("--trainer", TRAINER),
+        *("--runs", str(folder)),
+        *("--device", "cpu"),
+        *arguments,
+    ]
+
+
+def typed(folder: Path, *arguments: str, program: str = "nas_search") -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with its output captured."""
+    return subprocess.run(
+        command(folder, *arguments, program=program), capture_output=True, text=True, timeout=100, check=False
+    )

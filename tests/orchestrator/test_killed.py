@@ -1,0 +1,96 @@
+"""kill -9 at any moment, of any process: the record ends as if nothing had happened."""
+
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from os import kill
+from pathlib import Path
+
+import pytest
+
+from tests.orchestrator._processes import eventually, naming
+from tests.orchestrator._studies import command, record
+
+ARGUMENTS = (
+    *("--base", "senet18"),
+    *("--study", "s"),
+    *("--data", "fake:sleep=0.1,crash=0.1"),
+    *("--budget", "10steps"),
+    *("--slots", "2"),
+    *("--tolerance", "0.01"),
+)
+VICTIMS = ("orchestrator", "trainer", "solver")
+
+
+def test_a_study_survives_a_kill_of_each_of_its_processes(tmp_path: Path) -> None:
+    check_survival(tmp_path, "random", VICTIMS, random.Random(0), trials=16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", ["nomad", "tpe", "random"])
+def test_a_study_survives_ten_kills(tmp_path: Path, solver: str) -> None:
+    rng = random.Random(solver)
+    check_survival(tmp_path, solver, [*VICTIMS, *rng.choices(VICTIMS, k=7)], rng, trials=30)
+
+
+def check_survival(
+    folder: Path, solver: str, victims: Sequence[str], rng: random.Random, trials: int
+) -> None:
+    """Run one study undisturbed and one under kills, and hold their records against each other."""
+    calm, harried = folder / "calm", folder / "harried"
+    asked = (*ARGUMENTS, "--solver", solver, "--trials", str(trials))
+    subprocess.run(command(calm, *asked), check=True, capture_output=True, timeout=100)
+    landed = harry(command(harried, *asked), harried, victims, rng)
+    assert landed == len(victims), "the study ended before every kill had landed: give it more trials"
+    assert record(harried) == record(calm)
+    assert eventually(lambda: naming(harried) == []), "a process is left over"
+
+
+def harry(typed: Sequence[str], folder: Path, victims: Sequence[str], rng: random.Random) -> int:
+    """Run a study to its end, killing `victims` one by one once each shows; return how many kills landed."""
+    waiting, landed = list(victims), 0
+    for _ in range(len(victims) + 1):
+        with subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as study:
+            while waiting and eventually(lambda: in_the_middle(folder) or study.poll() is not None, 60):
+                time.sleep(rng.uniform(0, 0.4))
+                found = processes(study.pid, waiting[0], folder)
+                if study.poll() is not None:
+                    break
+                with suppress(ProcessLookupError):
+                    if found:
+                        kill(rng.choice(found), signal.SIGKILL)
+                        landed += 1
+                        if waiting.pop(0) == "orchestrator":
+                            break
+            if study.wait(100) == 0:
+                return landed
+    assert study.stderr is not None
+    raise AssertionError(f"the study never ended; at last exit code {study.returncode}")
+
+
+def processes(orchestrator: int, victim: str, folder: Path) -> list[int]:
+    """The process ids of one kind: trainers are known by the folder they write to."""
+    if victim == "orchestrator":
+        return [orchestrator]
+    if victim == "solver":
+        return [pid for pid in naming("orchestrator.solvers") if parent(pid) == orchestrator]
+    guards = naming("_guard.py")
+    return [pid for pid in naming(folder) if pid not in (orchestrator, *guards)]
+
+
+def parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def in_the_middle(folder: Path) -> bool:
+    """Whether the baseline is measured, so that a solver is at work."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(folder / "results.db")) as record:
+        return record.execute("SELECT min_accuracy FROM studies").fetchone() not in (None, (None,))
+    return False  # no table yet

@@ -1,0 +1,91 @@
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.problem import Evaluation, Problem
+from orchestrator.proposals import NotReproducible, Proposals, Reign, SolverFailed, reign_on_record
+from orchestrator.solvers import SolverProcess
+from search_spaces import Integer, Point, Space
+
+MORTAL = Path(__file__).with_name("mortal_solver.py")
+SPACE = Space((Integer("x", 0, 4999),))
+START = SPACE.point({"x": 0})
+
+
+class Witness:
+    """Proposals of a mortal solver, and what was put on record of its successions."""
+
+    def __init__(self, lifetime: int, death: str = "signal", mortal_seeds: str = "0") -> None:
+        self.successions: list[dict[str, object]] = []
+        self.processes: list[SolverProcess] = []
+        self.incumbent = START
+        self._command = [sys.executable, str(MORTAL), str(lifetime), death, mortal_seeds]
+        problem = Problem(SPACE, START)
+        self.proposals = Proposals(
+            self._start,
+            Reign(0, 1, problem),
+            lambda: self.incumbent,
+            lambda reign, why: self.successions.append(reign.to_json(why)),
+        )
+
+    def ask(self, times: int, first: int = 1) -> list[int]:
+        asked = []
+        for number in range(first, first + times):
+            points = self.proposals.ask(number, lambda: None)
+            assert points is not None
+            asked.append(int(points[0]["x"]))
+            self.incumbent = points[0]
+            self.proposals.tell([Evaluation(float(points[0]["x"]))])
+        return asked
+
+    def _start(self, problem: Problem) -> SolverProcess:
+        self.processes.append(SolverProcess("mortal", problem, command=self._command))
+        return self.processes[-1]
+
+
+def test_a_solver_that_is_killed_is_asked_again_and_nothing_shows() -> None:
+    witness = Witness(lifetime=100)
+    assert witness.ask(3) == [0, 1, 2]
+    os.kill(witness.processes[-1].pid, signal.SIGKILL)
+    assert witness.ask(3, first=4) == [3, 4, 5]
+    assert witness.successions == []
+    witness.proposals.close()
+
+
+@pytest.mark.parametrize("death", ["signal", "exit"])
+def test_a_solver_that_dies_twice_at_one_question_has_a_successor_on_record(death: str) -> None:
+    witness = Witness(lifetime=4, death=death)
+    assert witness.ask(6) == [0, 1, 2, 3, 1000, 1001]
+    [succession] = witness.successions
+    assert (succession["first"], succession["seed"], succession["start"]) == (5, 1000, {"x": 3})
+    witness.proposals.close()
+
+
+def test_a_resumed_study_begins_with_the_last_successor() -> None:
+    witness = Witness(lifetime=2, mortal_seeds="0,1000")
+    witness.ask(6)
+    witness.proposals.close()
+    reign = reign_on_record(Problem(SPACE, START), 1, [dict(event) for event in witness.successions])
+    assert (reign.index, reign.first, reign.problem.seed) == (2, 5, 2000)
+    assert reign.problem.start == Point({"x": 1001})
+
+
+def test_a_solver_that_cannot_even_begin_is_an_error_that_says_why() -> None:
+    witness = Witness(lifetime=0, death="exit")
+    with pytest.raises(SolverFailed, match=r"as asked.*take another --solver"):
+        witness.ask(1)
+    witness.proposals.close()
+
+
+def test_a_solver_that_asks_otherwise_when_asked_again_is_found_out() -> None:
+    witness = Witness(lifetime=100)
+    witness.ask(2)
+    os.kill(witness.processes[-1].pid, signal.SIGKILL)
+    witness._command[-3:] = ["100", "signal", "0"]
+    witness.proposals.reign = witness.proposals.reign.successor(1, START)  # another seed: other points
+    with pytest.raises(NotReproducible, match="asked again, proposes"):
+        witness.ask(1)
+    witness.proposals.close()

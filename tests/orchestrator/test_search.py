@@ -1,0 +1,209 @@
+"""Whole searches of the fake trainer: what is trained, what is told, what the record says."""
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from orchestrator.baseline import BaselineFailed
+from orchestrator.describe import Refused
+from orchestrator.options import BadOption
+from orchestrator.runner import Stopped
+from results.errors import QuestionChanged, StudyLocked
+from results.store import Store
+from tests.orchestrator._studies import record, run, trials
+
+DRAWS = {"data": "fake:noise=0"}  # without noise, what a search finds is what it finds
+
+
+def test_a_search_finds_a_smaller_network_that_is_as_accurate(tmp_path: Path) -> None:
+    run(tmp_path, trials=20, **DRAWS)
+    with Store(tmp_path / "results.db") as store:
+        model, study = store.model("nomad_senet18"), store.study("s")
+    assert model is not None
+    assert study is not None
+    assert model.macs < trials(tmp_path)[0].macs
+    assert model.val_accuracy >= study.min_accuracy == study.baseline_accuracy - 0.01
+
+
+def test_the_bound_is_the_mean_of_the_replicates_less_the_tolerance(tmp_path: Path) -> None:
+    run(tmp_path, replicates=3, tolerance=0.02)
+    baseline = [row for row in trials(tmp_path) if row.purpose == "baseline"]
+    with Store(tmp_path / "results.db") as store:
+        study = store.study("s")
+    assert study is not None
+    assert [row.seed for row in baseline] == [row.subset_seed for row in baseline] == [0, 1, 2]
+    assert study.min_accuracy == pytest.approx(sum(row.val_accuracy for row in baseline) / 3 - 0.02)
+
+
+def test_a_bound_of_the_users_own_needs_no_baseline(tmp_path: Path) -> None:
+    run(tmp_path, min_accuracy=0.85, tolerance=0.0)
+    assert {row.purpose for row in trials(tmp_path)} == {"search"}
+    assert "screened" not in {row.state for row in trials(tmp_path)}, "the base is not known to keep that bound"
+
+
+def test_points_that_cannot_win_or_were_trained_before_cost_nothing(tmp_path: Path) -> None:
+    run(tmp_path, trials=20)
+    rows = trials(tmp_path)
+    base = rows[0]
+    trained = [row for row in rows if row.state not in ("screened", "duplicate")]
+    assert len(trained) == 20
+    start = next(row for row in rows if row.purpose == "search")
+    assert (start.state, start.of_trial_number) == ("duplicate", 1), "the start is the base network"
+    screened = [row for row in rows if row.state == "screened"]
+    assert screened
+    assert all(row.macs >= base.macs for row in screened)
+    assert all(row.macs < base.macs for row in trained if row.purpose == "search")
+
+
+def test_a_space_of_seven_networks_costs_seven_trainings(tmp_path: Path) -> None:
+    run(tmp_path, trials=12, min_accuracy=0.5, tolerance=0.0, width="1", depth="1", resolution=".75:1.5")
+    trained = [row.network_key for row in trials(tmp_path) if row.state == "completed"]
+    assert len(trained) == len(set(trained)) == 7, "one for each resolution of 24 to 48 pixels"
+
+
+def test_the_same_command_again_trains_nothing(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = record(tmp_path)
+    assert "8 of" in run(tmp_path) or "resuming" in run(tmp_path)
+    assert record(tmp_path) == before
+
+
+def test_more_trials_go_on_where_the_search_had_ended(tmp_path: Path) -> None:
+    run(tmp_path / "twice", trials=8, confirm=1, block=4)
+    first = record(tmp_path / "twice")
+    run(tmp_path / "twice", trials=16, confirm=1, block=4)
+    longer = record(tmp_path / "twice")
+    assert [row for row in longer if row["number"] <= first[-1]["number"]][: len(first)] != []
+    assert {row["number"]: row for row in longer}.items() >= {row["number"]: row for row in first}.items()
+    assert len(longer) > len(first)
+
+
+@pytest.mark.parametrize("block", [1, 3])
+@pytest.mark.parametrize("solver", ["nomad", "tpe", "random"])
+def test_a_stopped_search_resumes_to_the_record_of_one_that_was_not(
+    tmp_path: Path, solver: str, block: int
+) -> None:
+    given = {"solver": solver, "block": block, "trials": 10, "data": "fake:crash=0.1"}
+    run(tmp_path / "calm", **given)
+    for seconds in (0.3, 0.8):
+        stop = threading.Event()
+        threading.Timer(seconds, stop.set).start()
+        try:
+            run(tmp_path / "stopped", stop, **given)
+        except Stopped:
+            continue
+    run(tmp_path / "stopped", **given)
+    assert record(tmp_path / "stopped") == record(tmp_path / "calm")
+
+
+def test_another_question_under_the_same_name_is_refused_with_the_difference_named(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(QuestionChanged, match=r"training\.budget\.steps: 10 on record, 20 asked"):
+        run(tmp_path, budget="20steps")
+    with pytest.raises(QuestionChanged, match=r"solver\.name"):
+        run(tmp_path, solver="tpe")
+
+
+def test_a_study_that_runs_elsewhere_is_refused(tmp_path: Path) -> None:
+    with (
+        Store(tmp_path / "results.db") as store,
+        store.lock_study("s"),
+        pytest.raises(StudyLocked, match="'s'|study s"),
+    ):
+        run(tmp_path)
+
+
+def test_failed_trials_are_heard_and_the_search_goes_on(tmp_path: Path) -> None:
+    run(tmp_path, trials=30, data="fake:oom=0.1,crash=0.1,diverge_above=0.85", replicates=1, seed=6)
+    rows = trials(tmp_path)
+    reasons = Counter(row.reason for row in rows if row.state == "failed")
+    assert set(reasons) == {"out_of_memory", "crashed", "diverged"}
+    assert all(row.message and row.objective is None for row in rows if row.state == "failed")
+    assert sum(row.state in ("completed", "failed") for row in rows) == 30
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("nan", "no_result"), ("garbage", "bad_report"), ("noresult", "no_result")]
+)
+def test_a_trainer_that_breaks_the_protocol_is_a_failed_trial(
+    tmp_path: Path, fault: str, reason: str
+) -> None:
+    with pytest.raises(BaselineFailed, match=reason):
+        run(tmp_path, data=f"fake:{fault}")
+
+
+def test_a_trial_that_hangs_is_stopped_and_is_a_timeout(tmp_path: Path) -> None:
+    with pytest.raises(BaselineFailed, match="timeout"):
+        run(tmp_path, data="fake:hang", executor="local", timeout=0.5, replicates=1)
+    assert [row.reason for row in trials(tmp_path)] == ["timeout"]
+
+
+def test_a_trial_that_the_trainer_refuses_ends_the_search_with_its_message(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="trial 1: refused as asked"):
+        run(tmp_path, data="fake:refuse_late")
+    with Store(tmp_path / "results.db") as store:
+        study = store.study("s")
+    assert study is not None
+    assert study.state == "failed"
+    assert [(row.state, row.reason) for row in trials(tmp_path)] == [("failed", "refused")]
+
+
+def test_a_winner_is_confirmed_on_other_images_with_other_seeds(tmp_path: Path) -> None:
+    run(tmp_path, trials=16, confirm=2, **DRAWS)
+    with Store(tmp_path / "results.db") as store:
+        model = store.model("nomad_senet18")
+    assert model is not None
+    assert model.status == "confirmed"
+    confirming = [row for row in trials(tmp_path) if row.purpose == "confirmation"]
+    winner = next(row for row in trials(tmp_path) if row.id == model.trial_id)
+    assert [(row.seed, row.subset_seed, row.of_trial_number) for row in confirming] == [
+        (1, 1, winner.number),
+        (2, 2, winner.number),
+    ]
+
+
+def test_a_winner_by_luck_is_rejected(tmp_path: Path) -> None:
+    printed = run(tmp_path, trials=16, confirm=2, data="fake:noise=.03", tolerance=0.0, seed=4)
+    assert "rejected" in printed
+    with Store(tmp_path / "results.db") as store:
+        study = store.study("s")
+        assert study is not None
+        assert "candidate_rejected" in {event.kind for event in store.events(study.id)}
+
+
+def test_hpo_takes_the_model_a_search_saved(tmp_path: Path) -> None:
+    run(tmp_path)
+    with Store(tmp_path / "results.db") as store:
+        found = store.model("nomad_senet18")
+    assert found is not None
+    printed = run(tmp_path, kind="hpo", subject="nomad_senet18", study="h", trials=6)
+    assert "saved by the study s" in printed
+    tuned = trials(tmp_path, "h")
+    assert {row.width for row in tuned} == {found.width}
+    assert len({row.learning_rate for row in tuned}) > 1
+    assert tuned[0].optimizer == "sgd"
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "resolution"), [("nomad_senet18", 0.67, 1.0), ("nomad_resnet18", 0.73, 1.18)]
+)
+def test_hpo_on_a_fresh_record_takes_the_papers_variant(
+    tmp_path: Path, name: str, width: float, resolution: float
+) -> None:
+    printed = run(tmp_path, kind="hpo", subject=name, trials=1)
+    assert "built in: the NOMAD paper's variant" in printed
+    assert {(row.width, row.resolution) for row in trials(tmp_path)} == {(width, resolution)}
+
+
+def test_a_budget_that_leaves_nothing_for_the_search_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="give at least 6"):
+        run(tmp_path, trials=5, replicates=3, confirm=2)
+
+
+def test_an_unknown_network_is_refused_before_anything_is_recorded(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="senet99"):
+        run(tmp_path, subject="senet99")
+    with Store(tmp_path / "results.db") as store:
+        assert store.studies() == []
