@@ -1,0 +1,67 @@
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.describe import Description
+from orchestrator.display import Meter, Plain, Running, Screen
+from orchestrator.runner import Order
+from results.models import Trial
+
+POINT = {"depth": 1.0, "width": 0.671875}
+
+
+def trial(number: int, **columns: Any) -> Trial:
+    given = {"purpose": "search", "point": POINT, "macs": 250_340_000, "state": "completed", **columns}
+    return Trial(number=number, created_at=datetime.now(UTC), **given)
+
+
+def running(folder: Path, number: int) -> Running:
+    description = Description("senet18", 1_000_000, "counter", 1, (64,), (2,), 32, 32, 10, {})
+    order = Order(number, "search", POINT, 0, {}, description, "key")
+    (folder / "metrics.jsonl").write_text(json.dumps({"event": "epoch", "val_accuracy": 0.4321}) + "\n")
+    return Running(order, trial(number, state="running"), folder)
+
+
+def screen(folder: Path) -> str:
+    """What a terminal shows with a trial on a slot, one that waits, an end of each kind, and a best."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=150, height=40)
+    shown = Screen(console, Meter(10, 600.0, "GPU"), "nas-senet18")
+    best = trial(4, val_accuracy=0.8765, wall_seconds=3600.0)
+    for row in (best, trial(5, state="failed", reason="diverged", message="loss is nan")):
+        shown.ended(row)
+    shown.answered(trial(6, state="duplicate", of_trial_number=4))
+    shown.best(best)
+    working, waiting = running(folder, 7), running(folder, 8)
+    working.has_started("gpu-0")
+    shown.tick([working, waiting])
+    with console.capture() as captured:
+        console.print(shown._render())
+    shown.close()
+    return captured.get()
+
+
+def test_a_screen_shows_trials_with_clock_and_last_accuracy_the_best_and_the_budget(tmp_path: Path) -> None:
+    text = screen(tmp_path)
+    assert "43.21%" in text, "the last accuracy of the trial under way"
+    assert "on gpu-0" in text
+    assert "waits for a slot" in text
+    assert "failed: diverged" in text
+    assert "duplicate of 4" in text
+    assert "best so far: trial 4" in text
+    assert "2/10 trainings, GPU-hours: 1.000 used, about 4.000 left" in text
+
+
+def test_a_pipe_gets_one_plain_line_an_event() -> None:
+    printed = io.StringIO()
+    plain = Plain(Console(file=printed, width=40), Meter(10, 600.0, "CPU"))
+    plain.ended(trial(4, val_accuracy=0.8765, wall_seconds=36.0))
+    plain.answered(trial(5, state="screened"))
+    plain.close()
+    first, second = printed.getvalue().splitlines()
+    assert first.startswith("trial 4 depth 1 width 0.6719: 250.34 M MACs, accuracy 87.65% [1/10 trainings")
+    assert "screened" in second
+    assert "\x1b" not in printed.getvalue()

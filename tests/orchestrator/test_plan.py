@@ -1,0 +1,41 @@
+import io
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator import plan
+from tests.orchestrator._studies import run, settled
+
+
+def planned(folder: Path, **given: Any) -> str:
+    printed = io.StringIO()
+    plan.show(settled(folder, plan=True, **given), Console(file=printed, width=200))
+    return printed.getvalue()
+
+
+def test_a_plan_says_what_a_search_would_cost(tmp_path: Path) -> None:
+    printed = planned(
+        tmp_path, trials=100, replicates=3, confirm=2, budget="600s", executor="local", slots=4
+    )
+    assert "trainings: 100 = 3 of the base network, 95 of the search, 2 to confirm the winner" in printed
+    assert "16.67 CPU-hours of training, 4 at a time: 4.17 hours" in printed
+    assert "points in the space: 5265" in printed
+
+
+def test_a_plan_counts_the_networks_that_need_no_training(tmp_path: Path) -> None:
+    printed = planned(tmp_path, depth="1", width="1", resolution=".5:1.5")
+    assert "of 9 networks looked at" in printed
+    assert "answered without training (no fewer MACs than the base): 56%" in printed  # 32 to 48 pixels: 5 of 9
+
+
+def test_a_plan_does_nothing(tmp_path: Path) -> None:
+    planned(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_takes_the_model_that_the_search_would_take(tmp_path: Path) -> None:
+    run(tmp_path)
+    printed = planned(tmp_path, kind="hpo", subject="nomad_senet18", study="h")
+    assert "saved by the study s" in printed
+    assert "learning_rate" in printed
