@@ -1,0 +1,79 @@
+"""The documents are under test: what they show must run, and what they name must be there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from orchestrator import cli
+from orchestrator.problem import Evaluation, Problem
+from search_spaces import Point, Space
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FOLDERS = ("orchestrator", "trainer", "search_spaces", "results", "tests", "docs", "docker", "benchmarks")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def option_names(command: object) -> set[str]:
+    app = cli._app(command)
+    return {name for option in typer.main.get_command(app).params for name in option.opts}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_named_is_there(page: Path) -> None:
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./]*\w\.\w+)`", page.read_text())
+    assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
+    commands = {"nas-search": option_names(cli._nas), "hpo-search": option_names(cli._hpo)}
+    shown = [line for block in blocks(page, "(?:sh|bash|console)?") for line in block.splitlines()]
+    for line in (line.strip().removeprefix("$ ") for line in shown):
+        name = line.split(" ")[0]
+        if name in commands:
+            given = {word for word in shlex.split(line) if word.startswith("--") and len(word) > 2}
+            assert given <= commands[name], line
+
+
+def test_the_solver_that_the_guide_shows_is_one() -> None:
+    [solver, *_] = blocks(ROOT / "docs" / "extending.md", "python")
+    module: dict[str, object] = {}
+    exec(solver, module)
+    asked: list[Point] = []
+
+    def evaluate(points: list[Point]) -> list[Evaluation]:
+        asked.extend(points)
+        if len(asked) > 10:
+            raise StopIteration
+        return [Evaluation(0.0) for _ in points]
+
+    space = example_space()
+    start = space.point({"learning_rate": 0.1, "layers": 2, "pooling": "max"})
+    with pytest.raises(StopIteration):
+        module["search"](Problem(space, start, batch_size=4), evaluate)  # type: ignore[operator]
+    assert asked[0] == start
+
+
+def test_the_space_that_the_guide_shows_is_one() -> None:
+    assert example_space().names == ("learning_rate", "layers", "pooling")
+
+
+def example_space() -> Space:
+    module: dict[str, object] = {"print": lambda text: None}
+    exec(blocks(ROOT / "docs" / "extending.md", "python")[-1], module)
+    space = module["space"]
+    assert isinstance(space, Space)
+    return space
