@@ -1,24 +1,34 @@
-# PYTHON makes the environment; everything else runs inside it, whether or not it is activated.
+# Every target makes the environment first if it is not there; PYTHON makes it, VENV is where.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
 
-.PHONY: install check test test-slow test-gpu
+.PHONY: install demo check test test-slow test-gpu benchmark
 
-install:
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
 
-check:
+demo: install
+	$(BIN)/nas-search --base senet18 --demo
+
+check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test:
+test: install
 	$(BIN)/pytest -n 2
 
-test-slow:
+test-slow: install
 	$(BIN)/pytest -m slow --timeout 3000
 
-test-gpu:
+test-gpu: install
 	$(BIN)/pytest -m gpu --timeout 600
+
+benchmark: install
+	$(BIN)/python -m benchmarks.orchestration
