@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -24,9 +24,10 @@ from search_spaces import Point
 
 EXIT_SECONDS = 5.0  # for a process that has closed its pipe to end by itself
 TAIL_BYTES = 1500
+PAUSE_SECONDS = 0.2
 
 
-class SolverDied(Exception):  # noqa: N818 - an event of a study, which goes on
+class SolverDied(Exception):
     """The solver's process ended, hung or spoke nonsense; the message says how, and where its log is."""
 
 
@@ -69,14 +70,17 @@ class SolverProcess:
         """The process's id, which is its process group's as well."""
         return self._process.pid
 
-    def ask(self) -> list[Point] | None:
+    def ask(self, pause: Callable[[], None] | None = None) -> list[Point] | None:
         """The next points to evaluate, at least one; None: the solver is done.
+
+        Args:
+            pause: called several times a second while the solver thinks; what it raises ends the asking.
 
         Raises:
             SolverDied: the process ended or computed for too long, or asked what it may not.
         """
         assert not self._unanswered, "the last question has not been answered"
-        message = self._receive()
+        message = self._receive(pause)
         if "error" in message:
             raise self._died(f"stopped with {message['error']}")
         if message.get("done"):
@@ -141,8 +145,8 @@ class SolverProcess:
         except BrokenPipeError:
             pass  # it has died; the next ask() finds out and says how
 
-    def _receive(self) -> dict[str, Any]:
-        line = self._line()
+    def _receive(self, pause: Callable[[], None] | None) -> dict[str, Any]:
+        line = self._line(pause)
         try:
             message = json.loads(line)
         except ValueError as error:
@@ -151,13 +155,18 @@ class SolverProcess:
             raise self._died(f"sent {line[:80]!r}, which is no message")
         return message
 
-    def _line(self) -> bytes:
+    def _line(self, pause: Callable[[], None] | None) -> bytes:
         """The next line of the process's stdout, which is read past Python's own buffer."""
         assert self._process.stdout is not None
         pipe = self._process.stdout.fileno()
         deadline = time.monotonic() + self._think_seconds
         while b"\n" not in self._unread:
-            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+            if pause is not None:
+                pause()
+            left = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([pipe], [], [], min(left, PAUSE_SECONDS))
+            if not ready and left > PAUSE_SECONDS:
+                continue
             if not ready:
                 self._kill()
                 raise self._died(f"computed for {self._think_seconds:g} s without a question and was killed")
