@@ -1,0 +1,194 @@
+"""`nas-results`, by its commands."""
+
+import json
+import os
+import pty
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from results.cli import main
+from results.store import Store
+from tests.results.processes import ROOT
+from tests.results.records import open_study
+
+COMMANDS = (
+    ("list",),
+    ("trials", "nas-demo"),
+    ("best",),
+    ("show", "nas-demo"),
+    ("show", "nas-demo", "3"),
+    ("models",),
+)
+
+
+def run(*arguments: str, db: str) -> str:
+    """What the command says, having succeeded."""
+    result = CliRunner().invoke(main, [*arguments, "--db", db])
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.stdout
+
+
+def refused(*arguments: str, db: str) -> str:
+    """What the command says, having been refused in one line."""
+    result = CliRunner().invoke(main, [*arguments, "--db", db])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def strictly(text: str) -> Any:
+    """The JSON document, in which NaN and the infinities have no place."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_prints_one_json_document_of_objects(record: str, command: tuple[str, ...]) -> None:
+    objects = strictly(run(*command, "--json", db=record))
+    assert isinstance(objects, list)
+    assert all(isinstance(found, dict) for found in objects)
+    assert objects
+
+
+def test_list_tells_each_study_s_progress_and_best(record: str) -> None:
+    head, nas, hpo = run("list", db=record).splitlines()
+    assert head.split() == ["study", "kind", "state", "trials", "best", "MACs", "best", "acc", "updated"]
+    assert nas.split()[:6] == ["nas-demo", "nas", "finished", "8/12", "5.00M", "89.00%"]
+    assert hpo.split()[:6] == ["hpo-demo", "hpo", "running", "3/12", "5.00M", "92.00%"]
+
+
+def test_trials_tells_what_came_of_each(record: str) -> None:
+    lines = run("trials", "nas-demo", db=record).splitlines()[1:]
+    outcomes = [re.split(r"\s{2,}", line.strip())[1] for line in lines]
+    assert outcomes == [
+        "baseline", "below bound", "feasible", "best", "feasible",
+        "failed: timeout", "screened", "same as 4", "running", "confirmation",
+    ]  # fmt: skip
+
+
+def test_trials_of_an_hpo_study_show_the_hyperparameters_that_differ(record: str) -> None:
+    head = run("trials", "hpo-demo", db=record).splitlines()[0].split()
+    assert "optimizer" in head
+    assert "lr" in head
+    assert "width" not in head
+
+
+def test_best_tells_the_network_and_its_hyperparameters(record: str) -> None:
+    hpo, nas = run("best", db=record).splitlines()[1:]
+    assert "senet18, width 0.5, optimizer adam, lr 0.003" in hpo
+    assert nas.split()[:4] == ["nas-demo", "4", "5.00M", "89.00%"]
+    assert len(run("best", "nas-demo", db=record).splitlines()) == 2
+
+
+def test_show_tells_a_study_in_words(record: str) -> None:
+    said = run("show", "nas-demo", db=record)
+    assert "finished: the budget of 12 trials is spent" in said
+    assert "at least 89.00% (baseline 90.00% ± 0.40%, n = 3)" in said
+    assert "1 failed" in said
+    assert "1 timeout" in said
+    assert "trial 4: 89.00% at 5.00M MACs" in said
+    assert "nomad_senet18 (confirmed)" in said
+    assert re.search(r"space\.width\.high +1\.0", said)
+    assert 'bound (trial 1) {"min_accuracy": 0.89}' in said
+
+
+def test_show_tells_a_trial_with_its_curve(record: str) -> None:
+    said = run("show", "nas-demo", "3", db=record)
+    assert "3 of study nas-demo" in said
+    assert '"width": 0.6' in said
+    assert re.search(r"2 +- +1\.0 +- +- +- +91\.00%", said)
+
+
+def test_show_tells_why_a_trial_failed_and_where_its_log_is(record: str) -> None:
+    said = run("show", "nas-demo", "6", db=record)
+    assert "failed: timeout" in said
+    assert "no end after 30 s; killed" in said
+    assert "runs/nas-demo/6/log.txt" in said
+
+
+def test_show_of_a_trial_that_there_is_not_tells_those_there_are(record: str) -> None:
+    assert "no trial 99 in study 'nas-demo'; there are 1 to 10" in refused(
+        "show", "nas-demo", "99", db=record
+    )
+
+
+@pytest.mark.parametrize("command", [("trials",), ("best",), ("show",), ("export", "--to", "x.csv")])
+def test_an_unknown_study_is_answered_with_the_known_ones(record: str, command: tuple[str, ...]) -> None:
+    assert "there are nas-demo, hpo-demo" in refused(*command, "nas-dem", db=record)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_missing_database_is_told_of(tmp_path: Path, command: tuple[str, ...]) -> None:
+    assert "run a search first" in refused(*command, db=str(tmp_path / "results.db"))
+
+
+def test_export_writes_the_file_and_says_so(record: str, tmp_path: Path) -> None:
+    to = tmp_path / "trials.csv"
+    assert run("export", "nas-demo", "--to", str(to), db=record) == f"10 trials written to {to}\n"
+    assert len(to.read_text().splitlines()) == 11
+
+
+def test_export_refuses_a_suffix_it_does_not_know(record: str, tmp_path: Path) -> None:
+    assert "no format 'xls'" in refused("export", "nas-demo", "--to", str(tmp_path / "x.xls"), db=record)
+
+
+def test_a_newer_schema_is_told_of(tmp_path: Path) -> None:
+    db = tmp_path / "results.db"
+    Store(db).close()
+    with sqlite3.connect(db) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = '0999'")
+    newer.close()
+    assert "upgrade with pip install -U" in refused("list", db=str(db))
+    assert "upgrade with pip install -U" in refused("migrate", db=str(db))
+
+
+def test_migrate_leaves_a_database_of_this_version_as_it_is(tmp_path: Path) -> None:
+    db = str(tmp_path / "results.db")
+    with Store(db) as store:
+        open_study(store)
+    assert "is at schema 0001" in run("migrate", db=db)
+    assert len(run("list", db=db).splitlines()) == 2
+
+
+def test_migrate_makes_no_database(tmp_path: Path) -> None:
+    assert "there is no database" in refused("migrate", db=str(tmp_path / "results.db"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_database_is_taken_from_the_environment(record: str) -> None:
+    result = CliRunner().invoke(main, ["best", "--json"], env={"NAS_DB": record})
+    assert [best["trial"] for best in strictly(result.stdout)] == [2, 4]
+
+
+PROGRAM = (sys.executable, "-W", "error", "-c", "from results.cli import main; main()")
+
+
+def test_the_program_itself_prints_plain_lines_into_a_pipe(record: str) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "trials", "nas-demo", "--db", record], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert all(line == line.rstrip() for line in done.stdout.splitlines())
+
+
+def test_a_terminal_of_80_columns_is_kept_and_no_color_honoured(record: str) -> None:
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "xterm-256color"}
+    with subprocess.Popen(
+        [*PROGRAM, "best", "--db", record], cwd=ROOT, stdout=follower, env=environment
+    ) as program:
+        program.wait(timeout=60)
+    os.close(follower)
+    said = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert not re.search(r"\x1b\[(3|4|9)\d", said)  # bold is no colour
+    bare = re.sub(r"\x1b\[[\d;]*m", "", said)
+    assert max(len(line.rstrip("\r\n")) for line in bare.splitlines()) <= 80

@@ -1,0 +1,70 @@
+"""One orchestrator a study."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from results.errors import StudyLocked
+from results.store import Store
+from tests.results.processes import python
+
+HOLD = """
+import sys, time
+from results.store import Store
+with Store(sys.argv[1]) as store, store.lock_study(sys.argv[2]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_told_who_runs_the_study_and_what_to_do(store: Store, db: str) -> None:
+    with python(HOLD, db, "demo") as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StudyLocked) as locked, store.lock_study("demo"):
+            pass
+    said = str(locked.value)
+    assert f"study 'demo' is being run by process {holder.pid} on {socket.gethostname()} since" in said
+    assert f"kill -INT {holder.pid}" in said
+
+
+def test_a_killed_process_holds_nothing(store: Store, db: str) -> None:
+    with python(HOLD, db, "demo") as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        holder.kill()
+        holder.wait()
+        with store.lock_study("demo"):
+            pass
+
+
+def test_a_lock_is_free_again_after_its_block_and_after_an_error(store: Store) -> None:
+    with pytest.raises(KeyError), store.lock_study("demo"):
+        raise KeyError
+    with store.lock_study("demo"):
+        pass
+
+
+def test_two_studies_of_one_database_run_at_once(store: Store) -> None:
+    with store.lock_study("first"), store.lock_study("second"):
+        pass
+
+
+def test_a_study_is_locked_for_its_own_process_too(store: Store) -> None:
+    with (
+        store.lock_study("demo"),
+        pytest.raises(StudyLocked, match=f"process {os.getpid()}"),
+        store.lock_study("demo"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../../out", "a b/c", "ünï", "%"])
+def test_a_lock_s_file_stays_beside_the_database_and_goes_away(tmp_path: Path, name: str) -> None:
+    with Store(tmp_path / "results.db") as store:
+        with store.lock_study(name):
+            locks = [file.name for file in tmp_path.iterdir() if file.suffix == ".lock"]
+            assert len(locks) == 1
+        assert not list(tmp_path.glob("*.lock"))

@@ -1,0 +1,57 @@
+"""What differs between two questions."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.question import differences
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+values = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+questions = st.dictionaries(st.text(min_size=1, max_size=4), values, max_size=4)
+
+
+@given(questions)
+def test_a_question_does_not_differ_from_itself(question: dict[str, Any]) -> None:
+    assert differences(question, question) == []
+
+
+@given(questions, questions)
+def test_two_questions_differ_exactly_when_they_are_unequal(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert bool(differences(one, other)) == (tagged(one) != tagged(other))
+
+
+def tagged(value: Any) -> Any:
+    """The value with its booleans told apart from 0 and 1."""
+    if isinstance(value, dict):
+        return {key: tagged(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [tagged(inner) for inner in value]
+    return (isinstance(value, bool), value)
+
+
+def test_a_nested_difference_is_named_by_its_dotted_path() -> None:
+    recorded = {"space": {"width": {"low": 0.25, "high": 1.0}}, "variables": [{"step": 4}, {"step": 8}]}
+    asked = {"space": {"width": {"low": 0.25, "high": 1.25}}, "variables": [{"step": 4}, {"step": 16}]}
+    assert differences(recorded, asked) == [
+        "space.width.high: 1.0 on record, 1.25 asked",
+        "variables.1.step: 8 on record, 16 asked",
+    ]
+
+
+def test_a_key_that_only_one_has_is_named_with_nothing_on_the_other_side() -> None:
+    assert differences({"a": 1}, {"b": None}) == [
+        "a: 1 on record, nothing asked",
+        "b: nothing on record, None asked",
+    ]
+
+
+def test_lists_of_two_lengths_are_told_whole() -> None:
+    assert differences({"sizes": [1, 2]}, {"sizes": [1]}) == ["sizes: [1, 2] on record, [1] asked"]

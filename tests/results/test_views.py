@@ -1,0 +1,91 @@
+"""The public views, as anybody with the sqlite3 program sees them."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from results import queries
+from results.store import Store
+from tests.results.records import complete, open_study, write_two_studies
+
+
+@pytest.fixture
+def plain(record: str) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(record)
+    connection.row_factory = sqlite3.Row
+    yield connection
+    connection.close()
+
+
+def test_completed_trials_are_one_readable_row_each(plain: sqlite3.Connection) -> None:
+    rows = plain.execute("SELECT * FROM completed_trials WHERE study = 'nas-demo' ORDER BY trial").fetchall()
+    assert [row["trial"] for row in rows] == [1, 2, 3, 4, 5, 10]
+    fourth = rows[3]
+    assert (fourth["kind"], fourth["model"], fourth["width"], fourth["macs_millions"]) == (
+        "nas",
+        "senet18",
+        0.5,
+        5.0,
+    )
+    assert (fourth["val_accuracy"], fourth["val_accuracy_percent"], fourth["train_seconds"]) == (
+        0.89,
+        89.0,
+        2.5,
+    )
+    assert fourth["finished_at"] > "2026"
+
+
+def test_a_trial_is_feasible_when_it_reaches_the_bound(plain: sqlite3.Connection) -> None:
+    rows = plain.execute("SELECT trial, feasible FROM completed_trials WHERE study = 'nas-demo'").fetchall()
+    assert {row["trial"]: row["feasible"] for row in rows} == {1: 1, 2: 0, 3: 1, 4: 1, 5: 1, 10: 1}
+    assert (
+        plain.execute("SELECT DISTINCT feasible FROM completed_trials WHERE kind = 'hpo'").fetchone()[0]
+        is None
+    )
+
+
+def test_the_best_trial_is_the_earliest_of_the_fewest_macs_or_of_the_greatest_accuracy(
+    plain: sqlite3.Connection,
+) -> None:
+    rows = plain.execute("SELECT study, trial, optimizer FROM best_trials ORDER BY study").fetchall()
+    assert [tuple(row) for row in rows] == [("hpo-demo", 2, "adam"), ("nas-demo", 4, None)]
+
+
+def test_a_study_without_a_bound_or_a_feasible_trial_has_no_best(store: Store, db: str) -> None:
+    study = open_study(store)
+    complete(store, study, 1, 1000, 0.8)
+    assert queries.best(db, "demo").empty
+    store.set_bound(
+        study.id, min_accuracy=0.81, baseline_accuracy=None, baseline_std=None, baseline_replicates=0
+    )
+    assert queries.best(db, "demo").empty
+
+
+def test_a_learning_curve_is_in_one_row_a_measurement(plain: sqlite3.Connection) -> None:
+    rows = plain.execute(
+        "SELECT trial, ordinal, epoch, elapsed_seconds, val_accuracy FROM learning_curves"
+        " WHERE study = 'nas-demo' AND trial = 3 ORDER BY ordinal"
+    ).fetchall()
+    assert [tuple(row) for row in rows] == [(3, 0, 1.0, 0.5, 0.455), (3, 1, 2.0, 1.0, 0.91)]
+
+
+def test_failures_are_counted_by_their_reason(plain: sqlite3.Connection) -> None:
+    counted = plain.execute(
+        "SELECT reason, COUNT(*) FROM trials WHERE state = 'failed' GROUP BY reason"
+    ).fetchall()
+    assert [tuple(row) for row in counted] == [("timeout", 1)]
+
+
+def test_every_database_gives_the_same_views(db: str, record: str, tmp_path: Path) -> None:
+    write_two_studies(db)
+    pairs = ((queries.best(db), queries.best(record)), (nas_curves(db), nas_curves(record)))
+    for ours, reference in pairs:
+        timeless = [name for name in reference.columns if not name.endswith("_at")]
+        assert ours[timeless].equals(reference[timeless])
+
+
+def nas_curves(db: str) -> pd.DataFrame:
+    return queries.learning_curves(db, "nas-demo")
