@@ -49,7 +49,7 @@ _CHUNK = 8192  # images at once: bounds the memory of the wider types within
 
 def cifar10(images: Tensor, generator: Generator) -> Tensor:
     """images [N, 3, S, S] uint8, each under a sub-policy of its own; a new tensor."""
-    return torch.cat([_changed(chunk, generator) for chunk in images.split(_CHUNK)])
+    return torch.cat([_changed(chunk, generator) for chunk in torch.split(images, _CHUNK)])
 
 
 def _changed(images: Tensor, generator: Generator) -> Tensor:

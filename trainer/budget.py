@@ -129,16 +129,24 @@ class Pace:
         return False
 
     def _plan_again_if_needed(self) -> None:
-        left = self.total_steps - self.step
-        if math.isinf(self._seconds) or left == 0:
+        if math.isinf(self._seconds) or self.step == self.total_steps:
             return
-        late = left * self.costs.step_in_all + self._validations_left() * self.costs.validation - self._room()
+        late = self._seconds_late()
         if self._elapsed() > (1 - _LANDING) * self._seconds:
-            if late > self.costs.step:
-                self._replan(self.step + max(1, self._affordable()), "landing")
-        elif self.step >= self._planned_at + max(_FEWEST_STEPS_A_PLAN, self.total_steps // 25):
-            if abs(late) > max(_DRIFT * self._seconds, self.costs.step):
-                self._replan(self.step + max(1, self._affordable()), "late" if late > 0 else "early")
+            reason = "landing" if late > self.costs.step else None
+        elif self.step < self._planned_at + max(_FEWEST_STEPS_A_PLAN, self.total_steps // 25):
+            reason = None
+        elif abs(late) > max(_DRIFT * self._seconds, self.costs.step):
+            reason = "late" if late > 0 else "early"
+        else:
+            reason = None
+        if reason is not None:
+            self._replan(self.step + max(1, self._affordable()), reason)
+
+    def _seconds_late(self) -> float:
+        """By which the last step would end after the reserve begins, at the present costs."""
+        steps = (self.total_steps - self.step) * self.costs.step_in_all
+        return steps + self._validations_left() * self.costs.validation - self._room()
 
     def _replan(self, total_steps: int, reason: str) -> None:
         if total_steps == self.total_steps:
@@ -168,7 +176,7 @@ class Pace:
     def _too_short(self) -> str:
         least = self._elapsed() + self.reserve_seconds + 2 * self.costs.step_in_all
         return (
-            f"a budget of {self._seconds:g} s is too short: {self._elapsed():.2f} s are spent, and one step and "
-            f"the last validation take about {self.costs.step_in_all + self.reserve_seconds:.2f} s; "
+            f"a budget of {self._seconds:g} s is too short: {self._elapsed():.2f} s are spent, and one step "
+            f"and the last validation take about {self.costs.step_in_all + self.reserve_seconds:.2f} s; "
             f"give at least {max(1, math.ceil(least))} s"
         )

@@ -1,9 +1,9 @@
 """The ways a trial ends without a result. Each has an exit code of its own (docs/trainer-protocol.md).
 
-    TrialError
-    ├── Refused      exit 2: the configuration or its data cannot be trained
-    ├── Diverged     exit 3: a loss or a weight is not finite
-    └── OutOfMemory  exit 4
+TrialError
+├── Refused      exit 2: the configuration or its data cannot be trained
+├── Diverged     exit 3: a loss or a weight is not finite
+└── OutOfMemory  exit 4
 """
 
 from typing import ClassVar

@@ -25,7 +25,8 @@ def evaluate(network: nn.Module, held: DeviceImages, normalise: Normalisation, m
     """Score the network on all images; it is left in training mode. Waits for the device once."""
     network.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=machine.device)
-    for images, labels in zip(held.images.split(_BATCH), held.labels.split(_BATCH), strict=True):
+    batches = zip(torch.split(held.images, _BATCH), torch.split(held.labels, _BATCH), strict=True)
+    for images, labels in batches:
         with machine.autocast():
             logits = network(normalise(images))
         logits = logits.float()

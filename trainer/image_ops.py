@@ -66,7 +66,7 @@ def color(images: Tensor, strength: Tensor) -> Tensor:
 
 def sharpness(images: Tensor, strength: Tensor) -> Tensor:
     """From smoothed (0) over unchanged (1) to sharper; the border pixels stay."""
-    count, _, size, _ = images.shape
+    size = images.shape[-1]
     wide = images.to(torch.int32)
     around = sum(
         wide[:, :, 1 + down : size - 1 + down, 1 + right : size - 1 + right]

@@ -49,7 +49,7 @@ def to_device(
 
 def normalisation(images: Tensor) -> Normalisation:
     """Of these images, uint8 [N, 3, S, S]; give the training images, never others."""
-    chunks = [chunk.double() for chunk in images.split(_CHUNK)]
+    chunks = [chunk.double() for chunk in torch.split(images, _CHUNK)]
     pixels = images.numel() / 3
     mean = torch.stack([chunk.sum((0, 2, 3)) for chunk in chunks]).sum(0) / pixels
     square = torch.stack([(chunk**2).sum((0, 2, 3)) for chunk in chunks]).sum(0) / pixels
@@ -65,6 +65,6 @@ def _resized(images: Tensor, size: int) -> Tensor:
         .round()
         .clamp(0, 255)
         .to(torch.uint8)
-        for chunk in images.split(_CHUNK)
+        for chunk in torch.split(images, _CHUNK)
     ]
     return torch.cat(resized).contiguous(memory_format=torch.channels_last)

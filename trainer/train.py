@@ -95,7 +95,7 @@ class Trainee:
             logits = self.network(inputs)
         loss = lesson.recipe.loss(logits.float(), lesson.training.labels[chosen])
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         for group in self._optimizer.param_groups:
             group["lr"] = lesson.learning_rate(progress)
         self._optimizer.step()
@@ -121,9 +121,7 @@ class Trainee:
     def _keep_up(self) -> None:
         if not self.lesson.machine.cuda:
             return
-        event = torch.cuda.Event()
-        event.record()
-        self._events.append(event)
+        self._events.append(torch.cuda.current_stream().record_event())
         if len(self._events) > _STEPS_AHEAD:
             self._events.popleft().synchronize()
 

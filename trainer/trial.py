@@ -122,7 +122,8 @@ def _trainee(config: TrialConfig, about: About, held: Images, where: Machine) ->
     )
     torch.manual_seed(config.seed)  # weights are drawn on the CPU, so they are the same on every device
     network = models.build(config.model, shape, held.classes)
-    return Trainee(network.to(where.device, memory_format=torch.channels_last), lesson, config.seed)
+    network = network.to(where.device).to(memory_format=torch.channels_last)
+    return Trainee(network, lesson, config.seed)
 
 
 def _test_accuracy(config: TrialConfig, about: About, held: Images, trainee: Trainee) -> float | None:

@@ -43,7 +43,8 @@ def _refuse_gaps(array: NDArray[Any], name: str, where: str) -> None:
     if len(present) != present[-1] + 1:
         missing = np.setdiff1d(np.arange(min(present[-1], len(array))), present)[:5]
         raise Refused(
-            f"{name} of {where} must be 0..k-1 without gaps: no image has label {missing[0]}; renumber the classes"
+            f"{name} of {where} must be 0..k-1 without gaps, but no image has label {missing[0]}; "
+            "renumber the classes"
         )
     if len(present) < 2:
         raise Refused(f"{name} of {where} has one class; give at least two")

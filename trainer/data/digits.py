@@ -64,7 +64,9 @@ def _originals() -> tuple[Floats, NDArray[np.int64]]:
     try:
         table = np.loadtxt(path, delimiter=",", dtype=np.int64)
     except (OSError, ValueError) as error:
-        raise Refused(f"cannot read the digits of scikit-learn: {error}; install scikit-learn again") from error
+        raise Refused(
+            f"cannot read the digits of scikit-learn: {error}; install scikit-learn again"
+        ) from error
     return (table[:, :64].reshape(-1, 8, 8) / 16).astype(np.float32), table[:, 64]
 
 
@@ -121,7 +123,8 @@ def _bilinear(ink: Floats, row: Floats, column: Floats) -> Floats:
     upper = flat[corner] * (1 - right) + flat[corner + 1] * right
     below = corner + padded.shape[2]
     lower = flat[below] * (1 - right) + flat[below + 1] * right
-    return upper * (1 - down) + lower * down
+    mapped: Floats = upper * (1 - down) + lower * down
+    return mapped
 
 
 def _coloured(ink: Floats, rng: np.random.Generator) -> Floats:
@@ -139,4 +142,5 @@ def _coloured(ink: Floats, rng: np.random.Generator) -> Floats:
     sign = rng.choice([-1.0, 1.0], (count, 1, 1, 3))
     contrast = rng.uniform(0.25, 0.3, (count, 1, 1, 1)) * sign
     noise = rng.normal(0, 1, (count, SIZE, SIZE, 3)) * rng.uniform(0.12, 0.15, (count, 1, 1, 1))
-    return (background + contrast * ink[..., None] + noise).astype(np.float32)
+    coloured: Floats = (background + contrast * ink[..., None] + noise).astype(np.float32)
+    return coloured

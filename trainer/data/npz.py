@@ -6,10 +6,11 @@
 import hashlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, Iterator
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
