@@ -37,7 +37,7 @@ class Inquiry:
         asked: dict[str, Any] = {
             "subject": self.request.subject,
             "scale": dict(self.scale),
-            "training": self.training.question() | {"data": self.base.dataset.get("fingerprint")},
+            "training": self.training.question() | {"fingerprint": self.base.dataset.get("fingerprint")},
             "space": self.space.to_json(),
             "solver": {
                 "name": self.request.solver,

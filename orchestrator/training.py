@@ -95,8 +95,12 @@ class Training:
         }
 
     def question(self) -> dict[str, Any]:
-        """Return what a resumed study must ask again: all but where downloads are kept."""
+        """Return what a resumed study must ask again: all but where on this machine the data are.
+
+        What the data are is for the trainer to say, by their fingerprint.
+        """
         asked = asdict(self) | {
+            "dataset": self.dataset.partition(":")[0],
             "budget": self.budget.to_json(),
             "hyperparameters": dict(self.hyperparameters),
         }

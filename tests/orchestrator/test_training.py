@@ -53,9 +53,9 @@ def test_a_points_hyperparameters_come_on_top_of_the_studys() -> None:
     assert config["hyperparameters"] == {"optimizer": "adam", "batch_size": 128}
 
 
-def test_the_question_does_not_ask_where_downloads_are_kept() -> None:
+def test_the_question_does_not_ask_where_the_data_are() -> None:
     here, there = (
-        Training("senet18", "cifar10", 5000, 1000, TrialBudget(seconds=600), data_folder=folder)
+        Training("senet18", f"npz:{folder}/a.npz", 5000, 1000, TrialBudget(seconds=9), data_folder=folder)
         for folder in ("/here", "/there")
     )
     assert here.question() == there.question()
