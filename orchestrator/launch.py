@@ -175,11 +175,8 @@ class Launch:
             self.store.note(study.id, SUCCESSION, reign.to_json(why))
             display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
 
-        def start(asked: Problem) -> SolverProcess:
-            return SolverProcess(self.inquiry.request.solver, asked, log=self._folder / "solver.log")
-
         reign = reign_on_record(problem, self.inquiry.replicates + 1, successions)
-        proposals = Proposals(start, reign, incumbent, succeeded)
+        proposals = Proposals(self._start_solver, reign, incumbent, succeeded)
         return Search(
             self.store,
             study.id,
@@ -194,6 +191,9 @@ class Launch:
             baseline_mean=mean,
             rows=by_number,
         )
+
+    def _start_solver(self, problem: Problem) -> SolverProcess:
+        return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")
 
     def _winner(self, search: Search, bound: float | None) -> Winner | None:
         request = self.inquiry.request

@@ -169,9 +169,7 @@ class Store:
             session.execute(delete(Measurement).where(Measurement.trial_id == trial_id))
             restarted = {
                 "started_at": datetime.now(UTC),
-                "finished_at": None,
-                "reason": None,
-                "message": None,
+                **dict.fromkeys(("finished_at", "reason", "message")),
             }
             assign(trial, **{**restarted, **from_config(columns.get("config") or {}), **columns})
             assign(trial, state="running", attempts=trial.attempts + 1)
@@ -220,10 +218,8 @@ class Store:
     def model(self, name: str) -> Model | None:
         """The network of that name that was saved last."""
         with self._read() as session:
-            newest = (
-                select(Model).where(Model.name == name).order_by(Model.created_at.desc(), Model.id.desc())
-            )
-            return session.scalar(newest.limit(1))
+            named = select(Model).where(Model.name == name)
+            return session.scalar(named.order_by(Model.created_at.desc(), Model.id.desc()).limit(1))
 
     def models(self) -> list[Model]:
         """All named networks, by name, and of one name the newest first."""
