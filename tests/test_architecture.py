@@ -1,0 +1,209 @@
+"""The rules that keep the project in parts, held against its own source.
+
+Each check takes the folder to look at and returns what is wrong there, so that a made-up tree that breaks the
+rule can show that the check would see it.
+"""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAY_IMPORT = {
+    "search_spaces": set[str](),
+    "results": set[str](),
+    "trainer": set[str](),
+    "orchestrator": {"search_spaces", "results"},
+}
+MODULE_LINES, FUNCTION_LINES, NAME_WORDS = 250, 40, 4
+# typer reads a command's options off its parameters, so the list of them cannot be broken up
+COMMANDS = {"orchestrator/cli.py:_nas"}
+LOADERS = ("import_module", "__import__", "run_module")
+
+
+def test_no_package_imports_what_it_may_not() -> None:
+    assert forbidden_imports(ROOT) == []
+
+
+def test_no_module_is_too_long_to_read_at_once() -> None:
+    assert long_modules(ROOT) == []
+
+
+def test_no_function_is_too_long_to_read_at_once() -> None:
+    assert [name for name in long_functions(ROOT) if name not in COMMANDS] == []
+
+
+def test_the_functions_excepted_for_their_options_are_long_commands() -> None:
+    assert set(long_functions(ROOT)) >= COMMANDS, "an exception that nothing needs any more"
+
+
+def test_the_name_of_a_test_is_a_sentence() -> None:
+    assert short_names(ROOT) == []
+
+
+def test_the_wheel_has_every_package_and_no_other_folder() -> None:
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = written["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    found = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert set(packages) == found == set(MAY_IMPORT)
+
+
+def test_a_folder_of_modules_is_a_package_so_that_the_wheel_has_it() -> None:
+    folders = {path.parent for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py")}
+    bare = {str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()}
+    assert bare <= {"results/migrations/versions"}, "alembic reads its versions as files"
+
+
+IMPORT_ALL = """
+import importlib, pathlib, sys
+for package in sys.argv[1:]:
+    for path in sorted(pathlib.Path(package).rglob("*.py")):
+        parts = path.with_suffix("").parts
+        if parts[-1] != "__main__" and "migrations" not in parts:  # those two do something when imported
+            importlib.import_module(".".join(parts).removesuffix(".__init__"))
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("packages", "absent"),
+    [
+        (("search_spaces", "results"), {"torch", "torchvision", "PyNomad", "optuna", "orchestrator"}),
+        (("orchestrator",), {"torch", "torchvision", "PyNomad", "trainer"}),
+    ],
+)
+def test_the_record_and_the_search_are_read_without_torch(
+    packages: tuple[str, ...], absent: set[str]
+) -> None:
+    command = [sys.executable, "-c", IMPORT_ALL, *packages]
+    imported = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert set(packages) <= set(imported)
+    assert absent.isdisjoint(imported)
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "seen"),
+    [
+        ("results/store.py", "import orchestrator.search", "orchestrator"),
+        ("search_spaces/space.py", "def late():\n    from results.store import Store", "results"),
+        ("orchestrator/search.py", "from trainer import config", "trainer"),
+        ("orchestrator/search.py", "from tests import fake_trainer", "tests"),
+        ("orchestrator/solvers/nomad.py", "from ...trainer import config", "trainer"),
+        ("orchestrator/solvers/nomad.py", "from ... import trainer", "trainer"),
+        ("trainer/train.py", "import importlib\nimportlib.import_module('results.store')", "results"),
+        ("trainer/train.py", "__import__('search_spaces')", "search_spaces"),
+        ("trainer/train.py", "import_module(f'orchestrator.{name}')", "orchestrator"),
+    ],
+)
+def test_a_forbidden_import_is_seen(tmp_path: Path, path: str, source: str, seen: str) -> None:
+    write(tmp_path / path, source)
+    assert forbidden_imports(tmp_path) == [f"{path} imports {seen}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("orchestrator/search.py", "from results.store import Store\nimport search_spaces"),
+        ("orchestrator/solvers/nomad.py", "from ..problem import Problem\nfrom . import _process"),
+        ("orchestrator/solvers/__init__.py", "from ..problem import Problem"),
+        ("trainer/models/__init__.py", "importlib.import_module(f'{__name__}.{name}')"),
+        ("trainer/train.py", "import torch, json\nfrom trainer import config"),
+    ],
+)
+def test_an_allowed_import_is_left_alone(tmp_path: Path, path: str, source: str) -> None:
+    write(tmp_path / path, source)
+    assert forbidden_imports(tmp_path) == []
+
+
+def test_what_is_too_long_or_has_no_name_is_seen(tmp_path: Path) -> None:
+    body = "        pass\n" * FUNCTION_LINES
+    write(tmp_path / "trainer" / "train.py", f"class Clock:\n    def __init__(self):\n{body}")
+    write(tmp_path / "results" / "store.py", "\n" * (MODULE_LINES + 1))
+    write(tmp_path / "tests" / "test_store.py", "class TestStore:\n    def test_store_works(self): ...")
+    assert long_functions(tmp_path) == ["trainer/train.py:__init__"]
+    assert long_modules(tmp_path) == ["results/store.py"]
+    assert short_names(tmp_path) == ["tests/test_store.py:test_store_works"]
+
+
+def write(path: Path, source: str) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(source)
+
+
+def forbidden_imports(root: Path) -> list[str]:
+    """Every import, in any depth of the code, of a package of ours that the importing one may not know."""
+    found = []
+    for path in modules(root):
+        package = path.relative_to(root).parts[:-1]
+        ours = {*MAY_IMPORT, "tests"} - {package[0]} - MAY_IMPORT[package[0]]
+        tops = [top for node in ast.walk(parsed(path)) for top in imported(node, package)]
+        found += [f"{path.relative_to(root)} imports {top}" for top in tops if top in ours]
+    return found
+
+
+def imported(node: ast.AST, package: tuple[str, ...]) -> list[str]:
+    """The top-level packages that a node of a module in `package` imports, if it is an import at all."""
+    if isinstance(node, ast.Import):
+        return [alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        base = package[: len(package) + 1 - node.level] if node.level else ()
+        parts = [*base, *(node.module or "").split(".")]
+        return [next(filter(None, parts))] if any(parts) else [alias.name for alias in node.names]
+    if isinstance(node, ast.Call) and node.args and called(node.func) in LOADERS:
+        return [beginning(node.args[0]).partition(".")[0]]
+    return []
+
+
+def called(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def beginning(text: ast.expr) -> str:
+    """What a string is known to begin with; nothing for one that begins with a variable."""
+    first = text.values[0] if isinstance(text, ast.JoinedStr) and text.values else text
+    return str(first.value) if isinstance(first, ast.Constant) else ""
+
+
+def long_modules(root: Path) -> list[str]:
+    return [
+        str(path.relative_to(root))
+        for path in modules(root)
+        if len(path.read_text().splitlines()) > MODULE_LINES
+    ]
+
+
+def long_functions(root: Path) -> list[str]:
+    return [
+        f"{path.relative_to(root)}:{function.name}"
+        for path in modules(root)
+        for function in functions(path)
+        if (function.end_lineno or 0) - function.lineno + 1 > FUNCTION_LINES
+    ]
+
+
+def short_names(root: Path) -> list[str]:
+    return [
+        f"{path.relative_to(root)}:{function.name}"
+        for path in sorted((root / "tests").rglob("test_*.py"))
+        for function in functions(path)
+        if function.name.startswith("test_") and len(function.name.split("_")) <= NAME_WORDS
+    ]
+
+
+def modules(root: Path) -> Iterator[Path]:
+    for package in MAY_IMPORT:
+        yield from sorted((root / package).rglob("*.py"))
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
