@@ -1,6 +1,7 @@
 """Whole searches of the fake trainer: what is trained, what is told, what the record says."""
 
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -87,15 +88,24 @@ def test_a_stopped_search_resumes_to_the_record_of_one_that_was_not(
 ) -> None:
     given = {"solver": solver, "block": block, "trials": 10, "data": "fake:crash=0.1"}
     run(tmp_path / "calm", **given)
-    for seconds in (0.3, 0.8):
-        stop = threading.Event()
-        threading.Timer(seconds, stop.set).start()
-        try:
-            run(tmp_path / "stopped", stop, **given)
-        except Stopped:
-            continue
+    for begun in (4, 8):
+        with pytest.raises(Stopped):
+            run(tmp_path / "stopped", stopping_at(tmp_path / "stopped" / "s", begun), **given)
     run(tmp_path / "stopped", **given)
     assert record(tmp_path / "stopped") == record(tmp_path / "calm")
+
+
+def stopping_at(study: Path, begun: int) -> threading.Event:
+    """A stop that comes when so many trials have begun."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while len(list(study.glob("0*"))) < begun:
+            time.sleep(0.001)
+        stop.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    return stop
 
 
 def test_another_question_under_the_same_name_is_refused_with_the_difference_named(tmp_path: Path) -> None:
