@@ -124,9 +124,10 @@ def _reading_mode(path: Path) -> str:
     """How a reader opens the file.
 
     Readers share SQLite's index of its log, a file beside the database. Where that cannot be made and there
-    is no log either, nobody is writing and the file may be read as it stands.
+    is nothing in the log either, nobody is writing and the file may be read as it stands.
     """
-    if os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists():
+    log = Path(f"{path}-wal")
+    if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0):
         return "mode=ro"
     return "mode=ro&immutable=1"
 

@@ -1,7 +1,8 @@
 """Locks between processes: one orchestrator a study, one process that makes or migrates a database.
 
 They are advisory and held by an open file (or a server connection), never by a file's existence: a
-killed process lets go at once, and a lock file left behind locks nothing.
+killed process lets go at once, and a lock file left behind locks nothing. A child that is forked without
+a program of its own shares its parent's open files, and so keeps the lock as long as it lives.
 """
 
 import fcntl

@@ -14,12 +14,23 @@ R = TypeVar("R", bound=Base)
 
 
 def assign(row: Base, **columns: Any) -> None:
-    """Set the row's columns. A NaN becomes null. Raises TypeError for a column that there is not."""
+    """Set the row's columns. A NaN becomes null, and what no database takes as text becomes a question mark.
+
+    Raises TypeError for a column that there is not.
+    """
     known = row.__table__.columns
     for name, value in columns.items():
         if name not in known:
             raise TypeError(f"{name!r} is no column of {row.__table__}; it has {', '.join(known.keys())}")
-        setattr(row, name, None if isinstance(value, float) and math.isnan(value) else value)
+        setattr(row, name, _storable(value))
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, str):  # a trainer's last words may hold anything
+        return value.encode(errors="replace").decode().replace("\0", "?")
+    return value
 
 
 def get(session: Session, kind: type[R], row_id: int) -> R:

@@ -16,29 +16,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from results import database, schema
-from results.errors import (
-    NotOnRecord,
-    QuestionChanged,
-    SchemaTooNew,
-    SchemaTooOld,
-    StoreError,
-    StoreUnavailable,
-    StudyLocked,
-)
 from results.locks import study_lock
 from results.models import Event, Measurement, Model, Study, Trial
 from results.rows import assign, from_config, get, refuse_another_question
-
-__all__ = [
-    "NotOnRecord",
-    "QuestionChanged",
-    "SchemaTooNew",
-    "SchemaTooOld",
-    "Store",
-    "StoreError",
-    "StoreUnavailable",
-    "StudyLocked",
-]
 
 
 class Store:
@@ -47,7 +27,7 @@ class Store:
     It may be used from several threads; a forked child must open its own. Columns are those of
     `results.models`; a NaN is kept as null, for no comparison in SQL would understand it.
 
-    Raises:
+    Raises, of `results.errors`:
         StoreUnavailable: the database cannot be opened, read or written. Any method may.
         SchemaTooNew: it was made by a newer version.
         SchemaTooOld: it was made by an older version and is opened read-only.

@@ -208,7 +208,7 @@ def test_a_store_opened_read_only_reads_and_does_not_write(store: Store, db: str
 numbers = st.floats(allow_nan=False)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(losses=st.lists(numbers, min_size=1, max_size=20))
 def test_floats_come_back_exactly(tmp_path_factory: pytest.TempPathFactory, losses: list[float]) -> None:
     db = str(tmp_path_factory.getbasetemp() / "floats.db")
@@ -230,3 +230,10 @@ def test_a_loss_that_is_not_a_number_is_kept_as_null(store: Store) -> None:
     trial = store.start_trial(study.id, 1, purpose="search")
     store.finish_trial(trial.id, "failed", reason="diverged", val_loss=math.nan)
     assert [t.val_loss for t in store.trials(study.id)] == [None]
+
+
+def test_a_message_of_any_characters_is_kept(store: Store) -> None:
+    study = open_study(store)
+    trial = store.start_trial(study.id, 1, purpose="search")
+    store.finish_trial(trial.id, "failed", message="zero \0, half a pair \ud800, ünï")
+    assert [t.message for t in store.trials(study.id)] == ["zero ?, half a pair ?, ünï"]
