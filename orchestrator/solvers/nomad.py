@@ -1,54 +1,69 @@
 """NOMAD's mesh adaptive direct search (MADS), which calls us back.
 
-NOMAD ends a search whose first point fails, crashes when a callback raises, and asks again
-about points that other searches asked about. So answers are remembered here: a start that
-succeeds is found before NOMAD begins, and the callback asks only about what is not yet known.
-Categories are index-coded for now. docs/solver-notes.md says how the settings were chosen.
+NOMAD ends a search whose first point fails, crashes when a callback raises, and goes in circles
+once its mesh is as fine as a grid allows. So answers are remembered here: a start that succeeds
+is found before NOMAD begins, the callback asks only about what is not yet known, and a search
+that asks nothing new is ended and begun again from the best point. Categories are coded by
+their index for now. docs/solver-notes.md says how the settings were chosen.
 """
 
 import importlib
+import itertools
 import platform
 import random
 import sys
 from types import ModuleType
 from typing import Any
 
-from orchestrator.problem import Evaluate, Evaluation, Problem
+from orchestrator.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
 from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ("PyNomadBBO",)
 
 STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
-MOST_EVALUATIONS = 20_000  # in NOMAD's count, known points included: ends a search that goes in circles
-
+BARREN_ITERATIONS = 30  # of NOMAD's iterations without a new point, after which a search is ended
 SETTINGS = (
     "DIRECTION_TYPE ORTHO 2N",  # the default polls with a model, and computes for minutes on small grids
     "QUAD_MODEL_MAX_EVAL 100",  # for the same reason; the default is 2000
-    f"MAX_EVAL {MOST_EVALUATIONS}",
+    "MAX_EVAL 5000",  # known points included: ends a search that circles before any point was feasible
     "DISPLAY_DEGREE 2",  # to stderr, which is the solver's log
 )
+BLOCK_SETTINGS = ("MEGA_SEARCH_POLL yes",)  # search and poll points together, which fills the blocks
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start, then search from it until NOMAD's mesh cannot be refined.
+    """Ask about the start, then search from the best point until a whole search asks nothing new.
 
     Raises:
         RuntimeError: PyNomad is missing, no start succeeded, or NOMAD refused to begin.
     """
     pynomad = _pynomad()
     answers = _Answers(problem, evaluate)
-    start = _start(problem, answers)
+    _ask_until_one_succeeds(problem, answers)
     free = [index for index, variable in enumerate(problem.space.variables) if variable.size != 1]
-    if not free:
-        return
+    for attempt in itertools.count():
+        asked = len(answers)
+        if free and not answers.exhausted:
+            _search_once(pynomad, problem, answers, free, attempt)
+        if len(answers) == asked:
+            return
+
+
+def _search_once(
+    pynomad: ModuleType, problem: Problem, answers: "_Answers", free: list[int], attempt: int
+) -> None:
+    """One search from the best point known, over the variables that have more than one value."""
+    start = answers.best()
     blackbox = _Blackbox(problem, start, free, answers)
     variables = [problem.space.variables[index] for index in free]
+    is_barren = blackbox.is_barren  # NOMAD keeps no reference to it
+    pynomad.setCustomMegaIterEndCallback(is_barren)
     result = pynomad.optimize(
         blackbox.evaluate_block if problem.batch_size > 1 else blackbox.evaluate_one,
         [problem.space.to_numbers(start)[index] for index in free],
         [variable.lower for variable in variables],
         [variable.upper for variable in variables],
-        _settings(problem, free),
+        _settings(problem, free, (problem.seed + attempt) % (LARGEST_SEED + 1)),
     )
     if blackbox.error is not None:
         raise blackbox.error
@@ -67,33 +82,31 @@ def _pynomad() -> ModuleType:
         ) from error
 
 
-def _start(problem: Problem, answers: "_Answers") -> Point:
-    """The first point that succeeds: the problem's start, or else one drawn at random."""
+def _ask_until_one_succeeds(problem: Problem, answers: "_Answers") -> None:
+    """Ask about the start, and about points drawn at random if it fails."""
     rng = random.Random(problem.seed)
-    tried = [problem.start]
-    answers.ask(tried)
-    while not (succeeded := [point for point in tried if not answers[point].failed]):
-        if len(tried) > STARTS_TRIED:
+    answers.ask([problem.start])
+    drawn = 0
+    while not answers.any_succeeded:
+        if drawn >= STARTS_TRIED or answers.exhausted:
             raise RuntimeError(
-                f"the start and {STARTS_TRIED} random points all failed; see why in the trials' logs, "
+                f"the start and {drawn} random points all failed; see why in the trials' logs, "
                 f"or start from a point that is known to work"
             )
-        drawn = [problem.space.sample(rng) for _ in range(problem.batch_size)]
-        answers.ask(drawn)
-        tried += drawn
-    return succeeded[0]
+        answers.ask([problem.space.sample(rng) for _ in range(problem.batch_size)])
+        drawn += problem.batch_size
 
 
-def _settings(problem: Problem, free: list[int]) -> list[str]:
+def _settings(problem: Problem, free: list[int], seed: int) -> list[str]:
     kinds = " ".join("I" if problem.space.variables[index].integer else "R" for index in free)
     settings = [
         f"BB_INPUT_TYPE ({kinds})",
         f"BB_OUTPUT_TYPE OBJ{' PB' * problem.constraints}",
-        f"SEED {problem.seed}",
+        f"SEED {seed}",
         *SETTINGS,
     ]
     if problem.batch_size > 1:  # otherwise NOMAD wants a callback of one point
-        settings += [f"BB_MAX_BLOCK_SIZE {problem.batch_size}", "MEGA_SEARCH_POLL yes"]
+        settings += [f"BB_MAX_BLOCK_SIZE {problem.batch_size}", *BLOCK_SETTINGS]
     return settings
 
 
@@ -101,19 +114,42 @@ class _Answers:
     """Every answer so far; asks about points that have none."""
 
     def __init__(self, problem: Problem, evaluate: Evaluate) -> None:
-        self._batch_size = problem.batch_size
+        self._problem = problem
         self._evaluate = evaluate
         self._known: dict[Point, Evaluation] = {}
 
     def __getitem__(self, point: Point) -> Evaluation:
         return self._known[point]
 
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every point of a finite space has been answered."""
+        return len(self._known) == self._problem.space.size
+
+    @property
+    def any_succeeded(self) -> bool:
+        return any(not answer.failed for answer in self._known.values())
+
+    def best(self) -> Point:
+        """The feasible point of least objective, or the one that violates least where none is feasible."""
+        return min(
+            (point for point, answer in self._known.items() if not answer.failed),
+            key=lambda point: (_violation(self._known[point]), self._known[point].objective),
+        )
+
     def ask(self, points: list[Point]) -> None:
         """Make the answers of all these points known."""
         new = [point for point in dict.fromkeys(points) if point not in self._known]
-        for first in range(0, len(new), self._batch_size):
-            batch = new[first : first + self._batch_size]
+        for first in range(0, len(new), self._problem.batch_size):
+            batch = new[first : first + self._problem.batch_size]
             self._known.update(zip(batch, self._evaluate(batch), strict=True))
+
+
+def _violation(answer: Evaluation) -> float:
+    return sum(max(constraint, 0.0) for constraint in answer.constraints)
 
 
 class _Blackbox:
@@ -125,6 +161,17 @@ class _Blackbox:
         self._free = free
         self._numbers = list(problem.space.to_numbers(start))  # variables of one value keep these
         self._answers = answers
+        self._asked_before = len(answers)  # at the end of the last iteration that asked something new
+        self._barren_iterations = 0
+
+    def is_barren(self, _: Any) -> bool:
+        """Whether the search should end, which NOMAD asks after each iteration once a point was feasible."""
+        if len(self._answers) > self._asked_before:
+            self._asked_before, self._barren_iterations = len(self._answers), 0
+        else:
+            self._barren_iterations += 1
+        hopeless = self._answers.exhausted or self.error is not None
+        return hopeless or self._barren_iterations >= BARREN_ITERATIONS
 
     def evaluate_one(self, asked: Any) -> int:
         """Answer NOMAD's point: 1 for success, 0 for failure."""
