@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from orchestrator import environment, solvers
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
 from orchestrator.formulation import BestHyperparameters, Formulation, SmallestNetwork
-from orchestrator.options import BadOption, Request, absolute_dataset, span
+from orchestrator.options import BadOption, Request
 from orchestrator.problem import Problem
 from orchestrator.training import Training, TrialBudget
 from search_spaces import Space, scaling
@@ -101,7 +102,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
 
 
 def _training(request: Request, subject: Subject, device: str) -> Training:
-    dataset = absolute_dataset(request.data or subject.dataset or "cifar10")
+    dataset = _absolute(request.data or subject.dataset or "cifar10")
     image_size = request.image_size
     if image_size is None and dataset == subject.dataset:
         image_size = subject.image_size
@@ -122,14 +123,46 @@ def _training(request: Request, subject: Subject, device: str) -> Training:
     )
 
 
+def _absolute(dataset: str) -> str:
+    """Return a data set's name with its path, if it has one, made absolute: trials run elsewhere."""
+    kind, colon, path = dataset.partition(":")
+    if kind in ("npz", "folder") and colon:
+        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
+    return dataset
+
+
 def _space(request: Request, whole: Description, scale: Mapping[str, float]) -> Space:
     if request.kind == "hpo":
-        return training_space.space()
-    ranges = {name: span(getattr(request, name), name) for name in _ONE}
+        return _hyperparameter_space(request)
+    ranges = {name: _span(getattr(request, name), name) for name in _ONE}
     try:
         return scaling.space(whole.blocks, whole.channels, whole.image_size, base=scale, **ranges)
     except ValueError as error:
         raise BadOption(str(error)) from error
+
+
+def _span(text: str, name: str) -> tuple[float, float]:
+    """Read LOW:HIGH, or one number for both; raise BadOption."""
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or not 0 < numbers[0] <= numbers[-1]:
+        raise BadOption(f"--{name} {text!r} is no range of multipliers; write it like .5:1.25")
+    return numbers[0], numbers[-1]
+
+
+def _hyperparameter_space(request: Request) -> Space:
+    """Return the hyperparameters' space; raise BadOption where a batch would be more than all images."""
+    space = training_space.space()
+    batch_size = next(variable for variable in space.variables if variable.name == "batch_size")
+    largest = int(batch_size.from_number(batch_size.upper))
+    if request.train_images < largest:
+        raise BadOption(
+            f"--train-images {request.train_images} do not fill the search's largest batch; "
+            f"give at least {largest}"
+        )
+    return space
 
 
 def _check_solver(request: Request) -> None:

@@ -6,19 +6,23 @@ in for it; `settle` is where that happens.
 
 from __future__ import annotations
 
-import os
+import math
+import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from orchestrator.training import TrialBudget
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
+
+_LARGEST_SEED = 2_000_000_000  # a solver's is below 2**31, and a successor's is some thousands more
+_Parsed = TypeVar("_Parsed")
 
 _SEARCH = "The search"
 _TRAINING = "Each training"
@@ -164,18 +168,23 @@ class Request:
             f"--tolerance {self.tolerance} is for a measured baseline; leave it out with --min-accuracy",
         )
         _check(
-            self.timeout is None or self.timeout > 0,
-            f"--timeout {self.timeout} lets no training end; give seconds above 0",
+            self.timeout is None or 0 < self.timeout < math.inf,
+            f"--timeout {self.timeout} bounds nothing; give seconds above 0",
         )
         _check(self.clock in ("train", "strict"), f"--clock {self.clock} is unknown; give train or strict")
-        try:
-            TrialBudget.parse(self.budget)
-        except ValueError as error:
-            raise BadOption(f"--budget: {error}") from error
+        _check(
+            0 <= self.seed <= _LARGEST_SEED, f"--seed {self.seed} is out of range; give 0 to {_LARGEST_SEED}"
+        )
+        _check(
+            self.study is None or re.fullmatch(r"[^/.][^/]*", self.study) is not None,
+            f"--study {self.study!r} names no folder; leave out slashes and a dot at its beginning",
+        )
+        _parsed(TrialBudget.parse, self.budget, "budget")
+        _check(bool(self.trainer_command), "--trainer is empty; give a command, or leave it out")
 
     @property
     def trainer_command(self) -> tuple[str, ...]:
-        return tuple(shlex.split(self.trainer)) if self.trainer else OWN_TRAINER
+        return OWN_TRAINER if self.trainer is None else tuple(_parsed(shlex.split, self.trainer, "trainer"))
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -220,25 +229,11 @@ def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     return Request(kind=kind, subject=subject, **{**demo, **asked})
 
 
-def span(text: str, name: str) -> tuple[float, float]:
-    """Read LOW:HIGH, or one number for both; raise BadOption."""
+def _parsed(parse: Callable[[str], _Parsed], text: str, name: str) -> _Parsed:
     try:
-        numbers = [float(part) for part in text.split(":")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 2) or not 0 < numbers[0] <= numbers[-1]:
-        raise BadOption(f"--{name} {text!r} is no range of multipliers; write it like .5:1.25")
-    return numbers[0], numbers[-1]
-
-
-def absolute_dataset(dataset: str) -> str:
-    """Return a data set's name with its path, if it has one, made absolute: trials run elsewhere."""
-    kind, colon, path = dataset.partition(":")
-    return (
-        f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
-        if kind in ("npz", "folder") and colon
-        else dataset
-    )
+        return parse(text)
+    except ValueError as error:
+        raise BadOption(f"--{name}: {error}") from error
 
 
 def _check(holds: bool, otherwise: str) -> None:
