@@ -28,7 +28,7 @@ DISTRIBUTIONS = ("nomad-nas", "PyNomadBBO", "optuna", "sqlalchemy")
 BLOCKS = (1, 2, 4)
 FLOOR = "process alone"
 SLEEP_SECONDS = 0.5  # the mean; real trials last minutes, so the gaps between them weigh less
-REPLAYED_TRIALS = 200
+REPLAYED_TRIALS = 100
 
 Arm = Callable[[Path], dict[str, float]]
 Values = dict[str, dict[str, list[float]]]  # arm -> measure -> one value a repeat
