@@ -30,8 +30,9 @@ Database = str | Path
 def studies(db: Database) -> pd.DataFrame:
     """One row a study, oldest first: the columns of `studies`, and its trials counted by what came of them.
 
-    `trials` counts all but those of the baseline and the confirmation; `trained`, `failed`, `screened` and
-    `duplicates` count among those. `best_macs` and `best_val_accuracy` are those of `best_trials`.
+    `trainings` counts what the budget is spent on: all that were trained, replicates included. `trials`
+    counts the solver's points; `trained`, `failed`, `screened` and `duplicates` count among those.
+    `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of `best_trials`.
     """
     with _reading(db) as connection:
         return _frame(connection, _STUDIES)
@@ -40,6 +41,8 @@ def studies(db: Database) -> pd.DataFrame:
 _STUDIES = """
 SELECT
     studies.*,
+    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id
+        AND t.state NOT IN ('screened', 'duplicate')) AS trainings,
     (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search') AS trials,
     (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
         AND t.state IN ('completed', 'pruned')) AS trained,
@@ -51,7 +54,8 @@ SELECT
         AND t.state = 'duplicate') AS duplicates,
     best_trials.trial AS best_trial,
     best_trials.macs AS best_macs,
-    best_trials.val_accuracy AS best_val_accuracy
+    best_trials.val_accuracy AS best_val_accuracy,
+    best_trials.mean_accuracy AS best_mean_accuracy
 FROM studies LEFT JOIN best_trials ON best_trials.study = studies.name
 ORDER BY studies.id
 """

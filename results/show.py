@@ -67,7 +67,7 @@ def _bound(facts: dict[str, Any]) -> str:
 def _counts(facts: dict[str, Any]) -> str:
     states = ", ".join(f"{count} {state}" for state, count in facts["trials_by_state"].items())
     reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
-    searched = f"{facts['trials']} of {facts['budget_trials']} searched"
+    searched = f"{facts['trainings']} of {facts['budget_trials']} trainings spent"
     return "; ".join(part for part in (searched, f"in all {states}" if states else "", reasons) if part)
 
 
@@ -75,7 +75,8 @@ def _best(facts: dict[str, Any]) -> str:
     best = facts["best"]
     if best is None:
         return "none yet"
-    return f"trial {best['trial']}: {percent(best['val_accuracy'])} at {millions(best['macs'])} MACs"
+    accuracy = f"{percent(best['mean_accuracy'])} (n = {best['trainings']})"
+    return f"trial {best['trial']}: {accuracy} at {millions(best['macs'])} MACs"
 
 
 def _event(event: dict[str, Any]) -> str:

@@ -36,9 +36,9 @@ def studies_table(frame: pd.DataFrame) -> Table:
             "study": lambda row: row["name"],
             "kind": lambda row: row["kind"],
             "state": lambda row: row["state"],
-            "trials": lambda row: f"{row['trials']}/{row['budget_trials']}",
+            "trainings": lambda row: f"{row['trainings']}/{row['budget_trials']}",
             "best MACs": lambda row: millions(row["best_macs"]),
-            "best acc": lambda row: percent(row["best_val_accuracy"]),
+            "best acc": lambda row: percent(row["best_mean_accuracy"]),
             "updated": lambda row: moment(row["updated_at"]),
         },
     )
@@ -95,7 +95,8 @@ def best_table(frame: pd.DataFrame) -> Table:
             "study": lambda row: row["study"],
             "trial": lambda row: str(row["trial"]),
             "MACs": lambda row: millions(row["macs"]),
-            "val acc": lambda row: percent(row["val_accuracy"]),
+            "val acc": lambda row: percent(row["mean_accuracy"]),
+            "n": lambda row: str(row["trainings"]),
             "choice": choice,
         },
     )

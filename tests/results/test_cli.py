@@ -59,7 +59,7 @@ def test_every_command_prints_one_json_document_of_objects(record: str, command:
 
 def test_list_tells_each_study_s_progress_and_best(record: str) -> None:
     head, nas, hpo = run("list", db=record).splitlines()
-    assert head.split() == ["study", "kind", "state", "trials", "best", "MACs", "best", "acc", "updated"]
+    assert head.split() == ["study", "kind", "state", "trainings", "best", "MACs", "best", "acc", "updated"]
     assert nas.split()[:6] == ["nas-demo", "nas", "finished", "8/12", "5.00M", "89.00%"]
     assert hpo.split()[:6] == ["hpo-demo", "hpo", "running", "3/12", "5.00M", "92.00%"]
 
@@ -93,7 +93,7 @@ def test_show_tells_a_study_in_words(record: str) -> None:
     assert "at least 89.00% (baseline 90.00% ± 0.40%, n = 3)" in said
     assert "1 failed" in said
     assert "1 timeout" in said
-    assert "trial 4: 89.00% at 5.00M MACs" in said
+    assert "trial 4: 89.00% (n = 1) at 5.00M MACs" in said
     assert "nomad_senet18 (confirmed)" in said
     assert re.search(r"space\.width\.high +1\.0", said)
     assert 'bound (trial 1) {"min_accuracy": 0.89}' in said

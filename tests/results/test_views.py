@@ -54,6 +54,20 @@ def test_the_best_trial_is_the_earliest_of_the_fewest_macs_or_of_the_greatest_ac
     assert [tuple(row) for row in rows] == [("hpo-demo", 2, "adam"), ("nas-demo", 4, None)]
 
 
+def test_a_winner_that_its_confirmations_refute_is_not_the_best(store: Store, db: str) -> None:
+    study = open_study(store)
+    lucky, honest = complete(store, study, 1, 3_000_000, 0.90), complete(store, study, 2, 4_000_000, 0.90)
+    store.set_bound(
+        study.id, min_accuracy=0.89, baseline_accuracy=0.89, baseline_std=None, baseline_replicates=1
+    )
+    for number, (trial, accuracy) in enumerate([(lucky, 0.87), (honest, 0.885)], start=3):
+        columns = {"purpose": "confirmation", "of_trial_number": trial.number}
+        complete(store, study, number, trial.macs or 0, accuracy, **columns)
+    [best] = queries.best(db).to_dict("records")
+    assert (best["trial"], best["trainings"]) == (honest.number, 2)
+    assert best["mean_accuracy"] == pytest.approx(0.8925)
+
+
 def test_a_study_without_a_bound_or_a_feasible_trial_has_no_best(store: Store, db: str) -> None:
     study = open_study(store)
     complete(store, study, 1, 1000, 0.8)
