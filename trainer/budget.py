@@ -7,7 +7,9 @@ that training ends with progress 1 before the deadline, never after it.
 """
 
 import math
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +18,8 @@ from trainer.errors import Refused
 
 MOST_VALIDATIONS = 24  # before the last
 _VALIDATION_SHARE = 0.05  # of the budget, at most
+_LAST_VALIDATION = 0.9  # progress from which the last one is soon enough
+_LEAST_UNEVENNESS = 1.25
 _DRIFT = 0.02  # of the budget
 _FEWEST_STEPS_A_PLAN = 10
 _LANDING = 0.05  # the last part of the budget, in which a single step too many is dropped
@@ -59,6 +63,7 @@ class Pace:
         self.replans = 0
         self._planned_at = 0
         self._validated = 0
+        self._recent: deque[float] = deque(maxlen=32)  # seconds of the last steps
         self._seconds = math.inf if seconds is None else seconds
         self._elapsed = elapsed
         self._on_plan = on_plan
@@ -76,10 +81,11 @@ class Pace:
 
     @property
     def reserve_seconds(self) -> float:
-        """Kept for the last validation, with room for a machine that is suddenly busy; 0 without a clock."""
+        """Kept for the last validation, the more the less even the machine; 0 without a clock."""
         if math.isinf(self._seconds):
             return 0.0
-        return 1.5 * self.costs.validation + min(0.01 * self._seconds, 0.1 + 2 * self.costs.step)
+        margin = min(0.01 * self._seconds, 0.1 + 2 * self.costs.step)
+        return self._unevenness() * self.costs.validation + margin
 
     def steps(self) -> Iterator[int]:
         """The number of each step to take, from 0; ends when the budget is spent."""
@@ -92,8 +98,9 @@ class Pace:
             self._plan_again_if_needed()
 
     def validation_is_due(self) -> bool:
-        """Whether a validation is due by progress; the last one is not counted."""
-        return self._validated < self.validations * self.progress
+        """Whether a validation is due by progress, the last one not counted."""
+        due = self._validated < self.validations * self.progress
+        return due and self.progress < _LAST_VALIDATION
 
     @contextmanager
     def preparing_epoch(self) -> Iterator[None]:
@@ -115,8 +122,15 @@ class Pace:
         believed = max(seconds, (self.costs.validation + seconds) / 2)
         self.costs = replace(self.costs, validation=believed)
 
+    def _unevenness(self) -> float:
+        """By how much a thing may take longer than it did: as the slowest of the last steps did."""
+        if not self._recent:
+            return _LEAST_UNEVENNESS
+        return min(max(_LEAST_UNEVENNESS, max(self._recent) / statistics.mean(self._recent)), 3.0)
+
     def _learn(self, seconds: float) -> None:
         """A mean over about the last tenth of the steps."""
+        self._recent.append(seconds)
         weight = 1 / min(self.step + 1, max(16, self.total_steps / 10))
         self.costs = replace(self.costs, step=self.costs.step + weight * (seconds - self.costs.step))
 

@@ -99,10 +99,10 @@ def _draw(
 def _mapped(ink: Floats, rng: np.random.Generator) -> Floats:
     """ink [N, 8, 8] under a random affine map each, sampled bilinearly at [N, SIZE, SIZE]."""
     count = len(ink)
-    angle = rng.uniform(-0.4, 0.4, count)
-    stretch = 8 / (SIZE * 0.8) / rng.uniform(0.75, 1.15, (2, count))  # pixels of the original a pixel of ours
-    slant = rng.uniform(-0.3, 0.3, count)
-    shift = rng.uniform(-2, 2, (2, count))
+    angle = rng.uniform(-0.25, 0.25, count)
+    stretch = 8 / SIZE / rng.uniform(0.7, 1.0, (2, count))  # pixels of the original a pixel of ours
+    slant = rng.uniform(-0.2, 0.2, count)
+    shift = rng.uniform(-1.5, 1.5, (2, count))
     grid = np.arange(SIZE) - (SIZE - 1) / 2
     across = grid[None, None, :] - shift[0][:, None, None]
     down = grid[None, :, None] - shift[1][:, None, None]
@@ -136,11 +136,10 @@ def _coloured(ink: Floats, rng: np.random.Generator) -> Floats:
         np.cos(direction)[:, None, None] * grid[None, None, :]
         + np.sin(direction)[:, None, None] * grid[None, :, None]
     )
-    paper = rng.uniform(0.2, 0.8, (count, 1, 1, 3))
-    slope = rng.uniform(-0.4, 0.4, (count, 1, 1, 3))
+    paper, slope = rng.uniform(0.15, 0.85, (count, 1, 1, 3)), rng.uniform(-0.2, 0.2, (count, 1, 1, 3))
     background = paper + slope * ramp[..., None]
-    sign = rng.choice([-1.0, 1.0], (count, 1, 1, 3))
-    contrast = rng.uniform(0.25, 0.3, (count, 1, 1, 1)) * sign
-    noise = rng.normal(0, 1, (count, SIZE, SIZE, 3)) * rng.uniform(0.12, 0.15, (count, 1, 1, 1))
+    brighter = np.where(background.mean((1, 2, 3), keepdims=True) < 0.5, 1.0, -1.0)
+    contrast = brighter * rng.uniform(0.45, 0.8, (count, 1, 1, 3))
+    noise = 0.06 * rng.standard_normal((count, SIZE, SIZE, 3), np.float32)
     coloured: Floats = (background + contrast * ink[..., None] + noise).astype(np.float32)
     return coloured
