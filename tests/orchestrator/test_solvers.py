@@ -1,0 +1,89 @@
+"""What every solver must do. A new file in orchestrator/solvers is held to it by existing."""
+
+import pytest
+
+from orchestrator import solvers
+from orchestrator.problem import Evaluation, Problem
+from search_spaces import Choice, Integer, Point, Space
+from tests.orchestrator import _solving
+from tests.orchestrator._solving import flat, questions
+
+each_solver = pytest.mark.parametrize("name", solvers.names())
+
+
+@pytest.fixture(autouse=True)
+def warnings_are_errors_in_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+
+
+def test_the_solvers_are_the_files_of_the_folder() -> None:
+    assert solvers.names() == ["nomad", "random", "tpe"]
+
+
+def test_an_unknown_solver_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="no solver is named 'simplex'; choose one of nomad, random, tpe"):
+        solvers.load("simplex")
+
+
+@each_solver
+def test_a_solver_says_which_libraries_its_points_depend_on(name: str) -> None:
+    assert all(isinstance(distribution, str) for distribution in solvers.load(name).REQUIRES)
+
+
+@each_solver
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_a_mixed_space_with_failures_is_searched_from_the_start_in_blocks_of_new_points(
+    name: str, batch_size: int
+) -> None:
+    problem = _solving.mixed(batch_size)
+    asked = questions(name, problem, _solving.failing_every_fourth(_solving.distance), evaluations=32)
+    assert asked[0][0] == problem.start
+    assert max(map(len, asked)) == batch_size
+    assert len(flat(asked)) >= 32
+    assert len(set(flat(asked))) == len(flat(asked))
+    assert {(point["only"], point["held"]) for point in flat(asked)} == {("one", 2.0)}
+    assert {type(point["optimizer"]) for point in flat(asked)} <= {str, bool, int, float}
+
+
+@each_solver
+def test_the_same_answers_bring_the_same_points_in_another_process(name: str) -> None:
+    runs = [
+        questions(name, _solving.mixed(2), _solving.failing_every_fourth(_solving.distance), evaluations=30)
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+
+
+@each_solver
+def test_a_start_that_fails_does_not_end_the_search(name: str) -> None:
+    problem = _solving.grid()
+
+    def evaluate(point: Point) -> Evaluation:
+        return Evaluation.failure() if point == problem.start else _solving.cost_of_accuracy(point)
+
+    asked = flat(questions(name, problem, evaluate, evaluations=15))
+    assert (asked[0], len(asked)) == (problem.start, 15)
+
+
+@each_solver
+def test_the_constraint_is_heard(name: str) -> None:
+    problem = _solving.grid(batch_size=2)
+    asked = flat(questions(name, problem, _solving.cost_of_accuracy, evaluations=60))
+    answers = [_solving.cost_of_accuracy(point) for point in asked]
+    assert min(answer.objective for answer in answers if answer.feasible) < 0.8 * answers[0].objective
+
+
+@each_solver
+def test_a_small_space_is_left_after_no_point_came_twice(name: str) -> None:
+    space = Space((Integer("n", 1, 3), Choice("c", ("a", "b"))))
+    problem = Problem(space, space.point({"n": 3, "c": "b"}), batch_size=4)
+    asked = flat(questions(name, problem, lambda point: Evaluation(float(point["n"])), evaluations=100))
+    assert len(set(asked)) == len(asked) <= 6
+    assert space.point({"n": 1, "c": "a"}) in asked
+
+
+@each_solver
+def test_a_space_of_one_point_is_asked_about_once(name: str) -> None:
+    space = Space((Choice("c", ("only",)),))
+    problem = Problem(space, space.point({"c": "only"}))
+    assert questions(name, problem, lambda _: Evaluation(1.0), evaluations=9) == [[problem.start]]

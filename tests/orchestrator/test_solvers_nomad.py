@@ -1,0 +1,59 @@
+"""What NOMAD needs that other solvers do not (docs/solver-notes.md)."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.problem import Evaluation, Problem
+from orchestrator.solvers import SolverDied, SolverProcess
+from search_spaces import Integer, Point, Space
+from tests.orchestrator import _solving
+from tests.orchestrator._solving import flat, questions
+
+
+def test_where_nothing_succeeds_the_search_ends_with_what_to_do() -> None:
+    with pytest.raises(
+        SolverDied, match="the start and 20 random points all failed; see why in the trials' logs"
+    ):
+        questions("nomad", _solving.grid(batch_size=4), lambda _: Evaluation.failure(), evaluations=100)
+
+
+def test_without_pynomad_the_message_says_how_to_get_it() -> None:
+    hide = "import sys; sys.modules['PyNomad'] = None"
+    run = "from orchestrator.solvers.__main__ import main; main('nomad')"
+    command = [sys.executable, "-P", "-c", f"{hide}\n{run}"]
+    with (
+        SolverProcess("nomad", _solving.grid(), command=command) as solver,
+        pytest.raises(SolverDied, match=r"solver nomad needs PyNomad.*Run `pip install PyNomadBBO`"),
+    ):
+        solver.ask()
+
+
+def test_what_nomad_prints_goes_to_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "solver.log"
+    questions("nomad", _solving.grid(), _solving.cost_of_accuracy, evaluations=5, log=log)
+    assert "BBE OBJ" in log.read_text()
+
+
+def test_an_infeasible_start_is_led_to_feasible_points() -> None:
+    start = _solving.GRID.point({"depth": 0.5, "width": 0.25})
+    problem = replace(_solving.grid(batch_size=2), start=start)
+    asked = flat(questions("nomad", problem, _solving.cost_of_accuracy, evaluations=80))
+    answers = [_solving.cost_of_accuracy(point) for point in asked]
+    assert not answers[0].feasible
+    assert any(answer.feasible for answer in answers)
+
+
+def test_a_search_that_goes_in_circles_begins_again_from_the_best_point_and_then_ends(tmp_path: Path) -> None:
+    space = Space((Integer("depth", 1, 4), Integer("width", 1, 12)))
+    problem = Problem(space, space.point({"depth": 4, "width": 12}), batch_size=4)
+    log = tmp_path / "solver.log"
+
+    def evaluate(point: Point) -> Evaluation:
+        return Evaluation(abs(float(point["depth"]) - 2) + abs(float(point["width"]) - 5))
+
+    asked = flat(questions("nomad", problem, evaluate, evaluations=10_000, log=log))
+    assert space.point({"depth": 2, "width": 5}) in asked
+    assert log.read_text().count("termination criterion is reached") >= 2
