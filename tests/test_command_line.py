@@ -1,0 +1,175 @@
+"""What a user can mend ends in one line on stderr and exit code 2: what is wrong, and what to do.
+
+The commands run in this process, so that a table of them stays cheap: an exception that they let out fails
+the test as its traceback would fail a user. The trainer is the fake one, in a process of its own as always.
+"""
+
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator import cli
+from orchestrator.describe import Describer, Refused
+from orchestrator.options import OWN_TRAINER
+from orchestrator.training import Training, TrialBudget
+from results.store import Store
+from tests.orchestrator._studies import TRAINER, typed
+
+USUAL = {"--base": "senet18", "--data": "fake:", "--budget": "10steps", "--trials": "6", "--confirm": "0"}
+USUAL |= {"--executor": "inline", "--solver": "random", "--replicates": "1", "--study": "s"}
+USUAL |= {"--trainer": TRAINER}
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _own_signal_handlers() -> Iterator[None]:
+    """The commands take over Ctrl-C; give it back to pytest."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def search(monkeypatch: pytest.MonkeyPatch, folder: Path, **options: str) -> int | str | None:
+    """Type `nas-search` with the usual options and these (`slots="0"` is `--slots 0`): its exit code."""
+    asked = {"--db": str(folder / "results.db"), "--runs": str(folder), **USUAL}
+    asked |= {f"--{name.replace('_', '-')}": value for name, value in options.items()}
+    monkeypatch.setattr(sys, "argv", ["nas-search", *(word for pair in asked.items() for word in pair)])
+    with pytest.raises(SystemExit) as end:
+        cli.nas_search()
+    return end.value.code
+
+
+def refused(capfd: Capture, code: int | str | None, words: str) -> None:
+    """Hold what was printed against the rule: exit 2 and one line, which has these words."""
+    printed = capfd.readouterr().err
+    assert code == 2, printed
+    assert printed.count("\n") == 1, printed
+    assert printed.startswith("nas-search: ")
+    assert words in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
+        ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of nomad"),
+        ({"executor": "slurm"}, "no executor is named 'slurm'; choose from inline, local"),
+        ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
+        ({"trials": "3", "replicates": "2", "confirm": "1"}, "give at least 4"),
+        ({"replicates": "0"}, "--replicates 0 measures no base; give at least 1"),
+        ({"confirm": "-1"}, "--confirm -1 is negative; give 0 or more"),
+        ({"block": "0"}, "--block 0 asks nothing; give at least 1"),
+        ({"executor": "local", "slots": "0"}, "0 slots run no trial; give --slots 1 or more"),
+        ({"min_accuracy": "87"}, "87% is 0.87"),
+        ({"tolerance": "nan"}, "half a point is 0.005"),
+        ({"min_accuracy": ".8", "tolerance": ".1"}, "leave it out with --min-accuracy"),
+        ({"timeout": "inf"}, "--timeout inf bounds nothing"),
+        ({"clock": "wall"}, "--clock wall is unknown; give train or strict"),
+        ({"seed": "99999999999"}, "--seed 99999999999 is out of range; give 0 to"),
+        ({"study": "../s"}, "leave out slashes"),
+        ({"budget": "ten minutes"}, "write it like 600s, 10m, 1h or 500steps"),
+        ({"budget": "0s"}, "allows no training; give more than 0"),
+        ({"budget": "1.5steps"}, "is not a whole number; write it like 500steps"),
+        ({"width": "1:.5"}, "--width '1:.5' is no range of multipliers; write it like"),
+        ({"width": "2:3"}, "leaves out 1, the base network; give one around 1"),
+        ({"base_width": "-1"}, "width is -1.0; give a number above 0"),
+        ({"train_images": "60000"}, "there are 50000, ask for fewer"),
+        ({"device": "cuda", "executor": "local"}, "use --device cpu to train on the CPU"),
+        ({"device": "tpu", "executor": "local"}, "use auto, cpu or cuda"),
+        ({"trainer": "/no/such/trainer"}, "cannot start the trainer '/no/such/trainer': No such file"),
+        ({"trainer": "python 'x"}, "--trainer: No closing quotation"),
+        ({"trainer": ""}, "--trainer is empty; give a command"),
+        ({"trainer": f"{sys.executable} -c pass"}, "gives no answer; run it by hand to see why"),
+        ({"db": "mysql://host/name"}, "is neither SQLite nor PostgreSQL; give a file"),
+        ({"db": "/proc/results.db"}, "make its folder writable, or give another --db"),
+        ({"runs": "/proc/runs"}, "/proc/runs: No such file or directory; mend that"),
+    ],
+    ids=lambda given: " ".join(map(str, given.values())) if isinstance(given, dict) else "",
+)
+def test_an_option_that_cannot_be_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture, options: dict[str, str], words: str
+) -> None:
+    if "device" in options:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    refused(capfd, search(monkeypatch, tmp_path, **options), words)
+
+
+def test_a_folder_under_a_file_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
+) -> None:
+    (tmp_path / "file").write_text("")
+    refused(
+        capfd, search(monkeypatch, tmp_path / "file" / "runs"), "Not a directory; give a --db that you can"
+    )
+    code = search(monkeypatch, tmp_path, runs=str(tmp_path / "file" / "runs"))
+    refused(capfd, code, "Not a directory; mend that and run the same command again")
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("what I think of networks\n" * 100)
+    refused(capfd, search(monkeypatch, tmp_path, db=str(notes)), "file is not a database; give another --db")
+    assert notes.read_text() == "what I think of networks\n" * 100
+
+
+def test_a_database_of_a_newer_version_is_not_touched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
+) -> None:
+    database = tmp_path / "results.db"
+    Store(database).close()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    refused(capfd, search(monkeypatch, tmp_path), "made by a newer version")
+
+
+def test_a_study_that_another_process_runs_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
+) -> None:
+    with Store(tmp_path / "results.db") as store, store.lock_study("s"):
+        refused(capfd, search(monkeypatch, tmp_path), "study 's' is being run by process")
+
+
+def test_another_question_under_a_recorded_name_is_refused_with_the_difference(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
+) -> None:
+    typed(tmp_path, *(word for pair in USUAL.items() for word in pair))
+    code = search(monkeypatch, tmp_path, budget="20steps")
+    refused(capfd, code, "training.budget.steps: 10 on record, 20 asked; give another --study name")
+
+
+def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:
+    ended = typed(tmp_path, "--base", "senet99", "--data", "fake:")
+    assert ended.returncode == 2
+    assert ended.stderr == "nas-search: no network 'senet99'; choose from resnet18, senet18\n"
+    assert ended.stdout == ""
+
+
+def test_a_trainer_refuses_bad_data_with_words_of_one_line(tmp_path: Path) -> None:
+    """The real trainer; one process for the whole table, since importing torch takes seconds."""
+    corrupt, small = tmp_path / "corrupt.npz", tmp_path / "small.npz"
+    corrupt.write_bytes(b"PK\x03\x04 and then nothing")
+    np.savez(small, train_images=np.zeros((40, 16, 16, 3), np.uint8), train_labels=np.arange(40) % 4)
+    cases = {
+        "imagenet": "dataset 'imagenet' is not known; known: cifar10, digits",
+        "npz": "needs a path: npz:PATH",
+        f"npz:{tmp_path / 'missing.npz'}": "missing.npz; give dataset npz:PATH",
+        f"npz:{corrupt}": "write it again with numpy.savez",
+        f"npz:{small}": "ask for fewer",
+    }
+    with Describer(OWN_TRAINER) as describer:
+        for dataset, words in cases.items():
+            asked = Training("senet18", dataset, 40, 20, TrialBudget(steps=1), data_folder=str(tmp_path))
+            with pytest.raises(Refused, match=words) as refusal:
+                describer.describe(asked.config({"depth": 1, "width": 0.125, "resolution": 1}, {}))
+            assert "\n" not in str(refusal.value)
