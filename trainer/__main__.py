@@ -16,13 +16,13 @@ import argparse  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from trainer.errors import TrialError  # noqa: E402
-from trainer.report import Report  # noqa: E402
+from trainer.report import Report, own_stdout  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
-    report = Report()
+    report = Report(own_stdout())
     try:
         if options.command == "train":
             _train(report, options.config)
@@ -38,9 +38,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _train(report: Report, path: Path) -> None:
-    from trainer import config, trial
+    from trainer import config
 
-    trial.run(config.read(path), report, BEGAN)
+    parsed = config.read(path)
+    from trainer import trial  # torch with it: only once the configuration stands
+
+    trial.run(parsed, report, BEGAN)
 
 
 def _describe(report: Report, check_data: bool) -> None:

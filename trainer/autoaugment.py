@@ -14,8 +14,8 @@ from trainer import image_ops as ops
 
 _Operation = Callable[[Tensor, Tensor], Tensor]
 
-# Of operation, probability, magnitude 0..9.
-_POLICY: tuple[tuple[tuple[_Operation, float, int], tuple[_Operation, float, int]], ...] = (
+# Two of (operation, probability, magnitude 0..9) make a sub-policy.
+POLICY: tuple[tuple[tuple[_Operation, float, int], tuple[_Operation, float, int]], ...] = (
     ((ops.invert, 0.1, 7), (ops.contrast, 0.2, 6)),
     ((ops.rotate, 0.7, 2), (ops.translate_x, 0.3, 9)),
     ((ops.sharpness, 0.8, 1), (ops.sharpness, 0.9, 3)),
@@ -55,13 +55,13 @@ def cifar10(images: Tensor, generator: Generator) -> Tensor:
 def _changed(images: Tensor, generator: Generator) -> Tensor:
     device = images.device
     images = images.clone(memory_format=torch.contiguous_format)
-    chosen = torch.randint(len(_POLICY), (len(images),), generator=generator, device=device)
+    chosen = torch.randint(len(POLICY), (len(images),), generator=generator, device=device)
     for step in (0, 1):
         happens = torch.rand(len(images), generator=generator, device=device)
         sign = torch.randint(2, (len(images),), generator=generator, device=device) * 2.0 - 1
-        probability = torch.tensor([pair[step][1] for pair in _POLICY], device=device)[chosen]
-        magnitude = torch.tensor([_strength(*pair[step]) for pair in _POLICY], device=device)[chosen]
-        operations = [pair[step][0] for pair in _POLICY]
+        probability = torch.tensor([pair[step][1] for pair in POLICY], device=device)[chosen]
+        magnitude = torch.tensor([_strength(*pair[step]) for pair in POLICY], device=device)[chosen]
+        operations = [pair[step][0] for pair in POLICY]
         for operation in dict.fromkeys(operations):
             uses = torch.tensor([used is operation for used in operations], device=device)[chosen]
             where = (uses & (happens < probability)).nonzero()[:, 0]

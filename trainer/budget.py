@@ -7,7 +7,6 @@ that training ends with progress 1 before the deadline, never after it.
 """
 
 import math
-import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from trainer.errors import Refused
 MOST_VALIDATIONS = 24  # before the last
 _VALIDATION_SHARE = 0.05  # of the budget, at most
 _LAST_VALIDATION = 0.9  # progress from which the last one is soon enough
-_LEAST_UNEVENNESS = 1.25
+_LEAST_UNEVENNESS, _MOST_UNEVENNESS = 1.25, 3.0
 _DRIFT = 0.02  # of the budget
 _FEWEST_STEPS_A_PLAN = 10
 _LANDING = 0.05  # the last part of the budget, in which a single step too many is dropped
@@ -69,7 +68,7 @@ class Pace:
         self._on_plan = on_plan
         self._aside = 0.0  # seconds of the current step's round that were no step
         self.validations = self._affordable_validations()
-        self.total_steps = self._affordable() if steps is None else steps
+        self.total_steps = self._affordable(self.validations) if steps is None else steps
         if self.total_steps < 1:
             raise Refused(self._too_short())
         on_plan(self, "calibrated")
@@ -99,8 +98,8 @@ class Pace:
 
     def validation_is_due(self) -> bool:
         """Whether a validation is due by progress, the last one not counted."""
-        due = self._validated < self.validations * self.progress
-        return due and self.progress < _LAST_VALIDATION
+        due_from = _LAST_VALIDATION * (self._validated + 1) / (self.validations + 1)
+        return due_from <= self.progress < _LAST_VALIDATION
 
     @contextmanager
     def preparing_epoch(self) -> Iterator[None]:
@@ -126,7 +125,8 @@ class Pace:
         """By how much a thing may take longer than it did: as the slowest of the last steps did."""
         if not self._recent:
             return _LEAST_UNEVENNESS
-        return min(max(_LEAST_UNEVENNESS, max(self._recent) / statistics.mean(self._recent)), 3.0)
+        mean = sum(self._recent) / len(self._recent)
+        return min(max(_LEAST_UNEVENNESS, max(self._recent) / mean), _MOST_UNEVENNESS)
 
     def _learn(self, seconds: float) -> None:
         """A mean over about the last tenth of the steps."""
@@ -155,12 +155,18 @@ class Pace:
         else:
             reason = None
         if reason is not None:
-            self._replan(self.step + max(1, self._affordable()), reason)
+            self._replan(max(self.step + 1, self._affordable(self._validations_left())), reason)
 
     def _seconds_late(self) -> float:
         """By which the last step would end after the reserve begins, at the present costs."""
-        steps = (self.total_steps - self.step) * self.costs.step_in_all
-        return steps + self._validations_left() * self.costs.validation - self._room()
+        return self._needed(self.total_steps, self._validations_left()) - self._room()
+
+    def _needed(self, total_steps: int, validations: int) -> float:
+        """Seconds from here to the last of so many steps."""
+        steps_per_epoch = self.costs.steps_per_epoch
+        epochs = math.ceil(total_steps / steps_per_epoch) - math.ceil(self.step / steps_per_epoch)
+        steps = (total_steps - self.step) * self.costs.step
+        return steps + epochs * self.costs.epoch + validations * self.costs.validation
 
     def _replan(self, total_steps: int, reason: str) -> None:
         if total_steps == self.total_steps:
@@ -173,10 +179,16 @@ class Pace:
     def _room(self) -> float:
         return self._seconds - self.reserve_seconds - self._elapsed()
 
-    def _affordable(self) -> int:
-        """Further steps that fit before the reserve."""
-        room = self._room() - self._validations_left() * self.costs.validation
-        return math.floor(room / self.costs.step_in_all)
+    def _affordable(self, validations: int) -> int:
+        """The most steps in all that end before the reserve; no less than are done."""
+        room = self._room()
+        steps = math.floor((room - validations * self.costs.validation) / self.costs.step_in_all)
+        total_steps = self.step + max(
+            0, steps + self.costs.steps_per_epoch
+        )  # one epoch may be prepared already
+        while total_steps > self.step and self._needed(total_steps, validations) > room:
+            total_steps -= 1
+        return total_steps
 
     def _affordable_validations(self) -> int:
         if math.isinf(self._seconds):
@@ -185,7 +197,10 @@ class Pace:
         return min(MOST_VALIDATIONS, math.floor(share / self.costs.validation))
 
     def _validations_left(self) -> int:
-        return max(0, self.validations - self._validated)
+        if self.progress >= _LAST_VALIDATION:
+            return 0
+        epochs = math.ceil((self.total_steps - self.step) / self.costs.steps_per_epoch)
+        return min(self.validations - self._validated, epochs)
 
     def _too_short(self) -> str:
         least = self._elapsed() + self.reserve_seconds + 2 * self.costs.step_in_all

@@ -2,13 +2,17 @@
 
 import sys
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from trainer import config as configs
 from trainer import data, models, subset
 from trainer.config import TrialConfig
 from trainer.cost import MACS_COUNTER, cost
-from trainer.data import About
+from trainer.data import About, Source
 from trainer.errors import Refused
 from trainer.models import Shape
 from trainer.report import Report
@@ -48,7 +52,19 @@ def model_fields(config: TrialConfig, about: About) -> dict[str, Any]:
 
 def _answer(config: TrialConfig, check_data: bool) -> dict[str, Any]:
     if check_data:
-        images = data.load(config.dataset, config.test)
-        subset.draw(images.train_labels, images.classes, config.subset)
-    about = data.about(config.dataset)
+        subset.draw(*_training_labels(config.dataset, config.test), config.subset)
+    about = _about(config.dataset)
     return {**model_fields(config, about), "dataset": {"name": str(config.dataset), **asdict(about)}}
+
+
+@lru_cache(maxsize=16)
+def _about(source: Source) -> About:
+    """Looked up once: one run of `describe` is about data that stay."""
+    return data.about(source)
+
+
+@lru_cache(maxsize=16)
+def _training_labels(source: Source, test: bool) -> tuple[NDArray[np.int64], int]:
+    """Labels of the training set and the number of classes, of data that can be read whole."""
+    images = data.load(source, test)
+    return images.train_labels, images.classes

@@ -6,17 +6,23 @@ descriptor 1 is pointed at stderr for everybody else, C libraries included.
 
 import json
 import os
-from typing import Any
+from typing import Any, TextIO
 
 from trainer.errors import TrialError
 
 
-class Report:
-    """Owns the process's stdout from the moment it is made. Make one."""
+def own_stdout() -> TextIO:
+    """The real stdout, line by line, for the caller alone. Call once a process."""
+    stream = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    return stream
 
-    def __init__(self) -> None:
-        self._lines = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-        os.dup2(2, 1)
+
+class Report:
+    """Events as JSON lines on a stream."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._lines = stream
 
     def event(self, event: str, **fields: Any) -> None:
         """Write one line at once. A number that is not finite is our bug: ValueError."""

@@ -37,7 +37,7 @@ def about(source: Source) -> About:
 
 def load(source: Source, test: bool) -> Images:
     """Draw the images; 0.3 s on one core."""
-    train_originals, test_originals = _split()
+    train_originals, test_originals = split()
     train_images, train_labels = _draw(train_originals, TRAIN, np.random.default_rng([VERSION, 1]))
     if not test:
         return Images(CLASSES, False, train_images, train_labels)
@@ -70,7 +70,7 @@ def _originals() -> tuple[Floats, NDArray[np.int64]]:
     return (table[:, :64].reshape(-1, 8, 8) / 16).astype(np.float32), table[:, 64]
 
 
-def _split() -> tuple[list[Floats], list[Floats]]:
+def split() -> tuple[list[Floats], list[Floats]]:
     """Originals of each class, for training and for testing."""
     images, labels = _originals()
     rng = np.random.default_rng([VERSION, 0])

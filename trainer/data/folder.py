@@ -7,7 +7,6 @@ Images are decoded once, at `image_size` (32 where it is not given).
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ def about(source: Source) -> About:
         image_size=source.image_size or _SIZE,
         train_images=len(train),
         test_images=len(test),
-        fingerprint=_fingerprint(_root(source), tuple(path for path, _ in (*train, *test))),
+        fingerprint=_fingerprint(_root(source), [path for path, _ in (*train, *test)]),
     )
 
 
@@ -84,8 +83,7 @@ def _files(source: Source, part: str, classes: Sequence[str]) -> list[tuple[Path
     return found
 
 
-@lru_cache(maxsize=16)
-def _fingerprint(root: Path, paths: tuple[Path, ...]) -> str:
+def _fingerprint(root: Path, paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         status = path.stat()

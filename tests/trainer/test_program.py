@@ -1,0 +1,109 @@
+"""The program from outside: its lines, its exit codes, its signals."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.trainer.configs import trial
+
+COMMAND = [sys.executable, "-P", "-m", "trainer"]
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def run(*arguments: str, stdin: str = "") -> tuple[int, list[dict[str, Any]], str]:
+    """Exit code, the lines of stdout decoded, stderr."""
+    done = subprocess.run(
+        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def config_file(folder: Path, **changes: Any) -> str:
+    path = folder / "trial.json"
+    path.write_text(json.dumps(trial(**changes)))
+    return str(path)
+
+
+def test_models_lists_the_networks() -> None:
+    code, lines, _ = run("models")
+    assert code == 0
+    assert [line["name"] for line in lines] == ["resnet18", "senet18"]
+    assert all(line["scales"] == ["depth", "width", "resolution"] for line in lines)
+
+
+def test_neither_listing_nor_refusing_imports_torch(tmp_path: Path) -> None:
+    for arguments in (["models"], ["train", "--config", config_file(tmp_path, model="vgg")]):
+        program = [sys.executable, "-X", "importtime", *COMMAND[1:], *arguments]
+        done = subprocess.run(program, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+        assert "| argparse" in done.stderr.replace("|   ", "| ")
+        assert "torch" not in done.stderr
+
+
+def test_a_training_exits_0_and_ends_with_its_final_line(tmp_path: Path) -> None:
+    code, lines, _ = run("train", "--config", config_file(tmp_path))
+    assert code == 0
+    assert (lines[0]["event"], lines[-1]["event"]) == ("model", "final")
+
+
+def test_a_refused_configuration_exits_2_with_one_line_on_each_stream(tmp_path: Path) -> None:
+    code, lines, stderr = run("train", "--config", config_file(tmp_path, model="vgg"))
+    assert code == 2
+    assert [(line["event"], line["reason"]) for line in lines] == [("error", "refused")]
+    assert "known: resnet18, senet18" in lines[0]["message"]
+    assert stderr.count("\n") == 1
+
+
+def test_a_missing_configuration_exits_2(tmp_path: Path) -> None:
+    code, lines, _ = run("train", "--config", str(tmp_path / "absent.json"))
+    assert (code, lines[-1]["reason"]) == (2, "refused")
+
+
+def test_a_diverged_training_exits_3(tmp_path: Path) -> None:
+    hyperparameters = {"learning_rate": 1000.0, "weight_decay": 10.0, "batch_size": 20}
+    code, lines, _ = run("train", "--config", config_file(tmp_path, hyperparameters=hyperparameters))
+    assert (code, lines[-1]["reason"]) == (3, "diverged")
+
+
+def test_sigterm_while_importing_exits_143(tmp_path: Path) -> None:
+    with started(tmp_path) as process:
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(10) == 143
+
+
+def test_sigterm_while_training_exits_143_and_leaves_whole_lines(tmp_path: Path) -> None:
+    with started(tmp_path) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in ("model", "machine", "plan")]
+        process.terminate()
+        assert process.wait(10) == 143
+    assert [json.loads(line)["event"] for line in lines] == ["model", "machine", "plan"]
+
+
+def test_describe_answers_every_line_in_order() -> None:
+    greedy = trial(subset={"train": 5000, "validation": 1000, "seed": 0})
+    asked = [trial(), trial(model="vgg"), trial(scale={"width": 0.5}), trial(image_size=600), greedy]
+    code, lines, _ = run("describe", "--check-data", stdin="".join(json.dumps(one) + "\n" for one in asked))
+    assert code == 0
+    assert [line["event"] for line in lines] == ["model", "error", "model", "error", "error"]
+    assert lines[2]["macs"] > lines[0]["macs"]
+    assert lines[0]["dataset"]["name"] == "digits"
+    assert lines[0]["dataset"]["train_images"] == 5000
+    assert "from 8 to 128" in lines[3]["message"]
+    assert "class 0 has 500 training images" in lines[4]["message"]
+
+
+def started(folder: Path) -> "subprocess.Popen[str]":
+    """A training that would last 100 seconds."""
+    return subprocess.Popen(
+        [*COMMAND, "train", "--config", config_file(folder, budget={"seconds": 100})],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=ENVIRONMENT,
+    )

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer import subset
+from trainer.config import Subset
+from trainer.errors import Refused
+
+LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(7), 40))
+
+
+@given(st.integers(1, 130), st.integers(1, 130), st.integers(0, 2**63 - 1))
+def test_images_are_balanced_and_disjoint(train: int, validation: int, seed: int) -> None:
+    drawn = subset.draw(LABELS, 7, Subset(train, validation, seed))
+    assert [len(part) for part in drawn] == [train, validation]
+    assert len(np.unique(np.concatenate(drawn))) == train + validation
+    for part in drawn:
+        counts = np.bincount(LABELS[part], minlength=7)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_the_same_seed_draws_the_same_images_and_another_does_not() -> None:
+    once, again, other = (subset.draw(LABELS, 7, Subset(70, 70, seed)) for seed in (1, 1, 2))
+    assert all((a == b).all() for a, b in zip(once, again, strict=True))
+    assert not (once[0] == other[0]).all()
+
+
+def test_more_training_images_leave_the_validation_images_as_they_were() -> None:
+    _, few = subset.draw(LABELS, 7, Subset(14, 21, 5))
+    _, many = subset.draw(LABELS, 7, Subset(140, 21, 5))
+    assert set(few) == set(many)
+
+
+def test_too_few_images_of_a_class_are_refused_with_numbers() -> None:
+    with pytest.raises(
+        Refused, match=r"class 0 has 40 training images, but 210 for training and 140 .* need 50"
+    ):
+        subset.draw(LABELS, 7, Subset(210, 140, 0))

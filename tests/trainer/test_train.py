@@ -1,0 +1,144 @@
+"""Whole trainings in this process, on networks that take milliseconds a step."""
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.trainer.configs import trial
+from trainer import config, models, optimizers
+from trainer import trial as trials
+from trainer.errors import Diverged, OutOfMemory, Refused
+from trainer.report import Report
+
+
+class Lines:
+    """The events of a training."""
+
+    def __init__(self, text: str) -> None:
+        self.events: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == name]
+
+
+def trained(began_seconds_ago: float = 0.0, **changes: Any) -> Lines:
+    stream = io.StringIO()
+    trials.run(config.from_json(trial(**changes)), Report(stream), time.monotonic() - began_seconds_ago)
+    return Lines(stream.getvalue())
+
+
+def test_a_training_reports_every_event_of_the_protocol_in_order() -> None:
+    lines = trained(test=True)
+    names = [event["event"] for event in lines.events]
+    assert names[:3] == ["model", "machine", "plan"]
+    assert names[-2:] == ["epoch", "final"]
+    assert lines.events[0]["channels"] == [8, 16, 32, 64]
+    assert lines.events[0]["resolution"] == 8
+    last, final = lines.events[-2:]
+    assert (last["step"], last["progress"], last["learning_rate"]) == (7, 1.0, 0.0)
+    assert last["val_accuracy"] == final["val_accuracy"]
+    assert (final["steps"], final["total_steps"], final["replans"]) == (7, 7, 0)
+    assert final["epochs"] == 7 / 5
+    assert 0 <= final["test_accuracy"] <= 1
+    assert final["peak_memory_bytes"] is None
+
+
+def test_a_budget_in_steps_is_repeated_bit_by_bit() -> None:
+    once, again = trained(), trained()
+    assert [e["train_loss"] for e in once.named("epoch")] == [e["train_loss"] for e in again.named("epoch")]
+    assert once.events[-1]["val_loss"] == again.events[-1]["val_loss"]
+    assert trained(seed=1).events[-1]["val_loss"] != once.events[-1]["val_loss"]
+
+
+@pytest.mark.parametrize("changes", [{"clock": "strict"}, {"test": True}, {"precision": "fp32"}])
+def test_what_is_only_measured_or_read_leaves_the_training_as_it_was(changes: dict[str, Any]) -> None:
+    assert trained(**changes).events[-1]["val_loss"] == trained().events[-1]["val_loss"]
+
+
+def test_test_images_are_left_alone_unless_asked_for() -> None:
+    assert trained().events[-1]["test_accuracy"] is None
+
+
+def test_a_budget_in_seconds_is_kept() -> None:
+    lines = trained(budget={"seconds": 1.5})
+    final = lines.events[-1]
+    assert final["overshoot_seconds"] < 0.3  # other tests run on the same cores
+    assert final["train_seconds"] > 0.9
+    assert lines.events[-2]["progress"] == 1.0
+    assert len(lines.named("epoch")) <= 25
+
+
+def test_a_strict_clock_counts_from_the_start_of_the_process() -> None:
+    lines = trained(began_seconds_ago=1000, clock="strict", budget={"seconds": 1004})
+    assert lines.named("plan")[0]["elapsed_seconds"] > 1000
+    assert lines.events[-1]["train_seconds"] == pytest.approx(1003.5, abs=1)
+
+
+def test_a_budget_too_short_to_train_is_refused() -> None:
+    with pytest.raises(Refused, match="is too short"):
+        trained(budget={"seconds": 0.001})
+
+
+@pytest.mark.parametrize("optimizer", optimizers.names())
+def test_every_optimizer_trains(optimizer: str) -> None:
+    lines = trained(hyperparameters={"optimizer": optimizer, "batch_size": 50}, budget={"steps": 2})
+    assert lines.events[-1]["steps"] == 2
+
+
+@pytest.mark.parametrize("model", models.names())
+def test_every_network_trains(model: str) -> None:
+    assert trained(model=model, budget={"steps": 2}).events[-1]["steps"] == 2
+
+
+def test_a_network_learns_the_digits() -> None:
+    final = trained(
+        scale={"depth": 0.5, "width": 0.125},
+        subset={"train": 2000, "validation": 300, "seed": 0},
+        hyperparameters={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 32},
+        budget={"steps": 150},
+    ).events[-1]
+    assert final["val_accuracy"] > 0.25  # guessing gives .1
+
+
+def test_a_rate_that_makes_weights_infinite_diverges() -> None:
+    with pytest.raises(Diverged, match="give a lower learning_rate"):
+        trained(hyperparameters={"learning_rate": 1000.0, "weight_decay": 10.0, "batch_size": 20})
+
+
+def test_a_batch_larger_than_the_training_set_is_refused() -> None:
+    with pytest.raises(Refused, match="batch_size 128 is more than the 100 training images"):
+        trained(hyperparameters={})
+
+
+def test_more_memory_than_the_machine_has_is_told_from_other_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "measure", lambda *_: torch.empty(2**60))
+    with pytest.raises(OutOfMemory, match="give a smaller batch_size"):
+        trained()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(Refused, match="torch sees no GPU"):
+        trained(device="cuda")
+
+
+def test_images_are_stored_at_image_size_before_they_are_scaled(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (160, 20, 30, 3), np.uint8), np.arange(160) % 2
+    np.savez(tmp_path / "wide.npz", allow_pickle=False, train_images=images, train_labels=labels)
+    lines = trained(dataset=f"npz:{tmp_path}/wide.npz", image_size=24)
+    assert (lines.events[0]["image_size"], lines.events[0]["resolution"]) == (24, 12)
+    assert lines.events[0]["classes"] == 2
+
+
+def test_a_test_that_the_data_set_lacks_is_refused_before_training(tmp_path: Path) -> None:
+    images, labels = np.zeros((160, 16, 16, 3), np.uint8), np.arange(160) % 2
+    np.savez(tmp_path / "images.npz", allow_pickle=False, train_images=images, train_labels=labels)
+    with pytest.raises(Refused, match="lacks the array test_images"):
+        trained(dataset=f"npz:{tmp_path}/images.npz", test=True)
