@@ -27,6 +27,7 @@ from rich.table import Table
 DISTRIBUTIONS = ("nomad-nas", "PyNomadBBO", "optuna", "sqlalchemy")
 BLOCKS = (1, 2, 4)
 FLOOR = "process alone"
+ROUNDS = {"overhead": 3, "replay": 1, "idle": 1}  # times --repeats: milliseconds need more of them
 SLEEP_SECONDS = 0.5  # the mean; real trials last minutes, so the gaps between them weigh less
 REPLAYED_TRIALS = 100
 
@@ -40,12 +41,13 @@ def main() -> None:
     report: dict[str, Any] = setting(DISTRIBUTIONS) | {"trials": asked.trials, "repeats": asked.repeats}
     report |= {"replayed_trials": REPLAYED_TRIALS, "sleep_seconds": SLEEP_SECONDS}
     for name, arms in _experiments(asked.solvers.split(","), asked.trials).items():
-        values = _measured(arms, asked.repeats, console)
+        repeats = asked.repeats * ROUNDS[name]
+        values = _measured(arms, repeats, console)
         if name == "overhead":
             _take_off_the_floor(values)
         medians = {arm: {m: statistics.median(v) for m, v in found.items()} for arm, found in values.items()}
         report[name] = {"median": medians, "values": values}
-        console.print(_table(f"{name} (medians of {asked.repeats})", medians))
+        console.print(_table(f"{name} (medians of {repeats})", medians))
     report["load_average_after"] = list(os.getloadavg())
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(report, indent=1) + "\n")
