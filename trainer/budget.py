@@ -18,7 +18,7 @@ from trainer.errors import Refused
 MOST_VALIDATIONS = 24  # before the last
 _VALIDATION_SHARE = 0.05  # of the budget, at most
 _LAST_VALIDATION = 0.9  # progress from which the last one is soon enough
-_LEAST_UNEVENNESS, _MOST_UNEVENNESS = 1.25, 3.0
+_LEAST_UNEVENNESS, _MOST_UNEVENNESS = 1.25, 2.0
 _DRIFT = 0.02  # of the budget
 _FEWEST_STEPS_A_PLAN = 10
 _LANDING = 0.05  # the last part of the budget, in which a single step too many is dropped
@@ -129,9 +129,9 @@ class Pace:
         return min(max(_LEAST_UNEVENNESS, max(self._recent) / mean), _MOST_UNEVENNESS)
 
     def _learn(self, seconds: float) -> None:
-        """A mean over about the last tenth of the steps."""
+        """A mean over about the last quarter of the steps."""
         self._recent.append(seconds)
-        weight = 1 / min(self.step + 1, max(16, self.total_steps / 10))
+        weight = 1 / min(self.step + 1, max(32, self.total_steps / 4))
         self.costs = replace(self.costs, step=self.costs.step + weight * (seconds - self.costs.step))
 
     def _fits(self) -> bool:

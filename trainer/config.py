@@ -145,9 +145,9 @@ def _budget(fields: Fields) -> Budget:
 
 def _scale(fields: Fields) -> Scale:
     scale = Scale(
-        depth=fields.number("depth", 0, 64, default=1.0, above=True),
-        width=fields.number("width", 0, 64, default=1.0, above=True),
-        resolution=fields.number("resolution", 0, 64, default=1.0, above=True),
+        depth=fields.number("depth", 0, 16, default=1.0, above=True),
+        width=fields.number("width", 0, 16, default=1.0, above=True),
+        resolution=fields.number("resolution", 0, 16, default=1.0, above=True),
     )
     fields.refuse_unknown()
     return scale

@@ -20,9 +20,9 @@ from trainer.report import Report
 
 def describe(report: Report, check_data: bool) -> None:
     """Answer each configuration on stdin with one line, at once, until stdin ends."""
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         try:
-            answer = _answer(configs.parse(line), check_data)
+            answer = _answer(configs.parse(line.decode(errors="replace")), check_data)
         except Refused as error:
             report.error(error)
         else:

@@ -6,6 +6,7 @@ the images in memory. The test images are not even read unless asked for.
 """
 
 import importlib
+import os
 import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def source(text: str, image_size: int | None = None, data_dir: Path | None = Non
         raise Refused(f"dataset {text!r} needs a path: {name}:PATH")
     if not _module(name).NEEDS_PATH and colon:
         raise Refused(f"dataset {text!r} takes no path: {name}")
-    return Source(name, Path(path).expanduser() if path else None, image_size, data_dir)
+    return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir)
 
 
 def about(source: Source) -> About:

@@ -99,10 +99,10 @@ def _draw(
 def _mapped(ink: Floats, rng: np.random.Generator) -> Floats:
     """ink [N, 8, 8] under a random affine map each, sampled bilinearly at [N, SIZE, SIZE]."""
     count = len(ink)
-    angle = rng.uniform(-0.25, 0.25, count)
+    angle = rng.uniform(-0.2, 0.2, count)
     stretch = 8 / SIZE / rng.uniform(0.7, 1.0, (2, count))  # pixels of the original a pixel of ours
-    slant = rng.uniform(-0.2, 0.2, count)
-    shift = rng.uniform(-1.5, 1.5, (2, count))
+    slant = rng.uniform(-0.15, 0.15, count)
+    shift = rng.uniform(-1, 1, (2, count))
     grid = np.arange(SIZE) - (SIZE - 1) / 2
     across = grid[None, None, :] - shift[0][:, None, None]
     down = grid[None, :, None] - shift[1][:, None, None]
@@ -139,7 +139,7 @@ def _coloured(ink: Floats, rng: np.random.Generator) -> Floats:
     paper, slope = rng.uniform(0.15, 0.85, (count, 1, 1, 3)), rng.uniform(-0.2, 0.2, (count, 1, 1, 3))
     background = paper + slope * ramp[..., None]
     brighter = np.where(background.mean((1, 2, 3), keepdims=True) < 0.5, 1.0, -1.0)
-    contrast = brighter * rng.uniform(0.45, 0.8, (count, 1, 1, 3))
-    noise = 0.06 * rng.standard_normal((count, SIZE, SIZE, 3), np.float32)
+    contrast = brighter * rng.uniform(0.55, 0.9, (count, 1, 1, 3))
+    noise = 0.05 * rng.standard_normal((count, SIZE, SIZE, 3), np.float32)
     coloured: Floats = (background + contrast * ink[..., None] + noise).astype(np.float32)
     return coloured
