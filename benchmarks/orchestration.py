@@ -27,7 +27,7 @@ from rich.table import Table
 DISTRIBUTIONS = ("nomad-nas", "PyNomadBBO", "optuna", "sqlalchemy")
 BLOCKS = (1, 2, 4)
 FLOOR = "process alone"
-ROUNDS = {"overhead": 3, "replay": 1, "idle": 1}  # times --repeats: milliseconds need more of them
+ROUNDS = {"overhead": 3, "loop": 3, "replay": 1, "idle": 1}  # times --repeats: milliseconds need more of them
 SLEEP_SECONDS = 0.5  # the mean; real trials last minutes, so the gaps between them weigh less
 REPLAYED_TRIALS = 100
 
@@ -66,11 +66,11 @@ def _arguments() -> argparse.Namespace:
 def _experiments(solvers: Sequence[str], trials: int) -> dict[str, dict[str, Arm]]:
     """Return the arms of each table.
 
-    Overhead: a trial's seconds from the first one's start to the last one's end, on one slot. `process alone`
-    is the floor; `inline` is our loop and database without a process; Optuna has no NOMAD.
+    Overhead: a trial's seconds from the first one's start to the last one's end, on one slot, and how many
+    of them are beyond the floor, the process alone. Optuna has no NOMAD. The loop: the same with the trainer
+    inside our process, which leaves the study loop and the database.
     """
     overhead: dict[str, Arm] = {FLOOR: partial(bare, trials=trials)}
-    overhead["ours, random, inline"] = partial(ours, trials=trials, solver="random", executor="inline")
     overhead |= {f"ours, {name}": partial(ours, trials=trials, solver=name) for name in solvers}
     peers = [name for name in solvers if name != "nomad"]
     overhead |= {f"Optuna, {name}": partial(optunas, trials=trials, solver=name) for name in peers}
@@ -82,7 +82,10 @@ def _experiments(solvers: Sequence[str], trials: int) -> dict[str, dict[str, Arm
         for name in solvers
         for block in BLOCKS
     }
-    return {"overhead": overhead, "replay": replay, "idle": idle}
+    loop: dict[str, Arm] = {
+        f"ours, {name}": partial(ours, trials=trials, solver=name, executor="inline") for name in solvers
+    }
+    return {"overhead": overhead, "loop": loop, "replay": replay, "idle": idle}
 
 
 def _measured(arms: dict[str, Arm], repeats: int, console: Console) -> Values:
