@@ -86,13 +86,13 @@ def test_a_budget_too_short_to_train_is_refused() -> None:
 
 
 @pytest.mark.parametrize("optimizer", optimizers.names())
-def test_every_optimizer_trains(optimizer: str) -> None:
+def test_every_optimizer_of_the_paper_trains(optimizer: str) -> None:
     lines = trained(hyperparameters={"optimizer": optimizer, "batch_size": 50}, budget={"steps": 2})
     assert lines.events[-1]["steps"] == 2
 
 
 @pytest.mark.parametrize("model", models.names())
-def test_every_network_trains(model: str) -> None:
+def test_every_network_in_the_folder_trains(model: str) -> None:
     assert trained(model=model, budget={"steps": 2}).events[-1]["steps"] == 2
 
 
