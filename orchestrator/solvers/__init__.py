@@ -36,7 +36,6 @@ def load(name: str) -> Solver:
 
     Raises:
         ValueError: there is no such solver.
-        RuntimeError: a library that it needs is not installed.
     """
     if name not in names():
         raise ValueError(f"no solver is named {name!r}; choose one of {', '.join(names())}")

@@ -23,8 +23,8 @@ REQUIRES: tuple[str, ...] = ("PyNomadBBO",)
 STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
 BARREN_ITERATIONS = 30  # of NOMAD's iterations without a new point, after which a search is ended
 SETTINGS = (
-    "DIRECTION_TYPE ORTHO 2N",  # the default polls with a model, and computes for minutes on small grids
-    "QUAD_MODEL_MAX_EVAL 100",  # for the same reason; the default is 2000
+    "DIRECTION_TYPE ORTHO 2N",  # the default polls with a model, which takes minutes on some grids
+    "QUAD_MODEL_MAX_EVAL 100",  # for the same reason; the default is 2000, and finds nothing better
     "MAX_EVAL 5000",  # known points included: ends a search that circles before any point was feasible
     "DISPLAY_DEGREE 2",  # to stderr, which is the solver's log
 )
