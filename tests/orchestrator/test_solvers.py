@@ -17,11 +17,14 @@ def warnings_are_errors_in_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_solvers_are_the_files_of_the_folder() -> None:
-    assert solvers.names() == ["nomad", "random", "tpe"]
+    assert {"nomad", "random", "tpe"} <= set(solvers.names())
+    assert not any(name.startswith("_") for name in solvers.names())
 
 
 def test_an_unknown_solver_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="no solver is named 'simplex'; choose one of nomad, random, tpe"):
+    with pytest.raises(
+        ValueError, match=f"no solver is named 'simplex'; choose one of {', '.join(solvers.names())}"
+    ):
         solvers.load("simplex")
 
 
