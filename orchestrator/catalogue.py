@@ -50,7 +50,7 @@ def find(name: str, store: Store | None) -> Subject:
     saved = store.model(name) if store is not None else None
     if saved is not None:
         return _saved(saved, store)
-    return BUILT_IN.get(name) or Subject(name, name, _WHOLE, f"the network {name} as it is")
+    return BUILT_IN.get(name) or Subject(name, name, _WHOLE, f"the network {name}")
 
 
 def _saved(model: Model, store: Store | None) -> Subject:

@@ -146,7 +146,9 @@ def _stop_on_signals(stop: threading.Event) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}; mend that and run the same command again, nothing that ended is lost"
+        return (
+            f"{where}{error.strerror}; mend that and run the same command again, nothing that ended is lost"
+        )
     return " ".join(str(error).split())
 
 

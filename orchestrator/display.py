@@ -169,7 +169,8 @@ class Screen:
 def _row_cells(row: Trial) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
     if row.of_trial_number is not None:
-        state = f"{state} of {row.of_trial_number}"
+        state += " of " if row.state == "duplicate" else ", confirming "
+        state += str(row.of_trial_number)
     return [
         str(row.number),
         row.purpose,

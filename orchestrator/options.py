@@ -211,8 +211,8 @@ _DEMO: Mapping[str, Any] = {
     "data": "digits",
     "train_images": 4000,
     "validation_images": 1000,
-    "budget": "20s",
-    "trials": 13,
+    "budget": "15s",
+    "trials": 12,
     "tolerance": 0.01,
 }
 _NAS_DEMO: Mapping[str, Any] = {"base_width": 0.25, "batch_size": 64}  # small: many steps in few seconds

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.display import accuracy_text, macs_text
+from orchestrator.display import accuracy_text, macs_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
 from results.models import Model, Study, Trial
@@ -46,8 +46,10 @@ def network_text(inquiry: Inquiry) -> str:
     base = inquiry.base
     blocks = ", ".join(map(str, base.blocks))
     channels = ", ".join(map(str, base.channels))
+    own = [f"{name} {value:g}" for name, value in inquiry.request.scale.items() if value != 1]
+    at = f"at {', '.join(own)}: " if own else ""
     return (
-        f"  {macs_text(base.macs)} M MACs, {base.parameters / 1e6:.3f} M parameters, blocks {blocks}, "
+        f"  {at}{macs_text(base.macs)} M MACs, {base.parameters / 1e6:.3f} M parameters, blocks {blocks}, "
         f"channels {channels}, {base.resolution} px"
     )
 
@@ -75,6 +77,8 @@ def closing(console: Console, store: Store, study_name: str) -> None:
         return
     rows = store.trials(study.id)
     console.print(_comparison(study, model, rows))
+    winner = next(row for row in rows if row.id == model.trial_id)
+    _say(console, f"found: {point_text(winner.point)}")
     _say(console, f"saved as the model {model.name} ({model.status})")
     if study.kind == "nas":
         _say(console, f"next: hpo-search --model {model.name}")
