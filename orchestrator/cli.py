@@ -13,10 +13,9 @@ from rich.console import Console
 
 from orchestrator import environment, launch, options, plan
 from orchestrator.baseline import BaselineFailed
-from orchestrator.describe import Refused, TrainerBroken
+from orchestrator.describe import Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
 from orchestrator.proposals import NotReproducible, SolverFailed
-from orchestrator.runner import Stopped
 from results.errors import StoreError
 
 _MENDABLE = (

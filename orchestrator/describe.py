@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+_PAUSE_SECONDS = 0.2
+
+
+class Stopped(Exception):
+    """The user stopped the study; what ran is handed out again when it resumes."""
 
 
 class Refused(ValueError):
@@ -55,7 +63,10 @@ class Describer:
     `check_data` also opens the data set (and downloads it), and holds its images a class against the subset.
     """
 
-    def __init__(self, trainer: Sequence[str], check_data: bool = True) -> None:
+    def __init__(
+        self, trainer: Sequence[str], check_data: bool = True, stop: threading.Event | None = None
+    ) -> None:
+        self._stop = stop or threading.Event()
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         self._command = [*trainer, "describe", *(["--check-data"] if check_data else [])]
         try:
@@ -100,6 +111,9 @@ class Describer:
         try:
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
+            while not select.select([self._process.stdout], [], [], _PAUSE_SECONDS)[0]:
+                if self._stop.is_set():
+                    raise Stopped
             answer = json.loads(self._process.stdout.readline())
         except (OSError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} gives no answer; run it by hand to see why") from error
@@ -127,6 +141,11 @@ class Describer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def located(command: Sequence[str]) -> tuple[str, ...]:
+    """The command with the files it names made absolute, for trials run in folders of their own."""
+    return tuple(os.path.abspath(word) if os.path.isfile(word) else word for word in command)
 
 
 def network_key(description: Description, config: Mapping[str, Any]) -> str:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import baseline, catalogue, confirm, environment, executors, options, summary
+from orchestrator import baseline, catalogue, confirm, environment, executors, options, preconditions, summary
 from orchestrator.confirm import Winner
-from orchestrator.describe import Describer
+from orchestrator.describe import Describer, Stopped
 from orchestrator.display import Display, Meter, Plain, Screen
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.problem import Problem
 from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
-from orchestrator.runner import Runner, Stopped
+from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.solvers import SolverProcess
 from results.errors import StoreError
@@ -41,7 +41,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         executor = stack.enter_context(
             closing(executors.load(request.executor).create(request.device, request.slots))
         )
-        describer = stack.enter_context(Describer(request.trainer_command))
+        describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))
         Launch(inquiry, store, executor, describer, console, stop).run()
@@ -63,7 +63,7 @@ class Launch:
         request = self.inquiry.request
         recorded = self.store.study(self.inquiry.study_name)
         block = request.block or (recorded and recorded.question["solver"]["block"]) or self.executor.slots
-        _check_budget(self.inquiry)
+        preconditions.check_budget(self.inquiry)
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
@@ -73,11 +73,20 @@ class Launch:
             environment.git_commit(),
         )
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
-        if recorded and recorded.state == "finished" and recorded.budget_trials == request.trials:
+        if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
             self._run_recorded(study, block)
-        summary.closing(self.console, self.store, self.inquiry.study_name)
+        summary.closing(self.console, self.store, self.inquiry)
+
+    def _is_answered(self, recorded: Study) -> bool:
+        """Whether the record holds the end of this very request."""
+        saved = {model.name for model in self.store.models() if model.study_id == recorded.id}
+        return (
+            recorded.state == "finished"
+            and recorded.budget_trials == self.inquiry.request.trials
+            and saved <= {self.inquiry.save_as}
+        )
 
     def _run_recorded(self, study: Study, block: int) -> None:
         """Run, and leave on record how it ended."""
@@ -99,7 +108,7 @@ class Launch:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
 
     def _measure_and_search(self, study: Study, block: int) -> str:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        preconditions.own(self._folder, self.store.url)
         rows = self.store.trials(study.id)
         with closing(self._display(study, rows)) as display:
             runner = Runner(
@@ -203,11 +212,12 @@ class Launch:
         return Winner(best, "provisional", (best.val_accuracy or 0.0,)) if best else None
 
     def _save(self, study: Study, winner: Winner | None) -> None:
-        """Save the winner as a model, unless there is none or it is the base network itself."""
-        if winner is None:
+        """Save the winner as the study's model, unless there is none or it is the base network itself."""
+        self.store.drop_models(study.id)
+        config = (winner and winner.trial.config) or {}
+        if winner is None or (study.kind == "nas" and config["scale"] == self.inquiry.scale):
             return
         trial, training = winner.trial, self.inquiry.training
-        config = trial.config or {}
         self.store.save_model(
             name=self.inquiry.save_as,
             network=training.network,
@@ -236,13 +246,4 @@ class Launch:
             self.console,
             meter,
             f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}",
-        )
-
-
-def _check_budget(inquiry: Inquiry) -> None:
-    before, after = inquiry.replicates, inquiry.confirmations
-    if inquiry.request.trials <= before + after:
-        raise options.BadOption(
-            f"--trials {inquiry.request.trials} leaves none for the search, after {before} of the base "
-            f"network and {after} to confirm the winner; give at least {before + after + 1}"
         )

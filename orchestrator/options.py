@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from orchestrator.describe import located
 from orchestrator.training import TrialBudget
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
@@ -175,16 +176,20 @@ class Request:
         _check(
             0 <= self.seed <= _LARGEST_SEED, f"--seed {self.seed} is out of range; give 0 to {_LARGEST_SEED}"
         )
-        _check(
-            self.study is None or re.fullmatch(r"[^/.][^/]*", self.study) is not None,
-            f"--study {self.study!r} names no folder; leave out slashes and a dot at its beginning",
-        )
+        for name in filter(None, (self.study, self.save_as)):
+            _check(
+                re.fullmatch(r"\w[\w .+-]*", name) is not None,
+                f"the name {name!r} is no good for a folder; use letters, digits, and . + - _ within",
+            )
+        _check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")
+        numbers = (self.learning_rate, self.weight_decay, *self.scale.values())
+        _check(all(math.isfinite(n or 0) for n in numbers), f"not a finite number among {numbers}")
         _parsed(TrialBudget.parse, self.budget, "budget")
         _check(bool(self.trainer_command), "--trainer is empty; give a command, or leave it out")
 
     @property
     def trainer_command(self) -> tuple[str, ...]:
-        return OWN_TRAINER if self.trainer is None else tuple(_parsed(shlex.split, self.trainer, "trainer"))
+        return OWN_TRAINER if self.trainer is None else located(_parsed(shlex.split, self.trainer, "trainer"))
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

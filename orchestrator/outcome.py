@@ -14,7 +14,8 @@ from orchestrator import report
 from orchestrator.executors import Exit
 
 MAX_ATTEMPTS = 3  # a trial killed this often is a failure of its own, such as a host out of memory
-_REFUSED, _DIVERGED, _OUT_OF_MEMORY, _TERMINATED, _KILLED = 2, 3, 4, 143, 137
+_REFUSED, _TERMINATED, _KILLED = 2, 143, 137
+_FAILED = {3: "diverged", 4: "out_of_memory", 5: "budget_too_short"}  # docs/trainer-protocol.md
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,8 @@ def _failure(
         return "failed", "timeout", f"did not end by itself and was stopped after {end.wall_seconds:.0f} s"
     if end.code == _REFUSED:
         return "refused", "refused", said
-    if end.code == _DIVERGED:
-        return "failed", "diverged", said
-    if end.code == _OUT_OF_MEMORY:
-        return "failed", "out_of_memory", said
+    if end.code in _FAILED:
+        return "failed", _FAILED[end.code], said
     if end.code < 0 or end.code in (_TERMINATED, _KILLED):
         signal = -end.code if end.code < 0 else end.code - 128
         return "lost", "killed", f"killed from outside by signal {signal}"

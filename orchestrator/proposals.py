@@ -83,10 +83,11 @@ class Proposals:
         self._question: list[Point] | None = None  # that the process waits for an answer to
         self._start()
 
-    def ask(self, next_number: int, pause: Callable[[], None]) -> list[Point] | None:
+    def ask(self, next_number: int | None, pause: Callable[[], None]) -> list[Point] | None:
         """Return the next points, or None where the solver has finished.
 
-        `next_number` is the first of these points' trials, should a successor begin with them.
+        `next_number` is the first of these points' trials, should a successor begin with them; None where
+        they are on record already, which a successor would contradict.
         `pause` is called again and again while the solver thinks; what it raises ends the asking.
         """
         while True:
@@ -127,7 +128,9 @@ class Proposals:
             self._heard += 1
             self._question = None
 
-    def _succeed(self, death: SolverDied, next_number: int) -> None:
+    def _succeed(self, death: SolverDied, next_number: int | None) -> None:
+        if next_number is None:
+            raise SolverFailed(f"{death}; the record is whole, run the same command again") from death
         if not self._answered or self.reign.index >= MAX_SUCCESSIONS:
             raise SolverFailed(f"{death}; take another --solver under another --study") from death
         self.reign = self.reign.successor(next_number, self._incumbent())

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import outcome
-from orchestrator.describe import Description, Refused
+from orchestrator.describe import Description, Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.executors import Executor, Exit, Job
 from orchestrator.outcome import MAX_ATTEMPTS, Outcome
@@ -28,10 +28,6 @@ from results.store import Store
 
 _TICK_SECONDS = 0.2
 Hear = Callable[[int, float], Evaluation]  # (MACs, accuracy) -> what the solver hears
-
-
-class Stopped(Exception):
-    """The user stopped the study; what ran is handed out again when it resumes."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,7 @@ class Order:
     key: str
     row: Trial | None = None
     of_trial_number: int | None = None  # the trial that this one confirms
+    losses: int = 0  # how often it was killed from outside since the study was taken up
 
     def columns(self) -> dict[str, Any]:
         budget = self.config["budget"]
@@ -124,11 +121,12 @@ class Runner:
             if row.state != "running":
                 self._ended[row.number] = row
             else:  # lost: once more, unless it was stopped
-                self._waiting.appendleft(replace(trial.order, row=row))
+                self._waiting.appendleft(replace(trial.order, row=row, losses=trial.order.losses + 1))
 
     def _begin(self, order: Order, pool: ThreadPoolExecutor) -> None:
         folder = self._folder / f"{order.number:05d}"
-        found = outcome.adopt(folder) if order.row and _holds(folder, order) else None
+        left_running = order.row is not None and order.row.state == "running"
+        found = outcome.adopt(folder) if left_running and not order.losses and _holds(folder, order) else None
         if order.row and found:
             self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
             self._ended[order.number] = self._record(order, order.row, found)
@@ -163,7 +161,7 @@ class Runner:
         found = outcome.judge(end, trial.metrics, trial.folder / "log.txt")
         if found.state == "stopped":
             return trial.row
-        if found.state == "lost" and trial.row.attempts < MAX_ATTEMPTS:
+        if found.state == "lost" and trial.order.losses + 1 < MAX_ATTEMPTS:
             detail = {"number": trial.row.number, "attempt": trial.row.attempts, "message": found.message}
             self._store.note(self._study_id, "trial_lost", detail, trial.row.id)
             self._display.note(f"trial {trial.row.number} was {found.message}; training it again")

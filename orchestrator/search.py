@@ -11,12 +11,12 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.describe import Describer, network_key
+from orchestrator.describe import Describer, Stopped, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import NotReproducible, Proposals
-from orchestrator.runner import Order, Runner, Stopped
+from orchestrator.runner import Order, Runner
 from orchestrator.training import Training
 from results.models import Trial
 from results.store import Store
@@ -39,7 +39,7 @@ class Search:
     runner: Runner
     display: Display
     stop: threading.Event
-    budget_trials: int
+    budget_trials: int  # less those kept for confirmation
     baseline_mean: float | None = None  # a fraction; None where the bound was given
     rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
     next_number: int = 1  # the first number that no block of points has taken
@@ -51,8 +51,8 @@ class Search:
         """
         untrained = 0
         first = self._free_number(self.proposals.reign.first)
-        while self.trainings < self.budget_trials or self._is_recorded(first):
-            points = self.proposals.ask(first, self._pause)
+        while self._searched < self.budget_trials or self._is_recorded(first):
+            points = self.proposals.ask(None if self._is_recorded(first) else first, self._pause)
             if points is None:
                 return f"the solver has finished after {self.trainings} trainings"
             self.next_number = first + len(points)
@@ -70,6 +70,11 @@ class Search:
     @property
     def trainings(self) -> int:
         return sum(row.state not in UNTRAINED for row in self.rows.values())
+
+    @property
+    def _searched(self) -> int:
+        """Trainings of the search's own share: confirmations have another."""
+        return self.trainings - sum(row.purpose == "confirmation" for row in self.rows.values())
 
     def close(self) -> None:
         """End the solver."""
@@ -113,7 +118,7 @@ class Search:
 
     def _affordable(self, orders: list[Order]) -> list[Order]:
         """Return those of `orders` that the budget reaches; a row on record is already paid for."""
-        left = self.budget_trials - self.trainings
+        left = self.budget_trials - self._searched
         new = [order for order in orders if order.row is None][: max(left, 0)]
         return [order for order in orders if order.row is not None or order in new]
 

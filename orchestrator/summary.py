@@ -13,6 +13,7 @@ from rich.table import Table
 from orchestrator.display import accuracy_text, macs_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
+from orchestrator.options import Request, settle
 from results.models import Model, Study, Trial
 from results.store import Store
 
@@ -63,17 +64,14 @@ def bound_text(mean: float, std: float | None, replicates: int, bound: float) ->
     )
 
 
-def closing(console: Console, store: Store, study_name: str) -> None:
+def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     """Say what the study found, from the record alone."""
-    study = store.study(study_name)
+    study = store.study(inquiry.study_name)
     assert study is not None
     model = next((m for m in store.models() if m.study_id == study.id), None)
     _say(console, f"finished: {study.message}")
     if model is None:
-        _say(
-            console,
-            "no network kept the bound; try more --trials, or another --study with a --tolerance, say 0.005",
-        )
+        _say(console, _NOTHING[study.kind])
         return
     rows = store.trials(study.id)
     console.print(_comparison(study, model, rows))
@@ -81,7 +79,24 @@ def closing(console: Console, store: Store, study_name: str) -> None:
     _say(console, f"found: {point_text(winner.point)}")
     _say(console, f"saved as the model {model.name} ({model.status})")
     if study.kind == "nas":
-        _say(console, f"next: hpo-search --model {model.name}")
+        _say(console, f"next: {_next_command(inquiry.request, model.name)}")
+
+
+_NOTHING = {
+    "nas": "nothing smaller kept the bound; try more --trials, or a lower bound under another --study",
+    "hpo": "no training succeeded; see nas-results show for the reasons",
+}
+_HANDED_ON = ("train_images", "validation_images", "budget", "device", "slots", "db", "runs", "trainer")
+
+
+def _next_command(request: Request, model: str) -> str:
+    """Return the hpo-search of the model found, on the same data, machine and record."""
+    usual = settle(request.kind, request.subject, {"demo": request.demo})
+    words = ["hpo-search", "--model", model, *(["--demo"] if request.demo else [])]
+    for name in _HANDED_ON:
+        if getattr(request, name) != getattr(usual, name):
+            words += [f"--{name.replace('_', '-')}", str(getattr(request, name))]
+    return shlex.join(words)
 
 
 def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:

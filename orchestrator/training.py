@@ -6,13 +6,13 @@ themselves and not by their draw; replicates differ in both.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 PROTOCOL = 1
+_MOST = 1e12  # seconds or steps
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -27,8 +27,8 @@ class TrialBudget:
         if (self.seconds is None) == (self.steps is None):
             raise ValueError("a trial's budget is either seconds or steps; give one of them")
         amount = self.seconds if self.steps is None else self.steps
-        if amount is None or not 0 < amount < math.inf:
-            raise ValueError(f"a budget of {amount} allows no training; give more than 0")
+        if amount is None or not 0 < amount < _MOST:
+            raise ValueError(f"a budget of {amount} is no training; give more than 0, less than {_MOST:.0e}")
 
     @classmethod
     def parse(cls, text: str) -> TrialBudget:

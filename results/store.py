@@ -195,6 +195,11 @@ class Store:
             session.add(model)
             return model
 
+    def drop_models(self, study_id: int) -> None:
+        """Remove the networks that the study saved; it has found better, or found them wanting."""
+        with self._write() as session:
+            session.execute(delete(Model).where(Model.study_id == study_id))
+
     def model(self, name: str) -> Model | None:
         """The network of that name that was saved last."""
         with self._read() as session:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from trainer.errors import Refused
+from trainer.errors import TooShort
 
 MOST_VALIDATIONS = 24  # before the last
 _VALIDATION_SHARE = 0.05  # of the budget, at most
@@ -45,7 +45,7 @@ class Pace:
     seconds: the budget, or None where `steps` is given and no clock is kept.
     elapsed: seconds spent of the budget so far.
     on_plan: called with the reason whenever steps were planned.
-    Raises Refused where not even one step fits.
+    Raises TooShort where not even one step fits.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Pace:
         self.validations = self._affordable_validations()
         self.total_steps = self._affordable(self.validations) if steps is None else steps
         if self.total_steps < 1:
-            raise Refused(self._too_short())
+            raise TooShort(self._too_short())
         on_plan(self, "calibrated")
 
     @property
@@ -138,7 +138,7 @@ class Pace:
         if self._room() >= self.costs.step:
             return True
         if self.step == 0:
-            raise Refused(self._too_short())
+            raise TooShort(self._too_short())
         self._replan(self.step, "out of time")
         return False
 

@@ -3,7 +3,8 @@
 TrialError
 ├── Refused      exit 2: the configuration or its data cannot be trained
 ├── Diverged     exit 3: a loss or a weight is not finite
-└── OutOfMemory  exit 4
+├── OutOfMemory  exit 4
+└── TooShort     exit 5: the budget has no room for one step of this network
 """
 
 from typing import ClassVar
@@ -38,3 +39,10 @@ class OutOfMemory(TrialError):
 
     reason = "out_of_memory"
     exit_code = 4
+
+
+class TooShort(TrialError):
+    """Not one step and the last validation fit the budget; a smaller network might."""
+
+    reason = "budget_too_short"
+    exit_code = 5

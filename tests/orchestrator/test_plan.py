@@ -15,9 +15,7 @@ def planned(folder: Path, **given: Any) -> str:
 
 
 def test_a_plan_says_what_a_search_would_cost(tmp_path: Path) -> None:
-    printed = planned(
-        tmp_path, trials=100, replicates=3, confirm=2, budget="600s", executor="local", slots=4
-    )
+    printed = planned(tmp_path, trials=100, replicates=3, confirm=2, budget="600s", executor="local", slots=4)
     assert "trainings: 100 = 3 of the base network, 95 of the search, 2 to confirm the winner" in printed
     assert "16.67 CPU-hours of training, 4 at a time: 4.17 hours" in printed
     assert "points in the space: 5265" in printed
@@ -26,7 +24,9 @@ def test_a_plan_says_what_a_search_would_cost(tmp_path: Path) -> None:
 def test_a_plan_counts_the_networks_that_need_no_training(tmp_path: Path) -> None:
     printed = planned(tmp_path, depth="1", width="1", resolution=".5:1.5")
     assert "of 9 networks looked at" in printed
-    assert "answered without training (no fewer MACs than the base): 56%" in printed  # 32 to 48 pixels: 5 of 9
+    assert (
+        "answered without training (no fewer MACs than the base): 56%" in printed
+    )  # 32 to 48 pixels: 5 of 9
 
 
 def test_a_plan_does_nothing(tmp_path: Path) -> None:

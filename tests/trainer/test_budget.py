@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.budget import Costs, Pace
-from trainer.errors import Refused
+from trainer.errors import TooShort
 
 
 class Simulated:
@@ -78,12 +78,12 @@ def test_a_budget_in_steps_is_never_planned_again() -> None:
 
 
 def test_a_budget_shorter_than_a_step_is_refused_with_one_that_would_do() -> None:
-    with pytest.raises(Refused, match=r"a budget of 0\.06 s is too short: .* give at least 1 s"):
+    with pytest.raises(TooShort, match=r"a budget of 0\.06 s is too short: .* give at least 1 s"):
         Simulated(0.06, lambda now: 0.01)
 
 
 def test_a_strict_clock_that_ran_out_before_training_is_refused() -> None:
-    with pytest.raises(Refused, match=r"9\.00 s are spent"):
+    with pytest.raises(TooShort, match=r"9\.00 s are spent"):
         Simulated(5.0, lambda now: 0.01, began=9.0)
 
 

@@ -13,7 +13,7 @@ import torch
 from tests.trainer.configs import trial
 from trainer import config, models, optimizers
 from trainer import trial as trials
-from trainer.errors import Diverged, OutOfMemory, Refused
+from trainer.errors import Diverged, OutOfMemory, Refused, TooShort
 from trainer.report import Report
 
 
@@ -75,13 +75,13 @@ def test_a_budget_in_seconds_is_kept() -> None:
 
 
 def test_a_strict_clock_counts_from_the_start_of_the_process() -> None:
-    lines = trained(began_seconds_ago=1000, clock="strict", budget={"seconds": 1004})
+    lines = trained(began_seconds_ago=1000, clock="strict", budget={"seconds": 1030})
     assert lines.named("plan")[0]["elapsed_seconds"] > 1000
-    assert lines.events[-1]["train_seconds"] == pytest.approx(1003.5, abs=1)
+    assert lines.events[-1]["train_seconds"] == pytest.approx(1029, abs=2)
 
 
-def test_a_budget_too_short_to_train_is_refused() -> None:
-    with pytest.raises(Refused, match="is too short"):
+def test_a_budget_too_short_to_train_is_told() -> None:
+    with pytest.raises(TooShort, match="is too short"):
         trained(budget={"seconds": 0.001})
 
 
