@@ -89,3 +89,12 @@ def test_a_solver_that_asks_otherwise_when_asked_again_is_found_out() -> None:
     with pytest.raises(NotReproducible, match="asked again, proposes"):
         witness.ask(1)
     witness.proposals.close()
+
+
+def test_a_solver_that_dies_while_it_replays_a_record_has_no_successor() -> None:
+    witness = Witness(lifetime=2)
+    witness.ask(2)
+    with pytest.raises(SolverFailed, match="run the same command again"):
+        witness.proposals.ask(None, lambda: None)
+    assert witness.successions == []
+    witness.proposals.close()

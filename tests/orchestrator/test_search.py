@@ -12,6 +12,7 @@ from orchestrator.baseline import BaselineFailed
 from orchestrator.describe import Refused, Stopped
 from orchestrator.options import BadOption
 from results.errors import QuestionChanged, StudyLocked
+from results.models import Event, Model
 from results.store import Store
 from tests.orchestrator._studies import record, run, trials
 
@@ -219,3 +220,40 @@ def test_an_unknown_network_is_refused_before_anything_is_recorded(tmp_path: Pat
         run(tmp_path, subject="senet99")
     with Store(tmp_path / "results.db") as store:
         assert store.studies() == []
+
+
+def test_a_model_whose_trial_is_rejected_later_is_withdrawn(tmp_path: Path) -> None:
+    noisy: dict[str, Any] = {"data": "fake:noise=.03", "tolerance": 0.0, "seed": 4, "confirm": 2}
+    run(tmp_path, trials=15, **noisy)
+    found = saved(tmp_path)
+    for budget in (17, 19, 21):
+        printed = run(tmp_path, trials=budget, **noisy)
+        rejected = {event.trial_id for event in events(tmp_path) if event.kind == "candidate_rejected"}
+        found = saved(tmp_path)
+        assert found is None or found.trial_id not in rejected
+        assert ("saved as the model" in printed) == (found is not None)
+
+
+def test_a_folder_with_the_trials_of_another_database_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, db=str(tmp_path / "a.db"))
+    with pytest.raises(BadOption, match=r"holds trials on record in .*a\.db"):
+        run(tmp_path, db=str(tmp_path / "b.db"))
+
+
+def test_the_budget_raised_by_less_than_the_confirmations_is_spent(tmp_path: Path) -> None:
+    run(tmp_path, trials=10, confirm=2, **DRAWS)
+    run(tmp_path, trials=11, confirm=2, **DRAWS)
+    searched = [row for row in trials(tmp_path) if row.purpose == "search" and row.state == "completed"]
+    assert len(searched) == 11 - 2 - 2
+
+
+def saved(folder: Path) -> Model | None:
+    with Store(folder / "results.db") as store:
+        return store.model("nomad_senet18")
+
+
+def events(folder: Path) -> list[Event]:
+    with Store(folder / "results.db") as store:
+        study = store.study("s")
+        assert study is not None
+        return store.events(study.id)
