@@ -4,6 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
+# one thread a process: two processes of two threads on two cores are many times slower;
+# and bytecode is kept, for tests start many processes
+test test-slow: export OMP_NUM_THREADS := 1
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: install demo check test test-slow test-gpu benchmark
 
 install: $(INSTALLED)
