@@ -19,6 +19,7 @@ from search_spaces import Point
 SUCCESSION = "solver_succeeded"  # the event's kind
 MAX_SUCCESSIONS = 20
 _PATIENCE = 1  # deaths at one question that are answered by asking again
+_PATIENCE_WITH_STRANGERS = 10  # the same, for kills from outside
 
 
 class SolverFailed(RuntimeError):
@@ -96,7 +97,8 @@ class Proposals:
             except SolverDied as death:
                 self._process.close()
                 self._deaths_in_place += 1
-                if self._deaths_in_place > _PATIENCE:
+                patience = _PATIENCE_WITH_STRANGERS if death.by_stranger else _PATIENCE
+                if self._deaths_in_place > patience:
                     self._succeed(death, next_number)
                 self._start()
             else:

@@ -28,7 +28,14 @@ PAUSE_SECONDS = 0.2
 
 
 class SolverDied(Exception):
-    """The solver's process ended, hung or spoke nonsense; the message says how, and where its log is."""
+    """The solver's process ended, hung or spoke nonsense; the message says how, and where its log is.
+
+    `by_stranger`: it was killed from outside, which says nothing of the solver.
+    """
+
+    def __init__(self, message: str, by_stranger: bool = False) -> None:
+        super().__init__(message)
+        self.by_stranger = by_stranger
 
 
 class SolverProcess:
@@ -59,6 +66,7 @@ class SolverProcess:
         self._think_seconds = think_seconds
         self._log_path = log
         self._unanswered = 0  # points of the last question
+        self._given_up = False  # whether a kill was ours
         self._unread = b""
         self._log: IO[bytes] = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115 - until close()
         self._log_start = self._log.seek(0, os.SEEK_END)
@@ -200,6 +208,7 @@ class SolverProcess:
         )
 
     def _kill(self) -> None:
+        self._given_up = True
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
@@ -209,4 +218,7 @@ class SolverProcess:
         tail = self._log.read().decode(errors="replace").strip()
         where = f" (log: {self._log_path})" if self._log_path else ""
         said = f"; its last words:\n{tail}" if tail else ""
-        return SolverDied(f"solver {self._name} {how}{where}{said}")
+        killed = self._process.poll() in (-signal.SIGKILL, -signal.SIGTERM)
+        return SolverDied(
+            f"solver {self._name} {how}{where}{said}", by_stranger=killed and not self._given_up
+        )

@@ -18,7 +18,10 @@ START = SPACE.point({"x": 0})
 class Witness:
     """Proposals of a mortal solver, and what was put on record of its successions."""
 
-    def __init__(self, lifetime: int, death: str = "signal", mortal_seeds: str = "0") -> None:
+    def __init__(
+        self, lifetime: int, death: str = "signal", mortal_seeds: str = "0", kills: int = 1000
+    ) -> None:
+        self._kills = kills  # processes that die; those after them live on
         self.successions: list[dict[str, object]] = []
         self.processes: list[SolverProcess] = []
         self.incumbent = START
@@ -42,6 +45,8 @@ class Witness:
         return asked
 
     def _start(self, problem: Problem) -> SolverProcess:
+        if len(self.processes) == self._kills:
+            self._command[-3] = "1000"
         self.processes.append(SolverProcess("mortal", problem, command=self._command))
         return self.processes[-1]
 
@@ -96,5 +101,13 @@ def test_a_solver_that_dies_while_it_replays_a_record_has_no_successor() -> None
     witness.ask(2)
     with pytest.raises(SolverFailed, match="run the same command again"):
         witness.proposals.ask(None, lambda: None)
+    assert witness.successions == []
+    witness.proposals.close()
+
+
+def test_a_solver_that_is_killed_again_and_again_at_one_question_has_no_successor() -> None:
+    witness = Witness(lifetime=2, death="kill", kills=5)
+    assert witness.ask(4) == [0, 1, 2, 3]
+    assert len(witness.processes) > 3
     assert witness.successions == []
     witness.proposals.close()
