@@ -152,11 +152,12 @@ class Screen:
 
     def _render(self) -> RenderableType:
         table = Table(title=self._title, title_justify="left", caption=str(self._meter), expand=False)
-        for name in ("trial", "purpose", "point"):
-            table.add_column(name, no_wrap=True)
+        for name in ("trial", "purpose"):
+            table.add_column(name, no_wrap=True, min_width=len(name))
+        table.add_column("point", overflow="fold")  # a narrow terminal folds words, never numbers
         for name in ("M MACs", "accuracy", "seconds"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("state", no_wrap=True)
+            table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+        table.add_column("state", overflow="fold")
         for row in list(self._recent):
             table.add_row(*_row_cells(row), style="bold green" if row is self._best else None)
         for trial in self._running:
@@ -168,12 +169,11 @@ class Screen:
 
 def _row_cells(row: Trial) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
-    if row.of_trial_number is not None:
-        state += " of " if row.state == "duplicate" else ", confirming "
-        state += str(row.of_trial_number)
+    if row.state == "duplicate":
+        state += f" of {row.of_trial_number}"
     return [
         str(row.number),
-        row.purpose,
+        _purpose(row),
         point_text(row.point),
         macs_text(row.macs),
         accuracy_text(row.val_accuracy),
@@ -186,13 +186,17 @@ def _running_cells(trial: Running) -> list[str]:
     epoch = report.latest_epoch(trial.metrics) or {}
     return [
         str(trial.row.number),
-        trial.row.purpose,
+        _purpose(trial.row),
         point_text(trial.order.point),
         macs_text(trial.order.description.macs),
         accuracy_text(epoch.get("val_accuracy")),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a slot",
     ]
+
+
+def _purpose(row: Trial) -> str:
+    return row.purpose if row.purpose != "confirmation" else f"confirms {row.of_trial_number}"
 
 
 def point_text(point: Mapping[str, Any] | None) -> str:

@@ -28,7 +28,7 @@ MAX_UNTRAINED_IN_A_ROW = 500
 
 @dataclass
 class Search:
-    """One search, run once. `budget_trials` counts every training of the study, replicates included."""
+    """One search, run once. `budget_trials` counts its trainings and the baseline's, not confirmations."""
 
     store: Store
     study_id: int
@@ -39,7 +39,7 @@ class Search:
     runner: Runner
     display: Display
     stop: threading.Event
-    budget_trials: int  # less those kept for confirmation
+    budget_trials: int
     baseline_mean: float | None = None  # a fraction; None where the bound was given
     rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
     next_number: int = 1  # the first number that no block of points has taken
@@ -51,8 +51,8 @@ class Search:
         """
         untrained = 0
         first = self._free_number(self.proposals.reign.first)
-        while self._searched < self.budget_trials or self._is_recorded(first):
-            points = self.proposals.ask(None if self._is_recorded(first) else first, self._pause)
+        while (on_record := self._is_recorded(first)) or self._searched < self.budget_trials:
+            points = self.proposals.ask(None if on_record else first, self._pause)
             if points is None:
                 return f"the solver has finished after {self.trainings} trainings"
             self.next_number = first + len(points)

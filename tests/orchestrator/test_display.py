@@ -65,3 +65,17 @@ def test_a_pipe_gets_one_plain_line_an_event() -> None:
     assert first.startswith("trial 4 depth 1 width 0.6719: 250.34 M MACs, accuracy 87.65% [1/10 trainings")
     assert "screened" in second
     assert "\x1b" not in printed.getvalue()
+
+
+def test_a_narrow_screen_folds_words_and_cuts_no_number(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=40)
+    shown = Screen(console, Meter(10, 600.0, "GPU"), "nas-senet18")
+    point = {"depth": 0.875, "width": 0.5625, "resolution": 0.75}
+    confirming = {"purpose": "confirmation", "of_trial_number": 12}
+    shown.ended(trial(4, val_accuracy=0.8765, wall_seconds=3600.0, point=point, **confirming))
+    with console.capture() as captured:
+        console.print(shown._render())
+    shown.close()
+    text = captured.get()
+    assert "…" not in text
+    assert all(words in text for words in ("confirms 12", "250.34", "87.65%", "3600.0", "accuracy"))
