@@ -35,7 +35,7 @@ def space(
     in the widest stage, 8 to 128 pixels. A range such as (1, 1) holds its multiplier.
 
     Args:
-        blocks: blocks of each stage of the named network, at scale 1.
+        blocks: blocks of each stage of the named network, at scale 1; a stage may have none.
         channels: channels of each stage of the named network, at scale 1.
         pixels: pixels a side that the named network sees at scale 1.
         base: the scale of the base network itself, where it is not the named network at scale
@@ -53,7 +53,7 @@ def space(
     more_pixels = (MOST_PIXELS - _half_up(side)) // PIXEL_STEP
     return Space(
         (
-            _multiplier("depth", total, depth, down=_half_up(total) - len(blocks)),
+            _multiplier("depth", total, depth, down=_half_up(total) - sum(map(bool, blocks))),
             _multiplier("width", widest, width, down=_half_up(widest) - 1),
             _multiplier("resolution", side / PIXEL_STEP, resolution, down=fewer_pixels, up=more_pixels),
         )

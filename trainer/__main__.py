@@ -56,7 +56,7 @@ def _models(report: Report) -> None:
     from trainer import models
 
     for name in models.names():
-        report.event("network", name=name, scales=list(models.SCALES), summary=models.summary(name))
+        report.event("network", name=name, scales=list(models.scales(name)), summary=models.summary(name))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,8 @@
-"""What the residual networks share: the 3x3 convolution, the stages, the classifier."""
+"""What the residual networks share: their two blocks, the stages, the classifier.
+
+Activations and norms are modules of their own everywhere, never calls of
+`torch.nn.functional`, because training techniques replace them by kind.
+"""
 
 from collections.abc import Callable
 
@@ -6,24 +10,83 @@ from torch import Tensor, nn
 
 from trainer.models._scale import Shape
 
-Block = Callable[[int, int, int], nn.Module]  # channels in, channels out, stride
+Block = Callable[[int, int, int], nn.Module]  # channels in, channels of the stage, stride
 
 
 def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
     """Keeps the size at stride 1; no bias, for a batch norm follows or precedes."""
-    return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+    return conv(channels_in, channels_out, 3, stride)
 
 
-def stages(shape: Shape, block: Block) -> nn.Sequential:
-    """All blocks in a row; every stage but the first halves the image."""
+def conv(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution of an odd kernel that keeps the size at stride 1; no bias."""
+    return nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False)
+
+
+def stem(channels: int, kernel: int = 3) -> list[nn.Module]:
+    """The first convolution of images [N, 3, H, W], of stride 1, its norm and its activation."""
+    return [conv(3, channels, kernel), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+
+
+def stages(shape: Shape, block: Block, channels_in: int | None = None, expansion: int = 1) -> nn.Sequential:
+    """All blocks in a row; every stage but the first halves the image.
+
+    `channels_in` is what the stem gives, the first stage's channels unless told; a block
+    gives `expansion` times its stage's channels.
+    """
     blocks: list[nn.Module] = []
-    channels_in = shape.channels[0]
+    before = shape.channels[0] if channels_in is None else channels_in
     for stage, (channels, count) in enumerate(zip(shape.channels, shape.blocks, strict=True)):
         for index in range(count):
             stride = 2 if stage > 0 and index == 0 else 1
-            blocks.append(block(channels_in, channels, stride))
-            channels_in = channels
+            blocks.append(block(before, channels, stride))
+            before = channels * expansion
     return nn.Sequential(*blocks)
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions and a shortcut, activated after the sum (He et al. 2016)."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.conv1 = conv(channels_in, channels, kernel, stride)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = conv(channels, channels, kernel)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [N, C_in, H, W] to [N, C, H/stride, W/stride]."""
+        change = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(features)))))
+        activated: Tensor = self.relu(change + self.shortcut(features))
+        return activated
+
+
+class PreActivationBlock(nn.Module):
+    """Norm and activation before each of two convolutions, and a shortcut (He et al. 2016b)."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(channels_in)
+        self.conv1 = conv3x3(channels_in, channels, stride)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.shortcut: nn.Module | None = None
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Conv2d(channels_in, channels, 1, stride, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [N, C_in, H, W] to [N, C, H/stride, W/stride]."""
+        active = self.relu(self.norm1(features))
+        kept = features if self.shortcut is None else self.shortcut(active)
+        total: Tensor = kept + self.conv2(self.relu(self.norm2(self.conv1(active))))
+        return total
 
 
 class Classifier(nn.Module):

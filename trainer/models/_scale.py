@@ -47,19 +47,25 @@ def scaled_channels(channels: int, width: float) -> int:
     return max(WIDTH_STEP, WIDTH_STEP * _rounded(channels * width / WIDTH_STEP))
 
 
+def in_proportion(channels: int, scaled: int, base: int) -> int:
+    """Channels of a layer beside a stage, where the stage has `scaled` instead of `base` channels."""
+    return scaled_channels(channels, scaled / base)
+
+
 def scaled_blocks(blocks: tuple[int, ...], depth: float) -> tuple[int, ...]:
     """round(depth * all blocks) blocks, spread over the stages as the base's are.
 
-    A tie goes to the earlier stage. Raises Refused below one block a stage.
+    A tie goes to the earlier stage; a stage without blocks stays so. Raises Refused below one
+    block in each of the others.
     """
     total = _rounded(depth * sum(blocks))
-    stages = len(blocks)
+    spread = [min(1, base) for base in blocks]
+    stages = sum(spread)
     if total < stages:
         raise Refused(
             f"depth {depth:g} leaves {total} blocks for {stages} stages; "
             f"give at least {(stages - 0.5) / sum(blocks):g}"
         )
-    spread = [1] * stages
     for _ in range(total - stages):
         claims = [base / (2 * given + 1) for base, given in zip(blocks, spread, strict=True)]
         spread[claims.index(max(claims))] += 1

@@ -7,9 +7,8 @@ networks usual for CIFAR, nothing normalises the last stage's sum.
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from trainer.models._blocks import Classifier, conv3x3, stages
+from trainer.models._blocks import Classifier, conv3x3, stages, stem
 from trainer.models._scale import Base, Shape
 
 BASE = Base(channels=(64, 128, 256, 512), blocks=(2, 2, 2, 2))
@@ -21,11 +20,7 @@ _SMALLEST_SQUEEZE = 4  # the base's own at 64 channels; a narrower gate could no
 def build(shape: Shape, classes: int) -> nn.Module:
     """The stem, the stages and the classifier."""
     return nn.Sequential(
-        conv3x3(3, shape.channels[0]),
-        nn.BatchNorm2d(shape.channels[0]),
-        nn.ReLU(inplace=True),
-        stages(shape, GatedBlock),
-        Classifier(shape.channels[-1], classes),
+        *stem(shape.channels[0]), stages(shape, GatedBlock), Classifier(shape.channels[-1], classes)
     )
 
 
@@ -41,15 +36,17 @@ class GatedBlock(nn.Module):
         self.conv2 = conv3x3(channels, channels)
         self.squeeze = nn.Linear(channels, squeezed)
         self.excite = nn.Linear(squeezed, channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.sigmoid = nn.Sigmoid()
         self.shortcut: nn.Module | None = None
         if stride != 1 or channels_in != channels:
             self.shortcut = nn.Conv2d(channels_in, channels, 1, stride, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [N, C_in, H, W] to [N, C, H/stride, W/stride]."""
-        active = F.relu(self.norm1(features))
+        active = self.relu(self.norm1(features))
         kept = features if self.shortcut is None else self.shortcut(active)
-        change = self.conv2(F.relu(self.norm2(self.conv1(active))))
-        gate = self.excite(F.relu(self.squeeze(change.mean((2, 3))))).sigmoid()
+        change = self.conv2(self.relu(self.norm2(self.conv1(active))))
+        gate = self.sigmoid(self.excite(self.relu(self.squeeze(change.mean((2, 3))))))
         total: Tensor = kept + change * gate[:, :, None, None]
         return total

@@ -1,0 +1,44 @@
+"""What the networks cost, held to their references, and that more of anything never costs less."""
+
+import pytest
+
+from trainer import models
+from trainer.cost import cost
+
+# million parameters and GMACs at 32x32 with 10 classes. Where a network differs by more than 2%, the reason
+# stands beside it and the numbers are ours.
+REFERENCE = {
+    "efficientnet_b0": (4.0, 0.032),
+    "mobilenetv1": (3.2, 0.046),
+    "preactresnet18": (11.17, 0.555),
+    "regnetx_200mf": (2.32, 0.22),
+    "resnet110": (1.73, 0.253),
+    "resnet18": (11.17, 0.555),
+    "resnet9": (6.6, 0.38),
+    "senet18": (11.26, 0.5555),
+    "shufflenetv2": (1.26, 0.045),
+    "wrn16_8": (11.0, 1.55),
+    "wrn28_2": (1.47, 0.2144),
+}
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_network_has_its_reference_size(name: str) -> None:
+    counted = cost(name, models.realise(name, 1.0, 1.0, 1.0, 32), 10)
+    parameters, macs = REFERENCE[name]
+    assert counted.parameters / 1e6 == pytest.approx(parameters, rel=0.02)
+    assert counted.macs / 1e9 == pytest.approx(macs, rel=0.02)
+
+
+@pytest.mark.parametrize("scale", models.SCALES)
+@pytest.mark.parametrize("name", models.names())
+def test_more_of_a_scale_never_costs_less(name: str, scale: str) -> None:
+    if scale not in models.scales(name):
+        return
+    multipliers = (1.0, 1.1, 1.75) if scale == "depth" else (0.25, 0.6, 1.0)
+    asked = [{"depth": 1.0, "width": 0.5, "resolution": 0.5, scale: m} for m in multipliers]
+    costs = [cost(name, models.realise(name, **one, image_size=32), 10) for one in asked]
+    macs, parameters = [c.macs for c in costs], [c.parameters for c in costs]
+    assert (macs, parameters) == (sorted(macs), sorted(parameters))
+    assert macs[0] < macs[-1]
+    assert parameters[0] < parameters[-1] or scale == "resolution"
