@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.ingredients import Ingredients
 from results.models import Model
 from results.store import Store
 
@@ -23,6 +24,8 @@ class Subject:
     dataset: str | None = None
     image_size: int | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str | None = None  # that a saved model was found with
+    ingredients: Ingredients = field(default_factory=dict)
 
 
 # NOMAD paper, section 4.1: the variants its searches found
@@ -65,4 +68,6 @@ def _saved(model: Model, store: Store | None) -> Subject:
         model.dataset,
         model.image_size,
         model.hyperparameters or {},
+        model.recipe,
+        model.ingredients or {},
     )

@@ -160,4 +160,6 @@ def network_key(description: Description, config: Mapping[str, Any]) -> str:
         "subset": config["subset"],
         "seed": config["seed"],
     }
+    if config.get("ingredients"):
+        facts["ingredients"] = config["ingredients"]
     return json.dumps(facts, sort_keys=True, separators=(",", ":"))

@@ -11,7 +11,7 @@ from orchestrator import environment, solvers
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
 from orchestrator.formulation import BestHyperparameters, Formulation, SmallestNetwork
-from orchestrator.options import BadOption, Request
+from orchestrator.options import BadOption, Contract, Request
 from orchestrator.problem import Problem
 from orchestrator.training import Training, TrialBudget
 from search_spaces import Space, scaling
@@ -82,7 +82,8 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     """Return the inquiry of `request` for trials on `device`. Raise BadOption or Refused."""
     _check_solver(request)
     scale = {name: subject.scale[name] * request.scale[name] for name in _ONE}
-    training = _training(request, subject, device)
+    dataset = absolute(request.data or subject.dataset or "cifar10")
+    training = training_of(request, subject, request.recipe, dataset, device)
     whole = describer.describe(training.config(_ONE, {}))
     base = describer.describe(training.config(scale, {}))
     data = training.dataset.partition(":")[0]
@@ -101,8 +102,12 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     )
 
 
-def _training(request: Request, subject: Subject, device: str) -> Training:
-    dataset = _absolute(request.data or subject.dataset or "cifar10")
+def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, device: str) -> Training:
+    """Return how `subject` is trained: as the user settled, and as it was saved where the user did not.
+
+    The ingredients it was saved with are those of its own recipe, and left behind with it.
+    """
+    ingredients = subject.ingredients if recipe == subject.recipe else {}
     image_size = request.image_size
     if image_size is None and dataset == subject.dataset:
         image_size = subject.image_size
@@ -113,8 +118,9 @@ def _training(request: Request, subject: Subject, device: str) -> Training:
         validation_images=request.validation_images,
         budget=TrialBudget.parse(request.budget),
         seed=request.seed,
-        recipe=request.recipe,
+        recipe=recipe,
         hyperparameters={**subject.hyperparameters, **request.hyperparameters},
+        ingredients={**ingredients, **request.ingredients},
         image_size=image_size,
         clock=request.clock,
         precision=request.precision,
@@ -123,7 +129,7 @@ def _training(request: Request, subject: Subject, device: str) -> Training:
     )
 
 
-def _absolute(dataset: str) -> str:
+def absolute(dataset: str) -> str:
     """Return a data set's name with its path, if it has one, made absolute: trials run elsewhere."""
     kind, colon, path = dataset.partition(":")
     if kind in ("npz", "folder") and colon:

@@ -10,10 +10,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import baseline, catalogue, confirm, environment, executors, options, preconditions, summary
+from orchestrator import (
+    baseline,
+    catalogue,
+    confirm,
+    course,
+    environment,
+    executors,
+    options,
+    preconditions,
+    summary,
+)
 from orchestrator.confirm import Winner
-from orchestrator.describe import Describer, Stopped
-from orchestrator.display import Display, Meter, Plain, Screen
+from orchestrator.describe import Describer
+from orchestrator.display import Display
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.problem import Problem
@@ -21,12 +31,9 @@ from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
 from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.solvers import SolverProcess
-from results.errors import StoreError
 from results.models import Study, Trial
 from results.store import Store
 from search_spaces import Point
-
-_VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
 
 
 def run(request: options.Request, console: Console, stop: threading.Event) -> None:
@@ -69,7 +76,7 @@ class Launch:
             request.kind,
             self.inquiry.question(block),
             request.trials,
-            environment.versions(_VERSIONS),
+            environment.versions(course.VERSIONS),
             environment.git_commit(),
         )
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
@@ -90,17 +97,8 @@ class Launch:
 
     def _run_recorded(self, study: Study, block: int) -> None:
         """Run, and leave on record how it ended."""
-        try:
+        with course.ending_on_record(self.store, study, self.console):
             message = self._measure_and_search(study, block)
-        except Stopped:
-            self.store.end_study(study.id, "stopped", "stopped by the user")
-            summary.stopped(self.console)
-            raise
-        except StoreError:
-            raise  # the record cannot be written: it stays at the last row
-        except Exception as error:
-            self.store.end_study(study.id, "failed", " ".join(str(error).split()))
-            raise
         self.store.end_study(study.id, "finished", message)
 
     @property
@@ -226,6 +224,7 @@ class Launch:
             image_size=training.image_size,
             hyperparameters=config["hyperparameters"],
             recipe=training.recipe,
+            ingredients=dict(training.ingredients) or None,
             macs=trial.macs,
             parameters=trial.parameters,
             val_accuracy=winner.mean,
@@ -235,15 +234,6 @@ class Launch:
         )
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
-        unit = "GPU" if self.executor.device == "cuda" else "CPU"
-        meter = Meter(study.budget_trials, self.inquiry.training.budget.seconds, unit)
-        for row in rows:
-            if row.state in ("completed", "failed"):
-                meter.count(row)
-        if not self.console.is_terminal:
-            return Plain(self.console, meter)
-        return Screen(
-            self.console,
-            meter,
-            f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}",
-        )
+        title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"
+        seconds = self.inquiry.training.budget.seconds
+        return course.display(self.console, self.executor, study, seconds, rows, title)

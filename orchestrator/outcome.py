@@ -6,6 +6,7 @@ out again; one that diverged, ran out of memory, hung or crashed is an answer th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from orchestrator.executors import Exit
 
 MAX_ATTEMPTS = 3  # a trial killed this often is a failure of its own, such as a host out of memory
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
+_ACCURACIES = ("val_accuracy", "test_accuracy", "test_accuracy_1000")
 _FAILED = {3: "diverged", 4: "out_of_memory", 5: "budget_too_short"}  # docs/trainer-protocol.md
 
 
@@ -27,21 +29,29 @@ class Outcome:
     message: str | None = None  # one line, for people
     columns: dict[str, Any] = field(default_factory=dict)
     measurements: list[dict[str, Any]] = field(default_factory=list)
+    has_read_test: bool = False  # whether test images were read, whatever came of the trial
 
 
-def judge(end: Exit, metrics: Path, log: Path) -> Outcome:
-    """Say how a trial ended, from its exit and its two files."""
+def asked_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the accuracies that a training of `config` must end with."""
+    of_validation = ("val_accuracy",) if config["subset"]["validation"] else ()
+    return (*of_validation, "test_accuracy") if config["test"] else of_validation
+
+
+def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> Outcome:
+    """Say how a trial ended, from its exit and its two files. `asked`: the accuracies it must have."""
     try:
         events = report.read(metrics)
     except report.MalformedReport as error:
         return Outcome("failed", "bad_report", str(error), {"exit_code": end.code})
     columns = events.machine_columns | events.final_columns | {"exit_code": end.code, "slot": end.slot}
     columns.setdefault("wall_seconds", end.wall_seconds)
-    if end.code == 0 and events.is_complete:
-        return Outcome("completed", columns=columns, measurements=events.measurements)
+    has_read_test = columns.get("test_accuracy") is not None
+    if end.code == 0 and events.is_complete(asked):
+        return Outcome("completed", None, None, columns, events.measurements, has_read_test)
     state, reason, message = _failure(end, events, log)
-    columns["val_accuracy"] = None  # whatever it printed, this training did not end
-    return Outcome(state, reason, message, columns, events.measurements)
+    columns |= dict.fromkeys(_ACCURACIES)  # whatever it printed, this training did not end
+    return Outcome(state, reason, message, columns, events.measurements, has_read_test)
 
 
 def _failure(
@@ -64,13 +74,14 @@ def _failure(
     return "failed", "crashed", f"exit code {end.code}: {said or 'no message'}; see {log}"
 
 
-def adopt(folder: Path) -> Outcome | None:
+def adopt(folder: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> Outcome | None:
     """Return the result of a trial whose end was not recorded: the orchestrator was killed after it."""
     try:
         events = report.read(folder / "metrics.jsonl")
     except report.MalformedReport:
         return None  # train it again: that attempt's files are no result
-    if not events.is_complete:
+    if not events.is_complete(asked):
         return None
     columns = events.machine_columns | events.final_columns
-    return Outcome("completed", columns=columns, measurements=events.measurements)
+    has_read_test = columns.get("test_accuracy") is not None
+    return Outcome("completed", None, None, columns, events.measurements, has_read_test)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ _FINAL = (
     "val_accuracy",
     "val_loss",
     "test_accuracy",
+    "test_accuracy_1000",
+    "test_loss",
     "epochs",
     "steps",
     "total_steps",
@@ -70,11 +72,10 @@ class Report:
         machine = self.last("machine") or {}
         return {name: machine[name] for name in _MACHINE if name in machine}
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether training ended and its accuracy is one."""
-        accuracy = self.final_columns.get("val_accuracy")
-        return isinstance(accuracy, int | float) and 0 <= accuracy <= 1
+    def is_complete(self, asked: Iterable[str] = ("val_accuracy",)) -> bool:
+        """Whether training ended and each of the accuracies asked for is one."""
+        found = [self.final_columns.get(name) for name in asked]
+        return all(isinstance(accuracy, int | float) and 0 <= accuracy <= 1 for accuracy in found)
 
 
 def finite(value: Any) -> Any:

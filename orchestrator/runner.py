@@ -26,6 +26,7 @@ from orchestrator.problem import Evaluation
 from results.models import Trial
 from results.store import Store
 
+TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
 Hear = Callable[[int, float], Evaluation]  # (MACs, accuracy) -> what the solver hears
 
@@ -126,7 +127,8 @@ class Runner:
     def _begin(self, order: Order, pool: ThreadPoolExecutor) -> None:
         folder = self._folder / f"{order.number:05d}"
         left_running = order.row is not None and order.row.state == "running"
-        found = outcome.adopt(folder) if left_running and not order.losses and _holds(folder, order) else None
+        adoptable = left_running and not order.losses and _holds(folder, order)
+        found = outcome.adopt(folder, outcome.asked_of(order.config)) if adoptable else None
         if order.row and found:
             self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
             self._ended[order.number] = self._record(order, order.row, found)
@@ -158,7 +160,8 @@ class Runner:
 
     def _settle(self, trial: Running, end: Exit) -> Trial:
         """Record how `trial` ended; its row stays `running` where it is to be trained again."""
-        found = outcome.judge(end, trial.metrics, trial.folder / "log.txt")
+        asked = outcome.asked_of(trial.order.config)
+        found = outcome.judge(end, trial.metrics, trial.folder / "log.txt", asked)
         if found.state == "stopped":
             return trial.row
         if found.state == "lost" and trial.order.losses + 1 < MAX_ATTEMPTS:
@@ -177,9 +180,16 @@ class Runner:
         if state == "completed" and self._hear is not None:
             heard = self._hear(order.description.macs, found.columns["val_accuracy"])
             columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
-        row = self._store.finish_trial(row.id, state, found.measurements, **columns)
+        events = {TEST_READ: _test_reading(order)} if found.has_read_test else {}
+        row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._display.ended(row)
         return row
+
+
+def _test_reading(order: Order) -> dict[str, Any]:
+    """Say how the test images were read: all of them, and of those the thousand of this trial's draw."""
+    images = order.description.dataset.get("test_images")
+    return {"number": order.number, "images": images, "protocols": ["all", "1000"]}
 
 
 def _holds(folder: Path, order: Order) -> bool:

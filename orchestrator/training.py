@@ -1,7 +1,8 @@
 """What every trial of a study has in common, and the configuration of one.
 
 All trials of a search see the same images and the same seed, so that two networks differ by
-themselves and not by their draw; replicates differ in both.
+themselves and not by their draw; replicates differ in both. Images of two draws may be the same
+ones; only the parts of one draw (`disjoint`) share none.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from orchestrator.ingredients import Ingredients
+
 PROTOCOL = 1
 _MOST = 1e12  # seconds or steps
+_ADDED = ("ingredients", "test", "disjoint")  # what a question has only where it is asked
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -62,28 +66,27 @@ class Training:
     seed: int = 0
     recipe: str = "nomad_haet"
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)  # a point's own come on top
+    ingredients: Ingredients = field(default_factory=dict)  # those that differ from the recipe's
     image_size: int | None = None  # pixels; None: the data set's own
     clock: str = "train"
     precision: str = "auto"
     device: str = "cpu"
     data_folder: str | None = None
+    test: bool = False  # read the test images once, after training
+    disjoint: bool = False  # a replicate's images are a part of one draw, not a draw of its own
 
     def config(
         self, scale: Mapping[str, float], hyperparameters: Mapping[str, Any], replicate: int = 0
     ) -> dict[str, Any]:
         """Return the trial.json of one training (docs/trainer-protocol.md)."""
-        return {
+        config = {
             "protocol": PROTOCOL,
             "model": self.network,
             "scale": dict(scale),
             "dataset": self.dataset,
             "image_size": self.image_size,
             "data_dir": self.data_folder,
-            "subset": {
-                "train": self.train_images,
-                "validation": self.validation_images,
-                "seed": self.seed + replicate,
-            },
+            "subset": self._subset(replicate),
             "recipe": self.recipe,
             "hyperparameters": {**self.hyperparameters, **hyperparameters},
             "budget": self.budget.to_json(),
@@ -91,18 +94,27 @@ class Training:
             "seed": self.seed + replicate,
             "device": self.device,
             "precision": self.precision,
-            "test": False,
+            "test": self.test,
         }
+        return {**config, **({"ingredients": dict(self.ingredients)} if self.ingredients else {})}
+
+    def _subset(self, replicate: int) -> dict[str, int]:
+        images = {"train": self.train_images, "validation": self.validation_images}
+        if self.disjoint:
+            return {**images, "seed": self.seed, "part": replicate}
+        return {**images, "seed": self.seed + replicate}
 
     def question(self) -> dict[str, Any]:
         """Return what a resumed study must ask again: all but where on this machine the data are.
 
-        What the data are is for the trainer to say, by their fingerprint.
+        What the data are is for the trainer to say, by their fingerprint. What studies could not ask
+        before some version is left out where it is not asked, so that their records stay good.
         """
         asked = asdict(self) | {
             "dataset": self.dataset.partition(":")[0],
             "budget": self.budget.to_json(),
             "hyperparameters": dict(self.hyperparameters),
+            "ingredients": dict(self.ingredients),
         }
         del asked["data_folder"]
-        return asked
+        return {name: value for name, value in asked.items() if value or name not in _ADDED}

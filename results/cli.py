@@ -28,7 +28,7 @@ main = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Read what nas-search and hpo-search have put on record. Times are UTC.",
+    help="Read what nas-search, hpo-search and nas-evaluate have put on record. Times are UTC.",
 )
 
 Db = Annotated[
@@ -87,6 +87,20 @@ def show_one(
     else:
         facts = show.trial_facts(db, study, trial)
         _print(show.trial_words(facts), [facts], as_json)
+
+
+@main.command()
+def evaluation(
+    study: StudyName,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Rank an evaluation's pairs of model and recipe: mean and standard deviation over n runs."""
+    frame = queries.evaluation(db, study)
+    if csv is not None:
+        export.write_csv(frame, csv)
+    _print(tables.evaluation_table(frame), export.records(frame), as_json)
 
 
 @main.command()

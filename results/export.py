@@ -46,14 +46,25 @@ def export(db: queries.Database, study: str, to: Path, form: str | None = None) 
     write = _writer(to, form)
     frame = queries.trials(db, study).drop(columns=["id", "study_id"])
     frame.insert(0, "study", study)
+    _write_whole(write, frame, to, "--to")
+    return len(frame)
+
+
+def write_csv(frame: pd.DataFrame, to: Path) -> None:
+    """Write a frame with all its digits to a CSV file, whole or not at all. Raises ExportError."""
+    _write_whole(_write_csv, frame, to, "--csv")
+
+
+def _write_whole(
+    write: Callable[[pd.DataFrame, Path], None], frame: pd.DataFrame, to: Path, option: str
+) -> None:
     partial = to.with_name(f".{to.name}.{os.getpid()}.part")
     try:
         write(frame, partial)
         partial.replace(to)
     except OSError as error:
         partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
-        raise ExportError(f"cannot write {to}: {error.strerror or error}; give another --to") from error
-    return len(frame)
+        raise ExportError(f"cannot write {to}: {error.strerror or error}; give another {option}") from error
 
 
 def _writer(to: Path, form: str | None) -> Callable[[pd.DataFrame, Path], None]:

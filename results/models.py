@@ -23,9 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-STUDY_KINDS = ("nas", "hpo")
+STUDY_KINDS = ("nas", "hpo", "evaluation")
 STUDY_STATES = ("running", "finished", "stopped", "failed")
-TRIAL_PURPOSES = ("baseline", "search", "confirmation")
+TRIAL_PURPOSES = ("baseline", "search", "confirmation", "evaluation")
 TRIAL_STATES = ("running", "completed", "failed", "pruned", "screened", "duplicate")
 MODEL_STATUSES = ("provisional", "confirmed")
 
@@ -122,7 +122,8 @@ class Trial(Base):
     of_trial_number: Mapped[int | None]  # the trial that a duplicate's answer came from
     config: Mapped[dict[str, Any] | None]  # the exact trial.json
 
-    model: Mapped[str | None]  # this and the next seven are copied from config, for plain SQL
+    model: Mapped[str | None]  # this and the next eight are copied from config, for plain SQL
+    recipe: Mapped[str | None]
     depth: Mapped[float | None]  # multipliers of the named network
     width: Mapped[float | None]
     resolution: Mapped[float | None]
@@ -139,7 +140,9 @@ class Trial(Base):
 
     val_accuracy: Mapped[float | None]  # accuracies are fractions in [0, 1]
     val_loss: Mapped[float | None]
-    test_accuracy: Mapped[float | None]
+    test_accuracy: Mapped[float | None]  # on all test images, read once after training; null unless asked
+    test_accuracy_1000: Mapped[float | None]  # on a thousand of them, balanced over the classes
+    test_loss: Mapped[float | None]
     epochs: Mapped[float | None]
     steps: Mapped[int | None]
     total_steps: Mapped[int | None]
@@ -206,6 +209,7 @@ class Model(Base):
     image_size: Mapped[int | None]  # pixels a side before `resolution`; null: the data set's own
     hyperparameters: Mapped[dict[str, Any] | None]
     recipe: Mapped[str]
+    ingredients: Mapped[dict[str, Any] | None]  # those that differ from the recipe's
     macs: Mapped[int] = mapped_column(BigInteger)
     parameters: Mapped[int] = mapped_column(BigInteger)
     val_accuracy: Mapped[float]

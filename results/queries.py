@@ -22,6 +22,7 @@ from sqlalchemy.types import TypeEngine
 
 from results import database, schema
 from results.errors import NotOnRecord
+from results.evaluation import ranked
 from results.models import Instant, column_types
 
 Database = str | Path
@@ -66,6 +67,21 @@ def trials(db: Database, study: str) -> pd.DataFrame:
     with _reading(db) as connection:
         study_id = _known(connection, study)
         return _frame(connection, "SELECT * FROM trials WHERE study_id = :id ORDER BY number", id=study_id)
+
+
+def evaluation(db: Database, study: str) -> pd.DataFrame:
+    """One row a pair of model and recipe of an evaluation, the best first.
+
+    Its columns are those of `results.evaluation.ranked`. Raises NotOnRecord for a study of another kind.
+    """
+    with _reading(db) as connection:
+        study_id = _known(connection, study)
+        kind = connection.execute(text("SELECT kind FROM studies WHERE id = :id"), {"id": study_id}).scalar()
+        if kind != "evaluation":
+            raise NotOnRecord(
+                f"study {study!r} is of the kind {kind}, no evaluation; see nas-results trials {study}"
+            )
+    return ranked(trials(db, study))
 
 
 def best(db: Database, study: str | None = None) -> pd.DataFrame:

@@ -52,6 +52,7 @@ def from_config(config: Mapping[str, Any]) -> dict[str, Any]:
     hyperparameters, subset = config.get("hyperparameters") or {}, config.get("subset") or {}
     return {
         "model": config.get("model"),
+        "recipe": config.get("recipe"),
         **{name: scale.get(name, 1.0) for name in ("depth", "width", "resolution")},
         **{name: hyperparameters.get(name) for name in _HYPERPARAMETERS},
         "budget_seconds": budget.get("seconds"),

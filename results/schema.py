@@ -4,6 +4,9 @@ Views are no part of the migrations' history: they are dropped before and made a
 they always are what `views.py` says. Alembic costs a second to import and is so only where needed.
 """
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -13,7 +16,7 @@ from results.database import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, s
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
 from results.locks import preparation_lock
 
-REVISION = "0001"  # the newest file in migrations/versions
+REVISION = "0002"  # the newest file in migrations/versions
 
 
 def prepare(engine: Engine) -> None:
@@ -52,11 +55,33 @@ def _keep_a_write_ahead_log(engine: Engine) -> None:
 
 
 def _migrate(engine: Engine) -> None:
-    with engine.execution_options(**WRITING).begin() as connection:
+    with (
+        engine.execution_options(**WRITING).connect() as connection,
+        _foreign_keys_unheld(connection),
+        connection.begin(),
+    ):
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7302250140)"))  # any number, ours
         if _revision(connection, engine) != REVISION:
             migrations.upgrade(connection)
+
+
+@contextmanager
+def _foreign_keys_unheld(connection: Connection) -> Iterator[None]:
+    """Let a migration put a new table in the place of an old one.
+
+    SQLite cannot change a table's checks otherwise, and held foreign keys would then delete every row that
+    refers to the old one. The setting is the connection's, and nothing changes it within a transaction.
+    """
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
 
 
 def check(engine: Engine) -> None:

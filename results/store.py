@@ -156,11 +156,17 @@ class Store:
             return trial
 
     def finish_trial(
-        self, trial_id: int, state: str, measurements: Sequence[Mapping[str, Any]] = (), **columns: Any
+        self,
+        trial_id: int,
+        state: str,
+        measurements: Sequence[Mapping[str, Any]] = (),
+        events: Mapping[str, Mapping[str, Any]] | None = None,
+        **columns: Any,
     ) -> Trial:
-        """Record how a trial ended, with its measurements in order; both are on record or neither is.
+        """Record how a trial ended, with its measurements in order and the details of its events by kind.
 
-        A measurement may carry more keys than there are columns, as a trainer's events do.
+        All of it is on record or nothing is. A measurement may carry more keys than there are columns,
+        as a trainer's events do.
         """
         known = set(Measurement.__table__.columns.keys()) - {"trial_id", "ordinal"}
         with self._write() as session:
@@ -171,6 +177,10 @@ class Store:
                 row = Measurement(trial_id=trial_id, ordinal=ordinal)
                 assign(row, **{key: value for key, value in measured.items() if key in known})
                 session.add(row)
+            for kind, detail in (events or {}).items():
+                noted = Event(study_id=trial.study_id, trial_id=trial_id, at=datetime.now(UTC), kind=kind)
+                noted.detail = dict(detail)
+                session.add(noted)
             return trial
 
     def note(self, study_id: int, kind: str, detail: Mapping[str, Any], trial_id: int | None = None) -> Event:

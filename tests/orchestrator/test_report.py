@@ -31,12 +31,12 @@ def test_a_malformed_line_that_is_not_the_last_is_an_error_that_quotes_it(tmp_pa
 
 @pytest.mark.parametrize("accuracy", [math.nan, math.inf, -0.1, 1.5, None, "high"])
 def test_an_accuracy_that_is_none_is_no_result(tmp_path: Path, accuracy: object) -> None:
-    assert not report.read(written(tmp_path, FINAL | {"val_accuracy": accuracy})).is_complete
+    assert not report.read(written(tmp_path, FINAL | {"val_accuracy": accuracy})).is_complete()
 
 
 def test_a_final_accuracy_in_the_unit_interval_is_a_result(tmp_path: Path) -> None:
     found = report.read(written(tmp_path, {"event": "unheard of"}, FINAL))
-    assert found.is_complete
+    assert found.is_complete()
     assert found.final_columns == {"val_accuracy": 0.91, "val_loss": 0.4, "steps": 10}
 
 
@@ -65,7 +65,7 @@ def test_any_bytes_are_read_or_refused_but_never_crash(content: bytes) -> None:
         except report.MalformedReport:
             return
         assert all(isinstance(event, dict) for event in found.events)
-        assert not found.is_complete
+        assert not found.is_complete()
 
 
 @given(st.integers(min_value=0, max_value=200))
@@ -76,4 +76,4 @@ def test_a_report_cut_off_anywhere_is_a_result_only_when_whole(cut: int) -> None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "metrics.jsonl"
         path.write_text(whole[:cut])
-        assert report.read(path).is_complete == (cut >= len(whole))
+        assert report.read(path).is_complete() == (cut >= len(whole))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from results import schema
 from results.cli import main
 from results.store import Store
 from tests.results.processes import ROOT
@@ -153,7 +154,7 @@ def test_migrate_leaves_a_database_of_this_version_as_it_is(tmp_path: Path) -> N
     db = str(tmp_path / "results.db")
     with Store(db) as store:
         open_study(store)
-    assert "is at schema 0001" in run("migrate", db=db)
+    assert f"is at schema {schema.REVISION}" in run("migrate", db=db)
     assert len(run("list", db=db).splitlines()) == 2
 
 

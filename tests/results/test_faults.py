@@ -110,7 +110,7 @@ def test_a_database_of_an_older_schema_is_not_migrated_by_reading(
 ) -> None:
     db = tmp_path / "results.db"
     Store(db).close()
-    monkeypatch.setattr(schema, "REVISION", "0002")  # as if this were the next version
+    monkeypatch.setattr(schema, "REVISION", "9999")  # as if this were the next version
     with pytest.raises(SchemaTooOld, match=f"run `nas-results migrate --db {db}` once"):
         Store(db, read_only=True)
 

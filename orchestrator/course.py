@@ -1,0 +1,53 @@
+"""What every run of a study has, whatever it asks: its end on record, its display, its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from orchestrator import summary
+from orchestrator.describe import Stopped
+from orchestrator.display import Display, Meter, Plain, Screen
+from orchestrator.executors import Executor
+from results.errors import StoreError
+from results.models import Study, Trial
+from results.store import Store
+
+VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
+
+
+@contextmanager
+def ending_on_record(store: Store, study: Study, console: Console) -> Iterator[None]:
+    """Leave on record that a run was stopped or failed; that it finished is for the caller to record."""
+    try:
+        yield
+    except Stopped:
+        store.end_study(study.id, "stopped", "stopped by the user")
+        summary.stopped(console)
+        raise
+    except StoreError:
+        raise  # the record cannot be written: it stays at the last row
+    except Exception as error:
+        store.end_study(study.id, "failed", " ".join(str(error).split()))
+        raise
+
+
+def display(
+    console: Console,
+    executor: Executor,
+    study: Study,
+    seconds: float | None,
+    recorded: Sequence[Trial],
+    title: str,
+) -> Display:
+    """Return what shows the run: a live table on a terminal, plain lines elsewhere.
+
+    `seconds`: one training's budget, None for steps. `recorded`: the trials that count as spent.
+    """
+    meter = Meter(study.budget_trials, seconds, "GPU" if executor.device == "cuda" else "CPU")
+    for row in recorded:
+        if row.state in ("completed", "failed"):
+            meter.count(row)
+    return Screen(console, meter, title) if console.is_terminal else Plain(console, meter)

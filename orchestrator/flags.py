@@ -1,0 +1,95 @@
+"""The options of the commands as typer reads them: names, help and the defaults that the help tells.
+
+An option that is not given is None here; `options.py` settles what stands in for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_SEARCH = "The search"
+_TRAINING = "Each training"
+_MACHINE = "The machine"
+_RECORD = "The record"
+
+
+def _option(help_text: str, panel: str, *names: str, **settings: Any) -> Any:
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, show_default=False, **settings)
+
+
+Base = Annotated[str, _option("Base network, as `trainer models` lists them, or a saved model.", _SEARCH)]
+Model = Annotated[
+    str, _option("Model to tune: saved by a study, built in (nomad_senet18), or a network.", _SEARCH)
+]
+Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
+Solver = Annotated[str | None, _option("nomad, tpe or random. [nomad]", _SEARCH)]
+Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
+Seed = Annotated[int | None, _option("Seed of the solver, the images drawn and the weights. [0]", _SEARCH)]
+Replicates = Annotated[int | None, _option("Trainings of the base network. [3]", _SEARCH, "--replicates")]
+Confirm = Annotated[
+    int | None, _option("More trainings of a winner before it is believed. [2]", _SEARCH, "--confirm")
+]
+MinAccuracy = Annotated[
+    float | None, _option("Accuracy to keep, a fraction; no baseline is trained then.", _SEARCH)
+]
+Tolerance = Annotated[
+    float | None, _option("Accuracy that may be given up, a fraction: .005 is half a point. [0]", _SEARCH)
+]
+Span = Annotated[str | None, _option("Multipliers LOW:HIGH. [depth .5:1.5, width .25:1.25]", _SEARCH)]
+PixelSpan = Annotated[str | None, _option("Multipliers LOW:HIGH of the resolution. [.5:1.5]", _SEARCH)]
+BaseScale = Annotated[float | None, _option("Scale of the base network itself. [1]", _SEARCH)]
+SaveAs = Annotated[str | None, _option("Name to save the winner under. [nomad_BASE, tuned_MODEL]", _SEARCH)]
+Demo = Annotated[
+    bool, _option("A small search on embedded data: minutes on two CPU cores.", _SEARCH, "--demo")
+]
+Plan = Annotated[bool, _option("Say what the search would cost, and do nothing.", _SEARCH, "--plan")]
+
+Dataset = Annotated[
+    str | None, _option("digits, cifar10, npz:PATH or folder:PATH. [cifar10]", _TRAINING, "--data")
+]
+ImageSize = Annotated[
+    int | None, _option("Pixels a side that images are stored at. [the data set's own]", _TRAINING)
+]
+TrainImages = Annotated[int | None, _option("Training images drawn. [5000]", _TRAINING)]
+ValidationImages = Annotated[
+    int | None, _option("Validation images, out of the training set. [1000]", _TRAINING)
+]
+Budget = Annotated[str | None, _option("Of one training: 600s, 10m, 500steps. [600s]", _TRAINING)]
+Clock = Annotated[str | None, _option("train, or strict: from the process's start. [train]", _TRAINING)]
+Recipe = Annotated[str | None, _option("How a network is trained. [nomad_haet]", _TRAINING)]
+Optimizer = Annotated[str | None, _option("Optimizer of all trainings. [the recipe's]", _TRAINING)]
+LearningRate = Annotated[float | None, _option("Learning rate of all trainings. [the recipe's]", _TRAINING)]
+WeightDecay = Annotated[float | None, _option("Weight decay of all trainings. [the recipe's]", _TRAINING)]
+BatchSize = Annotated[int | None, _option("Images a step. [the recipe's]", _TRAINING)]
+Ingredient = Annotated[
+    list[str] | None,
+    _option(
+        "Ingredient of all trainings: NAME, NAME=JSON of its settings, NAME=null to leave it out. [recipe's]",
+        _TRAINING,
+    ),
+]
+Precision = Annotated[str | None, _option("auto, fp32 or bf16. [auto]", _TRAINING)]
+
+Device = Annotated[str | None, _option("auto, cpu or cuda. [auto: GPUs where there are any]", _MACHINE)]
+Slots = Annotated[int | None, _option("Trainings at a time. [one a GPU, or one a CPU core]", _MACHINE)]
+Executor = Annotated[str | None, _option("What runs the trainings. [local]", _MACHINE)]
+Timeout = Annotated[
+    float | None,
+    _option("Wall seconds after which a training counts as hung. [budget + 10% + 180]", _MACHINE),
+]
+Trainer = Annotated[
+    str | None, _option("Another trainer's command (docs/trainer-protocol.md).", _MACHINE, "--trainer")
+]
+
+StudyName = Annotated[
+    str | None, _option("Name on record; the same name resumes. [made of the above]", _RECORD, "--study")
+]
+Database = Annotated[
+    str | None,
+    _option("SQLAlchemy URL or SQLite file. [RUNS/results.db]", _RECORD, "--db", envvar="NAS_DB"),
+]
+Runs = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--runs")]
+DataFolder = Annotated[Path | None, _option("Where downloads are kept. [the user's cache]", _RECORD)]

@@ -1,0 +1,44 @@
+"""The ingredients of a recipe that a user settles: which are left out, and which have other settings.
+
+Their names and settings are the trainer's to know. None leaves an ingredient out, which an empty
+object does not: that one is put in with its usual settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Settings = Mapping[str, Any] | None
+Ingredients = dict[str, Settings]
+
+
+def parse(given: Iterable[str]) -> Ingredients:
+    """Read `NAME={"setting": value}`, `NAME=null` and `NAME` alone; raise ValueError for anything else."""
+    settled: Ingredients = {}
+    for text in given:
+        name, _, settings = text.partition("=")
+        if not name.strip():
+            raise ValueError(f"{text!r} names no ingredient; {_FORMS}")
+        if name.strip() in settled:
+            raise ValueError(f"{name.strip()} is given twice; give it once")
+        settled[name.strip()] = _settings(text, settings.strip())
+    return settled
+
+
+_FORMS = """write it like sam='{"rho": 0.1}', mixup=null (left out) or ema (its usual settings)"""
+
+
+def _settings(text: str, settings: str) -> Settings:
+    try:
+        value = json.loads(settings or "{}", parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{text!r} has settings that are no JSON; {_FORMS}") from error
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{text!r} has settings that are no JSON object; {_FORMS}")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
