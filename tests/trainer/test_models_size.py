@@ -5,27 +5,39 @@ import pytest
 from trainer import models
 from trainer.cost import cost
 
-# million parameters and GMACs at 32x32 with 10 classes. Where a network differs by more than 2%, the reason
-# stands beside it and the numbers are ours.
+# million parameters and GMACs at 32x32 with 10 classes
 REFERENCE = {
+    "densenet121": (6.96, 0.89),
+    "dpn92": (35.0, 2.05),
     "efficientnet_b0": (4.0, 0.032),
+    "googlenet": (6.2, 1.53),
     "mobilenetv1": (3.2, 0.046),
+    "mobilenetv2": (2.3, 0.09),
     "preactresnet18": (11.17, 0.555),
     "regnetx_200mf": (2.32, 0.22),
     "resnet110": (1.73, 0.253),
     "resnet18": (11.17, 0.555),
+    "resnet50": (23.5, 1.30),
     "resnet9": (6.6, 0.38),
+    "resnext29_2x64d": (9.13, 1.41),
     "senet18": (11.26, 0.5555),
+    "shufflenetg2": (0.89, 0.04),
     "shufflenetv2": (1.26, 0.045),
+    "simpledla": (15.1, 0.91),
+    "vgg19": (20.0, 0.398),
     "wrn16_8": (11.0, 1.55),
     "wrn28_2": (1.47, 0.2144),
+}
+# where ours differs from the reference by more than 2%: ours, and why
+EXPLAINED = {
+    "mobilenetv2": (2.237, 0.0880, "the reference projects shortcuts between channels; the paper has none"),
 }
 
 
 @pytest.mark.parametrize("name", models.names())
 def test_a_network_has_its_reference_size(name: str) -> None:
     counted = cost(name, models.realise(name, 1.0, 1.0, 1.0, 32), 10)
-    parameters, macs = REFERENCE[name]
+    parameters, macs = EXPLAINED.get(name, REFERENCE[name])[:2]
     assert counted.parameters / 1e6 == pytest.approx(parameters, rel=0.02)
     assert counted.macs / 1e9 == pytest.approx(macs, rel=0.02)
 
