@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     report = Report(own_stdout())
     try:
         if options.command == "train":
-            _train(report, options.config)
+            _train(report, options)
         elif options.command == "describe":
             _describe(report, options.check_data)
         else:
@@ -37,13 +37,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _train(report: Report, path: Path) -> None:
+def _train(report: Report, options: argparse.Namespace) -> None:
     from trainer import config
 
-    parsed = config.read(path)
+    parsed = config.read(options.config)
     from trainer import trial  # torch with it: only once the configuration stands
+    from trainer.checkpoint import Checkpoint
 
-    trial.run(parsed, report, BEGAN)
+    path, seconds = options.checkpoint, options.checkpoint_seconds
+    trial.run(parsed, report, BEGAN, Checkpoint(path, parsed, seconds) if path else None)
 
 
 def _describe(report: Report, check_data: bool) -> None:
@@ -64,6 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train a configuration and print JSON lines")
     train.add_argument("--config", type=Path, required=True, metavar="FILE.json")
+    train.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="go on from it if it is there; kept while training"
+    )
+    train.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S", help="between two")
     describe = commands.add_parser("describe", help="answer configurations on stdin without training")
     describe.add_argument("--check-data", action="store_true", help="open the data set, too")
     commands.add_parser("models", help="list the networks")

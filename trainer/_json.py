@@ -29,6 +29,15 @@ class Fields:
         """An object within this one."""
         return Fields(self._take(key, default), key)
 
+    def objects_or_null(self, known: list[str]) -> "dict[str, dict[str, Any] | None]":
+        """All keys, which must be among the known ones: an object or null each, in their order."""
+        self._known.extend(known)
+        self.refuse_unknown()
+        for key, value in self._values.items():
+            if value is not None and not isinstance(value, dict):
+                raise Refused(f"{key} in {self._where} must be a JSON object or null, not {_shown(value)}")
+        return dict(self._values)
+
     def text(self, key: str, default: Any = _REQUIRED) -> Any:
         """A string that is not empty and can name a file."""
         value = self._take(key, default)

@@ -8,6 +8,7 @@ that training ends with progress 1 before the deadline, never after it.
 
 import math
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,17 +27,46 @@ _LANDING = 0.05  # the last part of the budget, in which a single step too many 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of each thing a training does, as measured."""
+    """Seconds of each thing a training does, as measured.
+
+    profile: what a step costs in each of equal parts of the training, relative to `step`
+    closing: what ends the budget besides the last validation, as a vote of several networks does
+    """
 
     step: float
     epoch: float  # preparing one, its steps not counted
     validation: float
     steps_per_epoch: int
+    profile: tuple[float, ...] = (1.0,)
+    closing: float = 0.0
 
     @property
     def step_in_all(self) -> float:
         """A step and its share of its epoch's preparation."""
         return self.step + self.epoch / self.steps_per_epoch
+
+    def relative(self, progress: float) -> float:
+        """Of a step at a progress in [0, 1]."""
+        return self.profile[min(int(progress * len(self.profile)), len(self.profile) - 1)]
+
+    def relative_from(self, progress: float) -> float:
+        """The mean over the steps from a progress in [0, 1] on."""
+        parts = len(self.profile)
+        begun = min(int(progress * parts), parts - 1)
+        left = parts - progress * parts
+        if left <= 0:
+            return self.profile[-1]
+        return (self.profile[begun] * (begun + 1 - progress * parts) + sum(self.profile[begun + 1 :])) / left
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a training had done when it was interrupted."""
+
+    step: int = 0
+    total_steps: int = 0
+    replans: int = 0
+    validated: int = 0
 
 
 class Pace:
@@ -45,6 +75,7 @@ class Pace:
     seconds: the budget, or None where `steps` is given and no clock is kept.
     elapsed: seconds spent of the budget so far.
     on_plan: called with the reason whenever steps were planned.
+    done: where an interrupted training goes on.
     Raises TooShort where not even one step fits.
     """
 
@@ -56,22 +87,24 @@ class Pace:
         steps: int | None = None,
         elapsed: Callable[[], float] = time.monotonic,
         on_plan: Callable[["Pace", str], None] = lambda pace, reason: None,
+        done: Done = Done(),
     ) -> None:
         self.costs = costs
-        self.step = 0
-        self.replans = 0
-        self._planned_at = 0
-        self._validated = 0
+        self.step = self._planned_at = done.step
+        self.replans = done.replans
+        self._validated = done.validated
         self._recent: deque[float] = deque(maxlen=32)  # seconds of the last steps
         self._seconds = math.inf if seconds is None else seconds
         self._elapsed = elapsed
         self._on_plan = on_plan
         self._aside = 0.0  # seconds of the current step's round that were no step
         self.validations = self._affordable_validations()
-        self.total_steps = self._affordable(self.validations) if steps is None else steps
+        self.total_steps = done.total_steps if steps is None else steps
+        if steps is None:
+            self.total_steps = self._affordable(self._validations_left() if done.step else self.validations)
         if self.total_steps < 1:
             raise TooShort(self._too_short())
-        on_plan(self, "calibrated")
+        on_plan(self, "resumed" if done.step else "calibrated")
 
     @property
     def progress(self) -> float:
@@ -79,21 +112,27 @@ class Pace:
         return self.step / self.total_steps
 
     @property
+    def done(self) -> Done:
+        """For a training that goes on from here."""
+        return Done(self.step, self.total_steps, self.replans, self._validated)
+
+    @property
     def reserve_seconds(self) -> float:
         """Kept for the last validation, the more the less even the machine; 0 without a clock."""
         if math.isinf(self._seconds):
             return 0.0
         margin = min(0.01 * self._seconds, 0.1 + 2 * self.costs.step)
-        return self._unevenness() * self.costs.validation + margin
+        return self._unevenness() * (self.costs.validation + self.costs.closing) + margin
 
     def steps(self) -> Iterator[int]:
         """The number of each step to take, from 0; ends when the budget is spent."""
         while self.step < self.total_steps and self._fits():
             began = self._elapsed()
             self._aside = 0.0
+            relative = self.costs.relative(self.progress)
             yield self.step
             self.step += 1
-            self._learn(self._elapsed() - began - self._aside)
+            self._learn((self._elapsed() - began - self._aside) / relative)
             self._plan_again_if_needed()
 
     def validation_is_due(self) -> bool:
@@ -129,13 +168,13 @@ class Pace:
         return min(max(_LEAST_UNEVENNESS, max(self._recent) / mean), _MOST_UNEVENNESS)
 
     def _learn(self, seconds: float) -> None:
-        """A mean over about the last quarter of the steps."""
+        """A mean over about the last quarter of the steps, as if each cost as much as the mean."""
         self._recent.append(seconds)
         weight = 1 / min(self.step + 1, max(32, self.total_steps / 4))
         self.costs = replace(self.costs, step=self.costs.step + weight * (seconds - self.costs.step))
 
     def _fits(self) -> bool:
-        if self._room() >= self.costs.step:
+        if self._room() >= self.costs.step * self.costs.relative(self.progress):
             return True
         if self.step == 0:
             raise TooShort(self._too_short())
@@ -165,7 +204,8 @@ class Pace:
         """Seconds from here to the last of so many steps."""
         steps_per_epoch = self.costs.steps_per_epoch
         epochs = math.ceil(total_steps / steps_per_epoch) - math.ceil(self.step / steps_per_epoch)
-        steps = (total_steps - self.step) * self.costs.step
+        relative = self.costs.relative_from(self.step / total_steps) if total_steps else 1.0
+        steps = (total_steps - self.step) * self.costs.step * relative
         return steps + epochs * self.costs.epoch + validations * self.costs.validation
 
     def _replan(self, total_steps: int, reason: str) -> None:
@@ -182,13 +222,11 @@ class Pace:
     def _affordable(self, validations: int) -> int:
         """The most steps in all that end before the reserve; no less than are done."""
         room = self._room()
-        steps = math.floor((room - validations * self.costs.validation) / self.costs.step_in_all)
-        total_steps = self.step + max(
-            0, steps + self.costs.steps_per_epoch
-        )  # one epoch may be prepared already
-        while total_steps > self.step and self._needed(total_steps, validations) > room:
-            total_steps -= 1
-        return total_steps
+        enough = self.step + max(0, math.ceil(room / (self.costs.step * min(self.costs.profile)))) + 1
+        fitting = bisect_right(
+            range(self.step + 1, enough), room, key=lambda total: self._needed(total, validations)
+        )
+        return self.step + fitting
 
     def _affordable_validations(self) -> int:
         if math.isinf(self._seconds):

@@ -6,15 +6,18 @@ against the files that implement them, so this module needs no torch.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from trainer import data, models, optimizers, recipe
+from trainer import data, ingredients, models, optimizers, recipe
 from trainer._json import Fields
 from trainer.errors import Refused
 
 PROTOCOL = 1
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Engine = Literal["auto", "graph", "eager", "compile"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Subset:
-    """Numbers of images, both drawn out of the training set by `seed`, disjoint."""
+    """Numbers of images, both drawn out of the training set by `seed`, disjoint.
+
+    part: which of the disjoint draws that the seed gives, from 0
+    """
 
     train: int
     validation: int
     seed: int
+    part: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,10 @@ class TrialConfig:
     hyperparameters: Hyperparameters = Hyperparameters()
     clock: Literal["train", "strict"] = "train"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
+    engine: Engine = "auto"
     test: bool = False
+    ingredients: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)  # changes to the recipe
 
 
 def read(path: Path) -> TrialConfig:
@@ -98,7 +107,7 @@ def from_json(value: Any) -> TrialConfig:
     config = TrialConfig(
         model=top.choice("model", models.names()),
         dataset=_source(top),
-        subset=_subset(top.object("subset")),
+        subset=_subset(top.object("subset"), test=top.truth("test", default=False)),
         budget=_budget(top.object("budget")),
         seed=top.whole("seed", 0, 2**63 - 1),
         scale=_scale(top.object("scale", default={})),
@@ -106,8 +115,10 @@ def from_json(value: Any) -> TrialConfig:
         hyperparameters=_hyperparameters(top.object("hyperparameters", default={})),
         clock=top.choice("clock", ["train", "strict"], default="train"),
         device=top.choice("device", ["auto", "cpu", "cuda"], default="auto"),
-        precision=top.choice("precision", ["auto", "fp32", "bf16"], default="auto"),
+        precision=top.choice("precision", list(get_args(Precision)), default="auto"),
+        engine=top.choice("engine", list(get_args(Engine)), default="auto"),
         test=top.truth("test", default=False),
+        ingredients=top.object("ingredients", default={}).objects_or_null(ingredients.names()),
     )
     top.refuse_unknown()
     return config
@@ -122,13 +133,16 @@ def _source(top: Fields) -> data.Source:
     )
 
 
-def _subset(fields: Fields) -> Subset:
+def _subset(fields: Fields, test: bool) -> Subset:
     subset = Subset(
         train=fields.whole("train", 1, 10**9),
-        validation=fields.whole("validation", 1, 10**9),
+        validation=fields.whole("validation", 0, 10**9),
         seed=fields.whole("seed", 0, 2**63 - 1),
+        part=fields.whole("part", 0, 10**6, default=0),
     )
     fields.refuse_unknown()
+    if subset.validation == 0 and not test:
+        raise Refused('subset has no validation images and "test" is false, so nothing would be measured')
     return subset
 
 

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainer import models
+from trainer.ingredients import Surgery
 from trainer.models import Shape
 
 MACS_COUNTER = "torch.utils.flop_counter/2"
@@ -32,10 +33,13 @@ class Cost:
 
 
 @lru_cache(maxsize=4096)
-def cost(name: str, shape: Shape, classes: int) -> Cost:
-    """MACs of one image and the number of parameters."""
+def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()) -> Cost:
+    """MACs of one image and the number of parameters, after a recipe's operations on the network."""
     with torch.device("meta"):  # no weights are drawn
-        network = models.build(name, shape, classes).eval()
+        network = models.build(name, shape, classes)
+        for operation in operations:
+            network = operation.apply(network)
+    network.eval()
     for module in network.modules():
         if not isinstance(module, nn.Conv2d):  # a convolution is skipped, so its weights need no memory
             module.to_empty(device="cpu", recurse=False)

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer import config as configs
-from trainer import data, models, subset
+from trainer import data, models, recipe, subset
 from trainer.config import TrialConfig
 from trainer.cost import MACS_COUNTER, cost
 from trainer.data import About, Source
 from trainer.errors import Refused
+from trainer.ingredients import Surgery, Vote
 from trainer.models import Shape
 from trainer.report import Report
 
@@ -38,12 +39,14 @@ def realised(config: TrialConfig, about: About) -> Shape:
 def model_fields(config: TrialConfig, about: About) -> dict[str, Any]:
     """The fields of the `model` event. Raises Refused."""
     shape = realised(config, about)
-    spent = cost(config.model, shape, about.classes)
+    chosen = recipe.load(config.recipe, config.ingredients)
+    vote = chosen.one(Vote)
+    spent = cost(config.model, shape, about.classes, chosen.every(Surgery))
     return {
         "model": config.model,
-        "macs": spent.macs,
+        "macs": spent.macs * (vote.count if vote else 1),
         "macs_counter": MACS_COUNTER,
-        "parameters": spent.parameters,
+        "parameters": spent.parameters * (vote.count if vote else 1),
         **asdict(shape),
         "image_size": about.image_size,
         "classes": about.classes,

@@ -43,7 +43,7 @@ def to_device(
     """images [N, H, W, 3] at the size they are stored at and then at the trial's resolution, `sizes`."""
     moved = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
     for size in sizes:
-        moved = _resized(moved, size)
+        moved = resized(moved, size)
     return DeviceImages(moved, torch.from_numpy(labels).to(device))
 
 
@@ -57,14 +57,15 @@ def normalisation(images: Tensor) -> Normalisation:
     return Normalisation(mean.float().view(1, 3, 1, 1), deviation.float().view(1, 3, 1, 1))
 
 
-def _resized(images: Tensor, size: int) -> Tensor:
+def resized(images: Tensor, size: int) -> Tensor:
+    """uint8 [N, 3, S, S] to [N, 3, size, size], bilinear with antialiasing; the same tensor where it fits."""
     if images.shape[2:] == (size, size):
         return images
-    resized = [
+    chunks = [
         F.interpolate(chunk.float(), (size, size), mode="bilinear", antialias=True)
         .round()
         .clamp(0, 255)
         .to(torch.uint8)
         for chunk in torch.split(images, _CHUNK)
     ]
-    return torch.cat(resized).contiguous(memory_format=torch.channels_last)
+    return torch.cat(chunks).contiguous(memory_format=torch.channels_last)

@@ -18,7 +18,8 @@ class Machine:
     """Where the numbers are computed, and how precisely."""
 
     device: torch.device
-    precision: str  # fp32 or bf16
+    precision: str  # fp32, bf16 or fp16
+    engine: str = "auto"  # how a step is run (trainer/engine.py)
 
     @property
     def cuda(self) -> bool:
@@ -27,7 +28,8 @@ class Machine:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of forward passes."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        dtype = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype, enabled=self.precision != "fp32")
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given."""
@@ -62,14 +64,26 @@ def machine(config: TrialConfig) -> Machine:
             'or give "device": "cpu"'
         )
     cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    if not cuda:
-        return Machine(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32")
+    if cuda:
+        torch.backends.cudnn.benchmark = True
+        return Machine(torch.device("cuda"), _precision_on_gpu(config.precision), config.engine)
+    if config.engine == "graph":
+        raise Refused('engine graph needs a GPU; give "engine": "auto" or "eager"')
+    if config.precision == "fp16":
+        raise Refused('precision fp16 needs a GPU; give "precision": "auto", "fp32" or "bf16"')
+    return Machine(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32", config.engine)
+
+
+def _precision_on_gpu(asked: str) -> str:
+    """Auto is bf16 where the GPU computes it natively, else fp16 with a scaler."""
     native_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    if config.precision == "bf16" and not native_bf16:
-        raise Refused(f'{torch.cuda.get_device_name()} has no bf16; give "precision": "fp32" or "auto"')
-    torch.backends.cudnn.benchmark = True
-    bf16 = native_bf16 and config.precision != "fp32"
-    return Machine(torch.device("cuda"), "bf16" if bf16 else "fp32")
+    if asked == "bf16" and not native_bf16:
+        raise Refused(
+            f'{torch.cuda.get_device_name()} has no bf16; give "precision": "fp16", "fp32" or "auto"'
+        )
+    if asked == "auto":
+        return "bf16" if native_bf16 else "fp16"
+    return asked
 
 
 def _processor() -> str:

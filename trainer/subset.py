@@ -1,8 +1,9 @@
 """Training and validation images drawn out of a training set, the classes equally often.
 
 Validation images are drawn first, so trials that differ in `train` alone are
-held against the same images. Where a number is not divisible by the classes,
-the remainder goes to classes drawn by the seed, one image each.
+held against the same images. The parts of one seed are disjoint. Where a number
+is not divisible by the classes, the remainder goes to classes drawn by the seed,
+one image each.
 """
 
 import numpy as np
@@ -26,11 +27,29 @@ def draw(labels: Indices, classes: int, subset: Subset) -> tuple[Indices, Indice
     for label in range(classes):
         shuffled = rng.permutation(np.flatnonzero(labels == label))
         held_out, needed = int(validation_share[label]), int(validation_share[label] + train_share[label])
-        if needed > len(shuffled):
+        mine = shuffled[subset.part * needed : (subset.part + 1) * needed]
+        if needed > len(mine):
             raise Refused(_too_few(label, len(shuffled), needed, subset))
-        validation.append(shuffled[:held_out])
-        train.append(shuffled[held_out:needed])
+        validation.append(mine[:held_out])
+        train.append(mine[held_out:])
     return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(validation))
+
+
+def competition_first(labels: Indices, classes: int, subset: Subset, count: int) -> Indices:
+    """All indices of a test set in an order whose first `count` are drawn for this subset.
+
+    The classes are drawn equally often where they have the images for it, else as they come.
+    """
+    order = np.random.default_rng((subset.seed, subset.part)).permutation(len(labels))
+    fewest = np.bincount(labels, minlength=classes).min()
+    if count % classes or fewest < count // classes:
+        return order
+    rank = np.empty(len(labels), dtype=np.int64)  # of each image among those of its class
+    for label in range(classes):
+        mine = order[labels[order] == label]
+        rank[mine] = np.arange(len(mine))
+    chosen = rank[order] < count // classes
+    return np.concatenate([order[chosen], order[~chosen]])
 
 
 def _shares(count: int, classes: int, rng: np.random.Generator) -> Indices:
@@ -41,7 +60,12 @@ def _shares(count: int, classes: int, rng: np.random.Generator) -> Indices:
 
 
 def _too_few(label: int, held: int, needed: int, subset: Subset) -> str:
+    if held < needed:
+        return (
+            f"class {label} has {held} training images, but {subset.train} for training and "
+            f"{subset.validation} for validation need {needed} of it; ask for fewer in subset"
+        )
     return (
-        f"class {label} has {held} training images, but {subset.train} for training and {subset.validation} "
-        f"for validation need {needed} of it; ask for fewer in subset"
+        f"class {label} has {held} training images, which make {held // needed} disjoint parts of {needed}; "
+        f"part {subset.part} is not among them, for they count from 0: ask for fewer parts or images"
     )

@@ -3,24 +3,32 @@
 The clock `train` starts once everything is on the device and timed, so neither
 imports nor decoding count; `strict` counts from the start of the process. Both
 stop with the last validation: the test images are moved and read after it.
+Several networks that vote are trained one after the other, each in its share.
 """
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 
-from trainer import data, images, models, recipe, subset
-from trainer.budget import Pace
-from trainer.config import TrialConfig
-from trainer.data import About, Images
-from trainer.describe import model_fields, realised
-from trainer.errors import OutOfMemory
-from trainer.evaluate import Score
-from trainer.machine import Machine, machine
+from trainer import data
+from trainer.budget import Costs, Done, Pace
+from trainer.checkpoint import Checkpoint
+from trainer.config import Budget, TrialConfig
+from trainer.describe import model_fields
+from trainer.errors import OutOfMemory, TooShort
+from trainer.evaluate import Judge, Score, evaluate
+from trainer.events import Events
+from trainer.images import DeviceImages
+from trainer.ingredients import Vote
+from trainer.machine import machine
 from trainer.report import Report
-from trainer.train import Lesson, Trainee, measure, train
+from trainer.setting import Setting, setting
+from trainer.train import measure, train
+from trainer.trainee import Trainee
 
 _TIMING_SHARE = 0.05  # of a budget in seconds, for timing steps
 _MOST_TIMING_SECONDS = 5.0
@@ -28,110 +36,152 @@ _TIMING_SECONDS = 0.3  # of a budget in steps, where only people read the timing
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
-def run(config: TrialConfig, report: Report, process_began: float) -> None:
+def run(
+    config: TrialConfig, report: Report, process_began: float, checkpoint: Checkpoint | None = None
+) -> None:
     """Train and report. process_began: time.monotonic() at the start. Raises TrialError."""
-    with _memory_errors_named():
+    with memory_errors_named():
+        held = checkpoint.read() if checkpoint else None
         where = machine(config)
         about = data.about(config.dataset)
         report.event("model", **model_fields(config, about))
         report.event("machine", **where.describe())
-        held = data.load(config.dataset, config.test)
-        trainee = _trainee(config, about, held, where)
-        costs = measure(trainee, _timing_seconds(config.budget.seconds))
-        lines = _Lines(report, process_began if config.clock == "strict" else time.monotonic())
+        training = _Training(setting(config, about, where), report, checkpoint)
+        score = training.run(process_began, held)
+        report.event("final", **training.result(score, process_began))
+    if checkpoint:
+        checkpoint.remove()
+
+
+class _Training:
+    """The networks of one trial, one after the other."""
+
+    def __init__(self, chosen: Setting, report: Report, checkpoint: Checkpoint | None) -> None:
+        self._setting, self._report, self._checkpoint = chosen, report, checkpoint
+        self._vote = chosen.vote
+        self._count = self._vote.count if self._vote else 1
+        self._members: list[Trainee] = []
+        self._paces: list[Done] = []
+
+    def run(self, process_began: float, held: dict[str, Any] | None) -> Score | None:
+        """Train all networks, from where a checkpoint left them; the score of the last weights."""
+        config, budget = self._setting.config, self._setting.config.budget
+        first = self._setting.trainee()
+        costs = measure(first, _timing_seconds(budget.seconds))
+        began = process_began if config.clock == "strict" else time.monotonic()
+        self._events = Events(self._report, began, held["elapsed"] if held else 0.0)
+        self._events.engine(first)
+        self._take_up(held)
+        for member in range(len(self._members), self._count):
+            trainee = self._setting.trainee(member) if member else first
+            score = self._train(member, trainee, costs, held)
+            held = None
+        if self._vote:
+            score = self._evaluate(self._setting.lesson.validation)
+        self._seconds = self._events.elapsed()
+        return score
+
+    def result(self, score: Score | None, process_began: float) -> dict[str, Any]:
+        """The fields of the `final` event; the test images are read for it."""
+        budget, lesson = self._setting.config.budget, self._setting.lesson
+        steps = sum(done.step for done in self._paces)
+        return {
+            "val_accuracy": score and score.accuracy,
+            "val_loss": score and score.loss,
+            **self._tested(),
+            "steps": steps,
+            "total_steps": sum(done.total_steps for done in self._paces),
+            "epochs": steps / lesson.steps_per_epoch,
+            "replans": sum(done.replans for done in self._paces),
+            "train_seconds": self._seconds,
+            "overshoot_seconds": self._seconds - (budget.seconds or self._seconds),
+            "wall_seconds": time.monotonic() - process_began,
+            "images_per_second": steps * lesson.settings.batch_size / self._seconds,
+            "peak_memory_bytes": lesson.machine.peak_memory_bytes(),
+            "engine": self._members[-1].engine.name,
+        }
+
+    def _take_up(self, held: dict[str, Any] | None) -> None:
+        """The networks that were trained before an interruption."""
+        for member, state in enumerate(held["members"] if held else []):
+            trainee = self._setting.trainee(member)
+            trainee.restore(state["trainee"])
+            self._members.append(trainee)
+            self._paces.append(Done(**state["done"]))
+        self._events.again(held["epochs"] if held else [])
+
+    def _train(
+        self, member: int, trainee: Trainee, costs: Costs, held: dict[str, Any] | None
+    ) -> Score | None:
+        began = self._events.elapsed() if held is None else held["member_began"]
+        share = _share(self._setting.config.budget, member, self._count)
+        last = member + 1 == self._count
+        if held is not None:
+            trainee.restore(held["trainee"])
         pace = Pace(
-            costs,
-            seconds=config.budget.seconds,
-            steps=config.budget.steps,
-            elapsed=lines.elapsed,
-            on_plan=lines.plan,
+            replace(costs, closing=self._count * costs.validation) if last and self._vote else costs,
+            seconds=None if share.seconds is None else share.seconds - began,
+            steps=share.steps,
+            elapsed=lambda: self._events.elapsed() - began,
+            on_plan=self._events.plan,
+            done=Done(**held["done"]) if held else Done(),
         )
-        score = train(trainee, pace, lambda *found: lines.epoch(trainee, pace, *found))
-        train_seconds = lines.elapsed()
-        report.event(
-            "final",
-            val_accuracy=score.accuracy,
-            val_loss=score.loss,
-            test_accuracy=_test_accuracy(config, about, held, trainee),
-            steps=pace.step,
-            total_steps=pace.total_steps,
-            epochs=pace.step / trainee.lesson.steps_per_epoch,
-            replans=pace.replans,
-            train_seconds=train_seconds,
-            overshoot_seconds=train_seconds - (config.budget.seconds or train_seconds),
-            wall_seconds=time.monotonic() - process_began,
-            images_per_second=pace.step * trainee.lesson.settings.batch_size / train_seconds,
-            peak_memory_bytes=where.peak_memory_bytes(),
+        score = train(
+            trainee,
+            pace,
+            lambda *found: self._events.epoch(member, trainee, pace, *found),
+            lambda: self._keep(trainee, pace, began),
         )
+        self._members.append(trainee)
+        self._paces.append(pace.done)
+        return score
 
-
-class _Lines:
-    """The events of one training, each with the budget's clock."""
-
-    def __init__(self, report: Report, clock_began: float) -> None:
-        self._report = report
-        self._clock_began = clock_began
-
-    def elapsed(self) -> float:
-        """Seconds of the budget spent so far."""
-        return time.monotonic() - self._clock_began
-
-    def plan(self, pace: Pace, reason: str) -> None:
-        self._report.event(
-            "plan",
-            total_steps=pace.total_steps,
-            step=pace.step,
-            step_seconds=pace.costs.step,
-            reserve_seconds=pace.reserve_seconds,
-            elapsed_seconds=self.elapsed(),
-            reason=reason,
+    def _keep(self, trainee: Trainee, pace: Pace, began: float) -> None:
+        """Write a checkpoint if it is time. Called after a step that the pace has not counted yet."""
+        if self._checkpoint is None:
+            return
+        done = replace(pace.done, step=pace.step + 1)
+        ended = zip(self._members, self._paces, strict=True)
+        self._checkpoint.write_if_due(
+            lambda: {
+                "members": [{"trainee": each.state(), "done": asdict(its)} for each, its in ended],
+                "trainee": trainee.state(),
+                "done": asdict(done),
+                "member_began": began,
+                "elapsed": self._events.elapsed(),
+                "epochs": list(self._events.epochs),
+            }
         )
 
-    def epoch(self, trainee: Trainee, pace: Pace, epoch: int, train_loss: float, score: Score) -> None:
-        self._report.event(
-            "epoch",
-            epoch=epoch,
-            step=pace.step,
-            progress=pace.progress,
-            elapsed_seconds=self.elapsed(),
-            learning_rate=trainee.lesson.learning_rate(pace.progress),
-            train_loss=train_loss,
-            val_accuracy=score.accuracy,
-            val_loss=score.loss,
-        )
+    def _evaluate(self, held: DeviceImages | None, first: int = 0) -> Score | None:
+        """What all networks together say of images."""
+        if held is None:
+            return None
+        judges = [member.judge() for member in self._members]
+        judged = judges[0] if self._vote is None else _together(judges, self._vote)
+        return evaluate([member.judged for member in self._members], judged, held, first)
+
+    def _tested(self) -> dict[str, Any]:
+        tests = self._setting.test_images()
+        score = self._evaluate(*tests) if tests else None
+        if score is None:
+            return {"test_accuracy": None, "test_accuracy_1000": None, "test_loss": None}
+        of_first = score.accuracy if score.first_accuracy is None else score.first_accuracy
+        return {"test_accuracy": score.accuracy, "test_accuracy_1000": of_first, "test_loss": score.loss}
 
 
-def _trainee(config: TrialConfig, about: About, held: Images, where: Machine) -> Trainee:
-    """The network at its first weights, and its images on the device."""
-    shape = realised(config, about)
-    drawn = subset.draw(held.train_labels, held.classes, config.subset)
-    sizes = (about.image_size, shape.resolution)
-    training, validation = (
-        images.to_device(held.train_images[chosen], held.train_labels[chosen], sizes, where.device)
-        for chosen in drawn
-    )
-    chosen_recipe = recipe.load(config.recipe)
-    lesson = Lesson(
-        training,
-        validation,
-        images.normalisation(training.images),
-        held.mirrored,
-        chosen_recipe,
-        recipe.settled(chosen_recipe.defaults, config.hyperparameters),
-        where,
-    )
-    torch.manual_seed(config.seed)  # weights are drawn on the CPU, so they are the same on every device
-    network = models.build(config.model, shape, held.classes)
-    network = network.to(where.device).to(memory_format=torch.channels_last)
-    return Trainee(network, lesson, config.seed)
+def _together(judges: list[Judge], vote: Vote) -> Judge:
+    return lambda images: vote.together(torch.stack([judge(images) for judge in judges]))
 
 
-def _test_accuracy(config: TrialConfig, about: About, held: Images, trainee: Trainee) -> float | None:
-    if held.test_images is None or held.test_labels is None:
-        return None
-    sizes = (about.image_size, realised(config, about).resolution)
-    device = trainee.lesson.machine.device
-    return trainee.score(images.to_device(held.test_images, held.test_labels, sizes, device)).accuracy
+def _share(budget: Budget, member: int, count: int) -> Budget:
+    """Of one of several networks: the second at which it must end, or its steps. Raises TooShort."""
+    if budget.steps is None:
+        assert budget.seconds is not None
+        return Budget(seconds=budget.seconds * (member + 1) / count)
+    if budget.steps < count:
+        raise TooShort(f"{budget.steps} steps do not go round {count} networks; give at least {count}")
+    return Budget(steps=budget.steps // count + (member < budget.steps % count))
 
 
 def _timing_seconds(budget_seconds: float | None) -> float:
@@ -141,7 +191,7 @@ def _timing_seconds(budget_seconds: float | None) -> float:
 
 
 @contextmanager
-def _memory_errors_named() -> Iterator[None]:
+def memory_errors_named() -> Iterator[None]:
     """Turn what torch and numpy raise when memory runs out into OutOfMemory."""
     try:
         yield

@@ -1,24 +1,25 @@
 """How a network is trained: one file each, named on the command line by its file's name.
 
-A file holds one `RECIPE`. Everything in it is a function of the images and of
-progress p in [0, 1], so a schedule never depends on the clock or the machine.
+A file holds one `RECIPE`: hyperparameters and ingredients. A configuration may add ingredients,
+take them out or change their strengths, so a recipe is where a search starts, not where it ends.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from trainer import ingredients as shelf
 from trainer import optimizers
+from trainer.errors import Refused
+from trainer.ingredients import Ingredient
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
     from trainer.config import Hyperparameters
 
-# images, progress, whether a mirrored image is still one of its class, draws
-Augmentation = Callable[["Tensor", float, bool, "Generator"], "Tensor"]
+Changes = Mapping[str, Mapping[str, Any] | None]  # ingredients by name; None takes one out
+_Kind = TypeVar("_Kind", bound=Ingredient)
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,18 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The techniques of a training.
-
-    augment_epoch: uint8 [N, 3, S, S], all training images, once an epoch
-    augment_pixels: uint8 [B, 3, S, S], each batch
-    augment_batch: float [B, 3, S, S], each batch, normalised to mean 0
-    loss: logits [B, K], labels [B] to a scalar
-    rate: progress to the share of the base learning rate
-    """
+    """Hyperparameters and techniques; those of one kind are applied in this order."""
 
     defaults: Defaults
-    augment_epoch: Augmentation
-    augment_pixels: Augmentation
-    augment_batch: Augmentation
-    loss: Callable[["Tensor", "Tensor"], "Tensor"]
-    rate: Callable[[float], float]
+    ingredients: tuple[Ingredient, ...]
+
+    def every(self, kind: type[_Kind]) -> tuple[_Kind, ...]:
+        """The ingredients of a kind."""
+        return tuple(found for found in self.ingredients if isinstance(found, kind))
+
+    def one(self, kind: type[_Kind]) -> _Kind | None:
+        """The ingredient of a kind of which a recipe has at most one."""
+        return next(iter(self.every(kind)), None)
 
 
 def names() -> list[str]:
@@ -55,19 +53,43 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def load(name: str) -> Recipe:
-    """The recipe of a name in `names()`."""
+def load(name: str, changes: Changes | None = None) -> Recipe:
+    """The recipe of a name in `names()`, changed. Raises Refused for a strength that is not allowed."""
     recipe: Recipe = importlib.import_module(f"{__name__}.{name}").RECIPE
-    return recipe
+    chosen = recipe.ingredients
+    for changed, strengths in (changes or {}).items():
+        chosen = _changed(chosen, changed, strengths)
+    return Recipe(recipe.defaults, chosen)
+
+
+def _changed(
+    chosen: tuple[Ingredient, ...], name: str, strengths: Mapping[str, Any] | None
+) -> tuple[Ingredient, ...]:
+    held = next((found for found in chosen if shelf.name_of(found) == name), None)
+    if strengths is None:
+        return tuple(found for found in chosen if found is not held)
+    if held is not None:
+        new = shelf.changed(held, strengths)
+        return tuple(new if found is held else found for found in chosen)
+    added = shelf.build(name, strengths)
+    return (*(found for found in chosen if not _excludes(added, found)), added)
+
+
+def _excludes(added: Ingredient, held: Ingredient) -> bool:
+    """Whether both are of a kind of which a recipe has one."""
+    shared = set(type(added).__mro__) & set(type(held).__mro__)
+    return any(issubclass(kind, Ingredient) and kind.__dict__.get("alone") for kind in shared)
 
 
 def settled(defaults: Defaults, given: "Hyperparameters") -> Defaults:
     """The hyperparameters of a training: the given ones, else the recipe's.
 
     An optimizer given without a rate takes its own usual one, for the recipe's
-    is another optimizer's.
+    is another optimizer's. Raises Refused for an optimizer that is not known.
     """
     optimizer = given.optimizer or defaults.optimizer
+    if optimizer not in optimizers.names():
+        raise Refused(f"optimizer {optimizer!r} is not known; known: {', '.join(optimizers.names())}")
     usual = (
         defaults.learning_rate
         if optimizer == defaults.optimizer

@@ -1,0 +1,89 @@
+"""How a step is run: eagerly, or as one CUDA graph for each phase of the training.
+
+A captured step is one launch instead of hundreds, which is most of the speed of small networks on
+a large GPU. Its first steps are eager, on the stream that the capture wants, so that optimizers and
+libraries have made what they make once. Where capturing fails, the training goes on eagerly and
+says why.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+import torch
+from torch import Generator
+
+from trainer.lesson import Phase
+
+_EAGER_STEPS = 3  # of each phase, before it is captured
+
+logger = logging.getLogger(__name__)
+
+Step = Callable[[Phase], None]
+
+
+class Eager:
+    """Every step as Python says it."""
+
+    name = "eager"
+
+    def __init__(self, step: Step, reason: str) -> None:
+        self._step = step
+        self.reason: str | None = reason  # why no graph is captured
+
+    def __call__(self, phase: Phase) -> None:
+        """Take one step."""
+        self._step(phase)
+
+
+class Graphed:
+    """Steps captured as CUDA graphs. `step` must do the same on every call, and wait for nothing.
+
+    before_capture: brings what `step` leaves behind into the state that it finds when captured
+    """
+
+    def __init__(self, step: Step, generator: Generator, before_capture: Callable[[], None]) -> None:
+        self.name = "cuda_graph"
+        self.reason: str | None = None
+        self._step = step
+        self._generator = generator
+        self._before_capture = before_capture
+        self._graphs: dict[Phase, torch.cuda.CUDAGraph] = {}
+        self._taken: Counter[Phase] = Counter()
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call, unused-ignore]
+
+    def __call__(self, phase: Phase) -> None:
+        """Take one step: the first few of a phase eagerly."""
+        if self.reason is not None:
+            self._step(phase)
+            return
+        self._taken[phase] += 1
+        if self._taken[phase] <= _EAGER_STEPS:
+            self._aside(phase)
+        elif phase in self._graphs or self._captured(phase):
+            self._graphs[phase].replay()
+        else:
+            self._step(phase)
+
+    def _aside(self, phase: Phase) -> None:
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            self._step(phase)
+        torch.cuda.current_stream().wait_stream(self._stream)
+
+    def _captured(self, phase: Phase) -> bool:
+        """Capture the phase's step without taking it; False where that cannot be."""
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self._generator)
+        self._before_capture()
+        try:
+            with torch.cuda.graph(graph):
+                self._step(phase)
+        except RuntimeError as error:
+            self.name = "eager"
+            self.reason = f"a step cannot be captured: {str(error).splitlines()[0]}"
+            logger.warning("%s; training eagerly", self.reason)
+            self._before_capture()
+            return False
+        self._graphs[phase] = graph
+        return True

@@ -1,0 +1,159 @@
+"""A network in training, epoch by epoch and step by step, and what must be kept to go on later."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer import optimizers
+from trainer.engine import Eager, Graphed
+from trainer.evaluate import Judge, Score, evaluate, judge
+from trainer.images import DeviceImages
+from trainer.ingredients import Average, Meta
+from trainer.lesson import Lesson
+from trainer.update import Update
+
+_STEPS_AHEAD = 3  # that the host may be of the GPU
+
+
+class Trainee:
+    """A network, what it learns, and its random draws."""
+
+    def __init__(self, network: nn.Module, lesson: Lesson, seed: int) -> None:
+        self.network, self.lesson = network, lesson
+        self._seed, self._epoch, self._losses = seed, 0, 0
+        self._generator = torch.Generator(lesson.machine.device).manual_seed(seed)
+        why_eager = _why_eager(lesson)
+        self._update = Update(network, lesson, self._generator, seed, graphed=why_eager is None)
+        self.engine = (
+            Graphed(self._update, self._generator, self._update.forget_gradients)
+            if why_eager is None
+            else Eager(self._update, why_eager)
+        )
+        self._average, meta = lesson.recipe.one(Average), lesson.recipe.one(Meta)
+        labels, size = lesson.training.labels, lesson.settings.batch_size
+        self._outer = meta.begin(self._update.weights, labels, size, self._generator) if meta else None
+        self._events: deque[torch.cuda.Event] = deque()
+
+    def start_epoch(self, progress: float) -> None:
+        """Augment all training images and put them in a new random order."""
+        self._epoch_began = {"random": self._random_state(), "progress": progress, "epoch": self._epoch}
+        self._update.progress.fill_(progress)
+        self._pixels = self.lesson.phase(progress).pixels
+        draw = self.lesson.draw(self._generator, self._update.progress, self._seed, self._epoch)
+        self._update.hold(self.lesson.epoch_images(draw, self._pixels))
+        self._order = self._outer.order(self._generator) if self._outer else self._any_order()
+        self._epoch += 1
+
+    def step(self, batch: int, number: int, total_steps: int) -> None:
+        """Learn from the epoch's batch of this number, in the step of this number, from 0."""
+        progress, size = number / total_steps, self.lesson.settings.batch_size
+        self._update.chosen.copy_(self._order[batch * size : (batch + 1) * size])
+        self._update.progress.fill_(progress)
+        if self._average:
+            self._update.share.fill_(self._average.share(number + 1, total_steps))
+        self._update.set_rate(self.lesson.learning_rate(progress))
+        self.engine(self.lesson.phase(progress, self._pixels))
+        self._losses += 1
+        if self._outer:
+            self._outer.after(number + 1)
+        self._keep_up()
+
+    def read_loss(self) -> float:
+        """The mean loss since the last time; waits for the device."""
+        mean = float(self._update.loss_sum) / max(self._losses, 1)
+        self._update.loss_sum.zero_()
+        self._losses = 0
+        return mean
+
+    def finish(self) -> None:
+        """Settle what is under way: training does not go on."""
+        if self._outer:
+            self._outer.finish()
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that evaluations look at: the average of the weights where there is one."""
+        return self.network if self._update.averaged is None else self._update.averaged
+
+    def judge(self) -> Judge:
+        """What the network says of images; put it into evaluation mode first."""
+        return judge(self.judged, self.lesson)
+
+    def score(self, held: DeviceImages, first: int = 0) -> Score:
+        """The weights as they are, on images held from training."""
+        return evaluate([self.judged], self.judge(), held, first)
+
+    def validate(self) -> Score | None:
+        """The weights as they are, on the validation images; None where there are none."""
+        return self.score(self.lesson.validation) if self.lesson.validation else None
+
+    def state(self) -> dict[str, Any]:
+        """All that a step depends on, cloned on the device: what a checkpoint keeps."""
+        held = {
+            "update": self._update.state(),
+            "outer": self._outer.state() if self._outer else {},
+            "random": self._random_state(),
+            "epoch": self._epoch_began,
+            "losses": self._losses,
+        }
+        cloned: dict[str, Any] = _cloned(held)
+        return cloned
+
+    def restore(self, held: dict[str, Any]) -> None:
+        """Go on from `state()`: the epoch's images are drawn again, as they were."""
+        self._epoch = held["epoch"]["epoch"]
+        self._set_random(held["epoch"]["random"])
+        self.start_epoch(held["epoch"]["progress"])
+        self._update.restore(held["update"])
+        if self._outer:
+            self._outer.restore(held["outer"])
+        self._losses = held["losses"]
+        self._set_random(held["random"])
+
+    def _any_order(self) -> Tensor:
+        count, device = len(self.lesson.training), self.lesson.machine.device
+        return torch.randperm(count, generator=self._generator, device=device)
+
+    def _random_state(self) -> list[Tensor]:
+        """Of our own generator, and of torch's, from which layers such as dropout draw."""
+        cuda = [torch.cuda.get_rng_state()] if self.lesson.machine.cuda else []
+        return [self._generator.get_state(), torch.get_rng_state(), *cuda]
+
+    def _set_random(self, states: Sequence[Tensor]) -> None:
+        own, host, *cuda = (state.cpu() for state in states)
+        self._generator.set_state(own)
+        torch.set_rng_state(host)
+        for state in cuda:
+            torch.cuda.set_rng_state(state)
+
+    def _keep_up(self) -> None:
+        """Let the host run a few steps ahead of a GPU, no more: so the clock is true."""
+        if not self.lesson.machine.cuda:
+            return
+        self._events.append(torch.cuda.current_stream().record_event())
+        if len(self._events) > _STEPS_AHEAD:
+            self._events.popleft().synchronize()
+
+
+def _why_eager(lesson: Lesson) -> str | None:
+    """Why steps are not captured; None where they are."""
+    if not lesson.machine.cuda:
+        return "there is no GPU"
+    if lesson.machine.engine in ("eager", "compile"):
+        return f"engine {lesson.machine.engine} was asked for"
+    if lesson.settings.optimizer not in optimizers.GRAPH_SAFE:
+        return f"the optimizer {lesson.settings.optimizer} cannot be captured"
+    return None
+
+
+def _cloned(held: Any) -> Any:
+    if isinstance(held, Tensor):
+        return held.detach().clone()
+    if isinstance(held, dict):
+        return {key: _cloned(value) for key, value in held.items()}
+    if isinstance(held, list | tuple):
+        return [_cloned(value) for value in held]
+    return held
