@@ -1,18 +1,15 @@
-"""torchvision's bottleneck block as a stage's block: 1x1, grouped 3x3, 1x1 to four times the channels."""
+"""Residual networks of torchvision's bottlenecks: 1x1, 3x3 in groups, 1x1 to four times the channels."""
 
 from torch import nn
 
 from trainer.models._blocks import Classifier, stages, stem
-from trainer.models._scale import Shape, in_proportion
+from trainer.models._scale import Shape
 
-_STEM, _EXPANSION = 64, 4
+_EXPANSION = 4
 
 
-def build(shape: Shape, classes: int, first_stage: int, groups: int = 1, group_width: int = 64) -> nn.Module:
-    """A residual network whose stages are named by a 64th of `groups * group_width` times their inner width.
-
-    `first_stage` is the first stage's channels at scale 1, which the stem scales with.
-    """
+def build(shape: Shape, classes: int, groups: int = 1) -> nn.Module:
+    """The stem, the stages and the classifier; a stage's channels are those of one group of its 3x3."""
     from torchvision.models.resnet import Bottleneck
 
     def block(channels_in: int, channels: int, stride: int) -> nn.Module:
@@ -22,9 +19,10 @@ def build(shape: Shape, classes: int, first_stage: int, groups: int = 1, group_w
             shortcut = nn.Sequential(
                 nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
             )
-        return Bottleneck(channels_in, channels, stride, shortcut, groups=groups, base_width=group_width)
+        bottleneck: nn.Module = Bottleneck(channels_in, channels, stride, shortcut, groups=groups)
+        return bottleneck
 
-    first = in_proportion(_STEM, shape.channels[0], first_stage)
+    first = shape.channels[0]
     return nn.Sequential(
         *stem(first),
         stages(shape, block, channels_in=first, expansion=_EXPANSION),

@@ -1,11 +1,13 @@
 """DPN-92: residual and dense paths side by side (Chen et al. 2017).
 
-timm's blocks with a stem for small images. Its channels are the residual
-path's; the grouped 3x3 convolutions keep their 32 groups, so their width moves
-in steps of 32, and the dense path grows in proportion.
+Its channels are the residual path's; the grouped 3x3 convolutions keep their 32
+groups, so their width moves in steps of 32, and the dense path grows in
+proportion. Written here because timm's blocks fuse norm and activation into one
+module, and changed what they return between versions.
 """
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from trainer.models._blocks import Classifier, stem
 from trainer.models._scale import Base, Shape, in_proportion
@@ -18,29 +20,48 @@ _GROWTH = (16, 32, 24, 128)  # channels that a block adds to the dense path
 
 def build(shape: Shape, classes: int) -> nn.Module:
     """The stem, the dual path blocks, their last norm and activation, and the classifier."""
-    from timm.models.dpn import DualPathBlock
-
     channels_in = in_proportion(_STEM, shape.channels[0], BASE.channels[0])
     layers = stem(channels_in)
     for stage, (channels, blocks) in enumerate(zip(shape.channels, shape.blocks, strict=True)):
         growth = in_proportion(_GROWTH[stage], channels, BASE.channels[stage])
-        inner = _GROUPS * max(1, round(channels * 3 / 8 / _GROUPS))
-        first = "proj" if stage == 0 else "down"
         for index in range(blocks):
-            kind = first if index == 0 else "normal"
-            layers.append(DualPathBlock(channels_in, inner, inner, channels, growth, _GROUPS, kind))
+            stride = 2 if stage > 0 and index == 0 else 1
+            layers.append(_DualPathBlock(channels_in, channels, growth, stride, first=index == 0))
             channels_in = channels + 3 * growth if index == 0 else channels_in + growth
     last = [nn.BatchNorm2d(channels_in), nn.ReLU(inplace=True)]
-    return _plain(nn.Sequential(*layers, *last, Classifier(channels_in, classes)))
+    return nn.Sequential(*layers, *last, Classifier(channels_in, classes))
 
 
-def _plain(network: nn.Module) -> nn.Module:
-    """`network` itself, timm's norms with an activation in them taken apart into the two."""
-    from timm.layers import BatchNormAct2d
+class _DualPathBlock(nn.Module):
+    """A bottleneck whose output is added to the residual path and appended to the dense one.
 
-    for parent in list(network.modules()):
-        for name, norm in parent.named_children():
-            if isinstance(norm, BatchNormAct2d):
-                plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps, momentum=norm.momentum)
-                setattr(parent, name, nn.Sequential(plain, norm.act))
-    return network
+    Both paths travel as one tensor, the residual path first. A stage's `first` block projects
+    what it is given to the stage's residual channels and twice the growth.
+    """
+
+    def __init__(self, channels_in: int, channels: int, growth: int, stride: int, first: bool) -> None:
+        super().__init__()
+        self.channels = channels
+        inner = _GROUPS * max(1, round(channels * 3 / 8 / _GROUPS))
+        self.change = nn.Sequential(
+            *_activated(channels_in, inner, 1),
+            *_activated(inner, inner, 3, stride, _GROUPS),
+            *_activated(inner, channels + growth, 1),
+        )
+        self.projection: nn.Module = nn.Identity()
+        if first:
+            self.projection = nn.Sequential(*_activated(channels_in, channels + 2 * growth, 1, stride))
+
+    def forward(self, paths: Tensor) -> Tensor:
+        """[N, C_in, H, W] to [N, C_in + growth, H, W], or the first block's channels at H/stride."""
+        kept, change = self.projection(paths), self.change(paths)
+        residual = kept[:, : self.channels] + change[:, : self.channels]
+        return torch.cat([residual, kept[:, self.channels :], change[:, self.channels :]], 1)
+
+
+def _activated(
+    channels_in: int, channels: int, kernel: int, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """Norm and activation, then a convolution."""
+    convolution = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [nn.BatchNorm2d(channels_in), nn.ReLU(inplace=True), convolution]

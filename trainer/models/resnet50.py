@@ -13,4 +13,4 @@ BASE = Base(channels=(64, 128, 256, 512), blocks=(3, 4, 6, 3))
 
 def build(shape: Shape, classes: int) -> nn.Module:
     """The network of a shape."""
-    return _bottleneck.build(shape, classes, BASE.channels[0])
+    return _bottleneck.build(shape, classes)

@@ -14,4 +14,4 @@ BASE = Base(channels=(64, 128, 256), blocks=(3, 3, 3))
 
 def build(shape: Shape, classes: int) -> nn.Module:
     """The network of a shape."""
-    return _bottleneck.build(shape, classes, BASE.channels[0], groups=2)
+    return _bottleneck.build(shape, classes, groups=2)
