@@ -6,6 +6,8 @@ value to a value is a table of 256 entries an image and channel; what moves
 pixels is one gather of nearest pixels, grey where nothing comes from.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -55,13 +57,13 @@ def brightness(images: Tensor, strength: Tensor) -> Tensor:
 
 def contrast(images: Tensor, strength: Tensor) -> Tensor:
     """From the image's mean grey (0) over unchanged (1) to more."""
-    mean = (_luminance(images).float().mean((1, 2, 3)) + 0.5).floor()
+    mean = (grey(images).float().mean((1, 2, 3)) + 0.5).floor()
     return _blended_by_table(images, mean, strength)
 
 
 def color(images: Tensor, strength: Tensor) -> Tensor:
     """From grey (0) over unchanged (1) to more colourful."""
-    return _blended(_luminance(images), images, strength)
+    return _blended(grey(images), images, strength)
 
 
 def sharpness(images: Tensor, strength: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ def autocontrast(images: Tensor, strength: Tensor) -> Tensor:
     """Stretch each channel to 0..255; strength is not looked at."""
     low = images.amin((2, 3), keepdim=True)[..., 0].double()
     high = images.amax((2, 3), keepdim=True)[..., 0].double()
-    scale = 255 / (high - low).clamp(min=1)
+    scale = torch.full_like(low, 255) / (high - low).clamp(min=1)  # `255 / x` is 255 * (1 / x), rounded twice
     values = _values(images)
     tables = (values * scale - low * scale).trunc().clamp(0, 255)
     return _looked_up(images, torch.where(high > low, tables, values))
@@ -138,7 +140,7 @@ def _blended(base: Tensor, images: Tensor, strength: Tensor) -> Tensor:
     return (base + strength[:, None, None, None] * (images - base)).clamp(0, 255).to(torch.uint8)
 
 
-def _luminance(images: Tensor) -> Tensor:
+def grey(images: Tensor) -> Tensor:
     """PIL's conversion to grey: uint8 [N, 1, S, S]."""
     red, green, blue = images.to(torch.int32).unbind(1)
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)[:, None]
@@ -153,18 +155,20 @@ def _affine(
     e: Tensor | float = 1.0,
     f: Tensor | float = 0.0,
 ) -> Tensor:
-    """Take pixel (x, y) from (a x + b y + c, d x + e y + f), as PIL's Image.transform does."""
+    """Take pixel (x, y) from (a x + b y + c, d x + e y + f), in PIL's arithmetic of 1/65536 pixels."""
     size = images.shape[-1]
-    centres = torch.arange(size, device=images.device, dtype=torch.float64) + 0.5
-    x, y = centres[None, None, :], centres[None, :, None]
-    a, b, c, d, e, f = (_per_image(value) for value in (a, b, c, d, e, f))
-    column = (a * x + b * y + c).floor().long()
-    row = (d * x + e * y + f).floor().long()
-    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    where = (row * size + column).masked_fill(~inside, 0).flatten(1)
+    grid = torch.arange(size, device=images.device, dtype=torch.int32)
+    x, y = grid[None, None, :], grid[None, :, None]
+    column = (_fixed(a) * x + _fixed(b) * y + _fixed(c + (a + b) / 2)) >> 16
+    row = (_fixed(d) * x + _fixed(e) * y + _fixed(f + (d + e) / 2)) >> 16
+    outside = ((column | row) < 0) | (column >= size) | (row >= size)
+    where = (row * size + column).masked_fill_(outside, 0).flatten(1).long()
     moved = images.flatten(2).gather(2, where[:, None, :].expand(-1, 3, -1)).view_as(images)
-    return moved.masked_fill(~inside[:, None], _GREY)
+    return moved.masked_fill_(outside[:, None], _GREY)
 
 
-def _per_image(value: Tensor | float) -> Tensor | float:
-    return value.double()[:, None, None] if isinstance(value, Tensor) else value
+def _fixed(value: Tensor | float) -> Tensor | int:
+    """In 1/65536, as PIL rounds it; int32 [N, 1, 1] of one value an image."""
+    if isinstance(value, Tensor):
+        return (value.double() * 65536 + 0.5).floor().to(torch.int32)[:, None, None]
+    return math.floor(value * 65536 + 0.5)
