@@ -5,4 +5,4 @@ from trainer.optimizers import USUAL_LEARNING_RATE
 
 
 def test_a_default_rate_of_the_space_is_the_trainers_usual_one() -> None:
-    assert dict(DEFAULT_LEARNING_RATES) == dict(USUAL_LEARNING_RATE)
+    assert DEFAULT_LEARNING_RATES.items() <= USUAL_LEARNING_RATE.items()
