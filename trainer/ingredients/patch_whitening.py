@@ -1,0 +1,89 @@
+"""A first layer that decorrelates 3x3 patches (Jégou and Chum 2012; Awad et al.'s ResNet-9, section 2.4.4).
+
+It takes the place of the network's first convolution: 27 fixed filters, the principal axes of the
+training images' patches, each divided by its deviation, then a trainable 1x1 convolution to as many
+channels as the first convolution gave. So the network behind it stays as it is, and a stem of any
+other shape than 3x3 of stride 1 cannot be replaced.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trainer.errors import Refused
+from trainer.ingredients._kinds import Surgery
+
+_PATCH = 27  # values of 3 channels x 3 x 3 pixels
+_CHUNK = 256  # images at once where they are patches
+
+
+@dataclass(frozen=True)
+class PatchWhitening(Surgery):
+    """Filters are fitted once, before the training, and then kept.
+
+    eps: added to each variance, so that what hardly varies is not blown up (that of a pixel is 1)
+    """
+
+    eps: float = 5e-4
+
+    def __post_init__(self) -> None:
+        if not self.eps > 0:
+            raise ValueError(f"eps must be above 0, not {self.eps}")
+
+    def apply(self, network: nn.Module) -> nn.Module:
+        name, stem = _stem(network)
+        one_by_one = nn.Conv2d(_PATCH, stem.out_channels, 1, bias=stem.bias is not None)
+        whitened = nn.Sequential(_Whitening(), one_by_one.to(stem.weight.device))
+        network.set_submodule(name, whitened.to(stem.weight.device))
+        return network
+
+    def fit(self, network: nn.Module, inputs: Tensor) -> None:
+        (whitening,) = (module for module in network.modules() if isinstance(module, _Whitening))
+        variances, axes = torch.linalg.eigh(_covariance(inputs))
+        filters = axes.T / (variances + self.eps).sqrt()[:, None]
+        whitening.filters.copy_(filters.flip(0).view(_PATCH, 3, 3, 3))  # what varies most comes first
+
+
+class _Whitening(nn.Module):
+    """A convolution whose filters are no parameters: single pixels until they are fitted."""
+
+    filters: Tensor  # [27, 3, 3, 3]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("filters", torch.eye(_PATCH).view(_PATCH, 3, 3, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """float [B, 3, S, S] to [B, 27, S, S]."""
+        return F.conv2d(images, self.filters, padding=1)
+
+
+def _stem(network: nn.Module) -> tuple[str, nn.Conv2d]:
+    """The first convolution and its name. Raises Refused where whitening cannot take its place."""
+    convolutions = ((name, one) for name, one in network.named_modules() if isinstance(one, nn.Conv2d))
+    name, stem = next(convolutions, ("", None))
+    if stem is None or not name:
+        raise Refused("ingredient patch_whitening: the network has no convolution inside; leave it out")
+    shape = (stem.in_channels, stem.kernel_size, stem.stride, stem.padding, stem.dilation)
+    if shape != (3, (3, 3), (1, 1), (1, 1), (1, 1)):
+        raise Refused(
+            "ingredient patch_whitening takes the place of a first convolution of 3 channels, 3x3, stride 1 "
+            f"and padding 1, and this network's is {stem}; leave it out, or take resnet9 or resnet18"
+        )
+    return name, stem
+
+
+def _covariance(inputs: Tensor) -> Tensor:
+    """float64 [27, 27], of all 3x3 patches within images [n, 3, S, S]."""
+    total = torch.zeros(_PATCH, dtype=torch.float64, device=inputs.device)
+    square = torch.zeros(_PATCH, _PATCH, dtype=torch.float64, device=inputs.device)
+    count = 0
+    for chunk in torch.split(inputs, _CHUNK):
+        patches = F.unfold(chunk, 3).transpose(1, 2).reshape(-1, _PATCH).double()
+        total += patches.sum(0)
+        square += patches.T @ patches
+        count += len(patches)
+    mean = total / count
+    return square / count - mean.outer(mean)
