@@ -16,7 +16,6 @@ from orchestrator import (
     confirm,
     course,
     environment,
-    executors,
     options,
     preconditions,
     summary,
@@ -45,8 +44,9 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
         subject = catalogue.find(request.subject, store)
+        module = executors.load(request.executor)
         executor = stack.enter_context(
-            closing(executors.load(request.executor).create(request.device, request.slots))
+            closing(module.create(request.device, request.slots, request.trainer_command))
         )
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)

@@ -1,4 +1,4 @@
-"""`python -P -m trainer train|describe|models`: arguments and exit codes (docs/trainer-protocol.md).
+"""`python -P -m trainer train|describe|models|host`: arguments and exit codes (docs/trainer-protocol.md).
 
 Nothing heavy is imported until a command needs it, and SIGTERM is heard before
 anything else happens, for importing torch takes seconds.
@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
             _train(report, options)
         elif options.command == "describe":
             _describe(report, options.check_data)
+        elif options.command == "host":
+            _host()
         else:
             _models(report)
     except TrialError as error:
@@ -61,6 +63,12 @@ def _models(report: Report) -> None:
         report.event("network", name=name, scales=list(models.scales(name)), summary=models.summary(name))
 
 
+def _host() -> None:
+    from trainer import host
+
+    host.host()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trainer", description="Train one configuration once.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -73,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     describe = commands.add_parser("describe", help="answer configurations on stdin without training")
     describe.add_argument("--check-data", action="store_true", help="open the data set, too")
     commands.add_parser("models", help="list the networks")
+    commands.add_parser("host", help="fork a trial per request on the socket that is stdin")
     return parser
 
 

@@ -1,6 +1,7 @@
 """The device a trial runs on, its precision, and what the record should know of both."""
 
 import importlib.metadata
+import os
 import platform
 import socket
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ import torch
 
 from trainer.config import TrialConfig
 from trainer.errors import Refused
+from trainer.host import STARTED_BY_HOST
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Machine:
             },
             "host": socket.gethostname(),
             "threads": torch.get_num_threads(),
+            "started": "host" if STARTED_BY_HOST in os.environ else "process",
         }
 
 

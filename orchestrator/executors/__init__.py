@@ -1,14 +1,14 @@
 """Run a trial's command on a slot and wait until it has ended.
 
-An executor is a module in this folder: its name is the file's, and its `create(device, slots)` opens it.
-The surprise: `run` blocks, and whoever wants several trials at once calls it from several threads.
+An executor is a module in this folder: its name is the file's, and its `create(device, slots, trainer)`
+opens it. The surprise: `run` blocks, and whoever wants several trials at once calls it from several threads.
 """
 
 import importlib
 import math
 import pkgutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,8 +98,11 @@ class Executor(Protocol):
 class ExecutorModule(Protocol):
     """What a file in this folder offers."""
 
-    def create(self, device: str = "auto", slots: int | None = None) -> Executor:
+    def create(self, device: str = "auto", slots: int | None = None, trainer: Sequence[str] = ()) -> Executor:
         """Open the executor. `device` is auto, cpu or cuda; `slots` None is as many as the machine has.
+
+        `trainer` is the command that trainings begin with, for an executor that keeps one ready; jobs need
+        not be of it.
 
         Raises ExecutorError where the machine cannot give what is asked.
         """

@@ -25,6 +25,17 @@ class Slot:
     lock: Path | None = None  # None: nobody else wants this slot
 
 
+class Held:
+    """A slot's lock while we hold it, if it has one: until whoever runs the trial holds it."""
+
+    def __init__(self, *descriptors: int) -> None:
+        self.descriptors = list(descriptors)
+
+    def release(self) -> None:
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
 def take(lock: Path) -> int | None:
     """Take a lock without waiting: a descriptor that holds it, or None where another has it.
 

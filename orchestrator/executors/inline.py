@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from orchestrator.executors import Executor, ExecutorError, Exit, Job
@@ -19,8 +19,8 @@ from orchestrator.executors import Executor, ExecutorError, Exit, Job
 FLAGS = frozenset({"-P", "-u", "-I", "-E", "-S", "-B"})  # of the interpreter; too late for them here
 
 
-def create(device: str = "auto", slots: int | None = None) -> Executor:
-    """One slot in this process; the device is the program's affair. Raises ExecutorError for more slots."""
+def create(device: str = "auto", slots: int | None = None, trainer: Sequence[str] = ()) -> Executor:
+    """One slot in this process, whatever the device and the trainer. Raises ExecutorError for more slots."""
     if slots not in (None, 1):
         raise ExecutorError(f"{slots} slots in one process; the inline executor has 1, so leave out --slots")
     return Inline()

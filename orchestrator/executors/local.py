@@ -6,26 +6,39 @@ machine share, and `run` may wait for hours with slots of its own free. CPU slot
 
 import logging
 import os
+import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.executors import Executor, ExecutorError, Exit, Job, _gpus
-from orchestrator.executors._guarded import POLL_SECONDS, run_guarded
-from orchestrator.executors._slots import Slot, take
+from orchestrator.executors._follow import POLL_SECONDS, Ending
+from orchestrator.executors._guarded import run_guarded
+from orchestrator.executors._hosted import Hosts
+from orchestrator.executors._slots import Held, Slot, take
 
 LOCK_FOLDER = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+LINUX = sys.platform == "linux"
+
 logger = logging.getLogger(__name__)
 
 
-def create(device: str = "auto", slots: int | None = None, lock_folder: Path | None = None) -> Executor:
+def create(
+    device: str = "auto",
+    slots: int | None = None,
+    trainer: Sequence[str] = (),
+    lock_folder: Path | None = None,
+) -> Executor:
     """Slots for trials on this machine's GPUs, or on its CPU where `device` is cpu or there is no GPU.
 
-    `slots` is how many trials run at once; by default one a GPU, or one a usable CPU core. `lock_folder`
-    is NOMAD_NAS_LOCK_FOLDER or /tmp/nomad-nas-locks by default. Raises ExecutorError where `device` is
-    cuda and there is no GPU, and for more slots than GPUs.
+    `slots` is how many trials run at once; by default one a GPU, or one a usable CPU core. With a
+    `trainer` that knows the command `host` a host of it is started, and its trainings are forks of that.
+    `lock_folder` is NOMAD_NAS_LOCK_FOLDER or /tmp/nomad-nas-locks by default. Raises ExecutorError where
+    `device` is cuda and there is no GPU, and for more slots than GPUs.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
@@ -33,14 +46,14 @@ def create(device: str = "auto", slots: int | None = None, lock_folder: Path | N
         raise ExecutorError(f"{slots} slots run no trial; give --slots 1 or more")
     gpus = [] if device == "cpu" else _usable_gpus(device)
     if not gpus:
-        return Local([_cpu_slot(index) for index in range(slots or _usable_cores())])
+        return Local([_cpu_slot(index) for index in range(slots or _usable_cores())], trainer=trainer)
     if slots is not None and slots > len(gpus):
         raise ExecutorError(
             f"{slots} slots were asked for but {len(gpus)} GPUs may be used, and one trial runs on each; "
             f"give --slots {len(gpus)} or fewer, or --device cpu"
         )
     folder = lock_folder or Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER") or LOCK_FOLDER)
-    return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots, "cuda")
+    return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots, "cuda", trainer)
 
 
 class Local:
@@ -48,13 +61,20 @@ class Local:
 
     name = "local"
 
-    def __init__(self, places: Sequence[Slot], slots: int | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        places: Sequence[Slot],
+        slots: int | None = None,
+        device: str = "cpu",
+        trainer: Sequence[str] = (),
+    ) -> None:
         self.slots = slots or len(places)
         self.device = device
         self._free = list(places)
         self._running = 0
         self._changed = threading.Condition()
         self._closed = False
+        self._hosts = Hosts(trainer, _environment(_shared(places))) if trainer and LINUX else None
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
         def stopped() -> bool:
@@ -63,20 +83,31 @@ class Local:
         taken = self._wait_for_slot(stopped, stop)
         if taken is None:
             return Exit.before_start()
-        slot, lock = taken
+        slot, held = taken
+        started_at, clock = datetime.now(UTC), time.monotonic()
         try:
-            return run_guarded(job, slot.name, slot.environment, lock, stopped, started)
+            ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
+            seconds = time.monotonic() - clock
+            return Exit(ending.code, ending.reason, slot.name, seconds, started_at, datetime.now(UTC))
         finally:
+            held.release()
             self._give_back(slot)
 
     def close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._running == 0)
+        if self._hosts:
+            self._hosts.close()
 
-    def _wait_for_slot(
-        self, stopped: Callable[[], bool], stop: threading.Event
-    ) -> tuple[Slot, int | None] | None:
+    def _ending(
+        self, job: Job, slot: Slot, held: Held, stopped: Callable[[], bool], started: Callable[[], None]
+    ) -> Ending:
+        environment = _environment(slot.environment)
+        ending = self._hosts and self._hosts.run(job, environment, held, stopped, started)
+        return ending or run_guarded(job, environment, held, stopped, started)
+
+    def _wait_for_slot(self, stopped: Callable[[], bool], stop: threading.Event) -> tuple[Slot, Held] | None:
         told = False
         while not stopped():
             taken = self._take_slot()
@@ -88,8 +119,8 @@ class Local:
             stop.wait(POLL_SECONDS)
         return None
 
-    def _take_slot(self) -> tuple[Slot, int | None] | None:
-        """A free place, and the descriptor that holds its lock if it has one."""
+    def _take_slot(self) -> tuple[Slot, Held] | None:
+        """A free place and its lock."""
         with self._changed:
             if self._closed or self._running == self.slots:
                 return None
@@ -98,7 +129,7 @@ class Local:
                 if slot.lock is None or lock is not None:
                     self._free.remove(slot)
                     self._running += 1
-                    return slot, lock
+                    return slot, Held() if lock is None else Held(lock)
         return None
 
     def _give_back(self, slot: Slot) -> None:
@@ -132,6 +163,15 @@ def _gpu_slot(gpu: _gpus.Gpu, lock_folder: Path) -> Slot:
 
 def _cpu_slot(index: int) -> Slot:
     return Slot(f"cpu-{index}", {"CUDA_VISIBLE_DEVICES": "", **ONE_THREAD})
+
+
+def _shared(places: Sequence[Slot]) -> Mapping[str, str]:
+    """What the environment says at every one of these places."""
+    return dict(set.intersection(*(set(place.environment.items()) for place in places)))
+
+
+def _environment(pins: Mapping[str, str]) -> Mapping[str, str]:
+    return {**os.environ, **pins, "PYTHONUNBUFFERED": "1"}
 
 
 def _usable_cores() -> int:

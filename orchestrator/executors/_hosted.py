@@ -1,0 +1,179 @@
+"""Run trainings as forks of a trainer that has imported everything: the executor's end of `trainer host`.
+
+The surprise: nothing that befalls a host fails a trial. One that had not begun is left to the caller, to run
+as a fresh process, with a warning; one that had begun goes on, for its warden needs no host. That a trainer
+knows no `host` is no cause for a warning.
+"""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from orchestrator.executors import STOPPED, Job
+from orchestrator.executors._follow import (
+    POLL_SECONDS,
+    Ending,
+    NotStarted,
+    Wire,
+    follow,
+    readable,
+    warn_of_the_undead,
+)
+from orchestrator.executors._host import Host
+from orchestrator.executors._slots import Held
+
+MOST_HOSTS = 3  # that are started before trainings do without
+GREETING_SECONDS = 20.0  # that a program may take to say that it is a host
+IMPORT_SECONDS = 180.0  # that a host may take until it serves
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a host did not begin a trial."""
+
+    why: str
+
+
+class Hosts:
+    """Keeps a host of `trainer` ready, with what all trials' environments have in common."""
+
+    def __init__(self, trainer: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._trainer = tuple(trainer)
+        self._environment = environment
+        self._turn = threading.Lock()
+        self._started = 0
+        self._host = self._start()
+
+    def run(
+        self,
+        job: Job,
+        environment: Mapping[str, str],
+        held: Held,
+        stopped: Callable[[], bool],
+        started: Callable[[], None],
+    ) -> Ending | None:
+        """Run a training until every process of it is gone; None where it is none, or did not begin.
+
+        `held` is released once the trial holds the lock itself. Raises OSError where the job's files
+        cannot be written.
+        """
+        host = self._host
+        if host is None or job.command[: len(self._trainer) + 1] != (*self._trainer, "train"):
+            return None
+        connection = self._asked(host, job, environment, held)
+        if connection is None:
+            found: Ending | _Failure = _Failure("it is gone")
+        else:
+            with _ended_in_the_end(connection, host, job):
+                found = _run(connection, host, job, held, stopped, started)
+        if isinstance(found, Ending):
+            return found
+        self._replace(host, found.why)
+        return None
+
+    def close(self) -> None:
+        """End the host, when no trial runs any more."""
+        with self._turn:
+            if self._host is not None:
+                self._host.end()
+            self._host = None
+
+    def _asked(
+        self, host: Host, job: Job, environment: Mapping[str, str], held: Held
+    ) -> socket.socket | None:
+        request = {
+            "arguments": job.command[len(self._trainer) :],
+            "folder": str(job.folder),
+            "environment": dict(environment),
+            "timeout_seconds": job.timeout_seconds,
+            "grace_seconds": job.grace_seconds,
+        }
+        with job.stdout.open("wb") as stdout, job.stderr.open("wb") as stderr:
+            return host.ask(request, [stdout.fileno(), stderr.fileno(), *held.descriptors])
+
+    def _replace(self, host: Host, why: str) -> None:
+        """Give a host up, unless another trial has seen to that, and start a new one if that makes sense."""
+        with self._turn:
+            if self._host is not host:
+                return
+            last_words = host.end()
+            if not host.has_greeted():
+                logger.info("the trainer knows no host; every training is a fresh process")
+                self._host = None
+                return
+            logger.warning(
+                "the trainer's host fails: %s; this training is a fresh process instead (host %d of %d)",
+                f"{why} ({last_words})" if last_words else why,
+                self._started,
+                MOST_HOSTS,
+            )
+            self._host = self._start() if self._started < MOST_HOSTS else None
+
+    def _start(self) -> Host | None:
+        self._started += 1
+        try:
+            return Host(self._trainer, self._environment)
+        except OSError as error:  # a training, which cannot be started either, will say so
+            logger.info("cannot start a host of %s: %s", self._trainer[0], error)
+            return None
+
+
+@contextmanager
+def _ended_in_the_end(connection: socket.socket, host: Host, job: Job) -> Iterator[None]:
+    """On leaving, what runs at the other end is stopped, and awaited unless the host has begun nothing."""
+    with connection:
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # it has hung up already
+                connection.shutdown(socket.SHUT_WR)  # a warden that comes to it now begins nothing
+            if host.is_ready():
+                warn_of_the_undead(_hangs_up(connection, 2 * job.grace_seconds + 1.0))
+
+
+def _run(
+    connection: socket.socket,
+    host: Host,
+    job: Job,
+    held: Held,
+    stopped: Callable[[], bool],
+    started: Callable[[], None],
+) -> Ending | _Failure:
+    def handed_on() -> None:
+        held.release()
+        started()
+
+    if not _answers(connection, host, stopped):
+        return Ending(STOPPED, "stopped") if stopped() else _Failure("it does not answer")
+    try:
+        wire = Wire(connection.fileno(), connection.fileno())
+        return follow(wire, stopped, handed_on, job.stderr) or _Failure("it began no trial")
+    except NotStarted as problem:
+        return _Failure(str(problem))
+
+
+def _answers(connection: socket.socket, host: Host, stopped: Callable[[], bool]) -> bool:
+    """Wait for a first word or the end of the connection."""
+    began = time.monotonic()
+    while not readable(connection.fileno(), POLL_SECONDS):
+        waited = time.monotonic() - began
+        if stopped() or waited > (IMPORT_SECONDS if host.has_greeted() else GREETING_SECONDS):
+            return False
+    return True
+
+
+def _hangs_up(connection: socket.socket, seconds: float) -> bool:
+    """Whether the other end closes the connection in time."""
+    deadline = time.monotonic() + seconds
+    with suppress(ConnectionResetError):
+        while readable(connection.fileno(), max(0.0, deadline - time.monotonic())):
+            if not connection.recv(4096):
+                return True
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""The fake trainer as one that also knows `host`: the real host's doors and wardens round fake trainings.
+
+HOST_FAULT in its environment: slow (its imports take a second), broken (they fail), deaf (it never greets),
+threads (it leaves a thread running), hook (a trial is run whose own code stands in TRIAL_SOURCE).
+"""
+
+import os
+import runpy
+import sys
+import threading
+import time
+from pathlib import Path
+
+FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
+
+
+def main() -> None:
+    fault = os.environ.get("HOST_FAULT", "")
+    if sys.argv[1:] != ["host"]:
+        program()
+    elif fault == "deaf":
+        time.sleep(600)
+    else:
+        sys.path.insert(0, str(FAKE_TRAINER.parents[1]))
+        from trainer import host
+
+        host.serve(lambda: prepare(fault), program)
+
+
+def prepare(fault: str) -> None:
+    if fault == "slow":
+        time.sleep(1)
+    if fault == "broken":
+        raise ImportError("broken as asked")
+    if fault == "threads":
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+
+
+def program() -> None:
+    source = os.environ.get("TRIAL_SOURCE")
+    if source:
+        exec(source, {"__name__": "__main__"})
+    else:
+        runpy.run_path(str(FAKE_TRAINER), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
