@@ -24,7 +24,11 @@ def changed(name: str, images: Tensor, by: Draw) -> Tensor:
     """uint8 images under an ingredient at its usual strengths; what mixes gets labels in turn."""
     ingredient = ingredients.build(name, {})
     if isinstance(ingredient, Mixing):
-        return ingredient(images.float(), torch.eye(10)[torch.arange(len(images)) % 10], by)[0]
+        return ingredient(
+            images.float(),
+            torch.eye(10, device=images.device).repeat(len(images) // 10 + 1, 1)[: len(images)],
+            by,
+        )[0]
     if isinstance(ingredient, BatchInputs):
         return ingredient(images.float(), by)
     assert isinstance(ingredient, BatchImages | EpochImages)
@@ -101,3 +105,20 @@ def test_waiting_for_the_device_would_be_seen() -> None:
     for waiting in (lambda: numbers[numbers > 1], lambda: numbers.sum().item(), lambda: numbers.nonzero()):
         with Forbidden(), pytest.raises(AssertionError):  # type: ignore[no-untyped-call]
             waiting()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", CAPTURED)
+def test_a_captured_change_draws_anew_at_each_replay(name: str) -> None:
+    images = pictures(2).repeat(64, 1, 1, 1).cuda()
+    by = draw(0.2)
+    by = Draw(torch.Generator("cuda").manual_seed(0), by.progress.cuda(), by.mirrored)
+    changed(name, images, by)  # what is set up at the first call cannot be captured
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(by.generator)
+    with torch.cuda.graph(graph):
+        captured = changed(name, images, by)
+    graph.replay()
+    once = captured.clone()
+    graph.replay()
+    assert not torch.equal(once, captured)

@@ -7,6 +7,7 @@ version). A step stays a step: only the order of the images and, at the ends of 
 of a cycle, the weights are changed.
 """
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,10 +22,12 @@ from trainer.ingredients import Meta, OuterLoop
 class Mltp(Meta):
     """Learn each part of the training set in turn from shared weights (the ResNet-9 paper, section 2.5).
 
-    From the shared weights, each task trains `inner_steps` steps; after the last task the
-    shared weights go `outer_rate` of the way to the mean of where the tasks came to.
-    The optimizer's momentum and batch norm's statistics go on from task to task.
-    tasks: 2 to 16. inner_steps: at least 1. outer_rate: in (0, 1].
+    From the shared weights, each task trains for some steps; after the last task the shared
+    weights go `outer_rate` of the way to the mean of where the tasks came to. The
+    optimizer's momentum and batch norm's statistics go on from task to task.
+    tasks: 2 to 16. inner_steps: about how many steps a task has in its turn, at least 1;
+    it is fitted so that an epoch is whole cycles, after which the weights are the shared
+    ones. outer_rate: in (0, 1].
     """
 
     tasks: int = 2
@@ -66,39 +69,40 @@ class _Reptile(OuterLoop):
     def __init__(self, strengths: Mltp, weights: Sequence[Tensor], task: Tensor, batch_size: int) -> None:
         self._strengths, self._weights, self._batch_size = strengths, list(weights), batch_size
         self._task, self._steps = task, 0
+        self._ends = _block_ends(len(task) // batch_size, strengths)
         self._shared = [weight.detach().clone() for weight in weights]
         self._gained = [torch.zeros_like(weight) for weight in self._shared]
 
     def order(self, generator: Generator) -> Tensor:
         """Batches of the task whose turn it is; where a task's images run out in an epoch, it starts over."""
-        strengths, count = self._strengths, len(self._task)
-        images = torch.randperm(count, generator=generator, device=self._task.device)
-        own = [images[self._task[images] == task] for task in range(strengths.tasks)]
-        taken = [0] * strengths.tasks
-        batches = []
-        for step in range(self._steps, self._steps + count // self._batch_size):
-            task = step // strengths.inner_steps % strengths.tasks
-            places = torch.arange(taken[task], taken[task] + self._batch_size, device=images.device)
-            batches.append(own[task][places % len(own[task])])
-            taken[task] += self._batch_size
-        left = images[: count % self._batch_size]
-        return torch.cat([*batches, left])
+        images = torch.randperm(len(self._task), generator=generator, device=self._task.device)
+        own = [images[self._task[images] == task] for task in range(self._strengths.tasks)]
+        taken = [0] * self._strengths.tasks
+        blocks = []
+        for number, steps in enumerate(_lengths(self._ends)):
+            task = number % self._strengths.tasks
+            first, taken[task] = taken[task], taken[task] + steps * self._batch_size
+            places = torch.arange(first, taken[task], device=images.device) % len(own[task])
+            blocks.append(own[task][places])
+        left = images[: len(images) % self._batch_size]
+        return torch.cat([*blocks, left])
 
     @torch.no_grad()
     def after(self, step: int) -> None:
         self._steps = step
-        if step % self._strengths.inner_steps == 0:
+        turn, over = self._turn()
+        if over:
             self._end_task()
-        if step % (self._strengths.inner_steps * self._strengths.tasks) == 0:
-            self._end_cycle(self._strengths.tasks)
+        if over and turn == self._strengths.tasks:
+            self._end_cycle(turn)
 
     @torch.no_grad()
     def finish(self) -> None:
         """The shared weights go to the mean of the tasks that were begun, one cut short as far as it came."""
-        within = self._steps % (self._strengths.inner_steps * self._strengths.tasks)
-        if within:
+        turn, over = self._turn()
+        if self._steps and not (over and turn == self._strengths.tasks):
             self._end_task()
-            self._end_cycle(-(-within // self._strengths.inner_steps))
+            self._end_cycle(turn)
 
     def state(self) -> dict[str, Tensor]:
         state = {"task": self._task, "steps": torch.tensor(self._steps)}
@@ -112,6 +116,12 @@ class _Reptile(OuterLoop):
             shared.copy_(state[f"shared.{number}"])
             gained.copy_(state[f"gained.{number}"])
 
+    def _turn(self) -> tuple[int, bool]:
+        """Of the last step: whose turn of a cycle it was, from 1, and whether it was the turn's last."""
+        step_of_epoch = (self._steps - 1) % self._ends[-1] + 1
+        block = bisect.bisect_left(self._ends, step_of_epoch)
+        return block % self._strengths.tasks + 1, step_of_epoch == self._ends[block]
+
     def _end_task(self) -> None:
         """Note how far the task came, and go back to the shared weights."""
         torch._foreach_add_(self._gained, torch._foreach_sub(self._weights, self._shared))
@@ -122,3 +132,14 @@ class _Reptile(OuterLoop):
         torch._foreach_add_(self._shared, self._gained, alpha=self._strengths.outer_rate / tasks)
         torch._foreach_zero_(self._gained)
         torch._foreach_copy_(self._weights, self._shared)
+
+
+def _block_ends(steps: int, strengths: Mltp) -> list[int]:
+    """The steps of an epoch, from 1, that end a turn: whole cycles, of turns alike to one step."""
+    cycles = round(steps / (strengths.inner_steps * strengths.tasks))
+    blocks = strengths.tasks * max(1, min(cycles, steps // strengths.tasks))
+    return [steps * number // blocks for number in range(1, blocks + 1)]
+
+
+def _lengths(ends: Sequence[int]) -> list[int]:
+    return [end - before for before, end in zip([0, *ends], ends, strict=False)]
