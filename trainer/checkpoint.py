@@ -37,15 +37,17 @@ class Checkpoint:
         self._writer: threading.Thread | None = None
 
     def read(self) -> dict[str, Any] | None:
-        """What was written last; None where nothing was. Raises Refused for another training's."""
+        """What was written last; None where nothing was, or nothing that can be read, which is logged.
+
+        Raises Refused for another training's.
+        """
         if not self._path.exists():
             return None
         try:
             held: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)
         except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-            raise Refused(
-                f"cannot read the checkpoint {self._path}: {error}; delete it to start again"
-            ) from error
+            logger.warning("cannot read the checkpoint %s: %s; training from the start", self._path, error)
+            return None
         if (held.get("format"), held.get("config")) != (_FORMAT, self._config):
             raise Refused(
                 f"the checkpoint {self._path} is another training's; delete it or give another file"

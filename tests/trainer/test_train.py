@@ -36,7 +36,7 @@ def trained(began_seconds_ago: float = 0.0, **changes: Any) -> Lines:
 def test_a_training_reports_every_event_of_the_protocol_in_order() -> None:
     lines = trained(test=True)
     names = [event["event"] for event in lines.events]
-    assert names[:3] == ["model", "machine", "plan"]
+    assert names[:4] == ["model", "machine", "engine", "plan"]
     assert names[-2:] == ["epoch", "final"]
     assert lines.events[0]["channels"] == [8, 16, 32, 64]
     assert lines.events[0]["resolution"] == 8
@@ -62,7 +62,46 @@ def test_what_is_only_measured_or_read_leaves_the_training_as_it_was(changes: di
 
 
 def test_test_images_are_left_alone_unless_asked_for() -> None:
-    assert trained().events[-1]["test_accuracy"] is None
+    final = trained().events[-1]
+    assert (final["test_accuracy"], final["test_accuracy_1000"], final["test_loss"]) == (None, None, None)
+
+
+def test_without_validation_images_only_the_test_is_measured() -> None:
+    lines = trained(subset={"train": 100, "validation": 0, "seed": 0}, test=True)
+    assert {event["val_accuracy"] for event in lines.named("epoch")} == {None}
+    assert lines.events[-1]["val_accuracy"] is None
+    assert lines.events[-1]["test_accuracy"] is not None
+
+
+def test_the_final_accuracy_is_that_of_the_last_weights_not_of_the_best() -> None:
+    lines = trained(hyperparameters={"batch_size": 20, "learning_rate": 1.0}, budget={"steps": 40})
+    seen = [event["val_accuracy"] for event in lines.named("epoch")]
+    assert lines.events[-1]["val_accuracy"] == seen[-1]
+    assert seen[-1] < max(seen), "a rate this high must make accuracies go up and down"
+
+
+def test_several_networks_share_one_budget_and_vote() -> None:
+    one = trained(budget={"steps": 4})
+    lines = trained(budget={"steps": 9}, ingredients={"ensemble": {"members": 2}}, test=True)
+    assert [event["member"] for event in lines.named("epoch")][-1] == 1
+    ends = [event for event in lines.named("epoch") if event["progress"] == 1.0]
+    assert [event["step"] for event in ends] == [5, 4]
+    final = lines.events[-1]
+    assert (final["steps"], final["total_steps"]) == (9, 9)
+    assert lines.events[0]["parameters"] == 2 * one.events[0]["parameters"]
+    assert final["val_loss"] < sum(event["val_loss"] for event in ends) / 2, "a mean is never worse"
+
+
+def test_several_networks_end_together_within_their_budget() -> None:
+    lines = trained(budget={"seconds": 2}, ingredients={"ensemble": {"members": 3}})
+    ends = [event["elapsed_seconds"] for event in lines.named("epoch") if event["progress"] == 1.0]
+    assert len(ends) == 3
+    assert ends[0] < 1.2 < ends[2]
+
+
+def test_fewer_steps_than_networks_are_too_short() -> None:
+    with pytest.raises(TooShort, match="2 steps do not go round 3 networks"):
+        trained(budget={"steps": 2}, ingredients={"ensemble": {"members": 3}})
 
 
 def test_a_budget_in_seconds_is_kept() -> None:
@@ -74,9 +113,9 @@ def test_a_budget_in_seconds_is_kept() -> None:
 
 
 def test_a_strict_clock_counts_from_the_start_of_the_process() -> None:
-    lines = trained(began_seconds_ago=1000, clock="strict", budget={"seconds": 1015})
+    lines = trained(began_seconds_ago=1000, clock="strict", budget={"seconds": 1005})
     assert lines.named("plan")[0]["elapsed_seconds"] > 1000
-    assert 1001 < lines.events[-1]["train_seconds"] < 1020
+    assert 1000 < lines.events[-1]["train_seconds"] < 1010
 
 
 def test_a_budget_too_short_to_train_is_told() -> None:
@@ -92,7 +131,9 @@ def test_every_optimizer_of_the_paper_trains(optimizer: str) -> None:
 
 @pytest.mark.parametrize("model", models.names())
 def test_every_network_in_the_folder_trains(model: str) -> None:
-    assert trained(model=model, budget={"steps": 2}).events[-1]["steps"] == 2
+    small = {"depth": 1.0, "width": 0.125, "resolution": 0.5}
+    scale = {name: small[name] for name in models.scales(model)}
+    assert trained(model=model, scale=scale, budget={"steps": 2}).events[-1]["steps"] == 2
 
 
 def test_a_network_learns_the_digits() -> None:

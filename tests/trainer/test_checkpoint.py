@@ -1,0 +1,132 @@
+"""A training that is killed and goes on: the same steps, the same clock, the same lines."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainer.configs import trial
+from trainer import checkpoint as checkpoints
+from trainer import config
+from trainer import trial as trials
+from trainer.checkpoint import Checkpoint
+from trainer.errors import Refused
+from trainer.report import Report
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+class Dying(Checkpoint):
+    """Writes after every step, and dies at one of them."""
+
+    def __init__(self, path: Path, parsed: config.TrialConfig, at: int) -> None:
+        super().__init__(path, parsed, seconds=0)
+        self.calls, self.at = 0, at
+
+    def write_if_due(self, state: Any) -> None:
+        super().write_if_due(state)
+        assert self._writer is not None
+        self._writer.join()
+        self.calls += 1
+        if self.calls == self.at:
+            raise Killed
+
+
+def events(parsed: config.TrialConfig, checkpoint: Checkpoint | None = None) -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    trials.run(parsed, Report(stream), time.monotonic(), checkpoint)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def told(lines: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What of the lines does not depend on the time of day."""
+    epochs = [line for line in lines if line["event"] == "epoch"]
+    return [(e["member"], e["step"], e["train_loss"], e["val_accuracy"], e["val_loss"]) for e in epochs]
+
+
+@pytest.mark.parametrize("at", [2, 5, 6, 11])
+@pytest.mark.parametrize("ingredients", [{}, {"ema": {}, "ensemble": {"members": 2}}])
+def test_a_killed_training_ends_as_if_it_had_not_been(
+    tmp_path: Path, at: int, ingredients: dict[str, Any]
+) -> None:
+    parsed = config.from_json(trial(budget={"steps": 12}, ingredients=ingredients))
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Killed):
+        events(parsed, Dying(path, parsed, at))
+    assert path.exists()
+    resumed = events(parsed, Checkpoint(path, parsed, 60))
+    assert told(resumed) == told(events(parsed))
+    assert resumed[-1]["steps"] == 12
+    assert not path.exists(), "a training that has ended leaves nothing to go on with"
+
+
+def test_a_killed_training_goes_on_with_what_is_left_of_its_budget(tmp_path: Path) -> None:
+    parsed = config.from_json(trial(budget={"seconds": 3}))
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Killed):
+        events(parsed, Dying(path, parsed, 20))
+    time.sleep(0.5)  # while it is dead its clock stands
+    began = time.monotonic()
+    lines = events(parsed, Checkpoint(path, parsed, 60))
+    plans = [line for line in lines if line["event"] == "plan"]
+    assert plans[0]["reason"] == "resumed"
+    assert plans[0]["step"] == 20
+    assert 0 < plans[0]["elapsed_seconds"] < 3
+    assert lines[-1]["overshoot_seconds"] <= 0.015
+    assert time.monotonic() - began < 8
+
+
+def test_a_program_killed_with_sigkill_goes_on_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "trial.json").write_text(json.dumps(trial(budget={"steps": 100000})))
+    command = [sys.executable, "-P", "-m", "trainer", "train", "--config", str(tmp_path / "trial.json")]
+    command += ["--checkpoint", str(tmp_path / "checkpoint.pt"), "--checkpoint-seconds", "0.1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as program:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "checkpoint.pt").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        program.kill()
+    parsed = config.read(tmp_path / "trial.json")
+    held = Checkpoint(tmp_path / "checkpoint.pt", parsed, 60).read()
+    assert held is not None
+    assert 0 < held["done"]["step"] < 100000
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    parsed = config.from_json(trial())
+    with pytest.raises(Killed):
+        events(parsed, Dying(tmp_path / "checkpoint.pt", parsed, 2))
+    other = config.from_json(trial(seed=1))
+    with pytest.raises(Refused, match="is another training's; delete it"):
+        events(other, Checkpoint(tmp_path / "checkpoint.pt", other, 60))
+
+
+def test_a_checkpoint_that_was_cut_off_is_told_and_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parsed = config.from_json(trial())
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 and no more")
+    lines = events(parsed, Checkpoint(tmp_path / "checkpoint.pt", parsed, 60))
+    assert told(lines) == told(events(parsed))
+    assert "cannot read the checkpoint" in caplog.text
+
+
+def test_a_disk_that_takes_no_checkpoint_does_not_end_the_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parsed = config.from_json(trial())
+    lines = events(parsed, Checkpoint(tmp_path / "missing" / "checkpoint.pt", parsed, 0))
+    assert lines[-1]["event"] == "final"
+    assert "cannot write the checkpoint" in caplog.text
+
+
+def test_configurations_that_differ_have_different_fingerprints() -> None:
+    changes: list[dict[str, Any]] = [{}, {"seed": 1}, {"ingredients": {"ema": {}}}, {"budget": {"steps": 8}}]
+    assert len({checkpoints.fingerprint(config.from_json(trial(**change))) for change in changes}) == 4

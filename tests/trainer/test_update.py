@@ -1,0 +1,150 @@
+"""A step, seen from outside: it waits for nothing, and does what the recipe says to the weights."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.trainer.configs import trial
+from trainer import config, data, ingredients, recipe
+from trainer.ingredients import Average
+from trainer.machine import machine
+from trainer.setting import Setting, setting
+from trainer.trainee import Trainee
+
+WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal.default")
+
+
+class Waits(TorchDispatchMode):
+    """Collects the operations for which a GPU's host would have to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if any(word in str(func) for word in WAITING):
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def prepared(**changes: Any) -> Setting:
+    parsed = config.from_json(trial(**changes))
+    return setting(parsed, data.about(parsed.dataset), machine(parsed))
+
+
+def stepped(trainee: Trainee, steps: int, total: int = 10) -> Trainee:
+    trainee.start_epoch(0.0)
+    for step in range(steps):
+        trainee.step(step % trainee.lesson.steps_per_epoch, step, total)
+    return trainee
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_a_step_of_every_recipe_waits_for_nothing(name: str) -> None:
+    changes: dict[str, Any] = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
+    optimizer = recipe.load(name).defaults.optimizer
+    chosen = prepared(recipe=name, hyperparameters={"batch_size": 20, "optimizer": optimizer}, **changes)
+    trainee = stepped(chosen.trainee(), 2)
+    with Waits() as waits:
+        trainee.step(2, 9, 10)  # at the end, when everything is switched on
+    assert waits.seen == []
+
+
+def test_an_operation_that_waits_is_seen() -> None:
+    with Waits() as waits:
+        float(torch.ones(()))
+        torch.ones(3).nonzero()
+    assert len(waits.seen) == 2
+
+
+@pytest.mark.parametrize("name", ["sam", "asam"])
+def test_a_perturbed_step_keeps_the_weights_where_they_are_in_memory(name: str) -> None:
+    trainee = prepared(ingredients={name: {}}).trainee()
+    before = [weight.data_ptr() for weight in trainee.network.parameters()]
+    stepped(trainee, 3)
+    assert [weight.data_ptr() for weight in trainee.network.parameters()] == before
+
+
+def test_the_second_pass_leaves_the_statistics_of_batch_norms_alone() -> None:
+    plain = stepped(prepared().trainee(), 1).network
+    twice = stepped(prepared(ingredients={"sam": {}}).trainee(), 1).network
+    for (name, once), again in zip(plain.state_dict().items(), twice.state_dict().values(), strict=True):
+        if "running" in name:
+            assert torch.equal(once, again)
+    assert any(not torch.equal(a, b) for a, b in zip(plain.parameters(), twice.parameters(), strict=True))
+
+
+def test_a_second_pass_is_taken_only_when_it_is_active() -> None:
+    late = prepared(ingredients={"sam": {"start": 0.5}})
+    assert [late.lesson.phase(p).perturbed for p in (0.0, 0.49, 0.5, 1.0)] == [False, False, True, True]
+
+
+def test_gradients_are_centred_before_the_optimizer_sees_them() -> None:
+    trainee = stepped(prepared(ingredients={"gradient_centralization": {}}).trainee(), 1)
+    convolutions = [weight for weight in trainee.network.parameters() if weight.dim() == 4]
+    assert all(weight.grad is not None for weight in convolutions)
+    for weight in convolutions:
+        assert weight.grad is not None
+        assert weight.grad.mean((1, 2, 3)).abs().max() < 1e-6
+
+
+def test_the_average_follows_the_weights_and_is_what_is_judged() -> None:
+    trainee = prepared(ingredients={"ema": {"half_life": 0.2}}).trainee()
+    reference = copy.deepcopy(trainee.network)
+    average = trainee.lesson.recipe.one(Average)
+    assert average is not None
+    trainee.start_epoch(0.0)
+    for step in range(4):
+        trainee.step(step, step, 10)
+        share = average.share(step + 1, 10)
+        with torch.no_grad():
+            for mean, now in zip(reference.parameters(), trainee.network.parameters(), strict=True):
+                mean.lerp_(now, share)
+    for mean, judged in zip(reference.parameters(), trainee.judged.parameters(), strict=True):
+        torch.testing.assert_close(mean, judged)
+    assert trainee.judged is not trainee.network
+
+
+def test_early_epochs_are_trained_on_fewer_pixels_and_the_last_on_all() -> None:
+    chosen = prepared(
+        scale={"depth": 0.5, "width": 0.125},
+        ingredients={"progressive_resizing": {}},
+    )
+    pixels = [chosen.lesson.phase(p / 20).pixels for p in range(21)]
+    assert pixels[0] < 16
+    assert pixels[-1] == 16
+    assert pixels == sorted(pixels)
+    stepped(chosen.trainee(), 2)
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_a_training_taken_up_again_goes_on_bit_by_bit(name: str) -> None:
+    changes: dict[str, Any] = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
+    optimizer = recipe.load(name).defaults.optimizer
+    chosen = prepared(recipe=name, hyperparameters={"batch_size": 20, "optimizer": optimizer}, **changes)
+    trainee = stepped(chosen.trainee(), 3)
+    held = trainee.state()
+    other = chosen.trainee(member=1)  # other weights, other draws
+    other.restore(held)
+    for step in (3, 4):
+        trainee.step(step, step, 10)
+        other.step(step, step, 10)
+    for once, again in zip(trainee.network.parameters(), other.network.parameters(), strict=True):
+        assert torch.equal(once, again)
+    assert trainee.read_loss() == other.read_loss()
+
+
+def test_an_ingredient_is_added_changed_and_taken_out_by_a_configuration() -> None:
+    base = recipe.load("nomad_haet").ingredients
+    names = {ingredients.name_of(found) for found in base}
+    more = recipe.load("nomad_haet", {"label_smoothing": {"alpha": 0.2}, "cutout": None, "linear": {}})
+    found = {ingredients.name_of(each): each for each in more.ingredients}
+    assert set(found) == names - {"cutout", "cosine"} | {"label_smoothing", "linear"}
+    assert found["label_smoothing"] == replace(ingredients.build("label_smoothing", {}), alpha=0.2)  # type: ignore[call-arg]
