@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.trainer.test_train import Lines, trained
-from trainer.ingredients import _operations
 from trainer.errors import OutOfMemory
+from trainer.ingredients import _operations
 
 pytestmark = [
     pytest.mark.gpu,
