@@ -21,6 +21,7 @@ from orchestrator import outcome
 from orchestrator.describe import Description, Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.executors import Executor, Exit, Job
+from orchestrator.options import OWN_TRAINER
 from orchestrator.outcome import MAX_ATTEMPTS, Outcome
 from orchestrator.problem import Evaluation
 from results.models import Trial
@@ -28,6 +29,8 @@ from results.store import Store
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
+_FILES = ("trial.json", "metrics.jsonl", "log.txt")
+_CHECKPOINT = "checkpoint.pt"
 Hear = Callable[[int, float], Evaluation]  # (MACs, accuracy) -> what the solver hears
 
 
@@ -135,7 +138,7 @@ class Runner:
             return
         trial = Running(order, self._open(order, folder), folder)
         job = Job(
-            command=(*self._trainer, "train", "--config", str(folder / "trial.json")),
+            command=(*self._trainer, "train", "--config", str(folder / "trial.json"), *self._kept(folder)),
             folder=folder,
             stdout=trial.metrics,
             stderr=folder / "log.txt",
@@ -144,10 +147,15 @@ class Runner:
         self._running[pool.submit(self._executor.run, job, self._stop, trial.has_started)] = trial
         self._display.started(trial)
 
+    def _kept(self, folder: Path) -> tuple[str, ...]:
+        """What makes our own trainer keep a checkpoint: a trial left by a kill goes on from it."""
+        return ("--checkpoint", str(folder / _CHECKPOINT)) if self._trainer == OWN_TRAINER else ()
+
     def _open(self, order: Order, folder: Path) -> Trial:
         """Clear the folder, then commit the row: a result found beside a row is always that row's."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("trial.json", "metrics.jsonl", "log.txt"):
+        resumable = order.row is not None and order.row.state == "running" and _holds(folder, order)
+        for name in (*_FILES, *(() if resumable else (_CHECKPOINT,))):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(folder / name)
         columns = order.columns() | {"folder": str(folder), "git_commit": self._git_commit}
