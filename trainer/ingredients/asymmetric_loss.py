@@ -8,7 +8,7 @@ is its mean over labels drawn from them, as with cross-entropy: linear in the ta
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.ingredients._kinds import Loss
+from trainer.ingredients import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor

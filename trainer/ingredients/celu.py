@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from trainer.errors import Refused
-from trainer.ingredients._kinds import Surgery
+from trainer.ingredients import Surgery
 from trainer.ingredients._swapped import swap
 
 

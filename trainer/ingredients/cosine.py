@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from trainer.ingredients._kinds import Schedule
+from trainer.ingredients import Schedule
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Told by shape, not by name: a weight of one dimension is a bias or a norm's.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.ingredients._kinds import Groups
+from trainer.ingredients import Groups
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ exponential one forgets more slowly than that: after about 6% of the steps with 
 
 from dataclasses import dataclass
 
-from trainer.ingredients._kinds import Average
+from trainer.ingredients import Average
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer.errors import Refused
-from trainer.ingredients._kinds import Surgery
+from trainer.ingredients import Surgery
 from trainer.ingredients._swapped import swap
 
 

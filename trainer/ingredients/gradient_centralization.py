@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.ingredients._kinds import Gradients
+from trainer.ingredients import Gradients
 
 if TYPE_CHECKING:
     from torch import Tensor

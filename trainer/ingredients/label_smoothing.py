@@ -6,7 +6,7 @@ Smoothing mixed targets is mixing smoothed ones, so it does not matter that mixi
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.ingredients._kinds import Targets
+from trainer.ingredients import Targets
 
 if TYPE_CHECKING:
     from torch import Tensor

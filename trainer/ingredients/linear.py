@@ -6,7 +6,7 @@ straight line is the budgeted training's schedule of choice (Li et al. 2020, "Bu
 
 from dataclasses import dataclass
 
-from trainer.ingredients._kinds import Schedule
+from trainer.ingredients import Schedule
 
 
 @dataclass(frozen=True)

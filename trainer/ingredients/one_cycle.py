@@ -7,7 +7,7 @@ here a schedule sets the rate alone.
 import math
 from dataclasses import dataclass
 
-from trainer.ingredients._kinds import Schedule
+from trainer.ingredients import Schedule
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.errors import Refused
-from trainer.ingredients._kinds import Surgery
+from trainer.ingredients import Surgery
 
 _PATCH = 27  # values of 3 channels x 3 x 3 pixels
 _CHUNK = 256  # images at once where they are patches

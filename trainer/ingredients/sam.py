@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.ingredients import _ascent
-from trainer.ingredients._kinds import Perturbation
+from trainer.ingredients import Perturbation, _ascent
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from trainer.ingredients._kinds import Schedule
+from trainer.ingredients import Schedule
 
 _ROUNDING = 1e-9  # a step due at progress k * period is not missed for a last digit
 

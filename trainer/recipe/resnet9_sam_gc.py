@@ -1,0 +1,10 @@
+"""The ResNet-9 paper's SAM with gradient centralization (Awad et al. 2022, section 2.3).
+
+The paper reports 83.15% on Mini-CIFAR-10, in 99 epochs (table 1).
+"""
+
+from trainer.ingredients.gradient_centralization import GradientCentralization
+from trainer.recipe import Recipe
+from trainer.recipe.resnet9_sam import RECIPE as WITH_SAM
+
+RECIPE = Recipe(WITH_SAM.defaults, (*WITH_SAM.ingredients, GradientCentralization()))
