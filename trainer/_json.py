@@ -38,6 +38,10 @@ class Fields:
                 raise Refused(f"{key} in {self._where} must be a JSON object or null, not {_shown(value)}")
         return dict(self._values)
 
+    def mapping(self, key: str) -> dict[str, Any]:
+        """An object as it is, empty where it is missing; whoever reads it refuses what is unknown there."""
+        return dict(Fields(self._take(key, {}), key)._values)
+
     def text(self, key: str, default: Any = _REQUIRED) -> Any:
         """A string that is not empty and can name a file."""
         value = self._take(key, default)

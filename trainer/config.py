@@ -77,6 +77,7 @@ class TrialConfig:
     precision: Precision = "auto"
     engine: Engine = "auto"
     test: bool = False
+    architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings, unchecked
     ingredients: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)  # changes to the recipe
 
 
@@ -105,7 +106,7 @@ def from_json(value: Any) -> TrialConfig:
     if protocol != PROTOCOL:
         raise Refused(f"protocol {protocol} is not known; this trainer speaks protocol {PROTOCOL}")
     config = TrialConfig(
-        model=top.choice("model", models.names()),
+        model=_model(top),
         dataset=_source(top),
         subset=_subset(top.object("subset"), test=top.truth("test", default=False)),
         budget=_budget(top.object("budget")),
@@ -118,10 +119,17 @@ def from_json(value: Any) -> TrialConfig:
         precision=top.choice("precision", list(get_args(Precision)), default="auto"),
         engine=top.choice("engine", list(get_args(Engine)), default="auto"),
         test=top.truth("test", default=False),
+        architecture=top.mapping("architecture"),
         ingredients=top.object("ingredients", default={}).objects_or_null(ingredients.names()),
     )
     top.refuse_unknown()
     return config
+
+
+def _model(top: Fields) -> str:
+    """A network of the trainer's, or the name of a file and a function in it."""
+    name: str = top.text("model")
+    return name if models.is_own(name) else top.choice("model", [*models.names(), "path/to/file.py:function"])
 
 
 def _source(top: Fields) -> data.Source:

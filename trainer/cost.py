@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainer import models
+from trainer.errors import Refused
 from trainer.ingredients import Surgery
 from trainer.models import Shape
 
@@ -34,22 +35,44 @@ class Cost:
 
 @lru_cache(maxsize=4096)
 def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()) -> Cost:
-    """MACs of one image and the number of parameters, after a recipe's operations on the network."""
-    with torch.device("meta"):  # no weights are drawn
-        network = models.build(name, shape, classes)
-        for operation in operations:
-            network = operation.apply(network)
-    network.eval()
+    """MACs of one image and the number of parameters, after a recipe's operations on the network.
+
+    Raises Refused where a network of the user's own fails, or gives other than one logit a class.
+    """
+    network = _weightless(name, shape, classes, operations)
     for module in network.modules():
         if not isinstance(module, nn.Conv2d):  # a convolution is skipped, so its weights need no memory
             module.to_empty(device="cpu", recurse=False)
     skipping = _SkippedConvolutions()  # type: ignore[no-untyped-call, unused-ignore]
     with torch.no_grad(), skipping, FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, 3, shape.resolution, shape.resolution))
+        _check(name, network, shape.resolution, classes)
     return Cost(
         macs=counter.get_total_flops() // 2,
         parameters=sum(weights.numel() for weights in network.parameters()),
     )
+
+
+def _weightless(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...]) -> nn.Module:
+    """The network as it would be trained, on the meta device so that no weights are drawn.
+
+    A network of the user's own may compute with its weights while it is built, so it has some.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if models.is_own(name) else "meta"):
+        network = models.build(name, shape, classes)
+        for operation in operations:
+            network = operation.apply(network)
+    return network.eval()
+
+
+def _check(name: str, network: nn.Module, resolution: int, classes: int) -> None:
+    """Send an image through. Raises Refused."""
+    with models.blamed(name):
+        logits = network(torch.zeros(1, 3, resolution, resolution))
+    if not isinstance(logits, Tensor) or logits.shape != (1, classes):
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise Refused(
+            f"{name} answers an image with {given}, not with {(1, classes)}; give one logit a class"
+        )
 
 
 class _SkippedConvolutions(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]

@@ -33,7 +33,9 @@ def describe(report: Report, check_data: bool) -> None:
 def realised(config: TrialConfig, about: About) -> Shape:
     """The network of a configuration for these data. Raises Refused."""
     scale = config.scale
-    return models.realise(config.model, scale.depth, scale.width, scale.resolution, about.image_size)
+    return models.realise(
+        config.model, scale.depth, scale.width, scale.resolution, about.image_size, config.architecture
+    )
 
 
 def model_fields(config: TrialConfig, about: About) -> dict[str, Any]:
@@ -48,6 +50,7 @@ def model_fields(config: TrialConfig, about: About) -> dict[str, Any]:
         "macs_counter": MACS_COUNTER,
         "parameters": spent.parameters * (vote.count if vote else 1),
         **asdict(shape),
+        "scales": list(models.scales(config.model)),
         "image_size": about.image_size,
         "classes": about.classes,
     }

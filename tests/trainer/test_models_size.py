@@ -4,6 +4,7 @@ import pytest
 
 from trainer import models
 from trainer.cost import cost
+from trainer.errors import Refused
 
 # million parameters and GMACs at 32x32 with 10 classes
 REFERENCE = {
@@ -18,6 +19,7 @@ REFERENCE = {
     "resnet110": (1.73, 0.253),
     "resnet18": (11.17, 0.555),
     "resnet50": (23.5, 1.30),
+    "resnet_budget": (2.79761, 0.1393),
     "resnet9": (6.6, 0.38),
     "resnext29_2x64d": (9.13, 1.41),
     "senet18": (11.26, 0.5555),
@@ -34,9 +36,14 @@ EXPLAINED = {
 }
 
 
+def realised(name: str, scale: dict[str, float]) -> models.Shape:
+    asked = {"depth": 1.0, "width": 1.0, "resolution": 1.0} | scale
+    return models.realise(name, asked["depth"], asked["width"], asked["resolution"], 32)
+
+
 @pytest.mark.parametrize("name", models.names())
 def test_a_network_has_its_reference_size(name: str) -> None:
-    counted = cost(name, models.realise(name, 1.0, 1.0, 1.0, 32), 10)
+    counted = cost(name, realised(name, {}), 10)
     parameters, macs = EXPLAINED.get(name, REFERENCE[name])[:2]
     assert counted.parameters / 1e6 == pytest.approx(parameters, rel=0.02)
     assert counted.macs / 1e9 == pytest.approx(macs, rel=0.02)
@@ -46,10 +53,12 @@ def test_a_network_has_its_reference_size(name: str) -> None:
 @pytest.mark.parametrize("name", models.names())
 def test_more_of_a_scale_never_costs_less(name: str, scale: str) -> None:
     if scale not in models.scales(name):
+        with pytest.raises(Refused, match=f"{name} has no {scale} to multiply: "):
+            realised(name, {scale: 0.5})
         return
     multipliers = (1.0, 1.1, 1.75) if scale == "depth" else (0.25, 0.6, 1.0)
-    asked = [{"depth": 1.0, "width": 0.5, "resolution": 0.5, scale: m} for m in multipliers]
-    costs = [cost(name, models.realise(name, **one, image_size=32), 10) for one in asked]
+    asked = [{"width": 0.5, "resolution": 0.5, scale: m} for m in multipliers]
+    costs = [cost(name, realised(name, one), 10) for one in asked]
     macs, parameters = [c.macs for c in costs], [c.parameters for c in costs]
     assert (macs, parameters) == (sorted(macs), sorted(parameters))
     assert macs[0] < macs[-1]

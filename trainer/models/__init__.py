@@ -3,24 +3,41 @@
 A file has a docstring whose first line is the network's summary, a `BASE` (the
 channels and blocks of its stages) and `build(shape, classes)`. It may have
 `FIXED`, a literal dictionary of the scales that the family lacks, each with the
-reason. Listing the networks reads the files and imports nothing, so it needs
-no torch.
+reason, and `Architecture`, a frozen dataclass of settings that give the base.
+Listing the networks reads the files and imports nothing, so it needs no torch.
+`path/to/file.py:function` names a network of the user's own (`_own.py`).
 """
 
 import ast
 import importlib
 import pkgutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trainer.errors import Refused
-from trainer.models._scale import Base, Shape
+from trainer.models import _own
+from trainer.models._scale import Architecture, Base, Shape
 from trainer.models._scale import realise as _realise
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["SCALES", "Base", "Shape", "base", "build", "names", "realise", "scales", "summary"]
+__all__ = [
+    "SCALES",
+    "Base",
+    "Shape",
+    "base",
+    "blamed",
+    "build",
+    "is_own",
+    "names",
+    "realise",
+    "scales",
+    "summary",
+]
 
 SCALES = ("depth", "width", "resolution")
 
@@ -28,7 +45,9 @@ SCALES = ("depth", "width", "resolution")
 class Network(Protocol):
     """What a file in this folder offers."""
 
-    BASE: Base
+    @property
+    def BASE(self) -> Base:  # noqa: N802
+        """Channels and blocks at scale 1."""
 
     def build(self, shape: Shape, classes: int) -> "nn.Module":
         """Takes float images [N, 3, resolution, resolution], any N >= 2, to logits [N, classes]."""
@@ -39,37 +58,79 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
+def is_own(name: str) -> bool:
+    """Whether a name is that of a function in a file of the user's, `path/to/file.py:function`."""
+    return name.rpartition(":")[0].endswith(".py")
+
+
 def summary(name: str) -> str:
     """One line about a network: its file's first."""
     return (ast.get_docstring(_parsed(name)) or name).splitlines()[0]
 
 
 def scales(name: str) -> tuple[str, ...]:
-    """The multipliers that a network takes."""
+    """The multipliers that a network takes. Raises Refused for a file that is no network."""
     return tuple(scale for scale in SCALES if scale not in _fixed(name))
 
 
 def base(name: str) -> Base:
-    """Channels and blocks at scale 1."""
-    return _module(name).BASE
+    """Channels and blocks at scale 1. Raises Refused for a file that is no network."""
+    return _network(name).BASE
 
 
-def realise(name: str, depth: float, width: float, resolution: float, image_size: int) -> Shape:
-    """Channels, blocks and pixels of a scaled network. Raises Refused."""
+def realise(
+    name: str,
+    depth: float,
+    width: float,
+    resolution: float,
+    image_size: int,
+    architecture: Mapping[str, Any] | None = None,
+) -> Shape:
+    """Channels, blocks and pixels of a scaled network. Raises Refused.
+
+    architecture: the settings of the base, by name, where the network's family has some
+    """
     asked = {"depth": depth, "width": width, "resolution": resolution}
     for scale, reason in _fixed(name).items():
         if asked[scale] != 1.0:
             raise Refused(f"{name} has no {scale} to multiply: {reason}; leave {scale} at 1")
-    return _realise(base(name), depth, width, resolution, image_size)
+    settings = _settings(name, architecture or {})
+    shape = _realise(settings.base if settings else base(name), depth, width, resolution, image_size)
+    return replace(shape, architecture=settings, source=_own.fingerprint(name) if is_own(name) else None)
 
 
 def build(name: str, shape: Shape, classes: int) -> "nn.Module":
-    """A new network, its weights drawn from torch's global generator."""
-    return _module(name).build(shape, classes)
+    """A new network, its weights drawn from torch's global generator. Raises Refused."""
+    return _network(name).build(shape, classes)
 
 
-def _fixed(name: str) -> dict[str, str]:
+def blamed(name: str) -> AbstractContextManager[None]:
+    """Turn what the code of a user's own network raises into Refused; nothing for one of this folder."""
+    return _own.blamed(name) if is_own(name) else nullcontext()
+
+
+def _settings(name: str, architecture: Mapping[str, Any]) -> Architecture | None:
+    """A network's settings, the defaults where none are given; None where its family has none."""
+    kind = getattr(_network(name), "Architecture", None)
+    if kind is None:
+        if architecture:
+            raise Refused(f"{name} has no settings of its own, so leave architecture empty")
+        return None
+    known = [field.name for field in fields(kind)]
+    for key in architecture:
+        if key not in known:
+            raise Refused(f"unknown key {key!r} in the architecture of {name}; known: {', '.join(known)}")
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in architecture.items()}
+    try:
+        return cast(Architecture, kind(**given))
+    except ValueError as error:
+        raise Refused(f"the architecture of {name}: {error}") from error
+
+
+def _fixed(name: str) -> Mapping[str, str]:
     """The scales that a network lacks, each with the reason, read from its file's `FIXED`."""
+    if is_own(name):
+        return _own.load(name).FIXED
     for statement in _parsed(name).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "FIXED":
             return cast(dict[str, str], ast.literal_eval(statement.value))
@@ -80,5 +141,7 @@ def _parsed(name: str) -> ast.Module:
     return ast.parse((Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8"))
 
 
-def _module(name: str) -> Network:
+def _network(name: str) -> Network:
+    if is_own(name):
+        return _own.load(name)
     return cast(Network, importlib.import_module(f"{__name__}.{name}"))

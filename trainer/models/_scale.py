@@ -8,6 +8,7 @@ as is usual, makes one network of several depths.
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from trainer.errors import Refused
 
@@ -24,13 +25,28 @@ class Base:
     blocks: tuple[int, ...]
 
 
+class Architecture(Protocol):
+    """Settings of a family of base networks: a frozen dataclass with defaults, checked at birth."""
+
+    @property
+    def base(self) -> Base:
+        """The network that the settings mean at scale 1."""
+
+
 @dataclass(frozen=True)
 class Shape:
-    """A realised network: channels and blocks of each stage, and the pixels a side of its input."""
+    """A realised network: channels and blocks of each stage, and the pixels a side of its input.
+
+    architecture: the settings of the base, where its family has some; `channels` and `blocks`
+        are already what the multipliers made of them
+    source: changes with the file of a network of the user's own; None for the others
+    """
 
     channels: tuple[int, ...]
     blocks: tuple[int, ...]
     resolution: int
+    architecture: Architecture | None = None
+    source: str | None = None
 
 
 def realise(base: Base, depth: float, width: float, resolution: float, image_size: int) -> Shape:

@@ -1,0 +1,133 @@
+"""A network of the user's own: a function in a Python file, named `path/to/file.py:function`.
+
+The function takes `classes` and gives a module. Its parameters `channels` and
+`blocks` have the base network as their defaults and are given what the width and
+depth multipliers make of them; one that is not there is not scaled. It may also
+take `resolution`, the pixels a side. The surprise: nothing else of the file is
+looked at, so it needs nothing of this package.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import Refused
+from trainer.models._scale import WIDTH_STEP, Base, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_GIVEN = {"channels", "blocks", "resolution", "classes"}
+_CONTRACT = "it must be like build(classes, channels=(64, 128), blocks=(2, 2)); see docs/extending.md"
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """What a file in this folder offers, of a function in the user's."""
+
+    name: str
+    function: Callable[..., Any]
+    BASE: Base
+    FIXED: Mapping[str, str]
+
+    def build(self, shape: Shape, classes: int) -> "nn.Module":
+        """Call the function with what it takes of the shape. Raises Refused."""
+        from torch import nn
+
+        given = {"channels": shape.channels, "blocks": shape.blocks, "resolution": shape.resolution}
+        taken = inspect.signature(self.function).parameters
+        with blamed(self.name):
+            network = self.function(
+                classes=classes, **{key: value for key, value in given.items() if key in taken}
+            )
+        if not isinstance(network, nn.Module):
+            raise Refused(f"{self.name} gives {type(network).__name__}; it must return a torch.nn.Module")
+        return network
+
+
+def fingerprint(name: str) -> str:
+    """What changes when the file does. Raises Refused."""
+    return hashlib.sha256(_text(_path(name))).hexdigest()[:16]
+
+
+def load(name: str) -> OwnNetwork:
+    """The network of that name, its file executed once until it changes. Raises Refused."""
+    return _loaded(name, fingerprint(name))
+
+
+@contextmanager
+def blamed(name: str) -> Iterator[None]:
+    """Turn what the user's code raises into Refused with the last of its own lines."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame.lineno for frame in frames if frame.filename == str(_path(name))]
+        where = f"{_path(name)}, line {own[-1]}," if own else str(_path(name))
+        raise Refused(f"the network of {where} fails: {type(error).__name__}: {error}; mend it") from error
+
+
+@lru_cache(maxsize=16)
+def _loaded(name: str, fingerprint: str) -> OwnNetwork:
+    path, function_name = _path(name), name.rpartition(":")[2]
+    spec = importlib.util.spec_from_file_location(f"own network {path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look up their own module
+    with blamed(name):
+        spec.loader.exec_module(module)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise Refused(f"{path} has no function {function_name}; define one: {_CONTRACT}")
+    return _network(name, function)
+
+
+def _network(name: str, function: Callable[..., Any]) -> OwnNetwork:
+    parameters = inspect.signature(function).parameters
+    unknown = [p.name for p in parameters.values() if p.default is p.empty and p.name not in _GIVEN]
+    if "classes" not in parameters or unknown:
+        raise Refused(f"{name} takes {', '.join(parameters) or 'nothing'}; {_CONTRACT}")
+    channels, blocks = (_numbers(name, parameters, key) for key in ("channels", "blocks"))
+    if any(count % WIDTH_STEP for count in channels):
+        raise Refused(f"{name} has channels {channels} by default; give multiples of {WIDTH_STEP}")
+    lacking = {"width": ("channels", channels), "depth": ("blocks", blocks)}
+    fixed = {
+        scale: f"its function takes no `{key}`" for scale, (key, default) in lacking.items() if not default
+    }
+    return OwnNetwork(name, function, Base(channels, blocks), fixed)
+
+
+def _numbers(name: str, parameters: Mapping[str, inspect.Parameter], key: str) -> tuple[int, ...]:
+    """The whole numbers that a parameter has by default; none where there is no such parameter."""
+    if key not in parameters:
+        return ()
+    default = parameters[key].default
+    if not isinstance(default, tuple) or not default or not all(type(n) is int and n > 0 for n in default):
+        raise Refused(
+            f"{name} must have a tuple of whole numbers above 0 as the default of {key}; {_CONTRACT}"
+        )
+    return default
+
+
+def _path(name: str) -> Path:
+    return Path(name.rpartition(":")[0]).expanduser().absolute()
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused(
+            f"cannot read {path}: {error.strerror}; give model as path/to/file.py:function"
+        ) from error
