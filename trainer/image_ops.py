@@ -68,16 +68,11 @@ def color(images: Tensor, strength: Tensor) -> Tensor:
 
 def sharpness(images: Tensor, strength: Tensor) -> Tensor:
     """From smoothed (0) over unchanged (1) to sharper; the border pixels stay."""
-    size = images.shape[-1]
-    wide = images.to(torch.int32)
-    around = sum(
-        wide[:, :, 1 + down : size - 1 + down, 1 + right : size - 1 + right]
-        for down in (-1, 0, 1)
-        for right in (-1, 0, 1)
-    )
+    wide = images.to(torch.int16)
+    rows = wide[..., :-2] + wide[..., 1:-1] + wide[..., 2:]
+    weighed = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + 4 * wide[:, :, 1:-1, 1:-1]
     smooth = images.clone()
-    inner = around + 4 * wide[:, :, 1:-1, 1:-1]
-    smooth[:, :, 1:-1, 1:-1] = ((2 * inner + 13) // 26).to(torch.uint8)  # /13, rounded
+    smooth[:, :, 1:-1, 1:-1] = (weighed.float() / 13 + 0.5).to(torch.uint8)  # rounded: 13 leaves no ties
     return _blended(smooth, images, strength)
 
 
@@ -119,6 +114,18 @@ def equalize(images: Tensor, strength: Tensor) -> Tensor:
     return _looked_up(images, torch.where(step > 0, tables, _values(images).long()))
 
 
+def taken(images: Tensor, where: Tensor) -> Tensor:
+    """Each pixel from the place in its own image, row * S + column, that `where` [N, S, S] says."""
+    places = where.flatten(1).long()[:, None, :].expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, places).view(images.shape)
+
+
+def grey(images: Tensor) -> Tensor:
+    """PIL's conversion to grey: uint8 [N, 1, S, S]."""
+    red, green, blue = images.to(torch.int32).unbind(1)
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)[:, None]
+
+
 def _values(images: Tensor) -> Tensor:
     return torch.arange(256, device=images.device, dtype=torch.float64)
 
@@ -140,12 +147,6 @@ def _blended(base: Tensor, images: Tensor, strength: Tensor) -> Tensor:
     return (base + strength[:, None, None, None] * (images - base)).clamp(0, 255).to(torch.uint8)
 
 
-def grey(images: Tensor) -> Tensor:
-    """PIL's conversion to grey: uint8 [N, 1, S, S]."""
-    red, green, blue = images.to(torch.int32).unbind(1)
-    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)[:, None]
-
-
 def _affine(
     images: Tensor,
     a: Tensor | float = 1.0,
@@ -162,8 +163,7 @@ def _affine(
     column = (_fixed(a) * x + _fixed(b) * y + _fixed(c + (a + b) / 2)) >> 16
     row = (_fixed(d) * x + _fixed(e) * y + _fixed(f + (d + e) / 2)) >> 16
     outside = ((column | row) < 0) | (column >= size) | (row >= size)
-    where = (row * size + column).masked_fill_(outside, 0).flatten(1).long()
-    moved = images.flatten(2).gather(2, where[:, None, :].expand(-1, 3, -1)).view_as(images)
+    moved = taken(images, (row * size + column).masked_fill_(outside, 0))
     return moved.masked_fill_(outside[:, None], _GREY)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trainer import image_ops
 from trainer.ingredients import BatchImages, Draw
-from trainer.ingredients._moved import gather, reflected
 
 
 @dataclass(frozen=True)
@@ -34,4 +34,9 @@ class Crop(BatchImages):
         )
         grid = torch.arange(size, device=images.device)
         rows, columns = reflected(grid + shift[0], size), reflected(grid + shift[1], size)
-        return gather(images, rows, columns)
+        return image_ops.taken(images, rows[:, :, None] * size + columns[:, None, :])
+
+
+def reflected(index: Tensor, size: int) -> Tensor:
+    """Indices just outside 0..size-1 mirrored at the edge pixels."""
+    return (size - 1) - ((size - 1) - index.abs()).abs()

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from trainer.ingredients import BatchImages, Draw
-from trainer.ingredients._moved import gather
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,5 @@ class Flip(BatchImages):
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         if not draw.mirrored:
             return images
-        count, _, size, _ = images.shape
-        mirrored = torch.rand((count, 1), generator=draw.generator, device=images.device) < self.probability
-        grid = torch.arange(size, device=images.device)
-        columns = torch.where(mirrored, size - 1 - grid, grid)
-        return gather(images, grid.expand(count, size), columns)
+        throws = torch.rand((len(images), 1, 1, 1), generator=draw.generator, device=images.device)
+        return torch.where(throws < self.probability, images.flip(3), images)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from trainer.ingredients import Views
-from trainer.ingredients._moved import reflected
+from trainer.ingredients.crop import reflected
 
 
 @dataclass(frozen=True)
