@@ -1,0 +1,96 @@
+"""ResNets under a parameter limit: Zhang, Liu and Zuo, "Optimization of Residual Network with given budget".
+
+The paper's N, B_i, C_1, F, K and P are `layers`, `blocks_1` to `blocks_4`, `channels`,
+`stem_kernel`, `kernel` and `pooling`. The limit is no variable's own, so a space also has points
+above it, which `feasible` tells without building a network. A network of N layers ignores the
+blocks beyond: such points have one `architecture`, and a search knows them for duplicates by it.
+
+A pooling size of 2 is left out: where the last image's side is a multiple of it, as at 32
+pixels, it averages what 4 does.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from search_spaces._choice import Choice
+from search_spaces._integer import Integer
+from search_spaces._point import Point, Value
+from search_spaces.space import Space
+
+MOST_LAYERS, MOST_BLOCKS = 4, 12
+CHANNELS = tuple(range(8, 129, 8))
+STEM_KERNELS, KERNELS, POOLINGS = (3, 5, 7), (3, 5), (3, 4)
+
+_BASELINE: dict[str, Value] = {"layers": 4, "channels": 32, "stem_kernel": 3, "kernel": 3, "pooling": 4}
+_BLOCKS = tuple(f"blocks_{layer}" for layer in range(1, MOST_LAYERS + 1))
+_BASELINE |= dict.fromkeys(_BLOCKS, 2)
+
+
+def space(most_parameters: int = 5_000_000) -> Space:
+    """The paper's variables, each without the values that no network under the limit has (10 classes).
+
+    Raises:
+        ValueError: no network at all is under the limit.
+    """
+    least = {**_BASELINE, "layers": 1, **dict.fromkeys(_BLOCKS, 1), "channels": CHANNELS[0]}
+    if not feasible(least, most_parameters):
+        raise ValueError(
+            f"no network has at most {most_parameters} parameters; the smallest has {parameters(least)}"
+        )
+
+    def under(name: str, values: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(value for value in values if feasible({**least, name: value}, most_parameters))
+
+    layers = under("layers", tuple(range(1, MOST_LAYERS + 1)))[-1]
+    blocks = under(_BLOCKS[0], tuple(range(1, MOST_BLOCKS + 1)))[-1]
+    return Space(
+        (
+            Integer("layers", 1, layers),
+            *(Integer(name, 1, blocks) for name in _BLOCKS),
+            Choice("channels", under("channels", CHANNELS), ordered=True),
+            Choice("stem_kernel", under("stem_kernel", STEM_KERNELS), ordered=True),
+            Choice("kernel", under("kernel", KERNELS), ordered=True),
+            Choice("pooling", POOLINGS, ordered=True),
+        )
+    )
+
+
+def start() -> Point:
+    """The paper's baseline: N=4, B=[2,2,2,2], C_1=32, F=3, K=3, P=4, of 2,797,610 parameters."""
+    return Point(_BASELINE)
+
+
+def architecture(point: Mapping[str, Value]) -> dict[str, Any]:
+    """What trial.json's `architecture` is for a point, with the network `resnet_budget`."""
+    layers = int(point["layers"])
+    return {
+        "layers": layers,
+        "blocks": [int(point[name]) for name in _BLOCKS[:layers]],
+        "channels": int(point["channels"]),
+        "stem_kernel": int(point["stem_kernel"]),
+        "kernel": int(point["kernel"]),
+        "pooling": int(point["pooling"]),
+    }
+
+
+def feasible(point: Mapping[str, Value], most_parameters: int = 5_000_000) -> bool:
+    """Whether a point's network of 10 classes keeps to the limit."""
+    return parameters(point) <= most_parameters
+
+
+def parameters(point: Mapping[str, Value], classes: int = 10) -> int:
+    """The trainable parameters of a point's network, in closed form; the pooling size has none.
+
+    A convolution has no bias, a batch norm has two parameters a channel, and a stage that
+    changes the channels projects its first shortcut.
+    """
+    layers, first, kernel = int(point["layers"]), int(point["channels"]), int(point["kernel"])
+    area = kernel * kernel
+    channels = [first << layer for layer in range(layers)]
+    blocks = [int(point[name]) for name in _BLOCKS[:layers]]
+    stem = 3 * first * int(point["stem_kernel"]) * int(point["stem_kernel"]) + 2 * first
+    plain = sum(count * (2 * area * c * c + 4 * c) for count, c in zip(blocks, channels, strict=True))
+    # a first block's first convolution has fewer inputs, and its shortcut is a convolution and a norm
+    widening = sum(area * (before - c) * c + before * c + 2 * c for before, c in pairwise(channels))
+    return stem + plain + widening + channels[-1] * classes + classes
