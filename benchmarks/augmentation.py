@@ -4,7 +4,7 @@
 
 Every repeat runs all arms once, in an order that moves on by one from repeat to repeat. Figures are medians
 of the repeats, in images a second of the process's own CPU time, on one thread: what else the machine does
-is not counted. The pipeline is the NOMAD paper's: AutoAugment, crop, flip, normalised floats, cutout, batched.
+is not counted. The pipeline is the NOMAD paper's: AutoAugment, crop, flip, normalised floats, cutout.
 """
 
 from __future__ import annotations

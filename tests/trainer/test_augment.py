@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torchvision.transforms import RandomCrop
 
 from tests.trainer.pictures import draw, pictures
 from trainer import ingredients
@@ -58,6 +59,10 @@ def test_256_copies_of_an_image_come_back_different(name: str) -> None:
         copies = pictures(2).repeat(128, 1, 1, 1)
     different = distinct(changed(name, copies, draw()))
     assert different == 2 if name in FEW_OUTCOMES else different > FEWEST.get(name, 200)
+
+
+def test_one_draw_for_a_whole_batch_would_be_seen() -> None:
+    assert distinct(RandomCrop(32, padding=4)(pictures(1).expand(256, -1, -1, -1))) == 1
 
 
 @pytest.mark.parametrize("name", [n for n in CHANGES if issubclass(ingredients.load(n), Policy)])

@@ -2,7 +2,8 @@
 
 Images are grouped by operation, so each operation runs once, and only for the images
 that drew it. Finding the groups makes the host wait, which is why a policy is applied
-once an epoch to the whole training set.
+once an epoch to the whole training set. Tables, moves and blends for every image instead
+wait for nothing, but took seven times as long on a CPU.
 """
 
 from collections.abc import Callable, Sequence
