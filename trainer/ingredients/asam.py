@@ -29,7 +29,7 @@ class Asam(Perturbation):
 
     def __post_init__(self) -> None:
         _ascent.check(self.rho, self.start)
-        if self.eta < 0:
+        if not self.eta >= 0:
             raise ValueError(f"eta must be 0 or more, not {self.eta}")
 
     def active(self, progress: float) -> bool:
