@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from orchestrator.ingredients import Ingredients
@@ -48,12 +51,27 @@ BUILT_IN = {
 def find(name: str, store: Store | None) -> Subject:
     """Return the model `name`: the newest saved one, else a built-in one, else the network so called.
 
-    Whether the trainer knows that network is for the trainer to say.
+    Whether the trainer knows that network is for the trainer to say. `path/to/file.py:function`
+    is a network of the user's own.
     """
     saved = store.model(name) if store is not None else None
     if saved is not None:
         return _saved(saved, store)
-    return BUILT_IN.get(name) or Subject(name, name, _WHOLE, f"the network {name}")
+    return BUILT_IN.get(name) or _own(name) or Subject(name, name, _WHOLE, f"the network {name}")
+
+
+def _own(name: str) -> Subject | None:
+    """Return the network of a file, its path made absolute, for trials run elsewhere.
+
+    Studies and models are named by the file, and by the function if it is not `build`.
+    """
+    path, _, function = name.rpartition(":")
+    if not path.endswith(".py"):
+        return None
+    stem = re.sub(r"\W", "_", Path(path).stem)
+    short = stem if function == "build" else f"{stem}_{function}"
+    absolute = os.path.abspath(os.path.expanduser(path))
+    return Subject(short, f"{absolute}:{function}", _WHOLE, f"the network that {name} builds")
 
 
 def _saved(model: Model, store: Store | None) -> Subject:

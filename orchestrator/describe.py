@@ -44,6 +44,9 @@ class Description:
     image_size: int  # pixels a side that the data set stores
     classes: int
     dataset: Mapping[str, Any]
+    scales: tuple[str, ...] = ("depth", "width", "resolution")  # the multipliers that the network takes
+    architecture: Mapping[str, Any] | None = None  # the settings of its family, where it has some
+    source: str | None = None  # changes with the file of a network of the user's own
 
     def columns(self) -> dict[str, Any]:
         """Return what a trial's row says of its network."""
@@ -101,6 +104,9 @@ class Describer:
                 image_size=int(answer["image_size"]),
                 classes=int(answer["classes"]),
                 dataset=answer["dataset"],
+                scales=tuple(answer.get("scales", Description.scales)),
+                architecture=answer.get("architecture"),
+                source=answer.get("source"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error
@@ -162,4 +168,8 @@ def network_key(description: Description, config: Mapping[str, Any]) -> str:
     }
     if config.get("ingredients"):
         facts["ingredients"] = config["ingredients"]
+    if description.architecture:
+        facts["architecture"] = dict(description.architecture)
+    if description.source:
+        facts["source"] = description.source
     return json.dumps(facts, sort_keys=True, separators=(",", ":"))

@@ -36,7 +36,7 @@ class Inquiry:
     def question(self, block: int) -> dict[str, Any]:
         """Return what a resume must repeat to the letter."""
         asked: dict[str, Any] = {
-            "subject": self.request.subject,
+            "subject": self.subject.name,
             "scale": dict(self.scale),
             "training": self.training.question() | {"fingerprint": self.base.dataset.get("fingerprint")},
             "space": self.space.to_json(),
@@ -47,6 +47,8 @@ class Inquiry:
             },
             "trainer": self.request.trainer or "built in",
         }
+        if self.base.source:
+            asked["source"] = self.base.source
         if self.request.kind == "nas":
             asked["baseline"] = {
                 "replicates": 0 if self.request.min_accuracy is not None else self.request.replicates,
@@ -89,7 +91,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     data = training.dataset.partition(":")[0]
     suffix = "demo" if request.demo else data
     kind = request.kind
-    saved_as = f"nomad_{request.subject}" if kind == "nas" else f"tuned_{request.subject}"
+    saved_as = f"nomad_{subject.name}" if kind == "nas" else f"tuned_{subject.name}"
     return Inquiry(
         request,
         subject,
@@ -97,7 +99,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
         training,
         base,
         _space(request, whole, scale),
-        request.study or f"{kind}-{request.subject}-{suffix}",
+        request.study or f"{kind}-{subject.name}-{suffix}",
         request.save_as or saved_as,
     )
 
@@ -140,11 +142,22 @@ def absolute(dataset: str) -> str:
 def _space(request: Request, whole: Description, scale: Mapping[str, float]) -> Space:
     if request.kind == "hpo":
         return _hyperparameter_space(request)
-    ranges = {name: _span(getattr(request, name), name) for name in _ONE}
+    ranges = {name: _range(request, name, whole) for name in _ONE}
     try:
         return scaling.space(whole.blocks, whole.channels, whole.image_size, base=scale, **ranges)
     except ValueError as error:
         raise BadOption(str(error)) from error
+
+
+def _range(request: Request, name: str, whole: Description) -> tuple[float, float]:
+    """Return the multipliers to search, 1 alone for a scale that the network lacks; raise BadOption."""
+    asked = getattr(request, name)
+    span = _span(asked, name)
+    if name in whole.scales or span == (1.0, 1.0):
+        return span
+    if asked != getattr(Request, name):
+        raise BadOption(f"--{name} {asked}: {whole.network} has no {name} to scale; leave --{name} out")
+    return 1.0, 1.0
 
 
 def _span(text: str, name: str) -> tuple[float, float]:

@@ -35,8 +35,9 @@ def space(
     in the widest stage, 8 to 128 pixels. A range such as (1, 1) holds its multiplier.
 
     Args:
-        blocks: blocks of each stage of the named network, at scale 1; a stage may have none.
-        channels: channels of each stage of the named network, at scale 1.
+        blocks: blocks of each stage of the named network, at scale 1; a stage may have none. Empty
+            where the network's depth does not scale; its range must then be (1, 1).
+        channels: channels of each stage of the named network, at scale 1; empty likewise.
         pixels: pixels a side that the named network sees at scale 1.
         base: the scale of the base network itself, where it is not the named network at scale
             1. Give this rather than rounded blocks and channels: rounding moves the grid.
@@ -47,7 +48,7 @@ def space(
     """
     own = {name: Fraction((base or {}).get(name, 1.0)).limit_denominator(10_000) for name in NAMES}
     total = sum(blocks) * own["depth"]
-    widest = max(channels) * own["width"] / CHANNEL_STEP
+    widest = max(channels, default=0) * own["width"] / CHANNEL_STEP
     side = pixels * own["resolution"]
     fewer_pixels = (_half_up(side) - LEAST_PIXELS) // PIXEL_STEP
     more_pixels = (MOST_PIXELS - _half_up(side)) // PIXEL_STEP
@@ -80,7 +81,9 @@ def _multiplier(
     low, high = (simplest(end) for end in span)
     if not low <= 1 <= high:
         raise ValueError(f"the range {span} of {name} leaves out 1, the base network; give one around 1")
-    if down < 0 or up < 0:
+    if size == 0 and low == high:
+        return Real(name, 1.0, 1.0, granularity=1.0)
+    if down < 0 or up < 0 or size == 0:
         raise ValueError(
             f"the base network's {name} is out of bounds (one block a stage, {CHANNEL_STEP} channels, "
             f"{LEAST_PIXELS} to {MOST_PIXELS} pixels); choose a base within them"

@@ -1,0 +1,84 @@
+"""What a search asks about networks that lack a scale, and about networks of the user's own."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator import catalogue
+from orchestrator.describe import Describer, Description, network_key
+from orchestrator.inquiry import Inquiry, inquire
+from orchestrator.options import BadOption
+from tests.orchestrator._studies import settled
+
+OWN = """
+from torch import nn
+
+def build(classes, channels=(16, 32)):
+    wide = nn.Conv2d(3, channels[1], 3)
+    return nn.Sequential(wide, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[1], classes))
+"""
+
+
+@pytest.fixture(scope="module")
+def describer() -> Iterator[Describer]:
+    with Describer([sys.executable, "-P", "-m", "trainer"], check_data=False) as answering:
+        yield answering
+
+
+def inquiry(describer: Describer, folder: Path, subject: str, **given: str) -> Inquiry:
+    request = settled(folder, subject=subject, data="digits", study=None, **given)
+    return inquire(request, catalogue.find(subject, None), "cpu", describer)
+
+
+def values(inquiry: Inquiry) -> dict[str, int | None]:
+    return {variable.name: variable.size for variable in inquiry.space.variables}
+
+
+def test_a_scale_that_the_family_lacks_is_held_at_one(describer: Describer, tmp_path: Path) -> None:
+    asked = inquiry(describer, tmp_path, "googlenet")
+    assert values(asked)["depth"] == 1
+    assert (values(asked)["width"] or 0) > 1
+
+
+def test_a_range_of_a_scale_that_the_family_lacks_is_refused(describer: Describer, tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="googlenet has no depth to scale; leave --depth out"):
+        inquiry(describer, tmp_path, "googlenet", depth=".5:2")
+
+
+def test_a_file_s_network_names_study_and_model_and_has_its_path_made_absolute(
+    describer: Describer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my net.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    asked = inquiry(describer, tmp_path, "./my net.py:build", resolution="1")
+    assert (asked.study_name, asked.save_as) == ("nas-my_net-digits", "nomad_my_net")
+    assert asked.training.network == f"{tmp_path}/my net.py:build"
+    assert values(asked) == {"depth": 1, "width": 5, "resolution": 1}
+    assert asked.question(1)["source"] == asked.base.source
+
+
+def test_a_function_of_another_name_is_part_of_the_model_s_name() -> None:
+    assert catalogue.find("nets/mine.py:wide", None).name == "mine_wide"
+
+
+def test_a_changed_file_is_another_network(describer: Describer, tmp_path: Path) -> None:
+    keys = set()
+    for kernel in (3, 3, 5):
+        (tmp_path / "mine.py").write_text(OWN.replace("3)", f"{kernel})"))
+        asked = inquiry(describer, tmp_path, f"{tmp_path}/mine.py:build", resolution="1")
+        keys.add(key(asked.base, asked))
+    assert len(keys) == 2
+
+
+def test_architectures_of_one_family_are_networks_of_their_own(describer: Describer, tmp_path: Path) -> None:
+    asked = inquiry(describer, tmp_path, "resnet_budget")
+    config = asked.training.config(asked.scale, {})
+    others = [describer.describe({**config, "architecture": {"stem_kernel": kernel}}) for kernel in (3, 5)]
+    assert key(others[0], asked) == key(asked.base, asked)
+    assert key(others[1], asked) != key(asked.base, asked)
+
+
+def key(description: Description, asked: Inquiry) -> str:
+    return network_key(description, asked.training.config(asked.scale, {}))
