@@ -7,6 +7,7 @@ that training ends with progress 1 before the deadline, never after it.
 """
 
 import math
+import sys
 import time
 from bisect import bisect_right
 from collections import deque
@@ -72,7 +73,7 @@ class Done:
 class Pace:
     """The steps of one training and the clock they must keep to.
 
-    seconds: the budget, or None where `steps` is given and no clock is kept.
+    seconds: the budget, or None where `steps` is given and no clock is kept; with both, `steps` is the most.
     elapsed: seconds spent of the budget so far.
     on_plan: called with the reason whenever steps were planned.
     done: where an interrupted training goes on.
@@ -95,12 +96,13 @@ class Pace:
         self._validated = done.validated
         self._recent: deque[float] = deque(maxlen=32)  # seconds of the last steps
         self._seconds = math.inf if seconds is None else seconds
+        self._most_steps = sys.maxsize if steps is None else steps
         self._elapsed = elapsed
         self._on_plan = on_plan
         self._aside = 0.0  # seconds of the current step's round that were no step
         self.validations = self._affordable_validations()
         self.total_steps = done.total_steps if steps is None else steps
-        if steps is None:
+        if seconds is not None:
             self.total_steps = self._affordable(self._validations_left() if done.step else self.validations)
         if self.total_steps < 1:
             raise TooShort(self._too_short())
@@ -226,7 +228,7 @@ class Pace:
         fitting = bisect_right(
             range(self.step + 1, enough), room, key=lambda total: self._needed(total, validations)
         )
-        return self.step + fitting
+        return min(self.step + fitting, self._most_steps)
 
     def _affordable_validations(self) -> int:
         if math.isinf(self._seconds):

@@ -8,7 +8,7 @@ says why.
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator
@@ -39,14 +39,17 @@ class Eager:
 class Graphed:
     """Steps captured as CUDA graphs. `step` must do the same on every call, and wait for nothing.
 
+    generators: all that `step` draws from
     before_capture: brings what `step` leaves behind into the state that it finds when captured
     """
 
-    def __init__(self, step: Step, generator: Generator, before_capture: Callable[[], None]) -> None:
+    def __init__(
+        self, step: Step, generators: Sequence[Generator], before_capture: Callable[[], None]
+    ) -> None:
         self.name = "cuda_graph"
         self.reason: str | None = None
         self._step = step
-        self._generator = generator
+        self._generators = generators
         self._before_capture = before_capture
         self._graphs: dict[Phase, torch.cuda.CUDAGraph] = {}
         self._taken: Counter[Phase] = Counter()
@@ -74,7 +77,8 @@ class Graphed:
     def _captured(self, phase: Phase) -> bool:
         """Capture the phase's step without taking it; False where that cannot be."""
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._generator)
+        for generator in self._generators:
+            graph.register_generator_state(generator)
         self._before_capture()
         try:
             with torch.cuda.graph(graph):

@@ -4,22 +4,28 @@ import time
 from typing import Any
 
 from trainer.budget import Pace
+from trainer.engine import Eager, Graphed
 from trainer.evaluate import Score
 from trainer.report import Report
 from trainer.trainee import Trainee
 
 
 class Events:
-    """elapsed_before: seconds of the budget that were spent before an interruption."""
+    """elapsed_before: seconds of the budget that were spent before an interruption.
 
-    def __init__(self, report: Report, clock_began: float, elapsed_before: float = 0.0) -> None:
-        self._report = report
-        self._zero = clock_began - elapsed_before
+    sharing: trainings that go on at once; the clock of each runs so much slower
+    """
+
+    def __init__(
+        self, report: Report, clock_began: float, elapsed_before: float = 0.0, sharing: int = 1
+    ) -> None:
+        self._report, self._sharing = report, sharing
+        self._zero = clock_began - elapsed_before * sharing
         self.epochs: list[dict[str, Any]] = []  # what was reported, for a training that goes on later
 
     def elapsed(self) -> float:
         """Seconds of the budget spent so far."""
-        return time.monotonic() - self._zero
+        return (time.monotonic() - self._zero) / self._sharing
 
     def again(self, epochs: list[dict[str, Any]]) -> None:
         """Report what was reported before the interruption, for its lines are gone."""
@@ -38,9 +44,9 @@ class Events:
             reason=reason,
         )
 
-    def engine(self, trainee: Trainee) -> None:
+    def engine(self, engine: Eager | Graphed) -> None:
         """How steps are run, and why not as a graph."""
-        self._report.event("engine", name=trainee.engine.name, reason=trainee.engine.reason)
+        self._report.event("engine", name=engine.name, reason=engine.reason)
 
     def epoch(
         self, member: int, trainee: Trainee, pace: Pace, epoch: int, loss: float, score: Score | None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from trainer import data, images, models, recipe, subset
 from trainer.config import TrialConfig
@@ -34,10 +35,17 @@ class Setting:
         return self.lesson.recipe.one(Vote)
 
     def trainee(self, member: int = 0) -> Trainee:
-        """A network at its first weights: the same ones for the same seed, member and network."""
+        """A network at its first weights, to be trained."""
+        return Trainee(self.network(member), self.lesson, self.seed(member))
+
+    def seed(self, member: int = 0) -> int:
+        """Of all that one network draws."""
+        return (self.config.seed + member * _SEED_STEP) % 2**63
+
+    def network(self, member: int = 0) -> nn.Module:
+        """At its first weights: the same ones for the same seed, member and network."""
         config, machine = self.config, self.lesson.machine
-        seed = (config.seed + member * _SEED_STEP) % 2**63
-        torch.manual_seed(seed)  # weights are drawn on the CPU, so they are the same on every device
+        torch.manual_seed(self.seed(member))  # drawn on the CPU, so weights are the same on every device
         network = models.build(config.model, realised(config, self.about), self.held.classes)
         operations = self.lesson.recipe.every(Surgery)
         for surgery in operations:
@@ -47,7 +55,7 @@ class Setting:
             inputs = self.lesson.normalise(self.lesson.training.images[:_FIT_IMAGES])
             for surgery in operations:
                 surgery.fit(network, inputs)
-        return Trainee(network, self.lesson, seed)
+        return network
 
     def test_images(self) -> tuple[DeviceImages, int] | None:
         """The test images, and how many of them, in front, are the competition's draw.
@@ -63,9 +71,9 @@ class Setting:
         return images.to_device(*chosen, sizes, self.lesson.machine.device), _COMPETITION
 
 
-def setting(config: TrialConfig, about: About, machine: Machine) -> Setting:
-    """Read the images and put them on the device. Raises Refused."""
-    held = data.load(config.dataset, config.test)
+def setting(config: TrialConfig, about: About, machine: Machine, held: Images | None = None) -> Setting:
+    """Read the images, unless `held` are they, and put them on the device. Raises Refused."""
+    held = held or data.load(config.dataset, config.test)
     sizes = (about.image_size, realised(config, about).resolution)
     training, validation = (
         images.to_device(held.train_images[chosen], held.train_labels[chosen], sizes, machine.device)

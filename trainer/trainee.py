@@ -12,7 +12,7 @@ from trainer.engine import Eager, Graphed
 from trainer.evaluate import Judge, Score, evaluate, judge
 from trainer.images import DeviceImages
 from trainer.ingredients import Average, Meta
-from trainer.lesson import Lesson
+from trainer.lesson import Lesson, Phase
 from trainer.update import Update
 
 _STEPS_AHEAD = 3  # that the host may be of the GPU
@@ -24,38 +24,46 @@ class Trainee:
     def __init__(self, network: nn.Module, lesson: Lesson, seed: int) -> None:
         self.network, self.lesson = network, lesson
         self._seed, self._epoch, self._losses = seed, 0, 0
-        self._generator = torch.Generator(lesson.machine.device).manual_seed(seed)
-        why_eager = _why_eager(lesson)
-        self._update = Update(network, lesson, self._generator, seed, graphed=why_eager is None)
+        self.generator = torch.Generator(lesson.machine.device).manual_seed(seed)
+        why_eager = why_no_graph(lesson)
+        self.update = Update(network, lesson, self.generator, seed, graphed=why_eager is None)
         self.engine = (
-            Graphed(self._update, self._generator, self._update.forget_gradients)
+            Graphed(self.update, [self.generator], self.update.forget_gradients)
             if why_eager is None
-            else Eager(self._update, why_eager)
+            else Eager(self.update, why_eager)
         )
         self._average, meta = lesson.recipe.one(Average), lesson.recipe.one(Meta)
         labels, size = lesson.training.labels, lesson.settings.batch_size
-        self._outer = meta.begin(self._update.weights, labels, size, self._generator) if meta else None
+        self._outer = meta.begin(self.update.weights, labels, size, self.generator) if meta else None
         self._events: deque[torch.cuda.Event] = deque()
 
     def start_epoch(self, progress: float) -> None:
         """Augment all training images and put them in a new random order."""
         self._epoch_began = {"random": self._random_state(), "progress": progress, "epoch": self._epoch}
-        self._update.progress.fill_(progress)
+        self.update.progress.fill_(progress)
         self._pixels = self.lesson.phase(progress).pixels
-        draw = self.lesson.draw(self._generator, self._update.progress, self._seed, self._epoch)
-        self._update.hold(self.lesson.epoch_images(draw, self._pixels))
-        self._order = self._outer.order(self._generator) if self._outer else self._any_order()
+        draw = self.lesson.draw(self.generator, self.update.progress, self._seed, self._epoch)
+        self.update.hold(self.lesson.epoch_images(draw, self._pixels))
+        self._order = self._outer.order(self.generator) if self._outer else self._any_order()
         self._epoch += 1
 
     def step(self, batch: int, number: int, total_steps: int) -> None:
         """Learn from the epoch's batch of this number, in the step of this number, from 0."""
+        self.engine(self.begin_step(batch, number, total_steps))
+        self.end_step(number)
+
+    def begin_step(self, batch: int, number: int, total_steps: int) -> Phase:
+        """Write down what the step will read."""
         progress, size = number / total_steps, self.lesson.settings.batch_size
-        self._update.chosen.copy_(self._order[batch * size : (batch + 1) * size])
-        self._update.progress.fill_(progress)
+        self.update.chosen.copy_(self._order[batch * size : (batch + 1) * size])
+        self.update.progress.fill_(progress)
         if self._average:
-            self._update.share.fill_(self._average.share(number + 1, total_steps))
-        self._update.set_rate(self.lesson.learning_rate(progress))
-        self.engine(self.lesson.phase(progress, self._pixels))
+            self.update.share.fill_(self._average.share(number + 1, total_steps))
+        self.update.set_rate(self.lesson.learning_rate(progress))
+        return self.lesson.phase(progress, self._pixels)
+
+    def end_step(self, number: int) -> None:
+        """Count the step that was taken."""
         self._losses += 1
         if self._outer:
             self._outer.after(number + 1)
@@ -63,8 +71,8 @@ class Trainee:
 
     def read_loss(self) -> float:
         """The mean loss since the last time; waits for the device."""
-        mean = float(self._update.loss_sum) / max(self._losses, 1)
-        self._update.loss_sum.zero_()
+        mean = float(self.update.loss_sum) / max(self._losses, 1)
+        self.update.loss_sum.zero_()
         self._losses = 0
         return mean
 
@@ -76,7 +84,7 @@ class Trainee:
     @property
     def judged(self) -> nn.Module:
         """The network that evaluations look at: the average of the weights where there is one."""
-        return self.network if self._update.averaged is None else self._update.averaged
+        return self.network if self.update.averaged is None else self.update.averaged
 
     def judge(self) -> Judge:
         """What the network says of images; put it into evaluation mode first."""
@@ -93,7 +101,7 @@ class Trainee:
     def state(self) -> dict[str, Any]:
         """All that a step depends on, cloned on the device: what a checkpoint keeps."""
         held = {
-            "update": self._update.state(),
+            "update": self.update.state(),
             "outer": self._outer.state() if self._outer else {},
             "random": self._random_state(),
             "epoch": self._epoch_began,
@@ -107,7 +115,7 @@ class Trainee:
         self._epoch = held["epoch"]["epoch"]
         self._set_random(held["epoch"]["random"])
         self.start_epoch(held["epoch"]["progress"])
-        self._update.restore(held["update"])
+        self.update.restore(held["update"])
         if self._outer:
             self._outer.restore(held["outer"])
         self._losses = held["losses"]
@@ -115,16 +123,16 @@ class Trainee:
 
     def _any_order(self) -> Tensor:
         count, device = len(self.lesson.training), self.lesson.machine.device
-        return torch.randperm(count, generator=self._generator, device=device)
+        return torch.randperm(count, generator=self.generator, device=device)
 
     def _random_state(self) -> list[Tensor]:
         """Of our own generator, and of torch's, from which layers such as dropout draw."""
         cuda = [torch.cuda.get_rng_state()] if self.lesson.machine.cuda else []
-        return [self._generator.get_state(), torch.get_rng_state(), *cuda]
+        return [self.generator.get_state(), torch.get_rng_state(), *cuda]
 
     def _set_random(self, states: Sequence[Tensor]) -> None:
         own, host, *cuda = (state.cpu() for state in states)
-        self._generator.set_state(own)
+        self.generator.set_state(own)
         torch.set_rng_state(host)
         for state in cuda:
             torch.cuda.set_rng_state(state)
@@ -138,7 +146,7 @@ class Trainee:
             self._events.popleft().synchronize()
 
 
-def _why_eager(lesson: Lesson) -> str | None:
+def why_no_graph(lesson: Lesson) -> str | None:
     """Why steps are not captured; None where they are."""
     if not lesson.machine.cuda:
         return "there is no GPU"

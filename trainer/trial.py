@@ -33,7 +33,7 @@ from trainer.trainee import Trainee
 _TIMING_SHARE = 0.05  # of a budget in seconds, for timing steps
 _MOST_TIMING_SECONDS = 5.0
 _TIMING_SECONDS = 0.3  # of a budget in steps, where only people read the timing
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
 
 
 def run(
@@ -70,7 +70,7 @@ class _Training:
         costs = measure(first, _timing_seconds(budget.seconds))
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, held["elapsed"] if held else 0.0)
-        self._events.engine(first)
+        self._events.engine(first.engine)
         self._take_up(held)
         for member in range(len(self._members), self._count):
             trainee = self._setting.trainee(member) if member else first
@@ -191,12 +191,17 @@ def _timing_seconds(budget_seconds: float | None) -> float:
 
 
 @contextmanager
-def memory_errors_named() -> Iterator[None]:
-    """Turn what torch and numpy raise when memory runs out into OutOfMemory."""
+def memory_errors_named(*more_words: str) -> Iterator[None]:
+    """Turn what torch and numpy raise when memory runs out into OutOfMemory.
+
+    more_words: in an error that means memory where the caller is sure that nothing else is wrong
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _MEMORY_WORDS):
+        if not isinstance(error, MemoryError) and not any(
+            words in str(error) for words in (*_MEMORY_WORDS, *more_words)
+        ):
             raise
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise OutOfMemory(f"{line}; give a smaller batch_size, width or resolution") from error

@@ -47,18 +47,32 @@ class Update:
 
     def __call__(self, phase: Phase) -> None:
         """Learn from the chosen images."""
-        lesson = self._lesson
-        draw = lesson.draw(self._generator, self.progress, self._seed)
-        targets = lesson.targets[self.chosen]
-        inputs, targets = lesson.batch(self.images[phase.pixels][self.chosen], targets, draw)
+        inputs, targets = self.batch(phase)
         self.loss_sum += self._pass(inputs, targets)
-        if phase.perturbed and self._perturbation is not None:
-            held = self._perturbation.ascend(self.weights)
-            with _statistics_frozen(self.network):
+        if phase.perturbed:
+            with self.perturbed():
                 self._pass(inputs, targets)
-            with torch.no_grad():  # copied back, not subtracted: what is not finite cannot stay
-                torch._foreach_copy_(self.weights, list(held))
-        lesson.change_gradients(self.weights)
+        self.learn()
+
+    def batch(self, phase: Phase) -> tuple[Tensor, Tensor]:
+        """The chosen images as inputs, float [B, 3, S, S], and what is to be said of them, [B, K]."""
+        draw = self._lesson.draw(self._generator, self.progress, self._seed)
+        targets = self._lesson.targets[self.chosen]
+        return self._lesson.batch(self.images[phase.pixels][self.chosen], targets, draw)
+
+    @contextmanager
+    def perturbed(self) -> Iterator[None]:
+        """Within, the weights are where the second pass takes the gradient; `.grad` holds the first's."""
+        assert self._perturbation is not None, "no phase of this recipe is perturbed"
+        held = self._perturbation.ascend(self.weights)
+        with _statistics_frozen(self.network):
+            yield
+        with torch.no_grad():  # copied back, not subtracted: what is not finite cannot stay
+            torch._foreach_copy_(self.weights, list(held))
+
+    def learn(self) -> None:
+        """Take the step that the gradients in `.grad` say."""
+        self._lesson.change_gradients(self.weights)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         if self._mean:
