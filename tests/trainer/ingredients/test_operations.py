@@ -6,10 +6,9 @@ import pytest
 import torch
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
 
-from tests.trainer.pictures import draw, pictures
+from tests.trainer.pictures import pictures
 from trainer import image_ops
 from trainer.ingredients import _operations as operations
-from trainer.ingredients import rand_augment
 
 SIZE = 32
 TABLES: list[tuple[operations.Reach, int, dict[str, Any]]] = [
@@ -58,18 +57,3 @@ def test_each_image_is_changed_by_the_operation_that_it_drew() -> None:
         if name != "none":
             alone = getattr(image_ops, name)(alone, strength[number : number + 1])
         assert torch.equal(after[number : number + 1], alone), name
-
-
-def test_rand_augment_does_as_many_operations_as_it_is_told() -> None:
-    images = pictures(300)
-    shares = [
-        (rand_augment.RandAugment(operations=number)(images, draw()) == images).flatten(1).all(1).sum()
-        for number in (1, 4)
-    ]
-    assert shares[0] > 10 > shares[1]
-
-
-@pytest.mark.parametrize(("strength", "value"), [("operations", 0), ("magnitude", 31)])
-def test_a_rand_augment_out_of_range_is_refused(strength: str, value: int) -> None:
-    with pytest.raises(ValueError, match=f"{strength} must be from .* not {value}"):
-        rand_augment.RandAugment(**{strength: value})
