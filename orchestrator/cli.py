@@ -1,17 +1,18 @@
-"""The two commands. Whatever a user can mend ends in one line on stderr and exit code 2."""
+"""The commands. Whatever a user can mend ends in one line on stderr and exit code 2."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
 
-from orchestrator import environment, flags, launch, options, plan
+from orchestrator import environment, evaluate, evaluate_options, flags, launch, options, plan
 from orchestrator.baseline import BaselineFailed
 from orchestrator.describe import Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
@@ -31,6 +32,7 @@ _MENDABLE = (
     environment.Clash,
 )
 _INTERRUPTED = 130
+_Request = TypeVar("_Request", bound=options.Contract)
 
 
 def _nas(
@@ -118,21 +120,80 @@ def _hpo(
     _run("hpo", model, locals())
 
 
+def _evaluate(
+    model: flags.Models = None,
+    models: flags.ModelList = None,
+    recipe: flags.Recipes = None,
+    runs_of_each: flags.RunsOfEach = None,
+    data: flags.Dataset = None,
+    budget: flags.Budget = None,
+    demo: flags.Demo = False,
+    plan: flags.Plan = False,
+    no_test: flags.NoTest = False,
+    ensemble: flags.Ensemble = None,
+    vote: flags.Vote = None,
+    csv: flags.Csv = None,
+    seed: flags.Seed = None,
+    base_depth: flags.BaseScale = None,
+    base_width: flags.BaseScale = None,
+    base_resolution: flags.BaseScale = None,
+    image_size: flags.ImageSize = None,
+    train_images: flags.TrainImages = None,
+    validation_images: flags.ValidationImagesOfEach = None,
+    clock: flags.Clock = None,
+    optimizer: flags.Optimizer = None,
+    learning_rate: flags.LearningRate = None,
+    weight_decay: flags.WeightDecay = None,
+    batch_size: flags.BatchSize = None,
+    ingredient: flags.Ingredient = None,
+    precision: flags.Precision = None,
+    device: flags.Device = None,
+    slots: flags.Slots = None,
+    executor: flags.Executor = None,
+    timeout: flags.Timeout = None,
+    trainer: flags.Trainer = None,
+    study: flags.StudyName = None,
+    db: flags.Database = None,
+    runs: flags.Folder = None,
+    data_folder: flags.DataFolder = None,
+) -> None:
+    """Train models with recipes several times each, on disjoint images, and rank them by test accuracy.
+
+    Every model is trained with every recipe; run r of each sees the same images. The same command
+    again resumes, more --runs add to it.
+    """
+    given = locals()
+    _answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
+
+
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
+    def settle() -> options.Request:
+        return options.settle(kind, subject, given)
+
+    _answer(f"{kind}-search", settle, launch.run, plan.show)
+
+
+def _answer(
+    command: str,
+    settle: Callable[[], _Request],
+    run: Callable[[_Request, Console, threading.Event], None],
+    show_plan: Callable[[_Request, Console], None],
+) -> None:
+    """Do what a command is asked, or say what is wrong with it in one line."""
     console = Console()
     stop = threading.Event()
     try:
         environment.refuse_clashes()
-        request = options.settle(kind, subject, given)
+        request = settle()
         if request.plan:
-            plan.show(request, console)
+            show_plan(request, console)
             return
         _stop_on_signals(stop)
-        launch.run(request, console, stop)
+        run(request, console, stop)
     except Stopped:
         raise typer.Exit(_INTERRUPTED) from None
     except _MENDABLE as error:
-        print(f"{kind}-search: {_one_line(error)}", file=sys.stderr)  # noqa: T201
+        print(f"{command}: {_one_line(error)}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
 
 
@@ -161,6 +222,11 @@ def nas_search() -> None:
 def hpo_search() -> None:
     """The entry point `hpo-search`."""
     _app(_hpo)()
+
+
+def nas_evaluate() -> None:
+    """The entry point `nas-evaluate`."""
+    _app(_evaluate)()
 
 
 def _app(command: Any) -> typer.Typer:

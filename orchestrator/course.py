@@ -7,15 +7,25 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from orchestrator import summary
+from orchestrator import executors, summary
 from orchestrator.describe import Stopped
 from orchestrator.display import Display, Meter, Plain, Screen
 from orchestrator.executors import Executor
+from orchestrator.options import Contract
 from results.errors import StoreError
 from results.models import Study, Trial
 from results.store import Store
 
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
+
+
+def executor(request: Contract) -> Executor:
+    """Return the executor that the user asks for; close it when done. Raise ExecutorError.
+
+    It is told the trainer's command, to keep one ready, unless nothing is to be trained.
+    """
+    trainer = () if request.plan else request.trainer_command
+    return executors.load(request.executor).create(request.device, request.slots, trainer)
 
 
 @contextmanager
@@ -36,7 +46,7 @@ def ending_on_record(store: Store, study: Study, console: Console) -> Iterator[N
 
 def display(
     console: Console,
-    executor: Executor,
+    where: Executor,
     study: Study,
     seconds: float | None,
     recorded: Sequence[Trial],
@@ -46,7 +56,7 @@ def display(
 
     `seconds`: one training's budget, None for steps. `recorded`: the trials that count as spent.
     """
-    meter = Meter(study.budget_trials, seconds, "GPU" if executor.device == "cuda" else "CPU")
+    meter = Meter(study.budget_trials, seconds, "GPU" if where.device == "cuda" else "CPU")
     for row in recorded:
         if row.state in ("completed", "failed"):
             meter.count(row)

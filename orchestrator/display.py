@@ -176,7 +176,7 @@ def _row_cells(row: Trial) -> list[str]:
         _purpose(row),
         point_text(row.point),
         macs_text(row.macs),
-        accuracy_text(row.val_accuracy),
+        accuracy_text(_measured(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]
@@ -195,6 +195,11 @@ def _running_cells(trial: Running) -> list[str]:
     ]
 
 
+def _measured(row: Trial) -> float | None:
+    """The accuracy to show of a trial: on validation images, or without those on the test images."""
+    return row.test_accuracy if row.val_accuracy is None else row.val_accuracy
+
+
 def _purpose(row: Trial) -> str:
     return row.purpose if row.purpose != "confirmation" else f"confirms {row.of_trial_number}"
 
@@ -207,7 +212,7 @@ def point_text(point: Mapping[str, Any] | None) -> str:
 def result_text(row: Trial) -> str:
     """Return what became of a trial, in words."""
     if row.state == "completed":
-        accuracy = accuracy_text(row.val_accuracy)
+        accuracy = accuracy_text(_measured(row))
         return f"{point_text(row.point)}: {macs_text(row.macs)} M MACs, accuracy {accuracy}"
     if row.state == "screened":
         return f"{point_text(row.point)}: screened, {macs_text(row.macs)} M MACs are no fewer than the base's"

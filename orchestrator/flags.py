@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 _SEARCH = "The search"
+_EVALUATION = "The evaluation"
+_STUDY = "The study"
 _TRAINING = "Each training"
 _MACHINE = "The machine"
 _RECORD = "The record"
 
 
 def _option(help_text: str, panel: str, *names: str, **settings: Any) -> Any:
-    return typer.Option(*names, help=help_text, rich_help_panel=panel, show_default=False, **settings)
+    return typer.Option(*names, help=escape(help_text), rich_help_panel=panel, show_default=False, **settings)
 
 
 Base = Annotated[str, _option("Base network, as `trainer models` lists them, or a saved model.", _SEARCH)]
@@ -27,7 +30,9 @@ Model = Annotated[
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
 Solver = Annotated[str | None, _option("nomad, tpe or random. [nomad]", _SEARCH)]
 Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
-Seed = Annotated[int | None, _option("Seed of the solver, the images drawn and the weights. [0]", _SEARCH)]
+Seed = Annotated[
+    int | None, _option("Seed of the images drawn and the weights, and of the solver. [0]", _STUDY)
+]
 Replicates = Annotated[int | None, _option("Trainings of the base network. [3]", _SEARCH, "--replicates")]
 Confirm = Annotated[
     int | None, _option("More trainings of a winner before it is believed. [2]", _SEARCH, "--confirm")
@@ -40,12 +45,44 @@ Tolerance = Annotated[
 ]
 Span = Annotated[str | None, _option("Multipliers LOW:HIGH. [depth .5:1.5, width .25:1.25]", _SEARCH)]
 PixelSpan = Annotated[str | None, _option("Multipliers LOW:HIGH of the resolution. [.5:1.5]", _SEARCH)]
-BaseScale = Annotated[float | None, _option("Scale of the base network itself. [1]", _SEARCH)]
+BaseScale = Annotated[float | None, _option("Scale of the network itself. [1]", _STUDY)]
 SaveAs = Annotated[str | None, _option("Name to save the winner under. [nomad_BASE, tuned_MODEL]", _SEARCH)]
-Demo = Annotated[
-    bool, _option("A small search on embedded data: minutes on two CPU cores.", _SEARCH, "--demo")
+Demo = Annotated[bool, _option("A small study on embedded data: minutes on two CPU cores.", _STUDY, "--demo")]
+Plan = Annotated[bool, _option("Say what it would cost, and do nothing.", _STUDY, "--plan")]
+
+Models = Annotated[
+    list[str] | None,
+    _option(
+        "Model to evaluate, as --model of hpo-search; give it as often as wanted.", _EVALUATION, "--model"
+    ),
 ]
-Plan = Annotated[bool, _option("Say what the search would cost, and do nothing.", _SEARCH, "--plan")]
+ModelList = Annotated[
+    str | None,
+    _option("A list of networks: table1, the NOMAD paper's search for a baseline.", _EVALUATION, "--models"),
+]
+Recipes = Annotated[
+    list[str] | None,
+    _option(
+        "Recipe to train every model with; may be given often. [each model's own]", _EVALUATION, "--recipe"
+    ),
+]
+RunsOfEach = Annotated[
+    int | None, _option("Trainings of each model with each recipe. [10]", _EVALUATION, "--runs")
+]
+NoTest = Annotated[
+    bool, _option("Read no test image: rank by validation accuracy.", _EVALUATION, "--no-test")
+]
+Ensemble = Annotated[
+    int | None, _option("Members of an ensemble that each training trains.", _EVALUATION, "--ensemble")
+]
+Vote = Annotated[str | None, _option("How an ensemble votes: soft or hard. [soft]", _EVALUATION, "--vote")]
+Csv = Annotated[
+    Path | None, _option("Write the ranked table to this CSV file as well.", _EVALUATION, "--csv")
+]
+ValidationImagesOfEach = Annotated[
+    int | None,
+    _option("Validation images of a run. [0, or 1000 with --no-test]", _TRAINING, "--validation-images"),
+]
 
 Dataset = Annotated[
     str | None, _option("digits, cifar10, npz:PATH or folder:PATH. [cifar10]", _TRAINING, "--data")
@@ -89,7 +126,8 @@ StudyName = Annotated[
 ]
 Database = Annotated[
     str | None,
-    _option("SQLAlchemy URL or SQLite file. [RUNS/results.db]", _RECORD, "--db", envvar="NAS_DB"),
+    _option("SQLAlchemy URL or SQLite file. [FOLDER/results.db]", _RECORD, "--db", envvar="NAS_DB"),
 ]
-Runs = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--runs")]
+Runs = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--runs", "--folder")]
+Folder = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--folder")]
 DataFolder = Annotated[Path | None, _option("Where downloads are kept. [the user's cache]", _RECORD)]

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Settings = Mapping[str, Any] | None
-Ingredients = dict[str, Settings]
+Ingredients = Mapping[str, Settings]
 
 
 def parse(given: Iterable[str]) -> Ingredients:
     """Read `NAME={"setting": value}`, `NAME=null` and `NAME` alone; raise ValueError for anything else."""
-    settled: Ingredients = {}
+    settled: dict[str, Settings] = {}
     for text in given:
         name, _, settings = text.partition("=")
         if not name.strip():

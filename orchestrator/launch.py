@@ -44,10 +44,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
         subject = catalogue.find(request.subject, store)
-        module = executors.load(request.executor)
-        executor = stack.enter_context(
-            closing(module.create(request.device, request.slots, request.trainer_command))
-        )
+        executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, executors, summary
+from orchestrator import catalogue, course, summary
 from orchestrator.describe import Describer
 from orchestrator.display import macs_text
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
-from orchestrator.options import Request
+from orchestrator.options import Contract, Request
+from orchestrator.training import TrialBudget
 from results.store import Store
 from search_spaces import Point
 
@@ -26,17 +27,30 @@ _SAMPLE = 300  # networks described to estimate the share that is screened
 def show(request: Request, console: Console) -> None:
     """Print the plan of `request`. Raise as `launch.run` does."""
     with ExitStack() as stack:
-        store = None
-        if "://" in request.database or Path(request.database).exists():
-            store = stack.enter_context(Store(request.database, read_only=True))
+        store = store_to_read(request, stack)
         subject = catalogue.find(request.subject, store)
-        executor = stack.enter_context(
-            closing(executors.load(request.executor).create(request.device, request.slots))
-        )
+        executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
         inquiry = inquire(request, subject, executor.device, describer)
         for line in _lines(inquiry, executor, describer):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def store_to_read(request: Contract, stack: ExitStack) -> Store | None:
+    """Return the record, which is left as it is, open until `stack` closes; None where there is none."""
+    if "://" in request.database or Path(request.database).exists():
+        return stack.enter_context(Store(request.database, read_only=True))
+    return None
+
+
+def cost_text(trainings: int, budget: TrialBudget, executor: Executor) -> str:
+    """Return what so many trainings cost, on one line."""
+    unit, slots = ("GPU" if executor.device == "cuda" else "CPU"), f"{executor.slots} at a time"
+    if budget.seconds is None:
+        return f"cost: {trainings} times {budget}, {slots}; how long a step takes is not known"
+    hours = trainings * budget.seconds / 3600
+    wall = math.ceil(trainings / executor.slots) * budget.seconds / 3600
+    return f"cost: {hours:.2f} {unit}-hours of training, {slots}: {wall:.2f} hours and start-ups"
 
 
 def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterable[str]:
@@ -53,7 +67,7 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
         f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search, "
         f"{inquiry.confirmations} to confirm the winner"
     )
-    yield _cost(inquiry, executor)
+    yield cost_text(request.trials, inquiry.training.budget, executor)
 
 
 def _networks(inquiry: Inquiry, describer: Describer) -> Iterable[str]:
@@ -80,14 +94,3 @@ def _sample(inquiry: Inquiry) -> list[Point]:
         return list(space)
     rng = random.Random(inquiry.request.seed)
     return [space.sample(rng) for _ in range(_SAMPLE)]
-
-
-def _cost(inquiry: Inquiry, executor: Executor) -> str:
-    unit, trials = ("GPU" if executor.device == "cuda" else "CPU"), inquiry.request.trials
-    seconds = inquiry.training.budget.seconds
-    slots = f"{executor.slots} at a time"
-    if seconds is None:
-        return f"cost: {trials} times {inquiry.training.budget}, {slots}; how long a step takes is not known"
-    hours = trials * seconds / 3600
-    wall = math.ceil(trials / executor.slots) * seconds / 3600
-    return f"cost: {hours:.2f} {unit}-hours of training, {slots}: {wall:.2f} hours and start-ups"

@@ -23,23 +23,28 @@ def opening(
 ) -> None:
     """Say which network, data, budget and machine were taken, and whether this is a resume."""
     request, base, data = inquiry.request, inquiry.base, inquiry.base.dataset
-    _say(console, f"study {study.name} in {request.database}")
-    _say(console, f"network: {inquiry.subject.origin}")
-    _say(console, network_text(inquiry))
-    _say(
+    say(console, f"study {study.name} in {request.database}")
+    say(console, f"network: {inquiry.subject.origin}")
+    say(console, network_text(inquiry))
+    say(
         console,
         f"data: {data['name']}, {base.classes} classes, {base.image_size} px; "
         f"{request.train_images} training and {request.validation_images} validation images",
     )
     where = "GPUs" if executor.device == "cuda" else "CPU slots"
-    _say(
+    say(
         console,
         f"{request.trials} trainings of {inquiry.training.budget} on {executor.slots} {where}, "
         f"solver {request.solver}",
     )
     if recorded:
         ended = sum(row.state != "running" for row in recorded)
-        _say(console, f"resuming: {ended} of {len(recorded)} trials on record have ended")
+        say(console, f"resuming: {ended} of {len(recorded)} trials on record have ended")
+
+
+def say(console: Console, text: str) -> None:
+    """Print one line as it is, however long."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def network_text(inquiry: Inquiry) -> str:
@@ -69,17 +74,17 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     study = store.study(inquiry.study_name)
     assert study is not None
     model = next((m for m in store.models() if m.study_id == study.id), None)
-    _say(console, f"finished: {study.message}")
+    say(console, f"finished: {study.message}")
     if model is None:
-        _say(console, _NOTHING[study.kind])
+        say(console, _NOTHING[study.kind])
         return
     rows = store.trials(study.id)
     console.print(_comparison(study, model, rows))
     winner = next(row for row in rows if row.id == model.trial_id)
-    _say(console, f"found: {point_text(winner.point)}")
-    _say(console, f"saved as the model {model.name} ({model.status})")
+    say(console, f"found: {point_text(winner.point)}")
+    say(console, f"saved as the model {model.name} ({model.status})")
     if study.kind == "nas":
-        _say(console, f"next: {_next_command(inquiry.request, model.name)}")
+        say(console, f"next: {_next_command(inquiry.request, model.name)}")
 
 
 _NOTHING = {
@@ -129,8 +134,4 @@ def _add(table: Table, name: str, row: Trial, accuracy: float | None, trainings:
 def stopped(console: Console) -> None:
     """Say how to resume."""
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    _say(console, f"stopped; nothing that ended is lost. To resume: {command}")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(console, f"stopped; nothing that ended is lost. To resume: {command}")

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from results import database, export, queries, schema, show, tables
 from results.errors import StoreError, StoreUnavailable
+from results.evaluation_table import evaluation_table
 
 
 class _OneLineErrors(TyperGroup):
@@ -100,7 +101,7 @@ def evaluation(
     frame = queries.evaluation(db, study)
     if csv is not None:
         export.write_csv(frame, csv)
-    _print(tables.evaluation_table(frame), export.records(frame), as_json)
+    _print(evaluation_table(frame), export.records(frame), as_json)
 
 
 @main.command()

@@ -40,7 +40,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "state": f"{facts['state']}{said}",
         "bound": _bound(facts),
         "trials": _counts(facts),
-        "best": _best(facts),
+        "best": "" if facts["kind"] == "evaluation" else _best(facts),
         "saved as": ", ".join(saved),
         "begun": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
         "updated": f"{moment(pd.Timestamp(facts['updated_at']))} UTC",
@@ -108,7 +108,7 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
         "outcome": outcome(facts),
         "message": facts["message"] or "",
         "val accuracy": percent(facts["val_accuracy"]),
-        "test accuracy": percent(facts["test_accuracy"]) if facts["test_accuracy"] is not None else "",
+        "test accuracy": _tested(facts),
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "solver heard": _heard(facts),
@@ -122,6 +122,13 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
     }
     curve = facts["measurements"]
     return Group(_grid(lines.items()), *(("", curve_table(pd.DataFrame(curve))) if curve else ()))
+
+
+def _tested(facts: dict[str, Any]) -> str:
+    if facts["test_accuracy"] is None:
+        return ""
+    of_1000 = facts["test_accuracy_1000"]
+    return percent(facts["test_accuracy"]) + (f", {percent(of_1000)} on 1,000" if of_1000 is not None else "")
 
 
 def _trained(facts: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ plain, and as wide as it needs to be.
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 from rich.console import Console, RenderableType
@@ -16,21 +16,22 @@ Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
 
 
-def tell(words: RenderableType) -> None:
+def tell(words: RenderableType, to: IO[str] | None = None) -> None:
     """Print on stdout: without colour in a pipe or under NO_COLOR, and in a pipe without cuts or padding."""
-    terminal = sys.stdout.isatty()
-    console = Console(width=None if terminal else 1000, highlight=False, markup=False, emoji=False)
+    to = to or sys.stdout
+    terminal = to.isatty()
+    console = Console(file=to, width=None if terminal else 1000, highlight=False, markup=False, emoji=False)
     if terminal:
         console.print(words)
         return
     with console.capture() as said:
         console.print(words)
-    sys.stdout.writelines(f"{line.rstrip()}\n" for line in said.get().splitlines())
+    to.writelines(f"{line.rstrip()}\n" for line in said.get().splitlines())
 
 
 def studies_table(frame: pd.DataFrame) -> Table:
     """A row a study."""
-    return _table(
+    return table_of(
         frame,
         {
             "study": lambda row: row["name"],
@@ -47,19 +48,26 @@ def studies_table(frame: pd.DataFrame) -> Table:
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
     """A row a trial of the study, with those of the searched values that differ between its trials.
 
-    `study` is the study's row of `queries.studies`.
+    An evaluation's trials have their model, recipe and run instead. `study`: its row of `queries.studies`.
     """
     varied = [name for name in (*_SCALE, *_HYPERPARAMETERS) if frame[name].nunique() > 1]
     cost: Columns = {
         "MACs": lambda row: millions(row["macs"]),
         "params": lambda row: millions(row["parameters"]),
     }
-    return _table(
+    pair: Columns = {
+        "model": lambda row: row["point"]["model"],
+        "recipe": lambda row: row["point"]["recipe"],
+        "run": lambda row: str(row["replicate"]),
+        "test acc": lambda row: percent(row["test_accuracy"]),
+    }
+    searched = {_SHORT.get(name, name): _plain(name) for name in varied}
+    return table_of(
         frame,
         {
             "trial": lambda row: str(row["number"]),
             "outcome": lambda row: outcome(row, study["best_trial"], study["min_accuracy"]),
-            **{_SHORT.get(name, name): _plain(name) for name in varied},
+            **(pair if study["kind"] == "evaluation" else searched),
             **(cost if study["kind"] == "nas" else {}),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "train s": lambda row: number(row["train_seconds"], 1),
@@ -80,7 +88,7 @@ def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = No
         return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
     if trial["number"] == best:
         return "best"
-    if trial["purpose"] != "search":
+    if trial["purpose"] not in ("search", "evaluation"):
         return str(trial["purpose"])
     if min_accuracy is None or trial["val_accuracy"] is None:
         return "completed"
@@ -89,7 +97,7 @@ def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = No
 
 def best_table(frame: pd.DataFrame) -> Table:
     """A row a study's best trial."""
-    return _table(
+    return table_of(
         frame,
         {
             "study": lambda row: row["study"],
@@ -113,7 +121,7 @@ def choice(trial: Row) -> str:
 
 def models_table(frame: pd.DataFrame) -> Table:
     """A row a saved network."""
-    return _table(
+    return table_of(
         frame,
         {
             "model": lambda row: row["name"],
@@ -127,58 +135,9 @@ def models_table(frame: pd.DataFrame) -> Table:
     )
 
 
-def evaluation_table(frame: pd.DataFrame) -> Table:
-    """A row a pair of model and recipe, the best first. Paired differences are in points of accuracy."""
-    shown: Columns = {
-        "#": lambda row: str(row["rank"]),
-        "model": lambda row: row["model"],
-        "recipe": lambda row: row["recipe"],
-        "MACs": lambda row: millions(row["macs"]),
-        "params": lambda row: millions(row["parameters"]),
-        "n": lambda row: str(row["n"]),
-        "failed": lambda row: str(row["failed"] or "-"),
-        "open": lambda row: str(row["open"]),
-        "test acc": _spread("test_accuracy"),
-        "on 1,000": _spread("test_accuracy_1000"),
-        "val acc": _spread("val_accuracy"),
-        "train s": lambda row: number(row["train_seconds_mean"], 1),
-        "paired difference": _difference,
-    }
-    unmeasured = [name for name, column in _MEASURED.items() if frame[column].isna().all()]
-    idle = [] if (frame["open"] > 0).any() else ["open"]
-    return _table(frame, {name: said for name, said in shown.items() if name not in (*unmeasured, *idle)})
-
-
-_MEASURED = {
-    "test acc": "test_accuracy_mean",
-    "on 1,000": "test_accuracy_1000_mean",
-    "val acc": "val_accuracy_mean",
-}
-
-
-def _spread(metric: str) -> Callable[[Row], str]:
-    """88.12 ± 0.40%: the mean and the sample standard deviation over runs."""
-
-    def said(row: Row) -> str:
-        mean, std = row[f"{metric}_mean"], row[f"{metric}_std"]
-        if pd.isna(mean):
-            return "-"
-        return percent(mean) if pd.isna(std) else f"{100 * mean:.2f} ± {percent(std)}"
-
-    return said
-
-
-def _difference(row: Row) -> str:
-    """+0.31 ± 0.20 (8): mean and standard deviation in points, and the runs that both completed."""
-    if pd.isna(row["difference_mean"]):
-        return "-"
-    spread = "" if pd.isna(row["difference_std"]) else f" ± {100 * row['difference_std']:.2f}"
-    return f"{100 * row['difference_mean']:+.2f}{spread} ({row['difference_n']})"
-
-
 def curve_table(frame: pd.DataFrame) -> Table:
     """A row a measurement of one trial."""
-    return _table(
+    return table_of(
         frame,
         {
             "epoch": _plain("epoch"),
@@ -192,11 +151,18 @@ def curve_table(frame: pd.DataFrame) -> Table:
     )
 
 
-_TEXTS = {"study", "kind", "state", "outcome", "optimizer", "choice", "model", "network", "status", "recipe"}
-_FOLDING = {"study", "choice", "model", "network", "recipe"}
+def _plain(name: str) -> Callable[[Row], str]:
+    def said(row: Row) -> str:
+        value = row[name]
+        if pd.isna(value):
+            return "-"
+        return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+
+    return said
 
 
-def _table(frame: pd.DataFrame, columns: Columns) -> Table:
+def table_of(frame: pd.DataFrame, columns: Columns) -> Table:
+    """A table of the frame's rows: the columns' names, and what each says of a row."""
     records = frame.astype(object).to_dict("records")
     named = [{str(name): value for name, value in record.items()} for record in records]
     rows = [[said(record) for said in columns.values()] for record in named]
@@ -213,14 +179,8 @@ def _table(frame: pd.DataFrame, columns: Columns) -> Table:
     return table
 
 
-def _plain(name: str) -> Callable[[Row], str]:
-    def said(row: Row) -> str:
-        value = row[name]
-        if pd.isna(value):
-            return "-"
-        return f"{value:.4g}" if isinstance(value, int | float) else str(value)
-
-    return said
+_TEXTS = {"study", "kind", "state", "outcome", "optimizer", "choice", "model", "network", "status", "recipe"}
+_FOLDING = {"study", "choice", "model", "network", "recipe"}
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:

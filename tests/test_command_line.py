@@ -73,6 +73,11 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"tolerance": "nan"}, "half a point is 0.005"),
         ({"min_accuracy": ".8", "tolerance": ".1"}, "leave it out with --min-accuracy"),
         ({"timeout": "inf"}, "--timeout inf bounds nothing"),
+        (
+            {"ingredient": "sam=1"},
+            "--ingredient: 'sam=1' has settings that are no JSON object; write it like",
+        ),
+        ({"ingredient": "salt"}, "ingredients has unknown keys salt; known are mixup, sam, ensemble"),
         ({"clock": "wall"}, "--clock wall is unknown; give train or strict"),
         ({"seed": "99999999999"}, "--seed 99999999999 is out of range; give 0 to"),
         ({"study": "../s"}, "the name '../s' is no good for a folder"),
@@ -153,6 +158,13 @@ def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr == "nas-search: no network 'senet99'; choose from resnet18, senet18\n"
     assert ended.stdout == ""
+
+
+def test_an_evaluation_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
+    ended = typed(tmp_path, "--model", "senet18", "--data", "fake:", "--runs", "11", program="nas_evaluate")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("nas-evaluate: --runs 11 of 5000+0 images, none used twice, need 55000")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_trainer_refuses_bad_data_with_words_of_one_line(tmp_path: Path) -> None:

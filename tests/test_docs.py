@@ -40,6 +40,7 @@ def test_every_file_named_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
     commands = {"nas-search": option_names(cli._nas), "hpo-search": option_names(cli._hpo)}
+    commands["nas-evaluate"] = option_names(cli._evaluate)
     shown = [line for block in blocks(page, "(?:sh|bash|console)?") for line in block.splitlines()]
     for line in (line.strip().removeprefix("$ ") for line in shown):
         name = line.split(" ")[0]

@@ -7,12 +7,14 @@ import shlex
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from orchestrator import launch, options
+from orchestrator import evaluate as evaluation
+from orchestrator import evaluate_options, launch, options
 from results.models import Trial
 from results.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER
@@ -37,6 +39,8 @@ COMPARED = (
     "resolution_pixels",
     "val_accuracy",
     "val_loss",
+    "test_accuracy",
+    "test_accuracy_1000",
     "objective",
     "constraints",
     "seed",
@@ -72,6 +76,27 @@ def run(folder: Path, stop: threading.Event | None = None, **given: Any) -> str:
     return printed.getvalue()
 
 
+def evaluate(folder: Path, **given: Any) -> str:
+    """Run a small evaluation of the fake trainer here to its end, and return what it printed."""
+    usual: dict[str, Any] = {
+        "model": ["senet18"],
+        "data": "fake:",
+        "budget": "10steps",
+        "runs_of_each": 2,
+        "device": "cpu",
+        "slots": 1,
+        "executor": "inline",
+        "trainer": TRAINER,
+        "study": "s",
+        "runs": folder,
+    }
+    printed = io.StringIO()
+    request = evaluate_options.settle({**usual, **given})
+    act = evaluation.show_plan if request.plan else partial(evaluation.run, stop=threading.Event())
+    act(request, Console(file=printed, width=200))
+    return printed.getvalue()
+
+
 def trials(folder: Path, study: str = "s") -> list[Trial]:
     with Store(folder / "results.db", read_only=True) as store:
         found = store.study(study)
@@ -93,7 +118,7 @@ def command(folder: Path, *arguments: str, program: str = "nas_search") -> list[
         RUN_COMMAND.format(program),
         program.replace("_", "-"),
         *("--trainer", TRAINER),
-        *("--runs", str(folder)),
+        *("--folder", str(folder)),
         *("--device", "cpu"),
         *arguments,
     ]

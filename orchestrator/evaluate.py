@@ -1,0 +1,150 @@
+"""Train models with recipes several times each, as a study on record, and rank them.
+
+The study has no state but its trials' rows: the same command trains what has none yet, and more `--runs`
+add to it. A run that fails is an answer and stays one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator import course, environment, preconditions, summary
+from orchestrator.describe import Describer
+from orchestrator.display import macs_text
+from orchestrator.evaluate_options import EvaluationRequest
+from orchestrator.evaluate_pairs import PURPOSE, Pair, counted, orders, pairs_of, question
+from orchestrator.executors import Executor
+from orchestrator.plan import cost_text, store_to_read
+from orchestrator.runner import Runner
+from results.models import Study
+from results.store import Store
+
+
+def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> None:
+    """Run the evaluation of `request` to its end, or until `stop` is set: then raise Stopped.
+
+    Raise BadOption, Refused, StoreError, ExecutorError or TrainerBroken; whatever had ended by then is on
+    record.
+    """
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(request.database))
+        executor = stack.enter_context(closing(course.executor(request)))
+        describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
+        pairs = pairs_of(request, store, executor.device, describer)
+        name = request.study_name(pairs[0].training.dataset)
+        stack.enter_context(store.lock_study(name))
+        study = store.open_study(
+            name,
+            PURPOSE,
+            question(request, pairs),
+            len(pairs) * request.runs_of_each,
+            environment.versions(course.VERSIONS),
+            environment.git_commit(),
+        )
+        for line in _opening(request, pairs, executor, study, store):
+            summary.say(console, line)
+        with course.ending_on_record(store, study, console):
+            _train(request, pairs, executor, study, store, console, stop)
+        store.end_study(study.id, "finished", counted(store.trials(study.id)))
+        _close(request, study, store, console)
+
+
+def show_plan(request: EvaluationRequest, console: Console) -> None:
+    """Say what the evaluation would cost, and do nothing. Raise as `run` does."""
+    with ExitStack() as stack:
+        store = store_to_read(request, stack)
+        executor = stack.enter_context(closing(course.executor(request)))
+        describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
+        pairs = pairs_of(request, store, executor.device, describer)
+        name = request.study_name(pairs[0].training.dataset)
+        summary.say(console, f"plan of the study {name}; nothing is done")
+        for line in _contents(request, pairs):
+            summary.say(console, line)
+        trainings = len(pairs) * request.runs_of_each
+        summary.say(console, f"trainings: {trainings} = {len(pairs)} pairs x {request.runs_of_each} runs")
+        summary.say(console, cost_text(trainings, pairs[0].training.budget, executor))
+
+
+def _opening(
+    request: EvaluationRequest, pairs: Sequence[Pair], executor: Executor, study: Study, store: Store
+) -> Iterable[str]:
+    yield f"study {study.name} in {request.database}"
+    yield from _contents(request, pairs)
+    where = "GPUs" if executor.device == "cuda" else "CPU slots"
+    yield (
+        f"{len(pairs)} pairs x {request.runs_of_each} runs: {study.budget_trials} trainings of "
+        f"{pairs[0].training.budget} on {executor.slots} {where}"
+    )
+    recorded = store.trials(study.id)
+    if recorded:
+        ended = sum(row.state != "running" for row in recorded)
+        yield f"resuming: {ended} of {len(recorded)} trials on record have ended"
+
+
+def _contents(request: EvaluationRequest, pairs: Sequence[Pair]) -> Iterable[str]:
+    for pair in pairs:
+        found = pair.description
+        yield (
+            f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
+            f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
+        )
+    dataset = pairs[0].description.dataset
+    read = "none of its test images" if request.no_test else "all test images, read once a training"
+    yield (
+        f"data: {dataset['name']}; run r trains on the r-th of {request.runs_of_each} disjoint parts of "
+        f"{request.train_images} training and {request.validation_images} validation images; {read}"
+    )
+
+
+def _train(
+    request: EvaluationRequest,
+    pairs: Sequence[Pair],
+    executor: Executor,
+    study: Study,
+    store: Store,
+    console: Console,
+    stop: threading.Event,
+) -> None:
+    """Train what the record lacks."""
+    folder = request.runs.resolve() / study.name
+    preconditions.own(folder, store.url)
+    rows = store.trials(study.id)
+    title = f"{study.name}: {len(pairs)} pairs"
+    seconds = pairs[0].training.budget.seconds
+    with closing(course.display(console, executor, study, seconds, rows, title)) as display:
+        runner = Runner(
+            store,
+            study.id,
+            executor,
+            request.trainer_command,
+            folder,
+            request.timeout_seconds,
+            display,
+            stop,
+            environment.git_commit(),
+        )
+        runner.run(orders(pairs, request.runs_of_each, rows))
+
+
+def _close(request: EvaluationRequest, study: Study, store: Store, console: Console) -> None:
+    """Show the table that the record now holds, and write it where the user wants it."""
+    # pandas: half a second to import, and needed only here
+    from results import evaluation_table, export, queries, tables
+
+    ranked = queries.evaluation(request.database, study.name)
+    summary.say(console, f"finished: {counted(store.trials(study.id))}")
+    tables.tell(evaluation_table.evaluation_table(ranked), console.file)
+    if request.csv is not None:
+        export.write_csv(ranked, request.csv)
+        summary.say(console, f"written to {request.csv}")
+    summary.say(console, f"again: nas-results evaluation {study.name}{_where(request)}")
+
+
+def _where(request: EvaluationRequest) -> str:
+    usual = str(Path("runs") / "results.db")
+    return "" if request.database == usual else f" --db {request.database}"

@@ -1,0 +1,114 @@
+"""What nas-evaluate is asked: which networks, with which recipes, how often, and what of it is measured.
+
+`runs` is the folder of trials' files, as for the searches; how often a pair is trained is `runs_of_each`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.ingredients import Ingredients
+from orchestrator.options import BadOption, Contract, check, filled
+
+RECIPE = "nomad_haet"  # of a network that no study has saved with another
+VOTES = ("soft", "hard")
+
+# NOMAD paper, Table 1: the classifiers it tried in its search for a baseline network
+TABLE_1 = (
+    *("senet18", "resnet18", "preactresnet18", "resnet50", "resnext29_2x64d", "regnetx_200mf"),
+    *("mobilenetv1", "mobilenetv2", "efficientnet_b0", "shufflenetv2", "shufflenetg2", "googlenet"),
+    *("densenet121", "dpn92", "simpledla", "vgg19", "resnet110"),
+)
+LISTS = {"table1": TABLE_1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRequest(Contract):
+    """What a user asks an evaluation, but for what only the machine or the data can tell."""
+
+    model: tuple[str, ...] = ()
+    models: str | None = None  # the name of a list of networks
+    recipe: tuple[str, ...] = ()  # none: each model's own
+    runs_of_each: int = 10
+    ensemble: int | None = None  # members of each training's ensemble
+    vote: str | None = None
+    no_test: bool = False
+    csv: Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(bool(self.names), "nothing to evaluate; give --model NAME, --models table1 or --demo")
+        check(self.runs_of_each >= 1, f"--runs {self.runs_of_each} trains nothing; give at least 1")
+        check(
+            not self.no_test or self.validation_images > 0,
+            "--no-test without validation images measures nothing; give --validation-images 1000",
+        )
+        members = self.ensemble
+        check(members is None or members >= 2, f"--ensemble {members} has nobody to vote; give at least 2")
+        check(self.vote in (None, *VOTES), f"--vote {self.vote} is unknown; give soft or hard")
+        check(self.vote is None or members is not None, f"--vote {self.vote} is for --ensemble; give both")
+        check(
+            members is None or "ensemble" not in super().ingredients,
+            "--ensemble and --ingredient ensemble both settle the ensemble; give one of them",
+        )
+        folder = self.csv.parent if self.csv else Path()
+        check(folder.is_dir(), f"--csv {self.csv} has no folder to be in; make {folder}, or give another")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models, each once."""
+        return tuple(dict.fromkeys((*self.model, *_listed(self.models))))
+
+    @property
+    def ingredients(self) -> Ingredients:
+        if self.ensemble is None:
+            return super().ingredients
+        settings = {"members": self.ensemble, "vote": self.vote or VOTES[0]}
+        return {**super().ingredients, "ensemble": settings}
+
+    def study_name(self, dataset: str) -> str:
+        """Return the name that the user gives the study, or else one made of what it evaluates."""
+        if self.study:
+            return self.study
+        models = self.models if self.models and not self.model else _joined(self.names)
+        ensemble = f"ensemble{self.ensemble}" if self.ensemble else ""
+        where = "demo" if self.demo else dataset.partition(":")[0]
+        return "-".join(filter(None, ("evaluation", models, _joined(self.recipe), ensemble, where)))
+
+
+def settle(given: Mapping[str, Any]) -> EvaluationRequest:
+    """Return the request: what the user gave, then the demo's defaults, then the usual ones.
+
+    All training images are trained on, unless validation is all there is to measure by. Raise BadOption
+    for a value out of range.
+    """
+    listed = {"model": ()} if given.get("models") else {}  # a list of models is in place of the demo's
+    validated = {"validation_images": 500} if given.get("no_test") else {}
+    asked = filled(EvaluationRequest, given, {**_DEMO, **listed, **validated})
+    usual: dict[str, Any] = {} if given.get("no_test") else {"validation_images": 0}
+    return EvaluationRequest(**{**usual, **asked})
+
+
+_DEMO: Mapping[str, Any] = {
+    "model": ("senet18", "resnet18"),
+    "base_width": 0.25,
+    "data": "digits",
+    "train_images": 2000,
+    "budget": "8s",
+    "batch_size": 64,
+    "runs_of_each": 2,
+}
+
+
+def _listed(name: str | None) -> tuple[str, ...]:
+    if name is not None and name not in LISTS:
+        raise BadOption(f"--models {name} is no list of models; there is {', '.join(LISTS)}")
+    return LISTS[name] if name else ()
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Return a few names as they are, of many the first and how many more there are."""
+    return "+".join(names) if len(names) <= 2 else f"{names[0]}+{len(names) - 1}"

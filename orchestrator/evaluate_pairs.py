@@ -1,0 +1,144 @@
+"""Turn a request for an evaluation into its pairs of model and recipe, and into the question on record.
+
+Run r of every pair trains on part r of one draw with one seed: its images are those of no other run of
+the pair, and the same as every other pair's, so that a difference between two pairs is not one of images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from orchestrator import catalogue
+from orchestrator.catalogue import Subject
+from orchestrator.describe import Describer, Description, network_key
+from orchestrator.evaluate_options import RECIPE, EvaluationRequest
+from orchestrator.inquiry import absolute, training_of
+from orchestrator.options import BadOption, check
+from orchestrator.runner import Order
+from orchestrator.training import Training
+from results.models import Trial
+from results.store import Store
+
+PURPOSE = "evaluation"
+_OWN = ("network", "recipe", "scale")  # what stands with each pair in the question, be it the same in all
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model and the recipe it is trained with."""
+
+    subject: Subject
+    scale: Mapping[str, float]
+    training: Training
+    description: Description
+
+    @property
+    def point(self) -> dict[str, str]:
+        """What its trials are told apart by."""
+        return {"model": self.subject.name, "recipe": self.training.recipe}
+
+    def config(self, run: int) -> dict[str, Any]:
+        return self.training.config(self.scale, {}, replicate=run)
+
+
+def pairs_of(
+    request: EvaluationRequest, store: Store | None, device: str, describer: Describer
+) -> tuple[Pair, ...]:
+    """Return every model with every recipe, as the trainer describes it. Raise BadOption or Refused."""
+    subjects = [catalogue.find(name, store) for name in request.names]
+    dataset = _dataset(request, subjects)
+    pairs = []
+    for subject in subjects:
+        for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
+            pairs.append(_pair(request, subject, recipe, dataset, device, describer))
+    return tuple(pairs)
+
+
+def _dataset(request: EvaluationRequest, subjects: Sequence[Subject]) -> str:
+    """Return the one data set of all pairs: the user's, or that which the saved models were found on."""
+    theirs = list(dict.fromkeys(subject.dataset for subject in subjects if subject.dataset))
+    check(
+        request.data is not None or len(theirs) <= 1,
+        f"the models were found on several data sets ({', '.join(theirs)}); give --data",
+    )
+    return absolute(request.data or (theirs[0] if theirs else "cifar10"))
+
+
+def _pair(
+    request: EvaluationRequest, subject: Subject, recipe: str, dataset: str, device: str, describer: Describer
+) -> Pair:
+    training = replace(
+        training_of(request, subject, recipe, dataset, device), test=not request.no_test, disjoint=True
+    )
+    scale = {name: subject.scale[name] * factor for name, factor in request.scale.items()}
+    description = describer.describe(training.config(scale, {}))
+    _check_parts(request, description.dataset.get("train_images"))
+    last = training.config(scale, {}, replicate=request.runs_of_each - 1)
+    return Pair(subject, scale, training, describer.describe(last))
+
+
+def _check_parts(request: EvaluationRequest, held: int | None) -> None:
+    """Raise BadOption where the training images, if their number is known, do not reach for the runs."""
+    train, validation, runs = request.train_images, request.validation_images, request.runs_of_each
+    needed = (train + validation) * runs
+    if held is None or needed <= held:
+        return
+    remedies = [f"--runs {held // (train + validation)}", f"--train-images {held // runs - validation}"]
+    if validation and not request.no_test and train * runs <= held:
+        remedies.append("--validation-images 0")
+    raise BadOption(
+        f"--runs {runs} of {train}+{validation} images, none used twice, need {needed} training images but "
+        f"there are {held}; give {', or '.join(remedies)}"
+    )
+
+
+def question(request: EvaluationRequest, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Return what a resume must repeat to the letter; the number of runs is not in it and may grow."""
+    questions = [pair.training.question() | {"scale": dict(pair.scale)} for pair in pairs]
+    common = {
+        name: value
+        for name, value in questions[0].items()
+        if name not in _OWN and all(asked.get(name) == value for asked in questions)
+    }
+    own = [{name: asked[name] for name in asked if name not in common} for asked in questions]
+    return {
+        "pairs": {" with ".join(pair.point.values()): its for pair, its in zip(pairs, own, strict=True)},
+        "training": common | {"fingerprint": pairs[0].description.dataset.get("fingerprint")},
+        "trainer": request.trainer or "built in",
+    }
+
+
+def orders(pairs: Sequence[Pair], runs: int, recorded: Sequence[Trial]) -> list[Order]:
+    """Return the trials to be trained yet, run by run, so that what is there at any time can be compared.
+
+    One with a row that did not end keeps its number; the others take the next ones.
+    """
+    rows = {_place(row.point or {}, row.replicate): row for row in recorded}
+    free = max((row.number for row in recorded), default=0) + 1
+    found = []
+    for run, pair in product(range(runs), pairs):
+        row = rows.get(_place(pair.point, run))
+        if row is None or row.state == "running" or row.reason == "refused":
+            found.append(_order(pair, run, row.number if row else free, row))
+            free += row is None
+    return found
+
+
+def _place(point: Mapping[str, Any], run: int) -> tuple[Any, ...]:
+    return point.get("model"), point.get("recipe"), run
+
+
+def _order(pair: Pair, run: int, number: int, row: Trial | None) -> Order:
+    config = pair.config(run)
+    key = network_key(pair.description, config)
+    return Order(number, PURPOSE, pair.point, run, config, pair.description, key, row)
+
+
+def counted(rows: Iterable[Trial]) -> str:
+    """Return what came of an evaluation's trials, in words."""
+    states = [row.state for row in rows]
+    failed = f", {states.count('failed')} failed" if "failed" in states else ""
+    return f"{states.count('completed')} of {len(states)} runs completed{failed}"

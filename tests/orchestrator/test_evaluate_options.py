@@ -1,0 +1,71 @@
+"""What an evaluation is asked: defaults, the demo, the lists, and what cannot be."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.evaluate_options import TABLE_1, settle
+from orchestrator.options import BadOption
+
+
+def test_the_list_table1_is_the_papers_seventeen_classifiers() -> None:
+    assert len(set(TABLE_1)) == 17
+    assert settle({"models": "table1"}).names == TABLE_1
+    assert settle({"models": "table1", "model": ["resnet9", "vgg19"]}).names[:2] == ("resnet9", "vgg19")
+    assert len(settle({"models": "table1", "model": ["resnet9", "vgg19"]}).names) == 18
+
+
+def test_a_demo_gives_way_to_what_the_user_gives() -> None:
+    demo = settle({"demo": True, "runs_of_each": 5, "model": ["resnet9"]})
+    assert (demo.names, demo.runs_of_each, demo.data) == (("resnet9",), 5, "digits")
+    assert settle({"demo": True, "models": "table1"}).names == TABLE_1
+
+
+@pytest.mark.parametrize("no_test", [False, True])
+def test_the_demos_runs_fit_the_images_that_it_has(no_test: bool) -> None:
+    demo = settle({"demo": True, "no_test": no_test})
+    assert (demo.train_images + demo.validation_images) * demo.runs_of_each <= 5000
+
+
+def test_validation_images_are_held_out_only_where_nothing_else_measures() -> None:
+    assert settle({"model": ["a"]}).validation_images == 0
+    assert settle({"model": ["a"], "no_test": True}).validation_images == 1000
+    assert settle({"model": ["a"], "validation_images": 50}).validation_images == 50
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"model": ["resnet9"]}, "evaluation-resnet9-cifar10"),
+        ({"models": "table1", "recipe": ["a", "b"]}, "evaluation-table1-a+b-cifar10"),
+        ({"model": ["a", "b", "c"], "ensemble": 6}, "evaluation-a+2-ensemble6-cifar10"),
+        ({"demo": True}, "evaluation-senet18+resnet18-demo"),
+        ({"demo": True, "study": "mine"}, "mine"),
+    ],
+)
+def test_a_study_is_named_by_what_it_evaluates(given: dict[str, Any], name: str) -> None:
+    assert settle(given).study_name("cifar10") == name
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"model": []}, "nothing to evaluate; give --model NAME, --models table1 or --demo"),
+        ({"models": "table2"}, "--models table2 is no list of models; there is table1"),
+        ({"runs_of_each": 0}, "--runs 0 trains nothing; give at least 1"),
+        ({"no_test": True, "validation_images": 0}, "measures nothing; give --validation-images 1000"),
+        ({"ensemble": 1}, "--ensemble 1 has nobody to vote; give at least 2"),
+        ({"ensemble": 3, "vote": "loud"}, "--vote loud is unknown; give soft or hard"),
+        ({"vote": "soft"}, "--vote soft is for --ensemble; give both"),
+        ({"ensemble": 3, "ingredient": ["ensemble=null"]}, "both settle the ensemble; give one"),
+        ({"ingredient": ["sam=1"]}, "--ingredient: 'sam=1' has settings that are no JSON object"),
+        (
+            {"csv": Path("/no/such/folder/table.csv")},
+            "--csv /no/such/folder/table.csv has no folder to be in",
+        ),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadOption, match=words):
+        settle({"model": ["senet18"], **given})
