@@ -1,4 +1,4 @@
-"""`python -P -m trainer train|describe|models|host`: arguments and exit codes (docs/trainer-protocol.md).
+"""`python -P -m trainer COMMAND`: arguments and exit codes (docs/trainer-protocol.md).
 
 Nothing heavy is imported until a command needs it, and SIGTERM is heard before
 anything else happens, for importing torch takes seconds.
@@ -13,7 +13,9 @@ BEGAN = time.monotonic()  # the strict clock's zero
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(143))
 
 import argparse  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 from trainer.errors import TrialError  # noqa: E402
 from trainer.report import Report, own_stdout  # noqa: E402
@@ -24,14 +26,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     report = Report(own_stdout())
     try:
-        if options.command == "train":
-            _train(report, options)
-        elif options.command == "describe":
-            _describe(report, options.check_data)
-        elif options.command == "host":
-            _host()
-        else:
-            _models(report)
+        options.run(report, options)
     except TrialError as error:
         report.error(error)
         print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
@@ -50,20 +45,36 @@ def _train(report: Report, options: argparse.Namespace) -> None:
     trial.run(parsed, report, BEGAN, Checkpoint(path, parsed, seconds) if path else None)
 
 
-def _describe(report: Report, check_data: bool) -> None:
+def _describe(report: Report, options: argparse.Namespace) -> None:
     from trainer import describe
 
-    describe.describe(report, check_data)
+    describe.describe(report, options.check_data)
 
 
-def _models(report: Report) -> None:
+def _limits(report: Report, options: argparse.Namespace) -> None:
+    from trainer import config
+
+    parsed = config.read(options.config)
+    from trainer import limits
+
+    limits.limits(parsed, report, options.memory_bytes)
+
+
+def _models(report: Report, options: argparse.Namespace) -> None:
     from trainer import models
 
     for name in models.names():
         report.event("network", name=name, scales=list(models.scales(name)), summary=models.summary(name))
 
 
-def _host() -> None:
+def _recipes(report: Report, options: argparse.Namespace) -> None:
+    from trainer import recipe
+
+    for name in recipe.names():
+        report.event("recipe", name=name, **recipe.load(name).to_json())
+
+
+def _host(report: Report, options: argparse.Namespace) -> None:
     from trainer import host
 
     host.host()
@@ -72,16 +83,26 @@ def _host() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trainer", description="Train one configuration once.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train a configuration and print JSON lines")
+
+    def command(name: str, run: Callable[[Report, argparse.Namespace], None], summary: str) -> Any:
+        added = commands.add_parser(name, help=summary)
+        added.set_defaults(run=run)
+        return added
+
+    train = command("train", _train, "train a configuration and print JSON lines")
     train.add_argument("--config", type=Path, required=True, metavar="FILE.json")
     train.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="go on from it if it is there; kept while training"
     )
     train.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S", help="between two")
-    describe = commands.add_parser("describe", help="answer configurations on stdin without training")
+    describe = command("describe", _describe, "answer configurations on stdin without training")
     describe.add_argument("--check-data", action="store_true", help="open the data set, too")
-    commands.add_parser("models", help="list the networks")
-    commands.add_parser("host", help="fork a trial per request on the socket that is stdin")
+    limits = command("limits", _limits, "find the largest batch that a configuration can be trained with")
+    limits.add_argument("--config", type=Path, required=True, metavar="FILE.json")
+    limits.add_argument("--memory-bytes", type=int, metavar="N", help="of a CPU's memory; else what is free")
+    command("models", _models, "list the networks")
+    command("recipes", _recipes, "list the recipes, with their ingredients and strengths")
+    command("host", _host, "fork a trial per request on the socket that is stdin")
     return parser
 
 

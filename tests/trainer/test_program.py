@@ -32,8 +32,18 @@ def config_file(folder: Path, **changes: Any) -> str:
 def test_models_lists_the_networks() -> None:
     code, lines, _ = run("models")
     assert code == 0
-    assert [line["name"] for line in lines] == ["resnet18", "senet18"]
-    assert all(line["scales"] == ["depth", "width", "resolution"] for line in lines)
+    found = {line["name"]: line for line in lines}
+    assert {"resnet18", "senet18", "resnet9", "vgg19"} <= set(found)
+    assert found["senet18"]["scales"] == ["depth", "width", "resolution"]
+    assert all(line["summary"] for line in lines)
+
+
+def test_recipes_are_listed_with_their_ingredients() -> None:
+    code, lines, _ = run("recipes")
+    found = {line["name"]: line for line in lines}
+    assert code == 0
+    assert found["nomad_haet"]["ingredients"]["cutout"] == {"share": 0.5}
+    assert found["nomad_haet"]["hyperparameters"]["batch_size"] == 128
 
 
 def test_neither_listing_nor_refusing_imports_torch(tmp_path: Path) -> None:
@@ -54,7 +64,8 @@ def test_a_refused_configuration_exits_2_with_one_line_on_each_stream(tmp_path: 
     code, lines, stderr = run("train", "--config", config_file(tmp_path, model="vgg"))
     assert code == 2
     assert [(line["event"], line["reason"]) for line in lines] == [("error", "refused")]
-    assert "known: resnet18, senet18" in lines[0]["message"]
+    assert "model 'vgg' is not known; known: " in lines[0]["message"]
+    assert "vgg19" in lines[0]["message"]
     assert stderr.count("\n") == 1
 
 
@@ -79,10 +90,10 @@ def test_sigterm_while_importing_exits_143(tmp_path: Path) -> None:
 def test_sigterm_while_training_exits_143_and_leaves_whole_lines(tmp_path: Path) -> None:
     with started(tmp_path) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in ("model", "machine", "plan")]
+        lines = [process.stdout.readline() for _ in ("model", "machine", "engine")]
         process.terminate()
         assert process.wait(10) == 143
-    assert [json.loads(line)["event"] for line in lines] == ["model", "machine", "plan"]
+    assert [json.loads(line)["event"] for line in lines] == ["model", "machine", "engine"]
 
 
 def test_describe_answers_every_line_in_order() -> None:

@@ -7,7 +7,7 @@ take them out or change their strengths, so a recipe is where a search starts, n
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainer import ingredients as shelf
@@ -46,6 +46,13 @@ class Recipe:
     def one(self, kind: type[_Kind]) -> _Kind | None:
         """The ingredient of a kind of which a recipe has at most one."""
         return next(iter(self.every(kind)), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a configuration would write it."""
+        return {
+            "hyperparameters": asdict(self.defaults),
+            "ingredients": {shelf.name_of(found): asdict(found) for found in self.ingredients},
+        }
 
 
 def names() -> list[str]:
