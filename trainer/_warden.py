@@ -68,6 +68,8 @@ def stand(connection: socket.socket, owner: int, refusal: str | None, program: P
     _tell(connection, "ended", code, reason)
     while not _swept(trial, _AFTER_GRACE_SECONDS):  # what even SIGKILL does not end keeps the lock
         pass
+    with suppress(OSError):  # what is unread when we end would read as a broken connection there
+        connection.recv(_REQUEST_BYTES, socket.MSG_DONTWAIT)
     if request.lock is not None:
         os.close(request.lock)  # before the connection, whose end says that the lock is free
 

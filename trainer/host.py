@@ -73,7 +73,10 @@ def _answer(door: socket.socket, owner: int, program: Callable[[], object]) -> N
 
 def _request(door: socket.socket) -> socket.socket | None:
     """The connection of the next trial; None when there will be no more."""
-    message, descriptors, _, _ = socket.recv_fds(door, 1, 1)
+    try:
+        message, descriptors, _, _ = socket.recv_fds(door, 1, 1)
+    except ConnectionResetError:  # our greeting was never read
+        return None
     return socket.socket(fileno=descriptors[0]) if message and descriptors else None
 
 
