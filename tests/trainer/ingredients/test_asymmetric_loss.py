@@ -9,9 +9,14 @@ from trainer.ingredients.asymmetric_loss import AsymmetricLoss
 
 
 def logits_and_labels() -> tuple[torch.Tensor, torch.Tensor]:
+    """Of a network that is right about half of the images."""
     generator = torch.Generator().manual_seed(0)
-    logits = 3 * torch.randn(16, 10, generator=generator)
-    return logits.requires_grad_(), torch.randint(10, (16,), generator=generator)
+    logits, labels = (
+        3 * torch.randn(16, 10, generator=generator),
+        torch.randint(10, (16,), generator=generator),
+    )
+    logits[:8] += 5 * F.one_hot(labels[:8], 10)
+    return logits.requires_grad_(), labels
 
 
 @pytest.mark.parametrize(
