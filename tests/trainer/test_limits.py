@@ -22,18 +22,18 @@ def limited(tmp_path: Path, *options: str, **changes: Any) -> tuple[int, dict[st
 
 
 def test_a_batch_may_be_all_training_images_where_memory_allows(tmp_path: Path) -> None:
-    code, limit = limited(tmp_path)
-    assert (code, limit["batch_size"], limit["bound"]) == (0, 100, "training images")
+    code, limit = limited(tmp_path, subset={"train": 20, "validation": 10, "seed": 0})
+    assert (code, limit["batch_size"], limit["bound"]) == (0, 20, "training images")
 
 
 def test_the_memory_bounds_the_batch_and_the_process_lives_to_tell(tmp_path: Path) -> None:
     large = {
         "scale": {"width": 0.125, "resolution": 2},
-        "subset": {"train": 1000, "validation": 10, "seed": 0},
+        "subset": {"train": 300, "validation": 10, "seed": 0},
     }
-    code, limit = limited(tmp_path, "--memory-bytes", str(120 * 2**20), **large)
+    code, limit = limited(tmp_path, "--memory-bytes", str(60 * 2**20), **large)
     assert (code, limit["bound"]) == (0, "memory")
-    assert 2 <= limit["batch_size"] < 1000
+    assert 2 <= limit["batch_size"] < 300
 
 
 def test_no_room_for_two_images_is_out_of_memory(tmp_path: Path) -> None:
