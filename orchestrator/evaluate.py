@@ -17,7 +17,7 @@ from orchestrator import course, environment, preconditions, summary
 from orchestrator.describe import Describer
 from orchestrator.display import macs_text
 from orchestrator.evaluate_options import EvaluationRequest
-from orchestrator.evaluate_pairs import PURPOSE, Pair, counted, orders, pairs_of, question
+from orchestrator.evaluate_pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
 from orchestrator.plan import cost_text, store_to_read
 from orchestrator.runner import Runner
@@ -36,7 +36,7 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         pairs = pairs_of(request, store, executor.device, describer)
-        name = request.study_name(pairs[0].training.dataset)
+        name = request.study_name(names_of(pairs), pairs[0].training.dataset)
         stack.enter_context(store.lock_study(name))
         study = store.open_study(
             name,
@@ -61,7 +61,7 @@ def show_plan(request: EvaluationRequest, console: Console) -> None:
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
         pairs = pairs_of(request, store, executor.device, describer)
-        name = request.study_name(pairs[0].training.dataset)
+        name = request.study_name(names_of(pairs), pairs[0].training.dataset)
         summary.say(console, f"plan of the study {name}; nothing is done")
         for line in _contents(request, pairs):
             summary.say(console, line)

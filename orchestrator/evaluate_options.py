@@ -69,14 +69,14 @@ class EvaluationRequest(Contract):
         settings = {"members": self.ensemble, "vote": self.vote or VOTES[0]}
         return {**super().ingredients, "ensemble": settings}
 
-    def study_name(self, dataset: str) -> str:
+    def study_name(self, models: Sequence[str], dataset: str) -> str:
         """Return the name that the user gives the study, or else one made of what it evaluates."""
         if self.study:
             return self.study
-        models = self.models if self.models and not self.model else _joined(self.names)
+        named = self.models if self.models and not self.model else _joined(models)
         ensemble = f"ensemble{self.ensemble}" if self.ensemble else ""
         where = "demo" if self.demo else dataset.partition(":")[0]
-        return "-".join(filter(None, ("evaluation", models, _joined(self.recipe), ensemble, where)))
+        return "-".join(filter(None, ("evaluation", named, _joined(self.recipe), ensemble, where)))
 
 
 def settle(given: Mapping[str, Any]) -> EvaluationRequest:

@@ -23,7 +23,12 @@ from results.models import Trial
 from results.store import Store
 
 PURPOSE = "evaluation"
-_OWN = ("network", "recipe", "scale")  # what stands with each pair in the question, be it the same in all
+_OWN = (
+    "network",
+    "recipe",
+    "scale",
+    "source",
+)  # what stands with each pair in the question, be it the same in all
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,9 @@ def pairs_of(
 ) -> tuple[Pair, ...]:
     """Return every model with every recipe, as the trainer describes it. Raise BadOption or Refused."""
     subjects = [catalogue.find(name, store) for name in request.names]
+    names = [subject.name for subject in subjects]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    check(twice is None, f"two of the models are called {twice}; rename the file of one, or leave it out")
     dataset = _dataset(request, subjects)
     pairs = []
     for subject in subjects:
@@ -86,18 +94,19 @@ def _check_parts(request: EvaluationRequest, held: int | None) -> None:
     needed = (train + validation) * runs
     if held is None or needed <= held:
         return
-    remedies = [f"--runs {held // (train + validation)}", f"--train-images {held // runs - validation}"]
-    if validation and not request.no_test and train * runs <= held:
+    fit = {"--runs": held // (train + validation), "--train-images": held // runs - validation}
+    remedies = [f"{option} {most}" for option, most in fit.items() if most >= 1]
+    if not request.no_test and train * runs <= held:
         remedies.append("--validation-images 0")
     raise BadOption(
         f"--runs {runs} of {train}+{validation} images, none used twice, need {needed} training images but "
-        f"there are {held}; give {', or '.join(remedies)}"
+        f"there are {held}; give {', or '.join(remedies) or 'fewer of all'}"
     )
 
 
 def question(request: EvaluationRequest, pairs: Sequence[Pair]) -> dict[str, Any]:
     """Return what a resume must repeat to the letter; the number of runs is not in it and may grow."""
-    questions = [pair.training.question() | {"scale": dict(pair.scale)} for pair in pairs]
+    questions = [_asked(pair) for pair in pairs]
     common = {
         name: value
         for name, value in questions[0].items()
@@ -109,6 +118,17 @@ def question(request: EvaluationRequest, pairs: Sequence[Pair]) -> dict[str, Any
         "training": common | {"fingerprint": pairs[0].description.dataset.get("fingerprint")},
         "trainer": request.trainer or "built in",
     }
+
+
+def _asked(pair: Pair) -> dict[str, Any]:
+    source = pair.description.source
+    own = {"scale": dict(pair.scale), **({"source": source} if source else {})}
+    return pair.training.question() | own
+
+
+def names_of(pairs: Sequence[Pair]) -> list[str]:
+    """Return the models' names, each once, in order."""
+    return list(dict.fromkeys(pair.subject.name for pair in pairs))
 
 
 def orders(pairs: Sequence[Pair], runs: int, recorded: Sequence[Trial]) -> list[Order]:

@@ -45,7 +45,8 @@ def test_validation_images_are_held_out_only_where_nothing_else_measures() -> No
     ],
 )
 def test_a_study_is_named_by_what_it_evaluates(given: dict[str, Any], name: str) -> None:
-    assert settle(given).study_name("cifar10") == name
+    request = settle(given)
+    assert request.study_name(request.names, "cifar10") == name
 
 
 @pytest.mark.parametrize(
