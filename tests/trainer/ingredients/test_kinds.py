@@ -117,7 +117,7 @@ def test_mixing_keeps_probabilities_and_follows_its_generator(name: str) -> None
 
 
 @pytest.mark.parametrize("name", of_kind(Targets))
-def test_targets_stay_probabilities(name: str) -> None:
+def test_targets_stay_probabilities_of_each_class(name: str) -> None:
     made = ingredients.load(name)()
     assert isinstance(made, Targets)
     said = made(mixture(8)[1])
