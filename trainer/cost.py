@@ -1,10 +1,11 @@
 """What a network costs, without training it: multiply-accumulates and parameters.
 
-Counted by torch on a forward pass whose convolutions are skipped. (The meta
-device would skip everything, but its first operation imports a compiler's worth
-of modules, seconds in every trial.) torch's counter sees convolutions and
-matrix products; others (fvcore, thop) add batch norms and give 0.2% to 0.5%
-more, so the counter's name stands beside every count.
+Counted by torch's formulas on a forward pass whose convolutions are skipped.
+(The meta device would skip everything, but its first operation imports a
+compiler's worth of modules, seconds in every trial, and so does torch's own
+counting mode.) The formulas see convolutions and matrix products; others
+(fvcore, thop) add batch norms and give 0.2% to 0.5% more, so the counter's name
+stands beside every count.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,13 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 from trainer import models
 from trainer.errors import Refused
 from trainer.ingredients import Surgery
 from trainer.models import Shape
 
+_TRANSPOSED = 6  # the place of that argument of a convolution
 MACS_COUNTER = "torch.utils.flop_counter/2"
 
 
@@ -43,11 +45,11 @@ def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] 
     for module in network.modules():
         if not isinstance(module, nn.Conv2d):  # a convolution is skipped, so its weights need no memory
             module.to_empty(device="cpu", recurse=False)
-    skipping = _SkippedConvolutions()  # type: ignore[no-untyped-call, unused-ignore]
-    with torch.no_grad(), skipping, FlopCounterMode(display=False) as counter:
+    counter = _Counter()
+    with torch.no_grad(), counter:
         _check(name, network, shape.resolution, classes)
     return Cost(
-        macs=counter.get_total_flops() // 2,
+        macs=counter.flops // 2,
         parameters=sum(weights.numel() for weights in network.parameters()),
     )
 
@@ -75,8 +77,21 @@ def _check(name: str, network: nn.Module, resolution: int, classes: int) -> None
         )
 
 
-class _SkippedConvolutions(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
-    """Answers a convolution with memory of the right shape, and computes everything else."""
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
+    """Adds up the operations that torch has a formula for.
+
+    A convolution is answered with memory of the right shape; all else is computed, and so is a
+    transposed one, whose weights are there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
+        self.flops = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: torch would import its compiler to hide this mode from it."""
+        return False
 
     def __torch_dispatch__(
         self,
@@ -85,9 +100,12 @@ class _SkippedConvolutions(TorchDispatchMode):  # type: ignore[no-untyped-call, 
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if func is torch.ops.aten.convolution.default:
-            return _empty_output(*args)
-        return func(*args, **(kwargs or {}))
+        skipped = func is torch.ops.aten.convolution.default and not args[_TRANSPOSED]
+        answer = _empty_output(*args) if skipped else func(*args, **(kwargs or {}))
+        formula = flop_registry.get(getattr(func, "overloadpacket", None))
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=answer)
+        return answer
 
 
 def _empty_output(

@@ -26,7 +26,7 @@ def fitted(network: nn.Module, reduction: int) -> nn.Module:
     levels = sorted(set(halved.values()), reverse=True)
     undone = len(levels) - (reduction.bit_length() - 1)
     if undone < 0:
-        raise ValueError(f"the network reduces 1/{2 ** len(levels)}, less than 1/{reduction}")
+        raise ValueError(f"the network reduces an image {2 ** len(levels)} times, not {reduction}")
     for name, resolution in halved.items():
         if resolution in levels[:undone]:
             _keep_resolution(network, name)

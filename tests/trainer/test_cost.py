@@ -1,0 +1,70 @@
+"""The MACs counted without convolving are those of the real pass, on every network and kind of layer."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.trainer.test_models import smallest
+from trainer import models
+from trainer.cost import cost
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_macs_counted_without_convolving_are_those_of_the_real_pass(name: str) -> None:
+    shape = smallest(name, 12)
+    network = models.build(name, shape, 10).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 3, 12, 12))
+    counted = cost(name, shape, 10)
+    assert counted.macs == counter.get_total_flops() // 2
+    assert counted.parameters == sum(weights.numel() for weights in network.parameters())
+
+
+def test_a_convolution_s_macs_are_those_of_the_formula() -> None:
+    shape = models.realise("resnet_budget", 1.0, 1.0, 1.0, 32, {"layers": 1, "blocks": [1], "channels": 8})
+    stem, block, linear = 3 * 8 * 9 * 32**2, 2 * 8 * 8 * 9 * 32**2, 8 * 10
+    assert cost("resnet_budget", shape, 10).macs == stem + block + linear
+
+
+def test_counting_leaves_the_random_state_alone() -> None:
+    before = torch.get_rng_state()
+    cost.__wrapped__("resnet9", smallest("resnet9", 8), 10)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_network_without_libraries_is_counted_without_importing_any() -> None:
+    """An import of torchvision takes seconds, in every trial of a network that does not need it."""
+    program = (
+        "import sys; from trainer import models; from trainer.cost import cost\n"
+        "cost('resnet9', models.realise('resnet9', 1.0, 1.0, 1.0, 8), 10)\n"
+        "print('torchvision' in sys.modules, 'torch._inductor' in sys.modules)"
+    )
+    command = [sys.executable, "-P", "-c", program]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False", "False"]
+
+
+def test_grouped_and_dilated_convolutions_are_skipped_with_the_right_sizes(tmp_path: Path) -> None:
+    text = """
+from torch import nn
+
+def build(classes):
+    layers = [
+        nn.Conv2d(3, 12, 3, stride=2, padding=2, dilation=2, bias=True),
+        nn.Conv2d(12, 8, (1, 3), groups=4, padding="same"),
+        nn.ConvTranspose2d(8, 4, 2, stride=2),
+        nn.AdaptiveMaxPool2d(1),
+    ]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(4, classes))
+"""
+    (tmp_path / "odd.py").write_text(text)
+    name = f"{tmp_path}/odd.py:build"
+    shape = models.realise(name, 1.0, 1.0, 1.0, 16)
+    network = models.build(name, shape, 5).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 3, 16, 16))
+    assert cost(name, shape, 5).macs == counter.get_total_flops() // 2
