@@ -10,7 +10,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from trainer.budget import Costs, Pace
+from trainer.budget import Pace
+from trainer.costs import Costs
 from trainer.errors import Diverged
 from trainer.evaluate import Score
 from trainer.lesson import Lesson, Phase

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from trainer import data
-from trainer.budget import Costs, Done, Pace
+from trainer.budget import Done, Pace
+from trainer.costs import Costs
 from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
 from trainer.describe import model_fields

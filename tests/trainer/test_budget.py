@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.budget import Costs, Pace
+from trainer.budget import Pace
+from trainer.costs import Costs
 from trainer.errors import TooShort
 
 

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.configs import trial
 from trainer import config, data, ingredients, recipe
+from trainer.errors import Refused
 from trainer.ingredients import Average
 from trainer.machine import machine
 from trainer.setting import Setting, setting
@@ -148,3 +149,8 @@ def test_an_ingredient_is_added_changed_and_taken_out_by_a_configuration() -> No
     found = {ingredients.name_of(each): each for each in more.ingredients}
     assert set(found) == names - {"cutout", "cosine"} | {"label_smoothing", "linear"}
     assert found["label_smoothing"] == replace(ingredients.build("label_smoothing", {}), alpha=0.2)  # type: ignore[call-arg]
+
+
+def test_averaging_over_tasks_is_refused() -> None:
+    with pytest.raises(Refused, match="mltp and ema do not go together"):
+        recipe.load("nomad_haet", {"mltp": {}, "ema": {}})

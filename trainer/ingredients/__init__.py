@@ -81,7 +81,7 @@ def name_of(ingredient: Ingredient) -> str:
 
 
 def build(name: str, strengths: Mapping[str, Any]) -> Ingredient:
-    """An ingredient from a configuration's values, its usual strengths where none are given. Raises Refused."""
+    """An ingredient of the given strengths, and its usual ones for the rest. Raises Refused."""
     _check(name, strengths)
     return _born(name, lambda: load(name)(**strengths))
 

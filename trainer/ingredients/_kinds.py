@@ -32,7 +32,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Ingredient(ABC):
+class Ingredient(ABC):  # noqa: B024  the kinds below say what it does
     """A technique and its strengths. Raises ValueError at birth for a strength out of range."""
 
     alone: ClassVar[bool] = False  # a recipe has at most one of this kind; another one takes its place

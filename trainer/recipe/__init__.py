@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trainer import ingredients as shelf
 from trainer import optimizers
 from trainer.errors import Refused
-from trainer.ingredients import Ingredient
+from trainer.ingredients import Average, Ingredient, Meta
 
 if TYPE_CHECKING:
     from trainer.config import Hyperparameters
@@ -66,7 +66,18 @@ def load(name: str, changes: Changes | None = None) -> Recipe:
     chosen = recipe.ingredients
     for changed, strengths in (changes or {}).items():
         chosen = _changed(chosen, changed, strengths)
+    _check_together(chosen)
     return Recipe(recipe.defaults, chosen)
+
+
+def _check_together(chosen: tuple[Ingredient, ...]) -> None:
+    meta = next((found for found in chosen if isinstance(found, Meta)), None)
+    average = next((found for found in chosen if isinstance(found, Average)), None)
+    if meta and average:
+        raise Refused(
+            f"ingredients {shelf.name_of(meta)} and {shelf.name_of(average)} do not go together: the "
+            "average would run through weights that only one task has seen; take one of them out"
+        )
 
 
 def _changed(
