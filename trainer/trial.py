@@ -16,9 +16,9 @@ import torch
 
 from trainer import data
 from trainer.budget import Done, Pace
-from trainer.costs import Costs
 from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
+from trainer.costs import Costs
 from trainer.describe import model_fields
 from trainer.errors import OutOfMemory, TooShort
 from trainer.evaluate import Judge, Score, evaluate

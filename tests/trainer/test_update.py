@@ -20,11 +20,11 @@ from trainer.trainee import Trainee
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal.default")
 
 
-class Waits(TorchDispatchMode):
+class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
     """Collects the operations for which a GPU's host would have to wait."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
         self.seen: list[str] = []
 
     def __torch_dispatch__(
