@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 # The paper's own values for its seven, relative to which it searches, and SGD's for `nesterov`; torch's
-# default for ASGD, RMSprop and NAdam; for Lion a third of the .001 that AdamW often gets (Chen et al.
-# 2023 advise a third to a tenth); for Muon AdamW's, as its steps are of AdamW's size.
+# default for ASGD and NAdam, and a tenth of it for RMSprop, whose first steps are ten times its rate; for
+# Lion a tenth of AdamW's (Chen et al. 2023 advise that); for Muon AdamW's, as its steps are of that size.
 USUAL_LEARNING_RATE = {
     "adadelta": 1.0,
     "adagrad": 0.01,
@@ -25,9 +25,9 @@ USUAL_LEARNING_RATE = {
     "adamax": 0.002,
     "asgd": 0.01,
     "nesterov": 0.1,
-    "rmsprop": 0.01,
+    "rmsprop": 0.001,
     "nadam": 0.002,
-    "lion": 3e-4,
+    "lion": 0.001,
     "muon": 0.01,
 }
 # Those whose step a CUDA graph may hold: torch's that count steps on the device, and fused SGD. Not
