@@ -114,10 +114,10 @@ class Trainee:
         """Go on from `state()`: the epoch's images are drawn again, as they were."""
         self._epoch = held["epoch"]["epoch"]
         self._set_random(held["epoch"]["random"])
+        if self._outer:
+            self._outer.restore(held["outer"])  # which knows the tasks that the epoch is made of
         self.start_epoch(held["epoch"]["progress"])
         self.update.restore(held["update"])
-        if self._outer:
-            self._outer.restore(held["outer"])
         self._losses = held["losses"]
         self._set_random(held["random"])
 
