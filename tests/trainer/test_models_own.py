@@ -10,6 +10,8 @@ from trainer import config, data, describe, models
 from trainer.cost import cost
 from trainer.errors import Refused
 
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "own_network.py"
 NETWORK = """
 from torch import nn
 
@@ -72,6 +74,15 @@ def test_the_description_changes_with_the_file(tmp_path: Path) -> None:
     assert first["source"] != second["source"]
     assert first["parameters"] < second["parameters"]
     assert first["scales"] == ["depth", "width", "resolution"]
+
+
+def test_the_example_is_what_the_guide_shows_and_a_network() -> None:
+    assert f"```python\n{EXAMPLE.read_text()}```" in (ROOT / "docs" / "extending.md").read_text()
+    name = f"{EXAMPLE}:build"
+    assert models.scales(name) == models.SCALES
+    shape = models.realise(name, 1.4, 0.5, 0.5, 32)
+    assert (shape.channels, shape.blocks) == ((16, 32, 64), (1, 3, 3))
+    assert models.build(name, shape, 3)(torch.rand(2, 3, 16, 16)).shape == (2, 3)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """What the networks cost, held to their references, and that more of anything never costs less."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from trainer import models
@@ -36,6 +39,9 @@ EXPLAINED = {
 }
 
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "networks.md"
+
+
 def realised(name: str, scale: dict[str, float]) -> models.Shape:
     asked = {"depth": 1.0, "width": 1.0, "resolution": 1.0} | scale
     return models.realise(name, asked["depth"], asked["width"], asked["resolution"], 32)
@@ -47,6 +53,14 @@ def test_a_network_has_its_reference_size(name: str) -> None:
     parameters, macs = EXPLAINED.get(name, REFERENCE[name])[:2]
     assert counted.parameters / 1e6 == pytest.approx(parameters, rel=0.02)
     assert counted.macs / 1e9 == pytest.approx(macs, rel=0.02)
+
+
+def test_the_page_of_networks_has_each_with_the_size_that_is_counted() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \| \d+ \|", PAGE.read_text(), flags=re.MULTILINE)
+    assert [name for name, *_ in rows] == models.names()
+    for name, parameters, macs in rows:
+        counted = cost(name, realised(name, {}), 10)
+        assert (f"{counted.parameters / 1e6:.2f}", f"{counted.macs / 1e9:.3f}") == (parameters, macs), name
 
 
 @pytest.mark.parametrize("scale", models.SCALES)
