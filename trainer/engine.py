@@ -81,7 +81,8 @@ class Graphed:
             graph.register_generator_state(generator)
         self._before_capture()
         try:
-            with torch.cuda.graph(graph):
+            # other threads may use the GPU meanwhile: one writes checkpoints
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._step(phase)
         except RuntimeError as error:
             self.name = "eager"

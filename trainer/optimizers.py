@@ -48,7 +48,7 @@ _CLASS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "lion": ("timm.optim.lion", "Lion", {}),
     "muon": ("timm.optim.muon", "Muon", {"nesterov": True}),
 }
-_FUSED_ON_CUDA = ("sgd", "nesterov", "adam", "adamw")
+FUSED_ON_CUDA = ("sgd", "nesterov", "adam", "adamw")
 _CAPTURABLE = GRAPH_SAFE - {"sgd", "nesterov"}  # SGD has no such option and needs none
 
 
@@ -78,7 +78,7 @@ def build(
     taken = [{**group, "params": list(group["params"])} for group in groups]
     rate: Any = _on_device(learning_rate, taken) if graphed else learning_rate
     own = {**options, "lr": rate, "weight_decay": weight_decay}
-    if cuda and name in _FUSED_ON_CUDA:
+    if cuda and name in FUSED_ON_CUDA:
         own["fused"] = True
     if cuda and graphed and name in _CAPTURABLE:
         own["capturable"] = True

@@ -154,6 +154,8 @@ def why_no_graph(lesson: Lesson) -> str | None:
         return f"engine {lesson.machine.engine} was asked for"
     if lesson.settings.optimizer not in optimizers.GRAPH_SAFE:
         return f"the optimizer {lesson.settings.optimizer} cannot be captured"
+    if lesson.machine.precision == "fp16" and lesson.settings.optimizer not in optimizers.FUSED_ON_CUDA:
+        return f"in fp16 the optimizer {lesson.settings.optimizer} asks the host whether to step"
     return None
 
 
