@@ -1,7 +1,7 @@
 """The fake trainer as one that also knows `host`: the real host's doors and wardens round fake trainings.
 
 HOST_FAULT in its environment: slow (its imports take a second), broken (they fail), deaf (it never greets),
-threads (it leaves a thread running), hook (a trial is run whose own code stands in TRIAL_SOURCE).
+threads (it leaves a thread running). TRIAL_SOURCE: what its trials run in place of a training.
 """
 
 import os
@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
+FAKE_TRAINER = Path(__file__).resolve().with_name("fake_trainer.py")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What runs on this machine, as /proc tells it."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 from orchestrator.executors import Job
 
 FAKE_TRAINER = Path(__file__).resolve().parents[1] / "fake_trainer.py"
+HOSTING_TRAINER = FAKE_TRAINER.with_name("hosting_trainer.py")  # the same, but it knows `host`
+HOSTED = (sys.executable, str(HOSTING_TRAINER))  # an executor that is given this forks its trainings
 
 
 def alive(pid: int) -> bool:
@@ -19,14 +22,14 @@ def alive(pid: int) -> bool:
 
 
 def naming(text: str | Path) -> list[int]:
-    """The processes with this text in their command line."""
+    """The processes with this text in their command line or, as forks have another's, their folder."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command = (folder / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
+            words = (folder / "cmdline").read_bytes() + b" " + os.readlink(folder / "cwd").encode() + b"/"
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-        if str(text).encode() in command and alive(int(folder.name)):
+        if str(text).encode() in words and alive(int(folder.name)):
             found.append(int(folder.name))
     return found
 
@@ -49,14 +52,19 @@ def job(folder: Path, *command: str | Path, timeout_seconds: float = 30.0, grace
 
 
 def training(
-    folder: Path, dataset: str = "fake:", *, timeout_seconds: float = 30.0, grace_seconds: float = 5.0
+    folder: Path,
+    dataset: str = "fake:",
+    *,
+    timeout_seconds: float = 30.0,
+    grace_seconds: float = 5.0,
+    program: str | Path = HOSTING_TRAINER,
 ) -> Job:
-    """A job of the fake trainer."""
+    """A job of the fake trainer, which an executor with a host forks and another starts."""
     folder.mkdir(exist_ok=True)
     config = folder / "trial.json"
     config.write_text(
         '{"protocol": 1, "model": "senet18", "subset": {"train": 500, "validation": 100, "seed": 0}, '
         f'"budget": {{"seconds": 1}}, "seed": 0, "dataset": "{dataset}"}}'
     )
-    command = (FAKE_TRAINER, "train", "--config", config)
+    command = (program, "train", "--config", config)
     return job(folder, *command, timeout_seconds=timeout_seconds, grace_seconds=grace_seconds)

@@ -12,13 +12,22 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import STOPPED, Executor, ExecutorError, local
-from tests.orchestrator._processes import alive, eventually, job, training
+from tests.orchestrator._processes import HOSTED, alive, eventually, job, training
 
 
 @pytest.fixture
 def executor() -> Iterator[Executor]:
     opened = local.create("cpu", slots=2)
     yield opened
+    opened.close()
+
+
+@pytest.fixture(params=[(), HOSTED], ids=["fresh", "forked"])
+def either(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[Executor]:
+    """An executor that starts every training as a process, and one that forks it."""
+    opened = local.create("cpu", slots=2, trainer=request.param)
+    yield opened
+    assert caplog.messages == [], "a fork that was a fresh process after all"
     opened.close()
 
 
@@ -40,48 +49,46 @@ def after_its_start(folder: Path, act: Callable[[], None], event: str = "machine
 
 
 def test_a_trial_beyond_its_time_is_asked_to_end(
-    executor: Executor, stop: threading.Event, tmp_path: Path
+    either: Executor, stop: threading.Event, tmp_path: Path
 ) -> None:
-    ended = executor.run(training(tmp_path, "fake:hang", timeout_seconds=1.0), stop)
+    ended = either.run(training(tmp_path, "fake:hang", timeout_seconds=1.0), stop)
     assert (ended.code, ended.reason) == (STOPPED, "timeout")
     assert 1.0 <= ended.wall_seconds < 3
 
 
 def test_a_trial_deaf_to_sigterm_is_killed_after_its_grace(
-    executor: Executor, stop: threading.Event, tmp_path: Path
+    either: Executor, stop: threading.Event, tmp_path: Path
 ) -> None:
     deaf = training(tmp_path, "fake:hang,ignore_sigterm", timeout_seconds=0.5, grace_seconds=0.3)
-    ended = executor.run(deaf, stop)
+    ended = either.run(deaf, stop)
     assert (ended.code, ended.reason) == (-9, "timeout")
     assert 0.8 <= ended.wall_seconds < 3
 
 
-def test_a_stop_ends_a_running_trial_at_once(
-    executor: Executor, stop: threading.Event, tmp_path: Path
-) -> None:
+def test_a_stop_ends_a_running_trial_at_once(either: Executor, stop: threading.Event, tmp_path: Path) -> None:
     thread = after_its_start(tmp_path, stop.set)
-    ended = executor.run(training(tmp_path, "fake:hang"), stop)
+    ended = either.run(training(tmp_path, "fake:hang"), stop)
     thread.join()
     assert (ended.code, ended.reason) == (STOPPED, "stopped")
     assert ended.wall_seconds < 3
 
 
 def test_closing_ends_a_running_trial_and_waits_for_it(
-    executor: Executor, stop: threading.Event, tmp_path: Path
+    either: Executor, stop: threading.Event, tmp_path: Path
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(executor.run, training(tmp_path, "fake:hang"), stop)
-        after_its_start(tmp_path, executor.close).join()
+        running = pool.submit(either.run, training(tmp_path, "fake:hang"), stop)
+        after_its_start(tmp_path, either.close).join()
         assert running.result(timeout=1).reason == "stopped"
 
 
 @pytest.mark.parametrize("kind", ["child", "session", "daemon"])
 @pytest.mark.parametrize("then", ["sleep=0", "hang"])
 def test_what_a_trial_leaves_behind_is_gone_when_it_has_ended(
-    executor: Executor, stop: threading.Event, tmp_path: Path, kind: str, then: str
+    either: Executor, stop: threading.Event, tmp_path: Path, kind: str, then: str
 ) -> None:
     thread = after_its_start(tmp_path, stop.set if then == "hang" else lambda: None, "grandchild")
-    executor.run(training(tmp_path, f"fake:grandchild={kind},{then}"), stop)
+    either.run(training(tmp_path, f"fake:grandchild={kind},{then}"), stop)
     thread.join()
     events = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     (left,) = [event["pid"] for event in events if event["event"] == "grandchild"]
@@ -106,13 +113,13 @@ def test_a_program_that_does_not_exist_is_an_error(
 
 
 def test_an_error_in_our_own_report_ends_the_trial(
-    executor: Executor, stop: threading.Event, tmp_path: Path
+    either: Executor, stop: threading.Event, tmp_path: Path
 ) -> None:
     def broken(slot: str) -> None:
         raise RuntimeError(slot)
 
     with pytest.raises(RuntimeError, match="cpu-0"):
-        executor.run(training(tmp_path, "fake:hang"), stop, broken)
+        either.run(training(tmp_path, "fake:hang"), stop, broken)
 
 
 def test_no_more_trials_run_at_once_than_there_are_slots(
