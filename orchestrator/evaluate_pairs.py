@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator import catalogue
 from orchestrator.catalogue import Subject
-from orchestrator.describe import Describer, Description, network_key
+from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.evaluate_options import RECIPE, EvaluationRequest
 from orchestrator.inquiry import absolute, training_of
 from orchestrator.options import BadOption, check
@@ -61,7 +61,10 @@ def pairs_of(
     pairs = []
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
-            pairs.append(_pair(request, subject, recipe, dataset, device, describer))
+            try:
+                pairs.append(_pair(request, subject, recipe, dataset, device, describer))
+            except Refused as error:
+                raise Refused(f"{subject.name} with {recipe}: {error}") from error
     return tuple(pairs)
 
 

@@ -21,8 +21,8 @@ def ranked(trials: pd.DataFrame) -> pd.DataFrame:
     Columns: rank, model, recipe, macs, parameters, n (runs completed), failed, open (not ended yet); for each
     of the metrics its `_mean` and `_std` (sample standard deviation; NaN for one run), fractions in [0, 1];
     train_seconds_mean; difference_mean, difference_std and difference_n, of the ranking metric less that of
-    the study's first pair over the runs that both completed (NaN and 0 for the first pair itself). Ranked by
-    the test accuracy on all images, or by the validation accuracy where no test image was read.
+    the study's first pair over the runs that both completed (all missing for the first pair itself).
+    Ranked by the test accuracy on all images, or by the validation accuracy where no test image was read.
     """
     runs = trials[trials["purpose"] == "evaluation"].sort_values("number")
     named = runs.assign(**{name: [point[name] for point in runs["point"]] for name in PAIR})
@@ -70,7 +70,7 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
 def _difference(group: pd.DataFrame, first: pd.DataFrame, metric: str) -> dict[str, Any]:
     """Return the mean difference from the first pair; nothing for that pair itself."""
     if group is first:
-        return dict(zip(_DIFFERENCE, (None, None, 0), strict=True))
+        return dict.fromkeys(_DIFFERENCE)
     differences = (_by_run(group, metric) - _by_run(first, metric)).dropna()
     return dict(zip(_DIFFERENCE, (differences.mean(), differences.std(), len(differences)), strict=True))
 

@@ -9,7 +9,7 @@ from results.tables import Columns, Row, millions, number, percent, table_of
 
 
 def evaluation_table(frame: pd.DataFrame) -> Table:
-    """A row a pair of model and recipe, the best first. Paired differences are in points of accuracy."""
+    """A row a pair of model and recipe, the best first. Differences are in points, taken run by run."""
     shown: Columns = {
         "#": lambda row: str(row["rank"]),
         "model": lambda row: row["model"],
@@ -18,22 +18,24 @@ def evaluation_table(frame: pd.DataFrame) -> Table:
         "params": lambda row: millions(row["parameters"]),
         "n": lambda row: str(row["n"]),
         "failed": lambda row: str(row["failed"] or "-"),
-        "open": lambda row: str(row["open"]),
+        "open": lambda row: str(row["open"] or "-"),
         "test acc": _spread("test_accuracy"),
         "on 1,000": _spread("test_accuracy_1000"),
         "val acc": _spread("val_accuracy"),
         "train s": lambda row: number(row["train_seconds_mean"], 1),
-        "paired difference": _difference,
+        "difference": _difference,
     }
-    unmeasured = [name for name, column in _MEASURED.items() if frame[column].isna().all()]
-    idle = [] if (frame["open"] > 0).any() else ["open"]
-    return table_of(frame, {name: said for name, said in shown.items() if name not in (*unmeasured, *idle)})
+    idle = [name for name, column in _IDLE.items() if not frame[column].fillna(0).any()]
+    return table_of(frame, {name: said for name, said in shown.items() if name not in idle})
 
 
-_MEASURED = {
+_IDLE = {  # columns that are left out where they have nothing to say, and what says it
+    "failed": "failed",
+    "open": "open",
     "test acc": "test_accuracy_mean",
     "on 1,000": "test_accuracy_1000_mean",
     "val acc": "val_accuracy_mean",
+    "difference": "difference_n",
 }
 
 
@@ -51,6 +53,8 @@ def _spread(metric: str) -> Callable[[Row], str]:
 
 def _difference(row: Row) -> str:
     """+0.31 ± 0.20 (8): mean and standard deviation in points, and the runs that both completed."""
+    if pd.isna(row["difference_n"]):
+        return "from this"
     if pd.isna(row["difference_mean"]):
         return "-"
     spread = "" if pd.isna(row["difference_std"]) else f" ± {100 * row['difference_std']:.2f}"

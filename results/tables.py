@@ -16,14 +16,22 @@ Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
 
 
+_WIDE = 1000
+
+
 def tell(words: RenderableType, to: IO[str] | None = None) -> None:
-    """Print on stdout: without colour in a pipe or under NO_COLOR, and in a pipe without cuts or padding."""
+    """Print on stdout: without colour in a pipe or under NO_COLOR, and in a pipe without cuts or padding.
+
+    So it is on a terminal too narrow for the numbers: it then wraps the lines itself.
+    """
     to = to or sys.stdout
     terminal = to.isatty()
-    console = Console(file=to, width=None if terminal else 1000, highlight=False, markup=False, emoji=False)
-    if terminal:
+    console = Console(file=to, width=None if terminal else _WIDE, highlight=False, markup=False, emoji=False)
+    narrowest = console.measure(words, options=console.options.update_width(_WIDE)).minimum
+    if terminal and narrowest <= console.width:
         console.print(words)
         return
+    console.width = _WIDE
     with console.capture() as said:
         console.print(words)
     to.writelines(f"{line.rstrip()}\n" for line in said.get().splitlines())
