@@ -8,7 +8,6 @@ looked at, so it needs nothing of this package.
 """
 
 import hashlib
-import importlib.util
 import inspect
 import sys
 import traceback
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import Refused
@@ -68,7 +68,7 @@ def blamed(name: str) -> Iterator[None]:
     """Turn what the user's code raises into Refused with the last of its own lines."""
     try:
         yield
-    except Refused:
+    except (Refused, MemoryError):
         raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
@@ -80,13 +80,11 @@ def blamed(name: str) -> Iterator[None]:
 @lru_cache(maxsize=16)
 def _loaded(name: str, fingerprint: str) -> OwnNetwork:
     path, function_name = _path(name), name.rpartition(":")[2]
-    spec = importlib.util.spec_from_file_location(f"own network {path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look up their own module
-    with blamed(name):
-        spec.loader.exec_module(module)
+    module = ModuleType(f"own network {path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look up their own module
+    with blamed(name):  # not imported: bytecode kept from before may pass for a file just changed
+        exec(compile(_text(path), str(path), "exec"), module.__dict__)
     function = getattr(module, function_name, None)
     if not callable(function):
         raise Refused(f"{path} has no function {function_name}; define one: {_CONTRACT}")
