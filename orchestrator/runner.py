@@ -188,16 +188,17 @@ class Runner:
         if state == "completed" and self._hear is not None:
             heard = self._hear(order.description.macs, found.columns["val_accuracy"])
             columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
-        events = {TEST_READ: _test_reading(order)} if found.has_read_test else {}
+        events = {TEST_READ: _test_reading(order, found)} if found.has_read_test else {}
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._display.ended(row)
         return row
 
 
-def _test_reading(order: Order) -> dict[str, Any]:
-    """Say how the test images were read: all of them, and of those the thousand of this trial's draw."""
+def _test_reading(order: Order, found: Outcome) -> dict[str, Any]:
+    """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
     images = order.description.dataset.get("test_images")
-    return {"number": order.number, "images": images, "protocols": ["all", "1000"]}
+    protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
+    return {"number": order.number, "images": images, "protocols": protocols}
 
 
 def _holds(folder: Path, order: Order) -> bool:
