@@ -2,8 +2,8 @@
 
     python benchmarks/trial_start.py [--repeats 7] [--device cpu] [--out FILE.json]
 
-The configuration is the demo's base network, for two steps. Both ways take turns, one training at a time, after one
-of each that is not counted: files are cached then, and the host is there. Linux only.
+The configuration is the demo base network, for two steps. Both ways take turns, one training at a time,
+after one of each that is not counted: files are cached then, and the host is there. Linux only.
 """
 
 from __future__ import annotations

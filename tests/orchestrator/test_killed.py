@@ -1,6 +1,7 @@
 """kill -9 at any moment, of any process: the record ends as if nothing had happened."""
 
 import random
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestrator._processes import eventually, naming
-from tests.orchestrator._studies import command, record
+from tests.orchestrator._processes import HOSTED, eventually, naming
+from tests.orchestrator._studies import TRAINER, command, record
 
 ARGUMENTS = (
     *("--base", "senet18"),
@@ -30,6 +31,11 @@ def test_a_study_survives_a_kill_of_each_of_its_processes(tmp_path: Path) -> Non
     check_survival(tmp_path, "random", VICTIMS, random.Random(0), trials=16)
 
 
+def test_a_study_of_forks_survives_a_kill_of_each_of_its_processes(tmp_path: Path) -> None:
+    victims = ("host", "warden", "orchestrator")
+    check_survival(tmp_path, "random", victims, random.Random(1), trials=10, trainer=shlex.join(HOSTED))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("solver", ["nomad", "tpe", "random"])
 def test_a_study_survives_ten_kills(tmp_path: Path, solver: str) -> None:
@@ -38,11 +44,11 @@ def test_a_study_survives_ten_kills(tmp_path: Path, solver: str) -> None:
 
 
 def check_survival(
-    folder: Path, solver: str, victims: Sequence[str], rng: random.Random, trials: int
+    folder: Path, solver: str, victims: Sequence[str], rng: random.Random, trials: int, trainer: str = TRAINER
 ) -> None:
     """Run one study undisturbed and one under kills, and hold their records against each other."""
     calm, harried = folder / "calm", folder / "harried"
-    asked = (*ARGUMENTS, "--solver", solver, "--trials", str(trials))
+    asked = (*ARGUMENTS, "--solver", solver, "--trials", str(trials), "--trainer", trainer)
     subprocess.run(command(calm, *asked), check=True, capture_output=True, timeout=100)
     landed = harry(command(harried, *asked), harried, victims, rng)
     assert landed == len(victims), "the study ended before every kill had landed: give it more trials"
@@ -78,6 +84,11 @@ def processes(orchestrator: int, victim: str, folder: Path) -> list[int]:
         return [orchestrator]
     if victim == "solver":
         return [pid for pid in naming("orchestrator.solvers") if parent(pid) == orchestrator]
+    hosts = [pid for pid in naming(HOSTED[1]) if parent(pid) == orchestrator]
+    if victim == "host":
+        return hosts
+    if victim == "warden":
+        return [pid for pid in naming(HOSTED[1]) if parent(pid) in hosts]
     guards = naming("_guard.py")
     return [pid for pid in naming(folder) if pid not in (orchestrator, *guards)]
 
