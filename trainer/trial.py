@@ -23,6 +23,7 @@ from trainer.describe import model_fields
 from trainer.errors import OutOfMemory, TooShort
 from trainer.evaluate import Judge, Score, evaluate
 from trainer.events import Events
+from trainer.final import final
 from trainer.images import DeviceImages
 from trainer.ingredients import Vote
 from trainer.machine import machine
@@ -68,7 +69,7 @@ class _Training:
         """Train all networks, from where a checkpoint left them; the score of the last weights."""
         config, budget = self._setting.config, self._setting.config.budget
         first = self._setting.trainee()
-        costs = measure(first, _timing_seconds(budget.seconds))
+        costs = measure(first, timing_seconds(budget.seconds))
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, held["elapsed"] if held else 0.0)
         self._events.engine(first.engine)
@@ -84,21 +85,11 @@ class _Training:
 
     def result(self, score: Score | None, process_began: float) -> dict[str, Any]:
         """The fields of the `final` event; the test images are read for it."""
-        budget, lesson = self._setting.config.budget, self._setting.lesson
-        steps = sum(done.step for done in self._paces)
+        tests = self._setting.test_images()
+        tested = self._evaluate(*tests) if tests else None
         return {
-            "val_accuracy": score and score.accuracy,
-            "val_loss": score and score.loss,
-            **self._tested(),
-            "steps": steps,
-            "total_steps": sum(done.total_steps for done in self._paces),
-            "epochs": steps / lesson.steps_per_epoch,
-            "replans": sum(done.replans for done in self._paces),
-            "train_seconds": self._seconds,
-            "overshoot_seconds": self._seconds - (budget.seconds or self._seconds),
+            **final(self._setting, score, tested, self._paces, self._seconds),
             "wall_seconds": time.monotonic() - process_began,
-            "images_per_second": steps * lesson.settings.batch_size / self._seconds,
-            "peak_memory_bytes": lesson.machine.peak_memory_bytes(),
             "engine": self._members[-1].engine.name,
         }
 
@@ -162,14 +153,6 @@ class _Training:
         judged = judges[0] if self._vote is None else _together(judges, self._vote)
         return evaluate([member.judged for member in self._members], judged, held, first)
 
-    def _tested(self) -> dict[str, Any]:
-        tests = self._setting.test_images()
-        score = self._evaluate(*tests) if tests else None
-        if score is None:
-            return {"test_accuracy": None, "test_accuracy_1000": None, "test_loss": None}
-        of_first = score.accuracy if score.first_accuracy is None else score.first_accuracy
-        return {"test_accuracy": score.accuracy, "test_accuracy_1000": of_first, "test_loss": score.loss}
-
 
 def _together(judges: list[Judge], vote: Vote) -> Judge:
     return lambda images: vote.together(torch.stack([judge(images) for judge in judges]))
@@ -185,7 +168,8 @@ def _share(budget: Budget, member: int, count: int) -> Budget:
     return Budget(steps=budget.steps // count + (member < budget.steps % count))
 
 
-def _timing_seconds(budget_seconds: float | None) -> float:
+def timing_seconds(budget_seconds: float | None) -> float:
+    """How long to time steps for, at most."""
     if budget_seconds is None:
         return _TIMING_SECONDS
     return min(_MOST_TIMING_SECONDS, _TIMING_SHARE * budget_seconds)
