@@ -6,6 +6,7 @@ stop with the last validation: the test images are moved and read after it.
 Several networks that vote are trained one after the other, each in its share.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ class _Training:
         """Train all networks, from where a checkpoint left them; the score of the last weights."""
         config, budget = self._setting.config, self._setting.config.budget
         first = self._setting.trainee()
-        costs = measure(first, timing_seconds(budget.seconds))
+        costs = measure(first, timing_seconds(budget.seconds), self._count if self._vote else 0)
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, held["elapsed"] if held else 0.0)
         self._events.engine(first.engine)
@@ -106,12 +107,12 @@ class _Training:
         self, member: int, trainee: Trainee, costs: Costs, held: dict[str, Any] | None
     ) -> Score | None:
         began = self._events.elapsed() if held is None else held["member_began"]
-        share = _share(self._setting.config.budget, member, self._count)
+        share = _share(self._setting.config.budget, member, self._count, costs.closing)
         last = member + 1 == self._count
         if held is not None:
             trainee.restore(held["trainee"])
         pace = Pace(
-            replace(costs, closing=self._count * costs.validation) if last and self._vote else costs,
+            costs if last else replace(costs, closing=0.0),
             seconds=None if share.seconds is None else share.seconds - began,
             steps=share.steps,
             elapsed=lambda: self._events.elapsed() - began,
@@ -158,11 +159,20 @@ def _together(judges: list[Judge], vote: Vote) -> Judge:
     return lambda images: vote.together(torch.stack([judge(images) for judge in judges]))
 
 
-def _share(budget: Budget, member: int, count: int) -> Budget:
-    """Of one of several networks: the second at which it must end, or its steps. Raises TooShort."""
+def _share(budget: Budget, member: int, count: int, closing: float) -> Budget:
+    """Of one of several networks: the second at which it must end, or its steps. Raises TooShort.
+
+    closing: seconds after the last network's last step, which are nobody's share
+    """
     if budget.steps is None:
         assert budget.seconds is not None
-        return Budget(seconds=budget.seconds * (member + 1) / count)
+        if budget.seconds <= closing:
+            raise TooShort(
+                f"a budget of {budget.seconds:g} s is too short: what {count} networks say together takes "
+                f"{closing:.2f} s alone; give at least {math.ceil(3 * closing)} s"
+            )
+        last = member + 1 == count
+        return Budget(seconds=budget.seconds if last else (budget.seconds - closing) * (member + 1) / count)
     if budget.steps < count:
         raise TooShort(f"{budget.steps} steps do not go round {count} networks; give at least {count}")
     return Budget(steps=budget.steps // count + (member < budget.steps % count))
