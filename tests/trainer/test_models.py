@@ -56,6 +56,7 @@ def test_two_networks_are_trained_as_one_by_stacking_their_weights(name: str) ->
     given = images(shape).double()
     stacked = vmap(logits, randomness="error")(weights, buffers)
     assert torch.allclose(stacked[1], other(given), rtol=1e-6, atol=1e-9)
+    assert not torch.allclose(stacked[0], stacked[1], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", models.names())

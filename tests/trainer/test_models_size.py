@@ -55,6 +55,13 @@ def test_a_network_has_its_reference_size(name: str) -> None:
     assert counted.macs / 1e9 == pytest.approx(macs, rel=0.02)
 
 
+def test_a_difference_is_explained_only_where_there_is_one() -> None:
+    for name, ours in EXPLAINED.items():
+        assert (
+            max(abs(our / theirs - 1) for our, theirs in zip(ours[:2], REFERENCE[name], strict=True)) > 0.02
+        )
+
+
 def test_the_page_of_networks_has_each_with_the_size_that_is_counted() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \| \d+ \|", PAGE.read_text(), flags=re.MULTILINE)
     assert [name for name, *_ in rows] == models.names()
