@@ -70,7 +70,7 @@ def _prepared(configs: Sequence[TrialConfig], faster: IsFaster) -> Prepared | st
     networks, lessons = [one.network() for one in settings], [one.lesson for one in settings]
     size = lessons[0].settings.batch_size
     inputs = torch.stack([lesson.normalise(lesson.training.images[:size]) for lesson in lessons])
-    if reason := stack.why_not(networks, inputs):
+    if reason := stack.why_not(networks, inputs, where):
         return reason
     seconds = trials.timing_seconds(first.budget.seconds)
     alone = costs(Trainee(deepcopy(networks[0]), lessons[0], seed=0), seconds)

@@ -12,12 +12,13 @@ from torch.testing import assert_close
 from tests.trainer.configs import trial
 from trainer import config, data, stack
 from trainer.images import Normalisation
-from trainer.machine import machine
+from trainer.machine import Machine, machine
 from trainer.setting import Setting, setting
 from trainer.stack import Stack
 from trainer.trainee import Trainee
 
 STEPS = 6
+CPU = Machine(torch.device("cpu"), "fp32")
 SMALL = {"batch_size": 20}
 SEEDS_AND_IMAGES: list[dict[str, Any]] = [
     {"seed": number, "subset": {"train": 80, "validation": 50, "seed": 3, "part": number}}
@@ -148,7 +149,7 @@ def test_a_layer_that_draws_cannot_be_stacked() -> None:
     networks: list[nn.Module] = [
         nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(12, 2)) for _ in range(2)
     ]
-    why = stack.why_not(networks, torch.randn(2, 4, 3, 2, 2))
+    why = stack.why_not(networks, torch.randn(2, 4, 3, 2, 2), CPU)
     assert why is not None
     assert "cannot be stacked" in why
     assert "random" in why
@@ -156,7 +157,7 @@ def test_a_layer_that_draws_cannot_be_stacked() -> None:
 
 def test_networks_that_differ_in_more_than_tensors_are_noticed() -> None:
     networks: list[nn.Module] = [Scaled(factor) for factor in (1.0, 2.0)]
-    why = stack.why_not(networks, torch.randn(2, 4, 3, 2, 2))
+    why = stack.why_not(networks, torch.randn(2, 4, 3, 2, 2), CPU)
     assert why == "stacked, the network says something else than alone"
 
 
@@ -172,10 +173,20 @@ class Scaled(nn.Module):
         return inputs.flatten(1) * self.weight * self.factor
 
 
-@pytest.mark.parametrize("model", ["senet18", "resnet9"])
-def test_asking_whether_networks_can_be_stacked_leaves_them_as_they_are(model: str) -> None:
+@pytest.mark.parametrize(("model", "precision"), [("senet18", "fp32"), ("resnet9", "bf16")])
+def test_asking_whether_networks_can_be_stacked_leaves_them_as_they_are(model: str, precision: str) -> None:
     networks = [network(one) for one in settings(SEEDS_AND_IMAGES, model=model, scale={"width": 0.125})]
     before = [{name: held.clone() for name, held in one.state_dict().items()} for one in networks]
-    assert stack.why_not(networks, torch.randn(3, 4, 3, 16, 16)) is None
+    assert stack.why_not(networks, torch.randn(3, 4, 3, 16, 16), Machine(CPU.device, precision)) is None
     for one, states_before in zip(networks, before, strict=True):
         assert all(torch.equal(held, states_before[name]) for name, held in one.state_dict().items())
+
+
+def test_a_stack_in_16_bits_learns_what_trainings_alone_learn() -> None:
+    chosen = settings(SEEDS_AND_IMAGES, precision="bf16")
+    together = stacked(chosen)
+    train(together, steps=2)
+    for trainee, one in zip(together.trainees, chosen, strict=True):
+        separate = one.trainee()
+        train(separate, steps=2)
+        assert trainee.read_loss() == pytest.approx(separate.read_loss(), rel=0.02)
