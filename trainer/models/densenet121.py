@@ -1,6 +1,6 @@
 """DenseNet-121: every layer sees all before it in its stage (Huang et al. 2017).
 
-torchvision's, its stem at full resolution. Its channels are the growth rate,
+torchvision's, its stem a 3x3 convolution of stride 1 without pooling. Its channels are the growth rate,
 the same 32 in every stage, so width moves in steps of a quarter.
 """
 
@@ -8,7 +8,6 @@ from torch import nn
 
 from trainer.models._blocks import Classifier, conv3x3
 from trainer.models._scale import Base, Shape
-from trainer.models._small_input import fitted
 
 BASE = Base(channels=(32, 32, 32, 32), blocks=(6, 12, 24, 16))
 
@@ -21,5 +20,5 @@ def build(shape: Shape, classes: int) -> nn.Module:
     dense = DenseNet(growth, shape.blocks, num_init_features=2 * growth, num_classes=classes)
     dense.features.conv0 = conv3x3(3, 2 * growth)
     dense.features.pool0 = nn.Identity()
-    features = fitted(dense.features, reduction=8)
-    return nn.Sequential(features, nn.ReLU(inplace=True), Classifier(dense.classifier.in_features, classes))
+    classifier = Classifier(dense.classifier.in_features, classes)
+    return nn.Sequential(dense.features, nn.ReLU(inplace=True), classifier)
