@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/installed
 test test-slow: export OMP_NUM_THREADS := 1
 test test-slow: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo check test test-slow test-gpu benchmark
+.PHONY: install demo check test test-slow test-gpu benchmark benchmark-trainer gpu-session
 
 install: $(INSTALLED)
 
@@ -36,4 +36,13 @@ test-gpu: install
 	$(BIN)/pytest -m gpu --timeout 600
 
 benchmark: install
-	$(BIN)/python -m benchmarks.orchestration
+	$(BIN)/python benchmarks/orchestration.py
+
+# on this machine, GPU or not: speed beside the papers' way of training, and whether budgets are kept
+benchmark-trainer: install
+	$(BIN)/python benchmarks/trainer_speed.py
+	$(BIN)/python benchmarks/overshoot.py
+
+# ten minutes of a GPU at most; say it again to go on (docs/reproduction.md)
+gpu-session: install
+	$(BIN)/python benchmarks/gpu.py

@@ -26,7 +26,8 @@ from _training import TRAINER, Training, trained_all
 DISTRIBUTIONS = ("nomad-nas", "torch", "torchvision", "timm", "numpy")
 HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 KEPT = ("model", "machine", "engine", "final", "error")  # events on file
-UNFINISHED = 3  # exit code: --most-seconds were over
+ENDED = (0, 3, 4, 5)  # exit codes of a trainer that would end so again
+REFUSED, UNFINISHED = 2, 3  # our own exit codes: the trainer's, and that --most-seconds were over
 
 Json = dict[str, Any]
 Key = tuple[str, int]  # variant, run
@@ -49,6 +50,8 @@ def main() -> int:
         found[key] = _line(key, configs[key], training)
         _write(asked.out, found[key])
         print(f"{key[0]}, run {key[1]}: {_said(found[key])}", flush=True)
+        if training.exit_code == REFUSED:
+            return REFUSED
     metrics = ["val_accuracy"] if asked.validation else ["test_accuracy", "test_accuracy_1000"]
     tables = {metric: table(list(found.values()), names, metric) for metric in metrics}
     summary = {**setting(DISTRIBUTIONS), "machine": _machine(found), "runs": asked.runs, "percent": tables}
@@ -81,7 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--engine", help="graph, eager or compile")
     parser.add_argument("--threads", type=int, default=1, help="a run, on a CPU")
     parser.add_argument("--at-once", type=int, default=1, help="runs")
     parser.add_argument("--most-seconds", type=float, default=1e9, help="after which no run is started")
@@ -113,9 +116,8 @@ def _config(asked: argparse.Namespace, changes: Json, run: int) -> Json:
         "seed": asked.seed + run,
         "device": asked.device,
         "precision": asked.precision,
-        "engine": asked.engine,
         "test": asked.validation == 0,
-    }
+    } | ({"engine": asked.engine} if asked.engine else {})
 
 
 def _dropped(asked: argparse.Namespace) -> dict[str, Json]:
@@ -164,7 +166,11 @@ def _on_file(path: Path, configs: dict[Key, Json]) -> dict[Key, Json]:
     if not path.exists():
         return {}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    runs = {(line["variant"], line["run"]): line for line in lines if line["event"] == "run"}
+    runs = {
+        (line["variant"], line["run"]): line
+        for line in lines
+        if line["event"] == "run" and line["exit_code"] in ENDED
+    }
     return {key: line for key, line in runs.items() if configs.get(key) == line["config"]}
 
 

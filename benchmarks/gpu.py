@@ -3,8 +3,8 @@
     python benchmarks/gpu.py --data cifar10 --minutes 9.5 --out benchmarks/results/gpu
 
 Run the same command again to go on: a step that is done is not done again, and accuracy goes on run by run
-from its file. Steps run in order, each within its own limit; what is not begun when the minutes are over waits
-for the next call. Needs torch, torchvision, timm, numpy, pytest and what a data set needs, nothing of a search.
+from its file. Steps run in order, each within its own limit; what is not begun when the minutes are over
+waits for the next call. Needs torch, torchvision, timm, numpy, scikit-learn, pytest; nothing of a search.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Step:
-    """A command, ended after `limit_seconds`; `told` is whether it takes --most-seconds and stops by itself."""
+    """A command, ended after `limit_seconds`; told: it takes --most-seconds, and stops by itself."""
 
     name: str
     command: tuple[str, ...]
@@ -49,7 +50,7 @@ def main() -> int:
     path = asked.out / "session.json"
     held: Json = json.loads(path.read_text()) if path.exists() else {"calls": [], "steps": {}}
     held["calls"].append(setting(DISTRIBUTIONS) | ({"git_commit": asked.commit} if asked.commit else {}))
-    missing = [step for step in _steps(asked) if not _is_done(step, held["steps"].get(step.name, {}))]
+    missing = [step for step in _steps(asked) if not _is_done(step, held["steps"], bool(asked.only))]
     for step in missing:
         seconds = min(step.limit_seconds, deadline - time.monotonic())
         if seconds < _LEAST_SECONDS:
@@ -58,7 +59,7 @@ def main() -> int:
         path.write_text(json.dumps(held, indent=1) + "\n")
         print(f"{step.name}: exit {ended['exit_code']} after {ended['seconds']:.0f} s", flush=True)
         print(ended["tail"], flush=True)
-    left = [step.name for step in missing if not _is_done(step, held["steps"].get(step.name, {}))]
+    left = [step.name for step in missing if not _is_done(step, held["steps"])]
     print(f"left: {', '.join(left) or 'nothing'}; results are in {asked.out}")
     return _UNFINISHED if left else 0
 
@@ -74,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--paper-seconds", type=float, default=20.0, help="of a run of a paper's recipe")
     parser.add_argument("--best-seconds", type=float, default=45.0, help="of a run of `best`")
     parser.add_argument("--commit", help="where this copy has no git")
-    parser.add_argument("--only", nargs="*", help="steps, by name")
+    parser.add_argument("--only", nargs="*", help="steps, by name; failed ones run again")
     parser.add_argument("--out", type=Path, default=FOLDER / "results" / "gpu")
     return parser.parse_args()
 
@@ -117,10 +118,12 @@ def _accuracy(asked: argparse.Namespace, name: str, arguments: Sequence[str]) ->
     return Step(name, (*program, "--out", str(asked.out / f"{name}.jsonl")), 3600, told=True)
 
 
-def _is_done(step: Step, ended: Json) -> bool:
-    """A step that failed is done as well: its output is on file, and `--only` cannot mend it."""
-    same = ended.get("command") == list(step.command)
-    return same and ended["exit_code"] not in (_STOPPED, _UNFINISHED)
+def _is_done(step: Step, steps: Json, again: bool = False) -> bool:
+    """Whether it ended by itself; one that failed is done as well, unless failures are run again."""
+    ended = steps.get(step.name, {})
+    if ended.get("command") != list(step.command) or (again and ended["exit_code"]):
+        return False
+    return ended["exit_code"] not in (_STOPPED, _UNFINISHED)
 
 
 def _run(step: Step, seconds: float) -> Json:
@@ -140,9 +143,11 @@ def _run(step: Step, seconds: float) -> Json:
         try:
             exit_code = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             exit_code = _STOPPED
+        finally:
+            with suppress(ProcessLookupError):  # whatever it left behind, also where we are interrupted
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         output.seek(0)
         tail = output.read()[-_TAIL:]
     spent = time.monotonic() - began

@@ -1,18 +1,38 @@
 """What only a GPU can show. Run by `make test-gpu`."""
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.trainer.test_program import config_file, run
 from tests.trainer.test_train import Lines, trained
+from tests.trainer.test_update import prepared, stepped
 from trainer.errors import OutOfMemory
 from trainer.ingredients import _operations
+from trainer.trainee import Trainee
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
 ]
+
+
+DRAWN = ("auto_augment", "crop", "flip", "cutout")  # of nomad_haet
+NETWORK_THAT_WAITS = """
+from torch import nn
+
+class Waiting(nn.Module):
+    def forward(self, x):
+        return x / max(1.0, x.abs().max().item())
+
+def build(classes, channels=(16,)):
+    [width] = channels
+    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)]
+    return nn.Sequential(Waiting(), nn.Conv2d(3, width, 3), nn.ReLU(), *end)
+"""
 
 
 def trained_on_gpu(**changes: Any) -> Lines:
@@ -33,7 +53,7 @@ def test_a_budget_in_seconds_is_kept_to_half_a_percent() -> None:
     assert final["peak_memory_bytes"] > 2**20
     assert final["val_accuracy"] > 0.8
     machine = lines.named("machine")[0]
-    assert machine["precision"] == ("bf16" if torch.cuda.is_bf16_supported(False) else "fp32")
+    assert machine["precision"] == ("bf16" if torch.cuda.is_bf16_supported(False) else "fp16")
     assert machine["driver"]
 
 
@@ -61,3 +81,84 @@ def test_an_operation_gives_the_same_pixels_as_on_the_cpu() -> None:
         strength = torch.full((500,), 0.3 if name != "posterize" else 4.0)
         on_gpu = operation(images.cuda(), strength.cuda()).cpu()
         assert (on_gpu == operation(images, strength)).float().mean() > 0.999
+
+
+def on_gpu(engine: str, **changes: Any) -> Trainee:
+    """A trainee in full precision that draws nothing in its steps."""
+    small = {"model": "resnet9", "scale": {"width": 0.25}, "device": "cuda", "precision": "fp32"}
+    undrawn = {"ingredients": dict.fromkeys(DRAWN)}
+    return prepared(**{**small, **undrawn, "engine": engine, **changes}).trainee()
+
+
+def test_captured_steps_do_what_eager_steps_do() -> None:
+    captured, eager = stepped(on_gpu("graph"), 10), stepped(on_gpu("eager"), 10)
+    assert (captured.engine.name, eager.engine.name) == ("cuda_graph", "eager")
+    assert captured.read_loss() == pytest.approx(eager.read_loss(), rel=0.01)
+    for one, other in zip(captured.network.parameters(), eager.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.05, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["sam", "asam", "ema", "cutmix", "mixup", "gradient_centralization"])
+def test_a_step_with_an_ingredient_is_captured(name: str) -> None:
+    trainee = stepped(on_gpu("graph", ingredients={name: {}}), 8)
+    assert trainee.engine.reason is None
+    assert trainee.read_loss() > 0
+
+
+def test_each_phase_of_the_best_recipe_is_captured_on_its_own() -> None:
+    lines = trained_on_gpu(recipe="best", budget={"steps": 40})
+    assert lines.events[-1]["engine"] == "cuda_graph"
+    assert lines.events[-1]["steps"] == 40
+
+
+def test_captured_steps_draw_other_numbers_each_time() -> None:
+    trainee = stepped(on_gpu("graph", ingredients={"flip": {}, "crop": {}}), 5)
+    before = trainee.generator.get_state().clone()
+    trainee.step(0, 5, 10)
+    assert not torch.equal(before, trainee.generator.get_state())
+
+
+def test_a_network_that_waits_is_trained_eagerly_and_the_reason_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "waits.py").write_text(NETWORK_THAT_WAITS)
+    with caplog.at_level(logging.WARNING):
+        lines = trained_on_gpu(model=f"{tmp_path / 'waits.py'}:build", scale={}, budget={"steps": 12})
+    assert lines.events[-1]["engine"] == "eager"
+    assert lines.events[-1]["steps"] == 12
+    assert "a step cannot be captured" in caplog.text
+
+
+def test_half_precision_with_a_scaler_trains_and_is_captured() -> None:
+    lines = trained_on_gpu(precision="fp16", budget={"steps": 60})
+    losses = [epoch["train_loss"] for epoch in lines.named("epoch")]
+    assert lines.named("machine")[0]["precision"] == "fp16"
+    assert losses[-1] < losses[0]
+    assert lines.events[-1]["engine"] == "cuda_graph"
+
+
+def test_weights_and_inputs_have_their_channels_last_in_memory() -> None:
+    trainee = stepped(on_gpu("eager"), 1)
+    convolutions = [weight for weight in trainee.network.parameters() if weight.dim() == 4]
+    assert convolutions
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in convolutions)
+    inputs, _ = trainee.update.batch(trainee.lesson.phase(0.0))
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("engine", ["graph", "eager"])
+def test_a_training_taken_up_again_on_a_gpu_goes_on_as_it_was(engine: str) -> None:
+    trainee, other = stepped(on_gpu(engine), 6), on_gpu(engine)
+    held = trainee.state()
+    other.restore(held)
+    for step in range(6, 9):
+        for each in (trainee, other):
+            each.step(step % each.lesson.steps_per_epoch, step, 10)
+    assert other.read_loss() == pytest.approx(trainee.read_loss(), rel=0.01)
+
+
+def test_a_batch_that_does_not_fit_makes_the_program_exit_4(tmp_path: Path) -> None:
+    much = {"scale": {"width": 16, "resolution": 8}, "hyperparameters": {"batch_size": 4000}}
+    subset = {"train": 4000, "validation": 10, "seed": 0}
+    code, lines, _ = run("train", "--config", config_file(tmp_path, device="cuda", subset=subset, **much))
+    assert (code, lines[-1]["reason"]) == (4, "out_of_memory")

@@ -1,0 +1,62 @@
+"""The benchmarks of speed and overshoot, and the session on a GPU, at their smallest."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks._running import ran
+
+
+def test_speed_is_measured_beside_the_reference_in_turn(tmp_path: Path) -> None:
+    out = tmp_path / "speed.jsonl"
+    network = ("--model", "resnet9", "--width", "0.125", "--pixels", "16", "--batch", "16", "--device", "cpu")
+    short = ("--images", "320", "--seconds", "0.4", "--segments", "2", "--workers", "0", "--processes", "0")
+    code, printed = ran("trainer_speed", *network, *short, "--out", str(out))
+    assert code == 0, printed
+    [line] = [json.loads(line) for line in out.read_text().splitlines()]
+    assert line["ours"]["images_per_second"]["n"] == line["reference"]["images_per_second"]["n"] == 2
+    assert line["ours"]["images_per_second"]["least"] > line["reference"]["images_per_second"]["most"] > 0
+    bound = line["bound_images_per_second"]
+    assert bound * 6 * line["macs"] == pytest.approx(line["matmul_flops"])
+    assert 0 < line["share_of_bound"] < 1
+    assert line["git_commit"]
+    assert line["machine"]["versions"]["torch"]
+
+
+def test_overshoot_is_measured_beside_a_process_that_competes(tmp_path: Path) -> None:
+    out = tmp_path / "over.json"
+    code, printed = ran("overshoot", "--trials", "1", "--device", "cpu", "--out", str(out))
+    assert code == 0, printed
+    report = json.loads(out.read_text())
+    [trial] = report["trials"]
+    assert (trial["busy"], trial["exit_code"], trial["progress_at_end"]) == (1, 0, [1.0])
+    assert trial["overshoot_seconds"] == trial["train_seconds"] - trial["budget_seconds"]
+    assert report["summary"]["all"]["n"] == report["summary"]["beside others"]["ended_at_progress_1"] == 1
+
+
+def test_a_gpu_session_without_time_begins_nothing_and_names_what_is_left(tmp_path: Path) -> None:
+    code, printed = ran("gpu", "--minutes", "0", "--out", str(tmp_path))
+    assert code == 3
+    assert "left: checks, speed-senet18-1, speed-senet18-.67, speed-resnet9-1, nomad_haet" in printed
+
+
+def test_a_gpu_session_does_a_step_once_even_if_it_failed(tmp_path: Path) -> None:
+    asked = (
+        "--data",
+        f"npz:{tmp_path}/absent.npz",
+        "--device",
+        "cpu",
+        "--only",
+        "best",
+        "--out",
+        str(tmp_path),
+    )
+    code, printed = ran("gpu", *asked)
+    assert code == 0, printed
+    session = json.loads((tmp_path / "session.json").read_text())
+    assert session["steps"]["best"]["exit_code"] == 2
+    assert "exit 2: trainer: no file" in session["steps"]["best"]["tail"]
+    code, printed = ran("gpu", *(word for word in asked if word not in ("--only", "best")), "--minutes", "0")
+    assert "left: checks" in printed
+    assert "best" not in printed
