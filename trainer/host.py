@@ -17,6 +17,7 @@ import stat
 import struct
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
@@ -41,9 +42,9 @@ def serve(prepare: Callable[[], None], program: Callable[[], object]) -> NoRetur
     Raises Refused where this process cannot fork what would train.
     """
     door = _door()
+    door.sendall(GREETING)  # before the imports: whoever hears this may send and wait
     owner = _owner(door)
     _warden.adopt_orphans()
-    door.sendall(GREETING)  # before the imports: whoever hears this may send and wait
     prepare()
     _refuse_threads()
     gc.collect()
@@ -66,7 +67,10 @@ def _answer(door: socket.socket, owner: int, program: Callable[[], object]) -> N
             connection = _request(door)
             if connection is None:
                 return
-            pid = _forked(connection, owner, program)
+            pid = os.fork()
+            if pid == 0:
+                door.close()  # so that its other end sees when we are gone, though wardens live on
+                _stand(connection, owner, program)
             wardens[os.pidfd_open(pid)] = pid
             connection.close()
 
@@ -80,14 +84,15 @@ def _request(door: socket.socket) -> socket.socket | None:
     return socket.socket(fileno=descriptors[0]) if message and descriptors else None
 
 
-def _forked(connection: socket.socket, owner: int, program: Callable[[], object]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _warden.stand(connection, owner, _unfit(), program)
-        finally:
-            os._exit(0)
-    return pid
+def _stand(connection: socket.socket, owner: int, program: Callable[[], object]) -> NoReturn:
+    code = 1
+    try:
+        _warden.stand(connection, owner, _unfit(), program)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 def _trainer() -> None:
@@ -132,11 +137,11 @@ def _unfit() -> str | None:
 
 
 def _bury(pid: int, pidfd: int, wardens: set[int]) -> None:
-    """Collect a warden. One that was killed leaves its trial's orphans to us: kill them."""
+    """Collect a warden. One that was killed, or failed, leaves its trial's orphans to us: kill them."""
     os.close(pidfd)
     _, status = os.waitpid(pid, 0)
     deadline = time.monotonic() + _ORPHAN_SECONDS
-    while os.WIFSIGNALED(status) and time.monotonic() < deadline:
+    while status != 0 and time.monotonic() < deadline:
         orphans = set(_warden.children()) - wardens
         if not orphans:
             return

@@ -1,0 +1,32 @@
+"""What tests of forked trainings have in common."""
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from orchestrator.executors import Executor, local
+from tests.orchestrator._processes import HOSTING_TRAINER, eventually, naming
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A trainer that knows `host`, under a name of this test's own; no process of it outlives the test."""
+    (tmp_path / "hosting.py").symlink_to(HOSTING_TRAINER)
+    yield sys.executable, str(tmp_path / "hosting.py")
+    assert eventually(lambda: naming(tmp_path) == [], 3)
+
+
+@pytest.fixture
+def executor(trainer: tuple[str, str]) -> Iterator[Executor]:
+    opened = local.create("cpu", slots=1, trainer=trainer)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
