@@ -21,7 +21,7 @@ import optuna
 from rich.console import Console
 
 from orchestrator import launch, options
-from orchestrator.training import Training, TrialBudget
+from orchestrator.training import Chosen, Training, TrialBudget
 from results.models import Event, Study, Trial
 from results.store import Store
 
@@ -121,7 +121,7 @@ def record(folder: Path) -> tuple[Study, Sequence[Trial], Sequence[Event]]:
 
 def _write_config(path: Path, scale: dict[str, float]) -> None:
     training = Training("senet18", "idle:", 5000, 1000, TrialBudget(steps=1))
-    path.write_text(json.dumps(training.config(scale, {})))
+    path.write_text(json.dumps(training.config(Chosen(scale))))
 
 
 def _subprocess(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.describe import Description, network_key
 from orchestrator.runner import Order, Runner
-from orchestrator.training import Training
+from orchestrator.training import Chosen, Training
 from results.models import Trial
 
 BASE_POINT = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
@@ -67,6 +67,6 @@ def _order(
     description: Description,
     row: Trial | None,
 ) -> Order:
-    config = training.config(scale, {}, replicate=number - 1)
+    config = training.config(Chosen(scale), replicate=number - 1)
     key = network_key(description, config)
     return Order(number, "baseline", BASE_POINT, number - 1, config, description, key, row)

@@ -29,6 +29,7 @@ class Subject:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None  # that a saved model was found with
     ingredients: Ingredients = field(default_factory=dict)
+    architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings
 
 
 # NOMAD paper, section 4.1: the variants its searches found
@@ -88,4 +89,5 @@ def _saved(model: Model, store: Store | None) -> Subject:
         model.hyperparameters or {},
         model.recipe,
         model.ingredients or {},
+        model.architecture or {},
     )

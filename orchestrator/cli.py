@@ -69,6 +69,7 @@ def _nas(
     precision: flags.Precision = None,
     device: flags.Device = None,
     slots: flags.Slots = None,
+    stack: flags.Stack = None,
     executor: flags.Executor = None,
     timeout: flags.Timeout = None,
     trainer: flags.Trainer = None,
@@ -87,6 +88,8 @@ def _nas(
 
 def _hpo(
     model: flags.Model,
+    space: flags.SearchSpace = None,
+    max_params: flags.MaxParams = None,
     data: flags.Dataset = None,
     budget: flags.Budget = None,
     trials: flags.Trials = None,
@@ -102,6 +105,10 @@ def _hpo(
     clock: flags.Clock = None,
     recipe: flags.Recipe = None,
     ingredient: flags.Ingredient = None,
+    optimizer: flags.Optimizer = None,
+    learning_rate: flags.LearningRate = None,
+    weight_decay: flags.WeightDecay = None,
+    batch_size: flags.BatchSize = None,
     precision: flags.Precision = None,
     device: flags.Device = None,
     slots: flags.Slots = None,
@@ -113,9 +120,9 @@ def _hpo(
     runs: flags.Runs = None,
     data_folder: flags.DataFolder = None,
 ) -> None:
-    """Tune learning rate, weight decay, optimizer and batch size of a network for accuracy.
+    """Tune a network's training for accuracy: its hyperparameters, its recipe or its architecture.
 
-    The same command again resumes.
+    --space says which. The same command again resumes.
     """
     _run("hpo", model, locals())
 
@@ -149,6 +156,7 @@ def _evaluate(
     precision: flags.Precision = None,
     device: flags.Device = None,
     slots: flags.Slots = None,
+    stack: flags.Stack = None,
     executor: flags.Executor = None,
     timeout: flags.Timeout = None,
     trainer: flags.Trainer = None,

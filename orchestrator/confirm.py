@@ -73,10 +73,8 @@ def _orders(search: Search, candidate: Trial, replicates: int) -> list[Order]:
     orders = []
     for replicate in range(1, replicates + 1):
         row = recorded.get(replicate)
-        scale, hyperparameters = search.formulation.choice(
-            search.formulation.space.point(candidate.point or {})
-        )
-        config = search.training.config(scale, hyperparameters, replicate)
+        chosen = search.formulation.choice(search.formulation.space.point(candidate.point or {}))
+        config = search.training.config(chosen, replicate)
         description = search.describer.describe(config)
         key = network_key(description, config)
         orders.append(

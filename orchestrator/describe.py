@@ -168,8 +168,9 @@ def network_key(description: Description, config: Mapping[str, Any]) -> str:
     }
     if config.get("ingredients"):
         facts["ingredients"] = config["ingredients"]
-    if description.architecture:
-        facts["architecture"] = dict(description.architecture)
+    architecture = description.architecture or config.get("architecture")
+    if architecture:
+        facts["architecture"] = dict(architecture)
     if description.source:
         facts["source"] = description.source
     return json.dumps(facts, sort_keys=True, separators=(",", ":"))

@@ -215,10 +215,16 @@ def result_text(row: Trial) -> str:
         accuracy = accuracy_text(_measured(row))
         return f"{point_text(row.point)}: {macs_text(row.macs)} M MACs, accuracy {accuracy}"
     if row.state == "screened":
-        return f"{point_text(row.point)}: screened, {macs_text(row.macs)} M MACs are no fewer than the base's"
+        return f"{point_text(row.point)}: screened, {_screened_why(row)}"
     if row.state == "duplicate":
         return f"{point_text(row.point)}: the network of trial {row.of_trial_number} again"
     return f"{point_text(row.point)}: {row.state}, {row.reason}: {row.message}"
+
+
+def _screened_why(row: Trial) -> str:
+    if any(value > 0 for value in row.constraints or ()):
+        return f"{(row.parameters or 0) / 1e6:.3f} M parameters are over the limit"
+    return f"{macs_text(row.macs)} M MACs are no fewer than the base's"
 
 
 def macs_text(macs: int | None) -> str:

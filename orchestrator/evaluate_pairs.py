@@ -18,7 +18,7 @@ from orchestrator.evaluate_options import RECIPE, EvaluationRequest
 from orchestrator.inquiry import absolute, training_of
 from orchestrator.options import BadOption, check
 from orchestrator.runner import Order
-from orchestrator.training import Training
+from orchestrator.training import Chosen, Training
 from results.models import Trial
 from results.store import Store
 
@@ -46,7 +46,7 @@ class Pair:
         return {"model": self.subject.name, "recipe": self.training.recipe}
 
     def config(self, run: int) -> dict[str, Any]:
-        return self.training.config(self.scale, {}, replicate=run)
+        return self.training.config(Chosen(self.scale), replicate=run)
 
 
 def pairs_of(
@@ -85,9 +85,9 @@ def _pair(
         training_of(request, subject, recipe, dataset, device), test=not request.no_test, disjoint=True
     )
     scale = {name: subject.scale[name] * factor for name, factor in request.scale.items()}
-    description = describer.describe(training.config(scale, {}))
+    description = describer.describe(training.config(Chosen(scale)))
     _check_parts(request, description.dataset.get("train_images"))
-    last = training.config(scale, {}, replicate=request.runs_of_each - 1)
+    last = training.config(Chosen(scale), replicate=request.runs_of_each - 1)
     return Pair(subject, scale, training, describer.describe(last))
 
 

@@ -27,6 +27,18 @@ Base = Annotated[str, _option("Base network, as `trainer models` lists them, or 
 Model = Annotated[
     str, _option("Model to tune: saved by a study, built in (nomad_senet18), or a network.", _SEARCH)
 ]
+SearchSpace = Annotated[
+    str | None,
+    _option(
+        "training: its four hyperparameters; recipe: which ingredients, how strong; resnet_budget: "
+        "that network's architecture. [training]",
+        _SEARCH,
+        "--space",
+    ),
+]
+MaxParams = Annotated[
+    int | None, _option("Parameters of a network of --space resnet_budget. [5000000]", _SEARCH)
+]
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
 Solver = Annotated[str | None, _option("nomad, tpe or random. [nomad]", _SEARCH)]
 Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
@@ -96,7 +108,9 @@ ValidationImages = Annotated[
 ]
 Budget = Annotated[str | None, _option("Of one training: 600s, 10m, 500steps. [600s]", _TRAINING)]
 Clock = Annotated[str | None, _option("train, or strict: from the process's start. [train]", _TRAINING)]
-Recipe = Annotated[str | None, _option("How a network is trained. [nomad_haet]", _TRAINING)]
+Recipe = Annotated[
+    str | None, _option("How a network is trained. [a saved model's own, or nomad_haet]", _TRAINING)
+]
 Optimizer = Annotated[str | None, _option("Optimizer of all trainings. [the recipe's]", _TRAINING)]
 LearningRate = Annotated[float | None, _option("Learning rate of all trainings. [the recipe's]", _TRAINING)]
 WeightDecay = Annotated[float | None, _option("Weight decay of all trainings. [the recipe's]", _TRAINING)]
@@ -112,6 +126,14 @@ Precision = Annotated[str | None, _option("auto, fp32 or bf16. [auto]", _TRAININ
 
 Device = Annotated[str | None, _option("auto, cpu or cuda. [auto: GPUs where there are any]", _MACHINE)]
 Slots = Annotated[int | None, _option("Trainings at a time. [one a GPU, or one a CPU core]", _MACHINE)]
+Stack = Annotated[
+    int | None,
+    _option(
+        "Replicates and confirmations that one process trains at a time on one slot, where that is faster. [1]",
+        _MACHINE,
+        "--stack",
+    ),
+]
 Executor = Annotated[str | None, _option("What runs the trainings. [local]", _MACHINE)]
 Timeout = Annotated[
     float | None,

@@ -1,4 +1,4 @@
-"""The two questions: the smallest network that is still as accurate, the best hyperparameters.
+"""The two questions: the smallest network that is still as accurate, the most accurate training.
 
 A formulation turns a point into what is trained and what was measured into what a solver hears.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.problem import Evaluation
+from orchestrator.training import Chosen
 from results.models import Trial
-from search_spaces import Point, Space, scaling, training
+from search_spaces import Named, Point, Space, scaling
 
 Scale = Mapping[str, float]
 
@@ -31,15 +32,15 @@ class Formulation(Protocol):
     @property
     def constraints(self) -> int: ...
 
-    def choice(self, point: Point) -> tuple[Scale, Mapping[str, Any]]:
-        """Return the scale and the hyperparameters that `point` stands for."""
+    def choice(self, point: Point) -> Chosen:
+        """Return what `point` settles of its training."""
         ...
 
-    def evaluation(self, macs: int, val_accuracy: float) -> Evaluation:
+    def evaluation(self, macs: int, parameters: int, val_accuracy: float) -> Evaluation:
         """Return what a solver hears of a completed trial."""
         ...
 
-    def screened(self, macs: int) -> Evaluation | None:
+    def screened(self, macs: int, parameters: int) -> Evaluation | None:
         """Return the answer to a point that need not be trained, None for one that must be."""
         ...
 
@@ -68,13 +69,13 @@ class SmallestNetwork:
     def start(self) -> Point:
         return scaling.start(self.space)
 
-    def choice(self, point: Point) -> tuple[Scale, Mapping[str, Any]]:
-        return scaling.absolute(self.base_scale, point), {}
+    def choice(self, point: Point) -> Chosen:
+        return Chosen(scaling.absolute(self.base_scale, point))
 
-    def evaluation(self, macs: int, val_accuracy: float) -> Evaluation:
+    def evaluation(self, macs: int, parameters: int, val_accuracy: float) -> Evaluation:
         return Evaluation(float(macs), (self.min_accuracy - val_accuracy,))
 
-    def screened(self, macs: int) -> Evaluation | None:
+    def screened(self, macs: int, parameters: int) -> Evaluation | None:
         """Answer a point that cannot beat the base: its MACs are true, its accuracy does not matter."""
         if self.base_macs is None or macs < self.base_macs:
             return None
@@ -86,29 +87,43 @@ class SmallestNetwork:
 
 
 @dataclass(frozen=True)
-class BestHyperparameters:
-    """Maximise accuracy over learning rate, weight decay, optimizer and batch size (formulation 2)."""
+class BestAccuracy:
+    """Maximise accuracy over a named space (over `training` it is the NOMAD paper's formulation 2).
+
+    Screening: a network over the space's parameter limit is not trained. Its constraint says by
+    which share it is over; its accuracy is not known, and the worst one stands in for it.
+    """
 
     model_scale: Scale
+    named: Named
     kind: str = "hpo"
-    constraints: int = 0
 
     @property
     def space(self) -> Space:
-        return training.space()
+        return self.named.space
 
     @property
     def start(self) -> Point:
-        return training.start()
+        return self.named.start
 
-    def choice(self, point: Point) -> tuple[Scale, Mapping[str, Any]]:
-        return self.model_scale, training.hyperparameters(point)
+    @property
+    def constraints(self) -> int:
+        return 0 if self.named.most_parameters is None else 1
 
-    def evaluation(self, macs: int, val_accuracy: float) -> Evaluation:
-        return Evaluation(1.0 - val_accuracy, ())
+    def choice(self, point: Point) -> Chosen:
+        return Chosen(self.model_scale, **self.named.parts(point))
 
-    def screened(self, macs: int) -> Evaluation | None:
-        return None
+    def evaluation(self, macs: int, parameters: int, val_accuracy: float) -> Evaluation:
+        return Evaluation(1.0 - val_accuracy, self._excess(parameters))
+
+    def screened(self, macs: int, parameters: int) -> Evaluation | None:
+        excess = self._excess(parameters)
+        return Evaluation(1.0, excess) if any(share > 0 for share in excess) else None
+
+    def _excess(self, parameters: int) -> tuple[float, ...]:
+        """Return the share over the limit, 0 or less where a network keeps to it; empty without a limit."""
+        limit = self.named.most_parameters
+        return () if limit is None else (parameters / limit - 1.0,)
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
         return max(_searched(trials), key=lambda t: (accuracy(t), -t.number), default=None)

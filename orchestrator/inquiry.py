@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import environment, solvers
+from orchestrator import environment, solvers, spaces
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
-from orchestrator.formulation import BestHyperparameters, Formulation, SmallestNetwork
+from orchestrator.formulation import BestAccuracy, Formulation, SmallestNetwork
 from orchestrator.options import BadOption, Contract, Request
 from orchestrator.problem import Problem
-from orchestrator.training import Training, TrialBudget
-from search_spaces import Space, scaling
-from search_spaces import training as training_space
+from orchestrator.training import Chosen, Training, TrialBudget
+from search_spaces import Named, Space
 
-_ONE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
+_USUAL_SPACE = Request.space
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Inquiry:
     training: Training
     base: Description  # the base network or the model, untrained
     space: Space
+    named: Named | None  # the space, where it is one of trainings and not of multipliers
     study_name: str
     save_as: str
 
@@ -47,6 +47,10 @@ class Inquiry:
             },
             "trainer": self.request.trainer or "built in",
         }
+        if self.named and self.named.name != _USUAL_SPACE:
+            asked["searched"] = self.named.name
+        if self.named and self.named.most_parameters is not None:
+            asked["most_parameters"] = self.named.most_parameters
         if self.base.source:
             asked["source"] = self.base.source
         if self.request.kind == "nas":
@@ -68,8 +72,8 @@ class Inquiry:
         return self.request.confirm if self.request.kind == "nas" else 0
 
     def formulation(self, min_accuracy: float | None) -> Formulation:
-        if self.request.kind == "hpo":
-            return BestHyperparameters(self.scale)
+        if self.named is not None:
+            return BestAccuracy(self.scale, self.named)
         assert min_accuracy is not None
         base_macs = self.base.macs if self.replicates else None
         return SmallestNetwork(self.space, self.scale, min_accuracy, base_macs)
@@ -83,24 +87,23 @@ class Inquiry:
 def inquire(request: Request, subject: Subject, device: str, describer: Describer) -> Inquiry:
     """Return the inquiry of `request` for trials on `device`. Raise BadOption or Refused."""
     _check_solver(request)
-    scale = {name: subject.scale[name] * request.scale[name] for name in _ONE}
+    named = spaces.named(request, subject) if request.kind == "hpo" else None
+    scale = {name: subject.scale[name] * request.scale[name] for name in spaces.WHOLE}
     dataset = absolute(request.data or subject.dataset or "cifar10")
-    training = training_of(request, subject, request.recipe, dataset, device)
-    whole = describer.describe(training.config(_ONE, {}))
-    base = describer.describe(training.config(scale, {}))
-    data = training.dataset.partition(":")[0]
-    suffix = "demo" if request.demo else data
-    kind = request.kind
-    saved_as = f"nomad_{subject.name}" if kind == "nas" else f"tuned_{subject.name}"
+    recipe = request.recipe or subject.recipe or Training.recipe
+    training = training_of(request, subject, recipe, dataset, device)
+    base = describer.describe(training.config(Chosen(scale)))
+    space = named.space if named else _multipliers(request, training, scale, describer)
     return Inquiry(
         request,
         subject,
         scale,
         training,
         base,
-        _space(request, whole, scale),
-        request.study or f"{kind}-{subject.name}-{suffix}",
-        request.save_as or saved_as,
+        space,
+        named,
+        request.study or _study_name(request, subject, training.dataset),
+        request.save_as or f"{'tuned' if named else 'nomad'}_{subject.name}",
     )
 
 
@@ -123,6 +126,7 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
         recipe=recipe,
         hyperparameters={**subject.hyperparameters, **request.hyperparameters},
         ingredients={**ingredients, **request.ingredients},
+        architecture=subject.architecture,
         image_size=image_size,
         clock=request.clock,
         precision=request.precision,
@@ -131,57 +135,26 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
     )
 
 
+def _multipliers(
+    request: Request, training: Training, scale: Mapping[str, float], describer: Describer
+) -> Space:
+    whole = describer.describe(training.config(Chosen(spaces.WHOLE)))
+    return spaces.multipliers(request, whole, scale)
+
+
+def _study_name(request: Request, subject: Subject, dataset: str) -> str:
+    """Return what a study is called that the user gave no name."""
+    searched = [request.space] if request.space != _USUAL_SPACE else []
+    data = "demo" if request.demo else dataset.partition(":")[0]
+    return "-".join([request.kind, subject.name, *searched, data])
+
+
 def absolute(dataset: str) -> str:
     """Return a data set's name with its path, if it has one, made absolute: trials run elsewhere."""
     kind, colon, path = dataset.partition(":")
     if kind in ("npz", "folder") and colon:
         return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
     return dataset
-
-
-def _space(request: Request, whole: Description, scale: Mapping[str, float]) -> Space:
-    if request.kind == "hpo":
-        return _hyperparameter_space(request)
-    ranges = {name: _range(request, name, whole) for name in _ONE}
-    try:
-        return scaling.space(whole.blocks, whole.channels, whole.image_size, base=scale, **ranges)
-    except ValueError as error:
-        raise BadOption(str(error)) from error
-
-
-def _range(request: Request, name: str, whole: Description) -> tuple[float, float]:
-    """Return the multipliers to search, 1 alone for a scale that the network lacks; raise BadOption."""
-    asked = getattr(request, name)
-    span = _span(asked, name)
-    if name in whole.scales or span == (1.0, 1.0):
-        return span
-    if asked != getattr(Request, name):
-        raise BadOption(f"--{name} {asked}: {whole.network} has no {name} to scale; leave --{name} out")
-    return 1.0, 1.0
-
-
-def _span(text: str, name: str) -> tuple[float, float]:
-    """Read LOW:HIGH, or one number for both; raise BadOption."""
-    try:
-        numbers = [float(part) for part in text.split(":")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 2) or not 0 < numbers[0] <= numbers[-1]:
-        raise BadOption(f"--{name} {text!r} is no range of multipliers; write it like .5:1.25")
-    return numbers[0], numbers[-1]
-
-
-def _hyperparameter_space(request: Request) -> Space:
-    """Return the hyperparameters' space; raise BadOption where a batch would be more than all images."""
-    space = training_space.space()
-    batch_size = next(variable for variable in space.variables if variable.name == "batch_size")
-    largest = int(batch_size.from_number(batch_size.upper))
-    if request.train_images < largest:
-        raise BadOption(
-            f"--train-images {request.train_images} do not fill the search's largest batch; "
-            f"give at least {largest}"
-        )
-    return space
 
 
 def _check_solver(request: Request) -> None:

@@ -116,6 +116,7 @@ class Launch:
                 display,
                 self.stop,
                 environment.git_commit(),
+                self.inquiry.request.stack,
             )
             bound, mean = self._bound(study, runner, rows, display)
             rows = self.store.trials(study.id)
@@ -221,7 +222,8 @@ class Launch:
             image_size=training.image_size,
             hyperparameters=config["hyperparameters"],
             recipe=training.recipe,
-            ingredients=dict(training.ingredients) or None,
+            ingredients=config.get("ingredients"),
+            architecture=config.get("architecture"),
             macs=trial.macs,
             parameters=trial.parameters,
             val_accuracy=winner.mean,

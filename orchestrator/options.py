@@ -55,6 +55,7 @@ class Contract:
     precision: str = "auto"
     device: str = "auto"
     slots: int | None = None
+    stack: int = 1
     executor: str = "local"
     timeout: float | None = None
     trainer: str | None = None
@@ -71,6 +72,11 @@ class Contract:
         check(self.clock in ("train", "strict"), f"--clock {self.clock} is unknown; give train or strict")
         check(
             0 <= self.seed <= _LARGEST_SEED, f"--seed {self.seed} is out of range; give 0 to {_LARGEST_SEED}"
+        )
+        check(self.stack >= 1, f"--stack {self.stack} trains nothing; give at least 1")
+        check(
+            self.stack == 1 or self.clock != "strict",
+            f"--stack {self.stack} needs --clock train: a strict clock is one process's of one training",
         )
         check_name(self.study)
         numbers = (self.learning_rate, self.weight_decay, *self.scale.values())
@@ -126,7 +132,9 @@ class Request(Contract):
     width: str = ".25:1.25"
     resolution: str = ".5:1.5"
     save_as: str | None = None
-    recipe: str = "nomad_haet"
+    recipe: str | None = None  # the model's own, or the usual one
+    space: str = "training"  # of an hpo search
+    max_params: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,6 +150,10 @@ class Request(Contract):
         check(
             self.min_accuracy is None or self.demo or not self.tolerance,
             f"--tolerance {self.tolerance} is for a measured baseline; leave it out with --min-accuracy",
+        )
+        check(
+            self.max_params is None or self.max_params >= 1,
+            f"--max-params {self.max_params} leaves no network; give at least 1",
         )
         check_name(self.save_as)
         check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")

@@ -84,8 +84,7 @@ def _networks(inquiry: Inquiry, describer: Describer) -> Iterable[str]:
 
 
 def _config(inquiry: Inquiry, point: Point) -> dict[str, object]:
-    scale, hyperparameters = inquiry.formulation(0.0).choice(point)
-    return inquiry.training.config(scale, hyperparameters)
+    return inquiry.training.config(inquiry.formulation(0.0).choice(point))
 
 
 def _sample(inquiry: Inquiry) -> list[Point]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator import outcome
+from orchestrator import outcome, team
 from orchestrator.describe import Description, Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.executors import Executor, Exit, Job
@@ -29,9 +29,9 @@ from results.store import Store
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
-_FILES = ("trial.json", "metrics.jsonl", "log.txt")
+_FILES = ("trial.json", "metrics.jsonl", "log.txt", team.LINES, team.SHARE)
 _CHECKPOINT = "checkpoint.pt"
-Hear = Callable[[int, float], Evaluation]  # (MACs, accuracy) -> what the solver hears
+Hear = Callable[[int, int, float], Evaluation]  # (MACs, parameters, accuracy) -> what the solver hears
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,10 @@ class Order:
 
 
 class Runner:
-    """Runs the orders of one study. `folder` is the study's; each trial gets one of its own in it."""
+    """Runs the orders of one study. `folder` is the study's; each trial gets one of its own in it.
+
+    stack: how many trials alike one process trains; those that a solver hears of are always trained alone
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class Runner:
         display: Display,
         stop: threading.Event,
         git_commit: str | None = None,
+        stack: int = 1,
     ) -> None:
         self._store = store
         self._study_id = study_id
@@ -89,8 +93,9 @@ class Runner:
         self._display = display
         self._stop = stop
         self._git_commit = git_commit
-        self._waiting: deque[Order] = deque()
-        self._running: dict[Future[Exit], Running] = {}
+        self._stack = stack
+        self._waiting: deque[tuple[Order, ...]] = deque()
+        self._running: dict[Future[Exit], tuple[Running, ...]] = {}
         self._ended: dict[int, Trial] = {}
         self._hear: Hear | None = None
 
@@ -99,7 +104,9 @@ class Runner:
 
         `hear` gives what a solver hears of a completed trial, which is put on record with it.
         """
-        self._waiting, self._ended, self._hear = deque(orders), {}, hear
+        self._ended, self._hear = {}, hear
+        left = [order for order in orders if not self._adopted(order)]  # before any folder is cleared
+        self._waiting = deque(team.teams(left, self._stack if hear is None else 1))
         with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
             try:
                 while self._running or (self._waiting and not self._stop.is_set()):
@@ -117,42 +124,59 @@ class Runner:
             self._begin(self._waiting.popleft(), pool)
 
     def _settle_what_ended(self) -> None:
-        self._display.tick(list(self._running.values()))
+        self._display.tick([trial for trials in self._running.values() for trial in trials])
         done, _ = wait(self._running, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
-            trial = self._running.pop(future)
-            row = self._settle(trial, future.result())
-            if row.state != "running":
-                self._ended[row.number] = row
-            else:  # lost: once more, unless it was stopped
-                self._waiting.appendleft(replace(trial.order, row=row, losses=trial.order.losses + 1))
+            trials = self._running.pop(future)
+            if len(trials) == 1:
+                self._settle(trials[0], future.result(), trials[0].folder / "log.txt")
+            else:
+                self._settle_team(trials, future.result())
 
-    def _begin(self, order: Order, pool: ThreadPoolExecutor) -> None:
-        folder = self._folder / f"{order.number:05d}"
-        left_running = order.row is not None and order.row.state == "running"
-        adoptable = left_running and not order.losses and _holds(folder, order)
-        found = outcome.adopt(folder, outcome.asked_of(order.config)) if adoptable else None
-        if order.row and found:
-            self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
-            self._ended[order.number] = self._record(order, order.row, found)
-            return
-        trial = Running(order, self._open(order, folder), folder)
+    def _adopted(self, order: Order) -> bool:
+        """Record the result, if there is one, of an order whose process ended when nobody was there."""
+        folder = self._folder_of(order)
+        if order.row is None or order.row.state != "running" or not _holds(folder, order):
+            return False
+        team.take_share(folder)
+        found = outcome.adopt(folder, outcome.asked_of(order.config))
+        if found is None:
+            return False
+        self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
+        self._ended[order.number] = self._record(order, order.row, found)
+        return True
+
+    def _begin(self, orders: Sequence[Order], pool: ThreadPoolExecutor) -> None:
+        """Start one process for these orders."""
+        trials = tuple(Running(order, self._open(order), self._folder_of(order)) for order in orders)
+        folders = [trial.folder for trial in trials]
+        named = [word for folder in folders for word in ("--config", str(folder / "trial.json"))]
         job = Job(
-            command=(*self._trainer, "train", "--config", str(folder / "trial.json"), *self._kept(folder)),
-            folder=folder,
-            stdout=trial.metrics,
-            stderr=folder / "log.txt",
-            timeout_seconds=self._timeout_seconds,
+            command=(*self._trainer, "train", *named, *(self._kept(folders[0]) if len(trials) == 1 else ())),
+            folder=folders[0],
+            stdout=trials[0].metrics if len(trials) == 1 else team.share_out(folders),
+            stderr=folders[0] / "log.txt",
+            timeout_seconds=self._timeout_seconds * len(trials),
         )
-        self._running[pool.submit(self._executor.run, job, self._stop, trial.has_started)] = trial
-        self._display.started(trial)
+
+        def has_started(slot: str) -> None:
+            for trial in trials:
+                trial.has_started(slot)
+
+        self._running[pool.submit(self._executor.run, job, self._stop, has_started)] = trials
+        for trial in trials:
+            self._display.started(trial)
+
+    def _folder_of(self, order: Order) -> Path:
+        return self._folder / f"{order.number:05d}"
 
     def _kept(self, folder: Path) -> tuple[str, ...]:
         """What makes our own trainer keep a checkpoint: a trial left by a kill goes on from it."""
         return ("--checkpoint", str(folder / _CHECKPOINT)) if self._trainer == OWN_TRAINER else ()
 
-    def _open(self, order: Order, folder: Path) -> Trial:
+    def _open(self, order: Order) -> Trial:
         """Clear the folder, then commit the row: a result found beside a row is always that row's."""
+        folder = self._folder_of(order)
         folder.mkdir(parents=True, exist_ok=True)
         resumable = order.row is not None and order.row.state == "running" and _holds(folder, order)
         for name in (*_FILES, *(() if resumable else (_CHECKPOINT,))):
@@ -166,27 +190,41 @@ class Runner:
         (folder / "trial.json").write_text(json.dumps(order.config, indent=1) + "\n")
         return row
 
-    def _settle(self, trial: Running, end: Exit) -> Trial:
+    def _settle_team(self, trials: Sequence[Running], end: Exit) -> None:
+        """Settle what ended by itself; the others are to be trained alone, unless they were stopped."""
+        for trial in trials:
+            team.take_share(trial.folder)
+            own = team.own_end(end, trial.metrics, len(trials))
+            if own is not None:
+                self._settle(trial, own, trials[0].folder / "log.txt")
+            elif end.reason != "stopped":
+                self._waiting.append((replace(trial.order, row=trial.row),))
+                detail = {"number": trial.row.number, "trials": len(trials), "exit_code": end.code}
+                self._store.note(self._study_id, "trial_unstacked", detail, trial.row.id)
+                self._display.note(f"trial {trial.row.number} did not end with its stack; training it alone")
+
+    def _settle(self, trial: Running, end: Exit, log: Path) -> None:
         """Record how `trial` ended; its row stays `running` where it is to be trained again."""
-        asked = outcome.asked_of(trial.order.config)
-        found = outcome.judge(end, trial.metrics, trial.folder / "log.txt", asked)
+        order, row = trial.order, trial.row
+        found = outcome.judge(end, trial.metrics, log, outcome.asked_of(order.config))
         if found.state == "stopped":
-            return trial.row
-        if found.state == "lost" and trial.order.losses + 1 < MAX_ATTEMPTS:
-            detail = {"number": trial.row.number, "attempt": trial.row.attempts, "message": found.message}
-            self._store.note(self._study_id, "trial_lost", detail, trial.row.id)
-            self._display.note(f"trial {trial.row.number} was {found.message}; training it again")
-            return trial.row
-        row = self._record(trial.order, trial.row, found)
+            return
+        if found.state == "lost" and order.losses + 1 < MAX_ATTEMPTS:
+            detail = {"number": row.number, "attempt": row.attempts, "message": found.message}
+            self._store.note(self._study_id, "trial_lost", detail, row.id)
+            self._display.note(f"trial {row.number} was {found.message}; training it again")
+            self._waiting.appendleft((replace(order, row=row, losses=order.losses + 1),))
+            return
+        self._ended[row.number] = self._record(order, row, found)
         if found.state == "refused":
             raise Refused(f"the trainer refuses trial {row.number}: {found.message}")
-        return row
 
     def _record(self, order: Order, row: Trial, found: Outcome) -> Trial:
         columns = found.columns | {"reason": found.reason, "message": found.message}
         state = "completed" if found.state == "completed" else "failed"
         if state == "completed" and self._hear is not None:
-            heard = self._hear(order.description.macs, found.columns["val_accuracy"])
+            size = order.description.macs, order.description.parameters
+            heard = self._hear(*size, found.columns["val_accuracy"])
             columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
         events = {TEST_READ: _test_reading(order, found)} if found.has_read_test else {}
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)

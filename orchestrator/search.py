@@ -129,7 +129,7 @@ class Search:
             heard = self._heard_again(original)
             state, of_trial = "duplicate", original.number
         else:
-            screened = self.formulation.screened(order.description.macs)
+            screened = self.formulation.screened(order.description.macs, order.description.parameters)
             if screened is None:
                 return False
             heard, state, of_trial = screened, "screened", None
@@ -151,11 +151,11 @@ class Search:
             return _heard(original)
         assert self.baseline_mean is not None
         assert original.macs is not None
-        return self.formulation.evaluation(original.macs, self.baseline_mean)
+        assert original.parameters is not None
+        return self.formulation.evaluation(original.macs, original.parameters, self.baseline_mean)
 
     def _order(self, number: int, point: Point, row: Trial | None) -> Order:
-        scale, hyperparameters = self.formulation.choice(point)
-        config = self.training.config(scale, hyperparameters)
+        config = self.training.config(self.formulation.choice(point))
         description = self.describer.describe(config)
         key = network_key(description, config)
         return Order(number, "search", dict(point), 0, config, description, key, row)

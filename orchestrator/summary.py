@@ -105,12 +105,12 @@ def _next_command(request: Request, model: str) -> str:
 
 
 def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
-    """Return the winner beside what it started from: the base network, or the model's usual training."""
+    """Return the winner beside what it started from: the base network, or the first point."""
     table = Table(title=f"result of {study.name}", title_justify="left")
     for name in ("", "trial", "M MACs", "M parameters", "accuracy", "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     first = rows[0]
-    start = "base network" if study.kind == "nas" else "as it was"
+    start = "base network" if study.kind == "nas" else "the start"
     accuracy = study.baseline_accuracy if first.purpose == "baseline" else first.val_accuracy
     trainings = study.baseline_replicates if first.purpose == "baseline" else 1
     winner = next(row for row in rows if row.id == model.trial_id)

@@ -16,7 +16,7 @@ from orchestrator.ingredients import Ingredients
 
 PROTOCOL = 1
 _MOST = 1e12  # seconds or steps
-_ADDED = ("ingredients", "test", "disjoint")  # what a question has only where it is asked
+_ADDED = ("ingredients", "architecture", "test", "disjoint")  # what a question has only where it is asked
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -55,8 +55,18 @@ class TrialBudget:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What a point settles of one training; what it leaves empty is the study's."""
+
+    scale: Mapping[str, float]  # multipliers of the named network
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    ingredients: Ingredients = field(default_factory=dict)
+    architecture: Mapping[str, Any] = field(default_factory=dict)  # all of it, or nothing
+
+
+@dataclass(frozen=True)
 class Training:
-    """How the networks of one study are trained; the part of a configuration that no point changes."""
+    """How the networks of one study are trained; a point's choices come on top of it."""
 
     network: str
     dataset: str
@@ -65,8 +75,9 @@ class Training:
     budget: TrialBudget
     seed: int = 0
     recipe: str = "nomad_haet"
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)  # a point's own come on top
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     ingredients: Ingredients = field(default_factory=dict)  # those that differ from the recipe's
+    architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings
     image_size: int | None = None  # pixels; None: the data set's own
     clock: str = "train"
     precision: str = "auto"
@@ -75,20 +86,18 @@ class Training:
     test: bool = False  # read the test images once, after training
     disjoint: bool = False  # a replicate's images are a part of one draw, not a draw of its own
 
-    def config(
-        self, scale: Mapping[str, float], hyperparameters: Mapping[str, Any], replicate: int = 0
-    ) -> dict[str, Any]:
+    def config(self, chosen: Chosen, replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one training (docs/trainer-protocol.md)."""
         config = {
             "protocol": PROTOCOL,
             "model": self.network,
-            "scale": dict(scale),
+            "scale": dict(chosen.scale),
             "dataset": self.dataset,
             "image_size": self.image_size,
             "data_dir": self.data_folder,
             "subset": self._subset(replicate),
             "recipe": self.recipe,
-            "hyperparameters": {**self.hyperparameters, **hyperparameters},
+            "hyperparameters": {**self.hyperparameters, **chosen.hyperparameters},
             "budget": self.budget.to_json(),
             "clock": self.clock,
             "seed": self.seed + replicate,
@@ -96,7 +105,11 @@ class Training:
             "precision": self.precision,
             "test": self.test,
         }
-        return {**config, **({"ingredients": dict(self.ingredients)} if self.ingredients else {})}
+        rare = {
+            "ingredients": _changed(self.ingredients, chosen.ingredients),
+            "architecture": dict(chosen.architecture or self.architecture),
+        }
+        return config | {name: value for name, value in rare.items() if value}
 
     def _subset(self, replicate: int) -> dict[str, int]:
         images = {"train": self.train_images, "validation": self.validation_images}
@@ -115,6 +128,13 @@ class Training:
             "budget": self.budget.to_json(),
             "hyperparameters": dict(self.hyperparameters),
             "ingredients": dict(self.ingredients),
+            "architecture": dict(self.architecture),
         }
         del asked["data_folder"]
         return {name: value for name, value in asked.items() if value or name not in _ADDED}
+
+
+def _changed(ingredients: Ingredients, changes: Ingredients) -> dict[str, Any]:
+    """Return both, the changes in their own order behind the others: one of a kind takes another's place."""
+    kept = {name: settings for name, settings in ingredients.items() if name not in changes}
+    return {**kept, **changes}

@@ -210,6 +210,7 @@ class Model(Base):
     hyperparameters: Mapped[dict[str, Any] | None]
     recipe: Mapped[str]
     ingredients: Mapped[dict[str, Any] | None]  # those that differ from the recipe's
+    architecture: Mapped[dict[str, Any] | None]  # the network's own settings, where it was searched over them
     macs: Mapped[int] = mapped_column(BigInteger)
     parameters: Mapped[int] = mapped_column(BigInteger)
     val_accuracy: Mapped[float]

@@ -10,6 +10,7 @@ from typing import Any
 
 from search_spaces._choice import Choice
 from search_spaces._integer import Integer
+from search_spaces._named import Parts
 from search_spaces._point import Point, Value
 from search_spaces._real import Real
 from search_spaces.space import Space
@@ -83,6 +84,11 @@ def start() -> Point:
             "schedule": "cosine",
         }
     )
+
+
+def parts(point: Mapping[str, Value]) -> Parts:
+    """What a point settles of a training: its ingredients."""
+    return {"ingredients": dict(ingredients(point))}
 
 
 def ingredients(point: Mapping[str, Value]) -> Ingredients:

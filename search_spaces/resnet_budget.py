@@ -10,14 +10,17 @@ pixels, it averages what 4 does.
 """
 
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from search_spaces._choice import Choice
 from search_spaces._integer import Integer
+from search_spaces._named import Parts
 from search_spaces._point import Point, Value
 from search_spaces.space import Space
 
+NETWORK = "resnet_budget"  # the one network that has this architecture
+MOST_PARAMETERS = 5_000_000  # the paper's limit
 MOST_LAYERS, MOST_BLOCKS = 4, 12
 CHANNELS = tuple(range(8, 129, 8))
 STEM_KERNELS, KERNELS, POOLINGS = (3, 5, 7), (3, 5), (3, 4)
@@ -25,22 +28,20 @@ STEM_KERNELS, KERNELS, POOLINGS = (3, 5, 7), (3, 5), (3, 4)
 _BASELINE: dict[str, Value] = {"layers": 4, "channels": 32, "stem_kernel": 3, "kernel": 3, "pooling": 4}
 _BLOCKS = tuple(f"blocks_{layer}" for layer in range(1, MOST_LAYERS + 1))
 _BASELINE |= dict.fromkeys(_BLOCKS, 2)
+_LEAST: dict[str, Value] = {**_BASELINE, "layers": 1, **dict.fromkeys(_BLOCKS, 1), "channels": CHANNELS[0]}
 
 
-def space(most_parameters: int = 5_000_000) -> Space:
+def space(most_parameters: int = MOST_PARAMETERS) -> Space:
     """The paper's variables, each without the values that no network under the limit has (10 classes).
 
     Raises:
         ValueError: no network at all is under the limit.
     """
-    least = {**_BASELINE, "layers": 1, **dict.fromkeys(_BLOCKS, 1), "channels": CHANNELS[0]}
-    if not feasible(least, most_parameters):
-        raise ValueError(
-            f"no network has at most {most_parameters} parameters; the smallest has {parameters(least)}"
-        )
+    if not feasible(_LEAST, most_parameters):
+        raise ValueError(_too_low(most_parameters))
 
     def under(name: str, values: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(value for value in values if feasible({**least, name: value}, most_parameters))
+        return tuple(value for value in values if feasible({**_LEAST, name: value}, most_parameters))
 
     layers = under("layers", tuple(range(1, MOST_LAYERS + 1)))[-1]
     blocks = under(_BLOCKS[0], tuple(range(1, MOST_BLOCKS + 1)))[-1]
@@ -56,9 +57,26 @@ def space(most_parameters: int = 5_000_000) -> Space:
     )
 
 
-def start() -> Point:
-    """The paper's baseline: N=4, B=[2,2,2,2], C_1=32, F=3, K=3, P=4, of 2,797,610 parameters."""
-    return Point(_BASELINE)
+def start(most_parameters: int = MOST_PARAMETERS) -> Point:
+    """The paper's baseline: N=4, B=[2,2,2,2], C_1=32, F=3, K=3, P=4, of 2,797,610 parameters.
+
+    Under a lower limit it has fewer channels, then fewer blocks, then fewer layers.
+
+    Raises:
+        ValueError: no network at all is under the limit.
+    """
+    narrow = [channels for channels in CHANNELS if channels <= int(_BASELINE["channels"])]
+    smaller = product(range(MOST_LAYERS, 0, -1), (2, 1), reversed(narrow))
+    for layers, blocks, channels in smaller:
+        point = {**_BASELINE, "layers": layers, **dict.fromkeys(_BLOCKS, blocks), "channels": channels}
+        if feasible(point, most_parameters):
+            return Point(point)
+    raise ValueError(_too_low(most_parameters))
+
+
+def parts(point: Mapping[str, Value]) -> Parts:
+    """What a point settles of a training: its network's architecture."""
+    return {"architecture": architecture(point)}
 
 
 def architecture(point: Mapping[str, Value]) -> dict[str, Any]:
@@ -74,7 +92,7 @@ def architecture(point: Mapping[str, Value]) -> dict[str, Any]:
     }
 
 
-def feasible(point: Mapping[str, Value], most_parameters: int = 5_000_000) -> bool:
+def feasible(point: Mapping[str, Value], most_parameters: int = MOST_PARAMETERS) -> bool:
     """Whether a point's network of 10 classes keeps to the limit."""
     return parameters(point) <= most_parameters
 
@@ -94,3 +112,7 @@ def parameters(point: Mapping[str, Value], classes: int = 10) -> int:
     # a first block's first convolution has fewer inputs, and its shortcut is a convolution and a norm
     widening = sum(area * (before - c) * c + before * c + 2 * c for before, c in pairwise(channels))
     return stem + plain + widening + channels[-1] * classes + classes
+
+
+def _too_low(most_parameters: int) -> str:
+    return f"no network has at most {most_parameters} parameters; the smallest has {parameters(_LEAST)}"

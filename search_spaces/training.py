@@ -9,6 +9,7 @@ uniform, not logarithmic, because the paper's is.
 from collections.abc import Mapping
 
 from search_spaces._choice import Choice
+from search_spaces._named import Parts
 from search_spaces._point import Point, Value
 from search_spaces._real import Real
 from search_spaces.space import Space
@@ -41,6 +42,11 @@ def space() -> Space:
 def start() -> Point:
     """What one would train with unasked: SGD at 0.1, weight decay 5e-4, batches of 128."""
     return space().point({"learning_rate": 0.1, "weight_decay": 5e-4, "optimizer": "sgd", "batch_size": 128})
+
+
+def parts(point: Mapping[str, Value]) -> Parts:
+    """What a point settles of a training: its hyperparameters."""
+    return {"hyperparameters": hyperparameters(point)}
 
 
 def hyperparameters(point: Mapping[str, Value]) -> dict[str, Value]:

@@ -27,21 +27,43 @@ import time
 from typing import Any, NoReturn
 
 MODELS = {"resnet18": "ResNet-18 for small images", "senet18": "ResNet-18 with squeeze and excitation"}
+MODELS |= {"resnet_budget": "ResNets with an architecture of their own"}
+ARCHITECTURE = {
+    "layers": 4,
+    "blocks": [2, 2, 2, 2],
+    "channels": 32,
+    "stem_kernel": 3,
+    "kernel": 3,
+    "pooling": 4,
+}
 BLOCKS, CHANNELS = (2, 2, 2, 2), (64, 128, 256, 512)
 TRAIN_IMAGES, TEST_IMAGES, CLASSES, EPOCHS = 50_000, 10_000, 10, 5
 LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "adam": 0.01, "adamax": 0.002, "adadelta": 1.0, "adagrad": 0.01}
 LEARNING_RATES |= {"asgd": 0.01}  # the better an optimizer, the earlier it stands here
 REQUIRED = ["protocol", "model", "dataset", "subset", "budget", "seed"]
 OPTIONAL = ["scale", "recipe", "hyperparameters", "clock", "device", "precision", "test"]
-OPTIONAL += ["image_size", "data_dir", "ingredients"]
+OPTIONAL += ["image_size", "data_dir", "ingredients", "architecture"]
 KNOWN = {
     "scale": ["depth", "width", "resolution"],
     "subset": ["train", "validation", "seed", "part"],
     "hyperparameters": ["optimizer", "learning_rate", "weight_decay", "batch_size"],
     "budget": ["seconds", "steps"],
-    "ingredients": ["mixup", "sam", "ensemble"],
+    "ingredients": ["mixup", "sam", "ensemble", "auto_augment", "rand_augment", "trivial_augment", "flip"],
+    "architecture": list(ARCHITECTURE),
 }
+KNOWN["ingredients"] += [
+    "alternating_flip",
+    "cutout",
+    "cutmix",
+    "label_smoothing",
+    "asam",
+    "ema",
+    "decay_split",
+]
+KNOWN["ingredients"] += ["gradient_centralization", "cosine", "linear", "one_cycle", "step_decay"]
+GAINS = {"rand_augment": 0.02, "cutmix": 0.01, "sam": 0.01, "ema": 0.01, "linear": 0.005}  # of an ingredient
 RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the accuracy
+ALWAYS: dict[str, int] = {}  # fields of every line
 VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "garbage", "noresult", "hang", "ignore_sigterm"]
 
@@ -54,6 +76,8 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["train", "--config", path]:
             train(path)
+        case ["train", *words] if len(words) > 2 and set(words[::2]) == {"--config"}:
+            train_all(words[1::2])
         case ["describe"] | ["describe", "--check-data"]:
             for line in sys.stdin:
                 describe(line)
@@ -61,7 +85,18 @@ def main(arguments: list[str]) -> None:
             for name, summary in MODELS.items():
                 emit("network", name=name, scales=KNOWN["scale"], summary=summary)
         case _:
-            sys.exit("usage: fake_trainer.py train --config FILE | describe [--check-data] | models")
+            sys.exit("usage: fake_trainer.py train --config FILE [--config FILE]... | describe [--check-data] | models")
+
+
+def train_all(paths: list[str]) -> None:
+    """One after the other; the trials' failures are their own."""
+    for number, path in enumerate(paths):
+        ALWAYS["trial"] = number
+        try:
+            train(path)
+        except SystemExit as end:
+            if end.code == 143:
+                raise
 
 
 def train(path: str) -> None:
@@ -101,11 +136,14 @@ def checked(config: Any) -> dict[str, Any]:
     check_keys("the configuration", config, REQUIRED + OPTIONAL)
     missing = [key for key in REQUIRED if key not in config]
     require(not missing, f"the configuration lacks {', '.join(missing)}; add it")
-    full = {"scale": {}, "hyperparameters": {}, "ingredients": {}, "recipe": "nomad_haet", **config}
+    empty: dict[str, Any] = {"scale": {}, "hyperparameters": {}, "ingredients": {}, "architecture": {}}
+    full = {**empty, "recipe": "nomad_haet", **config}
     for name, known in KNOWN.items():
         check_keys(name, full[name], known)
     require(full["protocol"] == 1, f"protocol {full['protocol']} is not known; this trainer speaks 1")
     require(full["model"] in MODELS, f"no network {full['model']!r}; choose from {', '.join(MODELS)}")
+    own = full["model"] == "resnet_budget"
+    require(own or not full["architecture"], f"{full['model']} has no architecture of its own; leave it out")
     require(full["recipe"] in RECIPES, f"no recipe {full['recipe']!r}; choose from {', '.join(RECIPES)}")
     may_be_0 = ["seed", "part", *(["validation"] if full.get("test") else [])]
     for name, number in {**full["scale"], **full["budget"], **full["subset"]}.items():
@@ -121,9 +159,9 @@ def checked(config: Any) -> dict[str, Any]:
     optimizer = full["hyperparameters"].get("optimizer") or "sgd"
     require(optimizer in LEARNING_RATES, f"no optimizer {optimizer!r}; choose of {', '.join(LEARNING_RATES)}")
     require("refuse" not in faults_of(full["dataset"]), "refused as asked; leave refuse out of the data set")
-    own = {"learning_rate": LEARNING_RATES[optimizer], "weight_decay": 5e-4, "batch_size": 128}
+    usual = {"learning_rate": LEARNING_RATES[optimizer], "weight_decay": 5e-4, "batch_size": 128}
     given = {key: value for key, value in full["hyperparameters"].items() if value is not None}
-    return {**full, "hyperparameters": {"optimizer": optimizer, **own, **given}}
+    return {**full, "hyperparameters": {"optimizer": optimizer, **usual, **given}}
 
 
 def check_keys(name: str, value: Any, known: list[str]) -> None:
@@ -149,20 +187,24 @@ def realised(config: dict[str, Any]) -> dict[str, Any]:
     scale = {"depth": 1.0, "width": 1.0, "resolution": 1.0, **config["scale"]}
     image_size = config.get("image_size") or (16 if config["dataset"] == "digits" else 32)
     pixels = round(image_size * scale["resolution"])
-    channels = [max(8, 8 * math.floor(c * scale["width"] / 8 + 0.5)) for c in CHANNELS]
-    blocks = seats(round(sum(BLOCKS) * scale["depth"]))
-    weights = [18 * n * c * c for n, c in zip(blocks, channels, strict=True)]
+    own = {**ARCHITECTURE, **config["architecture"]} if config["model"] == "resnet_budget" else None
+    base = [own["channels"] * 2**stage for stage in range(own["layers"])] if own else list(CHANNELS)
+    channels = [max(8, 8 * math.floor(c * scale["width"] / 8 + 0.5)) for c in base]
+    base_blocks = own["blocks"] if own else list(BLOCKS)
+    blocks = seats(round(sum(base_blocks) * scale["depth"]), base_blocks)
+    area = own["kernel"] ** 2 if own else 9
+    weights = [2 * area * n * c * c for n, c in zip(blocks, channels, strict=True)]
     macs = round(sum(weight * (pixels / 2**stage) ** 2 for stage, weight in enumerate(weights)))
     size = {"macs": macs, "macs_counter": "fake", "parameters": sum(weights), "resolution": pixels}
     shape = {"channels": channels, "blocks": blocks, "image_size": image_size, "classes": CLASSES}
-    return {"model": config["model"], **size, **shape}
+    return {"model": config["model"], **size, **shape, "architecture": own}
 
 
-def seats(total: int) -> list[int]:
+def seats(total: int, base_blocks: list[int]) -> list[int]:
     """Blocks of each stage: one each, the rest one by one to the highest quotient (Sainte-Laguë)."""
-    blocks = [1] * len(BLOCKS)
+    blocks = [1] * len(base_blocks)
     while sum(blocks) < total:
-        quotients = [base / (2 * held + 1) for base, held in zip(BLOCKS, blocks, strict=True)]
+        quotients = [base / (2 * held + 1) for base, held in zip(base_blocks, blocks, strict=True)]
         blocks[quotients.index(max(quotients))] += 1
     return blocks
 
@@ -240,6 +282,7 @@ def accuracy(config: dict[str, Any], network: dict[str, Any], noise: float) -> f
     luck = math.sqrt(12) * (draw("noise", config) - 0.5)  # mean 0, standard deviation 1
     members = (config["ingredients"].get("ensemble") or {}).get("members", 1)
     gain = RECIPES[config["recipe"]] + 0.01 * math.log2(members)
+    gain += sum(GAINS.get(name, 0) for name, given in config["ingredients"].items() if given is not None)
     exact = 0.9 / (1 + math.exp(-(capacity - 0.3) / 0.07)) - loss + gain + noise * luck
     return min(1.0, max(0.1, exact))
 
@@ -247,12 +290,13 @@ def accuracy(config: dict[str, Any], network: dict[str, Any], noise: float) -> f
 def draw(what: str, config: dict[str, Any]) -> float:
     """A number in [0, 1) that depends on what is trained alone, not on the faults asked for."""
     trained = {key: config[key] for key in ("model", "scale", "subset", "hyperparameters", "seed")}
+    trained |= {key: config[key] for key in ("ingredients", "architecture") if config[key]}
     digest = hashlib.sha256(f"{what} {json.dumps(trained, sort_keys=True)}".encode()).digest()
     return int.from_bytes(digest[:6]) / 2**48
 
 
 def emit(event: str, **fields: object) -> None:
-    print(json.dumps({"event": event, **fields}), flush=True)
+    print(json.dumps({"event": event, **ALWAYS, **fields}), flush=True)
 
 
 def fail(code: int, reason: str, message: str) -> NoReturn:

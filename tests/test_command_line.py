@@ -17,7 +17,7 @@ import pytest
 from orchestrator import cli
 from orchestrator.describe import Describer, Refused
 from orchestrator.options import OWN_TRAINER
-from orchestrator.training import Training, TrialBudget
+from orchestrator.training import Chosen, Training, TrialBudget
 from results.store import Store
 from tests.orchestrator._studies import TRAINER, typed
 
@@ -156,7 +156,7 @@ def test_another_question_under_a_recorded_name_is_refused_with_the_difference(
 def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:
     ended = typed(tmp_path, "--base", "senet99", "--data", "fake:")
     assert ended.returncode == 2
-    assert ended.stderr == "nas-search: no network 'senet99'; choose from resnet18, senet18\n"
+    assert ended.stderr == "nas-search: no network 'senet99'; choose from resnet18, senet18, resnet_budget\n"
     assert ended.stdout == ""
 
 
@@ -183,5 +183,5 @@ def test_a_trainer_refuses_bad_data_with_words_of_one_line(tmp_path: Path) -> No
         for dataset, words in cases.items():
             asked = Training("senet18", dataset, 40, 20, TrialBudget(steps=1), data_folder=str(tmp_path))
             with pytest.raises(Refused, match=words) as refusal:
-                describer.describe(asked.config({"depth": 1, "width": 0.125, "resolution": 1}, {}))
+                describer.describe(asked.config(Chosen({"width": 0.125})))
             assert "\n" not in str(refusal.value)

@@ -2,7 +2,7 @@ import pytest
 
 from orchestrator.describe import Description, network_key
 from orchestrator.ingredients import parse
-from orchestrator.training import Training, TrialBudget
+from orchestrator.training import Chosen, Training, TrialBudget
 
 
 def test_an_ingredient_is_read_with_its_settings_without_them_or_left_out() -> None:
@@ -40,14 +40,14 @@ def test_studies_from_before_ingredients_are_still_the_same_question() -> None:
     settled = Training("senet18", "digits", 40, 10, TrialBudget(steps=1), ingredients={"sam": None})
     assert not {"ingredients", "test", "disjoint"} & set(plain.question())
     assert settled.question()["ingredients"] == {"sam": None}
-    assert "ingredients" not in plain.config({}, {})
+    assert "ingredients" not in plain.config(Chosen({}))
 
 
 def test_networks_trained_with_other_ingredients_are_other_networks() -> None:
     shape = Description("senet18", 1, "fake", 1, (8,), (1,), 16, 16, 10, {})
     keys = {
         network_key(
-            shape, Training("n", "digits", 4, 1, TrialBudget(steps=1), ingredients=given).config({}, {})
+            shape, Training("n", "digits", 4, 1, TrialBudget(steps=1), ingredients=given).config(Chosen({}))
         )
         for given in ({}, {"sam": None}, {"sam": {"rho": 0.1}}, {"sam": {"rho": 0.2}})
     }

@@ -10,6 +10,7 @@ from orchestrator import catalogue
 from orchestrator.describe import Describer, Description, network_key
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.options import BadOption
+from orchestrator.training import Chosen
 from tests.orchestrator._studies import settled
 
 OWN = """
@@ -74,11 +75,11 @@ def test_a_changed_file_is_another_network(describer: Describer, tmp_path: Path)
 
 def test_architectures_of_one_family_are_networks_of_their_own(describer: Describer, tmp_path: Path) -> None:
     asked = inquiry(describer, tmp_path, "resnet_budget")
-    config = asked.training.config(asked.scale, {})
+    config = asked.training.config(Chosen(asked.scale))
     others = [describer.describe({**config, "architecture": {"stem_kernel": kernel}}) for kernel in (3, 5)]
     assert key(others[0], asked) == key(asked.base, asked)
     assert key(others[1], asked) != key(asked.base, asked)
 
 
 def key(description: Description, asked: Inquiry) -> str:
-    return network_key(description, asked.training.config(asked.scale, {}))
+    return network_key(description, asked.training.config(Chosen(asked.scale)))

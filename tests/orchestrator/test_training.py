@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.training import Training, TrialBudget
+from orchestrator.training import Chosen, Training, TrialBudget
 
 TRAINING = Training("senet18", "digits", 4000, 1000, TrialBudget(seconds=15), seed=7)
 
@@ -34,7 +34,7 @@ def test_a_budget_comes_back_from_its_own_words(seconds: float) -> None:
 
 
 def test_replicates_differ_in_images_and_seed_and_in_nothing_else() -> None:
-    first, second = (TRAINING.config({"width": 0.5}, {}, replicate=r) for r in (0, 1))
+    first, second = (TRAINING.config(Chosen({"width": 0.5}), replicate=r) for r in (0, 1))
     assert {key for key in first if first[key] != second[key]} == {"seed", "subset"}
     assert (first["seed"], second["seed"]) == (7, 8)
     assert (first["subset"]["seed"], second["subset"]["seed"]) == (7, 8)
@@ -49,7 +49,7 @@ def test_a_points_hyperparameters_come_on_top_of_the_studys() -> None:
         TrialBudget(steps=5),
         hyperparameters={"optimizer": "adam", "batch_size": 64},
     )
-    config = fixed.config({}, {"batch_size": 128})
+    config = fixed.config(Chosen({}, {"batch_size": 128}))
     assert config["hyperparameters"] == {"optimizer": "adam", "batch_size": 128}
 
 

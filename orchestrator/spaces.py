@@ -1,0 +1,88 @@
+"""Which space a search is over: multipliers around a base network, or a named one of trainings.
+
+What a space settles cannot also be settled by an option: the point would win, and nobody would see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import search_spaces
+from orchestrator.catalogue import Subject
+from orchestrator.describe import Description
+from orchestrator.options import BadOption, Request, check
+from search_spaces import Named, Space, scaling
+
+WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
+
+
+def multipliers(request: Request, whole: Description, scale: Mapping[str, float]) -> Space:
+    """Return the multipliers to search around the base network of `scale`; raise BadOption.
+
+    whole: the named network, at scale 1
+    """
+    ranges = {name: _range(request, name, whole) for name in WHOLE}
+    try:
+        return scaling.space(whole.blocks, whole.channels, whole.image_size, base=scale, **ranges)
+    except ValueError as error:
+        raise BadOption(str(error)) from error
+
+
+def named(request: Request, subject: Subject) -> Named:
+    """Return the space that `--space` names, for trainings of `subject`; raise BadOption."""
+    try:
+        found = search_spaces.load(request.space, request.max_params)
+    except ValueError as error:
+        raise BadOption(f"--space {request.space}: {error}") from error
+    check(
+        found.network in (None, subject.network),
+        f"--space {found.name} is of the network {found.network}, which {subject.name} is not; "
+        f"give --model {found.network}, or another --space",
+    )
+    _check_settled_once(request, found)
+    _check_batches(request, found.space)
+    return found
+
+
+def _check_settled_once(request: Request, found: Named) -> None:
+    parts = found.parts(found.start)
+    for option, given in (("hyperparameters", request.hyperparameters), ("ingredients", request.ingredients)):
+        twice = [name for name in given if name in parts.get(option, {})]
+        check(
+            not twice,
+            f"{', '.join(twice)} cannot be given: --space {found.name} searches over it; leave it out",
+        )
+
+
+def _check_batches(request: Request, space: Space) -> None:
+    """Raise BadOption where a batch that is searched would be more than all images."""
+    for variable in space.variables:
+        if variable.name == "batch_size":
+            largest = int(variable.from_number(variable.upper))
+            check(
+                request.train_images >= largest,
+                f"--train-images {request.train_images} do not fill the search's largest batch; "
+                f"give at least {largest}",
+            )
+
+
+def _range(request: Request, name: str, whole: Description) -> tuple[float, float]:
+    """Return the multipliers to search, 1 alone for a scale that the network lacks; raise BadOption."""
+    asked = getattr(request, name)
+    span = _span(asked, name)
+    if name in whole.scales or span == (1.0, 1.0):
+        return span
+    if asked != getattr(Request, name):
+        raise BadOption(f"--{name} {asked}: {whole.network} has no {name} to scale; leave --{name} out")
+    return 1.0, 1.0
+
+
+def _span(text: str, name: str) -> tuple[float, float]:
+    """Read LOW:HIGH, or one number for both; raise BadOption."""
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or not 0 < numbers[0] <= numbers[-1]:
+        raise BadOption(f"--{name} {text!r} is no range of multipliers; write it like .5:1.25")
+    return numbers[0], numbers[-1]
