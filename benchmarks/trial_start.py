@@ -117,7 +117,7 @@ def _check(folder: Path, way: str) -> None:
 
 
 def _table(medians: dict[str, Seconds], repeats: int) -> Table:
-    table = Table(title=f"seconds from run() to an event (medians of {repeats})", title_justify="left")
+    table = Table(title=f"seconds to an event, medians of {repeats}", title_justify="left")
     table.add_column("")
     for event in (*EVENTS, "end"):
         table.add_column(event, justify="right")
