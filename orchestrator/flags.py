@@ -129,7 +129,7 @@ Slots = Annotated[int | None, _option("Trainings at a time. [one a GPU, or one a
 Stack = Annotated[
     int | None,
     _option(
-        "Replicates and confirmations that one process trains at a time on one slot, where that is faster. [1]",
+        "Replicates trained at a time by one process on one slot, stacked where that is faster. [1]",
         _MACHINE,
         "--stack",
     ),

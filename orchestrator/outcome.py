@@ -18,6 +18,7 @@ MAX_ATTEMPTS = 3  # a trial killed this often is a failure of its own, such as a
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
 _ACCURACIES = ("val_accuracy", "test_accuracy", "test_accuracy_1000")
 _FAILED = {3: "diverged", 4: "out_of_memory", 5: "budget_too_short"}  # docs/trainer-protocol.md
+EXIT_CODES = {"refused": _REFUSED} | {reason: code for code, reason in _FAILED.items()}
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def main(arguments: list[str]) -> None:
             for name, summary in MODELS.items():
                 emit("network", name=name, scales=KNOWN["scale"], summary=summary)
         case _:
-            sys.exit("usage: fake_trainer.py train --config FILE [--config FILE]... | describe [--check-data] | models")
+            commands = "train --config FILE [--config FILE]... | describe [--check-data] | models"
+            sys.exit(f"usage: fake_trainer.py {commands}")
 
 
 def train_all(paths: list[str]) -> None:

@@ -1,0 +1,83 @@
+"""Replicates trained together by one process, which may stack them, and what of its lines is whose.
+
+The process writes one file, each line with the number of its trial; a trial is recorded from a file of
+its own, which is cut out of the other when the process has ended, or by the run after one that was
+killed. What a process of several did not end by itself is trained again alone: so nothing is blamed
+for what another one did, and a trainer that takes no more than one configuration is only slow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import outcome, report
+from orchestrator.executors import Exit
+
+if TYPE_CHECKING:  # runner imports this module
+    from orchestrator.runner import Order
+
+LINES, SHARE = "stack.jsonl", "stack.json"  # what the process writes; whose share of it a folder's trial is
+
+
+def teams(orders: Sequence[Order], size: int) -> list[tuple[Order, ...]]:
+    """Return the orders in teams of at most `size`, whose configurations differ in seeds and images alone."""
+    alike: dict[str, list[Order]] = {}
+    for order in orders:
+        alike.setdefault(json.dumps(_but_for_its_draw(order.config), sort_keys=True), []).append(order)
+    formed = [
+        tuple(group[first : first + size]) for group in alike.values() for first in range(0, len(group), size)
+    ]
+    return sorted(formed, key=lambda team: orders.index(team[0]))
+
+
+def share_out(folders: Sequence[Path]) -> Path:
+    """Note in each trial's folder which lines will be its own; return the file for all of them."""
+    lines = folders[0] / LINES
+    for number, folder in enumerate(folders):
+        whose = {"lines": os.path.relpath(lines, folder), "trial": number}
+        (folder / SHARE).write_text(json.dumps(whose) + "\n")
+    return lines
+
+
+def take_share(folder: Path) -> None:
+    """Cut the lines of the trial in `folder` out of its team's; nothing where it was trained alone."""
+    with suppress(FileNotFoundError):
+        whose = json.loads((folder / SHARE).read_text())
+        lines = (folder / whose["lines"]).read_text(encoding="utf-8", errors="replace").split("\n")
+        new = folder / "metrics.new"
+        new.write_text("\n".join(line for line in lines if _is_of(line, whose["trial"])), encoding="utf-8")
+        os.replace(new, folder / "metrics.jsonl")
+
+
+def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:
+    """Return how one of `count` trials ended, as its own lines say; None where they say nothing of it."""
+    try:
+        events = report.read(metrics)
+    except report.MalformedReport:
+        return None
+    share = replace(end, reason="exited", wall_seconds=end.wall_seconds / count)
+    if events.last("final"):
+        return replace(share, code=0)
+    failure = events.last("error")
+    code = outcome.EXIT_CODES.get(str(failure.get("reason"))) if failure else None
+    return None if code is None else replace(share, code=code)
+
+
+def _but_for_its_draw(config: Any) -> dict[str, Any]:
+    images = {name: value for name, value in config["subset"].items() if name not in ("seed", "part")}
+    return {**config, "seed": None, "subset": images}
+
+
+def _is_of(line: str, trial: int) -> bool:
+    """A line that is no JSON may be anybody's."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return True
+    return not isinstance(event, dict) or event.get("trial") == trial
