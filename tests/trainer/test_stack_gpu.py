@@ -10,7 +10,11 @@ from tests.trainer.test_stack import SEEDS_AND_IMAGES, SMALL, assert_same, setti
 @pytest.mark.gpu
 @pytest.mark.parametrize("ingredients", [{}, {"sam": {"start": 0.5}, "ema": {}, "cutmix": {}}])
 def test_a_captured_stack_trains_as_captured_trainings_alone(ingredients: dict[str, Any]) -> None:
-    common = {"hyperparameters": {**SMALL, "learning_rate": 0.01}, "device": "cuda", "precision": "fp32"}
+    common: dict[str, Any] = {
+        "hyperparameters": {**SMALL, "learning_rate": 0.01},
+        "device": "cuda",
+        "precision": "fp32",
+    }
     chosen = settings(SEEDS_AND_IMAGES, **common, ingredients=ingredients)
     together = stacked(chosen)
     train(together, steps=12)  # the first few of a phase are not captured
