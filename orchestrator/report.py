@@ -106,15 +106,19 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
         yield event
 
 
-def latest_epoch(path: Path) -> dict[str, Any] | None:
-    """Return the last whole `epoch` event near the end of a file that is still being written."""
+def latest_epoch(path: Path, trial: int | None = None) -> dict[str, Any] | None:
+    """Return the last whole `epoch` event near the end of a file that is still being written.
+
+    `trial`: its number among the several whose lines are there.
+    """
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
             lines = file.read().decode("utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return None
-    return next(filter(None, map(_epoch, reversed(lines))), None)
+    epochs = filter(None, map(_epoch, reversed(lines)))
+    return next((event for event in epochs if event.get("trial") == trial), None)
 
 
 def _epoch(line: str) -> dict[str, Any] | None:

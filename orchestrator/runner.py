@@ -150,11 +150,12 @@ class Runner:
         """Start one process for these orders."""
         trials = tuple(Running(order, self._open(order), self._folder_of(order)) for order in orders)
         folders = [trial.folder for trial in trials]
-        named = [word for folder in folders for word in ("--config", str(folder / "trial.json"))]
+        configs = [word for folder in folders for word in ("--config", str(folder / "trial.json"))]
+        kept = self._kept(folders[0]) if len(trials) == 1 else ()
         job = Job(
-            command=(*self._trainer, "train", *named, *(self._kept(folders[0]) if len(trials) == 1 else ())),
+            command=(*self._trainer, "train", *configs, *kept),
             folder=folders[0],
-            stdout=trials[0].metrics if len(trials) == 1 else team.share_out(folders),
+            stdout=team.share_out(folders),
             stderr=folders[0] / "log.txt",
             timeout_seconds=self._timeout_seconds * len(trials),
         )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,8 @@ from orchestrator.executors import Exit
 if TYPE_CHECKING:  # runner imports this module
     from orchestrator.runner import Order
 
-LINES, SHARE = "stack.jsonl", "stack.json"  # what the process writes; whose share of it a folder's trial is
+METRICS = "metrics.jsonl"  # a trial's own lines
+LINES, SHARE = "stack.jsonl", "stack.json"  # those of several trials; which of them a folder's trial is
 
 
 def teams(orders: Sequence[Order], size: int) -> list[tuple[Order, ...]]:
@@ -37,7 +37,9 @@ def teams(orders: Sequence[Order], size: int) -> list[tuple[Order, ...]]:
 
 
 def share_out(folders: Sequence[Path]) -> Path:
-    """Note in each trial's folder which lines will be its own; return the file for all of them."""
+    """Return the file for the lines of all trials; each one's folder is told which will be its own."""
+    if len(folders) == 1:
+        return folders[0] / METRICS
     lines = folders[0] / LINES
     for number, folder in enumerate(folders):
         whose = {"lines": os.path.relpath(lines, folder), "trial": number}
@@ -47,12 +49,22 @@ def share_out(folders: Sequence[Path]) -> Path:
 
 def take_share(folder: Path) -> None:
     """Cut the lines of the trial in `folder` out of its team's; nothing where it was trained alone."""
-    with suppress(FileNotFoundError):
+    path, trial = place(folder)
+    if trial is None or not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    new = folder / "metrics.new"
+    new.write_text("\n".join(line for line in lines if _is_of(line, trial)), encoding="utf-8")
+    os.replace(new, folder / METRICS)
+
+
+def place(folder: Path) -> tuple[Path, int | None]:
+    """Return where the lines of the trial in `folder` are written, and its number there, None where alone."""
+    try:
         whose = json.loads((folder / SHARE).read_text())
-        lines = (folder / whose["lines"]).read_text(encoding="utf-8", errors="replace").split("\n")
-        new = folder / "metrics.new"
-        new.write_text("\n".join(line for line in lines if _is_of(line, whose["trial"])), encoding="utf-8")
-        os.replace(new, folder / "metrics.jsonl")
+    except FileNotFoundError:
+        return folder / METRICS, None
+    return folder / whose["lines"], whose["trial"]
 
 
 def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:

@@ -136,6 +136,7 @@ def test_a_share_holds_the_lines_of_its_trial_alone(tmp_path: Path) -> None:
     said = [{"event": "epoch", "trial": 0}, {"event": "final", "trial": 1}, {"event": "final"}]
     team.share_out(folders).write_text("".join(json.dumps(one) + "\n" for one in said) + '{"event": "fin')
     for number, folder in enumerate(folders):
+        assert report.latest_epoch(*team.place(folder)) == (said[0] if number == 0 else None)
         team.take_share(folder)
         assert report.read(folder / "metrics.jsonl").events == (said[number],)
 
