@@ -15,7 +15,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from orchestrator.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
+from orchestrator.problem import LARGEST_SEED, Evaluate, Problem
+from orchestrator.solvers._answers import Answers
 from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ("PyNomadBBO",)
@@ -38,7 +39,7 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
         RuntimeError: PyNomad is missing, no start succeeded, or NOMAD refused to begin.
     """
     pynomad = _pynomad()
-    answers = _Answers(problem, evaluate)
+    answers = Answers(problem, evaluate)
     _ask_until_one_succeeds(problem, answers)
     free = [index for index, variable in enumerate(problem.space.variables) if variable.size != 1]
     for attempt in itertools.count():
@@ -50,7 +51,7 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
 
 
 def _search_once(
-    pynomad: ModuleType, problem: Problem, answers: "_Answers", free: list[int], attempt: int
+    pynomad: ModuleType, problem: Problem, answers: Answers, free: list[int], attempt: int
 ) -> None:
     """One search from the best point known, over the variables that have more than one value."""
     start = answers.best()
@@ -82,7 +83,7 @@ def _pynomad() -> ModuleType:
         ) from error
 
 
-def _ask_until_one_succeeds(problem: Problem, answers: "_Answers") -> None:
+def _ask_until_one_succeeds(problem: Problem, answers: Answers) -> None:
     """Ask about the start, and about points drawn at random if it fails."""
     rng = random.Random(problem.seed)
     answers.ask([problem.start])
@@ -110,52 +111,10 @@ def _settings(problem: Problem, free: list[int], seed: int) -> list[str]:
     return settings
 
 
-class _Answers:
-    """Every answer so far; asks about points that have none."""
-
-    def __init__(self, problem: Problem, evaluate: Evaluate) -> None:
-        self._problem = problem
-        self._evaluate = evaluate
-        self._known: dict[Point, Evaluation] = {}
-
-    def __getitem__(self, point: Point) -> Evaluation:
-        return self._known[point]
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every point of a finite space has been answered."""
-        return len(self._known) == self._problem.space.size
-
-    @property
-    def any_succeeded(self) -> bool:
-        return any(not answer.failed for answer in self._known.values())
-
-    def best(self) -> Point:
-        """The feasible point of least objective, or the one that violates least where none is feasible."""
-        return min(
-            (point for point, answer in self._known.items() if not answer.failed),
-            key=lambda point: (_violation(self._known[point]), self._known[point].objective),
-        )
-
-    def ask(self, points: list[Point]) -> None:
-        """Make the answers of all these points known."""
-        new = [point for point in dict.fromkeys(points) if point not in self._known]
-        for first in range(0, len(new), self._problem.batch_size):
-            batch = new[first : first + self._problem.batch_size]
-            self._known.update(zip(batch, self._evaluate(batch), strict=True))
-
-
-def _violation(answer: Evaluation) -> float:
-    return sum(max(constraint, 0.0) for constraint in answer.constraints)
-
-
 class _Blackbox:
     """NOMAD's callback. It lets no exception out, since NOMAD crashes on one; `error` keeps it."""
 
-    def __init__(self, problem: Problem, start: Point, free: list[int], answers: _Answers) -> None:
+    def __init__(self, problem: Problem, start: Point, free: list[int], answers: Answers) -> None:
         self.error: Exception | None = None
         self._space = problem.space
         self._free = free

@@ -1,23 +1,9 @@
-"""Optuna's tree-structured Parzen estimator (TPE): the usual choice, and so the one to compare with.
-
-It draws again what it has asked before, since telling it one answer twice would make it trust
-that answer twice. Failed points teach it nothing beyond that: its model reads only trials that
-were completed.
-"""
-
-import random
+"""Optuna's tree-structured Parzen estimator (TPE): the usual choice, and so the one to compare with."""
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.trial import Trial, TrialState
 
-from orchestrator.problem import Evaluate, Evaluation, Problem
-from search_spaces import Choice, Integer, Point, Value, Variable
+from orchestrator.problem import Evaluate, Problem
+from orchestrator.solvers import _optuna
 
 REQUIRES: tuple[str, ...] = ("optuna", "numpy")
 
@@ -26,93 +12,6 @@ DRAWS = 20  # of points asked before, until a random point is taken instead
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
     """Ask about the start, then about what the estimator finds promising, until all points were asked."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    proposals = _Proposals(problem)
-    batch = [proposals.enqueued(problem.start)]
-    while _fill(batch, proposals, problem.batch_size):
-        evaluations = evaluate([point for point, _ in batch])
-        for (_, trial), evaluation in zip(batch, evaluations, strict=True):
-            proposals.tell(trial, evaluation)
-        batch = []
-
-
-def _fill(batch: list[tuple[Point, Trial]], proposals: "_Proposals", size: int) -> bool:
-    """Make the batch as large as it may be; return whether it has any points."""
-    while len(batch) < size and not proposals.exhausted:
-        batch.append(proposals.unasked())
-    return bool(batch)
-
-
-class _Proposals:
-    """An Optuna study as a source of points, none of which comes twice."""
-
-    def __init__(self, problem: Problem) -> None:
-        # constant_liar: the unanswered points of a batch count as bad, which spreads the batch
-        sampler = optuna.samplers.TPESampler(seed=problem.seed, multivariate=True, constant_liar=True)
-        self._space = problem.space
-        self._study = optuna.create_study(sampler=sampler)
-        self._rng = random.Random(problem.seed)
-        self._distributions = {v.name: _distribution(v) for v in problem.space.variables}
-        self._asked: set[Point] = set()
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every point of a finite space has been asked."""
-        return len(self._asked) == self._space.size
-
-    def unasked(self) -> tuple[Point, Trial]:
-        """The estimator's next point that is new, or a random one where it keeps to what it knows."""
-        for _ in range(DRAWS):
-            point, trial = self._draw()
-            if point not in self._asked:
-                self._asked.add(point)
-                return point, trial
-            self._study.tell(trial, state=TrialState.FAIL)  # which its model does not read
-        while (point := self._space.sample(self._rng)) in self._asked:
-            pass
-        return self.enqueued(point)
-
-    def enqueued(self, point: Point) -> tuple[Point, Trial]:
-        """A trial of this point."""
-        drawn = {v.name: _to_optuna(v, point[v.name]) for v in self._space.variables}
-        self._study.enqueue_trial(drawn)
-        self._asked.add(point)
-        return point, self._draw()[1]
-
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        """Answer one trial."""
-        if evaluation.failed:
-            self._study.tell(trial, state=TrialState.FAIL)
-            return
-        for index, constraint in enumerate(evaluation.constraints):
-            trial.set_constraint(f"constraint_{index}", constraint)
-        self._study.tell(trial, evaluation.objective)
-
-    def _draw(self) -> tuple[Point, Trial]:
-        trial = self._study.ask(self._distributions)
-        values = {v.name: _from_optuna(v, trial.params[v.name]) for v in self._space.variables}
-        return self._space.point(values), trial
-
-
-def _distribution(variable: Variable) -> BaseDistribution:
-    """What Optuna draws: a number as itself, and an index on a grid or in a list."""
-    if isinstance(variable, Integer):
-        return IntDistribution(variable.low, variable.high, log=variable.log)
-    if isinstance(variable, Choice) and not variable.ordered:
-        return CategoricalDistribution(range(variable.size))
-    if variable.integer:
-        return IntDistribution(int(variable.lower), int(variable.upper))
-    assert not isinstance(variable, Choice)
-    return FloatDistribution(variable.low, variable.high, log=variable.log)
-
-
-def _to_optuna(variable: Variable, value: Value) -> Value:
-    if isinstance(variable, Integer) or not variable.integer:
-        return value
-    return int(variable.to_number(value))
-
-
-def _from_optuna(variable: Variable, drawn: float) -> Value:
-    if isinstance(variable, Integer) or not variable.integer:
-        return drawn
-    return variable.from_number(drawn)
+    # constant_liar: the unanswered points of a batch count as bad, which spreads the batch
+    sampler = optuna.samplers.TPESampler(seed=problem.seed, multivariate=True, constant_liar=True)
+    _optuna.search(problem, evaluate, sampler, DRAWS)

@@ -8,7 +8,11 @@ from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
 from tests.orchestrator._solving import flat, questions
 
-each_solver = pytest.mark.parametrize("name", solvers.names())
+SLOW = ("gp",)  # a second a point: `make test-slow` holds these to everything, the default run to little
+each_solver = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in solvers.names()]
+)
+every_solver = pytest.mark.parametrize("name", solvers.names())
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +21,7 @@ def warnings_are_errors_in_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_solvers_are_the_files_of_the_folder() -> None:
-    assert {"nomad", "random", "tpe"} <= set(solvers.names())
+    assert {"cmaes", "gp", "local", "nomad", "random", "tpe"} <= set(solvers.names())
     assert not any(name.startswith("_") for name in solvers.names())
 
 
@@ -28,7 +32,7 @@ def test_an_unknown_solver_is_refused_with_those_there_are() -> None:
         solvers.load("simplex")
 
 
-@each_solver
+@every_solver
 def test_a_solver_says_which_libraries_its_points_depend_on(name: str) -> None:
     assert all(isinstance(distribution, str) for distribution in solvers.load(name).REQUIRES)
 
@@ -76,7 +80,7 @@ def test_the_constraint_is_heard(name: str) -> None:
     assert min(answer.objective for answer in answers if answer.feasible) < 0.8 * answers[0].objective
 
 
-@each_solver
+@every_solver
 def test_a_small_space_is_left_after_no_point_came_twice(name: str) -> None:
     space = Space((Integer("n", 1, 3), Choice("c", ("a", "b"))))
     problem = Problem(space, space.point({"n": 3, "c": "b"}), batch_size=4)
@@ -85,7 +89,7 @@ def test_a_small_space_is_left_after_no_point_came_twice(name: str) -> None:
     assert space.point({"n": 1, "c": "a"}) in asked
 
 
-@each_solver
+@every_solver
 def test_a_space_of_one_point_is_asked_about_once(name: str) -> None:
     space = Space((Choice("c", ("only",)),))
     problem = Problem(space, space.point({"c": "only"}))
