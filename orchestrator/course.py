@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 
@@ -51,13 +52,15 @@ def display(
     seconds: float | None,
     recorded: Sequence[Trial],
     title: str,
+    start: Mapping[str, Any] | None = None,
 ) -> Display:
     """Return what shows the run: a live table on a terminal, plain lines elsewhere.
 
     `seconds`: one training's budget, None for steps. `recorded`: the trials that count as spent.
+    `start`: where a search starts, if points of many variables are told as changes of it.
     """
     meter = Meter(study.budget_trials, seconds, "GPU" if where.device == "cuda" else "CPU")
     for row in recorded:
         if row.state in ("completed", "failed"):
             meter.count(row)
-    return Screen(console, meter, title) if console.is_terminal else Plain(console, meter)
+    return Screen(console, meter, title, start) if console.is_terminal else Plain(console, meter, start)

@@ -14,13 +14,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import report
+from orchestrator import report, team
 from results.models import Trial
 
 if TYPE_CHECKING:  # runner imports this module
     from orchestrator.runner import Order
 
 _RECENT = 10  # ended trials that the live table keeps in view
+_FEW = 6  # variables of a point that is told whole
+PointValues = Mapping[str, Any]
 
 
 @dataclass
@@ -36,6 +38,11 @@ class Running:
     @property
     def metrics(self) -> Path:
         return self.folder / "metrics.jsonl"
+
+    @property
+    def latest_epoch(self) -> dict[str, Any] | None:
+        """What the trainer last told of it."""
+        return report.latest_epoch(*team.place(self.folder))
 
     def has_started(self, slot: str) -> None:
         self.slot, self.started = slot, time.monotonic()
@@ -84,25 +91,27 @@ class Meter:
 class Plain:
     """One line an event, for pipes and logs."""
 
-    def __init__(self, console: Console, meter: Meter) -> None:
+    def __init__(self, console: Console, meter: Meter, start: PointValues | None = None) -> None:
         self._console = console
         self._meter = meter
+        self._start = start
 
     def note(self, text: str) -> None:
         self._print(text)
 
     def started(self, trial: Running) -> None:
-        self._print(f"trial {trial.row.number} begins: {trial.row.purpose}, {point_text(trial.order.point)}")
+        point = point_text(trial.order.point, self._start)
+        self._print(f"trial {trial.row.number} begins: {trial.row.purpose}, {point}")
 
     def ended(self, row: Trial) -> None:
         self._meter.count(row)
-        self._print(f"trial {row.number} {result_text(row)} [{self._meter}]")
+        self._print(f"trial {row.number} {result_text(row, self._start)} [{self._meter}]")
 
     def answered(self, row: Trial) -> None:
-        self._print(f"trial {row.number} {result_text(row)}")
+        self._print(f"trial {row.number} {result_text(row, self._start)}")
 
     def best(self, row: Trial) -> None:
-        self._print(f"best so far: trial {row.number}, {result_text(row)}")
+        self._print(f"best so far: trial {row.number}, {result_text(row, self._start)}")
 
     def tick(self, running: Sequence[Running]) -> None:
         pass  # a clock is for a screen
@@ -117,8 +126,9 @@ class Plain:
 class Screen:
     """A table that stays in place: the trials running with their clocks, the last ended, the best."""
 
-    def __init__(self, console: Console, meter: Meter, title: str) -> None:
+    def __init__(self, console: Console, meter: Meter, title: str, start: PointValues | None = None) -> None:
         self._meter = meter
+        self._start = start
         self._title = title
         self._notes: deque[str] = deque(maxlen=2)
         self._recent: deque[Trial] = deque(maxlen=_RECENT)
@@ -159,22 +169,23 @@ class Screen:
             table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
         table.add_column("state", overflow="fold")
         for row in list(self._recent):
-            table.add_row(*_row_cells(row), style="bold green" if row is self._best else None)
+            table.add_row(*_row_cells(row, self._start), style="bold green" if row is self._best else None)
         for trial in self._running:
-            table.add_row(*_running_cells(trial), style="cyan")
-        best = f"best so far: trial {self._best.number}, {result_text(self._best)}" if self._best else ""
-        lines = [*self._notes, best]
+            table.add_row(*_running_cells(trial, self._start), style="cyan")
+        lines = [*self._notes]
+        if self._best:
+            lines.append(f"best so far: trial {self._best.number}, {result_text(self._best, self._start)}")
         return Group(table, *(Text(line) for line in lines if line))
 
 
-def _row_cells(row: Trial) -> list[str]:
+def _row_cells(row: Trial, start: PointValues | None) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
     if row.state == "duplicate":
         state += f" of {row.of_trial_number}"
     return [
         str(row.number),
         _purpose(row),
-        point_text(row.point),
+        point_text(row.point, start),
         macs_text(row.macs),
         accuracy_text(_measured(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
@@ -182,12 +193,12 @@ def _row_cells(row: Trial) -> list[str]:
     ]
 
 
-def _running_cells(trial: Running) -> list[str]:
-    epoch = report.latest_epoch(trial.metrics) or {}
+def _running_cells(trial: Running, start: PointValues | None) -> list[str]:
+    epoch = trial.latest_epoch or {}
     return [
         str(trial.row.number),
         _purpose(trial.row),
-        point_text(trial.order.point),
+        point_text(trial.order.point, start),
         macs_text(trial.order.description.macs),
         accuracy_text(epoch.get("val_accuracy")),
         f"{trial.seconds:.1f}",
@@ -204,21 +215,26 @@ def _purpose(row: Trial) -> str:
     return row.purpose if row.purpose != "confirmation" else f"confirms {row.of_trial_number}"
 
 
-def point_text(point: Mapping[str, Any] | None) -> str:
-    """Return a point on one line: `depth 1 width 0.75`."""
-    return " ".join(f"{name} {_short(value)}" for name, value in (point or {}).items())
+def point_text(point: PointValues | None, start: PointValues | None = None) -> str:
+    """Return a point on one line: `depth 1 width 0.75`; of many variables those unlike the start's."""
+    told = point or {}
+    if start and len(told) > _FEW:
+        told = {name: value for name, value in told.items() if value != start.get(name)}
+        return point_text(told) or "the start"
+    return " ".join(f"{name} {_short(value)}" for name, value in told.items())
 
 
-def result_text(row: Trial) -> str:
+def result_text(row: Trial, start: PointValues | None = None) -> str:
     """Return what became of a trial, in words."""
+    point = point_text(row.point, start)
     if row.state == "completed":
         accuracy = accuracy_text(_measured(row))
-        return f"{point_text(row.point)}: {macs_text(row.macs)} M MACs, accuracy {accuracy}"
+        return f"{point}: {macs_text(row.macs)} M MACs, accuracy {accuracy}"
     if row.state == "screened":
-        return f"{point_text(row.point)}: screened, {_screened_why(row)}"
+        return f"{point}: screened, {_screened_why(row)}"
     if row.state == "duplicate":
-        return f"{point_text(row.point)}: the network of trial {row.of_trial_number} again"
-    return f"{point_text(row.point)}: {row.state}, {row.reason}: {row.message}"
+        return f"{point}: the network of trial {row.of_trial_number} again"
+    return f"{point}: {row.state}, {row.reason}: {row.message}"
 
 
 def _screened_why(row: Trial) -> str:

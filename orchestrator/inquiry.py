@@ -14,7 +14,7 @@ from orchestrator.formulation import BestAccuracy, Formulation, SmallestNetwork
 from orchestrator.options import BadOption, Contract, Request
 from orchestrator.problem import Problem
 from orchestrator.training import Chosen, Training, TrialBudget
-from search_spaces import Named, Space
+from search_spaces import Named, Point, Space
 
 _USUAL_SPACE = Request.space
 
@@ -60,6 +60,11 @@ class Inquiry:
                 "tolerance": self.request.tolerance,
             }
         return asked
+
+    @property
+    def start(self) -> Point | None:
+        """Where a search of a named space starts; one around a base network starts at that."""
+        return self.named.start if self.named else None
 
     @property
     def replicates(self) -> int:

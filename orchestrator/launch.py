@@ -235,4 +235,4 @@ class Launch:
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"
         seconds = self.inquiry.training.budget.seconds
-        return course.display(self.console, self.executor, study, seconds, rows, title)
+        return course.display(self.console, self.executor, study, seconds, rows, title, self.inquiry.start)

@@ -81,7 +81,7 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     rows = store.trials(study.id)
     console.print(_comparison(study, model, rows))
     winner = next(row for row in rows if row.id == model.trial_id)
-    say(console, f"found: {point_text(winner.point)}")
+    say(console, f"found: {point_text(winner.point, inquiry.start)}")
     say(console, f"saved as the model {model.name} ({model.status})")
     if study.kind == "nas":
         say(console, f"next: {_next_command(inquiry.request, model.name)}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _ABSENT = object()
+_LONGEST = 60  # characters of a list that are told
 
 
 def differences(recorded: object, asked: object) -> list[str]:
@@ -41,4 +42,6 @@ def _same(recorded: object, asked: object) -> bool:
 
 
 def _told(value: Any) -> str:
-    return "nothing" if value is _ABSENT else repr(value)
+    text = "nothing" if value is _ABSENT else repr(value)
+    is_long = isinstance(value, list) and len(text) > _LONGEST
+    return f"{text[:_LONGEST]}…" if is_long else text

@@ -12,6 +12,8 @@ import pandas as pd
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from results.choices import changes, settings
+
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
 
@@ -56,6 +58,7 @@ def studies_table(frame: pd.DataFrame) -> Table:
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
     """A row a trial of the study, with those of the searched values that differ between its trials.
 
+    Of a recipe or an architecture it has what is other than in the study's first point.
     An evaluation's trials have their model, recipe and run instead. `study`: its row of `queries.studies`.
     """
     varied = [name for name in (*_SCALE, *_HYPERPARAMETERS) if frame[name].nunique() > 1]
@@ -69,7 +72,10 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         "run": lambda row: str(row["replicate"]),
         "test acc": lambda row: percent(row["test_accuracy"]),
     }
-    searched = {_SHORT.get(name, name): _plain(name) for name in varied}
+    searched: Columns = {_SHORT.get(name, name): _plain(name) for name in varied}
+    starts = [point for point in frame["point"] if _has_own(point)]
+    if starts:
+        searched = {**searched, "change": lambda row: changes(row["point"], starts[0])}
     return table_of(
         frame,
         {
@@ -81,6 +87,11 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
             "train s": lambda row: number(row["train_seconds"], 1),
         },
     )
+
+
+def _has_own(point: Any) -> bool:
+    """Whether a point settles what has no column."""
+    return isinstance(point, Mapping) and bool(set(point) - {*_SCALE, *_HYPERPARAMETERS, "model", "recipe"})
 
 
 _SCALE = ("depth", "width", "resolution")
@@ -129,12 +140,14 @@ def choice(trial: Row) -> str:
 
 def models_table(frame: pd.DataFrame) -> Table:
     """A row a saved network."""
+    told = {"settings": settings} if frame[["architecture", "ingredients"]].notna().any(axis=None) else {}
     return table_of(
         frame,
         {
             "model": lambda row: row["name"],
             "network": lambda row: row["network"],
             **{_SHORT.get(name, name): _plain(name) for name in _SCALE},
+            **told,
             "MACs": lambda row: millions(row["macs"]),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "status": lambda row: row["status"],
@@ -188,7 +201,8 @@ def table_of(frame: pd.DataFrame, columns: Columns) -> Table:
 
 
 _TEXTS = {"study", "kind", "state", "outcome", "optimizer", "choice", "model", "network", "status", "recipe"}
-_FOLDING = {"study", "choice", "model", "network", "recipe"}
+_TEXTS |= {"change", "settings"}
+_FOLDING = {"study", "choice", "model", "network", "recipe", "change", "settings"}
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
