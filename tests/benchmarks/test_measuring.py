@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.benchmarks._running import ran
 
 
@@ -17,9 +15,8 @@ def test_speed_is_measured_beside_the_reference_in_turn(tmp_path: Path) -> None:
     [line] = [json.loads(line) for line in out.read_text().splitlines()]
     assert line["ours"]["images_per_second"]["n"] == line["reference"]["images_per_second"]["n"] == 2
     assert line["ours"]["images_per_second"]["least"] > line["reference"]["images_per_second"]["most"] > 0
-    bound = line["bound_images_per_second"]
-    assert bound * 6 * line["macs"] == pytest.approx(line["matmul_flops"])
-    assert 0 < line["share_of_bound"] < 1
+    assert line["bound_images_per_second"]["n"] == line["share_of_bound"]["n"] == 2
+    assert 0 < line["share_of_bound"]["median"] < 1
     assert line["git_commit"]
     assert line["machine"]["versions"]["torch"]
 
