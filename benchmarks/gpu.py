@@ -89,6 +89,7 @@ def _steps(asked: argparse.Namespace) -> list[Step]:
     each = ["--drop", "each", "--runs", str(asked.pairs), *paper]
     steps = [
         _checks(asked),
+        _start(asked),
         *(_speed(asked, *network) for network in (("senet18", "1"), ("senet18", ".67"), ("resnet9", "1"))),
         _accuracy(asked, "nomad_haet", [*nomad, *paper]),
         _accuracy(asked, "resnet9_sam_ip", [*resnet9, *paper]),
@@ -103,6 +104,12 @@ def _checks(asked: argparse.Namespace) -> Step:
     plain = ["-c", os.devnull, "--rootdir", str(ROOT), "-p", "no:cacheprovider", "-W", "ignore", "-q"]
     command = [sys.executable, "-m", "pytest", *plain, "-m", "gpu", str(ROOT / "tests" / "trainer")]
     return Step("checks", tuple(command), 240)
+
+
+def _start(asked: argparse.Namespace) -> Step:
+    """Seconds to the first step, of a process and of a fork of a host."""
+    of = ["--device", asked.device, "--repeats", "3", "--out", str(asked.out / "trial_start.json")]
+    return Step("start", (sys.executable, str(FOLDER / "trial_start.py"), *of), 120)
 
 
 def _speed(asked: argparse.Namespace, model: str, width: str) -> Step:

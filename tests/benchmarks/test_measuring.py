@@ -35,7 +35,7 @@ def test_overshoot_is_measured_beside_a_process_that_competes(tmp_path: Path) ->
 def test_a_gpu_session_without_time_begins_nothing_and_names_what_is_left(tmp_path: Path) -> None:
     code, printed = ran("gpu", "--minutes", "0", "--out", str(tmp_path))
     assert code == 3
-    assert "left: checks, speed-senet18-1, speed-senet18-.67, speed-resnet9-1, nomad_haet" in printed
+    assert "left: checks, start, speed-senet18-1, speed-senet18-.67, speed-resnet9-1, nomad_haet" in printed
 
 
 def test_a_gpu_session_does_a_step_once_even_if_it_failed(tmp_path: Path) -> None:
