@@ -42,6 +42,11 @@ class Step:
     limit_seconds: float
     told: bool = False
 
+    @property
+    def asked(self) -> list[str]:
+        """The command without folders, which may be others on the machine of the next call."""
+        return [Path(word).name if os.sep in word else word for word in self.command]
+
 
 def main() -> int:
     asked = _arguments()
@@ -128,7 +133,7 @@ def _accuracy(asked: argparse.Namespace, name: str, arguments: Sequence[str]) ->
 def _is_done(step: Step, steps: Json, again: bool = False) -> bool:
     """Whether it ended by itself; one that failed is done as well, unless failures are run again."""
     ended = steps.get(step.name, {})
-    if ended.get("command") != list(step.command) or (again and ended["exit_code"]):
+    if ended.get("asked") != step.asked or (again and ended["exit_code"]):
         return False
     return ended["exit_code"] not in (_STOPPED, _UNFINISHED)
 
@@ -158,7 +163,7 @@ def _run(step: Step, seconds: float) -> Json:
         output.seek(0)
         tail = output.read()[-_TAIL:]
     spent = time.monotonic() - began
-    return {"command": list(step.command), "exit_code": exit_code, "seconds": spent, "tail": tail}
+    return {"asked": step.asked, "exit_code": exit_code, "seconds": spent, "tail": tail}
 
 
 def _longest_run(step: Step) -> float:
