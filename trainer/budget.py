@@ -23,7 +23,7 @@ _VALIDATION_SHARE = 0.05  # of the budget, at most
 _LAST_VALIDATION = 0.9  # progress from which the last one is soon enough
 _LEAST_UNEVENNESS, _MOST_UNEVENNESS = 1.25, 2.0
 _DRIFT = 0.02  # of the budget
-_FEWEST_STEPS_A_PLAN = 10
+_STEPS_A_PLAN = 10  # at least, where there are many
 _LANDING = 0.05  # the last part of the budget, in which a single step too many is dropped
 
 
@@ -156,7 +156,7 @@ class Pace:
         late = self._seconds_late()
         if self._elapsed() > (1 - _LANDING) * self._seconds:
             reason = "landing" if late > self.costs.step else None
-        elif self.step < self._planned_at + max(_FEWEST_STEPS_A_PLAN, self.total_steps // 25):
+        elif self.step < self._planned_at + _steps_to_wait(self.total_steps):
             reason = None
         elif abs(late) > max(_DRIFT * self._seconds, self.costs.step):
             reason = "late" if late > 0 else "early"
@@ -216,3 +216,8 @@ class Pace:
             f"and the last validation take about {self.costs.step_in_all + self.reserve_seconds:.2f} s; "
             f"give at least {max(1, math.ceil(least))} s"
         )
+
+
+def _steps_to_wait(total_steps: int) -> int:
+    """From one plan to the next: long enough to see a drift, and no fifth of the training."""
+    return max(1, min(_STEPS_A_PLAN, total_steps // 5), total_steps // 25)

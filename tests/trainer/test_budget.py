@@ -55,6 +55,13 @@ def test_a_machine_that_changes_its_speed_is_planned_again_and_ends_in_time(fact
     assert 19.0 < trained.now <= 20.0
 
 
+@pytest.mark.parametrize("seconds", [2.0, 3.0, 8.0])
+def test_a_few_steps_that_were_timed_too_slow_are_corrected_at_once(seconds: float) -> None:
+    trained = Simulated(seconds, lambda now: 0.3 if now == 0 else 0.1).run()
+    assert trained.pace.progress == 1.0
+    assert 0.8 * seconds < trained.now <= seconds
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.randoms(use_true_random=False), st.floats(1.0, 10.0), st.floats(0.0, 0.9))
 def test_a_noisy_machine_never_passes_the_deadline_by_more_than_half_a_percent(
