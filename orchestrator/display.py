@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,14 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import report, team
+from orchestrator.words import PointValues, accuracy_text, macs_text, measured, point_text, result_text
 from results.models import Trial
 
 if TYPE_CHECKING:  # runner imports this module
     from orchestrator.runner import Order
 
 _RECENT = 10  # ended trials that the live table keeps in view
-_FEW = 6  # variables of a point that is told whole
-PointValues = Mapping[str, Any]
 
 
 @dataclass
@@ -187,7 +186,7 @@ def _row_cells(row: Trial, start: PointValues | None) -> list[str]:
         _purpose(row),
         point_text(row.point, start),
         macs_text(row.macs),
-        accuracy_text(_measured(row)),
+        accuracy_text(measured(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]
@@ -206,50 +205,5 @@ def _running_cells(trial: Running, start: PointValues | None) -> list[str]:
     ]
 
 
-def _measured(row: Trial) -> float | None:
-    """The accuracy to show of a trial: on validation images, or without those on the test images."""
-    return row.test_accuracy if row.val_accuracy is None else row.val_accuracy
-
-
 def _purpose(row: Trial) -> str:
     return row.purpose if row.purpose != "confirmation" else f"confirms {row.of_trial_number}"
-
-
-def point_text(point: PointValues | None, start: PointValues | None = None) -> str:
-    """Return a point on one line: `depth 1 width 0.75`; of many variables those unlike the start's."""
-    told = point or {}
-    if start and len(told) > _FEW:
-        told = {name: value for name, value in told.items() if value != start.get(name)}
-        return point_text(told) or "the start"
-    return " ".join(f"{name} {_short(value)}" for name, value in told.items())
-
-
-def result_text(row: Trial, start: PointValues | None = None) -> str:
-    """Return what became of a trial, in words."""
-    point = point_text(row.point, start)
-    if row.state == "completed":
-        accuracy = accuracy_text(_measured(row))
-        return f"{point}: {macs_text(row.macs)} M MACs, accuracy {accuracy}"
-    if row.state == "screened":
-        return f"{point}: screened, {_screened_why(row)}"
-    if row.state == "duplicate":
-        return f"{point}: the network of trial {row.of_trial_number} again"
-    return f"{point}: {row.state}, {row.reason}: {row.message}"
-
-
-def _screened_why(row: Trial) -> str:
-    if any(value > 0 for value in row.constraints or ()):
-        return f"{(row.parameters or 0) / 1e6:.3f} M parameters are over the limit"
-    return f"{macs_text(row.macs)} M MACs are no fewer than the base's"
-
-
-def macs_text(macs: int | None) -> str:
-    return "" if macs is None else f"{macs / 1e6:.2f}"
-
-
-def accuracy_text(accuracy: float | None) -> str:
-    return "" if accuracy is None else f"{100 * accuracy:.2f}%"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

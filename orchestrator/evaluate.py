@@ -15,12 +15,12 @@ from rich.console import Console
 
 from orchestrator import course, environment, preconditions, summary
 from orchestrator.describe import Describer
-from orchestrator.display import macs_text
 from orchestrator.evaluate_options import EvaluationRequest
 from orchestrator.evaluate_pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
 from orchestrator.plan import cost_text, store_to_read
 from orchestrator.runner import Runner
+from orchestrator.words import macs_text
 from results.models import Study
 from results.store import Store
 

@@ -169,13 +169,18 @@ _DEMO: Mapping[str, Any] = {
 }
 _NAS_DEMO: Mapping[str, Any] = {"base_width": 0.25, "batch_size": 64}  # small: many steps in few seconds
 
+_SPACE_DEMO: Mapping[str, Mapping[str, Any]] = {
+    "recipe": {"batch_size": 64},
+    "resnet_budget": {"batch_size": 64, "max_params": 200_000},
+}
+
 
 def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     """Return the request of a search: what the user gave, then the demo's defaults, then the usual ones.
 
     Raise BadOption for a value out of range.
     """
-    demo = {**_DEMO, **(_NAS_DEMO if kind == "nas" else {})}
+    demo = {**_DEMO, **(_NAS_DEMO if kind == "nas" else _SPACE_DEMO.get(given.get("space") or "", {}))}
     return Request(kind=kind, subject=subject, **filled(Request, given, demo))
 
 

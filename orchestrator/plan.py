@@ -13,11 +13,11 @@ from rich.console import Console
 
 from orchestrator import catalogue, course, summary
 from orchestrator.describe import Describer
-from orchestrator.display import macs_text
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.options import Contract, Request
 from orchestrator.training import TrialBudget
+from orchestrator.words import macs_text
 from results.store import Store
 from search_spaces import Point
 
@@ -62,6 +62,8 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield f"points in the space: {inquiry.space.size or 'infinitely many'}"
     if request.kind == "nas":
         yield from _networks(inquiry, describer)
+    elif inquiry.named and inquiry.named.most_parameters is not None:
+        yield _over_the_limit(inquiry, describer, inquiry.named.most_parameters)
     searched = request.trials - inquiry.replicates - inquiry.confirmations
     yield (
         f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search, "
@@ -81,6 +83,13 @@ def _networks(inquiry: Inquiry, describer: Describer) -> Iterable[str]:
     if inquiry.replicates:
         screened = sum(m >= inquiry.base.macs for m in macs) / len(macs)
         yield f"answered without training (no fewer MACs than the base): {100 * screened:.0f}% of the space"
+
+
+def _over_the_limit(inquiry: Inquiry, describer: Describer, limit: int) -> str:
+    """Describe a sample of the space: how much of it needs no training."""
+    counts = [describer.describe(_config(inquiry, point)).parameters for point in _sample(inquiry)]
+    share = sum(count > limit for count in counts) / len(counts)
+    return f"answered without training (more than {limit} parameters): {100 * share:.0f}% of the space"
 
 
 def _config(inquiry: Inquiry, point: Point) -> dict[str, object]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.display import accuracy_text, macs_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import Request, settle
+from orchestrator.words import accuracy_text, macs_text, point_text
 from results.models import Model, Study, Trial
 from results.store import Store
 

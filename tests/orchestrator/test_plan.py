@@ -1,4 +1,5 @@
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ def test_a_plan_counts_the_networks_that_need_no_training(tmp_path: Path) -> Non
     assert (
         "answered without training (no fewer MACs than the base): 56%" in printed
     )  # 32 to 48 pixels: 5 of 9
+
+
+def test_a_plan_counts_the_networks_that_are_over_a_limit_of_parameters(tmp_path: Path) -> None:
+    printed = planned(tmp_path, kind="hpo", subject="resnet_budget", space="resnet_budget", max_params=4000)
+    match = re.search(
+        r"answered without training \(more than 4000 parameters\): (\d+)% of the space", printed
+    )
+    assert match
+    assert 0 < int(match[1]) < 100
 
 
 def test_a_plan_does_nothing(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_every_space_whose_points_mean_something_is_searched_here() -> None:
 
 
 @pytest.mark.parametrize("solver", solvers.names())
-@pytest.mark.parametrize("space", ["recipe", "resnet_budget"])
+@pytest.mark.parametrize("space", SPACES)
 def test_every_solver_accepts_every_space(tmp_path: Path, solver: str, space: str) -> None:
     search(tmp_path, space, solver=solver, trials=5)
     rows = trials(tmp_path)

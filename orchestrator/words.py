@@ -1,0 +1,59 @@
+"""Say a point, a trial's end and its numbers in few words, for a display, a log line or a summary.
+
+A point of many variables is told by what it has other than the search's start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from results.models import Trial
+
+_FEW = 6  # variables of a point that is told whole
+PointValues = Mapping[str, Any]
+
+
+def point_text(point: PointValues | None, start: PointValues | None = None) -> str:
+    """Return a point on one line: `depth 1 width 0.75`; of many variables those unlike the start's."""
+    told = point or {}
+    if start and len(told) > _FEW:
+        told = {name: value for name, value in told.items() if value != start.get(name)}
+        return point_text(told) or "the start"
+    return " ".join(f"{name} {_short(value)}" for name, value in told.items())
+
+
+def result_text(row: Trial, start: PointValues | None = None) -> str:
+    """Return what became of a trial, in words."""
+    point = point_text(row.point, start)
+    if row.state == "completed":
+        accuracy = accuracy_text(measured(row))
+        return f"{point}: {macs_text(row.macs)} M MACs, accuracy {accuracy}"
+    if row.state == "screened":
+        return f"{point}: screened, {_screened_why(row)}"
+    if row.state == "duplicate":
+        return f"{point}: the network of trial {row.of_trial_number} again"
+    return f"{point}: {row.state}, {row.reason}: {row.message}"
+
+
+def macs_text(macs: int | None) -> str:
+    return "" if macs is None else f"{macs / 1e6:.2f}"
+
+
+def accuracy_text(accuracy: float | None) -> str:
+    return "" if accuracy is None else f"{100 * accuracy:.2f}%"
+
+
+def measured(row: Trial) -> float | None:
+    """Return the accuracy to show of a trial: on validation images, or without those on the test images."""
+    return row.test_accuracy if row.val_accuracy is None else row.val_accuracy
+
+
+def _screened_why(row: Trial) -> str:
+    if any(value > 0 for value in row.constraints or ()):
+        return f"{(row.parameters or 0) / 1e6:.3f} M parameters are over the limit"
+    return f"{macs_text(row.macs)} M MACs are no fewer than the base's"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,60 @@
+"""What a search settled, in few words."""
+
+from rich.table import Table
+
+from results import queries, show, tables
+from results.choices import changes, settings
+from results.store import Store
+from tests.results.records import complete, open_study
+
+
+def test_settings_name_what_was_put_in_and_count_what_was_left_out() -> None:
+    row = {
+        "architecture": {"layers": 3, "blocks": [4, 6, 8]},
+        "ingredients": {"sam": {"rho": 0.123456, "start": 0.5}, "ema": {}, "cutout": None, "mixup": None},
+    }
+    assert settings(row) == "layers 3, blocks 4-6-8; sam 0.123 0.5, ema, 2 left out"
+
+
+def test_a_model_that_settled_nothing_of_these_has_a_dash() -> None:
+    assert settings({"architecture": None, "ingredients": float("nan")}) == "-"
+
+
+def test_changes_name_what_is_other_than_the_start_s() -> None:
+    start = {"policy": "none", "rho": 0.05, "fades": False}
+    assert changes({"policy": "none", "rho": 0.123456, "fades": True}, start) == "rho 0.123, fades True"
+    assert changes(start, start) == "-"
+
+
+def write_a_search_over_recipes(db: str) -> None:
+    with Store(db) as store:
+        study = open_study(store, "h", "hpo")
+        complete(store, study, 1, 9_000_000, 0.9, point={"policy": "none", "rho": 0.05})
+        found = complete(store, study, 2, 9_000_000, 0.92, point={"policy": "none", "rho": 0.2})
+        store.save_model(
+            name="tuned", network="senet18", depth=1.0, width=1.0, resolution=1.0, dataset="digits",
+            recipe="nomad_haet", macs=9_000_000, parameters=450_000, val_accuracy=0.92,
+            status="provisional", ingredients={"sam": {"rho": 0.2}}, architecture={"layers": 2},
+            study_id=study.id, trial_id=found.id,
+        )  # fmt: skip
+
+
+def shown(table: Table) -> list[str]:
+    column = next(c for c in table.columns if c.header in ("change", "settings"))
+    return [str(cell) for cell in column.cells]
+
+
+def test_the_tables_of_trials_and_of_models_tell_them(db: str) -> None:
+    write_a_search_over_recipes(db)
+    study = show.study_facts(db, "h")
+    assert shown(tables.trials_table(queries.trials(db, "h"), study)) == ["-", "rho 0.2"]
+    assert shown(tables.models_table(queries.models(db))) == ["layers 2; sam 0.2"]
+    with Store(db) as store:
+        [model] = store.models()
+    assert (model.ingredients, model.architecture) == ({"sam": {"rho": 0.2}}, {"layers": 2})
+
+
+def test_the_tables_of_a_search_over_scales_have_no_such_column(record: str) -> None:
+    trials = tables.trials_table(queries.trials(record, "nas-demo"), show.study_facts(record, "nas-demo"))
+    for table in (trials, tables.models_table(queries.models(record))):
+        assert not {"change", "settings"} & {column.header for column in table.columns}
