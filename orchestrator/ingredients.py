@@ -27,6 +27,15 @@ def parse(given: Iterable[str]) -> Ingredients:
     return settled
 
 
+def changed(ingredients: Ingredients, changes: Ingredients) -> dict[str, Settings]:
+    """Return both, the changes in their own order behind the others.
+
+    The order counts: of the ingredients of which there can be one alone, the last one is it.
+    """
+    kept = {name: settings for name, settings in ingredients.items() if name not in changes}
+    return {**kept, **changes}
+
+
 _FORMS = """write it like sam='{"rho": 0.1}', mixup=null (left out) or ema (its usual settings)"""
 
 

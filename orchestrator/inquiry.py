@@ -11,6 +11,7 @@ from orchestrator import environment, solvers, spaces
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
 from orchestrator.formulation import BestAccuracy, Formulation, SmallestNetwork
+from orchestrator.ingredients import changed
 from orchestrator.options import BadOption, Contract, Request
 from orchestrator.problem import Problem
 from orchestrator.training import Chosen, Training, TrialBudget
@@ -130,7 +131,7 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
         seed=request.seed,
         recipe=recipe,
         hyperparameters={**subject.hyperparameters, **request.hyperparameters},
-        ingredients={**ingredients, **request.ingredients},
+        ingredients=changed(ingredients, request.ingredients),
         architecture=subject.architecture,
         image_size=image_size,
         clock=request.clock,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from orchestrator.ingredients import Ingredients
+from orchestrator.ingredients import Ingredients, changed
 
 PROTOCOL = 1
 _MOST = 1e12  # seconds or steps
@@ -106,7 +106,7 @@ class Training:
             "test": self.test,
         }
         rare = {
-            "ingredients": _changed(self.ingredients, chosen.ingredients),
+            "ingredients": changed(self.ingredients, chosen.ingredients),
             "architecture": dict(chosen.architecture or self.architecture),
         }
         return config | {name: value for name, value in rare.items() if value}
@@ -132,9 +132,3 @@ class Training:
         }
         del asked["data_folder"]
         return {name: value for name, value in asked.items() if value or name not in _ADDED}
-
-
-def _changed(ingredients: Ingredients, changes: Ingredients) -> dict[str, Any]:
-    """Return both, the changes in their own order behind the others: one of a kind takes another's place."""
-    kept = {name: settings for name, settings in ingredients.items() if name not in changes}
-    return {**kept, **changes}

@@ -22,7 +22,7 @@ MAY_IMPORT = {
 }
 MODULE_LINES, FUNCTION_LINES, NAME_WORDS = 250, 40, 4
 # typer reads a command's options off its parameters, so the list of them cannot be broken up
-COMMANDS = {"orchestrator/cli.py:_nas", "orchestrator/cli.py:_evaluate"}
+COMMANDS = {f"orchestrator/cli.py:{name}" for name in ("_nas", "_hpo", "_evaluate")}
 LOADERS = ("import_module", "__import__", "run_module")
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from orchestrator.describe import Description, network_key
-from orchestrator.ingredients import parse
+from orchestrator.ingredients import Ingredients, changed, parse
 from orchestrator.training import Chosen, Training, TrialBudget
 
 
@@ -33,6 +33,12 @@ def test_an_ingredient_that_cannot_be_read_is_refused(given: str, words: str) ->
 def test_an_ingredient_given_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="sam is given twice"):
         parse(["sam", "sam=null"])
+
+
+def test_a_change_comes_after_all_it_may_take_the_place_of() -> None:
+    saved: Ingredients = {"auto_augment": None, "trivial_augment": {}, "flip": {}}
+    settled = changed(saved, {"auto_augment": {}})
+    assert list(settled.items()) == [("trivial_augment", {}), ("flip", {}), ("auto_augment", {})]
 
 
 def test_studies_from_before_ingredients_are_still_the_same_question() -> None:

@@ -67,3 +67,16 @@ def test_a_limit_below_the_smallest_network_is_refused() -> None:
     assert resnet_budget.space(most_parameters=smallest).size
     with pytest.raises(ValueError, match=f"at most {smallest - 1} parameters; the smallest has {smallest}"):
         resnet_budget.space(most_parameters=smallest - 1)
+
+
+def test_under_a_lower_limit_the_start_is_a_smaller_network_of_that_space() -> None:
+    assert resnet_budget.architecture(resnet_budget.start(1_000_000))["channels"] == 16
+    for limit in (1500, 3000, 10_000, 30_000, 100_000, 300_000, 3_000_000):
+        start = resnet_budget.start(limit)
+        assert resnet_budget.feasible(start, limit)
+        assert resnet_budget.space(limit).point(start) == start
+
+
+def test_a_start_below_the_smallest_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="no network has at most 100 parameters"):
+        resnet_budget.start(100)
