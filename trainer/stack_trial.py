@@ -23,6 +23,8 @@ from trainer.stack_training import Prepared, own_end, train
 from trainer.train import costs
 from trainer.trainee import Trainee
 
+_REHEARSED_IMAGES = 64  # at most, of each training, to see whether the network can be stacked
+
 IsFaster = Callable[[Costs, Costs, int], bool]  # costs alone, costs of the whole stack, trials
 
 
@@ -68,7 +70,7 @@ def _prepared(configs: Sequence[TrialConfig], faster: IsFaster) -> Prepared | st
     if reason := _why_not(settings[0]):
         return reason
     networks, lessons = [one.network() for one in settings], [one.lesson for one in settings]
-    size = lessons[0].settings.batch_size
+    size = min(_REHEARSED_IMAGES, lessons[0].settings.batch_size)
     inputs = torch.stack([lesson.normalise(lesson.training.images[:size]) for lesson in lessons])
     if reason := stack.why_not(networks, inputs, where):
         return reason
