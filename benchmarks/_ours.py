@@ -1,6 +1,7 @@
 """The trainer's own steps as a training takes them, epochs' augmentation included, without its clock."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +15,14 @@ from trainer.trainee import Trainee
 _WARM_STEPS = 10  # not counted
 _TOTAL = 10**6  # steps, of which those taken here are the first: nothing changes with progress
 
+Clock = Callable[[], float]  # seconds
+
 
 class Ours:
     """A network in training."""
 
-    def __init__(self, trainee: Trainee) -> None:
-        self._trainee, self._step = trainee, 0
+    def __init__(self, trainee: Trainee, clock: Clock = time.perf_counter) -> None:
+        self._trainee, self._step, self._clock = trainee, 0, clock
 
     def images_per_second(self, seconds: float) -> float:
         """Of training for at least so long, after some steps that are not counted."""
@@ -27,11 +30,11 @@ class Ours:
         for _ in range(_WARM_STEPS):
             self._take()
         where.synchronize()
-        began, first = time.perf_counter(), self._step
-        while time.perf_counter() - began < seconds:
+        began, first = self._clock(), self._step
+        while self._clock() - began < seconds:
             self._take()
         where.synchronize()
-        return (self._step - first) * size / (time.perf_counter() - began)
+        return (self._step - first) * size / (self._clock() - began)
 
     @property
     def engine(self) -> str:

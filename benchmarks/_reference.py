@@ -5,7 +5,7 @@ Plain PyTorch and torchvision, made for comparison. After the pipeline and the l
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,9 @@ class Reference:
         device: torch.device,
         batch_size: int,
         workers: int,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._clock = clock
         self._network, self._device, self._batch_size = network.to(device), device, batch_size
         self._loader = DataLoader(
             _Pictures(images, labels, _pipeline(images.shape[1])),
@@ -58,13 +60,13 @@ class Reference:
         return self._rate(seconds, learning=False)
 
     def _rate(self, seconds: float, learning: bool) -> float:
-        began, done = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
+        began, done = self._clock(), 0
+        while self._clock() - began < seconds:
             inputs, labels = next(self._batches)
             if learning:
                 self._step(inputs, labels)
             done += 1
-        return done * self._batch_size / (time.perf_counter() - began)
+        return done * self._batch_size / (self._clock() - began)
 
     def _step(self, inputs: Tensor, labels: Tensor) -> float:
         inputs, labels = inputs.to(self._device), labels.to(self._device)

@@ -9,7 +9,20 @@ from tests.benchmarks._running import ran
 def test_speed_is_measured_beside_the_reference_in_turn(tmp_path: Path) -> None:
     out = tmp_path / "speed.jsonl"
     network = ("--model", "resnet9", "--width", "0.125", "--pixels", "16", "--batch", "16", "--device", "cpu")
-    short = ("--images", "320", "--seconds", "0.4", "--segments", "2", "--workers", "0", "--processes", "0")
+    short = (
+        "--images",
+        "320",
+        "--seconds",
+        "0.4",
+        "--segments",
+        "2",
+        "--workers",
+        "0",
+        "--clock",
+        "cpu",
+        "--processes",
+        "0",
+    )
     code, printed = ran("trainer_speed", *network, *short, "--out", str(out))
     assert code == 0, printed
     [line] = [json.loads(line) for line in out.read_text().splitlines()]
