@@ -16,11 +16,17 @@ LARGEST_SEED = 2**31 - 1  # what every solver's library takes
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A point's answer: a finite objective and constraints, or the word that it failed."""
+    """A point's answer: a finite objective and constraints, or the word that it failed.
+
+    `screened`: given without evaluating, and so half known. Where it is feasible the objective is true,
+    and no better than one already found, and the constraints are stand-ins; where it is not, the other
+    way round.
+    """
 
     objective: float
     constraints: tuple[float, ...] = ()
     failed: bool = False
+    screened: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constraints", tuple(self.constraints))
@@ -44,14 +50,16 @@ class Evaluation:
         """Plain JSON data; floats come back exactly."""
         if self.failed:
             return {"failed": True}
-        return {"objective": self.objective, "constraints": list(self.constraints)}
+        written = {"objective": self.objective, "constraints": list(self.constraints)}
+        return written | {"screened": True} if self.screened else written
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> "Evaluation":
         """What `to_json` wrote."""
         if written.get("failed"):
             return cls.failure()
-        return cls(written["objective"], tuple(written["constraints"]))
+        screened = written.get("screened", False)
+        return cls(written["objective"], tuple(written["constraints"]), screened=screened)
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ def _is_open(row: Trial) -> bool:
 def _heard(row: Trial) -> Evaluation:
     if row.objective is None:
         return Evaluation.failure()
-    return Evaluation(row.objective, tuple(row.constraints or ()))
+    return Evaluation(row.objective, tuple(row.constraints or ()), screened=row.state == "screened")
 
 
 def _hold(point: Point, row: Trial) -> None:

@@ -25,6 +25,8 @@ from search_spaces import Point
 EXIT_SECONDS = 5.0  # for a process that has closed its pipe to end by itself
 TAIL_BYTES = 1500
 PAUSE_SECONDS = 0.2
+# one thread, for sums in another order would round otherwise, and the same answers bring other points
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class SolverDied(Exception):
@@ -139,6 +141,7 @@ class SolverProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
+                env=os.environ | ONE_THREAD,
                 start_new_session=True,  # the terminal's Ctrl-C is ours to handle, not the solver's
             )
         except OSError:

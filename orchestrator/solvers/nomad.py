@@ -1,10 +1,13 @@
-"""NOMAD's mesh adaptive direct search (MADS), which calls us back.
+"""NOMAD's mesh adaptive direct search (MADS), which calls us back, with a search step of our own.
 
-NOMAD ends a search whose first point fails, crashes when a callback raises, and goes in circles
-once its mesh is as fine as a grid allows. So answers are remembered here: a start that succeeds
-is found before NOMAD begins, the callback asks only about what is not yet known, and a search
-that asks nothing new is ended and begun again from the best point. Categories are coded by
-their index for now. docs/solver-notes.md says how the settings were chosen.
+An iteration of MADS is a search, which may ask about any points, and a poll, which asks about
+those around the best. NOMAD polls; a Gaussian process searches (`_surrogate.py`) and puts the poll
+in order. Categories are polled as CatMADS does: NOMAD keeps them fixed, and the neighbours of the
+best point in them join its poll. A better point ends a run of NOMAD's, and the next begins from it.
+
+NOMAD crashes when a callback raises and goes in circles once its mesh is as fine as a grid. So
+answers are remembered here and the callback asks only about what is not yet known.
+docs/solver-notes.md says how the settings were chosen.
 """
 
 import importlib
@@ -16,60 +19,74 @@ from types import ModuleType
 from typing import Any
 
 from orchestrator.problem import LARGEST_SEED, Evaluate, Problem
-from orchestrator.solvers._answers import Answers
-from search_spaces import Point
+from orchestrator.solvers._answers import Answers, violation
+from orchestrator.solvers._steps import Steps
+from search_spaces import Choice, Point
 
-REQUIRES: tuple[str, ...] = ("PyNomadBBO",)
+REQUIRES: tuple[str, ...] = ("PyNomadBBO", "numpy", "scipy")
 
 STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
-BARREN_ITERATIONS = 30  # of NOMAD's iterations without a new point, after which a search is ended
+DESIGN = 3  # random points after the start, for the first model
+BARREN_ITERATIONS = 30  # of NOMAD's iterations without a new point, after which a run is ended
 SETTINGS = (
     "DIRECTION_TYPE ORTHO 2N",  # the default polls with a model, which takes minutes on some grids
-    "QUAD_MODEL_MAX_EVAL 100",  # for the same reason; the default is 2000, and finds nothing better
-    "MAX_EVAL 5000",  # known points included: ends a search that circles before any point was feasible
+    "QUAD_MODEL_SEARCH no",  # the search step is ours
+    "NM_SEARCH no",
+    "MEGA_SEARCH_POLL yes",  # all points of an iteration in one block, for us to order
+    "MAX_EVAL 5000",  # known points included
     "DISPLAY_DEGREE 2",  # to stderr, which is the solver's log
 )
-BLOCK_SETTINGS = ("MEGA_SEARCH_POLL yes",)  # search and poll points together, which fills the blocks
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start, then search from the best point until a whole search asks nothing new.
+    """Ask about the start, then search until every point of a finite space is known.
 
     Raises:
         RuntimeError: PyNomad is missing, no start succeeded, or NOMAD refused to begin.
     """
     pynomad = _pynomad()
     answers = Answers(problem, evaluate)
-    _ask_until_one_succeeds(problem, answers)
-    free = [index for index, variable in enumerate(problem.space.variables) if variable.size != 1]
-    for attempt in itertools.count():
-        asked = len(answers)
-        if free and not answers.exhausted:
-            _search_once(pynomad, problem, answers, free, attempt)
-        if len(answers) == asked:
+    rng = random.Random(problem.seed)
+    _begin(problem, answers, rng)
+    if answers.exhausted:
+        return
+    steps = Steps(problem, answers, rng)
+    for run in itertools.count():
+        best = answers.best()
+        _poll_around(pynomad, problem, answers, steps, run)
+        if answers.exhausted:
             return
+        if answers.best() == best:
+            steps.search()
 
 
-def _search_once(
-    pynomad: ModuleType, problem: Problem, answers: Answers, free: list[int], attempt: int
-) -> None:
-    """One search from the best point known, over the variables that have more than one value."""
-    start = answers.best()
-    blackbox = _Blackbox(problem, start, free, answers)
+def _poll_around(pynomad: ModuleType, problem: Problem, answers: Answers, steps: Steps, run: int) -> None:
+    """One run of NOMAD's around the best point, over the numbers; the best point's categories are kept."""
+    best = answers.best()
+    if steps.poll(steps.category_neighbours(best)):
+        return
+    free = [index for index, v in enumerate(problem.space.variables) if v.size != 1 and not _is_category(v)]
+    if not free or answers.exhausted:
+        return
+    blackbox = _Blackbox(problem, best, free, answers, steps)
     variables = [problem.space.variables[index] for index in free]
-    is_barren = blackbox.is_barren  # NOMAD keeps no reference to it
-    pynomad.setCustomMegaIterEndCallback(is_barren)
+    is_over = blackbox.is_over  # NOMAD keeps no reference to it
+    pynomad.setCustomMegaIterEndCallback(is_over)
     result = pynomad.optimize(
-        blackbox.evaluate_block if problem.batch_size > 1 else blackbox.evaluate_one,
-        [problem.space.to_numbers(start)[index] for index in free],
+        blackbox.evaluate_block,
+        [problem.space.to_numbers(best)[index] for index in free],
         [variable.lower for variable in variables],
         [variable.upper for variable in variables],
-        _settings(problem, free, (problem.seed + attempt) % (LARGEST_SEED + 1)),
+        blackbox.settings((problem.seed + run) % (LARGEST_SEED + 1)),
     )
     if blackbox.error is not None:
         raise blackbox.error
     if not result:
         raise RuntimeError("NOMAD refused to begin; the log above says why")
+
+
+def _is_category(variable: object) -> bool:
+    return isinstance(variable, Choice) and not variable.ordered
 
 
 def _pynomad() -> ModuleType:
@@ -83,64 +100,63 @@ def _pynomad() -> ModuleType:
         ) from error
 
 
-def _ask_until_one_succeeds(problem: Problem, answers: Answers) -> None:
-    """Ask about the start, and about points drawn at random if it fails."""
-    rng = random.Random(problem.seed)
-    answers.ask([problem.start])
-    drawn = 0
+def _begin(problem: Problem, answers: Answers, rng: random.Random) -> None:
+    """Ask about the start and some random points; about more of those while all fail."""
+    drawn = max(DESIGN, problem.batch_size - 1)  # which fills the first block
+    answers.ask([problem.start, *(problem.space.sample(rng) for _ in range(drawn))])
     while not answers.any_succeeded:
-        if drawn >= STARTS_TRIED or answers.exhausted:
+        more = min(problem.batch_size, STARTS_TRIED - drawn)
+        if more <= 0 or answers.exhausted:
             raise RuntimeError(
                 f"the start and {drawn} random points all failed; see why in the trials' logs, "
                 f"or start from a point that is known to work"
             )
-        answers.ask([problem.space.sample(rng) for _ in range(problem.batch_size)])
-        drawn += problem.batch_size
-
-
-def _settings(problem: Problem, free: list[int], seed: int) -> list[str]:
-    kinds = " ".join("I" if problem.space.variables[index].integer else "R" for index in free)
-    settings = [
-        f"BB_INPUT_TYPE ({kinds})",
-        f"BB_OUTPUT_TYPE OBJ{' PB' * problem.constraints}",
-        f"SEED {seed}",
-        *SETTINGS,
-    ]
-    if problem.batch_size > 1:  # otherwise NOMAD wants a callback of one point
-        settings += [f"BB_MAX_BLOCK_SIZE {problem.batch_size}", *BLOCK_SETTINGS]
-    return settings
+        answers.ask([problem.space.sample(rng) for _ in range(more)])
+        drawn += more
 
 
 class _Blackbox:
     """NOMAD's callback. It lets no exception out, since NOMAD crashes on one; `error` keeps it."""
 
-    def __init__(self, problem: Problem, start: Point, free: list[int], answers: Answers) -> None:
+    def __init__(
+        self, problem: Problem, start: Point, free: list[int], answers: Answers, steps: Steps
+    ) -> None:
         self.error: Exception | None = None
-        self._space = problem.space
+        self._problem = problem
+        self._start = start
+        self._numbers = list(problem.space.to_numbers(start))  # variables that are kept have these
         self._free = free
-        self._numbers = list(problem.space.to_numbers(start))  # variables of one value keep these
         self._answers = answers
+        self._steps = steps
+        self._is_feasible = answers[start].feasible
         self._asked_before = len(answers)  # at the end of the last iteration that asked something new
         self._barren_iterations = 0
+        self._improved = False
 
-    def is_barren(self, _: Any) -> bool:
-        """Whether the search should end, which NOMAD asks after each iteration once a point was feasible."""
+    def settings(self, seed: int) -> list[str]:
+        """What NOMAD is told. While nothing is feasible, the violation is what it minimises."""
+        kinds = " ".join("I" if self._problem.space.variables[i].integer else "R" for i in self._free)
+        constraints = self._problem.constraints if self._is_feasible else 0
+        return [
+            f"BB_INPUT_TYPE ({kinds})",
+            f"BB_OUTPUT_TYPE OBJ{' PB' * constraints}",
+            f"BB_MAX_BLOCK_SIZE {max(2, 4 * len(self._free))}",
+            f"SEED {seed}",
+            *SETTINGS,
+        ]
+
+    def is_over(self, _: Any) -> bool:
+        """Whether the run should end, which NOMAD asks after each iteration."""
         if len(self._answers) > self._asked_before:
             self._asked_before, self._barren_iterations = len(self._answers), 0
         else:
             self._barren_iterations += 1
         hopeless = self._answers.exhausted or self.error is not None
-        return hopeless or self._barren_iterations >= BARREN_ITERATIONS
-
-    def evaluate_one(self, asked: Any) -> int:
-        """Answer NOMAD's point: 1 for success, 0 for failure."""
-        return self._succeeded([asked])[0]
+        return self._improved or hopeless or self._barren_iterations >= BARREN_ITERATIONS
 
     def evaluate_block(self, block: Any) -> list[int]:
         """Answer NOMAD's block of points, as many as it has: fewer would end the process."""
-        return self._succeeded([block.get_x(index) for index in range(block.size())])
-
-    def _succeeded(self, asked: list[Any]) -> list[int]:
+        asked = [block.get_x(index) for index in range(block.size())]
         if self.error is None:
             try:
                 return self._answered(asked)
@@ -149,16 +165,22 @@ class _Blackbox:
         return [0] * len(asked)
 
     def _answered(self, asked: list[Any]) -> list[int]:
+        """Ask about the points unless one better than the start is found first; the rest then fails."""
         points = [self._point(one) for one in asked]
-        self._answers.ask(points)
-        for one, point in zip(asked, points, strict=True):
-            answer = self._answers[point]
-            if not answer.failed:  # repr gives every digit of a float
-                one.setBBO(" ".join(map(repr, (answer.objective, *answer.constraints))).encode())
-        return [0 if self._answers[point].failed else 1 for point in points]
+        if not self._improved:
+            self._improved = self._steps.poll(points)
+        return [self._told(one, point) for one, point in zip(asked, points, strict=True)]
+
+    def _told(self, one: Any, point: Point) -> int:
+        if point not in self._answers or self._answers[point].failed:
+            return 0
+        answer = self._answers[point]
+        numbers = (answer.objective, *answer.constraints) if self._is_feasible else (violation(answer),)
+        one.setBBO(" ".join(map(repr, numbers)).encode())  # repr gives every digit of a float
+        return 1
 
     def _point(self, one: Any) -> Point:
         numbers = list(self._numbers)
         for position, index in enumerate(self._free):
             numbers[index] = one.get_coord(position)
-        return self._space.from_numbers(numbers)
+        return self._problem.space.from_numbers(numbers)
