@@ -83,6 +83,8 @@ def build(
     if cuda and graphed and name in _CAPTURABLE:
         own["capturable"] = True
     optimizer: Optimizer = getattr(importlib.import_module(module), kind)(taken, **own)
+    if "momentum" in own:
+        _begin_momentum(optimizer)
     return optimizer
 
 
@@ -101,6 +103,19 @@ def adopt_rate(optimizer: "Optimizer", *, graphed: bool) -> None:
         rate = _on_device(float(optimizer.param_groups[0]["lr"]), optimizer.param_groups)
         for group in optimizer.param_groups:
             group["lr"] = rate
+
+
+def _begin_momentum(optimizer: "Optimizer") -> None:
+    """At 0, which gives SGD's steps exactly.
+
+    Torch's fused SGD would begin at its first gradient; where a loss scaler skips that step, it keeps
+    memory that nobody has written and goes on from there.
+    """
+    import torch
+
+    for group in optimizer.param_groups:
+        for weights in group["params"]:
+            optimizer.state[weights]["momentum_buffer"] = torch.zeros_like(weights)
 
 
 def _on_device(learning_rate: float, groups: list[dict[str, Any]]) -> Any:

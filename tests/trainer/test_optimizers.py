@@ -113,3 +113,18 @@ def test_naming_the_optimizers_imports_no_torch() -> None:
     program = "import sys; from trainer import optimizers; optimizers.names(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", ["sgd", "nesterov"])
+def test_a_first_step_that_the_scaler_skips_leaves_no_trace(name: str) -> None:
+    def ended(skipped_first: bool) -> torch.Tensor:
+        weight = torch.ones(64, requires_grad=True)
+        optimizer = optimizers.build(name, [{"params": [weight]}], 0.1, 0.0, cuda=True, graphed=True)
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+        for gradient in [float("inf")] * skipped_first + [1.0, 1.0]:
+            weight.grad = scaler.scale(torch.full((64,), gradient))
+            scaler.step(optimizer)
+            scaler.update()
+        return weight.detach()
+
+    torch.testing.assert_close(ended(skipped_first=True), ended(skipped_first=False), rtol=0, atol=0)
