@@ -149,14 +149,19 @@ class Update:
 
 @contextmanager
 def _statistics_frozen(network: nn.Module) -> Iterator[None]:
-    """Within, batch norms normalise by the batch but do not learn its statistics."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    """Within, batch norms normalise by the batch but do not look at the running statistics.
+
+    A momentum of 0 would not do: where the weights are not finite, nothing times the batch's
+    statistics is still not a number, and stays.
+    """
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for norm in norms:
-        norm.momentum = 0.0
-    yield
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 def _floats(network: nn.Module) -> list[Tensor]:

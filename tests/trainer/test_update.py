@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.configs import trial
@@ -80,6 +81,25 @@ def test_the_second_pass_leaves_the_statistics_of_batch_norms_alone() -> None:
         if "running" in name:
             assert torch.equal(once, again)
     assert any(not torch.equal(a, b) for a, b in zip(plain.parameters(), twice.parameters(), strict=True))
+
+
+def test_an_infinite_gradient_leaves_no_trace_in_the_statistics_of_batch_norms() -> None:
+    trainee = prepared(ingredients={"sam": {}}).trainee()
+    first = next(trainee.network.parameters())
+    too_much = torch.full_like(first, float("inf"))  # as fp16's gradients often are
+    first.register_hook(lambda gradient: too_much)  # type: ignore[no-untyped-call, unused-ignore]
+    stepped(trainee, 1)
+    statistics = [tensor for name, tensor in trainee.network.named_buffers() if "running" in name]
+    assert all(bool(tensor.isfinite().all()) for tensor in statistics)
+
+
+def test_a_second_pass_that_fails_leaves_batch_norms_learning() -> None:
+    trainee = prepared(ingredients={"sam": {}}).trainee()
+    stepped(trainee, 1)
+    with pytest.raises(RuntimeError, match="captured"), trainee.update.perturbed():
+        raise RuntimeError("a step cannot be captured")
+    norms = [module for module in trainee.network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert all(norm.track_running_stats for norm in norms)
 
 
 def test_a_second_pass_is_taken_only_when_it_is_active() -> None:
