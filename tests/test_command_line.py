@@ -61,7 +61,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     ("options", "words"),
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
-        ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of nomad"),
+        ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
         ({"executor": "slurm"}, "no executor is named 'slurm'; choose from inline, local"),
         ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
         ({"trials": "3", "replicates": "2", "confirm": "1"}, "give at least 4"),

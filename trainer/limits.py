@@ -38,8 +38,10 @@ def limits(config: TrialConfig, report: Report, memory_bytes: int | None = None)
     where = machine(config)
     if not where.cuda:
         torch.set_num_threads(1)  # a child of a process with several may hang
+    smallest = replace(config, hyperparameters=replace(config.hyperparameters, batch_size=2))
     with memory_errors_named():
-        chosen = setting(config, data.about(config.dataset), where)
+        chosen = setting(smallest, data.about(config.dataset), where)
+        chosen.trainee()  # imports what every child would import
     most = len(chosen.lesson.training)
 
     def fits(batch_size: int) -> bool:

@@ -22,7 +22,8 @@ def limited(tmp_path: Path, *options: str, **changes: Any) -> tuple[int, dict[st
 
 
 def test_a_batch_may_be_all_training_images_where_memory_allows(tmp_path: Path) -> None:
-    code, limit = limited(tmp_path, subset={"train": 20, "validation": 10, "seed": 0})
+    few = {"train": 20, "validation": 10, "seed": 0}  # fewer than the configuration's own batch
+    code, limit = limited(tmp_path, subset=few, hyperparameters={"batch_size": 64})
     assert (code, limit["batch_size"], limit["bound"]) == (0, 20, "training images")
 
 
@@ -31,7 +32,7 @@ def test_the_memory_bounds_the_batch_and_the_process_lives_to_tell(tmp_path: Pat
         "scale": {"width": 0.125, "resolution": 2},
         "subset": {"train": 300, "validation": 10, "seed": 0},
     }
-    code, limit = limited(tmp_path, "--memory-bytes", str(60 * 2**20), **large)
+    code, limit = limited(tmp_path, "--memory-bytes", str(150 * 2**20), **large)
     assert (code, limit["bound"]) == (0, "memory")
     assert 2 <= limit["batch_size"] < 300
 
