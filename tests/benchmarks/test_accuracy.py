@@ -105,6 +105,7 @@ def test_each_ingredient_of_a_recipe_is_dropped_in_turn(tmp_path: Path) -> None:
     assert found == {"as it is", "without crop", "without flip", "without cosine"}
 
 
+@pytest.mark.slow
 def test_a_real_training_is_measured_with_an_ingredient_taken_out(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     small = ("--data", "digits", "--model", "resnet9", "--width", "0.125", "--resolution", "0.5")

@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks._running import ran
 
 
+@pytest.mark.slow
 def test_speed_is_measured_beside_the_reference_in_turn(tmp_path: Path) -> None:
     out = tmp_path / "speed.jsonl"
     network = ("--model", "resnet9", "--width", "0.125", "--pixels", "16", "--batch", "16", "--device", "cpu")
@@ -34,6 +37,7 @@ def test_speed_is_measured_beside_the_reference_in_turn(tmp_path: Path) -> None:
     assert line["machine"]["versions"]["torch"]
 
 
+@pytest.mark.slow
 def test_overshoot_is_measured_beside_a_process_that_competes(tmp_path: Path) -> None:
     out = tmp_path / "over.json"
     code, printed = ran("overshoot", "--trials", "1", "--device", "cpu", "--out", str(out))
@@ -51,6 +55,7 @@ def test_a_gpu_session_without_time_begins_nothing_and_names_what_is_left(tmp_pa
     assert "left: checks, start, speed-senet18-1, speed-senet18-.67, speed-resnet9-1, nomad_haet" in printed
 
 
+@pytest.mark.slow
 def test_a_gpu_session_does_a_step_once_even_if_it_failed(tmp_path: Path) -> None:
     asked = (
         "--data",

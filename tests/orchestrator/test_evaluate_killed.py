@@ -6,6 +6,8 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from results.errors import StoreError
 from results.models import Trial
 from results.store import Store
@@ -16,6 +18,7 @@ PAIRS = ("--model", "senet18", "--recipe", "nomad_haet", "--recipe", "resnet9_sa
 ARGUMENTS = (*PAIRS, "--study", "s", "--budget", "10steps", "--slots", "2")
 
 
+@pytest.mark.slow
 def test_an_evaluation_survives_a_kill_of_it_and_of_a_trainer(tmp_path: Path) -> None:
     calm, harried = tmp_path / "calm", tmp_path / "harried"
     ended = evaluation(calm, "fake:sleep=0")

@@ -32,6 +32,7 @@ def test_a_study_survives_a_kill_of_each_of_its_processes(tmp_path: Path) -> Non
     check_survival(tmp_path, "random", VICTIMS, random.Random(0), trials=16)
 
 
+@pytest.mark.slow
 def test_a_study_of_forks_survives_a_kill_of_each_of_its_processes(tmp_path: Path) -> None:
     victims = ("host", "warden", "orchestrator")
     check_survival(tmp_path, "random", victims, random.Random(1), trials=10, trainer=shlex.join(HOSTED))

@@ -19,6 +19,7 @@ OWN = ("--model", str(ROOT / "examples" / "own_network.py:build"), "--space", "r
 SMALL = ("--data", "digits", "--train-images", "600", "--validation-images", "100", "--budget", "4steps")
 
 
+@pytest.mark.slow
 def test_a_search_over_recipes_survives_a_kill_of_its_orchestrator(tmp_path: Path) -> None:
     calm, harried = tmp_path / "calm", tmp_path / "harried"
     subprocess.run(command(calm, *FAKE, program="hpo_search"), check=True, capture_output=True, timeout=100)

@@ -98,6 +98,7 @@ def test_a_trainer_that_takes_one_configuration_trains_them_alone(tmp_path: Path
     assert record(tmp_path / "together") == record(tmp_path / "alone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["orchestrator", "trainer"])
 def test_after_a_kill_nothing_that_had_ended_is_trained_again(tmp_path: Path, victim: str) -> None:
     asked = "--model senet18 --data fake:sleep=0.3 --runs 4 --budget 10steps --study s --slots 1 --stack 4"
