@@ -67,6 +67,7 @@ class Pace:
         self._elapsed = elapsed
         self._on_plan = on_plan
         self._aside = 0.0  # seconds of the current step's round that were no step
+        self._like_others = True  # the current step
         self.validations = self._affordable_validations()
         self.total_steps = done.total_steps if steps is None else steps
         if seconds is not None:
@@ -97,12 +98,17 @@ class Pace:
         """The number of each step to take, from 0; ends when the budget is spent."""
         while self.step < self.total_steps and self._fits():
             began = self._elapsed()
-            self._aside = 0.0
+            self._aside, self._like_others = 0.0, True
             relative = self.costs.relative(self.progress)
             yield self.step
             self.step += 1
-            self._learn((self._elapsed() - began - self._aside) / relative)
+            if self._like_others:
+                self._learn((self._elapsed() - began - self._aside) / relative)
             self._plan_again_if_needed()
+
+    def disregard_step(self) -> None:
+        """The step under way costs what none after it will: it is prepared for, as by being captured."""
+        self._like_others = False
 
     def validation_is_due(self) -> bool:
         """Whether a validation is due by progress, the last one not counted."""

@@ -164,6 +164,8 @@ def _train(stack: Stack, pace: Pace, members: Sequence[_Member]) -> None:
             with pace.preparing_epoch():
                 stack.start_epoch(pace.progress)
         stack.step(batch, step, pace.total_steps)
+        if not stack.engine.steady:
+            pace.disregard_step()
     _each(members, lambda member: member.finish(pace, math.ceil(pace.step / steps_per_epoch)))
 
 

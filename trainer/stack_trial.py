@@ -14,6 +14,7 @@ from trainer import data, stack
 from trainer import trial as trials
 from trainer.config import TrialConfig
 from trainer.costs import Costs
+from trainer.engine import heed
 from trainer.errors import TrialError
 from trainer.machine import machine
 from trainer.report import Report
@@ -76,13 +77,16 @@ def _prepared(configs: Sequence[TrialConfig], faster: IsFaster) -> Prepared | st
         return reason
     seconds = trials.timing_seconds(first.budget.seconds)
     alone = costs(Trainee(deepcopy(networks[0]), lessons[0], seed=0), seconds)
-    stacked = costs(Stack(deepcopy(networks), lessons, [0] * len(configs)), seconds)
+    dummy = Stack(deepcopy(networks), lessons, [0] * len(configs))
+    stacked = costs(dummy, seconds)
     if not faster(alone, stacked, len(configs)):
         return (
             f"not faster here: a step takes {1000 * alone.step:.3g} ms alone and "
             f"{1000 * stacked.step:.3g} ms with {len(configs)} stacked"
         )
-    return Prepared(settings, Stack(networks, lessons, [one.seed() for one in settings]), alone, stacked)
+    whole = Stack(networks, lessons, [one.seed() for one in settings])
+    heed(whole.engine, dummy.engine)
+    return Prepared(settings, whole, alone, stacked)
 
 
 def _why_not(chosen: Setting) -> str | None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from trainer.budget import Pace
 from trainer.costs import Costs
+from trainer.engine import heed
 from trainer.errors import Diverged
 from trainer.evaluate import Score
 from trainer.lesson import Lesson, Phase
@@ -54,6 +55,8 @@ def train(
             with pace.preparing_epoch():
                 trainee.start_epoch(pace.progress)
         trainee.step(batch, step, pace.total_steps)
+        if not trainee.engine.steady:
+            pace.disregard_step()
         after_step()
     last_loss = mean_loss(trainee, pace.step)
     trainee.finish()
@@ -66,10 +69,13 @@ def train(
 def measure(trainee: Trainee, most_seconds: float, closing_validations: int = 0) -> Costs:
     """Warm up on a copy and time it, so that the trainee's weights and draws stay untouched.
 
+    Where the copy's steps could not be captured, the trainee's will not be.
     closing_validations: how many more than the last one end the budget
     """
     dummy = Trainee(copy.deepcopy(trainee.network), trainee.lesson, seed=0)
-    return costs(dummy, most_seconds, closing_validations)
+    found = costs(dummy, most_seconds, closing_validations)
+    heed(trainee.engine, dummy.engine)
+    return found
 
 
 def costs(dummy: Learner, most_seconds: float, closing_validations: int = 0) -> Costs:

@@ -80,6 +80,13 @@ class Trainee:
         """Settle what is under way: training does not go on."""
         if self._outer:
             self._outer.finish()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Give back the memory that steps alone need, for others of a vote are still to be trained."""
+        self.engine.release()
+        self.update.forget_gradients()
+        self.update.images.clear()
 
     @property
     def judged(self) -> nn.Module:

@@ -21,6 +21,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
 from trainer.costs import Costs
 from trainer.describe import model_fields
+from trainer.engine import heed
 from trainer.errors import OutOfMemory, TooShort
 from trainer.evaluate import Judge, Score, evaluate
 from trainer.events import Events
@@ -77,6 +78,7 @@ class _Training:
         self._take_up(held)
         for member in range(len(self._members), self._count):
             trainee = self._setting.trainee(member) if member else first
+            heed(trainee.engine, first.engine)
             score = self._train(member, trainee, costs, held)
             held = None
         if self._vote:
@@ -99,6 +101,7 @@ class _Training:
         for member, state in enumerate(held["members"] if held else []):
             trainee = self._setting.trainee(member)
             trainee.restore(state["trainee"])
+            trainee.let_go()
             self._members.append(trainee)
             self._paces.append(Done(**state["done"]))
         self._events.again(held["epochs"] if held else [])

@@ -15,8 +15,10 @@ from trainer.errors import TooShort
 class Simulated:
     """A training whose steps take as long as a function of the time says."""
 
-    def __init__(self, seconds: float, step_seconds: Callable[[float], float], began: float = 0.0) -> None:
-        self.now = began
+    def __init__(
+        self, seconds: float, step_seconds: Callable[[float], float], began: float = 0.0, unlike: int = 0
+    ) -> None:
+        self.now, self._unlike = began, unlike
         self.plans: list[str] = []
         self._step_seconds = step_seconds
         costs = Costs(step=step_seconds(0.0), epoch=0.02, validation=0.05, steps_per_epoch=20)
@@ -36,6 +38,9 @@ class Simulated:
                 with self.pace.preparing_epoch():
                     self.now += 0.02
             self.now += self._step_seconds(self.now)
+            if step < self._unlike:
+                self.now += 0.4
+                self.pace.disregard_step()
         self.now += 0.05  # the last validation
         return self
 
@@ -60,6 +65,14 @@ def test_a_few_steps_that_were_timed_too_slow_are_corrected_at_once(seconds: flo
     trained = Simulated(seconds, lambda now: 0.3 if now == 0 else 0.1).run()
     assert trained.pace.progress == 1.0
     assert 0.8 * seconds < trained.now <= seconds
+
+
+def test_first_steps_unlike_all_others_make_no_plan_for_them() -> None:
+    trained = Simulated(20.0, lambda now: 0.01, unlike=4).run()
+    assert set(trained.plans) <= {"calibrated", "late"}
+    assert trained.pace.replans == 1  # for the seconds that they took, not for seconds to come
+    assert trained.pace.progress == 1.0
+    assert 19.6 < trained.now <= 20.0
 
 
 @settings(max_examples=25, deadline=None)
@@ -93,6 +106,15 @@ def test_a_budget_shorter_than_a_step_is_refused_with_one_that_would_do() -> Non
 def test_a_strict_clock_that_ran_out_before_training_is_refused() -> None:
     with pytest.raises(TooShort, match=r"9\.00 s are spent"):
         Simulated(5.0, lambda now: 0.01, began=9.0)
+
+
+def test_what_ends_a_vote_is_kept_for_with_the_last_validation() -> None:
+    reserves = [
+        Pace(Costs(0.01, 0.01, 0.05, 20, closing=closing), seconds=20.0, elapsed=lambda: 0.0).reserve_seconds
+        for closing in (0.0, 2.0)
+    ]
+    assert reserves[0] >= 0.05
+    assert reserves[1] >= 2.05
 
 
 def test_validations_take_a_twentieth_of_the_budget_at_most_and_are_24_at_most() -> None:

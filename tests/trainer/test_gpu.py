@@ -30,7 +30,7 @@ class Waiting(nn.Module):
 
 def build(classes, channels=(16,)):
     [width] = channels
-    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)]
+    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.1), nn.Linear(width, classes)]
     return nn.Sequential(Waiting(), nn.Conv2d(3, width, 3), nn.ReLU(), *end)
 """
 
@@ -126,7 +126,11 @@ def test_a_network_that_waits_is_trained_eagerly_and_the_reason_is_told(
         lines = trained_on_gpu(model=f"{tmp_path / 'waits.py'}:build", scale={}, budget={"steps": 12})
     assert lines.events[-1]["engine"] == "eager"
     assert lines.events[-1]["steps"] == 12
-    assert "a step cannot be captured" in caplog.text
+    assert "a step cannot be captured" in lines.named("engine")[0]["reason"]
+    assert caplog.text.count("a step cannot be captured") == 1, (
+        "the training tries what its rehearsal could not"
+    )
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
 
 
 def test_half_precision_with_a_scaler_trains_and_is_captured() -> None:

@@ -12,8 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.configs import trial
 from trainer import config, data, ingredients, recipe
+from trainer.engine import Eager, Graphed, heed
 from trainer.errors import Refused
 from trainer.ingredients import Average
+from trainer.lesson import Phase
 from trainer.machine import machine
 from trainer.setting import Setting, setting
 from trainer.trainee import Trainee
@@ -22,15 +24,17 @@ WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonz
 
 
 class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
-    """Collects the operations for which a GPU's host would have to wait."""
+    """Counts operations and collects those for which a GPU's host would have to wait."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
         self.seen: list[str] = []
+        self.operations = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        self.operations += 1
         if any(word in str(func) for word in WAITING):
             self.seen.append(str(func))
         return func(*args, **(kwargs or {}))
@@ -169,6 +173,45 @@ def test_an_ingredient_is_added_changed_and_taken_out_by_a_configuration() -> No
     found = {ingredients.name_of(each): each for each in more.ingredients}
     assert set(found) == names - {"cutout", "cosine"} | {"label_smoothing", "linear"}
     assert found["label_smoothing"] == replace(ingredients.build("label_smoothing", {}), alpha=0.2)  # type: ignore[call-arg]
+
+
+def test_a_training_that_has_ended_gives_back_what_its_steps_needed() -> None:
+    trainee = stepped(prepared().trainee(), 2)
+    score = trainee.validate()
+    trainee.finish()
+    assert not trainee.update.images
+    assert all(weight.grad is None for weight in trainee.network.parameters())
+    assert trainee.validate() == score
+
+
+def test_what_cannot_be_captured_once_is_not_tried_again() -> None:
+    taken: list[Phase] = []
+    engine = Graphed(taken.append, [], lambda: None)
+    heed(engine, Eager(taken.append, "its layers ask the host"))
+    engine(Phase(perturbed=False, pixels=8))
+    assert (engine.name, engine.reason, engine.steady) == ("eager", "its layers ask the host", True)
+    assert len(taken) == 1
+
+
+def operations(batch_size: int, **changes: Any) -> int:
+    """That one step takes."""
+    small = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
+    sizes = {"batch_size": batch_size, "optimizer": "sgd"}
+    trainee = stepped(prepared(**small, **changes, hyperparameters=sizes).trainee(), 1)
+    with Waits() as waits:
+        trainee.step(1, 9, 10)
+    count: int = waits.operations
+    return count
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_a_step_takes_as_many_operations_whatever_the_batch(name: str) -> None:
+    assert operations(8, recipe=name) == operations(16, recipe=name), "something is done image by image"
+
+
+def test_an_operation_for_each_few_images_is_seen() -> None:
+    groups = {"ghost_batch_norm": {"size": 4}}
+    assert operations(8, ingredients=groups) < operations(16, ingredients=groups)
 
 
 def test_averaging_over_tasks_is_refused() -> None:
