@@ -8,6 +8,7 @@ cores. A trial's clock is the trainer's own: training only, from after its warm-
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -60,6 +61,7 @@ def main() -> None:
         "alone": _summary([row for row in rows if not row["busy"]]),
         "beside others": _summary([row for row in rows if row["busy"]]),
     }
+    report["load_average_after"] = list(os.getloadavg())
     report["trials"] = rows
     print(json.dumps(report["summary"], indent=1))
     asked.out.parent.mkdir(parents=True, exist_ok=True)
