@@ -13,6 +13,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,18 +69,25 @@ class Checkpoint:
         """The training has ended: nothing is left to go on with."""
         if self._writer is not None:
             self._writer.join()
-        self._path.unlink(missing_ok=True)
+        for path in (self._path, self._new):  # the latter from a kill while it was written
+            path.unlink(missing_ok=True)
+
+    @property
+    def _new(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.new")
 
     def _write(self, held: dict[str, Any]) -> None:
-        new = self._path.with_suffix(".new")
+        new = self._new
         try:
             with new.open("wb") as file:
                 torch.save(held, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(new, self._path)
-        except OSError as error:  # a full disk must not end a training that needs no checkpoint
+        except (OSError, RuntimeError) as error:  # the latter is how torch says that a disk is full
             logger.warning("cannot write the checkpoint %s: %s; training on", self._path, error)
+            with suppress(OSError):
+                new.unlink()
 
 
 def fingerprint(config: TrialConfig) -> str:

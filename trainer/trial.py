@@ -6,6 +6,7 @@ stop with the last validation: the test images are moved and read after it.
 Several networks that vote are trained one after the other, each in its share.
 """
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ _MOST_TIMING_SECONDS = 5.0
 _TIMING_SECONDS = 0.3  # of a budget in steps, where only people read the timing
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
 
+logger = logging.getLogger(__name__)
+
 
 def run(
     config: TrialConfig, report: Report, process_began: float, checkpoint: Checkpoint | None = None
@@ -48,20 +51,37 @@ def run(
         held = checkpoint.read() if checkpoint else None
         where = machine(config)
         about = data.about(config.dataset)
-        report.event("model", **model_fields(config, about))
+        model = model_fields(config, about)
+        report.event("model", **model)
         report.event("machine", **where.describe())
-        training = _Training(setting(config, about, where), report, checkpoint)
-        score = training.run(process_began, held)
+        maker = {"device": where.device.type, "precision": where.precision, "source": model["source"]}
+        training = _Training(setting(config, about, where), report, checkpoint, maker)
+        score = training.run(process_began, _of_same(maker, held))
         report.event("final", **training.result(score, process_began))
     if checkpoint:
         checkpoint.remove()
 
 
-class _Training:
-    """The networks of one trial, one after the other."""
+def _of_same(maker: dict[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a checkpoint holds; None, and that is told, where its numbers mean nothing here."""
+    if held is not None and held.get("maker") != maker:
+        logger.warning(
+            "the checkpoint is of %s, this is %s; training from the start", held.get("maker"), maker
+        )
+        return None
+    return held
 
-    def __init__(self, chosen: Setting, report: Report, checkpoint: Checkpoint | None) -> None:
-        self._setting, self._report, self._checkpoint = chosen, report, checkpoint
+
+class _Training:
+    """The networks of one trial, one after the other.
+
+    maker: device, precision and network's file, which a checkpoint is good for
+    """
+
+    def __init__(
+        self, chosen: Setting, report: Report, checkpoint: Checkpoint | None, maker: dict[str, Any]
+    ) -> None:
+        self._setting, self._report, self._checkpoint, self._maker = chosen, report, checkpoint, maker
         self._vote = chosen.vote
         self._count = self._vote.count if self._vote else 1
         self._members: list[Trainee] = []
@@ -140,6 +160,7 @@ class _Training:
         ended = zip(self._members, self._paces, strict=True)
         self._checkpoint.write_if_due(
             lambda: {
+                "maker": self._maker,
                 "members": [{"trainee": each.state(), "done": asdict(its)} for each, its in ended],
                 "trainee": trainee.state(),
                 "done": asdict(done),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.trainer.configs import trial
 from trainer import checkpoint as checkpoints
@@ -125,6 +126,41 @@ def test_a_disk_that_takes_no_checkpoint_does_not_end_the_training(
     lines = events(parsed, Checkpoint(tmp_path / "missing" / "checkpoint.pt", parsed, 0))
     assert lines[-1]["event"] == "final"
     assert "cannot write the checkpoint" in caplog.text
+
+
+def test_a_full_disk_is_told_and_left_as_it_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    parsed = config.from_json(trial())
+    (tmp_path / "checkpoint.pt.new").symlink_to("/dev/full")
+    kept = Checkpoint(tmp_path / "checkpoint.pt", parsed, 0)
+    kept.write_if_due(lambda: {"weights": torch.zeros(10**5)})
+    assert kept._writer is not None
+    kept._writer.join()
+    assert "cannot write the checkpoint" in caplog.text
+    assert not list(tmp_path.iterdir()), "what is half written fills the disk"
+
+
+def test_a_checkpoint_is_written_beside_no_other_training_s(tmp_path: Path) -> None:
+    parsed = config.from_json(trial())
+    (tmp_path / "trial.new").write_text("another training's")
+    for name in ("trial.0", "trial.1"):  # a suffix is part of the name
+        with pytest.raises(Killed):
+            events(parsed, Dying(tmp_path / name, parsed, 2))
+    assert (tmp_path / "trial.new").read_text() == "another training's"
+
+
+def test_a_checkpoint_made_in_another_precision_is_told_and_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parsed = config.from_json(trial())
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Killed):
+        events(parsed, Dying(path, parsed, 3))
+    held = torch.load(path)
+    torch.save({**held, "maker": {**held["maker"], "precision": "fp16"}}, path)
+    lines = events(parsed, Checkpoint(path, parsed, 60))
+    assert told(lines) == told(events(parsed))
+    assert "training from the start" in caplog.text
+    assert [line["reason"] for line in lines if line["event"] == "plan"] == ["calibrated"]
 
 
 def test_configurations_that_differ_have_different_fingerprints() -> None:
