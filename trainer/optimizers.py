@@ -76,10 +76,14 @@ def build(
     assert not graphed or name in GRAPH_SAFE, f"{name} cannot be captured"
     module, kind, options = _CLASS[name]
     taken = [{**group, "params": list(group["params"])} for group in groups]
-    rate: Any = _on_device(learning_rate, taken) if graphed else learning_rate
-    own = {**options, "lr": rate, "weight_decay": weight_decay}
+    if graphed:  # not for the class, which would ask the host whether it is above 0
+        rate = _on_device(learning_rate, taken)
+        taken = [{**group, "lr": rate} for group in taken]
+    own = {**options, "lr": learning_rate, "weight_decay": weight_decay}
     if cuda and name in FUSED_ON_CUDA:
         own["fused"] = True
+    elif cuda and graphed:
+        own["foreach"] = True  # weight by weight some would ask the host for the rate
     if cuda and graphed and name in _CAPTURABLE:
         own["capturable"] = True
     optimizer: Optimizer = getattr(importlib.import_module(module), kind)(taken, **own)

@@ -6,6 +6,8 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.nn import functional as F
 
 from trainer import optimizers
@@ -58,6 +60,20 @@ def test_for_a_captured_step_the_rate_lies_on_the_device_and_the_class_counts_th
     assert (rates[0].shape, rates[0].item()) == ((), 0.5)
     assert optimizer.defaults.get("capturable", True)
     assert optimizer.defaults["fused" if name in ("sgd", "nesterov", "adam", "adamw") else "capturable"]
+
+
+@pytest.mark.parametrize("name", sorted(optimizers.GRAPH_SAFE - {*optimizers.FUSED_ON_CUDA}))
+def test_a_captured_step_never_asks_the_host_for_a_number(name: str) -> None:
+    with FakeTensorMode():  # of a GPU's tensors without a GPU: whoever asks for a value fails
+        weights = [torch.zeros(size, device="cuda", requires_grad=True) for size in ((2, 2), (2,))]
+        groups = [{"params": [weight], "weight_decay": 0.1} for weight in weights]
+        optimizer = optimizers.build(name, groups, 0.5, 0.0, cuda=True, graphed=True)
+        for _ in range(2):
+            for weight in weights:
+                weight.grad = torch.ones_like(weight)
+            optimizer.step()
+        with pytest.raises(DataDependentOutputException):
+            weights[0].sum().item()
 
 
 @pytest.mark.parametrize("name", ["adagrad", "lion", "muon"])
