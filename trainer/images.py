@@ -49,12 +49,15 @@ def to_device(
 
 def normalisation(images: Tensor) -> Normalisation:
     """Of these images, uint8 [N, 3, S, S]; give the training images, never others."""
-    chunks = [chunk.double() for chunk in torch.split(images, _CHUNK)]
-    pixels = images.numel() / 3
-    mean = torch.stack([chunk.sum((0, 2, 3)) for chunk in chunks]).sum(0) / pixels
-    square = torch.stack([(chunk**2).sum((0, 2, 3)) for chunk in chunks]).sum(0) / pixels
+    sums = [_sums(chunk.double()) for chunk in torch.split(images, _CHUNK)]
+    mean, square = torch.stack(sums).sum(0) / (images.numel() / 3)
     deviation = (square - mean**2).clamp(min=1.0).sqrt()  # at least one grey value: a flat set stays finite
     return Normalisation(mean.float().view(1, 3, 1, 1), deviation.float().view(1, 3, 1, 1))
+
+
+def _sums(images: Tensor) -> Tensor:
+    """double [2, 3]: of a chunk's values and of their squares, by channel."""
+    return torch.stack([images.sum((0, 2, 3)), (images**2).sum((0, 2, 3))])
 
 
 def resized(images: Tensor, size: int) -> Tensor:
