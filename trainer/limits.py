@@ -43,11 +43,14 @@ def limits(config: TrialConfig, report: Report, memory_bytes: int | None = None)
         chosen = setting(smallest, data.about(config.dataset), where)
         chosen.trainee()  # imports what every child would import
     most = len(chosen.lesson.training)
+    peak: dict[int, int | None] = {}  # bytes, by batch size
 
     def fits(batch_size: int) -> bool:
         tried = _with_batches_of(chosen, batch_size)
         if where.cuda:
-            return _fits_gpu(tried)
+            fitting = _fits_gpu(tried)
+            peak[batch_size] = where.peak_memory_bytes()
+            return fitting
         return _fits_child(tried, memory_bytes or round(_SHARE * _free_bytes()))
 
     largest = _largest(fits, most)
@@ -57,7 +60,7 @@ def limits(config: TrialConfig, report: Report, memory_bytes: int | None = None)
         "limit",
         batch_size=largest,
         bound="training images" if largest == most else "memory",
-        peak_memory_bytes=where.peak_memory_bytes(),
+        peak_memory_bytes=peak.get(largest),
     )
 
 
@@ -84,6 +87,7 @@ def _with_batches_of(chosen: Setting, batch_size: int) -> Setting:
 
 
 def _fits_gpu(tried: Setting) -> bool:
+    torch.cuda.reset_peak_memory_stats()
     try:
         with memory_errors_named():
             _train_a_little(tried.trainee())

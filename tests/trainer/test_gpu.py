@@ -111,6 +111,25 @@ def test_each_phase_of_the_best_recipe_is_captured_on_its_own() -> None:
     assert lines.events[-1]["steps"] == 40
 
 
+def test_steps_are_taken_with_the_fastest_convolutions_that_cudnn_finds() -> None:
+    torch.backends.cudnn.benchmark = False
+    on_gpu("graph")
+    assert torch.backends.cudnn.benchmark
+
+
+def test_the_peak_of_memory_is_the_largest_batch_s_that_fits(tmp_path: Path) -> None:
+    code, lines, _ = run("limits", "--config", config_file(tmp_path, device="cuda"))
+    assert (code, lines[-1]["bound"]) == (0, "training images")
+    assert 0 < lines[-1]["peak_memory_bytes"] < torch.cuda.get_device_properties(0).total_memory
+
+
+@pytest.mark.parametrize("recipe", ["resnet9_sam", "best"])
+def test_half_precision_takes_second_passes_through_overflows(recipe: str) -> None:
+    lines = trained_on_gpu(recipe=recipe, precision="fp16", budget={"steps": 40})
+    assert lines.events[-1]["val_loss"] < 10
+    assert lines.events[-1]["engine"] == "cuda_graph"
+
+
 def test_captured_steps_draw_other_numbers_each_time() -> None:
     trainee = stepped(on_gpu("graph", ingredients={"flip": {}, "crop": {}}), 5)
     before = trainee.generator.get_state().clone()
