@@ -85,12 +85,22 @@ def evaluation(db: Database, study: str) -> pd.DataFrame:
 
 
 def best(db: Database, study: str | None = None) -> pd.DataFrame:
-    """The view `best_trials`: one row a study that has a best trial; with `study`, that one or none."""
+    """The view `best_trials` with each trial's `config`: one row a study that has a best trial.
+
+    With `study`, that one's or none.
+    """
     with _reading(db) as connection:
         if study is None:
-            return _frame(connection, "SELECT * FROM best_trials ORDER BY study")
+            return _frame(connection, f"{_BEST} ORDER BY study")
         _known(connection, study)
-        return _frame(connection, "SELECT * FROM best_trials WHERE study = :study", study=study)
+        return _frame(connection, f"{_BEST} WHERE best_trials.study = :study", study=study)
+
+
+_BEST = """
+SELECT best_trials.*, trials.config
+FROM best_trials JOIN studies ON studies.name = best_trials.study
+JOIN trials ON trials.study_id = studies.id AND trials.number = best_trials.trial
+"""
 
 
 def learning_curves(db: Database, study: str) -> pd.DataFrame:

@@ -130,12 +130,12 @@ def best_table(frame: pd.DataFrame) -> Table:
 
 
 def choice(trial: Row) -> str:
-    """The network and hyperparameters of a trial: `senet18, width 0.7, lr 0.01`."""
+    """What a trial's network and training were given: `senet18, width 0.7, lr 0.01, sam 0.1`."""
     scaled = [name for name in _SCALE if not pd.isna(trial[name]) and trial[name] != 1]
     given = [*scaled, *(name for name in _HYPERPARAMETERS if not pd.isna(trial[name]))]
-    return ", ".join(
-        [trial["model"] or "-", *(f"{_SHORT.get(name, name)} {_plain(name)(trial)}" for name in given)]
-    )
+    named = [f"{_SHORT.get(name, name)} {_plain(name)(trial)}" for name in given]
+    others = settings({"architecture": None, "ingredients": None, **trial["config"]})
+    return ", ".join([trial["model"] or "-", *named, *([] if others == "-" else [others])])
 
 
 def models_table(frame: pd.DataFrame) -> Table:

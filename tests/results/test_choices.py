@@ -5,7 +5,7 @@ from rich.table import Table
 from results import queries, show, tables
 from results.choices import changes, settings
 from results.store import Store
-from tests.results.records import complete, open_study
+from tests.results.records import complete, config, open_study
 
 
 def test_settings_name_what_was_put_in_and_count_what_was_left_out() -> None:
@@ -52,6 +52,14 @@ def test_the_tables_of_trials_and_of_models_tell_them(db: str) -> None:
     with Store(db) as store:
         [model] = store.models()
     assert (model.ingredients, model.architecture) == ({"sam": {"rho": 0.2}}, {"layers": 2})
+
+
+def test_the_best_trial_of_a_search_tells_the_recipe_or_architecture_that_it_settled(db: str) -> None:
+    chosen = {"ingredients": {"sam": {"rho": 0.2}, "cutout": None}, "architecture": {"blocks": [2, 3]}}
+    with Store(db) as store:
+        complete(store, open_study(store, "h", "hpo"), 1, 9_000_000, 0.9, config=config(1.0) | chosen)
+    [choice] = tables.best_table(queries.best(db, "h")).columns[-1].cells
+    assert choice == "senet18, blocks 2-3; sam 0.2, 1 left out"
 
 
 def test_the_tables_of_a_search_over_scales_have_no_such_column(record: str) -> None:
