@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from orchestrator import executors, solvers
+
 _SEARCH = "The search"
 _EVALUATION = "The evaluation"
 _STUDY = "The study"
@@ -40,7 +42,7 @@ MaxParams = Annotated[
     int | None, _option("Parameters of a network of --space resnet_budget. [5000000]", _SEARCH)
 ]
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
-Solver = Annotated[str | None, _option("nomad, tpe or random. [nomad]", _SEARCH)]
+Solver = Annotated[str | None, _option(f"One of {', '.join(solvers.names())}. [nomad]", _SEARCH)]
 Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
 Seed = Annotated[
     int | None, _option("Seed of the images drawn and the weights, and of the solver. [0]", _STUDY)
@@ -122,7 +124,7 @@ Ingredient = Annotated[
         _TRAINING,
     ),
 ]
-Precision = Annotated[str | None, _option("auto, fp32 or bf16. [auto]", _TRAINING)]
+Precision = Annotated[str | None, _option("auto, fp32, bf16 or fp16. [auto]", _TRAINING)]
 
 Device = Annotated[str | None, _option("auto, cpu or cuda. [auto: GPUs where there are any]", _MACHINE)]
 Slots = Annotated[int | None, _option("Trainings at a time. [one a GPU, or one a CPU core]", _MACHINE)]
@@ -134,7 +136,9 @@ Stack = Annotated[
         "--stack",
     ),
 ]
-Executor = Annotated[str | None, _option("What runs the trainings. [local]", _MACHINE)]
+Executor = Annotated[
+    str | None, _option(f"What runs the trainings: {' or '.join(executors.names())}. [local]", _MACHINE)
+]
 Timeout = Annotated[
     float | None,
     _option("Wall seconds after which a training counts as hung. [budget + 10% + 180]", _MACHINE),

@@ -12,7 +12,7 @@ from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
 from orchestrator.formulation import BestAccuracy, Formulation, SmallestNetwork
 from orchestrator.ingredients import changed
-from orchestrator.options import BadOption, Contract, Request
+from orchestrator.options import BadOption, Contract, Request, check
 from orchestrator.problem import Problem
 from orchestrator.training import Chosen, Training, TrialBudget
 from search_spaces import Named, Point, Space
@@ -116,12 +116,20 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
 def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, device: str) -> Training:
     """Return how `subject` is trained: as the user settled, and as it was saved where the user did not.
 
-    The ingredients it was saved with are those of its own recipe, and left behind with it.
+    The ingredients it was saved with are those of its own recipe, and left behind with it. Raise BadOption
+    for a batch of more than all images.
     """
     ingredients = subject.ingredients if recipe == subject.recipe else {}
     image_size = request.image_size
     if image_size is None and dataset == subject.dataset:
         image_size = subject.image_size
+    hyperparameters = _hyperparameters(request, subject)
+    batch = hyperparameters.get("batch_size", 0)
+    check(
+        batch <= request.train_images,
+        f"a batch of {batch} images is more than --train-images {request.train_images}; "
+        "give a smaller --batch-size",
+    )
     return Training(
         network=subject.network,
         dataset=dataset,
@@ -130,7 +138,7 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
         budget=TrialBudget.parse(request.budget),
         seed=request.seed,
         recipe=recipe,
-        hyperparameters={**subject.hyperparameters, **request.hyperparameters},
+        hyperparameters=hyperparameters,
         ingredients=changed(ingredients, request.ingredients),
         architecture=subject.architecture,
         image_size=image_size,
@@ -139,6 +147,17 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
         device=device,
         data_folder=str(request.data_folder.resolve()) if request.data_folder else None,
     )
+
+
+def _hyperparameters(request: Contract, subject: Subject) -> dict[str, Any]:
+    """Return what the user fixed on top of what `subject` was saved with.
+
+    A learning rate is one optimizer's: it is left behind where the user gives another optimizer.
+    """
+    kept, given = dict(subject.hyperparameters), request.hyperparameters
+    if given.get("optimizer", kept.get("optimizer")) != kept.get("optimizer"):
+        kept.pop("learning_rate", None)
+    return {**kept, **given}
 
 
 def _multipliers(

@@ -22,6 +22,7 @@ from orchestrator.training import TrialBudget
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 
+_PRECISIONS = ("auto", "fp32", "bf16", "fp16")  # of the trainer's protocol
 _LARGEST_SEED = 2_000_000_000  # a solver's is below 2**31, and a successor's is some thousands more
 _Parsed = TypeVar("_Parsed")
 _Asked = TypeVar("_Asked")
@@ -68,6 +69,10 @@ class Contract:
         check(
             self.timeout is None or 0 < self.timeout < math.inf,
             f"--timeout {self.timeout} bounds nothing; give seconds above 0",
+        )
+        check(
+            self.precision in _PRECISIONS,
+            f"--precision {self.precision} is unknown; give one of {', '.join(_PRECISIONS)}",
         )
         check(self.clock in ("train", "strict"), f"--clock {self.clock} is unknown; give train or strict")
         check(

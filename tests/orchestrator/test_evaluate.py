@@ -161,6 +161,25 @@ def test_an_ensemble_and_other_ingredients_reach_the_trainer(tmp_path: Path) -> 
     assert all('"ensemble"' in (row.network_key or "") for row in trials(tmp_path))
 
 
+def test_a_batch_of_more_than_all_images_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="a batch of 128 images is more than --train-images 100; give a smal"):
+        evaluate(tmp_path, train_images=100, batch_size=128)
+    with Store(tmp_path / "results.db") as store:
+        assert store.studies() == []
+
+
+@pytest.mark.parametrize(("optimizer", "keeps_the_rate"), [("sgd", True), ("adam", False)])
+def test_a_learning_rate_that_was_found_is_not_given_to_another_optimizer(
+    tmp_path: Path, optimizer: str, keeps_the_rate: bool
+) -> None:
+    run(tmp_path, kind="hpo", study="found", trials=1)  # its start: sgd, with a rate
+    evaluate(tmp_path, model=["tuned_senet18"], optimizer=optimizer)
+    for config in configs(tmp_path):
+        assert config["hyperparameters"]["optimizer"] == optimizer
+        assert ("learning_rate" in config["hyperparameters"]) is keeps_the_rate
+        assert "weight_decay" in config["hyperparameters"]
+
+
 def test_a_saved_model_is_evaluated_as_it_was_found(tmp_path: Path) -> None:
     run(tmp_path, study="found", recipe="resnet9_sam_ip", ingredient=["mixup=null"])
     evaluate(tmp_path, model=["nomad_senet18"])

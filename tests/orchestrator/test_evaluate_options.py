@@ -60,6 +60,7 @@ def test_a_study_is_named_by_what_it_evaluates(given: dict[str, Any], name: str)
         ({"ensemble": 3, "vote": "loud"}, "--vote loud is unknown; give soft or hard"),
         ({"vote": "soft"}, "--vote soft is for --ensemble; give both"),
         ({"ensemble": 3, "ingredient": ["ensemble=null"]}, "both settle the ensemble; give one"),
+        ({"precision": "fp8"}, "--precision fp8 is unknown; give one of auto, fp32, bf16, fp16"),
         ({"ingredient": ["sam=1"]}, "--ingredient: 'sam=1' has settings that are no JSON object"),
         (
             {"csv": Path("/no/such/folder/table.csv")},
