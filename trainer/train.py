@@ -72,8 +72,10 @@ def measure(trainee: Trainee, most_seconds: float, closing_validations: int = 0)
     Where the copy's steps could not be captured, the trainee's will not be.
     closing_validations: how many more than the last one end the budget
     """
-    dummy = Trainee(copy.deepcopy(trainee.network), trainee.lesson, seed=0)
-    found = costs(dummy, most_seconds, closing_validations)
+    gpus = [torch.cuda.current_device()] if trainee.lesson.machine.cuda else []
+    with torch.random.fork_rng(gpus):  # from which layers draw, as often as steps are timed
+        dummy = Trainee(copy.deepcopy(trainee.network), trainee.lesson, seed=0)
+        found = costs(dummy, most_seconds, closing_validations)
     heed(trainee.engine, dummy.engine)
     return found
 

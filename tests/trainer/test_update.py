@@ -18,6 +18,7 @@ from trainer.ingredients import Average
 from trainer.lesson import Phase
 from trainer.machine import machine
 from trainer.setting import Setting, setting
+from trainer.train import measure
 from trainer.trainee import Trainee
 
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal.default")
@@ -182,6 +183,14 @@ def test_a_training_that_has_ended_gives_back_what_its_steps_needed() -> None:
     assert not trainee.update.images
     assert all(weight.grad is None for weight in trainee.network.parameters())
     assert trainee.validate() == score
+
+
+def test_timing_a_network_that_draws_leaves_its_draws_alone() -> None:
+    trainee = prepared().trainee()
+    trainee.network.append(nn.Dropout(0.5))  # type: ignore[operator]
+    before = torch.get_rng_state()
+    measure(trainee, most_seconds=0.0)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_what_cannot_be_captured_once_is_not_tried_again() -> None:
