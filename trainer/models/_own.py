@@ -50,6 +50,8 @@ class OwnNetwork:
             )
         if not isinstance(network, nn.Module):
             raise Refused(f"{self.name} gives {type(network).__name__}; it must return a torch.nn.Module")
+        if any(map(nn.parameter.is_lazy, (*network.parameters(), *network.buffers()))):
+            raise Refused(f"{self.name} has lazy layers, whose sizes are not known; give all their sizes")
         return network
 
 
