@@ -80,6 +80,7 @@ def _limits(report: Report, options: argparse.Namespace) -> None:
 def _models(report: Report, options: argparse.Namespace) -> None:
     from trainer import models
 
+    _end_with_the_reader()
     for name in models.names():
         report.event("network", name=name, scales=list(models.scales(name)), summary=models.summary(name))
 
@@ -87,8 +88,15 @@ def _models(report: Report, options: argparse.Namespace) -> None:
 def _recipes(report: Report, options: argparse.Namespace) -> None:
     from trainer import recipe
 
+    _end_with_the_reader()
     for name in recipe.names():
         report.event("recipe", name=name, **recipe.load(name).to_json())
+
+
+def _end_with_the_reader() -> None:
+    """Let `models | head` end this process silently, as it does other programs that list."""
+    if hasattr(signal, "SIGPIPE"):  # not on Windows
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def _host(report: Report, options: argparse.Namespace) -> None:

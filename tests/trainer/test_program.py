@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -44,6 +45,18 @@ def test_recipes_are_listed_with_their_ingredients() -> None:
     assert code == 0
     assert found["nomad_haet"]["ingredients"]["cutout"] == {"share": 0.5}
     assert found["nomad_haet"]["hyperparameters"]["batch_size"] == 128
+
+
+def test_a_list_whose_reader_has_gone_ends_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "recipes"], stdout=writing, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
 def test_neither_listing_nor_refusing_imports_torch(tmp_path: Path) -> None:
