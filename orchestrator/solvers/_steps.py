@@ -12,7 +12,7 @@ from orchestrator.solvers._answers import Answers, rank
 from orchestrator.solvers._surrogate import Surrogate
 from search_spaces import Choice, Point
 
-SEARCHED_PER_POLLED = 2
+SEARCHED_PER_POLLED = 8
 
 
 class Steps:

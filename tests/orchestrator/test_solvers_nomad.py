@@ -1,5 +1,6 @@
 """What NOMAD needs that other solvers do not (docs/solver-notes.md)."""
 
+import random
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from orchestrator.problem import Evaluation, Problem
 from orchestrator.solvers import SolverDied, SolverProcess
-from search_spaces import Integer, Point, Space
+from orchestrator.solvers._answers import Answers
+from orchestrator.solvers._steps import Steps
+from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
 from tests.orchestrator._solving import flat, questions
 
@@ -46,7 +49,7 @@ def test_an_infeasible_start_is_led_to_feasible_points() -> None:
     assert any(answer.feasible for answer in answers)
 
 
-def test_a_search_that_goes_in_circles_begins_again_from_the_best_point_and_then_ends(tmp_path: Path) -> None:
+def test_a_finite_space_is_searched_to_its_last_point_in_runs_that_begin_again(tmp_path: Path) -> None:
     space = Space((Integer("depth", 1, 4), Integer("width", 1, 12)))
     problem = Problem(space, space.point({"depth": 4, "width": 12}), batch_size=4)
     log = tmp_path / "solver.log"
@@ -55,5 +58,32 @@ def test_a_search_that_goes_in_circles_begins_again_from_the_best_point_and_then
         return Evaluation(abs(float(point["depth"]) - 2) + abs(float(point["width"]) - 5))
 
     asked = flat(questions("nomad", problem, evaluate, evaluations=10_000, log=log))
-    assert space.point({"depth": 2, "width": 5}) in asked
+    assert space.point({"depth": 2, "width": 5}) in asked[:24]
+    assert len(asked) == space.size
     assert log.read_text().count("termination criterion is reached") >= 2
+
+
+def test_the_poll_over_categories_is_every_other_value_of_one_of_them() -> None:
+    space = Space((Choice("kind", ("a", 1, True)), Choice("size", (1, 2, 3), ordered=True)))
+    best = space.point({"kind": 1, "size": 2})
+    problem = Problem(space, best)
+    answers = Answers(problem, lambda points: [Evaluation(1.0) for _ in points])
+    neighbours = Steps(problem, answers, random.Random(0)).category_neighbours(best)
+    assert neighbours == [space.point({"kind": "a", "size": 2}), space.point({"kind": True, "size": 2})]
+
+
+def test_a_space_of_categories_alone_is_searched_without_nomads_poll() -> None:
+    space = Space(tuple(Choice(name, ("a", "b", "c")) for name in "xyzuv"))
+    problem = Problem(space, space.point(dict.fromkeys("xyzuv", "a")), batch_size=2)
+
+    def evaluate(point: Point) -> Evaluation:
+        return Evaluation(1.0 + sum(point[name] != "c" for name in "xyzuv"))
+
+    asked = flat(questions("nomad", problem, evaluate, evaluations=60))
+    assert space.point(dict.fromkeys("xyzuv", "c")) in asked
+
+
+def test_blocks_are_full_although_a_poll_is_small() -> None:
+    problem = _solving.grid(batch_size=8)  # whose poll has 4 points
+    asked = questions("nomad", problem, _solving.cost_of_accuracy, evaluations=64)
+    assert sum(map(len, asked)) / (8 * len(asked)) > 0.8
