@@ -80,8 +80,8 @@ def _nas(
 ) -> None:
     """Find the smallest variant of a base network that is still as accurate.
 
-    NOMAD searches depth, width and resolution multipliers: fewest MACs subject to accuracy. The
-    same command again resumes.
+    NOMAD searches depth, width and resolution multipliers: fewest MACs subject to accuracy.
+    The same command again resumes.
     """
     _run("nas", base, locals())
 
@@ -170,8 +170,8 @@ def _evaluate(
 ) -> None:
     """Train models with recipes several times each, on disjoint images, and rank them by test accuracy.
 
-    Every model is trained with every recipe; run r of each sees the same images. The same command
-    again resumes, more --runs add to it.
+    Every model is trained with every recipe; run r of each sees the same images.
+    The same command again resumes, more --runs add to it.
     """
     given = locals()
     _answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
