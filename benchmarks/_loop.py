@@ -22,7 +22,8 @@ from orchestrator.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
 MOST_UNTRAINED = 500  # in a row, as in orchestrator/search.py
-LEVEL, HOPELESS, MOST_REPLICATES = 0.95, 0.2, 5  # of a candidate's probability to keep the bound
+LEVEL, HOPELESS = 0.98, 0.2  # of a candidate's probability to keep the bound: surely, hardly
+LEAST_REPLICATES, MOST_REPLICATES = 2, 6
 Search = Callable[[Problem, Evaluate], None]
 
 
@@ -36,6 +37,7 @@ class Run:
     steps: list[tuple[int, float]] = field(default_factory=list)
     trainings: int = 0
     blocks: int = 0  # that had a training in them
+    replicates: int = 0  # of the trainings, those that confirmed
     untrained: int = 0
     seconds: float = 0.0  # of processor time
     is_feasible: bool = False  # whether the network named in the end truly keeps the bound
@@ -140,16 +142,20 @@ class _Loop:
         return self._benchmark.draw(point, self._rng)
 
     def _confirmed(self, point: Point, first: Evaluation) -> Evaluation:
-        """The mean of replicates, trained until the bound is surely kept; violated where it is not."""
-        missed = [first.constraints[0]]
+        """The mean of replicates, trained until the bound is surely kept or hardly.
+
+        The training that made the point a candidate is left out: it was chosen for being good.
+        """
+        missed: list[float] = []
         while True:
-            mean = sum(missed) / len(missed)
-            sure = _normal(-mean / (self._benchmark.noise / math.sqrt(len(missed))))
-            if sure >= LEVEL and len(missed) > 1:
-                return Evaluation(first.objective, (mean,))
-            if sure <= HOPELESS or len(missed) > MOST_REPLICATES:
-                return Evaluation(first.objective, (max(mean, 1e-3 * self._benchmark.noise),))
             missed.append(self._training(point).constraints[0])
+            self.run.replicates += 1
+            mean = sum(missed) / len(missed)
+            sure = _normal(-mean * math.sqrt(len(missed)) / self._benchmark.noise)
+            if sure >= LEVEL and len(missed) >= LEAST_REPLICATES:
+                return Evaluation(first.objective, (mean,))
+            if sure <= HOPELESS or len(missed) >= MOST_REPLICATES:
+                return Evaluation(first.objective, (max(mean, 1e-3 * self._benchmark.noise),))
 
 
 def _normal(value: float) -> float:

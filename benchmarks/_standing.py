@@ -62,7 +62,8 @@ def _row(solver: str, runs: Mapping[int, Run], reference: Mapping[int, Run], blo
         "died": len(runs) - len(alive),
         "best": {str(at): quartiles([run.best(at) for run in runs.values()]) for at in AT},
         "truly_feasible": sum(run.is_feasible for run in runs.values()) / len(runs),
-        "fill": sum(run.trainings for run in alive) / max(1, block * sum(run.blocks for run in alive)),
+        "fill": sum(run.trainings - run.replicates for run in alive)
+        / max(1, block * sum(run.blocks for run in alive)),
         "seconds": statistics.mean(run.seconds for run in runs.values()),
         "against_reference": {str(at): paired(reference, runs, at) for at in AT[1:]},
     }

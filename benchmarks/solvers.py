@@ -56,7 +56,11 @@ def main() -> None:
         "--noise", action="store_true", help="noisy trainings, winners confirmed on the budget"
     )
     parser.add_argument(
-        "--report", type=Path, help="make no runs; print tables, write this plot and its numbers"
+        "--report",
+        nargs=2,
+        type=Path,
+        metavar=("PLOT", "NUMBERS"),
+        help="make no runs; print tables and write these",
     )
     given = parser.parse_args()
     if given.report:
