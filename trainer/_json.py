@@ -42,6 +42,14 @@ class Fields:
         """An object as it is, empty where it is missing; whoever reads it refuses what is unknown there."""
         return dict(Fields(self._take(key, {}), key)._values)
 
+    def pairs(self, key: str) -> list[tuple[int, int]]:
+        """A list of pairs of whole numbers from 0; none where the key is not there."""
+        values = self._take(key, [])
+        pairs = isinstance(values, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in values)
+        if not pairs or not all(type(n) is int and 0 <= n <= 10**9 for pair in values for n in pair):
+            raise Refused(f"{key} must be a list of pairs of whole numbers, not {_shown(values)}")
+        return [(first, second) for first, second in values]
+
     def text(self, key: str, default: Any = _REQUIRED) -> Any:
         """A string that is not empty and can name a file."""
         value = self._take(key, default)

@@ -11,7 +11,7 @@ import sys
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -27,14 +27,18 @@ _STEPS_A_PLAN = 10  # at least, where there are many
 _LANDING = 0.05  # the last part of the budget, in which a single step too many is dropped
 
 
+Plan = Sequence[tuple[int, int]]  # (step, steps in all from there on), the first at step 0
+
+
 @dataclass(frozen=True)
 class Done:
-    """What a training had done when it was interrupted."""
+    """What a training has done. plan: the steps in all that were planned at each step that planned."""
 
     step: int = 0
     total_steps: int = 0
     replans: int = 0
     validated: int = 0
+    plan: Plan = ()
 
 
 class Pace:
@@ -44,6 +48,7 @@ class Pace:
     elapsed: seconds spent of the budget so far.
     on_plan: called with the reason whenever steps were planned.
     done: where an interrupted training goes on.
+    plan: of another training, whose schedule this one of `steps` is to repeat.
     Raises TooShort where not even one step fits.
     """
 
@@ -56,11 +61,13 @@ class Pace:
         elapsed: Callable[[], float] = time.monotonic,
         on_plan: Callable[["Pace", str], None] = lambda pace, reason: None,
         done: Done = Done(),
+        plan: Plan = (),
     ) -> None:
         self.costs = costs
         self.step = self._planned_at = done.step
         self.replans = done.replans
         self._validated = done.validated
+        self._given = dict(plan)
         self._recent: deque[float] = deque(maxlen=32)  # seconds of the last steps
         self._seconds = math.inf if seconds is None else seconds
         self._most_steps = sys.maxsize if steps is None else steps
@@ -69,11 +76,12 @@ class Pace:
         self._aside = 0.0  # seconds of the current step's round that were no step
         self._like_others = True  # the current step
         self.validations = self._affordable_validations()
-        self.total_steps = done.total_steps if steps is None else steps
+        self.total_steps = done.total_steps or self._given.get(0) or self._most_steps
         if seconds is not None:
             self.total_steps = self._affordable(self._validations_left() if done.step else self.validations)
         if self.total_steps < 1:
             raise TooShort(self._too_short())
+        self._plan = [*done.plan, (self.step, self.total_steps)]
         on_plan(self, "resumed" if done.step else "calibrated")
 
     @property
@@ -84,7 +92,7 @@ class Pace:
     @property
     def done(self) -> Done:
         """For a training that goes on from here."""
-        return Done(self.step, self.total_steps, self.replans, self._validated)
+        return Done(self.step, self.total_steps, self.replans, self._validated, tuple(self._plan))
 
     @property
     def reserve_seconds(self) -> float:
@@ -104,6 +112,8 @@ class Pace:
             self.step += 1
             if self._like_others:
                 self._learn((self._elapsed() - began - self._aside) / relative)
+            if self.step in self._given:
+                self._replan(self._given[self.step], "given")
             self._plan_again_if_needed()
 
     def disregard_step(self) -> None:
@@ -188,6 +198,7 @@ class Pace:
             return
         self.total_steps = total_steps
         self._planned_at = self.step
+        self._plan.append((self.step, total_steps))
         self.replans += 1
         self._on_plan(self, reason)
 

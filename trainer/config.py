@@ -54,10 +54,11 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class Budget:
-    """Exactly one of the two is given."""
+    """Exactly one of seconds and steps is given. plan: of another training, to be repeated in its steps."""
 
     seconds: float | None = None
     steps: int | None = None
+    plan: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,15 @@ def _budget(fields: Fields) -> Budget:
     budget = Budget(
         seconds=fields.number("seconds", 0, 1e7, default=None, above=True),
         steps=fields.whole("steps", 1, 10**9, default=None),
+        plan=tuple(fields.pairs("plan")),
     )
     fields.refuse_unknown()
     if (budget.seconds is None) == (budget.steps is None):
         raise Refused('budget must have exactly one of "seconds" and "steps"')
+    began = [step for step, _ in budget.plan]
+    rises = began == sorted(set(began)) and all(step <= total for step, total in budget.plan)
+    if budget.plan and (began[0] != 0 or not rises or budget.plan[-1][1] != budget.steps):
+        raise Refused('plan must be the one of a final line, and "steps" its total_steps')
     return budget
 
 

@@ -26,6 +26,7 @@ def final(
         "total_steps": sum(done.total_steps for done in paces),
         "epochs": steps / lesson.steps_per_epoch,
         "replans": sum(done.replans for done in paces),
+        "plan": [list(planned) for planned in paces[0].plan] if len(paces) == 1 else None,
         "train_seconds": train_seconds,
         "overshoot_seconds": train_seconds - (budget.seconds or train_seconds),
         "images_per_second": steps * lesson.settings.batch_size / train_seconds,

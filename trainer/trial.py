@@ -23,7 +23,7 @@ from trainer.config import Budget, TrialConfig
 from trainer.costs import Costs
 from trainer.describe import model_fields
 from trainer.engine import heed
-from trainer.errors import OutOfMemory, TooShort
+from trainer.errors import OutOfMemory, Refused, TooShort
 from trainer.evaluate import Judge, Score, evaluate
 from trainer.events import Events
 from trainer.final import final
@@ -141,6 +141,7 @@ class _Training:
             elapsed=lambda: self._events.elapsed() - began,
             on_plan=self._events.plan,
             done=Done(**held["done"]) if held else Done(),
+            plan=share.plan,
         )
         score = train(
             trainee,
@@ -197,9 +198,11 @@ def _share(budget: Budget, member: int, count: int, closing: float) -> Budget:
             )
         last = member + 1 == count
         return Budget(seconds=budget.seconds if last else (budget.seconds - closing) * (member + 1) / count)
+    if budget.plan and count > 1:
+        raise Refused("a plan is one network's; leave it out where several vote")
     if budget.steps < count:
         raise TooShort(f"{budget.steps} steps do not go round {count} networks; give at least {count}")
-    return Budget(steps=budget.steps // count + (member < budget.steps % count))
+    return Budget(steps=budget.steps // count + (member < budget.steps % count), plan=budget.plan)
 
 
 def timing_seconds(budget_seconds: float | None) -> float:

@@ -112,6 +112,22 @@ def test_a_budget_in_seconds_is_kept() -> None:
     assert len(lines.named("epoch")) <= 25
 
 
+def test_a_training_of_seconds_is_repeated_step_by_step_from_its_plan() -> None:
+    few = {"ingredients": {"ema": {}, "sam": {"start": 0.5}}, "hyperparameters": {"batch_size": 20}}
+    once = trained(budget={"seconds": 2.5}, **few).events[-1]
+    given = {"steps": once["total_steps"], "plan": once["plan"]}
+    again = trained(budget=given, **few).events[-1]
+    assert again["val_loss"] == once["val_loss"]
+    assert (again["steps"], again["replans"], again["plan"]) == (once["steps"], once["replans"], once["plan"])
+
+
+def test_a_plan_that_was_made_otherwise_is_another_training() -> None:
+    straight = trained(budget={"steps": 7}).events[-1]
+    bent = trained(budget={"steps": 7, "plan": [[0, 30], [3, 7]]}).events[-1]
+    assert bent["steps"] == straight["steps"]
+    assert bent["val_loss"] != straight["val_loss"]
+
+
 def test_a_strict_clock_counts_from_the_start_of_the_process() -> None:
     lines = trained(began_seconds_ago=1000, clock="strict", budget={"seconds": 1005})
     assert lines.named("plan")[0]["elapsed_seconds"] > 1000
