@@ -91,6 +91,13 @@ def show_one(
 
 
 @main.command()
+def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Give the cheapest network at the bound and around it, from the trials at hand: what accuracy costs."""
+    frame = queries.slack(db, study)
+    _print(tables.slack_table(frame), export.records(frame), as_json)
+
+
+@main.command()
 def evaluation(
     study: StudyName,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
