@@ -24,7 +24,7 @@ from results import database, schema
 from results.errors import NotOnRecord
 from results.evaluation import ranked
 from results.models import Instant, column_types
-from results.slack import slack_table
+from results.slack import cheapest
 
 Database = str | Path
 
@@ -86,7 +86,7 @@ def evaluation(db: Database, study: str) -> pd.DataFrame:
 
 
 def slack(db: Database, study: str) -> pd.DataFrame:
-    """The cheapest network at the study's bound and at bounds around it: the rows of `slack.slack_table`.
+    """The cheapest network at the study's bound and at bounds around it: the rows of `slack.cheapest`.
 
     Raises NotOnRecord for a study that has no bound, or none yet.
     """
@@ -96,7 +96,7 @@ def slack(db: Database, study: str) -> pd.DataFrame:
         bound = connection.execute(query, {"id": study_id}).scalar()
     if bound is None:
         raise NotOnRecord(f"study {study!r} has no bound on its accuracy (yet); see nas-results show {study}")
-    return slack_table(trials(db, study), float(bound))
+    return cheapest(trials(db, study), float(bound))
 
 
 def best(db: Database, study: str | None = None) -> pd.DataFrame:

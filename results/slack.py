@@ -37,8 +37,9 @@ def slack_table(trials: pd.DataFrame, bound: float) -> pd.DataFrame:
     """Return two rows a bound, each with the cheapest network, or without one where there is none.
 
     `evidence` is 'mean' where the mean of a network's trainings keeps the bound, and 'sure' where it does so
-    with a probability of at least .95. Columns: slack, bound, evidence, trial, macs, mean_accuracy, accuracy_low
-    and accuracy_high (the 95% interval), trainings, probability (missing for a single training of a search).
+    with a probability of at least .95. Columns: slack, bound, evidence, trial, macs, mean_accuracy,
+    accuracy_low and accuracy_high (the 95% interval), trainings, probability (missing for a single training
+    of a search).
     `trials`: the rows of `queries.trials` of one NAS study.
     """
     networks = sorted(_networks(trials, bound), key=lambda network: (network.macs, network.trial))
@@ -56,9 +57,8 @@ def _networks(trials: pd.DataFrame, bound: float) -> list[_Network]:
     """Return every network that was trained to the end: the base network, and those of the search."""
     done = trials[(trials["state"] == "completed") & trials["val_accuracy"].notna() & trials["macs"].notna()]
     again = done[done["purpose"] == "confirmation"]
-    groups = {
-        int(str(number)): list(rows["val_accuracy"]) for number, rows in again.groupby("of_trial_number")
-    }
+    by_trial = again.groupby("of_trial_number")["val_accuracy"]
+    groups = {int(str(number)): list(accuracies) for number, accuracies in by_trial}
     baseline = done[done["purpose"] == "baseline"]
     if len(baseline):
         groups[int(baseline["number"].iloc[0])] = list(baseline["val_accuracy"])
@@ -84,9 +84,9 @@ def _row(slack: float, bound: float, evidence: str, networks: Sequence[_Network]
     asked = {"slack": slack, "bound": bound + slack, "evidence": evidence}
     if not networks:
         return asked
-    cheapest = networks[0]
-    low, high = cheapest.belief.interval()
-    known = {"trial": cheapest.trial, "macs": cheapest.macs, "mean_accuracy": cheapest.belief.mean}
-    known |= {"accuracy_low": low, "accuracy_high": high, "trainings": cheapest.belief.trainings}
-    probability = cheapest.belief.probability(bound + slack) if cheapest.is_replicated else None
+    best = networks[0]
+    low, high = best.belief.interval()
+    known = {"trial": best.trial, "macs": best.macs, "mean_accuracy": best.belief.mean}
+    known |= {"accuracy_low": low, "accuracy_high": high, "trainings": best.belief.trainings}
+    probability = best.belief.probability(bound + slack) if best.is_replicated else None
     return asked | known | {"probability": probability}
