@@ -33,7 +33,7 @@ class _Network:
     is_replicated: bool  # so that the belief is of trainings that nothing was selected by
 
 
-def slack_table(trials: pd.DataFrame, bound: float) -> pd.DataFrame:
+def cheapest(trials: pd.DataFrame, bound: float) -> pd.DataFrame:
     """Return two rows a bound, each with the cheapest network, or without one where there is none.
 
     `evidence` is 'mean' where the mean of a network's trainings keeps the bound, and 'sure' where it does so
