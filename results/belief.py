@@ -52,7 +52,9 @@ def pooled(groups: Iterable[Sequence[float]], accuracy: float, validation_images
     spread of `accuracy` on so many validation images; the groups' squared deviations from their means are
     added to it (Gelman et al., Bayesian Data Analysis, 3rd edition, sections 2.6 and 3.2).
     """
-    share = (accuracy * validation_images + 1) / (validation_images + 2)  # never quite 0 or 1
+    share = (min(max(accuracy, 0.0), 1.0) * validation_images + 1) / (
+        validation_images + 2
+    )  # never quite 0 or 1
     squares, freedom = PRIOR_TRAININGS * share * (1 - share) / validation_images, PRIOR_TRAININGS
     for group in groups:
         if len(group) > 1:

@@ -29,11 +29,11 @@ def test_networks_share_their_spread_but_not_their_means() -> None:
     assert noise.variance == pytest.approx(2 * 0.0002 / 6, rel=1e-3)
 
 
-@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+@pytest.mark.parametrize("accuracy", [-0.1, 0.0, 1.0])
 def test_a_bound_of_nothing_or_everything_leaves_some_noise(accuracy: float) -> None:
     noise = pooled([], accuracy, 100)
     assert noise.variance > 0
-    assert 0 < believe([accuracy], noise).probability(0.5) < 1
+    assert 0 < believe([0.5], noise).probability(0.5) < 1
 
 
 def test_networks_believed_at_a_level_are_as_often_true() -> None:
