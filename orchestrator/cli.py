@@ -47,6 +47,7 @@ def _nas(
     block: flags.Block = None,
     replicates: flags.Replicates = None,
     confirm: flags.Confirm = None,
+    confidence: flags.Confidence = None,
     min_accuracy: flags.MinAccuracy = None,
     tolerance: flags.Tolerance = None,
     depth: flags.Span = None,

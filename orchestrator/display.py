@@ -15,7 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import report, team
-from orchestrator.words import PointValues, accuracy_text, macs_text, measured, point_text, result_text
+from orchestrator.words import (
+    PointValues,
+    accuracy_text,
+    best_text,
+    macs_text,
+    measured,
+    point_text,
+    result_text,
+)
 from results.models import Trial
 
 if TYPE_CHECKING:  # runner imports this module
@@ -110,7 +118,7 @@ class Plain:
         self._print(f"trial {row.number} {result_text(row, self._start)}")
 
     def best(self, row: Trial) -> None:
-        self._print(f"best so far: trial {row.number}, {result_text(row, self._start)}")
+        self._print(best_text(row, self._start))
 
     def tick(self, running: Sequence[Running]) -> None:
         pass  # a clock is for a screen
@@ -173,7 +181,7 @@ class Screen:
             table.add_row(*_running_cells(trial, self._start), style="cyan")
         lines = [*self._notes]
         if self._best:
-            lines.append(f"best so far: trial {self._best.number}, {result_text(self._best, self._start)}")
+            lines.append(best_text(self._best, self._start))
         return Group(table, *(Text(line) for line in lines if line))
 
 

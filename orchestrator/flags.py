@@ -49,7 +49,15 @@ Seed = Annotated[
 ]
 Replicates = Annotated[int | None, _option("Trainings of the base network. [3]", _SEARCH, "--replicates")]
 Confirm = Annotated[
-    int | None, _option("More trainings of a winner before it is believed. [2]", _SEARCH, "--confirm")
+    int | None,
+    _option(
+        "The most trainings more of a network that passes, until it is believed or not; 0: none. [6]",
+        _SEARCH,
+        "--confirm",
+    ),
+]
+Confidence = Annotated[
+    float | None, _option("Probability of keeping the bound that makes a network confirmed. [.95]", _SEARCH)
 ]
 MinAccuracy = Annotated[
     float | None, _option("Accuracy to keep, a fraction; no baseline is trained then.", _SEARCH)

@@ -40,8 +40,11 @@ class Formulation(Protocol):
         """Return what a solver hears of a completed trial."""
         ...
 
-    def screened(self, macs: int, parameters: int) -> Evaluation | None:
-        """Return the answer to a point that need not be trained, None for one that must be."""
+    def screened(self, macs: int, parameters: int, incumbent: Trial | None) -> Evaluation | None:
+        """Return the answer to a point that need not be trained, None for one that must be.
+
+        `incumbent`: the best network that is confirmed, if any is.
+        """
         ...
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
@@ -53,9 +56,10 @@ class Formulation(Protocol):
 class SmallestNetwork:
     """Minimise MACs subject to accuracy >= the base network's (NOMAD paper, formulation 1).
 
-    Screening: the base network itself meets the constraint, as its accuracy is the bound, so a
-    point of no fewer MACs cannot be the answer and is not trained. A bound given by the user says
-    nothing of the base, so then (`base_macs` is None) every point is trained.
+    Screening: a point of no fewer MACs than a network that meets the constraint cannot be the answer and
+    is not trained. The base network does, as its accuracy is the bound, and so does one that is confirmed;
+    one that merely passed may have been lucky, and would hide everything above it. A bound given by the
+    user says nothing of the base, so then `base_macs` is None.
     """
 
     space: Space
@@ -75,15 +79,23 @@ class SmallestNetwork:
     def evaluation(self, macs: int, parameters: int, val_accuracy: float) -> Evaluation:
         return Evaluation(float(macs), (self.min_accuracy - val_accuracy,))
 
-    def screened(self, macs: int, parameters: int) -> Evaluation | None:
-        """Answer a point that cannot beat the base: its MACs are true, its accuracy does not matter."""
-        if self.base_macs is None or macs < self.base_macs:
+    def screened(self, macs: int, parameters: int, incumbent: Trial | None) -> Evaluation | None:
+        """Answer a point that cannot win: its MACs are true, its accuracy does not matter."""
+        of_incumbent = incumbent.macs if incumbent else None
+        believed = [known for known in (self.base_macs, of_incumbent) if known is not None]
+        if not believed or macs < min(believed):
             return None
         return Evaluation(float(macs), (0.0,))
 
+    def passed(self, trial: Trial) -> bool:
+        """Whether a trial of the search kept the bound, and was not found out since to have been lucky."""
+        is_trained = trial.purpose == "search" and trial.state == "completed"
+        return is_trained and trial.verdict != "rejected" and accuracy(trial) >= self.min_accuracy
+
     def best(self, trials: Sequence[Trial]) -> Trial | None:
-        passed = [t for t in _searched(trials) if accuracy(t) >= self.min_accuracy]
-        return min(passed, key=lambda t: (t.macs or 0, t.number), default=None)
+        """Return the cheapest confirmed network, or else the cheapest that passed."""
+        passed = [trial for trial in trials if self.passed(trial)]
+        return min(passed, key=lambda t: (t.verdict is None, t.macs or 0, t.number), default=None)
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ class BestAccuracy:
     def evaluation(self, macs: int, parameters: int, val_accuracy: float) -> Evaluation:
         return Evaluation(1.0 - val_accuracy, self._excess(parameters))
 
-    def screened(self, macs: int, parameters: int) -> Evaluation | None:
+    def screened(self, macs: int, parameters: int, incumbent: Trial | None) -> Evaluation | None:
         excess = self._excess(parameters)
         return Evaluation(1.0, excess) if any(share > 0 for share in excess) else None
 

@@ -60,6 +60,7 @@ class Inquiry:
                 "min_accuracy": self.request.min_accuracy,
                 "tolerance": self.request.tolerance,
             }
+            asked["confirmation"] = {"most": self.request.confirm, "level": self.request.confidence}
         return asked
 
     @property
@@ -72,10 +73,6 @@ class Inquiry:
         """Trainings of the base network before the search."""
         given = self.request.kind == "hpo" or self.request.min_accuracy is not None
         return 0 if given else self.request.replicates
-
-    @property
-    def confirmations(self) -> int:
-        return self.request.confirm if self.request.kind == "nas" else 0
 
     def formulation(self, min_accuracy: float | None) -> Formulation:
         if self.named is not None:

@@ -13,14 +13,13 @@ from rich.console import Console
 from orchestrator import (
     baseline,
     catalogue,
-    confirm,
     course,
     environment,
     options,
     preconditions,
     summary,
 )
-from orchestrator.confirm import Winner
+from orchestrator.confirm import AT_A_TIME, Trust, Winner
 from orchestrator.describe import Describer
 from orchestrator.display import Display
 from orchestrator.executors import Executor
@@ -122,7 +121,7 @@ class Launch:
             rows = self.store.trials(study.id)
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
-                winner = self._winner(search, bound)
+                winner = self._winner(search)
         self._save(study, winner)
         return message
 
@@ -167,7 +166,7 @@ class Launch:
         mean: float | None,
         display: Display,
     ) -> Search:
-        formulation = self.inquiry.formulation(bound)
+        formulation, request = self.inquiry.formulation(bound), self.inquiry.request
         by_number = {row.number: row for row in rows}
         problem = self.inquiry.problem(formulation, block)
         successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
@@ -192,20 +191,20 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget_trials=self.inquiry.request.trials - self.inquiry.confirmations,
+            budget_trials=request.trials,
             baseline_mean=mean,
             rows=by_number,
+            trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
         )
 
     def _start_solver(self, problem: Problem) -> SolverProcess:
         return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")
 
-    def _winner(self, search: Search, bound: float | None) -> Winner | None:
-        request = self.inquiry.request
-        if bound is not None:
-            return confirm.confirm(search, request.confirm, bound, request.trials)
+    def _winner(self, search: Search) -> Winner | None:
+        if search.confirmer is not None:
+            return search.confirmer.winner()
         best = search.formulation.best(list(search.rows.values()))
-        return Winner(best, "provisional", (best.val_accuracy or 0.0,)) if best else None
+        return Winner(best, "provisional", None) if best else None
 
     def _save(self, study: Study, winner: Winner | None) -> None:
         """Save the winner as the study's model, unless there is none or it is the base network itself."""
@@ -226,8 +225,7 @@ class Launch:
             architecture=config.get("architecture"),
             macs=trial.macs,
             parameters=trial.parameters,
-            val_accuracy=winner.mean,
-            status=winner.status,
+            **winner.columns(),
             study_id=study.id,
             trial_id=trial.id,
         )

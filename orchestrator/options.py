@@ -130,7 +130,8 @@ class Request(Contract):
     solver: str = "nomad"
     block: int | None = None
     replicates: int = 3
-    confirm: int = 2
+    confirm: int = 6
+    confidence: float = 0.95
     min_accuracy: float | None = None
     tolerance: float = 0.0
     depth: str = ".5:1.5"
@@ -146,6 +147,10 @@ class Request(Contract):
         check(self.trials >= 1, f"--trials {self.trials} allows no training; give at least 1")
         check(self.replicates >= 1, f"--replicates {self.replicates} measures no base; give at least 1")
         check(self.confirm >= 0, f"--confirm {self.confirm} is negative; give 0 or more")
+        check(
+            0.5 <= self.confidence < 1,
+            f"--confidence {self.confidence} is no level of belief; give 0.5 or more and less than 1",
+        )
         check(self.block is None or self.block >= 1, f"--block {self.block} asks nothing; give at least 1")
         check(
             self.min_accuracy is None or 0 <= self.min_accuracy <= 1,

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from orchestrator import report
 from orchestrator.executors import Exit
+from results.models import Trial
 
 MAX_ATTEMPTS = 3  # a trial killed this often is a failure of its own, such as a host out of memory
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
@@ -53,6 +54,16 @@ def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_ac
     state, reason, message = _failure(end, events, log)
     columns |= dict.fromkeys(_ACCURACIES)  # whatever it printed, this training did not end
     return Outcome(state, reason, message, columns, events.measurements, has_read_test)
+
+
+def is_training(row: Trial) -> bool:
+    """Whether a trial costs of the budget: it was trained, or is being trained."""
+    return row.state not in ("screened", "duplicate")
+
+
+def is_open(row: Trial) -> bool:
+    """Whether a recorded trial is to be trained (again): left by a kill, or refused by the trainer."""
+    return row.state == "running" or row.reason == "refused"
 
 
 def _failure(

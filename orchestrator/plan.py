@@ -64,10 +64,11 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
         yield from _networks(inquiry, describer)
     elif inquiry.named and inquiry.named.most_parameters is not None:
         yield _over_the_limit(inquiry, describer, inquiry.named.most_parameters)
-    searched = request.trials - inquiry.replicates - inquiry.confirmations
+    searched = request.trials - inquiry.replicates
+    confirming = f", up to {request.confirm} of them for each that passes" if request.kind == "nas" else ""
     yield (
-        f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search, "
-        f"{inquiry.confirmations} to confirm the winner"
+        f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search"
+        f"{confirming}"
     )
     yield cost_text(request.trials, inquiry.training.budget, executor)
 

@@ -32,9 +32,9 @@ def own(folder: Path, url: URL) -> None:
 
 def check_budget(inquiry: Inquiry) -> None:
     """Raise BadOption where the replicates leave no training for the search."""
-    before, after = inquiry.replicates, inquiry.confirmations
-    if inquiry.request.trials <= before + after:
+    before = inquiry.replicates
+    if inquiry.request.trials <= before:
         raise BadOption(
             f"--trials {inquiry.request.trials} leaves none for the search, after {before} of the base "
-            f"network and {after} to confirm the winner; give at least {before + after + 1}"
+            f"network; give at least {before + 1}"
         )

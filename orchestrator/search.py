@@ -11,9 +11,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.confirm import Confirmer, Trust
 from orchestrator.describe import Describer, Stopped, network_key
 from orchestrator.display import Display
-from orchestrator.formulation import Formulation
+from orchestrator.formulation import Formulation, SmallestNetwork
+from orchestrator.outcome import is_open, is_training
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import NotReproducible, Proposals
 from orchestrator.runner import Order, Runner
@@ -22,13 +24,12 @@ from results.models import Trial
 from results.store import Store
 from search_spaces import Point
 
-UNTRAINED = ("screened", "duplicate")  # the states of trials that cost nothing
 MAX_UNTRAINED_IN_A_ROW = 500
 
 
 @dataclass
 class Search:
-    """One search, run once. `budget_trials` counts its trainings and the baseline's, not confirmations."""
+    """One search, run once. `budget_trials` counts its trainings, the baseline's and the confirmations'."""
 
     store: Store
     study_id: int
@@ -42,7 +43,11 @@ class Search:
     budget_trials: int
     baseline_mean: float | None = None  # a fraction; None where the bound was given
     rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
+    trust: Trust = field(default_factory=Trust)
     next_number: int = 1  # the first number that no block of points has taken
+
+    def __post_init__(self) -> None:
+        self.confirmer = self._confirmer()  # None where no bound is to be kept
 
     def run(self) -> str:
         """Search until the budget is spent or the solver has finished, and say which it was.
@@ -51,7 +56,7 @@ class Search:
         """
         untrained = 0
         first = self._free_number(self.proposals.reign.first)
-        while (on_record := self._is_recorded(first)) or self._searched < self.budget_trials:
+        while (on_record := self._is_recorded(first)) or self.trainings < self.budget_trials:
             points = self.proposals.ask(None if on_record else first, self._pause)
             if points is None:
                 return f"the solver has finished after {self.trainings} trainings"
@@ -61,24 +66,43 @@ class Search:
                 break
             self.proposals.tell(answers)
             block = [self.rows[first + i] for i in range(len(points))]
-            untrained = untrained + len(block) if all(r.state in UNTRAINED for r in block) else 0
+            untrained = 0 if any(is_training(row) for row in block) else untrained + len(block)
             if untrained >= MAX_UNTRAINED_IN_A_ROW:
                 return f"the solver's last {untrained} points were all known without training"
             first = self._free_number(self.next_number)
-        return f"the search has spent its {self.budget_trials} trainings"
+        return f"the search has spent its {self.trainings} trainings"
 
     @property
     def trainings(self) -> int:
-        return sum(row.state not in UNTRAINED for row in self.rows.values())
+        return sum(is_training(row) for row in self.rows.values())
 
     @property
-    def _searched(self) -> int:
-        """Trainings of the search's own share: confirmations have another."""
-        return self.trainings - sum(row.purpose == "confirmation" for row in self.rows.values())
+    def incumbent(self) -> Trial | None:
+        """The cheapest network that is confirmed."""
+        return self.confirmer.incumbent if self.confirmer else None
 
     def close(self) -> None:
         """End the solver."""
         self.proposals.close()
+
+    def _confirmer(self) -> Confirmer | None:
+        """Return what confirms networks. A solver's successor begins where earlier blocks were settled."""
+        if not isinstance(self.formulation, SmallestNetwork):
+            return None
+        settled = [row for row in self.rows.values() if row.number < self.proposals.reign.first]
+        return Confirmer(
+            self.store,
+            self.study_id,
+            self.formulation,
+            self.training,
+            self.describer,
+            self.runner,
+            self.display,
+            self.rows,
+            self.trust,
+            self.budget_trials,
+            incumbent=self.formulation.best([row for row in settled if row.verdict == "confirmed"]),
+        )
 
     def _pause(self) -> None:
         """Called again and again while the solver thinks."""
@@ -97,28 +121,44 @@ class Search:
 
     def _answer(self, first: int, points: Sequence[Point]) -> list[Evaluation] | None:
         """Return what the solver hears of a block, or None where the budget does not reach its end."""
+        numbers = range(first, first + len(points))
         orders, repeats = list[Order](), list[Order]()
         for number, point in enumerate(points, start=first):
             row = self.rows.get(number)
             if row is not None:
                 _hold(point, row)
-            if row is None or _is_open(row):
+            if row is None or is_open(row):
                 order = self._order(number, point, row)
-                repeated = row is None and any(order.key == other.key for other in orders)
-                if repeated:
+                if row is None and self._repeats(order, orders, numbers):
                     repeats.append(order)
                 elif row is not None or not self._answer_untrained(order):
                     orders.append(order)
         for trial in self.runner.run(self._affordable(orders), self.formulation.evaluation):
             self._keep(trial)
+        if not self._settled(numbers):
+            return None
         for order in repeats:
             self._answer_untrained(order)
-        numbers = range(first, first + len(points))
         return [_heard(self.rows[n]) for n in numbers] if all(n in self.rows for n in numbers) else None
+
+    def _repeats(self, order: Order, orders: Sequence[Order], numbers: range) -> bool:
+        """Whether another point of the block is the same training: this one waits for what comes of it."""
+        trained = [self.rows[n].network_key for n in numbers if n in self.rows and is_training(self.rows[n])]
+        return order.key in trained or any(order.key == other.key for other in orders)
+
+    def _settled(self, numbers: range) -> bool:
+        """Confirm what the block found, if anything; whether the budget reached a verdict."""
+        if self.confirmer is None:
+            return True
+        before = self.incumbent
+        settled = self.confirmer.settle(numbers)
+        if self.incumbent is not None and self.incumbent is not before:
+            self.display.best(self.incumbent)
+        return settled
 
     def _affordable(self, orders: list[Order]) -> list[Order]:
         """Return those of `orders` that the budget reaches; a row on record is already paid for."""
-        left = self.budget_trials - self._searched
+        left = self.budget_trials - self.trainings
         new = [order for order in orders if order.row is None][: max(left, 0)]
         return [order for order in orders if order.row is not None or order in new]
 
@@ -126,14 +166,14 @@ class Search:
         """Record `order` as a duplicate or as screened, if it is either."""
         original = self._trained(order.key)
         if original is not None:
-            heard = self._heard_again(original)
-            state, of_trial = "duplicate", original.number
+            heard, state = self._heard_again(original), "duplicate"
         else:
-            screened = self.formulation.screened(order.description.macs, order.description.parameters)
+            size = order.description.macs, order.description.parameters
+            screened = self.formulation.screened(*size, self.incumbent)
             if screened is None:
                 return False
-            heard, state, of_trial = screened, "screened", None
-        columns = order.columns() | {"of_trial_number": of_trial}
+            heard, state, original = screened, "screened", self.incumbent
+        columns = order.columns() | {"of_trial_number": original.number if original else None}
         if not heard.failed:
             columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
         row = self.store.answer_trial(self.study_id, order.number, state, **columns)
@@ -144,7 +184,7 @@ class Search:
     def _trained(self, key: str) -> Trial | None:
         """Return the trial that trained the network of `key` in the same way, if there is one."""
         ended = (row for row in self.rows.values() if row.state in ("completed", "failed"))
-        return next((row for row in ended if row.network_key == key and not _is_open(row)), None)
+        return next((row for row in ended if row.network_key == key and not is_open(row)), None)
 
     def _heard_again(self, original: Trial) -> Evaluation:
         if original.purpose != "baseline":
@@ -163,13 +203,8 @@ class Search:
     def _keep(self, row: Trial) -> None:
         self.rows[row.number] = row
         best = self.formulation.best(list(self.rows.values()))
-        if best is not None and best.number == row.number:
+        if best is not None and best.number == row.number and row.purpose == "search":
             self.display.best(best)
-
-
-def _is_open(row: Trial) -> bool:
-    """Whether a recorded trial is to be trained (again): left by a kill, or refused by the trainer."""
-    return row.state == "running" or row.reason == "refused"
 
 
 def _heard(row: Trial) -> Evaluation:

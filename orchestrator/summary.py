@@ -82,7 +82,7 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     console.print(_comparison(study, model, rows))
     winner = next(row for row in rows if row.id == model.trial_id)
     say(console, f"found: {point_text(winner.point, inquiry.start)}")
-    say(console, f"saved as the model {model.name} ({model.status})")
+    say(console, f"saved as the model {model.name} ({model.status}{_trust_text(model)})")
     if study.kind == "nas":
         say(console, f"next: {_next_command(inquiry.request, model.name)}")
 
@@ -114,10 +114,20 @@ def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
     accuracy = study.baseline_accuracy if first.purpose == "baseline" else first.val_accuracy
     trainings = study.baseline_replicates if first.purpose == "baseline" else 1
     winner = next(row for row in rows if row.id == model.trial_id)
-    confirmed = sum(r.purpose == "confirmation" and r.of_trial_number == winner.number for r in rows)
     _add(table, start, first, accuracy, trainings or 1)
-    _add(table, model.name, winner, model.val_accuracy, 1 + confirmed)
+    _add(table, model.name, winner, model.val_accuracy, model.trainings or 1)
     return table
+
+
+def _trust_text(model: Model) -> str:
+    """Return the interval of the winner's accuracy and the bound's chances, as far as they are known."""
+    if model.accuracy_low is None or model.accuracy_high is None:
+        return ""
+    spread = 50 * (model.accuracy_high - model.accuracy_low)
+    chance = (
+        "" if model.probability is None else f", keeps the bound with probability {model.probability:.1%}"
+    )
+    return f": {accuracy_text(model.val_accuracy)} +- {spread:.2f}{chance}"
 
 
 def _add(table: Table, name: str, row: Trial, accuracy: float | None, trainings: int) -> None:

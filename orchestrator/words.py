@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from results.belief import Belief
 from results.models import Trial
 
 _FEW = 6  # variables of a point that is told whole
@@ -36,6 +37,11 @@ def result_text(row: Trial, start: PointValues | None = None) -> str:
     return f"{point}: {row.state}, {row.reason}: {row.message}"
 
 
+def best_text(row: Trial, start: PointValues | None = None) -> str:
+    """Return which trial leads, and whether it is believed."""
+    return f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {result_text(row, start)}"
+
+
 def macs_text(macs: int | None) -> str:
     return "" if macs is None else f"{macs / 1e6:.2f}"
 
@@ -52,7 +58,16 @@ def measured(row: Trial) -> float | None:
 def _screened_why(row: Trial) -> str:
     if any(value > 0 for value in row.constraints or ()):
         return f"{(row.parameters or 0) / 1e6:.3f} M parameters are over the limit"
-    return f"{macs_text(row.macs)} M MACs are no fewer than the base's"
+    whose = f"trial {row.of_trial_number}'s" if row.of_trial_number else "the base's"
+    return f"{macs_text(row.macs)} M MACs are no fewer than {whose}"
+
+
+def belief_text(belief: Belief, probability: float | None) -> str:
+    """Return an accuracy with its 95% interval, the trainings behind it and what the bound's chances are."""
+    spread = 100 * (belief.interval()[1] - belief.mean)
+    trainings = "1 training" if belief.trainings == 1 else f"{belief.trainings} trainings"
+    chance = "" if probability is None else f", keeps the bound with probability {100 * probability:.1f}%"
+    return f"{accuracy_text(belief.mean)} +- {spread:.2f} (95%, {trainings}){chance}"
 
 
 def _short(value: Any) -> str:

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from results import database, export, queries, schema, show, tables
 from results.errors import StoreError, StoreUnavailable
 from results.evaluation_table import evaluation_table
+from results.slack_table import slack_table
 
 
 class _OneLineErrors(TyperGroup):
@@ -88,6 +89,13 @@ def show_one(
     else:
         facts = show.trial_facts(db, study, trial)
         _print(show.trial_words(facts), [facts], as_json)
+
+
+@main.command()
+def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Give the cheapest network at the bound and around it, from the trials at hand: what accuracy costs."""
+    frame = queries.slack(db, study)
+    _print(slack_table(frame), export.records(frame), as_json)
 
 
 @main.command()

@@ -119,7 +119,7 @@ class Trial(Base):
     point: Mapped[dict[str, Any] | None]
     network_key: Mapped[str | None] = mapped_column(index=True)  # equal keys are one network and training
     replicate: Mapped[int]  # 0, 1, … of the same point
-    of_trial_number: Mapped[int | None]  # the trial that a duplicate's answer came from
+    of_trial_number: Mapped[int | None]  # the one that this repeats, confirms, or cannot beat
     config: Mapped[dict[str, Any] | None]  # the exact trial.json
 
     model: Mapped[str | None]  # this and the next eight are copied from config, for plain SQL
@@ -155,6 +155,8 @@ class Trial(Base):
 
     objective: Mapped[float | None]  # what the solver heard, to be minimised
     constraints: Mapped[list[float] | None]  # what the solver heard; each holds when <= 0
+    verdict: Mapped[str | None]  # 'confirmed' or 'rejected', by its replicates; null: not (yet) in question
+    probability: Mapped[float | None]  # with which it keeps the bound, as its replicates say
 
     seed: Mapped[int | None] = mapped_column(BigInteger)
     subset_seed: Mapped[int | None] = mapped_column(BigInteger)
@@ -213,7 +215,11 @@ class Model(Base):
     architecture: Mapped[dict[str, Any] | None]  # the network's own settings, where it was searched over them
     macs: Mapped[int] = mapped_column(BigInteger)
     parameters: Mapped[int] = mapped_column(BigInteger)
-    val_accuracy: Mapped[float]
+    val_accuracy: Mapped[float]  # the mean of its `trainings`
+    trainings: Mapped[int | None]  # that the accuracy is known from; the search's own only without others
+    accuracy_low: Mapped[float | None]  # of the interval that holds the true accuracy with probability .95
+    accuracy_high: Mapped[float | None]
+    probability: Mapped[float | None]  # with which it keeps the bound; null without replicates
     status: Mapped[str]
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))

@@ -24,6 +24,7 @@ from results import database, schema
 from results.errors import NotOnRecord
 from results.evaluation import ranked
 from results.models import Instant, column_types
+from results.slack import cheapest
 
 Database = str | Path
 
@@ -82,6 +83,20 @@ def evaluation(db: Database, study: str) -> pd.DataFrame:
                 f"study {study!r} is of the kind {kind}, no evaluation; see nas-results trials {study}"
             )
     return ranked(trials(db, study))
+
+
+def slack(db: Database, study: str) -> pd.DataFrame:
+    """The cheapest network at the study's bound and at bounds around it: the rows of `slack.cheapest`.
+
+    Raises NotOnRecord for a study that has no bound, or none yet.
+    """
+    with _reading(db) as connection:
+        study_id = _known(connection, study)
+        query = text("SELECT min_accuracy FROM studies WHERE id = :id")
+        bound = connection.execute(query, {"id": study_id}).scalar()
+    if bound is None:
+        raise NotOnRecord(f"study {study!r} has no bound on its accuracy (yet); see nas-results show {study}")
+    return cheapest(trials(db, study), float(bound))
 
 
 def best(db: Database, study: str | None = None) -> pd.DataFrame:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
 from results.errors import NotOnRecord, QuestionChanged
-from results.models import Base, Study
+from results.models import Base, Event, Study
 from results.question import differences
 
 R = TypeVar("R", bound=Base)
@@ -39,6 +40,11 @@ def get(session: Session, kind: type[R], row_id: int) -> R:
     if row is None:
         raise NotOnRecord(f"there is no {kind.__name__.lower()} with id {row_id}; was it deleted meanwhile?")
     return row
+
+
+def event_now(study_id: int, kind: str, detail: Mapping[str, Any], trial_id: int | None) -> Event:
+    """An event of this moment."""
+    return Event(study_id=study_id, trial_id=trial_id, at=datetime.now(UTC), kind=kind, detail=dict(detail))
 
 
 def from_config(config: Mapping[str, Any]) -> dict[str, Any]:

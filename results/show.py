@@ -34,7 +34,7 @@ def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
 def study_words(facts: dict[str, Any]) -> RenderableType:
     """The facts of a study, for people."""
     said = f": {facts['message']}" if facts["message"] else ""
-    saved = [f"{model['name']} ({model['status']})" for model in facts["models"]]
+    saved = [_model(model) for model in facts["models"]]
     lines = {
         "study": f"{facts['name']} ({facts['kind']})",
         "state": f"{facts['state']}{said}",
@@ -79,6 +79,16 @@ def _best(facts: dict[str, Any]) -> str:
     return f"trial {best['trial']}: {accuracy} at {millions(best['macs'])} MACs"
 
 
+def _model(model: dict[str, Any]) -> str:
+    said = f"{model['name']} ({model['status']})"
+    if model["accuracy_low"] is None:
+        return said
+    half = (model["accuracy_high"] - model["accuracy_low"]) / 2
+    known = f"{said}: {percent(model['val_accuracy'])} ± {percent(half)}, n = {model['trainings']}"
+    chance = model["probability"]
+    return known if chance is None else f"{known}, keeps the bound with probability {percent(chance, 1)}"
+
+
 def _event(event: dict[str, Any]) -> str:
     about = f" (trial {event['trial']})" if event["trial"] is not None else ""
     return f"{event['kind']}{about} {json.dumps(event['detail'], ensure_ascii=False)}"
@@ -112,6 +122,7 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "solver heard": _heard(facts),
+        "verdict": _verdict(facts),
         "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
         "seeds": f"{facts['seed']}, of the subset {facts['subset_seed']}"
         if facts["seed"] is not None
@@ -145,6 +156,12 @@ def _heard(facts: dict[str, Any]) -> str:
         return "failed" if facts["state"] == "failed" else ""
     constraints = "".join(f", constraint {value:.6g} <= 0" for value in facts["constraints"] or ())
     return f"objective {facts['objective']:.10g}{constraints}"
+
+
+def _verdict(facts: dict[str, Any]) -> str:
+    if not facts["verdict"]:
+        return ""
+    return f"{facts['verdict']}: keeps the bound with probability {percent(facts['probability'], 1)}"
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, Any]]:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from results import database, schema
 from results.locks import study_lock
 from results.models import Event, Measurement, Model, Study, Trial
-from results.rows import assign, from_config, get, refuse_another_question
+from results.rows import assign, event_now, from_config, get, refuse_another_question
 
 
 class Store:
@@ -178,16 +178,21 @@ class Store:
                 assign(row, **{key: value for key, value in measured.items() if key in known})
                 session.add(row)
             for kind, detail in (events or {}).items():
-                noted = Event(study_id=trial.study_id, trial_id=trial_id, at=datetime.now(UTC), kind=kind)
-                noted.detail = dict(detail)
-                session.add(noted)
+                session.add(event_now(trial.study_id, kind, detail, trial_id))
+            return trial
+
+    def judge_trial(self, trial_id: int, verdict: str, detail: Mapping[str, Any], **columns: Any) -> Trial:
+        """Record that a trial is 'confirmed' or 'rejected', with an event of it that has this detail."""
+        with self._write() as session:
+            trial = get(session, Trial, trial_id)
+            assign(trial, **columns, verdict=verdict)
+            session.add(event_now(trial.study_id, f"candidate_{verdict}", detail, trial_id))
             return trial
 
     def note(self, study_id: int, kind: str, detail: Mapping[str, Any], trial_id: int | None = None) -> Event:
         """Record something that happened and is no trial. `detail` is a JSON object."""
         with self._write() as session:
-            event = Event(study_id=study_id, trial_id=trial_id, at=datetime.now(UTC), kind=kind)
-            event.detail = dict(detail)
+            event = event_now(study_id, kind, detail, trial_id)
             session.add(event)
             return event
 

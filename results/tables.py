@@ -72,7 +72,7 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         "run": lambda row: str(row["replicate"]),
         "test acc": lambda row: percent(row["test_accuracy"]),
     }
-    searched: Columns = {_SHORT.get(name, name): _plain(name) for name in varied}
+    searched: Columns = {_SHORT.get(name, name): plain(name) for name in varied}
     starts = [point for point in frame["point"] if _has_own(point)]
     if starts:
         searched = {**searched, "change": lambda row: changes(row["point"], starts[0])}
@@ -103,12 +103,16 @@ def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = No
     """What came of a trial, in a word or two. `best` is the number of the study's best trial."""
     if trial["state"] == "duplicate" and not pd.isna(trial["of_trial_number"]):
         return f"same as {trial['of_trial_number']}"
+    if trial["state"] == "screened" and not pd.isna(trial["of_trial_number"]):
+        return f"screened by {trial['of_trial_number']}"
     if trial["state"] != "completed":
         return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
     if trial["number"] == best:
         return "best"
     if trial["purpose"] not in ("search", "evaluation"):
         return str(trial["purpose"])
+    if trial["verdict"]:
+        return str(trial["verdict"])
     if min_accuracy is None or trial["val_accuracy"] is None:
         return "completed"
     return "feasible" if trial["val_accuracy"] >= min_accuracy else "below bound"
@@ -124,6 +128,7 @@ def best_table(frame: pd.DataFrame) -> Table:
             "MACs": lambda row: millions(row["macs"]),
             "val acc": lambda row: percent(row["mean_accuracy"]),
             "n": lambda row: str(row["trainings"]),
+            "status": lambda row: row["verdict"] or "provisional",
             "choice": choice,
         },
     )
@@ -133,7 +138,7 @@ def choice(trial: Row) -> str:
     """What a trial's network and training were given: `senet18, width 0.7, lr 0.01, sam 0.1`."""
     scaled = [name for name in _SCALE if not pd.isna(trial[name]) and trial[name] != 1]
     given = [*scaled, *(name for name in _HYPERPARAMETERS if not pd.isna(trial[name]))]
-    named = [f"{_SHORT.get(name, name)} {_plain(name)(trial)}" for name in given]
+    named = [f"{_SHORT.get(name, name)} {plain(name)(trial)}" for name in given]
     others = settings({"architecture": None, "ingredients": None, **trial["config"]})
     return ", ".join([trial["model"] or "-", *named, *([] if others == "-" else [others])])
 
@@ -146,11 +151,14 @@ def models_table(frame: pd.DataFrame) -> Table:
         {
             "model": lambda row: row["name"],
             "network": lambda row: row["network"],
-            **{_SHORT.get(name, name): _plain(name) for name in _SCALE},
+            **{_SHORT.get(name, name): plain(name) for name in _SCALE},
             **told,
             "MACs": lambda row: millions(row["macs"]),
             "val acc": lambda row: percent(row["val_accuracy"]),
+            "+-": lambda row: percent(half(row)),
+            "n": plain("trainings"),
             "status": lambda row: row["status"],
+            "keeps bound": lambda row: percent(row["probability"], 1),
             "study": lambda row: row["study"],
         },
     )
@@ -161,10 +169,10 @@ def curve_table(frame: pd.DataFrame) -> Table:
     return table_of(
         frame,
         {
-            "epoch": _plain("epoch"),
+            "epoch": plain("epoch"),
             "progress": lambda row: percent(row["progress"], 0),
             "seconds": lambda row: number(row["elapsed_seconds"], 1),
-            "lr": _plain("learning_rate"),
+            "lr": plain("learning_rate"),
             "train loss": lambda row: number(row["train_loss"], 4),
             "val loss": lambda row: number(row["val_loss"], 4),
             "val acc": lambda row: percent(row["val_accuracy"]),
@@ -172,7 +180,7 @@ def curve_table(frame: pd.DataFrame) -> Table:
     )
 
 
-def _plain(name: str) -> Callable[[Row], str]:
+def plain(name: str) -> Callable[[Row], str]:
     def said(row: Row) -> str:
         value = row[name]
         if pd.isna(value):
@@ -208,6 +216,12 @@ _FOLDING = {"study", "choice", "model", "network", "recipe", "change", "settings
 def percent(fraction: float | None, digits: int = 2) -> str:
     """0.9012 as 90.12%."""
     return "-" if fraction is None or pd.isna(fraction) else f"{fraction:.{digits}%}"
+
+
+def half(row: Row) -> float:
+    """Half the interval of an accuracy; NaN where there is none."""
+    low, high = row["accuracy_low"], row["accuracy_high"]
+    return float("nan") if pd.isna(low) else float(high - low) / 2
 
 
 def millions(count: float | None) -> str:

@@ -6,8 +6,9 @@ here reaches an existing database with the next migration, so it comes with one,
 
 from sqlalchemy import Connection, text
 
-# Every trial that was trained to its end. `mean_accuracy` is over the trial and the trainings that confirm
-# it, of which a failed one counts 0. `feasible` holds it against the bound: 1 or 0, null without a bound.
+# Every trial that was trained to its end. `mean_accuracy` is over the trainings that confirm it, of which a
+# failed one counts 0; without any it is the trial's own, which may have been lucky. `feasible`: its verdict,
+# and without one whether the mean keeps the bound: 1 or 0, null without a bound.
 _COMPLETED_TRIALS = """
 CREATE VIEW completed_trials AS
 SELECT
@@ -38,7 +39,11 @@ SELECT
     trained.mean_accuracy,
     trained.trainings,
     studies.min_accuracy,
-    CASE WHEN trained.mean_accuracy >= studies.min_accuracy THEN 1
+    trials.verdict,
+    trials.probability,
+    CASE WHEN trials.verdict = 'confirmed' THEN 1
+         WHEN trials.verdict = 'rejected' THEN 0
+         WHEN trained.mean_accuracy >= studies.min_accuracy THEN 1
          WHEN trained.mean_accuracy < studies.min_accuracy THEN 0 END AS feasible,
     trials.epochs,
     trials.steps,
@@ -60,25 +65,28 @@ SELECT
 FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
-    SELECT first.id, AVG(COALESCE(each_one.val_accuracy, 0)) AS mean_accuracy, COUNT(*) AS trainings
-    FROM trials AS first JOIN trials AS each_one ON each_one.study_id = first.study_id AND (
-        each_one.id = first.id
-        OR (each_one.purpose = 'confirmation' AND each_one.of_trial_number = first.number
-            AND each_one.state IN ('completed', 'failed'))
-    )
-    GROUP BY first.id
+    SELECT first.id,
+        CASE WHEN COUNT(again.id) = 0 THEN first.val_accuracy
+             ELSE AVG(CASE WHEN again.id IS NOT NULL THEN COALESCE(again.val_accuracy, 0) END)
+        END AS mean_accuracy,
+        CASE WHEN COUNT(again.id) = 0 THEN 1 ELSE COUNT(again.id) END AS trainings
+    FROM trials AS first LEFT JOIN trials AS again ON again.study_id = first.study_id
+        AND again.purpose = 'confirmation' AND again.of_trial_number = first.number
+        AND again.state IN ('completed', 'failed')
+    GROUP BY first.id, first.val_accuracy
 ) AS trained ON trained.id = trials.id
 WHERE trials.state = 'completed'
 """
 
-# One row a study. NAS: the fewest MACs among the search trials that meet the bound. HPO: the greatest
-# mean accuracy among the search trials. The earlier trial wins a tie.
+# One row a study. NAS: the fewest MACs among the search trials that are confirmed, or else those that meet
+# the bound. HPO: the greatest mean accuracy among the search trials. The earlier trial wins a tie.
 _BEST_TRIALS = """
 CREATE VIEW best_trials AS
 SELECT {columns} FROM (
     SELECT completed_trials.*, ROW_NUMBER() OVER (
         PARTITION BY study
-        ORDER BY CASE WHEN kind = 'nas' THEN macs END, CASE WHEN kind = 'hpo' THEN -mean_accuracy END, trial
+        ORDER BY CASE WHEN kind = 'nas' AND verdict = 'confirmed' THEN 0 ELSE 1 END,
+            CASE WHEN kind = 'nas' THEN macs END, CASE WHEN kind = 'hpo' THEN -mean_accuracy END, trial
     ) AS place
     FROM completed_trials
     WHERE purpose = 'search' AND val_accuracy IS NOT NULL

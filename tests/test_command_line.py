@@ -64,7 +64,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
         ({"executor": "slurm"}, "no executor is named 'slurm'; choose from inline, local"),
         ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
-        ({"trials": "3", "replicates": "2", "confirm": "1"}, "give at least 4"),
+        ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),
         ({"replicates": "0"}, "--replicates 0 measures no base; give at least 1"),
         ({"confirm": "-1"}, "--confirm -1 is negative; give 0 or more"),
         ({"block": "0"}, "--block 0 asks nothing; give at least 1"),

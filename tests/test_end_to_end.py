@@ -27,7 +27,7 @@ def test_a_network_is_found_then_tuned_and_the_record_read(tmp_path: Path) -> No
     """nas-search, hpo-search on the model it saved, nas-results, and plain SQL on the views."""
     nas = ["--base", "senet18", "--base-width", ".125", "--replicates", "1", "--confirm", "0"]
     said = own("nas_search", tmp_path, *nas, *SMALL, *ON_TWO_SLOTS, "--tolerance", "1", "--trials", "2")
-    assert "saved as the model nomad_senet18 (provisional)" in said
+    assert "saved as the model nomad_senet18 (provisional: " in said
     assert "next: hpo-search --model nomad_senet18" in said
     hpo = ["--model", "nomad_senet18", "--solver", "tpe", "--trials", "1"]
     said = own("hpo_search", tmp_path, *hpo, *SMALL, *ON_TWO_SLOTS)

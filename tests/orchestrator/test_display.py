@@ -51,7 +51,7 @@ def test_a_screen_shows_trials_with_clock_and_last_accuracy_the_best_and_the_bud
     assert "waits for a slot" in text
     assert "failed: diverged" in text
     assert "duplicate of 4" in text
-    assert "best so far: trial 4" in text
+    assert "best so far (provisional): trial 4" in text
     assert "2/10 trainings, GPU-hours: 1.000 used, about 4.000 left" in text
 
 

@@ -26,6 +26,7 @@ COMMANDS = (
     ("show", "nas-demo"),
     ("show", "nas-demo", "3"),
     ("models",),
+    ("slack", "nas-demo"),
 )
 
 
@@ -86,6 +87,18 @@ def test_best_tells_the_network_and_its_hyperparameters(record: str) -> None:
     assert "senet18, width 0.5, optimizer adam, lr 0.003" in hpo
     assert nas.split()[:4] == ["nas-demo", "4", "5.00M", "89.00%"]
     assert len(run("best", "nas-demo", db=record).splitlines()) == 2
+
+
+def test_slack_tells_the_cheapest_network_at_each_bound(record: str) -> None:
+    lines = [line.split() for line in run("slack", "nas-demo", db=record).splitlines()]
+    assert lines[0] == ["slack", "bound", "by", "trial", "MACs", "val", "acc", "+-", "n", "probability"]
+    assert lines[1][:6] == ["-0.50", "88.50%", "mean", "4", "5.00M", "89.00%"]
+    assert lines[7][:6] == ["+0.25", "89.25%", "mean", "5", "5.00M", "89.50%"]
+    assert lines[8] == ["+0.25", "89.25%", "sure", *["-"] * 6], "none was trained again"
+
+
+def test_slack_of_a_study_without_a_bound_is_refused(record: str) -> None:
+    assert "has no bound" in refused("slack", "hpo-demo", db=record)
 
 
 def test_show_tells_a_study_in_words(record: str) -> None:

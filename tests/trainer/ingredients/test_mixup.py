@@ -1,6 +1,6 @@
 import pytest
 import torch
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 from torch import Tensor
 
 from tests.trainer.pictures import draw
