@@ -113,7 +113,7 @@ def test_a_budget_in_seconds_is_kept() -> None:
 
 
 def test_a_training_of_seconds_is_repeated_step_by_step_from_its_plan() -> None:
-    few = {"ingredients": {"ema": {}, "sam": {"start": 0.5}}, "hyperparameters": {"batch_size": 20}}
+    few: dict[str, Any] = {"ingredients": {"ema": {}, "sam": {"start": 0.5}}}
     once = trained(budget={"seconds": 2.5}, **few).events[-1]
     given = {"steps": once["total_steps"], "plan": once["plan"]}
     again = trained(budget=given, **few).events[-1]
