@@ -25,12 +25,12 @@ Step = Callable[[Phase], None]
 
 
 class Eager:
-    """Every step as Python says it."""
+    """Every step as Python says it, though its passes may be compiled."""
 
-    name = "eager"
     steady = True  # every step is like those to come
 
-    def __init__(self, step: Step, reason: str) -> None:
+    def __init__(self, step: Step, reason: str, compiled: bool = False) -> None:
+        self.name = "compile" if compiled else "eager"
         self._step = step
         self.reason: str | None = reason  # why no graph is captured
 

@@ -30,7 +30,7 @@ class Trainee:
         self.engine = (
             Graphed(self.update, [self.generator], self.update.forget_gradients)
             if why_eager is None
-            else Eager(self.update, why_eager)
+            else Eager(self.update, why_eager, compiled=lesson.machine.engine == "compile")
         )
         self._average, meta = lesson.recipe.one(Average), lesson.recipe.one(Meta)
         labels, size = lesson.training.labels, lesson.settings.batch_size

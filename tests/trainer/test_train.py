@@ -152,6 +152,13 @@ def test_every_network_in_the_folder_trains(model: str) -> None:
     assert trained(model=model, scale=scale, budget={"steps": 2}).events[-1]["steps"] == 2
 
 
+@pytest.mark.slow  # compiling takes a minute
+def test_passes_are_compiled_where_that_is_asked_for() -> None:
+    plain, compiled = trained(), trained(engine="compile")
+    assert compiled.named("engine")[0]["name"] == compiled.events[-1]["engine"] == "compile"
+    assert compiled.events[-1]["val_loss"] == pytest.approx(plain.events[-1]["val_loss"], rel=0.05)
+
+
 def test_a_network_learns_the_digits() -> None:
     final = trained(
         scale={"depth": 0.5, "width": 0.125},
