@@ -6,11 +6,11 @@ straight line is the budgeted training's schedule of choice (Li et al. 2020, "Bu
 
 from dataclasses import dataclass
 
-from trainer.ingredients import Schedule
+from trainer.ingredients._warm_up import WarmedUp
 
 
 @dataclass(frozen=True)
-class Linear(Schedule):
+class Linear(WarmedUp):
     """Up to the base rate, then down to `final` of it.
 
     warm_up: the share of the training in which the rate rises from 0
@@ -18,15 +18,6 @@ class Linear(Schedule):
     """
 
     warm_up: float = 0.05
-    final: float = 0.0
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.warm_up < 1 or not 0 <= self.final <= 1:
-            raise ValueError(
-                f"warm_up must be in [0, 1) and final in [0, 1], not {self.warm_up}, {self.final}"
-            )
-
-    def rate(self, progress: float) -> float:
-        if progress < self.warm_up:
-            return progress / self.warm_up
-        return 1 - (1 - self.final) * (progress - self.warm_up) / (1 - self.warm_up)
+    def left(self, fallen: float) -> float:
+        return 1 - fallen
