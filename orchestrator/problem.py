@@ -1,7 +1,8 @@
 """What a solver is asked, and what it hears.
 
-A solver minimises the objective over points whose constraints are all 0 or less. A failed
-evaluation has no numbers: a solver must live with that, and must not take it for a bad value.
+A solver minimises the objective over points whose constraints are all 0 or less; where there are
+several objectives it looks for the points that no other one betters in all (the Pareto front). A
+failed evaluation has no numbers: a solver must live with that, and must not take it for a bad value.
 """
 
 import math
@@ -21,16 +22,19 @@ class Evaluation:
     `screened`: given without evaluating, and so half known. Where it is feasible the objective is true,
     and no better than one already found, and the constraints are stand-ins; where it is not, the other
     way round.
+    `others`: the objectives after the first, minimised as well.
     """
 
     objective: float
     constraints: tuple[float, ...] = ()
     failed: bool = False
     screened: bool = False
+    others: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constraints", tuple(self.constraints))
-        numbers = (self.objective, *self.constraints)
+        object.__setattr__(self, "others", tuple(self.others))
+        numbers = (self.objective, *self.constraints, *self.others)
         if not self.failed and not all(math.isfinite(number) for number in numbers):
             raise ValueError(
                 f"{self} is not finite; answer a point without numbers with Evaluation.failure()"
@@ -50,8 +54,9 @@ class Evaluation:
         """Plain JSON data; floats come back exactly."""
         if self.failed:
             return {"failed": True}
-        written = {"objective": self.objective, "constraints": list(self.constraints)}
-        return written | {"screened": True} if self.screened else written
+        written: dict[str, Any] = {"objective": self.objective, "constraints": list(self.constraints)}
+        rare = {"screened": self.screened, "others": list(self.others)}
+        return written | {name: value for name, value in rare.items() if value}
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> "Evaluation":
@@ -59,15 +64,16 @@ class Evaluation:
         if written.get("failed"):
             return cls.failure()
         screened = written.get("screened", False)
-        return cls(written["objective"], tuple(written["constraints"]), screened=screened)
+        others = tuple(written.get("others", ()))
+        return cls(written["objective"], tuple(written["constraints"]), screened=screened, others=others)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A question for a solver. `start` is the first point it asks about.
+    """A question for a solver. `start` is the first point it asks about, and `hints` are the next ones.
 
     Raises:
-        ValueError: the start is not in the space, or a number is out of range.
+        ValueError: the start or a hint is not in the space, or a number is out of range.
     """
 
     space: Space
@@ -75,13 +81,18 @@ class Problem:
     batch_size: int = 1  # the most points a solver may ask about at once
     constraints: int = 0  # how many constraints an evaluation has
     seed: int = 0
+    objectives: int = 1  # how many an evaluation has, all minimised
+    hints: tuple[Point, ...] = ()  # points that were good in an earlier study
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", self.space.point(self.start))
+        object.__setattr__(self, "hints", tuple(self.space.point(hint) for hint in self.hints))
         if self.batch_size < 1:
             raise ValueError(f"batch_size {self.batch_size} leaves nothing to ask; give at least 1")
         if self.constraints < 0:
             raise ValueError(f"{self.constraints} is no number of constraints; give 0 or more")
+        if self.objectives < 1:
+            raise ValueError(f"{self.objectives} objectives leave nothing to minimise; give at least 1")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed {self.seed} is out of range; give 0 to {LARGEST_SEED}")
 
@@ -93,6 +104,8 @@ class Problem:
             "batch_size": self.batch_size,
             "constraints": self.constraints,
             "seed": self.seed,
+            "objectives": self.objectives,
+            "hints": [dict(hint) for hint in self.hints],
         }
 
     @classmethod
@@ -105,6 +118,8 @@ class Problem:
             batch_size=written["batch_size"],
             constraints=written["constraints"],
             seed=written["seed"],
+            objectives=written.get("objectives", 1),
+            hints=tuple(space.point(hint) for hint in written.get("hints", ())),
         )
 
 

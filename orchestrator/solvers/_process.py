@@ -103,7 +103,7 @@ class SolverProcess:
         """Answer the last question, one evaluation a point and in its order.
 
         Raises:
-            ValueError: the number of evaluations, or of constraints in one, is wrong.
+            ValueError: the number of evaluations, or of constraints or objectives in one, is wrong.
         """
         if len(evaluations) != self._unanswered:
             raise ValueError(f"{len(evaluations)} answers for {self._unanswered} points; give one each")
@@ -112,6 +112,11 @@ class SolverProcess:
                 raise ValueError(
                     f"{evaluation} has {len(evaluation.constraints)} constraints and the problem "
                     f"{self._problem.constraints}; give as many"
+                )
+            if not evaluation.failed and 1 + len(evaluation.others) != self._problem.objectives:
+                raise ValueError(
+                    f"{evaluation} has {1 + len(evaluation.others)} objectives and the problem "
+                    f"{self._problem.objectives}; give as many"
                 )
         self._unanswered = 0
         self._send({"tell": [evaluation.to_json() for evaluation in evaluations]})
