@@ -47,6 +47,7 @@ class Description:
     scales: tuple[str, ...] = ("depth", "width", "resolution")  # the multipliers that the network takes
     architecture: Mapping[str, Any] | None = None  # the settings of its family, where it has some
     source: str | None = None  # changes with the file of a network of the user's own
+    latency_ms: float | None = None  # of one image, where it was measured
 
     def columns(self) -> dict[str, Any]:
         """Return what a trial's row says of its network."""

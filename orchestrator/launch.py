@@ -17,6 +17,7 @@ from orchestrator import (
     environment,
     options,
     preconditions,
+    saving,
     summary,
 )
 from orchestrator.confirm import AT_A_TIME, Trust, Winner
@@ -122,7 +123,7 @@ class Launch:
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 winner = self._winner(search)
-        self._save(study, winner)
+        saving.save(self.store, self.inquiry, study, winner)
         return message
 
     def _bound(
@@ -130,10 +131,9 @@ class Launch:
     ) -> tuple[float | None, float | None]:
         """Return the least accuracy allowed and the base network's mean, as far as the question has them."""
         inquiry, request = self.inquiry, self.inquiry.request
-        if request.kind == "hpo":
-            return None, None
         if not inquiry.replicates:
-            assert request.min_accuracy is not None
+            if request.min_accuracy is None:
+                return None, None
             self.store.set_bound(
                 study.id,
                 min_accuracy=request.min_accuracy,
@@ -142,8 +142,9 @@ class Launch:
                 baseline_replicates=0,
             )
             return request.min_accuracy, None
+        start = inquiry.formulation(None).start
         measured = baseline.measure(
-            runner, inquiry.training, inquiry.scale, inquiry.base, inquiry.replicates, rows
+            runner, inquiry.training, start, inquiry.choice(start), inquiry.first, inquiry.replicates, rows
         )
         bound = measured.mean - request.tolerance
         self.store.set_bound(
@@ -168,7 +169,7 @@ class Launch:
     ) -> Search:
         formulation, request = self.inquiry.formulation(bound), self.inquiry.request
         by_number = {row.number: row for row in rows}
-        problem = self.inquiry.problem(formulation, block)
+        problem = formulation.problem(block, request.seed)
         successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
 
         def incumbent() -> Point:
@@ -206,31 +207,8 @@ class Launch:
         best = search.formulation.best(list(search.rows.values()))
         return Winner(best, "provisional", None) if best else None
 
-    def _save(self, study: Study, winner: Winner | None) -> None:
-        """Save the winner as the study's model, unless there is none or it is the base network itself."""
-        self.store.drop_models(study.id)
-        config = (winner and winner.trial.config) or {}
-        if winner is None or (study.kind == "nas" and config["scale"] == self.inquiry.scale):
-            return
-        trial, training = winner.trial, self.inquiry.training
-        self.store.save_model(
-            name=self.inquiry.save_as,
-            network=training.network,
-            **config["scale"],
-            dataset=training.dataset,
-            image_size=training.image_size,
-            hyperparameters=config["hyperparameters"],
-            recipe=training.recipe,
-            ingredients=config.get("ingredients"),
-            architecture=config.get("architecture"),
-            macs=trial.macs,
-            parameters=trial.parameters,
-            **winner.columns(),
-            study_id=study.id,
-            trial_id=trial.id,
-        )
-
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"
         seconds = self.inquiry.training.budget.seconds
-        return course.display(self.console, self.executor, study, seconds, rows, title, self.inquiry.start)
+        start, told = self.inquiry.start, self.inquiry.aim.told
+        return course.display(self.console, self.executor, study, seconds, rows, title, start, told)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orchestrator.aim import Aim, asked
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
 from orchestrator.ingredients import parse as parse_ingredients
@@ -140,7 +141,11 @@ class Request(Contract):
     save_as: str | None = None
     recipe: str | None = None  # the model's own, or the usual one
     space: str = "training"  # of an hpo search
-    max_params: int | None = None
+    minimise: str | None = None  # with `maximise`, the kind's usual aim where neither is given
+    maximise: str | None = None
+    max_macs: str | int | None = None
+    max_params: str | int | None = None
+    max_latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -152,6 +157,20 @@ class Request(Contract):
             f"--confidence {self.confidence} is no level of belief; give 0.5 or more and less than 1",
         )
         check(self.block is None or self.block >= 1, f"--block {self.block} asks nothing; give at least 1")
+        self._check_accuracies()
+        check_name(self.save_as)
+        check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")
+
+    @property
+    def aim(self) -> Aim:
+        """What is asked for, under the limits that the user gave. Raise BadOption."""
+        amounts = {"macs": self.max_macs, "params": self.max_params, "latency": self.max_latency_ms}
+        try:
+            return asked(self.kind, self.minimise, self.maximise, amounts)
+        except ValueError as error:
+            raise BadOption(str(error)) from error
+
+    def _check_accuracies(self) -> None:
         check(
             self.min_accuracy is None or 0 <= self.min_accuracy <= 1,
             f"--min-accuracy {self.min_accuracy} is no fraction; 87% is 0.87",
@@ -162,11 +181,15 @@ class Request(Contract):
             f"--tolerance {self.tolerance} is for a measured baseline; leave it out with --min-accuracy",
         )
         check(
-            self.max_params is None or self.max_params >= 1,
-            f"--max-params {self.max_params} leaves no network; give at least 1",
+            self.min_accuracy is None or self.aim.minimise is not None,
+            f"--min-accuracy {self.min_accuracy} bounds what --maximise accuracy seeks; leave it out, or "
+            "give --minimise macs as well",
         )
-        check_name(self.save_as)
-        check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")
+        check(
+            not self.tolerance or self.demo or self.aim.needs_bound,
+            f"--tolerance {self.tolerance} is for a measured baseline, which --maximise accuracy "
+            "does without; leave it out",
+        )
 
 
 _DEMO: Mapping[str, Any] = {

@@ -21,7 +21,7 @@ class Evaluation:
 
     `screened`: given without evaluating, and so half known. Where it is feasible the objective is true,
     and no better than one already found, and the constraints are stand-ins; where it is not, the other
-    way round.
+    way round, but for a constraint of exactly 0, which is a stand-in as well.
     `others`: the objectives after the first, minimised as well.
     """
 

@@ -31,7 +31,7 @@ TEST_READ = "test_read"  # the event of a trial that has read the test images, o
 _TICK_SECONDS = 0.2
 _FILES = ("trial.json", "metrics.jsonl", "log.txt", team.LINES, team.SHARE)
 _CHECKPOINT = "checkpoint.pt"
-Hear = Callable[[int, int, float], Evaluation]  # (MACs, parameters, accuracy) -> what the solver hears
+Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver hears
 
 
 @dataclass(frozen=True)
@@ -224,8 +224,7 @@ class Runner:
         columns = found.columns | {"reason": found.reason, "message": found.message}
         state = "completed" if found.state == "completed" else "failed"
         if state == "completed" and self._hear is not None:
-            size = order.description.macs, order.description.parameters
-            heard = self._hear(*size, found.columns["val_accuracy"])
+            heard = self._hear(row, found.columns["val_accuracy"])
             columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
         events = {TEST_READ: _test_reading(order, found)} if found.has_read_test else {}
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from orchestrator.confirm import Confirmer, Trust
 from orchestrator.describe import Describer, Stopped, network_key
 from orchestrator.display import Display
-from orchestrator.formulation import Formulation, SmallestNetwork
+from orchestrator.formulation import Formulation
 from orchestrator.outcome import is_open, is_training
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import NotReproducible, Proposals
@@ -78,7 +78,7 @@ class Search:
 
     @property
     def incumbent(self) -> Trial | None:
-        """The cheapest network that is confirmed."""
+        """The smallest network that is confirmed."""
         return self.confirmer.incumbent if self.confirmer else None
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class Search:
 
     def _confirmer(self) -> Confirmer | None:
         """Return what confirms networks. A solver's successor begins where earlier blocks were settled."""
-        if not isinstance(self.formulation, SmallestNetwork):
+        if not self.formulation.confirms:
             return None
         settled = [row for row in self.rows.values() if row.number < self.proposals.reign.first]
         return Confirmer(
@@ -164,16 +164,15 @@ class Search:
 
     def _answer_untrained(self, order: Order) -> bool:
         """Record `order` as a duplicate or as screened, if it is either."""
-        original = self._trained(order.key)
+        original, why = self._trained(order.key), None
         if original is not None:
             heard, state = self._heard_again(original), "duplicate"
         else:
-            size = order.description.macs, order.description.parameters
-            screened = self.formulation.screened(*size, self.incumbent)
+            screened = self.formulation.screened(order.description, self.incumbent)
             if screened is None:
                 return False
-            heard, state, original = screened, "screened", self.incumbent
-        columns = order.columns() | {"of_trial_number": original.number if original else None}
+            heard, state, original, why = screened.answer, "screened", screened.by, screened.why
+        columns = order.columns() | {"of_trial_number": original and original.number, "message": why}
         if not heard.failed:
             columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
         row = self.store.answer_trial(self.study_id, order.number, state, **columns)
@@ -190,9 +189,7 @@ class Search:
         if original.purpose != "baseline":
             return _heard(original)
         assert self.baseline_mean is not None
-        assert original.macs is not None
-        assert original.parameters is not None
-        return self.formulation.evaluation(original.macs, original.parameters, self.baseline_mean)
+        return self.formulation.evaluation(original, self.baseline_mean)
 
     def _order(self, number: int, point: Point, row: Trial | None) -> Order:
         config = self.training.config(self.formulation.choice(point))

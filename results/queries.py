@@ -23,7 +23,8 @@ from sqlalchemy.types import TypeEngine
 from results import database, schema
 from results.errors import NotOnRecord
 from results.evaluation import ranked
-from results.models import Instant, column_types
+from results.instant import Instant
+from results.models import column_types
 from results.slack import cheapest
 
 Database = str | Path

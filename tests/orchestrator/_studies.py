@@ -66,6 +66,8 @@ def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: 
         "study": "s",
         "runs": folder,
     }
+    if given.get("maximise") or (kind == "hpo" and not given.get("minimise")):
+        del usual["tolerance"]  # of a baseline that is not measured
     return options.settle(kind, subject, {**usual, **given})
 
 
