@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orchestrator.describe import Describer, network_key
+from orchestrator.describe import Describes, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.outcome import is_open, is_training
@@ -79,7 +79,7 @@ class Confirmer:
     study_id: int
     formulation: Formulation
     training: Training
-    describer: Describer
+    describer: Describes
     runner: Runner
     display: Display
     rows: dict[int, Trial]  # the search's, by number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -21,10 +21,11 @@ from orchestrator import (
     summary,
 )
 from orchestrator.confirm import AT_A_TIME, Trust, Winner
-from orchestrator.describe import Describer
+from orchestrator.describe import Describer, Describes
 from orchestrator.display import Display
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
+from orchestrator.latency import Stopwatch
 from orchestrator.problem import Problem
 from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
 from orchestrator.runner import Runner
@@ -58,7 +59,7 @@ class Launch:
     inquiry: Inquiry
     store: Store
     executor: Executor
-    describer: Describer
+    describer: Describes
     console: Console
     stop: threading.Event
 
@@ -118,6 +119,7 @@ class Launch:
                 environment.git_commit(),
                 self.inquiry.request.stack,
             )
+            self._time_networks(rows)
             bound, mean = self._bound(study, runner, rows, display)
             rows = self.store.trials(study.id)
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
@@ -125,6 +127,18 @@ class Launch:
                 winner = self._winner(search)
         saving.save(self.store, self.inquiry, study, winner)
         return message
+
+    def _time_networks(self, rows: Sequence[Trial]) -> None:
+        """From here on networks are described with their latencies, if the search asks for them."""
+        inquiry = self.inquiry
+        if not inquiry.aim.needs_latency:
+            return
+        trainer = inquiry.request.trainer_command
+        stopwatch = Stopwatch(self.describer, self.executor, trainer, self._folder, self.stop)
+        stopwatch.remember(rows)
+        self.describer = stopwatch
+        config = inquiry.training.config(inquiry.choice(inquiry.formulation(None).start))
+        self.inquiry = replace(inquiry, first=stopwatch.describe(config))
 
     def _bound(
         self, study: Study, runner: Runner, rows: Sequence[Trial], display: Display

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.confirm import Confirmer, Trust
-from orchestrator.describe import Describer, Stopped, network_key
+from orchestrator.describe import Describes, Stopped, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation
 from orchestrator.outcome import is_open, is_training
@@ -36,7 +36,7 @@ class Search:
     formulation: Formulation
     training: Training
     proposals: Proposals
-    describer: Describer
+    describer: Describes
     runner: Runner
     display: Display
     stop: threading.Event
@@ -123,16 +123,11 @@ class Search:
         """Return what the solver hears of a block, or None where the budget does not reach its end."""
         numbers = range(first, first + len(points))
         orders, repeats = list[Order](), list[Order]()
-        for number, point in enumerate(points, start=first):
-            row = self.rows.get(number)
-            if row is not None:
-                _hold(point, row)
-            if row is None or is_open(row):
-                order = self._order(number, point, row)
-                if row is None and self._repeats(order, orders, numbers):
-                    repeats.append(order)
-                elif row is not None or not self._answer_untrained(order):
-                    orders.append(order)
+        for order in self._due(first, points):
+            if order.row is None and self._repeats(order, orders, numbers):
+                repeats.append(order)
+            elif order.row is not None or not self._answer_untrained(order):
+                orders.append(order)
         for trial in self.runner.run(self._affordable(orders), self.formulation.evaluation):
             self._keep(trial)
         if not self._settled(numbers):
@@ -140,6 +135,20 @@ class Search:
         for order in repeats:
             self._answer_untrained(order)
         return [_heard(self.rows[n]) for n in numbers] if all(n in self.rows for n in numbers) else None
+
+    def _due(self, first: int, points: Sequence[Point]) -> list[Order]:
+        """Return the orders of those points whose answers the record lacks."""
+        numbered = dict(enumerate(points, start=first))
+        for number, point in numbered.items():
+            if number in self.rows:
+                _hold(point, self.rows[number])
+        due = {n: p for n, p in numbered.items() if n not in self.rows or is_open(self.rows[n])}
+        configs = {n: self.training.config(self.formulation.choice(point)) for n, point in due.items()}
+        described = self.describer.describe_all(list(configs.values()))
+        return [
+            Order(n, "search", dict(due[n]), 0, config, one, network_key(one, config), self.rows.get(n))
+            for (n, config), one in zip(configs.items(), described, strict=True)
+        ]
 
     def _repeats(self, order: Order, orders: Sequence[Order], numbers: range) -> bool:
         """Whether another point of the block is the same training: this one waits for what comes of it."""
@@ -190,12 +199,6 @@ class Search:
             return _heard(original)
         assert self.baseline_mean is not None
         return self.formulation.evaluation(original, self.baseline_mean)
-
-    def _order(self, number: int, point: Point, row: Trial | None) -> Order:
-        config = self.training.config(self.formulation.choice(point))
-        description = self.describer.describe(config)
-        key = network_key(description, config)
-        return Order(number, "search", dict(point), 0, config, description, key, row)
 
     def _keep(self, row: Trial) -> None:
         self.rows[row.number] = row

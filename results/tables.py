@@ -65,6 +65,7 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
     cost: Columns = {
         "MACs": lambda row: millions(row["macs"]),
         "params": lambda row: millions(row["parameters"]),
+        **_timed(frame),
     }
     pair: Columns = {
         "model": lambda row: row["point"]["model"],
@@ -82,11 +83,16 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
             "trial": lambda row: str(row["number"]),
             "outcome": lambda row: outcome(row, study["best_trial"], study["min_accuracy"]),
             **(pair if study["kind"] == "evaluation" else searched),
-            **(cost if study["kind"] == "nas" else {}),
+            **(cost if study["minimise"] or study["kind"] == "nas" else {}),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "train s": lambda row: number(row["train_seconds"], 1),
         },
     )
+
+
+def _timed(frame: pd.DataFrame) -> Columns:
+    """The column of latencies, where any was measured."""
+    return {"ms": lambda row: number(row["latency_ms"], 3)} if frame["latency_ms"].notna().any() else {}
 
 
 def _has_own(point: Any) -> bool:
@@ -126,6 +132,12 @@ def best_table(frame: pd.DataFrame) -> Table:
             "study": lambda row: row["study"],
             "trial": lambda row: str(row["trial"]),
             "MACs": lambda row: millions(row["macs"]),
+            **(
+                {"params": lambda row: millions(row["parameters"])}
+                if "params" in set(frame["minimise"])
+                else {}
+            ),
+            **_timed(frame),
             "val acc": lambda row: percent(row["mean_accuracy"]),
             "n": lambda row: str(row["trainings"]),
             "status": lambda row: row["verdict"] or "provisional",
@@ -154,6 +166,7 @@ def models_table(frame: pd.DataFrame) -> Table:
             **{_SHORT.get(name, name): plain(name) for name in _SCALE},
             **told,
             "MACs": lambda row: millions(row["macs"]),
+            **_timed(frame),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "+-": lambda row: percent(half(row)),
             "n": plain("trainings"),
