@@ -23,7 +23,7 @@ class Solver(Protocol):
     REQUIRES: Sequence[str]  # distributions whose versions change which points it proposes
 
     def search(self, problem: Problem, evaluate: Evaluate) -> None:
-        """Ask about points until done: the start first, at most `problem.batch_size` at once."""
+        """Ask about points until done: `problem.opening` first, at most `problem.batch_size` at once."""
 
 
 def names() -> list[str]:

@@ -39,7 +39,7 @@ SETTINGS = (
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start, then search until every point of a finite space is known.
+    """Ask about the start and the hints, then search until every point of a finite space is known.
 
     Raises:
         RuntimeError: PyNomad is missing, no start succeeded, or NOMAD refused to begin.
@@ -101,14 +101,18 @@ def _pynomad() -> ModuleType:
 
 
 def _begin(problem: Problem, answers: Answers, rng: random.Random) -> None:
-    """Ask about the start and some random points; about more of those while all fail."""
-    drawn = max(DESIGN, problem.batch_size - 1)  # which fills the first block
-    answers.ask([problem.start, *(problem.space.sample(rng) for _ in range(drawn))])
+    """Ask about the start, the hints and some random points; about more of those while all fail.
+
+    Hints stand in for random points, which at least fill the block that the hints end in.
+    """
+    hints = len(problem.opening) - 1
+    drawn = max(DESIGN - hints, -len(problem.opening) % problem.batch_size)
+    answers.ask([*problem.opening, *(problem.space.sample(rng) for _ in range(drawn))])
     while not answers.any_succeeded:
         more = min(problem.batch_size, STARTS_TRIED - drawn)
         if more <= 0 or answers.exhausted:
             raise RuntimeError(
-                f"the start and {drawn} random points all failed; see why in the trials' logs, "
+                f"the start and {hints + drawn} other points all failed; see why in the trials' logs, "
                 f"or start from a point that is known to work"
             )
         answers.ask([problem.space.sample(rng) for _ in range(more)])

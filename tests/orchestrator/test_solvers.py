@@ -1,5 +1,7 @@
 """What every solver must do. A new file in orchestrator/solvers is held to it by existing."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator import solvers
@@ -59,6 +61,18 @@ def test_the_same_answers_bring_the_same_points_in_another_process(name: str) ->
         for _ in range(2)
     ]
     assert runs[0] == runs[1]
+
+
+@every_solver
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_start_and_the_hints_come_first_in_blocks_each_once(name: str, batch_size: int) -> None:
+    hints = tuple(_solving.GRID.point({"depth": 0.5 + k / 8, "width": 0.75}) for k in range(4))
+    problem = replace(_solving.grid(batch_size), hints=(hints[0], _solving.GRID_START, *hints[1:]))
+    runs = [questions(name, problem, _solving.cost_of_accuracy, evaluations=8) for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert flat(runs[0])[:5] == [problem.start, *hints]
+    assert len(set(flat(runs[0]))) == len(flat(runs[0])) >= 8
+    assert len(runs[0][0]) == batch_size
 
 
 @each_solver
