@@ -22,7 +22,7 @@ from search_spaces import Choice, Integer, Point, Value, Variable
 
 
 def search(problem: Problem, evaluate: Evaluate, sampler: BaseSampler, draws: int) -> None:
-    """Ask about the start and the hints, then about what the sampler finds promising, until all points were asked.
+    """Ask about the opening, then about what the sampler finds promising, until all points were asked.
 
     After `draws` points in a row that were asked before, a random one is taken instead.
     """

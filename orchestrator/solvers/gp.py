@@ -15,6 +15,6 @@ DRAWS = 3  # of points asked before, each as dear as a new one, until a random p
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start and the hints, then what the process finds promising, until all points were asked."""
+    """Ask about the opening, then about what the process finds promising, until all were asked."""
     sampler = optuna.samplers.GPSampler(seed=problem.seed)
     _optuna.search(problem, evaluate, sampler, DRAWS)

@@ -19,7 +19,7 @@ KICKS = 20  # changes of several variables that may be known already, before a r
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start and the hints, then about changes of the best point, until all points were asked."""
+    """Ask about the opening, then about changes of the best point, until all points were asked."""
     rng = random.Random(problem.seed)
     answers = Answers(problem, evaluate)
     answers.ask([*problem.opening])
