@@ -106,7 +106,7 @@ def _start(inquiry: Inquiry) -> Point:
 
 def _nearest(variable: Variable, value: Any, otherwise: Value) -> Value:
     if isinstance(variable, Integer):
-        return min(max(round(value), variable.low), variable.high)
+        return int(min(max(round(value), variable.low), variable.high))
     if isinstance(variable, Real):
         inside = float(min(max(value, variable.low), variable.high))
         return _closest(variable.values, inside) if variable.integer else variable.check(inside)

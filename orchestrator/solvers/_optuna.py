@@ -51,7 +51,7 @@ class _Proposals:
     def __init__(self, problem: Problem, sampler: BaseSampler, draws: int) -> None:
         self._draws = draws
         self._space = problem.space
-        self._study = optuna.create_study(sampler=sampler)
+        self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * problem.objectives)
         self._rng = random.Random(problem.seed)
         self._distributions = {v.name: _distribution(v) for v in problem.space.variables}
         self._asked: set[Point] = set()
@@ -87,7 +87,7 @@ class _Proposals:
             return
         for index, constraint in enumerate(evaluation.constraints):
             trial.set_constraint(f"constraint_{index}", constraint)
-        self._study.tell(trial, evaluation.objective)
+        self._study.tell(trial, [evaluation.objective, *evaluation.others])
 
     def _draw(self) -> tuple[Point, Trial]:
         trial = self._study.ask(self._distributions)

@@ -10,6 +10,7 @@ from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers import _optuna
 
 REQUIRES: tuple[str, ...] = ("optuna", "numpy", "scipy", "torch")
+MOST_OBJECTIVES = 2
 
 DRAWS = 3  # of points asked before, each as dear as a new one, until a random point is taken instead
 

@@ -11,6 +11,7 @@ from orchestrator.problem import Evaluate, Problem
 from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ()
+MOST_OBJECTIVES = 2
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:

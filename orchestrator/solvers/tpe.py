@@ -6,6 +6,7 @@ from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers import _optuna
 
 REQUIRES: tuple[str, ...] = ("optuna", "numpy")
+MOST_OBJECTIVES = 2
 
 DRAWS = 20  # of points asked before, until a random point is taken instead
 
