@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator import environment, solvers, spaces
@@ -14,10 +14,24 @@ from orchestrator.describe import Describer, Description
 from orchestrator.formulation import Formulation
 from orchestrator.ingredients import changed
 from orchestrator.options import BadOption, Contract, Request, check
+from orchestrator.problem import Problem
 from orchestrator.training import Chosen, Training, TrialBudget
 from search_spaces import Named, Point, Space, scaling
 
 _USUAL_SPACE = Request.space
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """The points that a search begins with, after its start, and where they come from."""
+
+    study: str
+    hints: tuple[Point, ...]
+    unlike: tuple[str, ...] = ()  # what the earlier study asked otherwise, in words; not part of the question
+
+    def to_json(self) -> dict[str, Any]:
+        """What the question on record holds."""
+        return {"study": self.study, "hints": [dict(hint) for hint in self.hints]}
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,7 @@ class Inquiry:
     named: Named | None  # the space, where it is one of trainings and not of multipliers
     study_name: str
     save_as: str
+    warm_start: WarmStart | None = None
 
     def question(self, block: int) -> dict[str, Any]:
         """Return what a resume must repeat to the letter."""
@@ -56,6 +71,8 @@ class Inquiry:
             asked["most_parameters"] = self.named.most_parameters
         if self.base.source:
             asked["source"] = self.base.source
+        if self.warm_start:
+            asked["warm_start"] = self.warm_start.to_json()
         return asked | self._asked_of_aim()
 
     def _asked_of_aim(self) -> dict[str, Any]:
@@ -97,6 +114,10 @@ class Inquiry:
         start = self.start or scaling.start(self.space)
         base = self.first if self.replicates else None
         return Formulation(self.space, start, self.choice, self.aim, min_accuracy, base)
+
+    def problem(self, formulation: Formulation, block: int) -> Problem:
+        hints = self.warm_start.hints if self.warm_start else ()
+        return replace(formulation.problem(block, self.request.seed), hints=hints)
 
 
 def inquire(request: Request, subject: Subject, device: str, describer: Describer) -> Inquiry:

@@ -18,7 +18,7 @@ from tests.orchestrator._solving import flat, questions
 
 def test_where_nothing_succeeds_the_search_ends_with_what_to_do() -> None:
     with pytest.raises(
-        SolverDied, match="the start and 20 random points all failed; see why in the trials' logs"
+        SolverDied, match="the start and 20 other points all failed; see why in the trials' logs"
     ):
         questions("nomad", _solving.grid(batch_size=4), lambda _: Evaluation.failure(), evaluations=100)
 
