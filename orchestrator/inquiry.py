@@ -144,7 +144,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
         space,
         named,
         request.study or _study_name(request, subject, training.dataset),
-        request.save_as or f"{'tuned' if named else 'nomad'}_{subject.name}",
+        request.save_as or f"{_found_by(named, aim)}_{subject.name}",
     )
 
 
@@ -216,6 +216,12 @@ def _study_name(request: Request, subject: Subject, dataset: str) -> str:
     return "-".join([request.kind, subject.name, *searched, data])
 
 
+def _found_by(named: Named | None, aim: Aim) -> str:
+    if aim.objectives > 1:
+        return "front"
+    return "tuned" if named else "nomad"
+
+
 def absolute(dataset: str) -> str:
     """Return a data set's name with its path, if it has one, made absolute: trials run elsewhere."""
     kind, colon, path = dataset.partition(":")
@@ -225,7 +231,13 @@ def absolute(dataset: str) -> str:
 
 
 def _check_solver(request: Request) -> None:
+    asked = request.aim.objectives
     try:
-        solvers.load(request.solver)
+        most = solvers.most_objectives(request.solver)
     except (ValueError, RuntimeError) as error:
         raise BadOption(str(error)) from error
+    check(
+        asked <= most,
+        f"--solver {request.solver} minimises one objective, not {asked}; give one of "
+        f"{', '.join(name for name in solvers.names() if solvers.most_objectives(name) >= asked)}",
+    )

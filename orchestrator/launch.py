@@ -15,6 +15,7 @@ from orchestrator import (
     catalogue,
     course,
     environment,
+    front,
     options,
     preconditions,
     saving,
@@ -93,7 +94,7 @@ class Launch:
         return (
             recorded.state == "finished"
             and recorded.budget_trials == self.inquiry.request.trials
-            and saved <= {self.inquiry.save_as}
+            and all(saving.is_of(self.inquiry, name) for name in saved)
         )
 
     def _run_recorded(self, study: Study, block: int) -> None:
@@ -107,6 +108,7 @@ class Launch:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
 
     def _measure_and_search(self, study: Study, block: int) -> str:
+        request = self.inquiry.request
         preconditions.own(self._folder, self.store.url)
         rows = self.store.trials(study.id)
         with closing(self._display(study, rows)) as display:
@@ -114,21 +116,24 @@ class Launch:
                 self.store,
                 study.id,
                 self.executor,
-                self.inquiry.request.trainer_command,
+                request.trainer_command,
                 self._folder,
-                self.inquiry.request.timeout_seconds,
+                request.timeout_seconds,
                 display,
                 self.stop,
                 environment.git_commit(),
-                self.inquiry.request.stack,
+                request.stack,
             )
             self._time_networks(rows)
             bound, mean = self._bound(study, runner, rows, display)
             rows = self.store.trials(study.id)
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
-                winner = self._winner(search)
-        saving.save(self.store, self.inquiry, study, winner)
+                if self.inquiry.aim.objectives > 1:
+                    front.know(search, request.confirm, request.trials)
+                    saving.save_front(self.store, self.inquiry, study, search.rows)
+                else:
+                    saving.save(self.store, self.inquiry, study, self._winner(search))
         return message
 
     def _time_networks(self, rows: Sequence[Trial]) -> None:
@@ -209,7 +214,7 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget_trials=request.trials,
+            budget_trials=front.searched(request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orchestrator import demo
 from orchestrator.aim import Aim, asked
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
@@ -193,29 +194,23 @@ class Request(Contract):
         )
 
 
-_DEMO: Mapping[str, Any] = {
-    "data": "digits",
-    "train_images": 4000,
-    "validation_images": 1000,
-    "budget": "15s",
-    "trials": 12,
-    "tolerance": 0.01,
-}
-_NAS_DEMO: Mapping[str, Any] = {"base_width": 0.25, "batch_size": 64}  # small: many steps in few seconds
-
-_SPACE_DEMO: Mapping[str, Mapping[str, Any]] = {
-    "recipe": {"batch_size": 64},
-    "resnet_budget": {"batch_size": 64, "max_params": 200_000},
-}
-
-
 def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     """Return the request of a search: what the user gave, then the demo's defaults, then the usual ones.
 
     Raise BadOption for a value out of range.
     """
-    demo = {**_DEMO, **(_NAS_DEMO if kind == "nas" else _SPACE_DEMO.get(given.get("space") or "", {}))}
-    return Request(kind=kind, subject=subject, **filled(Request, given, demo))
+    values = demo.values(kind, given.get("space") or Request.space)
+    request = Request(kind=kind, subject=subject, **filled(Request, given, values))
+    for name, is_used in (
+        ("replicates", request.aim.needs_bound),
+        ("confirm", request.aim.minimise is not None),
+        ("confidence", request.aim.minimise is not None),
+    ):
+        check(
+            is_used or given.get(name) is None,
+            f"--{name} {given.get(name)} does nothing in a search for {request.aim}; leave it out",
+        )
+    return request
 
 
 def filled(kind: type[Contract], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,13 @@ class Evaluation:
         """Whether the point succeeded and every constraint holds."""
         return not self.failed and all(constraint <= 0 for constraint in self.constraints)
 
+    def columns(self) -> dict[str, Any]:
+        """What a trial's row says of it; nothing where it failed."""
+        if self.failed:
+            return {}
+        others = {"other_objectives": list(self.others)} if self.others else {}
+        return {"objective": self.objective, "constraints": list(self.constraints), **others}
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; floats come back exactly."""
         if self.failed:

@@ -224,8 +224,7 @@ class Runner:
         columns = found.columns | {"reason": found.reason, "message": found.message}
         state = "completed" if found.state == "completed" else "failed"
         if state == "completed" and self._hear is not None:
-            heard = self._hear(row, found.columns["val_accuracy"])
-            columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
+            columns |= self._hear(row, found.columns["val_accuracy"]).columns()
         events = {TEST_READ: _test_reading(order, found)} if found.has_read_test else {}
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._display.ended(row)

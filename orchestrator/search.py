@@ -182,8 +182,7 @@ class Search:
                 return False
             heard, state, original, why = screened.answer, "screened", screened.by, screened.why
         columns = order.columns() | {"of_trial_number": original and original.number, "message": why}
-        if not heard.failed:
-            columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
+        columns |= heard.columns()
         row = self.store.answer_trial(self.study_id, order.number, state, **columns)
         self._keep(row)
         self.display.answered(row)
@@ -210,7 +209,10 @@ class Search:
 def _heard(row: Trial) -> Evaluation:
     if row.objective is None:
         return Evaluation.failure()
-    return Evaluation(row.objective, tuple(row.constraints or ()), screened=row.state == "screened")
+    others = tuple(row.other_objectives or ())
+    return Evaluation(
+        row.objective, tuple(row.constraints or ()), screened=row.state == "screened", others=others
+    )
 
 
 def _hold(point: Point, row: Trial) -> None:

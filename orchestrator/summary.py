@@ -74,8 +74,12 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     """Say what the study found, from the record alone."""
     study = store.study(inquiry.study_name)
     assert study is not None
-    model = next((m for m in store.models() if m.study_id == study.id), None)
+    models = [model for model in store.models() if model.study_id == study.id]
+    model = next(iter(models), None)
     say(console, f"finished: {study.message}")
+    if model is not None and inquiry.aim.objectives > 1:
+        _tell_front(console, inquiry, [model.name for model in models])
+        return
     if model is None:
         say(console, _NOTHING_SMALLER if inquiry.aim.needs_bound else _NOTHING)
         return
@@ -86,6 +90,23 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     say(console, f"saved as the model {model.name} ({model.status}{_trust_text(model)})")
     if study.kind == "nas":
         say(console, f"next: {_next_command(inquiry.request, model.name)}")
+
+
+def _tell_front(console: Console, inquiry: Inquiry, names: Sequence[str]) -> None:
+    """Show the front as the record now holds it, the smallest network first."""
+    # pandas: half a second to import, and needed only here
+    from results import front_table, queries, tables
+
+    found = queries.front(inquiry.request.database, inquiry.study_name)
+    tables.tell(front_table.front_table(found), console.file)
+    many = f"{inquiry.save_as}_1 to {inquiry.save_as}_{len(names)}"
+    say(console, f"saved as the models {many}" if len(names) > 1 else f"saved as the model {names[0]}")
+    say(console, f"again: nas-results front {inquiry.study_name}{_where(inquiry.request)}")
+
+
+def _where(request: Request) -> str:
+    usual = str(Path("runs") / "results.db")
+    return "" if request.database == usual else f" --db {request.database}"
 
 
 _NOTHING_SMALLER = "nothing smaller kept the bound; try more --trials, or a lower bound under another --study"

@@ -67,7 +67,8 @@ def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: 
         "runs": folder,
     }
     if given.get("maximise") or (kind == "hpo" and not given.get("minimise")):
-        del usual["tolerance"]  # of a baseline that is not measured
+        for of_a_baseline in ("tolerance", "replicates", "confirm"):
+            del usual[of_a_baseline]
     return options.settle(kind, subject, {**usual, **given})
 
 

@@ -52,6 +52,11 @@ def test_what_is_no_number_of_macs_is_refused(written: str) -> None:
         ({"max_latency_ms": 0.0}, "--max-latency-ms 0.0 leaves no network; give more than 0"),
         ({"maximise": "accuracy", "min_accuracy": 0.8}, "leave it out, or give --minimise macs as well"),
         ({"maximise": "accuracy", "tolerance": 0.1}, "--tolerance 0.1 is for a measured baseline"),
+        (
+            {"maximise": "accuracy", "confirm": 3},
+            "--confirm 3 does nothing in a search for the greatest accuracy",
+        ),
+        ({"minimise": "macs", "maximise": "accuracy", "replicates": 2}, "--replicates 2 does nothing"),
         ({"kind": "hpo", "minimise": "macs"}, "--space training leaves the network as it is"),
     ],
 )
@@ -109,7 +114,7 @@ def test_confirming_a_network_leaves_its_limits_constraint_as_it_was(tmp_path: P
 
 
 def test_the_most_accurate_network_under_a_limit_needs_no_baseline(tmp_path: Path) -> None:
-    printed = run(tmp_path, maximise="accuracy", max_macs="500M", trials=8, confirm=3, data=CALM)
+    printed = run(tmp_path, maximise="accuracy", max_macs="500M", trials=8, data=CALM)
     rows = trials(tmp_path)
     assert {row.purpose for row in rows} == {"search"}
     trained = [row for row in rows if row.state == "completed"]

@@ -100,7 +100,7 @@ def test_another_warm_start_is_another_question(earlier: Path) -> None:
     [
         ({"warm_start": "x"}, "no such study in .*; there are: s"),
         ({"study": "fresh", "warm_start": "fresh"}, "is this study's own name; give it another by --study"),
-        ({"kind": "hpo"}, "is of the kind nas, this search hpo"),
+        ({"kind": "hpo", "tolerance": None}, "is of the kind nas, this search hpo"),
     ],
 )
 def test_a_study_that_gives_no_points_is_refused(earlier: Path, given: dict[str, Any], message: str) -> None:
