@@ -100,40 +100,45 @@ class Rule:
         """Whether this trial is left to run, whatever its curve says."""
         return self.policy.audits(self.seed, number)
 
-    def first_stop(self, curve: Points) -> Hopeless | None:
-        """Return the first look at which `curve` could not reach the bound any more, if there is one."""
-        for end in range(1, len(curve) + 1):
-            hopeless = self._look(curve[:end])
-            if hopeless is not None:
-                return hopeless
-        return None
+    def first_stop(self, measurements: Iterable[Mapping[str, Any]]) -> Hopeless | None:
+        """Return the first measurement by which the bound is out of reach, if there is one."""
+        curve = points((measured["progress"], measured["val_accuracy"]) for measured in measurements)
+        looks = (self._look(curve[:end]) for end in range(1, len(curve) + 1))
+        return next((look for look in looks if look is not None), None)
+
+    def columns(self, number: int, measurements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what the row of a trial says of this rule; nothing where nothing is stopped."""
+        if not self.policy.level:
+            return {}
+        hopeless = self.first_stop(measurements)
+        return {"audited": int(self.audits(number)), **(hopeless.columns() if hopeless else {})}
 
     def _look(self, curve: Points) -> Hopeless | None:
         progress, accuracy = curve[-1]
         if not EARLIEST <= progress < 1 or self.bound <= 0:
             return None
-        known = [
-            (reached(f.points, progress), f.accuracy) for f in self.finished if _spans(f.points, progress)
-        ]
-        if len(known) < FEWEST_CURVES:
+        curves = [finished for finished in self.finished if _spans(finished.points, progress)]
+        if len(curves) < FEWEST_CURVES:
             return None
-        floor = self._binomial_variance()
-        predicted, scale, freedom = predict(known, reached(curve, progress), floor)
+        known = [(reached(finished.points, progress), finished.accuracy) for finished in curves]
+        predicted, scale, freedom = predict(known, reached(curve, progress), self._least_variance())
         if special.stdtr(freedom, (predicted - self.bound) / scale) >= self.policy.level:
             return None
         return Hopeless(progress, accuracy, min(max(predicted, 0.0), 1.0), self.bound)
 
-    def _binomial_variance(self) -> float:
-        """Return the least variance an accuracy near the bound has: that of drawing the validation images."""
+    def _least_variance(self) -> float:
+        """Return the variance that drawing the validation images alone gives an accuracy near the bound."""
         images = max(self.validation_images, 1)
         share = (min(self.bound, 1.0) * images + 1) / (images + 2)  # never quite 0 or 1
         return share * (1 - share) / images
 
 
-def points(measurements: Iterable[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """Return the curve of a trainer's measurements; those without a progress or an accuracy are left out."""
-    pairs = ((measured.get("progress"), measured.get("val_accuracy")) for measured in measurements)
-    return [(float(p), float(a)) for p, a in pairs if p is not None and a is not None]
+NEVER = Rule((), 0.0, 1, Policy(level=0.0, audit=0.0), 0)  # stops nothing
+
+
+def points(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[tuple[float, float], ...]:
+    """Return the curve of (progress, accuracy); pairs without either are left out."""
+    return tuple((float(p), float(a)) for p, a in pairs if p is not None and a is not None)
 
 
 def reached(curve: Points, progress: float) -> float:

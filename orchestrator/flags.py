@@ -59,6 +59,19 @@ Confirm = Annotated[
 Confidence = Annotated[
     float | None, _option("Probability of keeping the bound that makes a network confirmed. [.95]", _SEARCH)
 ]
+EarlyStop = Annotated[
+    float | None,
+    _option(
+        "Probability of still being of use below which a training is stopped, as its curve tells; 0: never. "
+        "[.05]",
+        _SEARCH,
+        "--early-stop",
+    ),
+]
+Audit = Annotated[
+    float | None,
+    _option("Share of the trials that is never stopped early, to tell false stops. [.1]", _SEARCH),
+]
 MinAccuracy = Annotated[
     float | None, _option("Accuracy to keep, a fraction; no baseline is trained then.", _SEARCH)
 ]

@@ -19,11 +19,15 @@ def rows(trial_id: int, measurements: Iterable[Mapping[str, Any]]) -> Iterator[M
         yield row
 
 
-def of_completed(session: Session, study_id: int) -> dict[int, list[Measurement]]:
-    """The measurements of the study's completed trials, in order, by the trials' numbers."""
-    query = select(Trial.number, Measurement).join(Trial, Trial.id == Measurement.trial_id)
+Point = tuple[float | None, float | None]
+
+
+def of_completed(session: Session, study_id: int) -> dict[int, list[Point]]:
+    """The progress and validation accuracy measured of each completed trial, in order, by its number."""
+    measured = (Measurement.progress, Measurement.val_accuracy)
+    query = select(Trial.number, *measured).join(Trial, Trial.id == Measurement.trial_id)
     query = query.where(Trial.study_id == study_id, Trial.state == "completed")
-    found: dict[int, list[Measurement]] = {}
-    for number, measured in session.execute(query.order_by(Trial.number, Measurement.ordinal)):
-        found.setdefault(number, []).append(measured)
+    found: dict[int, list[Point]] = {}
+    for number, progress, accuracy in session.execute(query.order_by(Trial.number, Measurement.ordinal)):
+        found.setdefault(number, []).append((progress, accuracy))
     return found

@@ -132,8 +132,8 @@ class Store:
             query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.number)
             return list(session.scalars(query))
 
-    def curves(self, study_id: int) -> dict[int, list[Measurement]]:
-        """The measurements of the study's completed trials, in order, by the trials' numbers."""
+    def curves(self, study_id: int) -> dict[int, list[curves.Point]]:
+        """The progress and validation accuracy measured of each completed trial, in order, by its number."""
         with self._read() as session:
             return curves.of_completed(session, study_id)
 
