@@ -20,6 +20,7 @@ from scipy import special
 
 EARLIEST = 0.25  # of the budget: before it nothing is stopped
 FEWEST_CURVES = 6  # that have finished; fewer tell too little
+_LOOKS = 2  # that the many at one curve, much alike, count for (benchmarks/early_stop.py has what came of it)
 LEVEL, AUDIT = 0.05, 0.1  # where the user gives neither
 
 Points = Sequence[tuple[float, float]]  # (progress, validation accuracy), in order
@@ -55,7 +56,7 @@ class Hopeless:
 class Policy:
     """What a study does about hopeless trainings: none is stopped at level 0.
 
-    `level`: the probability of reaching the bound below which a training is stopped.
+    `level`: of the trainings stopped, the share that may be expected to have reached the bound all the same.
     `audit`: the share of trials that is never stopped, so that false stops are known.
     """
 
@@ -122,7 +123,7 @@ class Rule:
             return None
         known = [(reached(finished.points, progress), finished.accuracy) for finished in curves]
         predicted, scale, freedom = predict(known, reached(curve, progress), self._least_variance())
-        if special.stdtr(freedom, (predicted - self.bound) / scale) >= self.policy.level:
+        if special.stdtr(freedom, (predicted - self.bound) / scale) >= self.policy.level / _LOOKS:
             return None
         return Hopeless(progress, accuracy, min(max(predicted, 0.0), 1.0), self.bound)
 
@@ -146,9 +147,12 @@ def reached(curve: Points, progress: float) -> float:
 
     The best, for a step of a large learning rate may throw an accuracy back that returns by itself.
     """
-    shares, accuracies = zip(*curve, strict=True)
-    before = [accuracy for share, accuracy in curve if share <= progress]
-    return max([*before, float(np.interp(progress, shares, accuracies))])
+    before = [point for point in curve if point[0] <= progress]
+    best, (share, accuracy) = max(reading for _, reading in before), before[-1]
+    if len(before) == len(curve):
+        return best
+    next_share, next_accuracy = curve[len(before)]
+    return max(best, accuracy + (next_accuracy - accuracy) * (progress - share) / (next_share - share))
 
 
 def predict(known: Sequence[tuple[float, float]], seen: float, floor: float) -> tuple[float, float, float]:

@@ -62,8 +62,8 @@ Confidence = Annotated[
 EarlyStop = Annotated[
     float | None,
     _option(
-        "Probability of still being of use below which a training is stopped, as its curve tells; 0: never. "
-        "[.05]",
+        "Stop a training once its curve is hopeless; of those stopped, the share that may be wrongly so. "
+        "0: none is stopped. [.05]",
         _SEARCH,
         "--early-stop",
     ),

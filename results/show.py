@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from results import export, queries
+from results import early_stops, export, queries
 from results.errors import NotOnRecord
 from results.tables import curve_table, millions, moment, number, outcome, percent
 
@@ -41,7 +41,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "state": f"{facts['state']}{said}",
         "bound": _bound(facts),
         "trials": _counts(facts),
-        "early stop": early_stop_text(facts["early_stops"]),
+        "early stop": early_stops.said(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts),
         "saved as": ", ".join(saved),
         "begun": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
@@ -71,15 +71,6 @@ def _counts(facts: dict[str, Any]) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
     searched = f"{facts['spent']:.4g} of {facts['budget_trials']} trainings spent"
     return "; ".join(part for part in (searched, f"in all {states}" if states else "", reasons) if part)
-
-
-def early_stop_text(stops: dict[str, Any] | None) -> str:
-    """What stopping early saved, and how often it was wrong, of a row of the view `early_stops`."""
-    if stops is None:
-        return ""
-    saved = f"{stops['pruned']} pruned, {stops['trainings_saved']:.1f} trainings saved"
-    audit = f"of {stops['audited']} audited trials {stops['would_stop']} would have been stopped"
-    return f"{saved}; {audit}, {stops['false_stops']} of them falsely"
 
 
 def _best(facts: dict[str, Any]) -> str:
