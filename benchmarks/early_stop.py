@@ -1,6 +1,6 @@
 """What stopping hopeless trainings early would have saved of studies on record, and how often falsely.
 
-    python benchmarks/early_stop.py --db runs/results.db STUDY... [--levels .01,.05,.1] [--out FILE.json]
+    python benchmarks/early_stop.py runs/results.db... [--levels .01,.05,.1] [--out FILE.json]
 
 The studies must have been searched with `--early-stop 0`, so that every curve went on to its end. The rule
 goes over each one's trials in order and knows, as it would have, only those before that it had not stopped. A
@@ -69,9 +69,10 @@ class Judged:
 
 def main() -> None:
     asked = _arguments()
+    studies = [(db, name) for db in asked.databases for name in queries.studies(db)["name"]]
     rows = [
-        counted(name, level, replayed(trained(asked.db, name), bound(asked.db, name), level))
-        for name in asked.studies
+        counted(name, level, replayed(trained(db, name), bound(db, name), level))
+        for db, name in studies
         for level in map(float, asked.levels.split(","))
     ]
     table = Table()
@@ -81,12 +82,12 @@ def main() -> None:
         table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()))
     Console(width=130).print(table)
     if asked.out:
-        questions = {name: question(asked.db, name) for name in asked.studies}
+        questions = {name: question(db, name) for db, name in studies}
         report = setting(("nomad-nas", "torch", "PyNomadBBO", "numpy", "scipy")) | {
             "studies": questions,
             "rows": rows,
         }
-        report["command"] = f"python benchmarks/early_stop.py --db DB {' '.join(asked.studies)}"
+        report["command"] = "python benchmarks/early_stop.py DATABASE..."
         asked.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
@@ -164,8 +165,7 @@ def _facts(db: str, study: str) -> dict[str, Any]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("studies", nargs="+", metavar="STUDY")
-    parser.add_argument("--db", default="runs/results.db")
+    parser.add_argument("databases", nargs="+", metavar="DATABASE")
     parser.add_argument("--levels", default=".01,.02,.05,.1,.2", help="comma-separated")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
