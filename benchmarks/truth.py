@@ -29,6 +29,7 @@ from orchestrator.aim import Aim
 from orchestrator.confirm import Trust, Winner
 from orchestrator.describe import Describer, Description
 from orchestrator.display import Meter, Plain
+from orchestrator.early_stop import NEVER, Rule
 from orchestrator.formulation import Formulation
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import Proposals, Reign
@@ -97,7 +98,10 @@ class _Draw(Runner):
         self._of, self._id, self._table, self._seed = store, study_id, table, seed
 
     def run(
-        self, orders: Sequence[Order], hear: Callable[[Trial, float], Evaluation] | None = None
+        self,
+        orders: Sequence[Order],
+        hear: Callable[[Trial, float], Evaluation] | None = None,
+        rule: Rule = NEVER,
     ) -> list[Trial]:
         return [self._trained(order, hear) for order in orders]
 

@@ -94,6 +94,12 @@ def asked(
     return Aim(minimise, maximise, limits)
 
 
+def unused(aim: Aim) -> tuple[str, ...]:
+    """Return the options of a search that mean nothing to this aim."""
+    of_a_baseline = () if aim.needs_bound else ("replicates", "tolerance")
+    return of_a_baseline if aim.minimise else (*of_a_baseline, "confirm", "confidence")
+
+
 def _limit(name: str, written: str | float) -> float:
     option = LIMITS[name]
     try:

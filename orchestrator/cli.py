@@ -30,6 +30,8 @@ def _nas(
     replicates: flags.Replicates = None,
     confirm: flags.Confirm = None,
     confidence: flags.Confidence = None,
+    early_stop: flags.EarlyStop = None,
+    audit: flags.Audit = None,
     tolerance: flags.Tolerance = None,
     depth: flags.Span = None,
     width: flags.Span = None,
@@ -90,6 +92,8 @@ def _hpo(
     confirm: flags.Confirm = None,
     confidence: flags.Confidence = None,
     tolerance: flags.Tolerance = None,
+    early_stop: flags.EarlyStop = None,
+    audit: flags.Audit = None,
     base_depth: flags.BaseScale = None,
     base_width: flags.BaseScale = None,
     base_resolution: flags.BaseScale = None,
@@ -171,10 +175,7 @@ def _evaluate(
 
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
-    def settle() -> options.Request:
-        return options.settle(kind, subject, given)
-
-    answer(f"{kind}-search", settle, launch.run, plan.show)
+    answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
 
 
 def nas_search() -> None:

@@ -63,7 +63,7 @@ def display(
     """
     meter = Meter(study.budget_trials, seconds, "GPU" if where.device == "cuda" else "CPU")
     for row in recorded:
-        if row.state in ("completed", "failed"):
+        if row.state in ("completed", "failed", "pruned"):
             meter.count(row)
     if console.is_terminal:
         return Screen(console, meter, title, start, size)

@@ -87,6 +87,16 @@ class Formulation:
         assert self.aim.minimise is not None
         return size(network, self.aim.minimise)
 
+    def hurdle(self, trials: Sequence[Trial]) -> float | None:
+        """Return the accuracy without which a training is of no use after `trials`, None where any is.
+
+        On a front any may be, for it depends on the network's size.
+        """
+        if self.min_accuracy is not None or self.aim.objectives > 1:
+            return self.min_accuracy
+        best = self.best(trials)
+        return None if best is None else accuracy(best)
+
     def passed(self, trial: Trial) -> bool:
         """Whether a trial of the search kept the bound, and was not found out since to have been lucky."""
         is_trained = trial.purpose == "search" and trial.state == "completed"

@@ -16,7 +16,7 @@ from orchestrator.describe import Describes, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.options import Request
-from orchestrator.outcome import is_open, is_training
+from orchestrator.outcome import affordable, is_open
 from orchestrator.runner import Order, Runner
 from orchestrator.search import Search
 from orchestrator.training import Training
@@ -81,7 +81,7 @@ class Front:
         while due := self._due(number):
             orders = [self._order(*one, n) for n, one in enumerate(due, start=number)]
             new = [order for order in orders if order.row is None]
-            paid = new[: max(0, self.budget_trials - sum(is_training(row) for row in self.rows.values()))]
+            paid = new[: affordable(self.budget_trials, self.rows.values())]
             self._run([o for o in orders if o in paid or (o.row is not None and is_open(o.row))])
             if len(paid) < len(new):
                 return

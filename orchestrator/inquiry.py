@@ -11,6 +11,7 @@ from orchestrator import environment, solvers, spaces
 from orchestrator.aim import Aim, usual
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
+from orchestrator.early_stop import NEVER, Policy
 from orchestrator.formulation import Formulation
 from orchestrator.ingredients import changed
 from orchestrator.options import BadOption, Contract, Request, check
@@ -51,7 +52,7 @@ class Inquiry:
     save_as: str
     warm_start: WarmStart | None = None
 
-    def question(self, block: int) -> dict[str, Any]:
+    def question(self, block: int, policy: Policy = NEVER.policy) -> dict[str, Any]:
         """Return what a resume must repeat to the letter."""
         asked: dict[str, Any] = {
             "subject": self.subject.name,
@@ -64,6 +65,7 @@ class Inquiry:
                 "versions": environment.versions(solvers.load(self.request.solver).REQUIRES),
             },
             "trainer": self.request.trainer or "built in",
+            **policy.question(),
         }
         if self.named and self.named.name != _USUAL_SPACE:
             asked["searched"] = self.named.name

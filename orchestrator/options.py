@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator import demo
-from orchestrator.aim import Aim, asked
+from orchestrator.aim import Aim, asked, unused
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
 from orchestrator.ingredients import parse as parse_ingredients
@@ -140,6 +140,8 @@ class Request(Contract):
     depth: str = ".5:1.5"
     width: str = ".25:1.25"
     resolution: str = ".5:1.5"
+    early_stop: float | None = None
+    audit: float | None = None
     save_as: str | None = None
     recipe: str | None = None  # the model's own, or the usual one
     space: str = "training"  # of an hpo search
@@ -160,6 +162,14 @@ class Request(Contract):
         )
         check(self.block is None or self.block >= 1, f"--block {self.block} asks nothing; give at least 1")
         self._check_accuracies()
+        check(
+            self.early_stop is None or 0 <= self.early_stop < 0.5,
+            f"--early-stop {self.early_stop} is no small probability; give 0 or more and less than .5",
+        )
+        check(
+            self.audit is None or 0 <= self.audit <= 1,
+            f"--audit {self.audit} is no share of the trials; give 0 to 1",
+        )
         check_name(self.save_as)
         check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")
 
@@ -187,11 +197,6 @@ class Request(Contract):
             f"--min-accuracy {self.min_accuracy} bounds what --maximise accuracy seeks; leave it out, or "
             "give --minimise macs as well",
         )
-        check(
-            not self.tolerance or self.demo or self.aim.needs_bound,
-            f"--tolerance {self.tolerance} is for a measured baseline, which --maximise accuracy "
-            "does without; leave it out",
-        )
 
 
 def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
@@ -201,13 +206,9 @@ def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     """
     values = demo.values(kind, given.get("space") or Request.space)
     request = Request(kind=kind, subject=subject, **filled(Request, given, values))
-    for name, is_used in (
-        ("replicates", request.aim.needs_bound),
-        ("confirm", request.aim.minimise is not None),
-        ("confidence", request.aim.minimise is not None),
-    ):
+    for name in unused(request.aim):
         check(
-            is_used or given.get(name) is None,
+            given.get(name) is None,
             f"--{name} {given.get(name)} does nothing in a search for {request.aim}; leave it out",
         )
     return request

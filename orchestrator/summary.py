@@ -15,6 +15,7 @@ from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import Request, settle
 from orchestrator.words import accuracy_text, macs_text, point_text, size_number
+from results import early_stops
 from results.models import Model, Study, Trial
 from results.store import Store
 
@@ -77,13 +78,15 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     models = [model for model in store.models() if model.study_id == study.id]
     model = next(iter(models), None)
     say(console, f"finished: {study.message}")
+    rows = store.trials(study.id)
+    if stops := early_stops.said(early_stops.counted(rows)):
+        say(console, f"early stop: {stops}")
     if model is not None and inquiry.aim.objectives > 1:
         _tell_front(console, inquiry, [model.name for model in models])
         return
     if model is None:
         say(console, _NOTHING_SMALLER if inquiry.aim.needs_bound else _NOTHING)
         return
-    rows = store.trials(study.id)
     console.print(_comparison(study, model, rows))
     winner = next(row for row in rows if row.id == model.trial_id)
     say(console, f"found: {point_text(winner.point, inquiry.start)}")

@@ -1,4 +1,4 @@
-"""Moments as a column's type: SQLite keeps them as text without a zone, Python gets them back in UTC."""
+"""Moments in the record: UTC, and with their zone in Python, although SQLite keeps text without one."""
 
 from datetime import UTC, datetime
 

@@ -143,6 +143,11 @@ class Trial(Base):
     verdict: Mapped[str | None]  # 'confirmed' or 'rejected', by its replicates; null: not (yet) in question
     probability: Mapped[float | None]  # with which it keeps the bound, as its replicates say
 
+    audited: Mapped[int | None]  # 1: never stopped early, to know what that costs; null: nothing is stopped
+    stop_progress: Mapped[float | None]  # share of the budget at which it was stopped, or would have been
+    predicted_accuracy: Mapped[float | None]  # the final one, as its curve let expect there
+    stop_bound: Mapped[float | None]  # the accuracy it was held against
+
     seed: Mapped[int | None] = mapped_column(BigInteger)
     subset_seed: Mapped[int | None] = mapped_column(BigInteger)
     budget_seconds: Mapped[float | None]

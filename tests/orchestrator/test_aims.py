@@ -51,7 +51,7 @@ def test_what_is_no_number_of_macs_is_refused(written: str) -> None:
         ({"max_macs": "0"}, "--max-macs 0 leaves no network; give at least 1"),
         ({"max_latency_ms": 0.0}, "--max-latency-ms 0.0 leaves no network; give more than 0"),
         ({"maximise": "accuracy", "min_accuracy": 0.8}, "leave it out, or give --minimise macs as well"),
-        ({"maximise": "accuracy", "tolerance": 0.1}, "--tolerance 0.1 is for a measured baseline"),
+        ({"maximise": "accuracy", "tolerance": 0.1}, "--tolerance 0.1 does nothing in a search for"),
         (
             {"maximise": "accuracy", "confirm": 3},
             "--confirm 3 does nothing in a search for the greatest accuracy",
