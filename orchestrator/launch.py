@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -195,7 +196,6 @@ class Launch:
         formulation, request = self.inquiry.formulation(bound), self.inquiry.request
         by_number = {row.number: row for row in rows}
         problem = self.inquiry.problem(formulation, block)
-        successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
 
         def incumbent() -> Point:
             best = formulation.best(list(by_number.values()))
@@ -205,14 +205,13 @@ class Launch:
             self.store.note(study.id, SUCCESSION, reign.to_json(why))
             display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
 
-        reign = reign_on_record(problem, self.inquiry.replicates + 1, successions)
-        proposals = Proposals(self._start_solver, reign, incumbent, succeeded)
+        reign = reign_on_record(problem, self.inquiry.replicates + 1, self._successions(study))
         return Search(
             self.store,
             study.id,
             formulation,
             self.inquiry.training,
-            proposals,
+            Proposals(self._start_solver, reign, incumbent, succeeded),
             self.describer,
             runner,
             display,
@@ -223,6 +222,9 @@ class Launch:
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
             policy=policy,
         )
+
+    def _successions(self, study: Study) -> list[dict[str, Any]]:
+        return [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
 
     def _start_solver(self, problem: Problem) -> SolverProcess:
         return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")
