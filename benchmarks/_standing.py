@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import _problems
-from _chart import Line, Panel, drawn
+from _chart import COLOURS, Line, Panel, drawn
 from _loop import Run
 from scipy.stats import binomtest
 
@@ -118,7 +118,7 @@ def panels(table: Table) -> list[Panel]:
     shown = [
         Panel(
             f"{problem}: median of FLOPs / optimum",
-            [Line(solver, _medians(runs)) for solver, runs in table[problem, False, 1].items()],
+            [Line(s, _medians(runs)) for s, runs in table[problem, False, 1].items() if s in COLOURS],
             (1.0, 1.5),
         )
         for problem in SHOWN
@@ -142,7 +142,7 @@ def profiles(table: Table) -> list[Line]:
     groups = [group for group in table if not group[1] and group[2] == 1]
     common = set.intersection(*(set(table[group]) for group in groups)) if groups else set[str]()
     lines = []
-    for solver in sorted(common):
+    for solver in sorted(common & set(COLOURS)):
         runs = [(run, _target(group[0])) for group in groups for run in table[group][solver].values()]
         share = [
             (float(at), sum(run.best(at) <= target for run, target in runs) / len(runs))
