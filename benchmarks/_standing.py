@@ -96,7 +96,7 @@ def markdown(standing: Mapping[str, Any]) -> str:
     ]
     for row in standing["solvers"]:
         best = " | ".join(_spread(row["best"][str(at)]) for at in AT)
-        against = ", ".join(_against(row["against_reference"][str(at)]) for at in AT[1:])
+        against = ", ".join(versus(row["against_reference"][str(at)]) for at in AT[1:])
         lines.append(
             f"| {row['solver']} | {row['runs']} | {best} | {row['truly_feasible']:.0%} | {row['fill']:.0%} | "
             f"{'' if row['solver'] == REFERENCE else against} |"
@@ -108,7 +108,7 @@ def _spread(values: Mapping[str, float]) -> str:
     return f"{values['median']:.3f} ({values['lower']:.3f}-{values['upper']:.3f})"
 
 
-def _against(pair: Mapping[str, float]) -> str:
+def versus(pair: Mapping[str, float]) -> str:
     p = "p < .001" if pair["p"] < 0.001 else f"p = {pair['p']:.3f}".replace("0.", ".")
     return f"{pair['better']}:{pair['worse']} ({p})"
 
