@@ -102,12 +102,9 @@ def _hpo(
     solver: flags.Solver = None,
     seed: flags.Seed = None,
     block: flags.Block = None,
-<<<<<<< HEAD
     warm_start: flags.WarmStart = None,
-=======
     early_stop: flags.EarlyStop = None,
     audit: flags.Audit = None,
->>>>>>> main
     base_depth: flags.BaseScale = None,
     base_width: flags.BaseScale = None,
     base_resolution: flags.BaseScale = None,
