@@ -19,7 +19,15 @@ from results.store import Store
 from search_spaces import Integer, Point, Real, Space, Value, Variable, scaling
 
 MOST_HINTS = 5
-_OF_NO_MATTER = ("solver", "space", "warm_start", "confirmation", "baseline", "training.seed")
+_OF_NO_MATTER = (
+    "solver",
+    "space",
+    "warm_start",
+    "confirmation",
+    "baseline",
+    "early_stop",
+    "training.seed",
+)
 
 
 def warmed(inquiry: Inquiry, store: Store | None) -> Inquiry:
