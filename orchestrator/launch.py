@@ -18,6 +18,7 @@ from orchestrator import (
     options,
     preconditions,
     summary,
+    warm_start,
 )
 from orchestrator.confirm import AT_A_TIME, Trust, Winner
 from orchestrator.describe import Describer
@@ -48,7 +49,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))
-        Launch(inquiry, store, executor, describer, console, stop).run()
+        Launch(warm_start.warmed(inquiry, store), store, executor, describer, console, stop).run()
 
 
 @dataclass
@@ -78,6 +79,8 @@ class Launch:
             environment.git_commit(),
         )
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
+        for line in warm_start.told(self.inquiry):
+            summary.say(self.console, line)
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
