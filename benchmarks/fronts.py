@@ -25,7 +25,7 @@ from typing import Any
 import _problems
 import numpy as np
 import PyNomad
-from _standing import quartiles
+from _standing import quartiles, versus
 from scipy.stats import binomtest
 
 from orchestrator import solvers
@@ -212,9 +212,7 @@ def markdown(rows: Sequence[dict[str, Any]], block: int) -> str:
     ]
     for one in rows:
         cells = ["{median:.1%} ({lower:.1%}-{upper:.1%})".format(**one["share"][str(at)]) for at in AT]
-        against = ", ".join(
-            "{better}:{worse} (p = {p:.3f})".format(**one["against_reference"][str(at)]) for at in AT[1:]
-        )
+        against = ", ".join(versus(one["against_reference"][str(at)]) for at in AT[1:])
         lines.append(
             f"| {one['solver']} | {one['runs']} | {' | '.join(cells)} | "
             f"{'' if one['solver'] == REFERENCE else against} |"

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -88,7 +87,7 @@ class Launch:
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
-            self._run_recorded(study, block, policy)
+            self._run_recorded(study, block)
         summary.closing(self.console, self.store, self.inquiry)
 
     def _is_answered(self, recorded: Study) -> bool:
@@ -100,17 +99,17 @@ class Launch:
             and all(saving.is_of(self.inquiry, name) for name in saved)
         )
 
-    def _run_recorded(self, study: Study, block: int, policy: Policy) -> None:
+    def _run_recorded(self, study: Study, block: int) -> None:
         """Run, and leave on record how it ended."""
         with course.ending_on_record(self.store, study, self.console):
-            message = self._measure_and_search(study, block, policy)
+            message = self._measure_and_search(study, block)
         self.store.end_study(study.id, "finished", message)
 
     @property
     def _folder(self) -> Path:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
 
-    def _measure_and_search(self, study: Study, block: int, policy: Policy) -> str:
+    def _measure_and_search(self, study: Study, block: int) -> str:
         request = self.inquiry.request
         preconditions.own(self._folder, self.store.url)
         rows = self.store.trials(study.id)
@@ -130,7 +129,7 @@ class Launch:
             self._time_networks(rows)
             bound, mean = self._bound(study, runner, rows, display)
             rows = self.store.trials(study.id)
-            with closing(self._search(study, block, policy, runner, rows, bound, mean, display)) as search:
+            with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 if self.inquiry.aim.objectives > 1:
                     front.know(search, request.confirm, request.trials)
@@ -186,7 +185,6 @@ class Launch:
         self,
         study: Study,
         block: int,
-        policy: Policy,
         runner: Runner,
         rows: Sequence[Trial],
         bound: float | None,
@@ -205,7 +203,7 @@ class Launch:
             self.store.note(study.id, SUCCESSION, reign.to_json(why))
             display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
 
-        reign = reign_on_record(problem, self.inquiry.replicates + 1, self._successions(study))
+        reign = self._reign(study, problem)
         return Search(
             self.store,
             study.id,
@@ -220,11 +218,12 @@ class Launch:
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
-            policy=policy,
+            policy=Policy.settled(None, None, study.question),
         )
 
-    def _successions(self, study: Study) -> list[dict[str, Any]]:
-        return [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
+    def _reign(self, study: Study, problem: Problem) -> Reign:
+        successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
+        return reign_on_record(problem, self.inquiry.replicates + 1, successions)
 
     def _start_solver(self, problem: Problem) -> SolverProcess:
         return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")
