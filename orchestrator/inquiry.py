@@ -92,7 +92,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     _check_solver(request)
     named = spaces.named(request, subject) if request.kind == "hpo" else None
     scale = {name: subject.scale[name] * request.scale[name] for name in spaces.WHOLE}
-    dataset = absolute(request.data or subject.dataset or "cifar10")
+    dataset = dataset_of(request, subject)
     recipe = request.recipe or subject.recipe or Training.recipe
     training = training_of(request, subject, recipe, dataset, device)
     base = describer.describe(training.config(Chosen(scale)))
@@ -105,9 +105,23 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
         base,
         space,
         named,
-        request.study or _study_name(request, subject, training.dataset),
+        study_name(request, subject),
         request.save_as or f"{'tuned' if named else 'nomad'}_{subject.name}",
     )
+
+
+def study_name(request: Request, subject: Subject) -> str:
+    """Return what the study is called: as the user says, or else by what it asks."""
+    if request.study:
+        return request.study
+    searched = [request.space] if request.space != _USUAL_SPACE else []
+    data = "demo" if request.demo else dataset_of(request, subject).partition(":")[0]
+    return "-".join([request.kind, subject.name, *searched, data])
+
+
+def dataset_of(request: Contract, subject: Subject) -> str:
+    """Return the data set: the one asked for, or the one that the subject was found with."""
+    return absolute(request.data or subject.dataset or "cifar10")
 
 
 def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, device: str) -> Training:
@@ -162,13 +176,6 @@ def _multipliers(
 ) -> Space:
     whole = describer.describe(training.config(Chosen(spaces.WHOLE)))
     return spaces.multipliers(request, whole, scale)
-
-
-def _study_name(request: Request, subject: Subject, dataset: str) -> str:
-    """Return what a study is called that the user gave no name."""
-    searched = [request.space] if request.space != _USUAL_SPACE else []
-    data = "demo" if request.demo else dataset.partition(":")[0]
-    return "-".join([request.kind, subject.name, *searched, data])
 
 
 def absolute(dataset: str) -> str:
