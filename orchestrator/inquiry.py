@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from orchestrator import environment, solvers, spaces
@@ -18,6 +18,7 @@ from orchestrator.training import Chosen, Training, TrialBudget
 from search_spaces import Named, Point, Space
 
 _USUAL_SPACE = Request.space
+_OF_THE_COMMAND = ("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ class Inquiry:
             }
             asked["confirmation"] = {"most": self.request.confirm, "level": self.request.confidence}
         return asked
+
+    def repeatable(self) -> dict[str, Any]:
+        """Return the options, as JSON values, that ask the same search again, wherever its record is kept."""
+        usual = {field.name: field.default for field in fields(Request) if field.name not in _OF_THE_COMMAND}
+        asked = {name: getattr(self.request, name) for name in usual}
+        given = {name: value for name, value in asked.items() if value != usual[name]}
+        if self.request.data is not None:
+            given["data"] = absolute(self.request.data)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
     @property
     def start(self) -> Point | None:

@@ -75,7 +75,7 @@ class Launch:
             environment.versions(course.VERSIONS),
             environment.git_commit(),
         )
-        self.store.remember(study.name, request.kind, request.subject, options.repeatable(request))
+        self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)

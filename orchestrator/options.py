@@ -194,16 +194,6 @@ def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     return Request(kind=kind, subject=subject, **filled(Request, given, demo))
 
 
-_OF_THE_COMMAND = ("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder")
-
-
-def repeatable(request: Request) -> dict[str, Any]:
-    """Return the options, as JSON values, that ask the same search again, wherever its record is kept."""
-    usual = {field.name: field.default for field in fields(Request) if field.name not in _OF_THE_COMMAND}
-    given = {name: getattr(request, name) for name in usual if getattr(request, name) != usual[name]}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-
-
 def filled(kind: type[Contract], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of `kind` that `given` answers, or else `demo` where a demo is asked for.
 

@@ -1,0 +1,112 @@
+"""`nas-serve`: serve the record of a folder of runs, and run searches in it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator import environment
+from orchestrator.options import BadOption, check
+from orchestrator.service import app, token
+from orchestrator.service.settings import Settings, is_loopback
+from results.errors import StoreError
+
+Host = Annotated[str, typer.Option(help="Address to listen at. Any but the loopback demands a token.")]
+Port = Annotated[int, typer.Option(help="Port to listen at; 0: any free one.", min=0, max=65535)]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of trials' files.")]
+Db = Annotated[
+    str | None, typer.Option(envvar="NAS_DB", help="SQLAlchemy URL or SQLite file. [RUNS/results.db]")
+]
+TokenFile = Annotated[
+    Path | None, typer.Option(help="File of the token's hash. [RUNS/.service/token, where there is one]")
+]
+NewToken = Annotated[bool, typer.Option("--new-token", help="Make a token, print it this once, and exit.")]
+AtATime = Annotated[int, typer.Option(help="Searches that run at a time; the others wait.", min=1)]
+HostName = Annotated[list[str] | None, typer.Option(help="Another name that this machine is asked for by.")]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="Folder under which npz:FILE and folder:PATH may be. [none]")
+]
+DataFolder = Annotated[Path | None, typer.Option(help="Where downloads are kept. [the user's cache]")]
+Trainer = Annotated[str | None, typer.Option(help="Another trainer's command, for every search.")]
+
+
+def _serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8420,
+    runs: Runs = Path("runs"),
+    db: Db = None,
+    token_file: TokenFile = None,
+    new_token: NewToken = False,
+    at_a_time: AtATime = 1,
+    host_name: HostName = None,
+    data_root: DataRoot = None,
+    data_folder: DataFolder = None,
+    trainer: Trainer = None,
+) -> None:
+    """Serve a page and a REST interface on the record of searches, and run searches from a queue.
+
+    A search that the commands start in the same folder appears here, and the other way round. Stopping the
+    service stops no search.
+    """
+    try:
+        environment.refuse_clashes()
+        folder = runs.resolve()
+        kept = token_file or folder / ".service" / "token"
+        if new_token:
+            _print_token(kept)
+            return
+        settings = Settings(
+            runs=folder,
+            database=_database(db, folder),
+            host=host,
+            port=port,
+            names=tuple(name.lower() for name in host_name or ()),
+            token_hash=token.read(kept) if token_file or kept.exists() else None,
+            trainer=trainer,
+            data_root=data_root.resolve() if data_root else None,
+            data_folder=data_folder.resolve() if data_folder else None,
+            at_a_time=at_a_time,
+        )
+        run(settings)
+    except (BadOption, StoreError, OSError) as error:
+        print(f"nas-serve: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from None
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal ends it. Raise BadOption, StoreError or OSError where it cannot."""
+    check(
+        settings.token_hash is not None or is_loopback(settings.host),
+        f"--host {settings.host} can be reached from other machines; make a token with nas-serve --new-token",
+    )
+    with app.listen(settings.host, settings.port) as listening:
+        port = listening.getsockname()[1]
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        asked = "it asks for the token" if settings.token_hash else "whoever uses this machine may use it"
+        print(f"serving {settings.runs} at http://{shown}:{port}; {asked}", flush=True)  # noqa: T201
+        server = app.server(settings)
+        server.run(sockets=[listening])
+        if not server.started:
+            raise BadOption("the service could not start; what stands above says why")
+
+
+def _database(db: str | None, runs: Path) -> str:
+    if db is None:
+        return str(runs / "results.db")
+    return db if "://" in db else str(Path(db).resolve())
+
+
+def _print_token(path: Path) -> None:
+    made = token.make(path)
+    print(made)  # noqa: T201
+    print(f"only its hash is kept, in {path}; show it as: authorization: Bearer TOKEN", file=sys.stderr)  # noqa: T201
+
+
+def main() -> None:
+    """The entry point `nas-serve`."""
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command()(_serve)
+    program()
