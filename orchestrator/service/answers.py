@@ -6,9 +6,10 @@ import json
 from datetime import datetime
 from typing import Any
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from orchestrator.options import BadOption
@@ -62,7 +63,12 @@ def refusal_of(request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": str(error.detail)}, error.status_code, headers=error.headers)
     if isinstance(error, RequestValidationError):
         return JSONResponse({"detail": _one_line(error)}, 422)
-    statuses: dict[type[Exception], int] = {BadOption: 422, Elsewhere: 404, NotOnRecord: 404, StudyLocked: 409}
+    statuses: dict[type[Exception], int] = {
+        BadOption: 422,
+        Elsewhere: 404,
+        NotOnRecord: 404,
+        StudyLocked: 409,
+    }
     status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 503)
     return JSONResponse({"detail": " ".join(str(error).split())}, status)
 

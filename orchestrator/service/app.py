@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import socket
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -33,29 +32,32 @@ _LARGEST_HEAD = 16 * 1024  # bytes of a request before its body
 _FAREWELL_SECONDS = 3
 
 
-def create(settings: Settings) -> ASGIApp:
-    """Return the application. Its lifespan opens the record, which it migrates, and works off the queue."""
+@contextmanager
+def opened(settings: Settings) -> Iterator[Place]:
+    """Open the record, which is migrated, and work off the queue until the block ends.
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with ExitStack() as stack:
-            queue = stack.enter_context(Queue(settings.database))
-            record = stack.enter_context(closing(Record(settings.database)))
-            searches = stack.enter_context(closing(Searches(settings, queue)))
-            searches.open()
-            app.state.place = Place(settings, record, Desk(settings, queue, searches))
-            yield
+    Raise BadOption where another service does, or StoreError.
+    """
+    with ExitStack() as stack:
+        queue = stack.enter_context(Queue(settings.database))
+        record = stack.enter_context(closing(Record(settings.database)))
+        searches = stack.enter_context(closing(Searches(settings, queue)))
+        searches.open()
+        yield Place(settings, record, Desk(settings, queue, searches))
 
+
+def create(place: Place) -> ASGIApp:
+    """Return the application, behind its guard."""
     app = FastAPI(
         title="nomad-nas",
         version=importlib.metadata.version(DISTRIBUTION),
-        lifespan=lifespan,
         openapi_url="/api/openapi.json",
         docs_url=None,  # they load their scripts from elsewhere
         redoc_url=None,
     )
+    app.state.place = place
     app.include_router(api)
-    for kind in (*answers.MENDABLE, HTTPException):
+    for kind in answers.MENDABLE:
         app.add_exception_handler(kind, answers.refusal_of)
     app.mount("/static", StaticFiles(directory=_STATIC))
 
@@ -63,16 +65,17 @@ def create(settings: Settings) -> ASGIApp:
     def page() -> Response:
         return FileResponse(_STATIC / "index.html")
 
-    return Guard(app, settings)
+    return Guard(app, place.settings)
 
 
-def server(settings: Settings) -> uvicorn.Server:
+def server(place: Place) -> uvicorn.Server:
     """Return the server, to be run on a listening socket."""
-    limits = settings.limits
+    limits = place.settings.limits
     config = uvicorn.Config(
-        create(settings),
+        create(place),
         http=_impatient(limits.patience_seconds),
         ws="none",
+        lifespan="off",
         h11_max_incomplete_event_size=_LARGEST_HEAD,
         limit_concurrency=limits.connections,
         timeout_keep_alive=5,

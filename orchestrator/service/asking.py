@@ -79,7 +79,7 @@ def allowed(kind: str, subject: str, asked: Mapping[str, Any], settings: Setting
     """
     check(
         re.fullmatch(r"\w[\w .+-]*", subject) is not None,
-        f"{subject!r} is no network's or model's name; a network in a file can be searched on the command line",
+        f"{subject!r} is no network's or model's name; one in a file is for the command line",
     )
     forbidden = sorted(set(asked) & set(REFUSED))
     check(not forbidden, f"{', '.join(forbidden)} can be given on the command line alone")
@@ -105,7 +105,7 @@ def settle(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings
 def command(
     kind: str, subject: str, asked: Mapping[str, Any], settings: Settings, *more: str
 ) -> Sequence[str]:
-    """Return the command line of a search. The database is told in the environment, for it may hold a password."""
+    """Return the command line of a search. The database is told beside it: its URL may hold a password."""
     words = [f"--{SUBJECTS[kind]}={subject}", f"--runs={settings.runs}", *more]
     if settings.trainer is not None:
         words.append(f"--trainer={settings.trainer}")

@@ -82,15 +82,12 @@ def run(settings: Settings) -> None:
         settings.token_hash is not None or is_loopback(settings.host),
         f"--host {settings.host} can be reached from other machines; make a token with nas-serve --new-token",
     )
-    with app.listen(settings.host, settings.port) as listening:
+    with app.opened(settings) as place, app.listen(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         asked = "it asks for the token" if settings.token_hash else "whoever uses this machine may use it"
         print(f"serving {settings.runs} at http://{shown}:{port}; {asked}", flush=True)  # noqa: T201
-        server = app.server(settings)
-        server.run(sockets=[listening])
-        if not server.started:
-            raise BadOption("the service could not start; what stands above says why")
+        app.server(place).run(sockets=[listening])
 
 
 def _database(db: str | None, runs: Path) -> str:

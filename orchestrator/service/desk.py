@@ -36,7 +36,7 @@ class Desk:
         self._networks: list[dict[str, Any]] | None = None
 
     def start(self, kind: str, subject: str, asked: Mapping[str, Any]) -> str:
-        """Queue a search and return its study's name. Raise BadOption, or HTTPException where it runs already."""
+        """Queue a search and return its study's name. Raise BadOption or HTTPException."""
         told = asking.allowed(kind, subject, asked, self.settings)
         request = asking.settle(kind, subject, told, self.settings)
         name = study_name(request, catalogue.find(subject, self.queue))
@@ -61,7 +61,9 @@ class Desk:
         request = self.queue.request(name)
         if request is None:
             self._known(name)
-            raise HTTPException(409, f"how {name} was asked is not on record; repeat its command to resume it")
+            raise HTTPException(
+                409, f"how {name} was asked is not on record; repeat its command to resume it"
+            )
         options = {**request.options, "study": name}
         if trials is not None:
             options["trials"] = trials
@@ -109,7 +111,9 @@ class Desk:
         ):
             request = self.queue.request(name)
             busy = held is not None or (request is not None and request.state != "ended")
-            raise HTTPException(409, f"{name} is being run" if busy else "the queue is full; stop a search first")
+            raise HTTPException(
+                409, f"{name} is being run" if busy else "the queue is full; stop a search first"
+            )
         self.searches.look()
 
     def _known(self, name: str) -> None:

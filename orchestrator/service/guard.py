@@ -22,7 +22,7 @@ from orchestrator.service import token
 from orchestrator.service.settings import Settings, is_loopback
 
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -142,7 +142,7 @@ class Guard:
         told = dict(scope["headers"]).get(b"content-length", b"0")
         if not told.isdigit() or int(told) > limits.body_bytes:
             raise too_much
-        body = b""
+        body = bytearray()
         deadline = time.monotonic() + limits.patience_seconds
         while True:
             try:
@@ -153,7 +153,7 @@ class Guard:
             if len(body) > limits.body_bytes:
                 raise too_much
             if not message.get("more_body"):
-                return body
+                return bytes(body)
 
 
 def _name(host: str) -> str:

@@ -39,10 +39,12 @@ _LISTED = (
     Trial.started_at,
     Trial.finished_at,
 )
-_CURVE = tuple(getattr(Measurement, name) for name in Measurement.__table__.columns.keys()[1:])
+_CURVE = tuple(
+    getattr(Measurement, name) for name in Measurement.__table__.columns.keys()[1:]
+)  # but its trial
 _STUDY_KEPT = ("question", "versions", "id")  # told of one study, not in a list
-_MODEL = (Model.name, Model.status, Model.macs, Model.parameters, Model.val_accuracy, Model.accuracy_low)
-_MODEL += (Model.accuracy_high, Model.probability, Model.trainings)
+_MODEL = ("name", "status", "macs", "parameters", "val_accuracy", "accuracy_low", "accuracy_high")
+_MODEL_COLUMNS = [getattr(Model, name) for name in (*_MODEL, "probability", "trainings")]
 
 
 class Record:
@@ -76,8 +78,8 @@ class Record:
             return None if asked is None else _unbegun(asked)
         study = found._asdict()
         query = select(Trial.state, func.count()).where(Trial.study_id == found.id).group_by(Trial.state)
-        told = self._stands(study, asked, {found.id: {state: number for state, number in self._rows(query)}})
-        models = self._rows(select(*_MODEL).where(Model.study_id == found.id))
+        told = self._stands(study, asked, {found.id: {row[0]: row[1] for row in self._rows(query)}})
+        models = self._rows(select(*_MODEL_COLUMNS).where(Model.study_id == found.id))
         return told | {
             "question": found.question,
             "versions": found.versions,
@@ -97,7 +99,7 @@ class Record:
 
     def trial(self, study: str, number: int) -> Facts | None:
         """All the columns of a trial."""
-        columns = [getattr(Trial, name) for name in Trial.__table__.columns.keys() if "id" not in name[-3:]]
+        columns = [getattr(Trial, name) for name in _names(Trial) if name not in ("id", "study_id")]
         rows = self._rows(_of(study, *columns).where(Trial.number == number))
         return next((row._asdict() for row in rows), None)
 
@@ -160,17 +162,23 @@ class Record:
             return "starting"
         return "interrupted" if study["state"] == "running" else str(study["state"])
 
-    def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+    def _rows(self, query: Any) -> Sequence[Row[Any]]:
         with database.explained(self.url), self._engine.connect() as connection:
             return connection.execute(query).all()
 
 
 def _columns(table: type[Study] | type[SearchRequest]) -> Select[Any]:
-    return select(*(getattr(table, name) for name in table.__table__.columns.keys()))
+    return select(*(getattr(table, name) for name in _names(table)))
+
+
+def _names(table: type[Study] | type[SearchRequest] | type[Trial]) -> list[str]:
+    return list(table.__table__.columns.keys())
 
 
 def _of(study: str, *columns: Any) -> Select[Any]:
-    return select(*columns).join(Study, Study.id == Trial.study_id).where(Study.name == study)
+    return (
+        select(*columns).select_from(Trial).join(Study, Study.id == Trial.study_id).where(Study.name == study)
+    )
 
 
 def _unbegun(asked: Row[Any]) -> Facts:

@@ -134,7 +134,9 @@ def curve(here: Here, name: Name, number: Number) -> Response:
 
 
 @api.get("/studies/{name}/trials/{number}/log", summary="A piece of a trial's log")
-def trial_log(here: Here, name: Name, number: Number, offset: Offset = 0, most: Most = files.PIECE) -> Response:
+def trial_log(
+    here: Here, name: Name, number: Number, offset: Offset = 0, most: Most = files.PIECE
+) -> Response:
     row = _trial(here, name, number)
     folder = _found(row["folder"], "the trial was answered without training: it has no log")
     path = files.inside(here.settings.runs, f"{folder}/log.txt")

@@ -121,9 +121,7 @@ class Searches:
 
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
         told = asking.allowed(request.kind, request.subject, request.options, self.settings)
-        words = asking.command(
-            request.kind, request.subject, told, self.settings, f"--study={request.study}"
-        )
+        words = asking.command(request.kind, request.subject, told, self.settings, f"--study={request.study}")
         with self._file(request.study, "log").open("ab") as log:
             return subprocess.Popen(
                 words,

@@ -39,8 +39,8 @@ def settings(folder: Path, **changes: Any) -> Settings:
 @contextmanager
 def serving(folder: Path, *, leaving: bool = False, **changes: Any) -> Iterator[httpx.Client]:
     """A client of a running service, whose searches are stopped in the end unless it is `leaving` them."""
-    with app.listen("127.0.0.1", 0) as listening:
-        server = app.server(settings(folder, **changes))
+    with app.opened(settings(folder, **changes)) as place, app.listen("127.0.0.1", 0) as listening:
+        server = app.server(place)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         assert eventually(lambda: server.started or not thread.is_alive(), 30)

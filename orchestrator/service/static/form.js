@@ -29,6 +29,7 @@ export async function form(main, signal) {
       show(plan, el("section", { class: "card", "aria-label": "Plan" }, el("h2", {}, `Plan of ${told.study}`),
         told.on_record ? el("p", {}, "A study of this name is on record: the same question goes on with it.") : "",
         el("pre", { tabindex: 0, "aria-label": "What the search would cost" }, told.lines.slice(1).join("\n"))));
+      plan.scrollIntoView({ block: "nearest" });
       start.disabled = false;
       start.className = "main";
       check.className = "";

@@ -52,7 +52,7 @@ export function scatter(rows, bound, open) {
     { x: "M MACs", y: "validation accuracy", xText: number, yText: share });
   if (bound !== null) {
     svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }),
-      el("svg:text", { class: "boundtext", x: right, y: py(bound) - 4, "text-anchor": "end" }, `bound ${percent(bound)}`));
+      el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, `bound ${percent(bound)}`));
   }
   for (const row of trained) {
     const told = `trial ${row.number}: ${millions(row.macs)} M MACs, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
@@ -70,6 +70,11 @@ export function steps(rows, kind, bound) {
   const better = (a, b) => b === null || (kind === "nas" ? a < b : a > b);
   const found = { passed: [], confirmed: [] };
   let passed = null, confirmed = null;
+  const base = kind === "nas" ? trained.find((row) => row.purpose === "baseline" && row.macs !== null) : null;
+  if (base && bound !== null) {
+    found.confirmed.push([1, confirmed = base.macs / 1e6]);
+    found.passed.push([1, passed = confirmed]);
+  }
   trained.forEach((row, index) => {
     const value = kind === "nas" ? row.macs / 1e6 : row.val_accuracy;
     const passes = row.val_accuracy !== null && row.purpose === "search" && (kind !== "nas" || (bound !== null && row.val_accuracy >= bound));
@@ -81,7 +86,7 @@ export function steps(rows, kind, bound) {
 
 export function path(rows, kind, bound) {
   const { passed, confirmed, count } = steps(rows, kind, bound);
-  if (!passed.length) return nothing(kind === "nas" ? "No network has reached the bound yet." : "No trial has ended yet.");
+  if (!passed.length) return nothing(kind === "nas" ? "The bound is not known yet, or no network has reached it." : "No trial has ended yet.");
   const all = [...passed, ...confirmed].map(([, value]) => value);
   const text = kind === "nas" ? number : share;
   const last = (confirmed.length ? confirmed : passed).at(-1);
@@ -96,7 +101,7 @@ export function path(rows, kind, bound) {
   };
   draw(passed, kind === "nas" ? "path faint" : "path");
   draw(confirmed, "path");
-  const words = kind === "nas" ? [["search", "passed, not rejected"], ["confirmed", "confirmed"]] : [["search", "best accuracy"]];
+  const words = kind === "nas" ? [["search", "passed, not rejected"], ["confirmed", "confirmed, from the base on"]] : [["search", "best accuracy"]];
   return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), word))));
 }
 

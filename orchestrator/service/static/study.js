@@ -143,16 +143,16 @@ function remove(name) {
 
 export async function follow(page, details, path = `/studies${at(page.name)}/log`) {
   const text = el("pre", { tabindex: 0, "aria-label": "Log" });
-  show(page.log, text);
+  const quiet = el("p", { class: "soft", hidden: true }, "It says nothing so far.");
+  show(page.log, quiet, text);
   let offset = -65536;
   while (details.open && !page.signal.aborted) {
     const piece = await ask(`${path}?offset=${offset}`).catch((error) => ({ text: "", next_offset: offset, wrong: error.message }));
     const below = text.scrollTop + text.clientHeight >= text.scrollHeight - 8;
     text.append(piece.text);
     offset = piece.next_offset;
-    if (!text.textContent) text.textContent = "";
-    text.dataset.empty = piece.wrong ?? "";
     if (piece.wrong) { show(page.log, el("p", { class: "soft" }, piece.wrong)); return; }
+    quiet.hidden = text.textContent !== "";
     if (below) text.scrollTop = text.scrollHeight;
     await new Promise((wake) => setTimeout(wake, piece.text ? 300 : 1500));
   }
