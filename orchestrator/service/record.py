@@ -162,7 +162,7 @@ class Record:
             return "starting"
         return "interrupted" if study["state"] == "running" else str(study["state"])
 
-    def _rows(self, query: Any) -> Sequence[Row[Any]]:
+    def _rows(self, query: Any) -> Sequence[Any]:
         with database.explained(self.url), self._engine.connect() as connection:
             return connection.execute(query).all()
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("selenium", reason="selenium drives the browser; pip install -e '.[dev]'")
-
+from orchestrator.service import token
 from tests.orchestrator import _studies
 from tests.orchestrator._browsing import browser, comes, complaints, found, needs_chromium, press
 from tests.orchestrator._serving import serving
@@ -64,8 +63,6 @@ def test_what_is_on_record_is_shown_as_text_and_never_run(tmp_path: Path) -> Non
 
 
 def test_the_page_asks_for_the_token_and_keeps_it(tmp_path: Path) -> None:
-    from orchestrator.service import token
-
     made = token.make(tmp_path / "token")
     hashed = token.read(tmp_path / "token")
     _studies.run(tmp_path, trials=3, replicates=1)
