@@ -3,9 +3,9 @@
     python benchmarks/service.py [--trials 5000] [--readers 20] [--out FILE.json]
 
 The writer is this process, as an orchestrator writes: a row before a training, then one transaction of a
-result and five measurements. The service is `nas-serve`, the readers a third process: each has a page's stream
-open and asks for the list, the study or its newest trials every half second. The first fifth of the trials is
-written with nobody reading, to compare.
+result and five measurements. The service is `nas-serve`, the readers a third process: each has a page's
+stream open and asks for the list, the study or its newest trials every half second. The first fifth of the
+trials is written with nobody reading, to compare.
 """
 
 from __future__ import annotations

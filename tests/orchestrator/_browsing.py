@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -42,7 +43,7 @@ def browser(wide: int = 1280, high: int = 900) -> Iterator[webdriver.Chrome]:
 
 def found(driver: Any, selector: str, seconds: float = 60) -> WebElement:
     """The first element of a selector, once it can be seen."""
-    waiting = WebDriverWait(driver, seconds)
+    waiting = WebDriverWait(driver, seconds, ignored_exceptions=[StaleElementReferenceException])
     element: WebElement = waiting.until(
         lambda page: next(
             (e for e in page.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()), False
@@ -55,7 +56,7 @@ def found(driver: Any, selector: str, seconds: float = 60) -> WebElement:
 def press(driver: Any, words: str, seconds: float = 60) -> None:
     """Press the button or follow the link of these words, once it can be."""
     path = f"//*[self::button or self::a or self::summary][normalize-space()={words!r}]"
-    waiting = WebDriverWait(driver, seconds)
+    waiting = WebDriverWait(driver, seconds, ignored_exceptions=[StaleElementReferenceException])
     waiting.until(lambda page: any(pressed(e) for e in page.find_elements(By.XPATH, path)), f"no {words}")
 
 

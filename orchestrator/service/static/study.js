@@ -15,7 +15,7 @@ export async function study(main, signal, name) {
     if (kind === "open") await everything(page);
     if (kind === "study") page.told = told;
     if (kind === "trials") heard(page, told);
-    if (kind === "clocks") page.clocks = new Map(told.map((clock) => [clock.number, clock]));
+    if (kind === "clocks") { tick(page, told); return; }
     if (kind === "gone") { location.hash = "#/"; return; }
     page.lost.hidden = kind !== "lost";
     drawing();
@@ -74,7 +74,17 @@ function draw(page) {
   show(page.path, path(rows, told.kind, bound));
   trials(page, rows, best);
   actions(page);
-  show(page.asked, el("pre", { tabindex: 0, "aria-label": "The question on record" }, JSON.stringify(told.question ?? told.options, null, 2)));
+  const asked = JSON.stringify(told.question ?? told.options, null, 2);
+  if (page.asked.textContent !== asked) show(page.asked, el("pre", { tabindex: 0, "aria-label": "The question on record" }, asked));
+}
+
+// Only these words change each second; what a pointer may be on stays.
+function tick(page, clocks) {
+  page.clocks = new Map(clocks.map((clock) => [clock.number, clock]));
+  for (const clock of clocks) {
+    const [accuracy, spent] = page.trials.querySelectorAll(`[data-trial="${clock.number}"] [data-clock]`);
+    if (accuracy) [accuracy.textContent, spent.textContent] = [percent(clock.val_accuracy), seconds(clock.seconds)];
+  }
 }
 
 function winner(rows, told) {
@@ -96,17 +106,17 @@ function trials(page, rows, best) {
 }
 
 function line(page, row, isBest) {
-  const clock = row.state === "running" ? page.clocks.get(row.number) : null;
+  const clock = row.state === "running" ? page.clocks.get(row.number) : null, runs = row.state === "running" && page.told.state === "running";
   const waits = row.state === "running" && ENDED.includes(page.told.state);
   const word = waits ? "to be trained again" : row.state === "running" ? "running" : row.verdict ?? row.state;
   const why = row.reason ? `: ${row.reason}` : row.state === "duplicate" ? ` of ${row.of_trial_number}` : "";
-  return el("tr", { "data-trial": row.number, class: isBest ? "best" : clock ? "running" : null },
+  return el("tr", { "data-trial": row.number, class: isBest ? "best" : runs ? "running" : null },
     el("th", { scope: "row" }, el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
     el("td", { class: "wide" }, row.purpose === "confirmation" ? `confirms ${row.of_trial_number}` : row.purpose),
     el("td", {}, point(row.point)), el("td", { class: "n" }, millions(row.macs)),
-    el("td", { class: "n" }, percent(row.val_accuracy ?? clock?.val_accuracy)),
-    el("td", { class: "n wide" }, seconds(row.wall_seconds ?? clock?.seconds)),
-    el("td", {}, el("span", { class: `state ${clock ? "running" : word}`, title: row.message }, `${word}${why}${isBest ? ", the best" : ""}`)));
+    el("td", { class: "n", "data-clock": runs }, percent(row.val_accuracy ?? clock?.val_accuracy)),
+    el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
+    el("td", {}, el("span", { class: `state ${runs ? "running" : word}`, title: row.message }, `${word}${why}${isBest ? ", the best" : ""}`)));
 }
 
 function actions(page) {
