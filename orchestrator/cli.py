@@ -23,6 +23,8 @@ def _nas(
     replicates: flags.Replicates = None,
     confirm: flags.Confirm = None,
     confidence: flags.Confidence = None,
+    early_stop: flags.EarlyStop = None,
+    audit: flags.Audit = None,
     min_accuracy: flags.MinAccuracy = None,
     tolerance: flags.Tolerance = None,
     depth: flags.Span = None,
@@ -76,6 +78,8 @@ def _hpo(
     solver: flags.Solver = None,
     seed: flags.Seed = None,
     block: flags.Block = None,
+    early_stop: flags.EarlyStop = None,
+    audit: flags.Audit = None,
     base_depth: flags.BaseScale = None,
     base_width: flags.BaseScale = None,
     base_resolution: flags.BaseScale = None,
@@ -158,13 +162,10 @@ def _evaluate(
 
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
-    def settle() -> options.Request:
-        return options.settle(kind, subject, given)
-
     if given["server"] is not None:
         answering.answered(f"{kind}-search", lambda: remote.start(kind, given, Console()))
-    else:
-        answering.answer(f"{kind}-search", settle, launch.run, plan.show)
+        return
+    answering.answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
 
 
 def nas_search() -> None:

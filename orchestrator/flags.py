@@ -59,6 +59,19 @@ Confirm = Annotated[
 Confidence = Annotated[
     float | None, _option("Probability of keeping the bound that makes a network confirmed. [.95]", _SEARCH)
 ]
+EarlyStop = Annotated[
+    float | None,
+    _option(
+        "Stop a training once its curve is hopeless; of those stopped, the share that may be wrongly so. "
+        "0: none is stopped. [.05]",
+        _SEARCH,
+        "--early-stop",
+    ),
+]
+Audit = Annotated[
+    float | None,
+    _option("Share of the trials that is never stopped early, to tell false stops. [.1]", _SEARCH),
+]
 MinAccuracy = Annotated[
     float | None, _option("Accuracy to keep, a fraction; no baseline is trained then.", _SEARCH)
 ]

@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator import environment, solvers, spaces
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
+from orchestrator.early_stop import NEVER, Policy
 from orchestrator.formulation import BestAccuracy, Formulation, SmallestNetwork
 from orchestrator.ingredients import changed
 from orchestrator.options import BadOption, Contract, Request, check
@@ -35,7 +36,7 @@ class Inquiry:
     study_name: str
     save_as: str
 
-    def question(self, block: int) -> dict[str, Any]:
+    def question(self, block: int, policy: Policy = NEVER.policy) -> dict[str, Any]:
         """Return what a resume must repeat to the letter."""
         asked: dict[str, Any] = {
             "subject": self.subject.name,
@@ -48,6 +49,7 @@ class Inquiry:
                 "versions": environment.versions(solvers.load(self.request.solver).REQUIRES),
             },
             "trainer": self.request.trainer or "built in",
+            **policy.question(),
         }
         if self.named and self.named.name != _USUAL_SPACE:
             asked["searched"] = self.named.name

@@ -22,6 +22,7 @@ from orchestrator import (
 from orchestrator.confirm import AT_A_TIME, Trust, Winner
 from orchestrator.describe import Describer
 from orchestrator.display import Display
+from orchestrator.early_stop import Policy
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.problem import Problem
@@ -66,11 +67,12 @@ class Launch:
         request = self.inquiry.request
         recorded = self.store.study(self.inquiry.study_name)
         block = request.block or (recorded and recorded.question["solver"]["block"]) or self.executor.slots
+        policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
         preconditions.check_budget(self.inquiry)
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
-            self.inquiry.question(block),
+            self.inquiry.question(block, policy),
             request.trials,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
@@ -80,7 +82,7 @@ class Launch:
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
-            self._run_recorded(study, block)
+            self._run_recorded(study, block, policy)
         summary.closing(self.console, self.store, self.inquiry)
 
     def _is_answered(self, recorded: Study) -> bool:
@@ -92,17 +94,17 @@ class Launch:
             and saved <= {self.inquiry.save_as}
         )
 
-    def _run_recorded(self, study: Study, block: int) -> None:
+    def _run_recorded(self, study: Study, block: int, policy: Policy) -> None:
         """Run, and leave on record how it ended."""
         with course.ending_on_record(self.store, study, self.console):
-            message = self._measure_and_search(study, block)
+            message = self._measure_and_search(study, block, policy)
         self.store.end_study(study.id, "finished", message)
 
     @property
     def _folder(self) -> Path:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
 
-    def _measure_and_search(self, study: Study, block: int) -> str:
+    def _measure_and_search(self, study: Study, block: int, policy: Policy) -> str:
         preconditions.own(self._folder, self.store.url)
         rows = self.store.trials(study.id)
         with closing(self._display(study, rows)) as display:
@@ -120,7 +122,7 @@ class Launch:
             )
             bound, mean = self._bound(study, runner, rows, display)
             rows = self.store.trials(study.id)
-            with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
+            with closing(self._search(study, block, policy, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 winner = self._winner(search)
         self._save(study, winner)
@@ -161,6 +163,7 @@ class Launch:
         self,
         study: Study,
         block: int,
+        policy: Policy,
         runner: Runner,
         rows: Sequence[Trial],
         bound: float | None,
@@ -196,6 +199,7 @@ class Launch:
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
+            policy=policy,
         )
 
     def _start_solver(self, problem: Problem) -> SolverProcess:

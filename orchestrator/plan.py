@@ -70,6 +70,8 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
         f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search"
         f"{confirming}"
     )
+    if request.early_stop != 0:
+        yield "a hopeless training is stopped early and costs the share of it that was used (--early-stop)"
     yield cost_text(request.trials, inquiry.training.budget, executor)
 
 
