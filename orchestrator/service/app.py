@@ -17,7 +17,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from orchestrator.environment import DISTRIBUTION
 from orchestrator.service import answers
 from orchestrator.service.desk import Desk
 from orchestrator.service.guard import Guard
@@ -25,6 +24,7 @@ from orchestrator.service.record import Record
 from orchestrator.service.routes import Place, api
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
+from results.packages import DISTRIBUTION
 from results.queue import Queue
 
 _STATIC = Path(__file__).parent / "static"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,29 +52,34 @@ def _serve(
     A search that the commands start in the same folder appears here, and the other way round. Stopping the
     service stops no search.
     """
+    given = locals()
     try:
         environment.refuse_clashes()
-        folder = runs.resolve()
-        kept = token_file or folder / ".service" / "token"
+        kept = token_file or runs.resolve() / ".service" / "token"
         if new_token:
             _print_token(kept)
-            return
-        settings = Settings(
-            runs=folder,
-            database=_database(db, folder),
-            host=host,
-            port=port,
-            names=tuple(name.lower() for name in host_name or ()),
-            token_hash=token.read(kept) if token_file or kept.exists() else None,
-            trainer=trainer,
-            data_root=data_root.resolve() if data_root else None,
-            data_folder=data_folder.resolve() if data_folder else None,
-            at_a_time=at_a_time,
-        )
-        run(settings)
-    except (BadOption, StoreError, OSError) as error:
+        else:
+            run(_settings(given, kept))
+    except (BadOption, StoreError, OSError, environment.Clash) as error:
         print(f"nas-serve: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
+
+
+def _settings(given: Mapping[str, Any], kept: Path) -> Settings:
+    """Return what the options say, with paths made absolute and the token's hash read."""
+    folder = given["runs"].resolve()
+    return Settings(
+        runs=folder,
+        database=_database(given["db"], folder),
+        host=given["host"],
+        port=given["port"],
+        names=tuple(name.lower() for name in given["host_name"] or ()),
+        token_hash=token.read(kept) if given["token_file"] or kept.exists() else None,
+        trainer=given["trainer"],
+        data_root=given["data_root"].resolve() if given["data_root"] else None,
+        data_folder=given["data_folder"].resolve() if given["data_folder"] else None,
+        at_a_time=given["at_a_time"],
+    )
 
 
 def run(settings: Settings) -> None:
