@@ -44,6 +44,10 @@ MaxParams = Annotated[
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
 Solver = Annotated[str | None, _option(f"One of {', '.join(solvers.names())}. [nomad]", _SEARCH)]
 Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
+WarmStart = Annotated[
+    str | None,
+    _option("Earlier study on this record whose best points are asked first.", _SEARCH, "--warm-start"),
+]
 Seed = Annotated[
     int | None, _option("Seed of the images drawn and the weights, and of the solver. [0]", _STUDY)
 ]

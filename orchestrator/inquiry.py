@@ -23,6 +23,19 @@ _OF_THE_COMMAND = ("kind", "subject", "plan", "study", "trainer", "executor", "d
 
 
 @dataclass(frozen=True)
+class WarmStart:
+    """The points that a search begins with, after its start, and where they come from."""
+
+    study: str
+    hints: tuple[Point, ...]
+    unlike: tuple[str, ...] = ()  # what the earlier study asked otherwise, in words; not part of the question
+
+    def to_json(self) -> dict[str, Any]:
+        """What the question on record holds."""
+        return {"study": self.study, "hints": [dict(hint) for hint in self.hints]}
+
+
+@dataclass(frozen=True)
 class Inquiry:
     """A request with everything known that the machine, the data and the trainer had to tell."""
 
@@ -35,6 +48,7 @@ class Inquiry:
     named: Named | None  # the space, where it is one of trainings and not of multipliers
     study_name: str
     save_as: str
+    warm_start: WarmStart | None = None
 
     def question(self, block: int, policy: Policy = NEVER.policy) -> dict[str, Any]:
         """Return what a resume must repeat to the letter."""
@@ -57,6 +71,8 @@ class Inquiry:
             asked["most_parameters"] = self.named.most_parameters
         if self.base.source:
             asked["source"] = self.base.source
+        if self.warm_start:
+            asked["warm_start"] = self.warm_start.to_json()
         if self.request.kind == "nas":
             asked["baseline"] = {
                 "replicates": 0 if self.request.min_accuracy is not None else self.request.replicates,
@@ -94,8 +110,14 @@ class Inquiry:
         return SmallestNetwork(self.space, self.scale, min_accuracy, base_macs)
 
     def problem(self, formulation: Formulation, block: int) -> Problem:
+        hints = self.warm_start.hints if self.warm_start else ()
         return Problem(
-            formulation.space, formulation.start, block, formulation.constraints, self.request.seed
+            formulation.space,
+            formulation.start,
+            block,
+            formulation.constraints,
+            self.request.seed,
+            hints=hints,
         )
 
 

@@ -18,6 +18,7 @@ from orchestrator import (
     options,
     preconditions,
     summary,
+    warm_start,
 )
 from orchestrator.confirm import AT_A_TIME, Trust, Winner
 from orchestrator.describe import Describer
@@ -48,7 +49,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))
-        Launch(inquiry, store, executor, describer, console, stop).run()
+        Launch(warm_start.warmed(inquiry, store), store, executor, describer, console, stop).run()
 
 
 @dataclass
@@ -79,10 +80,12 @@ class Launch:
         )
         self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
+        for line in warm_start.told(self.inquiry):
+            summary.say(self.console, line)
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
-            self._run_recorded(study, block, policy)
+            self._run_recorded(study, block)
         summary.closing(self.console, self.store, self.inquiry)
 
     def _is_answered(self, recorded: Study) -> bool:
@@ -94,17 +97,17 @@ class Launch:
             and saved <= {self.inquiry.save_as}
         )
 
-    def _run_recorded(self, study: Study, block: int, policy: Policy) -> None:
+    def _run_recorded(self, study: Study, block: int) -> None:
         """Run, and leave on record how it ended."""
         with course.ending_on_record(self.store, study, self.console):
-            message = self._measure_and_search(study, block, policy)
+            message = self._measure_and_search(study, block)
         self.store.end_study(study.id, "finished", message)
 
     @property
     def _folder(self) -> Path:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
 
-    def _measure_and_search(self, study: Study, block: int, policy: Policy) -> str:
+    def _measure_and_search(self, study: Study, block: int) -> str:
         preconditions.own(self._folder, self.store.url)
         rows = self.store.trials(study.id)
         with closing(self._display(study, rows)) as display:
@@ -122,7 +125,7 @@ class Launch:
             )
             bound, mean = self._bound(study, runner, rows, display)
             rows = self.store.trials(study.id)
-            with closing(self._search(study, block, policy, runner, rows, bound, mean, display)) as search:
+            with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 winner = self._winner(search)
         self._save(study, winner)
@@ -163,7 +166,6 @@ class Launch:
         self,
         study: Study,
         block: int,
-        policy: Policy,
         runner: Runner,
         rows: Sequence[Trial],
         bound: float | None,
@@ -173,7 +175,6 @@ class Launch:
         formulation, request = self.inquiry.formulation(bound), self.inquiry.request
         by_number = {row.number: row for row in rows}
         problem = self.inquiry.problem(formulation, block)
-        successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
 
         def incumbent() -> Point:
             best = formulation.best(list(by_number.values()))
@@ -183,7 +184,7 @@ class Launch:
             self.store.note(study.id, SUCCESSION, reign.to_json(why))
             display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
 
-        reign = reign_on_record(problem, self.inquiry.replicates + 1, successions)
+        reign = self._reign(study, problem)
         proposals = Proposals(self._start_solver, reign, incumbent, succeeded)
         return Search(
             self.store,
@@ -199,8 +200,12 @@ class Launch:
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
-            policy=policy,
+            policy=Policy.settled(None, None, study.question),
         )
+
+    def _reign(self, study: Study, problem: Problem) -> Reign:
+        successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
+        return reign_on_record(problem, self.inquiry.replicates + 1, successions)
 
     def _start_solver(self, problem: Problem) -> SolverProcess:
         return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")

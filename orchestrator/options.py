@@ -129,6 +129,7 @@ class Request(Contract):
     trials: int = 100
     solver: str = "nomad"
     block: int | None = None
+    warm_start: str | None = None
     replicates: int = 3
     confirm: int = 6
     confidence: float = 0.95
