@@ -26,7 +26,9 @@ COLUMNS += ["trainings", "probability"]
 
 
 @dataclass(frozen=True)
-class _Network:
+class Network:
+    """A network that was trained to the end at least once; `trial` is the first number of its trainings."""
+
     trial: int
     macs: int
     belief: Belief
@@ -42,10 +44,10 @@ def cheapest(trials: pd.DataFrame, bound: float) -> pd.DataFrame:
     of a search).
     `trials`: the rows of `queries.trials` of one NAS study.
     """
-    networks = sorted(_networks(trials, bound), key=lambda network: (network.macs, network.trial))
+    found = sorted(networks(trials, bound), key=lambda network: (network.macs, network.trial))
     rows = []
     for slack in SLACKS:
-        kept = [network for network in networks if network.belief.mean >= bound + slack]
+        kept = [network for network in found if network.belief.mean >= bound + slack]
         sure = [n for n in kept if n.is_replicated and n.belief.probability(bound + slack) >= SURE]
         rows += [_row(slack, bound, "mean", kept), _row(slack, bound, "sure", sure)]
     whole = dict.fromkeys(("trial", "macs", "trainings"), "Int64")
@@ -53,8 +55,11 @@ def cheapest(trials: pd.DataFrame, bound: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({**whole, **parts})
 
 
-def _networks(trials: pd.DataFrame, bound: float) -> list[_Network]:
-    """Return every network that was trained to the end: the base network, and those of the search."""
+def networks(trials: pd.DataFrame, bound: float | None) -> list[Network]:
+    """Return every network that was trained to the end: the base network, and those of the search.
+
+    A study without a bound has none to expect the accuracy at, and its mean accuracy stands in.
+    """
     done = trials[(trials["state"] == "completed") & trials["val_accuracy"].notna() & trials["macs"].notna()]
     again = done[done["purpose"] == "confirmation"]
     by_trial = again.groupby("of_trial_number")["val_accuracy"]
@@ -62,16 +67,17 @@ def _networks(trials: pd.DataFrame, bound: float) -> list[_Network]:
     baseline = done[done["purpose"] == "baseline"]
     if len(baseline):
         groups[int(baseline["number"].iloc[0])] = list(baseline["val_accuracy"])
-    noise = pooled(groups.values(), bound, _validation_images(done))
+    expected = float(done["val_accuracy"].mean()) if bound is None and len(done) else bound or 0.0
+    noise = pooled(groups.values(), expected, _validation_images(done))
     first = pd.concat([baseline.head(1), done[done["purpose"] == "search"]])
     return [_network(row, groups, noise) for row in first.to_dict("records")]
 
 
-def _network(row: dict[Any, Any], groups: dict[int, list[float]], noise: Noise) -> _Network:
+def _network(row: dict[Any, Any], groups: dict[int, list[float]], noise: Noise) -> Network:
     number = int(row["number"])
     trained = groups.get(number)
     belief = believe(trained or [row["val_accuracy"]], noise)
-    return _Network(number, int(row["macs"]), belief, trained is not None)
+    return Network(number, int(row["macs"]), belief, trained is not None)
 
 
 def _validation_images(trials: pd.DataFrame) -> int:
@@ -80,7 +86,7 @@ def _validation_images(trials: pd.DataFrame) -> int:
     return max(1, int(configs[0]["subset"]["validation"])) if configs else 1
 
 
-def _row(slack: float, bound: float, evidence: str, networks: Sequence[_Network]) -> dict[str, Any]:
+def _row(slack: float, bound: float, evidence: str, networks: Sequence[Network]) -> dict[str, Any]:
     asked = {"slack": slack, "bound": bound + slack, "evidence": evidence}
     if not networks:
         return asked
