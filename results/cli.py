@@ -136,6 +136,31 @@ def export_trials(
 
 
 @main.command()
+def report(
+    study: StudyName,
+    out: Annotated[
+        Path | None, typer.Option(help="The page to write.", show_default="STUDY.html, in this folder")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="STUDY", help="Another study, to show beside it.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Write each plot as PNG and SVG to this folder too; needs Chrome or Chromium."),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Write a report with plots and tables: one HTML page that needs no network."""
+    from results import report as reports  # here, since plotly takes a second to import
+
+    written = reports.write(db, study, out, compare, figures)
+    _print(
+        "\n".join(f"written: {path}" for path in written), [{"file": str(path)} for path in written], as_json
+    )
+
+
+@main.command()
 def migrate(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """Bring a database of an older version up to date. The searches do so by themselves."""
     url = database.address(db)

@@ -140,14 +140,19 @@ def at_bound(figure: go.Figure, bound: float | None, baseline: float | None, **w
     """Draw the bound and, shaded, the margin between it and the baseline it comes from; both fractions."""
     if bound is None:
         return
+    below = {"layer": "below", **where}
     if baseline is not None and baseline > bound:
-        figure.add_hrect(
-            y0=100 * bound, y1=100 * baseline, fillcolor=VIOLET, opacity=0.12, line_width=0, **where
-        )
-        figure.add_hline(y=100 * baseline, line={"color": VIOLET, "width": 1, "dash": "dot"}, **where)
-    label = {"text": f"bound {bound:.2%}", "font": {"size": 12}}
-    line = {"color": RED, "width": 1.5, "dash": "dash"}
-    figure.add_hline(y=100 * bound, line=line, annotation=label, annotation_position="bottom left", **where)
+        margin = {"fillcolor": VIOLET, "opacity": 0.18, "line_width": 0}
+        figure.add_hrect(y0=100 * bound, y1=100 * baseline, **margin, **below)
+        _line(figure, baseline, "baseline", {"color": VIOLET, "width": 1, "dash": "dot"}, "top left", below)
+    _line(figure, bound, "bound", {"color": RED, "width": 1.5, "dash": "dash"}, "bottom left", below)
+
+
+def _line(
+    figure: go.Figure, at: float, name: str, line: Mapping[str, Any], where: str, below: Mapping[str, Any]
+) -> None:
+    label = {"text": f"{name} {at:.2%}", "font": {"size": 12}}
+    figure.add_hline(y=100 * at, line=line, annotation=label, annotation_position=where, **below)
 
 
 def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: float = 20) -> None:
@@ -155,7 +160,9 @@ def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: f
     known = [value for value in values if value > 0]
     if known and max(known) / min(known) > factor:
         update = figure.update_xaxes if axes == "xaxis" else figure.update_yaxes
-        update(type="log", dtick="D2")
+        marks = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5)]
+        near = [mark for mark in marks if min(known) / 2 < mark < max(known) * 2]
+        update(type="log", tickvals=near, ticktext=[f"{mark:g}" for mark in near])
 
 
 def sample(items: Sequence[Any], most: int) -> list[Any]:

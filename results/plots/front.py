@@ -19,7 +19,6 @@ TITLE = "MACs and accuracy"
 LANES = ("running", "failed", "pruned", "screened")  # from the lowest
 _DRAWN = (
     "below bound",
-    "replicate",
     "trained",
     "passed",
     "baseline",
@@ -43,7 +42,6 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
         rows=2 if lanes else 1, shared_xaxes=True, vertical_spacing=0.03,
         row_heights=[1 - share, share] if lanes else [1],
     )  # fmt: skip
-    at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
     _add_front(figure, study.networks)
     _add_trainings(figure, study, placed)
     for outcome in _DRAWN:
@@ -51,11 +49,12 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     for lane in lanes:
         shown = [(row, told(row)) for row in placed if row["outcome"] == lane]
         _add(figure, lane, lane, shown, [lane] * len(shown), line=2, showlegend=False)
+    at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
     figure.update_yaxes(title="accuracy (%)", row=1)
     figure.update_xaxes(title="MACs (millions)", row=2 if lanes else 1)
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
-    log_if_wide(figure, "xaxis", [row["macs"] for row in placed])
+    log_if_wide(figure, "xaxis", [row["macs"] / 1e6 for row in placed])
     return finished(figure, TITLE, dark, height=520)
 
 

@@ -6,7 +6,7 @@ the path can turn back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -51,7 +51,7 @@ def steps(study: StudyRecord) -> Iterator[Step]:
         yield Step(count, hours, best, sure)
 
 
-def seconds_of(row: Row) -> float:
+def seconds_of(row: Mapping[str, Any]) -> float:
     """How long a trial held its slot."""
     return float(row["wall_seconds"] or row["train_seconds"] or 0.0)
 
@@ -95,12 +95,17 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
         )
     base = next((row for row in study.rows if row["purpose"] == "baseline" and row["macs"]), None)
     if study.is_nas and base:
-        label = {"text": "base network", "font": {"size": 12}}
-        dotted = {"color": VIOLET, "width": 1.5, "dash": "dot"}
-        figure.add_hline(y=base["macs"] / 1e6, line=dotted, annotation=label, annotation_position="top right")
+        figure.add_scatter(
+            x=[0, scale * getattr(walked[-1], over)],
+            y=[base["macs"] / 1e6] * 2,
+            mode="lines",
+            name="base network",
+            line={"color": VIOLET, "width": 1.5, "dash": "dot"},
+            hovertemplate=f"{told(base)}<extra></extra>",
+        )
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
     if study.is_nas:
-        log_if_wide(figure, "yaxis", [row["macs"] for row in study.trained if row["macs"]])
+        log_if_wide(figure, "yaxis", [row["macs"] / 1e6 for row in study.trained if row["macs"]])
     return finished(figure, title, dark)
 
 

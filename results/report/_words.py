@@ -1,0 +1,155 @@
+"""What a study was asked and what it found, in sentences, from the record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from results.plots.path import seconds_of
+from results.recorded import Row, StudyRecord, plain_rows
+from results.tables import millions, percent
+
+_STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
+
+
+def asked(study: StudyRecord) -> list[str]:
+    """Return the question, its bound, its budget and what became of the study."""
+    question = study.study["question"]
+    training = question.get("training") or {}
+    said = [_aim(study, question), _bound(study), _contract(study, training)]
+    solver = (
+        (question.get("solver") or {}).get("name") if isinstance(question.get("solver"), Mapping) else None
+    )
+    said.append(f"The solver {solver} proposed the points." if solver else "")
+    ended = _STATES.get(study.study["state"], "It failed")
+    message = f": {study.study['message']}" if study.study["message"] else ""
+    said.append(f"{ended}{message}.")
+    return [sentence for sentence in said if sentence]
+
+
+def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
+    subject = question.get("subject") or question.get("base") or "a network"
+    if study.study["kind"] == "nas":
+        return f"The study asked for the network of fewest MACs made of {subject} that is accurate enough."
+    if study.study["kind"] == "hpo":
+        space = question.get("searched", "hyperparameters")
+        return f"The study asked how {subject} is trained to the greatest accuracy, over the space {space}."
+    return "The study compared models and recipes, each trained several times."
+
+
+def _bound(study: StudyRecord) -> str:
+    if study.bound is None:
+        return "It has no bound on the accuracy." if study.is_nas else ""
+    baseline, count = study.study["baseline_accuracy"], study.study["baseline_replicates"]
+    if baseline is None:
+        return f"A network must reach a validation accuracy of {percent(study.bound)}; that bound was given."
+    std = study.study["baseline_std"]
+    spread = f" ± {percent(std)} (standard deviation)" if std is not None else ""
+    margin = 100 * (baseline - study.bound)
+    less = f"less a margin of {margin:.2f} points" if margin >= 0.005 else "without a margin"
+    return (
+        f"A network must reach a validation accuracy of {percent(study.bound)}: the base network's mean of "
+        f"{percent(baseline)}{spread} over {count} trainings, {less}."
+    )
+
+
+def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
+    budget = training.get("budget") or {}
+    each = f"{budget['seconds']:g} s" if budget.get("seconds") else f"{budget.get('steps', '?')} steps"
+    images = (
+        f" on {training['train_images']:,} training and {training['validation_images']:,} validation images"
+        f" of {str(training.get('dataset')).rpartition('/')[2]}"
+        if training.get("train_images") is not None
+        else ""
+    )
+    spent, whole = study.study["trainings"], study.study["budget_trials"]
+    of_each = f" of {each}{images}" if training else ""
+    return f"{spent:,} of {whole:,} trainings{of_each} are spent."
+
+
+def found(study: StudyRecord) -> list[str]:
+    """Return the winner, how it compares, how far it is to be believed, and what the trials came to."""
+    return [sentence for sentence in (*_winner(study), _counts(study)) if sentence]
+
+
+def winner(study: StudyRecord) -> Row | None:
+    """Return the trial that the study's saved model is from, or else its best trial."""
+    saved = _saved(study)
+    number = saved["trial"] if saved else study.study["best_trial"]
+    return study.by_number.get(number) if number is not None else None
+
+
+def base(study: StudyRecord) -> Row | None:
+    """Return the first trial of the base network."""
+    return next((row for row in study.rows if row["purpose"] == "baseline"), None)
+
+
+def _saved(study: StudyRecord) -> Row | None:
+    models = plain_rows(study.models)
+    return models[0] if models else None
+
+
+def _winner(study: StudyRecord) -> list[str]:
+    best, model = winner(study), _saved(study)
+    if best is None:
+        return ["" if study.study["kind"] == "evaluation" else _nothing(study)]
+    said = [f"Trial {best['number']} is the best{_compared(study, best)}.", _accuracy(study, best, model)]
+    said.append(_trust(study, best))
+    said.append(f"It is saved as the model {model['name']} ({model['status']})." if model else "")
+    return said
+
+
+def _nothing(study: StudyRecord) -> str:
+    return "Nothing smaller has kept the bound." if study.is_nas else "No training has succeeded yet."
+
+
+def _compared(study: StudyRecord, best: Row) -> str:
+    first = base(study)
+    if not study.is_nas or best["macs"] is None:
+        return ""
+    if first is None or not first["macs"]:
+        return f" with {millions(best['macs'])} MACs"
+    fewer = 1 - best["macs"] / first["macs"]
+    of_base = millions(first["macs"])
+    return f" with {millions(best['macs'])} MACs, {fewer:.0%} fewer than the base network's {of_base}"
+
+
+def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
+    known = next((n for n in study.networks if n.trial == best["number"]), None)
+    if model is not None and model["accuracy_low"] is not None:
+        mean, low, high = (model[name] for name in ("val_accuracy", "accuracy_low", "accuracy_high"))
+        trainings = model["trainings"]
+    elif known is not None:
+        mean, (low, high), trainings = known.belief.mean, known.belief.interval(), known.belief.trainings
+    else:
+        return f"Its accuracy is {percent(best['accuracy'])}."
+    plural = "training" if trainings == 1 else "trainings"
+    return (
+        f"Its validation accuracy is {percent(mean)} over {trainings} {plural}; the true one lies between "
+        f"{percent(low)} and {percent(high)} with a probability of 95%."
+    )
+
+
+def _trust(study: StudyRecord, best: Row) -> str:
+    if study.bound is None:
+        return ""
+    if best["verdict"]:
+        chance = percent(best["probability"], 1)
+        return f"It is {best['verdict']}: its replicates keep the bound with a probability of {chance}."
+    return "It is provisional: no verdict was reached by training it again, so it may have been lucky."
+
+
+def _counts(study: StudyRecord) -> str:
+    counts: dict[str, int] = {}
+    for row in study.rows:
+        counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
+    if not counts:
+        return "No trial is on record yet."
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items(), key=lambda c: -c[1]))
+    hours = sum(map(seconds_of, study.trained)) / 3600
+    time = (
+        f"{hours:.1f} {study.slot_kind}-hours"
+        if hours >= 2
+        else f"{60 * hours:.1f} {study.slot_kind}-minutes"
+    )
+    return f"All trials: {told}. Trainings took {time}."
