@@ -21,6 +21,11 @@ OUTCOMES = (
     *("confirmed", "passed", "trained", "below bound", "rejected", "baseline", "replicate"),
     *("pruned", "failed", "screened", "duplicate", "running"),
 )
+SIZES = {  # what a study may minimise: the column, the axis and the unit's size
+    "macs": ("macs", "MACs (millions)", 1e6),
+    "params": ("parameters", "parameters (millions)", 1e6),
+    "latency": ("latency_ms", "latency (ms)", 1.0),
+}
 _BULKY = ("config", "versions", "constraints", "network_key")  # columns that no row needs
 
 
@@ -48,8 +53,26 @@ class StudyRecord:
         return bound
 
     @property
-    def is_nas(self) -> bool:
-        return bool(self.study["kind"] == "nas")
+    def minimised(self) -> str | None:
+        """Which of SIZES the study minimises; None for a study for accuracy alone."""
+        usual = "macs" if self.study["kind"] == "nas" else None
+        minimised: str | None = self.study.get("minimise", usual)
+        return minimised
+
+    @property
+    def has_two_aims(self) -> bool:
+        """Whether it also maximises the accuracy, so that its answer is a front."""
+        return self.minimised is not None and self.study.get("maximise") is not None
+
+    @property
+    def size_axis(self) -> str:
+        return SIZES[self.minimised or "macs"][1]
+
+    def size(self, row: Mapping[str, Any]) -> float | None:
+        """What a trial's network comes to, in the axis's unit."""
+        column, _, unit = SIZES[self.minimised or "macs"]
+        value = row.get(column)
+        return None if value is None else float(value) / unit
 
     @cached_property
     def rows(self) -> list[Row]:

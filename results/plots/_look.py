@@ -118,7 +118,8 @@ def told(row: Mapping[str, Any], *more: str) -> str:
     of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
     lines = [f"<b>trial {row['number']}</b>: {html.escape(row['outcome'] + why)}{of}", *_point(row["point"])]
     if row["macs"] is not None:
-        lines.append(f"{row['macs'] / 1e6:.2f} M MACs")
+        parameters = f", {row['parameters'] / 1e6:.3f} M parameters" if row["parameters"] is not None else ""
+        lines.append(f"{row['macs'] / 1e6:.2f} M MACs{parameters}")
     if row["accuracy"] is not None:
         lines.append(f"accuracy {row['accuracy']:.2%}")
     return "<br>".join([*lines, *more])

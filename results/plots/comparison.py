@@ -20,27 +20,28 @@ def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
     title = "Fronts compared"
     figure = go.Figure()
     for index, study in enumerate(studies):
-        kept = front_of(study.networks)
+        kept = front_of(study)
         if not kept:
             continue
         colour = COLOURS[index % len(COLOURS)]
-        reach = [100 * (network.belief.interval()[1] - network.belief.mean) for network in kept]
+        reach = [100 * (network.belief.interval()[1] - network.belief.mean) for _, network in kept]
         figure.add_scatter(
-            x=[network.macs / 1e6 for network in kept],
-            y=[100 * network.belief.mean for network in kept],
+            x=[size for size, _ in kept],
+            y=[100 * network.belief.mean for _, network in kept],
             error_y={"array": reach, "thickness": 1, "width": 4},
             mode="lines+markers",
             name=label(study),
             line={"color": colour, "shape": "hv", "dash": _DASHES[index % len(_DASHES)]},
             marker={"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 9},
-            text=[told(study.by_number[network.trial]) for network in kept],
+            text=[told(study.by_number[network.trial]) for _, network in kept],
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         )
         if study.bound is not None:
             figure.add_hline(y=100 * study.bound, line={"color": colour, "width": 1, "dash": "dash"})
     if not figure.data:
         return empty(title, "no network was trained to its end yet", dark)
-    figure.update_xaxes(title="MACs (millions)").update_yaxes(title="accuracy (%)")
+    axes = dict.fromkeys(study.size_axis for study in studies)
+    figure.update_xaxes(title=" or ".join(axes)).update_yaxes(title="accuracy (%)")
     return finished(figure, title, dark)
 
 
@@ -51,8 +52,8 @@ def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool =
     walked = [(index, study, path) for index, study, path in walked if path]
     if not walked:
         return empty(title, "no training has ended yet", dark)
-    if len({study.is_nas for _, study, _ in walked}) > 1:
-        return empty(title, "one searches for few MACs, the other for accuracy", dark)
+    if len({axis_title(study) for _, study, _ in walked}) > 1 or any(s.has_two_aims for s in studies):
+        return empty(title, "the studies do not search for the same", dark)
     figure = go.Figure()
     longest = max(path[-1].hours for _, _, path in walked)
     scale, axis = span(walked[0][1], over, longest)

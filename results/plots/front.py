@@ -1,11 +1,11 @@
-"""MACs against accuracy: what was trained, how far it is known, and what was never trained to its end.
+"""Size against accuracy: what was trained, how far it is known, and what was never trained to its end.
 
 Below it is a lane each for what has a cost and no accuracy: screened, pruned, failed and running trials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,7 +15,7 @@ from results.plots._look import GREY, LOOKS, at_bound, empty, finished, log_if_w
 from results.recorded import Row, StudyRecord
 from results.slack import Network
 
-TITLE = "MACs and accuracy"
+TITLE = "Size and accuracy"
 LANES = ("running", "failed", "pruned", "screened")  # from the lowest
 _DRAWN = (
     "below bound",
@@ -31,9 +31,9 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     """The plot of a study; an accuracy of a network trained again is the mean with its 95% interval.
 
     `results.slack.networks` has what the intervals mean. The line is the front: no network that was trained
-    has both fewer MACs and a higher accuracy.
+    is both smaller and more accurate.
     """
-    placed = [row for row in study.rows if row["macs"] is not None and row["outcome"] != "duplicate"]
+    placed = [row for row in study.rows if study.size(row) is not None and row["outcome"] != "duplicate"]
     lanes = [lane for lane in LANES if any(row["outcome"] == lane for row in placed)]
     if not placed:
         return empty(TITLE, "no network has a known cost yet", dark)
@@ -42,36 +42,38 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
         rows=2 if lanes else 1, shared_xaxes=True, vertical_spacing=0.03,
         row_heights=[1 - share, share] if lanes else [1],
     )  # fmt: skip
-    _add_front(figure, study.networks)
+    _add_front(figure, study)
     _add_trainings(figure, study, placed)
     for outcome in _DRAWN:
         _add_networks(figure, study, outcome, [row for row in placed if row["outcome"] == outcome])
     for lane in lanes:
         shown = [(row, told(row)) for row in placed if row["outcome"] == lane]
-        _add(figure, lane, lane, shown, [lane] * len(shown), line=2, showlegend=False)
+        _add(figure, study, lane, lane, shown, [lane] * len(shown), line=2, showlegend=False)
     at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
     figure.update_yaxes(title="accuracy (%)", row=1)
-    figure.update_xaxes(title="MACs (millions)", row=2 if lanes else 1)
+    figure.update_xaxes(title=study.size_axis, row=2 if lanes else 1)
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
-    log_if_wide(figure, "xaxis", [row["macs"] / 1e6 for row in placed])
+    log_if_wide(figure, "xaxis", [study.size(row) or 0 for row in placed])
     return finished(figure, TITLE, dark, height=520)
 
 
-def front_of(networks: Iterable[Network]) -> list[Network]:
-    """The networks that no other beats in both MACs and mean accuracy, by MACs."""
+def front_of(study: StudyRecord) -> list[tuple[float, Network]]:
+    """The networks that no other beats in both size and mean accuracy, by size, each with its size."""
+    sized = [(study.size(study.by_number[network.trial]), network) for network in study.networks]
+    known = [(size, network) for size, network in sized if size is not None]
     best, kept = float("-inf"), []
-    for network in sorted(networks, key=lambda n: (n.macs, -n.belief.mean)):
+    for size, network in sorted(known, key=lambda pair: (pair[0], -pair[1].belief.mean)):
         if network.belief.mean > best:
             best = network.belief.mean
-            kept.append(network)
+            kept.append((size, network))
     return kept
 
 
-def _add_front(figure: go.Figure, networks: Sequence[Network]) -> None:
-    kept = front_of(networks)
+def _add_front(figure: go.Figure, study: StudyRecord) -> None:
+    kept = front_of(study)
     figure.add_scatter(
-        x=[n.macs / 1e6 for n in kept], y=[100 * n.belief.mean for n in kept], mode="lines",
+        x=[size for size, _ in kept], y=[100 * network.belief.mean for _, network in kept], mode="lines",
         name="front", line={"color": GREY, "width": 1, "shape": "hv"}, hoverinfo="skip", row=1, col=1,
     )  # fmt: skip
 
@@ -85,7 +87,7 @@ def _add_trainings(figure: go.Figure, study: StudyRecord, placed: Sequence[Row])
         if row["accuracy"] is not None
         and (row["number"] in again or row["outcome"] in ("replicate", "baseline"))
     ]
-    _add(figure, "replicate", "single trainings", shown, [100 * row["accuracy"] for row, _ in shown])
+    _add(figure, study, "replicate", "single trainings", shown, [100 * row["accuracy"] for row, _ in shown])
 
 
 def _add_networks(figure: go.Figure, study: StudyRecord, outcome: str, rows: Sequence[Row]) -> None:
@@ -107,7 +109,7 @@ def _add_networks(figure: go.Figure, study: StudyRecord, outcome: str, rows: Seq
         height.append(100 * mean)
         reach.append(100 * half or None)
     bars = {"array": reach, "color": LOOKS[outcome].colour, "thickness": 1.5, "width": 5}
-    _add(figure, outcome, outcome, words, height, error_y=bars if any(reach) else None)
+    _add(figure, study, outcome, outcome, words, height, error_y=bars if any(reach) else None)
 
 
 def _replicated(study: StudyRecord) -> dict[int, Network]:
@@ -116,6 +118,7 @@ def _replicated(study: StudyRecord) -> dict[int, Network]:
 
 def _add(
     figure: go.Figure,
+    study: StudyRecord,
     outcome: str,
     name: str,
     rows: Sequence[tuple[Row, str]],
@@ -126,7 +129,7 @@ def _add(
     if not rows:
         return
     trace = points(len(rows))(
-        x=[row["macs"] / 1e6 for row, _ in rows],
+        x=[study.size(row) for row, _ in rows],
         y=y,
         mode="markers",
         name=name,

@@ -57,12 +57,12 @@ def seconds_of(row: Mapping[str, Any]) -> float:
 
 
 def value(study: StudyRecord, row: Row) -> float:
-    """What the study searches for: the fewest MACs, in millions, or the greatest accuracy, in percent."""
-    return float(row["macs"] / 1e6 if study.is_nas else 100 * row["accuracy"])
+    """What the study searches for: the least size, or the greatest accuracy in percent."""
+    return float(study.size(row) or 0 if study.minimised else 100 * row["accuracy"])
 
 
 def axis_title(study: StudyRecord) -> str:
-    return "MACs (millions)" if study.is_nas else "accuracy (%)"
+    return study.size_axis if study.minimised else "accuracy (%)"
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
@@ -78,6 +78,8 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
     walked = list(steps(study))
     if not walked:
         return empty(title, "no training has ended yet", dark)
+    if study.has_two_aims:
+        return empty(title, "it has two aims, and so a front and no best network", dark)
     figure = go.Figure()
     scale, axis = span(study, over, walked[-1].hours)
     _add_trained(figure, study, walked, over, scale)
@@ -93,19 +95,19 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
             _line(kind),
             _KINDS[kind] if len(kinds) > 1 else "best so far",
         )
-    base = next((row for row in study.rows if row["purpose"] == "baseline" and row["macs"]), None)
-    if study.is_nas and base:
+    base = next((row for row in study.rows if row["purpose"] == "baseline" and study.size(row)), None)
+    if study.minimised and base:
         figure.add_scatter(
             x=[0, scale * getattr(walked[-1], over)],
-            y=[base["macs"] / 1e6] * 2,
+            y=[study.size(base)] * 2,
             mode="lines",
             name="base network",
             line={"color": VIOLET, "width": 1.5, "dash": "dot"},
             hovertemplate=f"{told(base)}<extra></extra>",
         )
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
-    if study.is_nas:
-        log_if_wide(figure, "yaxis", [row["macs"] / 1e6 for row in study.trained if row["macs"]])
+    if study.minimised:
+        log_if_wide(figure, "yaxis", [study.size(row) or 0 for row in study.trained])
     return finished(figure, title, dark)
 
 
@@ -148,7 +150,7 @@ def _add_trained(figure: go.Figure, study: StudyRecord, walked: list[Step], over
     shown = [
         (step, row)
         for step, row in zip(walked, study.trained, strict=True)
-        if row["purpose"] == "search" and row["accuracy"] is not None and row["macs"] is not None
+        if row["purpose"] == "search" and row["accuracy"] is not None and study.size(row) is not None
     ]
     figure.add_trace(
         points(len(shown))(
@@ -164,7 +166,6 @@ def _add_trained(figure: go.Figure, study: StudyRecord, walked: list[Step], over
             },
             text=[told(row) for _, row in shown],
             hovertemplate="%{text}<extra></extra>",
-            legendgroup="trained",
             showlegend=False,
         )
     )
@@ -173,9 +174,9 @@ def _add_trained(figure: go.Figure, study: StudyRecord, walked: list[Step], over
 def _passes(study: StudyRecord, row: Row) -> bool:
     if row["purpose"] != "search" or row["state"] != "completed" or row["accuracy"] is None:
         return False
-    if not study.is_nas:
+    if not study.minimised:
         return True
-    return row["macs"] is not None and (study.bound is None or row["accuracy"] >= study.bound)
+    return study.size(row) is not None and (study.bound is None or row["accuracy"] >= study.bound)
 
 
 def _better(study: StudyRecord, one: Row | None, other: Row) -> Row:
@@ -184,4 +185,4 @@ def _better(study: StudyRecord, one: Row | None, other: Row) -> Row:
 
 def _order(study: StudyRecord, row: Row) -> tuple[float, int]:
     """The better comes first, and of equal ones the earlier."""
-    return (value(study, row) if study.is_nas else -value(study, row)), row["number"]
+    return (value(study, row) if study.minimised else -value(study, row)), row["number"]

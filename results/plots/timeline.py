@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -105,6 +106,12 @@ def _seconds(spans: Iterable[Span]) -> float:
 
 def _add_bars(figure: go.Figure, outcome: str, rows: Sequence[Row], names: dict[str, str]) -> None:
     look = LOOKS[outcome]
+    pattern: dict[str, Any] = {
+        "shape": _PATTERNS.get(outcome, ""),
+        "bgcolor": look.colour,
+        "fgcolor": "rgba(255,255,255,.5)",
+    }
+    pattern |= {"size": 6, "solidity": 0.25}
     seconds = [(row["finished_at"] - row["started_at"]).total_seconds() for row in rows]
     figure.add_bar(
         base=[row["started_at"].isoformat() for row in rows],
@@ -114,8 +121,8 @@ def _add_bars(figure: go.Figure, outcome: str, rows: Sequence[Row], names: dict[
         name=outcome,
         marker={
             "color": look.colour,
-            "pattern": {"shape": _PATTERNS.get(outcome, ""), "solidity": 0.3},
-            "line": {"width": 0},
+            "line": {"color": "rgba(255,255,255,.8)", "width": 1},
+            "pattern": pattern,
         },
         text=[str(row["number"]) for row in rows],
         textposition="inside",

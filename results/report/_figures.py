@@ -35,16 +35,16 @@ class Plot:
 
 _FRONT = """Each mark is a network. One that was trained again stands at the mean of its replicates, with the
 interval that holds its true accuracy with probability .95; the training it was picked by does not count, for
-it was likely a lucky one. The shaded band is the margin between the baseline and the bound. Below the plot are
-trials that have a cost and no accuracy."""
+it was likely a lucky one. The shaded band is the margin between the baseline and the bound. Below the plot
+are trials that have a cost and no accuracy."""
 _PATH = """The best that was known as the study went on. A network that passed once leads until its replicates
 reject it, so the dashed line can rise again; the solid line is what had been confirmed."""
 _HOURS = "The same over the time that all slots spent."
 _CURVES = "Validation accuracy as a training's budget goes by."
 _SECONDS = "The same by the clock of each budget."
 _SLICES = "Every trained point, by the value of each parameter that varied."
-_IMPORTANCE = """As Optuna's evaluators judge it from the trained points. A search looks where it hopes to win,
-so these are hints."""
+_IMPORTANCE = """As Optuna's evaluators judge it from the trained points. A search looks where it hopes to
+win, so these are hints."""
 _TIMELINE = """Each bar is a training, with its trial's number. The time between a stop and a resume counts as
 no slot's idle time."""
 
@@ -56,7 +56,7 @@ def of_study(study: StudyRecord) -> list[Plot]:
     by_seconds = plots.learning_curves(study, against="seconds")
     mattered = plots.importance(study)
     return [
-        Plot("front", "MACs and accuracy", _FRONT, plots.front(study), _networks(study)),
+        Plot("front", "Size and accuracy", _FRONT, plots.front(study), _networks(study)),
         Plot("path-trainings", "Best so far over trainings", _PATH, plots.incumbent(study), _path(study)),
         Plot("path-hours", f"Best so far over {slots}-hours", _HOURS, by_hours),
         Plot("curves-progress", "Learning curves by budget", _CURVES, plots.learning_curves(study)),
@@ -117,7 +117,7 @@ def _path(study: StudyRecord) -> Table:
 def _leader(study: StudyRecord, row: Row | None) -> str:
     if row is None:
         return "-"
-    cost = f", {millions(row['macs'])} MACs" if study.is_nas else ""
+    cost = f", {millions(row['macs'])} MACs" if study.minimised else ""
     return f"trial {row['number']}{cost}, {percent(row['accuracy'])}"
 
 

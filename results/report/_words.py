@@ -9,6 +9,7 @@ from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
 from results.tables import millions, percent
 
+_LEAST = {"macs": "fewest MACs", "params": "fewest parameters", "latency": "least latency"}
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
 
 
@@ -29,9 +30,14 @@ def asked(study: StudyRecord) -> list[str]:
 
 def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
     subject = question.get("subject") or question.get("base") or "a network"
-    if study.study["kind"] == "nas":
-        return f"The study asked for the network of fewest MACs made of {subject} that is accurate enough."
-    if study.study["kind"] == "hpo":
+    if study.has_two_aims:
+        return (
+            f"The study asked for the front of {_LEAST[study.minimised or 'macs']} and accuracy of {subject}."
+        )
+    if study.minimised:
+        least = _LEAST[study.minimised]
+        return f"The study asked for the network of {least} made of {subject} that is accurate enough."
+    if study.study["kind"] != "evaluation":
         space = question.get("searched", "hyperparameters")
         return f"The study asked how {subject} is trained to the greatest accuracy, over the space {space}."
     return "The study compared models and recipes, each trained several times."
@@ -39,7 +45,7 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
 
 def _bound(study: StudyRecord) -> str:
     if study.bound is None:
-        return "It has no bound on the accuracy." if study.is_nas else ""
+        return "It has no bound on the accuracy." if study.minimised else ""
     baseline, count = study.study["baseline_accuracy"], study.study["baseline_replicates"]
     if baseline is None:
         return f"A network must reach a validation accuracy of {percent(study.bound)}; that bound was given."
@@ -100,18 +106,19 @@ def _winner(study: StudyRecord) -> list[str]:
 
 
 def _nothing(study: StudyRecord) -> str:
-    return "Nothing smaller has kept the bound." if study.is_nas else "No training has succeeded yet."
+    if study.has_two_aims:
+        return "The front is the answer; the plot of size and accuracy has it."
+    return "Nothing smaller has kept the bound." if study.minimised else "No training has succeeded yet."
 
 
 def _compared(study: StudyRecord, best: Row) -> str:
-    first = base(study)
-    if not study.is_nas or best["macs"] is None:
+    """Return the winner's size beside the base network's."""
+    first, size = base(study), study.size(best)
+    if not study.minimised or size is None:
         return ""
-    if first is None or not first["macs"]:
-        return f" with {millions(best['macs'])} MACs"
-    fewer = 1 - best["macs"] / first["macs"]
-    of_base = millions(first["macs"])
-    return f" with {millions(best['macs'])} MACs, {fewer:.0%} fewer than the base network's {of_base}"
+    whole = study.size(first) if first else None
+    less = f", {1 - size / whole:.0%} less than the base network's {whole:.2f}" if whole else ""
+    return f": {size:.2f} {study.size_axis}{less}"
 
 
 def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:

@@ -8,7 +8,10 @@ function draw(element) {
   const figure = drawn.figures[element.dataset.plot];
   const layout = { ...figure.layout, template: drawn.themes[theme], autosize: true };
   const picture = { format: "svg", filename: element.dataset.plot };
-  const config = { responsive: true, displaylogo: false, toImageButtonOptions: picture };
+  const config = {
+    responsive: true, displaylogo: false, toImageButtonOptions: picture,
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],  // and none that sends the plot anywhere
+  };
   Plotly.react(element, figure.data, layout, config);
   element.dataset.drawn = theme;
 }
