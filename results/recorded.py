@@ -21,10 +21,10 @@ OUTCOMES = (
     *("confirmed", "passed", "trained", "below bound", "rejected", "baseline", "replicate"),
     *("pruned", "failed", "screened", "duplicate", "running"),
 )
-SIZES = {  # what a study may minimise: the column, the axis and the unit's size
-    "macs": ("macs", "MACs (millions)", 1e6),
-    "params": ("parameters", "parameters (millions)", 1e6),
-    "latency": ("latency_ms", "latency (ms)", 1.0),
+SIZES = {  # what a study may minimise: the column, the axis, the unit and its size
+    "macs": ("macs", "MACs (millions)", "M MACs", 1e6),
+    "params": ("parameters", "parameters (millions)", "M parameters", 1e6),
+    "latency": ("latency_ms", "latency (ms)", "ms", 1.0),
 }
 _BULKY = ("config", "versions", "constraints", "network_key")  # columns that no row needs
 
@@ -68,9 +68,13 @@ class StudyRecord:
     def size_axis(self) -> str:
         return SIZES[self.minimised or "macs"][1]
 
+    @property
+    def size_unit(self) -> str:
+        return SIZES[self.minimised or "macs"][2]
+
     def size(self, row: Mapping[str, Any]) -> float | None:
         """What a trial's network comes to, in the axis's unit."""
-        column, _, unit = SIZES[self.minimised or "macs"]
+        column, _, _, unit = SIZES[self.minimised or "macs"]
         value = row.get(column)
         return None if value is None else float(value) / unit
 

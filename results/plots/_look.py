@@ -19,7 +19,7 @@ GREY, BLUE, GREEN, ORANGE, RED, PINK, TEAL, VIOLET = (
 COLOURS = (BLUE, RED, GREEN, VIOLET, ORANGE, PINK, TEAL, GREY)  # of studies and others that have no outcome
 GROUNDS = {"light": "#ffffff", "dark": "#14181d"}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-FEW = 2000  # points that are drawn one by one; more are drawn by WebGL
+MOST = 2000  # points of a kind that are drawn: not every browser has the WebGL that more would need
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,6 @@ def empty(title: str, why: str, dark: bool) -> go.Figure:
     return finished(figure, title, dark, height=240)
 
 
-def points(count: int) -> Any:
-    """The kind of trace for so many points. A browser has WebGL for few figures, and needs it for many."""
-    return go.Scatter if count <= FEW else go.Scattergl
-
-
 def marker(outcome: str, **changes: Any) -> dict[str, Any]:
     """The marker of an outcome."""
     look = LOOKS[outcome]
@@ -164,6 +159,14 @@ def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: f
         marks = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5)]
         near = [mark for mark in marks if min(known) / 2 < mark < max(known) * 2]
         update(type="log", tickvals=near, ticktext=[f"{mark:g}" for mark in near])
+
+
+def drawn(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:
+    """The rows to draw, an even sample where there are too many, of which a note is left."""
+    kept = sample(rows, most)
+    if len(kept) < len(rows):
+        notes.append(f"{len(kept):,} of {len(rows):,} {kind}")
+    return kept
 
 
 def sample(items: Sequence[Any], most: int) -> list[Any]:

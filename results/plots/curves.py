@@ -73,7 +73,7 @@ def _add_curves(
     figure.add_scatter(
         x=x, y=y, text=words, mode="lines+markers", name=outcome, connectgaps=False,
         line={"color": LOOKS[outcome].colour, "width": 2.5 if matters else 1.2},
-        marker=marker(outcome, size=7 if matters else 4), opacity=1 if matters else 0.6,
+        marker=marker(outcome, size=7 if matters else 4), opacity=1 if matters else 0.85,
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
 

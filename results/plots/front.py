@@ -11,20 +11,14 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from results.plots._look import GREY, LOOKS, at_bound, empty, finished, log_if_wide, marker, points, told
+from results.plots._look import GREY, LOOKS, at_bound, drawn, empty, finished, log_if_wide, marker, told
 from results.recorded import Row, StudyRecord
 from results.slack import Network
 
 TITLE = "Size and accuracy"
 LANES = ("running", "failed", "pruned", "screened")  # from the lowest
-_DRAWN = (
-    "below bound",
-    "trained",
-    "passed",
-    "baseline",
-    "rejected",
-    "confirmed",
-)  # over each other
+# over each other
+_DRAWN = ("below bound", "trained", "passed", "baseline", "rejected", "confirmed")
 
 
 def front(study: StudyRecord, dark: bool = False) -> go.Figure:
@@ -44,10 +38,13 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     )  # fmt: skip
     _add_front(figure, study)
     _add_trainings(figure, study, placed)
+    notes: list[str] = []
+    by_outcome = {name: [row for row in placed if row["outcome"] == name] for name in (*_DRAWN, *lanes)}
+    shown_of = {name: drawn(rows, notes, name) for name, rows in by_outcome.items()}
     for outcome in _DRAWN:
-        _add_networks(figure, study, outcome, [row for row in placed if row["outcome"] == outcome])
+        _add_networks(figure, study, outcome, shown_of[outcome])
     for lane in lanes:
-        shown = [(row, told(row)) for row in placed if row["outcome"] == lane]
+        shown = [(row, told(row)) for row in shown_of[lane]]
         _add(figure, study, lane, lane, shown, [lane] * len(shown), line=2, showlegend=False)
     at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
     figure.update_yaxes(title="accuracy (%)", row=1)
@@ -55,7 +52,7 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
     log_if_wide(figure, "xaxis", [study.size(row) or 0 for row in placed])
-    return finished(figure, TITLE, dark, height=520)
+    return finished(figure, TITLE, dark, ", ".join(notes), height=520)
 
 
 def front_of(study: StudyRecord) -> list[tuple[float, Network]]:
@@ -128,7 +125,7 @@ def _add(
 ) -> None:
     if not rows:
         return
-    trace = points(len(rows))(
+    trace = go.Scatter(
         x=[study.size(row) for row, _ in rows],
         y=y,
         mode="markers",

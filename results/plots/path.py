@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from results.plots._look import BLUE, GREEN, VIOLET, empty, finished, log_if_wide, marker, points, told
+from results.plots._look import BLUE, GREEN, VIOLET, drawn, empty, finished, log_if_wide, marker, told
 from results.recorded import Row, StudyRecord
 
 Over = Literal["trainings", "hours"]
@@ -82,7 +82,8 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
         return empty(title, "it has two aims, and so a front and no best network", dark)
     figure = go.Figure()
     scale, axis = span(study, over, walked[-1].hours)
-    _add_trained(figure, study, walked, over, scale)
+    notes: list[str] = []
+    _add_trained(figure, study, walked, over, scale, notes)
     kinds = ("provisional", "confirmed") if study.bound is not None else ("provisional",)
     for kind in kinds:
         add_path(
@@ -108,7 +109,7 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
     if study.minimised:
         log_if_wide(figure, "yaxis", [study.size(row) or 0 for row in study.trained])
-    return finished(figure, title, dark)
+    return finished(figure, title, dark, ", ".join(notes))
 
 
 def add_path(
@@ -146,14 +147,17 @@ def _line(kind: str) -> dict[str, Any]:
     return {"color": GREEN, "width": 2, "dash": "dash"}
 
 
-def _add_trained(figure: go.Figure, study: StudyRecord, walked: list[Step], over: Over, scale: float) -> None:
-    shown = [
+def _add_trained(
+    figure: go.Figure, study: StudyRecord, walked: list[Step], over: Over, scale: float, notes: list[str]
+) -> None:
+    trained = [
         (step, row)
         for step, row in zip(walked, study.trained, strict=True)
         if row["purpose"] == "search" and row["accuracy"] is not None and study.size(row) is not None
     ]
+    shown = drawn(trained, notes, "trainings")
     figure.add_trace(
-        points(len(shown))(
+        go.Scatter(
             x=[scale * getattr(step, over) for step, _ in shown],
             y=[value(study, row) for _, row in shown],
             mode="markers",
@@ -161,8 +165,8 @@ def _add_trained(figure: go.Figure, study: StudyRecord, walked: list[Step], over
             marker={
                 "color": [marker(row["outcome"])["color"] for _, row in shown],
                 "symbol": [marker(row["outcome"])["symbol"] for _, row in shown],
-                "size": 7,
-                "opacity": 0.8,
+                "size": 7 if len(shown) < 300 else 4,
+                "opacity": 0.9,
             },
             text=[told(row) for _, row in shown],
             hovertemplate="%{text}<extra></extra>",

@@ -8,11 +8,12 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from results.plots._look import RED, empty, finished, marker, points, told
+from results.plots._look import RED, drawn, empty, finished, marker, told
 from results.recorded import OUTCOMES, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
 _ACROSS = 3
+_POINTS = 6000  # in all panels together
 
 
 def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
@@ -37,14 +38,16 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
         horizontal_spacing=0.03,
         vertical_spacing=0.3 / down,
     )
+    notes: list[str] = []
+    shown = drawn(rows, notes, "trials", _POINTS // len(names))
     for index, name in enumerate(names):
-        _add_panel(figure, name, varied[name], rows, index // across + 1, index % across + 1)
+        _add_panel(figure, name, varied[name], shown, index // across + 1, index % across + 1)
     if study.bound is not None:
         line = {"color": RED, "width": 1.5, "dash": "dash"}
         figure.add_hline(y=100 * study.bound, line=line, row="all", col="all")
     figure.update_yaxes(title="accuracy (%)", col=1)
-    note = f"{len(names)} of {len(varied)} parameters" if len(names) < len(varied) else ""
-    return finished(figure, title, dark, note, height=150 + 240 * down)
+    notes += [f"{len(names)} of {len(varied)} parameters"] if len(names) < len(varied) else []
+    return finished(figure, title, dark, ", ".join(notes), height=150 + 240 * down)
 
 
 def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str, Any]]:
@@ -68,16 +71,16 @@ def _add_panel(
         if not shown:
             continue
         values = [row["point"].get(name) for row in shown]
-        trace = points(len(rows))(
+        trace = go.Scatter(
             x=values if is_number else [str(value) for value in values],
             y=[100 * row["accuracy"] for row in shown],
             mode="markers", name=outcome, legendgroup=outcome, showlegend=(down, across) == (1, 1),
-            marker=marker(outcome, size=7, opacity=0.8),
+            marker=marker(outcome),
             text=[told(row) for row in shown], hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(trace, row=down, col=across)
     kind = "category" if not is_number else "log" if variable.get("log") else "linear"
-    figure.update_xaxes(title=name, type=kind, row=down, col=across)
+    figure.update_xaxes(title=name, type=kind, exponentformat="power", row=down, col=across)
     if kind == "category":
         allowed = variable.get("values") or sorted({str(row["point"].get(name)) for row in rows})
         figure.update_xaxes(

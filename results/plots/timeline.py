@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from results.plots._look import LOOKS, empty, finished, told
 from results.recorded import OUTCOMES, Row, StudyRecord, plain_rows
 
+_FEW = 200  # bars that are wide enough for an edge and a number
 _PATTERNS = {"failed": "x", "pruned": "/", "baseline": ".", "replicate": "\\"}
 Span = tuple[datetime, datetime]
 
@@ -44,7 +45,7 @@ def timeline(study: StudyRecord, dark: bool = False) -> go.Figure:
     for outcome in OUTCOMES:
         shown = [row for row in rows if row["outcome"] == outcome]
         if shown:
-            _add_bars(figure, outcome, shown, names)
+            _add_bars(figure, outcome, shown, names, len(rows) <= _FEW)
     figure.update_layout(barmode="overlay", bargap=0.25)
     figure.update_xaxes(type="date", title="time (UTC)")
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=list(names.values())[::-1])
@@ -104,7 +105,7 @@ def _seconds(spans: Iterable[Span]) -> float:
     return sum((end - start).total_seconds() for start, end in spans)
 
 
-def _add_bars(figure: go.Figure, outcome: str, rows: Sequence[Row], names: dict[str, str]) -> None:
+def _add_bars(figure: go.Figure, outcome: str, rows: Sequence[Row], names: dict[str, str], few: bool) -> None:
     look = LOOKS[outcome]
     pattern: dict[str, Any] = {
         "shape": _PATTERNS.get(outcome, ""),
@@ -121,10 +122,10 @@ def _add_bars(figure: go.Figure, outcome: str, rows: Sequence[Row], names: dict[
         name=outcome,
         marker={
             "color": look.colour,
-            "line": {"color": "rgba(255,255,255,.8)", "width": 1},
+            "line": {"color": "rgba(255,255,255,.8)", "width": 1 if few else 0},
             "pattern": pattern,
         },
-        text=[str(row["number"]) for row in rows],
+        text=[str(row["number"]) for row in rows] if few else None,
         textposition="inside",
         insidetextanchor="middle",
         hovertext=[

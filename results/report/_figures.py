@@ -28,6 +28,11 @@ class Plot:
     numbers: Table | None = None
 
     @property
+    def nothing(self) -> str:
+        """Why there is nothing to see; empty where there is."""
+        return "" if self.figure.data else str(self.figure.layout.annotations[0].text)
+
+    @property
     def note(self) -> str:
         """What the figure leaves out to stay readable."""
         return str((self.figure.layout.meta or {}).get("note", ""))

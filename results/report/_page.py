@@ -26,7 +26,7 @@ def page(study: StudyRecord, other: StudyRecord | None = None) -> tuple[str, dic
     shown = of_study(study)
     together = of_both(study, other) if other else []
     scripts = [get_plotlyjs(), _file("page.js")]
-    figures = {plot.name: go.Figure(plot.figure) for plot in (*shown, *together)}
+    figures = {plot.name: go.Figure(plot.figure) for plot in (*shown, *together) if not plot.nothing}
     written = (
         _environment()
         .get_template("page.html")
@@ -86,7 +86,9 @@ def _policy(scripts: Sequence[str]) -> str:
 def _drawn(plots: Sequence[Plot]) -> dict[str, Any]:
     """What the page's script needs: each figure without a theme, and the themes."""
     return {
-        "figures": {plot.name: untitled(go.Figure(plot.figure)).to_plotly_json() for plot in plots},
+        "figures": {
+            plot.name: untitled(go.Figure(plot.figure)).to_plotly_json() for plot in plots if not plot.nothing
+        },
         "themes": {name: theme.to_plotly_json() for name, theme in TEMPLATES.items()},
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
-from results.tables import millions, percent
+from results.tables import percent
 
 _LEAST = {"macs": "fewest MACs", "params": "fewest parameters", "latency": "least latency"}
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
@@ -108,7 +108,8 @@ def _winner(study: StudyRecord) -> list[str]:
 def _nothing(study: StudyRecord) -> str:
     if study.has_two_aims:
         return "The front is the answer; the plot of size and accuracy has it."
-    return "Nothing smaller has kept the bound." if study.minimised else "No training has succeeded yet."
+    yet = " yet" if study.study["state"] == "running" else ""
+    return f"Nothing smaller has kept the bound{yet}." if study.minimised else "No training has succeeded."
 
 
 def _compared(study: StudyRecord, best: Row) -> str:
@@ -118,7 +119,7 @@ def _compared(study: StudyRecord, best: Row) -> str:
         return ""
     whole = study.size(first) if first else None
     less = f", {1 - size / whole:.0%} less than the base network's {whole:.2f}" if whole else ""
-    return f": {size:.2f} {study.size_axis}{less}"
+    return f" with {size:.2f} {study.size_unit}{less}"
 
 
 def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
