@@ -100,7 +100,7 @@ def _winner(study: StudyRecord) -> list[str]:
     if best is None:
         return ["" if study.study["kind"] == "evaluation" else _nothing(study)]
     said = [f"Trial {best['number']} is the best{_compared(study, best)}.", _accuracy(study, best, model)]
-    said.append(_trust(study, best))
+    said.append(_trust(study, best, model))
     said.append(f"It is saved as the model {model['name']} ({model['status']})." if model else "")
     return said
 
@@ -123,23 +123,23 @@ def _compared(study: StudyRecord, best: Row) -> str:
 
 
 def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
-    known = next((n for n in study.networks if n.trial == best["number"]), None)
+    known = next((n for n in study.networks if n.trial == best["number"] and n.is_replicated), None)
     if model is not None and model["accuracy_low"] is not None:
         mean, low, high = (model[name] for name in ("val_accuracy", "accuracy_low", "accuracy_high"))
         trainings = model["trainings"]
     elif known is not None:
         mean, (low, high), trainings = known.belief.mean, known.belief.interval(), known.belief.trainings
     else:
-        return f"Its accuracy is {percent(best['accuracy'])}."
+        return f"The training it was picked by had a validation accuracy of {percent(best['accuracy'])}."
     plural = "training" if trainings == 1 else "trainings"
     return (
         f"Its validation accuracy is {percent(mean)} over {trainings} {plural}; the true one lies between "
-        f"{percent(low)} and {percent(high)} with a probability of 95%."
+        f"{percent(max(low, 0.0))} and {percent(min(high, 1.0))} with a probability of 95%."
     )
 
 
-def _trust(study: StudyRecord, best: Row) -> str:
-    if study.bound is None:
+def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
+    if study.bound is None or (model and model["status"] == "confirmed" and not best["verdict"]):
         return ""
     if best["verdict"]:
         chance = percent(best["probability"], 1)
