@@ -58,10 +58,10 @@ def importances(study: StudyRecord) -> dict[str, dict[str, float]]:
     varied = parameters(study, rows)
     if len(rows) < FEWEST or not varied or len({row["accuracy"] for row in rows}) < 2:
         return {}
-    from optuna import importance as optunas  # here, since it takes a second to import
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that an evaluator is experimental
+        warnings.simplefilter("ignore")  # that an evaluator is experimental, that a notebook lacks a widget
+        from optuna import importance as optunas  # here, since it takes a second to import
+
         asked = _study_of(rows, varied)
         evaluators = {
             "fanova": optunas.FanovaImportanceEvaluator(n_trees=32, seed=0),
