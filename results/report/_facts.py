@@ -99,18 +99,19 @@ def trials(study: StudyRecord) -> Table:
     return of_console("All trials", trials_table(study.trials, study.study))
 
 
-def rankings(study: StudyRecord) -> list[Table]:
-    """What only some studies have: the ranking of an evaluation, the slack of a bound, saved models."""
-    found = []
-    if study.study["kind"] == "evaluation":
-        found.append(
-            of_console("Pairs of model and recipe, the best first", evaluation_table(ranked(study.trials)))
-        )
+def ranking(study: StudyRecord) -> Table | None:
+    """The pairs of an evaluation; None for a search."""
+    if study.study["kind"] != "evaluation":
+        return None
+    return of_console("Pairs of model and recipe, the best first", evaluation_table(ranked(study.trials)))
+
+
+def offers(study: StudyRecord) -> list[Table]:
+    """What there is to take: the models that were saved, and what giving up accuracy would save."""
+    found = [of_console("Saved models", models_table(study.models))] if len(study.models) else []
     if study.bound is not None and study.networks:
         slack = slack_table(cheapest(study.trials, study.bound))
         found.append(of_console("What giving up accuracy would save, in points", slack))
-    if len(study.models):
-        found.append(of_console("Saved models", models_table(study.models)))
     return found
 
 
