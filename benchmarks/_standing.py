@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import _problems
-from _chart import Line, Panel, drawn
+from _chart import COLOURS, Line, Panel, drawn
 from _loop import Run
 from scipy.stats import binomtest
 
@@ -96,7 +96,7 @@ def markdown(standing: Mapping[str, Any]) -> str:
     ]
     for row in standing["solvers"]:
         best = " | ".join(_spread(row["best"][str(at)]) for at in AT)
-        against = ", ".join(_against(row["against_reference"][str(at)]) for at in AT[1:])
+        against = ", ".join(versus(row["against_reference"][str(at)]) for at in AT[1:])
         lines.append(
             f"| {row['solver']} | {row['runs']} | {best} | {row['truly_feasible']:.0%} | {row['fill']:.0%} | "
             f"{'' if row['solver'] == REFERENCE else against} |"
@@ -108,7 +108,7 @@ def _spread(values: Mapping[str, float]) -> str:
     return f"{values['median']:.3f} ({values['lower']:.3f}-{values['upper']:.3f})"
 
 
-def _against(pair: Mapping[str, float]) -> str:
+def versus(pair: Mapping[str, float]) -> str:
     p = "p < .001" if pair["p"] < 0.001 else f"p = {pair['p']:.3f}".replace("0.", ".")
     return f"{pair['better']}:{pair['worse']} ({p})"
 
@@ -118,7 +118,7 @@ def panels(table: Table) -> list[Panel]:
     shown = [
         Panel(
             f"{problem}: median of FLOPs / optimum",
-            [Line(solver, _medians(runs)) for solver, runs in table[problem, False, 1].items()],
+            [Line(s, _medians(runs)) for s, runs in table[problem, False, 1].items() if s in COLOURS],
             (1.0, 1.5),
         )
         for problem in SHOWN
@@ -142,7 +142,7 @@ def profiles(table: Table) -> list[Line]:
     groups = [group for group in table if not group[1] and group[2] == 1]
     common = set.intersection(*(set(table[group]) for group in groups)) if groups else set[str]()
     lines = []
-    for solver in sorted(common):
+    for solver in sorted(common & set(COLOURS)):
         runs = [(run, _target(group[0])) for group in groups for run in table[group][solver].values()]
         share = [
             (float(at), sum(run.best(at) <= target for run, target in runs) / len(runs))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import _problems
 from _loop import Run, Search, play
+from _portfolios import locals_points, tpes_points, with_partner
 from _standing import report
 
 from orchestrator import solvers
@@ -24,6 +25,10 @@ from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers import _steps, nomad
 
 BUDGET = 100
+PORTFOLIOS = {
+    "nomad and local": with_partner(locals_points),
+    "nomad and tpe": with_partner(tpes_points),
+}
 VARIANTS = {"nomad without search": 0, "nomad without poll": 10**9}  # searched points for each polled one
 
 
@@ -48,7 +53,7 @@ def main() -> None:
         "--solvers",
         nargs="+",
         default=["random", "local", "nomad", "tpe"],
-        choices=[*solvers.names(), *VARIANTS],
+        choices=[*solvers.names(), *VARIANTS, *PORTFOLIOS],
     )
     parser.add_argument("--blocks", nargs="+", type=int, default=[1])
     parser.add_argument("--seeds", type=int, default=50)
@@ -71,7 +76,9 @@ def main() -> None:
 
 
 def searching(label: str) -> Search:
-    """The solver of this name, or `nomad` without one of its steps."""
+    """The solver of this name, or `nomad` without one of its steps or with a partner."""
+    if label in PORTFOLIOS:
+        return PORTFOLIOS[label]
     return nomad_with(VARIANTS[label]) if label in VARIANTS else solvers.load(label).search
 
 

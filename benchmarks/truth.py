@@ -28,6 +28,7 @@ from rich.console import Console
 from orchestrator.confirm import Trust, Winner
 from orchestrator.describe import Describer, Description
 from orchestrator.display import Meter, Plain
+from orchestrator.early_stop import NEVER, Rule
 from orchestrator.formulation import SmallestNetwork
 from orchestrator.problem import Evaluation, Problem
 from orchestrator.proposals import Proposals, Reign
@@ -101,7 +102,10 @@ class _Draw(Runner):
         self._of, self._id, self._table, self._seed = store, study_id, table, seed
 
     def run(
-        self, orders: Sequence[Order], hear: Callable[[int, int, float], Evaluation] | None = None
+        self,
+        orders: Sequence[Order],
+        hear: Callable[[int, int, float], Evaluation] | None = None,
+        rule: Rule = NEVER,
     ) -> list[Trial]:
         return [self._trained(order, hear) for order in orders]
 

@@ -45,9 +45,12 @@ def _nas(
     solver: flags.Solver = None,
     seed: flags.Seed = None,
     block: flags.Block = None,
+    warm_start: flags.WarmStart = None,
     replicates: flags.Replicates = None,
     confirm: flags.Confirm = None,
     confidence: flags.Confidence = None,
+    early_stop: flags.EarlyStop = None,
+    audit: flags.Audit = None,
     min_accuracy: flags.MinAccuracy = None,
     tolerance: flags.Tolerance = None,
     depth: flags.Span = None,
@@ -99,6 +102,9 @@ def _hpo(
     solver: flags.Solver = None,
     seed: flags.Seed = None,
     block: flags.Block = None,
+    warm_start: flags.WarmStart = None,
+    early_stop: flags.EarlyStop = None,
+    audit: flags.Audit = None,
     base_depth: flags.BaseScale = None,
     base_width: flags.BaseScale = None,
     base_resolution: flags.BaseScale = None,
@@ -179,10 +185,7 @@ def _evaluate(
 
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
-    def settle() -> options.Request:
-        return options.settle(kind, subject, given)
-
-    _answer(f"{kind}-search", settle, launch.run, plan.show)
+    _answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
 
 
 def _answer(

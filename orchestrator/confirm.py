@@ -16,7 +16,7 @@ from typing import Any, Literal
 from orchestrator.describe import Describer, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import SmallestNetwork, accuracy
-from orchestrator.outcome import is_open, is_training
+from orchestrator.outcome import affordable, is_open
 from orchestrator.runner import Order, Runner
 from orchestrator.training import Training
 from orchestrator.words import accuracy_text, belief_text
@@ -134,7 +134,7 @@ class Confirmer:
             replicates = range(first, min(first + step, self.trust.most + 1))
             orders = self._orders(candidate, replicates, first_number)
             new = [order for order in orders if order.row is None]
-            paid = new[: max(0, self.budget_trials - self._trainings())]
+            paid = new[: affordable(self.budget_trials, self.rows.values())]
             due = [o for o in orders if o in paid or (o.row is not None and is_open(o.row))]
             self.rows |= {row.number: row for row in self.runner.run(due)}
             if len(paid) < len(new):
@@ -224,6 +224,3 @@ class Confirmer:
         return Order(
             number, "confirmation", dict(point), replicate, config, description, key, row, candidate.number
         )
-
-    def _trainings(self) -> int:
-        return sum(is_training(row) for row in self.rows.values())

@@ -61,6 +61,6 @@ def display(
     """
     meter = Meter(study.budget_trials, seconds, "GPU" if where.device == "cuda" else "CPU")
     for row in recorded:
-        if row.state in ("completed", "failed"):
+        if row.state in ("completed", "failed", "pruned"):
             meter.count(row)
     return Screen(console, meter, title, start) if console.is_terminal else Plain(console, meter, start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import report, team
+from orchestrator import outcome, report, team
 from orchestrator.words import (
     PointValues,
     accuracy_text,
@@ -22,6 +23,7 @@ from orchestrator.words import (
     macs_text,
     measured,
     point_text,
+    pruned_text,
     result_text,
 )
 from results.models import Trial
@@ -39,8 +41,10 @@ class Running:
     order: Order
     row: Trial
     folder: Path
+    stop: threading.Event = field(default_factory=threading.Event)  # of this trial alone
     slot: str | None = None
     started: float = field(default_factory=time.monotonic)
+    seen_bytes: int = 0  # of its metrics, when they were last asked for
 
     @property
     def metrics(self) -> Path:
@@ -50,6 +54,15 @@ class Running:
     def latest_epoch(self) -> dict[str, Any] | None:
         """What the trainer last told of it."""
         return report.latest_epoch(*team.place(self.folder))
+
+    def has_news(self) -> bool:
+        """Whether its metrics have grown since the last time that this was asked."""
+        try:
+            size = self.metrics.stat().st_size
+        except FileNotFoundError:
+            return False
+        grown, self.seen_bytes = size > self.seen_bytes, size
+        return grown
 
     def has_started(self, slot: str) -> None:
         self.slot, self.started = slot, time.monotonic()
@@ -79,18 +92,18 @@ class Meter:
     trainings: int  # the budget
     seconds_per_training: float | None  # None for budgets in steps
     unit: str  # "GPU" or "CPU"
-    done: int = 0
+    done: float = 0.0
     seconds: float = 0.0
 
     def count(self, row: Trial) -> None:
-        self.done += 1
+        self.done += outcome.spent([row])
         self.seconds += row.wall_seconds or 0.0
 
     def __str__(self) -> str:
         mean = self.seconds / self.done if self.done else (self.seconds_per_training or 0.0)
         left = mean * max(self.trainings - self.done, 0)
         return (
-            f"{self.done}/{self.trainings} trainings, {self.unit}-hours: {self.seconds / 3600:.3f} used, "
+            f"{self.done:.4g}/{self.trainings} trainings, {self.unit}-hours: {self.seconds / 3600:.3f} used, "
             f"about {left / 3600:.3f} left"
         )
 
@@ -187,6 +200,8 @@ class Screen:
 
 def _row_cells(row: Trial, start: PointValues | None) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
+    if row.state == "pruned":
+        state = pruned_text(row)
     if row.state == "duplicate":
         state += f" of {row.of_trial_number}"
     return [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
-DISTRIBUTION = "nomad-nas"
-OURS = ("orchestrator", "trainer", "search_spaces", "results")
+from results import packages
+from results.packages import versions
+
+__all__ = ["Clash", "git_commit", "refuse_clashes", "versions"]
 
 
 class Clash(RuntimeError):
@@ -16,29 +16,10 @@ class Clash(RuntimeError):
 
 
 def refuse_clashes() -> None:
-    """Raise Clash where another installed distribution has a package of the same name as ours.
-
-    `trainer`, `results` and `orchestrator` exist on PyPI; installed here, they overwrite ours silently.
-    """
-    owners = importlib.metadata.packages_distributions()
-    for name in OURS:
-        others = sorted(set(owners.get(name, ())) - {DISTRIBUTION})
-        if others:
-            raise Clash(
-                f"the installed distribution {others[0]!r} also has a package named {name!r}; "
-                f"use a clean environment: python3 -m venv, and only {DISTRIBUTION} in it"
-            )
-
-
-def versions(distributions: Iterable[str]) -> dict[str, str]:
-    """Return the installed versions of `distributions`, those that are not installed left out."""
-    found = {}
-    for name in distributions:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    """Raise Clash where another installed distribution has a package of the same name as ours."""
+    clash = packages.clash()
+    if clash is not None:
+        raise Clash(clash)
 
 
 def git_commit() -> str | None:

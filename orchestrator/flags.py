@@ -44,6 +44,10 @@ MaxParams = Annotated[
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
 Solver = Annotated[str | None, _option(f"One of {', '.join(solvers.names())}. [nomad]", _SEARCH)]
 Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
+WarmStart = Annotated[
+    str | None,
+    _option("Earlier study on this record whose best points are asked first.", _SEARCH, "--warm-start"),
+]
 Seed = Annotated[
     int | None, _option("Seed of the images drawn and the weights, and of the solver. [0]", _STUDY)
 ]
@@ -58,6 +62,19 @@ Confirm = Annotated[
 ]
 Confidence = Annotated[
     float | None, _option("Probability of keeping the bound that makes a network confirmed. [.95]", _SEARCH)
+]
+EarlyStop = Annotated[
+    float | None,
+    _option(
+        "Stop a training once its curve is hopeless; of those stopped, the share that may be wrongly so. "
+        "0: none is stopped. [.05]",
+        _SEARCH,
+        "--early-stop",
+    ),
+]
+Audit = Annotated[
+    float | None,
+    _option("Share of the trials that is never stopped early, to tell false stops. [.1]", _SEARCH),
 ]
 MinAccuracy = Annotated[
     float | None, _option("Accuracy to keep, a fraction; no baseline is trained then.", _SEARCH)

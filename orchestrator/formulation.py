@@ -47,6 +47,10 @@ class Formulation(Protocol):
         """
         ...
 
+    def hurdle(self, trials: Sequence[Trial]) -> float | None:
+        """Return the accuracy without which a training is of no use after `trials`, None where any is."""
+        ...
+
     def best(self, trials: Sequence[Trial]) -> Trial | None:
         """Return the winner among the trials of a search, None where none meets the constraints."""
         ...
@@ -86,6 +90,9 @@ class SmallestNetwork:
         if not believed or macs < min(believed):
             return None
         return Evaluation(float(macs), (0.0,))
+
+    def hurdle(self, trials: Sequence[Trial]) -> float | None:
+        return self.min_accuracy
 
     def passed(self, trial: Trial) -> bool:
         """Whether a trial of the search kept the bound, and was not found out since to have been lucky."""
@@ -136,6 +143,10 @@ class BestAccuracy:
         """Return the share over the limit, 0 or less where a network keeps to it; empty without a limit."""
         limit = self.named.most_parameters
         return () if limit is None else (parameters / limit - 1.0,)
+
+    def hurdle(self, trials: Sequence[Trial]) -> float | None:
+        best = self.best(trials)
+        return None if best is None else accuracy(best)
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
         return max(_searched(trials), key=lambda t: (accuracy(t), -t.number), default=None)

@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator import environment, solvers, spaces
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
+from orchestrator.early_stop import NEVER, Policy
 from orchestrator.formulation import BestAccuracy, Formulation, SmallestNetwork
 from orchestrator.ingredients import changed
 from orchestrator.options import BadOption, Contract, Request, check
@@ -18,6 +19,19 @@ from orchestrator.training import Chosen, Training, TrialBudget
 from search_spaces import Named, Point, Space
 
 _USUAL_SPACE = Request.space
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """The points that a search begins with, after its start, and where they come from."""
+
+    study: str
+    hints: tuple[Point, ...]
+    unlike: tuple[str, ...] = ()  # what the earlier study asked otherwise, in words; not part of the question
+
+    def to_json(self) -> dict[str, Any]:
+        """What the question on record holds."""
+        return {"study": self.study, "hints": [dict(hint) for hint in self.hints]}
 
 
 @dataclass(frozen=True)
@@ -33,8 +47,9 @@ class Inquiry:
     named: Named | None  # the space, where it is one of trainings and not of multipliers
     study_name: str
     save_as: str
+    warm_start: WarmStart | None = None
 
-    def question(self, block: int) -> dict[str, Any]:
+    def question(self, block: int, policy: Policy = NEVER.policy) -> dict[str, Any]:
         """Return what a resume must repeat to the letter."""
         asked: dict[str, Any] = {
             "subject": self.subject.name,
@@ -47,6 +62,7 @@ class Inquiry:
                 "versions": environment.versions(solvers.load(self.request.solver).REQUIRES),
             },
             "trainer": self.request.trainer or "built in",
+            **policy.question(),
         }
         if self.named and self.named.name != _USUAL_SPACE:
             asked["searched"] = self.named.name
@@ -54,6 +70,8 @@ class Inquiry:
             asked["most_parameters"] = self.named.most_parameters
         if self.base.source:
             asked["source"] = self.base.source
+        if self.warm_start:
+            asked["warm_start"] = self.warm_start.to_json()
         if self.request.kind == "nas":
             asked["baseline"] = {
                 "replicates": 0 if self.request.min_accuracy is not None else self.request.replicates,
@@ -82,8 +100,14 @@ class Inquiry:
         return SmallestNetwork(self.space, self.scale, min_accuracy, base_macs)
 
     def problem(self, formulation: Formulation, block: int) -> Problem:
+        hints = self.warm_start.hints if self.warm_start else ()
         return Problem(
-            formulation.space, formulation.start, block, formulation.constraints, self.request.seed
+            formulation.space,
+            formulation.start,
+            block,
+            formulation.constraints,
+            self.request.seed,
+            hints=hints,
         )
 
 

@@ -18,10 +18,12 @@ from orchestrator import (
     options,
     preconditions,
     summary,
+    warm_start,
 )
 from orchestrator.confirm import AT_A_TIME, Trust, Winner
 from orchestrator.describe import Describer
 from orchestrator.display import Display
+from orchestrator.early_stop import Policy
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.problem import Problem
@@ -47,7 +49,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))
-        Launch(inquiry, store, executor, describer, console, stop).run()
+        Launch(warm_start.warmed(inquiry, store), store, executor, describer, console, stop).run()
 
 
 @dataclass
@@ -66,16 +68,19 @@ class Launch:
         request = self.inquiry.request
         recorded = self.store.study(self.inquiry.study_name)
         block = request.block or (recorded and recorded.question["solver"]["block"]) or self.executor.slots
+        policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
         preconditions.check_budget(self.inquiry)
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
-            self.inquiry.question(block),
+            self.inquiry.question(block, policy),
             request.trials,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
         )
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
+        for line in warm_start.told(self.inquiry):
+            summary.say(self.console, line)
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
@@ -169,7 +174,6 @@ class Launch:
         formulation, request = self.inquiry.formulation(bound), self.inquiry.request
         by_number = {row.number: row for row in rows}
         problem = self.inquiry.problem(formulation, block)
-        successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
 
         def incumbent() -> Point:
             best = formulation.best(list(by_number.values()))
@@ -179,7 +183,7 @@ class Launch:
             self.store.note(study.id, SUCCESSION, reign.to_json(why))
             display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
 
-        reign = reign_on_record(problem, self.inquiry.replicates + 1, successions)
+        reign = self._reign(study, problem)
         proposals = Proposals(self._start_solver, reign, incumbent, succeeded)
         return Search(
             self.store,
@@ -195,7 +199,12 @@ class Launch:
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
+            policy=Policy.settled(None, None, study.question),
         )
+
+    def _reign(self, study: Study, problem: Problem) -> Reign:
+        successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
+        return reign_on_record(problem, self.inquiry.replicates + 1, successions)
 
     def _start_solver(self, problem: Problem) -> SolverProcess:
         return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")

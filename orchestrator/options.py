@@ -129,6 +129,7 @@ class Request(Contract):
     trials: int = 100
     solver: str = "nomad"
     block: int | None = None
+    warm_start: str | None = None
     replicates: int = 3
     confirm: int = 6
     confidence: float = 0.95
@@ -137,6 +138,8 @@ class Request(Contract):
     depth: str = ".5:1.5"
     width: str = ".25:1.25"
     resolution: str = ".5:1.5"
+    early_stop: float | None = None
+    audit: float | None = None
     save_as: str | None = None
     recipe: str | None = None  # the model's own, or the usual one
     space: str = "training"  # of an hpo search
@@ -164,6 +167,14 @@ class Request(Contract):
         check(
             self.max_params is None or self.max_params >= 1,
             f"--max-params {self.max_params} leaves no network; give at least 1",
+        )
+        check(
+            self.early_stop is None or 0 <= self.early_stop < 0.5,
+            f"--early-stop {self.early_stop} is no small probability; give 0 or more and less than .5",
+        )
+        check(
+            self.audit is None or 0 <= self.audit <= 1,
+            f"--audit {self.audit} is no share of the trials; give 0 to 1",
         )
         check_name(self.save_as)
         check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")

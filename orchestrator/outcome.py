@@ -6,17 +6,20 @@ out again; one that diverged, ran out of memory, hung or crashed is an answer th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator import report
+from orchestrator.early_stop import Hopeless
 from orchestrator.executors import Exit
 from results.models import Trial
 
 MAX_ATTEMPTS = 3  # a trial killed this often is a failure of its own, such as a host out of memory
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
+_ROUNDING = 1e-9  # of shares that come to whole trainings
 _ACCURACIES = ("val_accuracy", "test_accuracy", "test_accuracy_1000")
 _FAILED = {3: "diverged", 4: "out_of_memory", 5: "budget_too_short"}  # docs/trainer-protocol.md
 EXIT_CODES = {"refused": _REFUSED} | {reason: code for code, reason in _FAILED.items()}
@@ -26,7 +29,7 @@ EXIT_CODES = {"refused": _REFUSED} | {reason: code for code, reason in _FAILED.i
 class Outcome:
     """How a trial ended: `refused` ends the search, `stopped` and `lost` are handed out again."""
 
-    state: Literal["completed", "failed", "refused", "stopped", "lost"]
+    state: Literal["completed", "failed", "pruned", "refused", "stopped", "lost"]
     reason: str | None = None  # one word, for SQL
     message: str | None = None  # one line, for people
     columns: dict[str, Any] = field(default_factory=dict)
@@ -56,9 +59,29 @@ def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_ac
     return Outcome(state, reason, message, columns, events.measurements, has_read_test)
 
 
+def pruned(found: Outcome, hopeless: Hopeless) -> Outcome:
+    """Return the outcome of a trial that was stopped because its curve is hopeless."""
+    message = f"expected {hopeless.predicted:.2%}, bound {hopeless.bound:.2%}"
+    columns = found.columns | {"val_accuracy": hopeless.accuracy}
+    return replace(found, state="pruned", reason="hopeless", message=message, columns=columns)
+
+
 def is_training(row: Trial) -> bool:
     """Whether a trial costs of the budget: it was trained, or is being trained."""
     return row.state not in ("screened", "duplicate")
+
+
+def spent(rows: Iterable[Trial]) -> float:
+    """Return what these trials take of the budget, in trainings: a pruned one the share that it used."""
+    shares = (
+        (row.stop_progress or 1.0) if row.state == "pruned" else 1.0 for row in rows if is_training(row)
+    )
+    return math.fsum(shares)
+
+
+def affordable(budget_trials: int, rows: Iterable[Trial]) -> int:
+    """Return how many whole trainings are left of a budget that these trials take of."""
+    return max(0, math.floor(budget_trials - spent(rows) + _ROUNDING))
 
 
 def is_open(row: Trial) -> bool:

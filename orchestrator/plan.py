@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, course, summary
+from orchestrator import catalogue, course, summary, warm_start
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
@@ -31,7 +31,7 @@ def show(request: Request, console: Console) -> None:
         subject = catalogue.find(request.subject, store)
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
-        inquiry = inquire(request, subject, executor.device, describer)
+        inquiry = warm_start.warmed(inquire(request, subject, executor.device, describer), store)
         for line in _lines(inquiry, executor, describer):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -59,6 +59,7 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield f"network: {inquiry.subject.origin}"
     yield summary.network_text(inquiry)
     yield inquiry.space.table()
+    yield from warm_start.told(inquiry)
     yield f"points in the space: {inquiry.space.size or 'infinitely many'}"
     if request.kind == "nas":
         yield from _networks(inquiry, describer)
@@ -70,6 +71,8 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
         f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search"
         f"{confirming}"
     )
+    if request.early_stop != 0:
+        yield "a hopeless training is stopped early and costs the share of it that was used (--early-stop)"
     yield cost_text(request.trials, inquiry.training.budget, executor)
 
 

@@ -96,6 +96,11 @@ class Problem:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed {self.seed} is out of range; give 0 to {LARGEST_SEED}")
 
+    @property
+    def opening(self) -> tuple[Point, ...]:
+        """What a solver asks about first: the start and then the hints, each point once."""
+        return tuple(dict.fromkeys((self.start, *self.hints)))
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data, which also serves as the study's statement of the question."""
         return {

@@ -49,6 +49,10 @@ class Reign:
         }
 
     def successor(self, first: int, start: Point) -> Reign:
+        """The next reign, which begins from the best point found.
+
+        It has the hints as well: those that were trained are duplicates, which cost nothing.
+        """
         return Reign(self.index + 1, first, replace(self.problem, seed=self.problem.seed + 1000, start=start))
 
 

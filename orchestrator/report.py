@@ -106,6 +106,14 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
         yield event
 
 
+def measured_so_far(path: Path) -> list[dict[str, Any]]:
+    """Return the measurements in a file that is still being written; none where it is malformed."""
+    try:
+        return read(path).measurements
+    except MalformedReport:
+        return []
+
+
 def latest_epoch(path: Path, trial: int | None = None) -> dict[str, Any] | None:
     """Return the last whole `epoch` event near the end of a file that is still being written.
 

@@ -6,9 +6,6 @@ so a trial's row is committed before its process starts and before the next one 
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator import outcome, team
+from orchestrator import outcome, report, team, trial_folder
 from orchestrator.describe import Description, Refused, Stopped
 from orchestrator.display import Display, Running
-from orchestrator.executors import Executor, Exit, Job
+from orchestrator.early_stop import NEVER, Rule
+from orchestrator.executors import Executor, Exit, Job, StopOfOne
 from orchestrator.options import OWN_TRAINER
 from orchestrator.outcome import MAX_ATTEMPTS, Outcome
 from orchestrator.problem import Evaluation
@@ -29,8 +27,6 @@ from results.store import Store
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
-_FILES = ("trial.json", "metrics.jsonl", "log.txt", team.LINES, team.SHARE)
-_CHECKPOINT = "checkpoint.pt"
 Hear = Callable[[int, int, float], Evaluation]  # (MACs, parameters, accuracy) -> what the solver hears
 
 
@@ -63,6 +59,12 @@ class Order:
             "budget_seconds": budget.get("seconds"),
             "budget_steps": budget.get("steps"),
         }
+
+    def test_reading(self, found: Outcome) -> dict[str, Any]:
+        """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
+        images = self.description.dataset.get("test_images")
+        protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
+        return {"number": self.number, "images": images, "protocols": protocols}
 
 
 class Runner:
@@ -98,13 +100,15 @@ class Runner:
         self._running: dict[Future[Exit], tuple[Running, ...]] = {}
         self._ended: dict[int, Trial] = {}
         self._hear: Hear | None = None
+        self._rule = NEVER
 
-    def run(self, orders: Sequence[Order], hear: Hear | None = None) -> list[Trial]:
+    def run(self, orders: Sequence[Order], hear: Hear | None = None, rule: Rule = NEVER) -> list[Trial]:
         """Train `orders` and return their rows in order. Raise Stopped, Refused or a StoreError.
 
-        `hear` gives what a solver hears of a completed trial, which is put on record with it.
+        `hear` gives what a solver hears of a completed trial, which is put on record with it, and of one
+        that `rule` stopped, the accuracy then being what its curve let expect.
         """
-        self._ended, self._hear = {}, hear
+        self._ended, self._hear, self._rule = {}, hear, rule
         left = [order for order in orders if not self._adopted(order)]  # before any folder is cleared
         self._waiting = deque(team.teams(left, self._stack if hear is None else 1))
         with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
@@ -124,7 +128,10 @@ class Runner:
             self._begin(self._waiting.popleft(), pool)
 
     def _settle_what_ended(self) -> None:
-        self._display.tick([trial for trials in self._running.values() for trial in trials])
+        running = [trial for trials in self._running.values() for trial in trials]
+        self._display.tick(running)
+        for trial in running:
+            self._stop_if_hopeless(trial)
         done, _ = wait(self._running, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
             trials = self._running.pop(future)
@@ -133,10 +140,17 @@ class Runner:
             else:
                 self._settle_team(trials, future.result())
 
+    def _stop_if_hopeless(self, trial: Running) -> None:
+        """End a trial that the rule gives up, unless it is one of the audit's."""
+        if self._rule.audits(trial.row.number) or trial.stop.is_set() or not trial.has_news():
+            return
+        if self._rule.first_stop(report.measured_so_far(trial.metrics)):
+            trial.stop.set()
+
     def _adopted(self, order: Order) -> bool:
         """Record the result, if there is one, of an order whose process ended when nobody was there."""
         folder = self._folder_of(order)
-        if order.row is None or order.row.state != "running" or not _holds(folder, order):
+        if order.row is None or order.row.state != "running" or not trial_folder.holds(folder, order.config):
             return False
         team.take_share(folder)
         found = outcome.adopt(folder, outcome.asked_of(order.config))
@@ -148,10 +162,14 @@ class Runner:
 
     def _begin(self, orders: Sequence[Order], pool: ThreadPoolExecutor) -> None:
         """Start one process for these orders."""
-        trials = tuple(Running(order, self._open(order), self._folder_of(order)) for order in orders)
+        trials = tuple(
+            Running(order, self._open(order), self._folder_of(order), StopOfOne(self._stop))
+            for order in orders
+        )
         folders = [trial.folder for trial in trials]
         configs = [word for folder in folders for word in ("--config", str(folder / "trial.json"))]
-        kept = self._kept(folders[0]) if len(trials) == 1 else ()
+        is_kept = self._trainer == OWN_TRAINER and len(trials) == 1
+        kept = trial_folder.checkpoint_words(folders[0]) if is_kept else ()
         job = Job(
             command=(*self._trainer, "train", *configs, *kept),
             folder=folders[0],
@@ -164,31 +182,24 @@ class Runner:
             for trial in trials:
                 trial.has_started(slot)
 
-        self._running[pool.submit(self._executor.run, job, self._stop, has_started)] = trials
+        self._running[pool.submit(self._executor.run, job, trials[0].stop, has_started)] = trials
         for trial in trials:
             self._display.started(trial)
 
     def _folder_of(self, order: Order) -> Path:
         return self._folder / f"{order.number:05d}"
 
-    def _kept(self, folder: Path) -> tuple[str, ...]:
-        """What makes our own trainer keep a checkpoint: a trial left by a kill goes on from it."""
-        return ("--checkpoint", str(folder / _CHECKPOINT)) if self._trainer == OWN_TRAINER else ()
-
     def _open(self, order: Order) -> Trial:
         """Clear the folder, then commit the row: a result found beside a row is always that row's."""
         folder = self._folder_of(order)
-        folder.mkdir(parents=True, exist_ok=True)
-        resumable = order.row is not None and order.row.state == "running" and _holds(folder, order)
-        for name in (*_FILES, *(() if resumable else (_CHECKPOINT,))):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(folder / name)
+        was_running = order.row is not None and order.row.state == "running"
+        trial_folder.clear(folder, was_running and trial_folder.holds(folder, order.config))
         columns = order.columns() | {"folder": str(folder), "git_commit": self._git_commit}
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)
         else:
             row = self._store.restart_trial(order.row.id, **columns)
-        (folder / "trial.json").write_text(json.dumps(order.config, indent=1) + "\n")
+        trial_folder.write_config(folder, order.config)
         return row
 
     def _settle_team(self, trials: Sequence[Running], end: Exit) -> None:
@@ -209,7 +220,11 @@ class Runner:
         order, row = trial.order, trial.row
         found = outcome.judge(end, trial.metrics, log, outcome.asked_of(order.config))
         if found.state == "stopped":
-            return
+            hopeless = self._rule.first_stop(found.measurements)
+            if hopeless is None or self._rule.audits(order.number):
+                return
+            found = outcome.pruned(found, hopeless)
+            trial_folder.forget_checkpoint(trial.folder)
         if found.state == "lost" and order.losses + 1 < MAX_ATTEMPTS:
             detail = {"number": row.number, "attempt": row.attempts, "message": found.message}
             self._store.note(self._study_id, "trial_lost", detail, row.id)
@@ -222,27 +237,14 @@ class Runner:
 
     def _record(self, order: Order, row: Trial, found: Outcome) -> Trial:
         columns = found.columns | {"reason": found.reason, "message": found.message}
-        state = "completed" if found.state == "completed" else "failed"
-        if state == "completed" and self._hear is not None:
+        state = found.state if found.state in ("completed", "pruned") else "failed"
+        if state != "failed":
+            columns |= self._rule.columns(order.number, found.measurements)
+        if state != "failed" and self._hear is not None:
             size = order.description.macs, order.description.parameters
-            heard = self._hear(*size, found.columns["val_accuracy"])
+            heard = self._hear(*size, columns["predicted_accuracy" if state == "pruned" else "val_accuracy"])
             columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
-        events = {TEST_READ: _test_reading(order, found)} if found.has_read_test else {}
+        events = {TEST_READ: order.test_reading(found)} if found.has_read_test else {}
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._display.ended(row)
         return row
-
-
-def _test_reading(order: Order, found: Outcome) -> dict[str, Any]:
-    """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
-    images = order.description.dataset.get("test_images")
-    protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
-    return {"number": order.number, "images": images, "protocols": protocols}
-
-
-def _holds(folder: Path, order: Order) -> bool:
-    """Whether the files in `folder` are of this very configuration."""
-    try:
-        return bool(json.loads((folder / "trial.json").read_text()) == order.config)
-    except (OSError, ValueError):
-        return False

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from orchestrator.confirm import Confirmer, Trust
 from orchestrator.describe import Describer, Stopped, network_key
 from orchestrator.display import Display
-from orchestrator.formulation import Formulation, SmallestNetwork
-from orchestrator.outcome import is_open, is_training
+from orchestrator.early_stop import NEVER, Finished, Policy, Rule, points
+from orchestrator.formulation import Formulation, SmallestNetwork, accuracy
+from orchestrator.outcome import affordable, is_open, is_training, spent
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import NotReproducible, Proposals
 from orchestrator.runner import Order, Runner
@@ -44,6 +45,7 @@ class Search:
     baseline_mean: float | None = None  # a fraction; None where the bound was given
     rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
     trust: Trust = field(default_factory=Trust)
+    policy: Policy = field(default_factory=lambda: NEVER.policy)  # of stopping hopeless trainings early
     next_number: int = 1  # the first number that no block of points has taken
 
     def __post_init__(self) -> None:
@@ -56,10 +58,10 @@ class Search:
         """
         untrained = 0
         first = self._free_number(self.proposals.reign.first)
-        while (on_record := self._is_recorded(first)) or self.trainings < self.budget_trials:
+        while (on_record := self._is_recorded(first)) or self._affordable_trainings():
             points = self.proposals.ask(None if on_record else first, self._pause)
             if points is None:
-                return f"the solver has finished after {self.trainings} trainings"
+                return f"the solver has finished after {self.trainings:.4g} trainings"
             self.next_number = first + len(points)
             answers = self._answer(first, points)
             if answers is None:
@@ -70,11 +72,12 @@ class Search:
             if untrained >= MAX_UNTRAINED_IN_A_ROW:
                 return f"the solver's last {untrained} points were all known without training"
             first = self._free_number(self.next_number)
-        return f"the search has spent its {self.trainings} trainings"
+        return f"the search has spent its {self.trainings:.4g} trainings"
 
     @property
-    def trainings(self) -> int:
-        return sum(is_training(row) for row in self.rows.values())
+    def trainings(self) -> float:
+        """What is spent of the budget: a pruned trial took a share of a training."""
+        return spent(self.rows.values())
 
     @property
     def incumbent(self) -> Trial | None:
@@ -133,8 +136,11 @@ class Search:
                     repeats.append(order)
                 elif row is not None or not self._answer_untrained(order):
                     orders.append(order)
-        for trial in self.runner.run(self._affordable(orders), self.formulation.evaluation):
-            self._keep(trial)
+        rule = self._rule(first) if orders else NEVER
+        while due := self._affordable(orders):  # what is pruned leaves some of the budget to the others
+            for trial in self.runner.run(due, self.formulation.evaluation, rule):
+                self._keep(trial)
+            orders = [order for order in orders if order not in due]
         if not self._settled(numbers):
             return None
         for order in repeats:
@@ -158,9 +164,21 @@ class Search:
 
     def _affordable(self, orders: list[Order]) -> list[Order]:
         """Return those of `orders` that the budget reaches; a row on record is already paid for."""
-        left = self.budget_trials - self.trainings
-        new = [order for order in orders if order.row is None][: max(left, 0)]
+        new = [order for order in orders if order.row is None][: self._affordable_trainings()]
         return [order for order in orders if order.row is not None or order in new]
+
+    def _affordable_trainings(self) -> int:
+        return affordable(self.budget_trials, self.rows.values())
+
+    def _rule(self, first: int) -> Rule:
+        """Return what the trainings of a block are held against, learnt from the trials before the block."""
+        settled = [row for row in self.rows.values() if row.number < first and row.state == "completed"]
+        bound = self.formulation.hurdle(settled) if self.policy.level else None
+        if bound is None:
+            return NEVER
+        curves = self.store.curves(self.study_id)
+        finished = [Finished(points(curves.get(row.number, [])), accuracy(row)) for row in settled]
+        return Rule(tuple(finished), bound, self.training.validation_images, self.policy, self.training.seed)
 
     def _answer_untrained(self, order: Order) -> bool:
         """Record `order` as a duplicate or as screened, if it is either."""
@@ -183,7 +201,7 @@ class Search:
 
     def _trained(self, key: str) -> Trial | None:
         """Return the trial that trained the network of `key` in the same way, if there is one."""
-        ended = (row for row in self.rows.values() if row.state in ("completed", "failed"))
+        ended = (row for row in self.rows.values() if row.state in ("completed", "failed", "pruned"))
         return next((row for row in ended if row.network_key == key and not is_open(row)), None)
 
     def _heard_again(self, original: Trial) -> Evaluation:

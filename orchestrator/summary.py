@@ -14,6 +14,7 @@ from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import Request, settle
 from orchestrator.words import accuracy_text, macs_text, point_text
+from results import early_stops
 from results.models import Model, Study, Trial
 from results.store import Store
 
@@ -75,10 +76,12 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     assert study is not None
     model = next((m for m in store.models() if m.study_id == study.id), None)
     say(console, f"finished: {study.message}")
+    rows = store.trials(study.id)
+    if stops := early_stops.said(early_stops.counted(rows)):
+        say(console, f"early stop: {stops}")
     if model is None:
         say(console, _NOTHING[study.kind])
         return
-    rows = store.trials(study.id)
     console.print(_comparison(study, model, rows))
     winner = next(row for row in rows if row.id == model.trial_id)
     say(console, f"found: {point_text(winner.point, inquiry.start)}")

@@ -34,7 +34,14 @@ def result_text(row: Trial, start: PointValues | None = None) -> str:
         return f"{point}: screened, {_screened_why(row)}"
     if row.state == "duplicate":
         return f"{point}: the network of trial {row.of_trial_number} again"
+    if row.state == "pruned":
+        return f"{point}: {pruned_text(row)}"
     return f"{point}: {row.state}, {row.reason}: {row.message}"
+
+
+def pruned_text(row: Trial) -> str:
+    """Return when a trial was stopped and why: `pruned at 40%: expected 61.20%, bound 73.10%`."""
+    return f"pruned at {row.stop_progress or 0:.0%}: {row.message}"
 
 
 def best_text(row: Trial, start: PointValues | None = None) -> str:

@@ -1,4 +1,4 @@
-"""`nas-results`: read the record of searches on the command line. It never changes it, but for `migrate`."""
+"""`nas-results`: read the record of searches on the command line. Those that change it are in `upkeep.py`."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,10 @@ import typer
 from rich.console import RenderableType
 from typer.core import TyperGroup
 
-from results import database, export, queries, schema, show, tables
-from results.errors import StoreError, StoreUnavailable
+from results import export, queries, show, tables, upkeep
+from results.errors import StoreError
 from results.evaluation_table import evaluation_table
+from results.flags import DEFAULT_DB, AsJson, Db, StudyName
 from results.slack_table import slack_table
 
 
@@ -33,17 +34,7 @@ main = typer.Typer(
     help="Read what nas-search, hpo-search and nas-evaluate have put on record. Times are UTC.",
 )
 
-Db = Annotated[
-    str,
-    typer.Option(
-        envvar="NAS_DB", help="The database: an SQLite file, or a URL such as postgresql://user@host/name."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, a list of objects, instead.")]
-StudyName = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study's name, as `nas-results list` gives it.")
-]
-DEFAULT_DB = "runs/results.db"
+main.add_typer(upkeep.commands)
 
 
 @main.command("list")
@@ -158,22 +149,6 @@ def report(
     _print(
         "\n".join(f"written: {path}" for path in written), [{"file": str(path)} for path in written], as_json
     )
-
-
-@main.command()
-def migrate(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Bring a database of an older version up to date. The searches do so by themselves."""
-    url = database.address(db)
-    path = database.sqlite_path(url)
-    if path is not None and not path.is_file():
-        raise StoreUnavailable(f"there is no database {path}; give its --db")
-    engine = database.connect(url, read_only=False)
-    try:
-        schema.prepare(engine)
-    finally:
-        engine.dispose()
-    name = database.shown(url)
-    _print(f"{name} is at schema {schema.REVISION}", [{"database": name, "schema": schema.REVISION}], as_json)
 
 
 def _print(words: RenderableType, objects: list[dict[str, Any]], as_json: bool) -> None:

@@ -5,48 +5,28 @@ Times are UTC and carry their zone in Python, although SQLite keeps them as text
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
-    DateTime,
-    Dialect,
     Double,
     ForeignKey,
     MetaData,
     String,
-    TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from results.instant import Instant
 
 STUDY_KINDS = ("nas", "hpo", "evaluation")
 STUDY_STATES = ("running", "finished", "stopped", "failed")
 TRIAL_PURPOSES = ("baseline", "search", "confirmation", "evaluation")
 TRIAL_STATES = ("running", "completed", "failed", "pruned", "screened", "duplicate")
 MODEL_STATUSES = ("provisional", "confirmed")
-
-
-class Instant(TypeDecorator[datetime]):
-    """A moment in UTC. A time without a zone is refused: nobody could say when it was."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone; give one, as in datetime.now(UTC)")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
@@ -157,6 +137,11 @@ class Trial(Base):
     constraints: Mapped[list[float] | None]  # what the solver heard; each holds when <= 0
     verdict: Mapped[str | None]  # 'confirmed' or 'rejected', by its replicates; null: not (yet) in question
     probability: Mapped[float | None]  # with which it keeps the bound, as its replicates say
+
+    audited: Mapped[int | None]  # 1: never stopped early, to know what that costs; null: nothing is stopped
+    stop_progress: Mapped[float | None]  # share of the budget at which it was stopped, or would have been
+    predicted_accuracy: Mapped[float | None]  # the final one, as its curve let expect there
+    stop_bound: Mapped[float | None]  # the accuracy it was held against
 
     seed: Mapped[int | None] = mapped_column(BigInteger)
     subset_seed: Mapped[int | None] = mapped_column(BigInteger)

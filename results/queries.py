@@ -23,7 +23,8 @@ from sqlalchemy.types import TypeEngine
 from results import database, schema
 from results.errors import NotOnRecord
 from results.evaluation import ranked
-from results.models import Instant, column_types
+from results.instant import Instant
+from results.models import column_types
 from results.slack import cheapest
 
 Database = str | Path
@@ -32,8 +33,9 @@ Database = str | Path
 def studies(db: Database) -> pd.DataFrame:
     """One row a study, oldest first: the columns of `studies`, and its trials counted by what came of them.
 
-    `trainings` counts what the budget is spent on: all that were trained, replicates included. `trials`
-    counts the solver's points; `trained`, `failed`, `screened` and `duplicates` count among those.
+    `trainings` counts all that were trained, replicates included, and `spent` what of the budget they took:
+    a pruned one the share at which it was stopped. `trials` counts the solver's points; `trained`, `failed`,
+    `screened` and `duplicates` count among those.
     `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of `best_trials`.
     """
     with _reading(db) as connection:
@@ -45,6 +47,8 @@ SELECT
     studies.*,
     (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id
         AND t.state NOT IN ('screened', 'duplicate')) AS trainings,
+    (SELECT COALESCE(SUM(CASE WHEN t.state = 'pruned' THEN t.stop_progress ELSE 1.0 END), 0.0)
+        FROM trials t WHERE t.study_id = studies.id AND t.state NOT IN ('screened', 'duplicate')) AS spent,
     (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search') AS trials,
     (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
         AND t.state IN ('completed', 'pruned')) AS trained,
@@ -97,6 +101,13 @@ def slack(db: Database, study: str) -> pd.DataFrame:
     if bound is None:
         raise NotOnRecord(f"study {study!r} has no bound on its accuracy (yet); see nas-results show {study}")
     return cheapest(trials(db, study), float(bound))
+
+
+def early_stops(db: Database, study: str) -> pd.DataFrame:
+    """The view `early_stops` for the study: one row, or none where nothing is stopped early (yet)."""
+    with _reading(db) as connection:
+        _known(connection, study)
+        return _frame(connection, "SELECT * FROM early_stops WHERE study = :study", study=study)
 
 
 def best(db: Database, study: str | None = None) -> pd.DataFrame:
@@ -182,6 +193,8 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     **dict.fromkeys(("trial", "trials", "trained", "failed", "screened", "duplicates"), Integer()),
     "study": String(),
     **dict.fromkeys(("best_trial", "best_macs", "feasible"), BigInteger()),
+    **dict.fromkeys(("pruned", "would_stop", "false_stops"), Integer()),
+    **dict.fromkeys(("spent", "trainings_saved", "false_stop_rate"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
 

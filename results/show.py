@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from results import export, queries
+from results import early_stops, export, queries
 from results.errors import NotOnRecord
 from results.tables import curve_table, millions, moment, number, outcome, percent
 
@@ -26,6 +26,7 @@ def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
         "trials_by_state": {str(key): int(n) for key, n in trials["state"].value_counts().items()},
         "failures_by_reason": {str(key): int(n) for key, n in failed.items()},
         "best": best[0] if best else None,
+        "early_stops": next(iter(export.records(queries.early_stops(db, name))), None),
         "models": export.records(models[models["study"] == name]),
         "events": export.records(queries.events(db, name)),
     }
@@ -40,6 +41,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "state": f"{facts['state']}{said}",
         "bound": _bound(facts),
         "trials": _counts(facts),
+        "early stop": early_stops.said(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts),
         "saved as": ", ".join(saved),
         "begun": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
@@ -67,7 +69,7 @@ def _bound(facts: dict[str, Any]) -> str:
 def _counts(facts: dict[str, Any]) -> str:
     states = ", ".join(f"{count} {state}" for state, count in facts["trials_by_state"].items())
     reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
-    searched = f"{facts['trainings']} of {facts['budget_trials']} trainings spent"
+    searched = f"{facts['spent']:.4g} of {facts['budget_trials']} trainings spent"
     return "; ".join(part for part in (searched, f"in all {states}" if states else "", reasons) if part)
 
 
@@ -123,6 +125,7 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
         "trained": _trained(facts),
         "solver heard": _heard(facts),
         "verdict": _verdict(facts),
+        "early stop": _stop(facts),
         "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
         "seeds": f"{facts['seed']}, of the subset {facts['subset_seed']}"
         if facts["seed"] is not None
@@ -162,6 +165,14 @@ def _verdict(facts: dict[str, Any]) -> str:
     if not facts["verdict"]:
         return ""
     return f"{facts['verdict']}: keeps the bound with probability {percent(facts['probability'], 1)}"
+
+
+def _stop(facts: dict[str, Any]) -> str:
+    if facts["stop_progress"] is None:
+        return ""
+    did = "stopped" if facts["state"] == "pruned" else "would have been stopped"
+    expected = f"expected {percent(facts['predicted_accuracy'])}, bound {percent(facts['stop_bound'])}"
+    return f"{did} at {percent(facts['stop_progress'], 0)}: {expected}"
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, Any]]:

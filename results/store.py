@@ -15,7 +15,7 @@ from typing import Any, Self
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from results import database, schema
+from results import curves, database, schema
 from results.locks import study_lock
 from results.models import Event, Measurement, Model, Study, Trial
 from results.rows import assign, event_now, from_config, get, refuse_another_question
@@ -132,6 +132,11 @@ class Store:
             query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.number)
             return list(session.scalars(query))
 
+    def curves(self, study_id: int) -> dict[int, list[curves.Point]]:
+        """The progress and validation accuracy measured of each completed trial, in order, by its number."""
+        with self._read() as session:
+            return curves.of_completed(session, study_id)
+
     def start_trial(self, study_id: int, number: int, **columns: Any) -> Trial:
         """Record a trial as 'running', before its process starts. `purpose` is required among the columns."""
         started = {"created_at": datetime.now(UTC), "started_at": datetime.now(UTC), "attempts": 1}
@@ -168,15 +173,11 @@ class Store:
         All of it is on record or nothing is. A measurement may carry more keys than there are columns,
         as a trainer's events do.
         """
-        known = set(Measurement.__table__.columns.keys()) - {"trial_id", "ordinal"}
         with self._write() as session:
             trial = get(session, Trial, trial_id)
             assign(trial, **{"finished_at": datetime.now(UTC), **columns, "state": state})
             session.execute(delete(Measurement).where(Measurement.trial_id == trial_id))
-            for ordinal, measured in enumerate(measurements):
-                row = Measurement(trial_id=trial_id, ordinal=ordinal)
-                assign(row, **{key: value for key, value in measured.items() if key in known})
-                session.add(row)
+            session.add_all(curves.rows(trial_id, measurements))
             for kind, detail in (events or {}).items():
                 session.add(event_now(trial.study_id, kind, detail, trial_id))
             return trial

@@ -47,7 +47,7 @@ def studies_table(frame: pd.DataFrame) -> Table:
             "study": lambda row: row["name"],
             "kind": lambda row: row["kind"],
             "state": lambda row: row["state"],
-            "trainings": lambda row: f"{row['trainings']}/{row['budget_trials']}",
+            "trainings": lambda row: f"{row['spent']:.4g}/{row['budget_trials']}",
             "best MACs": lambda row: millions(row["best_macs"]),
             "best acc": lambda row: percent(row["best_mean_accuracy"]),
             "updated": lambda row: moment(row["updated_at"]),
@@ -105,6 +105,8 @@ def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = No
         return f"same as {trial['of_trial_number']}"
     if trial["state"] == "screened" and not pd.isna(trial["of_trial_number"]):
         return f"screened by {trial['of_trial_number']}"
+    if trial["state"] == "pruned":
+        return f"pruned at {percent(trial['stop_progress'], 0)}"
     if trial["state"] != "completed":
         return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
     if trial["number"] == best:

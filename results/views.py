@@ -118,6 +118,29 @@ JOIN trials ON trials.id = measurements.trial_id
 JOIN studies ON studies.id = trials.study_id
 """
 
+# One row a study that stops hopeless trainings early. `trainings_saved`: what the pruned trials left unused.
+# `audited`: the trials that a lot left to run and that have ended; `would_stop` of them the rule would have
+# stopped, and `false_stops` of those reached in the end the accuracy that they were held against.
+_EARLY_STOPS = """
+CREATE VIEW early_stops AS
+SELECT counted.*, CAST(false_stops AS DOUBLE PRECISION) / NULLIF(would_stop, 0) AS false_stop_rate
+FROM (
+    SELECT
+        studies.name AS study,
+        studies.kind,
+        SUM(CASE WHEN trials.state = 'pruned' THEN 1 ELSE 0 END) AS pruned,
+        SUM(CASE WHEN trials.state = 'pruned' THEN 1 - trials.stop_progress ELSE 0 END) AS trainings_saved,
+        SUM(CASE WHEN trials.audited = 1 AND trials.state = 'completed' THEN 1 ELSE 0 END) AS audited,
+        SUM(CASE WHEN trials.audited = 1 AND trials.state = 'completed' AND trials.stop_progress IS NOT NULL
+            THEN 1 ELSE 0 END) AS would_stop,
+        SUM(CASE WHEN trials.audited = 1 AND trials.state = 'completed'
+            AND trials.val_accuracy >= trials.stop_bound THEN 1 ELSE 0 END) AS false_stops
+    FROM trials JOIN studies ON studies.id = trials.study_id
+    WHERE trials.audited IS NOT NULL
+    GROUP BY studies.id, studies.name, studies.kind
+) AS counted
+"""
+
 
 def create(connection: Connection) -> None:
     """Make the views. The tables must be those of this version."""
@@ -125,9 +148,10 @@ def create(connection: Connection) -> None:
     completed = connection.execute(text("SELECT * FROM completed_trials WHERE 1 = 0"))
     connection.execute(text(_BEST_TRIALS.format(columns=", ".join(completed.keys()))))  # all but `place`
     connection.execute(text(_LEARNING_CURVES))
+    connection.execute(text(_EARLY_STOPS))
 
 
 def drop(connection: Connection) -> None:
     """Remove the views that there are."""
-    for view in ("best_trials", "completed_trials", "learning_curves"):
+    for view in ("best_trials", "completed_trials", "learning_curves", "early_stops"):
         connection.execute(text(f"DROP VIEW IF EXISTS {view}"))

@@ -69,6 +69,17 @@ class Exit:
         return Exit(STOPPED, "stopped", slot="", wall_seconds=0.0, started_at=now, ended_at=now)
 
 
+class StopOfOne(threading.Event):
+    """A stop of one job, which is set as well once the stop of all jobs is."""
+
+    def __init__(self, of_all: threading.Event) -> None:
+        super().__init__()
+        self._of_all = of_all
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._of_all.is_set()
+
+
 class Executor(Protocol):
     """Runs jobs, at most `slots` at a time."""
 

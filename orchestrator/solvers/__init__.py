@@ -14,21 +14,33 @@ from typing import Protocol, cast
 from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers._process import SolverDied, SolverProcess
 
-__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "names"]
+__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "names"]
 
 
 class Solver(Protocol):
-    """What a solver's module has."""
+    """What a solver's module has.
+
+    One that can look for the front of several objectives has MOST_OBJECTIVES; without it, it takes one.
+    """
 
     REQUIRES: Sequence[str]  # distributions whose versions change which points it proposes
 
     def search(self, problem: Problem, evaluate: Evaluate) -> None:
-        """Ask about points until done: the start first, at most `problem.batch_size` at once."""
+        """Ask about points until done: `problem.opening` first, at most `problem.batch_size` at once."""
 
 
 def names() -> list[str]:
     """The solvers there are, which are the modules of this folder."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def most_objectives(name: str) -> int:
+    """How many objectives the solver of this name can minimise at once.
+
+    Raises:
+        ValueError: there is no such solver.
+    """
+    return int(getattr(load(name), "MOST_OBJECTIVES", 1))
 
 
 def load(name: str) -> Solver:

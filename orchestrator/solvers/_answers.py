@@ -46,6 +46,23 @@ class Answers:
         """The feasible point of least objective, or the one that violates least where none is feasible."""
         return min(self._known, key=lambda point: rank(self._known[point]))
 
+    def front(self) -> list[Point]:
+        """The feasible points that none betters in both objectives, by the first; of one objective the best.
+
+        Where no point is feasible it is the one that violates least.
+        """
+        best = self.best()
+        if self._problem.objectives == 1 or not self._known[best].feasible:
+            return [best]
+        feasible = [point for point, answer in self._known.items() if answer.feasible]
+        front: list[Point] = []
+        least = math.inf
+        for point in sorted(feasible, key=lambda p: objectives(self._known[p])):
+            if self._known[point].others[0] < least:
+                front.append(point)
+                least = self._known[point].others[0]
+        return front
+
     def ask(self, points: list[Point]) -> None:
         """Make the answers of all these points known, a block at a time."""
         new = [point for point in dict.fromkeys(points) if point not in self._known]
@@ -57,6 +74,10 @@ class Answers:
 def rank(answer: Evaluation) -> tuple[float, float]:
     """A key by which better answers come first."""
     return (math.inf, math.inf) if answer.failed else (violation(answer), answer.objective)
+
+
+def objectives(answer: Evaluation) -> tuple[float, ...]:
+    return (answer.objective, *answer.others)
 
 
 def violation(answer: Evaluation) -> float:

@@ -1,6 +1,6 @@
 """The points among which a surrogate looks for its best: all of a small space, otherwise a sample.
 
-The sample is drawn anew for every question: over the whole space, around the best point known, and
+The sample is drawn anew for every question: over the whole space, around the best points known, and
 then around the best of the sample, nearer each time.
 """
 
@@ -40,7 +40,7 @@ class Candidates:
         return self._rows(np.array([self._space.to_numbers(point) for point in points]))
 
     def best(
-        self, merits: Merits, around: Point, rng: random.Random, taken: set[Point], answers: Answers
+        self, merits: Merits, around: Sequence[Point], rng: random.Random, taken: set[Point], answers: Answers
     ) -> Point | None:
         """The point of most merit that is neither taken nor answered; None where all are."""
         if self._all_features is not None:
@@ -51,16 +51,16 @@ class Candidates:
         points = (self._space.from_numbers(numbers[i]) for i in np.argsort(-values, kind="stable"))
         return next((p for p in points if p not in taken and p not in answers), None)
 
-    def _sampled(self, merits: Merits, around: Point, rng: random.Random) -> tuple[Array, Array]:
+    def _sampled(self, merits: Merits, around: Sequence[Point], rng: random.Random) -> tuple[Array, Array]:
         """Numbers [m, variables] of the sample, and their merits [m]."""
         generator = np.random.default_rng(rng.getrandbits(63))
-        first = np.array(self._space.to_numbers(around))
+        first = np.array([self._space.to_numbers(point) for point in around])
         drawn = np.array([self._space.to_numbers(self._space.sample(rng)) for _ in range(DRAWN)])
-        numbers = np.concatenate([drawn, self._near(np.array([first]), 0.1, generator)])
+        numbers = np.concatenate([drawn, self._near(first, 0.1, generator)])
         values = merits(self._rows(numbers))
         for reach in ROUNDS:
             top = numbers[np.argsort(-values, kind="stable")[:CENTRES]]
-            near = self._near(np.concatenate([top, [first]]), reach, generator)
+            near = self._near(np.concatenate([top, first]), reach, generator)
             numbers, values = (
                 np.concatenate([numbers, near]),
                 np.concatenate([values, merits(self._rows(near))]),

@@ -22,25 +22,27 @@ from search_spaces import Choice, Integer, Point, Value, Variable
 
 
 def search(problem: Problem, evaluate: Evaluate, sampler: BaseSampler, draws: int) -> None:
-    """Ask about the start, then about what the sampler finds promising, until all points were asked.
+    """Ask about the opening, then about what the sampler finds promising, until all points were asked.
 
     After `draws` points in a row that were asked before, a random one is taken instead.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     proposals = _Proposals(problem, sampler, draws)
-    batch = [proposals.enqueued(problem.start)]
-    while _fill(batch, proposals, problem.batch_size):
+    opening = list(problem.opening)
+    while batch := _batch(opening, proposals, problem.batch_size):
         evaluations = evaluate([point for point, _ in batch])
         for (_, trial), evaluation in zip(batch, evaluations, strict=True):
             proposals.tell(trial, evaluation)
-        batch = []
 
 
-def _fill(batch: list[tuple[Point, Trial]], proposals: "_Proposals", size: int) -> bool:
-    """Make the batch as large as it may be; return whether it has any points."""
+def _batch(opening: list[Point], proposals: "_Proposals", size: int) -> list[tuple[Point, Trial]]:
+    """As many points as may be, first those left of the opening, which are taken from it; none at the end."""
+    batch: list[tuple[Point, Trial]] = []
+    while opening and len(batch) < size:
+        batch.append(proposals.enqueued(opening.pop(0)))
     while len(batch) < size and not proposals.exhausted:
         batch.append(proposals.unasked())
-    return bool(batch)
+    return batch
 
 
 class _Proposals:
@@ -49,7 +51,7 @@ class _Proposals:
     def __init__(self, problem: Problem, sampler: BaseSampler, draws: int) -> None:
         self._draws = draws
         self._space = problem.space
-        self._study = optuna.create_study(sampler=sampler)
+        self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * problem.objectives)
         self._rng = random.Random(problem.seed)
         self._distributions = {v.name: _distribution(v) for v in problem.space.variables}
         self._asked: set[Point] = set()
@@ -85,7 +87,7 @@ class _Proposals:
             return
         for index, constraint in enumerate(evaluation.constraints):
             trial.set_constraint(f"constraint_{index}", constraint)
-        self._study.tell(trial, evaluation.objective)
+        self._study.tell(trial, [evaluation.objective, *evaluation.others])
 
     def _draw(self) -> tuple[Point, Trial]:
         trial = self._study.ask(self._distributions)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 
 from orchestrator.problem import Problem
-from orchestrator.solvers._answers import Answers, rank
+from orchestrator.solvers._answers import Answers
 from orchestrator.solvers._surrogate import Surrogate
 from search_spaces import Choice, Point
 
@@ -28,14 +28,16 @@ class Steps:
     def poll(self, points: Sequence[Point]) -> bool:
         """Ask about the points, those that promise most first, until one is better than the best before.
 
+        Of two objectives, one that joins the front is better.
+
         Return whether one was, of these or of those searched in between.
         """
         new = [point for point in dict.fromkeys(points) if point not in self._answers]
-        before = rank(self._answers[self._answers.best()])
+        before = self._answers.front()
         queue = self._surrogate.ordered(new)
         while queue:
             self._ask(queue)
-            if rank(self._answers[self._answers.best()]) < before:
+            if self._answers.front() != before:
                 return True
             queue = [point for point in queue if point not in self._answers]
         return False

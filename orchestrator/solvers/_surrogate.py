@@ -1,9 +1,10 @@
 """A model of all answers so far, and the points that it finds most promising.
 
-The objective and each constraint have a Gaussian process, and so has failing. A point's merit is the
+Each objective and each constraint has a Gaussian process, and so has failing. A point's merit is the
 improvement that is expected of it, times the probability that it succeeds and its constraints hold
-(Schonlau, Welch and Jones 1998). A screened answer is only half known: one that is feasible has
-true objective and a stand-in for its constraints, one that is not the other way round.
+(Schonlau, Welch and Jones 1998); of two objectives it is their hypervolume that improves. A screened
+answer is only half known: one that is feasible has true objective and a stand-in for its constraints,
+one that is not the other way round.
 """
 
 import math
@@ -14,13 +15,15 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from orchestrator.problem import Evaluation, Problem
-from orchestrator.solvers._answers import Answers
+from orchestrator.solvers._answers import Answers, objectives
 from orchestrator.solvers._candidates import Candidates
 from orchestrator.solvers._gaussian import Array, Process, fitted
+from orchestrator.solvers._hypervolume import expected_improvement, front_of
 from search_spaces import Point
 
 MOST_POINTS = 160  # that a model is made of: the last ones
 ITERATIONS = 12  # of a fit, which begins from the last one's result
+MARGIN = 0.1  # of the objectives' ranges: how far beyond the front its hypervolume is measured
 GROWTH = 1.07  # of the number of points, until the hyperparameters are fitted again
 
 
@@ -46,7 +49,7 @@ class Surrogate:
         chosen: list[Point] = []
         while len(chosen) < count:
             best = self._candidates.best(
-                model.merits, self._known_best(), rng, {*pending, *chosen}, self._answers
+                model.merits, self._answers.front(), rng, {*pending, *chosen}, self._answers
             )
             if best is None:
                 break
@@ -62,9 +65,6 @@ class Surrogate:
         merits = model.merits(self._candidates.features(points))
         return [points[index] for index in np.argsort(-merits, kind="stable")]
 
-    def _known_best(self) -> Point:
-        return self._answers.best()
-
     def _model(self) -> "_Model | None":
         """The model of the answers at hand; None while too few succeeded."""
         succeeded = [point for point in self._answers if not self._answers[point].failed]
@@ -72,9 +72,7 @@ class Surrogate:
         with_constraints = [p for p in succeeded if not _assumed_constraints(self._answers[p])]
         if len(with_objective) < 2 or len(with_constraints) < 2:
             return None
-        objectives = np.array([self._answers[p].objective for p in with_objective[-MOST_POINTS:]])
-        in_logs = bool(objectives.min() > 0)
-        objective = self._fit("objective", with_objective, np.log(objectives) if in_logs else objectives)
+        aims = [self._aim(with_objective, k) for k in range(self._problem.objectives)]
         constraints = [
             self._fit(str(k), with_constraints, self._constraint(with_constraints, k))
             for k in range(self._problem.constraints)
@@ -83,20 +81,27 @@ class Surrogate:
             everything = list(self._answers)
             failing = [1.0 if self._answers[p].failed else -1.0 for p in everything[-MOST_POINTS:]]
             constraints.append(self._fit("failing", everything, np.array(failing)))
-        return _Model(objective, constraints, self._to_beat(objective))
+        return _Model(aims, constraints, self._to_beat(aims))
+
+    def _aim(self, points: list[Point], index: int) -> Process:
+        """The process of one objective, of its logarithm where it is positive."""
+        values = np.array([objectives(self._answers[p])[index] for p in points[-MOST_POINTS:]])
+        name = f"objective {index}" if index else "objective"
+        return self._fit(name, points, np.log(values) if values.min() > 0 else values)
 
     def _constraint(self, points: list[Point], index: int) -> Array:
         return np.array([self._answers[p].constraints[index] for p in points[-MOST_POINTS:]])
 
-    def _to_beat(self, objective: Process) -> float | None:
-        """What the model takes the best feasible objective to be; None where nothing is feasible.
+    def _to_beat(self, aims: list[Process]) -> Array | None:
+        """What the model takes the feasible points' objectives to be, [n, objectives]; None where none is.
 
         The expected values are compared and not the answers, of which the least may be the luckiest.
         """
         feasible = [point for point in self._answers if self._answers[point].feasible]
         if not feasible:
             return None
-        return float(objective.predict(self._candidates.features(feasible))[0].min())
+        features = self._candidates.features(feasible)
+        return np.stack([aim.predict(features)[0] for aim in aims], axis=1)
 
     def _fit(self, what: str, points: list[Point], values: Array) -> Process:
         known = self._candidates.features(points[-MOST_POINTS:])
@@ -118,10 +123,10 @@ def _assumed_constraints(answer: Evaluation) -> bool:
 
 
 class _Model:
-    """Processes of the objective and of what must be 0 or less, and the objective to beat."""
+    """Processes of one or two objectives and of what must be 0 or less, and the objectives to beat."""
 
-    def __init__(self, objective: Process, constraints: list[Process], to_beat: float | None) -> None:
-        self._objective = objective
+    def __init__(self, aims: list[Process], constraints: list[Process], to_beat: Array | None) -> None:
+        self._aims = aims
         self._constraints = constraints
         self._to_beat = to_beat
 
@@ -132,15 +137,29 @@ class _Model:
             mean, spread = constraint.predict(points)
             merits += log_ndtr(-mean / spread)
         if self._to_beat is not None:
-            merits += _log_expected_improvement(*self._objective.predict(points), self._to_beat)
+            merits += self._improvement(points, self._to_beat)
         elif not self._constraints:
-            merits -= self._objective.predict(points)[0]
+            merits -= self._aims[0].predict(points)[0]
         return merits
+
+    def _improvement(self, points: Array, to_beat: Array) -> Array:
+        """Logarithms of the expected improvement; of two objectives that of the hypervolume."""
+        if len(self._aims) == 1:
+            return _log_expected_improvement(*self._aims[0].predict(points), float(to_beat.min()))
+        front = front_of(to_beat)
+        worst = front.max(axis=0) + MARGIN * np.ptp(to_beat, axis=0)
+        means, spreads = zip(*(aim.predict(points) for aim in self._aims), strict=True)
+        expected = expected_improvement(np.stack(means, axis=1), np.stack(spreads, axis=1), front, worst)
+        return np.asarray(np.log(np.maximum(expected, 1e-300)))
 
     def believing(self, points: Array) -> "_Model":
         """The model, told that everything at `points` is as it expects."""
         constraints = [constraint.believing(points) for constraint in self._constraints]
-        return _Model(self._objective.believing(points), constraints, self._to_beat)
+        aims = [aim.believing(points) for aim in self._aims]
+        to_beat = self._to_beat
+        if to_beat is not None and len(aims) > 1:
+            to_beat = np.concatenate([to_beat, np.stack([a.predict(points)[0] for a in aims], axis=1)])
+        return _Model(aims, constraints, to_beat)
 
 
 def _log_expected_improvement(mean: Array, spread: Array, to_beat: float) -> Array:

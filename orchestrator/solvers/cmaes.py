@@ -26,10 +26,10 @@ INFEASIBLE = 1e200  # an infeasible point's value is this times its violation, p
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start, then about what the distribution around the best point brings."""
+    """Ask about the start and the hints, then about what the distribution around the best point brings."""
     rng = random.Random(problem.seed)
     answers = Answers(problem, evaluate)
-    answers.ask([problem.start])
+    answers.ask([*problem.opening])
     for attempt in itertools.count():
         if answers.exhausted:
             return

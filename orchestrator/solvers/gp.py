@@ -10,11 +10,12 @@ from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers import _optuna
 
 REQUIRES: tuple[str, ...] = ("optuna", "numpy", "scipy", "torch")
+MOST_OBJECTIVES = 2
 
 DRAWS = 3  # of points asked before, each as dear as a new one, until a random point is taken instead
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start, then about what the process finds promising, until all points were asked."""
+    """Ask about the opening, then about what the process finds promising, until all were asked."""
     sampler = optuna.samplers.GPSampler(seed=problem.seed)
     _optuna.search(problem, evaluate, sampler, DRAWS)

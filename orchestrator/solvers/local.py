@@ -19,10 +19,10 @@ KICKS = 20  # changes of several variables that may be known already, before a r
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start, then about changes of the best point, until all points were asked."""
+    """Ask about the opening, then about changes of the best point, until all points were asked."""
     rng = random.Random(problem.seed)
     answers = Answers(problem, evaluate)
-    answers.ask([problem.start])
+    answers.ask([*problem.opening])
     while not answers.exhausted:
         if not _improved_nearby(problem, answers, rng) and not answers.exhausted:
             answers.ask([_kicked(problem.space, answers, rng)])

@@ -12,18 +12,24 @@ docs/solver-notes.md says how the settings were chosen.
 
 import importlib
 import itertools
+import math
 import platform
 import random
 import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from orchestrator.problem import LARGEST_SEED, Evaluate, Problem
-from orchestrator.solvers._answers import Answers, violation
+import numpy as np
+
+from orchestrator.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
+from orchestrator.solvers._answers import Answers, objectives, violation
 from orchestrator.solvers._steps import Steps
 from search_spaces import Choice, Point
 
 REQUIRES: tuple[str, ...] = ("PyNomadBBO", "numpy", "scipy")
+MOST_OBJECTIVES = 2
 
 STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
 DESIGN = 3  # random points after the start, for the first model
@@ -39,7 +45,7 @@ SETTINGS = (
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start, then search until every point of a finite space is known.
+    """Ask about the start and the hints, then search until every point of a finite space is known.
 
     Raises:
         RuntimeError: PyNomad is missing, no start succeeded, or NOMAD refused to begin.
@@ -51,18 +57,34 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
     if answers.exhausted:
         return
     steps = Steps(problem, answers, rng)
+    polled: Counter[Point] = Counter()
     for run in itertools.count():
-        best = answers.best()
-        _poll_around(pynomad, problem, answers, steps, run)
+        front = answers.front()
+        centre = _centre(answers, front, polled)
+        polled[centre] += 1
+        _poll_around(pynomad, problem, answers, steps, centre, run)
         if answers.exhausted:
             return
-        if answers.best() == best:
+        if answers.front() == front:
             steps.search()
 
 
-def _poll_around(pynomad: ModuleType, problem: Problem, answers: Answers, steps: Steps, run: int) -> None:
-    """One run of NOMAD's around the best point, over the numbers; the best point's categories are kept."""
-    best = answers.best()
+def _centre(answers: Answers, front: Sequence[Point], polled: Mapping[Point, int]) -> Point:
+    """The point to poll around: of those polled least often the one with the widest gap around it.
+
+    An end of the front comes first, as in DMultiMads (Bigeon, Le Digabel and Salomon 2021).
+    """
+    values = np.array([objectives(answers[point]) for point in front])
+    gaps = np.full(len(front), math.inf)
+    gaps[1:-1] = (np.abs(values[2:] - values[:-2]) / np.maximum(np.ptp(values, axis=0), 1e-300)).sum(axis=1)
+    by_point = dict(zip(front, gaps, strict=True))
+    return min(front, key=lambda point: (polled[point], -by_point[point]))
+
+
+def _poll_around(
+    pynomad: ModuleType, problem: Problem, answers: Answers, steps: Steps, best: Point, run: int
+) -> None:
+    """One run of NOMAD's around a point, over the numbers; the point's categories are kept."""
     if steps.poll(steps.category_neighbours(best)):
         return
     free = [index for index, v in enumerate(problem.space.variables) if v.size != 1 and not _is_category(v)]
@@ -101,14 +123,18 @@ def _pynomad() -> ModuleType:
 
 
 def _begin(problem: Problem, answers: Answers, rng: random.Random) -> None:
-    """Ask about the start and some random points; about more of those while all fail."""
-    drawn = max(DESIGN, problem.batch_size - 1)  # which fills the first block
-    answers.ask([problem.start, *(problem.space.sample(rng) for _ in range(drawn))])
+    """Ask about the start, the hints and some random points; about more of those while all fail.
+
+    Hints stand in for random points, which at least fill the block that the hints end in.
+    """
+    hints = len(problem.opening) - 1
+    drawn = max(DESIGN - hints, -len(problem.opening) % problem.batch_size)
+    answers.ask([*problem.opening, *(problem.space.sample(rng) for _ in range(drawn))])
     while not answers.any_succeeded:
         more = min(problem.batch_size, STARTS_TRIED - drawn)
         if more <= 0 or answers.exhausted:
             raise RuntimeError(
-                f"the start and {drawn} random points all failed; see why in the trials' logs, "
+                f"the start and {hints + drawn} other points all failed; see why in the trials' logs, "
                 f"or start from a point that is known to work"
             )
         answers.ask([problem.space.sample(rng) for _ in range(more)])
@@ -132,6 +158,8 @@ class _Blackbox:
         self._asked_before = len(answers)  # at the end of the last iteration that asked something new
         self._barren_iterations = 0
         self._improved = False
+        ends = [objectives(answers[point]) for point in (answers.front()[0], answers.front()[-1])]
+        self._ranges = np.maximum(np.ptp(ends, axis=0), 1e-300)
 
     def settings(self, seed: int) -> list[str]:
         """What NOMAD is told. While nothing is feasible, the violation is what it minimises."""
@@ -175,9 +203,21 @@ class _Blackbox:
         if point not in self._answers or self._answers[point].failed:
             return 0
         answer = self._answers[point]
-        numbers = (answer.objective, *answer.constraints) if self._is_feasible else (violation(answer),)
+        both = (self._objective(answer), *answer.constraints)
+        numbers = both if self._is_feasible else (violation(answer),)
         one.setBBO(" ".join(map(repr, numbers)).encode())  # repr gives every digit of a float
         return 1
+
+    def _objective(self, answer: Evaluation) -> float:
+        """The one number that NOMAD minimises: of two objectives, how much the one that is worse off lost.
+
+        That is since the run's start and in units of the front's range. A point that joins the front without
+        being better in both is no success to NOMAD, and ends the run all the same.
+        """
+        if not answer.others:
+            return answer.objective
+        lost = np.subtract(objectives(answer), objectives(self._answers[self._start]))
+        return float((lost / self._ranges).max())
 
     def _point(self, one: Any) -> Point:
         numbers = list(self._numbers)

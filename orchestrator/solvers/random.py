@@ -11,10 +11,11 @@ from orchestrator.problem import Evaluate, Problem
 from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ()
+MOST_OBJECTIVES = 2
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start, then about points drawn uniformly on their variables' scales."""
+    """Ask about the start and the hints, then about points drawn uniformly on their variables' scales."""
     points = _distinct(problem)
     while batch := list(itertools.islice(points, problem.batch_size)):
         evaluate(batch)
@@ -22,8 +23,8 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
 
 def _distinct(problem: Problem) -> Iterator[Point]:
     rng = random.Random(problem.seed)
-    seen = {problem.start}
-    yield problem.start
+    seen = set(problem.opening)
+    yield from problem.opening
     while len(seen) != problem.space.size:
         point = problem.space.sample(rng)
         if point not in seen:

@@ -85,6 +85,15 @@ def test_a_solver_that_raises_is_a_run_that_died(bench: ModuleType) -> None:
     assert module("_loop").play(benchmark, search, 1, 20, 1, False).died
 
 
+def test_two_solvers_that_take_turns_spend_one_budget_on_new_points(bench: ModuleType) -> None:
+    benchmark = module("_problems").load("macro-92")
+    portfolios = importlib.import_module("_portfolios")
+    for partner in (portfolios.locals_points, portfolios.tpes_points):
+        run = module("_loop").play(benchmark, portfolios.with_partner(partner), 1, 24, 2, False)
+        assert (run.trainings, run.died) == (24, False)
+        assert run.best(24) < run.best(1)
+
+
 def test_noisy_winners_are_confirmed_with_trainings_of_the_budget(bench: ModuleType) -> None:
     benchmark = module("_problems").load("macro-92")
     search = load("random").search

@@ -24,6 +24,17 @@ ARGUMENTS = (
     *("--budget", "10steps"),
     *("--slots", "2"),
     *("--tolerance", "0.01"),
+    *("--early-stop", "0"),  # trials this short may or may not end before they are cut
+)
+STOPPING = (
+    *("--early-stop", "0.05"),
+    *("--audit", "0.2"),
+    *("--data", "fake:sleep=2,crash=0.1"),  # cut at .8 s
+    *("--base-width", "0.15"),
+    *("--base-resolution", "0.75"),
+    *("--tolerance", "0.1"),
+    *("--confirm", "3"),
+    *("--seed", "1"),
 )
 VICTIMS = ("orchestrator", "trainer", "solver")
 
@@ -45,12 +56,27 @@ def test_a_study_survives_ten_kills(tmp_path: Path, solver: str) -> None:
     check_survival(tmp_path, solver, [*VICTIMS, *rng.choices(VICTIMS, k=7)], rng, trials=30)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_study_that_stops_early_and_confirms_survives_kills(tmp_path: Path) -> None:
+    check_survival(tmp_path, "random", [*VICTIMS, *VICTIMS], random.Random(3), 18, asked=STOPPING)
+    rows = record(tmp_path / "calm")
+    assert {row["state"] for row in rows} >= {"completed", "pruned"}
+    assert {row["purpose"] for row in rows} == {"baseline", "search", "confirmation"}
+
+
 def check_survival(
-    folder: Path, solver: str, victims: Sequence[str], rng: random.Random, trials: int, trainer: str = TRAINER
+    folder: Path,
+    solver: str,
+    victims: Sequence[str],
+    rng: random.Random,
+    trials: int,
+    trainer: str = TRAINER,
+    asked: Sequence[str] = (),
 ) -> None:
     """Run one study undisturbed and one under kills, and hold their records against each other."""
     calm, harried = folder / "calm", folder / "harried"
-    asked = (*ARGUMENTS, "--solver", solver, "--trials", str(trials), "--trainer", trainer)
+    asked = (*ARGUMENTS, *asked, "--solver", solver, "--trials", str(trials), "--trainer", trainer)
     subprocess.run(command(calm, *asked), check=True, capture_output=True, timeout=100)
     landed = harry(command(harried, *asked), harried, victims, rng)
     assert landed == len(victims), "the study ended before every kill had landed: give it more trials"

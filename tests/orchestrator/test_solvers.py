@@ -1,9 +1,13 @@
 """What every solver must do. A new file in orchestrator/solvers is held to it by existing."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from orchestrator import solvers
 from orchestrator.problem import Evaluation, Problem
+from orchestrator.solvers._hypervolume import front_of
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
 from tests.orchestrator._solving import flat, questions
@@ -11,6 +15,14 @@ from tests.orchestrator._solving import flat, questions
 SLOW = ("gp",)  # a second a point: `make test-slow` holds these to everything, the default run to little
 each_solver = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in solvers.names()]
+)
+each_of_two_objectives = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW))
+        for name in solvers.names()
+        if solvers.most_objectives(name) > 1
+    ],
 )
 every_solver = pytest.mark.parametrize("name", solvers.names())
 
@@ -21,7 +33,7 @@ def warnings_are_errors_in_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_solvers_are_the_files_of_the_folder() -> None:
-    assert {"cmaes", "gp", "local", "nomad", "random", "tpe"} <= set(solvers.names())
+    assert {"cmaes", "gp", "local", "nomad", "nsgaii", "random", "tpe"} <= set(solvers.names())
     assert not any(name.startswith("_") for name in solvers.names())
 
 
@@ -35,6 +47,14 @@ def test_an_unknown_solver_is_refused_with_those_there_are() -> None:
 @every_solver
 def test_a_solver_says_which_libraries_its_points_depend_on(name: str) -> None:
     assert all(isinstance(distribution, str) for distribution in solvers.load(name).REQUIRES)
+
+
+def test_a_solver_says_how_many_objectives_it_takes() -> None:
+    assert {name: solvers.most_objectives(name) for name in ("nomad", "nsgaii", "local")} == {
+        "nomad": 2,
+        "nsgaii": 2,
+        "local": 1,
+    }
 
 
 @each_solver
@@ -61,6 +81,18 @@ def test_the_same_answers_bring_the_same_points_in_another_process(name: str) ->
     assert runs[0] == runs[1]
 
 
+@every_solver
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_start_and_the_hints_come_first_in_blocks_each_once(name: str, batch_size: int) -> None:
+    hints = tuple(_solving.GRID.point({"depth": 0.5 + k / 8, "width": 0.75}) for k in range(4))
+    problem = replace(_solving.grid(batch_size), hints=(hints[0], _solving.GRID_START, *hints[1:]))
+    runs = [questions(name, problem, _solving.cost_of_accuracy, evaluations=8) for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert flat(runs[0])[:5] == [problem.start, *hints]
+    assert len(set(flat(runs[0]))) == len(flat(runs[0])) >= 8
+    assert len(runs[0][0]) == batch_size
+
+
 @each_solver
 def test_a_start_that_fails_does_not_end_the_search(name: str) -> None:
     problem = _solving.grid()
@@ -78,6 +110,44 @@ def test_the_constraint_is_heard(name: str) -> None:
     asked = flat(questions(name, problem, _solving.cost_of_accuracy, evaluations=60))
     answers = [_solving.cost_of_accuracy(point) for point in asked]
     assert min(answer.objective for answer in answers if answer.feasible) < 0.8 * answers[0].objective
+
+
+@each_of_two_objectives
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_two_objectives_of_a_mixed_space_with_failures_bring_the_same_new_points_again(
+    name: str, batch_size: int
+) -> None:
+    problem = replace(_solving.mixed(batch_size), objectives=2)
+
+    def far_from_two_corners(point: Point) -> Evaluation:
+        answer = _solving.distance(point)
+        return replace(answer, others=(abs(answer.objective - 20),))
+
+    runs = [
+        questions(name, problem, _solving.failing_every_fourth(far_from_two_corners), evaluations=30)
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0][0][0] == problem.start
+    assert max(map(len, runs[0])) == batch_size
+    assert len(set(flat(runs[0]))) == len(flat(runs[0])) >= 30
+
+
+@each_of_two_objectives
+def test_two_objectives_under_a_constraint_bring_a_front(name: str) -> None:
+    problem = replace(_solving.grid(batch_size=2), objectives=2)
+
+    def evaluate(point: Point) -> Evaluation:
+        one = _solving.cost_of_accuracy(point)
+        missed = one.constraints[0]
+        return Evaluation(one.objective, (missed - 0.05,), others=(missed,))
+
+    asked = flat(questions(name, problem, evaluate, evaluations=60))
+    answers = [answer for answer in map(evaluate, asked) if answer.feasible]
+    values = np.array([(answer.objective, *answer.others) for answer in answers])
+    front = front_of(values)
+    assert len(front) >= 6
+    assert front[0, 0] < 0.5 < 1.2 < front[-1, 0]
 
 
 @every_solver

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from orchestrator.problem import Evaluation, Problem
 from orchestrator.solvers import SolverDied, SolverProcess
 from orchestrator.solvers._answers import Answers
 from orchestrator.solvers._steps import Steps
+from orchestrator.solvers.nomad import _centre
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
 from tests.orchestrator._solving import flat, questions
@@ -18,7 +20,7 @@ from tests.orchestrator._solving import flat, questions
 
 def test_where_nothing_succeeds_the_search_ends_with_what_to_do() -> None:
     with pytest.raises(
-        SolverDied, match="the start and 20 random points all failed; see why in the trials' logs"
+        SolverDied, match="the start and 20 other points all failed; see why in the trials' logs"
     ):
         questions("nomad", _solving.grid(batch_size=4), lambda _: Evaluation.failure(), evaluations=100)
 
@@ -87,3 +89,45 @@ def test_blocks_are_full_although_a_poll_is_small() -> None:
     problem = _solving.grid(batch_size=8)  # whose poll has 4 points
     asked = questions("nomad", problem, _solving.cost_of_accuracy, evaluations=64)
     assert sum(map(len, asked)) / (8 * len(asked)) > 0.8
+
+
+LINE = Space((Integer("n", 0, 20),))
+
+
+def test_a_poll_goes_around_the_ends_of_a_front_and_then_around_its_widest_gap() -> None:
+    front = [LINE.point({"n": n}) for n in (0, 1, 2, 7, 20)]
+    problem = Problem(LINE, front[0], objectives=2)
+    answers = Answers(
+        problem, lambda points: [Evaluation(float(p["n"]), others=(-float(p["n"]),)) for p in points]
+    )
+    answers.ask(front)
+    assert answers.front() == front
+    polled = Counter[Point]()
+    for _ in front:
+        polled[_centre(answers, front, polled)] += 1
+    assert [point["n"] for point in polled] == [0, 20, 7, 2, 1]
+
+
+def test_the_front_of_a_finite_space_is_complete_before_the_search_ends() -> None:
+    space = Space((Integer("depth", 1, 5), Integer("width", 1, 8)))
+    problem = Problem(space, space.point({"depth": 5, "width": 8}), batch_size=4, objectives=2)
+
+    def evaluate(point: Point) -> Evaluation:
+        depth, width = float(point["depth"]), float(point["width"])
+        return Evaluation(depth * width**2, others=(1 / depth + 1 / width,))
+
+    asked = flat(questions("nomad", problem, evaluate, evaluations=10_000))
+    assert len(asked) == len(set(asked)) == space.size
+
+
+def test_the_answers_keep_the_front_of_what_is_feasible_and_each_value_once() -> None:
+    def answer(point: Point) -> Evaluation:
+        n = int(point["n"])
+        return Evaluation(float(n // 2), (n - 12.5,), others=(20.0 - n // 2 if n != 6 else 30.0,))
+
+    problem = Problem(LINE, LINE.point({"n": 0}), constraints=1, objectives=2)
+    answers = Answers(problem, lambda points: [answer(point) for point in points])
+    answers.ask([LINE.point({"n": 15}), LINE.point({"n": 14})])
+    assert [point["n"] for point in answers.front()] == [14], "nothing is feasible yet"
+    answers.ask([LINE.point({"n": n}) for n in (3, 2, 6, 8, 12)])
+    assert [point["n"] for point in answers.front()] == [3, 8, 12]

@@ -43,7 +43,12 @@ def test_views_changed_by_hand_are_made_anew_by_a_migration(store: Store) -> Non
         connection.exec_driver_sql("DROP VIEW best_trials")
         connection.exec_driver_sql("DROP VIEW learning_curves")
         migrations.upgrade(connection)
-    assert set(inspect(engine).get_view_names()) == {"best_trials", "completed_trials", "learning_curves"}
+    assert set(inspect(engine).get_view_names()) == {
+        "best_trials",
+        "completed_trials",
+        "early_stops",
+        "learning_curves",
+    }
     engine.dispose()
 
 

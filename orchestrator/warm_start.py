@@ -1,0 +1,158 @@
+"""Begin a search from the best points of an earlier study on the same record.
+
+The points stand in the new study's question, so a resume takes them from there: the earlier study may
+have gone on since, or be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.inquiry import Inquiry, WarmStart
+from orchestrator.options import BadOption, check
+from orchestrator.words import point_text
+from results.models import Study, Trial
+from results.question import differences
+from results.store import Store
+from search_spaces import Integer, Point, Real, Space, Value, Variable, scaling
+
+MOST_HINTS = 5
+_OF_NO_MATTER = (
+    "solver",
+    "space",
+    "warm_start",
+    "confirmation",
+    "baseline",
+    "early_stop",
+    "training.seed",
+)
+
+
+def warmed(inquiry: Inquiry, store: Store | None) -> Inquiry:
+    """Return the inquiry with its warm start, where it asks for one.
+
+    Raise BadOption where the earlier study is not there, asks about other variables or found nothing.
+    """
+    name = inquiry.request.warm_start
+    if name is None:
+        return inquiry
+    recorded = store.study(inquiry.study_name) if store else None
+    written = recorded.question.get("warm_start") if recorded else None
+    if written is not None:
+        hints = tuple(_moved(hint, inquiry) for hint in written["hints"])
+        return replace(inquiry, warm_start=WarmStart(name, hints))
+    check(
+        name != inquiry.study_name,
+        f"--warm-start {name} is this study's own name; give it another by --study",
+    )
+    earlier = store.study(name) if store else None
+    if store is None or earlier is None:
+        there = ", ".join(study.name for study in store.studies()) if store else ""
+        raise BadOption(
+            f"--warm-start {name}: no such study in {inquiry.request.database}; there are: {there or 'none'}"
+        )
+    _refuse_another_family(earlier, inquiry)
+    hints = tuple(_hints(store.trials(earlier.id), inquiry))
+    check(
+        bool(hints),
+        f"--warm-start {name}: nothing there kept the bounds, other than the start; leave the option out",
+    )
+    return replace(inquiry, warm_start=WarmStart(name, hints, _unlike(earlier, inquiry)))
+
+
+def told(inquiry: Inquiry) -> Iterator[str]:
+    """Say on a line each which points are asked first, and what was otherwise where they were found."""
+    warm = inquiry.warm_start
+    if warm is None:
+        return
+    yield f"warm start: {len(warm.hints)} of the best points of the study {warm.study} are asked first"
+    for hint in warm.hints:
+        yield f"  {point_text(hint, _start(inquiry))}"
+    if warm.unlike:
+        yield f"  that study differs: {'; '.join(warm.unlike)}"
+
+
+def nearest(values: Mapping[str, Any], space: Space, start: Point) -> Point:
+    """Return the point of `space` nearest to `values`; a category it does not have becomes the start's."""
+    return space.point({v.name: _nearest(v, values[v.name], start[v.name]) for v in space.variables})
+
+
+def best_points(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Return the points of a study's best networks, each network once, the best first.
+
+    Confirmed networks come first, then those that kept all bounds, by their objectives; one that was rejected
+    is none of them.
+    """
+    good = [
+        trial
+        for trial in trials
+        if trial.purpose == "search" and trial.state == "completed" and trial.verdict != "rejected"
+        if trial.objective is not None and all(value <= 0 for value in trial.constraints or ())
+    ]
+    good.sort(key=lambda trial: (trial.verdict != "confirmed", trial.objective, trial.number))
+    by_network: dict[str | None, dict[str, Any]] = {}
+    for trial in good:
+        by_network.setdefault(trial.network_key, dict(trial.point or {}))
+    return list(by_network.values())
+
+
+def _hints(trials: Sequence[Trial], inquiry: Inquiry) -> list[Point]:
+    """Return the earlier study's best points, moved into this one's space; the start is asked anyway."""
+    moved = dict.fromkeys(_moved(point, inquiry) for point in best_points(trials))
+    return [point for point in moved if point != _start(inquiry)][:MOST_HINTS]
+
+
+def _moved(values: Mapping[str, Any], inquiry: Inquiry) -> Point:
+    return nearest(values, inquiry.space, _start(inquiry))
+
+
+def _start(inquiry: Inquiry) -> Point:
+    return inquiry.start or scaling.start(inquiry.space)
+
+
+def _nearest(variable: Variable, value: Any, otherwise: Value) -> Value:
+    if isinstance(variable, Integer):
+        return int(min(max(round(value), variable.low), variable.high))
+    if isinstance(variable, Real):
+        inside = float(min(max(value, variable.low), variable.high))
+        return _closest(variable.values, inside) if variable.integer else variable.check(inside)
+    if variable.ordered and all(map(_is_number, (value, *variable.values))):
+        return _closest(variable.values, value)
+    same = [own for own in variable.values if own == value and type(own) is type(value)]
+    return same[0] if same else otherwise
+
+
+def _closest(values: Sequence[Value], value: float) -> Value:
+    distances = [abs(float(own) - value) for own in values]
+    return values[distances.index(min(distances))]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _refuse_another_family(earlier: Study, inquiry: Inquiry) -> None:
+    """Raise BadOption unless the earlier study is of this kind and has these variables."""
+    kind, name = inquiry.request.kind, earlier.name
+    check(
+        earlier.kind == kind,
+        f"--warm-start {name} is of the kind {earlier.kind}, this search {kind}; give one of the same kind",
+    )
+    theirs, ours = (_variables(space) for space in (earlier.question["space"], inquiry.space.to_json()))
+    apart = sorted(f"{name} ({kind})" for name, kind in set(theirs.items()) ^ set(ours.items()))
+    check(
+        not apart,
+        f"--warm-start {name} has other variables: {', '.join(apart)} not in both; give one of this space",
+    )
+
+
+def _variables(space: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {variable["name"]: variable["kind"] for variable in space}
+
+
+def _unlike(earlier: Study, inquiry: Inquiry) -> tuple[str, ...]:
+    """Say what is asked otherwise, of what may move the best points: the base, the data, the budget."""
+    found = differences(earlier.question, inquiry.question(1))
+    return tuple(one.replace("on record", "there") for one in found if not one.startswith(_OF_NO_MATTER))

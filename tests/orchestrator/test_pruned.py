@@ -1,0 +1,162 @@
+"""Searches of the fake trainer that stop hopeless trainings: what is cut, recorded, charged and told."""
+
+import shlex
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import trial_folder
+from orchestrator.early_stop import Policy
+from orchestrator.executors import StopOfOne
+from orchestrator.outcome import affordable, spent
+from results import early_stops, queries
+from results.models import Trial
+from results.store import Store
+from tests.orchestrator._processes import HOSTED, eventually, naming
+from tests.orchestrator._studies import run, trials
+
+SMALL: dict[str, Any] = {"base_width": 0.15, "base_resolution": 0.75, "audit": 0.2, "seed": 1}  # all unlike
+SLOW: dict[str, Any] = {"data": "fake:sleep=1.5", "executor": "local", "slots": 4, "block": 4}
+ASKED: dict[str, Any] = {**SMALL, **SLOW, "trials": 14}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a search in which trials were cut, and what the command printed."""
+    folder = tmp_path_factory.mktemp("study")
+    return folder, run(folder, **ASKED)
+
+
+def pruned(folder: Path) -> list[Trial]:
+    return [row for row in trials(folder) if row.state == "pruned"]
+
+
+def test_a_training_that_cannot_reach_the_bound_is_cut_and_says_why(study: tuple[Path, str]) -> None:
+    folder, said = study
+    rows = pruned(folder)
+    assert rows
+    for row in rows:
+        assert (row.purpose, row.reason, row.audited) == ("search", "hopeless", 0)
+        assert 0.25 <= (row.stop_progress or 0) < 1
+        assert (row.val_accuracy or 1) < (row.predicted_accuracy or 0) < (row.stop_bound or 0) < 0.76
+        assert f"pruned at {row.stop_progress:.0%}: expected {row.predicted_accuracy:.2%}" in said
+        assert row.wall_seconds is not None
+        assert row.wall_seconds < 1.5
+
+
+def test_the_solver_hears_what_is_known_of_a_pruned_trial(study: tuple[Path, str]) -> None:
+    for row in pruned(study[0]):
+        assert row.objective == row.macs
+        [missed] = row.constraints or [0.0]
+        assert missed == pytest.approx((row.stop_bound or 0) - (row.predicted_accuracy or 0))
+        assert missed > 0
+
+
+def test_a_pruned_trial_keeps_its_curve_and_costs_the_share_it_used(study: tuple[Path, str]) -> None:
+    folder, said = study
+    rows = trials(folder)
+    saved = sum(1 - (row.stop_progress or 0) for row in rows if row.state == "pruned")
+    trained = sum(row.state in ("completed", "pruned") for row in rows)
+    assert trained > 14 - 1, "what was saved was spent on others"
+    assert 13 < spent(rows) <= 14
+    assert spent(rows) == pytest.approx(trained - saved)
+    curves = queries.learning_curves(folder / "results.db", "s")
+    for row in pruned(folder):
+        assert 2 <= len(curves[curves["trial"] == row.number]) < 5
+    facts = queries.studies(folder / "results.db").iloc[0]
+    assert (facts["trainings"], facts["spent"]) == (trained, pytest.approx(spent(rows)))
+    assert f"{spent(rows):.4g}/14 trainings" in said
+
+
+def test_neither_the_baseline_nor_the_audited_are_cut(study: tuple[Path, str]) -> None:
+    rows = trials(study[0])
+    assert {row.state for row in rows if row.purpose == "baseline"} == {"completed"}
+    policy = Policy(audit=0.2)
+    audited = [row for row in rows if row.purpose == "search" and policy.audits(1, row.number)]
+    assert any(row.stop_progress for row in audited), "none that would have been stopped"
+    assert "pruned" not in {row.state for row in audited}
+    assert {row.audited for row in audited if row.state == "completed"} == {1}
+
+
+def test_the_record_tells_what_was_saved_and_what_the_audit_found(study: tuple[Path, str]) -> None:
+    folder, said = study
+    counted = early_stops.counted(trials(folder))
+    assert counted is not None
+    [viewed] = queries.early_stops(folder / "results.db", "s").to_dict("records")
+    assert counted == {name: pytest.approx(viewed[name]) for name in counted}
+    assert f"early stop: {early_stops.said(counted)}" in said
+
+
+def test_the_same_command_again_adds_nothing_to_pruned_trials(study: tuple[Path, str]) -> None:
+    folder, _ = study
+    before = [(row.number, row.state, row.objective, row.constraints) for row in trials(folder)]
+    run(folder, **ASKED)
+    assert [(row.number, row.state, row.objective, row.constraints) for row in trials(folder)] == before
+
+
+def test_a_study_that_never_stopped_early_goes_on_so_unless_it_is_asked(tmp_path: Path) -> None:
+    run(tmp_path, early_stop=0.0, trials=6)
+    run(tmp_path, trials=8)
+    assert {row.audited for row in trials(tmp_path)} == {None}
+    with Store(tmp_path / "results.db") as store:
+        found = store.study("s")
+    assert found is not None
+    assert "early_stop" not in found.question
+
+
+def test_a_trial_that_ends_before_it_can_be_cut_is_completed(tmp_path: Path) -> None:
+    run(tmp_path, trials=14, **SMALL)  # inside this process, which cannot be stopped
+    rows = [row for row in trials(tmp_path) if row.stop_progress is not None]
+    assert rows
+    assert {row.state for row in rows} == {"completed"}
+
+
+def test_the_share_of_false_stops_is_read_with_plain_sql(tmp_path: Path) -> None:
+    with Store(tmp_path / "r.db") as store:
+        study = store.open_study("s", "nas", {}, 9, {}, None)
+        for number, (audited, bound, accuracy) in enumerate(
+            [(1, 0.8, 0.82), (1, 0.8, 0.7), (1, None, 0.9), (0, 0.8, 0.9), (1, 0.8, 0.75)], start=1
+        ):
+            row = store.start_trial(study.id, number, purpose="search", config=None)
+            found: dict[str, Any] = {"audited": audited, "val_accuracy": accuracy, "stop_bound": bound}
+            store.finish_trial(row.id, "completed", **found, stop_progress=bound and 0.5)
+    with closing(sqlite3.connect(tmp_path / "r.db")) as record:
+        counted = record.execute("SELECT audited, would_stop, false_stops, false_stop_rate FROM early_stops")
+        assert counted.fetchall() == [(4, 3, 1, pytest.approx(1 / 3))]
+
+
+@pytest.mark.slow
+def test_a_hosted_training_is_cut_with_all_its_processes(tmp_path: Path) -> None:
+    run(tmp_path, **{**ASKED, "trials": 11}, trainer=shlex.join(HOSTED))
+    assert pruned(tmp_path)
+    assert eventually(lambda: naming(tmp_path) == []), "a process is left over"
+
+
+def test_a_budget_is_spent_in_shares_but_a_training_begins_only_with_a_whole_one() -> None:
+    cut = [Trial(state="pruned", stop_progress=share) for share in (0.3, 0.3, 0.4)]
+    others = [Trial(state=state) for state in ("completed", "failed", "running", "screened", "duplicate")]
+    assert spent(cut) == 1.0
+    assert spent([*cut, *others]) == 4.0
+    assert (affordable(5, [*cut, *others]), affordable(4, [*cut, *others])) == (1, 0)
+    assert affordable(2, cut[:1]) == 1
+
+
+def test_a_pruned_trial_leaves_no_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+    words = trial_folder.checkpoint_words(tmp_path)
+    for name in (words[1], f"{words[1]}.new"):
+        Path(name).write_bytes(b"state")
+    trial_folder.forget_checkpoint(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_job_is_stopped_by_its_own_stop_and_by_everybodys() -> None:
+    of_all = threading.Event()
+    one, other = StopOfOne(of_all), StopOfOne(of_all)
+    one.set()
+    assert (one.is_set(), other.is_set(), of_all.is_set()) == (True, False, False)
+    of_all.set()
+    assert other.is_set()

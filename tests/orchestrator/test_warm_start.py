@@ -1,0 +1,180 @@
+"""A search that begins from an earlier study's best points."""
+
+import random
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.describe import Stopped
+from orchestrator.options import BadOption
+from orchestrator.warm_start import best_points, nearest
+from results.errors import QuestionChanged
+from results.models import Trial
+from results.store import Store
+from search_spaces import Choice, Integer, Real, Space
+from tests.orchestrator._studies import command, record, run, trials, typed
+from tests.orchestrator.test_killed import ARGUMENTS, exits_unseen, harry
+from tests.orchestrator.test_plan import planned
+from tests.orchestrator.test_search import stopping_at
+
+EXACT: dict[str, Any] = {"data": "fake:noise=0", "tolerance": 0.03}
+WARM: dict[str, Any] = EXACT | {"study": "w", "warm_start": "s", "seed": 7}
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    """A folder whose record holds a study `s`."""
+    run(tmp_path, trials=16, **EXACT)
+    return tmp_path
+
+
+def winner(folder: Path, study: str) -> Trial:
+    with Store(folder / "results.db", read_only=True) as store:
+        found = store.study(study)
+        [model] = [m for m in store.models() if found and m.study_id == found.id]
+        return next(row for row in store.trials(model.study_id) if row.id == model.trial_id)
+
+
+def test_a_warm_started_search_has_the_old_winner_at_once(earlier: Path) -> None:
+    printed = run(earlier, trials=5, **WARM)
+    assert "best points of the study s are asked first" in printed
+    asked = [row for row in trials(earlier, "w") if row.purpose == "search"]
+    old = winner(earlier, "s")
+    assert asked[1].point == old.point
+    assert (winner(earlier, "w").macs or 0) <= (old.macs or 0)
+    assert len({row.network_key for row in asked[:4]}) == 4
+
+
+@pytest.mark.parametrize("solver", ["nomad", "tpe"])
+def test_a_stopped_warm_start_resumes_to_the_record_of_one_that_was_not(earlier: Path, solver: str) -> None:
+    given = WARM | {"solver": solver, "trials": 10, "block": 2}
+    run(earlier, **given)
+    calm = record(earlier, "w")
+    with pytest.raises(Stopped):
+        run(earlier, stopping_at(earlier / "v", 4), **given | {"study": "v"})
+    run(earlier, **given | {"study": "v"})
+    assert record(earlier, "v") == calm
+
+
+@pytest.mark.slow
+def test_a_warm_start_survives_kills_of_its_processes(tmp_path: Path) -> None:
+    calm, harried = tmp_path / "calm", tmp_path / "harried"
+    warm = (*ARGUMENTS, "--study", "w", "--warm-start", "s", "--trials", "14", "--seed", "3")
+    for folder in (calm, harried):
+        early = command(folder, *ARGUMENTS, "--trials", "8", "--solver", "random")
+        subprocess.run(early, check=True, capture_output=True, timeout=100)
+    subprocess.run(command(calm, *warm), check=True, capture_output=True, timeout=100)
+    victims = ("orchestrator", "solver", "orchestrator")
+    assert harry(command(harried, *warm), harried, victims, random.Random(0)) == len(victims)
+    assert exits_unseen(record(harried, "w")) == exits_unseen(record(calm, "w"))
+
+
+def test_a_resume_takes_the_points_on_record_though_the_earlier_study_went_on(earlier: Path) -> None:
+    run(earlier, trials=5, **WARM)
+    run(earlier, trials=40, **EXACT)
+    before = best_points(trials(earlier))[0]
+    run(earlier, trials=7, **WARM)
+    with Store(earlier / "results.db", read_only=True) as store:
+        study = store.study("w")
+    assert study is not None
+    hints = study.question["warm_start"]["hints"]
+    assert before not in hints, "the earlier study has found better since"
+    asked = [row.point for row in trials(earlier, "w") if row.purpose == "search"]
+    assert asked[1 : 1 + len(hints)] == hints
+
+
+def test_another_warm_start_is_another_question(earlier: Path) -> None:
+    run(earlier, trials=5, **WARM)
+    with pytest.raises(QuestionChanged, match=r"warm_start\.study: 's' on record, 'other' asked"):
+        run(earlier, trials=5, **WARM | {"warm_start": "other"})
+    with pytest.raises(QuestionChanged, match=r"warm_start: .* on record, nothing asked"):
+        run(earlier, trials=5, **WARM | {"warm_start": None})
+    with pytest.raises(QuestionChanged, match="warm_start: nothing on record"):
+        run(earlier, trials=16, **EXACT, warm_start="w")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"warm_start": "x"}, "no such study in .*; there are: s"),
+        ({"study": "fresh", "warm_start": "fresh"}, "is this study's own name; give it another by --study"),
+        ({"kind": "hpo"}, "is of the kind nas, this search hpo"),
+    ],
+)
+def test_a_study_that_gives_no_points_is_refused(earlier: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadOption, match=message):
+        run(earlier, trials=5, **WARM | given)
+
+
+def test_a_study_of_other_variables_is_refused_with_them_named(tmp_path: Path) -> None:
+    run(tmp_path, kind="hpo", trials=2)
+    with pytest.raises(BadOption, match=r"has other variables: .*learning_rate \(real\)"):
+        run(tmp_path, kind="hpo", trials=2, study="w", warm_start="s", space="recipe")
+
+
+def test_a_study_where_nothing_kept_the_bound_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, trials=3, min_accuracy=0.99, tolerance=0.0)
+    with pytest.raises(BadOption, match="nothing there kept the bounds"):
+        run(tmp_path, trials=5, **WARM)
+
+
+def test_a_missing_study_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    ended = typed(tmp_path, "--base", "senet18", "--data", "fake:", "--warm-start", "x")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "--warm-start x: no such study in" in ended.stderr
+
+
+def test_other_data_are_allowed_and_told(earlier: Path) -> None:
+    printed = run(earlier, trials=5, **WARM | {"subject": "resnet18", "budget": "20steps"})
+    assert "subject: 'senet18' there, 'resnet18' asked" in printed
+    assert "training.budget.steps: 10 there, 20 asked" in printed
+
+
+def test_an_hpo_search_begins_from_the_most_accurate(tmp_path: Path) -> None:
+    run(tmp_path, kind="hpo", trials=8)
+    first = max(trials(tmp_path), key=lambda row: row.val_accuracy or 0)
+    run(tmp_path, kind="hpo", trials=4, study="w", warm_start="s")
+    assert first.point in [row.point for row in trials(tmp_path, "w")][:2], "it may be the start itself"
+
+
+def test_a_plan_says_where_the_search_would_begin(earlier: Path) -> None:
+    assert "best points of the study s are asked first" in planned(earlier, **WARM)
+
+
+def test_the_best_points_are_no_rejected_nor_failed_ones_and_confirmed_ones_first() -> None:
+    def row(number: int, objective: float | None, **columns: Any) -> Trial:
+        usual = {"purpose": "search", "state": "completed", "constraints": [0.0], "network_key": str(number)}
+        return Trial(number=number, objective=objective, point={"n": number}, **usual | columns)
+
+    rows = [
+        row(1, 5.0),
+        row(2, 3.0, verdict="confirmed"),
+        row(3, 1.0, verdict="rejected"),
+        row(4, 1.0, constraints=[0.1]),
+        row(5, 1.0, state="screened"),
+        row(6, 1.0, purpose="baseline"),
+        row(7, None, state="failed"),
+        row(8, 2.0),
+        row(9, 2.5, network_key="8"),
+    ]
+    assert [point["n"] for point in best_points(rows)] == [2, 8, 1]
+
+
+def test_the_nearest_point_is_in_the_new_space() -> None:
+    space = Space(
+        (
+            Real("rate", 1e-3, 0.1, log=True),
+            Real("width", 0.25, 1.0, granularity=1 / 8),
+            Integer("layers", 2, 9),
+            Choice("batch", (64, 128, 512), ordered=True),
+            Choice("kind", ("a", "b", True)),
+        )
+    )
+    start = space.sample(random.Random(0))
+    far = {"rate": 0.9, "width": 0.3, "layers": 40, "batch": 200, "kind": "z"}
+    moved = nearest(far, space, start)
+    assert dict(moved) == {"rate": 0.1, "width": 0.25, "layers": 9, "batch": 128, "kind": start["kind"]}
+    assert nearest({**far, "kind": "b"}, space, start)["kind"] == "b"
+    assert nearest(start, space, start) == start
