@@ -72,8 +72,9 @@ def _rows(study: Study, trials: int, rng: random.Random) -> list[dict[str, Any]]
     return rows
 
 
+_STOPPED = {"audited": 0, "stop_progress": 0.4, "predicted_accuracy": 0.8, "stop_bound": 0.89}
 _MAY_LACK = ("started_at", "host", "slot", "device", "device_name", "wall_seconds")
-_ABSENT: dict[str, Any] = dict.fromkeys((*_MAY_LACK, "reason", "message", "of_trial_number"))
+_ABSENT: dict[str, Any] = dict.fromkeys((*_MAY_LACK, *_STOPPED, "reason", "message", "of_trial_number"))
 
 
 def _network(number: int, rng: random.Random) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def _outcome(macs: int, rng: random.Random) -> dict[str, Any]:
     if lot < 0.08:
         return {"state": "failed", "reason": rng.choice(_REASONS), "message": "it did not end well"}
     if lot < 0.2:
-        return {"state": "pruned", "reason": "hopeless"}
+        return {"state": "pruned", "reason": "hopeless", **_STOPPED}
     return {"state": "duplicate", "of_trial_number": 1} if lot < 0.22 else {"state": "completed"}
 
 

@@ -33,7 +33,7 @@ _BULKY = ("config", "versions", "constraints", "network_key")  # columns that no
 class StudyRecord:
     """A study with its frames of `results.queries`: `trials`, `curves` (learning curves), `events`, `models`.
 
-    `study` is its row of `queries.studies`, with None for what is missing.
+    `study` and `early_stops` are its rows of those queries, with None for what is missing.
     """
 
     study: Mapping[str, Any]
@@ -41,6 +41,7 @@ class StudyRecord:
     curves: pd.DataFrame
     events: pd.DataFrame
     models: pd.DataFrame
+    early_stops: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -123,6 +124,7 @@ def read(db: queries.Database, study: str) -> StudyRecord:
         curves=queries.learning_curves(db, study),
         events=queries.events(db, study),
         models=models[models["study"] == study],
+        early_stops=next(iter(plain_rows(queries.early_stops(db, study))), None),
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from results.tables import percent
+
 GREY, BLUE, GREEN, ORANGE, RED, PINK, TEAL, VIOLET = (
     *("#7f7f7f", "#0072b2", "#009e73", "#b07a00", "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"),
 )
@@ -117,7 +119,16 @@ def told(row: Mapping[str, Any], *more: str) -> str:
         lines.append(f"{row['macs'] / 1e6:.2f} M MACs{parameters}")
     if row["accuracy"] is not None:
         lines.append(f"accuracy {row['accuracy']:.2%}")
+    if row["stop_progress"] is not None:
+        lines.append(_stop(row))
     return "<br>".join([*lines, *more])
+
+
+def _stop(row: Mapping[str, Any]) -> str:
+    """At which share of its budget a trial was stopped early, or would have been, and why."""
+    did = "stopped" if row["state"] == "pruned" else "would have been stopped"
+    expected = f"expected {percent(row['predicted_accuracy'])}, needed {percent(row['stop_bound'])}"
+    return f"{did} at {percent(row['stop_progress'], 0)}: {expected}"
 
 
 def _point(point: Mapping[str, Any] | None, most: int = 8, across: int = 3) -> list[str]:

@@ -23,7 +23,7 @@ _KINDS = {"confirmed": "confirmed", "provisional": "passed, not rejected"}
 class Step:
     """The incumbents after a training. `hours` are summed over all slots."""
 
-    trainings: int
+    trainings: float  # a training that was stopped early counts for the share of its budget that it used
     hours: float
     provisional: Row | None  # the best of those that passed and are not rejected
     confirmed: Row | None  # the best of those that are confirmed
@@ -36,8 +36,9 @@ def steps(study: StudyRecord) -> Iterator[Step]:
     }
     passing: dict[int, Row] = {}
     best = sure = None
-    hours = 0.0
-    for count, row in enumerate(study.trained, 1):
+    count = hours = 0.0
+    for row in study.trained:
+        count += (row["stop_progress"] or 1.0) if row["state"] == "pruned" else 1.0
         hours += seconds_of(row) / 3600
         if _passes(study, row):
             passing[row["number"]] = row

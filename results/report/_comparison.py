@@ -46,7 +46,7 @@ _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
     "state": lambda study: str(study.study["state"]),
     "bound": lambda study: percent(study.bound),
     "baseline": lambda study: percent(study.study["baseline_accuracy"]),
-    "trainings spent": lambda study: f"{study.study['trainings']:,} of {study.study['budget_trials']:,}",
+    "trainings spent": lambda study: f"{study.study['spent']:,.10g} of {study.study['budget_trials']:,}",
     "seconds of trainings": lambda study: f"{sum(map(seconds_of, study.trained)):,.0f}",
     "screened": lambda study: f"{study.study['screened']:,}",
     "failed": lambda study: f"{study.study['failed']:,}",

@@ -109,11 +109,11 @@ def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
 
 def _path(study: StudyRecord) -> Table:
     """The steps at which an incumbent changed."""
-    before, rows = Step(0, 0.0, None, None), []
+    before, rows = Step(0.0, 0.0, None, None), []
     for step in steps(study):
         if step.provisional is not before.provisional or step.confirmed is not before.confirmed:
             known = (_leader(study, step.provisional), _leader(study, step.confirmed))
-            rows.append((f"{step.trainings:,}", f"{step.hours:.3f}", *known))
+            rows.append((f"{step.trainings:,.10g}", f"{step.hours:.3f}", *known))
         before = step
     heads = ("trainings", f"{study.slot_kind}-hours", "best so far", "confirmed")
     return Table("The best so far whenever it changed", heads, rows, frozenset(heads[2:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from results import early_stops
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
 from results.tables import percent
@@ -68,14 +69,15 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
         if training.get("train_images") is not None
         else ""
     )
-    spent, whole = study.study["trainings"], study.study["budget_trials"]
+    spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
-    return f"{spent:,} of {whole:,} trainings{of_each} are spent."
+    return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent."
 
 
 def found(study: StudyRecord) -> list[str]:
     """Return the winner, how it compares, how far it is to be believed, and what the trials came to."""
-    return [sentence for sentence in (*_winner(study), _counts(study)) if sentence]
+    stops = f"Early stops: {early_stops.said(study.early_stops)}." if study.early_stops else ""
+    return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]
 
 
 def winner(study: StudyRecord) -> Row | None:

@@ -7,6 +7,7 @@ examples/results.ipynb, with a Chromium for the pictures.
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -15,6 +16,10 @@ from tests.orchestrator._studies import run
 from tests.results.processes import ROOT
 
 NOTEBOOK = ROOT / "examples" / "results.ipynb"
+
+
+def opened() -> Any:
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 @pytest.mark.slow
@@ -28,7 +33,7 @@ def test_the_notebook_runs_on_the_record_of_a_search(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        notebook = nbformat.read(NOTEBOOK, as_version=4)
+        notebook = opened()
         client = NotebookClient(notebook, timeout=100, kernel_name="python3")
         client.execute(cwd=str(tmp_path))  # raises where a cell does
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
@@ -39,7 +44,7 @@ def test_the_notebook_runs_on_the_record_of_a_search(tmp_path: Path, monkeypatch
 
 
 def test_the_notebook_is_shown_as_a_run_from_top_to_bottom_left_it() -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = opened()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert all(cell.outputs for cell in code)

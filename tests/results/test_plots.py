@@ -182,6 +182,17 @@ def test_the_path_turns_back_where_the_incumbent_is_rejected(judged: StudyRecord
     assert sure == [None, None, None, None, None, None, None, 7, 7, 7]
 
 
+def test_a_trial_stopped_early_counts_for_its_share_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, 60, monkeypatch)
+    pruned = [row for row in study.rows if row["state"] == "pruned"]
+    assert list(steps(study))[-1].trainings == pytest.approx(len(study.trained) - 0.6 * len(pruned))
+    assert study.study["spent"] == pytest.approx(list(steps(study))[-1].trainings)
+    words = trace(plots.front(study), "pruned").text
+    assert all("stopped at 40%: expected 80.00%, needed 89.00%" in said for said in words)
+
+
 def test_the_path_goes_by_the_hours_of_all_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = study_of(tmp_path, 40, monkeypatch)
     spent = [step.hours for step in steps(study)]
