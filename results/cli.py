@@ -12,6 +12,7 @@ from results import export, queries, show, tables, upkeep
 from results.errors import StoreError
 from results.evaluation_table import evaluation_table
 from results.flags import DEFAULT_DB, AsJson, Db, StudyName
+from results.front_table import front_table
 from results.slack_table import slack_table
 
 
@@ -87,6 +88,20 @@ def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> Non
     """Give the cheapest network at the bound and around it, from the trials at hand: what accuracy costs."""
     frame = queries.slack(db, study)
     _print(slack_table(frame), export.records(frame), as_json)
+
+
+@main.command()
+def front(
+    study: StudyName,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Give the networks that none betters both in size and in accuracy, as their replicates know them."""
+    frame = queries.front(db, study)
+    if csv is not None:
+        export.write_csv(frame, csv)
+    _print(front_table(frame), export.records(frame), as_json)
 
 
 @main.command()

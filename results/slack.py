@@ -7,12 +7,11 @@ picked for being good, so it has no probability and never counts as sure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from results.belief import Belief, Noise, believe, pooled
+from results.networks import SIZE_COLUMNS, SIZES, Network, networks, typed
 
 SLACKS = (
     -0.005,
@@ -21,10 +20,11 @@ SLACKS = (
     0.0025,
 )  # added to the bound; a negative one gives up accuracy
 SURE = 0.95
-COLUMNS = ["slack", "bound", "evidence", "trial", "macs", "mean_accuracy", "accuracy_low", "accuracy_high"]
-COLUMNS += ["trainings", "probability"]
+COLUMNS = ["slack", "bound", "evidence", "trial", *SIZE_COLUMNS, "mean_accuracy", "accuracy_low"]
+COLUMNS += ["accuracy_high", "trainings", "probability"]
 
 
+<<<<<<< HEAD
 @dataclass(frozen=True)
 class Network:
     """A network that was trained to the end at least once; `trial` is the first number of its trainings."""
@@ -36,25 +36,32 @@ class Network:
 
 
 def cheapest(trials: pd.DataFrame, bound: float) -> pd.DataFrame:
+=======
+def cheapest(trials: pd.DataFrame, bound: float, minimise: str = "macs") -> pd.DataFrame:
+>>>>>>> main
     """Return two rows a bound, each with the cheapest network, or without one where there is none.
 
     `evidence` is 'mean' where the mean of a network's trainings keeps the bound, and 'sure' where it does so
-    with a probability of at least .95. Columns: slack, bound, evidence, trial, macs, mean_accuracy,
-    accuracy_low and accuracy_high (the 95% interval), trainings, probability (missing for a single training
-    of a search).
-    `trials`: the rows of `queries.trials` of one NAS study.
+    with a probability of at least .95. Columns: slack, bound, evidence, trial, macs, parameters, latency_ms,
+    mean_accuracy, accuracy_low and accuracy_high (the 95% interval), trainings, probability (missing for a
+    single training of a search).
+    `trials`: the rows of `queries.trials` of one study. `minimise`: what it minimises.
     """
+<<<<<<< HEAD
     found = sorted(networks(trials, bound), key=lambda network: (network.macs, network.trial))
+=======
+    size = SIZES[minimise]
+    found = sorted(networks(trials, bound), key=lambda network: (network.row[size], network.trial))
+>>>>>>> main
     rows = []
     for slack in SLACKS:
         kept = [network for network in found if network.belief.mean >= bound + slack]
         sure = [n for n in kept if n.is_replicated and n.belief.probability(bound + slack) >= SURE]
         rows += [_row(slack, bound, "mean", kept), _row(slack, bound, "sure", sure)]
-    whole = dict.fromkeys(("trial", "macs", "trainings"), "Int64")
-    parts = dict.fromkeys(("mean_accuracy", "accuracy_low", "accuracy_high", "probability"), "float64")
-    return pd.DataFrame(rows, columns=COLUMNS).astype({**whole, **parts})
+    return typed(rows, COLUMNS)
 
 
+<<<<<<< HEAD
 def networks(trials: pd.DataFrame, bound: float | None) -> list[Network]:
     """Return every network that was trained to the end: the base network, and those of the search.
 
@@ -87,12 +94,12 @@ def _validation_images(trials: pd.DataFrame) -> int:
 
 
 def _row(slack: float, bound: float, evidence: str, networks: Sequence[Network]) -> dict[str, Any]:
+=======
+def _row(slack: float, bound: float, evidence: str, found: Sequence[Network]) -> dict[str, Any]:
+>>>>>>> main
     asked = {"slack": slack, "bound": bound + slack, "evidence": evidence}
-    if not networks:
+    if not found:
         return asked
-    best = networks[0]
-    low, high = best.belief.interval()
-    known = {"trial": best.trial, "macs": best.macs, "mean_accuracy": best.belief.mean}
-    known |= {"accuracy_low": low, "accuracy_high": high, "trainings": best.belief.trainings}
+    best = found[0]
     probability = best.belief.probability(bound + slack) if best.is_replicated else None
-    return asked | known | {"probability": probability}
+    return asked | best.columns() | {"probability": probability}

@@ -47,6 +47,7 @@ def test_views_changed_by_hand_are_made_anew_by_a_migration(store: Store) -> Non
         "best_trials",
         "completed_trials",
         "early_stops",
+        "front",
         "learning_curves",
     }
     engine.dispose()
