@@ -6,6 +6,7 @@ NaN, NaT or NA for it, by the column's type.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,17 +15,17 @@ from typing import Any
 import pandas as pd
 
 from results import queries
-from results.slack import Network, networks
+from results.networks import SIZES, Network, networks
 
 Row = dict[str, Any]
 OUTCOMES = (
     *("confirmed", "passed", "trained", "below bound", "rejected", "baseline", "replicate"),
     *("pruned", "failed", "screened", "duplicate", "running"),
 )
-SIZES = {  # what a study may minimise: the column, the axis, the unit and its size
-    "macs": ("macs", "MACs (millions)", "M MACs", 1e6),
-    "params": ("parameters", "parameters (millions)", "M parameters", 1e6),
-    "latency": ("latency_ms", "latency (ms)", "ms", 1.0),
+_UNITS = {  # of what a study may minimise: the axis, the unit and its size
+    "macs": ("MACs (millions)", "M MACs", 1e6),
+    "params": ("parameters (millions)", "M parameters", 1e6),
+    "latency": ("latency (ms)", "ms", 1.0),
 }
 _BULKY = ("config", "versions", "constraints", "network_key")  # columns that no row needs
 
@@ -55,29 +56,28 @@ class StudyRecord:
 
     @property
     def minimised(self) -> str | None:
-        """Which of SIZES the study minimises; None for a study for accuracy alone."""
-        usual = "macs" if self.study["kind"] == "nas" else None
-        minimised: str | None = self.study.get("minimise", usual)
+        """Which of the SIZES of `results.networks` it minimises; None for a study for accuracy alone."""
+        minimised: str | None = self.study["minimise"]
         return minimised
 
     @property
     def has_two_aims(self) -> bool:
         """Whether it also maximises the accuracy, so that its answer is a front."""
-        return self.minimised is not None and self.study.get("maximise") is not None
+        return self.minimised is not None and self.study["maximise"] is not None
 
     @property
     def size_axis(self) -> str:
-        return SIZES[self.minimised or "macs"][1]
+        return _UNITS[self.minimised or "macs"][0]
 
     @property
     def size_unit(self) -> str:
-        return SIZES[self.minimised or "macs"][2]
+        return _UNITS[self.minimised or "macs"][1]
 
     def size(self, row: Mapping[str, Any]) -> float | None:
         """What a trial's network comes to, in the axis's unit."""
-        column, _, _, unit = SIZES[self.minimised or "macs"]
-        value = row.get(column)
-        return None if value is None else float(value) / unit
+        minimised = self.minimised or "macs"
+        value = row[SIZES[minimised]]
+        return None if value is None else float(value) / _UNITS[minimised][2]
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -105,7 +105,9 @@ class StudyRecord:
     @cached_property
     def networks(self) -> list[Network]:
         """The networks trained to the end, with what their trainings say of their accuracy."""
-        return networks(self.trials, self.bound)
+        known = [row["accuracy"] for row in self.rows if row["accuracy"] is not None]
+        usual = statistics.median(known) if known else 0.5
+        return networks(self.trials, usual if self.bound is None else self.bound)
 
     @property
     def slot_kind(self) -> str:

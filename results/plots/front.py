@@ -11,9 +11,10 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from results.front import undominated
+from results.networks import Network
 from results.plots._look import GREY, LOOKS, at_bound, drawn, empty, finished, log_if_wide, marker, told
 from results.recorded import Row, StudyRecord
-from results.slack import Network
 
 TITLE = "Size and accuracy"
 LANES = ("running", "failed", "pruned", "screened")  # from the lowest
@@ -24,7 +25,7 @@ _DRAWN = ("below bound", "trained", "passed", "baseline", "rejected", "confirmed
 def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     """The plot of a study; an accuracy of a network trained again is the mean with its 95% interval.
 
-    `results.slack.networks` has what the intervals mean. The line is the front: no network that was trained
+    `results.networks` has what the intervals mean. The line is the front: no network that was trained
     is both smaller and more accurate.
     """
     placed = [row for row in study.rows if study.size(row) is not None and row["outcome"] != "duplicate"]
@@ -59,12 +60,7 @@ def front_of(study: StudyRecord) -> list[tuple[float, Network]]:
     """The networks that no other beats in both size and mean accuracy, by size, each with its size."""
     sized = [(study.size(study.by_number[network.trial]), network) for network in study.networks]
     known = [(size, network) for size, network in sized if size is not None]
-    best, kept = float("-inf"), []
-    for size, network in sorted(known, key=lambda pair: (pair[0], -pair[1].belief.mean)):
-        if network.belief.mean > best:
-            best = network.belief.mean
-            kept.append((size, network))
-    return kept
+    return undominated(known, lambda pair: (pair[0], pair[1].belief.mean, pair[1].trial))
 
 
 def _add_front(figure: go.Figure, study: StudyRecord) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from results.evaluation import ranked
 from results.evaluation_table import evaluation_table
+from results.front import members
+from results.front_table import front_table
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
 from results.report._logs import log_end
@@ -100,7 +102,11 @@ def trials(study: StudyRecord) -> Table:
 
 
 def ranking(study: StudyRecord) -> Table | None:
-    """The pairs of an evaluation; None for a search."""
+    """The pairs of an evaluation, or the front of a study of two aims; None for other searches."""
+    if study.minimised and study.has_two_aims:
+        level = study.study["question"]["confirmation"]["level"]
+        found = members(study.trials, study.minimised, level, study.bound or 0.0)
+        return of_console("The front, as its replicates know it", front_table(found))
     if study.study["kind"] != "evaluation":
         return None
     return of_console("Pairs of model and recipe, the best first", evaluation_table(ranked(study.trials)))
@@ -109,8 +115,8 @@ def ranking(study: StudyRecord) -> Table | None:
 def offers(study: StudyRecord) -> list[Table]:
     """What there is to take: the models that were saved, and what giving up accuracy would save."""
     found = [of_console("Saved models", models_table(study.models))] if len(study.models) else []
-    if study.bound is not None and study.networks:
-        slack = slack_table(cheapest(study.trials, study.bound))
+    if study.bound is not None and study.minimised and study.networks:
+        slack = slack_table(cheapest(study.trials, study.bound, study.minimised))
         found.append(of_console("What giving up accuracy would save, in points", slack))
     return found
 

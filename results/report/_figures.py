@@ -9,12 +9,12 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results import plots
+from results.networks import Network
 from results.plots.path import Step, steps
 from results.plots.timeline import uses
 from results.recorded import Row, StudyRecord
 from results.report._table import Table, table
-from results.slack import Network
-from results.tables import millions, percent
+from results.tables import number, percent
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def of_both(study: StudyRecord, other: StudyRecord) -> list[Plot]:
 
 def _networks(study: StudyRecord) -> Table:
     """The networks trained to the end, the cheapest first."""
-    known = sorted(study.networks, key=lambda network: (network.macs, network.trial))
-    caption = "Networks by MACs: mean accuracy over n trainings, and its 95% interval"
-    heads = ("trial", "outcome", "MACs", "accuracy", "±", "n", "keeps bound")
+    known = sorted(study.networks, key=lambda one: (study.size(study.by_number[one.trial]) or 0, one.trial))
+    caption = "Networks by size: mean accuracy over n trainings, and its 95% interval"
+    heads = ("trial", "outcome", study.size_unit, "accuracy", "±", "n", "keeps bound")
     rows = [_network(study, network) for network in known]
     return Table(caption, heads, rows, frozenset({"outcome"}))
 
@@ -99,12 +99,16 @@ def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
     return (
         str(network.trial),
         study.by_number[network.trial]["outcome"],
-        millions(network.macs),
+        _sized(study, study.by_number[network.trial]),
         percent(belief.mean),
         f"{100 * (belief.interval()[1] - belief.mean):.2f}",
         str(belief.trainings),
         percent(chance, 1),
     )
+
+
+def _sized(study: StudyRecord, row: Row) -> str:
+    return number(study.size(row), 3)
 
 
 def _path(study: StudyRecord) -> Table:
@@ -122,7 +126,7 @@ def _path(study: StudyRecord) -> Table:
 def _leader(study: StudyRecord, row: Row | None) -> str:
     if row is None:
         return "-"
-    cost = f", {millions(row['macs'])} MACs" if study.minimised else ""
+    cost = f", {_sized(study, row)} {study.size_unit}" if study.minimised else ""
     return f"trial {row['number']}{cost}, {percent(row['accuracy'])}"
 
 

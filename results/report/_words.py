@@ -98,6 +98,8 @@ def _saved(study: StudyRecord) -> Row | None:
 
 
 def _winner(study: StudyRecord) -> list[str]:
+    if study.has_two_aims:
+        return ["The answer is a front, which the table below has: what each step in size buys in accuracy."]
     best, model = winner(study), _saved(study)
     if best is None:
         return ["" if study.study["kind"] == "evaluation" else _nothing(study)]
@@ -108,8 +110,6 @@ def _winner(study: StudyRecord) -> list[str]:
 
 
 def _nothing(study: StudyRecord) -> str:
-    if study.has_two_aims:
-        return "The front is the answer; the plot of size and accuracy has it."
     yet = " yet" if study.study["state"] == "running" else ""
     return f"Nothing smaller has kept the bound{yet}." if study.minimised else "No training has succeeded."
 

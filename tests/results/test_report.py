@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +20,7 @@ from results.cli import main
 from results.report import _words
 from results.report._logs import log_end
 from results.store import Store
+from tests.orchestrator._studies import run
 from tests.results.records import complete, config, open_study
 
 EVIL = "<script>document.title='owned'</script>"
@@ -304,3 +306,21 @@ def test_a_browser_draws_every_plot_and_asks_no_network(store: Store, db: str, t
     asked = re.findall(r'"url":"(\w+)://([^"/]*)', log.read_text())
     hosts = {host for scheme, host in asked if scheme in ("http", "https", "ws", "wss")}
     assert not [host for host in hosts if not host.endswith(_BROWSERS_OWN)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"minimise": "macs", "maximise": "accuracy", "confirm": 2}, "The front, as its replicates know it"),
+        ({"minimise": "params", "tolerance": 0.05, "confirm": 2}, "the network of fewest parameters"),
+        ({"kind": "hpo"}, "is trained to the greatest accuracy"),
+    ],
+)
+def test_a_search_of_any_aim_is_reported(tmp_path: Path, asked: dict[str, Any], said: str) -> None:
+    run(tmp_path, **{"trials": 10, **asked})
+    study = recorded.read(tmp_path / "results.db", "s")
+    written, figures = report.page(study)
+    assert said in words(written)
+    assert {"front", "timeline", "slices", "curves-progress"} <= set(figures)
+    sized = figures["front"].select_xaxes()
+    assert study.size_axis in [axis.title.text for axis in sized]
