@@ -41,17 +41,25 @@ def answer(
     run: Callable[[_Request, Console, threading.Event], None],
     show_plan: Callable[[_Request, Console], None],
 ) -> None:
-    """Do what a command is asked, or say what is wrong with it in one line."""
-    console = Console()
-    stop = threading.Event()
-    try:
-        environment.refuse_clashes()
+    """Run a study as its options say, or show its plan, or say what is wrong with them in one line."""
+
+    def act() -> None:
         request = settle()
         if request.plan:
-            show_plan(request, console)
+            show_plan(request, Console())
             return
+        stop = threading.Event()
         _stop_on_signals(stop)
-        run(request, console, stop)
+        run(request, Console(), stop)
+
+    answered(command, act)
+
+
+def answered(command: str, act: Callable[[], None]) -> None:
+    """Act, or say in one line what is wrong."""
+    try:
+        environment.refuse_clashes()
+        act()
     except Stopped:
         raise typer.Exit(_INTERRUPTED) from None
     except _MENDABLE as error:

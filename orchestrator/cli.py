@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import typer
+from rich.console import Console
 
-from orchestrator import evaluate, evaluate_options, flags, launch, options, plan
-from orchestrator.answering import answer
+from orchestrator import answering, evaluate, evaluate_options, flags, launch, options, plan, remote
 
 
 def _nas(
@@ -61,6 +61,8 @@ def _nas(
     db: flags.Database = None,
     runs: flags.Runs = None,
     data_folder: flags.DataFolder = None,
+    server: flags.Server = None,
+    token_file: flags.TokenFile = None,
 ) -> None:
     """Find the smallest variant of a base network that is still as accurate.
 
@@ -119,6 +121,8 @@ def _hpo(
     db: flags.Database = None,
     runs: flags.Runs = None,
     data_folder: flags.DataFolder = None,
+    server: flags.Server = None,
+    token_file: flags.TokenFile = None,
 ) -> None:
     """Tune a network's training for accuracy: its hyperparameters, its recipe or its architecture.
 
@@ -171,11 +175,14 @@ def _evaluate(
     The same command again resumes, more --runs add to it.
     """
     given = locals()
-    answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
+    answering.answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
 
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
-    answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
+    if given["server"] is not None:
+        answering.answered(f"{kind}-search", lambda: remote.start(kind, given, Console()))
+        return
+    answering.answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
 
 
 def nas_search() -> None:

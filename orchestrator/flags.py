@@ -202,4 +202,13 @@ Database = Annotated[
 ]
 Runs = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--runs", "--folder")]
 Folder = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--folder")]
+Server = Annotated[
+    str | None,
+    _option(
+        "Start the search at this nas-serve instead, http://HOST:8420, and say where to watch it.", _RECORD
+    ),
+]
+TokenFile = Annotated[
+    Path | None, _option("File with the token that the --server asks for. [NAS_TOKEN]", _RECORD)
+]
 DataFolder = Annotated[Path | None, _option("Where downloads are kept. [the user's cache]", _RECORD)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator import environment, solvers, spaces
@@ -13,13 +12,13 @@ from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
 from orchestrator.early_stop import NEVER, Policy
 from orchestrator.formulation import Formulation
-from orchestrator.ingredients import changed
-from orchestrator.options import BadOption, Contract, Request, check
+from orchestrator.options import BadOption, Request, check
 from orchestrator.problem import Problem
-from orchestrator.training import Chosen, Training, TrialBudget
+from orchestrator.settled import absolute, dataset_of, study_name, training_of
+from orchestrator.training import Chosen, Training
 from search_spaces import Named, Point, Space, scaling
 
-_USUAL_SPACE = Request.space
+_OF_THE_COMMAND = ("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder")
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Inquiry:
             "trainer": self.request.trainer or "built in",
             **policy.question(),
         }
-        if self.named and self.named.name != _USUAL_SPACE:
+        if self.named and self.named.name != Request.space:
             asked["searched"] = self.named.name
         if self.named and self.named.most_parameters is not None:
             asked["most_parameters"] = self.named.most_parameters
@@ -90,6 +89,15 @@ class Inquiry:
             }
             asked["confirmation"] = {"most": request.confirm, "level": request.confidence}
         return asked
+
+    def repeatable(self) -> dict[str, Any]:
+        """Return the options, as JSON values, that ask the same search again, wherever its record is kept."""
+        usual = {field.name: field.default for field in fields(Request) if field.name not in _OF_THE_COMMAND}
+        asked = {name: getattr(self.request, name) for name in usual}
+        given = {name: value for name, value in asked.items() if value != usual[name]}
+        if self.request.data is not None:
+            given["data"] = absolute(self.request.data)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
     @property
     def _own_limits(self) -> dict[str, float]:
@@ -130,7 +138,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     if named and named.most_parameters is not None:
         aim = aim.under({"params": named.most_parameters})
     scale = {name: subject.scale[name] * request.scale[name] for name in spaces.WHOLE}
-    dataset = absolute(request.data or subject.dataset or "cifar10")
+    dataset = dataset_of(request, subject)
     recipe = request.recipe or subject.recipe or Training.recipe
     training = training_of(request, subject, recipe, dataset, device)
     base = describer.describe(training.config(Chosen(scale)))
@@ -145,7 +153,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
         describer.describe(training.config(choice(named.start, scale, named))) if named else base,
         space,
         named,
-        request.study or _study_name(request, subject, training.dataset),
+        study_name(request, subject),
         request.save_as or f"{_found_by(named, aim)}_{subject.name}",
     )
 
@@ -157,53 +165,6 @@ def choice(point: Point, scale: Mapping[str, float], named: Named | None) -> Cho
     return Chosen(scale, **named.parts(point))
 
 
-def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, device: str) -> Training:
-    """Return how `subject` is trained: as the user settled, and as it was saved where the user did not.
-
-    The ingredients it was saved with are those of its own recipe, and left behind with it. Raise BadOption
-    for a batch of more than all images.
-    """
-    ingredients = subject.ingredients if recipe == subject.recipe else {}
-    image_size = request.image_size
-    if image_size is None and dataset == subject.dataset:
-        image_size = subject.image_size
-    hyperparameters = _hyperparameters(request, subject)
-    batch = hyperparameters.get("batch_size", 0)
-    check(
-        batch <= request.train_images,
-        f"a batch of {batch} images is more than --train-images {request.train_images}; "
-        "give a smaller --batch-size",
-    )
-    return Training(
-        network=subject.network,
-        dataset=dataset,
-        train_images=request.train_images,
-        validation_images=request.validation_images,
-        budget=TrialBudget.parse(request.budget),
-        seed=request.seed,
-        recipe=recipe,
-        hyperparameters=hyperparameters,
-        ingredients=changed(ingredients, request.ingredients),
-        architecture=subject.architecture,
-        image_size=image_size,
-        clock=request.clock,
-        precision=request.precision,
-        device=device,
-        data_folder=str(request.data_folder.resolve()) if request.data_folder else None,
-    )
-
-
-def _hyperparameters(request: Contract, subject: Subject) -> dict[str, Any]:
-    """Return what the user fixed on top of what `subject` was saved with.
-
-    A learning rate is one optimizer's: it is left behind where the user gives another optimizer.
-    """
-    kept, given = dict(subject.hyperparameters), request.hyperparameters
-    if given.get("optimizer", kept.get("optimizer")) != kept.get("optimizer"):
-        kept.pop("learning_rate", None)
-    return {**kept, **given}
-
-
 def _multipliers(
     request: Request, training: Training, scale: Mapping[str, float], describer: Describer
 ) -> Space:
@@ -211,25 +172,10 @@ def _multipliers(
     return spaces.multipliers(request, whole, scale)
 
 
-def _study_name(request: Request, subject: Subject, dataset: str) -> str:
-    """Return what a study is called that the user gave no name."""
-    searched = [request.space] if request.space != _USUAL_SPACE else []
-    data = "demo" if request.demo else dataset.partition(":")[0]
-    return "-".join([request.kind, subject.name, *searched, data])
-
-
 def _found_by(named: Named | None, aim: Aim) -> str:
     if aim.objectives > 1:
         return "front"
     return "tuned" if named else "nomad"
-
-
-def absolute(dataset: str) -> str:
-    """Return a data set's name with its path, if it has one, made absolute: trials run elsewhere."""
-    kind, colon, path = dataset.partition(":")
-    if kind in ("npz", "folder") and colon:
-        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
-    return dataset
 
 
 def _check_solver(request: Request) -> None:

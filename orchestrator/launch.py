@@ -35,7 +35,7 @@ from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.solvers import SolverProcess
 from results.models import Study, Trial
-from results.store import Store
+from results.queue import Queue
 from search_spaces import Point
 
 
@@ -46,7 +46,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
     or TrainerBroken; whatever had ended by then is on record.
     """
     with ExitStack() as stack:
-        store = stack.enter_context(Store(request.database))
+        store = stack.enter_context(Queue(request.database))
         subject = catalogue.find(request.subject, store)
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
@@ -60,7 +60,7 @@ class Launch:
     """One run of one study, whose lock is held."""
 
     inquiry: Inquiry
-    store: Store
+    store: Queue
     executor: Executor
     describer: Describes
     console: Console
@@ -81,6 +81,7 @@ class Launch:
             environment.versions(course.VERSIONS),
             environment.git_commit(),
         )
+        self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
         for line in warm_start.told(self.inquiry):
             summary.say(self.console, line)
