@@ -1,4 +1,4 @@
-"""Nothing but the views, which every migration makes anew: `completed_trials` no longer compares all pairs."""
+"""Nothing but the views, which every migration makes anew: they no longer compare all pairs of trials."""
 
 revision = "0008"
 down_revision = "0007"
