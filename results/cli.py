@@ -141,6 +141,31 @@ def export_trials(
     _print(f"{count} trials written to {to}", [{"study": study, "file": str(to), "trials": count}], as_json)
 
 
+@main.command()
+def report(
+    study: StudyName,
+    out: Annotated[
+        Path | None, typer.Option(help="The page to write.", show_default="STUDY.html, in this folder")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="STUDY", help="Another study, to show beside it.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Write each plot as PNG and SVG to this folder too; needs Chrome or Chromium."),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Write a report with plots and tables: one HTML page that needs no network."""
+    from results import report as reports  # here, since plotly takes a second to import
+
+    written = reports.write(db, study, out, compare, figures)
+    _print(
+        "\n".join(f"written: {path}" for path in written), [{"file": str(path)} for path in written], as_json
+    )
+
+
 def _print(words: RenderableType, objects: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False))

@@ -68,15 +68,14 @@ SELECT
 FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
-    SELECT first.id,
-        CASE WHEN COUNT(again.id) = 0 THEN first.val_accuracy
-             ELSE AVG(CASE WHEN again.id IS NOT NULL THEN COALESCE(again.val_accuracy, 0) END)
-        END AS mean_accuracy,
-        CASE WHEN COUNT(again.id) = 0 THEN 1 ELSE COUNT(again.id) END AS trainings
-    FROM trials AS first LEFT JOIN trials AS again ON again.study_id = first.study_id
-        AND again.purpose = 'confirmation' AND again.of_trial_number = first.number
-        AND again.state IN ('completed', 'failed')
-    GROUP BY first.id, first.val_accuracy
+    SELECT first.id, COALESCE(again.mean_accuracy, first.val_accuracy) AS mean_accuracy,
+        COALESCE(again.trainings, 1) AS trainings
+    FROM trials AS first LEFT JOIN (
+        SELECT study_id, of_trial_number, AVG(COALESCE(val_accuracy, 0)) AS mean_accuracy,
+            COUNT(*) AS trainings
+        FROM trials WHERE purpose = 'confirmation' AND state IN ('completed', 'failed')
+        GROUP BY study_id, of_trial_number
+    ) AS again ON again.study_id = first.study_id AND again.of_trial_number = first.number
 ) AS trained ON trained.id = trials.id
 WHERE trials.state = 'completed'
 """
