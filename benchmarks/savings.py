@@ -41,6 +41,9 @@ ARMS = {
 }
 
 
+SMALL = {"base_width": 0.125, "train_images": 2000}  # seconds a training, and several measurements in it
+
+
 @dataclass(frozen=True)
 class Spent:
     """What one search did. `path`: [trainings spent, MACs] at each network that it confirmed."""
@@ -77,6 +80,7 @@ def searched(arm: str, seed: int, trials: int, budget: str) -> Spent:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as off:
         given = {
+            **SMALL,
             "demo": True,
             "runs": Path(folder),
             "trials": trials,
