@@ -25,12 +25,13 @@ from typing import Any
 
 from rich.console import Console
 
+from orchestrator.aim import Aim
 from orchestrator.confirm import Trust, Winner
 from orchestrator.describe import Describer, Description
 from orchestrator.display import Meter, Plain
 from orchestrator.early_stop import NEVER, Rule
-from orchestrator.formulation import SmallestNetwork
-from orchestrator.problem import Evaluation, Problem
+from orchestrator.formulation import Formulation
+from orchestrator.problem import Evaluation
 from orchestrator.proposals import Proposals, Reign
 from orchestrator.runner import Order, Runner
 from orchestrator.search import Search
@@ -73,13 +74,8 @@ class Found:
     replicates: int
 
 
-class _Cells(SmallestNetwork):
-    @property
-    def start(self) -> Point:
-        return START
-
-    def choice(self, point: Point) -> Chosen:
-        return Chosen({}, architecture=dict(point))
+def _cells(point: Point) -> Chosen:
+    return Chosen({}, architecture=dict(point))
 
 
 class _Lookup(Describer):
@@ -104,19 +100,19 @@ class _Draw(Runner):
     def run(
         self,
         orders: Sequence[Order],
-        hear: Callable[[int, int, float], Evaluation] | None = None,
+        hear: Callable[[Trial, float], Evaluation] | None = None,
         rule: Rule = NEVER,
     ) -> list[Trial]:
         return [self._trained(order, hear) for order in orders]
 
-    def _trained(self, order: Order, hear: Callable[[int, int, float], Evaluation] | None) -> Trial:
+    def _trained(self, order: Order, hear: Callable[[Trial, float], Evaluation] | None) -> Trial:
         name = _name(order.config)
         rng = random.Random(f"{self._seed} {name} {order.replicate}")
         columns: dict[str, Any] = {"val_accuracy": rng.choice(self._table[name].trained)}
-        if hear is not None:
-            heard = hear(order.description.macs, 0, columns["val_accuracy"])
-            columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
         row = self._of.start_trial(self._id, order.number, **order.columns())
+        if hear is not None:
+            heard = hear(row, columns["val_accuracy"])
+            columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
         return self._of.finish_trial(row.id, "completed", **columns)
 
 
@@ -161,9 +157,9 @@ def search(table: Table, bound: float, solver: str, trials: int, trust: Trust, s
 def _search(
     table: Table, bound: float, solver: str, trials: int, trust: Trust, seed: int, store: Store
 ) -> Search:
-    formulation = _Cells(SPACE, {}, bound, None)
+    formulation = Formulation(SPACE, START, _cells, Aim(minimise="macs"), bound)
     study = store.open_study("s", "nas", {}, trials, {}, None)
-    problem = Problem(SPACE, START, 1, 1, seed)
+    problem = formulation.problem(1, seed)
     return Search(
         store,
         study.id,

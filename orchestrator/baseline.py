@@ -5,13 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.describe import Description, network_key
 from orchestrator.runner import Order, Runner
 from orchestrator.training import Chosen, Training
 from results.models import Trial
-
-BASE_POINT = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
 
 
 class BaselineFailed(RuntimeError):
@@ -37,18 +36,20 @@ class Baseline:
 def measure(
     runner: Runner,
     training: Training,
-    scale: Mapping[str, float],
+    point: Mapping[str, Any],
+    chosen: Chosen,
     description: Description,
     replicates: int,
     recorded: Sequence[Trial],
 ) -> Baseline:
     """Train what `recorded` lacks of the replicates, trials 1 to `replicates`, and return their accuracies.
 
+    `point` and what it settles: the search's start, which is the base network.
     Raise BaselineFailed where a replicate fails.
     """
     rows = {row.number: row for row in recorded if row.purpose == "baseline"}
     missing = [n for n in range(1, replicates + 1) if n not in rows or rows[n].state != "completed"]
-    orders = [_order(n, training, scale, description, rows.get(n)) for n in missing]
+    orders = [_order(n, training, point, chosen, description, rows.get(n)) for n in missing]
     rows |= {row.number: row for row in runner.run(orders)}
     for row in rows.values():
         if row.state != "completed":
@@ -63,10 +64,11 @@ def measure(
 def _order(
     number: int,
     training: Training,
-    scale: Mapping[str, float],
+    point: Mapping[str, Any],
+    chosen: Chosen,
     description: Description,
     row: Trial | None,
 ) -> Order:
-    config = training.config(Chosen(scale), replicate=number - 1)
+    config = training.config(chosen, replicate=number - 1)
     key = network_key(description, config)
-    return Order(number, "baseline", BASE_POINT, number - 1, config, description, key, row)
+    return Order(number, "baseline", dict(point), number - 1, config, description, key, row)

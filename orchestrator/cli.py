@@ -1,42 +1,23 @@
-"""The commands. Whatever a user can mend ends in one line on stderr and exit code 2."""
+"""The commands: their options, and what each does with them."""
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-from collections.abc import Callable
-from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import typer
 from rich.console import Console
 
-from orchestrator import environment, evaluate, evaluate_options, flags, launch, options, plan
-from orchestrator.baseline import BaselineFailed
-from orchestrator.describe import Refused, Stopped, TrainerBroken
-from orchestrator.executors import ExecutorError
-from orchestrator.proposals import NotReproducible, SolverFailed
-from results.errors import StoreError
-
-_MENDABLE = (
-    options.BadOption,
-    Refused,
-    OSError,  # a folder or a disk
-    StoreError,
-    ExecutorError,
-    BaselineFailed,
-    NotReproducible,
-    SolverFailed,
-    TrainerBroken,
-    environment.Clash,
-)
-_INTERRUPTED = 130
-_Request = TypeVar("_Request", bound=options.Contract)
+from orchestrator import answering, evaluate, evaluate_options, flags, launch, options, plan, remote
 
 
 def _nas(
     base: flags.Base,
+    minimise: flags.Minimise = None,
+    maximise: flags.Maximise = None,
+    min_accuracy: flags.MinAccuracy = None,
+    max_macs: flags.MaxMacs = None,
+    max_params: flags.MaxParams = None,
+    max_latency_ms: flags.MaxLatency = None,
     data: flags.Dataset = None,
     budget: flags.Budget = None,
     trials: flags.Trials = None,
@@ -51,7 +32,6 @@ def _nas(
     confidence: flags.Confidence = None,
     early_stop: flags.EarlyStop = None,
     audit: flags.Audit = None,
-    min_accuracy: flags.MinAccuracy = None,
     tolerance: flags.Tolerance = None,
     depth: flags.Span = None,
     width: flags.Span = None,
@@ -81,11 +61,13 @@ def _nas(
     db: flags.Database = None,
     runs: flags.Runs = None,
     data_folder: flags.DataFolder = None,
+    server: flags.Server = None,
+    token_file: flags.TokenFile = None,
 ) -> None:
     """Find the smallest variant of a base network that is still as accurate.
 
-    NOMAD searches depth, width and resolution multipliers: fewest MACs subject to accuracy.
-    The same command again resumes.
+    NOMAD searches depth, width and resolution multipliers: fewest MACs subject to accuracy, or what
+    --minimise and --maximise say. The same command again resumes.
     """
     _run("nas", base, locals())
 
@@ -93,7 +75,12 @@ def _nas(
 def _hpo(
     model: flags.Model,
     space: flags.SearchSpace = None,
+    minimise: flags.Minimise = None,
+    maximise: flags.Maximise = None,
+    min_accuracy: flags.MinAccuracy = None,
+    max_macs: flags.MaxMacs = None,
     max_params: flags.MaxParams = None,
+    max_latency_ms: flags.MaxLatency = None,
     data: flags.Dataset = None,
     budget: flags.Budget = None,
     trials: flags.Trials = None,
@@ -103,6 +90,10 @@ def _hpo(
     seed: flags.Seed = None,
     block: flags.Block = None,
     warm_start: flags.WarmStart = None,
+    replicates: flags.Replicates = None,
+    confirm: flags.Confirm = None,
+    confidence: flags.Confidence = None,
+    tolerance: flags.Tolerance = None,
     early_stop: flags.EarlyStop = None,
     audit: flags.Audit = None,
     base_depth: flags.BaseScale = None,
@@ -122,6 +113,7 @@ def _hpo(
     precision: flags.Precision = None,
     device: flags.Device = None,
     slots: flags.Slots = None,
+    stack: flags.Stack = None,
     executor: flags.Executor = None,
     timeout: flags.Timeout = None,
     trainer: flags.Trainer = None,
@@ -129,10 +121,12 @@ def _hpo(
     db: flags.Database = None,
     runs: flags.Runs = None,
     data_folder: flags.DataFolder = None,
+    server: flags.Server = None,
+    token_file: flags.TokenFile = None,
 ) -> None:
     """Tune a network's training for accuracy: its hyperparameters, its recipe or its architecture.
 
-    --space says which. The same command again resumes.
+    --space says which, --minimise what else it may be for. The same command again resumes.
     """
     _run("hpo", model, locals())
 
@@ -181,52 +175,14 @@ def _evaluate(
     The same command again resumes, more --runs add to it.
     """
     given = locals()
-    _answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
+    answering.answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
 
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
-    _answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
-
-
-def _answer(
-    command: str,
-    settle: Callable[[], _Request],
-    run: Callable[[_Request, Console, threading.Event], None],
-    show_plan: Callable[[_Request, Console], None],
-) -> None:
-    """Do what a command is asked, or say what is wrong with it in one line."""
-    console = Console()
-    stop = threading.Event()
-    try:
-        environment.refuse_clashes()
-        request = settle()
-        if request.plan:
-            show_plan(request, console)
-            return
-        _stop_on_signals(stop)
-        run(request, console, stop)
-    except Stopped:
-        raise typer.Exit(_INTERRUPTED) from None
-    except _MENDABLE as error:
-        print(f"{command}: {_one_line(error)}", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(2) from None
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return (
-            f"{where}{error.strerror}; mend that and run the same command again, nothing that ended is lost"
-        )
-    return " ".join(str(error).split())
+    if given["server"] is not None:
+        answering.answered(f"{kind}-search", lambda: remote.start(kind, given, Console()))
+        return
+    answering.answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
 
 
 def nas_search() -> None:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orchestrator.describe import Describer, network_key
+from orchestrator.describe import Describes, network_key
 from orchestrator.display import Display
-from orchestrator.formulation import SmallestNetwork, accuracy
+from orchestrator.formulation import Formulation, accuracy
 from orchestrator.outcome import affordable, is_open
 from orchestrator.runner import Order, Runner
 from orchestrator.training import Training
@@ -77,15 +77,15 @@ class Confirmer:
 
     store: Store
     study_id: int
-    formulation: SmallestNetwork
+    formulation: Formulation
     training: Training
-    describer: Describer
+    describer: Describes
     runner: Runner
     display: Display
     rows: dict[int, Trial]  # the search's, by number
     trust: Trust
     budget_trials: int  # of all the study's trainings
-    incumbent: Trial | None = None  # the cheapest network confirmed so far
+    incumbent: Trial | None = None  # the smallest network confirmed so far
 
     def settle(self, numbers: range) -> bool:
         """Confirm or reject the candidates among the trials of a block, the cheapest first.
@@ -116,16 +116,17 @@ class Confirmer:
 
     @property
     def _bound(self) -> float:
+        assert self.formulation.min_accuracy is not None
         return self.formulation.min_accuracy
 
     def _candidates(self, numbers: range) -> list[Trial]:
-        """Return the trials that passed and would be the cheapest network believed, in order of MACs."""
+        """Return the trials that passed and would be the smallest network believed, in order of size."""
         rows = [self.rows[number] for number in numbers if number in self.rows]
         passed = [r for r in rows if self.formulation.passed(r) and self._is_cheaper(r)]
-        return sorted(passed, key=lambda row: (row.macs or 0, row.number))
+        return sorted(passed, key=lambda row: (self.formulation.size(row), row.number))
 
     def _is_cheaper(self, row: Trial) -> bool:
-        return self.incumbent is None or (row.macs or 0) < (self.incumbent.macs or 0)
+        return self.incumbent is None or self.formulation.size(row) < self.formulation.size(self.incumbent)
 
     def _verdict(self, candidate: Trial, first_number: int) -> str | None:
         """Train the candidate again until a verdict, and put it on record; None where the budget ends."""
@@ -177,8 +178,9 @@ class Confirmer:
             "probability": probability,
             "interval": list(belief.interval()),
         }
+        heard = [missed, *(candidate.constraints or [])[1:]]  # the limits' are as they were
         row = self.store.judge_trial(
-            candidate.id, verdict, detail, probability=probability, constraints=[missed]
+            candidate.id, verdict, detail, probability=probability, constraints=heard
         )
         self.rows[row.number] = row
         known = belief_text(belief, probability)

@@ -53,14 +53,18 @@ def display(
     recorded: Sequence[Trial],
     title: str,
     start: Mapping[str, Any] | None = None,
+    size: str = "macs",
 ) -> Display:
     """Return what shows the run: a live table on a terminal, plain lines elsewhere.
 
     `seconds`: one training's budget, None for steps. `recorded`: the trials that count as spent.
-    `start`: where a search starts, if points of many variables are told as changes of it.
+    `start`: where a search starts, if points of many variables are told as changes of it. `size`: which of
+    a network's is told.
     """
     meter = Meter(study.budget_trials, seconds, "GPU" if where.device == "cuda" else "CPU")
     for row in recorded:
         if row.state in ("completed", "failed", "pruned"):
             meter.count(row)
-    return Screen(console, meter, title, start) if console.is_terminal else Plain(console, meter, start)
+    if console.is_terminal:
+        return Screen(console, meter, title, start, size)
+    return Plain(console, meter, start, size)

@@ -13,7 +13,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 _PAUSE_SECONDS = 0.2
 
@@ -47,6 +47,8 @@ class Description:
     scales: tuple[str, ...] = ("depth", "width", "resolution")  # the multipliers that the network takes
     architecture: Mapping[str, Any] | None = None  # the settings of its family, where it has some
     source: str | None = None  # changes with the file of a network of the user's own
+    latency_ms: float | None = None  # of one image, where it was measured
+    latency_iqr_ms: float | None = None
 
     def columns(self) -> dict[str, Any]:
         """Return what a trial's row says of its network."""
@@ -54,10 +56,19 @@ class Description:
             "model": self.network,
             "macs": self.macs,
             "parameters": self.parameters,
+            "latency_ms": self.latency_ms,
+            "latency_iqr_ms": self.latency_iqr_ms,
             "channels": list(self.channels),
             "blocks": list(self.blocks),
             "resolution_pixels": self.resolution,
         }
+
+
+class Describes(Protocol):
+    """Says what configurations come to, without training them."""
+
+    def describe(self, config: Mapping[str, Any]) -> Description: ...
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[Description]: ...
 
 
 class Describer:
@@ -110,6 +121,10 @@ class Describer:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error
+
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[Description]:
+        """Return what each comes to; raise as `describe` does."""
+        return [self.describe(config) for config in configs]
 
     def _ask(self, line: str) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -16,15 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import outcome, report, team
+from orchestrator.aim import UNITS
 from orchestrator.words import (
     PointValues,
     accuracy_text,
     best_text,
-    macs_text,
     measured,
     point_text,
     pruned_text,
     result_text,
+    size_number,
 )
 from results.models import Trial
 
@@ -111,10 +112,13 @@ class Meter:
 class Plain:
     """One line an event, for pipes and logs."""
 
-    def __init__(self, console: Console, meter: Meter, start: PointValues | None = None) -> None:
+    def __init__(
+        self, console: Console, meter: Meter, start: PointValues | None = None, size: str = "macs"
+    ) -> None:
         self._console = console
         self._meter = meter
         self._start = start
+        self._size = size
 
     def note(self, text: str) -> None:
         self._print(text)
@@ -125,13 +129,13 @@ class Plain:
 
     def ended(self, row: Trial) -> None:
         self._meter.count(row)
-        self._print(f"trial {row.number} {result_text(row, self._start)} [{self._meter}]")
+        self._print(f"trial {row.number} {result_text(row, self._start, self._size)} [{self._meter}]")
 
     def answered(self, row: Trial) -> None:
-        self._print(f"trial {row.number} {result_text(row, self._start)}")
+        self._print(f"trial {row.number} {result_text(row, self._start, self._size)}")
 
     def best(self, row: Trial) -> None:
-        self._print(best_text(row, self._start))
+        self._print(best_text(row, self._start, self._size))
 
     def tick(self, running: Sequence[Running]) -> None:
         pass  # a clock is for a screen
@@ -146,9 +150,17 @@ class Plain:
 class Screen:
     """A table that stays in place: the trials running with their clocks, the last ended, the best."""
 
-    def __init__(self, console: Console, meter: Meter, title: str, start: PointValues | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        meter: Meter,
+        title: str,
+        start: PointValues | None = None,
+        size: str = "macs",
+    ) -> None:
         self._meter = meter
         self._start = start
+        self._size = size
         self._title = title
         self._notes: deque[str] = deque(maxlen=2)
         self._recent: deque[Trial] = deque(maxlen=_RECENT)
@@ -185,20 +197,22 @@ class Screen:
         for name in ("trial", "purpose"):
             table.add_column(name, no_wrap=True, min_width=len(name))
         table.add_column("point", overflow="fold")  # a narrow terminal folds words, never numbers
-        for name in ("M MACs", "accuracy", "seconds"):
+        for name in (UNITS[self._size], "accuracy", "seconds"):
             table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
         table.add_column("state", overflow="fold")
         for row in list(self._recent):
-            table.add_row(*_row_cells(row, self._start), style="bold green" if row is self._best else None)
+            table.add_row(
+                *_row_cells(row, self._start, self._size), style="bold green" if row is self._best else None
+            )
         for trial in self._running:
-            table.add_row(*_running_cells(trial, self._start), style="cyan")
+            table.add_row(*_running_cells(trial, self._start, self._size), style="cyan")
         lines = [*self._notes]
         if self._best:
-            lines.append(best_text(self._best, self._start))
+            lines.append(best_text(self._best, self._start, self._size))
         return Group(table, *(Text(line) for line in lines if line))
 
 
-def _row_cells(row: Trial, start: PointValues | None) -> list[str]:
+def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
     if row.state == "pruned":
         state = pruned_text(row)
@@ -208,20 +222,20 @@ def _row_cells(row: Trial, start: PointValues | None) -> list[str]:
         str(row.number),
         _purpose(row),
         point_text(row.point, start),
-        macs_text(row.macs),
+        size_number(row, size),
         accuracy_text(measured(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]
 
 
-def _running_cells(trial: Running, start: PointValues | None) -> list[str]:
+def _running_cells(trial: Running, start: PointValues | None, size: str) -> list[str]:
     epoch = trial.latest_epoch or {}
     return [
         str(trial.row.number),
         _purpose(trial.row),
         point_text(trial.order.point, start),
-        macs_text(trial.order.description.macs),
+        size_number(trial.order.description, size),
         accuracy_text(epoch.get("val_accuracy")),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a slot",

@@ -15,9 +15,9 @@ from orchestrator import catalogue
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.evaluate_options import RECIPE, EvaluationRequest
-from orchestrator.inquiry import absolute, training_of
 from orchestrator.options import BadOption, check
 from orchestrator.runner import Order
+from orchestrator.settled import absolute, training_of
 from orchestrator.training import Chosen, Training
 from results.models import Trial
 from results.store import Store

@@ -38,8 +38,29 @@ SearchSpace = Annotated[
         "--space",
     ),
 ]
+Minimise = Annotated[
+    str | None,
+    _option(
+        "macs, params or latency (measured): the least that is as accurate. [macs]", _SEARCH, "--minimise"
+    ),
+]
+Maximise = Annotated[
+    str | None,
+    _option(
+        "accuracy, without a baseline. With --minimise: all that nothing betters in both.",
+        _SEARCH,
+        "--maximise",
+    ),
+]
+MaxMacs = Annotated[str | None, _option("The most MACs of a network: 5000000, 5e6, 5M.", _SEARCH)]
 MaxParams = Annotated[
-    int | None, _option("Parameters of a network of --space resnet_budget. [5000000]", _SEARCH)
+    str | None, _option("The most parameters of a network. [of --space resnet_budget 5M]", _SEARCH)
+]
+MaxLatency = Annotated[
+    float | None,
+    _option(
+        "The most ms of one image's way through a network, measured on a slot.", _SEARCH, "--max-latency-ms"
+    ),
 ]
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
 Solver = Annotated[str | None, _option(f"One of {', '.join(solvers.names())}. [nomad]", _SEARCH)]
@@ -181,4 +202,13 @@ Database = Annotated[
 ]
 Runs = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--runs", "--folder")]
 Folder = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--folder")]
+Server = Annotated[
+    str | None,
+    _option(
+        "Start the search at this nas-serve instead, http://HOST:8420, and say where to watch it.", _RECORD
+    ),
+]
+TokenFile = Annotated[
+    Path | None, _option("File with the token that the --server asks for. [NAS_TOKEN]", _RECORD)
+]
 DataFolder = Annotated[Path | None, _option("Where downloads are kept. [the user's cache]", _RECORD)]

@@ -1,161 +1,141 @@
-"""The two questions: the smallest network that is still as accurate, the most accurate training.
+"""The question of a search: the smallest network that is as accurate, the most accurate one, or the front.
 
-A formulation turns a point into what is trained and what was measured into what a solver hears.
+A formulation turns a point into what is trained and what was measured into what a solver hears. The
+surprise: sizes are known before training, so a point that cannot be the answer is answered without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from orchestrator.problem import Evaluation
+from orchestrator.aim import Aim, Sized, amount_text, size
+from orchestrator.problem import Evaluation, Problem
 from orchestrator.training import Chosen
 from results.models import Trial
-from search_spaces import Named, Point, Space, scaling
-
-Scale = Mapping[str, float]
-
-
-class Formulation(Protocol):
-    """What a study asks. `constraints` is how many each evaluation carries."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def space(self) -> Space: ...
-
-    @property
-    def start(self) -> Point: ...
-
-    @property
-    def constraints(self) -> int: ...
-
-    def choice(self, point: Point) -> Chosen:
-        """Return what `point` settles of its training."""
-        ...
-
-    def evaluation(self, macs: int, parameters: int, val_accuracy: float) -> Evaluation:
-        """Return what a solver hears of a completed trial."""
-        ...
-
-    def screened(self, macs: int, parameters: int, incumbent: Trial | None) -> Evaluation | None:
-        """Return the answer to a point that need not be trained, None for one that must be.
-
-        `incumbent`: the best network that is confirmed, if any is.
-        """
-        ...
-
-    def hurdle(self, trials: Sequence[Trial]) -> float | None:
-        """Return the accuracy without which a training is of no use after `trials`, None where any is."""
-        ...
-
-    def best(self, trials: Sequence[Trial]) -> Trial | None:
-        """Return the winner among the trials of a search, None where none meets the constraints."""
-        ...
+from search_spaces import Point, Space
 
 
 @dataclass(frozen=True)
-class SmallestNetwork:
-    """Minimise MACs subject to accuracy >= the base network's (NOMAD paper, formulation 1).
+class Screened:
+    """An answer without training, why it is known, and the trial that cannot be beaten, if that is why."""
 
-    Screening: a point of no fewer MACs than a network that meets the constraint cannot be the answer and
-    is not trained. The base network does, as its accuracy is the bound, and so does one that is confirmed;
-    one that merely passed may have been lucky, and would hide everything above it. A bound given by the
-    user says nothing of the base, so then `base_macs` is None.
+    answer: Evaluation
+    why: str
+    by: Trial | None = None
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """An aim over a space of networks.
+
+    An evaluation's objective is the size to be minimised, or else the share of wrong answers, and where both
+    are asked for that share is the further one. Its constraints are the accuracy missed, where there is a
+    bound, and then for each limit the share a network is over it.
+
+    choice: what a point settles of its training
+    min_accuracy: the bound, a fraction; None: there is none
+    base: a network that is known to keep the bound, because the bound is its own accuracy
     """
 
     space: Space
-    base_scale: Scale
-    min_accuracy: float  # a fraction, the tolerance already taken off
-    base_macs: int | None
-    kind: str = "nas"
-    constraints: int = 1
+    start: Point
+    choice: Callable[[Point], Chosen]
+    aim: Aim
+    min_accuracy: float | None = None
+    base: Sized | None = None
 
     @property
-    def start(self) -> Point:
-        return scaling.start(self.space)
+    def confirms(self) -> bool:
+        """Whether networks are trained again, until it is believed that they keep the bound."""
+        return self.min_accuracy is not None and self.aim.objectives == 1
 
-    def choice(self, point: Point) -> Chosen:
-        return Chosen(scaling.absolute(self.base_scale, point))
+    def problem(self, block: int, seed: int) -> Problem:
+        constraints = (self.min_accuracy is not None) + len(self.aim.limits)
+        return Problem(self.space, self.start, block, constraints, seed, self.aim.objectives)
 
-    def evaluation(self, macs: int, parameters: int, val_accuracy: float) -> Evaluation:
-        return Evaluation(float(macs), (self.min_accuracy - val_accuracy,))
+    def evaluation(self, network: Sized, val_accuracy: float) -> Evaluation:
+        """Return what a solver hears of a completed trial."""
+        missed = () if self.min_accuracy is None else (self.min_accuracy - val_accuracy,)
+        return self._evaluation(network, 1.0 - val_accuracy, (*missed, *self._excess(network)))
 
-    def screened(self, macs: int, parameters: int, incumbent: Trial | None) -> Evaluation | None:
-        """Answer a point that cannot win: its MACs are true, its accuracy does not matter."""
-        of_incumbent = incumbent.macs if incumbent else None
-        believed = [known for known in (self.base_macs, of_incumbent) if known is not None]
-        if not believed or macs < min(believed):
+    def screened(self, network: Sized, incumbent: Trial | None) -> Screened | None:
+        """Return the answer to a point that need not be trained, None for one that must be.
+
+        That is one over a limit, and one that is no smaller than a network which meets all constraints. The
+        base network does, as its accuracy is the bound, and so does one that is confirmed (`incumbent`); one
+        that merely passed may have been lucky, and would hide everything above it.
+
+        Sizes are true in the answer. What is not known is told as the worst accuracy or, of the bound, as a
+        constraint of exactly 0.
+        """
+        for name, most in self.aim.limits.items():
+            if size(network, name) > most:
+                why = f"{amount_text(size(network, name), name)} are over the limit"
+                return Screened(self._untrained(network), why)
+        known = incumbent or self._base_within_limits
+        if self.aim.minimise is None or self.aim.objectives > 1 or known is None:
             return None
-        return Evaluation(float(macs), (0.0,))
+        if self.size(network) < self.size(known):
+            return None
+        whose = f"trial {incumbent.number}'s" if incumbent else "the base's"
+        why = f"{amount_text(self.size(network), self.aim.minimise)} are no less than {whose}"
+        return Screened(self._untrained(network), why, incumbent)
+
+    def size(self, network: Sized) -> float:
+        """Return what is minimised of a network."""
+        assert self.aim.minimise is not None
+        return size(network, self.aim.minimise)
 
     def hurdle(self, trials: Sequence[Trial]) -> float | None:
-        return self.min_accuracy
+        """Return the accuracy without which a training is of no use after `trials`, None where any is.
+
+        On a front any may be, for it depends on the network's size.
+        """
+        if self.min_accuracy is not None or self.aim.objectives > 1:
+            return self.min_accuracy
+        best = self.best(trials)
+        return None if best is None else accuracy(best)
 
     def passed(self, trial: Trial) -> bool:
         """Whether a trial of the search kept the bound, and was not found out since to have been lucky."""
         is_trained = trial.purpose == "search" and trial.state == "completed"
-        return is_trained and trial.verdict != "rejected" and accuracy(trial) >= self.min_accuracy
+        return is_trained and trial.verdict != "rejected" and accuracy(trial) >= (self.min_accuracy or 0.0)
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
-        """Return the cheapest confirmed network, or else the cheapest that passed."""
+        """Return the winner among the trials of a search; None where none meets the constraints.
+
+        It is the smallest confirmed network, or else the smallest that passed; or the most accurate training.
+        A search for a front has no winner.
+        """
         passed = [trial for trial in trials if self.passed(trial)]
-        return min(passed, key=lambda t: (t.verdict is None, t.macs or 0, t.number), default=None)
+        if self.aim.objectives > 1:
+            return None
+        if self.aim.minimise is None:
+            return max(passed, key=lambda t: (accuracy(t), -t.number), default=None)
+        return min(passed, key=lambda t: (t.verdict is None, self.size(t), t.number), default=None)
 
+    def _evaluation(self, network: Sized, error: float, constraints: tuple[float, ...]) -> Evaluation:
+        if self.aim.minimise is None:
+            return Evaluation(error, constraints)
+        others = (error,) if self.aim.objectives > 1 else ()
+        return Evaluation(float(self.size(network)), constraints, others=others)
 
-@dataclass(frozen=True)
-class BestAccuracy:
-    """Maximise accuracy over a named space (over `training` it is the NOMAD paper's formulation 2).
+    def _excess(self, network: Sized) -> tuple[float, ...]:
+        """Return the share over each limit, 0 or less where a network keeps to it."""
+        return tuple(size(network, name) / most - 1.0 for name, most in self.aim.limits.items())
 
-    Screening: a network over the space's parameter limit is not trained. Its constraint says by
-    which share it is over; its accuracy is not known, and the worst one stands in for it.
-    """
-
-    model_scale: Scale
-    named: Named
-    kind: str = "hpo"
-
-    @property
-    def space(self) -> Space:
-        return self.named.space
-
-    @property
-    def start(self) -> Point:
-        return self.named.start
+    def _untrained(self, network: Sized) -> Evaluation:
+        bound = () if self.min_accuracy is None else (0.0,)
+        return self._evaluation(network, 1.0, (*bound, *self._excess(network)))
 
     @property
-    def constraints(self) -> int:
-        return 0 if self.named.most_parameters is None else 1
-
-    def choice(self, point: Point) -> Chosen:
-        return Chosen(self.model_scale, **self.named.parts(point))
-
-    def evaluation(self, macs: int, parameters: int, val_accuracy: float) -> Evaluation:
-        return Evaluation(1.0 - val_accuracy, self._excess(parameters))
-
-    def screened(self, macs: int, parameters: int, incumbent: Trial | None) -> Evaluation | None:
-        excess = self._excess(parameters)
-        return Evaluation(1.0, excess) if any(share > 0 for share in excess) else None
-
-    def _excess(self, parameters: int) -> tuple[float, ...]:
-        """Return the share over the limit, 0 or less where a network keeps to it; empty without a limit."""
-        limit = self.named.most_parameters
-        return () if limit is None else (parameters / limit - 1.0,)
-
-    def hurdle(self, trials: Sequence[Trial]) -> float | None:
-        best = self.best(trials)
-        return None if best is None else accuracy(best)
-
-    def best(self, trials: Sequence[Trial]) -> Trial | None:
-        return max(_searched(trials), key=lambda t: (accuracy(t), -t.number), default=None)
+    def _base_within_limits(self) -> Sized | None:
+        if self.base is None or any(share > 0 for share in self._excess(self.base)):
+            return None
+        return self.base
 
 
 def accuracy(trial: Trial) -> float:
     """Return the accuracy of a trial, 0 where it has none."""
     return trial.val_accuracy or 0.0
-
-
-def _searched(trials: Sequence[Trial]) -> list[Trial]:
-    return [t for t in trials if t.purpose == "search" and t.state == "completed"]

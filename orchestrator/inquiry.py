@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator import environment, solvers, spaces
+from orchestrator.aim import Aim, usual
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
 from orchestrator.early_stop import NEVER, Policy
-from orchestrator.formulation import BestAccuracy, Formulation, SmallestNetwork
-from orchestrator.ingredients import changed
-from orchestrator.options import BadOption, Contract, Request, check
+from orchestrator.formulation import Formulation
+from orchestrator.options import BadOption, Request, check
 from orchestrator.problem import Problem
-from orchestrator.training import Chosen, Training, TrialBudget
-from search_spaces import Named, Point, Space
+from orchestrator.settled import absolute, dataset_of, study_name, training_of
+from orchestrator.training import Chosen, Training
+from search_spaces import Named, Point, Space, scaling
 
-_USUAL_SPACE = Request.space
+_OF_THE_COMMAND = ("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class Inquiry:
     subject: Subject
     scale: Mapping[str, float]  # the base network's, or the model's
     training: Training
+    aim: Aim
     base: Description  # the base network or the model, untrained
+    first: Description  # the network at the search's start, which is the baseline where one is trained
     space: Space
     named: Named | None  # the space, where it is one of trainings and not of multipliers
     study_name: str
@@ -64,7 +66,7 @@ class Inquiry:
             "trainer": self.request.trainer or "built in",
             **policy.question(),
         }
-        if self.named and self.named.name != _USUAL_SPACE:
+        if self.named and self.named.name != Request.space:
             asked["searched"] = self.named.name
         if self.named and self.named.most_parameters is not None:
             asked["most_parameters"] = self.named.most_parameters
@@ -72,14 +74,36 @@ class Inquiry:
             asked["source"] = self.base.source
         if self.warm_start:
             asked["warm_start"] = self.warm_start.to_json()
-        if self.request.kind == "nas":
+        return asked | self._asked_of_aim()
+
+    def _asked_of_aim(self) -> dict[str, Any]:
+        """The part of the question that says what is sought; a search for the usual has no `aim`."""
+        request, asked = self.request, dict[str, Any]()
+        if self.aim != usual(request.kind).under(self._own_limits):
+            asked["aim"] = self.aim.to_json()
+        if self.aim.minimise is not None:
             asked["baseline"] = {
-                "replicates": 0 if self.request.min_accuracy is not None else self.request.replicates,
-                "min_accuracy": self.request.min_accuracy,
-                "tolerance": self.request.tolerance,
+                "replicates": self.replicates,
+                "min_accuracy": request.min_accuracy,
+                "tolerance": request.tolerance if self.aim.needs_bound else 0.0,
             }
-            asked["confirmation"] = {"most": self.request.confirm, "level": self.request.confidence}
+            asked["confirmation"] = {"most": request.confirm, "level": request.confidence}
         return asked
+
+    def repeatable(self) -> dict[str, Any]:
+        """Return the options, as JSON values, that ask the same search again, wherever its record is kept."""
+        usual = {field.name: field.default for field in fields(Request) if field.name not in _OF_THE_COMMAND}
+        asked = {name: getattr(self.request, name) for name in usual}
+        given = {name: value for name, value in asked.items() if value != usual[name]}
+        if self.request.data is not None:
+            given["data"] = absolute(self.request.data)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+
+    @property
+    def _own_limits(self) -> dict[str, float]:
+        """The space's, which are in the question as the space's."""
+        most = self.named.most_parameters if self.named else None
+        return {} if most is None else {"params": most}
 
     @property
     def start(self) -> Point | None:
@@ -89,34 +113,32 @@ class Inquiry:
     @property
     def replicates(self) -> int:
         """Trainings of the base network before the search."""
-        given = self.request.kind == "hpo" or self.request.min_accuracy is not None
-        return 0 if given else self.request.replicates
+        is_measured = self.aim.needs_bound and self.request.min_accuracy is None
+        return self.request.replicates if is_measured else 0
+
+    def choice(self, point: Point) -> Chosen:
+        """Return what a point settles of its training."""
+        return choice(point, self.scale, self.named)
 
     def formulation(self, min_accuracy: float | None) -> Formulation:
-        if self.named is not None:
-            return BestAccuracy(self.scale, self.named)
-        assert min_accuracy is not None
-        base_macs = self.base.macs if self.replicates else None
-        return SmallestNetwork(self.space, self.scale, min_accuracy, base_macs)
+        start = self.start or scaling.start(self.space)
+        base = self.first if self.replicates else None
+        return Formulation(self.space, start, self.choice, self.aim, min_accuracy, base)
 
     def problem(self, formulation: Formulation, block: int) -> Problem:
         hints = self.warm_start.hints if self.warm_start else ()
-        return Problem(
-            formulation.space,
-            formulation.start,
-            block,
-            formulation.constraints,
-            self.request.seed,
-            hints=hints,
-        )
+        return replace(formulation.problem(block, self.request.seed), hints=hints)
 
 
 def inquire(request: Request, subject: Subject, device: str, describer: Describer) -> Inquiry:
     """Return the inquiry of `request` for trials on `device`. Raise BadOption or Refused."""
     _check_solver(request)
-    named = spaces.named(request, subject) if request.kind == "hpo" else None
+    aim = request.aim
+    named = spaces.named(request, subject, aim) if request.kind == "hpo" else None
+    if named and named.most_parameters is not None:
+        aim = aim.under({"params": named.most_parameters})
     scale = {name: subject.scale[name] * request.scale[name] for name in spaces.WHOLE}
-    dataset = absolute(request.data or subject.dataset or "cifar10")
+    dataset = dataset_of(request, subject)
     recipe = request.recipe or subject.recipe or Training.recipe
     training = training_of(request, subject, recipe, dataset, device)
     base = describer.describe(training.config(Chosen(scale)))
@@ -126,59 +148,21 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
         subject,
         scale,
         training,
+        aim,
         base,
+        describer.describe(training.config(choice(named.start, scale, named))) if named else base,
         space,
         named,
-        request.study or _study_name(request, subject, training.dataset),
-        request.save_as or f"{'tuned' if named else 'nomad'}_{subject.name}",
+        study_name(request, subject),
+        request.save_as or f"{_found_by(named, aim)}_{subject.name}",
     )
 
 
-def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, device: str) -> Training:
-    """Return how `subject` is trained: as the user settled, and as it was saved where the user did not.
-
-    The ingredients it was saved with are those of its own recipe, and left behind with it. Raise BadOption
-    for a batch of more than all images.
-    """
-    ingredients = subject.ingredients if recipe == subject.recipe else {}
-    image_size = request.image_size
-    if image_size is None and dataset == subject.dataset:
-        image_size = subject.image_size
-    hyperparameters = _hyperparameters(request, subject)
-    batch = hyperparameters.get("batch_size", 0)
-    check(
-        batch <= request.train_images,
-        f"a batch of {batch} images is more than --train-images {request.train_images}; "
-        "give a smaller --batch-size",
-    )
-    return Training(
-        network=subject.network,
-        dataset=dataset,
-        train_images=request.train_images,
-        validation_images=request.validation_images,
-        budget=TrialBudget.parse(request.budget),
-        seed=request.seed,
-        recipe=recipe,
-        hyperparameters=hyperparameters,
-        ingredients=changed(ingredients, request.ingredients),
-        architecture=subject.architecture,
-        image_size=image_size,
-        clock=request.clock,
-        precision=request.precision,
-        device=device,
-        data_folder=str(request.data_folder.resolve()) if request.data_folder else None,
-    )
-
-
-def _hyperparameters(request: Contract, subject: Subject) -> dict[str, Any]:
-    """Return what the user fixed on top of what `subject` was saved with.
-
-    A learning rate is one optimizer's: it is left behind where the user gives another optimizer.
-    """
-    kept, given = dict(subject.hyperparameters), request.hyperparameters
-    if given.get("optimizer", kept.get("optimizer")) != kept.get("optimizer"):
-        kept.pop("learning_rate", None)
-    return {**kept, **given}
+def choice(point: Point, scale: Mapping[str, float], named: Named | None) -> Chosen:
+    """Return what a point of a space settles: multipliers of `scale`, or what the named space says."""
+    if named is None:
+        return Chosen(scaling.absolute(scale, point))
+    return Chosen(scale, **named.parts(point))
 
 
 def _multipliers(
@@ -188,23 +172,20 @@ def _multipliers(
     return spaces.multipliers(request, whole, scale)
 
 
-def _study_name(request: Request, subject: Subject, dataset: str) -> str:
-    """Return what a study is called that the user gave no name."""
-    searched = [request.space] if request.space != _USUAL_SPACE else []
-    data = "demo" if request.demo else dataset.partition(":")[0]
-    return "-".join([request.kind, subject.name, *searched, data])
-
-
-def absolute(dataset: str) -> str:
-    """Return a data set's name with its path, if it has one, made absolute: trials run elsewhere."""
-    kind, colon, path = dataset.partition(":")
-    if kind in ("npz", "folder") and colon:
-        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
-    return dataset
+def _found_by(named: Named | None, aim: Aim) -> str:
+    if aim.objectives > 1:
+        return "front"
+    return "tuned" if named else "nomad"
 
 
 def _check_solver(request: Request) -> None:
+    asked = request.aim.objectives
     try:
-        solvers.load(request.solver)
+        most = solvers.most_objectives(request.solver)
     except (ValueError, RuntimeError) as error:
         raise BadOption(str(error)) from error
+    check(
+        asked <= most,
+        f"--solver {request.solver} minimises one objective, not {asked}; give one of "
+        f"{', '.join(name for name in solvers.names() if solvers.most_objectives(name) >= asked)}",
+    )

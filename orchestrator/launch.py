@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,24 +15,27 @@ from orchestrator import (
     catalogue,
     course,
     environment,
+    front,
     options,
     preconditions,
+    saving,
     summary,
     warm_start,
 )
 from orchestrator.confirm import AT_A_TIME, Trust, Winner
-from orchestrator.describe import Describer
+from orchestrator.describe import Describer, Describes
 from orchestrator.display import Display
 from orchestrator.early_stop import Policy
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
+from orchestrator.latency import Stopwatch
 from orchestrator.problem import Problem
 from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
 from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.solvers import SolverProcess
 from results.models import Study, Trial
-from results.store import Store
+from results.queue import Queue
 from search_spaces import Point
 
 
@@ -43,7 +46,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
     or TrainerBroken; whatever had ended by then is on record.
     """
     with ExitStack() as stack:
-        store = stack.enter_context(Store(request.database))
+        store = stack.enter_context(Queue(request.database))
         subject = catalogue.find(request.subject, store)
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
@@ -57,9 +60,9 @@ class Launch:
     """One run of one study, whose lock is held."""
 
     inquiry: Inquiry
-    store: Store
+    store: Queue
     executor: Executor
-    describer: Describer
+    describer: Describes
     console: Console
     stop: threading.Event
 
@@ -78,6 +81,7 @@ class Launch:
             environment.versions(course.VERSIONS),
             environment.git_commit(),
         )
+        self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
         for line in warm_start.told(self.inquiry):
             summary.say(self.console, line)
@@ -93,7 +97,7 @@ class Launch:
         return (
             recorded.state == "finished"
             and recorded.budget_trials == self.inquiry.request.trials
-            and saved <= {self.inquiry.save_as}
+            and all(saving.is_of(self.inquiry, name) for name in saved)
         )
 
     def _run_recorded(self, study: Study, block: int) -> None:
@@ -107,6 +111,7 @@ class Launch:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
 
     def _measure_and_search(self, study: Study, block: int) -> str:
+        request = self.inquiry.request
         preconditions.own(self._folder, self.store.url)
         rows = self.store.trials(study.id)
         with closing(self._display(study, rows)) as display:
@@ -114,31 +119,46 @@ class Launch:
                 self.store,
                 study.id,
                 self.executor,
-                self.inquiry.request.trainer_command,
+                request.trainer_command,
                 self._folder,
-                self.inquiry.request.timeout_seconds,
+                request.timeout_seconds,
                 display,
                 self.stop,
                 environment.git_commit(),
-                self.inquiry.request.stack,
+                request.stack,
             )
+            self._time_networks(rows)
             bound, mean = self._bound(study, runner, rows, display)
             rows = self.store.trials(study.id)
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
-                winner = self._winner(search)
-        self._save(study, winner)
+                if self.inquiry.aim.objectives > 1:
+                    front.know(search, request.confirm, request.trials)
+                    saving.save_front(self.store, self.inquiry, study, search.rows)
+                else:
+                    saving.save(self.store, self.inquiry, study, self._winner(search))
         return message
+
+    def _time_networks(self, rows: Sequence[Trial]) -> None:
+        """From here on networks are described with their latencies, if the search asks for them."""
+        inquiry = self.inquiry
+        if not inquiry.aim.needs_latency:
+            return
+        trainer = inquiry.request.trainer_command
+        stopwatch = Stopwatch(self.describer, self.executor, trainer, self._folder, self.stop)
+        stopwatch.remember(rows)
+        self.describer = stopwatch
+        config = inquiry.training.config(inquiry.choice(inquiry.formulation(None).start))
+        self.inquiry = replace(inquiry, first=stopwatch.describe(config))
 
     def _bound(
         self, study: Study, runner: Runner, rows: Sequence[Trial], display: Display
     ) -> tuple[float | None, float | None]:
         """Return the least accuracy allowed and the base network's mean, as far as the question has them."""
         inquiry, request = self.inquiry, self.inquiry.request
-        if request.kind == "hpo":
-            return None, None
         if not inquiry.replicates:
-            assert request.min_accuracy is not None
+            if request.min_accuracy is None:
+                return None, None
             self.store.set_bound(
                 study.id,
                 min_accuracy=request.min_accuracy,
@@ -147,8 +167,9 @@ class Launch:
                 baseline_replicates=0,
             )
             return request.min_accuracy, None
+        start = inquiry.formulation(None).start
         measured = baseline.measure(
-            runner, inquiry.training, inquiry.scale, inquiry.base, inquiry.replicates, rows
+            runner, inquiry.training, start, inquiry.choice(start), inquiry.first, inquiry.replicates, rows
         )
         bound = measured.mean - request.tolerance
         self.store.set_bound(
@@ -184,18 +205,17 @@ class Launch:
             display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
 
         reign = self._reign(study, problem)
-        proposals = Proposals(self._start_solver, reign, incumbent, succeeded)
         return Search(
             self.store,
             study.id,
             formulation,
             self.inquiry.training,
-            proposals,
+            Proposals(self._start_solver, reign, incumbent, succeeded),
             self.describer,
             runner,
             display,
             self.stop,
-            budget_trials=request.trials,
+            budget_trials=front.searched(request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
@@ -215,31 +235,8 @@ class Launch:
         best = search.formulation.best(list(search.rows.values()))
         return Winner(best, "provisional", None) if best else None
 
-    def _save(self, study: Study, winner: Winner | None) -> None:
-        """Save the winner as the study's model, unless there is none or it is the base network itself."""
-        self.store.drop_models(study.id)
-        config = (winner and winner.trial.config) or {}
-        if winner is None or (study.kind == "nas" and config["scale"] == self.inquiry.scale):
-            return
-        trial, training = winner.trial, self.inquiry.training
-        self.store.save_model(
-            name=self.inquiry.save_as,
-            network=training.network,
-            **config["scale"],
-            dataset=training.dataset,
-            image_size=training.image_size,
-            hyperparameters=config["hyperparameters"],
-            recipe=training.recipe,
-            ingredients=config.get("ingredients"),
-            architecture=config.get("architecture"),
-            macs=trial.macs,
-            parameters=trial.parameters,
-            **winner.columns(),
-            study_id=study.id,
-            trial_id=trial.id,
-        )
-
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"
         seconds = self.inquiry.training.budget.seconds
-        return course.display(self.console, self.executor, study, seconds, rows, title, self.inquiry.start)
+        start, told = self.inquiry.start, self.inquiry.aim.told
+        return course.display(self.console, self.executor, study, seconds, rows, title, start, told)

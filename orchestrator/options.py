@@ -15,6 +15,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orchestrator import demo
+from orchestrator.aim import Aim, asked, unused
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
 from orchestrator.ingredients import parse as parse_ingredients
@@ -143,7 +145,11 @@ class Request(Contract):
     save_as: str | None = None
     recipe: str | None = None  # the model's own, or the usual one
     space: str = "training"  # of an hpo search
-    max_params: int | None = None
+    minimise: str | None = None  # with `maximise`, the kind's usual aim where neither is given
+    maximise: str | None = None
+    max_macs: str | int | None = None
+    max_params: str | int | None = None
+    max_latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,19 +161,7 @@ class Request(Contract):
             f"--confidence {self.confidence} is no level of belief; give 0.5 or more and less than 1",
         )
         check(self.block is None or self.block >= 1, f"--block {self.block} asks nothing; give at least 1")
-        check(
-            self.min_accuracy is None or 0 <= self.min_accuracy <= 1,
-            f"--min-accuracy {self.min_accuracy} is no fraction; 87% is 0.87",
-        )
-        check(0 <= self.tolerance <= 1, f"--tolerance {self.tolerance} is no fraction; half a point is 0.005")
-        check(
-            self.min_accuracy is None or self.demo or not self.tolerance,
-            f"--tolerance {self.tolerance} is for a measured baseline; leave it out with --min-accuracy",
-        )
-        check(
-            self.max_params is None or self.max_params >= 1,
-            f"--max-params {self.max_params} leaves no network; give at least 1",
-        )
+        self._check_accuracies()
         check(
             self.early_stop is None or 0 <= self.early_stop < 0.5,
             f"--early-stop {self.early_stop} is no small probability; give 0 or more and less than .5",
@@ -179,21 +173,30 @@ class Request(Contract):
         check_name(self.save_as)
         check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")
 
+    @property
+    def aim(self) -> Aim:
+        """What is asked for, under the limits that the user gave. Raise BadOption."""
+        amounts = {"macs": self.max_macs, "params": self.max_params, "latency": self.max_latency_ms}
+        try:
+            return asked(self.kind, self.minimise, self.maximise, amounts)
+        except ValueError as error:
+            raise BadOption(str(error)) from error
 
-_DEMO: Mapping[str, Any] = {
-    "data": "digits",
-    "train_images": 4000,
-    "validation_images": 1000,
-    "budget": "15s",
-    "trials": 12,
-    "tolerance": 0.01,
-}
-_NAS_DEMO: Mapping[str, Any] = {"base_width": 0.25, "batch_size": 64}  # small: many steps in few seconds
-
-_SPACE_DEMO: Mapping[str, Mapping[str, Any]] = {
-    "recipe": {"batch_size": 64},
-    "resnet_budget": {"batch_size": 64, "max_params": 200_000},
-}
+    def _check_accuracies(self) -> None:
+        check(
+            self.min_accuracy is None or 0 <= self.min_accuracy <= 1,
+            f"--min-accuracy {self.min_accuracy} is no fraction; 87% is 0.87",
+        )
+        check(0 <= self.tolerance <= 1, f"--tolerance {self.tolerance} is no fraction; half a point is 0.005")
+        check(
+            self.min_accuracy is None or self.demo or not self.tolerance,
+            f"--tolerance {self.tolerance} is for a measured baseline; leave it out with --min-accuracy",
+        )
+        check(
+            self.min_accuracy is None or self.aim.minimise is not None,
+            f"--min-accuracy {self.min_accuracy} bounds what --maximise accuracy seeks; leave it out, or "
+            "give --minimise macs as well",
+        )
 
 
 def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
@@ -201,8 +204,14 @@ def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
 
     Raise BadOption for a value out of range.
     """
-    demo = {**_DEMO, **(_NAS_DEMO if kind == "nas" else _SPACE_DEMO.get(given.get("space") or "", {}))}
-    return Request(kind=kind, subject=subject, **filled(Request, given, demo))
+    values = demo.values(kind, given.get("space") or Request.space)
+    request = Request(kind=kind, subject=subject, **filled(Request, given, values))
+    for name in unused(request.aim):
+        check(
+            given.get(name) is None,
+            f"--{name} {given.get(name)} does nothing in a search for {request.aim}; leave it out",
+        )
+    return request
 
 
 def filled(kind: type[Contract], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:

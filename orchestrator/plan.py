@@ -11,13 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, course, summary, warm_start
+from orchestrator import catalogue, course, front, summary, warm_start
+from orchestrator.aim import SIZES, UNITS, number_text, size
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.options import Contract, Request
 from orchestrator.training import TrialBudget
-from orchestrator.words import macs_text
+from orchestrator.words import accuracy_text
 from results.store import Store
 from search_spaces import Point
 
@@ -61,12 +62,12 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield inquiry.space.table()
     yield from warm_start.told(inquiry)
     yield f"points in the space: {inquiry.space.size or 'infinitely many'}"
-    if request.kind == "nas":
-        yield from _networks(inquiry, describer)
-    elif inquiry.named and inquiry.named.most_parameters is not None:
-        yield _over_the_limit(inquiry, describer, inquiry.named.most_parameters)
-    searched = request.trials - inquiry.replicates
-    confirming = f", up to {request.confirm} of them for each that passes" if request.kind == "nas" else ""
+    yield f"sought: {inquiry.aim}{_bound_text(inquiry)}"
+    yield from _networks(inquiry, describer)
+    searched = front.searched(request, ()) - inquiry.replicates
+    confirming = f", up to {request.confirm} of them for each that passes" if inquiry.aim.needs_bound else ""
+    if searched < request.trials - inquiry.replicates:
+        confirming = f", {request.trials - searched} kept back for the networks of the front"
     yield (
         f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search"
         f"{confirming}"
@@ -76,28 +77,49 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield cost_text(request.trials, inquiry.training.budget, executor)
 
 
+def _bound_text(inquiry: Inquiry) -> str:
+    if inquiry.request.min_accuracy is not None:
+        return f", at an accuracy of at least {accuracy_text(inquiry.request.min_accuracy)}"
+    if not inquiry.replicates:
+        return ""
+    less = f" less {100 * inquiry.request.tolerance:g} points" if inquiry.request.tolerance else ""
+    return f", at an accuracy of at least the base network's{less}"
+
+
 def _networks(inquiry: Inquiry, describer: Describer) -> Iterable[str]:
     """Describe a sample of the space: how small networks get, and how many need no training."""
-    macs = [describer.describe(_config(inquiry, point)).macs for point in _sample(inquiry)]
-    yield (
-        f"M MACs: base {macs_text(inquiry.base.macs)}; of {len(macs)} networks looked at, least "
-        f"{macs_text(min(macs))}, median {macs_text(int(statistics.median(macs)))}, "
-        f"most {macs_text(max(macs))}"
-    )
-    if inquiry.replicates:
-        screened = sum(m >= inquiry.base.macs for m in macs) / len(macs)
-        yield f"answered without training (no fewer MACs than the base): {100 * screened:.0f}% of the space"
+    names = [name for name in SIZES if name in (inquiry.aim.minimise, *inquiry.aim.limits)]
+    known = [name for name in names if name != "latency"]
+    networks = [describer.describe(_config(inquiry, point)) for point in _sample(inquiry)] if known else []
+    for name in known:
+        amounts = sorted(size(network, name) for network in networks)
+        yield (
+            f"{UNITS[name]}: base {number_text(size(inquiry.first, name), name)}; of {len(amounts)} networks "
+            f"looked at, least {number_text(amounts[0], name)}, median "
+            f"{number_text(statistics.median(amounts), name)}, most {number_text(amounts[-1], name)}"
+        )
+    for name, most in inquiry.aim.limits.items():
+        if name in known:
+            share = sum(size(network, name) > most for network in networks) / len(networks)
+            yield _screened_text(f"more than {most} {_plain(name)}", share)
+    name = inquiry.aim.minimise or ""
+    if inquiry.replicates and name in known:
+        share = sum(size(n, name) >= size(inquiry.first, name) for n in networks) / len(networks)
+        yield _screened_text(f"no fewer {_plain(name)} than the base", share)
+    if inquiry.aim.needs_latency:
+        yield "latency is measured as the search goes, so how many networks are too slow is not known"
 
 
-def _over_the_limit(inquiry: Inquiry, describer: Describer, limit: int) -> str:
-    """Describe a sample of the space: how much of it needs no training."""
-    counts = [describer.describe(_config(inquiry, point)).parameters for point in _sample(inquiry)]
-    share = sum(count > limit for count in counts) / len(counts)
-    return f"answered without training (more than {limit} parameters): {100 * share:.0f}% of the space"
+def _plain(name: str) -> str:
+    return UNITS[name].removeprefix("M ")
+
+
+def _screened_text(why: str, share: float) -> str:
+    return f"answered without training ({why}): {100 * share:.0f}% of the space"
 
 
 def _config(inquiry: Inquiry, point: Point) -> dict[str, object]:
-    return inquiry.training.config(inquiry.formulation(0.0).choice(point))
+    return inquiry.training.config(inquiry.choice(point))
 
 
 def _sample(inquiry: Inquiry) -> list[Point]:

@@ -21,7 +21,7 @@ class Evaluation:
 
     `screened`: given without evaluating, and so half known. Where it is feasible the objective is true,
     and no better than one already found, and the constraints are stand-ins; where it is not, the other
-    way round.
+    way round, but for a constraint of exactly 0, which is a stand-in as well.
     `others`: the objectives after the first, minimised as well.
     """
 
@@ -49,6 +49,13 @@ class Evaluation:
     def feasible(self) -> bool:
         """Whether the point succeeded and every constraint holds."""
         return not self.failed and all(constraint <= 0 for constraint in self.constraints)
+
+    def columns(self) -> dict[str, Any]:
+        """What a trial's row says of it; nothing where it failed."""
+        if self.failed:
+            return {}
+        others = {"other_objectives": list(self.others)} if self.others else {}
+        return {"objective": self.objective, "constraints": list(self.constraints), **others}
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; floats come back exactly."""

@@ -27,7 +27,7 @@ from results.store import Store
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
-Hear = Callable[[int, int, float], Evaluation]  # (MACs, parameters, accuracy) -> what the solver hears
+Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver hears
 
 
 @dataclass(frozen=True)
@@ -241,9 +241,8 @@ class Runner:
         if state != "failed":
             columns |= self._rule.columns(order.number, found.measurements)
         if state != "failed" and self._hear is not None:
-            size = order.description.macs, order.description.parameters
-            heard = self._hear(*size, columns["predicted_accuracy" if state == "pruned" else "val_accuracy"])
-            columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
+            known = columns["predicted_accuracy" if state == "pruned" else "val_accuracy"]
+            columns |= self._hear(row, known).columns()
         events = {TEST_READ: order.test_reading(found)} if found.has_read_test else {}
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._display.ended(row)

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.confirm import Confirmer, Trust
-from orchestrator.describe import Describer, Stopped, network_key
+from orchestrator.describe import Describes, Stopped, network_key
 from orchestrator.display import Display
 from orchestrator.early_stop import NEVER, Finished, Policy, Rule, points
-from orchestrator.formulation import Formulation, SmallestNetwork, accuracy
+from orchestrator.formulation import Formulation, accuracy
 from orchestrator.outcome import affordable, is_open, is_training, spent
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import NotReproducible, Proposals
@@ -37,7 +37,7 @@ class Search:
     formulation: Formulation
     training: Training
     proposals: Proposals
-    describer: Describer
+    describer: Describes
     runner: Runner
     display: Display
     stop: threading.Event
@@ -81,7 +81,7 @@ class Search:
 
     @property
     def incumbent(self) -> Trial | None:
-        """The cheapest network that is confirmed."""
+        """The smallest network that is confirmed."""
         return self.confirmer.incumbent if self.confirmer else None
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class Search:
 
     def _confirmer(self) -> Confirmer | None:
         """Return what confirms networks. A solver's successor begins where earlier blocks were settled."""
-        if not isinstance(self.formulation, SmallestNetwork):
+        if not self.formulation.confirms:
             return None
         settled = [row for row in self.rows.values() if row.number < self.proposals.reign.first]
         return Confirmer(
@@ -126,16 +126,11 @@ class Search:
         """Return what the solver hears of a block, or None where the budget does not reach its end."""
         numbers = range(first, first + len(points))
         orders, repeats = list[Order](), list[Order]()
-        for number, point in enumerate(points, start=first):
-            row = self.rows.get(number)
-            if row is not None:
-                _hold(point, row)
-            if row is None or is_open(row):
-                order = self._order(number, point, row)
-                if row is None and self._repeats(order, orders, numbers):
-                    repeats.append(order)
-                elif row is not None or not self._answer_untrained(order):
-                    orders.append(order)
+        for order in self._due(first, points):
+            if order.row is None and self._repeats(order, orders, numbers):
+                repeats.append(order)
+            elif order.row is not None or not self._answer_untrained(order):
+                orders.append(order)
         rule = self._rule(first) if orders else NEVER
         while due := self._affordable(orders):  # what is pruned leaves some of the budget to the others
             for trial in self.runner.run(due, self.formulation.evaluation, rule):
@@ -146,6 +141,20 @@ class Search:
         for order in repeats:
             self._answer_untrained(order)
         return [_heard(self.rows[n]) for n in numbers] if all(n in self.rows for n in numbers) else None
+
+    def _due(self, first: int, points: Sequence[Point]) -> list[Order]:
+        """Return the orders of those points whose answers the record lacks."""
+        numbered = dict(enumerate(points, start=first))
+        for number, point in numbered.items():
+            if number in self.rows:
+                _hold(point, self.rows[number])
+        due = {n: p for n, p in numbered.items() if n not in self.rows or is_open(self.rows[n])}
+        configs = {n: self.training.config(self.formulation.choice(point)) for n, point in due.items()}
+        described = self.describer.describe_all(list(configs.values()))
+        return [
+            Order(n, "search", dict(due[n]), 0, config, one, network_key(one, config), self.rows.get(n))
+            for (n, config), one in zip(configs.items(), described, strict=True)
+        ]
 
     def _repeats(self, order: Order, orders: Sequence[Order], numbers: range) -> bool:
         """Whether another point of the block is the same training: this one waits for what comes of it."""
@@ -182,18 +191,16 @@ class Search:
 
     def _answer_untrained(self, order: Order) -> bool:
         """Record `order` as a duplicate or as screened, if it is either."""
-        original = self._trained(order.key)
+        original, why = self._trained(order.key), None
         if original is not None:
             heard, state = self._heard_again(original), "duplicate"
         else:
-            size = order.description.macs, order.description.parameters
-            screened = self.formulation.screened(*size, self.incumbent)
+            screened = self.formulation.screened(order.description, self.incumbent)
             if screened is None:
                 return False
-            heard, state, original = screened, "screened", self.incumbent
-        columns = order.columns() | {"of_trial_number": original.number if original else None}
-        if not heard.failed:
-            columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
+            heard, state, original, why = screened.answer, "screened", screened.by, screened.why
+        columns = order.columns() | {"of_trial_number": original and original.number, "message": why}
+        columns |= heard.columns()
         row = self.store.answer_trial(self.study_id, order.number, state, **columns)
         self._keep(row)
         self.display.answered(row)
@@ -208,15 +215,7 @@ class Search:
         if original.purpose != "baseline":
             return _heard(original)
         assert self.baseline_mean is not None
-        assert original.macs is not None
-        assert original.parameters is not None
-        return self.formulation.evaluation(original.macs, original.parameters, self.baseline_mean)
-
-    def _order(self, number: int, point: Point, row: Trial | None) -> Order:
-        config = self.training.config(self.formulation.choice(point))
-        description = self.describer.describe(config)
-        key = network_key(description, config)
-        return Order(number, "search", dict(point), 0, config, description, key, row)
+        return self.formulation.evaluation(original, self.baseline_mean)
 
     def _keep(self, row: Trial) -> None:
         self.rows[row.number] = row
@@ -228,7 +227,10 @@ class Search:
 def _heard(row: Trial) -> Evaluation:
     if row.objective is None:
         return Evaluation.failure()
-    return Evaluation(row.objective, tuple(row.constraints or ()), screened=row.state == "screened")
+    others = tuple(row.other_objectives or ())
+    return Evaluation(
+        row.objective, tuple(row.constraints or ()), screened=row.state == "screened", others=others
+    )
 
 
 def _hold(point: Point, row: Trial) -> None:

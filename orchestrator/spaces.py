@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import search_spaces
+from orchestrator.aim import Aim
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Description
 from orchestrator.options import BadOption, Request, check
@@ -28,16 +29,23 @@ def multipliers(request: Request, whole: Description, scale: Mapping[str, float]
         raise BadOption(str(error)) from error
 
 
-def named(request: Request, subject: Subject) -> Named:
+def named(request: Request, subject: Subject, aim: Aim) -> Named:
     """Return the space that `--space` names, for trainings of `subject`; raise BadOption."""
     try:
-        found = search_spaces.load(request.space, request.max_params)
+        found = search_spaces.load(request.space)
+        if found.most_parameters is not None and "params" in aim.limits:
+            found = search_spaces.load(request.space, int(aim.limits["params"]))
     except ValueError as error:
         raise BadOption(f"--space {request.space}: {error}") from error
     check(
         found.network in (None, subject.network),
         f"--space {found.name} is of the network {found.network}, which {subject.name} is not; "
         f"give --model {found.network}, or another --space",
+    )
+    check(
+        "architecture" in found.parts(found.start) or not (aim.minimise or aim.limits),
+        f"--space {found.name} leaves the network as it is, so no size of it can be minimised or limited; "
+        "leave that out, give --space resnet_budget, or use nas-search",
     )
     _check_settled_once(request, found)
     _check_batches(request, found.space)

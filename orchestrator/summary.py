@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.aim import SIZES, UNITS
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import Request, settle
-from orchestrator.words import accuracy_text, macs_text, point_text
+from orchestrator.words import accuracy_text, macs_text, point_text, size_number
 from results import early_stops
 from results.models import Model, Study, Trial
 from results.store import Store
@@ -36,7 +37,7 @@ def opening(
     say(
         console,
         f"{request.trials} trainings of {inquiry.training.budget} on {executor.slots} {where}, "
-        f"solver {request.solver}",
+        f"solver {request.solver}; sought: {inquiry.aim}",
     )
     if recorded:
         ended = sum(row.state != "running" for row in recorded)
@@ -74,13 +75,17 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     """Say what the study found, from the record alone."""
     study = store.study(inquiry.study_name)
     assert study is not None
-    model = next((m for m in store.models() if m.study_id == study.id), None)
+    models = [model for model in store.models() if model.study_id == study.id]
+    model = next(iter(models), None)
     say(console, f"finished: {study.message}")
     rows = store.trials(study.id)
     if stops := early_stops.said(early_stops.counted(rows)):
         say(console, f"early stop: {stops}")
+    if model is not None and inquiry.aim.objectives > 1:
+        _tell_front(console, inquiry, [model.name for model in models])
+        return
     if model is None:
-        say(console, _NOTHING[study.kind])
+        say(console, _NOTHING_SMALLER if inquiry.aim.needs_bound else _NOTHING)
         return
     console.print(_comparison(study, model, rows))
     winner = next(row for row in rows if row.id == model.trial_id)
@@ -90,10 +95,25 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
         say(console, f"next: {_next_command(inquiry.request, model.name)}")
 
 
-_NOTHING = {
-    "nas": "nothing smaller kept the bound; try more --trials, or a lower bound under another --study",
-    "hpo": "no training succeeded; see nas-results show for the reasons",
-}
+def _tell_front(console: Console, inquiry: Inquiry, names: Sequence[str]) -> None:
+    """Show the front as the record now holds it, the smallest network first."""
+    # pandas: half a second to import, and needed only here
+    from results import front_table, queries, tables
+
+    found = queries.front(inquiry.request.database, inquiry.study_name)
+    tables.tell(front_table.front_table(found), console.file)
+    many = f"{inquiry.save_as}_1 to {inquiry.save_as}_{len(names)}"
+    say(console, f"saved as the models {many}" if len(names) > 1 else f"saved as the model {names[0]}")
+    say(console, f"again: nas-results front {inquiry.study_name}{_where(inquiry.request)}")
+
+
+def _where(request: Request) -> str:
+    usual = str(Path("runs") / "results.db")
+    return "" if request.database == usual else f" --db {request.database}"
+
+
+_NOTHING_SMALLER = "nothing smaller kept the bound; try more --trials, or a lower bound under another --study"
+_NOTHING = "no training succeeded; see nas-results show for the reasons"
 _HANDED_ON = ("train_images", "validation_images", "budget", "device", "slots", "db", "runs", "trainer")
 
 
@@ -110,15 +130,20 @@ def _next_command(request: Request, model: str) -> str:
 def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
     """Return the winner beside what it started from: the base network, or the first point."""
     table = Table(title=f"result of {study.name}", title_justify="left")
-    for name in ("", "trial", "M MACs", "M parameters", "accuracy", "trainings"):
+    sizes = [name for name in SIZES if name != "latency" or rows[0].latency_ms is not None]
+    for name in ("", "trial", *(UNITS[name] for name in sizes), "accuracy", "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     first = rows[0]
     start = "base network" if study.kind == "nas" else "the start"
     accuracy = study.baseline_accuracy if first.purpose == "baseline" else first.val_accuracy
     trainings = study.baseline_replicates if first.purpose == "baseline" else 1
     winner = next(row for row in rows if row.id == model.trial_id)
-    _add(table, start, first, accuracy, trainings or 1)
-    _add(table, model.name, winner, model.val_accuracy, model.trainings or 1)
+    for name, row, known, count in (
+        (start, first, accuracy, trainings or 1),
+        (model.name, winner, model.val_accuracy, model.trainings or 1),
+    ):
+        told = [size_number(row, size) for size in sizes]
+        table.add_row(name, str(row.number), *told, accuracy_text(known), str(count))
     return table
 
 
@@ -131,17 +156,6 @@ def _trust_text(model: Model) -> str:
         "" if model.probability is None else f", keeps the bound with probability {model.probability:.1%}"
     )
     return f": {accuracy_text(model.val_accuracy)} +- {spread:.2f}{chance}"
-
-
-def _add(table: Table, name: str, row: Trial, accuracy: float | None, trainings: int) -> None:
-    table.add_row(
-        name,
-        str(row.number),
-        macs_text(row.macs),
-        f"{(row.parameters or 0) / 1e6:.3f}",
-        accuracy_text(accuracy),
-        str(trainings),
-    )
 
 
 def stopped(console: Console) -> None:

@@ -6,6 +6,7 @@ have gone on since, or be gone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from orchestrator.inquiry import Inquiry, WarmStart
 from orchestrator.options import BadOption, check
 from orchestrator.words import point_text
+from results.front import undominated
 from results.models import Study, Trial
 from results.question import differences
 from results.store import Store
@@ -83,7 +85,7 @@ def best_points(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """Return the points of a study's best networks, each network once, the best first.
 
     Confirmed networks come first, then those that kept all bounds, by their objectives; one that was rejected
-    is none of them.
+    is none of them. Of a front there are MOST_HINTS at most, from its smallest to its largest.
     """
     good = [
         trial
@@ -92,10 +94,23 @@ def best_points(trials: Sequence[Trial]) -> list[dict[str, Any]]:
         if trial.objective is not None and all(value <= 0 for value in trial.constraints or ())
     ]
     good.sort(key=lambda trial: (trial.verdict != "confirmed", trial.objective, trial.number))
+    if any(trial.other_objectives for trial in good):
+        good = _spread(undominated(good, _place))
     by_network: dict[str | None, dict[str, Any]] = {}
     for trial in good:
         by_network.setdefault(trial.network_key, dict(trial.point or {}))
     return list(by_network.values())
+
+
+def _place(trial: Trial) -> tuple[float, float, int]:
+    [error, *_] = trial.other_objectives or [math.inf]
+    return trial.objective or 0.0, -error, trial.number
+
+
+def _spread(front: Sequence[Trial]) -> list[Trial]:
+    """Return at most MOST_HINTS of a front, as far apart in it as can be, its ends among them."""
+    steps = min(MOST_HINTS, len(front)) - 1
+    return [front[round(k * (len(front) - 1) / max(steps, 1))] for k in range(steps + 1)]
 
 
 def _hints(trials: Sequence[Trial], inquiry: Inquiry) -> list[Point]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.aim import SIZES, Sized, amount_text, number_text
 from results.belief import Belief
 from results.models import Trial
 
@@ -24,14 +25,14 @@ def point_text(point: PointValues | None, start: PointValues | None = None) -> s
     return " ".join(f"{name} {_short(value)}" for name, value in told.items())
 
 
-def result_text(row: Trial, start: PointValues | None = None) -> str:
-    """Return what became of a trial, in words."""
+def result_text(row: Trial, start: PointValues | None = None, size: str = "macs") -> str:
+    """Return what became of a trial, in words. `size`: which one is told."""
     point = point_text(row.point, start)
     if row.state == "completed":
         accuracy = accuracy_text(measured(row))
-        return f"{point}: {macs_text(row.macs)} M MACs, accuracy {accuracy}"
+        return f"{point}: {size_text(row, size)}, accuracy {accuracy}"
     if row.state == "screened":
-        return f"{point}: screened, {_screened_why(row)}"
+        return f"{point}: screened, {row.message}"
     if row.state == "duplicate":
         return f"{point}: the network of trial {row.of_trial_number} again"
     if row.state == "pruned":
@@ -44,9 +45,19 @@ def pruned_text(row: Trial) -> str:
     return f"pruned at {row.stop_progress or 0:.0%}: {row.message}"
 
 
-def best_text(row: Trial, start: PointValues | None = None) -> str:
+def best_text(row: Trial, start: PointValues | None = None, size: str = "macs") -> str:
     """Return which trial leads, and whether it is believed."""
-    return f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {result_text(row, start)}"
+    return (
+        f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {result_text(row, start, size)}"
+    )
+
+
+def size_text(network: Sized, size: str) -> str:
+    return amount_text(getattr(network, SIZES[size]), size)
+
+
+def size_number(network: Sized, size: str) -> str:
+    return number_text(getattr(network, SIZES[size]), size)
 
 
 def macs_text(macs: int | None) -> str:
@@ -60,13 +71,6 @@ def accuracy_text(accuracy: float | None) -> str:
 def measured(row: Trial) -> float | None:
     """Return the accuracy to show of a trial: on validation images, or without those on the test images."""
     return row.test_accuracy if row.val_accuracy is None else row.val_accuracy
-
-
-def _screened_why(row: Trial) -> str:
-    if any(value > 0 for value in row.constraints or ()):
-        return f"{(row.parameters or 0) / 1e6:.3f} M parameters are over the limit"
-    whose = f"trial {row.of_trial_number}'s" if row.of_trial_number else "the base's"
-    return f"{macs_text(row.macs)} M MACs are no fewer than {whose}"
 
 
 def belief_text(belief: Belief, probability: float | None) -> str:

@@ -14,6 +14,7 @@ from results import bridge, export, queries, show, tables, upkeep
 from results.errors import StoreError
 from results.evaluation_table import evaluation_table
 from results.flags import DEFAULT_DB, AsJson, Db, Optuna, StudyName
+from results.front_table import front_table
 from results.slack_table import slack_table
 
 
@@ -92,6 +93,20 @@ def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> Non
 
 
 @main.command()
+def front(
+    study: StudyName,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Give the networks that none betters both in size and in accuracy, as their replicates know them."""
+    frame = queries.front(db, study)
+    if csv is not None:
+        export.write_csv(frame, csv)
+    _print(front_table(frame), export.records(frame), as_json)
+
+
+@main.command()
 def evaluation(
     study: StudyName,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
@@ -154,6 +169,31 @@ def _tell_brought(brought: bridge.Brought, study: str, as_json: bool) -> None:
         f"{study}: {brought.added} trials added, {brought.ended} ended, of {brought.total}; {brought.state}"
     )
     _print(words, [{"study": study, **asdict(brought)}], as_json)
+
+
+@main.command()
+def report(
+    study: StudyName,
+    out: Annotated[
+        Path | None, typer.Option(help="The page to write.", show_default="STUDY.html, in this folder")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="STUDY", help="Another study, to show beside it.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Write each plot as PNG and SVG to this folder too; needs Chrome or Chromium."),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Write a report with plots and tables: one HTML page that needs no network."""
+    from results import report as reports  # here, since plotly takes a second to import
+
+    written = reports.write(db, study, out, compare, figures)
+    _print(
+        "\n".join(f"written: {path}" for path in written), [{"file": str(path)} for path in written], as_json
+    )
 
 
 def _print(words: RenderableType, objects: list[dict[str, Any]], as_json: bool) -> None:

@@ -46,21 +46,24 @@ def export(db: queries.Database, study: str, to: Path, form: str | None = None) 
     write = _writer(to, form)
     frame = queries.trials(db, study).drop(columns=["id", "study_id"])
     frame.insert(0, "study", study)
-    _write_whole(write, frame, to, "--to")
+    _write_whole(lambda path: write(frame, path), to, "--to")
     return len(frame)
 
 
 def write_csv(frame: pd.DataFrame, to: Path) -> None:
     """Write a frame with all its digits to a CSV file, whole or not at all. Raises ExportError."""
-    _write_whole(_write_csv, frame, to, "--csv")
+    _write_whole(lambda path: _write_csv(frame, path), to, "--csv")
 
 
-def _write_whole(
-    write: Callable[[pd.DataFrame, Path], None], frame: pd.DataFrame, to: Path, option: str
-) -> None:
+def write_text(text: str, to: Path, option: str) -> None:
+    """Write a text to a file, whole or not at all. Raises ExportError, which names the option to change."""
+    _write_whole(lambda path: _write(text, path), to, option)
+
+
+def _write_whole(write: Callable[[Path], None], to: Path, option: str) -> None:
     partial = to.with_name(f".{to.name}.{os.getpid()}.part")
     try:
-        write(frame, partial)
+        write(partial)
         partial.replace(to)
     except OSError as error:
         partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
@@ -85,7 +88,11 @@ def _write_parquet(frame: pd.DataFrame, to: Path) -> None:
 
 
 def _write_json(frame: pd.DataFrame, to: Path) -> None:
-    to.write_text(json.dumps(records(frame), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(json.dumps(records(frame), indent=2, ensure_ascii=False) + "\n", to)
+
+
+def _write(text: str, to: Path) -> None:
+    to.write_text(text, encoding="utf-8")
 
 
 _WRITERS = {"csv": _write_csv, "parquet": _write_parquet, "json": _write_json}

@@ -52,6 +52,47 @@ def _file_lock(path: Path, study: str) -> Iterator[None]:
         yield
 
 
+def holder(url: URL, study: str) -> dict[str, str] | None:
+    """Who runs the study: `pid`, `host` and `since`, or nothing known yet; None where nobody does.
+
+    Only looks, so that no search that is about to begin finds the study locked. On another machine of a
+    shared disk a process is taken to be alive.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with explained(url):
+            return _server_holder(engine, study) or None
+    try:
+        held = _holder(_beside(path, study)) if _beside(path, study).exists() else None
+    except OSError:  # no name for a file
+        return None
+    return held if not held or _lives(held) else None
+
+
+def _lives(held: dict[str, str]) -> bool:
+    """Whether the process is there, and is no later one that was given the same number."""
+    if held["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(int(held["pid"]), 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return _begun(held["pid"]) <= datetime.fromisoformat(held["since"]).timestamp() + 2  # both are rounded
+
+
+def _begun(pid: str) -> float:
+    """When the process began, in seconds of the clock; 0 where no /proc tells."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+    except OSError:
+        return 0.0
+    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def preparation_lock(path: Path, wait_seconds: float) -> Iterator[None]:
     """Hold the making and migrating of the SQLite file at `path`, waiting for a process that does the same.

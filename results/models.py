@@ -65,6 +65,8 @@ class Study(Base):
     name: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
     question: Mapped[dict[str, Any]]  # what a resume must repeat to the letter
+    minimise: Mapped[str | None]  # macs, params or latency; with `maximise`, the front of both is sought
+    maximise: Mapped[str | None]  # accuracy
     budget_trials: Mapped[int]
     state: Mapped[str]
     message: Mapped[str | None]  # why it ended
@@ -114,6 +116,8 @@ class Trial(Base):
 
     macs: Mapped[int | None] = mapped_column(BigInteger)
     parameters: Mapped[int | None] = mapped_column(BigInteger)
+    latency_ms: Mapped[float | None]  # of one image, measured where the search asked for it
+    latency_iqr_ms: Mapped[float | None]  # the interquartile range of its repetitions
     channels: Mapped[list[int] | None]
     blocks: Mapped[list[int] | None]
     resolution_pixels: Mapped[int | None]
@@ -134,6 +138,7 @@ class Trial(Base):
     peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
     objective: Mapped[float | None]  # what the solver heard, to be minimised
+    other_objectives: Mapped[list[float] | None]  # the further ones, where a search has several
     constraints: Mapped[list[float] | None]  # what the solver heard; each holds when <= 0
     verdict: Mapped[str | None]  # 'confirmed' or 'rejected', by its replicates; null: not (yet) in question
     probability: Mapped[float | None]  # with which it keeps the bound, as its replicates say
@@ -200,6 +205,7 @@ class Model(Base):
     architecture: Mapped[dict[str, Any] | None]  # the network's own settings, where it was searched over them
     macs: Mapped[int] = mapped_column(BigInteger)
     parameters: Mapped[int] = mapped_column(BigInteger)
+    latency_ms: Mapped[float | None]
     val_accuracy: Mapped[float]  # the mean of its `trainings`
     trainings: Mapped[int | None]  # that the accuracy is known from; the search's own only without others
     accuracy_low: Mapped[float | None]  # of the interval that holds the true accuracy with probability .95

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import BigInteger, Connection, Double, Integer, String, text
+from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, text
 from sqlalchemy.types import TypeEngine
 
 from results import database, schema
 from results.errors import NotOnRecord
 from results.evaluation import ranked
+from results.front import members
 from results.instant import Instant
 from results.models import column_types
 from results.slack import cheapest
@@ -96,11 +97,27 @@ def slack(db: Database, study: str) -> pd.DataFrame:
     """
     with _reading(db) as connection:
         study_id = _known(connection, study)
-        query = text("SELECT min_accuracy FROM studies WHERE id = :id")
-        bound = connection.execute(query, {"id": study_id}).scalar()
+        query = text("SELECT min_accuracy, minimise FROM studies WHERE id = :id")
+        bound, minimise = connection.execute(query, {"id": study_id}).one()
     if bound is None:
         raise NotOnRecord(f"study {study!r} has no bound on its accuracy (yet); see nas-results show {study}")
-    return cheapest(trials(db, study), float(bound))
+    return cheapest(trials(db, study), float(bound), minimise)
+
+
+def front(db: Database, study: str) -> pd.DataFrame:
+    """The networks that none betters both in size and in accuracy, the smallest first: `front.members`.
+
+    Raises NotOnRecord for a study that does not seek a front.
+    """
+    with _reading(db) as connection:
+        study_id = _known(connection, study)
+        query = text("SELECT minimise, maximise, min_accuracy, question FROM studies WHERE id = :id")
+        asked = connection.execute(query.columns(question=JSON()), {"id": study_id}).one()
+    if asked.minimise is None or asked.maximise is None:
+        sought = asked.minimise or asked.maximise or "no optimum"
+        raise NotOnRecord(f"study {study!r} seeks {sought}, no front; see nas-results show {study}")
+    level = asked.question["confirmation"]["level"]
+    return members(trials(db, study), asked.minimise, level, asked.min_accuracy or 0.0)
 
 
 def early_stops(db: Database, study: str) -> pd.DataFrame:

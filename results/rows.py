@@ -71,6 +71,13 @@ def from_config(config: Mapping[str, Any]) -> dict[str, Any]:
 _HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 
 
+def aim_columns(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that say what a study seeks: what its question says, or what is usual of its kind."""
+    usual = {"nas": {"minimise": "macs"}, "hpo": {"maximise": "accuracy"}}.get(kind, {})
+    aim = question.get("aim", usual)
+    return {name: aim.get(name) for name in ("minimise", "maximise")}
+
+
 def refuse_another_question(study: Study, kind: str, question: Mapping[str, Any]) -> None:
     """Raise QuestionChanged, naming each difference, unless the study asks this question."""
     changed = differences({"kind": study.kind, **study.question}, {"kind": kind, **question})

@@ -3,7 +3,7 @@
 import pandas as pd
 from rich.table import Table
 
-from results.tables import half, millions, percent, plain, table_of
+from results.tables import half, percent, plain, sizes, table_of
 
 
 def slack_table(frame: pd.DataFrame) -> Table:
@@ -15,7 +15,7 @@ def slack_table(frame: pd.DataFrame) -> Table:
             "bound": lambda row: percent(row["bound"]),
             "by": lambda row: row["evidence"],
             "trial": plain("trial"),
-            "MACs": lambda row: millions(row["macs"]),
+            **sizes(frame),
             "val acc": lambda row: percent(row["mean_accuracy"]),
             "+-": lambda row: percent(half(row)),
             "n": plain("trainings"),

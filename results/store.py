@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from results import curves, database, schema
 from results.locks import study_lock
 from results.models import Event, Measurement, Model, Study, Trial
-from results.rows import assign, event_now, from_config, get, refuse_another_question
+from results.rows import aim_columns, assign, event_now, from_config, get, refuse_another_question
 
 
 class Store:
@@ -89,7 +89,7 @@ class Store:
             study = session.scalar(select(Study).where(Study.name == name))
             if study is None:
                 study = Study(name=name, kind=kind, question=asked, versions=dict(versions), created_at=now)
-                study.git_commit = git_commit
+                assign(study, git_commit=git_commit, **aim_columns(kind, asked))
                 session.add(study)
             else:
                 refuse_another_question(study, kind, asked)

@@ -62,10 +62,6 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
     An evaluation's trials have their model, recipe and run instead. `study`: its row of `queries.studies`.
     """
     varied = [name for name in (*_SCALE, *_HYPERPARAMETERS) if frame[name].nunique() > 1]
-    cost: Columns = {
-        "MACs": lambda row: millions(row["macs"]),
-        "params": lambda row: millions(row["parameters"]),
-    }
     pair: Columns = {
         "model": lambda row: row["point"]["model"],
         "recipe": lambda row: row["point"]["recipe"],
@@ -82,11 +78,22 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
             "trial": lambda row: str(row["number"]),
             "outcome": lambda row: outcome(row, study["best_trial"], study["min_accuracy"]),
             **(pair if study["kind"] == "evaluation" else searched),
-            **(cost if study["kind"] == "nas" else {}),
+            **(sizes(frame) if study["minimise"] or study["kind"] == "nas" else {}),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "train s": lambda row: number(row["train_seconds"], 1),
         },
     )
+
+
+def sizes(frame: pd.DataFrame) -> Columns:
+    """The columns of a network's sizes; latency where any was measured."""
+    known: Columns = {
+        "MACs": lambda row: millions(row["macs"]),
+        "params": lambda row: millions(row["parameters"]),
+    }
+    if frame["latency_ms"].isna().all():
+        return known
+    return {**known, "ms": lambda row: number(row["latency_ms"], 3)}
 
 
 def _has_own(point: Any) -> bool:
@@ -127,7 +134,7 @@ def best_table(frame: pd.DataFrame) -> Table:
         {
             "study": lambda row: row["study"],
             "trial": lambda row: str(row["trial"]),
-            "MACs": lambda row: millions(row["macs"]),
+            **sizes(frame),
             "val acc": lambda row: percent(row["mean_accuracy"]),
             "n": lambda row: str(row["trainings"]),
             "status": lambda row: row["verdict"] or "provisional",
@@ -155,7 +162,7 @@ def models_table(frame: pd.DataFrame) -> Table:
             "network": lambda row: row["network"],
             **{_SHORT.get(name, name): plain(name) for name in _SCALE},
             **told,
-            "MACs": lambda row: millions(row["macs"]),
+            **sizes(frame),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "+-": lambda row: percent(half(row)),
             "n": plain("trainings"),

@@ -26,6 +26,7 @@ SELECT
     trials.macs,
     CAST(trials.macs AS DOUBLE PRECISION) / 1000000 AS macs_millions,
     trials.parameters,
+    trials.latency_ms,
     trials.optimizer,
     trials.learning_rate,
     trials.weight_decay,
@@ -38,6 +39,8 @@ SELECT
     trials.test_loss,
     trained.mean_accuracy,
     trained.trainings,
+    studies.minimise,
+    studies.maximise,
     studies.min_accuracy,
     trials.verdict,
     trials.probability,
@@ -65,34 +68,51 @@ SELECT
 FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
-    SELECT first.id,
-        CASE WHEN COUNT(again.id) = 0 THEN first.val_accuracy
-             ELSE AVG(CASE WHEN again.id IS NOT NULL THEN COALESCE(again.val_accuracy, 0) END)
-        END AS mean_accuracy,
-        CASE WHEN COUNT(again.id) = 0 THEN 1 ELSE COUNT(again.id) END AS trainings
-    FROM trials AS first LEFT JOIN trials AS again ON again.study_id = first.study_id
-        AND again.purpose = 'confirmation' AND again.of_trial_number = first.number
-        AND again.state IN ('completed', 'failed')
-    GROUP BY first.id, first.val_accuracy
+    SELECT first.id, COALESCE(again.mean_accuracy, first.val_accuracy) AS mean_accuracy,
+        COALESCE(again.trainings, 1) AS trainings
+    FROM trials AS first LEFT JOIN (
+        SELECT study_id, of_trial_number, AVG(COALESCE(val_accuracy, 0)) AS mean_accuracy,
+            COUNT(*) AS trainings
+        FROM trials WHERE purpose = 'confirmation' AND state IN ('completed', 'failed')
+        GROUP BY study_id, of_trial_number
+    ) AS again ON again.study_id = first.study_id AND again.of_trial_number = first.number
 ) AS trained ON trained.id = trials.id
 WHERE trials.state = 'completed'
 """
 
-# One row a study. NAS: the fewest MACs among the search trials that are confirmed, or else those that meet
-# the bound. HPO: the greatest mean accuracy among the search trials. The earlier trial wins a tie.
-_BEST_TRIALS = """
+_SIZE = "CASE minimise WHEN 'macs' THEN macs WHEN 'params' THEN parameters WHEN 'latency' THEN latency_ms END"
+
+# One row a study with one objective. Of a size: the least among the search trials that are confirmed, or else
+# among those that meet the bound. Of accuracy: the greatest mean. The earlier trial wins a tie.
+_BEST_TRIALS = f"""
 CREATE VIEW best_trials AS
-SELECT {columns} FROM (
+SELECT {{columns}} FROM (
     SELECT completed_trials.*, ROW_NUMBER() OVER (
         PARTITION BY study
-        ORDER BY CASE WHEN kind = 'nas' AND verdict = 'confirmed' THEN 0 ELSE 1 END,
-            CASE WHEN kind = 'nas' THEN macs END, CASE WHEN kind = 'hpo' THEN -mean_accuracy END, trial
+        ORDER BY CASE WHEN minimise IS NOT NULL AND verdict = 'confirmed' THEN 0 ELSE 1 END,
+            {_SIZE}, CASE WHEN minimise IS NULL THEN -mean_accuracy END, trial
     ) AS place
     FROM completed_trials
     WHERE purpose = 'search' AND val_accuracy IS NOT NULL
-      AND (kind = 'hpo' OR (feasible = 1 AND macs IS NOT NULL))
+      AND ((minimise IS NULL AND maximise IS NOT NULL)
+        OR (minimise IS NOT NULL AND maximise IS NULL AND feasible = 1 AND {_SIZE} IS NOT NULL))
 ) AS ranked
 WHERE place = 1
+"""
+
+# The front of a study with two objectives: a row a network that none betters both in size and in accuracy.
+_FRONT = f"""
+CREATE VIEW front AS
+SELECT {{columns}} FROM (
+    SELECT completed_trials.*, MAX(mean_accuracy) OVER (
+        PARTITION BY study ORDER BY {_SIZE}, mean_accuracy DESC, trial
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS of_smaller
+    FROM completed_trials
+    WHERE purpose = 'search' AND minimise IS NOT NULL AND maximise IS NOT NULL
+      AND mean_accuracy IS NOT NULL AND (feasible IS NULL OR feasible = 1)
+) AS ranked
+WHERE of_smaller IS NULL OR mean_accuracy > of_smaller
 """
 
 # One row a measurement: a trial's metrics as its budget went by.
@@ -147,12 +167,14 @@ def create(connection: Connection) -> None:
     """Make the views. The tables must be those of this version."""
     connection.execute(text(_COMPLETED_TRIALS))
     completed = connection.execute(text("SELECT * FROM completed_trials WHERE 1 = 0"))
-    connection.execute(text(_BEST_TRIALS.format(columns=", ".join(completed.keys()))))  # all but `place`
+    columns = ", ".join(completed.keys())  # all but what a view ranks by
+    connection.execute(text(_BEST_TRIALS.format(columns=columns)))
+    connection.execute(text(_FRONT.format(columns=columns)))
     connection.execute(text(_LEARNING_CURVES))
     connection.execute(text(_EARLY_STOPS))
 
 
 def drop(connection: Connection) -> None:
     """Remove the views that there are."""
-    for view in ("best_trials", "completed_trials", "learning_curves", "early_stops"):
+    for view in ("front", "best_trials", "completed_trials", "learning_curves", "early_stops"):
         connection.execute(text(f"DROP VIEW IF EXISTS {view}"))

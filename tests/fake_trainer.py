@@ -81,11 +81,15 @@ def main(arguments: list[str]) -> None:
         case ["describe"] | ["describe", "--check-data"]:
             for line in sys.stdin:
                 describe(line)
+        case ["describe", "--latency", *words] if set(words[::2]) == {"--config"}:
+            for path in words[1::2]:
+                with open(path, encoding="utf-8") as file:
+                    describe(file.read(), timed=True)
         case ["models"]:
             for name, summary in MODELS.items():
                 emit("network", name=name, scales=KNOWN["scale"], summary=summary)
         case _:
-            commands = "train --config FILE [--config FILE]... | describe [--check-data] | models"
+            commands = "train --config FILE [--config FILE]... | describe [...] | models"
             sys.exit(f"usage: fake_trainer.py {commands}")
 
 
@@ -120,7 +124,7 @@ def train(path: str) -> None:
     report_training(config, network, faults)
 
 
-def describe(line: str) -> None:
+def describe(line: str, timed: bool = False) -> None:
     try:
         config = checked(json.loads(line))
     except (RefusedError, ValueError) as error:
@@ -129,7 +133,9 @@ def describe(line: str) -> None:
     network = realised(config)
     images = {"train_images": TRAIN_IMAGES, "test_images": TEST_IMAGES, "fingerprint": "fake-1"}
     named = {"name": config["dataset"], "classes": CLASSES, "image_size": network["image_size"]}
-    emit("model", **network, dataset={**named, **images})
+    latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
+    times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
+    emit("model", **network, **times, dataset={**named, **images})
 
 
 def checked(config: Any) -> dict[str, Any]:

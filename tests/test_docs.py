@@ -9,6 +9,7 @@ import typer.main
 
 from orchestrator import cli
 from orchestrator.problem import Evaluation, Problem
+from orchestrator.service import cli as serve
 from search_spaces import Point, Space
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,7 @@ def test_every_file_named_is_there(page: Path) -> None:
 def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
     commands = {"nas-search": option_names(cli._nas), "hpo-search": option_names(cli._hpo)}
     commands["nas-evaluate"] = option_names(cli._evaluate)
+    commands["nas-serve"] = option_names(serve._serve)
     shown = [line for block in blocks(page, "(?:sh|bash|console)?") for line in block.splitlines()]
     for line in (line.strip().removeprefix("$ ") for line in shown):
         name = line.split(" ")[0]

@@ -65,7 +65,7 @@ def _train_together(report: Report, parsed: list["TrialConfig"], checkpoint: Pat
 def _describe(report: Report, options: argparse.Namespace) -> None:
     from trainer import describe
 
-    describe.describe(report, options.check_data)
+    describe.describe(report, options.check_data, options.latency, options.config)
 
 
 def _limits(report: Report, options: argparse.Namespace) -> None:
@@ -127,8 +127,12 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoint", type=Path, metavar="FILE", help="go on from it if it is there; kept while training"
     )
     train.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S", help="between two")
-    describe = command("describe", _describe, "answer configurations on stdin without training")
+    describe = command("describe", _describe, "answer configurations without training")
     describe.add_argument("--check-data", action="store_true", help="open the data set, too")
+    describe.add_argument("--latency", action="store_true", help="time one image's way through, too")
+    describe.add_argument(
+        "--config", type=Path, action="append", default=[], metavar="FILE.json", help="instead of stdin"
+    )
     limits = command("limits", _limits, "find the largest batch that a configuration can be trained with")
     limits.add_argument("--config", type=Path, required=True, metavar="FILE.json")
     limits.add_argument("--memory-bytes", type=int, metavar="N", help="of a CPU's memory; else what is free")

@@ -1,8 +1,10 @@
 """What a configuration would train, told without training it."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,14 @@ from trainer.models import Shape
 from trainer.report import Report
 
 
-def describe(report: Report, check_data: bool) -> None:
-    """Answer each configuration on stdin with one line, at once, until stdin ends."""
-    for line in sys.stdin.buffer:
+def describe(report: Report, check_data: bool, timed: bool, paths: Sequence[Path] = ()) -> None:
+    """Answer each configuration in the files, or on stdin until it ends, with one line, at once.
+
+    timed: measure the latency as well
+    """
+    for text in (path.read_bytes() for path in paths) if paths else sys.stdin.buffer:
         try:
-            answer = _answer(configs.parse(line.decode(errors="replace")), check_data)
+            answer = _answer(configs.parse(text.decode(errors="replace")), check_data, timed)
         except Refused as error:
             report.error(error)
         else:
@@ -56,11 +61,16 @@ def model_fields(config: TrialConfig, about: About) -> dict[str, Any]:
     }
 
 
-def _answer(config: TrialConfig, check_data: bool) -> dict[str, Any]:
+def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any]:
     if check_data:
         subset.draw(*_training_labels(config.dataset, config.test), config.subset)
     about = _about(config.dataset)
-    return {**model_fields(config, about), "dataset": {"name": str(config.dataset), **asdict(about)}}
+    answer = {**model_fields(config, about), "dataset": {"name": str(config.dataset), **asdict(about)}}
+    if timed:
+        from trainer.latency import latency  # which imports what trains, and that imports this module
+
+        answer |= latency(config, realised(config, about), about.classes)
+    return answer
 
 
 @lru_cache(maxsize=16)

@@ -69,13 +69,13 @@ class Surrogate:
         """The model of the answers at hand; None while too few succeeded."""
         succeeded = [point for point in self._answers if not self._answers[point].failed]
         with_objective = [p for p in succeeded if not _assumed_objective(self._answers[p])]
-        with_constraints = [p for p in succeeded if not _assumed_constraints(self._answers[p])]
-        if len(with_objective) < 2 or len(with_constraints) < 2:
+        each = range(self._problem.constraints)
+        with_constraint = [[p for p in succeeded if not _assumed(self._answers[p], k)] for k in each]
+        if min(map(len, (with_objective, *with_constraint))) < 2:
             return None
         aims = [self._aim(with_objective, k) for k in range(self._problem.objectives)]
         constraints = [
-            self._fit(str(k), with_constraints, self._constraint(with_constraints, k))
-            for k in range(self._problem.constraints)
+            self._fit(str(k), points, self._constraint(points, k)) for k, points in enumerate(with_constraint)
         ]
         if len(succeeded) < len(self._answers):
             everything = list(self._answers)
@@ -118,8 +118,9 @@ def _assumed_objective(answer: Evaluation) -> bool:
     return answer.screened and not answer.feasible
 
 
-def _assumed_constraints(answer: Evaluation) -> bool:
-    return answer.screened and answer.feasible
+def _assumed(answer: Evaluation, constraint: int) -> bool:
+    """Whether this constraint of an answer is a stand-in; of an infeasible one those of exactly 0 are."""
+    return answer.screened and (answer.feasible or answer.constraints[constraint] == 0)
 
 
 class _Model:

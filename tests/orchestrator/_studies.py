@@ -70,6 +70,9 @@ def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: 
         "study": "s",
         "runs": folder,
     }
+    if given.get("maximise") or (kind == "hpo" and not given.get("minimise")):
+        for of_a_baseline in ("tolerance", "replicates", "confirm"):
+            del usual[of_a_baseline]
     return options.settle(kind, subject, {**usual, **given})
 
 

@@ -39,6 +39,31 @@ def test_a_plan_counts_the_networks_that_are_over_a_limit_of_parameters(tmp_path
     assert 0 < int(match[1]) < 100
 
 
+def test_a_plan_says_what_is_sought_and_which_share_each_limit_screens(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {
+        "minimise": "params",
+        "max_macs": "500M",
+        "max_latency_ms": 3.0,
+        "tolerance": 0.005,
+    }
+    printed = planned(tmp_path, **asked)
+    assert (
+        "sought: the least params, at most 500.00 M MACs, at most 3.000 ms, at an accuracy of at least"
+        in printed
+    )
+    assert "the base network's less 0.5 points" in printed
+    for why in ("more than 500000000 MACs", "no fewer parameters than the base"):
+        match = re.search(rf"answered without training \({why}\): (\d+)% of the space", printed)
+        assert match
+        assert 0 < int(match[1]) < 100
+    assert "latency is measured as the search goes" in printed
+
+
+def test_a_plan_of_a_front_says_what_is_kept_back_for_it(tmp_path: Path) -> None:
+    printed = planned(tmp_path, minimise="macs", maximise="accuracy", trials=20)
+    assert "trainings: 20 = 0 of the base network, 15 of the search, 5 kept back for the networks" in printed
+
+
 def test_a_plan_does_nothing(tmp_path: Path) -> None:
     planned(tmp_path)
     assert list(tmp_path.iterdir()) == []

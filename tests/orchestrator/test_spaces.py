@@ -151,7 +151,7 @@ def test_another_limit_under_the_same_name_is_refused_with_the_difference_named(
         ({"space": "scaling"}, "choose one of recipe, resnet_budget, training"),
         ({"space": "nothing"}, "no space 'nothing'"),
         ({"space": "resnet_budget"}, "of the network resnet_budget, which senet18 is not; give --model"),
-        ({"space": "recipe", "max_params": 9}, "the space recipe has no networks of several sizes"),
+        ({"space": "recipe", "max_params": 9}, "--space recipe leaves the network as it is"),
         ({"space": "resnet_budget", "max_params": 9}, "at most 9 parameters; the smallest has"),
         ({"space": "recipe", "ingredient": ["sam"]}, "sam cannot be given: --space recipe searches over it"),
         ({"space": "training", "optimizer": "adam"}, "optimizer cannot be given: --space training"),

@@ -100,7 +100,7 @@ def test_another_warm_start_is_another_question(earlier: Path) -> None:
     [
         ({"warm_start": "x"}, "no such study in .*; there are: s"),
         ({"study": "fresh", "warm_start": "fresh"}, "is this study's own name; give it another by --study"),
-        ({"kind": "hpo"}, "is of the kind nas, this search hpo"),
+        ({"kind": "hpo", "tolerance": None}, "is of the kind nas, this search hpo"),
     ],
 )
 def test_a_study_that_gives_no_points_is_refused(earlier: Path, given: dict[str, Any], message: str) -> None:
@@ -178,3 +178,20 @@ def test_the_nearest_point_is_in_the_new_space() -> None:
     assert dict(moved) == {"rate": 0.1, "width": 0.25, "layers": 9, "batch": 128, "kind": start["kind"]}
     assert nearest({**far, "kind": "b"}, space, start)["kind"] == "b"
     assert nearest(start, space, start) == start
+
+
+def test_the_points_of_a_front_are_taken_from_all_along_it() -> None:
+    found = []
+    for n in range(1, 12):
+        told = {"objective": float(n), "other_objectives": [0.99 if n == 4 else 1.0 - n / 20]}
+        row = {
+            "purpose": "search",
+            "state": "completed",
+            "number": n,
+            "network_key": str(n),
+            "point": {"n": n},
+        }
+        found.append(Trial(**row, **told))
+    assert [point["n"] for point in best_points(found)] == [1, 3, 6, 9, 11]
+    assert [point["n"] for point in best_points(found[:2])] == [1, 2]
+    assert [point["n"] for point in best_points(found[:1])] == [1]

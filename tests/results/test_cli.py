@@ -85,16 +85,28 @@ def test_trials_of_an_hpo_study_show_the_hyperparameters_that_differ(record: str
 def test_best_tells_the_network_and_its_hyperparameters(record: str) -> None:
     hpo, nas = run("best", db=record).splitlines()[1:]
     assert "senet18, width 0.5, optimizer adam, lr 0.003" in hpo
-    assert nas.split()[:4] == ["nas-demo", "4", "5.00M", "89.00%"]
+    assert nas.split()[:5] == ["nas-demo", "4", "5.00M", "0.25M", "89.00%"]
     assert len(run("best", "nas-demo", db=record).splitlines()) == 2
 
 
 def test_slack_tells_the_cheapest_network_at_each_bound(record: str) -> None:
     lines = [line.split() for line in run("slack", "nas-demo", db=record).splitlines()]
-    assert lines[0] == ["slack", "bound", "by", "trial", "MACs", "val", "acc", "+-", "n", "probability"]
-    assert lines[1][:6] == ["-0.50", "88.50%", "mean", "4", "5.00M", "89.00%"]
-    assert lines[7][:6] == ["+0.25", "89.25%", "mean", "5", "5.00M", "89.50%"]
-    assert lines[8] == ["+0.25", "89.25%", "sure", *["-"] * 6], "none was trained again"
+    assert lines[0] == [
+        "slack",
+        "bound",
+        "by",
+        "trial",
+        "MACs",
+        "params",
+        "val",
+        "acc",
+        "+-",
+        "n",
+        "probability",
+    ]
+    assert lines[1][:7] == ["-0.50", "88.50%", "mean", "4", "5.00M", "0.25M", "89.00%"]
+    assert lines[7][:7] == ["+0.25", "89.25%", "mean", "5", "5.00M", "0.25M", "89.50%"]
+    assert lines[8] == ["+0.25", "89.25%", "sure", *["-"] * 7], "none was trained again"
 
 
 def test_slack_of_a_study_without_a_bound_is_refused(record: str) -> None:

@@ -109,6 +109,18 @@ def test_sigterm_while_training_exits_143_and_leaves_whole_lines(tmp_path: Path)
     assert [json.loads(line)["event"] for line in lines] == ["model", "machine", "engine"]
 
 
+def test_describe_measures_the_latency_of_files_where_it_is_asked(tmp_path: Path) -> None:
+    paths = [tmp_path / "small.json", tmp_path / "large.json"]
+    for path, width in zip(paths, (0.0625, 0.25), strict=True):
+        path.write_text(json.dumps(trial(scale={"width": width})))
+    code, lines, _ = run(
+        "describe", "--latency", *(word for path in paths for word in ("--config", str(path)))
+    )
+    assert code == 0
+    assert [line["channels"][0] for line in lines] == [8, 16]
+    assert all(line["latency_ms"] > 0 and line["latency_iqr_ms"] >= 0 for line in lines)
+
+
 def test_describe_answers_every_line_in_order() -> None:
     greedy = trial(subset={"train": 5000, "validation": 1000, "seed": 0})
     asked = [trial(), trial(model="vgg"), trial(scale={"width": 0.5}), trial(image_size=600), greedy]

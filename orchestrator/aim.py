@@ -1,0 +1,141 @@
+"""What a search is for: the least size, the greatest accuracy or both, under limits of sizes.
+
+A size is anything that is known of a network before it is trained, so a network over a limit need not be.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Protocol
+
+SIZES = MappingProxyType({"macs": "macs", "params": "parameters", "latency": "latency_ms"})  # and its column
+LIMITS = MappingProxyType(
+    {"macs": "--max-macs", "params": "--max-params", "latency": "--max-latency-ms"}
+)  # and its option
+UNITS = MappingProxyType({"macs": "M MACs", "params": "M parameters", "latency": "ms"})
+_FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+
+
+class Sized(Protocol):
+    """A network as far as it is known before it is trained: a description, or a trial's row."""
+
+    @property
+    def macs(self) -> int | None: ...
+    @property
+    def parameters(self) -> int | None: ...
+    @property
+    def latency_ms(self) -> float | None: ...
+
+
+@dataclass(frozen=True)
+class Aim:
+    """At least one of a size to minimise and accuracy to maximise. `limits`: the most of each size."""
+
+    minimise: str | None = None  # one of SIZES
+    maximise: str | None = None  # accuracy
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def objectives(self) -> int:
+        return (self.minimise is not None) + (self.maximise is not None)
+
+    @property
+    def needs_bound(self) -> bool:
+        """Whether it means nothing without a least accuracy: the smallest network of all is no answer."""
+        return self.maximise is None
+
+    @property
+    def needs_latency(self) -> bool:
+        return self.minimise == "latency" or "latency" in self.limits
+
+    @property
+    def told(self) -> str:
+        """The size that people are told of a network."""
+        return self.minimise or next(iter(self.limits), "macs")
+
+    def under(self, limits: Mapping[str, float]) -> Aim:
+        """The same under these limits as well."""
+        merged = {**self.limits, **limits}
+        return replace(self, limits={name: merged[name] for name in SIZES if name in merged})
+
+    def to_json(self) -> dict[str, Any]:
+        return {"minimise": self.minimise, "maximise": self.maximise, "limits": dict(self.limits)}
+
+    def __str__(self) -> str:
+        said = [f"the least {self.minimise}"] if self.minimise else []
+        said += [f"the greatest {self.maximise}"] if self.maximise else []
+        under = [f"at most {amount_text(most, name)}" for name, most in self.limits.items()]
+        return ", ".join([" and ".join(said), *under])
+
+
+def usual(kind: str) -> Aim:
+    """What a search of this kind is for where the user does not say."""
+    return Aim(minimise="macs") if kind == "nas" else Aim(maximise="accuracy")
+
+
+def asked(
+    kind: str, minimise: str | None, maximise: str | None, most: Mapping[str, str | float | None]
+) -> Aim:
+    """Return the aim that the options of a search of `kind` give; raise ValueError.
+
+    most: of each size, as the user wrote it, None where there is no limit
+    """
+    if minimise not in (None, *SIZES):
+        raise ValueError(f"--minimise {minimise} is unknown; give one of {', '.join(SIZES)}")
+    if maximise not in (None, "accuracy"):
+        raise ValueError(f"--maximise {maximise} is unknown; give accuracy, or leave it out")
+    limits = {name: _limit(name, written) for name, written in most.items() if written is not None}
+    if minimise is None and maximise is None:
+        return replace(usual(kind), limits=limits)
+    return Aim(minimise, maximise, limits)
+
+
+def unused(aim: Aim) -> tuple[str, ...]:
+    """Return the options of a search that mean nothing to this aim."""
+    of_a_baseline = () if aim.needs_bound else ("replicates", "tolerance")
+    return of_a_baseline if aim.minimise else (*of_a_baseline, "confirm", "confidence")
+
+
+def _limit(name: str, written: str | float) -> float:
+    option = LIMITS[name]
+    try:
+        most = float(written) if name == "latency" else parse_count(written)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from error
+    if name == "latency":
+        if not 0 < most < math.inf:
+            raise ValueError(f"{option} {written} leaves no network; give more than 0")
+    elif most < 1:
+        raise ValueError(f"{option} {written} leaves no network; give at least 1")
+    return most
+
+
+def size(network: Sized, name: str) -> float:
+    """Return one of a network's SIZES, which must be known."""
+    amount: float | None = getattr(network, SIZES[name])
+    assert amount is not None, f"no {name} is known of {network}"
+    return amount
+
+
+def parse_count(text: str | float) -> int:
+    """Read a number of MACs or parameters: `5000000`, `5e6`, `5M`, `1.2G`. Raise ValueError."""
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e\+?[0-9]+)?)\s*([kmgb]?)\s*", str(text).lower())
+    if match is None:
+        raise ValueError(f"cannot read {text!r} as a number; write it like 5000000, 5e6, 5M or 1.2G")
+    return round(float(match[1]) * _FACTORS[match[2]])
+
+
+def amount_text(amount: float | None, name: str) -> str:
+    """Return one of a network's SIZES with its unit, for people."""
+    return f"{number_text(amount, name)} {UNITS[name]}"
+
+
+def number_text(amount: float | None, name: str) -> str:
+    """Return one of a network's SIZES in its unit; empty where it is not known."""
+    if amount is None:
+        return ""
+    return f"{amount:.3f}" if name == "latency" else f"{amount / 1e6:.{2 if name == 'macs' else 3}f}"

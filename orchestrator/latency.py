@@ -1,0 +1,117 @@
+"""Measure networks' latencies on a slot, and remember them: the record's value is the true one.
+
+A measured value differs from one time to the next. So each network is measured once in a study, before any of
+its trainings, and a resumed study takes what its rows say. It is measured as a trial is run, on a slot and
+under its lock, so on what the trainings run on and while nothing else of ours runs there.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator import report
+from orchestrator.describe import Describes, Description, Refused, Stopped, network_key
+from orchestrator.executors import Executor, Job
+from orchestrator.outcome import MAX_ATTEMPTS
+from results.models import Trial
+
+_START_SECONDS, _NETWORK_SECONDS = 180.0, 60.0  # that measuring may take
+_KILLED = (137, 143)
+_SAME = ("subset", "seed", "hyperparameters")  # facts of a training that its network's latency does not know
+Measured = tuple[float, float]  # median and interquartile range, ms
+
+
+@dataclass
+class Stopwatch:
+    """A describer that knows latencies as well. `folder`: where its files go; it is the study's."""
+
+    describer: Describes
+    executor: Executor
+    trainer: Sequence[str]
+    folder: Path
+    stop: threading.Event
+    known: dict[str, Measured] = field(default_factory=dict)
+
+    def remember(self, rows: Iterable[Trial]) -> None:
+        """Take the latencies of these rows, the earliest of each network."""
+        for row in rows:
+            if row.network_key and row.latency_ms is not None:
+                self.known.setdefault(_network(row.network_key), (row.latency_ms, row.latency_iqr_ms or 0.0))
+
+    def describe(self, config: Mapping[str, Any]) -> Description:
+        return self.describe_all([config])[0]
+
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[Description]:
+        """Return what each comes to, with its latency; raise as `Describer.describe` does."""
+        found = self.describer.describe_all(configs)
+        names = [_network(network_key(one, config)) for one, config in zip(found, configs, strict=True)]
+        new = {name: config for name, config in zip(names, configs, strict=True) if name not in self.known}
+        if new:
+            self.known |= dict(zip(new, self._measured(list(new.values())), strict=True))
+        return [
+            replace(one, latency_ms=self.known[name][0], latency_iqr_ms=self.known[name][1])
+            for one, name in zip(found, names, strict=True)
+        ]
+
+    def _measured(self, configs: Sequence[Mapping[str, Any]]) -> list[Measured]:
+        folder = self.folder / "latency"
+        folder.mkdir(parents=True, exist_ok=True)
+        words = list[str]()
+        for index, config in enumerate(configs):
+            path = folder / f"{index}.json"
+            path.write_text(json.dumps(config, indent=1) + "\n")
+            words += ["--config", str(path)]
+        job = Job(
+            command=(*self.trainer, "describe", "--latency", *words),
+            folder=folder,
+            stdout=folder / "latency.jsonl",
+            stderr=folder / "log.txt",
+            timeout_seconds=_START_SECONDS + _NETWORK_SECONDS * len(configs),
+        )
+        self._run(job)
+        return _read(job, len(configs))
+
+    def _run(self, job: Job) -> None:
+        for _ in range(MAX_ATTEMPTS):
+            end = self.executor.run(job, self.stop)
+            if end.reason == "stopped":
+                raise Stopped
+            if end.code >= 0 and end.code not in _KILLED:  # else it was killed from outside: try again
+                break
+        if end.code != 0:
+            raise Refused(
+                f"the trainer measures no latency (exit code {end.code}: {report.last_line(job.stderr)}); "
+                f"see {job.stderr}, or leave out --minimise latency and --max-latency-ms"
+            )
+
+
+def _read(job: Job, count: int) -> list[Measured]:
+    try:
+        events = report.read(job.stdout).events
+    except report.MalformedReport as error:
+        raise Refused(f"the trainer's latencies cannot be read: {error}") from error
+    refusal = next((event for event in events if event.get("event") == "error"), None)
+    if refusal is not None:
+        raise Refused(str(refusal.get("message", "the trainer gives no reason")))
+    told = (
+        [event.get("latency_ms") for event in events],
+        [event.get("latency_iqr_ms", 0.0) for event in events],
+    )
+    measured = [(ms, iqr) for ms, iqr in zip(*told, strict=True) if isinstance(ms, int | float) and ms > 0]
+    if len(measured) != count:
+        raise Refused(
+            f"the trainer gives {len(measured)} latencies for {count} networks (docs/trainer-protocol.md); "
+            "leave out --minimise latency and --max-latency-ms"
+        )
+    return [(float(ms), float(iqr)) for ms, iqr in measured]
+
+
+def _network(key: str) -> str:
+    """Return what a network_key says of the network alone."""
+    facts = {name: fact for name, fact in json.loads(key).items() if name not in _SAME}
+    return json.dumps(facts, sort_keys=True)

@@ -1,0 +1,64 @@
+"""Save what a search found as models, which every command takes up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.confirm import Winner
+from orchestrator.inquiry import Inquiry
+from results.models import Study, Trial
+from results.store import Store
+
+
+def save(store: Store, inquiry: Inquiry, study: Study, winner: Winner | None) -> None:
+    """Save the winner as the study's model, unless nothing, or nothing smaller, was found."""
+    store.drop_models(study.id)
+    start = dict(inquiry.formulation(None).start)
+    if winner is None or (inquiry.aim.minimise and winner.trial.point == start):
+        return
+    _save(store, inquiry, study, winner.trial, inquiry.save_as, winner.columns())
+
+
+def save_front(store: Store, inquiry: Inquiry, study: Study, rows: Mapping[int, Trial]) -> None:
+    """Save each network of the front as a model: NAME_1 is the smallest."""
+    from results import queries  # pandas: half a second to import
+
+    store.drop_models(study.id)
+    members = queries.front(inquiry.request.database, study.name).to_dict("records")
+    for place, member in enumerate(members, start=1):
+        known = {name: member[name] for name in ("status", "trainings", "accuracy_low", "accuracy_high")}
+        known["val_accuracy"] = member["mean_accuracy"]
+        _save(store, inquiry, study, rows[member["trial"]], f"{inquiry.save_as}_{place}", known)
+
+
+def is_of(inquiry: Inquiry, name: str) -> bool:
+    """Whether a model of this name is one that this search saves."""
+    if inquiry.aim.objectives == 1:
+        return name == inquiry.save_as
+    stem, _, place = name.rpartition("_")
+    return stem == inquiry.save_as and place.isdecimal()
+
+
+def _save(
+    store: Store, inquiry: Inquiry, study: Study, trial: Trial, name: str, known: Mapping[str, Any]
+) -> None:
+    """`known`: what the model's row says of its accuracy."""
+    training, config = inquiry.training, trial.config or {}
+    store.save_model(
+        name=name,
+        network=training.network,
+        **config["scale"],
+        dataset=training.dataset,
+        image_size=training.image_size,
+        hyperparameters=config["hyperparameters"],
+        recipe=training.recipe,
+        ingredients=config.get("ingredients"),
+        architecture=config.get("architecture"),
+        macs=trial.macs,
+        parameters=trial.parameters,
+        latency_ms=trial.latency_ms,
+        **known,
+        study_id=study.id,
+        trial_id=trial.id,
+    )

@@ -1,0 +1,95 @@
+"""What the service answers: JSON of rows as they come from the record, and refusals in one line."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from orchestrator.options import BadOption
+from orchestrator.service.files import Elsewhere
+from results.errors import NotOnRecord, StoreError, StudyLocked
+from results.export import json_value
+
+
+class Refused(BaseModel):
+    """Why nothing was done, in one line."""
+
+    detail: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refused, "description": words}
+    for status, words in {
+        401: "the token is missing or wrong",
+        403: "a page of another site asks",
+        404: "there is no such study, trial or file",
+        408: "the request did not arrive in time",
+        409: "the study is not in a state for that",
+        413: "the body is too large",
+        415: "the body is not JSON",
+        421: "the service has another name",
+        422: "an option is unknown or out of range",
+        429: "too many requests, or the service is busy",
+        503: "the record cannot be read",
+    }.items()
+}
+
+
+def to_json(told: Any) -> str:
+    """Return compact JSON. Infinities, which it has not, become null."""
+    try:
+        return json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(json_value(json.loads(json.dumps(told, default=_plain))), ensure_ascii=False)
+
+
+def told(what: Any, status: int = 200) -> Response:
+    """Return the answer that says this."""
+    body = to_json(what).encode(errors="replace")
+    return Response(body, status_code=status, media_type="application/json")
+
+
+def refusal_of(request: Request, error: Exception) -> Response:
+    """Return the answer for an error that a client can do something about."""
+    del request
+    if isinstance(error, HTTPException):
+        return JSONResponse({"detail": str(error.detail)}, error.status_code, headers=error.headers)
+    if isinstance(error, RequestValidationError):
+        return JSONResponse({"detail": _one_line(error)}, 422)
+    statuses: dict[type[Exception], int] = {
+        BadOption: 422,
+        Elsewhere: 404,
+        NotOnRecord: 404,
+        StudyLocked: 409,
+    }
+    status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 503)
+    return JSONResponse({"detail": " ".join(str(error).split())}, status)
+
+
+MENDABLE = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError)
+
+
+def _one_line(error: RequestValidationError) -> str:
+    said = []
+    for wrong in error.errors():
+        where = [str(part) for part in wrong["loc"] if part not in ("body", "path", "query", "nas", "hpo")]
+        name = " ".join(where)
+        said.append(f"{name}: {_words(wrong['type'], wrong['msg'])}" if name else wrong["msg"])
+    return "; ".join(said).encode(errors="replace").decode()[:2000]
+
+
+def _words(kind: str, message: str) -> str:
+    return "is no option of this search" if kind == "extra_forbidden" else message.lower()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    raise TypeError(f"{type(value).__name__} is no JSON")

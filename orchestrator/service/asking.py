@@ -1,0 +1,149 @@
+"""What a client may ask: the commands' own options, read off the commands, but for those that could run or
+read what the service's owner did not mean to offer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+
+from orchestrator import cli, options
+from orchestrator.options import BadOption, check
+from orchestrator.service.settings import Settings
+
+SUBJECTS = {"nas": "base", "hpo": "model"}  # how each command calls what it starts from
+# a trainer is a command to run, the others say where files are: the owner's to say when the service starts
+REFUSED = ("trainer", "executor", "db", "runs", "data_folder", "plan", "server", "token_file")
+_RUN = "import sys; from orchestrator import cli; sys.argv[0] = '{0}-search'; cli.{0}_search()"
+_TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_KINDS: Mapping[Any, Any] = {
+    str: _TEXT,
+    int: Annotated[int, Field(ge=-(2**31), le=2**31)],
+    float: Annotated[float, Field(allow_inf_nan=False)],
+    list[str]: Annotated[list[_TEXT], Field(max_length=60)],
+    bool: bool,
+}
+_LONGEST_NAME = 100
+_PATHS = ("npz", "folder")  # data sets that are named by a path
+
+
+def _asked(kind: str, command: Any) -> type[BaseModel]:
+    """Return the model of a command's options, described in the words of its help."""
+    fields: dict[str, Any] = {"kind": (Literal[kind], Field(description="nas or hpo"))}
+    for name, hint in get_type_hints(command, include_extras=True).items():
+        if name in REFUSED or name == "return":
+            continue
+        wanted, option = get_args(hint)
+        inner = next((part for part in get_args(wanted) if part is not type(None)), wanted)
+        text = str(option.help).replace("\\[", "[")
+        if name in SUBJECTS.values():
+            fields[name] = (_TEXT, Field(description=text))
+        elif inner is bool:
+            fields[name] = (bool, Field(default=False, description=text))
+        else:
+            fields[name] = (_KINDS[inner] | None, Field(default=None, description=text))
+    config = ConfigDict(extra="forbid", strict=True)
+    return create_model(f"{kind.capitalize()}Search", __config__=config, **fields)
+
+
+NasSearch = _asked("nas", cli._nas)
+HpoSearch = _asked("hpo", cli._hpo)
+
+
+MODELS = {"nas": NasSearch, "hpo": HpoSearch}
+
+
+def words(kind: str) -> dict[str, str]:
+    """Return each option of a search with its help."""
+    return {name: str(field.description) for name, field in MODELS[kind].model_fields.items()}
+
+
+def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:
+    """Return the kind, the subject and the options that a client gave."""
+    said = asked.model_dump(exclude_none=True)
+    kind = said.pop("kind")
+    subject = said.pop(SUBJECTS[kind])
+    return kind, subject, {name: value for name, value in said.items() if value is not False and value != []}
+
+
+def allowed(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return the options with paths made absolute; raise BadOption for what this service does not do.
+
+    What the record holds of a search on the command line passes through here as well, when it is resumed.
+    """
+    check(
+        re.fullmatch(r"\w[\w .+-]*", subject) is not None,
+        f"{subject!r} is no network's or model's name; one in a file is for the command line",
+    )
+    forbidden = sorted(set(asked) & set(REFUSED))
+    check(not forbidden, f"{', '.join(forbidden)} can be given on the command line alone")
+    check_name(asked.get("study") or "")
+    told = dict(asked)
+    if told.get("data") is not None:
+        told["data"] = _dataset(told["data"], settings)
+    return told
+
+
+def check_name(name: str) -> None:
+    """Raise BadOption for a name that makes too long a file's."""
+    longest = _LONGEST_NAME
+    check(len(name.encode()) <= longest, f"the name {name[:20]!r}... is too long; {longest} bytes will do")
+
+
+def settle(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> options.Request:
+    """Return the request as the command will settle it. Raise BadOption for a value out of range."""
+    where = {"db": settings.database, "runs": settings.runs, "trainer": settings.trainer}
+    return options.settle(kind, subject, {**asked, **where})
+
+
+def command(
+    kind: str, subject: str, asked: Mapping[str, Any], settings: Settings, *more: str
+) -> Sequence[str]:
+    """Return the command line of a search. The database is told beside it: its URL may hold a password."""
+    words = [f"--{SUBJECTS[kind]}={subject}", f"--runs={settings.runs}", *more]
+    if settings.trainer is not None:
+        words.append(f"--trainer={settings.trainer}")
+    if settings.data_folder is not None:
+        words.append(f"--data-folder={settings.data_folder}")
+    for name, value in asked.items():
+        flag = f"--{name.replace('_', '-')}"
+        values = value if isinstance(value, list) else [value]
+        words += [flag if one is True else f"{flag}={one}" for one in values]
+    return [sys.executable, "-P", "-c", _RUN.format(kind), *words]
+
+
+def networks(printed: str) -> list[dict[str, str]]:
+    """Return the networks out of what a trainer's `models` printed, for people to choose from."""
+    events = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    named = [event for event in events if event.get("event") == "network"]
+    return [{"name": str(event["name"]), "summary": str(event.get("summary", ""))} for event in named]
+
+
+def _dataset(name: str, settings: Settings) -> str:
+    kind, colon, path = name.partition(":")
+    if kind in _PATHS and colon:
+        return f"{kind}:{_under(path, settings.data_root)}"
+    # an own trainer's names of data sets are its own
+    known = r"[\w:=.,+-]+" if settings.trainer else r"\w+"
+    check(
+        re.fullmatch(known, name) is not None,
+        f"{name!r} is no data set that this service reads; give digits, cifar10, npz:FILE or folder:PATH",
+    )
+    return name
+
+
+def _under(path: str, root: Path | None) -> Path:
+    if root is None:
+        raise BadOption("this service reads no files of images; it was started without --data-root")
+    try:
+        whole = (root / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadOption(f"{path!r} is no path") from error
+    check(whole.is_relative_to(root.resolve()), f"{path!r} is outside the folder of images that is served")
+    return whole

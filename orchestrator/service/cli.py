@@ -1,0 +1,115 @@
+"""`nas-serve`: serve the record of a folder of runs, and run searches in it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator import environment
+from orchestrator.options import BadOption, check
+from orchestrator.service import app, token
+from orchestrator.service.settings import Settings, is_loopback
+from results.errors import StoreError
+
+Host = Annotated[str, typer.Option(help="Address to listen at. Any but the loopback demands a token.")]
+Port = Annotated[int, typer.Option(help="Port to listen at; 0: any free one.", min=0, max=65535)]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of trials' files.")]
+Db = Annotated[
+    str | None, typer.Option(envvar="NAS_DB", help="SQLAlchemy URL or SQLite file. [RUNS/results.db]")
+]
+TokenFile = Annotated[
+    Path | None, typer.Option(help="File of the token's hash. [RUNS/.service/token, where there is one]")
+]
+NewToken = Annotated[bool, typer.Option("--new-token", help="Make a token, print it this once, and exit.")]
+AtATime = Annotated[int, typer.Option(help="Searches that run at a time; the others wait.", min=1)]
+HostName = Annotated[list[str] | None, typer.Option(help="Another name that this machine is asked for by.")]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="Folder under which npz:FILE and folder:PATH may be. [none]")
+]
+DataFolder = Annotated[Path | None, typer.Option(help="Where downloads are kept. [the user's cache]")]
+Trainer = Annotated[str | None, typer.Option(help="Another trainer's command, for every search.")]
+
+
+def _serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8420,
+    runs: Runs = Path("runs"),
+    db: Db = None,
+    token_file: TokenFile = None,
+    new_token: NewToken = False,
+    at_a_time: AtATime = 1,
+    host_name: HostName = None,
+    data_root: DataRoot = None,
+    data_folder: DataFolder = None,
+    trainer: Trainer = None,
+) -> None:
+    """Serve a page and a REST interface on the record of searches, and run searches from a queue.
+
+    A search that the commands start in the same folder appears here, and the other way round. Stopping the
+    service stops no search.
+    """
+    given = locals()
+    try:
+        environment.refuse_clashes()
+        kept = token_file or runs.resolve() / ".service" / "token"
+        if new_token:
+            _print_token(kept)
+        else:
+            run(_settings(given, kept))
+    except (BadOption, StoreError, OSError, environment.Clash) as error:
+        print(f"nas-serve: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from None
+
+
+def _settings(given: Mapping[str, Any], kept: Path) -> Settings:
+    """Return what the options say, with paths made absolute and the token's hash read."""
+    folder = given["runs"].resolve()
+    return Settings(
+        runs=folder,
+        database=_database(given["db"], folder),
+        host=given["host"],
+        port=given["port"],
+        names=tuple(name.lower() for name in given["host_name"] or ()),
+        token_hash=token.read(kept) if given["token_file"] or kept.exists() else None,
+        trainer=given["trainer"],
+        data_root=given["data_root"].resolve() if given["data_root"] else None,
+        data_folder=given["data_folder"].resolve() if given["data_folder"] else None,
+        at_a_time=given["at_a_time"],
+    )
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal ends it. Raise BadOption, StoreError or OSError where it cannot."""
+    check(
+        settings.token_hash is not None or is_loopback(settings.host),
+        f"--host {settings.host} can be reached from other machines; make a token with nas-serve --new-token",
+    )
+    with app.opened(settings) as place, app.listen(settings.host, settings.port) as listening:
+        port = listening.getsockname()[1]
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        asked = "it asks for the token" if settings.token_hash else "whoever uses this machine may use it"
+        print(f"serving {settings.runs} at http://{shown}:{port}; {asked}", flush=True)  # noqa: T201
+        app.server(place).run(sockets=[listening])
+
+
+def _database(db: str | None, runs: Path) -> str:
+    if db is None:
+        return str(runs / "results.db")
+    return db if "://" in db else str(Path(db).resolve())
+
+
+def _print_token(path: Path) -> None:
+    made = token.make(path)
+    print(made)  # noqa: T201
+    print(f"only its hash is kept, in {path}; show it as: authorization: Bearer TOKEN", file=sys.stderr)  # noqa: T201
+
+
+def main() -> None:
+    """The entry point `nas-serve`."""
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command()(_serve)
+    program()

@@ -1,0 +1,138 @@
+"""What is done for a client who changes something: a search started, stopped, resumed or deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from fastapi import HTTPException
+
+from orchestrator import catalogue
+from orchestrator.options import BadOption
+from orchestrator.service import asking, files
+from orchestrator.service.searches import Searches
+from orchestrator.service.settings import Settings
+from orchestrator.settled import study_name
+from results import locks
+from results.queue import Queue
+
+_PLAN_SECONDS = 120.0
+_BUSY_SECONDS = 20.0
+
+
+class Desk:
+    """Answers the requests that change the record or start a process."""
+
+    def __init__(self, settings: Settings, queue: Queue, searches: Searches) -> None:
+        self.settings = settings
+        self.queue = queue
+        self.searches = searches
+        self._planning = threading.BoundedSemaphore(1)  # each is a process that imports torch
+        self._networks: list[dict[str, Any]] | None = None
+
+    def start(self, kind: str, subject: str, asked: Mapping[str, Any]) -> str:
+        """Queue a search and return its study's name. Raise BadOption or HTTPException."""
+        told = asking.allowed(kind, subject, asked, self.settings)
+        request = asking.settle(kind, subject, told, self.settings)
+        name = study_name(request, catalogue.find(subject, self.queue))
+        asking.check_name(name)
+        self._queue(name, kind, subject, {**told, "study": name})
+        return name
+
+    def plan(self, kind: str, subject: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a search would cost, in the words of `--plan`, and what its study would be called."""
+        told = asking.allowed(kind, subject, asked, self.settings)
+        request = asking.settle(kind, subject, told, self.settings)
+        name = study_name(request, catalogue.find(subject, self.queue))
+        words = asking.command(kind, subject, told, self.settings, "--plan")
+        ended = self._one_at_a_time([*words])
+        if ended.returncode != 0:
+            said = ended.stderr.strip().splitlines() or ["the plan failed without a word"]
+            raise BadOption(said[-1].removeprefix(f"{kind}-search: "))
+        return {"study": name, "lines": ended.stdout.splitlines(), "on_record": self._is_known(name)}
+
+    def resume(self, name: str, trials: int | None) -> None:
+        """Queue the search of a study again, with another budget if one is given."""
+        request = self.queue.request(name)
+        if request is None:
+            self._known(name)
+            raise HTTPException(
+                409, f"how {name} was asked is not on record; repeat its command to resume it"
+            )
+        options = {**request.options, "study": name}
+        if trials is not None:
+            options["trials"] = trials
+        told = asking.allowed(request.kind, request.subject, options, self.settings)
+        asking.settle(request.kind, request.subject, told, self.settings)
+        self._queue(name, request.kind, request.subject, told)
+
+    def stop(self, name: str) -> None:
+        """Take a search out of the queue, or have its process stop as Ctrl-C does."""
+        if not self.searches.stop(name):
+            self._known(name)
+            raise HTTPException(409, f"{name} does not run on this machine")
+        self.searches.look()
+
+    def delete(self, name: str, confirm: str) -> None:
+        """Delete a study's rows and its folder, once its name was repeated."""
+        if confirm != name:
+            raise HTTPException(422, f"confirm: repeat the study's name, {name}, to delete all of it")
+        self.queue.withdraw(name)
+        self._known(name)
+        request = self.queue.request(name)
+        if request is not None and request.state != "ended":
+            raise HTTPException(409, f"{name} is being run; stop it first")
+        with self.queue.lock_study(name):
+            folder = files.inside(self.settings.runs, name)
+            ours = self.queue.study(name) is not None and (folder / "database.txt").is_file()
+            self.queue.delete_study(name)
+            if ours and folder.parent == self.settings.runs:
+                shutil.rmtree(folder, ignore_errors=True)
+        for suffix in ("log", "lock"):
+            self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
+
+    def networks(self) -> list[dict[str, Any]]:
+        """The networks that the trainer knows; asked of it once."""
+        if self._networks is None:
+            told = asking.settle("nas", "any", {}, self.settings).trainer_command
+            ended = self._one_at_a_time([*told, "models"])
+            self._networks = asking.networks(ended.stdout)
+        return self._networks
+
+    def _queue(self, name: str, kind: str, subject: str, options: Mapping[str, Any]) -> None:
+        held = locks.holder(self.queue.url, name)
+        if held is not None or not self.queue.enqueue(
+            name, kind, subject, options, self.settings.limits.queued
+        ):
+            request = self.queue.request(name)
+            busy = held is not None or (request is not None and request.state != "ended")
+            raise HTTPException(
+                409, f"{name} is being run" if busy else "the queue is full; stop a search first"
+            )
+        self.searches.look()
+
+    def _known(self, name: str) -> None:
+        if not self._is_known(name):
+            raise HTTPException(404, f"there is no study {name!r}")
+
+    def _is_known(self, name: str) -> bool:
+        return self.queue.study(name) is not None or self.queue.request(name) is not None
+
+    def _one_at_a_time(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        if not self._planning.acquire(timeout=_BUSY_SECONDS):
+            raise HTTPException(429, "another plan is being made; ask again")
+        environment = {**os.environ, "NAS_DB": self.settings.database}
+        try:
+            return subprocess.run(
+                words, env=environment, capture_output=True, text=True, timeout=_PLAN_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise BadOption(f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s") from None
+        finally:
+            with suppress(ValueError):
+                self._planning.release()

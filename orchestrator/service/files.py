@@ -1,0 +1,73 @@
+"""Read the files of trials: those inside the folder of runs, and a piece at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from orchestrator import report, team
+
+PIECE = 64 * 1024  # bytes of a log at most at a time
+
+
+class Elsewhere(ValueError):
+    """The file is outside the folder that the service serves."""
+
+
+def inside(root: Path, path: str | Path) -> Path:
+    """Return the path with every link followed. Raise Elsewhere unless that ends inside `root`."""
+    try:
+        whole = (root / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise Elsewhere(f"{path} cannot be followed") from error
+    if not whole.is_relative_to(root.resolve()):
+        raise Elsewhere("its files are outside the folder that this service serves; read them where it ran")
+    return whole
+
+
+def piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
+    """Return the text of a log from a byte on, and where the next piece begins; nothing of no file.
+
+    A negative offset is counted from the end. A character that the piece's end would cut is left to the next.
+    """
+    if not path.is_file():
+        return {"text": "", "offset": 0, "next_offset": 0, "size": 0}
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        begin = max(0, size + offset) if offset < 0 else min(offset, size)
+        file.seek(begin)
+        read = file.read(most)
+    whole = read if begin + len(read) == size else _uncut(read)
+    words = whole.decode("utf-8", errors="replace")
+    return {"text": words, "offset": begin, "next_offset": begin + len(whole), "size": size}
+
+
+def curve(root: Path, folder: str) -> list[dict[str, Any]]:
+    """Return the measurements of a trial that still runs, from its folder. Raise Elsewhere."""
+    place = inside(root, folder)
+    try:
+        path, trial = team.place(place)
+        events = report.read(inside(root, path)).events
+    except (OSError, ValueError):  # half a line in mid-file, or gone meanwhile
+        return []
+    epochs = [event for event in events if event.get("event") == "epoch" and event.get("trial") == trial]
+    return report.Report(tuple(epochs)).measurements
+
+
+def latest(root: Path, folder: str | None) -> dict[str, Any]:
+    """Return the last measurement of a trial that still runs; nothing where there is none to be read."""
+    try:
+        path, trial = team.place(inside(root, folder or ""))
+        return report.latest_epoch(inside(root, path), trial) or {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _uncut(read: bytes) -> bytes:
+    for back in range(1, min(4, len(read)) + 1):
+        if read[-back] < 0x80:
+            return read
+        if read[-back] >= 0xC0:  # where a character of several bytes begins
+            length = 2 if read[-back] < 0xE0 else 3 if read[-back] < 0xF0 else 4
+            return read[:-back] if length > back else read
+    return read

@@ -1,0 +1,202 @@
+"""Read the record for pages that poll: a few columns, a few rows at a time, opened read-only.
+
+Nothing here can write, lock or migrate, so that no page can hold up or crash a study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+
+from results import database, locks, schema
+from results.models import Event, Measurement, Model, Study, Trial
+from results.queue import SearchRequest
+
+Facts = dict[str, Any]
+
+_LISTED = (
+    Trial.number,
+    Trial.purpose,
+    Trial.state,
+    Trial.reason,
+    Trial.message,
+    Trial.point,
+    Trial.replicate,
+    Trial.of_trial_number,
+    Trial.macs,
+    Trial.parameters,
+    Trial.val_accuracy,
+    Trial.test_accuracy,
+    Trial.objective,
+    Trial.constraints,
+    Trial.verdict,
+    Trial.probability,
+    Trial.slot,
+    Trial.attempts,
+    Trial.wall_seconds,
+    Trial.started_at,
+    Trial.finished_at,
+)
+_CURVE = tuple(
+    getattr(Measurement, name) for name in Measurement.__table__.columns.keys()[1:]
+)  # but its trial
+_STUDY_KEPT = ("question", "versions", "id")  # told of one study, not in a list
+_MODEL = ("name", "status", "macs", "parameters", "val_accuracy", "accuracy_low", "accuracy_high")
+_MODEL_COLUMNS = [getattr(Model, name) for name in (*_MODEL, "probability", "trainings")]
+
+
+class Record:
+    """A database of studies, opened for reading from several threads. Raises StoreError as `Store` does."""
+
+    def __init__(self, url_or_path: str) -> None:
+        self.url = database.address(url_or_path)
+        self._engine = database.connect(self.url, read_only=True)
+        schema.check(self._engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def studies(self) -> list[Facts]:
+        """All studies and all searches that wait to be one, the latest first, with how each stands."""
+        counts: dict[int, Facts] = {}
+        query = select(Trial.study_id, Trial.state, func.count()).group_by(Trial.study_id, Trial.state)
+        for study_id, state, number in self._rows(query):
+            counts.setdefault(study_id, {})[state] = number
+        asked = {row.study: row for row in self._rows(_columns(SearchRequest))}
+        studies = [row._asdict() for row in self._rows(_columns(Study).order_by(Study.id.desc()))]
+        listed = [self._stands(study, asked.pop(study["name"], None), counts) for study in studies]
+        waiting = sorted(asked.values(), key=lambda row: row.queued_at, reverse=True)
+        return [_unbegun(row) for row in waiting] + listed
+
+    def study(self, name: str) -> Facts | None:
+        """All about one study, or about the search that waits to be it."""
+        found = next(iter(self._rows(_columns(Study).where(Study.name == name))), None)
+        asked = next(iter(self._rows(_columns(SearchRequest).where(SearchRequest.study == name))), None)
+        if found is None:
+            return None if asked is None else _unbegun(asked)
+        study = found._asdict()
+        query = select(Trial.state, func.count()).where(Trial.study_id == found.id).group_by(Trial.state)
+        told = self._stands(study, asked, {found.id: {row[0]: row[1] for row in self._rows(query)}})
+        models = self._rows(select(*_MODEL_COLUMNS).where(Model.study_id == found.id))
+        return told | {
+            "question": found.question,
+            "versions": found.versions,
+            "options": asked.options if asked else None,
+            "models": [model._asdict() for model in models],
+        }
+
+    def trials(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
+        """The trials of higher numbers than `after`, by number, `most` of them."""
+        query = _of(study, *_LISTED).where(Trial.number > after).order_by(Trial.number).limit(most)
+        return [row._asdict() for row in self._rows(query)]
+
+    def these(self, study: str, numbers: Sequence[int]) -> list[Facts]:
+        """The trials of these numbers."""
+        query = _of(study, *_LISTED).where(Trial.number.in_(numbers)).order_by(Trial.number)
+        return [row._asdict() for row in self._rows(query)]
+
+    def trial(self, study: str, number: int) -> Facts | None:
+        """All the columns of a trial."""
+        columns = [getattr(Trial, name) for name in _names(Trial) if name not in ("id", "study_id")]
+        rows = self._rows(_of(study, *columns).where(Trial.number == number))
+        return next((row._asdict() for row in rows), None)
+
+    def curve(self, study: str, number: int) -> list[Facts]:
+        """The measurements of a trial that has ended."""
+        query = _of(study, *_CURVE).join(Measurement, Measurement.trial_id == Trial.id)
+        rows = self._rows(query.where(Trial.number == number).order_by(Measurement.ordinal))
+        return [row._asdict() for row in rows]
+
+    def marks(self, study: str) -> dict[int, tuple[Any, ...]]:
+        """What changes when a trial does, by its number."""
+        columns = (Trial.state, Trial.verdict, Trial.attempts, Trial.slot, Trial.probability)
+        return {row[0]: tuple(row[1:]) for row in self._rows(_of(study, Trial.number, *columns))}
+
+    def running(self, study: str) -> list[Facts]:
+        """The trials that are being trained, or were when their search was killed."""
+        query = _of(study, Trial.number, Trial.folder, Trial.started_at).where(Trial.state == "running")
+        return [row._asdict() for row in self._rows(query)]
+
+    def events(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
+        """What happened to the study since the event of the id `after`."""
+        query = (
+            select(Event.id, Event.at, Event.kind, Event.detail, Trial.number.label("trial"))
+            .join(Study, Study.id == Event.study_id)
+            .outerjoin(Trial, Trial.id == Event.trial_id)
+            .where(Study.name == study, Event.id > after)
+        )
+        return [row._asdict() for row in self._rows(query.order_by(Event.id).limit(most))]
+
+    def newest_event(self, study: str) -> int:
+        """The id of the study's last event, 0 before the first."""
+        query = select(func.max(Event.id)).join(Study, Study.id == Event.study_id).where(Study.name == study)
+        return self._rows(query)[0][0] or 0
+
+    def models(self) -> list[str]:
+        """The names of saved models."""
+        return [row.name for row in self._rows(select(Model.name).distinct().order_by(Model.name))]
+
+    def _stands(self, study: Facts, asked: Row[Any] | None, counts: dict[int, Facts]) -> Facts:
+        told = {name: value for name, value in study.items() if name not in _STUDY_KEPT}
+        by_state = counts.get(study["id"], {})
+        untrained = sum(by_state.get(state, 0) for state in ("screened", "duplicate"))
+        standing = self._standing(study, asked)
+        said = asked.message if asked is not None and standing not in ("running", "finished") else None
+        return told | {
+            "state": standing,
+            "message": said or study["message"],
+            "trials_by_state": by_state,
+            "trainings": sum(by_state.values()) - untrained,
+            "resumable": asked is not None,
+        }
+
+    def _standing(self, study: Facts, asked: Row[Any] | None) -> str:
+        """The study's state, but for one whose row is behind what is."""
+        if asked is not None and asked.state == "queued":
+            return "queued"
+        if study["state"] == "running" and locks.holder(self.url, study["name"]) is not None:
+            return "running"
+        if asked is not None and asked.state == "running":
+            return "starting"
+        return "interrupted" if study["state"] == "running" else str(study["state"])
+
+    def _rows(self, query: Any) -> Sequence[Any]:
+        with database.explained(self.url), self._engine.connect() as connection:
+            return connection.execute(query).all()
+
+
+def _columns(table: type[Study] | type[SearchRequest]) -> Select[Any]:
+    return select(*(getattr(table, name) for name in _names(table)))
+
+
+def _names(table: type[Study] | type[SearchRequest] | type[Trial]) -> list[str]:
+    return list(table.__table__.columns.keys())
+
+
+def _of(study: str, *columns: Any) -> Select[Any]:
+    return (
+        select(*columns).select_from(Trial).join(Study, Study.id == Trial.study_id).where(Study.name == study)
+    )
+
+
+def _unbegun(asked: Row[Any]) -> Facts:
+    """What is known of a search that has no study yet, or never got one."""
+    standing = {"queued": "queued", "running": "starting"}.get(asked.state, "failed")
+    return {
+        "name": asked.study,
+        "kind": asked.kind,
+        "state": standing,
+        "message": asked.message,
+        "created_at": asked.queued_at,
+        "updated_at": asked.ended_at or asked.started_at or asked.queued_at,
+        "budget_trials": asked.options.get("trials"),
+        "min_accuracy": None,
+        "baseline_accuracy": None,
+        "trials_by_state": {},
+        "trainings": 0,
+        "resumable": True,
+        "options": asked.options,
+        "models": [],
+    }

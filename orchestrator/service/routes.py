@@ -1,0 +1,185 @@
+"""The addresses under /api: one function each, which hands on and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from orchestrator import solvers
+from orchestrator.catalogue import BUILT_IN
+from orchestrator.service import answers, asking, files, stream
+from orchestrator.service.desk import Desk
+from orchestrator.service.record import Record
+from orchestrator.service.settings import Settings
+
+api = APIRouter(prefix="/api", responses=answers.REFUSALS)
+
+Name = Annotated[str, Path(max_length=300, pattern=r"^\w[\w .+-]*$", description="A study's name.")]
+Number = Annotated[int, Path(ge=1, le=2**31, description="A trial's number in its study.")]
+Asked = Annotated[asking.NasSearch | asking.HpoSearch, Body(discriminator="kind")]  # type: ignore[valid-type]
+Offset = Annotated[int, Query(ge=-(2**40), le=2**40, description="A byte; negative: from the end.")]
+Most = Annotated[int, Query(ge=1, le=files.PIECE, description="Bytes at most.")]
+
+
+class More(BaseModel):
+    """How a study goes on."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    trials: Annotated[int, Field(ge=1, le=2**31)] | None = None
+
+
+class Place:
+    """What the application keeps for its addresses."""
+
+    def __init__(self, settings: Settings, record: Record, desk: Desk) -> None:
+        self.settings = settings
+        self.record = record
+        self.desk = desk
+        self.streams = 0
+        self._watches: dict[str, stream.Watch] = {}
+
+    def watch(self, name: str) -> stream.Watch:
+        if len(self._watches) > 200:
+            self._watches.clear()
+        return self._watches.setdefault(name, stream.Watch(self.record, self.settings.runs, name))
+
+
+def _place(request: Request) -> Place:
+    place: Place = request.app.state.place
+    return place
+
+
+Here = Annotated[Place, Depends(_place)]
+
+
+@api.get("/choices", summary="What the form offers: names to choose from, and every option in words")
+def choices(here: Here) -> Response:
+    return answers.told(
+        {
+            "networks": here.desk.networks(),
+            "models": [*BUILT_IN, *here.record.models()],
+            "solvers": solvers.names(),
+            "options": {kind: asking.words(kind) for kind in asking.SUBJECTS},
+            "at_a_time": here.settings.at_a_time,
+        }
+    )
+
+
+@api.get("/studies", summary="All studies and all searches in the queue, the latest first")
+def studies(here: Here) -> Response:
+    return answers.told(here.record.studies())
+
+
+@api.post("/plan", summary="What a search would cost. Nothing is started")
+def plan(here: Here, asked: Asked) -> Response:
+    return answers.told(here.desk.plan(*asking.given(asked)))
+
+
+@api.post("/studies", status_code=202, summary="Queue a search")
+def start(here: Here, asked: Asked) -> Response:
+    return answers.told({"study": here.desk.start(*asking.given(asked))}, 202)
+
+
+@api.get("/studies/{name}", summary="All about a study")
+def study(here: Here, name: Name) -> Response:
+    return answers.told(_found(here.record.study(name), f"there is no study {name!r}"))
+
+
+@api.post("/studies/{name}/stop", status_code=202, summary="Stop a search, or take it out of the queue")
+def stop(here: Here, name: Name) -> Response:
+    here.desk.stop(name)
+    return answers.told({"study": name}, 202)
+
+
+@api.post("/studies/{name}/resume", status_code=202, summary="Queue a study's search again")
+def resume(here: Here, name: Name, more: More | None = None) -> Response:
+    here.desk.resume(name, more.trials if more else None)
+    return answers.told({"study": name}, 202)
+
+
+@api.delete("/studies/{name}", summary="Delete a study: its rows, its folder, the models it saved")
+def delete(here: Here, name: Name, confirm: Annotated[str, Query(max_length=300)]) -> Response:
+    here.desk.delete(name, confirm)
+    return answers.told({"deleted": name})
+
+
+@api.get("/studies/{name}/trials", summary="A study's trials by number, so many after one")
+def trials(
+    here: Here,
+    name: Name,
+    after: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    most: Annotated[int, Query(ge=1, le=1000)] = 500,
+) -> Response:
+    rows = here.record.trials(name, after, most)
+    if not rows:
+        _found(here.record.study(name), f"there is no study {name!r}")
+    return answers.told(rows)
+
+
+@api.get("/studies/{name}/trials/{number}", summary="All about a trial, with its configuration")
+def trial(here: Here, name: Name, number: Number) -> Response:
+    return answers.told(_trial(here, name, number))
+
+
+@api.get("/studies/{name}/trials/{number}/curve", summary="A trial's measurements, while it runs as well")
+def curve(here: Here, name: Name, number: Number) -> Response:
+    row = _trial(here, name, number)
+    if row["state"] == "running" and row["folder"]:
+        return answers.told(files.curve(here.settings.runs, row["folder"]))
+    return answers.told(here.record.curve(name, number))
+
+
+@api.get("/studies/{name}/trials/{number}/log", summary="A piece of a trial's log")
+def trial_log(
+    here: Here, name: Name, number: Number, offset: Offset = 0, most: Most = files.PIECE
+) -> Response:
+    row = _trial(here, name, number)
+    folder = _found(row["folder"], "the trial was answered without training: it has no log")
+    path = files.inside(here.settings.runs, f"{folder}/log.txt")
+    return answers.told(files.piece(path, offset, most))
+
+
+@api.get("/studies/{name}/log", summary="A piece of what the search itself said, where it was started here")
+def search_log(here: Here, name: Name, offset: Offset = 0, most: Most = files.PIECE) -> Response:
+    _found(here.record.study(name), f"there is no study {name!r}")
+    path = files.inside(here.settings.own, here.desk.searches.log(name))
+    return answers.told(files.piece(path, offset, most))
+
+
+@api.get("/studies/{name}/events", summary="What happened to a study, oldest first")
+def events(here: Here, name: Name, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
+    _found(here.record.study(name), f"there is no study {name!r}")
+    return answers.told(here.record.events(name, after))
+
+
+@api.get("/studies/{name}/stream", summary="Server-sent events: study, trials, clocks, note, gone")
+async def changes(here: Here, name: Name, request: Request) -> StreamingResponse:
+    if here.streams >= here.settings.limits.streams:
+        raise HTTPException(429, "too many pages are watching; close some")
+    last = request.headers.get("last-event-id", "")
+    heard = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else None
+
+    async def counted() -> Any:
+        here.streams += 1
+        try:
+            async for part in stream.changes(here.watch(name), here.record, heard):
+                yield part
+        finally:
+            here.streams -= 1
+
+    return StreamingResponse(counted(), media_type="text/event-stream")
+
+
+def _trial(here: Place, name: str, number: int) -> dict[str, Any]:
+    row: dict[str, Any] = _found(here.record.trial(name, number), f"there is no trial {number} of {name!r}")
+    return row
+
+
+def _found(what: Any, otherwise: str) -> Any:
+    if what is None:
+        raise HTTPException(404, otherwise)
+    return what

@@ -1,0 +1,172 @@
+"""Run the queue: start each search as a process of its own, and see it end.
+
+A search is no child to depend on: it has a session of its own, writes to files, and holds a lock on one of
+them that it inherits. So a service that is killed or started anew kills nothing, and finds by the locks what
+still runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from orchestrator import report
+from orchestrator.options import BadOption
+from orchestrator.service import asking
+from orchestrator.service.settings import Settings
+from results import locks
+from results.errors import StoreError
+from results.queue import Queue, SearchRequest
+
+_TICK_SECONDS = 0.3
+_log = logging.getLogger(__name__)
+
+
+class Searches:
+    """The one that works off the queue of a record, in a thread between `open` and `close`."""
+
+    def __init__(self, settings: Settings, queue: Queue) -> None:
+        self.settings = settings
+        self.queue = queue
+        self._children: dict[int, subprocess.Popen[bytes]] = {}  # by request; those of this service
+        self._closing = threading.Event()
+        self._changed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="queue", daemon=True)
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Begin. Raise BadOption where another service works off the same queue."""
+        self.settings.own.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self.settings.own / "service.lock")
+        if self._lock is None:
+            raise BadOption(f"another nas-serve serves {self.settings.runs}; stop it, or give another --runs")
+        self._take_up()
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; what runs goes on."""
+        self._closing.set()
+        self._changed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for child in self._children.values():
+            child.returncode = child.poll() or 0  # nobody waits for it any more: that is the point
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def look(self) -> None:
+        """Look at the queue at once, for it has changed."""
+        self._changed.set()
+
+    def log(self, study: str) -> Path:
+        """Where the search of that name says what it says to a terminal, if it was started here."""
+        return self._file(study, "log")
+
+    def stop(self, study: str) -> bool:
+        """Take the search out of the queue, or ask its process to stop; False where there is none here."""
+        if self.queue.withdraw(study):
+            return True
+        request = self.queue.request(study)
+        held = locks.holder(self.queue.url, study) or {}
+        pid = request.pid if request and request.state == "running" and self._lives(request) else None
+        if pid is None and held.get("host") == socket.gethostname():
+            pid = int(held["pid"])
+        if pid is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        return True
+
+    def tick(self) -> None:
+        """Record what has ended and start what there is room for."""
+        running = [request for request in self.queue.requests("running") if not self._see_end(request)]
+        for request in self.queue.requests("queued")[: max(self.settings.at_a_time - len(running), 0)]:
+            self._start(request)
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self.tick()
+            except (StoreError, OSError) as error:  # a full disk, a locked database: it may pass
+                _log.error("the queue waits: %s", error)
+            self._changed.wait(_TICK_SECONDS)
+            self._changed.clear()
+
+    def _take_up(self) -> None:
+        """Queue again what was running when the machine went down; what still runs is left to run."""
+        for request in self.queue.requests("running"):
+            study = self.queue.study(request.study)
+            if not self._lives(request) and (study is None or study.state == "running"):
+                self.queue.requeue(request.id)
+
+    def _start(self, request: SearchRequest) -> None:
+        lock = _locked(self._file(request.study, "lock"))
+        if lock is None or not self.queue.take(request.id):
+            return
+        try:
+            self._children[request.id] = child = self._spawn(request, lock)
+            self.queue.started(request.id, child.pid)
+        except (OSError, BadOption) as error:
+            self.queue.ended(request.id, f"it could not be started: {error}")
+        finally:
+            os.close(lock)  # the search's own copy holds it now
+
+    def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
+        told = asking.allowed(request.kind, request.subject, request.options, self.settings)
+        words = asking.command(request.kind, request.subject, told, self.settings, f"--study={request.study}")
+        with self._file(request.study, "log").open("ab") as log:
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "NAS_DB": self.settings.database, "PYTHONUNBUFFERED": "1"},
+                pass_fds=(lock,),
+                start_new_session=True,
+            )
+
+    def _see_end(self, request: SearchRequest) -> bool:
+        """Whether the search has ended, which is then on record."""
+        if self._lives(request):
+            return False
+        child = self._children.pop(request.id, None)
+        code = child.wait() if child else None
+        self.queue.ended(request.id, self._last_words(request, code))
+        return True
+
+    def _last_words(self, request: SearchRequest, code: int | None) -> str | None:
+        """What to say of a search whose study does not tell how it ended."""
+        study = self.queue.study(request.study)
+        if code in (0, 130) or (code is None and study is not None and study.state != "running"):
+            return None
+        if code is not None and code < 0:
+            return f"it was ended by {signal.Signals(-code).name}"
+        return report.last_line(self._file(request.study, "log")) or "it ended without a word"
+
+    def _lives(self, request: SearchRequest) -> bool:
+        lock = _locked(self._file(request.study, "lock"))
+        if lock is not None:
+            os.close(lock)
+        return lock is None
+
+    def _file(self, study: str, suffix: str) -> Path:
+        return self.settings.own / f"{quote(study, safe='')}.{suffix}"
+
+
+def _locked(path: Path) -> int | None:
+    """Return the file's descriptor, with its lock; None where another process holds that."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle

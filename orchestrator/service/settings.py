@@ -1,0 +1,52 @@
+"""What a service serves, and to whom."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much one client may ask."""
+
+    body_bytes: int = 64 * 1024
+    per_second: float = 50.0  # requests of one address, in the long run
+    burst: int = 200  # and at once
+    wrong_tokens: int = 10  # of one address at once; one more every 10 s
+    patience_seconds: float = 10.0  # for a request to arrive whole
+    send_seconds: float = 30.0  # for a client to take what it is sent
+    connections: int = 200
+    streams: int = 64
+    queued: int = 100  # searches waiting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One service. Paths are absolute."""
+
+    runs: Path
+    database: str
+    host: str = "127.0.0.1"
+    port: int = 8420
+    names: tuple[str, ...] = ()  # host names it answers to, beside the loopback's
+    token_hash: str | None = None  # None: who reaches the port may do everything
+    trainer: str | None = None
+    data_root: Path | None = None
+    data_folder: Path | None = None
+    at_a_time: int = 1
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def own(self) -> Path:
+        """The folder of the service's own files. No study can have its name."""
+        return self.runs / ".service"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

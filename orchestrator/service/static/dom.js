@@ -1,0 +1,32 @@
+// Make elements. Text is only ever set as text, so that nothing on record can be markup.
+
+export function el(name, attributes = {}, ...children) {
+  const made = name.startsWith("svg:")
+    ? document.createElementNS("http://www.w3.org/2000/svg", name.slice(4))
+    : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value === true ? "" : String(value));
+  }
+  for (const child of children.flat()) if (child !== null && child !== undefined) made.append(child);
+  return made;
+}
+
+export const show = (place, ...children) => place.replaceChildren(...children.flat().filter((c) => c !== null));
+export const say = (text) => { document.getElementById("said").textContent = text; };
+
+export const percent = (share, digits = 2) => (share === null || share === undefined ? "" : `${(100 * share).toFixed(digits)}%`);
+export const millions = (count) => (count === null || count === undefined ? "" : (count / 1e6).toFixed(2));
+export const seconds = (count) => (count === null || count === undefined ? "" : count < 100 ? count.toFixed(1) : Math.round(count).toString());
+export const moment = (text) => (text ? new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "");
+const few = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value));
+export const point = (values) => Object.entries(values ?? {}).map(([name, value]) => `${name} ${few(value)}`).join(", ");
+export const state = (word) => el("span", { class: `state ${word}` }, word);
+
+export function table(caption, columns, rows) {
+  const head = columns.map(([name, kind]) => el("th", { scope: "col", class: kind }, name));
+  return el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
+}
+export const facts = (pairs) => el("dl", { class: "facts" }, pairs.filter(([, value]) => value !== "" && value !== null)
+  .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));

@@ -1,0 +1,87 @@
+// The form of a new search: the command's own options, the plan before anything is started.
+import { ask, at } from "./api.js";
+import { el, say, show } from "./dom.js";
+
+const SUBJECT = { nas: "base", hpo: "model" };
+const FIRST = ["data", "budget", "trials", "solver", "study"]; // of the others people seldom need one
+const LISTS = { data: ["digits", "cifar10", "npz:FILE", "folder:PATH"], space: ["training", "recipe", "resnet_budget"] };
+
+export async function form(main, signal) {
+  const choices = await ask("/choices");
+  if (signal.aborted) return;
+  const fields = el("div"), plan = el("div", { "aria-live": "polite" }), wrong = el("p", { class: "wrong", role: "alert" });
+  const check = el("button", { class: "main" }, "Show the plan"), start = el("button", { type: "button", disabled: true }, "Start the search");
+  const made = el("form", { class: "card", novalidate: true, "aria-label": "New search" }, kinds(), fields, wrong, el("div", { class: "row" }, check, start));
+  const changed = () => { start.disabled = true; start.className = ""; show(plan); wrong.textContent = ""; };
+  const draw = () => { show(fields, questions(choices, made.elements.kind.value)); changed(); };
+  const busy = async (act) => {
+    check.disabled = start.disabled = true;
+    wrong.textContent = "";
+    try { await act(); } catch (error) { wrong.textContent = error.message; } finally { check.disabled = false; }
+  };
+  made.addEventListener("input", (event) => (event.target.name === "kind" ? draw() : changed()));
+  made.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy(async () => {
+      show(plan, el("section", { class: "card" }, el("p", { class: "soft" }, "Making the plan; nothing is started …")));
+      const asked = answers(made);
+      const told = await ask("/plan", { method: "POST", body: asked }).catch((error) => { show(plan); throw error; });
+      show(plan, el("section", { class: "card", "aria-label": "Plan" }, el("h2", {}, `Plan of ${told.study}`),
+        told.on_record ? el("p", {}, "A study of this name is on record: the same question goes on with it.") : "",
+        el("pre", { tabindex: 0, "aria-label": "What the search would cost" }, told.lines.slice(1).join("\n"))));
+      plan.scrollIntoView({ block: "nearest" });
+      start.disabled = false;
+      start.className = "main";
+      check.className = "";
+      say("The plan is there; nothing has been started yet.");
+    });
+  });
+  start.addEventListener("click", () => busy(async () => {
+    const { study } = await ask("/studies", { method: "POST", body: answers(made) });
+    location.hash = `#/study${at(study)}`;
+  }));
+  show(main, el("h1", {}, "New search"), el("p", { class: "soft" }, queueText(choices.at_a_time)), made, plan);
+  draw();
+}
+
+const queueText = (count) => `Searches wait in a queue; ${count === 1 ? "one runs" : `${count} run`} at a time. An empty field takes the value in brackets.`;
+
+function kinds() {
+  const radio = (value, text, checked) => el("label", { class: "check" }, el("input", { type: "radio", name: "kind", value, checked }), text);
+  return el("fieldset", {}, el("legend", {}, "What is searched"), radio("nas", "the smallest network that is as accurate (nas-search)", true),
+    radio("hpo", "the most accurate training of a network (hpo-search)", false));
+}
+
+function questions(choices, kind) {
+  const words = choices.options[kind], subject = SUBJECT[kind];
+  const rest = Object.keys(words).filter((name) => !["kind", "demo", subject, ...FIRST].includes(name));
+  const named = [...choices.models, ...choices.networks.map((network) => network.name)];
+  const lists = { ...LISTS, solver: choices.solvers, [subject]: [...new Set(named)], device: ["cpu", "cuda"] };
+  const one = (name) => field(name, words[name] ?? "", lists[name], name === subject);
+  return [
+    el("div", { class: "fields" }, [subject, ...FIRST].map(one)),
+    el("p"), el("label", { class: "check" }, el("input", { type: "checkbox", name: "demo" }), words.demo),
+    el("p"), el("details", {}, el("summary", {}, "All options"), el("div", { class: "fields" }, rest.map(one))), el("p"),
+  ];
+}
+
+function field(name, words, list, required) {
+  const listed = list ? el("datalist", { id: `list-${name}` }, list.map((value) => el("option", { value }))) : "";
+  const input = el("input", { name, id: `field-${name}`, required, autocomplete: "off", spellcheck: "false", list: list ? `list-${name}` : null, "aria-describedby": `words-${name}` });
+  return el("div", {}, el("label", { for: `field-${name}` }, name.replaceAll("_", " ")), input, listed,
+    el("span", { class: "soft", id: `words-${name}` }, words));
+}
+
+// Numbers where the text is one: the service says which option takes what.
+function answers(made) {
+  const asked = { kind: made.elements.kind.value };
+  const texts = ["base", "model", "study", "data", "budget", "solver", "depth", "width", "resolution", "save_as"];
+  for (const input of made.querySelectorAll("input[id]")) {
+    const text = input.value.trim();
+    if (!text) continue;
+    if (input.name === "ingredient") asked.ingredient = [text];
+    else asked[input.name] = !texts.includes(input.name) && /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : text;
+  }
+  if (made.elements.demo.checked) asked.demo = true;
+  return asked;
+}

@@ -1,0 +1,120 @@
+// Small plots as SVG, drawn anew at each change. The tables beside them have the same numbers for those who read.
+import { el, millions, percent } from "./dom.js";
+
+const WIDE = 520, HIGH = 280, LEFT = 54, BOTTOM = 38, TOP = 12, RIGHT = 14;
+
+function ticks(low, high, count) {
+  const span = high - low || Math.abs(high) || 1;
+  const raw = span / count, size = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((m) => m * size).find((s) => s >= raw);
+  const first = Math.ceil(low / step - 1e-9), found = [];
+  for (let n = first; n * step <= high + step * 1e-9; n++) found.push(n * step);
+  return found;
+}
+
+function frame(label, xs, ys, { x, y, xText, yText, fromZero = false }) {
+  const pad = (low, high) => { const more = (high - low || Math.abs(high) * .1 || 1) * .06; return [low - more, high + more]; };
+  let [x0, x1] = pad(Math.min(...xs), Math.max(...xs));
+  if (fromZero) x0 = 0;
+  const [y0, y1] = pad(Math.min(...ys), Math.max(...ys));
+  const px = (value) => LEFT + (value - x0) / (x1 - x0) * (WIDE - LEFT - RIGHT);
+  const py = (value) => HIGH - BOTTOM - (value - y0) / (y1 - y0) * (HIGH - BOTTOM - TOP);
+  const svg = el("svg:svg", { class: "plot", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": label });
+  for (const value of ticks(x0, x1, 5)) {
+    svg.append(el("svg:line", { class: "axis", x1: px(value), x2: px(value), y1: TOP, y2: HIGH - BOTTOM }),
+      el("svg:text", { x: px(value), y: HIGH - BOTTOM + 16, "text-anchor": "middle" }, xText(value)));
+  }
+  for (const value of ticks(y0, y1, 4)) {
+    svg.append(el("svg:line", { class: "axis", x1: LEFT, x2: WIDE - RIGHT, y1: py(value), y2: py(value) }),
+      el("svg:text", { x: LEFT - 6, y: py(value) + 4, "text-anchor": "end" }, yText(value)));
+  }
+  svg.append(el("svg:text", { x: WIDE - RIGHT, y: HIGH - 4, "text-anchor": "end" }, x),
+    el("svg:text", { x: 0, y: TOP - 2 }, y));
+  return { svg, px, py, left: LEFT, right: WIDE - RIGHT };
+}
+
+const nothing = (text) => el("p", { class: "soft" }, text);
+const number = (value) => String(Number(value.toPrecision(6)));
+const share = (value) => percent(value, 1);
+const way = (points) => points.map(([x, y], i) => (i ? `H${x}V${y}` : `M${x} ${y}`)).join("");
+
+export function kindOf(row) {
+  if (row.purpose === "baseline" || row.purpose === "confirmation") return row.purpose;
+  return row.verdict ?? "search";
+}
+
+export function scatter(rows, bound, open) {
+  const trained = rows.filter((row) => row.val_accuracy !== null && row.macs !== null);
+  if (!trained.length) return nothing("Nothing has been trained yet.");
+  const xs = trained.map((row) => row.macs / 1e6), ys = trained.map((row) => row.val_accuracy);
+  const label = `Accuracy over MACs of ${trained.length} trainings; the table of trials has each of them.`;
+  const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
+    { x: "M MACs", y: "validation accuracy", xText: number, yText: share });
+  if (bound !== null) {
+    svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }),
+      el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, `bound ${percent(bound)}`));
+  }
+  for (const row of trained) {
+    const told = `trial ${row.number}: ${millions(row.macs)} M MACs, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
+    svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(row.macs / 1e6), cy: py(row.val_accuracy), onclick: () => open(row.number) },
+      el("svg:title", {}, told)));
+  }
+  const kinds = [["search", "search"], ["confirmed", "confirmed"], ["rejected", "rejected"], ["confirmation", "trained again"], ["baseline", "baseline"]];
+  const seen = kinds.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
+  return el("div", {}, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text))));
+}
+
+// The best so far after so many trainings: of a network search the fewest MACs, of the others the accuracy.
+export function steps(rows, kind, bound) {
+  const trained = rows.filter((row) => !["screened", "duplicate", "running"].includes(row.state));
+  const better = (a, b) => b === null || (kind === "nas" ? a < b : a > b);
+  const found = { passed: [], confirmed: [] };
+  let passed = null, confirmed = null;
+  const base = kind === "nas" ? trained.find((row) => row.purpose === "baseline" && row.macs !== null) : null;
+  if (base && bound !== null) {
+    found.confirmed.push([1, confirmed = base.macs / 1e6]);
+    found.passed.push([1, passed = confirmed]);
+  }
+  trained.forEach((row, index) => {
+    const value = kind === "nas" ? row.macs / 1e6 : row.val_accuracy;
+    const passes = row.val_accuracy !== null && row.purpose === "search" && (kind !== "nas" || (bound !== null && row.val_accuracy >= bound));
+    if (passes && row.verdict !== "rejected" && better(value, passed)) found.passed.push([index + 1, passed = value]);
+    if (row.verdict === "confirmed" && better(value, confirmed)) found.confirmed.push([index + 1, confirmed = value]);
+  });
+  return { ...found, count: trained.length };
+}
+
+export function path(rows, kind, bound) {
+  const { passed, confirmed, count } = steps(rows, kind, bound);
+  if (!passed.length) return nothing(kind === "nas" ? "The bound is not known yet, or no network has reached it." : "No trial has ended yet.");
+  const all = [...passed, ...confirmed].map(([, value]) => value);
+  const text = kind === "nas" ? number : share;
+  const last = (confirmed.length ? confirmed : passed).at(-1);
+  const label = `The best so far over ${count} trainings: now ${kind === "nas" ? `${number(last[1])} M MACs` : percent(last[1])}, since training ${last[0]}.`;
+  const { svg, px, py } = frame(label, [1, count + 1], all,
+    { x: "trainings", y: kind === "nas" ? "M MACs of the best so far" : "best accuracy so far", xText: number, yText: text, fromZero: true });
+  const draw = (points, style) => {
+    if (!points.length) return;
+    const through = [...points, [count, points.at(-1)[1]]].map(([x, y]) => [px(x), py(y)]);
+    svg.append(el("svg:path", { class: style, d: way(through) }));
+    for (const [x, y] of points) svg.append(el("svg:circle", { class: style === "path" && kind === "nas" ? "confirmed" : "search", r: 4, cx: px(x), cy: py(y) }));
+  };
+  draw(passed, kind === "nas" ? "path faint" : "path");
+  draw(confirmed, "path");
+  const words = kind === "nas" ? [["search", "passed, not rejected"], ["confirmed", "confirmed, from the base on"]] : [["search", "best accuracy"]];
+  return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), word))));
+}
+
+export function curve(rows, bound) {
+  const told = rows.filter((row) => row.val_accuracy !== null && (row.elapsed_seconds ?? row.step) !== null);
+  if (!told.length) return nothing("No epoch has ended yet.");
+  const timed = told.every((row) => row.elapsed_seconds !== null);
+  const xs = told.map((row) => (timed ? row.elapsed_seconds : row.step)), ys = told.map((row) => row.val_accuracy);
+  const label = `Learning curve of ${told.length} validations, the last at ${percent(ys.at(-1))}; the table below has them all.`;
+  const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
+    { x: timed ? "seconds of the budget" : "steps", y: "validation accuracy", xText: number, yText: share, fromZero: true });
+  if (bound !== null) svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }));
+  svg.append(el("svg:path", { class: "path", d: told.map((_, i) => `${i ? "L" : "M"}${px(xs[i])} ${py(ys[i])}`).join("") }));
+  told.forEach((row, i) => svg.append(el("svg:circle", { r: 3.5, cx: px(xs[i]), cy: py(ys[i]) }, el("svg:title", {}, `${number(xs[i])}: ${percent(ys[i])}`))));
+  return svg;
+}

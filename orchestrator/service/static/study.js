@@ -1,0 +1,169 @@
+// One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
+import { ask, at, listen } from "./api.js";
+import { el, facts, millions, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
+import { path, scatter } from "./plot.js";
+
+const SHOWN = 200; // trials in the table until all are asked for
+const ENDED = ["finished", "stopped", "failed", "interrupted"];
+
+export async function study(main, signal, name) {
+  const page = { name, main, signal, told: null, rows: new Map(), clocks: new Map(), all: false, drawn: false };
+  page.told = await ask(`/studies${at(name)}`);
+  frame(page);
+  const drawing = () => { if (!page.drawn) { page.drawn = true; requestAnimationFrame(() => { page.drawn = false; if (!signal.aborted) draw(page); }); } };
+  await listen(`/studies${at(name)}/stream`, async (kind, told) => {
+    if (kind === "open") await everything(page);
+    if (kind === "study") page.told = told;
+    if (kind === "trials") heard(page, told);
+    if (kind === "clocks") { tick(page, told); return; }
+    if (kind === "gone") { location.hash = "#/"; return; }
+    page.lost.hidden = kind !== "lost";
+    drawing();
+  }, signal);
+}
+
+async function everything(page) {
+  let after = 0, rows;
+  do {
+    rows = await ask(`/studies${at(page.name)}/trials?after=${after}&most=1000`);
+    for (const row of rows) page.rows.set(row.number, row);
+    after = rows.at(-1)?.number ?? after;
+  } while (rows.length === 1000 && !page.signal.aborted);
+}
+
+function heard(page, rows) {
+  for (const row of rows) page.rows.set(row.number, row);
+  const last = rows.at(-1);
+  if (last && last.state !== "running") say(`Trial ${last.number} ${last.state}${last.val_accuracy === null ? "" : `, accuracy ${percent(last.val_accuracy)}`}`);
+}
+
+function frame(page) {
+  for (const part of ["state", "numbers", "scatter", "path", "trials", "asked", "log"]) page[part] = el("div");
+  page.lost = el("p", { class: "wrong", role: "alert", hidden: true }, "The connection to the service is lost; trying again.");
+  page.wrong = el("p", { class: "wrong", role: "alert" });
+  page.actions = el("div", { class: "row" });
+  page.trials.className = "table";
+  const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "What the search said"), page.log);
+  show(page.main,
+    el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
+    page.lost, page.wrong, page.numbers,
+    el("div", { class: "two" },
+      el("section", { class: "card", "aria-label": "Accuracy over MACs" }, el("h2", {}, "Accuracy over MACs"), page.scatter),
+      el("section", { class: "card", "aria-label": "The best so far" }, el("h2", {}, "The best so far"), page.path)),
+    el("p"),
+    el("section", { class: "card", "aria-label": "Trials" }, el("h2", {}, "Trials"), page.trials),
+    el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "What was asked"), page.asked)));
+  draw(page);
+}
+
+function draw(page) {
+  const { told } = page, rows = [...page.rows.values()].sort((a, b) => a.number - b.number);
+  const open = (number) => { location.hash = `#/trial${at(page.name, number)}`; };
+  const bound = told.min_accuracy ?? null;
+  show(page.state, el("p", { class: "soft" }, state(told.state), told.message ? `: ${told.message}` : ""));
+  const best = winner(rows, told);
+  show(page.numbers, facts([
+    ["Trainings", `${told.trainings} of ${told.budget_trials ?? "?"}`],
+    ["Bound", percent(bound)],
+    ["Baseline", told.baseline_accuracy ? percent(told.baseline_accuracy) : ""],
+    ["Best so far", best ? `trial ${best.number}: ${millions(best.macs)} M MACs, ${percent(best.val_accuracy)}` : "none yet"],
+    ["Saved as", (told.models ?? []).map((model) => `${model.name} (${model.status})`).join(", ")],
+    ["Begun", moment(told.created_at)],
+  ]), el("progress", { max: told.budget_trials ?? 1, value: told.trainings, "aria-label": "Trainings spent" }));
+  show(page.scatter, scatter(rows, bound, open));
+  show(page.path, path(rows, told.kind, bound));
+  trials(page, rows, best);
+  actions(page);
+  const asked = JSON.stringify(told.question ?? told.options, null, 2);
+  if (page.asked.textContent !== asked) show(page.asked, el("pre", { tabindex: 0, "aria-label": "The question on record" }, asked));
+}
+
+// Only these words change each second; what a pointer may be on stays.
+function tick(page, clocks) {
+  page.clocks = new Map(clocks.map((clock) => [clock.number, clock]));
+  for (const clock of clocks) {
+    const [accuracy, spent] = page.trials.querySelectorAll(`[data-trial="${clock.number}"] [data-clock]`);
+    if (accuracy) [accuracy.textContent, spent.textContent] = [percent(clock.val_accuracy), seconds(clock.seconds)];
+  }
+}
+
+function winner(rows, told) {
+  const passed = rows.filter((row) => row.state === "completed" && row.purpose === "search" && row.val_accuracy !== null && row.verdict !== "rejected");
+  if (told.kind !== "nas") return passed.reduce((best, row) => (best && best.val_accuracy >= row.val_accuracy ? best : row), null);
+  const confirmed = passed.filter((row) => row.verdict === "confirmed");
+  const kept = confirmed.length ? confirmed : passed.filter((row) => told.min_accuracy !== null && row.val_accuracy >= told.min_accuracy);
+  return kept.reduce((best, row) => (best && best.macs <= row.macs ? best : row), null);
+}
+
+function trials(page, rows, best) {
+  const hidden = page.all ? 0 : Math.max(0, rows.length - SHOWN);
+  const focus = document.activeElement?.closest?.("[data-trial]")?.dataset.trial;
+  const made = rows.slice(hidden).reverse().map((row) => line(page, row, row === best));
+  const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, `Show the ${hidden} earlier ones`) : null;
+  const columns = [["Trial"], ["Purpose", "wide"], ["Point"], ["M MACs", "n"], ["Accuracy", "n"], ["Seconds", "n wide"], ["State"]];
+  show(page.trials, rows.length ? table(`${rows.length} trials, the latest first; open one for its curve and log`, columns, made) : el("p", { class: "soft" }, "There is none yet."), more ?? "");
+  if (focus) page.trials.querySelector(`[data-trial="${focus}"] a`)?.focus({ preventScroll: true });
+}
+
+function line(page, row, isBest) {
+  const clock = row.state === "running" ? page.clocks.get(row.number) : null, runs = row.state === "running" && page.told.state === "running";
+  const waits = row.state === "running" && ENDED.includes(page.told.state);
+  const word = waits ? "to be trained again" : row.state === "running" ? "running" : row.verdict ?? row.state;
+  const why = row.reason ? `: ${row.reason}` : row.state === "duplicate" ? ` of ${row.of_trial_number}` : "";
+  return el("tr", { "data-trial": row.number, class: isBest ? "best" : runs ? "running" : null },
+    el("th", { scope: "row" }, el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
+    el("td", { class: "wide" }, row.purpose === "confirmation" ? `confirms ${row.of_trial_number}` : row.purpose),
+    el("td", {}, point(row.point)), el("td", { class: "n" }, millions(row.macs)),
+    el("td", { class: "n", "data-clock": runs }, percent(row.val_accuracy ?? clock?.val_accuracy)),
+    el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
+    el("td", {}, el("span", { class: `state ${runs ? "running" : word}`, title: row.message }, `${word}${why}${isBest ? ", the best" : ""}`)));
+}
+
+function actions(page) {
+  const { told } = page, busy = ["queued", "starting", "running"].includes(told.state);
+  const key = `${busy} ${told.resumable} ${told.state}`;
+  if (page.acted === key) return; // a button that is focused stays
+  page.acted = key;
+  const act = (verb) => async () => {
+    page.wrong.textContent = "";
+    try { await ask(`/studies${at(page.name)}/${verb}`, { method: "POST" }); say(`${verb} was asked`); }
+    catch (error) { page.wrong.textContent = error.message; }
+  };
+  show(page.actions,
+    busy ? el("button", { type: "button", onclick: act("stop") }, told.state === "queued" ? "Take out of the queue" : "Stop") : "",
+    !busy && told.resumable && told.state !== "finished" ? el("button", { type: "button", class: "main", onclick: act("resume") }, "Resume") : "",
+    busy ? "" : el("button", { type: "button", class: "danger", onclick: () => remove(page.name) }, "Delete …"));
+}
+
+function remove(name) {
+  const dialog = document.getElementById("delete"), field = dialog.querySelector("input"), wrong = dialog.querySelector(".wrong");
+  dialog.querySelector(".ask").textContent = `Repeat its name, ${name}:`;
+  field.value = wrong.textContent = "";
+  dialog.querySelector(".cancel").onclick = () => dialog.close();
+  dialog.querySelector("form").onsubmit = async (event) => {
+    event.preventDefault();
+    try {
+      await ask(`/studies${at(name)}?confirm=${encodeURIComponent(field.value)}`, { method: "DELETE" });
+      dialog.close();
+      location.hash = "#/";
+    } catch (error) { wrong.textContent = error.message; }
+  };
+  dialog.showModal();
+}
+
+export async function follow(page, details, path = `/studies${at(page.name)}/log`) {
+  const text = el("pre", { tabindex: 0, "aria-label": "Log" });
+  const quiet = el("p", { class: "soft", hidden: true }, "It says nothing so far.");
+  show(page.log, quiet, text);
+  let offset = -65536;
+  while (details.open && !page.signal.aborted) {
+    const piece = await ask(`${path}?offset=${offset}`).catch((error) => ({ text: "", next_offset: offset, wrong: error.message }));
+    const below = text.scrollTop + text.clientHeight >= text.scrollHeight - 8;
+    text.append(piece.text);
+    offset = piece.next_offset;
+    if (piece.wrong) { show(page.log, el("p", { class: "soft" }, piece.wrong)); return; }
+    quiet.hidden = text.textContent !== "";
+    if (below) text.scrollTop = text.scrollHeight;
+    await new Promise((wake) => setTimeout(wake, piece.text ? 300 : 1500));
+  }
+}

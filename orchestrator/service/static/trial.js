@@ -1,0 +1,51 @@
+// One trial: its numbers, its learning curve as it grows, its log and its configuration.
+import { ask, at } from "./api.js";
+import { el, facts, millions, percent, point, seconds, show, state, table } from "./dom.js";
+import { curve } from "./plot.js";
+import { follow } from "./study.js";
+
+export async function trial(main, signal, name, number) {
+  const place = `/studies${at(name)}/trials${at(number)}`;
+  const page = { name, signal, log: el("div") };
+  const numbers = el("div"), drawn = el("div"), rows = el("div", { class: "table" }), config = el("div");
+  const log = el("details", { open: true }, el("summary", {}, "Log"), page.log);
+  show(main,
+    el("p", {}, el("a", { href: `#/study${at(name)}` }, `← ${name}`)), el("h1", {}, `Trial ${number}`), numbers,
+    el("div", { class: "two" },
+      el("section", { class: "card", "aria-label": "Learning curve" }, el("h2", {}, "Learning curve"), drawn),
+      el("section", { class: "card", "aria-label": "Log" }, log)), el("p"),
+    el("section", { class: "card" }, el("details", {}, el("summary", {}, "The curve as a table"), rows),
+      el("details", {}, el("summary", {}, "Its configuration, trial.json"), config)));
+  const about = await ask(`/studies${at(name)}`);
+  follow(page, log, `${place}/log`);
+  for (;;) {
+    const [told, measured] = await Promise.all([ask(place), ask(`${place}/curve`)]);
+    if (signal.aborted) return;
+    show(numbers, head(told));
+    show(drawn, curve(measured, about.min_accuracy ?? null));
+    show(rows, table("Validations", [["Epoch", "n"], ["Seconds", "n"], ["Train loss", "n"], ["Accuracy", "n"]], measured.map(measurement)));
+    if (!config.hasChildNodes()) show(config, el("pre", { tabindex: 0, "aria-label": "trial.json" }, JSON.stringify(told.config, null, 2)));
+    if (told.state !== "running") return;
+    await new Promise((wake) => setTimeout(wake, 1000));
+  }
+}
+
+function measurement(row) {
+  const loss = row.train_loss === null ? "" : row.train_loss.toPrecision(4);
+  return el("tr", {}, [seconds(row.epoch), seconds(row.elapsed_seconds), loss, percent(row.val_accuracy)].map((text) => el("td", { class: "n" }, text)));
+}
+
+function head(told) {
+  return facts([
+    ["State", state(told.state)],
+    ["Why", [told.reason, told.message].filter(Boolean).join(": ")],
+    ["Purpose", told.purpose === "confirmation" ? `confirms trial ${told.of_trial_number}` : told.purpose],
+    ["Point", point(told.point)],
+    ["Accuracy", percent(told.val_accuracy)],
+    ["Verdict", told.verdict ? `${told.verdict}, keeps the bound with probability ${percent(told.probability, 1)}` : ""],
+    ["M MACs", millions(told.macs)],
+    ["M parameters", millions(told.parameters)],
+    ["Trained", told.train_seconds === null ? "" : `${seconds(told.train_seconds)} s, ${told.steps} steps`],
+    ["On", [told.slot, told.device_name].filter(Boolean).join(", ")],
+  ]);
+}

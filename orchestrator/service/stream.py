@@ -1,0 +1,133 @@
+"""Server-sent events: what changes in a study, as it changes.
+
+Any number of pages watch a study at the price of one: it is looked at once a second, for all of them. A page
+opens the stream first and then asks for what there is, so that nothing falls between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+
+from orchestrator.service import files
+from orchestrator.service.answers import to_json
+from orchestrator.service.record import Record
+from results.errors import StoreError
+
+PERIOD_SECONDS = 1.0
+_KEEP_ALIVE_SECONDS = 15.0
+_AT_ONCE = 200  # rows in one event
+_Marks = dict[int, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A study at one moment."""
+
+    at: float
+    study: dict[str, Any] | None
+    marks: _Marks
+    clocks: list[dict[str, Any]]
+
+
+class Watch:
+    """One study, looked at once a period by whoever asks first."""
+
+    def __init__(self, record: Record, runs: Path, name: str) -> None:
+        self._record = record
+        self._runs = runs
+        self.name = name
+        self._last: Look | None = None
+        self._looking = asyncio.Lock()
+
+    async def look(self) -> Look:
+        async with self._looking:
+            if self._last is None or time.monotonic() - self._last.at >= 0.9 * PERIOD_SECONDS:
+                self._last = await to_thread.run_sync(self._fresh)
+            return self._last
+
+    def _fresh(self) -> Look:
+        record, name = self._record, self.name
+        running = record.running(name)
+        clocks = [{"number": row["number"], **_clock(self._runs, row)} for row in running]
+        return Look(time.monotonic(), record.study(name), record.marks(name), clocks)
+
+
+def _clock(runs: Path, row: dict[str, Any]) -> dict[str, Any]:
+    begun = row["started_at"]
+    seconds = (datetime.now(UTC) - begun).total_seconds() if begun else 0.0
+    epoch = files.latest(runs, row["folder"])
+    return {"seconds": round(seconds, 1), **{name: epoch.get(name) for name in ("val_accuracy", "progress")}}
+
+
+async def changes(watch: Watch, record: Record, last_event: int | None) -> AsyncIterator[str]:
+    """Yield the study's changes as they come: events `study`, `trials`, `clocks` and `note`.
+
+    With `last_event`, the id of the last note that was heard, those since; else those from now on.
+    """
+    told: Look | None = None
+    said = time.monotonic()
+    heard = last_event if last_event is not None else await _newest(record, watch.name)
+    while True:
+        try:
+            look = await watch.look()
+            parts = _differences(told, look)
+            if told is not None:
+                parts += await _changed_trials(record, watch.name, told.marks, look.marks)
+            notes = await to_thread.run_sync(record.events, watch.name, heard)
+        except StoreError as error:
+            yield _event("trouble", {"detail": str(error)})
+            return
+        told = look
+        for note in notes:
+            heard = note["id"]
+            parts.append(_event("note", note, heard))
+        if not parts and time.monotonic() - said > _KEEP_ALIVE_SECONDS:
+            parts.append(": still here\n\n")
+        if parts:
+            said = time.monotonic()
+            yield "".join(parts)
+        if look.study is None:
+            return
+        await asyncio.sleep(PERIOD_SECONDS)
+
+
+def _differences(told: Look | None, look: Look) -> list[str]:
+    if look.study is None:
+        return [_event("gone", {})]
+    parts = []
+    if told is None or _plain(told.study) != _plain(look.study):
+        parts.append(_event("study", look.study))
+    if look.clocks or (told is not None and told.clocks):
+        parts.append(_event("clocks", look.clocks))
+    return parts
+
+
+async def _changed_trials(record: Record, name: str, before: _Marks, now: _Marks) -> list[str]:
+    changed = [number for number, marks in now.items() if before.get(number) != marks]
+    parts = []
+    for first in range(0, len(changed), _AT_ONCE):
+        rows = await to_thread.run_sync(record.these, name, changed[first : first + _AT_ONCE])
+        parts.append(_event("trials", rows))
+    return parts
+
+
+async def _newest(record: Record, name: str) -> int:
+    return await to_thread.run_sync(record.newest_event, name)
+
+
+def _plain(study: dict[str, Any] | None) -> str:
+    return json.dumps(study, default=str, sort_keys=True)
+
+
+def _event(kind: str, told: Any, number: int | None = None) -> str:
+    head = f"id: {number}\n" if number is not None else ""
+    return f"{head}event: {kind}\ndata: {to_json(told)}\n\n"

@@ -1,0 +1,188 @@
+"""How plots look: a colour and a symbol for each outcome, two themes, words on axes and under the cursor.
+
+Colours are Okabe and Ito's where those can be seen on white and on black, else darkened until they can; no
+two outcomes differ in colour alone.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from results.tables import percent
+
+GREY, BLUE, GREEN, ORANGE, RED, PINK, TEAL, VIOLET = (
+    *("#7f7f7f", "#0072b2", "#009e73", "#b07a00", "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"),
+)
+COLOURS = (BLUE, RED, GREEN, VIOLET, ORANGE, PINK, TEAL, GREY)  # of studies and others that have no outcome
+GROUNDS = {"light": "#ffffff", "dark": "#14181d"}
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+MOST = 2000  # points of a kind that are drawn: not every browser has the WebGL that more would need
+
+
+@dataclass(frozen=True)
+class Look:
+    colour: str
+    symbol: str
+    size: int = 8
+
+
+LOOKS = {
+    "confirmed": Look(BLUE, "star", 14),
+    "passed": Look(GREEN, "circle"),
+    "trained": Look(GREEN, "circle"),
+    "below bound": Look(GREY, "circle-open"),
+    "rejected": Look(PINK, "diamond-x", 10),
+    "baseline": Look(VIOLET, "square", 9),
+    "replicate": Look(TEAL, "cross-thin-open", 7),
+    "pruned": Look(ORANGE, "triangle-down", 9),
+    "failed": Look(RED, "x", 9),
+    "screened": Look(GREY, "line-ns-open", 9),
+    "duplicate": Look(VIOLET, "line-nw-open", 9),
+    "running": Look(TEAL, "hourglass-open", 9),
+}
+
+
+def _template(ink: str, ground: str, grid: str) -> go.layout.Template:
+    axis: dict[str, Any] = {"gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "ticks": "outside"}
+    axis |= {"tickcolor": grid, "automargin": True, "title": {"standoff": 8}}
+    layout = go.Layout(
+        font={"family": "system-ui, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif", "size": 13, "color": ink},
+        paper_bgcolor=ground,
+        plot_bgcolor=ground,
+        colorway=list(COLOURS),
+        title={"x": 0, "xref": "paper", "yanchor": "top", "font": {"size": 17}},
+        legend={"bgcolor": "rgba(0,0,0,0)", "tracegroupgap": 2},
+        hoverlabel={"align": "left", "bgcolor": ground, "font": {"color": ink, "size": 13}},
+        hovermode="closest",
+        margin={"l": 64, "r": 20, "t": 76, "b": 56},
+        xaxis=axis,
+        yaxis=axis,
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": ink},
+    )
+    return go.layout.Template(layout=layout)
+
+
+TEMPLATES = {
+    "light": _template("#1c2530", GROUNDS["light"], "#dde2e8"),
+    "dark": _template("#e6e9ee", GROUNDS["dark"], "#333c47"),
+}
+
+
+def finished(figure: go.Figure, title: str, dark: bool, note: str = "", height: int = 460) -> go.Figure:
+    """The figure with its theme and title, and a note of what it leaves out."""
+    subtitle = {"text": note, "font": {"size": 12, "color": GREY}} if note else {}
+    figure.update_layout(title={"text": title, "subtitle": subtitle}, height=height, meta={"note": note})
+    return themed(figure, dark)
+
+
+def themed(figure: go.Figure, dark: bool) -> go.Figure:
+    """The figure, in the dark or the light theme."""
+    return figure.update_layout(template=TEMPLATES["dark" if dark else "light"])
+
+
+def untitled(figure: go.Figure) -> go.Figure:
+    """The figure for a page with a heading and theme of its own: the legend above, where phones have room."""
+    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
+    figure.update_layout(
+        title=None, template="none", margin={"l": 56, "r": 12, "t": 30, "b": 48}, legend=legend
+    )
+    figure.layout.template = None
+    return figure
+
+
+def empty(title: str, why: str, dark: bool) -> go.Figure:
+    """A figure that says why there is nothing to see."""
+    figure = go.Figure()
+    figure.add_annotation(text=why, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
+    figure.update_xaxes(visible=False).update_yaxes(visible=False)
+    return finished(figure, title, dark, height=240)
+
+
+def marker(outcome: str, **changes: Any) -> dict[str, Any]:
+    """The marker of an outcome."""
+    look = LOOKS[outcome]
+    return {"color": look.colour, "symbol": look.symbol, "size": look.size} | changes
+
+
+def told(row: Mapping[str, Any], *more: str) -> str:
+    """A trial under the cursor: its number, what came of it, its point, its cost and its accuracy."""
+    why = f": {row['reason']}" if row["reason"] and row["state"] != "completed" else ""
+    of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
+    lines = [f"<b>trial {row['number']}</b>: {html.escape(row['outcome'] + why)}{of}", *_point(row["point"])]
+    if row["macs"] is not None:
+        parameters = f", {row['parameters'] / 1e6:.3f} M parameters" if row["parameters"] is not None else ""
+        lines.append(f"{row['macs'] / 1e6:.2f} M MACs{parameters}")
+    if row["accuracy"] is not None:
+        lines.append(f"accuracy {row['accuracy']:.2%}")
+    if row["stop_progress"] is not None:
+        lines.append(_stop(row))
+    return "<br>".join([*lines, *more])
+
+
+def _stop(row: Mapping[str, Any]) -> str:
+    """At which share of its budget a trial was stopped early, or would have been, and why."""
+    did = "stopped" if row["state"] == "pruned" else "would have been stopped"
+    expected = f"expected {percent(row['predicted_accuracy'])}, needed {percent(row['stop_bound'])}"
+    return f"{did} at {percent(row['stop_progress'], 0)}: {expected}"
+
+
+def _point(point: Mapping[str, Any] | None, most: int = 8, across: int = 3) -> list[str]:
+    """The values of a point, a few to a line."""
+    words = [f"{html.escape(str(name))} {html.escape(short(value))}" for name, value in (point or {}).items()]
+    words = words[:most] + ([f"and {len(words) - most} more"] if len(words) > most else [])
+    return [", ".join(words[first : first + across]) for first in range(0, len(words), across)]
+
+
+def short(value: Any) -> str:
+    """A value of a point in few characters."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def at_bound(figure: go.Figure, bound: float | None, baseline: float | None, **where: Any) -> None:
+    """Draw the bound and, shaded, the margin between it and the baseline it comes from; both fractions."""
+    if bound is None:
+        return
+    below = {"layer": "below", **where}
+    if baseline is not None and baseline > bound:
+        margin = {"fillcolor": VIOLET, "opacity": 0.18, "line_width": 0}
+        figure.add_hrect(y0=100 * bound, y1=100 * baseline, **margin, **below)
+        _line(figure, baseline, "baseline", {"color": VIOLET, "width": 1, "dash": "dot"}, "top left", below)
+    _line(figure, bound, "bound", {"color": RED, "width": 1.5, "dash": "dash"}, "bottom left", below)
+
+
+def _line(
+    figure: go.Figure, at: float, name: str, line: Mapping[str, Any], where: str, below: Mapping[str, Any]
+) -> None:
+    label = {"text": f"{name} {at:.2%}", "font": {"size": 12}}
+    figure.add_hline(y=100 * at, line=line, annotation=label, annotation_position=where, **below)
+
+
+def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: float = 20) -> None:
+    """Make the `xaxis` or `yaxis` of all panels logarithmic where the values need it."""
+    known = [value for value in values if value > 0]
+    if known and max(known) / min(known) > factor:
+        update = figure.update_xaxes if axes == "xaxis" else figure.update_yaxes
+        marks = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5)]
+        near = [mark for mark in marks if min(known) / 2 < mark < max(known) * 2]
+        update(type="log", tickvals=near, ticktext=[f"{mark:g}" for mark in near])
+
+
+def drawn(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:
+    """The rows to draw, an even sample where there are too many, of which a note is left."""
+    kept = sample(rows, most)
+    if len(kept) < len(rows):
+        notes.append(f"{len(kept):,} of {len(rows):,} {kind}")
+    return kept
+
+
+def sample(items: Sequence[Any], most: int) -> list[Any]:
+    """At most so many of the items, evenly spread, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    step = (len(items) - 1) / (most - 1)
+    return [items[round(index * step)] for index in range(most)]

@@ -1,0 +1,69 @@
+"""Several studies in one plot: their fronts, and the paths of their incumbents."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from results.plots._look import COLOURS, SYMBOLS, empty, finished, told
+from results.plots.front import front_of
+from results.plots.path import Over, add_path, axis_title, span, steps
+from results.recorded import StudyRecord
+
+_DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
+    """The front of each study, with the interval of every network on it, and its bound."""
+    title = "Fronts compared"
+    figure = go.Figure()
+    for index, study in enumerate(studies):
+        kept = front_of(study)
+        if not kept:
+            continue
+        colour = COLOURS[index % len(COLOURS)]
+        reach = [100 * (network.belief.interval()[1] - network.belief.mean) for _, network in kept]
+        figure.add_scatter(
+            x=[size for size, _ in kept],
+            y=[100 * network.belief.mean for _, network in kept],
+            error_y={"array": reach, "thickness": 1, "width": 4},
+            mode="lines+markers",
+            name=label(study),
+            line={"color": colour, "shape": "hv", "dash": _DASHES[index % len(_DASHES)]},
+            marker={"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 9},
+            text=[told(study.by_number[network.trial]) for _, network in kept],
+            hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+        )
+        if study.bound is not None:
+            figure.add_hline(y=100 * study.bound, line={"color": colour, "width": 1, "dash": "dash"})
+    if not figure.data:
+        return empty(title, "no network was trained to its end yet", dark)
+    axes = dict.fromkeys(study.size_axis for study in studies)
+    figure.update_xaxes(title=" or ".join(axes)).update_yaxes(title="accuracy (%)")
+    return finished(figure, title, dark)
+
+
+def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool = False) -> go.Figure:
+    """The path of each study's incumbent, passed or confirmed. Studies of one kind can be compared."""
+    title = "Best so far compared"
+    walked = [(index, study, list(steps(study))) for index, study in enumerate(studies)]
+    walked = [(index, study, path) for index, study, path in walked if path]
+    if not walked:
+        return empty(title, "no training has ended yet", dark)
+    if len({axis_title(study) for _, study, _ in walked}) > 1 or any(s.has_two_aims for s in studies):
+        return empty(title, "the studies do not search for the same", dark)
+    figure = go.Figure()
+    longest = max(path[-1].hours for _, _, path in walked)
+    scale, axis = span(walked[0][1], over, longest)
+    for index, study, path in walked:
+        line = {"color": COLOURS[index % len(COLOURS)], "dash": _DASHES[index % len(_DASHES)], "width": 2.5}
+        add_path(figure, study, path, over, scale, "provisional", line, label(study))
+    figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(walked[0][1]))
+    return finished(figure, title, dark)
+
+
+def label(study: StudyRecord) -> str:
+    """The study's name for plotly, which reads some HTML in every text."""
+    return html.escape(study.name)

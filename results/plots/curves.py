@@ -1,0 +1,84 @@
+"""Learning curves against the budget: its share that is spent, or its seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+from results.plots._look import LOOKS, at_bound, empty, finished, marker, sample, told
+from results.recorded import OUTCOMES, Row, StudyRecord, plain_rows
+
+MOST = 60  # curves that can be told apart at all
+Against = Literal["progress", "seconds"]
+_COLUMNS = {"progress": "progress", "seconds": "elapsed_seconds"}
+_AXES = {"progress": "share of the budget (%)", "seconds": "seconds of training"}
+_ALWAYS = ("confirmed", "rejected", "baseline")
+
+
+def learning_curves(study: StudyRecord, against: Against = "progress", dark: bool = False) -> go.Figure:
+    """The validation accuracy of trials as their budget went by, at most MOST of them.
+
+    Those that were confirmed, rejected or the baseline come first; of the others an even sample by number.
+    """
+    title = "Learning curves"
+    curves = _curves(study, _COLUMNS[against])
+    if not curves:
+        return empty(title, "no measurement is on record yet", dark)
+    shown = chosen([study.by_number[number] for number in curves])
+    figure = go.Figure()
+    at_bound(figure, study.bound, None)
+    for outcome in OUTCOMES:
+        rows = [row for row in shown if row["outcome"] == outcome]
+        _add_curves(figure, outcome, [(row, curves[row["number"]]) for row in rows], against)
+    figure.update_xaxes(title=_AXES[against], rangemode="tozero").update_yaxes(
+        title="validation accuracy (%)"
+    )
+    note = f"{len(shown)} of {len(curves):,} curves" if len(shown) < len(curves) else ""
+    return finished(figure, title, dark, note)
+
+
+def chosen(rows: Sequence[Row], most: int = MOST) -> list[Row]:
+    """The rows whose curves are shown."""
+    first = sample([row for row in rows if row["outcome"] in _ALWAYS], most // 2)
+    others = [row for row in rows if row["outcome"] not in _ALWAYS]
+    return [*first, *sample(others, most - len(first))]
+
+
+def _curves(study: StudyRecord, column: str) -> dict[int, list[tuple[float, Row]]]:
+    """By trial, its measurements with their place on the axis."""
+    curves: dict[int, list[tuple[float, Row]]] = {}
+    measured = study.curves[study.curves[column].notna() & study.curves["val_accuracy"].notna()]
+    for row in plain_rows(measured):
+        curves.setdefault(row["trial"], []).append((row[column], row))
+    return curves
+
+
+def _add_curves(
+    figure: go.Figure, outcome: str, curves: Sequence[tuple[Row, list[tuple[float, Row]]]], against: Against
+) -> None:
+    """All curves of an outcome as one trace, with gaps between them."""
+    if not curves:
+        return
+    x: list[float | None] = []
+    y: list[float | None] = []
+    words: list[str | None] = []
+    scale = 100 if against == "progress" else 1
+    for trial, curve in curves:
+        x += [*(scale * place for place, _ in curve), None]
+        y += [*(100 * row["val_accuracy"] for _, row in curve), None]
+        words += [*(told(trial, _measured(row)) for _, row in curve), None]
+    matters = outcome in _ALWAYS
+    figure.add_scatter(
+        x=x, y=y, text=words, mode="lines+markers", name=outcome, connectgaps=False,
+        line={"color": LOOKS[outcome].colour, "width": 2.5 if matters else 1.2},
+        marker=marker(outcome, size=7 if matters else 4), opacity=1 if matters else 0.85,
+        hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
+
+
+def _measured(row: dict[str, Any]) -> str:
+    seconds = "" if row["elapsed_seconds"] is None else f" after {row['elapsed_seconds']:.1f} s"
+    epoch = "" if row["epoch"] is None else f" (epoch {row['epoch']:.3g})"
+    return f"here {row['val_accuracy']:.2%}{seconds}{epoch}"

@@ -1,0 +1,134 @@
+"""Size against accuracy: what was trained, how far it is known, and what was never trained to its end.
+
+Below it is a lane each for what has a cost and no accuracy: screened, pruned, failed and running trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from results.front import undominated
+from results.networks import Network
+from results.plots._look import GREY, LOOKS, at_bound, drawn, empty, finished, log_if_wide, marker, told
+from results.recorded import Row, StudyRecord
+
+TITLE = "Size and accuracy"
+LANES = ("running", "failed", "pruned", "screened")  # from the lowest
+# over each other
+_DRAWN = ("below bound", "trained", "passed", "baseline", "rejected", "confirmed")
+
+
+def front(study: StudyRecord, dark: bool = False) -> go.Figure:
+    """The plot of a study; an accuracy of a network trained again is the mean with its 95% interval.
+
+    `results.networks` has what the intervals mean. The line is the front: no network that was trained
+    is both smaller and more accurate.
+    """
+    placed = [row for row in study.rows if study.size(row) is not None and row["outcome"] != "duplicate"]
+    lanes = [lane for lane in LANES if any(row["outcome"] == lane for row in placed)]
+    if not placed:
+        return empty(TITLE, "no network has a known cost yet", dark)
+    share = 0.055 * len(lanes)
+    figure = make_subplots(
+        rows=2 if lanes else 1, shared_xaxes=True, vertical_spacing=0.03,
+        row_heights=[1 - share, share] if lanes else [1],
+    )  # fmt: skip
+    _add_front(figure, study)
+    _add_trainings(figure, study, placed)
+    notes: list[str] = []
+    by_outcome = {name: [row for row in placed if row["outcome"] == name] for name in (*_DRAWN, *lanes)}
+    shown_of = {name: drawn(rows, notes, name) for name, rows in by_outcome.items()}
+    for outcome in _DRAWN:
+        _add_networks(figure, study, outcome, shown_of[outcome])
+    for lane in lanes:
+        shown = [(row, told(row)) for row in shown_of[lane]]
+        _add(figure, study, lane, lane, shown, [lane] * len(shown), line=2, showlegend=False)
+    at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
+    figure.update_yaxes(title="accuracy (%)", row=1)
+    figure.update_xaxes(title=study.size_axis, row=2 if lanes else 1)
+    if lanes:
+        figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
+    log_if_wide(figure, "xaxis", [study.size(row) or 0 for row in placed])
+    return finished(figure, TITLE, dark, ", ".join(notes), height=520)
+
+
+def front_of(study: StudyRecord) -> list[tuple[float, Network]]:
+    """The networks that no other beats in both size and mean accuracy, by size, each with its size."""
+    sized = [(study.size(study.by_number[network.trial]), network) for network in study.networks]
+    known = [(size, network) for size, network in sized if size is not None]
+    return undominated(known, lambda pair: (pair[0], pair[1].belief.mean, pair[1].trial))
+
+
+def _add_front(figure: go.Figure, study: StudyRecord) -> None:
+    kept = front_of(study)
+    figure.add_scatter(
+        x=[size for size, _ in kept], y=[100 * network.belief.mean for _, network in kept], mode="lines",
+        name="front", line={"color": GREY, "width": 1, "shape": "hv"}, hoverinfo="skip", row=1, col=1,
+    )  # fmt: skip
+
+
+def _add_trainings(figure: go.Figure, study: StudyRecord, placed: Sequence[Row]) -> None:
+    """The single trainings of networks that were trained again, small: it is their mean that counts."""
+    again = _replicated(study)
+    shown = [
+        (row, told(row, "the training it was picked by") if row["purpose"] == "search" else told(row))
+        for row in placed
+        if row["accuracy"] is not None
+        and (row["number"] in again or row["outcome"] in ("replicate", "baseline"))
+    ]
+    _add(figure, study, "replicate", "single trainings", shown, [100 * row["accuracy"] for row, _ in shown])
+
+
+def _add_networks(figure: go.Figure, study: StudyRecord, outcome: str, rows: Sequence[Row]) -> None:
+    """Networks at their mean, with the 95% interval of those that were trained again."""
+    again = _replicated(study)
+    drawn = [
+        row
+        for row in rows
+        if row["accuracy"] is not None and (outcome != "baseline" or row["number"] in again)
+    ]
+    words, height, reach = [], [], []
+    for row in drawn:
+        network = again.get(row["number"])
+        mean = network.belief.mean if network else row["accuracy"]
+        half = network.belief.interval()[1] - mean if network else 0.0
+        trainings = network.belief.trainings if network else 1
+        known = f"mean of {trainings}: {mean:.2%} ± {100 * half:.2f} points (95%)"
+        words.append((row, told(row, known) if network else told(row)))
+        height.append(100 * mean)
+        reach.append(100 * half or None)
+    bars = {"array": reach, "color": LOOKS[outcome].colour, "thickness": 1.5, "width": 5}
+    _add(figure, study, outcome, outcome, words, height, error_y=bars if any(reach) else None)
+
+
+def _replicated(study: StudyRecord) -> dict[int, Network]:
+    return {network.trial: network for network in study.networks if network.is_replicated}
+
+
+def _add(
+    figure: go.Figure,
+    study: StudyRecord,
+    outcome: str,
+    name: str,
+    rows: Sequence[tuple[Row, str]],
+    y: Sequence[Any],
+    line: int = 1,
+    **more: Any,
+) -> None:
+    if not rows:
+        return
+    trace = go.Scatter(
+        x=[study.size(row) for row, _ in rows],
+        y=y,
+        mode="markers",
+        name=name,
+        marker=marker(outcome),
+        text=[words for _, words in rows],
+        hovertemplate="%{text}<extra></extra>",
+        **more,
+    )
+    figure.add_trace(trace, row=line, col=1)

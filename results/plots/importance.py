@@ -1,0 +1,110 @@
+"""How much each parameter mattered for the accuracy, as Optuna's evaluators judge it.
+
+A search looks where it hopes to win, so its trials are no even sample of the space, and importances of few
+trials are guesses: read them as hints.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from results.plots._look import BLUE, ORANGE, empty, finished, sample
+from results.plots.slices import parameters
+from results.recorded import Row, StudyRecord
+
+if TYPE_CHECKING:
+    import optuna
+
+FEWEST = 4  # trials; fewer say nothing of several parameters
+MOST = 400  # trials that are looked at, an even sample: fANOVA's time grows with them
+_SHOWN = 15
+_NAMES = {"fanova": "fANOVA: share of the variance", "ped_anova": "PED-ANOVA: what sets the best tenth apart"}
+_LOOKS = {"fanova": (BLUE, ""), "ped_anova": (ORANGE, "/")}
+
+
+def importance(study: StudyRecord, dark: bool = False) -> go.Figure:
+    """Bars of each parameter's importance for the accuracy, one for each evaluator."""
+    title = "What mattered for the accuracy"
+    found = importances(study)
+    if not found:
+        return empty(title, f"needs {FEWEST} trained points whose parameters and accuracies differ", dark)
+    most_first = sorted(found["fanova"], key=lambda name: -found["fanova"][name])
+    names = most_first[:_SHOWN][::-1]
+    figure = go.Figure()
+    for evaluator in reversed(found):
+        colour, pattern = _LOOKS[evaluator]
+        values = [100 * found[evaluator].get(name, 0.0) for name in names]
+        figure.add_bar(
+            x=values, y=names, orientation="h", name=_NAMES[evaluator],
+            marker={"color": colour, "pattern": {"shape": pattern, "solidity": 0.25}},
+            text=[f"{value:.0f}%" for value in values], textposition="outside", cliponaxis=False,
+            hovertemplate="%{y}: %{x:.1f}%<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+    figure.update_layout(barmode="group", bargap=0.3, legend_traceorder="reversed")
+    figure.update_xaxes(title="importance (%)", range=[0, 108]).update_yaxes(type="category")
+    trials = len(_points(study))
+    notes = [f"{len(names)} of {len(most_first)} parameters"] if len(names) < len(most_first) else []
+    notes += [f"{MOST:,} of {trials:,} trials"] if trials > MOST else []
+    return finished(figure, title, dark, ", ".join(notes), height=170 + 44 * len(names))
+
+
+def importances(study: StudyRecord) -> dict[str, dict[str, float]]:
+    """By evaluator the share of each parameter, in [0, 1]; nothing where too little is known."""
+    rows = sample(_points(study), MOST)
+    varied = parameters(study, rows)
+    if len(rows) < FEWEST or not varied or len({row["accuracy"] for row in rows}) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that an evaluator is experimental, that a notebook lacks a widget
+        from optuna import importance as optunas  # here, since it takes a second to import
+
+        asked = _study_of(rows, varied)
+        evaluators = {
+            "fanova": optunas.FanovaImportanceEvaluator(n_trees=32, seed=0),
+            "ped_anova": optunas.PedAnovaImportanceEvaluator(),
+        }
+        return {
+            name: optunas.get_param_importances(asked, evaluator=evaluator)
+            for name, evaluator in evaluators.items()
+        }
+
+
+def _points(study: StudyRecord) -> list[Row]:
+    """The trained points of the search."""
+    purposes = ("search", "evaluation")
+    done = (row for row in study.rows if row["state"] == "completed" and row["purpose"] in purposes)
+    return [row for row in done if row["accuracy"] is not None and row["point"]]
+
+
+def _study_of(rows: Sequence[Row], varied: Mapping[str, Mapping[str, Any]]) -> optuna.Study:
+    """The rows as a study of Optuna's, in memory."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    distributions = {name: _distribution(name, variable, rows) for name, variable in varied.items()}
+    made = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    for row in rows:
+        point = {name: _value(row["point"].get(name), distributions[name]) for name in varied}
+        made.add_trial(
+            optuna.trial.create_trial(params=point, distributions=distributions, value=row["accuracy"])
+        )
+    return made
+
+
+def _distribution(name: str, variable: Mapping[str, Any], rows: Sequence[Row]) -> Any:
+    """What the values are drawn from, as wide as the values on record."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    values = [row["point"].get(name) for row in rows]
+    if variable.get("kind") not in ("real", "integer") or not all(isinstance(v, int | float) for v in values):
+        return CategoricalDistribution(sorted({str(value) for value in values}))
+    log = bool(variable.get("log")) and min(values) > 0
+    return FloatDistribution(min(values), max(values), log=log)
+
+
+def _value(value: Any, distribution: Any) -> Any:
+    return str(value) if hasattr(distribution, "choices") else float(value)

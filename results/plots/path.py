@@ -1,0 +1,193 @@
+"""The path of the incumbent: the best that a study knew of, as its trainings and its hours went by.
+
+What counts is what was known then: a network that passed is the incumbent until its replicates reject it, so
+the path can turn back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+from results.plots._look import BLUE, GREEN, VIOLET, drawn, empty, finished, log_if_wide, marker, told
+from results.recorded import Row, StudyRecord
+
+Over = Literal["trainings", "hours"]
+_KINDS = {"confirmed": "confirmed", "provisional": "passed, not rejected"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """The incumbents after a training. `hours` are summed over all slots."""
+
+    trainings: float  # a training that was stopped early counts for the share of its budget that it used
+    hours: float
+    provisional: Row | None  # the best of those that passed and are not rejected
+    confirmed: Row | None  # the best of those that are confirmed
+
+
+def steps(study: StudyRecord) -> Iterator[Step]:
+    """The incumbents after each training, in the order in which the trainings ended."""
+    last = {
+        row["of_trial_number"]: row["number"] for row in study.trained if row["purpose"] == "confirmation"
+    }
+    passing: dict[int, Row] = {}
+    best = sure = None
+    count = hours = 0.0
+    for row in study.trained:
+        count += (row["stop_progress"] or 1.0) if row["state"] == "pruned" else 1.0
+        hours += seconds_of(row) / 3600
+        if _passes(study, row):
+            passing[row["number"]] = row
+            best = _better(study, best, row)
+        of = study.by_number.get(row["of_trial_number"] or -1)
+        if of and last.get(of["number"]) == row["number"]:  # after it the verdict is known
+            if of["verdict"] == "confirmed":
+                sure = _better(study, sure, of)
+            elif of["verdict"] == "rejected" and passing.pop(of["number"], None) is best:
+                best = min(passing.values(), key=lambda row: _order(study, row), default=None)
+        yield Step(count, hours, best, sure)
+
+
+def seconds_of(row: Mapping[str, Any]) -> float:
+    """How long a trial held its slot."""
+    return float(row["wall_seconds"] or row["train_seconds"] or 0.0)
+
+
+def value(study: StudyRecord, row: Row) -> float:
+    """What the study searches for: the least size, or the greatest accuracy in percent."""
+    return float(study.size(row) or 0 if study.minimised else 100 * row["accuracy"])
+
+
+def axis_title(study: StudyRecord) -> str:
+    return study.size_axis if study.minimised else "accuracy (%)"
+
+
+def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
+    """By what to multiply so as to have readable numbers, and the axis they are on."""
+    if over == "trainings":
+        return 1, "trainings spent"
+    return (1, f"{study.slot_kind}-hours") if hours >= 2 else (60, f"{study.slot_kind}-minutes")
+
+
+def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) -> go.Figure:
+    """The path over trainings, or over the hours of all slots, with every training that could have won."""
+    title = f"Best so far over {over if over == 'trainings' else study.slot_kind + '-hours'}"
+    walked = list(steps(study))
+    if not walked:
+        return empty(title, "no training has ended yet", dark)
+    if study.has_two_aims:
+        return empty(title, "it has two aims, and so a front and no best network", dark)
+    figure = go.Figure()
+    scale, axis = span(study, over, walked[-1].hours)
+    notes: list[str] = []
+    _add_trained(figure, study, walked, over, scale, notes)
+    kinds = ("provisional", "confirmed") if study.bound is not None else ("provisional",)
+    for kind in kinds:
+        add_path(
+            figure,
+            study,
+            walked,
+            over,
+            scale,
+            kind,
+            _line(kind),
+            _KINDS[kind] if len(kinds) > 1 else "best so far",
+        )
+    base = next((row for row in study.rows if row["purpose"] == "baseline" and study.size(row)), None)
+    if study.minimised and base:
+        figure.add_scatter(
+            x=[0, scale * getattr(walked[-1], over)],
+            y=[study.size(base)] * 2,
+            mode="lines",
+            name="base network",
+            line={"color": VIOLET, "width": 1.5, "dash": "dot"},
+            hovertemplate=f"{told(base)}<extra></extra>",
+        )
+    figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
+    if study.minimised:
+        log_if_wide(figure, "yaxis", [study.size(row) or 0 for row in study.trained])
+    return finished(figure, title, dark, ", ".join(notes))
+
+
+def add_path(
+    figure: go.Figure,
+    study: StudyRecord,
+    walked: list[Step],
+    over: Over,
+    scale: float,
+    kind: str,
+    line: dict[str, Any],
+    name: str,
+) -> None:
+    """Draw one path, by the steps at which it changes and its end."""
+    kept = [(step, getattr(step, kind)) for step in walked if getattr(step, kind)]
+    turns = [
+        (step, row)
+        for index, (step, row) in enumerate(kept)
+        if index in (0, len(kept) - 1) or row is not kept[index - 1][1]
+    ]
+    figure.add_scatter(
+        x=[scale * getattr(step, over) for step, _ in turns],
+        y=[value(study, row) for _, row in turns],
+        mode="lines+markers",
+        name=name,
+        line={"shape": "hv", **line},
+        marker={"size": 6},
+        text=[told(row) for _, row in turns],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _line(kind: str) -> dict[str, Any]:
+    if kind == "confirmed":
+        return {"color": BLUE, "width": 3}
+    return {"color": GREEN, "width": 2, "dash": "dash"}
+
+
+def _add_trained(
+    figure: go.Figure, study: StudyRecord, walked: list[Step], over: Over, scale: float, notes: list[str]
+) -> None:
+    trained = [
+        (step, row)
+        for step, row in zip(walked, study.trained, strict=True)
+        if row["purpose"] == "search" and row["accuracy"] is not None and study.size(row) is not None
+    ]
+    shown = drawn(trained, notes, "trainings")
+    figure.add_trace(
+        go.Scatter(
+            x=[scale * getattr(step, over) for step, _ in shown],
+            y=[value(study, row) for _, row in shown],
+            mode="markers",
+            name="trained",
+            marker={
+                "color": [marker(row["outcome"])["color"] for _, row in shown],
+                "symbol": [marker(row["outcome"])["symbol"] for _, row in shown],
+                "size": 7 if len(shown) < 300 else 4,
+                "opacity": 0.9,
+            },
+            text=[told(row) for _, row in shown],
+            hovertemplate="%{text}<extra></extra>",
+            showlegend=False,
+        )
+    )
+
+
+def _passes(study: StudyRecord, row: Row) -> bool:
+    if row["purpose"] != "search" or row["state"] != "completed" or row["accuracy"] is None:
+        return False
+    if not study.minimised:
+        return True
+    return study.size(row) is not None and (study.bound is None or row["accuracy"] >= study.bound)
+
+
+def _better(study: StudyRecord, one: Row | None, other: Row) -> Row:
+    return other if one is None or _order(study, other) < _order(study, one) else one
+
+
+def _order(study: StudyRecord, row: Row) -> tuple[float, int]:
+    """The better comes first, and of equal ones the earlier."""
+    return (value(study, row) if study.minimised else -value(study, row)), row["number"]

@@ -1,0 +1,92 @@
+"""Each searched parameter against the accuracy: where in its range the good trials lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from results.plots._look import RED, drawn, empty, finished, marker, told
+from results.recorded import OUTCOMES, Row, StudyRecord
+
+MOST = 12  # parameters; a search over recipes has dozens
+_ACROSS = 3
+_POINTS = 6000  # in all panels together
+
+
+def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
+    """A panel a parameter, with every trial that has an accuracy; a parameter that never varied has none."""
+    title = "Accuracy by parameter"
+    rows = [
+        row
+        for row in study.rows
+        if row["point"] and row["accuracy"] is not None and row["outcome"] not in ("replicate", "duplicate")
+    ]
+    varied = parameters(study, rows)
+    if not varied:
+        why = "no parameter has varied yet" if rows else "no trial has an accuracy yet"
+        return empty(title, why, dark)
+    names = list(varied)[:MOST]
+    across = min(_ACROSS, len(names))
+    down = -(-len(names) // across)
+    figure = make_subplots(
+        rows=down,
+        cols=across,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        vertical_spacing=0.3 / down,
+    )
+    notes: list[str] = []
+    shown = drawn(rows, notes, "trials", _POINTS // len(names))
+    for index, name in enumerate(names):
+        _add_panel(figure, name, varied[name], shown, index // across + 1, index % across + 1)
+    if study.bound is not None:
+        line = {"color": RED, "width": 1.5, "dash": "dash"}
+        figure.add_hline(y=100 * study.bound, line=line, row="all", col="all")
+    figure.update_yaxes(title="accuracy (%)", col=1)
+    notes += [f"{len(names)} of {len(varied)} parameters"] if len(names) < len(varied) else []
+    return finished(figure, title, dark, ", ".join(notes), height=150 + 240 * down)
+
+
+def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str, Any]]:
+    """The variables of the study's space that have more than one value in `rows`, by name.
+
+    A study whose question has no space, as an evaluation's, has those of its points.
+    """
+    space = study.study["question"].get("space")
+    known = {v["name"]: v for v in space if isinstance(v, Mapping)} if isinstance(space, list) else {}
+    names = list(known) or list(dict.fromkeys(name for row in rows for name in row["point"]))
+    values = {name: {str(row["point"].get(name)) for row in rows} for name in names}
+    return {name: known.get(name, {}) for name in names if len(values[name]) > 1}
+
+
+def _add_panel(
+    figure: go.Figure, name: str, variable: Mapping[str, Any], rows: Sequence[Row], down: int, across: int
+) -> None:
+    is_number = all(_is_number(row["point"].get(name)) for row in rows)
+    for outcome in OUTCOMES:
+        shown = [row for row in rows if row["outcome"] == outcome]
+        if not shown:
+            continue
+        values = [row["point"].get(name) for row in shown]
+        trace = go.Scatter(
+            x=values if is_number else [str(value) for value in values],
+            y=[100 * row["accuracy"] for row in shown],
+            mode="markers", name=outcome, legendgroup=outcome, showlegend=(down, across) == (1, 1),
+            marker=marker(outcome),
+            text=[told(row) for row in shown], hovertemplate="%{text}<extra></extra>",
+        )  # fmt: skip
+        figure.add_trace(trace, row=down, col=across)
+    kind = "category" if not is_number else "log" if variable.get("log") else "linear"
+    figure.update_xaxes(title=name, type=kind, exponentformat="power", row=down, col=across)
+    if kind == "category":
+        allowed = variable.get("values") or sorted({str(row["point"].get(name)) for row in rows})
+        figure.update_xaxes(
+            categoryorder="array", categoryarray=list(map(str, allowed)), row=down, col=across
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,65 @@
+"""Two studies side by side in tables: what each found, and in what their questions differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from results.plots._look import short
+from results.plots.path import seconds_of
+from results.question import differences
+from results.recorded import StudyRecord
+from results.report._table import Table
+from results.report._words import winner
+from results.tables import millions, percent
+
+
+def compared(study: StudyRecord, other: StudyRecord) -> list[Table]:
+    """Return the tables of two studies' findings and of their questions."""
+    heads = ("", study.name, other.name)
+    rows = [(name, said(study), said(other)) for name, said in _COMPARED.items()]
+    asked = differences(study.study["question"], other.study["question"])
+    differ = []
+    for line in asked:
+        what, _, values = line.partition(": ")
+        one, _, two = values.removesuffix(" asked").partition(" on record, ")
+        differ.append((what, one, two))
+    kept = [row for row in rows if row[1:] != ("-", "-")]
+    return [
+        Table("Findings side by side", heads, kept),
+        Table(
+            "Questions: what differs", ("what", study.name, other.name), differ, frozenset(("what", *heads))
+        ),
+    ]
+
+
+def _of_winner(name: str, said: Callable[[Any], Any]) -> Callable[[StudyRecord], str]:
+    def of(study: StudyRecord) -> str:
+        row = winner(study)
+        return "-" if row is None else str(said(row[name]))
+
+    return of
+
+
+_COMPARED: dict[str, Callable[[StudyRecord], str]] = {
+    "kind": lambda study: str(study.study["kind"]),
+    "state": lambda study: str(study.study["state"]),
+    "bound": lambda study: percent(study.bound),
+    "baseline": lambda study: percent(study.study["baseline_accuracy"]),
+    "trainings spent": lambda study: f"{study.study['spent']:,.10g} of {study.study['budget_trials']:,}",
+    "seconds of trainings": lambda study: f"{sum(map(seconds_of, study.trained)):,.0f}",
+    "screened": lambda study: f"{study.study['screened']:,}",
+    "failed": lambda study: f"{study.study['failed']:,}",
+    "best trial": _of_winner("number", str),
+    "its MACs": _of_winner("macs", millions),
+    "its parameters": _of_winner("parameters", millions),
+    "its mean accuracy": lambda study: percent(study.study["best_mean_accuracy"]),
+    "its verdict": _of_winner("verdict", lambda verdict: verdict or "provisional"),
+    "keeps its bound": _of_winner("probability", lambda chance: percent(chance, 1)),
+    "its choice": lambda study: _choice(study),
+}
+
+
+def _choice(study: StudyRecord) -> str:
+    point = (winner(study) or {}).get("point") or {}
+    return ", ".join(f"{name} {short(value)}" for name, value in point.items()) or "-"

@@ -1,0 +1,191 @@
+"""The report's tables that no plot goes with: the network, the trials, failures, and how to repeat it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+from results.evaluation import ranked
+from results.evaluation_table import evaluation_table
+from results.front import members
+from results.front_table import front_table
+from results.plots.path import seconds_of
+from results.recorded import Row, StudyRecord, plain_rows
+from results.report._logs import log_end
+from results.report._table import Table, flat, of_console, pairs, table
+from results.report._words import base, winner
+from results.slack import cheapest
+from results.slack_table import slack_table
+from results.tables import millions, models_table, moment, number, percent, plain, trials_table
+
+LOGS = 20  # failures whose logs are shown
+_MACHINE = ("host", "device", "device_name", "driver")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed trial and the end of its log."""
+
+    heading: str
+    message: str
+    log: str
+
+
+def failures(study: StudyRecord) -> list[Failure]:
+    """Return the first failed trials with the ends of their logs, read now."""
+    return [
+        Failure(f"trial {row['number']}: {row['reason'] or 'failed'}", row["message"] or "", log_end(row))
+        for row in _failed(study)[:LOGS]
+    ]
+
+
+def failure_counts(study: StudyRecord) -> Table:
+    counts = Counter(row["reason"] or "unknown" for row in _failed(study))
+    rows = [(reason, f"{count:,}") for reason, count in counts.most_common()]
+    return Table("Failed trials by reason", ("reason", "trials"), rows)
+
+
+def _failed(study: StudyRecord) -> list[Row]:
+    return [row for row in study.rows if row["state"] == "failed"]
+
+
+def stages(study: StudyRecord) -> Table | None:
+    """The layers of the network found, stage by stage, beside the base network's; None where unknown."""
+    found, first = winner(study), base(study)
+    if found is None or not (found["blocks"] or found["channels"]):
+        return None
+    shown = {"found": found} | ({"base": first} if first and first["number"] != found["number"] else {})
+    parts = [part for part in ("blocks", "channels") if found[part]]
+    columns = [(f"{part} ({whose})", row[part] or []) for part in parts for whose, row in shown.items()]
+    heads = ("stage", *(head for head, _ in columns))
+    lines = zip_longest(*(values for _, values in columns), fillvalue="-")
+    rows = [(str(stage), *map(str, values)) for stage, values in enumerate(lines, 1)]
+    return Table("The network's stages of layers", heads, rows)
+
+
+def network(study: StudyRecord) -> Table | None:
+    """What the network found costs and was given, beside the base network."""
+    found, first = winner(study), base(study)
+    if found is None:
+        return None
+    shown = [found, *([first] if first and first["number"] != found["number"] else [])]
+    heads = ("", "found", "base")[: len(shown) + 1]
+    rows = [(name, *(said(row) for row in shown)) for name, said in _NETWORK.items()]
+    point = list((found["point"] or {}).items())
+    rows += [(str(name), *(_value(row, name) for row in shown)) for name, _ in point]
+    rows = [row for row in rows if any(cell not in ("-", "") for cell in row[1:])]
+    return Table("The network found", heads, rows)
+
+
+_NETWORK: dict[str, Callable[[Row], str]] = {
+    "trial": lambda row: str(row["number"]),
+    "network": lambda row: row["model"] or "-",
+    "recipe": lambda row: row["recipe"] or "-",
+    "MACs": lambda row: millions(row["macs"]),
+    "parameters": lambda row: millions(row["parameters"]),
+    "resolution (pixels)": lambda row: str(row["resolution_pixels"] or "-"),
+    "accuracy of this training": lambda row: percent(row["accuracy"]),
+}
+
+
+def _value(row: Row, name: str) -> str:
+    value = (row["point"] or {}).get(name)
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def trials(study: StudyRecord) -> Table:
+    """Every trial of the study."""
+    return of_console("All trials", trials_table(study.trials, study.study))
+
+
+def ranking(study: StudyRecord) -> Table | None:
+    """The pairs of an evaluation, or the front of a study of two aims; None for other searches."""
+    if study.minimised and study.has_two_aims:
+        level = study.study["question"]["confirmation"]["level"]
+        found = members(study.trials, study.minimised, level, study.bound or 0.0)
+        return of_console("The front, as its replicates know it", front_table(found))
+    if study.study["kind"] != "evaluation":
+        return None
+    return of_console("Pairs of model and recipe, the best first", evaluation_table(ranked(study.trials)))
+
+
+def offers(study: StudyRecord) -> list[Table]:
+    """What there is to take: the models that were saved, and what giving up accuracy would save."""
+    found = [of_console("Saved models", models_table(study.models))] if len(study.models) else []
+    if study.bound is not None and study.minimised and study.networks:
+        slack = slack_table(cheapest(study.trials, study.bound, study.minimised))
+        found.append(of_console("What giving up accuracy would save, in points", slack))
+    return found
+
+
+def question(study: StudyRecord) -> Table:
+    """The question on record: what the command was asked, with every option settled."""
+    return pairs("The question", ("what", "value"), flat("", study.study["question"]))
+
+
+def provenance(study: StudyRecord) -> Table:
+    """What it takes to repeat the study, and where it ran."""
+    about, rows = study.study, study.rows
+    trainings = [row for row in rows if row["attempts"]]
+    commits = {about["git_commit"], *(row["git_commit"] for row in rows)} - {None}
+    seeds = {(row["seed"], row["subset_seed"]) for row in trainings if row["seed"] is not None}
+    versions = {**_trainer_versions(study), **about["versions"]}
+    said = [
+        ("commit", ", ".join(sorted(commits))),
+        ("versions", ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))),
+        ("machines", "; ".join(sorted({_machine(row) for row in trainings} - {""}))),
+        ("seeds", f"{len(seeds):,} pairs of a training's seed and its images'; each has its own below"),
+        ("begun", f"{moment(about['created_at'])} UTC"),
+        ("updated", f"{moment(about['updated_at'])} UTC"),
+        ("time of all trainings", f"{sum(map(seconds_of, study.trained)):,.1f} s"),
+    ]  # fmt: skip
+    return pairs("Where it comes from", ("what", "value"), said)
+
+
+def _trainer_versions(study: StudyRecord) -> dict[str, Any]:
+    versions = (
+        [found for found in study.trials["versions"] if isinstance(found, dict)] if len(study.trials) else []
+    )
+    return versions[-1] if versions else {}
+
+
+def _machine(row: Row) -> str:
+    return " ".join(str(row[name]) for name in _MACHINE if row[name])
+
+
+def seeds(study: StudyRecord) -> Table:
+    """The seeds, the times and the folder of each training."""
+    return table(
+        "Seeds, times and folders of the trainings",
+        [row for row in study.rows if row["attempts"]],
+        {
+            "trial": plain("number"),
+            "purpose": plain("purpose"),
+            "replicate": plain("replicate"),
+            "seed": lambda row: str(row["seed"]),
+            "images' seed": lambda row: str(row["subset_seed"]),
+            "attempts": plain("attempts"),
+            "started (UTC)": lambda row: moment(row["started_at"]),
+            "seconds": lambda row: number(seconds_of(row), 1),
+            "folder": plain("folder"),
+        },
+        texts=("purpose", "folder"),
+    )
+
+
+def events(study: StudyRecord) -> Table:
+    """What happened to the study and is no trial, oldest first."""
+    return table(
+        "Events",
+        plain_rows(study.events),
+        {
+            "at (UTC)": lambda event: moment(event["at"]),
+            "event": plain("kind"),
+            "trial": lambda event: str(event["trial"] or "-"),
+            "detail": lambda event: ", ".join(": ".join(leaf) for leaf in flat("", event["detail"])),
+        },
+        texts=("event", "detail"),
+    )

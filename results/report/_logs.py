@@ -1,0 +1,36 @@
+"""What failed trials said last.
+
+A log is somebody else's output: it may be huge, be gone, or steer a terminal. Only its end is read, and only
+what can be printed is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from results.recorded import Row
+
+_BYTES = 8192
+_LINES = 20
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
+
+
+def log_end(row: Row) -> str:
+    """Return the last lines of a trial's log, or in brackets why there are none."""
+    if not row["folder"]:
+        return "(it has no folder)"
+    path = Path(row["folder"]) / "log.txt"
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - _BYTES))
+            text = log.read(_BYTES).decode(errors="replace")
+    except OSError as error:
+        return f"({path}: {error.strerror or error})"
+    lines = [_printable(line.rpartition("\r")[2]) for line in text.rstrip().split("\n")[-_LINES:]]
+    return "\n".join(lines) or "(the log is empty)"
+
+
+def _printable(line: str) -> str:
+    bare = _ESCAPES.sub("", line)
+    return "".join(sign for sign in bare if sign == "\t" or sign.isprintable())

@@ -1,0 +1,50 @@
+"""`nas-search --server URL`: the options go to a service, and so do its refusals come back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from orchestrator import cli
+from orchestrator.service import token
+from tests.orchestrator._serving import ASKED, reaches, serving
+
+WORDS = [f"--{name}={value}" for name, value in ASKED.items() if name != "kind"]
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, client: httpx.Client, *more: str) -> int | str | None:
+    """Type `nas-search` for the service, and return the exit code."""
+    monkeypatch.setattr(sys, "argv", ["nas-search", f"--server={client.base_url}", *WORDS, *more])
+    with pytest.raises(SystemExit) as end:
+        cli.nas_search()
+    return end.value.code
+
+
+def test_a_search_is_started_at_a_service_that_knows_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = token.make(tmp_path / "hash")
+    (tmp_path / "mine").write_text(made + "\n")
+    with serving(tmp_path / "runs", token_hash=token.read(tmp_path / "hash")) as client:
+        assert typed(monkeypatch, client) == 2
+        assert capsys.readouterr().err.endswith("refuses: show the token: authorization: Bearer TOKEN\n")
+        assert typed(monkeypatch, client, f"--token-file={tmp_path / 'mine'}") == 0
+        assert "/#/study/s" in capsys.readouterr().out
+        client.headers["authorization"] = f"Bearer {made}"
+        assert reaches(client, "finished")
+
+
+def test_what_a_service_refuses_ends_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(tmp_path) as client:
+        assert typed(monkeypatch, client, "--trainer=./mine") == 2
+        assert capsys.readouterr().err == (
+            f"nas-search: the service at {str(client.base_url).rstrip('/')} refuses: "
+            "trainer: is no option of this search\n"
+        )
+    assert typed(monkeypatch, client) == 2
+    assert "cannot be reached" in capsys.readouterr().err

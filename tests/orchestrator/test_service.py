@@ -1,0 +1,144 @@
+"""Searches over HTTP: queued, watched, stopped, resumed, deleted; and found again by another service."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from orchestrator.describe import Stopped
+from orchestrator.service import asking
+from orchestrator.service.files import piece
+from results.store import Store
+from tests.orchestrator import _studies
+from tests.orchestrator._processes import eventually
+from tests.orchestrator._serving import ASKED, post, reaches, serving, settings, state, trials
+
+
+def test_a_search_is_started_watched_stopped_resumed_and_deleted(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        slow = {**ASKED, "data": "fake:sleep=.4"}
+        assert post(client, "/api/studies", **slow).json() == {"study": "s"}
+        assert post(client, "/api/studies", **slow).status_code == 409
+        assert eventually(lambda: len(trials(client)) >= 2, 60)
+        assert client.delete("/api/studies/s", params={"confirm": "s"}).status_code == 409
+        post(client, "/api/studies/s/stop").raise_for_status()
+        assert reaches(client, "stopped")
+        assert "trial 1 begins" in client.get("/api/studies/s/log").json()["text"]
+        before = len(trials(client))
+        assert post(client, "/api/studies/s/resume", trials=5).status_code == 202
+        assert reaches(client, "finished")
+        assert len(trials(client)) > before
+        told = client.get("/api/studies/s").json()
+        assert (told["budget_trials"], told["trainings"]) == (5, 5)
+        assert client.delete("/api/studies/s", params={"confirm": "t"}).status_code == 422
+        assert client.delete("/api/studies/s", params={"confirm": "s"}).json() == {"deleted": "s"}
+        assert state(client) is None
+    assert not (tmp_path / "s").exists()
+    with Store(tmp_path / "results.db", read_only=True) as store:
+        assert store.studies() == []
+        assert store.models() == []
+
+
+def test_another_service_takes_up_the_queue_and_leaves_what_runs_alone(tmp_path: Path) -> None:
+    with serving(tmp_path, leaving=True) as client:
+        post(client, "/api/studies", **{**ASKED, "data": "fake:sleep=.3"})
+        post(client, "/api/studies", **{**ASKED, "study": "t"})
+        post(client, "/api/studies", **{**ASKED, "study": "u"})
+        assert state(client, "u") == "queued"
+        assert eventually(lambda: len(trials(client)) >= 1, 60)
+    with serving(tmp_path) as client:
+        assert state(client) == "running"
+        assert post(client, "/api/studies/u/stop").status_code == 202
+        assert state(client, "u") is None
+        assert reaches(client, "finished")
+        assert reaches(client, "finished", "t")
+        assert all(row["attempts"] <= 1 for row in trials(client)), "the running trial was left to run"
+
+
+def test_a_search_started_on_the_command_line_is_there_and_can_be_resumed(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def on_the_command_line() -> None:
+        with pytest.raises(Stopped):
+            _studies.run(tmp_path, stop, data="fake:sleep=.2")
+
+    search = threading.Thread(target=on_the_command_line)
+    search.start()
+    with serving(tmp_path) as client:
+        assert eventually(lambda: state(client) == "running" and len(trials(client)) > 0, 30)
+        assert post(client, "/api/studies/s/resume").status_code == 409
+        stop.set()
+        search.join()
+        assert reaches(client, "stopped")
+        told = client.get("/api/studies/s").json()
+        assert told["options"]["data"] == "fake:sleep=.2"
+        assert told["resumable"]
+
+
+def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        post(client, "/api/studies", **{**ASKED, "base": "senet99"})
+        assert reaches(client, "failed")
+        assert client.get("/api/studies/s").json()["message"].startswith("nas-search: no network 'senet99'")
+
+
+def test_a_plan_says_what_a_search_would_cost_and_starts_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        told = post(client, "/api/plan", **ASKED).json()
+        assert told["study"] == "s"
+        assert any(line.startswith("cost: 6 times 10 steps") for line in told["lines"])
+        assert client.get("/api/studies").json() == []
+        refused = post(client, "/api/plan", **{**ASKED, "base": "senet99"})
+        assert refused.status_code == 422
+        assert refused.json()["detail"].startswith("no network 'senet99'")
+
+
+def test_a_trial_tells_its_curve_and_its_log(tmp_path: Path) -> None:
+    _studies.run(tmp_path)
+    with serving(tmp_path) as client:
+        curve = client.get("/api/studies/s/trials/1/curve").json()
+        assert [row["epoch"] for row in curve] == [1.0, 2.0, 3.0, 4.0, 5.0]
+        assert client.get("/api/studies/s/trials/1").json()["config"]["model"] == "senet18"
+        assert client.get("/api/studies/s/trials/1/log").status_code == 200
+        assert client.get("/api/studies/s/trials/99/curve").status_code == 404
+        assert len(client.get("/api/studies/s/trials", params={"after": 3, "most": 2}).json()) == 2
+
+
+def test_a_stream_tells_of_trials_as_they_come(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=4)
+    with serving(tmp_path) as client, client.stream("GET", "/api/studies/s/stream") as stream:
+        lines = (line for line in stream.iter_lines() if line)
+        assert next(lines) == "event: study"
+        assert json.loads(next(lines).removeprefix("data: "))["state"] == "finished"
+        _studies.run(tmp_path, trials=6)
+        told = next(next(lines) for line in lines if line == "event: trials")
+        assert max(row["number"] for row in json.loads(told.removeprefix("data: "))) > 4
+
+
+def test_a_log_is_read_in_pieces_that_cut_no_character(tmp_path: Path) -> None:
+    log, words = tmp_path / "log.txt", "a Ü ≤ 𝄞 z"
+    log.write_text(words)
+    for most in range(4, 12):
+        offset, read = 0, ""
+        while offset < log.stat().st_size:
+            part = piece(log, offset, most)
+            read, offset = read + part["text"], part["next_offset"]
+        assert read == words
+
+
+def test_every_option_of_a_search_is_one_of_its_command(tmp_path: Path) -> None:
+    for kind, model in asking.MODELS.items():
+        flags = asking.command(kind, "x", dict.fromkeys(model.model_fields, 1), settings(tmp_path))
+        assert "--base-width=1" in flags
+
+
+def test_no_option_that_names_a_file_or_a_command_is_offered() -> None:
+    """A new option of the commands is offered here by itself: this is where a dangerous one is seen."""
+    dangerous = ("path", "file", "folder", "command", "url")
+    for kind in asking.SUBJECTS:
+        offered = asking.words(kind).items()
+        named = [name for name, words in offered if any(word in words.lower() for word in dangerous)]
+        assert named == ["data"]

@@ -1,0 +1,76 @@
+"""A person at the page: a search started from the form, watched, stopped, resumed and deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.service import token
+from tests.orchestrator import _studies
+from tests.orchestrator._browsing import browser, comes, complaints, found, needs_chromium, press
+from tests.orchestrator._serving import serving
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_search_goes_from_the_form_to_its_end(tmp_path: Path) -> None:
+    with serving(tmp_path) as client, browser() as page:
+        page.get(f"{client.base_url}")
+        press(page, "New search")
+        asked = {
+            "base": "senet18",
+            "data": "fake:sleep=1",
+            "budget": "10steps",
+            "trials": "5",
+            "study": "mine",
+        }
+        for name, text in asked.items():
+            found(page, f"#field-{name}").send_keys(text)
+        press(page, "All options")
+        for name, text in {"confirm": "0", "slots": "1", "device": "cpu", "replicates": "1"}.items():
+            found(page, f"#field-{name}").send_keys(text)
+        press(page, "Show the plan")
+        assert "cost: 5 times 10 steps, 1 at a time" in found(page, "[aria-label=Plan]").text
+        press(page, "Start the search")
+        found(page, "tr[data-trial='2']")
+        found(page, "svg.plot circle")
+        press(page, "Stop")
+        assert comes(page, lambda text: "stopped by the user" in text)
+        press(page, "Resume")
+        assert comes(page, lambda text: "finished" in text)
+        found(page, "tr[data-trial='1'] a").click()
+        found(page, "[aria-label='Learning curve'] svg.plot path")
+        assert found(page, "[aria-label='Log']").text.startswith("Log")
+        assert complaints(page) == []
+        page.back()
+        press(page, "Delete …")
+        found(page, "#delete input").send_keys("mine")
+        press(page, "Delete it")
+        assert comes(page, lambda text: "Nothing is on record yet" in text)
+
+
+def test_what_is_on_record_is_shown_as_text_and_never_run(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=3, replicates=1)
+    (log,) = tmp_path.glob("s/*1/log.txt")
+    log.write_text("<img src=x onerror=document.title='run'>")
+    with serving(tmp_path) as client, browser() as page:
+        page.get(f"{client.base_url}/#/trial/s/1")
+        assert comes(page, lambda text: "onerror=document.title" in text)
+        assert page.title != "run"
+        assert complaints(page) == []
+
+
+def test_the_page_asks_for_the_token_and_keeps_it(tmp_path: Path) -> None:
+    made = token.make(tmp_path / "token")
+    hashed = token.read(tmp_path / "token")
+    _studies.run(tmp_path, trials=3, replicates=1)
+    with serving(tmp_path, token_hash=hashed, leaving=True) as client, browser(390, 844) as page:
+        page.get(f"{client.base_url}")
+        found(page, "#token input").send_keys(made)
+        press(page, "Use it")
+        press(page, "s")
+        found(page, "tr[data-trial='1']")
+        wide = page.execute_script("return document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, "a phone has to be scrolled sideways"

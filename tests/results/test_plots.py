@@ -1,0 +1,272 @@
+"""The plots of studies of every size: what they show, what they leave out, and that it can be told apart."""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results import plots, recorded
+from results.plots._look import COLOURS, GROUNDS, LOOKS
+from results.plots.importance import importances
+from results.plots.path import steps
+from results.plots.timeline import uses
+from results.recorded import StudyRecord
+from results.store import Store
+from tests.results.processes import ROOT
+from tests.results.records import complete, config, open_study
+
+Drawing = Callable[..., Any]
+DRAWN: tuple[Drawing, ...] = (
+    plots.front,
+    plots.incumbent,
+    plots.learning_curves,
+    plots.slices,
+    plots.importance,
+    plots.timeline,
+)
+SPACE = [{"kind": "real", "name": name, "low": 0.1, "high": 1.0, "log": False} for name in ("width", "depth")]
+STATES = ("screened", "pruned", "failed", "rejected", "confirmed", "passed", "below bound", "baseline")
+
+
+def study_of(folder: Path, trials: int, monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
+    """A study of so many trials of every outcome."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    importlib.import_module("_records").write_study(str(folder / "results.db"), "s", trials)
+    return recorded.read(str(folder / "results.db"), "s")
+
+
+@pytest.fixture
+def judged(store: Store, db: str) -> StudyRecord:
+    """A study in which trial 4 leads, is rejected by trials 5 and 6, and 7 is confirmed by 8 and 9."""
+    study = open_study(store, space=SPACE)
+    complete(store, study, 1, 10_000_000, 0.9, purpose="baseline", point={"width": 1.0, "depth": 1.0})
+    store.set_bound(
+        study.id, min_accuracy=0.88, baseline_accuracy=0.9, baseline_std=None, baseline_replicates=1
+    )
+    complete(store, study, 3, 8_000_000, 0.91, point={"width": 0.8, "depth": 1.0})
+    trials = {
+        4: (2_000_000, 0.89, {"width": 0.2, "depth": 1.0}),
+        7: (5_000_000, 0.90, {"width": 0.5, "depth": 0.9}),
+    }
+    verdicts = {4: ("rejected", 0.2, (0.85, 0.86)), 7: ("confirmed", 0.99, (0.895, 0.9))}
+    for number, (macs, accuracy, point) in trials.items():
+        found = complete(store, study, number, macs, accuracy, point=point)
+        verdict, chance, again = verdicts[number]
+        for place, repeated in enumerate(again, 1):
+            more: dict[str, Any] = {"purpose": "confirmation", "of_trial_number": number, "point": point}
+            complete(store, study, number + place, macs, repeated, replicate=place, **more)
+        store.judge_trial(found.id, verdict, {}, probability=chance)
+    for number, state in ((10, "screened"), (11, "duplicate")):
+        store.answer_trial(study.id, number, state, purpose="search", macs=9_000_000, of_trial_number=7)
+    for number, state in ((12, "failed"), (13, "pruned")):
+        begun = store.start_trial(study.id, number, purpose="search", macs=3_000_000, config=config(0.3))
+        store.finish_trial(begun.id, state, reason="diverged")
+    return recorded.read(db, "demo")
+
+
+def texts(figure: Any) -> list[str]:
+    """The words under the cursor."""
+    return [word for trace in figure.data for word in (trace.text or trace.hovertext or ()) if word]
+
+
+def trace(figure: Any, name: str) -> Any:
+    return next(found for found in figure.data if found.name == name)
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+@pytest.mark.parametrize("trials", [0, 1, 40])
+def test_every_plot_is_drawn_of_a_study_of_any_size(
+    draw: Drawing, trials: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = draw(study_of(tmp_path, trials, monkeypatch))
+    json.loads(figure.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert figure.layout.title.text
+    if figure.data:
+        named = [axis.title.text for axis in figure.select_xaxes() if axis.title.text]
+        assert named, "an axis without a name"
+    else:
+        assert trials < 40
+        assert figure.layout.annotations[0].text, "an empty plot that does not say why"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", DRAWN)
+def test_a_study_of_5000_trials_is_drawn_with_a_note_of_what_is_left_out(
+    draw: Drawing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = draw(study_of(tmp_path, 5000, monkeypatch))
+    assert sum(len(found.x) for found in figure.data) <= 12_000
+    if draw not in (plots.timeline, plots.front):
+        assert " of " in figure.layout.meta["note"]
+
+
+def test_no_two_outcomes_look_alike_in_colour_and_symbol() -> None:
+    looks = {state: LOOKS[state] for state in STATES}
+    assert len({look.symbol for look in looks.values()}) == len(STATES)
+    told_apart = ("screened", "pruned", "failed", "rejected", "confirmed", "passed")
+    assert len({looks[state].colour for state in told_apart}) == len(told_apart)
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_every_colour_is_seen_on_light_and_on_dark_ground(ground: str) -> None:
+    contrasts = {
+        colour: contrast(colour, GROUNDS[ground])
+        for colour in (*COLOURS, *(look.colour for look in LOOKS.values()))
+    }
+    assert {colour: found for colour, found in contrasts.items() if found < 3} == {}
+
+
+@pytest.mark.parametrize("theme", plots.TEMPLATES)
+def test_words_are_readable_on_their_ground(theme: str) -> None:
+    layout = plots.TEMPLATES[theme].layout
+    assert contrast(layout.font.color, layout.paper_bgcolor) >= 7
+    assert layout.font.size >= 12
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of WCAG 2."""
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_front_shows_what_is_known_of_each_network(judged: StudyRecord) -> None:
+    figure = plots.front(judged)
+    confirmed, rejected = trace(figure, "confirmed"), trace(figure, "rejected")
+    assert confirmed.y == pytest.approx([89.75]), "the mean of the replicates, not what it was picked by"
+    assert confirmed.error_y.array[0] > 0
+    assert rejected.y == pytest.approx([85.5])
+    assert list(trace(figure, "front").x) == [2.0, 5.0, 8.0]
+    assert [found.name for found in figure.data if found.yaxis == "y2"] == ["failed", "pruned", "screened"]
+    lines = [shape.y0 for shape in figure.layout.shapes if shape.type == "line"]
+    assert lines == pytest.approx([90, 88]), "the baseline and the bound"
+    assert [(shape.y0, shape.y1) for shape in figure.layout.shapes if shape.type == "rect"] == [(88.0, 90.0)]
+
+
+def test_the_cursor_tells_the_trial_its_point_and_its_accuracy(judged: StudyRecord) -> None:
+    [words] = trace(plots.front(judged), "confirmed").text
+    assert "<b>trial 7</b>: confirmed" in words
+    assert "width 0.5" in words
+    assert "5.00 M MACs" in words
+    assert "89.75%" in words
+
+
+def test_words_under_the_cursor_hold_no_tags_of_a_user(store: Store, db: str) -> None:
+    study = open_study(store, "<script>", space=SPACE)
+    for number, width in enumerate(("<img src=x>", "<b>"), 1):
+        complete(store, study, number, 1_000_000 * number, 0.9, point={"width": width, "depth": 1.0})
+    shown = recorded.read(db, "<script>")
+    drawn = [
+        *texts(plots.front(shown)),
+        *texts(plots.slices(shown)),
+        *[t.name for t in plots.fronts([shown]).data],
+    ]
+    assert drawn
+    assert not any("<img" in words or "<script" in words for words in drawn)
+
+
+def test_the_path_turns_back_where_the_incumbent_is_rejected(judged: StudyRecord) -> None:
+    led = [(step.provisional or {}).get("number") for step in steps(judged)]
+    sure = [(step.confirmed or {}).get("number") for step in steps(judged)]
+    assert led == [None, 3, 4, 4, 3, 7, 7, 7, 7, 7]
+    assert sure == [None, None, None, None, None, None, None, 7, 7, 7]
+
+
+def test_a_trial_stopped_early_counts_for_its_share_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, 60, monkeypatch)
+    pruned = [row for row in study.rows if row["state"] == "pruned"]
+    assert list(steps(study))[-1].trainings == pytest.approx(len(study.trained) - 0.6 * len(pruned))
+    assert study.study["spent"] == pytest.approx(list(steps(study))[-1].trainings)
+    words = trace(plots.front(study), "pruned").text
+    assert all("stopped at 40%: expected 80.00%, needed 89.00%" in said for said in words)
+
+
+def test_the_path_goes_by_the_hours_of_all_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = study_of(tmp_path, 40, monkeypatch)
+    spent = [step.hours for step in steps(study)]
+    assert spent == sorted(spent)
+    assert spent[-1] == pytest.approx(sum(row["wall_seconds"] for row in study.trained) / 3600)
+    assert plots.incumbent(study, over="hours").layout.xaxis.title.text == "GPU-minutes"
+
+
+def test_curves_go_by_share_of_the_budget_or_by_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, 40, monkeypatch)
+    by_share, by_seconds = plots.learning_curves(study), plots.learning_curves(study, against="seconds")
+    assert max(filter(None, trace(by_share, "baseline").x)) == pytest.approx(100)
+    assert max(filter(None, trace(by_seconds, "baseline").x)) == pytest.approx(60)
+    assert {found.name for found in by_share.data} >= {"baseline", "pruned", "below bound"}
+
+
+def test_curves_that_matter_are_shown_whatever_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = plots.learning_curves(study_of(tmp_path, 200, monkeypatch))
+    assert figure.layout.meta["note"].startswith("60 of ")
+    assert trace(figure, "baseline").x.count(None) == 3
+
+
+def test_the_parameter_that_the_accuracy_follows_is_the_most_important(store: Store, db: str) -> None:
+    study = open_study(store, space=SPACE)
+    for number in range(1, 25):
+        point = {"width": number / 24, "depth": (number * 7 % 24) / 24}
+        complete(store, study, number, 1_000_000 * number, 0.5 + 0.4 * point["width"], point=point)
+    found = importances(recorded.read(db, "demo"))
+    assert set(found) == {"fanova", "ped_anova"}
+    assert all(shares["width"] > 0.8 for shares in found.values())
+    assert found == importances(recorded.read(db, "demo")), "the same each time"
+
+
+def test_idle_time_leaves_out_what_lies_between_a_stop_and_a_resume(judged: StudyRecord) -> None:
+    import dataclasses
+    from datetime import UTC, datetime, timedelta
+
+    import pandas as pd
+
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    moments = {1: (0, 60), 3: (60, 120), 4: (1000, 1060)}  # seconds; it was away from 120 to 1000
+    trials = judged.trials[judged.trials["number"].isin(list(moments))].copy()
+    for column, place in (("started_at", 0), ("finished_at", 1)):
+        times = [began + timedelta(seconds=moments[int(n)][place]) for n in trials["number"]]
+        trials[column] = pd.to_datetime(pd.Series(times, index=trials.index))
+    trials["slot"] = ["a", "b", "a"]
+    resumed = pd.DataFrame([{"kind": "resumed", "at": pd.Timestamp(began + timedelta(seconds=999))}])
+    used = uses(dataclasses.replace(judged, trials=trials, events=resumed))
+    assert [(use.slot, use.busy_seconds, use.idle_seconds) for use in used] == [
+        ("a", 120, 60),
+        ("b", 60, 120),
+    ]
+    assert used[0].idle == pytest.approx(1 / 3)
+
+
+def test_two_studies_are_told_apart_in_one_plot(judged: StudyRecord, record: str) -> None:
+    other = recorded.read(record, "nas-demo")
+    figure = plots.fronts([judged, other])
+    assert [found.name for found in figure.data] == ["demo", "nas-demo"]
+    assert len({found.line.color for found in figure.data}) == 2
+    assert len({found.marker.symbol for found in figure.data}) == 2
+    assert len(plots.paths([judged, other]).data) == 2
+
+
+def test_studies_that_search_for_different_things_have_no_common_path(record: str) -> None:
+    both = [recorded.read(record, name) for name in ("nas-demo", "hpo-demo")]
+    assert "do not search for the same" in plots.paths(both).layout.annotations[0].text
+
+
+def test_the_path_of_a_search_for_accuracy_rises(record: str) -> None:
+    figure = plots.incumbent(recorded.read(record, "hpo-demo"))
+    assert list(trace(figure, "best so far").y) == pytest.approx([90.0, 92.0, 92.0])
+    assert figure.layout.yaxis.title.text == "accuracy (%)"

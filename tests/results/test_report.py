@@ -1,0 +1,326 @@
+"""The report: one page that holds everything, asks no network, and runs nothing that a record says."""
+
+import base64
+import hashlib
+import html
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from results import recorded, report
+from results.cli import main
+from results.report import _words
+from results.report._logs import log_end
+from results.store import Store
+from tests.orchestrator._studies import run
+from tests.results.records import complete, config, open_study
+
+EVIL = "<script>document.title='owned'</script>"
+_NO_CALLS_HOME = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+_BROWSERS_OWN = (
+    ".google.com",
+    ".googleapis.com",
+    ".gvt1.com",
+)  # Chromium asks for updates whatever it is told
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and the text of its scripts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.scripts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        if self.found and self.found[-1][0] == "script":
+            self.scripts.append(data)
+
+    def named(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def page(db: str, study: str, other: str | None = None) -> str:
+    written, _ = report.page(recorded.read(db, study), recorded.read(db, other) if other else None)
+    return written
+
+
+def words(written: str) -> str:
+    """The page as its reader sees it, without scripts and styles."""
+    bare = re.sub(r"<(script|style).*?</\1>", "", written, flags=re.DOTALL)
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare)))
+
+
+@pytest.fixture(scope="module")
+def shown(record: str) -> str:
+    return page(record, "nas-demo", "hpo-demo")
+
+
+def test_nothing_is_loaded_from_anywhere(shown: str) -> None:
+    elements = Elements(shown)
+    loading = [(tag, a) for tag, a in elements.found for key in ("src", "href", "data", "action") if key in a]
+    assert all(a.get("href", "").startswith("#") for _, a in loading), loading
+    assert not {"link", "iframe", "img", "object", "embed", "base"} & {tag for tag, _ in elements.found}
+    assert "@import" not in shown[: shown.index("</style>")]
+    assert "url(" not in shown[: shown.index("</style>")]
+
+
+def test_the_browser_is_told_to_run_the_page_s_own_scripts_and_nothing_else(shown: str) -> None:
+    policy = next(a["content"] for a in Elements(shown).named("meta") if "http-equiv" in a)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert "unsafe" not in rules["script-src"]
+    running = re.findall(r"<script>(.*?)</script>", shown, flags=re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in running]
+    assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
+
+
+def test_what_a_record_says_is_shown_as_text_and_never_as_html(store: Store, db: str, tmp_path: Path) -> None:
+    folder = tmp_path / EVIL.replace("/", "_")
+    folder.mkdir()
+    (folder / "log.txt").write_text(f"first line\n{EVIL}\n")
+    study = open_study(store, EVIL, subject=EVIL, **{EVIL: EVIL})
+    complete(store, study, 1, 5_000_000, 0.9, point={EVIL: EVIL}, config=config(1.0, optimizer=EVIL))
+    lost = store.start_trial(study.id, 2, purpose="search", config=config(0.4), folder=str(folder))
+    store.finish_trial(lost.id, "failed", reason=EVIL, message=EVIL)
+    store.note(study.id, EVIL, {EVIL: EVIL})
+    store.end_study(study.id, "failed", EVIL)
+    written = page(db, EVIL, EVIL)
+    assert written.count("<script") == 3, "the figures', plotly's and the page's"
+    assert EVIL not in written
+    assert written.count("&lt;script&gt;") > 10
+    assert "first line" in written
+    [figures] = re.findall(r'id="figures">(.*?)</script>', written, flags=re.DOTALL)
+    assert "<" not in figures
+    assert json.loads(figures)["figures"]
+
+
+def test_the_summary_says_what_was_asked_and_found(record: str) -> None:
+    said = words(page(record, "nas-demo"))
+    assert (
+        "a validation accuracy of 89.00%: the base network's mean of 90.00% ± 0.40% (standard deviation)"
+        in said
+    )
+    assert "over 3 trainings, less a margin of 1.00 points" in said
+    assert "Trial 4 is the best with 5.00 M MACs, 50% less than the base network's 10.00" in said
+    assert "saved as the model nomad_senet18 (confirmed)" in said
+    assert "It has finished: the budget of 12 trials is spent." in said
+
+
+def test_a_verdict_is_told_with_its_probability(store: Store, db: str) -> None:
+    study = open_study(store)
+    found = complete(store, study, 1, 5_000_000, 0.9)
+    store.set_bound(
+        study.id, min_accuracy=0.8, baseline_accuracy=None, baseline_std=None, baseline_replicates=0
+    )
+    assert any("It is provisional" in said for said in _words.found(recorded.read(db, "demo")))
+    store.judge_trial(found.id, "confirmed", {}, probability=0.991)
+    told = _words.found(recorded.read(db, "demo"))
+    assert "It is confirmed: its replicates keep the bound with a probability of 99.1%." in told
+
+
+def test_failures_are_told_with_the_ends_of_their_logs(store: Store, db: str, tmp_path: Path) -> None:
+    study = open_study(store)
+    (tmp_path / "log.txt").write_text("\n".join(f"line {number}" for number in range(100)))
+    for number, folder in ((1, tmp_path), (2, tmp_path / "gone")):
+        lost = store.start_trial(study.id, number, purpose="search", folder=str(folder), macs=1_000_000)
+        store.finish_trial(lost.id, "failed", reason="timeout", message="no end after 30 s")
+    said = words(page(db, "demo"))
+    assert "line 99" in said
+    assert "line 79" not in said
+    assert "trial 1: timeout: no end after 30 s" in said
+    assert "No such file or directory" in said
+
+
+def test_a_log_is_shown_without_what_steers_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_bytes(b"x" * 100_000 + b"\n\x1b[31mred\x1b[0m 10%\r20%\r30%\n\xff\x07end\n")
+    last = log_end({"folder": str(tmp_path)}).split("\n")
+    assert last[-2:] == ["30%", "�end"]
+    assert sum(map(len, last)) < 10_000
+
+
+def test_every_table_has_a_caption_and_headings_for_columns_and_rows(shown: str) -> None:
+    tables = re.findall(r"<table>(.*?)</table>", shown, flags=re.DOTALL)
+    assert len(tables) > 10
+    for table in tables:
+        assert re.search(r"<caption>[^<]+</caption>", table)
+        head, body = table.split("<tbody>")
+        heads = head.count('<th scope="col"')
+        rows = [row for row in body.split("<tr>")[1:] if "colspan" not in row]
+        assert all(row.count('<th scope="row">') == 1 for row in rows)
+        assert all(row.count("<th") + row.count("<td") == heads for row in rows)
+
+
+def test_the_page_can_be_read_by_its_outline(shown: str) -> None:
+    elements = Elements(shown)
+    levels = [int(tag[1]) for tag, _ in elements.found if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert elements.named("html")[0]["lang"] == "en"
+    ids = {a["id"] for _, a in elements.found if "id" in a}
+    assert {a["href"].removeprefix("#") for a in elements.named("a")} <= ids
+    assert all("aria-label" in a for a in elements.named("div") if a.get("role"))
+
+
+def test_a_comparison_names_what_differs(shown: str) -> None:
+    said = words(shown)
+    assert "Comparison with hpo-demo" in said
+    assert "Findings side by side" in said
+    assert "kind nas hpo" in said
+
+
+def test_a_comparison_of_questions_has_a_row_a_difference(store: Store, db: str) -> None:
+    open_study(store, "one", solver="nomad", budget={"seconds": 5})
+    open_study(store, "two", solver="tpe", budget={"seconds": 9})
+    said = words(page(db, "one", "two"))
+    assert "solver 'nomad' 'tpe'" in said
+    assert "budget.seconds 5 9" in said
+
+
+def test_an_evaluation_is_reported_with_its_ranking(store: Store, db: str) -> None:
+    study = open_study(store, "tables", "evaluation")
+    for number, model in enumerate(("resnet9", "senet18", "resnet9"), 1):
+        point = {"model": model, "recipe": "nomad_haet"}
+        tested = {"purpose": "evaluation", "point": point, "replicate": number // 3}
+        complete(store, study, number, 5_000_000, 0.9, **tested)
+    assert "Pairs of model and recipe, the best first" in words(page(db, "tables"))
+
+
+def test_the_stages_of_the_network_stand_beside_the_base_network_s(store: Store, db: str) -> None:
+    study = open_study(store)
+    complete(store, study, 1, 9_000_000, 0.9, purpose="baseline", blocks=[2, 2], channels=[16, 32])
+    store.set_bound(
+        study.id, min_accuracy=0.8, baseline_accuracy=0.9, baseline_std=None, baseline_replicates=1
+    )
+    complete(store, study, 2, 5_000_000, 0.9, blocks=[1, 2], channels=[8, 24])
+    said = words(page(db, "demo"))
+    assert (
+        "stage blocks (found) blocks (base) channels (found) channels (base) 1 1 2 8 16 2 2 2 24 32" in said
+    )
+
+
+def test_the_command_writes_the_page_and_says_where(record: str, tmp_path: Path) -> None:
+    to = tmp_path / "r.html"
+    done = CliRunner().invoke(main, ["report", "nas-demo", "--out", str(to), "--db", record])
+    assert (done.exit_code, done.stdout) == (0, f"written: {to}\n")
+    assert to.read_text().startswith("<!doctype html>")
+
+
+def test_the_page_is_named_by_its_study_and_stays_in_the_folder(
+    store: Store, db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_study(store, "../../a study")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    [to] = report.write(db, "../../a study")
+    assert to == Path(".._.._a_study.html")
+    assert to.is_file()
+
+
+@pytest.mark.parametrize("options", [["nas-dem"], ["nas-demo", "--compare", "nas-dem"]])
+def test_a_study_there_is_not_is_answered_with_those_there_are(record: str, options: list[str]) -> None:
+    done = CliRunner().invoke(main, ["report", *options, "--db", record])
+    assert done.exit_code == 2
+    assert "there are nas-demo, hpo-demo" in done.stderr
+
+
+def test_a_page_that_cannot_be_written_is_told_of(record: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        main, ["report", "nas-demo", "--db", record, "--out", str(tmp_path / "no" / "r.html")]
+    )
+    assert done.exit_code == 2
+    assert "give another --out" in done.stderr
+
+
+def test_pictures_without_a_browser_are_refused_with_what_to_install(
+    record: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
+    told = [
+        "report",
+        "nas-demo",
+        "--db",
+        record,
+        "--out",
+        str(tmp_path / "r.html"),
+        "--figures",
+        str(tmp_path / "f"),
+    ]
+    done = CliRunner().invoke(main, told)
+    assert done.exit_code == 2
+    assert "apt-get install chromium" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (tmp_path / "r.html").is_file(), "the page itself needs no browser"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on this machine")
+@pytest.mark.filterwarnings("ignore")  # kaleido's loop is closed by the interpreter
+def test_pictures_are_written_as_png_and_svg(record: str, tmp_path: Path) -> None:
+    written = report.write(record, "nas-demo", tmp_path / "r.html", pictures=tmp_path / "figures")
+    pictures = written[1:]
+    assert {path.suffix for path in pictures} == {".png", ".svg"}
+    assert {"front.png", "front.svg", "timeline.svg"} <= {path.name for path in pictures}
+    for path in pictures:
+        head = path.read_bytes()[:200]
+        assert head.startswith(b"\x89PNG") if path.suffix == ".png" else b"<svg" in head
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on this machine")
+def test_a_browser_draws_every_plot_and_asks_no_network(store: Store, db: str, tmp_path: Path) -> None:
+    study = open_study(store, EVIL, space=[{"kind": "real", "name": "width", "low": 0.1, "high": 1.0}])
+    for number in range(1, 9):
+        complete(store, study, number, 1_000_000 * number, 0.8 + number / 100, point={"width": number / 8})
+    (tmp_path / "r.html").write_text(page(db, EVIL))
+    assert CHROMIUM
+    log = tmp_path / "net.json"
+    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--dump-dom", *_NO_CALLS_HOME]
+    command += ["--window-size=1000,9000", "--virtual-time-budget=20000", f"--log-net-log={log}"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "r.html").as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+    assert "<title>&lt;script&gt;" in dom, "the title is the study's name, and no script changed it"
+    plots = re.findall(r'data-plot="([\w-]+)"', dom)
+    assert len(plots) >= 5
+    assert dom.count('data-drawn="') == len(plots)
+    assert dom.count('class="main-svg"') >= len(plots)
+    asked = re.findall(r'"url":"(\w+)://([^"/]*)', log.read_text())
+    hosts = {host for scheme, host in asked if scheme in ("http", "https", "ws", "wss")}
+    assert not [host for host in hosts if not host.endswith(_BROWSERS_OWN)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"minimise": "macs", "maximise": "accuracy", "confirm": 2}, "The front, as its replicates know it"),
+        ({"minimise": "params", "tolerance": 0.05, "confirm": 2}, "the network of fewest parameters"),
+        ({"kind": "hpo"}, "is trained to the greatest accuracy"),
+    ],
+)
+def test_a_search_of_any_aim_is_reported(tmp_path: Path, asked: dict[str, Any], said: str) -> None:
+    run(tmp_path, **{"trials": 10, **asked})
+    study = recorded.read(tmp_path / "results.db", "s")
+    written, figures = report.page(study)
+    assert said in words(written)
+    assert {"front", "timeline", "slices", "curves-progress"} <= set(figures)
+    sized = figures["front"].select_xaxes()
+    assert study.size_axis in [axis.title.text for axis in sized]
