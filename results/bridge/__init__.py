@@ -1,9 +1,9 @@
 """Write a study into an Optuna storage, once or while it goes on, for optuna-dashboard and Optuna's plots.
 
-A NAS study has two objectives there, MACs (minimised) and validation accuracy (maximised), and its bound as a
-constraint; an HPO study has its accuracy. Optuna never changes a trial that has ended: what is learnt of one
-later, its verdict, stands in the study's attributes `confirmed` and `rejected`, which are kept up to date.
-The record is opened read-only. Optuna is imported where it is used, since the record is read without it.
+A study that minimises a size has two objectives there, that size and validation accuracy (maximised), with
+its bound and limits as constraints; others have the accuracy alone. The surprise: Optuna never changes a
+trial that has ended, so what is learnt of one later, its verdict, stands in the study's attributes
+`confirmed` and `rejected`, which are kept up to date. Optuna is imported where it is used, for the record is read without it.
 """
 
 from __future__ import annotations
@@ -131,8 +131,9 @@ class _Bridge:
 
 
 _STUDY_FACTS = (
-    "kind", "state", "message", "question", "budget_trials", "min_accuracy", "baseline_accuracy",
-    "baseline_std", "best_trial", "best_macs", "best_mean_accuracy", "versions", "git_commit",
+    "kind", "state", "message", "question", "budget_trials", "minimise", "maximise", "min_accuracy",
+    "baseline_accuracy", "baseline_std", "best_trial", "best_macs", "best_mean_accuracy",
+    "versions", "git_commit",
 )  # fmt: skip
 
 
@@ -142,9 +143,9 @@ def _study(storage: RDBStorage, row: dict[str, Any], asked: Asked) -> Study:
 
     names = optuna.get_all_study_names(storage)
     if row["name"] not in names:
-        created = optuna.create_study(storage=storage, study_name=row["name"], directions=[*asked.directions])
+        created = optuna.create_study(storage=storage, study_name=row["name"], directions=asked.directions)
         created.set_user_attr("begun", row["created_at"])
-        storage.set_study_system_attr(created._study_id, "study:metric_names", list(asked.metrics))
+        storage.set_study_system_attr(created._study_id, "study:metric_names", asked.metrics)
         return created
     found = optuna.load_study(storage=storage, study_name=row["name"])
     if found.user_attrs.get("begun") != row["created_at"]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from results.bridge._space import distributions, value
 from results.errors import NotOnRecord
+from results.networks import SIZES
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -30,24 +31,37 @@ _STATES |= {"screened": "PRUNED", "duplicate": "PRUNED"}  # a duplicate whose or
 class Asked:
     """What of a study's question its trials need."""
 
-    bound: float | None  # the least accuracy of a NAS study, None for others and before its baseline
-    directions: tuple[Direction, ...]
-    metrics: tuple[str, ...]
+    size: str | None  # the column that is minimised
+    bound: float | None  # the least accuracy; None: there is none, or none before the baseline
+    limits: Mapping[str, float]  # the most of a column
     space: Mapping[str, BaseDistribution]
 
     @classmethod
     def of(cls, study: Row) -> Asked:
         """Raises NotOnRecord for a study without a space, which an evaluation is."""
-        if not study["question"].get("space"):
+        question = study["question"]
+        if not question.get("space"):
             raise NotOnRecord(
                 f"study {study['name']!r} is of the kind {study['kind']} and searched no space; "
                 "give Optuna one of nas-search or hpo-search"
             )
-        space = distributions(study["question"]["space"])
-        if study["kind"] == "nas":
-            metrics = ("MACs", "validation accuracy")
-            return cls(study["min_accuracy"], ("minimize", "maximize"), metrics, space)
-        return cls(None, ("maximize",), ("validation accuracy",), space)
+        limits = question.get("aim", {}).get("limits", {})
+        return cls(
+            SIZES.get(study["minimise"]),
+            study["min_accuracy"],
+            {SIZES[name]: most for name, most in limits.items()},
+            distributions(question["space"]),
+        )
+
+    @property
+    def directions(self) -> list[Direction]:
+        return ["minimize", "maximize"] if self.size else ["maximize"]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The objectives' names."""
+        size = {"macs": "MACs", "latency_ms": "latency (ms)"}.get(self.size or "", self.size)
+        return [*([size] if size else []), "validation accuracy"]
 
 
 def is_finished(trial: Row, trials: Mapping[int, Row]) -> bool:
@@ -95,7 +109,7 @@ def _end(trial: Row, original: Row, asked: Asked) -> tuple[str, list[float] | No
     state = _STATES[original["state"]]
     if state != "COMPLETE":
         return state, None
-    values = [trial["macs"], original["val_accuracy"]][-len(asked.directions) :]
+    values = [*([trial[asked.size]] if asked.size else []), original["val_accuracy"]]
     if None in values:
         return "FAIL", None
     return state, [float(value) for value in values]
@@ -113,16 +127,16 @@ def _params(point: Row, space: Mapping[str, BaseDistribution]) -> dict[str, Any]
 
 
 def _constraints(trial: Row, original: Row, asked: Asked) -> dict[str, Any]:
-    """What the solver heard, else by how much the accuracy misses the bound: 0 or less where it keeps it.
+    """What the solver heard, else what it would have heard: each holds where it is 0 or less.
 
     In the form that Optuna before 5 and optuna-dashboard read too.
     """
-    if trial["constraints"] is not None:
-        return {"constraints": trial["constraints"]}
-    accuracy = original["val_accuracy"]
-    if asked.bound is None or accuracy is None:
-        return {}
-    return {"constraints": [asked.bound - accuracy]}
+    heard = trial["constraints"]
+    if heard is None and original["val_accuracy"] is not None:
+        missed = [] if asked.bound is None else [asked.bound - original["val_accuracy"]]
+        over = [trial[size] / most - 1 for size, most in asked.limits.items() if trial[size] is not None]
+        heard = [*missed, *over]
+    return {"constraints": heard} if heard else {}
 
 
 def _steps(curve: Sequence[Row]) -> dict[int, float]:
@@ -142,7 +156,7 @@ def _attributes(trial: Row) -> dict[str, Any]:
 
 _FACTS = (
     "state", "purpose", "replicate", "of_trial_number", "reason", "message", "point", "macs", "parameters",
-    "verdict", "probability", "audited", "stop_progress", "predicted_accuracy", "stop_bound",
+    "latency_ms", "verdict", "probability", "audited", "stop_progress", "predicted_accuracy", "stop_bound",
     "val_loss", "test_accuracy", "epochs", "steps", "train_seconds", "overshoot_seconds", "peak_memory_bytes",
     "attempts", "seed", "subset_seed", "host", "slot", "device_name", "folder", "started_at", "finished_at",
 )  # fmt: skip

@@ -326,3 +326,15 @@ def test_export_takes_a_file_or_a_storage_and_not_both(searched: tuple[str, Stor
     done = CliRunner().invoke(main, [*given, "--optuna", url, "--json"])
     assert done.exit_code == 0, done.stderr
     assert '"added": 8' in done.stdout
+
+
+def test_other_sizes_and_limits_of_a_study_are_its_objective_and_constraints(
+    tmp_path: Path, url: str
+) -> None:
+    aim = {"minimise": "params", "maximise": "accuracy", "limits": {"macs": 10.0}}
+    with Store(db := tmp_path / "results.db") as store:
+        train(store, open_study(store, space=SPACE, aim=aim), 1, 20, 0.9)
+    bridge.export(db, "demo", url)
+    assert there(url).metric_names == ["parameters", "validation accuracy"]
+    assert trials(url)[1].values == [1, 0.9]
+    assert trials(url)[1].constraints == {"0": 1.0}
