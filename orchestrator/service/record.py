@@ -44,6 +44,9 @@ _CURVE = tuple(
 )  # but its trial
 _STUDY_KEPT = ("question", "versions", "id")  # told of one study, not in a list
 _MODEL = ("name", "status", "macs", "parameters", "val_accuracy", "accuracy_low", "accuracy_high")
+_COUNTS = select(Trial.study_id, Trial.state, func.count(), func.sum(Trial.stop_progress)).group_by(
+    Trial.study_id, Trial.state
+)
 _MODEL_COLUMNS = [getattr(Model, name) for name in (*_MODEL, "probability", "trainings")]
 
 
@@ -60,10 +63,7 @@ class Record:
 
     def studies(self) -> list[Facts]:
         """All studies and all searches that wait to be one, the latest first, with how each stands."""
-        counts: dict[int, Facts] = {}
-        query = select(Trial.study_id, Trial.state, func.count()).group_by(Trial.study_id, Trial.state)
-        for study_id, state, number in self._rows(query):
-            counts.setdefault(study_id, {})[state] = number
+        counts = self._counted(_COUNTS)
         asked = {row.study: row for row in self._rows(_columns(SearchRequest))}
         studies = [row._asdict() for row in self._rows(_columns(Study).order_by(Study.id.desc()))]
         listed = [self._stands(study, asked.pop(study["name"], None), counts) for study in studies]
@@ -77,8 +77,7 @@ class Record:
         if found is None:
             return None if asked is None else _unbegun(asked)
         study = found._asdict()
-        query = select(Trial.state, func.count()).where(Trial.study_id == found.id).group_by(Trial.state)
-        told = self._stands(study, asked, {found.id: {row[0]: row[1] for row in self._rows(query)}})
+        told = self._stands(study, asked, self._counted(_COUNTS.where(Trial.study_id == found.id)))
         models = self._rows(select(*_MODEL_COLUMNS).where(Model.study_id == found.id))
         return told | {
             "question": found.question,
@@ -138,17 +137,26 @@ class Record:
         """The names of saved models."""
         return [row.name for row in self._rows(select(Model.name).distinct().order_by(Model.name))]
 
-    def _stands(self, study: Facts, asked: Row[Any] | None, counts: dict[int, Facts]) -> Facts:
+    def _counted(self, query: Select[*tuple[Any, ...]]) -> dict[int, dict[str, tuple[int, float]]]:
+        """Of each study, by state: the trials, and what they took of its budget in trainings."""
+        counts: dict[int, dict[str, tuple[int, float]]] = {}
+        for study_id, state, number, shares in self._rows(query):
+            taken = {"screened": 0.0, "duplicate": 0.0, "pruned": shares or 0.0}.get(state, float(number))
+            counts.setdefault(study_id, {})[state] = (number, taken)
+        return counts
+
+    def _stands(
+        self, study: Facts, asked: Row[Any] | None, counts: dict[int, dict[str, tuple[int, float]]]
+    ) -> Facts:
         told = {name: value for name, value in study.items() if name not in _STUDY_KEPT}
         by_state = counts.get(study["id"], {})
-        untrained = sum(by_state.get(state, 0) for state in ("screened", "duplicate"))
         standing = self._standing(study, asked)
         said = asked.message if asked is not None and standing not in ("running", "finished") else None
         return told | {
             "state": standing,
             "message": said or study["message"],
-            "trials_by_state": by_state,
-            "trainings": sum(by_state.values()) - untrained,
+            "trials_by_state": {state: number for state, (number, _) in by_state.items()},
+            "trainings": round(sum(taken for _, taken in by_state.values()), 2),
             "resumable": asked is not None,
         }
 

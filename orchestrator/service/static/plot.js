@@ -40,8 +40,13 @@ const way = (points) => points.map(([x, y], i) => (i ? `H${x}V${y}` : `M${x} ${y
 
 export function kindOf(row) {
   if (row.purpose === "baseline" || row.purpose === "confirmation") return row.purpose;
-  return row.verdict ?? "search";
+  return row.state === "pruned" ? row.state : row.verdict ?? "search";
 }
+
+// In the order in which they are drawn: what was decided lies above what it was decided by.
+const KINDS = [["confirmation", "trained again"], ["pruned", "stopped early"], ["search", "search"],
+  ["baseline", "baseline"], ["rejected", "rejected"], ["confirmed", "confirmed"]];
+const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
 
 export function scatter(rows, bound, open) {
   const trained = rows.filter((row) => row.val_accuracy !== null && row.macs !== null);
@@ -54,13 +59,12 @@ export function scatter(rows, bound, open) {
     svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }),
       el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, `bound ${percent(bound)}`));
   }
-  for (const row of trained) {
+  for (const row of [...trained].sort((a, b) => depth(a) - depth(b))) {
     const told = `trial ${row.number}: ${millions(row.macs)} M MACs, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
     svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(row.macs / 1e6), cy: py(row.val_accuracy), onclick: () => open(row.number) },
       el("svg:title", {}, told)));
   }
-  const kinds = [["search", "search"], ["confirmed", "confirmed"], ["rejected", "rejected"], ["confirmation", "trained again"], ["baseline", "baseline"]];
-  const seen = kinds.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
+  const seen = KINDS.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
   return el("div", {}, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text))));
 }
 
