@@ -3,7 +3,8 @@
 A study that minimises a size has two objectives there, that size and validation accuracy (maximised), with
 its bound and limits as constraints; others have the accuracy alone. The surprise: Optuna never changes a
 trial that has ended, so what is learnt of one later, its verdict, stands in the study's attributes
-`confirmed` and `rejected`, which are kept up to date. Optuna is imported where it is used, for the record is read without it.
+`confirmed` and `rejected`, which are kept up to date. Optuna is imported where it is used,
+for the record is read without it.
 """
 
 from __future__ import annotations
