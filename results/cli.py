@@ -1,6 +1,8 @@
 """`nas-results`: read the record of searches on the command line. Those that change it are in `upkeep.py`."""
 
 import json
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,10 +10,10 @@ import typer
 from rich.console import RenderableType
 from typer.core import TyperGroup
 
-from results import export, queries, show, tables, upkeep
+from results import bridge, export, queries, show, tables, upkeep
 from results.errors import StoreError
 from results.evaluation_table import evaluation_table
-from results.flags import DEFAULT_DB, AsJson, Db, StudyName
+from results.flags import DEFAULT_DB, AsJson, Db, Optuna, StudyName
 from results.front_table import front_table
 from results.slack_table import slack_table
 
@@ -128,17 +130,45 @@ def models(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 @main.command("export")
 def export_trials(
     study: StudyName,
-    to: Annotated[Path, typer.Option(help="The file to write. One that is there is replaced.")],
+    to: Annotated[Path | None, typer.Option(help="The file to write. One that is there is replaced.")] = None,
     form: Annotated[
         str | None,
         typer.Option("--format", help="csv, parquet or json.", show_default="by the file's suffix"),
     ] = None,
+    optuna: Optuna = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Write a study's trials, one row each, to a CSV, Parquet or JSON file."""
+    """Write a study's trials to a CSV, Parquet or JSON file, or what is new of them to an Optuna storage."""
+    if (to is None) == (optuna is None):
+        raise export.ExportError("give a file to write (--to) or an Optuna storage (--optuna), one of them")
+    if to is None:
+        _tell_brought(bridge.export(db, study, str(optuna)), study, as_json)
+        return
     count = export.export(db, study, to, form)
     _print(f"{count} trials written to {to}", [{"study": study, "file": str(to), "trials": count}], as_json)
+
+
+@main.command()
+def mirror(
+    study: StudyName,
+    optuna: Optuna = "runs/optuna.db",
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Keep an Optuna storage up to date with a study until it ends, for optuna-dashboard; Ctrl-C ends it."""
+    with suppress(KeyboardInterrupt):
+        bridge.mirror(
+            db, study, str(optuna), interval, lambda brought: _tell_brought(brought, study, as_json)
+        )
+
+
+def _tell_brought(brought: bridge.Brought, study: str, as_json: bool) -> None:
+    words = (
+        f"{study}: {brought.added} trials added, {brought.ended} ended, of {brought.total}; {brought.state}"
+    )
+    _print(words, [{"study": study, **asdict(brought)}], as_json)
 
 
 @main.command()

@@ -16,3 +16,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, a
 StudyName = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study's name, as `nas-results list` gives it.")
 ]
+Optuna = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="An Optuna storage: an SQLite file, or an SQLAlchemy URL; made if missing."
+    ),
+]

@@ -6,10 +6,15 @@ No image is built here: that takes minutes and a Docker daemon.
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 COMPOSE = (ROOT / "docker" / "compose.yaml").read_text()
+SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
+GPU: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "gpu.yaml").read_text())["services"]
 
 
 def instructions() -> list[list[str]]:
@@ -42,8 +47,20 @@ def test_the_project_is_the_only_thing_that_is_installed() -> None:
 
 
 def test_the_build_has_every_package_of_the_wheel() -> None:
-    copied = {words[1] for words in stages()["build"] if words[0] == "COPY"}
-    assert copied >= set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert copied() >= set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+
+
+def test_the_build_is_sent_what_it_copies_and_nothing_else() -> None:
+    lines = (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
+    rules = [line for line in lines if not line.startswith("#")]
+    assert rules[0] == "*"
+    assert {line.removeprefix("!") for line in rules if line.startswith("!")} == copied()
+    assert all((ROOT / name).exists() for name in copied())
+
+
+def copied() -> set[str]:
+    """What the build stage copies out of the repository."""
+    return {name for words in stages()["build"] if words[0] == "COPY" for name in words[1:-1]}
 
 
 def test_both_images_can_be_asked_for() -> None:
@@ -55,7 +72,10 @@ def test_both_images_can_be_asked_for() -> None:
 
 def test_no_image_runs_as_root() -> None:
     users = [words[1] for words in stages()["run"] if words[0] == "USER"]
-    assert users == ["nomad"]
+    [user] = users
+    added = next(" ".join(words) for words in stages()["run"] if "useradd" in words)
+    assert f"--uid {user} nomad" in added, "a number, so that a host can tell that it is not 0"
+    assert int(user) > 0
     assert all(words[0] != "USER" for name in ("trainer", "orchestrator") for words in stages()[name])
     assert [words[1] for words in instructions() if words[:1] == ["FROM"]][-2:] == ["run", "run"]
 
@@ -68,9 +88,42 @@ def test_the_base_is_an_argument_that_meets_the_required_python() -> None:
     assert f"BASE: ${{BASE:-{base.removeprefix('BASE=')}}}" in COMPOSE
 
 
-def test_compose_builds_the_orchestrator_with_a_gpu_and_keeps_its_runs() -> None:
-    assert "target: orchestrator" in COMPOSE
-    assert "dockerfile: docker/Dockerfile" in COMPOSE
-    assert "capabilities: [gpu]" in COMPOSE
+def test_compose_builds_the_orchestrator_and_keeps_its_runs() -> None:
+    service = SERVICES["service"]
+    assert service["build"]["target"] == "orchestrator"
+    assert (ROOT / "docker" / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
     workdir = next(words[1] for words in stages()["run"] if words[0] == "WORKDIR")
-    assert f"- runs:{workdir}/runs" in COMPOSE
+    assert f"runs:{workdir}/runs" in service["volumes"]
+    assert service["environment"]["NAS_DB"] == f"${{NAS_DB:-{workdir}/runs/results.db}}"
+
+
+def test_compose_serves_the_host_alone_on_the_port_that_is_exposed() -> None:
+    service = SERVICES["service"]
+    assert service["command"][0] in PROJECT["project"]["scripts"]
+    [exposed] = [words[1] for words in stages()["orchestrator"] if words[0] == "EXPOSE"]
+    assert service["ports"] == [f"127.0.0.1:{exposed}:{exposed}"]
+    assert f"'127.0.0.1', {exposed}" in service["healthcheck"]["test"][-1]
+
+
+def test_gpus_are_asked_for_by_a_file_beside_it() -> None:
+    [device] = GPU["service"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+    assert set(GPU) <= set(SERVICES)
+    assert "deploy" not in SERVICES["service"]
+
+
+def test_postgresql_is_begun_only_where_it_is_asked_for() -> None:
+    assert SERVICES["database"]["profiles"] == ["postgresql"]
+    assert "postgresql" in PROJECT["project"]["optional-dependencies"]
+
+
+def test_every_volume_that_compose_mounts_is_declared() -> None:
+    declared = set(yaml.safe_load(COMPOSE)["volumes"])
+    mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service["volumes"]}
+    assert mounted == declared
+
+
+def test_every_command_that_the_comments_show_is_the_project_s() -> None:
+    comments = "\n".join(line for line in COMPOSE.splitlines() if line.startswith("#"))
+    shown = set(re.findall(r"\b((?:nas|hpo)-[a-z]+)\b", comments)) - {"nomad-nas"}
+    assert {"nas-serve", "nas-results", "nas-search"} <= shown <= set(PROJECT["project"]["scripts"])
