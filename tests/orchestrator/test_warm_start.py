@@ -1,6 +1,7 @@
 """A search that begins from an earlier study's best points."""
 
 import random
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,17 @@ EXACT: dict[str, Any] = {"data": "fake:noise=0", "tolerance": 0.03}
 WARM: dict[str, Any] = EXACT | {"study": "w", "warm_start": "s", "seed": 7}
 
 
+@pytest.fixture(scope="module")
+def early(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("early")
+    run(folder, trials=16, **EXACT)
+    return folder
+
+
 @pytest.fixture
-def earlier(tmp_path: Path) -> Path:
-    """A folder whose record holds a study `s`."""
-    run(tmp_path, trials=16, **EXACT)
-    return tmp_path
+def earlier(early: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own whose record holds a study `s`."""
+    return shutil.copytree(early, tmp_path / "earlier")
 
 
 def winner(folder: Path, study: str) -> Trial:
