@@ -31,6 +31,7 @@ test: install
 
 test-slow: install
 	$(BIN)/pytest -m slow --timeout 3000
+	$(BIN)/pytest -m hypothesis --hypothesis-profile thorough --timeout 3000
 
 test-gpu: install
 	$(BIN)/pytest -m gpu --timeout 600

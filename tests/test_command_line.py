@@ -63,6 +63,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
         ({"executor": "slurm"}, "no executor is named 'slurm'; choose from inline, local"),
+        ({"warm_start": "x"}, "--warm-start x: no such study in"),
         ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),
         ({"replicates": "0"}, "--replicates 0 measures no base; give at least 1"),
@@ -148,7 +149,8 @@ def test_a_study_that_another_process_runs_is_left_to_it(
 def test_another_question_under_a_recorded_name_is_refused_with_the_difference(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
 ) -> None:
-    typed(tmp_path, *(word for pair in USUAL.items() for word in pair))
+    assert search(monkeypatch, tmp_path) == 0
+    capfd.readouterr()
     code = search(monkeypatch, tmp_path, budget="20steps")
     refused(capfd, code, "training.budget.steps: 10 on record, 20 asked; give another --study name")
 
@@ -160,11 +162,17 @@ def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:
     assert ended.stdout == ""
 
 
-def test_an_evaluation_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
-    ended = typed(tmp_path, "--model", "senet18", "--data", "fake:", "--runs", "11", program="nas_evaluate")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("nas-evaluate: --runs 11 of 5000+0 images, none used twice, need 55000")
-    assert ended.stderr.count("\n") == 1
+def test_an_evaluation_that_cannot_be_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
+) -> None:
+    asked = ["--model", "senet18", "--data", "fake:", "--runs", "11", "--trainer", TRAINER]
+    monkeypatch.setattr(sys, "argv", ["nas-evaluate", *asked, "--folder", str(tmp_path), "--device", "cpu"])
+    with pytest.raises(SystemExit) as end:
+        cli.nas_evaluate()
+    printed = capfd.readouterr()
+    assert (end.value.code, printed.out) == (2, "")
+    assert printed.err.startswith("nas-evaluate: --runs 11 of 5000+0 images, none used twice, need 55000")
+    assert printed.err.count("\n") == 1
 
 
 def test_a_trainer_refuses_bad_data_with_words_of_one_line(tmp_path: Path) -> None:

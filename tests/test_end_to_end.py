@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from search_spaces import recipe
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator._studies import RUN_COMMAND, command, record, trials, typed
 
@@ -24,12 +25,12 @@ ON_TWO_SLOTS = ["--slots", "2", "--device", "cpu"]
 
 @pytest.mark.timeout(400)  # for machines that do much else
 def test_a_network_is_found_then_tuned_and_the_record_read(tmp_path: Path) -> None:
-    """nas-search, hpo-search on the model it saved, nas-results, and plain SQL on the views."""
+    """nas-search, hpo-search over recipes for the model it saved, nas-results, and plain SQL on the views."""
     nas = ["--base", "senet18", "--base-width", ".125", "--replicates", "1", "--confirm", "0"]
     said = own("nas_search", tmp_path, *nas, *SMALL, *ON_TWO_SLOTS, "--tolerance", "1", "--trials", "2")
     assert "saved as the model nomad_senet18 (provisional: " in said
     assert "next: hpo-search --model nomad_senet18" in said
-    hpo = ["--model", "nomad_senet18", "--solver", "tpe", "--trials", "1"]
+    hpo = ["--model", "nomad_senet18", "--solver", "tpe", "--space", "recipe", "--trials", "2"]
     said = own("hpo_search", tmp_path, *hpo, *SMALL, *ON_TWO_SLOTS)
     assert "saved by the study nas-senet18-digits" in said
     check_what_was_read(tmp_path / "results.db")
@@ -57,7 +58,7 @@ def check_what_was_read(database: Path) -> None:
     studies = results(database, "list")
     assert [(study["name"], study["state"]) for study in studies] == [
         ("nas-senet18-digits", "finished"),
-        ("hpo-nomad_senet18-digits", "finished"),
+        ("hpo-nomad_senet18-recipe-digits", "finished"),
     ]
     searched = results(database, "trials", "nas-senet18-digits")
     trained = [trial for trial in searched if trial["state"] == "completed"]
@@ -71,19 +72,22 @@ def check_what_sql_reads(database: Path) -> None:
         best = connection.execute("SELECT study, macs FROM best_trials ORDER BY kind DESC").fetchall()
         base, found = connection.execute("SELECT MAX(macs), MIN(macs) FROM completed_trials").fetchone()
         curves = connection.execute("SELECT COUNT(DISTINCT study || trial) FROM learning_curves").fetchone()
-    assert best == [("nas-senet18-digits", found), ("hpo-nomad_senet18-digits", found)]
+    assert best == [("nas-senet18-digits", found), ("hpo-nomad_senet18-recipe-digits", found)]
     assert found < base
-    assert curves == (3,)
+    assert curves == (4,)
 
 
 def check_what_was_trained(folder: Path) -> None:
-    rows = [*trials(folder, "nas-senet18-digits"), *trials(folder, "hpo-nomad_senet18-digits")]
+    rows = [*trials(folder, "nas-senet18-digits"), *trials(folder, "hpo-nomad_senet18-recipe-digits")]
     for row in rows:
         if row.state == "completed":
             assert row.folder is not None
             assert (Path(row.folder) / "metrics.jsonl").read_text().count('"final"') == 1
             assert row.val_accuracy is not None
             assert 0 <= row.val_accuracy <= 1
+    for row in trials(folder, "hpo-nomad_senet18-recipe-digits"):
+        assert row.config is not None
+        assert row.config["ingredients"] == recipe.ingredients(row.point or {})
 
 
 def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path: Path) -> None:
@@ -111,4 +115,4 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path: Path) -> No
 
 def searching(folder: Path) -> bool:
     """Whether a trainer is at work on a trial of the search, after that of the base network."""
-    return any(naming(folder / "s" / f"{number:05d}") for number in range(2, 10))
+    return any(naming(trial) for trial in (folder / "s").glob("0000[2-9]"))

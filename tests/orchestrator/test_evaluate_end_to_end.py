@@ -14,7 +14,8 @@ ASKED = ("--model", "resnet9", "--base-width", ".125", "--runs", "2", "--ensembl
 SMALL = ("--data", "digits", "--train-images", "600", "--budget", "4steps", "--device", "cpu", "--slots", "2")
 
 
-@pytest.mark.timeout(300)  # for machines that do much else
+@pytest.mark.slow  # test_evaluate.py has it with a fake trainer, tests/trainer what the trainer does
+@pytest.mark.timeout(300)
 def test_ensembles_are_trained_and_tested_on_parts_of_the_images(tmp_path: Path) -> None:
     program = [sys.executable, "-P", "-c", RUN_COMMAND.format("nas_evaluate"), "nas-evaluate"]
     asked = [*program, *ASKED, *SMALL, "--study", "s", "--folder", str(tmp_path)]

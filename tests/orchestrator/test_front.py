@@ -16,9 +16,16 @@ from tests.orchestrator.test_search import stopping_at
 BOTH: dict[str, Any] = {"minimise": "macs", "maximise": "accuracy", "trials": 24, "confirm": 2}
 
 
-def test_a_search_for_both_tells_the_solver_of_both(tmp_path: Path) -> None:
-    run(tmp_path, **BOTH)
-    rows = trials(tmp_path)
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a search for both, to be read only."""
+    folder = tmp_path_factory.mktemp("searched")
+    run(folder, **BOTH)
+    return folder
+
+
+def test_a_search_for_both_tells_the_solver_of_both(searched: Path) -> None:
+    rows = trials(searched)
     assert {row.purpose for row in rows} == {"search", "confirmation"}, "it needs no baseline"
     for row in rows:
         if row.purpose == "search":
@@ -27,9 +34,8 @@ def test_a_search_for_both_tells_the_solver_of_both(tmp_path: Path) -> None:
             assert row.other_objectives == [1.0 - (row.val_accuracy or 0)]
 
 
-def test_a_quarter_of_the_budget_is_kept_back_for_the_front(tmp_path: Path) -> None:
-    run(tmp_path, **BOTH)
-    rows = trials(tmp_path)
+def test_a_quarter_of_the_budget_is_kept_back_for_the_front(searched: Path, tmp_path: Path) -> None:
+    rows = trials(searched)
     again = [row for row in rows if row.purpose == "confirmation"]
     assert (len(again), len(rows)) == (6, 24)
     run(tmp_path / "none", **{**BOTH, "confirm": 0})
@@ -99,16 +105,27 @@ def test_the_front_of_architectures_has_no_baseline_either(tmp_path: Path) -> No
     assert "front_resnet_budget_1" in set(queries.models(tmp_path / "results.db")["name"])
 
 
+HARRIED: dict[str, Any] = {**BOTH, "block": 2, "data": "fake:noise=.03,crash=.1"}
+
+
+@pytest.fixture(scope="module", params=["nomad", "nsgaii"])
+def calm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A solver, and the folder of a search by it that nothing stopped."""
+    folder = tmp_path_factory.mktemp("calm")
+    run(folder, **HARRIED, solver=request.param)
+    return request.param, folder
+
+
 @pytest.mark.parametrize("begun", [4, 13, 19, 22])
-@pytest.mark.parametrize("solver", ["nomad", "nsgaii"])
-def test_a_search_for_a_front_resumes_to_the_same_record(tmp_path: Path, solver: str, begun: int) -> None:
-    asked = {**BOTH, "solver": solver, "block": 2, "data": "fake:noise=.03,crash=.1"}
-    run(tmp_path / "calm", **asked)
+def test_a_search_for_a_front_resumes_to_the_same_record(
+    calm: tuple[str, Path], tmp_path: Path, begun: int
+) -> None:
+    asked = {**HARRIED, "solver": calm[0]}
     with pytest.raises(Stopped):
-        run(tmp_path / "stopped", stopping_at(tmp_path / "stopped" / "s", begun), **asked)
-    run(tmp_path / "stopped", **asked)
-    assert facts(tmp_path / "stopped") == facts(tmp_path / "calm")
-    fronts = [queries.front(tmp_path / name / "results.db", "s") for name in ("calm", "stopped")]
+        run(tmp_path, stopping_at(tmp_path / "s", begun), **asked)
+    run(tmp_path, **asked)
+    assert facts(tmp_path) == facts(calm[1])
+    fronts = [queries.front(folder / "results.db", "s") for folder in (tmp_path, calm[1])]
     assert fronts[0].equals(fronts[1])
 
 

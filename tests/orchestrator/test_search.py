@@ -74,15 +74,26 @@ def test_the_same_command_again_trains_nothing(tmp_path: Path) -> None:
     assert record(tmp_path) == before
 
 
+NOISY: dict[str, Any] = {"confirm": 4, "block": 3, "data": "fake:noise=.02,crash=.1", "tolerance": 0.03}
+NOISY["seed"] = 2
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the record of a search that was asked for all its trials at once."""
+    folder = tmp_path_factory.mktemp("once")
+    run(folder, trials=16, **NOISY)
+    return folder
+
+
 @pytest.mark.parametrize("before", [5, 6, 8, 9, 11, 13, 15])
-def test_more_trials_go_on_as_if_they_had_been_asked_for_at_once(tmp_path: Path, before: int) -> None:
-    asked: dict[str, Any] = {"confirm": 4, "block": 3, "data": "fake:noise=.02,crash=.1", "tolerance": 0.03}
-    asked["seed"] = 2
-    run(tmp_path / "twice", trials=before, **asked)
-    run(tmp_path / "twice", trials=16, **asked)
-    run(tmp_path / "once", trials=16, **asked)
-    assert record(tmp_path / "twice") == record(tmp_path / "once")
-    assert any(row["purpose"] == "confirmation" for row in record(tmp_path / "once"))
+def test_more_trials_go_on_as_if_they_had_been_asked_for_at_once(
+    once: Path, tmp_path: Path, before: int
+) -> None:
+    run(tmp_path, trials=before, **NOISY)
+    run(tmp_path, trials=16, **NOISY)
+    assert record(tmp_path) == record(once)
+    assert any(row["purpose"] == "confirmation" for row in record(once))
 
 
 @pytest.mark.parametrize("block", [1, 3])

@@ -33,7 +33,8 @@ def test_a_search_over_recipes_survives_a_kill_of_its_orchestrator(tmp_path: Pat
     assert record(harried) == record(calm)
 
 
-@pytest.mark.timeout(300)  # for machines that do much else
+@pytest.mark.slow  # tests/test_end_to_end.py searches recipes, too, though not for a network of the user's
+@pytest.mark.timeout(300)
 def test_recipes_are_searched_with_the_real_trainer(tmp_path: Path) -> None:
     program = [sys.executable, "-P", "-c", RUN_COMMAND.format("hpo_search"), "hpo-search"]
     asked = [*program, *OWN, *SMALL, "--solver", "random", "--trials", "3", "--folder", str(tmp_path)]

@@ -1,6 +1,7 @@
 """A search that begins from an earlier study's best points."""
 
 import random
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from results.errors import QuestionChanged
 from results.models import Trial
 from results.store import Store
 from search_spaces import Choice, Integer, Real, Space
-from tests.orchestrator._studies import command, record, run, trials, typed
+from tests.orchestrator._studies import command, record, run, trials
 from tests.orchestrator.test_killed import ARGUMENTS, exits_unseen, harry
 from tests.orchestrator.test_plan import planned
 from tests.orchestrator.test_search import stopping_at
@@ -23,11 +24,17 @@ EXACT: dict[str, Any] = {"data": "fake:noise=0", "tolerance": 0.03}
 WARM: dict[str, Any] = EXACT | {"study": "w", "warm_start": "s", "seed": 7}
 
 
+@pytest.fixture(scope="module")
+def early(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("early")
+    run(folder, trials=16, **EXACT)
+    return folder
+
+
 @pytest.fixture
-def earlier(tmp_path: Path) -> Path:
-    """A folder whose record holds a study `s`."""
-    run(tmp_path, trials=16, **EXACT)
-    return tmp_path
+def earlier(early: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own whose record holds a study `s`."""
+    return shutil.copytree(early, tmp_path / "earlier")
 
 
 def winner(folder: Path, study: str) -> Trial:
@@ -118,12 +125,6 @@ def test_a_study_where_nothing_kept_the_bound_is_refused(tmp_path: Path) -> None
     run(tmp_path, trials=3, min_accuracy=0.99, tolerance=0.0)
     with pytest.raises(BadOption, match="nothing there kept the bounds"):
         run(tmp_path, trials=5, **WARM)
-
-
-def test_a_missing_study_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    ended = typed(tmp_path, "--base", "senet18", "--data", "fake:", "--warm-start", "x")
-    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "--warm-start x: no such study in" in ended.stderr
 
 
 def test_other_data_are_allowed_and_told(earlier: Path) -> None:

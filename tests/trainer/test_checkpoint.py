@@ -2,8 +2,8 @@
 
 import io
 import json
-import subprocess
-import sys
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.trainer._hosting import Host, ask
 from tests.trainer.configs import trial
 from trainer import checkpoint as checkpoints
 from trainer import config
@@ -18,6 +19,8 @@ from trainer import trial as trials
 from trainer.checkpoint import Checkpoint
 from trainer.errors import Refused
 from trainer.report import Report
+
+pytestmark = pytest.mark.usefixtures("digits_drawn_once")
 
 
 class Killed(BaseException):
@@ -46,6 +49,17 @@ def events(parsed: config.TrialConfig, checkpoint: Checkpoint | None = None) -> 
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
+def undisturbed(parsed: config.TrialConfig) -> list[dict[str, Any]]:
+    """The events of a training that nothing kills, run once for all tests."""
+    fingerprint = checkpoints.fingerprint(parsed)
+    if fingerprint not in _undisturbed:
+        _undisturbed[fingerprint] = events(parsed)
+    return _undisturbed[fingerprint]
+
+
+_undisturbed: dict[str, list[dict[str, Any]]] = {}
+
+
 def told(lines: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """What of the lines does not depend on the time of day."""
     epochs = [line for line in lines if line["event"] == "epoch"]
@@ -63,7 +77,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
         events(parsed, Dying(path, parsed, at))
     assert path.exists()
     resumed = events(parsed, Checkpoint(path, parsed, 60))
-    assert told(resumed) == told(events(parsed))
+    assert told(resumed) == told(undisturbed(parsed))
     assert resumed[-1]["steps"] == 12
     assert not path.exists(), "a training that has ended leaves nothing to go on with"
 
@@ -84,16 +98,16 @@ def test_a_killed_training_goes_on_with_what_is_left_of_its_budget(tmp_path: Pat
     assert time.monotonic() - began < 8
 
 
-def test_a_program_killed_with_sigkill_goes_on_from_its_file(tmp_path: Path) -> None:
+def test_a_program_killed_with_sigkill_goes_on_from_its_file(trainers: Host, tmp_path: Path) -> None:
     (tmp_path / "trial.json").write_text(json.dumps(trial(budget={"steps": 100000})))
-    command = [sys.executable, "-P", "-m", "trainer", "train", "--config", str(tmp_path / "trial.json")]
-    command += ["--checkpoint", str(tmp_path / "checkpoint.pt"), "--checkpoint-seconds", "0.1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as program:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "checkpoint.pt").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        program.kill()
+    keeping = ("--checkpoint", str(tmp_path / "checkpoint.pt"), "--checkpoint-seconds", "0.1")
+    program = ask(trainers, tmp_path / "forked", "train", "--config", str(tmp_path / "trial.json"), *keeping)
+    pid, deadline = program.started(), time.monotonic() + 60
+    while not (tmp_path / "checkpoint.pt").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    assert program.ending() == ["ended", "-9", "exited"]
     parsed = config.read(tmp_path / "trial.json")
     held = Checkpoint(tmp_path / "checkpoint.pt", parsed, 60).read()
     assert held is not None
@@ -115,7 +129,7 @@ def test_a_checkpoint_that_was_cut_off_is_told_and_left(
     parsed = config.from_json(trial())
     (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 and no more")
     lines = events(parsed, Checkpoint(tmp_path / "checkpoint.pt", parsed, 60))
-    assert told(lines) == told(events(parsed))
+    assert told(lines) == told(undisturbed(parsed))
     assert "cannot read the checkpoint" in caplog.text
 
 
@@ -158,7 +172,7 @@ def test_a_checkpoint_made_in_another_precision_is_told_and_left(
     held = torch.load(path)
     torch.save({**held, "maker": {**held["maker"], "precision": "fp16"}}, path)
     lines = events(parsed, Checkpoint(path, parsed, 60))
-    assert told(lines) == told(events(parsed))
+    assert told(lines) == told(undisturbed(parsed))
     assert "training from the start" in caplog.text
     assert [line["reason"] for line in lines if line["event"] == "plan"] == ["calibrated"]
 

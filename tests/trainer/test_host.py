@@ -29,14 +29,6 @@ HEAVY = ("torch", "sympy", "numpy", "sklearn")
 WAITS = "import time; print('begun', flush=True); time.sleep(600)"
 
 
-@pytest.fixture(scope="module")
-def trainers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """The trainer's own host, for all tests: its imports take seconds. Its trials tell what they import."""
-    command = [TRAINER[0], "-X", "importtime", *TRAINER[1:]]
-    with hosting(command, tmp_path_factory.mktemp("host") / "err") as host:
-        yield host
-
-
 @pytest.fixture
 def anys(tmp_path: Path) -> Iterator[Host]:
     """A host of any program, there in milliseconds."""

@@ -1,4 +1,7 @@
-"""The program from outside: its lines, its exit codes, its signals."""
+"""The program from outside: its lines, its exit codes, its signals.
+
+Where neither stdin nor a signal nor an import is what is tested it runs in a fork of a host.
+"""
 
 import json
 import os
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.trainer.configs import trial
+from tests.trainer.conftest import Forked
 
 COMMAND = [sys.executable, "-P", "-m", "trainer"]
 ROOT = Path(__file__).parents[2]
@@ -39,8 +43,8 @@ def test_models_lists_the_networks() -> None:
     assert all(line["summary"] for line in lines)
 
 
-def test_recipes_are_listed_with_their_ingredients() -> None:
-    code, lines, _ = run("recipes")
+def test_recipes_are_listed_with_their_ingredients(forked: Forked) -> None:
+    code, lines, _ = forked("recipes")
     found = {line["name"]: line for line in lines}
     assert code == 0
     assert found["nomad_haet"]["ingredients"]["cutout"] == {"share": 0.5}
@@ -52,7 +56,7 @@ def test_a_list_whose_reader_has_gone_ends_without_a_word() -> None:
     os.close(reading)
     try:
         done = subprocess.run(
-            [*COMMAND, "recipes"], stdout=writing, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False
+            [*COMMAND, "models"], stdout=writing, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False
         )
     finally:
         os.close(writing)
@@ -67,8 +71,8 @@ def test_neither_listing_nor_refusing_imports_torch(tmp_path: Path) -> None:
         assert "torch" not in done.stderr
 
 
-def test_a_training_exits_0_and_ends_with_its_final_line(tmp_path: Path) -> None:
-    code, lines, _ = run("train", "--config", config_file(tmp_path))
+def test_a_training_exits_0_and_ends_with_its_final_line(forked: Forked, tmp_path: Path) -> None:
+    code, lines, _ = forked("train", "--config", config_file(tmp_path))
     assert code == 0
     assert (lines[0]["event"], lines[-1]["event"]) == ("model", "final")
 
@@ -87,9 +91,9 @@ def test_a_missing_configuration_exits_2(tmp_path: Path) -> None:
     assert (code, lines[-1]["reason"]) == (2, "refused")
 
 
-def test_a_diverged_training_exits_3(tmp_path: Path) -> None:
+def test_a_diverged_training_exits_3(forked: Forked, tmp_path: Path) -> None:
     hyperparameters = {"learning_rate": 1000.0, "weight_decay": 10.0, "batch_size": 20}
-    code, lines, _ = run("train", "--config", config_file(tmp_path, hyperparameters=hyperparameters))
+    code, lines, _ = forked("train", "--config", config_file(tmp_path, hyperparameters=hyperparameters))
     assert (code, lines[-1]["reason"]) == (3, "diverged")
 
 
@@ -109,11 +113,11 @@ def test_sigterm_while_training_exits_143_and_leaves_whole_lines(tmp_path: Path)
     assert [json.loads(line)["event"] for line in lines] == ["model", "machine", "engine"]
 
 
-def test_describe_measures_the_latency_of_files_where_it_is_asked(tmp_path: Path) -> None:
+def test_describe_measures_the_latency_of_files_where_it_is_asked(forked: Forked, tmp_path: Path) -> None:
     paths = [tmp_path / "small.json", tmp_path / "large.json"]
     for path, width in zip(paths, (0.0625, 0.25), strict=True):
         path.write_text(json.dumps(trial(scale={"width": width})))
-    code, lines, _ = run(
+    code, lines, _ = forked(
         "describe", "--latency", *(word for path in paths for word in ("--config", str(path)))
     )
     assert code == 0

@@ -15,6 +15,8 @@ from trainer import trial as trials
 from trainer.ingredients import Ingredient, Perturbation, Vote
 from trainer.report import Report
 
+pytestmark = pytest.mark.usefixtures("digits_drawn_once")
+
 RESNET9 = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
 PAPERS = {  # name: optimizer, rate, decay, batch, ingredients
     "nomad_haet": ("sgd", 0.1, 5e-4, 128, "auto_augment crop flip cutout cosine"),

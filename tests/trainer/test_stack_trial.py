@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.trainer.configs import trial
+from tests.trainer.conftest import Forked
 from tests.trainer.test_program import run
 from trainer import config, stack_training, stack_trial, stackable
 from trainer import trial as trials
@@ -19,6 +20,7 @@ from trainer.errors import Refused
 from trainer.report import Report
 from trainer.stack_trial import IsFaster, is_faster
 
+pytestmark = pytest.mark.usefixtures("digits_drawn_once")
 SMALL = {"batch_size": 20, "learning_rate": 0.02}
 
 
@@ -191,9 +193,9 @@ def config_files(folder: Path, *configs: dict[str, Any]) -> list[str]:
     return [part for number in range(len(configs)) for part in ("--config", str(folder / f"{number}.json"))]
 
 
-def test_the_program_trains_several_configurations_and_exits_0(tmp_path: Path) -> None:
+def test_the_program_trains_several_configurations_and_exits_0(forked: Forked, tmp_path: Path) -> None:
     doomed = trial(seed=1, hyperparameters={**SMALL, "learning_rate": 1000.0, "weight_decay": 10.0})
-    code, lines, stderr = run("train", *config_files(tmp_path, trial(), doomed))
+    code, lines, stderr = forked("train", *config_files(tmp_path, trial(), doomed))
     ends = {line["trial"]: line["event"] for line in lines}
     assert (code, ends) == (0, {0: "final", 1: "error"})
     assert "give a lower learning_rate" in stderr

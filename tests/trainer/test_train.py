@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from trainer import config, models, optimizers
 from trainer import trial as trials
 from trainer.errors import Diverged, OutOfMemory, Refused, TooShort
 from trainer.report import Report
+
+pytestmark = pytest.mark.usefixtures("digits_drawn_once")
 
 
 class Lines:
@@ -31,6 +34,12 @@ def trained(began_seconds_ago: float = 0.0, **changes: Any) -> Lines:
     stream = io.StringIO()
     trials.run(config.from_json(trial(**changes)), Report(stream), time.monotonic() - began_seconds_ago)
     return Lines(stream.getvalue())
+
+
+@cache
+def as_usual() -> Lines:
+    """Of the configuration as it is, trained once for all tests."""
+    return trained()
 
 
 def test_a_training_reports_every_event_of_the_protocol_in_order() -> None:
@@ -50,7 +59,7 @@ def test_a_training_reports_every_event_of_the_protocol_in_order() -> None:
 
 
 def test_a_budget_in_steps_is_repeated_bit_by_bit() -> None:
-    once, again = trained(), trained()
+    once, again = as_usual(), trained()
     assert [e["train_loss"] for e in once.named("epoch")] == [e["train_loss"] for e in again.named("epoch")]
     assert once.events[-1]["val_loss"] == again.events[-1]["val_loss"]
     assert trained(seed=1).events[-1]["val_loss"] != once.events[-1]["val_loss"]
@@ -58,11 +67,11 @@ def test_a_budget_in_steps_is_repeated_bit_by_bit() -> None:
 
 @pytest.mark.parametrize("changes", [{"clock": "strict"}, {"test": True}, {"precision": "fp32"}])
 def test_what_is_only_measured_or_read_leaves_the_training_as_it_was(changes: dict[str, Any]) -> None:
-    assert trained(**changes).events[-1]["val_loss"] == trained().events[-1]["val_loss"]
+    assert trained(**changes).events[-1]["val_loss"] == as_usual().events[-1]["val_loss"]
 
 
 def test_test_images_are_left_alone_unless_asked_for() -> None:
-    final = trained().events[-1]
+    final = as_usual().events[-1]
     assert (final["test_accuracy"], final["test_accuracy_1000"], final["test_loss"]) == (None, None, None)
 
 
@@ -122,7 +131,7 @@ def test_a_training_of_seconds_is_repeated_step_by_step_from_its_plan() -> None:
 
 
 def test_a_plan_that_was_made_otherwise_is_another_training() -> None:
-    straight = trained(budget={"steps": 7}).events[-1]
+    straight = as_usual().events[-1]
     bent = trained(budget={"steps": 7, "plan": [[0, 30], [3, 7]]}).events[-1]
     assert bent["steps"] == straight["steps"]
     assert bent["val_loss"] != straight["val_loss"]

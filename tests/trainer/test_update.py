@@ -23,6 +23,8 @@ from trainer.trainee import Trainee
 
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal.default")
 
+pytestmark = pytest.mark.usefixtures("digits_drawn_once")
+
 
 class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
     """Counts operations and collects those for which a GPU's host would have to wait."""

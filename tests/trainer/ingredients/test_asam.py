@@ -1,12 +1,12 @@
 """ASAM against pytorch_optimizer's, which is the case eta = 0, and against the paper's equation.
 
 That reference scales biases and norms by their size, too, so the two are held together on a network
-that has neither.
+that has neither. It takes seconds to import: not while the tests are collected, which each of their
+processes does.
 """
 
 import pytest
 import torch
-from pytorch_optimizer import SAM
 from torch import Tensor
 
 from tests.trainer.ingredients._networks import assert_same, backward, closure_steps, network, perturbed_steps
@@ -15,6 +15,8 @@ from trainer.ingredients.asam import Asam
 
 @pytest.mark.parametrize("rho", [0.5, 2.0])
 def test_steps_end_where_the_reference_ends(rho: float) -> None:
+    from pytorch_optimizer import SAM
+
     ours, theirs = network(affine=False), network(affine=False)
     perturbed_steps(ours, Asam(rho, eta=0.0), torch.optim.SGD(ours.parameters(), lr=0.1, momentum=0.9))
     reference = SAM(theirs.parameters(), torch.optim.SGD, rho=rho, adaptive=True, lr=0.1, momentum=0.9)

@@ -1,8 +1,10 @@
-"""The asymmetric loss against timm's, which takes whole labels."""
+"""The asymmetric loss against timm's, which takes whole labels.
+
+timm takes seconds to import: not while the tests are collected, which each of their processes does.
+"""
 
 import pytest
 import torch
-from timm.loss.asymmetric_loss import AsymmetricLossSingleLabel
 from torch.nn import functional as F
 
 from trainer.ingredients.asymmetric_loss import AsymmetricLoss
@@ -25,6 +27,8 @@ def logits_and_labels() -> tuple[torch.Tensor, torch.Tensor]:
 def test_of_whole_labels_it_is_timms_and_so_is_its_gradient(
     positive: float, negative: float, smoothing: float
 ) -> None:
+    from timm.loss.asymmetric_loss import AsymmetricLossSingleLabel
+
     logits, labels = logits_and_labels()
     theirs = AsymmetricLossSingleLabel(gamma_pos=positive, gamma_neg=negative, eps=smoothing)(logits, labels)
     ours = AsymmetricLoss(positive, negative, smoothing)(logits, F.one_hot(labels, 10).float())

@@ -1,8 +1,7 @@
-"""Gradient centralization against pytorch_optimizer's."""
+"""Gradient centralization against pytorch_optimizer's, imported where it is used (see test_asam.py)."""
 
 import pytest
 import torch
-from pytorch_optimizer.optimizer.gradient_centralization import centralize_gradient
 
 from tests.trainer.ingredients._networks import backward, network
 from trainer.ingredients.gradient_centralization import GradientCentralization
@@ -10,6 +9,8 @@ from trainer.ingredients.gradient_centralization import GradientCentralization
 
 @pytest.mark.parametrize("conv_only", [False, True])
 def test_gradients_become_what_the_reference_makes_of_them(conv_only: bool) -> None:
+    from pytorch_optimizer.optimizer.gradient_centralization import centralize_gradient
+
     learner = network()
     backward(learner, 0)
     before = [weight.grad.clone() for weight in learner.parameters() if weight.grad is not None]

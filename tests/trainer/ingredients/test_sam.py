@@ -1,8 +1,7 @@
-"""SAM against pytorch_optimizer's, step by step."""
+"""SAM against pytorch_optimizer's, step by step (imported where it is used: see test_asam.py)."""
 
 import pytest
 import torch
-from pytorch_optimizer import SAM
 
 from tests.trainer.ingredients._networks import assert_same, backward, closure_steps, network, perturbed_steps
 from trainer.ingredients.sam import Sam
@@ -10,6 +9,8 @@ from trainer.ingredients.sam import Sam
 
 @pytest.mark.parametrize("rho", [0.05, 0.5])
 def test_steps_end_where_the_reference_ends(rho: float) -> None:
+    from pytorch_optimizer import SAM
+
     ours, theirs = network(), network()
     perturbed_steps(ours, Sam(rho), torch.optim.SGD(ours.parameters(), lr=0.1, momentum=0.9))
     reference = SAM(theirs.parameters(), torch.optim.SGD, rho=rho, lr=0.1, momentum=0.9)
