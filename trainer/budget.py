@@ -198,8 +198,11 @@ class Pace:
             return
         self.total_steps = total_steps
         self._planned_at = self.step
+        if self._plan[-1][0] == self.step:  # planned twice at one step: what was planned last holds
+            self._plan.pop()
+        else:
+            self.replans += 1
         self._plan.append((self.step, total_steps))
-        self.replans += 1
         self._on_plan(self, reason)
 
     def _room(self) -> float:

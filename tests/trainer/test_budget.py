@@ -84,6 +84,25 @@ def test_a_noisy_machine_never_passes_the_deadline_by_more_than_half_a_percent(
     assert trained.pace.progress == 1.0
     assert trained.now <= seconds * 1.005
     assert trained.pace.replans < 30
+    assert_plan_can_be_given(trained.pace)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False), st.floats(0.8, 3.0), st.floats(0.0, 3.0))
+def test_steps_that_hang_leave_a_plan_to_repeat_the_training_by(
+    random: randoms.Random, seconds: float, hang: float
+) -> None:
+    trained = Simulated(seconds, lambda now: 0.01 + hang * (now > 0.5 and random.random() < 0.1)).run()
+    assert_plan_can_be_given(trained.pace)
+
+
+def assert_plan_can_be_given(pace: Pace) -> None:
+    began = [step for step, _ in pace.done.plan]
+    assert began == sorted(set(began)), "one plan a step"
+    assert pace.done.plan[-1] == (pace.done.plan[-1][0], pace.total_steps)
+    repeated = Pace(pace.costs, steps=pace.total_steps, plan=pace.done.plan)
+    assert len(list(repeated.steps())) == pace.step
+    assert (repeated.done.plan, repeated.replans) == (pace.done.plan, pace.replans)
 
 
 def test_a_drift_of_less_than_two_percent_is_left_alone() -> None:
