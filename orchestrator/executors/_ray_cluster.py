@@ -55,10 +55,10 @@ def join(address: str | None) -> None:
     """Connect this process to the cluster. Raises ExecutorError."""
     if address is None:
         raise ExecutorError("--executor ray needs a cluster: give --address HOST:PORT, or --address auto")
+    _knock(address)
     ray = imported()
     if ray.is_initialized():
         raise ExecutorError("this process is in a Ray cluster already; leave it first, with ray.shutdown()")
-    _knock(address)
     code = [str(path) for path in map(_package, SENT) if path is not None]
     with _signals_kept(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's about its own settings to come
