@@ -8,6 +8,7 @@ here, for it is how a search is stopped.
 import importlib.util
 import logging
 import math
+import os
 import signal
 import socket
 import threading
@@ -56,6 +57,7 @@ def join(address: str | None) -> None:
     if address is None:
         raise ExecutorError("--executor ray needs a cluster: give --address HOST:PORT, or --address auto")
     _knock(address)
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".?")  # else it prints dead nodes' logs over our display
     ray = imported()
     if ray.is_initialized():
         raise ExecutorError("this process is in a Ray cluster already; leave it first, with ray.shutdown()")
