@@ -37,6 +37,7 @@ NODES, STUDY = 3, "demo"
 SEARCH = "from orchestrator.cli import nas_search; nas_search()"
 REPEATS = 7
 POLL_SECONDS = 0.05
+GUARD = "_guard.py"
 
 
 def main() -> None:
@@ -95,14 +96,15 @@ def _disturbed(cluster: Any, node: Any, folder: Path) -> dict[str, Any]:
             node_killed = _kill_node(cluster, node, watch, folder, began)
             trained = _ended(folder)
             _wait(lambda: _ended(folder) >= trained + 3 and len(watch.running()) == NODES - 1)
-            running, at_kill = set(watch.running()), _ended(folder)
+            running, at_kill = watch.running(), _ended(folder)
             search.kill()
-            search_killed = {"after_seconds": _since(began), "trials_ended": at_kill}
         again = time.monotonic()
         code = subprocess.run(command, env=environment, check=False).returncode
-        search_killed |= {
-            "trainings_running": len(running),
-            "of_them_still_running_when_it_had_ended": len(running & set(watch.running())),
+        search_killed = {
+            "after_seconds": round(again - began, 1),
+            "trials_ended": at_kill,
+            "trials_running": sorted(running.values()),
+            "their_trainings_in_all": sum(trial in running.values() for trial in watch.seen.values()),
             "seconds_of_the_second_run": _since(again),
         }
     disturbances = {"node_killed": node_killed, "search_killed": search_killed, "exit_code": code}
@@ -122,11 +124,11 @@ def _kill_node(cluster: Any, node: Any, watch: _Watch, folder: Path, began: floa
 
 
 class _Watch:
-    """Which trainings run in a folder, and have ever run, as /proc tells."""
+    """Which trainings run in a folder, and have ever run, as /proc tells: process ids and trials."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = os.fsencode(folder)
-        self.seen: set[int] = set()
+        self._folder = str(folder)
+        self.seen: dict[int, str] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
@@ -138,19 +140,28 @@ class _Watch:
         self._over.set()
         self._thread.join()
 
-    def running(self) -> list[int]:
-        found = []
+    def running(self) -> dict[int, str]:
+        """A training is what a guard has started: not what it forks itself."""
+        found = {}
         for entry in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                is_guard = any(word.endswith(b"_guard.py") for word in words)
-                if b"train" in words and not is_guard and any(self._folder in word for word in words):
-                    found.append(int(entry.name))
+            words = _words(int(entry.name))
+            configs = [Path(word) for word in words if word.startswith(self._folder) and ".json" in word]
+            if configs and GUARD not in words and GUARD in _words(next(iter(_ancestors(int(entry.name))), 0)):
+                found[int(entry.name)] = configs[0].parent.name
         return found
 
     def _look(self) -> None:
         while not self._over.wait(POLL_SECONDS):
             self.seen.update(self.running())
+
+
+def _words(pid: int) -> list[str]:
+    """A process's command, a guard's script named as such."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+    return [GUARD if word.endswith(GUARD) else word for word in words]
 
 
 def _record(folder: Path, watch: _Watch) -> dict[str, Any]:
@@ -165,7 +176,7 @@ def _record(folder: Path, watch: _Watch) -> dict[str, Any]:
         "trials": dict(Counter(row.state for row in rows)),
         "numbers_without_a_gap": [row.number for row in rows] == list(range(1, len(rows) + 1)),
         "trials_trained": len(trained),
-        "trainings_seen": len(watch.seen),
+        "trainings_seen": dict(sorted(Counter(watch.seen.values()).items())),
         "trainings_lost": lost,
         "slots": sorted({row.slot for row in trained if row.slot}),
         "trainings_left_over": len(watch.running()),

@@ -57,7 +57,7 @@ def join(address: str | None) -> None:
     if address is None:
         raise ExecutorError("--executor ray needs a cluster: give --address HOST:PORT, or --address auto")
     _knock(address)
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".?")  # else it prints dead nodes' logs over our display
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".?")  # else it prints the logs of dead nodes
     ray = imported()
     if ray.is_initialized():
         raise ExecutorError("this process is in a Ray cluster already; leave it first, with ray.shutdown()")
@@ -146,10 +146,10 @@ def imported() -> Any:
 
 def _knock(address: str) -> None:
     """Raise ExecutorError where nobody listens at HOST:PORT; Ray itself takes a minute to say so."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    host, colon, port = address.rpartition(":")
     if address == "auto":
         return
-    if not colon or not port.isdecimal():
+    if not colon or not port.isdecimal() or "/" in host:  # ray:// is of Ray Client, which is not used
         raise ExecutorError(f"--address {address} is no address of a cluster; give HOST:PORT, or auto")
     try:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
