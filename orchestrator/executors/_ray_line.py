@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from orchestrator.executors import Job
+from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors._ray_cluster import imported
 
 POLL_SECONDS = 0.1
@@ -32,7 +32,7 @@ class Line:
         self._told: float | None = None
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """Return the actor's answer, however often it has to be asked. Raises Gone."""
+        """Return the actor's answer, however often it has to be asked. Raises Gone, or ExecutorError."""
         errors = imported().exceptions
         began = time.monotonic()
         while True:
@@ -42,8 +42,13 @@ class Line:
                 if time.monotonic() - began > UNREACHABLE_SECONDS:
                     raise Gone(f"its node has not answered for {UNREACHABLE_SECONDS:.0f} s") from error
                 time.sleep(AGAIN_SECONDS)
-            except errors.ActorDiedError as error:
-                raise Gone(_cause(error)) from error
+            except (
+                errors.RayTaskError
+            ) as error:  # the actor lives, and something is wrong there: no disk, say
+                raise ExecutorError(f"a node of the cluster fails: {one_line(error)}") from error
+            except errors.RayError as error:
+                text = one_line(error)
+                raise Gone("its node has died" if "node has died" in text else text) from error
 
     def end(self) -> None:
         """Have the trial ended and what is left of it removed; then end the actor."""
@@ -66,9 +71,6 @@ class Line:
         return ray.get(answer)
 
 
-def _cause(error: Exception) -> str:
-    """What Ray says of an actor's death, on one line."""
-    text = " ".join(str(error).split())
-    return (
-        "its node has died" if "node" in text and "died" in text and "node has died" in text else text[:300]
-    )
+def one_line(error: Exception) -> str:
+    """The beginning of what Ray says, which may be pages."""
+    return " ".join(str(error).split())[:300]

@@ -49,6 +49,8 @@ def needed(command: Sequence[str], root: Path | None = None) -> tuple[str, ...]:
 @contextmanager
 def sight_of(folder: Path) -> Iterator[Sight]:
     """A file in the folder, as long as a node may look for it."""
+    for left in folder.glob(".seen-*"):  # by one that was killed meanwhile
+        left.unlink()
     path = folder / f".seen-{secrets.token_hex(8)}"
     sight = Sight(str(path), secrets.token_hex(16))
     path.write_text(sight.content)

@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 from orchestrator.executors import STOPPED, ExecutorError, Exit, Job, Reason
 from orchestrator.executors._ray_cluster import NAMESPACE, Share, imported
-from orchestrator.executors._ray_line import AGAIN_SECONDS, POLL_SECONDS, Gone, Line
+from orchestrator.executors._ray_line import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
 from orchestrator.executors._ray_node import Greeting, Look, Node, Sight
 from orchestrator.executors._ray_parcel import actor_name, identity_of, parcel_of, sight_of, written_whole
 
-NO_ACTOR_SECONDS = 60.0  # that actors may die at birth for
+MOST_BIRTHS = 30  # of actors that die before they have said hello
 CALLS_AT_ONCE = 8
 
 Named = Callable[[str, str], AbstractContextManager[str]]  # (host, its GPUs) -> the slot's name
@@ -58,24 +58,26 @@ class Errand:
 
     def _placed(self, sight: Sight) -> tuple[Line, Greeting] | None:
         """The line to the actor that runs this job, or will; None where the job was stopped before."""
-        errors, deadline = imported().exceptions, time.monotonic() + NO_ACTOR_SECONDS
-        identity = identity_of(self.job)
+        errors, identity, births = imported().exceptions, identity_of(self.job), 0
         while True:
+            births += 1
             actor = _actor(self.job, self.share)
             line = Line(actor, self.job, self.stopped)
             try:
                 greeting = self._greeting(actor, sight)
             except errors.RuntimeEnvSetupError as error:
-                raise ExecutorError(f"a node cannot take up our code: {_one_line(error)}") from error
+                raise ExecutorError(f"a node cannot take up our code: {one_line(error)}") from error
             except errors.RayError as error:  # it is dying, or its node is
-                if time.monotonic() > deadline:
-                    raise ExecutorError(f"the Ray cluster starts no trial: {_one_line(error)}") from error
+                if births == MOST_BIRTHS:
+                    raise ExecutorError(f"the Ray cluster starts no trial: {one_line(error)}") from error
                 time.sleep(AGAIN_SECONDS)
                 continue
             if greeting is None:
                 imported().kill(actor, no_restart=True)
                 return None
             if greeting.running in (None, identity):
+                if greeting.running:
+                    logger.info("following the trial that runs already for %s", self.job.folder)
                 return line, greeting
             logger.warning("ending what an earlier run left running for %s", self.job.folder)
             line.end()
@@ -157,7 +159,3 @@ def _write(file: BinaryIO, news: bytes) -> None:
 def _exit(code: int, reason: Reason, slot: str, seconds: float, why: str = "") -> Exit:
     now = datetime.now(UTC)
     return Exit(code, reason, slot, seconds, now - timedelta(seconds=seconds), now, why)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]

@@ -1,6 +1,8 @@
 """What of the executor `ray` needs no cluster: its two ends, joined by calls in this process."""
 
+import os
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -119,6 +121,32 @@ def test_an_actor_that_is_ended_takes_its_trial_and_its_files_along(node: Node, 
     node.end(5)
     assert naming(tmp_path / "1") == []
     assert not node._folder.exists()
+
+
+FORGOTTEN = """
+import sys, threading, time
+from pathlib import Path
+from orchestrator.executors import _ray_node
+from orchestrator.executors._ray_node import Greeting
+from orchestrator.executors._ray_parcel import parcel_of
+from tests.orchestrator._processes import job
+_ray_node.UNBEGUN_SECONDS, _ray_node.LINGER_SECONDS = map(float, sys.argv[2:4])
+node = _ray_node.Node()
+if sys.argv[4:]:
+    node.begin(parcel_of(job(Path(sys.argv[1]), "-c", *sys.argv[4:]), Greeting("", "", None, True), False))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("patience", [("0", "60"), ("60", "0", "open('ran', 'w')")], ids=["unbegun", "ended"])
+def test_an_actor_that_nobody_asks_leaves_with_its_files(tmp_path: Path, patience: tuple[str, ...]) -> None:
+    (tmp_path / "far").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "far")}
+    words = [sys.executable, "-c", FORGOTTEN, str(tmp_path / "1"), *patience]
+    ended = subprocess.run(words, cwd=Path(__file__).parents[2], env=environment, timeout=30, check=False)
+    assert ended.returncode == 0
+    assert list((tmp_path / "far").iterdir()) == []
+    assert (tmp_path / "1" / "ran").exists() == (len(patience) == 3)
 
 
 def test_what_a_node_lacks_is_said_with_its_name(tmp_path: Path) -> None:
