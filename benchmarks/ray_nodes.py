@@ -61,7 +61,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ray_nodes.json")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ray.json")
     return parser.parse_args()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ LONG = STARTS + "print('first', flush=True); time.sleep(float(sys.argv[1])); pri
 ONE_RUN = """
 import sys, threading
 from pathlib import Path
+from typing import Any
 from orchestrator.executors import Place, ray
 from tests.orchestrator._processes import job
 ray.create("cpu", place=Place(address=sys.argv[1])).run(
@@ -187,7 +189,7 @@ def test_gpus_are_shared_as_asked_and_named_by_the_slots(folder: Path) -> None:
     ],
 )
 def test_what_a_cluster_cannot_give_is_refused(
-    three_nodes: Cluster, device: str, place: dict[str, float], complaint: str
+    three_nodes: Cluster, device: str, place: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ExecutorError, match=complaint):
         three_nodes.executor(device, **place)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executors import ExecutorError, Job, _ray_cluster, _ray_node, _ray_parcel
+from orchestrator.executors import ExecutorError, Job, _ray_cluster, _ray_node
 from orchestrator.executors._ray_cluster import Share
 from orchestrator.executors._ray_node import Greeting, Look, Node, Sight, lacking
 from orchestrator.executors._ray_parcel import actor_name, identity_of, needed, parcel_of, sight_of
@@ -173,7 +173,7 @@ def test_the_actor_of_a_folder_is_its_owners_alone(tmp_path: Path, monkeypatch: 
     mine = actor_name(tmp_path / "s" / "00001")
     assert mine.startswith("s/00001-")
     assert mine != actor_name(tmp_path / "t" / "s" / "00001")
-    monkeypatch.setattr(_ray_parcel.socket, "gethostname", lambda: "another")
+    monkeypatch.setattr("socket.gethostname", lambda: "another")
     assert mine != actor_name(tmp_path / "s" / "00001")
 
 
