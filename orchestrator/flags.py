@@ -185,6 +185,18 @@ Stack = Annotated[
 Executor = Annotated[
     str | None, _option(f"What runs the trainings: {' or '.join(executors.names())}. [local]", _MACHINE)
 ]
+Address = Annotated[
+    str | None,
+    _option("Cluster of --executor ray: HOST:PORT, or auto for the one this machine is in.", _MACHINE),
+]
+GpuFraction = Annotated[
+    float | None,
+    _option("Share of a GPU that a training takes on a Ray cluster, with a budget in steps. [1]", _MACHINE),
+]
+Partition = Annotated[
+    str | None, _option("Machines of the cluster that --executor slurm asks for.", _MACHINE)
+]
+Account = Annotated[str | None, _option("Whom the cluster of --executor slurm charges.", _MACHINE)]
 Timeout = Annotated[
     float | None,
     _option("Wall seconds after which a training counts as hung. [budget + 10% + 180]", _MACHINE),

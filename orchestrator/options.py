@@ -60,6 +60,10 @@ class Contract:
     slots: int | None = None
     stack: int = 1
     executor: str = "local"
+    address: str | None = None
+    gpu_fraction: float | None = None
+    partition: str | None = None
+    account: str | None = None
     timeout: float | None = None
     trainer: str | None = None
     study: str | None = None

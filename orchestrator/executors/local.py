@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.executors import Executor, ExecutorError, Exit, Job, _gpus
+from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, _gpus
 from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
@@ -31,6 +31,7 @@ def create(
     device: str = "auto",
     slots: int | None = None,
     trainer: Sequence[str] = (),
+    place: Place = HERE,
     lock_folder: Path | None = None,
 ) -> Executor:
     """Slots for trials on this machine's GPUs, or on its CPU where `device` is cpu or there is no GPU.
@@ -40,6 +41,7 @@ def create(
     `lock_folder` is NOMAD_NAS_LOCK_FOLDER or /tmp/nomad-nas-locks by default. Raises ExecutorError where
     `device` is cuda and there is no GPU, and for more slots than GPUs.
     """
+    place.check_only(executor="local")
     if device not in ("auto", "cpu", "cuda"):
         raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
     if slots is not None and slots < 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import executors
-from orchestrator.executors import STOPPED, Executor, ExecutorError, Job
+from orchestrator.executors import STOPPED, Executor, ExecutorError, Job, Place
 from tests.orchestrator._processes import job, training
 
 
@@ -121,6 +121,13 @@ def test_an_unwritable_report_is_an_error(executor: Executor, stop: threading.Ev
     nowhere = replace(training(tmp_path), stdout=tmp_path / "missing" / "out")
     with pytest.raises(FileNotFoundError, match="missing/out"):
         executor.run(nowhere, stop)
+
+
+@pytest.mark.parametrize("name", ["inline", "local"])
+def test_an_executor_of_this_machine_refuses_what_is_said_of_another(name: str) -> None:
+    elsewhere = Place(address="head:6379", partition="long")
+    with pytest.raises(ExecutorError, match=f"--address head:6379 says nothing to --executor {name}"):
+        executors.load(name).create("cpu", place=elsewhere)
 
 
 def test_inline_refuses_what_it_cannot_run(stop: threading.Event, tmp_path: Path) -> None:
