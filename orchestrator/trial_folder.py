@@ -27,7 +27,7 @@ def clear(folder: Path, keep_checkpoint: bool) -> None:
 
 
 def prepare(folder: Path, config: Mapping[str, Any], was_running: bool, executor: str) -> None:
-    """Leave nothing of an earlier attempt but what this one goes on with: a checkpoint, or a job that runs."""
+    """Leave of an earlier attempt only what this one goes on with: a checkpoint, or a job that runs."""
     goes_on = was_running and holds(folder, config)
     if goes_on and _has_job(folder, executor):
         return

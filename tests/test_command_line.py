@@ -62,7 +62,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
-        ({"executor": "slurm"}, "no executor is named 'slurm'; choose from inline, local"),
+        ({"executor": "slum"}, "no executor is named 'slum'; choose from inline, local, slurm"),
         ({"warm_start": "x"}, "--warm-start x: no such study in"),
         ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),

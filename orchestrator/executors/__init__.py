@@ -82,6 +82,7 @@ class Exit:
     wall_seconds: float  # that the job held its slot
     started_at: datetime
     ended_at: datetime
+    why: str = ""  # what the executor knows of an end that nobody chose, such as "lost with its node"
 
     @staticmethod
     def before_start() -> "Exit":

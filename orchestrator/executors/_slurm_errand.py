@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,12 @@ class Errand:
             elif (end := self._watch()) is not None:
                 return end
             time.sleep(LOOK_SECONDS)
+
+    def abandon(self) -> None:
+        """Have SLURM end the job, and follow it no further."""
+        self.order.forget()  # ends it as well, should SLURM not hear us
+        with suppress(Away):
+            _slurm_cluster.cancel(self.order.key)
 
     @property
     def _may_be_there(self) -> bool:
@@ -148,7 +155,6 @@ class Errand:
     def _check_that_it_can_start(self, standing: Standing) -> None:
         if standing.reason.replace(" ", "_") not in _slurm_cluster.NEVER:
             return
-        _slurm_cluster.cancel(self.order.key)
         raise ExecutorError(
             f"SLURM will not start job {standing.number}: {standing.reason}; it was asked for by "
             f"{' '.join(self.options)}, so give a --timeout, --partition or --account that it accepts"
@@ -165,16 +171,15 @@ class Errand:
         """The end of a job that left no result."""
         if self.stopped() and self._node is None:
             return Exit.before_start()
-        number, state = (standing.number, standing.state) if standing else ("", "gone")
+        number, state = (standing.number, standing.state) if standing else ("", "gone from its queue")
         if self._node is None and state == "FAILED":
             raise ExecutorError(
                 f"job {number} failed before its trial began ({self.order.last_words() or 'no word'}); its "
                 f"node needs {sys.executable} and {self.order.folder} under these paths: see {LOG} there"
             )
-        if not self.stopped():
-            logger.warning("job %s of %s left no result: %s", number, self.order.folder, state)
+        why = f"lost by SLURM: its job {number} left no result and is {state}"
         ended = datetime.now(UTC)
         began = datetime.fromtimestamp(self._began_at, UTC) if self._node else ended
         seconds = max(0.0, (ended - began).total_seconds())
         reason: Reason = "stopped" if self.stopped() else "exited"
-        return Exit(-signal.SIGKILL, reason, self._node or "", seconds, began, ended)
+        return Exit(-signal.SIGKILL, reason, self._node or "", seconds, began, ended, why)

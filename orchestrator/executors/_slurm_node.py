@@ -2,7 +2,7 @@
 
 It is the batch script of a job, `python -I -S _slurm_node.py FOLDER KEY`, and runs the trial under the guard
 that local trials have. The surprise: it ends its trial by itself once nobody wants it, because the order in
-the folder is another's, or SLURM, having lost sight of this node, has begun the job again elsewhere; and where
+the folder is another's, or SLURM, having lost sight of this node, has begun the job again elsewhere; where
 SLURM ends it (SIGTERM) it leaves no result, for such a job may be requeued. Ours to stop it is SIGUSR1.
 """
 
@@ -30,8 +30,7 @@ def main(folder: str, key: str) -> None:
     if order is None or read(folder, RESULT).get("key") == key:
         return
     if attempt.restarts > MOST_REQUEUES:
-        now = time.time()
-        attempt.leave(code=-signal.SIGKILL, reason="exited", started=now, ended=now, wall_seconds=0.0)
+        attempt.give_up()
         return
     with fresh(order["stdout"]) as stdout, fresh(order["stderr"]) as stderr:
         attempt.say_begun()
@@ -67,6 +66,11 @@ class Attempt:
 
     def leave(self, **result: Any) -> None:
         write(self.folder, RESULT, {"key": self.key, "node": self.node, **result})
+
+    def give_up(self) -> None:
+        why, now = f"lost by SLURM {self.restarts} times, as often as it may be requeued", time.time()
+        times = {"started": now, "ended": now, "wall_seconds": 0.0}
+        self.leave(code=-signal.SIGKILL, reason="exited", why=why, **times)
 
     def run(self, order: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes]) -> None:
         started, clock = time.time(), time.monotonic()

@@ -64,7 +64,7 @@ def order_of(job: Job, environment: Mapping[str, str]) -> Order:
     if contents.get("identity") == identity:
         return Order(str(contents["key"]), job, is_kept=True)
     for path in (job.stdout, job.stderr):
-        path.open("wb").close()
+        _slurm_node.fresh(str(path)).close()
     order = Order(_name(job.folder), job)
     order.forget()
     written = {
@@ -85,8 +85,9 @@ def order_of(job: Job, environment: Mapping[str, str]) -> Order:
 
 def exit_of(result: Mapping[str, Any]) -> Exit:
     reason: Reason = result["reason"]
-    times = (datetime.fromtimestamp(result[name], UTC) for name in ("started", "ended"))
-    return Exit(result["code"], reason, result["node"], result["wall_seconds"], *times)
+    started, ended = (datetime.fromtimestamp(result[name], UTC) for name in ("started", "ended"))
+    why = str(result.get("why", ""))
+    return Exit(result["code"], reason, result["node"], result["wall_seconds"], started, ended, why)
 
 
 def _identity(job: Job) -> str:

@@ -17,10 +17,9 @@ from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Pla
 from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
-from orchestrator.executors._slots import Held, Slot, take
+from orchestrator.executors._slots import ONE_THREAD, Held, Slot, take
 
 LOCK_FOLDER = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 LINUX = sys.platform == "linux"
 

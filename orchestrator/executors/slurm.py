@@ -18,9 +18,9 @@ from orchestrator.executors import (
     _slurm_cluster,
     _slurm_order,
 )
+from orchestrator.executors._slots import ONE_THREAD
 from orchestrator.executors._slurm_cluster import Node, Queue, Unreachable
 from orchestrator.executors._slurm_errand import LOOK_SECONDS, Errand
-from orchestrator.executors.local import ONE_THREAD
 
 SETTLE_SECONDS = 60.0  # as long as a network file system may keep what it knew of a folder
 SPARE_SECONDS = 60.0  # of a job's time limit, for its start and its end
@@ -100,8 +100,8 @@ class Slurm:
             ended = errand.run()
         except Unreachable:
             raise  # whoever comes next may follow the job
-        except ExecutorError:
-            order.forget()
+        except BaseException:
+            errand.abandon()
             raise
         order.forget()
         return ended
