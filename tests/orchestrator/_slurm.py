@@ -1,4 +1,4 @@
-"""A SLURM cluster of two nodes on this machine, of real daemons in a folder of its own, for tests that kill them.
+"""A SLURM cluster of two nodes on this machine, of real daemons in a folder of its own, for tests.
 
 Both nodes are this host under two names and ports. What a node runs is known by SLURMD_NODENAME in its
 environment, so that a test can take the whole node away as a power cut would.
@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL
@@ -50,7 +50,7 @@ NodeName=c0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 Gres=g
 NodeName=c1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 Gres=gpu:1
 PartitionName=main Nodes=c0,c1 Default=YES MaxTime=INFINITE
 PartitionName=brief Nodes=c1 MaxTime=1
-PartitionName=plain Nodes=c1 State=DOWN
+PartitionName=closed Nodes=c1 State=DOWN
 """
 
 
@@ -113,17 +113,18 @@ class Cluster:
     def cut_power(self, node: str) -> None:
         """Kill all that a node runs, itself first."""
         self.kill(node)
-        assert eventually(lambda: not [kill(pid) for pid in running_on(node)])
+        assert eventually(lambda: killed(running_on(node)) == 0)
 
     def said(self, *command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
-    def executor(self, device: str = "cpu", slots: int | None = None, **place: str) -> Executor:
+    def executor(
+        self, device: str = "cpu", slots: int | None = None, partition: str | None = None
+    ) -> Executor:
         """One that asks squeue more often than would be kind to a cluster that others use."""
-        opened = slurm.create(device, slots, place=Place(**place))
-        return slurm.Slurm(
-            opened.device, opened.slots, Place(**place), Queue(interval=0.5), settle_seconds=3.0
-        )
+        place = Place(partition=partition)
+        opened = slurm.create(device, slots, place=place)
+        return slurm.Slurm(opened.device, opened.slots, place, Queue(interval=0.5), settle_seconds=3.0)
 
     def close(self) -> None:
         self.said("scancel", "--user=root")
@@ -150,9 +151,11 @@ def cluster() -> Iterator[Cluster]:
             os.environ["SLURM_CONF"] = before
 
 
-def kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, SIGKILL)
+def killed(pids: Sequence[int]) -> int:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, SIGKILL)
+    return len(pids)
 
 
 def running_on(node: str) -> list[int]:
