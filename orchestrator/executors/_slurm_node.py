@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from contextlib import suppress
 from typing import IO, Any
 
@@ -43,6 +44,7 @@ class Attempt:
     def __init__(self, folder: str, key: str) -> None:
         self.folder, self.key = folder, key
         self.restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+        self.attempt = uuid.uuid4().hex  # a slurmctld that was killed may begin a job twice
         self.node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
         self.is_stopped = False  # by the orchestrator, or because nobody wants it any more
         self.is_ended = False  # by SLURM
@@ -56,13 +58,13 @@ class Attempt:
         return order if order.get("key") == self.key else None
 
     def say_begun(self) -> None:
-        identity = {"key": self.key, "restarts": self.restarts, "node": self.node, "at": time.time()}
-        write(self.folder, BEGAN, {**identity, "job": os.environ.get("SLURM_JOB_ID")})
+        began = {"key": self.key, "attempt": self.attempt, "restarts": self.restarts}
+        place = {"node": self.node, "job": os.environ.get("SLURM_JOB_ID")}
+        write(self.folder, BEGAN, {**began, **place, "at": time.time()})
 
     def is_wanted(self) -> bool:
-        began = read(self.folder, BEGAN)
-        mine = (began.get("key"), began.get("restarts")) == (self.key, self.restarts)
-        return mine and self.order() is not None
+        is_latest = read(self.folder, BEGAN).get("attempt") == self.attempt
+        return is_latest and self.order() is not None
 
     def leave(self, **result: Any) -> None:
         write(self.folder, RESULT, {"key": self.key, "node": self.node, **result})

@@ -25,7 +25,7 @@ ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 SlurmUser=root
 StateSaveLocation={folder}/state
@@ -73,7 +73,7 @@ class Cluster:
         text = CONFIGURATION.format(host=socket.gethostname().split(".")[0], folder=folder, ports=ports)
         self.configuration.write_text(text)
         gpu = folder / "nvidia0"
-        gpu.touch()
+        gpu.symlink_to("/dev/null")  # GPUs are what may be pretended; slurmd wants a device
         (folder / "gres.conf").write_text(f"Name=gpu File={gpu}\n")
         for name in ("munge", "state"):
             (folder / name).mkdir(mode=0o700)

@@ -96,7 +96,7 @@ def test_a_job_longer_than_its_partition_allows_is_refused(
     two_nodes: Cluster, stop: threading.Event, folder: Path
 ) -> None:
     executor = two_nodes.executor(partition="brief")
-    with pytest.raises(ExecutorError, match="will not start job .*: PartitionTimeLimit; .*--time=1"):
+    with pytest.raises(ExecutorError, match=r"will not start job .*: PartitionTimeLimit; .*--time=1"):
         executor.run(job(folder, "-c", "pass", timeout_seconds=600), stop)
 
 
@@ -245,7 +245,7 @@ def test_an_error_in_our_own_report_ends_the_job(
     def broken(slot: str) -> None:
         raise RuntimeError(slot)
 
-    with pytest.raises(RuntimeError, match="c[01]"):
+    with pytest.raises(RuntimeError, match=r"c[01]"):
         executor.run(training(folder, "fake:hang"), stop, broken)
 
 

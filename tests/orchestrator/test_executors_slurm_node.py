@@ -1,4 +1,4 @@
-"""What runs a trial on a node of SLURM's leaves a result that is the trial's own, or none. No SLURM is needed."""
+"""What runs a trial on a node of SLURM leaves a result that is the trial's own, or none; without SLURM."""
 
 import json
 import os
