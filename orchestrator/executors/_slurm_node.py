@@ -33,8 +33,8 @@ def main(folder: str, key: str) -> None:
     if attempt.restarts > MOST_REQUEUES:
         attempt.give_up()
         return
+    attempt.say_begun()  # first, so that an earlier attempt leaves no result without its files
     with fresh(order["stdout"]) as stdout, fresh(order["stderr"]) as stderr:
-        attempt.say_begun()
         attempt.run(order, stdout, stderr)
 
 

@@ -159,14 +159,27 @@ def killed(pids: Sequence[int]) -> int:
 
 
 def running_on(node: str) -> list[int]:
-    """The processes of jobs on a node, and slurmstepds, which have no environment of their own to read."""
+    """The processes of jobs on a node, their slurmstepds first: those would tell of the others' end."""
     words = f"SLURMD_NODENAME={node}\0".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if words in (folder / "environ").read_bytes() + b"\0":
                 found.append(int(folder.name))
-    return found
+    above = {parent(pid) for pid in found}
+    return [*(pid for pid in above if b"slurmstepd" in command_line(pid)), *found]
+
+
+def parent(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def command_line(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _free_ports(count: int) -> list[int]:

@@ -19,6 +19,10 @@ from tests.orchestrator._processes import eventually, job, naming, training
 from tests.orchestrator._slurm import Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(120)]
+AGAIN = (  # long only when it is begun for the first time
+    "import pathlib, time; first = not pathlib.Path('mark').exists(); pathlib.Path('mark').touch(); "
+    "print('began', flush=True); time.sleep(90 if first else 1); print('ended')"
+)
 SLOW = "import time; print('began', flush=True); time.sleep({}); print('ended')"
 
 
@@ -172,7 +176,7 @@ def test_a_job_that_somebody_else_cancels_is_lost(
 def test_a_job_is_done_once_where_its_node_dies(
     executor: Executor, pool: ThreadPoolExecutor, stop: threading.Event, folder: Path, two_nodes: Cluster
 ) -> None:
-    running = started(pool, executor, job(folder, "-c", SLOW.format(6)), stop)
+    running = started(pool, executor, job(folder, "-c", AGAIN, timeout_seconds=100), stop)
     node = where(folder)
     two_nodes.cut_power(node)
     ended = running.result(90)
@@ -190,7 +194,7 @@ def test_a_requeue_is_told(
     two_nodes: Cluster,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    running = started(pool, executor, job(folder, "-c", SLOW.format(3)), stop)
+    running = started(pool, executor, job(folder, "-c", AGAIN, timeout_seconds=100), stop)
     number = two_nodes.said("squeue", "--noheader", "--format=%A").strip()
     two_nodes.said("scontrol", "requeue", number)
     assert running.result(100).code == 0
@@ -201,7 +205,7 @@ def test_a_requeue_is_told(
 def test_a_node_that_slurm_lost_sight_of_leaves_its_job_to_the_other(
     executor: Executor, pool: ThreadPoolExecutor, stop: threading.Event, folder: Path, two_nodes: Cluster
 ) -> None:
-    running = started(pool, executor, job(folder, "-c", SLOW.format(20)), stop)
+    running = started(pool, executor, job(folder, "-c", AGAIN, timeout_seconds=100), stop)
     node = where(folder)
     two_nodes.kill(node)  # its job goes on
     ended = running.result(90)
