@@ -106,9 +106,14 @@ class Cluster:
         }
 
     def kill(self, name: str) -> None:
-        """End a daemon as SIGKILL does; the jobs of a node's go on."""
+        """Kill a daemon; the jobs of a node's go on."""
         with self._daemons.pop(name) as daemon:
             daemon.kill()
+
+    def end(self, name: str) -> None:
+        """End a daemon as its service would: slurmctld then writes down what it knows."""
+        with self._daemons.pop(name) as daemon:
+            daemon.terminate()
 
     def cut_power(self, node: str) -> None:
         """Kill all that a node runs, itself first."""

@@ -31,7 +31,8 @@ def folder(tmp_path: Path, two_nodes: Cluster) -> Iterator[Path]:
     """A folder that no process and no job is left over from, and that keeps no order."""
     yield tmp_path
     assert eventually(lambda: naming(tmp_path) == [], 20)
-    assert eventually(lambda: two_nodes.said("squeue", "--noheader") == "", 20)
+    left = ["squeue", "--noheader", "--format=%A %T %r %N %j"]
+    assert eventually(lambda: two_nodes.said(*left) == "", 20), two_nodes.said(*left)
     assert [path for name in (ORDER, BEGAN, RESULT) for path in tmp_path.rglob(name)] == []
 
 
@@ -218,7 +219,7 @@ def test_a_restart_of_slurmctld_is_waited_for(
     executor: Executor, pool: ThreadPoolExecutor, stop: threading.Event, folder: Path, two_nodes: Cluster
 ) -> None:
     runs = started(pool, executor, job(folder / "runs", "-c", SLOW.format(4)), stop)
-    two_nodes.kill("slurmctld")
+    two_nodes.end("slurmctld")
     submitted = pool.submit(executor.run, job(folder / "later", "-c", SLOW.format(0)), stop)
     assert runs.result(30).code == 0, "heard of though nobody answers"
     assert not submitted.done()
@@ -233,7 +234,7 @@ def test_a_slurmctld_that_stays_away_is_given_up_and_the_job_followed_later(
     impatient = slurm.Slurm("cpu", 1, queue=Queue(interval=0.3, patience=1.0))
     one = job(folder, "-c", SLOW.format(15))
     running = started(pool, impatient, one, stop)
-    two_nodes.kill("slurmctld")
+    two_nodes.end("slurmctld")
     with pytest.raises(Unreachable, match=r"slurmctld has not answered for 1 s .* same command follows them"):
         running.result(30)
     with pytest.raises(ExecutorError, match=r"slurmctld does not answer \(.*contact slurm controller"):
