@@ -77,14 +77,14 @@ class Node:
 class Queue:
     """Our jobs by name, from one squeue for all of them every `interval` seconds, however many ask.
 
-    slurmctld may be away for `patience` seconds; after that every question raises ExecutorError.
+    slurmctld may be away for `patience` seconds; after that every question raises Unreachable.
     """
 
     interval: float = 2.0
     patience: float = 600.0
     _jobs: Mapping[str, Standing] = field(default_factory=dict)
     _asked_at: float = -1e9  # when what we know was asked, on the monotonic clock
-    _heard_at: float = field(default_factory=time.monotonic)
+    _away_since: float | None = None
     _tried_at: float = -1e9
     _turn: threading.Lock = field(default_factory=threading.Lock)
     looks: int = 0  # how often squeue was run
@@ -94,13 +94,22 @@ class Queue:
         self._look()
         return self._asked_at > since, self._jobs.get(name)
 
-    def forgive(self, problem: Away) -> None:
+    def forgive(self, problem: Away, patience: float | None = None) -> None:
         """Take note that slurmctld is away. Raise Unreachable once it has been for too long."""
-        if time.monotonic() - self._heard_at > self.patience:
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            logger.warning("slurmctld does not answer (%s); waiting for it", problem)
+        away = time.monotonic() - self._away_since
+        if away > (self.patience if patience is None else patience):
             raise Unreachable(
-                f"slurmctld has not answered for {self.patience:.0f} s ({problem}); jobs that run "
-                "go on, and the same command follows them once it answers"
+                f"slurmctld has not answered for {away:.0f} s ({problem}); jobs that run go on, and the same "
+                "command follows them once it answers"
             ) from problem
+
+    def _heard(self) -> None:
+        if self._away_since is not None:
+            self._away_since = None
+            logger.warning("slurmctld answers again")
 
     def _look(self) -> None:
         """Ask, unless somebody has just asked or does so now."""
@@ -110,7 +119,8 @@ class Queue:
             self._tried_at = asked_at = time.monotonic()
             self.looks += 1
             self._jobs = _jobs()
-            self._asked_at, self._heard_at = asked_at, time.monotonic()
+            self._asked_at = asked_at
+            self._heard()
         except Away as problem:
             self.forgive(problem)
         finally:

@@ -23,6 +23,7 @@ LOOK_SECONDS = 0.3  # between looks into the folder
 NODE_PROGRAM = Path(__file__).resolve().with_name("_slurm_node.py")
 SETTLED_IF_STOPPED_SECONDS = 5.0
 NOT_BY_ITSELF_SECONDS = 10.0  # beyond both graces, before a job that was asked to stop is cancelled
+PATIENCE_IF_STOPPED_SECONDS = 30.0  # with a slurmctld that is away
 SIGNAL_SECONDS = 1.0  # between two requests to stop
 
 logger = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ class Errand:
         try:
             _slurm_cluster.cancel(self.order.key, *(("--signal=USR1", "--batch") if is_asked else ()))
         except Away as problem:
-            self.queue.forgive(problem)
+            self.queue.forgive(problem, PATIENCE_IF_STOPPED_SECONDS)
 
     def _check_that_it_can_start(self, standing: Standing) -> None:
         if standing.reason.replace(" ", "_") not in _slurm_cluster.NEVER:

@@ -1,58 +1,29 @@
 """kill -9 of an orchestrator whose trials are SLURM's: they go on, and the next one trains none again."""
 
 import random
-import shlex
 import signal
 import subprocess
-import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from orchestrator.outcome import is_training
-from tests.orchestrator._processes import FAKE_TRAINER, eventually, naming
+from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator._slurm import Cluster
-from tests.orchestrator._studies import command, record, trials
+from tests.orchestrator._slurm_studies import asked_of, await_another, trained
+from tests.orchestrator._studies import record, trials
 from tests.orchestrator.test_killed import exits_unseen
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(400)]
-TRAINER = f"""
-import os, runpy, sys
-if sys.argv[1] == "train":
-    with open(os.path.join(os.path.dirname(__file__), "trained"), "a") as trained:
-        trained.write(sys.argv[-1] + "\\n")
-runpy.run_path({str(FAKE_TRAINER)!r}, run_name="__main__")
-"""
-ARGUMENTS = (
-    *("--base", "senet18"),
-    *("--study", "s"),
-    *("--data", "fake:sleep=3,crash=0.1"),
-    *("--budget", "10steps"),
-    *("--slots", "4"),
-    *("--tolerance", "0.01"),
-    *("--early-stop", "0"),
-    *("--confirm", "0"),
-    *("--solver", "random"),
-    *("--trials", "14"),
-)
-
-
-def asked(folder: Path, executor: str) -> list[str]:
-    """The command of a study whose trainer keeps a list of what it trains."""
-    folder.mkdir()
-    (folder / "trainer.py").write_text(TRAINER)
-    trainer = shlex.join([sys.executable, str(folder / "trainer.py")])
-    return command(folder, *ARGUMENTS, "--executor", executor, "--trainer", trainer)
 
 
 def test_trials_go_on_while_their_orchestrator_is_dead_and_are_trained_once(
     tmp_path: Path, two_nodes: Cluster
 ) -> None:
     calm, harried = tmp_path / "calm", tmp_path / "harried"
-    subprocess.run(asked(calm, "local"), check=True, capture_output=True, timeout=100)
-    typed, rng, kills = asked(harried, "slurm"), random.Random(0), 0
+    subprocess.run(asked_of(calm, "local"), check=True, capture_output=True, timeout=100)
+    typed, rng, kills = asked_of(harried, "slurm"), random.Random(0), 0
     while kills < 4:
         with subprocess.Popen(typed, stdout=subprocess.DEVNULL) as study:
             await_another(harried)
@@ -70,21 +41,9 @@ def test_trials_go_on_while_their_orchestrator_is_dead_and_are_trained_once(
 
 
 def test_an_interrupted_study_leaves_no_job(tmp_path: Path, two_nodes: Cluster) -> None:
-    with subprocess.Popen(asked(tmp_path / "s", "slurm"), stdout=subprocess.DEVNULL) as study:
+    with subprocess.Popen(asked_of(tmp_path / "s", "slurm"), stdout=subprocess.DEVNULL) as study:
         assert eventually(lambda: sum(trained(tmp_path / "s").values()) >= 2, 60)
         study.send_signal(signal.SIGINT)
         assert study.wait(30) == 130
     assert eventually(lambda: two_nodes.said("squeue", "--noheader") == "")
     assert naming(tmp_path) == []
-
-
-def await_another(folder: Path) -> None:
-    """Wait until one more trial is begun."""
-    before = sum(trained(folder).values())
-    assert eventually(lambda: sum(trained(folder).values()) > before, 60)
-
-
-def trained(folder: Path) -> Counter[str]:
-    """How often each trial was trained."""
-    path = folder / "trained"
-    return Counter(path.read_text().split("\n")[:-1] if path.exists() else [])
