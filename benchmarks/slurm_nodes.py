@@ -4,8 +4,8 @@
 
 Both nodes are this machine, each with two CPUs to give; their daemons are made by the tests' own
 `tests/orchestrator/_slurm.py`. How long an empty job takes here and there, alone and forty in a queue; what a
-power cut costs; and what came of the search, counted from its record and from what its trainer wrote down. Needs
-root and Debian's slurm-wlm and munge.
+power cut costs; and what came of the search, counted from its record and from what its trainer wrote down.
+Needs root and Debian's slurm-wlm and munge.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 from _setting import setting
 
 from orchestrator.executors import Executor, Job, local, slurm
+from orchestrator.executors._slurm_cluster import Queue
 from tests.orchestrator._slurm import Cluster, cluster, missing
 from tests.orchestrator._slurm_studies import asked_of, await_another, trained
 from tests.orchestrator._studies import record
@@ -40,7 +41,7 @@ ONLY_ONCE_LONG = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "slurm_nodes.json")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "slurm.json")
     out = parser.parse_args().out
     if why := missing():
         sys.exit(f"slurm_nodes: {why}")
@@ -69,7 +70,7 @@ def _empty_jobs(folder: Path) -> dict[str, float]:
 
 def _queue(folder: Path) -> dict[str, float]:
     """Many empty jobs on four slots."""
-    queue = slurm.Queue()
+    queue = Queue()
     executor, began = slurm.Slurm("cpu", 4, queue=queue), time.monotonic()
     jobs = [_job(folder / f"queued{i}", "pass") for i in range(QUEUED)]
     with ThreadPoolExecutor(4) as pool:

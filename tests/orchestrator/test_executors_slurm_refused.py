@@ -126,7 +126,7 @@ def test_a_job_is_asked_for_once_while_slurmctld_is_away_and_given_up_in_the_end
     away = complaint("Unable to contact slurm controller")
     scripts(sbatch=f"echo x >> {tmp_path}/asked; {away}", squeue=away)
     impatient = slurm.Slurm("cpu", 1, queue=Queue(interval=0.2, patience=0.8))
-    with pytest.raises(ExecutorError, match="slurmctld has not answered for 1 s"):
+    with pytest.raises(ExecutorError, match=r"slurmctld has not answered for \d s"):
         impatient.run(job(tmp_path / "job", "-c", "pass"), threading.Event())
     assert (tmp_path / "asked").read_text().count("x") >= 2
     assert (tmp_path / "job" / "job.json").exists(), "what may be SLURM's is found by the next orchestrator"
