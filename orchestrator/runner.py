@@ -156,6 +156,7 @@ class Runner:
         found = outcome.adopt(folder, outcome.asked_of(order.config))
         if found is None:
             return False
+        trial_folder.forget_job(folder)
         self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
         self._ended[order.number] = self._record(order, order.row, found)
         return True
@@ -193,7 +194,7 @@ class Runner:
         """Clear the folder, then commit the row: a result found beside a row is always that row's."""
         folder = self._folder_of(order)
         was_running = order.row is not None and order.row.state == "running"
-        trial_folder.clear(folder, was_running and trial_folder.holds(folder, order.config))
+        trial_folder.prepare(folder, order.config, was_running, self._executor.name)
         columns = order.columns() | {"folder": str(folder), "git_commit": self._git_commit}
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)

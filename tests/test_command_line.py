@@ -62,7 +62,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
-        ({"executor": "slum"}, "no executor is named 'slum'; choose from inline, local, ray"),
+        ({"executor": "slum"}, "no executor is named 'slum'; choose from inline, local, ray, slurm"),
         (
             {"executor": "local", "address": "head:6379"},
             "--address head:6379 says nothing to --executor local",

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, inspect
 from orchestrator.executors import Executor, local
 from results import migrations
 from results.store import Store
+from tests.orchestrator import _slurm
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, naming
 from tests.orchestrator._ray import Cluster, cluster
 
@@ -48,6 +49,15 @@ def _tables_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def three_nodes() -> Iterator[Cluster]:
     """A Ray cluster for all tests that leave it whole."""
     with cluster(3) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def two_nodes() -> Iterator[_slurm.Cluster]:
+    """A SLURM cluster for all tests; each leaves it with both nodes up and no job."""
+    if why := _slurm.missing():
+        pytest.skip(why)
+    with _slurm.cluster() as opened:
         yield opened
 
 

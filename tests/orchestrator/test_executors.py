@@ -14,15 +14,13 @@ from orchestrator import executors
 from orchestrator.executors import STOPPED, Executor, ExecutorError, Job, Place
 from tests.orchestrator._processes import job, training
 
-ELSEWHERE = {"ray": "three_nodes"}  # executors of other machines, and the fixtures that make some
+ELSEWHERE = {"ray": "three_nodes", "slurm": "two_nodes"}  # executors of other machines, and their fixtures
+MARKS = {"ray": [pytest.mark.slow], "slurm": [pytest.mark.slurm]}
 
 
 def each() -> list[ParameterSet]:
     """Every executor; those that need other machines take long to have some."""
-    return [
-        pytest.param(name, marks=[pytest.mark.slow] if name in ELSEWHERE else [])
-        for name in executors.names()
-    ]
+    return [pytest.param(name, marks=MARKS.get(name, [])) for name in executors.names()]
 
 
 @pytest.fixture(params=each())
@@ -46,11 +44,11 @@ def script(folder: Path, source: str) -> Job:
 
 
 def test_executors_are_found_by_their_files() -> None:
-    assert executors.names() == ["inline", "local", "ray"]
+    assert executors.names() == ["inline", "local", "ray", "slurm"]
 
 
 def test_an_unknown_executor_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ExecutorError, match="'slum'; choose from inline, local, ray"):
+    with pytest.raises(ExecutorError, match="'slum'; choose from inline, local, ray, slurm"):
         executors.load("slum")
 
 

@@ -90,7 +90,12 @@ def test_what_is_named_is_known_by_trainings_it_was_not_picked_by(searched: Path
 
 
 def test_a_gain_that_is_no_luck_is_confirmed_and_told(tmp_path: Path) -> None:
-    clear: dict[str, Any] = {"kind": "nas", "maximise": "accuracy", "base_width": 0.25, "data": "fake:noise=.002"}
+    clear: dict[str, Any] = {
+        "kind": "nas",
+        "maximise": "accuracy",
+        "base_width": 0.25,
+        "data": "fake:noise=.002",
+    }
     printed = run(tmp_path, **clear, trials=32, solver="random")
     found = model(tmp_path)
     assert found.status == "confirmed"
