@@ -11,9 +11,13 @@ import pytest
 from sqlalchemy import Connection, inspect
 
 from orchestrator.executors import Executor, local
+from orchestrator.solvers import SolverProcess
 from results import migrations
 from results.store import Store
+from tests.orchestrator import _forked_solvers
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, naming
+
+START = SolverProcess._start
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -41,6 +45,20 @@ def _tables_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "upgrade", at_once)
         yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _solvers_forked() -> Iterator[None]:
+    """Start solvers as forks; `fresh_solvers` has them started as a study of a user does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SolverProcess, "_start", _forked_solvers.starting(START))
+        yield
+
+
+@pytest.fixture
+def fresh_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Solvers in processes that import all they need."""
+    monkeypatch.setattr(SolverProcess, "_start", START)
 
 
 @pytest.fixture
