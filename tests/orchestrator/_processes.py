@@ -11,7 +11,7 @@ from orchestrator.executors import Job
 
 TESTS = Path(__file__).resolve().parents[1]
 # compiled, for studies run it thousands of times, and compiling it takes half of a trial
-FAKE_TRAINER = Path(py_compile.compile(str(TESTS / "fake_trainer.py"), doraise=True))
+FAKE_TRAINER = Path(py_compile.compile(str(TESTS / "fake_trainer.py"), doraise=True) or "")
 HOSTING_TRAINER = TESTS / "hosting_trainer.py"  # the same, but it knows `host`
 HOSTED = (sys.executable, str(HOSTING_TRAINER))  # an executor that is given this forks its trainings
 
