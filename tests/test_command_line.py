@@ -20,6 +20,9 @@ from orchestrator.options import OWN_TRAINER
 from orchestrator.training import Chosen, Training, TrialBudget
 from results.store import Store
 from tests.orchestrator._studies import TRAINER, typed
+from tests.tables import tables_at_once
+
+__all__ = ["tables_at_once"]  # a fixture is there where it is imported
 
 USUAL = {"--base": "senet18", "--data": "fake:", "--budget": "10steps", "--trials": "6", "--confirm": "0"}
 USUAL |= {"--executor": "inline", "--solver": "random", "--replicates": "1", "--study": "s"}
@@ -157,7 +160,7 @@ def test_a_study_that_another_process_runs_is_left_to_it(
 def test_another_question_under_a_recorded_name_is_refused_with_the_difference(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
 ) -> None:
-    assert search(monkeypatch, tmp_path) == 0
+    assert search(monkeypatch, tmp_path, executor="local") == 0  # inline it would catch what is said here
     capfd.readouterr()
     code = search(monkeypatch, tmp_path, budget="20steps")
     refused(capfd, code, "training.budget.steps: 10 on record, 20 asked; give another --study name")

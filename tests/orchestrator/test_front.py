@@ -12,6 +12,7 @@ from orchestrator.options import BadOption
 from results import queries
 from tests.orchestrator._studies import record, run, trials
 from tests.orchestrator.test_search import stopping_at
+from tests.thinned import rest_slow
 
 BOTH: dict[str, Any] = {"minimise": "macs", "maximise": "accuracy", "trials": 24, "confirm": 2}
 
@@ -116,7 +117,7 @@ def calm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return request.param, folder
 
 
-@pytest.mark.parametrize("begun", [4, 13, 19, 22])
+@pytest.mark.parametrize("begun", rest_slow([4, 13, 19, 22], [19]))
 def test_a_search_for_a_front_resumes_to_the_same_record(
     calm: tuple[str, Path], tmp_path: Path, begun: int
 ) -> None:

@@ -14,6 +14,8 @@ from results.models import Base
 from results.store import Store
 from tests.results.processes import ROOT, outcome_of
 
+pytestmark = pytest.mark.usefixtures("step_by_step")
+
 
 def test_migrating_an_empty_database_makes_the_tables_of_the_models(store: Store) -> None:
     engine = database.connect(store.url, read_only=True)
