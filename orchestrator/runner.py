@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from orchestrator import outcome, report, team, trial_folder
-from orchestrator.describe import Description, Refused, Stopped
+from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.executors import Executor, Exit, Job, StopOfOne
 from orchestrator.options import OWN_TRAINER
+from orchestrator.order import Order
 from orchestrator.outcome import MAX_ATTEMPTS, Outcome
 from orchestrator.problem import Evaluation
 from results.models import Trial
@@ -28,43 +28,6 @@ from results.store import Store
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
 Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver hears
-
-
-@dataclass(frozen=True)
-class Order:
-    """A trial to be trained; `row` is its row where an earlier run left it unfinished."""
-
-    number: int
-    purpose: str
-    point: Mapping[str, Any]
-    replicate: int
-    config: Mapping[str, Any]
-    description: Description
-    key: str
-    row: Trial | None = None
-    of_trial_number: int | None = None  # the trial that this one confirms
-    losses: int = 0  # how often it was killed from outside since the study was taken up
-
-    def columns(self) -> dict[str, Any]:
-        budget = self.config["budget"]
-        return self.description.columns() | {
-            "purpose": self.purpose,
-            "point": dict(self.point),
-            "replicate": self.replicate,
-            "of_trial_number": self.of_trial_number,
-            "config": dict(self.config),
-            "network_key": self.key,
-            "seed": self.config["seed"],
-            "subset_seed": self.config["subset"]["seed"],
-            "budget_seconds": budget.get("seconds"),
-            "budget_steps": budget.get("steps"),
-        }
-
-    def test_reading(self, found: Outcome) -> dict[str, Any]:
-        """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
-        images = self.description.dataset.get("test_images")
-        protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
-        return {"number": self.number, "images": images, "protocols": protocols}
 
 
 class Runner:

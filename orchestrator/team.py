@@ -13,13 +13,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator import outcome, report
 from orchestrator.executors import Exit
-
-if TYPE_CHECKING:  # runner imports this module
-    from orchestrator.runner import Order
+from orchestrator.order import Order
 
 METRICS = "metrics.jsonl"  # a trial's own lines
 LINES, SHARE = "stack.jsonl", "stack.json"  # those of several trials; which of them a folder's trial is
