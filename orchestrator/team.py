@@ -88,6 +88,6 @@ def _is_of(line: str, trial: int) -> bool:
     """A line that is no JSON may be anybody's."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return not isinstance(event, dict) or event.get("trial") == trial

@@ -25,6 +25,15 @@ def clear(folder: Path, keep_checkpoint: bool) -> None:
         forget_checkpoint(folder)
 
 
+def put_aside(folder: Path, attempt: int) -> None:
+    """Keep what a lost attempt wrote, in a folder of its own, for whoever wants to know why it was lost."""
+    aside = folder / f"attempt-{attempt}"
+    aside.mkdir(exist_ok=True)
+    for name in ("metrics.jsonl", "log.txt"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(folder / name, aside / name)
+
+
 def checkpoint_words(folder: Path) -> tuple[str, str]:
     """Return what makes our own trainer keep a checkpoint: a trial left by a kill goes on from it."""
     return "--checkpoint", str(folder / _CHECKPOINT)

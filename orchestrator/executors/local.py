@@ -88,7 +88,8 @@ class Local:
         try:
             ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
             seconds = time.monotonic() - clock
-            return Exit(ending.code, ending.reason, slot.name, seconds, started_at, datetime.now(UTC))
+            now = datetime.now(UTC)
+            return Exit(ending.code, ending.reason, slot.name, seconds, started_at, now, said=ending.said)
         finally:
             held.release()
             self._give_back(slot)
