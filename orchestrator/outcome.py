@@ -7,6 +7,7 @@ What a machine did to a trainer says nothing about its network, so that trial is
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from orchestrator.executors import Exit
 from results.models import Trial
 
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
+_FULL_BYTES = 200_000  # that are left of a disk on which a trainer may have found no room for a line
 _ROUNDING = 1e-9  # of shares that come to whole trainings
 _ACCURACIES = ("val_accuracy", "test_accuracy", "test_accuracy_1000")
 _DEVICE_LOST = 6
@@ -50,7 +52,9 @@ def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_ac
     try:
         events = report.read(metrics)
     except report.MalformedReport as error:
-        state, reason, message = _of_the_machine(end) or ("failed", "bad_report", str(error))
+        state, reason, message = (
+            _of_the_machine(end) or _of_the_disk(metrics) or ("failed", "bad_report", str(error))
+        )
         return Outcome(state, reason, message, {"exit_code": end.code, "slot": end.slot})
     columns = events.machine_columns | events.final_columns | {"exit_code": end.code, "slot": end.slot}
     columns.setdefault("wall_seconds", end.wall_seconds)
@@ -107,6 +111,13 @@ def _of_the_machine(end: Exit) -> _Failure | None:
     return None
 
 
+def _of_the_disk(file: Path) -> _Failure | None:
+    """Whether a trainer may have failed because nothing more could be written."""
+    if shutil.disk_usage(file.parent).free > _FULL_BYTES:
+        return None
+    return "lost", "disk_full", f"the disk of {file.parent} is full; free some space"
+
+
 def _failure(end: Exit, events: report.Report, log: Path, asked: tuple[str, ...]) -> _Failure:
     said = str((events.last("error") or {}).get("message") or report.last_line(log))
     if found := _of_the_machine(end):
@@ -122,6 +133,8 @@ def _failure(end: Exit, events: report.Report, log: Path, asked: tuple[str, ...]
     if end.code < 0 or end.code in (_TERMINATED, _KILLED):
         signal = -end.code if end.code < 0 else end.code - 128
         return "lost", "killed", f"killed from outside by signal {signal}{_HINTS.get(signal, '')}"
+    if full := _of_the_disk(log):
+        return full
     if end.code == 0:
         return "failed", "no_result", f"exited 0 {events.lack(asked)}; see {log}"
     return "failed", "crashed", f"exit code {end.code}: {said or 'no message'}; see {log}"
