@@ -17,43 +17,36 @@ from tests.orchestrator._processes import eventually, naming, training
 from tests.orchestrator._studies import command, evaluate, record, trials, typed
 
 ARGUMENTS = (
-    "--base",
-    "senet18",
-    "--study",
-    "s",
-    "--budget",
-    "10steps",
-    "--slots",
-    "2",
-    "--tolerance",
-    "0.01",
+    *("--base", "senet18", "--study", "s", "--budget", "10steps"),
+    *("--slots", "2", "--tolerance", "0.01"),
 )
 ROOM = "8m"
 
 
-def cut_short(folder: Path, left: int) -> None:
-    """As if the machine had died while the last trial ended: no end on record, part of its lines written."""
+def cut_short(folder: Path, share: float) -> bool:
+    """As if the machine had died while the last trial ended: no end on record, a share of its lines written.
+
+    Returns whether all that it said is there.
+    """
     with closing(sqlite3.connect(folder / "results.db")) as db, db:
         [path, number] = db.execute("SELECT folder, max(number) FROM trials").fetchone()
+        db.execute("UPDATE trials SET attempts = 1")
         db.execute("UPDATE trials SET state = 'running', finished_at = NULL WHERE number = ?", [number])
-        db.execute("DELETE FROM events")
     lines = Path(path) / "metrics.jsonl"
-    lines.write_bytes(lines.read_bytes()[:left])
+    whole = lines.read_bytes()
+    left = round(share * len(whole))
+    lines.write_bytes(whole[:left])
+    return left >= len(whole) - 1  # the end of the last line may be missing
 
 
 def check_cuts(folder: Path, cuts: int, rng: random.Random) -> None:
-    whole = folder / "whole"
-    evaluate(whole, data="fake:")
-    calm, size = record(whole), (whole / "s" / "00002" / "metrics.jsonl").stat().st_size
-    for left in [0, size - 1, size, *(rng.randrange(size) for _ in range(cuts))]:
-        with closing(sqlite3.connect(whole / "results.db")) as db, db:
-            db.execute("UPDATE trials SET attempts = 1")
-        evaluate(whole, data="fake:")  # nothing to do: the study is whole
-        cut_short(whole, left)
-        evaluate(whole, data="fake:")
-        assert [dict(row, exit_code=0) for row in record(whole)] == calm
-        attempts = [row.attempts for row in trials(whole)]
-        assert attempts == [1, 1 if left >= size - 1 else 2], left
+    evaluate(folder, data="fake:")
+    calm = [dict(row, exit_code=0) for row in record(folder)]
+    for share in [0.0, 0.999, 1.0, *(rng.random() for _ in range(cuts))]:
+        is_whole = cut_short(folder, share)
+        evaluate(folder, data="fake:")
+        assert [dict(row, exit_code=0) for row in record(folder)] == calm
+        assert [row.attempts for row in trials(folder)] == [1, 1 if is_whole else 2], share
 
 
 def test_lines_cut_anywhere_are_a_result_or_are_trained_again(tmp_path: Path) -> None:
