@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -11,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("orchestrator", "results", "search_spaces", "trainer")
 LOADERS = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "marshal", "shelve", "multiprocessing"}
 RUNNERS = {"eval", "exec", "system", "popen", "read_pickle", "getoutput", "getstatusoutput"}
+WORDS = {*LOADERS, *(f"{name}(" for name in RUNNERS), "shell", ".load("}  # a file without any is not parsed
 # the user's own network, given by the path of its file; and the word for what torch raises
 ALLOWED = {"trainer/models/_own.py: exec", "trainer/checkpoint.py: pickle"}
 
@@ -45,9 +47,9 @@ def test_a_way_to_run_what_was_read_is_seen(tmp_path: Path, source: str) -> None
     assert len(dangers(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("name", ["fake:;touch owned", "fake:$(touch owned)", "fake:`touch owned`", "-h"])
-def test_the_name_of_a_data_set_is_run_by_nobody(tmp_path: Path, name: str) -> None:
-    asked = ("--base", "senet18", f"--data={name}", "--budget", "1steps", "--trials", "1", "--study", "s;x")
+def test_the_name_of_a_data_set_is_run_by_nobody(tmp_path: Path) -> None:
+    name = "fake:;touch owned;$(touch owned)`touch owned`"
+    asked = ("--base", "senet18", f"--data={name}", "--budget", "1steps", "--trials", "1")
     said = typed(tmp_path, *asked)
     assert said.returncode == 2, said.stdout
     assert said.stderr.count("\n") == 1
@@ -58,29 +60,28 @@ def test_the_name_of_a_data_set_is_run_by_nobody(tmp_path: Path, name: str) -> N
 def dangers(root: Path) -> list[str]:
     """Each module with what it calls or imports that could run what it reads."""
     paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    found = [(path, node) for path in paths for node in ast.walk(ast.parse(path.read_text()))]
-    named = [(path.relative_to(root), danger(node)) for path, node in found]
+    suspects = [path for path in paths if any(word in path.read_text() for word in WORDS)]
+    nodes = [(path, node) for path in suspects for node in ast.walk(ast.parse(path.read_text()))]
+    named = [(path.relative_to(root), danger(node)) for path, node in nodes]
     return [f"{path}: {name}" for path, name in named if name]
 
 
 def danger(node: ast.AST) -> str:
     if isinstance(node, ast.Import | ast.ImportFrom):
-        modules = (
-            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-        )
-        return next((top for top in (name.partition(".")[0] for name in modules) if top in LOADERS), "")
+        modules = [getattr(node, "module", None) or alias.name for alias in node.names]
+        return next((name for name in modules if name.partition(".")[0] in LOADERS), "")
     if not isinstance(node, ast.Call):
         return ""
     called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    given = {word.arg: ast.unparse(word.value) for word in node.keywords}
     if called in RUNNERS and (called not in ("eval", "exec") or isinstance(node.func, ast.Name)):
         return called  # a network's own eval() is another thing
-    if given.get("shell", "False") != "False" or given.get("allow_pickle", "False") != "False":
+    given = {word.arg: getattr(word.value, "value", None) for word in node.keywords}
+    if given.get("shell", False) is not False or given.get("allow_pickle", False) is not False:
         return called
-    unsafe = is_of(node.func, "torch") and called == "load" and given.get("weights_only") != "True"
+    unsafe = is_of(node.func, "torch") and called == "load" and given.get("weights_only") is not True
     return called if unsafe or (is_of(node.func, "yaml") and called == "load") else ""
 
 
-def is_of(node: ast.AST, module: str) -> bool:
+def is_of(node: ast.AST, module: str) -> TypeGuard[ast.Attribute]:
     """Whether it is `module.something`."""
     return isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == module
