@@ -3,9 +3,10 @@
     python benchmarks/faults.py [--times 10] [--only kill] [--out FILE.json]
     python benchmarks/faults.py --storm 600 [--every 5] [--trials 200]
 
-Each row of the table is one fault. A trial is lost where it had ended on record and no longer has, trained twice
-where it had ended and its end has changed; the record must be that of the same study undisturbed. `--storm` is
-one study under kill -9 of a random process of it every few seconds. Linux only; the full disk needs root.
+Each row of the table is one fault. A trial is lost where it had ended on record and no longer has, trained
+twice where it had ended and its end has changed; the record must be that of the same study undisturbed.
+`--storm` is one study under kill -9 of a random process of it every few seconds. Linux only; the full disk
+needs root.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from _victims import Rows, begin, ended, left_over, rows, typed, victims, wait_u
 from rich.console import Console
 from rich.table import Table
 
-SEARCH = ("--base", "senet18", "--budget", "10steps", "--solver", "random", "--tolerance", "0.01")
-SEARCH += ("--slots", "2", "--early-stop", "0", "--retries", "20")
+SEARCH = (
+    *("--base", "senet18", "--budget", "10steps", "--solver", "random", "--tolerance", "0.01"),
+    *("--slots", "2", "--early-stop", "0", "--retries", "20"),
+)
 KILLS = {
     "kill -9 of the orchestrator": ("orchestrator", signal.SIGKILL),
     "SIGTERM of the orchestrator": ("orchestrator", signal.SIGTERM),

@@ -6,7 +6,8 @@ from typing import TypeGuard
 
 import pytest
 
-from tests.orchestrator._studies import typed
+from orchestrator.describe import Refused
+from tests.orchestrator._studies import run
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("orchestrator", "results", "search_spaces", "trainer")
@@ -49,10 +50,8 @@ def test_a_way_to_run_what_was_read_is_seen(tmp_path: Path, source: str) -> None
 
 def test_the_name_of_a_data_set_is_run_by_nobody(tmp_path: Path) -> None:
     name = "fake:;touch owned;$(touch owned)`touch owned`"
-    asked = ("--base", "senet18", f"--data={name}", "--budget", "1steps", "--trials", "1")
-    said = typed(tmp_path, *asked)
-    assert said.returncode == 2, said.stdout
-    assert said.stderr.count("\n") == 1
+    with pytest.raises(Refused):
+        run(tmp_path, data=name)
     assert not list(tmp_path.rglob("owned"))
     assert not Path("owned").exists()
 
