@@ -60,9 +60,16 @@ def place(folder: Path) -> tuple[Path, int | None]:
     """Return where the lines of the trial in `folder` are written, and its number there, None where alone."""
     try:
         whose = json.loads((folder / SHARE).read_text())
-    except FileNotFoundError:
+        return folder / whose["lines"], int(whose["trial"])
+    except (
+        FileNotFoundError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):
+        # none there, or one that a power cut has torn
         return folder / METRICS, None
-    return folder / whose["lines"], whose["trial"]
 
 
 def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:

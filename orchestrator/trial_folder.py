@@ -54,5 +54,5 @@ def holds(folder: Path, config: Mapping[str, Any]) -> bool:
     """Whether the files in `folder` are of this very configuration."""
     try:
         return bool(json.loads((folder / "trial.json").read_text()) == config)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
