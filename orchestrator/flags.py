@@ -76,13 +76,18 @@ Replicates = Annotated[int | None, _option("Trainings of the base network. [3]",
 Confirm = Annotated[
     int | None,
     _option(
-        "The most trainings more of a network that passes, until it is believed or not; 0: none. [6]",
+        "The most trainings more of a network that may be named, until it is believed or not; 0: none. [6]",
         _SEARCH,
         "--confirm",
     ),
 ]
 Confidence = Annotated[
-    float | None, _option("Probability of keeping the bound that makes a network confirmed. [.95]", _SEARCH)
+    float | None,
+    _option(
+        "Probability with which the network named must be true; each one that is looked at must reach more, "
+        "1 - (1 - it) / 3. [.95]",
+        _SEARCH,
+    ),
 ]
 EarlyStop = Annotated[
     float | None,

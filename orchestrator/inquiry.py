@@ -87,6 +87,7 @@ class Inquiry:
                 "min_accuracy": request.min_accuracy,
                 "tolerance": request.tolerance if self.aim.needs_bound else 0.0,
             }
+        if self.aim.minimise is not None or request.confirm:  # without, as searches for accuracy once were
             asked["confirmation"] = {"most": request.confirm, "level": request.confidence}
         return asked
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator import (
+    again,
     baseline,
     catalogue,
     course,
     environment,
     front,
+    leaders,
     options,
     preconditions,
     saving,
@@ -215,7 +217,7 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget_trials=front.searched(request, rows),
+            budget_trials=again.searched(request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
@@ -230,10 +232,10 @@ class Launch:
         return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")
 
     def _winner(self, search: Search) -> Winner | None:
+        request = self.inquiry.request
         if search.confirmer is not None:
             return search.confirmer.winner()
-        best = search.formulation.best(list(search.rows.values()))
-        return Winner(best, "provisional", None) if best else None
+        return leaders.know(search, search.trust, again.kept_back(request), request.trials)
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"
