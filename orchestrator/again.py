@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from orchestrator.describe import network_key
 from orchestrator.formulation import accuracy
 from orchestrator.options import Request
+from orchestrator.order import Order
 from orchestrator.outcome import affordable, is_open
-from orchestrator.runner import Order
 from orchestrator.search import Search
 from results.models import Trial
 

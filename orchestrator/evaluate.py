@@ -123,7 +123,7 @@ def _train(
             executor,
             request.trainer_command,
             folder,
-            request.timeout_seconds,
+            request.limits,
             display,
             stop,
             environment.git_commit(),

@@ -206,6 +206,14 @@ Timeout = Annotated[
     float | None,
     _option("Wall seconds after which a training counts as hung. [budget + 10% + 180]", _MACHINE),
 ]
+MaxMemory = Annotated[
+    str | None,
+    _option("Host memory of a training, all its processes: 8GB, or none. [.9 of the machine's]", _MACHINE),
+]
+Retries = Annotated[
+    int | None,
+    _option("How often a training is tried again that its machine failed: killed, GPU lost. [2]", _MACHINE),
+]
 Trainer = Annotated[
     str | None, _option("Another trainer's command (docs/trainer-protocol.md).", _MACHINE, "--trainer")
 ]

@@ -123,7 +123,7 @@ class Launch:
                 self.executor,
                 request.trainer_command,
                 self._folder,
-                request.timeout_seconds,
+                request.limits,
                 display,
                 self.stop,
                 environment.git_commit(),

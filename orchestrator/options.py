@@ -20,6 +20,7 @@ from orchestrator.aim import Aim, asked, unused
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
 from orchestrator.ingredients import parse as parse_ingredients
+from orchestrator.retries import RETRIES, Limits
 from orchestrator.training import TrialBudget
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
@@ -65,6 +66,8 @@ class Contract:
     partition: str | None = None
     account: str | None = None
     timeout: float | None = None
+    max_memory: str | None = None
+    retries: int = RETRIES
     trainer: str | None = None
     study: str | None = None
     db: str | None = None
@@ -72,10 +75,6 @@ class Contract:
     data_folder: Path | None = None
 
     def __post_init__(self) -> None:
-        check(
-            self.timeout is None or 0 < self.timeout < math.inf,
-            f"--timeout {self.timeout} bounds nothing; give seconds above 0",
-        )
         check(
             self.precision in _PRECISIONS,
             f"--precision {self.precision} is unknown; give one of {', '.join(_PRECISIONS)}",
@@ -93,6 +92,7 @@ class Contract:
         numbers = (self.learning_rate, self.weight_decay, *self.scale.values())
         check(all(math.isfinite(n or 0) for n in numbers), f"not a finite number among {numbers}")
         _parsed(TrialBudget.parse, self.budget, "budget")
+        _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
         check(bool(self.trainer_command), "--trainer is empty; give a command, or leave it out")
 
@@ -120,10 +120,13 @@ class Contract:
         return self.db or str(self.runs / "results.db")
 
     @property
-    def timeout_seconds(self) -> float:
-        """Wall seconds of one training at most; budgets in steps say nothing of time, so those get a day."""
+    def limits(self) -> Limits:
+        """What one training may take. Raise BadOption."""
         seconds = TrialBudget.parse(self.budget).seconds
-        return self.timeout or (86400.0 if seconds is None else 1.1 * seconds + 180.0)
+        try:
+            return Limits.settled(seconds, self.timeout, self.max_memory, self.retries)
+        except ValueError as error:
+            raise BadOption(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)

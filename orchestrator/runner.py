@@ -8,63 +8,27 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from orchestrator import outcome, report, team, trial_folder
-from orchestrator.describe import Description, Refused, Stopped
+from orchestrator import outcome, report, retries, team, trial_folder
+from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
-from orchestrator.executors import Executor, Exit, Job, StopOfOne
+from orchestrator.executors import Executor, ExecutorError, Exit, Job, StopOfOne
 from orchestrator.options import OWN_TRAINER
-from orchestrator.outcome import MAX_ATTEMPTS, Outcome
+from orchestrator.order import Order
+from orchestrator.outcome import Outcome
 from orchestrator.problem import Evaluation
+from orchestrator.retries import Limits, run_after
 from results.models import Trial
 from results.store import Store
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
 Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver hears
-
-
-@dataclass(frozen=True)
-class Order:
-    """A trial to be trained; `row` is its row where an earlier run left it unfinished."""
-
-    number: int
-    purpose: str
-    point: Mapping[str, Any]
-    replicate: int
-    config: Mapping[str, Any]
-    description: Description
-    key: str
-    row: Trial | None = None
-    of_trial_number: int | None = None  # the trial that this one confirms
-    losses: int = 0  # how often it was killed from outside since the study was taken up
-
-    def columns(self) -> dict[str, Any]:
-        budget = self.config["budget"]
-        return self.description.columns() | {
-            "purpose": self.purpose,
-            "point": dict(self.point),
-            "replicate": self.replicate,
-            "of_trial_number": self.of_trial_number,
-            "config": dict(self.config),
-            "network_key": self.key,
-            "seed": self.config["seed"],
-            "subset_seed": self.config["subset"]["seed"],
-            "budget_seconds": budget.get("seconds"),
-            "budget_steps": budget.get("steps"),
-        }
-
-    def test_reading(self, found: Outcome) -> dict[str, Any]:
-        """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
-        images = self.description.dataset.get("test_images")
-        protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
-        return {"number": self.number, "images": images, "protocols": protocols}
 
 
 class Runner:
@@ -80,7 +44,7 @@ class Runner:
         executor: Executor,
         trainer: Sequence[str],
         folder: Path,
-        timeout_seconds: float,
+        limits: Limits,
         display: Display,
         stop: threading.Event,
         git_commit: str | None = None,
@@ -91,7 +55,7 @@ class Runner:
         self._executor = executor
         self._trainer = tuple(trainer)
         self._folder = folder
-        self._timeout_seconds = timeout_seconds
+        self._limits = limits
         self._display = display
         self._stop = stop
         self._git_commit = git_commit
@@ -176,14 +140,17 @@ class Runner:
             folder=folders[0],
             stdout=team.share_out(folders),
             stderr=folders[0] / "log.txt",
-            timeout_seconds=self._timeout_seconds * len(trials),
+            timeout_seconds=self._limits.timeout_seconds * len(trials),
+            memory_bytes=self._limits.memory_bytes,
         )
 
         def has_started(slot: str) -> None:
             for trial in trials:
                 trial.has_started(slot)
 
-        self._running[pool.submit(self._executor.run, job, trials[0].stop, has_started)] = trials
+        losses = orders[0].losses
+        future = pool.submit(run_after, losses, self._executor, job, trials[0].stop, has_started)
+        self._running[future] = trials
         for trial in trials:
             self._display.started(trial)
 
@@ -226,12 +193,18 @@ class Runner:
                 return
             found = outcome.pruned(found, hopeless)
             trial_folder.forget_checkpoint(trial.folder)
-        if found.state == "lost" and order.losses + 1 < MAX_ATTEMPTS:
-            detail = {"number": row.number, "attempt": row.attempts, "message": found.message}
-            self._store.note(self._study_id, "trial_lost", detail, row.id)
-            self._display.note(f"trial {row.number} was {found.message}; training it again")
+        if found.state == "lost":
+            self._store.note(self._study_id, "trial_lost", retries.lost(row, found, end), row.id)
+        if retries.may_try_again(found, order.losses, self._limits.retries):
+            trial_folder.put_aside(trial.folder, row.attempts)
+            self._display.note(f"trial {row.number} is lost, {found.message}; training it again")
             self._waiting.appendleft((replace(order, row=row, losses=order.losses + 1),))
             return
+        if retries.ends_search(found):
+            raise ExecutorError(
+                f"trial {row.number} was lost {order.losses + 1} times: {found.message}; mend that and run "
+                "the same command again, nothing that ended is lost"
+            )
         self._ended[row.number] = self._record(order, row, found)
         if found.state == "refused":
             raise Refused(f"the trainer refuses trial {row.number}: {found.message}")

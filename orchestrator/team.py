@@ -13,13 +13,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator import outcome, report
 from orchestrator.executors import Exit
-
-if TYPE_CHECKING:  # runner imports this module
-    from orchestrator.runner import Order
+from orchestrator.order import Order
 
 METRICS = "metrics.jsonl"  # a trial's own lines
 LINES, SHARE = "stack.jsonl", "stack.json"  # those of several trials; which of them a folder's trial is
@@ -62,9 +60,16 @@ def place(folder: Path) -> tuple[Path, int | None]:
     """Return where the lines of the trial in `folder` are written, and its number there, None where alone."""
     try:
         whose = json.loads((folder / SHARE).read_text())
-    except FileNotFoundError:
+        return folder / whose["lines"], int(whose["trial"])
+    except (
+        FileNotFoundError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):
+        # none there, or one that a power cut has torn
         return folder / METRICS, None
-    return folder / whose["lines"], whose["trial"]
 
 
 def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:
@@ -90,6 +95,6 @@ def _is_of(line: str, trial: int) -> bool:
     """A line that is no JSON may be anybody's."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return not isinstance(event, dict) or event.get("trial") == trial

@@ -40,6 +40,15 @@ def forget_job(folder: Path) -> None:
         os.unlink(folder / _JOB)
 
 
+def put_aside(folder: Path, attempt: int) -> None:
+    """Keep what a lost attempt wrote, in a folder of its own, for whoever wants to know why it was lost."""
+    aside = folder / f"attempt-{attempt}"
+    aside.mkdir(exist_ok=True)
+    for name in ("metrics.jsonl", "log.txt"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(folder / name, aside / name)
+
+
 def checkpoint_words(folder: Path) -> tuple[str, str]:
     """Return what makes our own trainer keep a checkpoint: a trial left by a kill goes on from it."""
     return "--checkpoint", str(folder / _CHECKPOINT)
@@ -61,7 +70,7 @@ def holds(folder: Path, config: Mapping[str, Any]) -> bool:
     """Whether the files in `folder` are of this very configuration."""
     try:
         return bool(json.loads((folder / "trial.json").read_text()) == config)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
 
 

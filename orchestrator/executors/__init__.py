@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
-Reason = Literal["exited", "timeout", "stopped"]
+Reason = Literal["exited", "timeout", "stopped", "memory", "output", "lost"]
 
 STOPPED = 143  # what a trainer exits with on SIGTERM, and what a trial that never got a slot is given
 
@@ -54,6 +54,9 @@ class Job:
     stderr: Path  # overwritten
     timeout_seconds: float  # wall time after which the job's processes get SIGTERM
     grace_seconds: float = 10.0  # between SIGTERM and SIGKILL
+    memory_bytes: float | None = None  # of host memory, all its processes; None: the executor's usual share
+    stdout_bytes: int = 64 << 20  # more ends the job
+    stderr_bytes: int = 16 << 20  # of more the middle is cut out, in a line that says so
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -73,7 +76,9 @@ class Exit:
     """How a job ended.
 
     `code` is the program's own, or the signal's number below zero where a signal killed it. `reason` says
-    who ended it: the program itself (or a stranger's signal), our timeout, or our stop.
+    who ended it: the program itself (or a stranger's signal), our timeout, our stop, our limit of host memory
+    or of what it prints; or it was lost: what ran it died, or could not start it, which says nothing of the
+    job. `said` has that in words where the reason alone does not tell.
     """
 
     code: int
@@ -82,7 +87,7 @@ class Exit:
     wall_seconds: float  # that the job held its slot
     started_at: datetime
     ended_at: datetime
-    why: str = ""  # what the executor knows of an end that nobody chose, such as "lost with its node"
+    said: str = ""  # such as "lost with its node"
 
     @staticmethod
     def before_start() -> "Exit":

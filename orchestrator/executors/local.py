@@ -17,7 +17,7 @@ from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Pla
 from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
-from orchestrator.executors._slots import ONE_THREAD, Held, Slot, take
+from orchestrator.executors._slots import ONE_THREAD, Held, Queue, Slot
 
 LOCK_FOLDER = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
 
@@ -75,6 +75,9 @@ class Local:
         self._running = 0
         self._changed = threading.Condition()
         self._closed = False
+        self._waiting = 0
+        locks = [place.lock.parent for place in places if place.lock]
+        self._queue = Queue(locks[0]) if locks else None
         self._hosts = Hosts(trainer, _environment(_shared(places))) if trainer and LINUX else None
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
@@ -89,7 +92,8 @@ class Local:
         try:
             ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
             seconds = time.monotonic() - clock
-            return Exit(ending.code, ending.reason, slot.name, seconds, started_at, datetime.now(UTC))
+            now = datetime.now(UTC)
+            return Exit(ending.code, ending.reason, slot.name, seconds, started_at, now, said=ending.said)
         finally:
             held.release()
             self._give_back(slot)
@@ -110,15 +114,27 @@ class Local:
 
     def _wait_for_slot(self, stopped: Callable[[], bool], stop: threading.Event) -> tuple[Slot, Held] | None:
         told = False
-        while not stopped():
-            taken = self._take_slot()
-            if taken is not None:
-                return taken
-            if not told and self._running < self.slots:
-                told = True
-                logger.info("all GPUs are held by other studies; waiting for one")
-            stop.wait(POLL_SECONDS)
-        return None
+        try:
+            while not stopped():
+                taken = self._take_slot()
+                if taken is not None:
+                    return taken
+                if not told and self._running < self.slots:
+                    told = True
+                    logger.info("all GPUs are held by other studies; waiting for one")
+                    self._wait_in_queue(1)
+                stop.wait(POLL_SECONDS)
+            return None
+        finally:
+            if told:
+                self._wait_in_queue(-1)
+
+    def _wait_in_queue(self, change: int) -> None:
+        """One thread more, or less, waits for a GPU of other studies."""
+        with self._changed:
+            self._waiting += change
+            if self._queue is not None:
+                (self._queue.wait if self._waiting else self._queue.leave)()
 
     def _take_slot(self) -> tuple[Slot, Held] | None:
         """A free place and its lock."""
@@ -126,12 +142,19 @@ class Local:
             if self._closed or self._running == self.slots:
                 return None
             for slot in self._free:
-                lock = None if slot.lock is None else take(slot.lock)
-                if slot.lock is None or lock is not None:
+                held = self._lock_of(slot)
+                if held is not None:
                     self._free.remove(slot)
                     self._running += 1
-                    return slot, Held() if lock is None else Held(lock)
+                    return slot, held
         return None
+
+    def _lock_of(self, slot: Slot) -> Held | None:
+        """The lock of a slot, taken; None where another study has it, or comes first."""
+        if slot.lock is None or self._queue is None:
+            return Held()
+        lock = self._queue.take(slot.lock, self._running)
+        return None if lock is None else Held(lock)
 
     def _give_back(self, slot: Slot) -> None:
         with self._changed:

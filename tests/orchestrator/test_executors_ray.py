@@ -155,8 +155,8 @@ def test_a_trial_that_its_node_takes_along_is_told_and_can_be_run_on_another(fol
             assert eventually(lambda: naming(folder) == [], 3), "the trial outlives its node"
             end = running.result(60)
             assert (end.code, end.reason) == (-9, "exited")
-            assert "lost on" in end.why
-            assert end.why in (folder / "1" / "err").read_text()
+            assert "lost on" in end.said
+            assert end.said in (folder / "1" / "err").read_text()
             small.added()
             assert executor.run(one, threading.Event()).code == 0
         assert (folder / "1" / "out").read_text() == "first\nlast\n"

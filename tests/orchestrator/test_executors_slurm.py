@@ -170,8 +170,8 @@ def test_a_job_that_somebody_else_cancels_is_lost(
     two_nodes.said("scancel", "--user=root")
     ended = running.result(30)
     assert (ended.code, ended.reason) == (-signal.SIGKILL, "exited")
-    assert "lost by SLURM: its job" in ended.why
-    assert ended.why.endswith("is CANCELLED")
+    assert "lost by SLURM: its job" in ended.said
+    assert ended.said.endswith("is CANCELLED")
 
 
 def test_a_job_is_done_once_where_its_node_dies(
