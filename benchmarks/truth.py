@@ -31,9 +31,10 @@ from orchestrator.describe import Describer, Description
 from orchestrator.display import Meter, Plain
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.formulation import Formulation
+from orchestrator.order import Order
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import Proposals, Reign
-from orchestrator.runner import Order, Runner
+from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.solvers import SolverProcess
 from orchestrator.training import Chosen, Training, TrialBudget

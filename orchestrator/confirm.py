@@ -16,8 +16,9 @@ from typing import Any, Literal
 from orchestrator.describe import Describes, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation, accuracy
+from orchestrator.order import Order
 from orchestrator.outcome import affordable, is_open
-from orchestrator.runner import Order, Runner
+from orchestrator.runner import Runner
 from orchestrator.training import Training
 from orchestrator.words import accuracy_text, belief_text
 from results.belief import Belief, believe, pooled

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from orchestrator import outcome, report, team
 from orchestrator.aim import UNITS
+from orchestrator.order import Order
 from orchestrator.words import (
     PointValues,
     accuracy_text,
@@ -28,9 +29,6 @@ from orchestrator.words import (
     size_number,
 )
 from results.models import Trial
-
-if TYPE_CHECKING:  # runner imports this module
-    from orchestrator.runner import Order
 
 _RECENT = 10  # ended trials that the live table keeps in view
 

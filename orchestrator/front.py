@@ -16,8 +16,9 @@ from orchestrator.describe import Describes, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.options import Request
+from orchestrator.order import Order
 from orchestrator.outcome import affordable, is_open
-from orchestrator.runner import Order, Runner
+from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.training import Training
 from results.front import undominated

@@ -8,63 +8,27 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from orchestrator import outcome, report, team, trial_folder
-from orchestrator.describe import Description, Refused, Stopped
+from orchestrator import outcome, report, team, trial_folder, use
+from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.executors import Executor, Exit, Job, StopOfOne
 from orchestrator.options import OWN_TRAINER
+from orchestrator.order import Order
 from orchestrator.outcome import MAX_ATTEMPTS, Outcome
 from orchestrator.problem import Evaluation
+from orchestrator.use import Use
 from results.models import Trial
 from results.store import Store
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
 Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver hears
-
-
-@dataclass(frozen=True)
-class Order:
-    """A trial to be trained; `row` is its row where an earlier run left it unfinished."""
-
-    number: int
-    purpose: str
-    point: Mapping[str, Any]
-    replicate: int
-    config: Mapping[str, Any]
-    description: Description
-    key: str
-    row: Trial | None = None
-    of_trial_number: int | None = None  # the trial that this one confirms
-    losses: int = 0  # how often it was killed from outside since the study was taken up
-
-    def columns(self) -> dict[str, Any]:
-        budget = self.config["budget"]
-        return self.description.columns() | {
-            "purpose": self.purpose,
-            "point": dict(self.point),
-            "replicate": self.replicate,
-            "of_trial_number": self.of_trial_number,
-            "config": dict(self.config),
-            "network_key": self.key,
-            "seed": self.config["seed"],
-            "subset_seed": self.config["subset"]["seed"],
-            "budget_seconds": budget.get("seconds"),
-            "budget_steps": budget.get("steps"),
-        }
-
-    def test_reading(self, found: Outcome) -> dict[str, Any]:
-        """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
-        images = self.description.dataset.get("test_images")
-        protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
-        return {"number": self.number, "images": images, "protocols": protocols}
 
 
 class Runner:
@@ -157,7 +121,8 @@ class Runner:
         if found is None:
             return False
         self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
-        self._ended[order.number] = self._record(order, order.row, found)
+        used = use.adopted(found, order.row, folder)
+        self._ended[order.number] = self._record(order, order.row, found, used)
         return True
 
     def _begin(self, orders: Sequence[Order], pool: ThreadPoolExecutor) -> None:
@@ -192,9 +157,11 @@ class Runner:
     def _open(self, order: Order) -> Trial:
         """Clear the folder, then commit the row: a result found beside a row is always that row's."""
         folder = self._folder_of(order)
-        was_running = order.row is not None and order.row.state == "running"
-        trial_folder.clear(folder, was_running and trial_folder.holds(folder, order.config))
         columns = order.columns() | {"folder": str(folder), "git_commit": self._git_commit}
+        was_running = order.row is not None and order.row.state == "running"
+        if order.row is not None and was_running:
+            columns |= use.unwitnessed(order.row, folder).columns()
+        trial_folder.clear(folder, was_running and trial_folder.holds(folder, order.config))
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)
         else:
@@ -209,8 +176,10 @@ class Runner:
             own = team.own_end(end, trial.metrics, len(trials))
             if own is not None:
                 self._settle(trial, own, trials[0].folder / "log.txt")
-            elif end.reason != "stopped":
-                self._waiting.append((replace(trial.order, row=trial.row),))
+                continue
+            row = self._charged(trial.row, use.of_exit(team.one_of(end, len(trials))))
+            if end.reason != "stopped":
+                self._waiting.append((replace(trial.order, row=row),))
                 detail = {"number": trial.row.number, "trials": len(trials), "exit_code": end.code}
                 self._store.note(self._study_id, "trial_unstacked", detail, trial.row.id)
                 self._display.note(f"trial {trial.row.number} did not end with its stack; training it alone")
@@ -222,6 +191,7 @@ class Runner:
         if found.state == "stopped":
             hopeless = self._rule.first_stop(found.measurements)
             if hopeless is None or self._rule.audits(order.number):
+                self._charged(row, use.of_exit(end))
                 return
             found = outcome.pruned(found, hopeless)
             trial_folder.forget_checkpoint(trial.folder)
@@ -229,14 +199,19 @@ class Runner:
             detail = {"number": row.number, "attempt": row.attempts, "message": found.message}
             self._store.note(self._study_id, "trial_lost", detail, row.id)
             self._display.note(f"trial {row.number} was {found.message}; training it again")
+            row = self._charged(row, use.of_exit(end))
             self._waiting.appendleft((replace(order, row=row, losses=order.losses + 1),))
             return
-        self._ended[row.number] = self._record(order, row, found)
+        self._ended[row.number] = self._record(order, row, found, use.on_record(row) + use.of_exit(end))
         if found.state == "refused":
             raise Refused(f"the trainer refuses trial {row.number}: {found.message}")
 
-    def _record(self, order: Order, row: Trial, found: Outcome) -> Trial:
-        columns = found.columns | {"reason": found.reason, "message": found.message}
+    def _charged(self, row: Trial, used: Use) -> Trial:
+        """Return the row with what an attempt has used that brought no end."""
+        return self._store.charge_trial(row.id, **(use.on_record(row) + used).columns())
+
+    def _record(self, order: Order, row: Trial, found: Outcome, used: Use) -> Trial:
+        columns = found.columns | used.columns() | {"reason": found.reason, "message": found.message}
         state = found.state if found.state in ("completed", "pruned") else "failed"
         if state != "failed":
             columns |= self._rule.columns(order.number, found.measurements)

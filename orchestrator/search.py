@@ -16,10 +16,11 @@ from orchestrator.describe import Describes, Stopped, network_key
 from orchestrator.display import Display
 from orchestrator.early_stop import NEVER, Finished, Policy, Rule, points
 from orchestrator.formulation import Formulation, accuracy
+from orchestrator.order import Order
 from orchestrator.outcome import affordable, is_open, is_training, spent
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import NotReproducible, Proposals
-from orchestrator.runner import Order, Runner
+from orchestrator.runner import Runner
 from orchestrator.training import Training
 from results.models import Trial
 from results.store import Store

@@ -53,6 +53,8 @@ SELECT
     trials.train_seconds,
     trials.overshoot_seconds,
     trials.wall_seconds,
+    trials.slot_seconds,
+    trials.energy_joules,
     trials.images_per_second,
     trials.peak_memory_bytes,
     trials.seed,

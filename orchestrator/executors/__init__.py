@@ -61,6 +61,7 @@ class Exit:
     wall_seconds: float  # that the job held its slot
     started_at: datetime
     ended_at: datetime
+    energy_joules: float | None = None  # of the slot's GPU meanwhile; None where it was not measured
 
     @staticmethod
     def before_start() -> "Exit":

@@ -8,7 +8,7 @@ last close releases it.
 import errno
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ class Slot:
     name: str
     environment: Mapping[str, str]
     lock: Path | None = None  # None: nobody else wants this slot
+    meter: Callable[[], float | None] = lambda: None  # joules counted so far; None where nothing counts
 
 
 class Held:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from orchestrator.describe import Description
 from orchestrator.display import Meter, Plain, Running, Screen
-from orchestrator.runner import Order
+from orchestrator.order import Order
 from results.models import Trial
 
 POINT = {"depth": 1.0, "width": 0.671875}
