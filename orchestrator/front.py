@@ -9,15 +9,16 @@ what it hid comes up and is trained again in its turn.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
+from orchestrator.budget import Budget, hours_used
 from orchestrator.describe import Describes, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.options import Request
 from orchestrator.order import Order
-from orchestrator.outcome import affordable, is_open
+from orchestrator.outcome import is_open
 from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.training import Training
@@ -27,18 +28,22 @@ from results.models import Trial
 KEPT_BACK = 0.25  # of all trainings
 
 
-def searched(request: Request, rows: Iterable[Trial]) -> int:
-    """Return the trainings that a search may have spent when it ends, those of its record included.
+def searched(budget: Budget, request: Request, rows: Iterable[Trial]) -> Budget:
+    """Return what a search may have spent when it ends, what is on its record included.
 
     A front's keeps some back to know the front by, unless no network is to be trained again.
     """
-    if request.aim.objectives == 1:
-        return request.trials
-    kept = int(KEPT_BACK * request.trials) if request.confirm else 0
-    return request.trials - max(0, kept - sum(row.purpose == "confirmation" for row in rows))
+    if request.aim.objectives == 1 or not request.confirm:
+        return budget
+    again = [row for row in rows if row.purpose == "confirmation"]
+    trials = budget.trials - max(0, int(KEPT_BACK * budget.trials) - len(again))
+    hours = budget.slot_hours
+    if hours is not None:
+        hours -= max(0.0, KEPT_BACK * hours - hours_used(again))
+    return replace(budget, trials=trials, slot_hours=hours)
 
 
-def know(search: Search, most: int, budget_trials: int) -> None:
+def know(search: Search, most: int, budget: Budget) -> None:
     """Train the networks on the front of a search that has ended again. Raise as `Runner.run` does."""
     front = Front(
         search.formulation,
@@ -48,7 +53,7 @@ def know(search: Search, most: int, budget_trials: int) -> None:
         search.display,
         search.rows,
         most,
-        budget_trials,
+        budget,
     )
     found = ", ".join(str(row.number) for row in front.known(search.next_number))
     search.display.note(f"the front of the search: {f'trials {found}' if found else 'nothing yet'}")
@@ -59,7 +64,7 @@ def know(search: Search, most: int, budget_trials: int) -> None:
 class Front:
     """The front of one search. What it trains depends on nothing but rows, so a resumed one does the same.
 
-    most: trainings more of a network. budget_trials: of all the study's trainings
+    most: trainings more of a network. budget: of all the study's trainings
     """
 
     formulation: Formulation
@@ -69,7 +74,7 @@ class Front:
     display: Display
     rows: dict[int, Trial]  # the study's, by number
     most: int
-    budget_trials: int
+    budget: Budget
 
     def train_again(self, number: int) -> None:
         """Train until every network of the front has been `most` times, or the budget is spent.
@@ -78,13 +83,11 @@ class Front:
         the first that the search has not taken. Raise as `Runner.run` does.
         """
         left = [row for row in self.rows.values() if row.purpose == "confirmation" and is_open(row)]
-        self._run([self._order_of(row) for row in left if row.number < number])
+        if not self._run([self._order_of(row) for row in left if row.number < number]):
+            return
         while due := self._due(number):
             orders = [self._order(*one, n) for n, one in enumerate(due, start=number)]
-            new = [order for order in orders if order.row is None]
-            paid = new[: affordable(self.budget_trials, self.rows.values())]
-            self._run([o for o in orders if o in paid or (o.row is not None and is_open(o.row))])
-            if len(paid) < len(new):
+            if not self._run([order for order in orders if order.row is None or is_open(order.row)]):
                 return
             number += len(orders)
 
@@ -119,8 +122,11 @@ class Front:
         least = min((count for count, _ in due), default=0)
         return [(row, count + 1) for count, row in due if count == least]
 
-    def _run(self, orders: Sequence[Order]) -> None:
-        self.rows |= {row.number: row for row in self.runner.run(orders)}
+    def _run(self, orders: Sequence[Order]) -> bool:
+        """Train those that the budget reaches; whether that is all of them."""
+        paid = self.budget.reached(orders, self.rows.values())
+        self.rows |= {row.number: row for row in self.runner.run(paid)}
+        return len(paid) == len(orders)
 
     def _order(self, of: Trial, replicate: int, number: int) -> Order:
         config = self.training.config(

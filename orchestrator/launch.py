@@ -12,6 +12,7 @@ from rich.console import Console
 
 from orchestrator import (
     baseline,
+    budget,
     catalogue,
     course,
     environment,
@@ -80,6 +81,8 @@ class Launch:
             request.trials,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
+            self.executor.slots,
+            request.max_gpu_hours,
         )
         self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
@@ -97,6 +100,7 @@ class Launch:
         return (
             recorded.state == "finished"
             and recorded.budget_trials == self.inquiry.request.trials
+            and recorded.budget_slot_hours == self.inquiry.request.max_gpu_hours
             and all(saving.is_of(self.inquiry, name) for name in saved)
         )
 
@@ -109,6 +113,10 @@ class Launch:
     @property
     def _folder(self) -> Path:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
+
+    @property
+    def _budget(self) -> budget.Budget:
+        return budget.asked(self.inquiry.request, self.inquiry.training.budget, self.executor.device)
 
     def _measure_and_search(self, study: Study, block: int) -> str:
         request = self.inquiry.request
@@ -133,7 +141,7 @@ class Launch:
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 if self.inquiry.aim.objectives > 1:
-                    front.know(search, request.confirm, request.trials)
+                    front.know(search, request.confirm, self._budget)
                     saving.save_front(self.store, self.inquiry, study, search.rows)
                 else:
                     saving.save(self.store, self.inquiry, study, self._winner(search))
@@ -215,7 +223,7 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget_trials=front.searched(request, rows),
+            budget=front.searched(self._budget, request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),

@@ -129,6 +129,7 @@ class Request(Contract):
     kind: str
     subject: str  # the base network's or the model's name
     trials: int = 100
+    max_gpu_hours: float | None = None
     solver: str = "nomad"
     block: int | None = None
     warm_start: str | None = None
@@ -154,6 +155,10 @@ class Request(Contract):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.trials >= 1, f"--trials {self.trials} allows no training; give at least 1")
+        check(
+            0 < (1 if self.max_gpu_hours is None else self.max_gpu_hours) < math.inf,
+            f"--max-gpu-hours {self.max_gpu_hours} bounds nothing; give hours above 0",
+        )
         check(self.replicates >= 1, f"--replicates {self.replicates} measures no base; give at least 1")
         check(self.confirm >= 0, f"--confirm {self.confirm} is negative; give 0 or more")
         check(

@@ -31,10 +31,16 @@ def own(folder: Path, url: URL) -> None:
 
 
 def check_budget(inquiry: Inquiry) -> None:
-    """Raise BadOption where the replicates leave no training for the search."""
+    """Raise BadOption where the replicates leave no training, or no hours for one, to the search."""
     before = inquiry.replicates
     if inquiry.request.trials <= before:
         raise BadOption(
             f"--trials {inquiry.request.trials} leaves none for the search, after {before} of the base "
             f"network; give at least {before + 1}"
+        )
+    hours, seconds = inquiry.request.max_gpu_hours, inquiry.training.budget.seconds
+    if hours is not None and seconds is not None and 3600 * hours < (before + 1) * seconds:
+        raise BadOption(
+            f"--max-gpu-hours {hours:g} is less than {before} trainings of the base network and one of the "
+            f"search take; give more than {(before + 1) * seconds / 3600:.3g}"
         )

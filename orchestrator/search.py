@@ -11,13 +11,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.budget import Budget
 from orchestrator.confirm import Confirmer, Trust
 from orchestrator.describe import Describes, Stopped, network_key
 from orchestrator.display import Display
 from orchestrator.early_stop import NEVER, Finished, Policy, Rule, points
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.order import Order
-from orchestrator.outcome import affordable, is_open, is_training, spent
+from orchestrator.outcome import is_open, is_training, spent
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import NotReproducible, Proposals
 from orchestrator.runner import Runner
@@ -31,7 +32,7 @@ MAX_UNTRAINED_IN_A_ROW = 500
 
 @dataclass
 class Search:
-    """One search, run once. `budget_trials` counts its trainings, the baseline's and the confirmations'."""
+    """One search, run once. `budget` is for its trainings, the baseline's and the confirmations'."""
 
     store: Store
     study_id: int
@@ -42,7 +43,7 @@ class Search:
     runner: Runner
     display: Display
     stop: threading.Event
-    budget_trials: int
+    budget: Budget
     baseline_mean: float | None = None  # a fraction; None where the bound was given
     rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
     trust: Trust = field(default_factory=Trust)
@@ -59,7 +60,7 @@ class Search:
         """
         untrained = 0
         first = self._free_number(self.proposals.reign.first)
-        while (on_record := self._is_recorded(first)) or self._affordable_trainings():
+        while (on_record := self._is_recorded(first)) or self._goes_on():
             points = self.proposals.ask(None if on_record else first, self._pause)
             if points is None:
                 return f"the solver has finished after {self.trainings:.4g} trainings"
@@ -73,7 +74,7 @@ class Search:
             if untrained >= MAX_UNTRAINED_IN_A_ROW:
                 return f"the solver's last {untrained} points were all known without training"
             first = self._free_number(self.next_number)
-        return f"the search has spent its {self.trainings:.4g} trainings"
+        return self.budget.spent_text(self.rows.values())
 
     @property
     def trainings(self) -> float:
@@ -104,7 +105,7 @@ class Search:
             self.display,
             self.rows,
             self.trust,
-            self.budget_trials,
+            self.budget,
             incumbent=self.formulation.best([row for row in settled if row.verdict == "confirmed"]),
         )
 
@@ -133,11 +134,13 @@ class Search:
             elif order.row is not None or not self._answer_untrained(order):
                 orders.append(order)
         rule = self._rule(first) if orders else NEVER
-        while due := self._affordable(orders):  # what is pruned leaves some of the budget to the others
+        while due := self.budget.reached(
+            orders, self.rows.values()
+        ):  # what is pruned leaves some of the budget to the others
             for trial in self.runner.run(due, self.formulation.evaluation, rule):
                 self._keep(trial)
             orders = [order for order in orders if order not in due]
-        if not self._settled(numbers):
+        if orders or not self._settled(numbers):
             return None
         for order in repeats:
             self._answer_untrained(order)
@@ -172,13 +175,8 @@ class Search:
             self.display.best(self.incumbent)
         return settled
 
-    def _affordable(self, orders: list[Order]) -> list[Order]:
-        """Return those of `orders` that the budget reaches; a row on record is already paid for."""
-        new = [order for order in orders if order.row is None][: self._affordable_trainings()]
-        return [order for order in orders if order.row is not None or order in new]
-
-    def _affordable_trainings(self) -> int:
-        return affordable(self.budget_trials, self.rows.values())
+    def _goes_on(self) -> bool:
+        return self.budget.reaches_a_training(self.rows.values())
 
     def _rule(self, first: int) -> Rule:
         """Return what the trainings of a block are held against, learnt from the trials before the block."""

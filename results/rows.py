@@ -72,7 +72,7 @@ _HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 
 
 def begun(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a study that begins now. It seeks what its question says, or what is usual of its kind."""
+    """The columns of a study that begins now. It seeks what its question says, or its kind's usual."""
     usual = {"nas": {"minimise": "macs"}, "hpo": {"maximise": "accuracy"}}.get(kind, {})
     aim = question.get("aim", usual)
     sought = {name: aim.get(name) for name in ("minimise", "maximise")}

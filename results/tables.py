@@ -12,6 +12,7 @@ import pandas as pd
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from results import outlook
 from results.choices import changes, settings
 
 Row = Mapping[str, Any]
@@ -48,11 +49,21 @@ def studies_table(frame: pd.DataFrame) -> Table:
             "kind": lambda row: row["kind"],
             "state": lambda row: row["state"],
             "trainings": lambda row: f"{row['spent']:.4g}/{row['budget_trials']}",
+            "slot h": lambda row: number(row["slot_seconds"] / 3600, 2),
+            "left": time_left,
             "best MACs": lambda row: millions(row["best_macs"]),
             "best acc": lambda row: percent(row["best_mean_accuracy"]),
             "updated": lambda row: moment(row["updated_at"]),
         },
     )
+
+
+def time_left(study: Row) -> str:
+    """How long a study of `queries.studies` goes on, while it runs."""
+    least, likely = study["least_seconds_left"], study["likely_seconds_left"]
+    if least is None or pd.isna(least):
+        return "-"
+    return str(outlook.Outlook(least, None if likely is None or pd.isna(likely) else likely))
 
 
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
@@ -169,22 +180,6 @@ def models_table(frame: pd.DataFrame) -> Table:
             "status": lambda row: row["status"],
             "keeps bound": lambda row: percent(row["probability"], 1),
             "study": lambda row: row["study"],
-        },
-    )
-
-
-def curve_table(frame: pd.DataFrame) -> Table:
-    """A row a measurement of one trial."""
-    return table_of(
-        frame,
-        {
-            "epoch": plain("epoch"),
-            "progress": lambda row: percent(row["progress"], 0),
-            "seconds": lambda row: number(row["elapsed_seconds"], 1),
-            "lr": plain("learning_rate"),
-            "train loss": lambda row: number(row["train_loss"], 4),
-            "val loss": lambda row: number(row["val_loss"], 4),
-            "val acc": lambda row: percent(row["val_accuracy"]),
         },
     )
 

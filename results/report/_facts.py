@@ -12,6 +12,7 @@ from results.evaluation import ranked
 from results.evaluation_table import evaluation_table
 from results.front import members
 from results.front_table import front_table
+from results.outlook import energy
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
 from results.report._logs import log_end
@@ -141,6 +142,8 @@ def provenance(study: StudyRecord) -> Table:
         ("begun", f"{moment(about['created_at'])} UTC"),
         ("updated", f"{moment(about['updated_at'])} UTC"),
         ("time of all trainings", f"{sum(map(seconds_of, study.trained)):,.1f} s"),
+        ("energy", energy(about["energy_joules"]) or "not measured (no GPU that tells)"),
+        ("trainings with known energy", f"{about['measured']:,} of {about['trainings']:,}"),
     ]  # fmt: skip
     return pairs("Where it comes from", ("what", "value"), said)
 
@@ -170,6 +173,7 @@ def seeds(study: StudyRecord) -> Table:
             "attempts": plain("attempts"),
             "started (UTC)": lambda row: moment(row["started_at"]),
             "seconds": lambda row: number(seconds_of(row), 1),
+            "energy": lambda row: energy(row["energy_joules"]) or "-",
             "folder": plain("folder"),
         },
         texts=("purpose", "folder"),
