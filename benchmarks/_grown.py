@@ -92,25 +92,25 @@ def _curve(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def resumed(folder: Path, trials: int, more: int) -> dict[str, float]:
-    """Take the study up, and train `more` beyond what is on record; the seconds of each part."""
+    """Take the study up, and train `more` beyond what is on record; the processor's seconds in each part."""
     fleet = Fleet(BLOCK)
     with Store(folder / "results.db") as store:
-        began = time.perf_counter()
+        began = time.process_time()
         study = opened(store, trials)
         rows = store.trials(study.id)
-        read = time.perf_counter()
+        read = time.process_time()
         replay = search(store, study, fleet, folder, trials, rows)
         replay.run()
         replay.close()
-        replayed = time.perf_counter()
+        replayed = time.process_time()
         going_on = search(store, study, fleet, folder, trials + more, list(replay.rows.values()))
         going_on.next_number = trials + 1
         going_on.run()
         going_on.close()
     return {
-        "read_seconds": read - began,
-        "replay_seconds": replayed - read,
-        "replay_and_more_seconds": time.perf_counter() - replayed,
+        "read_cpu_seconds": read - began,
+        "replay_cpu_seconds": replayed - read,
+        "replay_and_more_cpu_seconds": time.process_time() - replayed,
     }
 
 
@@ -124,11 +124,16 @@ def commanded(db: str, folder: Path, *words: str, limit: float = 300.0) -> dict[
         if ended[0] == 0:
             process.kill()
             process.wait()
-            return {"seconds": None, "megabytes": None}
+            return {"cpu_seconds": None, "seconds": None, "megabytes": None}
     process.returncode = os.waitstatus_to_exitcode(ended[1])
     if process.returncode:
         raise RuntimeError(f"nas-results {' '.join(words)} ended with {process.returncode}")
-    return {"seconds": time.perf_counter() - began, "megabytes": ended[2].ru_maxrss / 1024}
+    busy = ended[2].ru_utime + ended[2].ru_stime
+    return {
+        "cpu_seconds": busy,
+        "seconds": time.perf_counter() - began,
+        "megabytes": ended[2].ru_maxrss / 1024,
+    }
 
 
 def looked_at(db: str) -> dict[str, float]:
@@ -142,8 +147,8 @@ def looked_at(db: str) -> dict[str, float]:
     found = {}
     for name, look in looks.items():
         look()  # the file is then in memory, as where pages poll
-        began = time.perf_counter()
+        began = time.process_time()
         look()
-        found[f"service_{name}_seconds"] = time.perf_counter() - began
+        found[f"service_{name}_cpu_seconds"] = time.process_time() - began
     record.close()
     return found

@@ -4,6 +4,7 @@
 
 In flight: trainings that take no time on slots that do not exist, so that all that is measured is ours; each
 arm is a process of its own. On record: how long the study takes to be resumed, listed, shown and reported.
+Seconds of the processor stand beside or instead of the clock's, which depend on what else runs.
 A thread a trial in flight: the limit of processes (ulimit -u) must allow for that.
 """
 

@@ -31,6 +31,8 @@ class Budget:
 
         A row that was left open is paid for in trainings already, but begins anew in hours; it comes first.
         """
+        if not orders:
+            return []
         rows = list(rows)
         trainings, paid = outcome.affordable(self.trials, rows), set[int]()
         for order in sorted(orders, key=lambda order: order.row is None)[: self.trainings_by_hours(rows)]:

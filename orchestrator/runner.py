@@ -7,11 +7,13 @@ so a trial's row is committed before its process starts and before the next one 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from orchestrator import outcome, report, team, trial_folder, use
 from orchestrator.describe import Refused, Stopped
@@ -62,6 +64,8 @@ class Runner:
         self._stack = stack
         self._waiting: deque[tuple[Order, ...]] = deque()
         self._running: dict[Future[Exit], tuple[Running, ...]] = {}
+        self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
+        self._looked = 0.0  # when the curves of the running were last looked at
         self._ended: dict[int, Trial] = {}
         self._hear: Hear | None = None
         self._rule = NEVER
@@ -94,10 +98,11 @@ class Runner:
     def _settle_what_ended(self) -> None:
         running = [trial for trials in self._running.values() for trial in trials]
         self._display.tick(running)
-        for trial in running:
-            self._stop_if_hopeless(trial)
-        done, _ = wait(self._running, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
-        for future in done:
+        if time.monotonic() - self._looked >= _TICK_SECONDS:
+            for trial in running:
+                self._stop_if_hopeless(trial)
+            self._looked = time.monotonic()
+        for future in _taken(self._done):
             trials = self._running.pop(future)
             if len(trials) == 1:
                 self._settle(trials[0], future.result(), trials[0].folder / "log.txt")
@@ -106,7 +111,7 @@ class Runner:
 
     def _stop_if_hopeless(self, trial: Running) -> None:
         """End a trial that the rule gives up, unless it is one of the audit's."""
-        if self._rule.audits(trial.row.number) or trial.stop.is_set() or not trial.has_news():
+        if trial.stop.is_set() or not trial.has_news() or self._rule.audits(trial.row.number):
             return
         if self._rule.first_stop(report.measured_so_far(trial.metrics)):
             trial.stop.set()
@@ -147,7 +152,9 @@ class Runner:
             for trial in trials:
                 trial.has_started(slot)
 
-        self._running[pool.submit(self._executor.run, job, trials[0].stop, has_started)] = trials
+        future = pool.submit(self._executor.run, job, trials[0].stop, has_started)
+        self._running[future] = trials
+        future.add_done_callback(self._done.put)
         for trial in trials:
             self._display.started(trial)
 
@@ -222,3 +229,13 @@ class Runner:
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._display.ended(row)
         return row
+
+
+def _taken(done: SimpleQueue[Future[Exit]]) -> Iterator[Future[Exit]]:
+    """Yield what has ended; where nothing has, wait for a tick at most."""
+    try:
+        yield done.get(timeout=_TICK_SECONDS)
+        while True:
+            yield done.get_nowait()
+    except Empty:
+        return

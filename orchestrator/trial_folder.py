@@ -17,7 +17,9 @@ _FILES = ("trial.json", "metrics.jsonl", "log.txt", team.LINES, team.SHARE)
 
 def clear(folder: Path, keep_checkpoint: bool) -> None:
     """Make the folder, or remove what an earlier attempt left in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        return
     for name in _FILES:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(folder / name)

@@ -5,7 +5,7 @@ A killed process leaves every transaction whole or absent.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,10 +123,10 @@ class Store:
             query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.number)
             return list(session.scalars(query))
 
-    def curves(self, study_id: int) -> dict[int, list[curves.Point]]:
-        """The progress and validation accuracy measured of each completed trial, in order, by its number."""
+    def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[curves.Point]]:
+        """The progress and validation accuracy measured of these trials, in order, by their numbers."""
         with self._read() as session:
-            return curves.of_completed(session, study_id)
+            return curves.of_these(session, study_id, numbers)
 
     def start_trial(self, study_id: int, number: int, **columns: Any) -> Trial:
         """Record a trial as 'running', before its process starts. `purpose` is required among the columns."""
