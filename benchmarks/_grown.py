@@ -111,6 +111,7 @@ def resumed(folder: Path, trials: int, more: int) -> dict[str, float]:
         "read_cpu_seconds": read - began,
         "replay_cpu_seconds": replayed - read,
         "replay_and_more_cpu_seconds": time.process_time() - replayed,
+        "trained": len(going_on.rows) - trials,
     }
 
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,7 @@ from results.store import Store
 
 DISTRIBUTIONS = ("nomad-nas", "sqlalchemy", "pandas", "plotly")
 MORE = 8  # trainings beyond those on record
-FEWEST = 64  # trials of an arm
-COMMANDS = (("list",), ("show", "s"), ("best", "s"), ("trials", "s"), ("report", "s"))
+COMMANDS = "list,show s,best s,trials s,report s"
 
 
 def main() -> None:
@@ -39,16 +39,16 @@ def main() -> None:
         print(json.dumps(_in_flight(asked.arm, asked.trials)))
         return
     if asked.resume:
-        found = resumed(asked.resume, asked.recorded, MORE)
+        found = resumed(asked.resume, int(asked.recorded), MORE)
         print(json.dumps(found | {"megabytes": _megabytes()}))
         return
     measured = setting(DISTRIBUTIONS) | {"in_flight": [], "on_record": []}
     for slots in _numbers(asked.flights):
-        trials = max(FEWEST, slots if slots > 1000 else 2 * slots)
+        trials = max(asked.fewest, slots if slots > 1000 else 2 * slots)
         measured["in_flight"].append(_apart("--arm", str(slots), "--trials", str(trials)))
         print(json.dumps(measured["in_flight"][-1]), flush=True)
-    for trials in _numbers(asked.recorded_list or str(asked.recorded)):
-        measured["on_record"].append(_on_record(trials))
+    for trials in _numbers(asked.recorded):
+        measured["on_record"].append(_on_record(trials, asked.commands.split(",")))
         print(json.dumps(measured["on_record"][-1]), flush=True)
     measured["load_average_after"] = list(os.getloadavg())
     if asked.out:
@@ -84,15 +84,15 @@ def _in_flight(slots: int, trials: int) -> dict[str, Any]:
     }
 
 
-def _on_record(trials: int) -> dict[str, Any]:
+def _on_record(trials: int, commands: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         db = str(folder / "results.db")
         write(db, trials)
         found: dict[str, Any] = {"recorded": trials, "database_megabytes": os.path.getsize(db) / 1e6}
         found |= looked_at(db)
-        for words in COMMANDS:
-            found[words[0]] = commanded(db, folder, *words)
+        for words in commands:
+            found[words.split()[0]] = commanded(db, folder, *words.split())
         if (folder / "s.html").exists():
             found["report_page_megabytes"] = (folder / "s.html").stat().st_size / 1e6
         found["resume"] = _apart("--resume", str(folder), "--recorded", str(trials))
@@ -121,8 +121,9 @@ def _numbers(text: str) -> list[int]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--flights", default="1,8,64,512,4096", help="trials in flight, with commas")
-    parser.add_argument("--recorded", type=int, default=100_000, help="trials on record")
-    parser.add_argument("--recorded-list", default="", help="several such numbers, with commas")
+    parser.add_argument("--fewest", type=int, default=64, help="trials of an arm of few slots")
+    parser.add_argument("--recorded", default="20000,100000", help="trials on record, with commas")
+    parser.add_argument("--commands", default=COMMANDS, help="of nas-results, with commas")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--arm", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--trials", type=int, help=argparse.SUPPRESS)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from results import outlook
 from results.choices import changes, settings
+from results.plain_table import fits, lines
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -29,6 +30,9 @@ def tell(words: RenderableType, to: IO[str] | None = None) -> None:
     """
     to = to or sys.stdout
     terminal = to.isatty()
+    if isinstance(words, Table) and not terminal and fits(words, _WIDE):
+        to.writelines(f"{line}\n" for line in lines(words))
+        return
     console = Console(file=to, width=None if terminal else _WIDE, highlight=False, markup=False, emoji=False)
     narrowest = console.measure(words, options=console.options.update_width(_WIDE)).minimum
     if terminal and narrowest <= console.width:
