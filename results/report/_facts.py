@@ -16,7 +16,7 @@ from results.outlook import energy
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
 from results.report._logs import log_end
-from results.report._table import Table, flat, of_console, pairs, table
+from results.report._table import MOST, Table, flat, latest, of_console, pairs, table
 from results.report._words import base, winner
 from results.slack import cheapest
 from results.slack_table import slack_table
@@ -99,7 +99,8 @@ def _value(row: Row, name: str) -> str:
 
 def trials(study: StudyRecord) -> Table:
     """Every trial of the study."""
-    return of_console("All trials", trials_table(study.trials, study.study))
+    shown = trials_table(study.trials.tail(MOST), study.study)
+    return of_console(latest("All trials", len(study.trials)), shown)
 
 
 def ranking(study: StudyRecord) -> Table | None:
@@ -161,9 +162,10 @@ def _machine(row: Row) -> str:
 
 def seeds(study: StudyRecord) -> Table:
     """The seeds, the times and the folder of each training."""
+    rows = [row for row in study.rows if row["attempts"]]
     return table(
-        "Seeds, times and folders of the trainings",
-        [row for row in study.rows if row["attempts"]],
+        latest("Seeds, times and folders of the trainings", len(rows)),
+        rows[-MOST:],
         {
             "trial": plain("number"),
             "purpose": plain("purpose"),
