@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +12,10 @@ from rich.console import Console
 from orchestrator import executors, summary
 from orchestrator.describe import Stopped
 from orchestrator.display import Display, Plain, Screen
-from orchestrator.executors import Executor
+from orchestrator.executors import Executor, Place
 from orchestrator.meter import Meter
-from orchestrator.options import Contract
+from orchestrator.options import Contract, check
+from orchestrator.training import TrialBudget
 from results.errors import StoreError
 from results.models import Study, Trial
 from results.store import Store
@@ -22,12 +24,18 @@ VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalc
 
 
 def executor(request: Contract) -> Executor:
-    """Return the executor that the user asks for; close it when done. Raise ExecutorError.
+    """Return the executor that the user asks for; close it when done. Raise ExecutorError or BadOption.
 
     It is told the trainer's command, to keep one ready, unless nothing is to be trained.
     """
     trainer = () if request.plan else request.trainer_command
-    return executors.load(request.executor).create(request.device, request.slots, trainer)
+    check(
+        request.gpu_fraction is None or TrialBudget.parse(request.budget).steps is not None,
+        f"--gpu-fraction {request.gpu_fraction} with --budget {request.budget}: trainings that share a GPU "
+        "slow each other down, so seconds would compare neighbours; give a budget like 500steps",
+    )
+    place = Place(**{field.name: getattr(request, field.name) for field in fields(Place)})
+    return executors.load(request.executor).create(request.device, request.slots, trainer, place)
 
 
 @contextmanager

@@ -11,12 +11,14 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator import (
+    again,
     baseline,
     budget,
     catalogue,
     course,
     environment,
     front,
+    leaders,
     options,
     preconditions,
     saving,
@@ -167,13 +169,7 @@ class Launch:
         if not inquiry.replicates:
             if request.min_accuracy is None:
                 return None, None
-            self.store.set_bound(
-                study.id,
-                min_accuracy=request.min_accuracy,
-                baseline_accuracy=None,
-                baseline_std=None,
-                baseline_replicates=0,
-            )
+            self.store.set_bound(study.id, min_accuracy=request.min_accuracy, baseline_replicates=0)
             return request.min_accuracy, None
         start = inquiry.formulation(None).start
         measured = baseline.measure(
@@ -223,7 +219,7 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget=front.searched(self._budget, request, rows),
+            budget=again.searched(self._budget, request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
@@ -238,10 +234,10 @@ class Launch:
         return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")
 
     def _winner(self, search: Search) -> Winner | None:
+        request = self.inquiry.request
         if search.confirmer is not None:
             return search.confirmer.winner()
-        best = search.formulation.best(list(search.rows.values()))
-        return Winner(best, "provisional", None) if best else None
+        return leaders.know(search, search.trust, again.kept_back(request), self._budget)
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"

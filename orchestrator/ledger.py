@@ -23,7 +23,12 @@ class Ledger:
         self._by_key: dict[str, int] = {}  # the first trial that trained a network
         for row in rows.values():
             self._index(row)
-        self.best = formulation.best(list(rows.values()))
+        self.best: Trial | None = None
+        self.weigh()
+
+    def weigh(self) -> None:
+        """Find the best of all rows anew, as after verdicts."""
+        self.best = self._formulation.best(list(self._rows.values()))
 
     def has_search_trial_from(self, number: int) -> bool:
         """Whether the search has a trial of this number or a higher one."""
@@ -34,15 +39,11 @@ class Ledger:
         number = self._by_key.get(key)
         return None if number is None else self._rows[number]
 
-    def keep(self, row: Trial, incumbent: Trial | None) -> bool:
-        """Take a row in; whether it is the best now. `incumbent`: the smallest network that is confirmed."""
+    def keep(self, row: Trial) -> bool:
+        """Take a row in; whether it is the best now."""
         self._rows[row.number] = row
         self._index(row)
-        leader = self._rows[self.best.number] if self.best else None  # a verdict may have come meanwhile
-        rivals = [one for one in (leader, incumbent, row) if one is not None]
-        if leader is not None and leader.verdict == "rejected":
-            rivals = list(self._rows.values())
-        self.best = self._formulation.best(rivals)
+        self.best = self._formulation.best([row] if self.best is None else [self.best, row])
         return self.best is row
 
     def _index(self, row: Trial) -> None:

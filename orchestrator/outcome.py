@@ -103,7 +103,7 @@ def _failure(
         return "failed", _FAILED[end.code], said
     if end.code < 0 or end.code in (_TERMINATED, _KILLED):
         signal = -end.code if end.code < 0 else end.code - 128
-        return "lost", "killed", f"killed from outside by signal {signal}"
+        return "lost", "killed", end.why or f"killed from outside by signal {signal}"
     if end.code == 0:
         return "failed", "no_result", f"exited 0 without a final accuracy in [0, 1]; see {log}"
     return "failed", "crashed", f"exit code {end.code}: {said or 'no message'}; see {log}"

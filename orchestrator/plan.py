@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import budget, catalogue, course, front, summary, warm_start
+from orchestrator import again, budget, catalogue, course, summary, warm_start
 from orchestrator.aim import SIZES, UNITS, number_text, size
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
@@ -65,10 +65,11 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield f"sought: {inquiry.aim}{_bound_text(inquiry)}"
     yield from _networks(inquiry, describer)
     whole = budget.asked(request, inquiry.training.budget, executor.device)
-    searched = front.searched(whole, request, ()).trials - inquiry.replicates
+    searched = again.searched(whole, request, ()).trials - inquiry.replicates
     confirming = f", up to {request.confirm} of them for each that passes" if inquiry.aim.needs_bound else ""
     if searched < request.trials - inquiry.replicates:
-        confirming = f", {request.trials - searched} kept back for the networks of the front"
+        whose = "the networks of the front" if inquiry.aim.objectives > 1 else "the start and the leaders"
+        confirming = f", {request.trials - searched} kept back to train {whose} again"
     yield (
         f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search"
         f"{confirming}"

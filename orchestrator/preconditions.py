@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from orchestrator import again, budget
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import BadOption
 
@@ -38,9 +39,10 @@ def check_budget(inquiry: Inquiry) -> None:
             f"--trials {inquiry.request.trials} leaves none for the search, after {before} of the base "
             f"network; give at least {before + 1}"
         )
-    hours, seconds = inquiry.request.max_gpu_hours, inquiry.training.budget.seconds
-    if hours is not None and seconds is not None and 3600 * hours < (before + 1) * seconds:
+    whole = budget.asked(inquiry.request, inquiry.training.budget, inquiry.training.device)
+    enough = again.searched(whole, inquiry.request, ()).trainings_by_hours(())
+    if enough is not None and enough <= before:
         raise BadOption(
-            f"--max-gpu-hours {hours:g} is less than {before} trainings of the base network and one of the "
-            f"search take; give more than {(before + 1) * seconds / 3600:.3g}"
+            f"--max-gpu-hours {whole.slot_hours:g} leaves hours for {enough} trainings, less than {before} "
+            "of the base network and one of the search; give more"
         )

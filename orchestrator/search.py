@@ -174,6 +174,8 @@ class Search:
             return True
         before = self.incumbent
         settled = self.confirmer.settle(numbers)
+        if any(self.rows[number].verdict for number in numbers if number in self.rows):
+            self._ledger.weigh()
         if self.incumbent is not None and self.incumbent is not before:
             self.display.best(self.incumbent)
         return settled
@@ -218,7 +220,7 @@ class Search:
         return self.formulation.evaluation(original, self.baseline_mean)
 
     def _keep(self, row: Trial) -> None:
-        if self._ledger.keep(row, self.incumbent):
+        if self._ledger.keep(row):
             self.display.best(row)
 
 

@@ -35,7 +35,7 @@ def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
 def study_words(facts: dict[str, Any]) -> RenderableType:
     """The facts of a study, for people."""
     said = f": {facts['message']}" if facts["message"] else ""
-    saved = [_model(model) for model in facts["models"]]
+    saved = [_model(model, facts["minimise"] is not None) for model in facts["models"]]
     lines = {
         "study": f"{facts['name']} ({facts['kind']})",
         "state": f"{facts['state']}{said}",
@@ -83,14 +83,18 @@ def _best(facts: dict[str, Any]) -> str:
     return f"trial {best['trial']}: {accuracy} at {millions(best['macs'])} MACs"
 
 
-def _model(model: dict[str, Any]) -> str:
+def _model(model: dict[str, Any], sized: bool) -> str:
+    """`sized`: whether its study minimises a size."""
     said = f"{model['name']} ({model['status']})"
     if model["accuracy_low"] is None:
         return said
     half = (model["accuracy_high"] - model["accuracy_low"]) / 2
     known = f"{said}: {percent(model['val_accuracy'])} ± {percent(half)}, n = {model['trainings']}"
     chance = model["probability"]
-    return known if chance is None else f"{known}, keeps the bound with probability {percent(chance, 1)}"
+    if chance is None:
+        return known
+    what = "keeps the bound" if sized else "is more accurate than the start"
+    return f"{known}, {what} with probability {percent(chance, 1)}"
 
 
 def _event(event: dict[str, Any]) -> str:

@@ -39,6 +39,7 @@ SELECT
     trials.test_loss,
     trained.mean_accuracy,
     trained.trainings,
+    trained.confirmations,
     studies.minimise,
     studies.maximise,
     studies.min_accuracy,
@@ -71,7 +72,7 @@ FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
     SELECT first.id, COALESCE(again.mean_accuracy, first.val_accuracy) AS mean_accuracy,
-        COALESCE(again.trainings, 1) AS trainings
+        COALESCE(again.trainings, 1) AS trainings, COALESCE(again.trainings, 0) AS confirmations
     FROM trials AS first LEFT JOIN (
         SELECT study_id, of_trial_number, AVG(COALESCE(val_accuracy, 0)) AS mean_accuracy,
             COUNT(*) AS trainings
@@ -85,14 +86,17 @@ WHERE trials.state = 'completed'
 _SIZE = "CASE minimise WHEN 'macs' THEN macs WHEN 'params' THEN parameters WHEN 'latency' THEN latency_ms END"
 
 # One row a study with one objective. Of a size: the least among the search trials that are confirmed, or else
-# among those that meet the bound. Of accuracy: the greatest mean. The earlier trial wins a tie.
+# the likeliest of those undecided, or the least that met the bound. Of accuracy: the greatest mean of those
+# that were trained again most often. The earlier trial wins a tie.
 _BEST_TRIALS = f"""
 CREATE VIEW best_trials AS
 SELECT {{columns}} FROM (
     SELECT completed_trials.*, ROW_NUMBER() OVER (
         PARTITION BY study
-        ORDER BY CASE WHEN minimise IS NOT NULL AND verdict = 'confirmed' THEN 0 ELSE 1 END,
-            {_SIZE}, CASE WHEN minimise IS NULL THEN -mean_accuracy END, trial
+        ORDER BY CASE WHEN minimise IS NULL OR verdict = 'confirmed' THEN 0
+                WHEN verdict = 'undecided' THEN 1 - probability ELSE 1 END,
+            {_SIZE}, CASE WHEN minimise IS NULL THEN -confirmations END,
+            CASE WHEN minimise IS NULL THEN -mean_accuracy END, trial
     ) AS place
     FROM completed_trials
     WHERE purpose = 'search' AND val_accuracy IS NOT NULL

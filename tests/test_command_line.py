@@ -62,7 +62,15 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
-        ({"executor": "slurm"}, "no executor is named 'slurm'; choose from inline, local"),
+        ({"executor": "slum"}, "no executor is named 'slum'; choose from inline, local, ray"),
+        (
+            {"executor": "local", "address": "head:6379"},
+            "--address head:6379 says nothing to --executor local",
+        ),
+        ({"executor": "ray"}, "--executor ray needs a cluster: give --address HOST:PORT, or --address auto"),
+        ({"executor": "ray", "address": "head"}, "--address head is no address of a cluster"),
+        ({"executor": "ray", "address": "127.0.0.1:9"}, "no Ray cluster answers at 127.0.0.1:9"),
+        ({"executor": "ray", "gpu_fraction": ".5", "budget": "9s"}, "give a budget like 500steps"),
         ({"warm_start": "x"}, "--warm-start x: no such study in"),
         ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),

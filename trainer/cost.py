@@ -35,23 +35,76 @@ class Cost:
     parameters: int
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A module without modules in it, at one of the times that an image passes it."""
+
+    name: str  # the path in the network
+    kind: str  # the module's class
+    output: tuple[int, ...]  # of one image: channels, height, width, or what else the layer gives
+    parameters: int  # weights that an earlier layer has already are not counted again
+    macs: int
+
+
 @lru_cache(maxsize=4096)
 def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()) -> Cost:
     """MACs of one image and the number of parameters, after a recipe's operations on the network.
 
     Raises Refused where a network of the user's own fails, or gives other than one logit a class.
     """
-    network = _weightless(name, shape, classes, operations)
+    return _counted(_weightless(name, shape, classes, operations), name, shape, classes)
+
+
+def cost_and_layers(
+    name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()
+) -> tuple[Cost, list[Layer]]:
+    """The cost, and the layers of the network in the order in which an image passes them.
+
+    What a module with others in it computes or holds by itself is no layer's, so the sums may be less than
+    the network's. Raises Refused as `cost`.
+    """
+    passed: list[Layer] = []
+    spent = _counted(_weightless(name, shape, classes, operations), name, shape, classes, passed)
+    return spent, passed
+
+
+def _counted(
+    network: nn.Module, name: str, shape: Shape, classes: int, passed: list[Layer] | None = None
+) -> Cost:
+    """Send an image through. Raises Refused. `passed`: to be filled with the layers."""
     for module in network.modules():
         if not isinstance(module, nn.Conv2d):  # a convolution is skipped, so its weights need no memory
             module.to_empty(device="cpu", recurse=False)
     counter = _Counter()
+    if passed is not None:
+        _follow(network, counter, passed)
     with torch.no_grad(), counter:
         _check(name, network, shape.resolution, classes)
     return Cost(
         macs=counter.flops // 2,
         parameters=sum(weights.numel() for weights in network.parameters()),
     )
+
+
+def _follow(network: nn.Module, counter: "_Counter", passed: list[Layer]) -> None:
+    """Have every layer write itself down when the image leaves it."""
+    known: set[int] = set()
+    before: list[int] = []  # layers have no layers in them, so one is entered at a time
+
+    def enter(module: nn.Module, images: Any) -> None:
+        before[:] = [counter.flops]
+
+    def leave(path: str, module: nn.Module, output: Any) -> None:
+        weights = [one for one in module.parameters() if id(one) not in known]
+        known.update(map(id, weights))
+        sizes = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+        macs = (counter.flops - before[0]) // 2
+        passed.append(Layer(path, type(module).__name__, sizes, sum(one.numel() for one in weights), macs))
+
+    for path, module in network.named_modules():
+        if next(module.children(), None) is None:
+            module.register_forward_pre_hook(enter)
+            module.register_forward_hook(lambda module, _, output, path=path: leave(path, module, output))
 
 
 def _weightless(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...]) -> nn.Module:

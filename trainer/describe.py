@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from trainer import config as configs
 from trainer import data, models, recipe, subset
 from trainer.config import TrialConfig
-from trainer.cost import MACS_COUNTER, cost
+from trainer.cost import MACS_COUNTER, Cost, cost, cost_and_layers
 from trainer.data import About, Source
 from trainer.errors import Refused
 from trainer.ingredients import Surgery, Vote
@@ -45,16 +45,32 @@ def realised(config: TrialConfig, about: About) -> Shape:
 
 def model_fields(config: TrialConfig, about: About) -> dict[str, Any]:
     """The fields of the `model` event. Raises Refused."""
+    spent = cost(config.model, realised(config, about), about.classes, _operations(config))
+    return _model_fields(config, about, spent)
+
+
+def model_and_layers(config: TrialConfig, about: About) -> dict[str, Any]:
+    """The fields of a training's `model` event: with the layers of the network, or of each that votes.
+
+    Raises Refused.
+    """
     shape = realised(config, about)
-    chosen = recipe.load(config.recipe, config.ingredients)
-    vote = chosen.one(Vote)
-    spent = cost(config.model, shape, about.classes, chosen.every(Surgery))
+    spent, passed = cost_and_layers(config.model, shape, about.classes, _operations(config))
+    return _model_fields(config, about, spent) | {"layers": [asdict(layer) for layer in passed]}
+
+
+def _operations(config: TrialConfig) -> tuple[Surgery, ...]:
+    return recipe.load(config.recipe, config.ingredients).every(Surgery)
+
+
+def _model_fields(config: TrialConfig, about: About, spent: Cost) -> dict[str, Any]:
+    vote = recipe.load(config.recipe, config.ingredients).one(Vote)
     return {
         "model": config.model,
         "macs": spent.macs * (vote.count if vote else 1),
         "macs_counter": MACS_COUNTER,
         "parameters": spent.parameters * (vote.count if vote else 1),
-        **asdict(shape),
+        **asdict(realised(config, about)),
         "scales": list(models.scales(config.model)),
         "image_size": about.image_size,
         "classes": about.classes,

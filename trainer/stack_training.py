@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from trainer.budget import Done, Pace
 from trainer.config import Budget
 from trainer.costs import Costs
-from trainer.describe import model_fields
+from trainer.describe import model_and_layers
 from trainer.errors import TrialError
 from trainer.events import Events
 from trainer.final import final
@@ -119,7 +119,7 @@ def _each(members: Sequence[_Member], what: Callable[[_Member], None]) -> None:
 def _members(prepared: Prepared, reports: Sequence[Report]) -> list[_Member]:
     """Their network, machine and stack are told; then their clocks begin."""
     first, stack = prepared.settings[0], prepared.stack
-    fields = model_fields(first.config, first.about)
+    fields = model_and_layers(first.config, first.about)
     for report in reports:
         report.event("model", **fields)
         report.event("machine", **stack.lesson.machine.describe())

@@ -21,7 +21,7 @@ from trainer.budget import Done, Pace
 from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
 from trainer.costs import Costs
-from trainer.describe import model_fields
+from trainer.describe import model_and_layers
 from trainer.engine import heed
 from trainer.errors import OutOfMemory, Refused, TooShort
 from trainer.evaluate import Judge, Score, evaluate
@@ -51,7 +51,7 @@ def run(
         held = checkpoint.read() if checkpoint else None
         where = machine(config)
         about = data.about(config.dataset)
-        model = model_fields(config, about)
+        model = model_and_layers(config, about)
         report.event("model", **model)
         report.event("machine", **where.describe())
         maker = {"device": where.device.type, "precision": where.precision, "source": model["source"]}

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from orchestrator.executors import ExecutorError
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of a CPU slot
+
 
 @dataclass(frozen=True)
 class Slot:

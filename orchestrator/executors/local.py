@@ -14,14 +14,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from orchestrator.executors import Executor, ExecutorError, Exit, Job, _gpus
+from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, _gpus
 from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
-from orchestrator.executors._slots import Held, Slot, take
+from orchestrator.executors._slots import ONE_THREAD, Held, Slot, take
 
 LOCK_FOLDER = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 LINUX = sys.platform == "linux"
 
@@ -32,6 +31,7 @@ def create(
     device: str = "auto",
     slots: int | None = None,
     trainer: Sequence[str] = (),
+    place: Place = HERE,
     lock_folder: Path | None = None,
 ) -> Executor:
     """Slots for trials on this machine's GPUs, or on its CPU where `device` is cpu or there is no GPU.
@@ -41,6 +41,7 @@ def create(
     `lock_folder` is NOMAD_NAS_LOCK_FOLDER or /tmp/nomad-nas-locks by default. Raises ExecutorError where
     `device` is cuda and there is no GPU, and for more slots than GPUs.
     """
+    place.check_only(executor="local")
     if device not in ("auto", "cpu", "cuda"):
         raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
     if slots is not None and slots < 1:
@@ -90,7 +91,15 @@ class Local:
             ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
             seconds = time.monotonic() - clock
             used = _difference(joules, slot.meter())
-            return Exit(ending.code, ending.reason, slot.name, seconds, started_at, datetime.now(UTC), used)
+            return Exit(
+                ending.code,
+                ending.reason,
+                slot.name,
+                seconds,
+                started_at,
+                datetime.now(UTC),
+                energy_joules=used,
+            )
         finally:
             held.release()
             self._give_back(slot)

@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from results.plots import TEMPLATES, untitled
 from results.recorded import StudyRecord
-from results.report import _comparison, _facts, _words
+from results.report import _comparison, _facts, _layers, _words
 from results.report._figures import Plot, of_both, of_study
 
 
@@ -36,6 +36,7 @@ def page(study: StudyRecord, other: StudyRecord | None = None) -> tuple[str, dic
             asked=_words.asked(study),
             found=_words.found(study),
             facts=_facts,
+            layers_of=_layers.layers,
             comparison=_comparison,
             plots=shown,
             together=together,

@@ -14,6 +14,7 @@ from orchestrator.executors import Executor, local
 from results import migrations
 from results.store import Store
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, naming
+from tests.orchestrator._ray import Cluster, cluster
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -41,6 +42,13 @@ def _tables_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "upgrade", at_once)
         yield
+
+
+@pytest.fixture(scope="session")
+def three_nodes() -> Iterator[Cluster]:
+    """A Ray cluster for all tests that leave it whole."""
+    with cluster(3) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import front, plan, use
+from orchestrator import again, plan, use
 from orchestrator.budget import Budget
 from orchestrator.describe import Description, Stopped
 from orchestrator.executors import _gpus, local
@@ -98,13 +98,13 @@ def test_a_training_counts_for_the_dearest_so_far_or_its_own_budget() -> None:
 def test_a_front_is_known_by_hours_kept_back(tmp_path: Path) -> None:
     request = settled(tmp_path, minimise="macs", maximise="accuracy", confirm=4, max_gpu_hours=4.0, trials=40)
     whole = Budget(40, 4.0)
-    assert front.searched(whole, request, ()) == Budget(30, 3.0)
-    again = [row(n, purpose="confirmation", slot_seconds=1800.0) for n in range(1, 5)]
-    assert front.searched(whole, request, again) == Budget(34, 4.0)
+    assert again.searched(whole, request, ()) == Budget(30, 3.0)
+    trained = [row(n, purpose="confirmation", slot_seconds=1800.0) for n in range(1, 5)]
+    assert again.searched(whole, request, trained) == Budget(34, 4.0)
 
 
 def test_hours_for_less_than_the_baseline_and_one_training_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match=r"give more than 0\.25"):
+    with pytest.raises(BadOption, match="leaves hours for 2 trainings, less than 2 of"):
         run(tmp_path, budget="300s", replicates=2, max_gpu_hours=0.2)
     with pytest.raises(BadOption, match="bounds nothing"):
         settled(tmp_path, max_gpu_hours=0.0)

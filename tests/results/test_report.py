@@ -218,6 +218,45 @@ def test_the_stages_of_the_network_stand_beside_the_base_network_s(store: Store,
     )
 
 
+def found_in(store: Store, folder: Path) -> None:
+    """A study whose winner was trained in this folder."""
+    study = open_study(store)
+    complete(store, study, 1, 9_000_000, 0.9, purpose="baseline")
+    store.set_bound(
+        study.id, min_accuracy=0.8, baseline_accuracy=0.9, baseline_std=None, baseline_replicates=1
+    )
+    complete(store, study, 2, 5_000_000, 0.9, folder=str(folder))
+
+
+def test_the_layers_are_those_that_the_training_told(store: Store, db: str, tmp_path: Path) -> None:
+    layer = {"name": "0.conv<", "kind": "Conv2d", "output": [8, 32, 32], "parameters": 216, "macs": 221184}
+    lines = ["no JSON", "[]", json.dumps({"event": "model", "layers": [layer]})]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    found_in(store, tmp_path)
+    assert "1 0.conv< Conv2d 8x32x32 216 221,184" in words(page(db, "demo"))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "No such file or directory"),
+        ("", "does not tell them"),
+        ('{"event": "model"}', "does not tell them"),
+        ('{"event": "model", "layers": [{"name": 1}]}', "does not tell them"),
+        ('{"event": "model", "layers": "<script>"}', "does not tell them"),
+    ],
+)
+def test_layers_that_nobody_told_are_said_to_be_unknown(
+    store: Store, db: str, tmp_path: Path, text: str | None, why: str
+) -> None:
+    if text is not None:
+        (tmp_path / "metrics.jsonl").write_text(text)
+    found_in(store, tmp_path)
+    said = words(page(db, "demo"))
+    assert f"The layers of the network are not known: {tmp_path}/metrics.jsonl" in said
+    assert why in said
+
+
 def test_the_command_writes_the_page_and_says_where(record: str, tmp_path: Path) -> None:
     to = tmp_path / "r.html"
     done = CliRunner().invoke(main, ["report", "nas-demo", "--out", str(to), "--db", record])

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainer.test_models import smallest
 from trainer import models
-from trainer.cost import cost
+from trainer.cost import cost, cost_and_layers
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -19,9 +19,31 @@ def test_macs_counted_without_convolving_are_those_of_the_real_pass(name: str) -
     network = models.build(name, shape, 10).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, 12, 12))
-    counted = cost(name, shape, 10)
+    counted, layers = cost_and_layers(name, shape, 10)
     assert counted.macs == counter.get_total_flops() // 2
     assert counted.parameters == sum(weights.numel() for weights in network.parameters())
+    assert sum(layer.macs for layer in layers) == counted.macs
+    assert sum(layer.parameters for layer in layers) == counted.parameters
+
+
+def test_a_layer_that_an_image_passes_twice_is_told_twice_and_has_its_weights_once(tmp_path: Path) -> None:
+    text = """
+from torch import nn
+
+def build(classes):
+    twice = nn.Conv2d(3, 3, 1, bias=False)
+    return nn.Sequential(twice, twice, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, classes))
+"""
+    (tmp_path / "own.py").write_text(text)
+    name = f"{tmp_path}/own.py:build"
+    _, layers = cost_and_layers(name, models.realise(name, 1.0, 1.0, 1.0, 8), 10)
+    assert [(layer.kind, layer.output, layer.parameters, layer.macs) for layer in layers] == [
+        ("Conv2d", (3, 8, 8), 9, 9 * 64),
+        ("Conv2d", (3, 8, 8), 0, 9 * 64),
+        ("AdaptiveAvgPool2d", (3, 1, 1), 0, 0),
+        ("Flatten", (3,), 0, 0),
+        ("Linear", (10,), 40, 30),
+    ]
 
 
 def test_a_convolution_s_macs_are_those_of_the_formula() -> None:
