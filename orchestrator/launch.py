@@ -13,6 +13,7 @@ from rich.console import Console
 from orchestrator import (
     again,
     baseline,
+    budget,
     catalogue,
     course,
     environment,
@@ -82,6 +83,8 @@ class Launch:
             request.trials,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
+            self.executor.slots,
+            request.max_gpu_hours,
         )
         self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
@@ -99,6 +102,7 @@ class Launch:
         return (
             recorded.state == "finished"
             and recorded.budget_trials == self.inquiry.request.trials
+            and recorded.budget_slot_hours == self.inquiry.request.max_gpu_hours
             and all(saving.is_of(self.inquiry, name) for name in saved)
         )
 
@@ -111,6 +115,10 @@ class Launch:
     @property
     def _folder(self) -> Path:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
+
+    @property
+    def _budget(self) -> budget.Budget:
+        return budget.asked(self.inquiry.request, self.inquiry.training.budget, self.executor.device)
 
     def _measure_and_search(self, study: Study, block: int) -> str:
         request = self.inquiry.request
@@ -135,7 +143,7 @@ class Launch:
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 if self.inquiry.aim.objectives > 1:
-                    front.know(search, request.confirm, request.trials)
+                    front.know(search, request.confirm, self._budget)
                     saving.save_front(self.store, self.inquiry, study, search.rows)
                 else:
                     saving.save(self.store, self.inquiry, study, self._winner(search))
@@ -161,13 +169,7 @@ class Launch:
         if not inquiry.replicates:
             if request.min_accuracy is None:
                 return None, None
-            self.store.set_bound(
-                study.id,
-                min_accuracy=request.min_accuracy,
-                baseline_accuracy=None,
-                baseline_std=None,
-                baseline_replicates=0,
-            )
+            self.store.set_bound(study.id, min_accuracy=request.min_accuracy, baseline_replicates=0)
             return request.min_accuracy, None
         start = inquiry.formulation(None).start
         measured = baseline.measure(
@@ -217,7 +219,7 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget_trials=again.searched(request, rows),
+            budget=again.searched(self._budget, request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
@@ -235,7 +237,7 @@ class Launch:
         request = self.inquiry.request
         if search.confirmer is not None:
             return search.confirmer.winner()
-        return leaders.know(search, search.trust, again.kept_back(request), request.trials)
+        return leaders.know(search, search.trust, again.kept_back(request), self._budget)
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"

@@ -1,7 +1,7 @@
 """What a command is asked, every option settled: what the user gave, then a demo's value, then the usual one.
 
 An option that is not given is None on the command line, so that another value can stand in for it;
-`filled` is where that happens.
+`demo.filled` is where that happens.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -136,6 +136,7 @@ class Request(Contract):
     kind: str
     subject: str  # the base network's or the model's name
     trials: int = 100
+    max_gpu_hours: float | None = None
     solver: str = "nomad"
     block: int | None = None
     warm_start: str | None = None
@@ -161,6 +162,10 @@ class Request(Contract):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.trials >= 1, f"--trials {self.trials} allows no training; give at least 1")
+        check(
+            0 < (1 if self.max_gpu_hours is None else self.max_gpu_hours) < math.inf,
+            f"--max-gpu-hours {self.max_gpu_hours} bounds nothing; give hours above 0",
+        )
         check(self.replicates >= 1, f"--replicates {self.replicates} measures no base; give at least 1")
         check(self.confirm >= 0, f"--confirm {self.confirm} is negative; give 0 or more")
         check(
@@ -212,24 +217,13 @@ def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     Raise BadOption for a value out of range.
     """
     values = demo.values(kind, given.get("space") or Request.space)
-    request = Request(kind=kind, subject=subject, **filled(Request, given, values))
+    request = Request(kind=kind, subject=subject, **demo.filled(Request, given, values))
     for name in unused(request.aim):
         check(
             given.get(name) is None,
             f"--{name} {given.get(name)} does nothing in a search for {request.aim}; leave it out",
         )
     return request
-
-
-def filled(kind: type[Contract], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `kind` that `given` answers, or else `demo` where a demo is asked for.
-
-    An option that may be given several times and was not is an empty list: it counts as not given.
-    """
-    known = {field.name for field in fields(kind)}
-    asked = {name: value for name, value in given.items() if name in known and value not in (None, [], ())}
-    several = {name: tuple(value) for name, value in asked.items() if isinstance(value, list)}
-    return {**(demo if given.get("demo") else {}), **asked, **several}
 
 
 def check(holds: bool, otherwise: str) -> None:

@@ -88,6 +88,7 @@ class Exit:
     started_at: datetime
     ended_at: datetime
     said: str = ""  # such as "lost with its node"
+    energy_joules: float | None = None  # of the slot's GPU meanwhile; None where it was not measured
 
     @staticmethod
     def before_start() -> "Exit":
