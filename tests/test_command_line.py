@@ -22,7 +22,7 @@ from results.store import Store
 from tests.orchestrator._studies import TRAINER, typed
 
 USUAL = {"--base": "senet18", "--data": "fake:", "--budget": "10steps", "--trials": "6", "--confirm": "0"}
-USUAL |= {"--executor": "inline", "--solver": "random", "--replicates": "1", "--study": "s"}
+USUAL |= {"--device": "cpu", "--slots": "1", "--solver": "random", "--replicates": "1", "--study": "s"}
 USUAL |= {"--trainer": TRAINER}
 
 Capture = pytest.CaptureFixture[str]
@@ -62,7 +62,8 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
-        ({"executor": "slurm"}, "no executor is named 'slurm'; choose from inline, local"),
+        ({"executor": "pigeons"}, "no executor is named 'pigeons'; choose from local"),
+        ({"executor": "inline"}, "no executor is named 'inline'; choose from local"),
         ({"warm_start": "x"}, "--warm-start x: no such study in"),
         ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),

@@ -36,8 +36,8 @@ def test_executors_are_found_by_their_files() -> None:
 
 
 def test_an_unknown_executor_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ExecutorError, match="'slurm'; choose from inline, local"):
-        executors.load("slurm")
+    with pytest.raises(ExecutorError, match="'pigeons'; choose from local"):
+        executors.load("pigeons")
 
 
 def test_an_executor_goes_by_its_files_name(executor: Executor) -> None:
