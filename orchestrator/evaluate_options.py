@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.bounds import out_of_range
 from orchestrator.ingredients import Ingredients
-from orchestrator.options import BadOption, Contract, check, filled
+from orchestrator.options import BadOption, Contract, check, filled, refuse
 
 RECIPE = "nomad_haet"  # of a network that no study has saved with another
 VOTES = ("soft", "hard")
@@ -56,6 +57,7 @@ class EvaluationRequest(Contract):
         )
         folder = self.csv.parent if self.csv else Path()
         check(folder.is_dir(), f"--csv {self.csv} has no folder to be in; make {folder}, or give another")
+        refuse(out_of_range(vars(self)))
 
     @property
     def names(self) -> tuple[str, ...]:
