@@ -3,14 +3,15 @@
 The cheapest network that passed a single noisy training is often the luckiest one. So whatever passes
 and is cheaper than all that is believed is trained again before the solver is asked again, on the images
 and with the seeds of the baseline's replicates, until it keeps the bound with enough probability, or too
-little. The surprise: the training by which it came into question was selected for being high, so it is no
-evidence, and left out.
+little. One that has neither after the most replicates is undecided, and no longer in question. The surprise:
+the training by which it came into question was selected for being high, so it is no evidence, and left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 from orchestrator.describe import Describes, network_key
@@ -20,13 +21,12 @@ from orchestrator.outcome import affordable, is_open
 from orchestrator.runner import Order, Runner
 from orchestrator.training import Training
 from orchestrator.words import accuracy_text, belief_text
-from results.belief import Belief, believe, pooled
+from results.belief import Belief, believe, noisier, passing, pooled
 from results.models import Trial
 from results.store import Store
 
 HOPELESS = 0.5  # the probability at which a network is rejected; benchmarks/truth.py has what others cost
 
-_LOOKS = 3  # at a candidate, in which most verdicts have come
 AT_A_TIME = 2  # replicates of one candidate that are trained side by side, where blocks are as large
 
 
@@ -40,13 +40,8 @@ class Trust:
 
     @property
     def passing(self) -> float:
-        """The probability that confirms: of the doubt that the level leaves, each look may use a third.
-
-        A verdict comes at the first look that gives one, mostly by the third, and several networks are
-        looked at; so each is judged more strictly than the search as a whole (Bonferroni). Without that,
-        searches at .95 named true networks in 90 to 94% of runs (benchmarks/truth.py).
-        """
-        return 1 - (1 - self.level) / _LOOKS
+        """The probability that confirms one network."""
+        return passing(self.level)
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ class Confirmer:
     incumbent: Trial | None = None  # the smallest network confirmed so far
 
     def settle(self, numbers: range) -> bool:
-        """Confirm or reject the candidates among the trials of a block, the cheapest first.
+        """Come to a verdict on the candidates among the trials of a block, the cheapest first.
 
         Return False where the budget does not reach a verdict. Raise as `Runner.run` does.
         """
@@ -102,7 +97,7 @@ class Confirmer:
         return True
 
     def winner(self) -> Winner | None:
-        """Return the confirmed network, or else the cheapest that passed and was not rejected, if any."""
+        """Return the confirmed network, or else the best that passed and was not rejected, if any."""
         if self.incumbent is not None:
             accuracies = self._accuracies(self.incumbent, max(self.rows))
             belief = self._belief(accuracies, max(self.rows))
@@ -154,7 +149,8 @@ class Confirmer:
         probability = 0.0 if has_failed else belief.probability(self._bound)
         if self.trust.passing > probability > HOPELESS and last.replicate < self.trust.most:
             return None
-        verdict = "confirmed" if probability >= self.trust.passing else "rejected"
+        verdict = "confirmed" if probability >= self.trust.passing else "undecided"
+        verdict = verdict if probability > HOPELESS else "rejected"
         self._record(candidate, verdict, trained, belief, probability)
         return verdict
 
@@ -166,7 +162,7 @@ class Confirmer:
         belief: Belief,
         probability: float,
     ) -> None:
-        """Record the verdict, and with it what the solver hears: a rejected network misses the bound."""
+        """Record the verdict, and with it what the solver hears: a network not confirmed misses the bound."""
         mean = sum(a or 0.0 for a in trained) / len(trained)
         missed = (
             self._bound - mean if verdict == "confirmed" else max(self._bound - mean, belief.standard_error)
@@ -183,8 +179,11 @@ class Confirmer:
             candidate.id, verdict, detail, probability=probability, constraints=heard
         )
         self.rows[row.number] = row
-        known = belief_text(belief, probability)
-        self.display.note(f"trial {row.number} {verdict}: {known}; the bound is {accuracy_text(self._bound)}")
+        known, asked = belief_text(belief, probability), f"{self.trust.passing:.1%}"
+        less = "" if verdict == "confirmed" else f"; {asked} confirm it"
+        self.display.note(
+            f"trial {row.number} {verdict}: {known}{less}; the bound is {accuracy_text(self._bound)}"
+        )
 
     def _belief(self, accuracies: Sequence[float | None], up_to: int) -> Belief:
         """Return the belief from these trainings, under the noise that the trials up to a number tell of."""
@@ -196,8 +195,9 @@ class Confirmer:
                 and row.number <= up_to
             ):
                 groups.setdefault(row.of_trial_number, []).append(accuracy(row))
-        noise = pooled(groups.values(), self._bound, self.training.validation_images)
-        return believe([a or 0.0 for a in accuracies], noise)
+        known = [a or 0.0 for a in accuracies]
+        noise = pooled(groups.values(), noisier(self._bound, fmean(known)), self.training.validation_images)
+        return believe(known, noise)
 
     def _accuracies(self, candidate: Trial, up_to: int) -> list[float | None]:
         """Return the accuracies of the ended replicates, None for one that failed."""

@@ -15,6 +15,8 @@ from orchestrator.training import Chosen
 from results.models import Trial
 from search_spaces import Point, Space
 
+_BEST_FIRST = {"confirmed": 0, "undecided": 1, None: 2}  # the verdicts of networks that passed
+
 
 @dataclass(frozen=True)
 class Screened:
@@ -105,15 +107,21 @@ class Formulation:
     def best(self, trials: Sequence[Trial]) -> Trial | None:
         """Return the winner among the trials of a search; None where none meets the constraints.
 
-        It is the smallest confirmed network, or else the smallest that passed; or the most accurate training.
-        A search for a front has no winner.
+        It is the smallest confirmed network, or else the likeliest of those undecided, or the smallest that
+        passed; or the most accurate training. A search for a front has no winner.
         """
         passed = [trial for trial in trials if self.passed(trial)]
         if self.aim.objectives > 1:
             return None
         if self.aim.minimise is None:
             return max(passed, key=lambda t: (accuracy(t), -t.number), default=None)
-        return min(passed, key=lambda t: (t.verdict is None, self.size(t), t.number), default=None)
+        return min(passed, key=self._rank, default=None)
+
+    def _rank(self, trial: Trial) -> tuple[float, float, float, int]:
+        """Sort networks that passed, the best first."""
+        place = _BEST_FIRST[trial.verdict]
+        doubt = 1 - (trial.probability or 0.0) if trial.verdict == "undecided" else 0.0
+        return place, doubt, self.size(trial), trial.number
 
     def _evaluation(self, network: Sized, error: float, constraints: tuple[float, ...]) -> Evaluation:
         if self.aim.minimise is None:

@@ -140,7 +140,9 @@ class Trial(Base):
     objective: Mapped[float | None]  # what the solver heard, to be minimised
     other_objectives: Mapped[list[float] | None]  # the further ones, where a search has several
     constraints: Mapped[list[float] | None]  # what the solver heard; each holds when <= 0
-    verdict: Mapped[str | None]  # 'confirmed' or 'rejected', by its replicates; null: not (yet) in question
+    verdict: Mapped[
+        str | None
+    ]  # 'confirmed', 'undecided' or 'rejected', by replicates; null: not (yet) in question
     probability: Mapped[float | None]  # with which it keeps the bound, as its replicates say
 
     audited: Mapped[int | None]  # 1: never stopped early, to know what that costs; null: nothing is stopped

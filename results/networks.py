@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from results.belief import Belief, believe, pooled
+from results.belief import Belief, believe, noisier, spread
 
 SIZES = {
     "macs": "macs",
@@ -53,14 +54,15 @@ def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
     groups = {int(str(number)): list(accuracies) for number, accuracies in of_trial["val_accuracy"]}
     if len(baseline):
         groups[int(baseline["number"].iloc[0])] = list(baseline["val_accuracy"])
-    succeeded = [[one for one in group if one > 0] for group in groups.values()]
-    noise = pooled(succeeded, accuracy, _validation_images(done))
+    within = spread([one for one in group if one > 0] for group in groups.values())
+    images = _validation_images(done)
     first = pd.concat([baseline.head(1), done[done["purpose"] == "search"]])
     found = []
     for row in first.to_dict("records"):
         trained = groups.get(int(row["number"]))
-        belief = believe(trained or [row["val_accuracy"]], noise)
-        found.append(Network(int(row["number"]), row, belief, trained is not None))
+        accuracies = trained or [row["val_accuracy"]]
+        noise = within.noise(noisier(accuracy, fmean(accuracies)), images)
+        found.append(Network(int(row["number"]), row, believe(accuracies, noise), trained is not None))
     return found
 
 

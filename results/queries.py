@@ -21,6 +21,7 @@ from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, te
 from sqlalchemy.types import TypeEngine
 
 from results import database, schema
+from results.belief import level_of
 from results.errors import NotOnRecord
 from results.evaluation import ranked
 from results.front import members
@@ -97,11 +98,12 @@ def slack(db: Database, study: str) -> pd.DataFrame:
     """
     with _reading(db) as connection:
         study_id = _known(connection, study)
-        query = text("SELECT min_accuracy, minimise FROM studies WHERE id = :id")
-        bound, minimise = connection.execute(query, {"id": study_id}).one()
+        query = text("SELECT min_accuracy, minimise, question FROM studies WHERE id = :id")
+        asked = connection.execute(query.columns(question=JSON()), {"id": study_id}).one()
+        bound, minimise = asked.min_accuracy, asked.minimise
     if bound is None:
         raise NotOnRecord(f"study {study!r} has no bound on its accuracy (yet); see nas-results show {study}")
-    return cheapest(trials(db, study), float(bound), minimise)
+    return cheapest(trials(db, study), float(bound), minimise, level_of(asked.question))
 
 
 def front(db: Database, study: str) -> pd.DataFrame:
@@ -116,7 +118,7 @@ def front(db: Database, study: str) -> pd.DataFrame:
     if asked.minimise is None or asked.maximise is None:
         sought = asked.minimise or asked.maximise or "no optimum"
         raise NotOnRecord(f"study {study!r} seeks {sought}, no front; see nas-results show {study}")
-    level = asked.question["confirmation"]["level"]
+    level = level_of(asked.question)
     return members(trials(db, study), asked.minimise, level, asked.min_accuracy or 0.0)
 
 

@@ -19,7 +19,7 @@ from results.networks import SIZES, Network, networks
 
 Row = dict[str, Any]
 OUTCOMES = (
-    *("confirmed", "passed", "trained", "below bound", "rejected", "baseline", "replicate"),
+    *("confirmed", "passed", "trained", "below bound", "undecided", "rejected", "baseline", "replicate"),
     *("pruned", "failed", "screened", "duplicate", "running"),
 )
 _UNITS = {  # of what a study may minimise: the axis, the unit and its size

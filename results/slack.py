@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from results.belief import passing
 from results.networks import SIZE_COLUMNS, SIZES, Network, networks, typed
 
 SLACKS = (
@@ -19,18 +20,17 @@ SLACKS = (
     0.0,
     0.0025,
 )  # added to the bound; a negative one gives up accuracy
-SURE = 0.95
 COLUMNS = ["slack", "bound", "evidence", "trial", *SIZE_COLUMNS, "mean_accuracy", "accuracy_low"]
 COLUMNS += ["accuracy_high", "trainings", "probability"]
 
 
-def cheapest(trials: pd.DataFrame, bound: float, minimise: str = "macs") -> pd.DataFrame:
+def cheapest(trials: pd.DataFrame, bound: float, minimise: str = "macs", level: float = 0.95) -> pd.DataFrame:
     """Return two rows a bound, each with the cheapest network, or without one where there is none.
 
     `evidence` is 'mean' where the mean of a network's trainings keeps the bound, and 'sure' where it does so
-    with a probability of at least .95. Columns: slack, bound, evidence, trial, macs, parameters, latency_ms,
-    mean_accuracy, accuracy_low and accuracy_high (the 95% interval), trainings, probability (missing for a
-    single training of a search).
+    with the probability that confirms a network at `level`. Columns: slack, bound, evidence, trial, macs,
+    parameters, latency_ms, mean_accuracy, accuracy_low and accuracy_high (the 95% interval), trainings,
+    probability (missing for a single training of a search).
     `trials`: the rows of `queries.trials` of one study. `minimise`: what it minimises.
     """
     size = SIZES[minimise]
@@ -38,7 +38,7 @@ def cheapest(trials: pd.DataFrame, bound: float, minimise: str = "macs") -> pd.D
     rows = []
     for slack in SLACKS:
         kept = [network for network in found if network.belief.mean >= bound + slack]
-        sure = [n for n in kept if n.is_replicated and n.belief.probability(bound + slack) >= SURE]
+        sure = [n for n in kept if n.is_replicated and n.belief.probability(bound + slack) >= passing(level)]
         rows += [_row(slack, bound, "mean", kept), _row(slack, bound, "sure", sure)]
     return typed(rows, COLUMNS)
 

@@ -183,7 +183,7 @@ class Store:
             return trial
 
     def judge_trial(self, trial_id: int, verdict: str, detail: Mapping[str, Any], **columns: Any) -> Trial:
-        """Record that a trial is 'confirmed' or 'rejected', with an event of it that has this detail."""
+        """Record that a trial is 'confirmed', 'undecided' or 'rejected', and an event with this detail."""
         with self._write() as session:
             trial = get(session, Trial, trial_id)
             assign(trial, **columns, verdict=verdict)

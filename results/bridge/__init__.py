@@ -3,7 +3,7 @@
 A study that minimises a size has two objectives there, that size and validation accuracy (maximised), with
 its bound and limits as constraints; others have the accuracy alone. The surprise: Optuna never changes a
 trial that has ended, so what is learnt of one later, its verdict, stands in the study's attributes
-`confirmed` and `rejected`, which are kept up to date. Optuna is imported where it is used,
+`confirmed`, `undecided` and `rejected`, which are kept up to date. Optuna is imported where it is used,
 for the record is read without it.
 """
 
@@ -123,7 +123,7 @@ class _Bridge:
 
     def _bring_attributes(self, study: Study, row: dict[str, Any], trials: list[dict[str, Any]]) -> None:
         facts = {name: row[name] for name in _STUDY_FACTS if row[name] is not None}
-        for verdict in ("confirmed", "rejected"):
+        for verdict in ("confirmed", "undecided", "rejected"):
             facts[verdict] = [trial["number"] for trial in trials if trial["verdict"] == verdict]
         there = study.user_attrs
         for name, fact in facts.items():

@@ -36,6 +36,7 @@ LOOKS = {
     "passed": Look(GREEN, "circle"),
     "trained": Look(GREEN, "circle"),
     "below bound": Look(GREY, "circle-open"),
+    "undecided": Look(ORANGE, "diamond", 10),
     "rejected": Look(PINK, "diamond-x", 10),
     "baseline": Look(VIOLET, "square", 9),
     "replicate": Look(TEAL, "cross-thin-open", 7),

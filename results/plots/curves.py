@@ -14,7 +14,7 @@ MOST = 60  # curves that can be told apart at all
 Against = Literal["progress", "seconds"]
 _COLUMNS = {"progress": "progress", "seconds": "elapsed_seconds"}
 _AXES = {"progress": "share of the budget (%)", "seconds": "seconds of training"}
-_ALWAYS = ("confirmed", "rejected", "baseline")
+_ALWAYS = ("confirmed", "undecided", "rejected", "baseline")
 
 
 def learning_curves(study: StudyRecord, against: Against = "progress", dark: bool = False) -> go.Figure:

@@ -19,7 +19,7 @@ from results.recorded import Row, StudyRecord
 TITLE = "Size and accuracy"
 LANES = ("running", "failed", "pruned", "screened")  # from the lowest
 # over each other
-_DRAWN = ("below bound", "trained", "passed", "baseline", "rejected", "confirmed")
+_DRAWN = ("below bound", "trained", "passed", "baseline", "rejected", "undecided", "confirmed")
 
 
 def front(study: StudyRecord, dark: bool = False) -> go.Figure:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from results.belief import level_of
 from results.evaluation import ranked
 from results.evaluation_table import evaluation_table
 from results.front import members
@@ -104,7 +105,7 @@ def trials(study: StudyRecord) -> Table:
 def ranking(study: StudyRecord) -> Table | None:
     """The pairs of an evaluation, or the front of a study of two aims; None for other searches."""
     if study.minimised and study.has_two_aims:
-        level = study.study["question"]["confirmation"]["level"]
+        level = level_of(study.study["question"])
         found = members(study.trials, study.minimised, level, study.bound or 0.0)
         return of_console("The front, as its replicates know it", front_table(found))
     if study.study["kind"] != "evaluation":
@@ -116,7 +117,9 @@ def offers(study: StudyRecord) -> list[Table]:
     """What there is to take: the models that were saved, and what giving up accuracy would save."""
     found = [of_console("Saved models", models_table(study.models))] if len(study.models) else []
     if study.bound is not None and study.minimised and study.networks:
-        slack = slack_table(cheapest(study.trials, study.bound, study.minimised))
+        slack = slack_table(
+            cheapest(study.trials, study.bound, study.minimised, level_of(study.study["question"]))
+        )
         found.append(of_console("What giving up accuracy would save, in points", slack))
     return found
 

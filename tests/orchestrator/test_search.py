@@ -6,11 +6,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from orchestrator.baseline import BaselineFailed
 from orchestrator.describe import Refused, Stopped
 from orchestrator.options import BadOption
+from results import queries
 from results.errors import QuestionChanged, StudyLocked
 from results.models import Event, Model
 from results.store import Store
@@ -198,6 +200,32 @@ def test_a_winner_by_luck_is_rejected(tmp_path: Path) -> None:
         study = store.study("s")
         assert study is not None
         assert "candidate_rejected" in {event.kind for event in store.events(study.id)}
+
+
+def test_a_winner_without_a_verdict_after_the_most_replicates_is_undecided_and_provisional(
+    tmp_path: Path,
+) -> None:
+    printed = run(
+        tmp_path, trials=12, confirm=2, seed=1, solver="random", tolerance=0.01, data="fake:noise=.01"
+    )
+    undecided = [row for row in trials(tmp_path) if row.verdict == "undecided"]
+    assert undecided
+    assert all(0.5 < (row.probability or 0) < 1 - 0.05 / 3 for row in undecided)
+    assert all((row.constraints or [0])[0] > 0 for row in undecided), "the solver hears of a miss"
+    assert "98.3% confirm it" in printed
+    model = saved(tmp_path)
+    assert model is not None
+    assert model.status == "provisional"
+    likeliest = max(undecided, key=lambda row: row.probability or 0)
+    assert model.trial_id == likeliest.id
+    assert (model.probability or 0) > 0.5
+    assert sure_at_the_bound(tmp_path) is pd.NA
+
+
+def sure_at_the_bound(folder: Path) -> object:
+    """The trial that `nas-results slack` is sure of."""
+    found = queries.slack(folder / "results.db", "s")
+    return found[(found["slack"] == 0) & (found["evidence"] == "sure")]["trial"].iloc[0]
 
 
 def test_hpo_takes_the_model_a_search_saved(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """What trainings say of a network: held against chances drawn, and against the textbook's cases."""
 
+import math
 import random
 
 import pytest
 from scipy import stats
 
-from results.belief import believe, pooled
+from results.belief import believe, noisier, pooled
 
 
 def test_probability_and_interval_are_student_t_around_the_mean() -> None:
@@ -47,3 +48,10 @@ def test_networks_believed_at_a_level_are_as_often_true() -> None:
         low, high = belief.interval(0.9)
         held.append(low <= true <= high)
     assert sum(held) / len(held) == pytest.approx(0.9, abs=0.03)
+
+
+def test_the_interval_of_an_accurate_network_is_no_narrower_for_a_low_bound() -> None:
+    noise = pooled([], noisier(0.0, 0.88), 1000)
+    low, high = believe([0.88], noise).interval()
+    assert high - low > 4 * math.sqrt(0.88 * 0.12 / 1000), "a binomial interval, at the least"
+    assert noisier(0.9, 0.95) == 0.9

@@ -45,7 +45,7 @@ export function kindOf(row) {
 
 // In the order in which they are drawn: what was decided lies above what it was decided by.
 const KINDS = [["confirmation", "trained again"], ["pruned", "stopped early"], ["search", "search"],
-  ["baseline", "baseline"], ["rejected", "rejected"], ["confirmed", "confirmed"]];
+  ["baseline", "baseline"], ["rejected", "rejected"], ["undecided", "undecided"], ["confirmed", "confirmed"]];
 const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
 
 export function scatter(rows, bound, open) {
