@@ -52,7 +52,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))
-        Launch(warm_start.warmed(inquiry, store), store, executor, describer, console, stop).run()
+        Launch(inquiry, store, executor, describer, console, stop).run()
 
 
 @dataclass
@@ -68,15 +68,12 @@ class Launch:
 
     def run(self) -> None:
         """Take up the study on record or begin it, and run it to its end."""
-        request = self.inquiry.request
-        recorded = self.store.study(self.inquiry.study_name)
-        block = request.block or (recorded and recorded.question["solver"]["block"]) or self.executor.slots
-        policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
-        preconditions.check_budget(self.inquiry)
+        asked = preconditions.asked(self.inquiry, self.store, self.executor.slots)
+        self.inquiry, request, recorded = asked.inquiry, asked.inquiry.request, asked.recorded
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
-            self.inquiry.question(block, policy),
+            asked.question,
             request.trials,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
@@ -88,7 +85,7 @@ class Launch:
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
-            self._run_recorded(study, block)
+            self._run_recorded(study, asked.block)
         summary.closing(self.console, self.store, self.inquiry)
 
     def _is_answered(self, recorded: Study) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, course, front, summary, warm_start
+from orchestrator import catalogue, course, front, preconditions, summary, warm_start
 from orchestrator.aim import SIZES, UNITS, number_text, size
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
@@ -28,13 +28,22 @@ _SAMPLE = 300  # networks described to estimate the share that is screened
 def show(request: Request, console: Console) -> None:
     """Print the plan of `request`. Raise as `launch.run` does."""
     with ExitStack() as stack:
-        store = store_to_read(request, stack)
-        subject = catalogue.find(request.subject, store)
-        executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
-        inquiry = warm_start.warmed(inquire(request, subject, executor.device, describer), store)
+        inquiry, executor = checked(request, describer, stack)
         for line in _lines(inquiry, executor, describer):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def checked(request: Request, describer: Describer, stack: ExitStack) -> tuple[Inquiry, Executor]:
+    """Return what a search would begin with, if it would begin. Raise as `launch.run` does.
+
+    Nothing is trained, written or downloaded; the request must be one for a plan.
+    """
+    store = store_to_read(request, stack)
+    subject = catalogue.find(request.subject, store)
+    executor = stack.enter_context(closing(course.executor(request)))
+    inquiry = inquire(request, subject, executor.device, describer)
+    return preconditions.asked(inquiry, store, executor.slots).inquiry, executor
 
 
 def store_to_read(request: Contract, stack: ExitStack) -> Store | None:
