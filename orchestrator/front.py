@@ -16,7 +16,7 @@ from orchestrator.describe import Describes, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.options import Request
-from orchestrator.outcome import affordable, is_open
+from orchestrator.outcome import affordable, is_open, spent
 from orchestrator.runner import Order, Runner
 from orchestrator.search import Search
 from orchestrator.training import Training
@@ -37,8 +37,11 @@ def searched(request: Request, rows: Iterable[Trial]) -> int:
     return request.trials - max(0, kept - sum(row.purpose == "confirmation" for row in rows))
 
 
-def know(search: Search, most: int, budget_trials: int) -> None:
-    """Train the networks on the front of a search that has ended again. Raise as `Runner.run` does."""
+def know(search: Search, most: int, budget_trials: int) -> str:
+    """Train the networks on the front of a search that has ended again, and say what of it was spent.
+
+    Raise as `Runner.run` does.
+    """
     front = Front(
         search.formulation,
         search.training,
@@ -52,6 +55,8 @@ def know(search: Search, most: int, budget_trials: int) -> None:
     found = ", ".join(str(row.number) for row in front.known(search.next_number))
     search.display.note(f"the front of the search: {f'trials {found}' if found else 'nothing yet'}")
     front.train_again(search.next_number)
+    again = spent(row for row in search.rows.values() if row.purpose == "confirmation")
+    return f", and {again:.4g} more on its front" if again else ""
 
 
 @dataclass

@@ -18,6 +18,7 @@ from orchestrator import (
     front,
     options,
     preconditions,
+    reach,
     saving,
     summary,
     warm_start,
@@ -68,7 +69,7 @@ class Launch:
 
     def run(self) -> None:
         """Take up the study on record or begin it, and run it to its end."""
-        asked = preconditions.asked(self.inquiry, self.store, self.executor.slots)
+        asked = preconditions.asked(self.inquiry, self.store, self.executor.slots, self.describer)
         self.inquiry, request, recorded = asked.inquiry, asked.inquiry.request, asked.recorded
         study = self.store.open_study(
             self.inquiry.study_name,
@@ -85,6 +86,8 @@ class Launch:
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
+            for line in reach.told(self.inquiry, self.describer):
+                summary.say(self.console, line)
             self._run_recorded(study, asked.block)
         summary.closing(self.console, self.store, self.inquiry)
 
@@ -130,7 +133,7 @@ class Launch:
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 if self.inquiry.aim.objectives > 1:
-                    front.know(search, request.confirm, request.trials)
+                    message += front.know(search, request.confirm, request.trials)
                     saving.save_front(self.store, self.inquiry, study, search.rows)
                 else:
                     saving.save(self.store, self.inquiry, study, self._winner(search))

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from orchestrator import warm_start
+from orchestrator import reach, warm_start
+from orchestrator.describe import Describes
 from orchestrator.early_stop import Policy
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import BadOption
@@ -28,7 +29,7 @@ class Asked:
     recorded: Study | None
 
 
-def asked(inquiry: Inquiry, store: Store | None, slots: int) -> Asked:
+def asked(inquiry: Inquiry, store: Store | None, slots: int, describer: Describes) -> Asked:
     """Hold an inquiry against the record, where there is one: every way to ask for a search comes here.
 
     Raise BadOption for what leaves nothing to search or to begin from, QuestionChanged for another question.
@@ -38,6 +39,7 @@ def asked(inquiry: Inquiry, store: Store | None, slots: int) -> Asked:
         refuse_another_question(recorded, inquiry.request.kind, recorded.question)
     inquiry = warm_start.warmed(inquiry, store)
     check_budget(inquiry)
+    reach.check(inquiry, describer)
     request = inquiry.request
     block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
     policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)

@@ -61,7 +61,7 @@ class Search:
         while (on_record := self._is_recorded(first)) or self._affordable_trainings():
             points = self.proposals.ask(None if on_record else first, self._pause)
             if points is None:
-                return f"the solver has finished after {self.trainings:.4g} trainings"
+                return f"the solver has finished after {spent(self._own):.4g} trainings"
             self.next_number = first + len(points)
             answers = self._answer(first, points)
             if answers is None:
@@ -72,12 +72,14 @@ class Search:
             if untrained >= MAX_UNTRAINED_IN_A_ROW:
                 return f"the solver's last {untrained} points were all known without training"
             first = self._free_number(self.next_number)
-        return f"the search has spent its {self.trainings:.4g} trainings"
+        return f"the search has spent its {spent(self._own):.4g} trainings"
 
     @property
-    def trainings(self) -> float:
-        """What is spent of the budget: a pruned trial took a share of a training."""
-        return spent(self.rows.values())
+    def _own(self) -> list[Trial]:
+        """All rows but those by which a front is known when its search has ended, here or before a resume."""
+        if self.formulation.aim.objectives == 1:
+            return list(self.rows.values())
+        return [row for row in self.rows.values() if row.purpose != "confirmation"]
 
     @property
     def incumbent(self) -> Trial | None:

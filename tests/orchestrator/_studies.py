@@ -71,7 +71,7 @@ def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: 
         "runs": folder,
     }
     if given.get("min_accuracy") is not None:
-        del usual["replicates"]
+        del usual["replicates"], usual["tolerance"]
     if given.get("maximise") or (kind == "hpo" and not given.get("minimise")):
         for of_a_baseline in ("tolerance", "replicates", "confirm"):
             usual.pop(of_a_baseline, None)

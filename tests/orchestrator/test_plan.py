@@ -89,9 +89,10 @@ def test_a_plan_takes_the_model_that_the_search_would_take(tmp_path: Path) -> No
         ),
         ({"subject": "nosuch"}, "no network 'nosuch'; choose from"),
         ({"solver": "cmaes", "minimise": "macs", "maximise": "accuracy"}, "--solver cmaes minimises one"),
+        ({"max_macs": "1"}, "--max-macs 1 leaves no network: the smallest has 4.72 M MACs; give a higher"),
         ({"warm_start": "x"}, "--warm-start x: no such study in"),
     ],
-    ids=["trials", "base", "solver", "warm start"],
+    ids=["trials", "base", "solver", "limit", "warm start"],
 )
 def test_a_plan_is_refused_in_the_words_of_the_run(tmp_path: Path, given: dict[str, Any], words: str) -> None:
     for ask in (run, planned):
