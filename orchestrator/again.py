@@ -15,7 +15,7 @@ from orchestrator.describe import network_key
 from orchestrator.formulation import accuracy
 from orchestrator.options import Request
 from orchestrator.order import Order
-from orchestrator.outcome import is_open
+from orchestrator.outcome import is_open, spent
 from orchestrator.search import Search
 from results.models import Trial
 
@@ -69,6 +69,14 @@ def train(search: Search, due: Due, budget: Budget) -> None:
         if not _run(search, budget, [order for order in orders if order.row is None or is_open(order.row)]):
             return
         number += len(orders)
+
+
+def told(search: Search) -> str:
+    """Return what of the budget was spent when the search had ended, to go on with its own."""
+    if search.formulation.confirms:
+        return ""
+    trained = spent(row for row in search.rows.values() if row.purpose == "confirmation")
+    return f", and {trained:.4g} more to train its best again" if trained else ""
 
 
 def replicates(rows: Mapping[int, Trial], of: Trial, before: int) -> list[float]:

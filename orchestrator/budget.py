@@ -46,11 +46,11 @@ class Budget:
         rows = list(rows)
         return outcome.affordable(self.trials, rows) > 0 and self.trainings_by_hours(rows) != 0
 
-    def spent_text(self, rows: Iterable[Trial]) -> str:
-        """Return why nothing more is trained after `rows`."""
+    def spent_text(self, rows: Iterable[Trial], told: Iterable[Trial]) -> str:
+        """Return why nothing more is trained after `rows`; the trainings named are those among `told`."""
         rows = list(rows)
         if self.slot_hours is None or outcome.affordable(self.trials, rows) == 0:
-            return f"the search has spent its {outcome.spent(rows):.4g} trainings"
+            return f"the search has spent its {outcome.spent(told):.4g} trainings"
         used, next_one = hours_used(rows), self._dearest(rows) / 3600
         return (
             f"the search has used {used:.4g} of its {self.slot_hours:g} {self.unit}-hours, and a training "

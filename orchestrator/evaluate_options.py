@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import demo
+from orchestrator.bounds import out_of_range
 from orchestrator.ingredients import Ingredients
-from orchestrator.options import BadOption, Contract, check
+from orchestrator.options import BadOption, Contract, check, refuse
 
 RECIPE = "nomad_haet"  # of a network that no study has saved with another
 VOTES = ("soft", "hard")
@@ -57,6 +58,7 @@ class EvaluationRequest(Contract):
         )
         folder = self.csv.parent if self.csv else Path()
         check(folder.is_dir(), f"--csv {self.csv} has no folder to be in; make {folder}, or give another")
+        refuse(out_of_range(vars(self)))
 
     @property
     def names(self) -> tuple[str, ...]:

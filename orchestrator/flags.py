@@ -196,7 +196,7 @@ Stack = Annotated[
     ),
 ]
 Executor = Annotated[
-    str | None, _option(f"What runs the trainings: {' or '.join(executors.names())}. [local]", _MACHINE)
+    str | None, _option(f"What runs the trainings: {' or '.join(executors.offered())}. [local]", _MACHINE)
 ]
 Address = Annotated[
     str | None,

@@ -21,6 +21,7 @@ from orchestrator import (
     leaders,
     options,
     preconditions,
+    reach,
     saving,
     summary,
     warm_start,
@@ -55,7 +56,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))
-        Launch(warm_start.warmed(inquiry, store), store, executor, describer, console, stop).run()
+        Launch(inquiry, store, executor, describer, console, stop).run()
 
 
 @dataclass
@@ -71,15 +72,12 @@ class Launch:
 
     def run(self) -> None:
         """Take up the study on record or begin it, and run it to its end."""
-        request = self.inquiry.request
-        recorded = self.store.study(self.inquiry.study_name)
-        block = request.block or (recorded and recorded.question["solver"]["block"]) or self.executor.slots
-        policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
-        preconditions.check_budget(self.inquiry)
+        asked = preconditions.asked(self.inquiry, self.store, self.executor.slots, self.describer)
+        self.inquiry, request, recorded = asked.inquiry, asked.inquiry.request, asked.recorded
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
-            self.inquiry.question(block, policy),
+            asked.question,
             request.trials,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
@@ -93,7 +91,9 @@ class Launch:
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
-            self._run_recorded(study, block)
+            for line in reach.told(self.inquiry, self.describer):
+                summary.say(self.console, line)
+            self._run_recorded(study, asked.block)
         summary.closing(self.console, self.store, self.inquiry)
 
     def _is_answered(self, recorded: Study) -> bool:
@@ -147,7 +147,7 @@ class Launch:
                     saving.save_front(self.store, self.inquiry, study, search.rows)
                 else:
                     saving.save(self.store, self.inquiry, study, self._winner(search))
-        return message
+        return message + again.told(search)
 
     def _time_networks(self, rows: Sequence[Trial]) -> None:
         """From here on networks are described with their latencies, if the search asks for them."""

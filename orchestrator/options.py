@@ -10,13 +10,14 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator import demo
-from orchestrator.aim import Aim, asked, unused
+from orchestrator.aim import Aim, asked
+from orchestrator.bounds import idle, out_of_range
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
 from orchestrator.ingredients import parse as parse_ingredients
@@ -89,8 +90,6 @@ class Contract:
             f"--stack {self.stack} needs --clock train: a strict clock is one process's of one training",
         )
         check_name(self.study)
-        numbers = (self.learning_rate, self.weight_decay, *self.scale.values())
-        check(all(math.isfinite(n or 0) for n in numbers), f"not a finite number among {numbers}")
         _parsed(TrialBudget.parse, self.budget, "budget")
         _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
@@ -172,7 +171,10 @@ class Request(Contract):
             0.5 <= self.confidence < 1,
             f"--confidence {self.confidence} is no level of belief; give 0.5 or more and less than 1",
         )
-        check(self.block is None or self.block >= 1, f"--block {self.block} asks nothing; give at least 1")
+        check(
+            self.block is None or 1 <= self.block <= self.trials,
+            f"--block {self.block} is no number of points to ask at once; give 1 to --trials {self.trials}",
+        )
         self._check_accuracies()
         check(
             self.early_stop is None or 0 <= self.early_stop < 0.5,
@@ -184,6 +186,7 @@ class Request(Contract):
         )
         check_name(self.save_as)
         check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")
+        refuse(out_of_range(vars(self)))
 
     @property
     def aim(self) -> Aim:
@@ -195,18 +198,16 @@ class Request(Contract):
             raise BadOption(str(error)) from error
 
     def _check_accuracies(self) -> None:
-        check(
-            self.min_accuracy is None or 0 <= self.min_accuracy <= 1,
-            f"--min-accuracy {self.min_accuracy} is no fraction; 87% is 0.87",
-        )
+        bound = self.min_accuracy
+        check(bound is None or 0 <= bound <= 1, f"--min-accuracy {bound} is no fraction; 87% is 0.87")
         check(0 <= self.tolerance <= 1, f"--tolerance {self.tolerance} is no fraction; half a point is 0.005")
         check(
-            self.min_accuracy is None or self.demo or not self.tolerance,
+            bound is None or self.demo or not self.tolerance,
             f"--tolerance {self.tolerance} is for a measured baseline; leave it out with --min-accuracy",
         )
         check(
-            self.min_accuracy is None or self.aim.minimise is not None,
-            f"--min-accuracy {self.min_accuracy} bounds what --maximise accuracy seeks; leave it out, or "
+            bound is None or self.aim.minimise is not None,
+            f"--min-accuracy {bound} bounds what --maximise accuracy seeks; leave it out, or "
             "give --minimise macs as well",
         )
 
@@ -218,11 +219,7 @@ def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     """
     values = demo.values(kind, given.get("space") or Request.space)
     request = Request(kind=kind, subject=subject, **demo.filled(Request, given, values))
-    for name in unused(request.aim):
-        check(
-            given.get(name) is None,
-            f"--{name} {given.get(name)} does nothing in a search for {request.aim}; leave it out",
-        )
+    refuse(idle(given, request.aim, request.early_stop))
     return request
 
 
@@ -230,6 +227,12 @@ def check(holds: bool, otherwise: str) -> None:
     """Raise BadOption unless it holds."""
     if not holds:
         raise BadOption(otherwise)
+
+
+def refuse(words: Iterable[str]) -> None:
+    """Raise BadOption with the first of these words, if there are any."""
+    for wrong in words:
+        raise BadOption(wrong)
 
 
 def check_name(name: str | None) -> None:

@@ -66,7 +66,7 @@ class Search:
         while (on_record := self._ledger.has_search_trial_from(first)) or self._goes_on():
             points = self.proposals.ask(None if on_record else first, self._pause)
             if points is None:
-                return f"the solver has finished after {self.trainings:.4g} trainings"
+                return f"the solver has finished after {spent(self._own):.4g} trainings"
             self.next_number = first + len(points)
             answers = self._answer(first, points)
             if answers is None:
@@ -77,12 +77,14 @@ class Search:
             if untrained >= MAX_UNTRAINED_IN_A_ROW:
                 return f"the solver's last {untrained} points were all known without training"
             first = self._free_number(self.next_number)
-        return self.budget.spent_text(self.rows.values())
+        return self.budget.spent_text(self.rows.values(), self._own)
 
     @property
-    def trainings(self) -> float:
-        """What is spent of the budget: a pruned trial took a share of a training."""
-        return spent(self.rows.values())
+    def _own(self) -> list[Trial]:
+        """All rows but those that were trained again when the search had ended, here or before a resume."""
+        if self.formulation.confirms:
+            return list(self.rows.values())
+        return [row for row in self.rows.values() if row.purpose != "confirmation"]
 
     @property
     def incumbent(self) -> Trial | None:

@@ -15,6 +15,8 @@ from typing import Any
 import pandas as pd
 
 from results import queries
+from results.belief import level_of
+from results.front import members
 from results.networks import SIZES, Network, networks
 from results.queries import plain_rows as plain_rows
 
@@ -28,7 +30,7 @@ _UNITS = {  # of what a study may minimise: the axis, the unit and its size
     "params": ("parameters (millions)", "M parameters", 1e6),
     "latency": ("latency (ms)", "ms", 1.0),
 }
-_BULKY = ("config", "versions", "constraints", "network_key")  # columns that no row needs
+_BULKY = ("config", "versions", "network_key")  # columns that no row needs
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,12 @@ class StudyRecord:
         known = [row["accuracy"] for row in self.rows if row["accuracy"] is not None]
         usual = statistics.median(known) if known else 0.5
         return networks(self.trials, usual if self.bound is None else self.bound)
+
+    @cached_property
+    def front(self) -> pd.DataFrame:
+        """The networks of the front of a study of two aims, the smallest first."""
+        level = level_of(self.study["question"])
+        return members(self.trials, self.minimised or "macs", level, self.bound or 0.0)
 
     @property
     def slot_kind(self) -> str:

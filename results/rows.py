@@ -1,5 +1,6 @@
 """Fill rows: by keyword, with unknown columns refused, and from a trial's own configuration."""
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -81,7 +82,8 @@ def begun(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
 
 def refuse_another_question(study: Study, kind: str, question: Mapping[str, Any]) -> None:
     """Raise QuestionChanged, naming each difference, unless the study asks this question."""
-    changed = differences({"kind": study.kind, **study.question}, {"kind": kind, **question})
+    asked = json.loads(json.dumps(question))  # as it would come back from the record: no tuples
+    changed = differences({"kind": study.kind, **study.question}, {"kind": kind, **asked})
     if changed:
         raise QuestionChanged(
             f"study {study.name!r} is on record with another question: {'; '.join(changed)}; "

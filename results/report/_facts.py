@@ -11,7 +11,6 @@ from typing import Any
 from results.belief import level_of
 from results.evaluation import ranked
 from results.evaluation_table import evaluation_table
-from results.front import members
 from results.front_table import front_table
 from results.outlook import energy
 from results.plots.path import seconds_of
@@ -106,10 +105,9 @@ def trials(study: StudyRecord) -> Table:
 
 def ranking(study: StudyRecord) -> Table | None:
     """The pairs of an evaluation, or the front of a study of two aims; None for other searches."""
-    if study.minimised and study.has_two_aims:
-        level = level_of(study.study["question"])
-        found = members(study.trials, study.minimised, level, study.bound or 0.0)
-        return of_console("The front, as its replicates know it", front_table(found))
+    if study.has_two_aims:
+        told = front_table(study.front)
+        return None if study.front.empty else of_console("The front, as its replicates know it", told)
     if study.study["kind"] != "evaluation":
         return None
     return of_console("Pairs of model and recipe, the best first", evaluation_table(ranked(study.trials)))
