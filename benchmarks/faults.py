@@ -167,7 +167,7 @@ def _one_study(
         if study.returncode == 0:
             _SEEN.pop(folder, None)
             return
-        if study.returncode not in (-signal.SIGKILL, 130):
+        if study.returncode not in (-signal.SIGKILL, -signal.SIGTERM, 130):
             raise SystemExit(f"{fault.name}: exit {study.returncode}: {said}")
 
 
