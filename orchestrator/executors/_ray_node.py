@@ -5,6 +5,7 @@ its orchestrator has been killed, and its end is kept for a while for the one th
 not outlive the actor: a guard stands between the two, as it does on the orchestrator's machine.
 """
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -120,8 +121,8 @@ class Node:
         if self._parcel is not None:
             return
         self._parcel, self._began = parcel, time.monotonic()
-        for path in (self._out, self._err):
-            path.touch()
+        for stream in ("out", "err"):
+            (self._folder / stream).touch()
         threading.Thread(target=self._run, args=(parcel,), daemon=True).start()
 
     def look(self, out_offset: int, err_offset: int) -> Look:
@@ -130,9 +131,8 @@ class Node:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         has_started = self._has_started
         while True:
-            self._heard = time.monotonic()
             is_over = self._ended is not None  # before reading: nothing is printed after the end
-            out, err = _read(self._out, out_offset), _read(self._err, err_offset)
+            out, err = self.printed("out", out_offset), self.printed("err", err_offset)
             has_news = bool(out or err or is_over) or self._has_started != has_started
             if has_news or time.monotonic() > deadline:
                 seconds = (self._ended or time.monotonic()) - self._began
@@ -140,6 +140,15 @@ class Node:
                 is_all = is_over and not out and not err
                 return replace(look, refused=self._refused, ending=self._ending) if is_all else look
             time.sleep(_GLANCE_SECONDS)
+
+    def printed(self, stream: str, offset: int) -> bytes:
+        """The next of what is kept of the stream `out` or `err`."""
+        self._heard = time.monotonic()
+        return _read(self._folder / stream, offset)
+
+    def digest(self, stream: str) -> str:
+        with (self._folder / stream).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def stop(self) -> None:
         self._stop.set()
@@ -167,14 +176,6 @@ class Node:
         self._leave()
 
     @property
-    def _out(self) -> Path:
-        return self._folder / "out"
-
-    @property
-    def _err(self) -> Path:
-        return self._folder / "err"
-
-    @property
     def _root(self) -> Path:
         return self._folder / "root"
 
@@ -196,7 +197,7 @@ class Node:
     def _placed(self, parcel: Parcel) -> Job:
         """Return the job as it is to be run here, its files written where it will look for them."""
         words = tuple(sys.executable if word == parcel.python else word for word in parcel.job.command)
-        job = replace(parcel.job, command=words, stdout=self._out, stderr=self._err)
+        job = replace(parcel.job, command=words, stdout=self._folder / "out", stderr=self._folder / "err")
         if parcel.files is None:
             return job
         for name, content in parcel.files.items():

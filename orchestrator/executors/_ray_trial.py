@@ -5,16 +5,18 @@ before it left running, and follows it instead of starting another. The surprise
 then written once more from its first byte, for all of it is kept where it runs.
 """
 
+import hashlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
-from orchestrator.executors import STOPPED, ExecutorError, Exit, Job, Reason
+from orchestrator.executors import STOPPED, ExecutorError, Exit, Job
+from orchestrator.executors._follow import Ending
 from orchestrator.executors._ray_cluster import NAMESPACE, Share, imported
 from orchestrator.executors._ray_line import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
 from orchestrator.executors._ray_node import Greeting, Look, Node, Sight
@@ -51,8 +53,8 @@ class Errand:
         with (
             self._ended(line),
             self.named(greeting.host, greeting.gpus) as slot,
-            self.job.stdout.open("wb") as out,
-            self.job.stderr.open("wb") as err,
+            self.job.stdout.open("w+b") as out,
+            self.job.stderr.open("w+b") as err,
         ):
             return self._followed(line, greeting, slot, out, err)
 
@@ -112,12 +114,13 @@ class Errand:
                 if look.has_started and not has_told:
                     has_told = True
                     self.started(slot)
+            _mend(line, {"out": out, "err": err})
             self._fetch(line)
         except Gone as gone:
             return self._lost(f"lost on {greeting.host}: {gone}", slot, look, err)
         if look.ending is None:
             raise ExecutorError(look.refused)
-        return _exit(look.ending.code, look.ending.reason, slot, look.seconds)
+        return _exit(look.ending, slot, look.seconds)
 
     def _fetch(self, line: Line) -> None:
         for name in line.ask("changed"):
@@ -127,10 +130,10 @@ class Errand:
 
     def _lost(self, why: str, slot: str, look: Look, err: BinaryIO) -> Exit:
         if self.stopped():
-            return _exit(STOPPED, "stopped", slot, look.seconds)
+            return _exit(Ending(STOPPED, "stopped"), slot, look.seconds)
         logger.warning("the trial in %s was %s", self.job.folder, why)
         _write(err, f"{why}\n".encode())
-        return _exit(-signal.SIGKILL, "exited", slot, look.seconds, why)
+        return _exit(Ending(-signal.SIGKILL, "lost", why), slot, look.seconds)
 
 
 def _actor(job: Job, share: Share) -> Any:
@@ -156,6 +159,19 @@ def _write(file: BinaryIO, news: bytes) -> None:
     file.flush()
 
 
-def _exit(code: int, reason: Reason, slot: str, seconds: float, why: str = "") -> Exit:
+def _mend(line: Line, printed: Mapping[str, BinaryIO]) -> None:
+    """Write what was printed anew where it was cut on the node: limits are kept to there."""
+    for stream, file in printed.items():
+        file.seek(0)
+        if hashlib.sha256(file.read()).hexdigest() == line.ask("digest", stream):
+            continue
+        file.seek(0)
+        file.truncate()
+        while chunk := line.ask("printed", stream, file.tell()):
+            _write(file, chunk)
+
+
+def _exit(ending: Ending, slot: str, seconds: float) -> Exit:
     now = datetime.now(UTC)
-    return Exit(code, reason, slot, seconds, now - timedelta(seconds=seconds), now, why)
+    began = now - timedelta(seconds=seconds)
+    return Exit(ending.code, ending.reason, slot, seconds, began, now, ending.said)

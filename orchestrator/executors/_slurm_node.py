@@ -118,7 +118,7 @@ class Attempt:
 
 def job_of(order: dict[str, Any]) -> Job:
     job = dict(order["job"])
-    paths = {name: Path(job.pop(name)) for name in ("folder", "stdout", "stderr")}
+    paths: dict[str, Any] = {name: Path(job.pop(name)) for name in ("folder", "stdout", "stderr")}
     return Job(tuple(job.pop("command")), **paths, **job)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,23 @@ def test_a_trial_on_a_node_that_does_not_see_its_folder_brings_its_files_home(
     assert (folder / "1" / "starts").read_text().strip().isdigit()
 
 
+def test_what_is_printed_beyond_the_limits_is_kept_here_as_it_is_there(
+    executor: Executor, folder: Path
+) -> None:
+    source = "import sys, time; sys.stderr.write(''.join(f'line {n}\\n' for n in range(400_000))); "
+    source += "sys.stderr.flush(); time.sleep(3); print('x' * 9000)"
+    one = replace(job(folder / "1", "-c", source), stderr_bytes=1 << 20, stdout_bytes=5000)
+    end = executor.run(one, threading.Event())
+    assert end.reason == "output"
+    assert "printed more than 5.0 kB to stdout" in end.said
+    log = (folder / "1" / "err").read_text()
+    assert log.startswith("line 0\nline 1\n")
+    assert "lines left out here" in log
+    assert log.endswith("line 399999\n")
+    assert len(log) <= 1 << 20
+    assert (folder / "1" / "out").stat().st_size <= 5000
+
+
 def test_a_trial_that_waits_for_room_in_the_cluster_can_be_stopped(
     three_nodes: Cluster, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -154,7 +172,7 @@ def test_a_trial_that_its_node_takes_along_is_told_and_can_be_run_on_another(fol
             small.kill(small.nodes[0])
             assert eventually(lambda: naming(folder) == [], 3), "the trial outlives its node"
             end = running.result(60)
-            assert (end.code, end.reason) == (-9, "exited")
+            assert (end.code, end.reason) == (-9, "lost")
             assert "lost on" in end.said
             assert end.said in (folder / "1" / "err").read_text()
             small.added()
