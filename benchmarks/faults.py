@@ -167,7 +167,7 @@ def _one_study(
         if study.returncode == 0:
             _SEEN.pop(folder, None)
             return
-        if study.returncode not in (-signal.SIGKILL, 130):
+        if study.returncode not in (-signal.SIGKILL, -signal.SIGTERM, 130):
             raise SystemExit(f"{fault.name}: exit {study.returncode}: {said}")
 
 
@@ -313,6 +313,8 @@ def _storm(folder: Path, asked: argparse.Namespace) -> dict[str, object]:
         study = begin(typed(place, "nas_search", *options))
         starts += 1
         while study.poll() is None:
+            if rng.random() < 0.75:  # else even as it starts, which alone would let no study get anywhere
+                wait_until(lambda: study.poll() is not None or _trains(study, place), 120)  # noqa: B023
             wait_until(lambda: study.poll() is not None, asked.every)  # noqa: B023
             _compare(fault, place)
             if time.monotonic() - began < asked.storm and study.poll() is None:
@@ -342,6 +344,10 @@ def _storm(folder: Path, asked: argparse.Namespace) -> dict[str, object]:
         "seconds": round(time.monotonic() - began, 1),
         "last_kill_at_seconds": round(undisturbed_until, 1),
     }
+
+
+def _trains(study: subprocess.Popen[str], folder: Path) -> bool:
+    return bool(victims("trainer", study.pid, folder))
 
 
 def _random_victim(orchestrator: int, folder: Path, rng: random.Random) -> tuple[str, int]:

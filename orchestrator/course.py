@@ -11,8 +11,9 @@ from rich.console import Console
 
 from orchestrator import executors, summary
 from orchestrator.describe import Stopped
-from orchestrator.display import Display, Meter, Plain, Screen
+from orchestrator.display import Display, Plain, Screen
 from orchestrator.executors import Executor, Place
+from orchestrator.meter import Meter
 from orchestrator.options import Contract, check
 from orchestrator.training import TrialBudget
 from results.errors import StoreError
@@ -69,10 +70,11 @@ def display(
     `start`: where a search starts, if points of many variables are told as changes of it. `size`: which of
     a network's is told.
     """
-    meter = Meter(study.budget_trials, seconds, "GPU" if where.device == "cuda" else "CPU")
+    unit = "GPU" if where.device == "cuda" else "CPU"
+    meter = Meter(study.budget_trials, seconds, unit, where.slots, study.budget_slot_hours)
     for row in recorded:
         if row.state in ("completed", "failed", "pruned"):
-            meter.count(row)
+            meter.remember(row)
     if console.is_terminal:
         return Screen(console, meter, title, start, size)
     return Plain(console, meter, start, size)

@@ -63,6 +63,14 @@ MaxLatency = Annotated[
     ),
 ]
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
+MaxGpuHours = Annotated[
+    float | None,
+    _option(
+        "Hours of a GPU or CPU slot to spend at most, failed trainings and resumes included. [no limit]",
+        _SEARCH,
+        "--max-gpu-hours",
+    ),
+]
 Solver = Annotated[str | None, _option(f"One of {', '.join(solvers.names())}. [nomad]", _SEARCH)]
 Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
 WarmStart = Annotated[
@@ -188,7 +196,7 @@ Stack = Annotated[
     ),
 ]
 Executor = Annotated[
-    str | None, _option(f"What runs the trainings: {' or '.join(executors.names())}. [local]", _MACHINE)
+    str | None, _option(f"What runs the trainings: {' or '.join(executors.offered())}. [local]", _MACHINE)
 ]
 Address = Annotated[
     str | None,

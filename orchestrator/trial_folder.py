@@ -18,7 +18,9 @@ _FILES = ("trial.json", "metrics.jsonl", "log.txt", team.LINES, team.SHARE, _JOB
 
 def clear(folder: Path, keep_checkpoint: bool) -> None:
     """Make the folder, or remove what an earlier attempt left in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        return
     for name in _FILES:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(folder / name)
@@ -26,12 +28,15 @@ def clear(folder: Path, keep_checkpoint: bool) -> None:
         forget_checkpoint(folder)
 
 
+def goes_on(folder: Path, config: Mapping[str, Any], executor: str) -> bool:
+    """Whether the executor has a job there of an earlier orchestrator's, which it will follow."""
+    return holds(folder, config) and _has_job(folder, executor)
+
+
 def prepare(folder: Path, config: Mapping[str, Any], was_running: bool, executor: str) -> None:
     """Leave of an earlier attempt only what this one goes on with: a checkpoint, or a job that runs."""
-    goes_on = was_running and holds(folder, config)
-    if goes_on and _has_job(folder, executor):
-        return
-    clear(folder, goes_on)
+    if not was_running or not goes_on(folder, config, executor):
+        clear(folder, was_running and holds(folder, config))
 
 
 def forget_job(folder: Path) -> None:

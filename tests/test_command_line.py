@@ -25,7 +25,7 @@ from tests.tables import tables_at_once
 __all__ = ["tables_at_once"]  # a fixture is there where it is imported
 
 USUAL = {"--base": "senet18", "--data": "fake:", "--budget": "10steps", "--trials": "6", "--confirm": "0"}
-USUAL |= {"--executor": "inline", "--solver": "random", "--replicates": "1", "--study": "s"}
+USUAL |= {"--device": "cpu", "--slots": "1", "--solver": "random", "--replicates": "1", "--study": "s"}
 USUAL |= {"--trainer": TRAINER}
 
 Capture = pytest.CaptureFixture[str]
@@ -65,7 +65,8 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
-        ({"executor": "slum"}, "no executor is named 'slum'; choose from inline, local, ray, slurm"),
+        ({"executor": "pigeons"}, "no executor is named 'pigeons'; choose from local, ray, slurm"),
+        ({"executor": "inline"}, "no executor is named 'inline'; choose from local, ray, slurm"),
         (
             {"executor": "local", "address": "head:6379"},
             "--address head:6379 says nothing to --executor local",
@@ -79,11 +80,20 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),
         ({"replicates": "0"}, "--replicates 0 measures no base; give at least 1"),
         ({"confirm": "-1"}, "--confirm -1 is negative; give 0 or more"),
-        ({"block": "0"}, "--block 0 asks nothing; give at least 1"),
+        ({"block": "0"}, "--block 0 is no number of points to ask at once; give 1 to --trials 6"),
         ({"executor": "local", "slots": "0"}, "0 slots run no trial; give --slots 1 or more"),
+        ({"block": "1000000000"}, "--block 1000000000 is no number of points to ask at once; give 1 to"),
+        ({"max_macs": "1e400"}, "--max-macs: 1e400 is more than any network has; leave it out, or give"),
+        ({"max_params": "1e400G"}, "--max-params: 1e400G is more than any network has"),
+        ({"width": ".5:1e400"}, "is no range of multipliers up to 100; write it like"),
+        ({"base_depth": "1e9"}, "--base-depth 1000000000.0 is out of range; give at most 100"),
+        ({"trials": str(10**50)}, "is out of range; give at most 1000000"),
+        ({"timeout": "1e300"}, "--timeout 1e+300 is out of range; give at most 2147483648"),
         ({"min_accuracy": "87"}, "87% is 0.87"),
         ({"tolerance": "nan"}, "half a point is 0.005"),
         ({"min_accuracy": ".8", "tolerance": ".1"}, "leave it out with --min-accuracy"),
+        ({"min_accuracy": ".8"}, "--replicates 1 is for a measured baseline, and none is trained with"),
+        ({"early_stop": "0", "audit": ".2"}, "--audit 0.2 does nothing with --early-stop 0"),
         ({"timeout": "inf"}, "--timeout inf bounds nothing"),
         (
             {"ingredient": "sam=1"},
@@ -96,7 +106,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"budget": "ten minutes"}, "write it like 600s, 10m, 1h or 500steps"),
         ({"budget": "0s"}, "a budget of 0.0 is no training; give more than 0"),
         ({"budget": "1.5steps"}, "is not a whole number; write it like 500steps"),
-        ({"width": "1:.5"}, "--width '1:.5' is no range of multipliers; write it like"),
+        ({"width": "1:.5"}, "--width '1:.5' is no range of multipliers up to 100; write it like"),
         ({"width": "2:3"}, "leaves out 1, the base network; give one around 1"),
         ({"base_width": "-1"}, "width is -1.0; give a number above 0"),
         ({"train_images": "60000"}, "there are 50000, ask for fewer"),

@@ -88,6 +88,7 @@ class Exit:
     started_at: datetime
     ended_at: datetime
     said: str = ""  # such as "lost with its node"
+    energy_joules: float | None = None  # of the slot's GPU meanwhile; None where it was not measured
 
     @staticmethod
     def before_start() -> "Exit":
@@ -158,8 +159,18 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
+def offered() -> list[str]:
+    """Those that a command offers: a trial apart from its process, which `inline` does not give."""
+    return [name for name in names() if name != "inline"]
+
+
+def check(name: str, known: Sequence[str]) -> None:
+    """Raise ExecutorError for a name that is not among the `known`."""
+    if name not in known:
+        raise ExecutorError(f"no executor is named {name!r}; choose from {', '.join(offered())}")
+
+
 def load(name: str) -> ExecutorModule:
     """The module of an executor. Raises ExecutorError for an unknown name."""
-    if name not in names():
-        raise ExecutorError(f"no executor is named {name!r}; choose from {', '.join(names())}")
+    check(name, names())
     return cast(ExecutorModule, importlib.import_module(f"{__name__}.{name}"))

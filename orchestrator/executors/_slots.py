@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ class Slot:
     name: str
     environment: Mapping[str, str]
     lock: Path | None = None  # None: nobody else wants this slot
+    meter: Callable[[], float | None] = lambda: None  # joules counted so far; None where nothing counts
 
 
 class Held:

@@ -26,6 +26,8 @@ NOT_BY_ITSELF_SECONDS = 10.0  # beyond both graces, before a job that was asked 
 PATIENCE_IF_STOPPED_SECONDS = 30.0  # with a slurmctld that is away
 SIGNAL_SECONDS = 1.0  # between two requests to stop
 
+_REASONS: Mapping[str, Reason] = {"OUT_OF_MEMORY": "memory"}  # of a job that left no result; else it is lost
+
 logger = logging.getLogger(__name__)
 
 
@@ -162,10 +164,8 @@ class Errand:
         )
 
     def _ended(self, result: Mapping[str, Any]) -> Exit:
-        program, why = self.order.job.command[0], result.get("refused")
-        if why is not None:
-            where = result["node"]
-            raise ExecutorError(f"cannot run {program!r} on {where}: {why}; give a program that runs there")
+        if "refused" in result:
+            raise ExecutorError(f"on {result['node']}: {result['refused']}")
         return _slurm_order.exit_of(result)
 
     def _lost(self, standing: Standing | None) -> Exit:
@@ -178,9 +178,9 @@ class Errand:
                 f"job {number} failed before its trial began ({self.order.last_words() or 'no word'}); its "
                 f"node needs {sys.executable} and {self.order.folder} under these paths: see {LOG} there"
             )
-        why = f"lost by SLURM: its job {number} left no result and is {state}"
+        said = f"its job {number} of SLURM left no result and is {state}"
         ended = datetime.now(UTC)
         began = datetime.fromtimestamp(self._began_at, UTC) if self._node else ended
         seconds = max(0.0, (ended - began).total_seconds())
-        reason: Reason = "stopped" if self.stopped() else "exited"
-        return Exit(-signal.SIGKILL, reason, self._node or "", seconds, began, ended, why)
+        reason: Reason = "stopped" if self.stopped() else _REASONS.get(state, "lost")
+        return Exit(-signal.SIGKILL, reason, self._node or "", seconds, began, ended, said)

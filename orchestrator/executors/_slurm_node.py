@@ -1,21 +1,28 @@
-"""Run one trial on the node that SLURM gave it, and leave in a file how it ended; standard library only.
+"""Run one trial on the node that SLURM gave it, and leave in a file how it ended.
 
-It is the batch script of a job, `python -I -S _slurm_node.py FOLDER KEY`, and runs the trial under the guard
-that local trials have. The surprise: it ends its trial by itself once nobody wants it, because the order in
-the folder is another's, or SLURM, having lost sight of this node, has begun the job again elsewhere; where
-SLURM ends it (SIGTERM) it leaves no result, for such a job may be requeued. Ours to stop it is SIGUSR1.
+It is the batch script of a job, `python -I -S _slurm_node.py FOLDER KEY`, needs the standard library alone,
+and runs the trial under the guard and the limits that local trials have. The surprise: it ends its trial by
+itself once nobody wants it, because the order in the folder is another's, or SLURM, having lost sight of this
+node, has begun the job again elsewhere; and where SLURM ends it (SIGTERM) it leaves no result, for such a job
+may be requeued. Ours to stop it is SIGUSR1.
 """
 
 import json
 import os
-import select
 import signal
-import subprocess
 import sys
 import time
 import uuid
 from contextlib import suppress
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # by its path, so that a node needs no more than to see this file
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from orchestrator.executors import ExecutorError, Job
+from orchestrator.executors._guarded import run_guarded
+from orchestrator.executors._slots import Held
 
 ORDER, BEGAN, RESULT = "job.json", "job.began.json", "job.result.json"
 MOST_REQUEUES = 3
@@ -34,8 +41,7 @@ def main(folder: str, key: str) -> None:
         attempt.give_up()
         return
     attempt.say_begun()  # first, so that an earlier attempt leaves no result without its files
-    with fresh(order["stdout"]) as stdout, fresh(order["stderr"]) as stderr:
-        attempt.run(order, stdout, stderr)
+    attempt.run(job_of(order), order["environment"])
 
 
 class Attempt:
@@ -48,7 +54,7 @@ class Attempt:
         self.node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
         self.is_stopped = False  # by the orchestrator, or because nobody wants it any more
         self.is_ended = False  # by SLURM
-        self.guard: subprocess.Popen[bytes] | None = None
+        self.looked = time.monotonic()
         signal.signal(signal.SIGUSR1, self._stop)
         signal.signal(signal.SIGTERM, self._end)
 
@@ -66,87 +72,54 @@ class Attempt:
         is_latest = read(self.folder, BEGAN).get("attempt") == self.attempt
         return is_latest and self.order() is not None
 
-    def leave(self, **result: Any) -> None:
-        write(self.folder, RESULT, {"key": self.key, "node": self.node, **result})
-
     def give_up(self) -> None:
-        why, now = f"lost by SLURM {self.restarts} times, as often as it may be requeued", time.time()
+        now, said = time.time(), f"SLURM lost it {self.restarts} times, as often as it may be requeued"
         times = {"started": now, "ended": now, "wall_seconds": 0.0}
-        self.leave(code=-signal.SIGKILL, reason="exited", why=why, **times)
+        self._leave(code=-signal.SIGKILL, reason="lost", said=said, **times)
 
-    def run(self, order: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes]) -> None:
+    def run(self, job: Job, environment: dict[str, str]) -> None:
+        for path in (job.stdout, job.stderr):  # an attempt that SLURM has given up may still write to the old
+            path.unlink(missing_ok=True)
         started, clock = time.time(), time.monotonic()
-        words = [os.getpid(), stdout.fileno(), order["timeout_seconds"], order["grace_seconds"]]
-        beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_guard.py")
-        self.guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", beside, *map(str, words), *order["command"]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            bufsize=0,
-            pass_fds=[stdout.fileno()],
-            cwd=order["folder"],
-            env={**os.environ, **order["environment"]},
-            start_new_session=True,
-        )
-        ending = self._ending()
+        ending = self._ending(job, {**os.environ, **environment})
         times = {"started": started, "ended": time.time(), "wall_seconds": time.monotonic() - clock}
         if ending is not None and self.is_wanted():
-            self.leave(**ending, **times)
-        self.guard.wait()  # whatever even SIGKILL does not end keeps this node's share of SLURM
+            self._leave(**ending, **times)
 
-    def _ending(self) -> dict[str, Any] | None:
-        """How the trial ended, as the guard tells it; None where SLURM ended it."""
-        for line in self._lines():
-            match line.decode().rstrip().split(" ", 1):
-                case ["refused", why]:
-                    return {"refused": why}
-                case ["ended", ending]:
-                    code, reason = ending.split()
-                    looks_so = reason == "stopped" or (reason == "exited" and int(code) in ENDED_BY_SLURM)
-                    if looks_so and not self.is_stopped:
-                        time.sleep(HEARSAY_SECONDS)
-                    by_slurm = looks_so and self.is_ended and not self.is_stopped
-                    return None if by_slurm else {"code": int(code), "reason": reason}
-        return None  # the guard was killed, and with it the trial
+    def _ending(self, job: Job, environment: dict[str, str]) -> dict[str, Any] | None:
+        """How the trial ended; None where SLURM ended it."""
+        try:
+            ending = run_guarded(job, environment, Held(), self._is_over, lambda: None)
+        except ExecutorError as error:
+            return {"refused": str(error)}
+        looks_so = ending.reason in ("stopped", "lost") or ending.code in ENDED_BY_SLURM
+        if looks_so and not self.is_stopped:
+            time.sleep(HEARSAY_SECONDS)
+            if self.is_ended:
+                return None
+        return {"code": ending.code, "reason": ending.reason, "said": ending.said}
 
-    def _lines(self) -> Any:
-        """What the guard says; meanwhile the trial is ended if nobody wants it."""
-        assert self.guard is not None
-        assert self.guard.stdout is not None
-        looked = time.monotonic()
-        if self.is_stopped or self.is_ended:  # before there was a guard to tell
-            self._say_stop()
-        while True:
-            if select.select([self.guard.stdout], [], [], 1.0)[0]:
-                line = self.guard.stdout.readline()
-                if not line:
-                    return
-                yield line
-            elif time.monotonic() - looked > LOOK_SECONDS:
-                looked = time.monotonic()
-                if not self.is_wanted():
-                    self._stop()
+    def _is_over(self) -> bool:
+        """Whether to end the trial; asked many times a second."""
+        if time.monotonic() - self.looked > LOOK_SECONDS:
+            self.looked = time.monotonic()
+            self.is_stopped = self.is_stopped or not self.is_wanted()
+        return self.is_stopped or self.is_ended
+
+    def _leave(self, **result: Any) -> None:
+        write(self.folder, RESULT, {"key": self.key, "node": self.node, **result})
 
     def _stop(self, *_: object) -> None:
         self.is_stopped = True
-        self._say_stop()
 
     def _end(self, *_: object) -> None:
         self.is_ended = True
-        self._say_stop()
-
-    def _say_stop(self) -> None:
-        if self.guard is not None and self.guard.stdin is not None:
-            with suppress(OSError):  # it has ended
-                os.write(self.guard.stdin.fileno(), b"stop\n")
 
 
-def fresh(path: str) -> IO[bytes]:
-    """Open a new file of this name: an attempt that SLURM has given up may still write to the old one."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-    return open(path, "xb")
+def job_of(order: dict[str, Any]) -> Job:
+    job = dict(order["job"])
+    paths: dict[str, Any] = {name: Path(job.pop(name)) for name in ("folder", "stdout", "stderr")}
+    return Job(tuple(job.pop("command")), **paths, **job)
 
 
 def read(folder: str, name: str) -> dict[str, Any]:
@@ -162,11 +135,16 @@ def read(folder: str, name: str) -> dict[str, Any]:
 def write(folder: str, name: str, value: dict[str, Any]) -> None:
     """Write the file whole, or not at all."""
     new = os.path.join(folder, f"{name}.{os.uname().nodename}.{os.getpid()}")
-    with open(new, "w", encoding="utf-8") as file:
-        json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, os.path.join(folder, name))
+    try:
+        with open(new, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, os.path.join(folder, name))
+    except OSError:
+        with suppress(OSError):
+            os.unlink(new)
+        raise
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Order:
         return self._own(BEGAN)
 
     def result(self) -> Mapping[str, Any] | None:
-        """How it ended: code, reason, node, started, ended, wall_seconds; or `refused` and why."""
+        """How it ended: code, reason, said, node, started, ended, wall_seconds; or why `refused`."""
         return self._own(RESULT)
 
     def forget(self) -> None:
@@ -64,19 +64,15 @@ def order_of(job: Job, environment: Mapping[str, str]) -> Order:
     if contents.get("identity") == identity:
         return Order(str(contents["key"]), job, is_kept=True)
     for path in (job.stdout, job.stderr):
-        _slurm_node.fresh(str(path)).close()
+        path.unlink(missing_ok=True)  # an earlier job may still write to it
+        path.touch()
     order = Order(_name(job.folder), job)
     order.forget()
     written = {
         "executor": "slurm",
         "key": order.key,
         "identity": identity,
-        "command": list(job.command),
-        "folder": str(job.folder),
-        "stdout": str(job.stdout),
-        "stderr": str(job.stderr),
-        "timeout_seconds": job.timeout_seconds,
-        "grace_seconds": job.grace_seconds,
+        "job": {name: str(v) if isinstance(v, Path) else v for name, v in vars(job).items()},
         "environment": dict(environment),
     }
     _slurm_node.write(str(job.folder), ORDER, written)
@@ -86,8 +82,8 @@ def order_of(job: Job, environment: Mapping[str, str]) -> Order:
 def exit_of(result: Mapping[str, Any]) -> Exit:
     reason: Reason = result["reason"]
     started, ended = (datetime.fromtimestamp(result[name], UTC) for name in ("started", "ended"))
-    why = str(result.get("why", ""))
-    return Exit(result["code"], reason, result["node"], result["wall_seconds"], started, ended, why)
+    said = str(result.get("said", ""))
+    return Exit(result["code"], reason, result["node"], result["wall_seconds"], started, ended, said)
 
 
 def _identity(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""Trials inside this process, one at a time, for tests and for a debugger.
+"""Trials inside this process, one at a time, for tests and for a debugger: no command offers it.
 
 Nothing is isolated: a crash of the program is a crash of ours, its environment and working directory are
 ours, what any thread prints meanwhile goes to the job's files, and neither `stop` nor the timeout ends it.

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, _gpus
@@ -88,12 +89,21 @@ class Local:
         if taken is None:
             return Exit.before_start()
         slot, held = taken
-        started_at, clock = datetime.now(UTC), time.monotonic()
+        started_at, clock, joules = datetime.now(UTC), time.monotonic(), slot.meter()
         try:
             ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
             seconds = time.monotonic() - clock
-            now = datetime.now(UTC)
-            return Exit(ending.code, ending.reason, slot.name, seconds, started_at, now, said=ending.said)
+            used, now = _difference(joules, slot.meter()), datetime.now(UTC)
+            return Exit(
+                ending.code,
+                ending.reason,
+                slot.name,
+                seconds,
+                started_at,
+                now,
+                said=ending.said,
+                energy_joules=used,
+            )
         finally:
             held.release()
             self._give_back(slot)
@@ -182,7 +192,13 @@ def _usable_gpus(device: str) -> list[_gpus.Gpu]:
 
 
 def _gpu_slot(gpu: _gpus.Gpu, lock_folder: Path) -> Slot:
-    return Slot(gpu.name, {"CUDA_VISIBLE_DEVICES": gpu.uuid}, lock_folder / f"{gpu.uuid}.lock")
+    pin, lock = {"CUDA_VISIBLE_DEVICES": gpu.uuid}, lock_folder / f"{gpu.uuid}.lock"
+    return Slot(gpu.name, pin, lock, partial(_gpus.energy_joules, gpu.uuid))
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    """None as well where the counter began anew: the driver was loaded again."""
+    return None if before is None or after is None or after < before else after - before
 
 
 def _cpu_slot(index: int) -> Slot:

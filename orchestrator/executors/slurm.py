@@ -23,6 +23,7 @@ from orchestrator.executors._slurm_cluster import Node, Queue, Unreachable
 from orchestrator.executors._slurm_errand import LOOK_SECONDS, Errand
 
 SETTLE_SECONDS = 60.0  # as long as a network file system may keep what it knew of a folder
+MEMORY_ROOM = 1.1  # of what a trial may use, so that its own limit is what ends it, with a reason
 SPARE_SECONDS = 60.0  # of a job's time limit, for its start and its end
 
 
@@ -126,9 +127,12 @@ class Slurm:
         wish = "--gres=gpu:1" if self.device == "cuda" else "--cpus-per-task=1"
         partition = [f"--partition={self._place.partition}"] if self._place.partition else []
         account = [f"--account={self._place.account}"] if self._place.account else []
+        most = job.memory_bytes
+        bound = most is not None and most < math.inf
+        memory = [f"--mem={math.ceil(MEMORY_ROOM * (most or 0) / 2**20)}M"] if bound else []
         # the job's folder and log are settled by its script
         where = ["--chdir=/", "--output=/dev/null", "--nodes=1", "--ntasks=1"]
-        return [*partition, *account, wish, f"--time={minutes}", *where]
+        return [*partition, *account, wish, *memory, f"--time={minutes}", *where]
 
 
 def _nodes(nodes: Sequence[Node], partition: str | None) -> list[Node]:

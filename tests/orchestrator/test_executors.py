@@ -48,8 +48,8 @@ def test_executors_are_found_by_their_files() -> None:
 
 
 def test_an_unknown_executor_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ExecutorError, match="'slum'; choose from inline, local, ray, slurm"):
-        executors.load("slum")
+    with pytest.raises(ExecutorError, match="'pigeons'; choose from local, ray, slurm"):
+        executors.load("pigeons")
 
 
 def test_an_executor_goes_by_its_files_name(executor: Executor) -> None:

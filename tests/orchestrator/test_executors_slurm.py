@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_job_longer_than_its_partition_allows_is_refused(
 def test_a_program_that_is_not_there_is_refused(
     executor: Executor, stop: threading.Event, folder: Path
 ) -> None:
-    with pytest.raises(ExecutorError, match=r"cannot run '/nowhere/trainer' on c[01]: No such file"):
+    with pytest.raises(ExecutorError, match=r"on c[01]: cannot run '/nowhere/trainer': No such file"):
         executor.run(Job(("/nowhere/trainer",), folder, folder / "out", folder / "err", 9.0), stop)
 
 
@@ -169,8 +170,8 @@ def test_a_job_that_somebody_else_cancels_is_lost(
     running = started(pool, executor, training(folder, "fake:hang"), stop)
     two_nodes.said("scancel", "--user=root")
     ended = running.result(30)
-    assert (ended.code, ended.reason) == (-signal.SIGKILL, "exited")
-    assert "lost by SLURM: its job" in ended.said
+    assert (ended.code, ended.reason) == (-signal.SIGKILL, "lost")
+    assert "of SLURM left no result" in ended.said
     assert ended.said.endswith("is CANCELLED")
 
 
@@ -244,6 +245,15 @@ def test_a_slurmctld_that_stays_away_is_given_up_and_the_job_followed_later(
     assert (folder / "out").read_text() == "began\nended\n"
 
 
+def test_a_trial_that_takes_more_memory_than_it_may_is_told_by_the_limit(
+    executor: Executor, stop: threading.Event, folder: Path
+) -> None:
+    greedy = job(folder, "-c", "import time; held = bytearray(300_000_000); time.sleep(20)")
+    ended = executor.run(replace(greedy, memory_bytes=2e8), stop)
+    assert (ended.code, ended.reason) == (-signal.SIGKILL, "memory")
+    assert "limit 200.0 MB" in ended.said
+
+
 def test_an_error_in_our_own_report_ends_the_job(
     executor: Executor, stop: threading.Event, folder: Path
 ) -> None:
@@ -282,6 +292,7 @@ def test_a_job_is_followed_by_the_next_executor(
 
 FOLLOWED = """
 import sys, threading
+from dataclasses import replace
 from pathlib import Path
 from orchestrator.executors import slurm
 from tests.orchestrator._processes import job

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,16 @@ def test_a_trial_out_of_time_is_ended_on_its_node(folder: Path) -> None:
     assert (result["code"], result["reason"]) == (143, "timeout")
 
 
+def test_a_trial_that_prints_without_end_is_ended_on_its_node(folder: Path) -> None:
+    flood = job(folder, "-c", "while True: print('x' * 1000)")
+    result = done(replace(flood, stdout_bytes=100_000))
+    assert result["reason"] == "output"
+    assert (folder / "out").stat().st_size <= 100_000
+
+
 def test_a_program_that_is_not_there_is_told(folder: Path) -> None:
     nowhere = Job(("/nowhere/trainer",), folder, folder / "out", folder / "err", 9.0)
-    assert done(nowhere)["refused"] == "No such file or directory"
+    assert "cannot run '/nowhere/trainer': No such file or directory" in done(nowhere)["refused"]
 
 
 def test_no_shell_reads_a_command(folder: Path) -> None:
@@ -137,9 +145,9 @@ def test_a_job_that_was_done_already_does_nothing(folder: Path) -> None:
 
 def test_a_job_requeued_too_often_is_given_up_with_the_reason(folder: Path) -> None:
     result = done(training(folder), restarts=_slurm_node.MOST_REQUEUES + 1)
-    assert (result["code"], result["why"]) == (
-        -9,
-        "lost by SLURM 4 times, as often as it may be requeued",
+    assert (result["reason"], result["said"]) == (
+        "lost",
+        "SLURM lost it 4 times, as often as it may be requeued",
     )
     assert (folder / "out").read_text() == ""
 

@@ -187,6 +187,7 @@ def test_what_a_trainer_did_itself_is_never_tried_again(tmp_path: Path) -> None:
     assert [row.attempts for row in trials(tmp_path)] == [1]
 
 
+@pytest.mark.slow
 def test_a_study_whose_trainings_are_killed_now_and_then_ends_as_one_undisturbed(tmp_path: Path) -> None:
     calm, harried = tmp_path / "calm", tmp_path / "harried"
     asked: dict[str, Any] = {"executor": "local", "trials": 10, "retries": 20}

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.describe import Stopped
 from orchestrator.options import BadOption
 from results import queries
+from results.store import Store
 from tests.orchestrator._studies import record, run, trials
 from tests.orchestrator.test_search import stopping_at
 from tests.thinned import rest_slow
@@ -126,6 +127,8 @@ def test_a_search_for_a_front_resumes_to_the_same_record(
         run(tmp_path, stopping_at(tmp_path / "s", begun), **asked)
     run(tmp_path, **asked)
     assert facts(tmp_path) == facts(calm[1])
+    ended = {message(folder) for folder in (tmp_path, calm[1])}
+    assert ended == {"the search has spent its 18 trainings, and 6 more to train its best again"}
     fronts = [queries.front(folder / "results.db", "s") for folder in (tmp_path, calm[1])]
     assert fronts[0].equals(fronts[1])
 
@@ -138,6 +141,7 @@ def test_more_trials_go_on_with_the_search_and_keep_the_replicates(tmp_path: Pat
     assert after[: len(before)] == before
     assert len(after) == 28
     assert sum(row["purpose"] == "confirmation" for row in after) == 7
+    assert message(tmp_path) == "the search has spent its 21 trainings, and 7 more to train its best again"
     assert "resuming" in run(tmp_path, **{**BOTH, "trials": 28})
     assert facts(tmp_path) == after
 
@@ -147,6 +151,12 @@ def test_a_solver_of_one_objective_is_refused_with_the_able_ones_named(tmp_path:
         BadOption, match=r"--solver local minimises one objective, not 2; give one of .*nomad"
     ):
         run(tmp_path, **BOTH, solver="local")
+
+
+def message(folder: Path) -> str:
+    with Store(folder / "results.db", read_only=True) as store:
+        [study] = store.studies()
+    return study.message or ""
 
 
 def facts(folder: Path) -> list[dict[str, Any]]:

@@ -1,12 +1,15 @@
 """What every solver must do. A new file in orchestrator/solvers is held to it by existing."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from optuna.samplers import BaseSampler
 
 from orchestrator import solvers
 from orchestrator.problem import Evaluation, Problem
+from orchestrator.solvers import _optuna
 from orchestrator.solvers._hypervolume import front_of
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
@@ -168,3 +171,38 @@ def test_a_space_of_one_point_is_asked_about_once(name: str) -> None:
     space = Space((Choice("c", ("only",)),))
     problem = Problem(space, space.point({"c": "only"}))
     assert questions(name, problem, lambda _: Evaluation(1.0), evaluations=9) == [[problem.start]]
+
+
+class Stuck(BaseSampler):
+    """Proposes the same point for ever, and counts how often."""
+
+    proposals = 0
+
+    def infer_relative_search_space(self, study: object, trial: object) -> dict[str, Any]:
+        return {}
+
+    def sample_relative(self, study: object, trial: object, search_space: object) -> dict[str, Any]:
+        self.proposals += 1
+        return {}
+
+    def sample_independent(self, study: object, trial: object, name: str, of: Any) -> Any:
+        return of.low
+
+
+def test_a_sampler_that_is_stuck_where_all_is_screened_is_not_asked_again_and_again() -> None:
+    asked = 0
+
+    class Enough(Exception):
+        pass
+
+    def screened(points: list[Point]) -> list[Evaluation]:
+        nonlocal asked
+        asked += len(points)
+        if asked == 200:
+            raise Enough
+        return [Evaluation(1.0, (1.0,), screened=True) for _ in points]
+
+    sampler = Stuck()
+    with pytest.raises(Enough):
+        _optuna.search(_solving.grid(), screened, sampler, draws=20)
+    assert sampler.proposals < 50 * 20 + 200 * 2

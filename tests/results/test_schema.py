@@ -52,6 +52,7 @@ def test_views_changed_by_hand_are_made_anew_by_a_migration(store: Store) -> Non
         "early_stops",
         "front",
         "learning_curves",
+        "spending",
     }
     engine.dispose()
 
