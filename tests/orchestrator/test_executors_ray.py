@@ -216,7 +216,7 @@ def test_what_a_cluster_cannot_give_is_refused(
 ARGUMENTS = (
     *("--base", "senet18"),
     *("--study", "s"),
-    *("--data", "fake:sleep=2,crash=0.1"),
+    *("--data", "fake:sleep=4,crash=0.1"),
     *("--budget", "10steps"),
     *("--slots", "3"),
     *("--trials", "12"),
