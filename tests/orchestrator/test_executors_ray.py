@@ -216,7 +216,7 @@ def test_what_a_cluster_cannot_give_is_refused(
 ARGUMENTS = (
     *("--base", "senet18"),
     *("--study", "s"),
-    *("--data", "fake:sleep=2,crash=0.1"),
+    *("--data", "fake:sleep=4,crash=0.1"),
     *("--budget", "10steps"),
     *("--slots", "3"),
     *("--trials", "12"),
@@ -268,7 +268,12 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
 
 def test_a_search_loses_nothing_with_a_node(folder: Path, calm: list[dict[str, object]]) -> None:
     with cluster(3) as opened:
-        disturbed(folder, lambda study: opened.kill(opened.nodes[0]), opened.address)
+
+        def kill_a_busy_node(study: subprocess.Popen[str]) -> None:
+            assert eventually(lambda: len(set(naming("_guard.py")) & set(naming(folder))) == 3, 60)
+            opened.kill(opened.nodes[0])
+
+        disturbed(folder, kill_a_busy_node, opened.address)
     assert record(folder) == calm
     with Store(folder / "results.db", read_only=True) as store:
         study = store.study("s")
