@@ -26,14 +26,17 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.aim import Aim
+from orchestrator.budget import Budget
 from orchestrator.confirm import Trust, Winner
 from orchestrator.describe import Describer, Description
-from orchestrator.display import Meter, Plain
+from orchestrator.display import Plain
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.formulation import Formulation
+from orchestrator.meter import Meter
+from orchestrator.order import Order
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import Proposals, Reign
-from orchestrator.runner import Order, Runner
+from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.solvers import SolverProcess
 from orchestrator.training import Chosen, Training, TrialBudget
@@ -170,7 +173,7 @@ def _search(
         _Draw(store, study.id, table, seed),
         Plain(Console(quiet=True), Meter(trials, None, "CPU")),
         threading.Event(),
-        trials,
+        Budget(trials),
         trust=trust,
     )
 

@@ -97,8 +97,7 @@ def asked(
 
 def unused(aim: Aim) -> tuple[str, ...]:
     """Return the options of a search that mean nothing to this aim."""
-    of_a_baseline = () if aim.needs_bound else ("replicates", "tolerance")
-    return of_a_baseline if aim.minimise else (*of_a_baseline, "confirm", "confidence")
+    return () if aim.needs_bound else ("replicates", "tolerance")
 
 
 def _limit(name: str, written: str | float) -> float:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.describe import Description, network_key
-from orchestrator.runner import Order, Runner
+from orchestrator.order import Order
+from orchestrator.runner import Runner
 from orchestrator.training import Chosen, Training
 from results.models import Trial
 

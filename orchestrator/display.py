@@ -8,15 +8,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import outcome, report, team
+from orchestrator import report, team
 from orchestrator.aim import UNITS
+from orchestrator.meter import Meter
+from orchestrator.order import Order
 from orchestrator.words import (
     PointValues,
     accuracy_text,
@@ -28,9 +30,6 @@ from orchestrator.words import (
     size_number,
 )
 from results.models import Trial
-
-if TYPE_CHECKING:  # runner imports this module
-    from orchestrator.runner import Order
 
 _RECENT = 10  # ended trials that the live table keeps in view
 
@@ -84,29 +83,6 @@ class Display(Protocol):
     def best(self, row: Trial) -> None: ...
     def tick(self, running: Sequence[Running]) -> None: ...
     def close(self) -> None: ...
-
-
-@dataclass
-class Meter:
-    """What a study has spent of its budget, in trainings and in hours of a GPU or a CPU slot."""
-
-    trainings: int  # the budget
-    seconds_per_training: float | None  # None for budgets in steps
-    unit: str  # "GPU" or "CPU"
-    done: float = 0.0
-    seconds: float = 0.0
-
-    def count(self, row: Trial) -> None:
-        self.done += outcome.spent([row])
-        self.seconds += row.wall_seconds or 0.0
-
-    def __str__(self) -> str:
-        mean = self.seconds / self.done if self.done else (self.seconds_per_training or 0.0)
-        left = mean * max(self.trainings - self.done, 0)
-        return (
-            f"{self.done:.4g}/{self.trainings} trainings, {self.unit}-hours: {self.seconds / 3600:.3f} used, "
-            f"about {left / 3600:.3f} left"
-        )
 
 
 class Plain:

@@ -45,6 +45,7 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
             len(pairs) * request.runs_of_each,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
+            executor.slots,
         )
         for line in _opening(request, pairs, executor, study, store):
             summary.say(console, line)
@@ -123,7 +124,7 @@ def _train(
             executor,
             request.trainer_command,
             folder,
-            request.timeout_seconds,
+            request.limits,
             display,
             stop,
             environment.git_commit(),

@@ -16,7 +16,7 @@ from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.evaluate_options import RECIPE, EvaluationRequest
 from orchestrator.options import BadOption, check
-from orchestrator.runner import Order
+from orchestrator.order import Order
 from orchestrator.settled import absolute, training_of
 from orchestrator.training import Chosen, Training
 from results.models import Trial

@@ -63,6 +63,14 @@ MaxLatency = Annotated[
     ),
 ]
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
+MaxGpuHours = Annotated[
+    float | None,
+    _option(
+        "Hours of a GPU or CPU slot to spend at most, failed trainings and resumes included. [no limit]",
+        _SEARCH,
+        "--max-gpu-hours",
+    ),
+]
 Solver = Annotated[str | None, _option(f"One of {', '.join(solvers.names())}. [nomad]", _SEARCH)]
 Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
 WarmStart = Annotated[
@@ -76,13 +84,18 @@ Replicates = Annotated[int | None, _option("Trainings of the base network. [3]",
 Confirm = Annotated[
     int | None,
     _option(
-        "The most trainings more of a network that passes, until it is believed or not; 0: none. [6]",
+        "The most trainings more of a network that may be named, until it is believed or not; 0: none. [6]",
         _SEARCH,
         "--confirm",
     ),
 ]
 Confidence = Annotated[
-    float | None, _option("Probability of keeping the bound that makes a network confirmed. [.95]", _SEARCH)
+    float | None,
+    _option(
+        "Probability with which the network named must be true; each one that is looked at must reach more, "
+        "1 - (1 - it) / 3. [.95]",
+        _SEARCH,
+    ),
 ]
 EarlyStop = Annotated[
     float | None,
@@ -185,9 +198,29 @@ Stack = Annotated[
 Executor = Annotated[
     str | None, _option(f"What runs the trainings: {' or '.join(executors.offered())}. [local]", _MACHINE)
 ]
+Address = Annotated[
+    str | None,
+    _option("Cluster of --executor ray: HOST:PORT, or auto for the one this machine is in.", _MACHINE),
+]
+GpuFraction = Annotated[
+    float | None,
+    _option("Share of a GPU that a training takes on a Ray cluster, with a budget in steps. [1]", _MACHINE),
+]
+Partition = Annotated[
+    str | None, _option("Machines of the cluster that --executor slurm asks for.", _MACHINE)
+]
+Account = Annotated[str | None, _option("Whom the cluster of --executor slurm charges.", _MACHINE)]
 Timeout = Annotated[
     float | None,
     _option("Wall seconds after which a training counts as hung. [budget + 10% + 180]", _MACHINE),
+]
+MaxMemory = Annotated[
+    str | None,
+    _option("Host memory of a training, all its processes: 8GB, or none. [.9 of the machine's]", _MACHINE),
+]
+Retries = Annotated[
+    int | None,
+    _option("How often a training is tried again that its machine failed: killed, GPU lost. [2]", _MACHINE),
 ]
 Trainer = Annotated[
     str | None, _option("Another trainer's command (docs/trainer-protocol.md).", _MACHINE, "--trainer")

@@ -18,7 +18,10 @@ from orchestrator.settled import absolute, dataset_of, study_name, training_of
 from orchestrator.training import Chosen, Training
 from search_spaces import Named, Point, Space, scaling
 
-_OF_THE_COMMAND = ("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder")
+_OF_THE_COMMAND = (
+    *("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder"),
+    *("address", "gpu_fraction", "partition", "account"),
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Inquiry:
                 "min_accuracy": request.min_accuracy,
                 "tolerance": request.tolerance if self.aim.needs_bound else 0.0,
             }
+        if self.aim.minimise is not None or request.confirm:  # without, as searches for accuracy once were
             asked["confirmation"] = {"most": request.confirm, "level": request.confidence}
         return asked
 

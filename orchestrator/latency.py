@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator import report
 from orchestrator.describe import Describes, Description, Refused, Stopped, network_key
 from orchestrator.executors import Executor, Job
-from orchestrator.outcome import MAX_ATTEMPTS
+from orchestrator.retries import RETRIES
 from results.models import Trial
 
 _START_SECONDS, _NETWORK_SECONDS = 180.0, 60.0  # that measuring may take
@@ -77,15 +77,18 @@ class Stopwatch:
         return _read(job, len(configs))
 
     def _run(self, job: Job) -> None:
-        for _ in range(MAX_ATTEMPTS):
+        for _ in range(1 + RETRIES):
             end = self.executor.run(job, self.stop)
             if end.reason == "stopped":
                 raise Stopped
-            if end.code >= 0 and end.code not in _KILLED:  # else it was killed from outside: try again
+            if end.reason in ("memory", "output") or (
+                end.code >= 0 and end.code not in _KILLED
+            ):  # else it was killed from outside: try again
                 break
         if end.code != 0:
             raise Refused(
-                f"the trainer measures no latency (exit code {end.code}: {report.last_line(job.stderr)}); "
+                f"the trainer measures no latency (exit code {end.code}: "
+                f"{end.said or report.last_line(job.stderr)}); "
                 f"see {job.stderr}, or leave out --minimise latency and --max-latency-ms"
             )
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator import (
+    again,
     baseline,
+    budget,
     catalogue,
     course,
     environment,
     front,
+    leaders,
     options,
     preconditions,
     reach,
@@ -78,6 +81,8 @@ class Launch:
             request.trials,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
+            self.executor.slots,
+            request.max_gpu_hours,
         )
         self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
@@ -97,6 +102,7 @@ class Launch:
         return (
             recorded.state == "finished"
             and recorded.budget_trials == self.inquiry.request.trials
+            and recorded.budget_slot_hours == self.inquiry.request.max_gpu_hours
             and all(saving.is_of(self.inquiry, name) for name in saved)
         )
 
@@ -110,6 +116,10 @@ class Launch:
     def _folder(self) -> Path:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
 
+    @property
+    def _budget(self) -> budget.Budget:
+        return budget.asked(self.inquiry.request, self.inquiry.training.budget, self.executor.device)
+
     def _measure_and_search(self, study: Study, block: int) -> str:
         request = self.inquiry.request
         preconditions.own(self._folder, self.store.url)
@@ -121,7 +131,7 @@ class Launch:
                 self.executor,
                 request.trainer_command,
                 self._folder,
-                request.timeout_seconds,
+                request.limits,
                 display,
                 self.stop,
                 environment.git_commit(),
@@ -133,11 +143,11 @@ class Launch:
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 if self.inquiry.aim.objectives > 1:
-                    message += front.know(search, request.confirm, request.trials)
+                    front.know(search, request.confirm, self._budget)
                     saving.save_front(self.store, self.inquiry, study, search.rows)
                 else:
                     saving.save(self.store, self.inquiry, study, self._winner(search))
-        return message
+        return message + again.told(search)
 
     def _time_networks(self, rows: Sequence[Trial]) -> None:
         """From here on networks are described with their latencies, if the search asks for them."""
@@ -159,13 +169,7 @@ class Launch:
         if not inquiry.replicates:
             if request.min_accuracy is None:
                 return None, None
-            self.store.set_bound(
-                study.id,
-                min_accuracy=request.min_accuracy,
-                baseline_accuracy=None,
-                baseline_std=None,
-                baseline_replicates=0,
-            )
+            self.store.set_bound(study.id, min_accuracy=request.min_accuracy, baseline_replicates=0)
             return request.min_accuracy, None
         start = inquiry.formulation(None).start
         measured = baseline.measure(
@@ -215,7 +219,7 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget_trials=front.searched(request, rows),
+            budget=again.searched(self._budget, request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
@@ -230,10 +234,10 @@ class Launch:
         return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")
 
     def _winner(self, search: Search) -> Winner | None:
+        request = self.inquiry.request
         if search.confirmer is not None:
             return search.confirmer.winner()
-        best = search.formulation.best(list(search.rows.values()))
-        return Winner(best, "provisional", None) if best else None
+        return leaders.know(search, search.trust, again.kept_back(request), self._budget)
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"

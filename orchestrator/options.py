@@ -1,7 +1,7 @@
 """What a command is asked, every option settled: what the user gave, then a demo's value, then the usual one.
 
 An option that is not given is None on the command line, so that another value can stand in for it;
-`filled` is where that happens.
+`demo.filled` is where that happens.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from orchestrator.bounds import idle, out_of_range
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
 from orchestrator.ingredients import parse as parse_ingredients
+from orchestrator.retries import RETRIES, Limits
 from orchestrator.training import TrialBudget
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
@@ -61,7 +62,13 @@ class Contract:
     slots: int | None = None
     stack: int = 1
     executor: str = "local"
+    address: str | None = None
+    gpu_fraction: float | None = None
+    partition: str | None = None
+    account: str | None = None
     timeout: float | None = None
+    max_memory: str | None = None
+    retries: int = RETRIES
     trainer: str | None = None
     study: str | None = None
     db: str | None = None
@@ -69,10 +76,6 @@ class Contract:
     data_folder: Path | None = None
 
     def __post_init__(self) -> None:
-        check(
-            self.timeout is None or 0 < self.timeout < math.inf,
-            f"--timeout {self.timeout} bounds nothing; give seconds above 0",
-        )
         check(
             self.precision in _PRECISIONS,
             f"--precision {self.precision} is unknown; give one of {', '.join(_PRECISIONS)}",
@@ -88,6 +91,7 @@ class Contract:
         )
         check_name(self.study)
         _parsed(TrialBudget.parse, self.budget, "budget")
+        _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
         check(bool(self.trainer_command), "--trainer is empty; give a command, or leave it out")
 
@@ -115,10 +119,13 @@ class Contract:
         return self.db or str(self.runs / "results.db")
 
     @property
-    def timeout_seconds(self) -> float:
-        """Wall seconds of one training at most; budgets in steps say nothing of time, so those get a day."""
+    def limits(self) -> Limits:
+        """What one training may take. Raise BadOption."""
         seconds = TrialBudget.parse(self.budget).seconds
-        return self.timeout or (86400.0 if seconds is None else 1.1 * seconds + 180.0)
+        try:
+            return Limits.settled(seconds, self.timeout, self.max_memory, self.retries)
+        except ValueError as error:
+            raise BadOption(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +135,7 @@ class Request(Contract):
     kind: str
     subject: str  # the base network's or the model's name
     trials: int = 100
+    max_gpu_hours: float | None = None
     solver: str = "nomad"
     block: int | None = None
     warm_start: str | None = None
@@ -153,6 +161,10 @@ class Request(Contract):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.trials >= 1, f"--trials {self.trials} allows no training; give at least 1")
+        check(
+            0 < (1 if self.max_gpu_hours is None else self.max_gpu_hours) < math.inf,
+            f"--max-gpu-hours {self.max_gpu_hours} bounds nothing; give hours above 0",
+        )
         check(self.replicates >= 1, f"--replicates {self.replicates} measures no base; give at least 1")
         check(self.confirm >= 0, f"--confirm {self.confirm} is negative; give 0 or more")
         check(
@@ -206,20 +218,9 @@ def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     Raise BadOption for a value out of range.
     """
     values = demo.values(kind, given.get("space") or Request.space)
-    request = Request(kind=kind, subject=subject, **filled(Request, given, values))
+    request = Request(kind=kind, subject=subject, **demo.filled(Request, given, values))
     refuse(idle(given, request.aim, request.early_stop))
     return request
-
-
-def filled(kind: type[Contract], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `kind` that `given` answers, or else `demo` where a demo is asked for.
-
-    An option that may be given several times and was not is an empty list: it counts as not given.
-    """
-    known = {field.name for field in fields(kind)}
-    asked = {name: value for name, value in given.items() if name in known and value not in (None, [], ())}
-    several = {name: tuple(value) for name, value in asked.items() if isinstance(value, list)}
-    return {**(demo if given.get("demo") else {}), **asked, **several}
 
 
 def check(holds: bool, otherwise: str) -> None:

@@ -1,12 +1,13 @@
 """Turn the end of a trainer's process into the end of a trial.
 
-A trainer that was killed from outside says nothing about its network, so that trial is handed
-out again; one that diverged, ran out of memory, hung or crashed is an answer the solver hears.
+What a machine did to a trainer says nothing about its network, so that trial is handed out again
+(`retries.py`); one that diverged, went over a limit, hung or crashed is an answer the solver hears.
 """
 
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,12 +18,15 @@ from orchestrator.early_stop import Hopeless
 from orchestrator.executors import Exit
 from results.models import Trial
 
-MAX_ATTEMPTS = 3  # a trial killed this often is a failure of its own, such as a host out of memory
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
+_FULL_BYTES = 200_000  # that are left of a disk on which a trainer may have found no room for a line
 _ROUNDING = 1e-9  # of shares that come to whole trainings
 _ACCURACIES = ("val_accuracy", "test_accuracy", "test_accuracy_1000")
+_DEVICE_LOST = 6
 _FAILED = {3: "diverged", 4: "out_of_memory", 5: "budget_too_short"}  # docs/trainer-protocol.md
-EXIT_CODES = {"refused": _REFUSED} | {reason: code for code, reason in _FAILED.items()}
+EXIT_CODES = {"refused": _REFUSED, "device_lost": _DEVICE_LOST}
+EXIT_CODES |= {reason: code for code, reason in _FAILED.items()}
+_OVER_LIMIT = {"memory": "host_memory", "output": "too_much_output"}
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,16 @@ def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_ac
     try:
         events = report.read(metrics)
     except report.MalformedReport as error:
-        return Outcome("failed", "bad_report", str(error), {"exit_code": end.code})
+        state, reason, message = (
+            _of_the_machine(end) or _of_the_disk(metrics) or ("failed", "bad_report", str(error))
+        )
+        return Outcome(state, reason, message, {"exit_code": end.code, "slot": end.slot})
     columns = events.machine_columns | events.final_columns | {"exit_code": end.code, "slot": end.slot}
     columns.setdefault("wall_seconds", end.wall_seconds)
     has_read_test = columns.get("test_accuracy") is not None
     if end.code == 0 and events.is_complete(asked):
         return Outcome("completed", None, None, columns, events.measurements, has_read_test)
-    state, reason, message = _failure(end, events, log)
+    state, reason, message = _failure(end, events, log, asked)
     columns |= dict.fromkeys(_ACCURACIES)  # whatever it printed, this training did not end
     return Outcome(state, reason, message, columns, events.measurements, has_read_test)
 
@@ -89,23 +96,48 @@ def is_open(row: Trial) -> bool:
     return row.state == "running" or row.reason == "refused"
 
 
-def _failure(
-    end: Exit, events: report.Report, log: Path
-) -> tuple[Literal["failed", "refused", "stopped", "lost"], str, str]:
-    said = str((events.last("error") or {}).get("message") or report.last_line(log))
+_Failure = tuple[Literal["failed", "refused", "stopped", "lost"], str, str]
+_HINTS = {9: " (the kernel's, where memory ran out?)"}
+
+
+def _of_the_machine(end: Exit) -> _Failure | None:
+    """What ended a trial that did not end by itself, in a way that its own words do not matter."""
     if end.reason == "stopped":
         return "stopped", "stopped", "stopped by the user; it will be handed out again"
+    if end.reason == "lost":
+        return "lost", "lost", end.said
+    if end.reason in _OVER_LIMIT:
+        return "failed", _OVER_LIMIT[end.reason], end.said
+    return None
+
+
+def _of_the_disk(file: Path) -> _Failure | None:
+    """Whether a trainer may have failed because nothing more could be written."""
+    if shutil.disk_usage(file.parent).free > _FULL_BYTES:
+        return None
+    return "lost", "disk_full", f"the disk of {file.parent} is full; free some space"
+
+
+def _failure(end: Exit, events: report.Report, log: Path, asked: tuple[str, ...]) -> _Failure:
+    said = str((events.last("error") or {}).get("message") or report.last_line(log))
+    if found := _of_the_machine(end):
+        return found
     if end.reason == "timeout":
         return "failed", "timeout", f"did not end by itself and was stopped after {end.wall_seconds:.0f} s"
     if end.code == _REFUSED:
         return "refused", "refused", said
+    if end.code == _DEVICE_LOST:
+        return "lost", "device_lost", said
     if end.code in _FAILED:
         return "failed", _FAILED[end.code], said
     if end.code < 0 or end.code in (_TERMINATED, _KILLED):
         signal = -end.code if end.code < 0 else end.code - 128
-        return "lost", "killed", f"killed from outside by signal {signal}"
+        by_signal = f"killed from outside by signal {signal}{_HINTS.get(signal, '')}"
+        return "lost", "killed", end.said or by_signal
+    if full := _of_the_disk(log):
+        return full
     if end.code == 0:
-        return "failed", "no_result", f"exited 0 without a final accuracy in [0, 1]; see {log}"
+        return "failed", "no_result", f"exited 0 {events.lack(asked)}; see {log}"
     return "failed", "crashed", f"exit code {end.code}: {said or 'no message'}; see {log}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, course, front, preconditions, reach, summary, warm_start
+from orchestrator import again, budget, catalogue, course, preconditions, reach, summary, warm_start
 from orchestrator.aim import SIZES, UNITS, number_text, size
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
@@ -69,10 +69,12 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield f"points in the space: {inquiry.space.size or 'infinitely many'}"
     yield f"sought: {inquiry.aim}{_bound_text(inquiry)}"
     yield from _networks(inquiry, describer)
-    searched = front.searched(request, ()) - inquiry.replicates
+    whole = budget.asked(request, inquiry.training.budget, executor.device)
+    searched = again.searched(whole, request, ()).trials - inquiry.replicates
     confirming = f", up to {request.confirm} of them for each that passes" if inquiry.aim.needs_bound else ""
     if searched < request.trials - inquiry.replicates:
-        confirming = f", {request.trials - searched} kept back for the networks of the front"
+        whose = "the networks of the front" if inquiry.aim.objectives > 1 else "the start and the leaders"
+        confirming = f", {request.trials - searched} kept back to train {whose} again"
     yield (
         f"trainings: {request.trials} = {inquiry.replicates} of the base network, {searched} of the search"
         f"{confirming}"
@@ -80,6 +82,21 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     if request.early_stop != 0:
         yield "a hopeless training is stopped early and costs the share of it that was used (--early-stop)"
     yield cost_text(request.trials, inquiry.training.budget, executor)
+    yield from _hours(whole)
+
+
+def _hours(whole: budget.Budget) -> Iterable[str]:
+    """Say what the hours come to that the user bounds, if they are."""
+    if whole.slot_hours is None:
+        return
+    most = f"not begun beyond {whole.slot_hours:g} {whole.unit}-hours, failed trainings included"
+    enough = whole.trainings_by_hours(())
+    if enough is None:
+        yield f"trainings are {most}"
+    elif enough < whole.trials:
+        yield f"trainings are {most}: enough for {enough} of them at most"
+    else:
+        yield f"trainings are {most}: enough for all"
 
 
 def _bound_text(inquiry: Inquiry) -> str:

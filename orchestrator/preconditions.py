@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from orchestrator import reach, warm_start
+from orchestrator import again, budget, reach, warm_start
 from orchestrator.describe import Describes
 from orchestrator.early_stop import Policy
 from orchestrator.inquiry import Inquiry
@@ -69,10 +69,17 @@ def own(folder: Path, url: URL) -> None:
 
 
 def check_budget(inquiry: Inquiry) -> None:
-    """Raise BadOption where the replicates leave no training for the search."""
+    """Raise BadOption where the replicates leave no training, or no hours for one, to the search."""
     before = inquiry.replicates
     if inquiry.request.trials <= before:
         raise BadOption(
             f"--trials {inquiry.request.trials} leaves none for the search, after {before} of the base "
             f"network; give at least {before + 1}"
+        )
+    whole = budget.asked(inquiry.request, inquiry.training.budget, inquiry.training.device)
+    enough = again.searched(whole, inquiry.request, ()).trainings_by_hours(())
+    if enough is not None and enough <= before:
+        raise BadOption(
+            f"--max-gpu-hours {whole.slot_hours:g} leaves hours for {enough} trainings, less than {before} "
+            "of the base network and one of the search; give more"
         )

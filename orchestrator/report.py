@@ -7,13 +7,13 @@ not valid JSON is dropped; anything else malformed is an error.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _TAIL_BYTES = 4096
+_MOST_OF_CURVE_BYTES = 4 << 20
 _MEASURED = (
     "epoch",
     "step",
@@ -40,7 +40,9 @@ _FINAL = (
     "images_per_second",
     "peak_memory_bytes",
 )
-_MACHINE = ("host", "device", "device_name", "driver", "versions")
+_WHOLE = frozenset({"step", "steps", "total_steps", "replans", "peak_memory_bytes"})
+_MACHINE = ("host", "device", "device_name", "driver")
+_LARGEST = 2.0**63  # a whole number from here on is more than a database keeps
 
 
 class MalformedReport(ValueError):
@@ -59,35 +61,60 @@ class Report:
     @property
     def measurements(self) -> list[dict[str, Any]]:
         epochs = [event for event in self.events if event.get("event") == "epoch"]
-        return [{name: finite(event.get(name)) for name in _MEASURED} for event in epochs]
+        return [{name: number(name, event.get(name)) for name in _MEASURED} for event in epochs]
 
     @property
     def final_columns(self) -> dict[str, Any]:
         """What a trial's row says of the end of its training; empty where there was none."""
         final = self.last("final") or {}
-        return {name: finite(final[name]) for name in _FINAL if name in final}
+        return {name: number(name, final[name]) for name in _FINAL if name in final}
 
     @property
     def machine_columns(self) -> dict[str, Any]:
+        """What a trial's row says of where it was trained."""
         machine = self.last("machine") or {}
-        return {name: machine[name] for name in _MACHINE if name in machine}
+        known = [name for name in _MACHINE if isinstance(machine.get(name, 0), str | None)]
+        told: dict[str, Any] = {name: machine[name] for name in known}
+        versions = machine.get("versions")
+        if isinstance(versions, dict):
+            told["versions"] = {str(name): str(version) for name, version in versions.items()}
+        return told
 
     def is_complete(self, asked: Iterable[str] = ("val_accuracy",)) -> bool:
         """Whether training ended and each of the accuracies asked for is one."""
-        found = [self.final_columns.get(name) for name in asked]
-        return all(isinstance(accuracy, int | float) and 0 <= accuracy <= 1 for accuracy in found)
+        return all(_is_share(self.final_columns.get(name)) for name in asked)
+
+    def lack(self, asked: Iterable[str] = ("val_accuracy",)) -> str:
+        """Say what a report that is not complete lacks, as the end of a sentence."""
+        final = self.last("final")
+        if final is None:
+            return "without a final line"
+        wrong = [f"{name} {final.get(name)!r:.40}" for name in asked if not _is_share(final.get(name))]
+        return f"with {', '.join(wrong)}, which is no fraction in [0, 1]"
 
 
-def finite(value: Any) -> Any:
-    """Return `value`, or None for NaN and infinities, which no database column should hold."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def number(name: str, value: Any) -> int | float | None:
+    """Return the value of a metric; None for NaN, infinities and whatever else no database column holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST < value < _LARGEST:
+        return None
+    if name in _WHOLE:
+        return int(value) if value == int(value) else None
+    return float(value) if isinstance(value, int) and abs(value) > 2**53 else value
 
 
 def read(path: Path) -> Report:
     """Return the events in the file at `path`; none where it does not exist. Raise MalformedReport."""
     if not path.exists():
         return Report(())
-    return Report(tuple(_events(path.read_text(encoding="utf-8", errors="replace"), path)))
+    events = tuple(_events(path.read_text(encoding="utf-8", errors="replace"), path))
+    finals = sum(event.get("event") == "final" for event in events)
+    if finals > 1:
+        raise MalformedReport(f"{path} has {finals} final results; a training ends once")
+    return Report(events)
 
 
 def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
@@ -97,7 +124,7 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
             continue
         try:
             event = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 return
             raise MalformedReport(f"line {number} of {path} is not JSON: {line[:60]!r}") from error
@@ -107,10 +134,12 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
 
 
 def measured_so_far(path: Path) -> list[dict[str, Any]]:
-    """Return the measurements in a file that is still being written; none where it is malformed."""
+    """Return the measurements in a file that is being written; none where it is malformed or too long."""
     try:
+        if path.stat().st_size > _MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
+            return []
         return read(path).measurements
-    except MalformedReport:
+    except (MalformedReport, FileNotFoundError):
         return []
 
 
@@ -132,7 +161,7 @@ def latest_epoch(path: Path, trial: int | None = None) -> dict[str, Any] | None:
 def _epoch(line: str) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) and event.get("event") == "epoch" else None
 

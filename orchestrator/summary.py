@@ -6,14 +6,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.aim import SIZES, UNITS
+from orchestrator.aim import SIZES, UNITS, Aim
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import Request, settle
+from orchestrator.outcome import is_training
 from orchestrator.words import accuracy_text, macs_text, point_text, size_number
 from results import early_stops
 from results.models import Model, Study, Trial
@@ -90,7 +92,9 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     console.print(_comparison(study, model, rows))
     winner = next(row for row in rows if row.id == model.trial_id)
     say(console, f"found: {point_text(winner.point, inquiry.start)}")
-    say(console, f"saved as the model {model.name} ({model.status}{_trust_text(model)})")
+    say(console, f"saved as the model {model.name} ({model.status}{_trust_text(model, inquiry.aim)})")
+    if not inquiry.aim.minimise and dict(winner.point or {}) == dict(inquiry.formulation(None).start):
+        say(console, "that is where the search started: nothing better came out when trained again")
     if study.kind == "nas":
         say(console, f"next: {_next_command(inquiry.request, model.name)}")
 
@@ -142,11 +146,10 @@ def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     first = rows[0]
     start = "base network" if study.kind == "nas" else "the start"
-    accuracy = study.baseline_accuracy if first.purpose == "baseline" else first.val_accuracy
-    trainings = study.baseline_replicates if first.purpose == "baseline" else 1
+    accuracy, trainings = _known_of(study, first, rows)
     winner = next(row for row in rows if row.id == model.trial_id)
     for name, row, known, count in (
-        (start, first, accuracy, trainings or 1),
+        (start, first, accuracy, trainings),
         (model.name, winner, model.val_accuracy, model.trainings or 1),
     ):
         told = [size_number(row, size) for size in sizes]
@@ -154,14 +157,23 @@ def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
     return table
 
 
-def _trust_text(model: Model) -> str:
-    """Return the interval of the winner's accuracy and the bound's chances, as far as they are known."""
+def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float | None, int]:
+    """Return what is known of the accuracy of a study's first trial, and the trainings behind it."""
+    if first.purpose == "baseline":
+        return study.baseline_accuracy, study.baseline_replicates or 1
+    again = [
+        row.val_accuracy or 0.0 for row in rows if row.of_trial_number == first.number and is_training(row)
+    ]
+    return (fmean(again), len(again)) if again else (first.val_accuracy, 1)
+
+
+def _trust_text(model: Model, aim: Aim) -> str:
+    """Return the interval of the winner's accuracy and the chance of its claim, as far as they are known."""
     if model.accuracy_low is None or model.accuracy_high is None:
         return ""
     spread = 50 * (model.accuracy_high - model.accuracy_low)
-    chance = (
-        "" if model.probability is None else f", keeps the bound with probability {model.probability:.1%}"
-    )
+    claim = "keeps the bound" if aim.minimise else "is more accurate than the start"
+    chance = "" if model.probability is None else f", {claim} with probability {model.probability:.1%}"
     return f": {accuracy_text(model.val_accuracy)} +- {spread:.2f}{chance}"
 
 

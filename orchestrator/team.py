@@ -13,13 +13,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator import outcome, report
 from orchestrator.executors import Exit
-
-if TYPE_CHECKING:  # runner imports this module
-    from orchestrator.runner import Order
+from orchestrator.order import Order
 
 METRICS = "metrics.jsonl"  # a trial's own lines
 LINES, SHARE = "stack.jsonl", "stack.json"  # those of several trials; which of them a folder's trial is
@@ -42,7 +40,7 @@ def share_out(folders: Sequence[Path]) -> Path:
         return folders[0] / METRICS
     lines = folders[0] / LINES
     for number, folder in enumerate(folders):
-        whose = {"lines": os.path.relpath(lines, folder), "trial": number}
+        whose = {"lines": os.path.relpath(lines, folder), "trial": number, "of": len(folders)}
         (folder / SHARE).write_text(json.dumps(whose) + "\n")
     return lines
 
@@ -62,9 +60,30 @@ def place(folder: Path) -> tuple[Path, int | None]:
     """Return where the lines of the trial in `folder` are written, and its number there, None where alone."""
     try:
         whose = json.loads((folder / SHARE).read_text())
-    except FileNotFoundError:
+        return folder / whose["lines"], int(whose["trial"])
+    except (
+        FileNotFoundError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):
+        # none there, or one that a power cut has torn
         return folder / METRICS, None
-    return folder / whose["lines"], whose["trial"]
+
+
+def one_of(end: Exit, count: int) -> Exit:
+    """Return the exit of a process of `count` trials with one's share of what it used."""
+    joules = None if end.energy_joules is None else end.energy_joules / count
+    return replace(end, wall_seconds=end.wall_seconds / count, energy_joules=joules)
+
+
+def sharing(folder: Path) -> int:
+    """Return how many trials the process of the one in `folder` trained."""
+    try:
+        return int(json.loads((folder / SHARE).read_text()).get("of", 1))
+    except FileNotFoundError:
+        return 1
 
 
 def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:
@@ -73,7 +92,7 @@ def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:
         events = report.read(metrics)
     except report.MalformedReport:
         return None
-    share = replace(end, reason="exited", wall_seconds=end.wall_seconds / count)
+    share = replace(one_of(end, count), reason="exited")
     if events.last("final"):
         return replace(share, code=0)
     failure = events.last("error")
@@ -90,6 +109,6 @@ def _is_of(line: str, trial: int) -> bool:
     """A line that is no JSON may be anybody's."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return not isinstance(event, dict) or event.get("trial") == trial

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from results.errors import StoreUnavailable
 
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = 90.0  # more than a backup, a checkpoint or a careless browser of the file takes
 WRITING = {"begin": "BEGIN IMMEDIATE"}
 UNBEGUN = {"begin": ""}
 

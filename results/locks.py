@@ -80,17 +80,18 @@ def _lives(held: dict[str, str]) -> bool:
         return True
     except OSError:
         return False
-    return _begun(held["pid"]) <= datetime.fromisoformat(held["since"]).timestamp() + 2  # both are rounded
+    return "begun" not in held or _begun(held["pid"]) == held["begun"]
 
 
-def _begun(pid: str) -> float:
-    """When the process began, in seconds of the clock; 0 where no /proc tells."""
+def _begun(pid: str) -> str:
+    """When the process began, in clock ticks since boot, which no change of the clock moves.
+
+    Empty where no /proc tells.
+    """
     try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
-        return 0.0
-    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+        return ""
 
 
 @contextmanager
@@ -148,7 +149,8 @@ def _released(handle: int, path: Path) -> Iterator[None]:
 
 def _me() -> dict[str, str]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"pid": str(os.getpid()), "host": socket.gethostname(), "since": now}
+    pid = str(os.getpid())
+    return {"pid": pid, "host": socket.gethostname(), "since": now, "begun": _begun(pid)}
 
 
 def _holder(path: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ from results import queries
 from results.belief import level_of
 from results.front import members
 from results.networks import SIZES, Network, networks
+from results.queries import plain_rows as plain_rows
 
 Row = dict[str, Any]
 OUTCOMES = (
@@ -136,12 +137,6 @@ def read(db: queries.Database, study: str) -> StudyRecord:
         models=models[models["study"] == study],
         early_stops=next(iter(plain_rows(queries.early_stops(db, study))), None),
     )
-
-
-def plain_rows(frame: pd.DataFrame) -> list[Row]:
-    """The frame's rows as dicts, None for what is missing."""
-    whole = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
 
 
 def _outcome(row: Row, bound: float | None) -> str:

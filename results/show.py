@@ -9,9 +9,9 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from results import early_stops, export, queries
+from results import early_stops, export, outlook, queries
 from results.errors import NotOnRecord
-from results.tables import curve_table, millions, moment, number, outcome, percent
+from results.tables import millions, moment, number, outcome, percent, plain, table_of, time_left
 
 
 def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
@@ -35,12 +35,14 @@ def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
 def study_words(facts: dict[str, Any]) -> RenderableType:
     """The facts of a study, for people."""
     said = f": {facts['message']}" if facts["message"] else ""
-    saved = [_model(model) for model in facts["models"]]
+    saved = [_model(model, facts["minimise"] is not None) for model in facts["models"]]
     lines = {
         "study": f"{facts['name']} ({facts['kind']})",
         "state": f"{facts['state']}{said}",
         "bound": _bound(facts),
         "trials": _counts(facts),
+        "used": outlook.used(facts),
+        "left": "" if time_left(facts) == "-" else time_left(facts),
         "early stop": early_stops.said(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts),
         "saved as": ", ".join(saved),
@@ -81,14 +83,18 @@ def _best(facts: dict[str, Any]) -> str:
     return f"trial {best['trial']}: {accuracy} at {millions(best['macs'])} MACs"
 
 
-def _model(model: dict[str, Any]) -> str:
+def _model(model: dict[str, Any], sized: bool) -> str:
+    """`sized`: whether its study minimises a size."""
     said = f"{model['name']} ({model['status']})"
     if model["accuracy_low"] is None:
         return said
     half = (model["accuracy_high"] - model["accuracy_low"]) / 2
     known = f"{said}: {percent(model['val_accuracy'])} ± {percent(half)}, n = {model['trainings']}"
     chance = model["probability"]
-    return known if chance is None else f"{known}, keeps the bound with probability {percent(chance, 1)}"
+    if chance is None:
+        return known
+    what = "keeps the bound" if sized else "is more accurate than the start"
+    return f"{known}, {what} with probability {percent(chance, 1)}"
 
 
 def _event(event: dict[str, Any]) -> str:
@@ -123,6 +129,7 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
         "test accuracy": _tested(facts),
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
+        "used": _used(facts),
         "solver heard": _heard(facts),
         "verdict": _verdict(facts),
         "early stop": _stop(facts),
@@ -135,7 +142,23 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
         "config": json.dumps(facts["config"], ensure_ascii=False) if facts["config"] else "",
     }
     curve = facts["measurements"]
-    return Group(_grid(lines.items()), *(("", curve_table(pd.DataFrame(curve))) if curve else ()))
+    return Group(_grid(lines.items()), *(("", _curve_table(pd.DataFrame(curve))) if curve else ()))
+
+
+def _curve_table(frame: pd.DataFrame) -> Table:
+    """A row a measurement of one trial."""
+    return table_of(
+        frame,
+        {
+            "epoch": plain("epoch"),
+            "progress": lambda row: percent(row["progress"], 0),
+            "seconds": lambda row: number(row["elapsed_seconds"], 1),
+            "lr": plain("learning_rate"),
+            "train loss": lambda row: number(row["train_loss"], 4),
+            "val loss": lambda row: number(row["val_loss"], 4),
+            "val acc": lambda row: percent(row["val_accuracy"]),
+        },
+    )
 
 
 def _tested(facts: dict[str, Any]) -> str:
@@ -152,6 +175,13 @@ def _trained(facts: dict[str, Any]) -> str:
     return (
         f"{number(facts['train_seconds'], 1)} s, {facts['steps']} steps{epochs}, attempt {facts['attempts']}"
     )
+
+
+def _used(facts: dict[str, Any]) -> str:
+    if facts["slot_seconds"] is None:
+        return ""
+    joules = outlook.energy(facts["energy_joules"]) or "energy not measured"
+    return f"{number(facts['slot_seconds'], 1)} s of a slot, {joules}"
 
 
 def _heard(facts: dict[str, Any]) -> str:

@@ -39,6 +39,7 @@ SELECT
     trials.test_loss,
     trained.mean_accuracy,
     trained.trainings,
+    trained.confirmations,
     studies.minimise,
     studies.maximise,
     studies.min_accuracy,
@@ -53,6 +54,8 @@ SELECT
     trials.train_seconds,
     trials.overshoot_seconds,
     trials.wall_seconds,
+    trials.slot_seconds,
+    trials.energy_joules,
     trials.images_per_second,
     trials.peak_memory_bytes,
     trials.seed,
@@ -69,7 +72,7 @@ FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
     SELECT first.id, COALESCE(again.mean_accuracy, first.val_accuracy) AS mean_accuracy,
-        COALESCE(again.trainings, 1) AS trainings
+        COALESCE(again.trainings, 1) AS trainings, COALESCE(again.trainings, 0) AS confirmations
     FROM trials AS first LEFT JOIN (
         SELECT study_id, of_trial_number, AVG(COALESCE(val_accuracy, 0)) AS mean_accuracy,
             COUNT(*) AS trainings
@@ -83,14 +86,17 @@ WHERE trials.state = 'completed'
 _SIZE = "CASE minimise WHEN 'macs' THEN macs WHEN 'params' THEN parameters WHEN 'latency' THEN latency_ms END"
 
 # One row a study with one objective. Of a size: the least among the search trials that are confirmed, or else
-# among those that meet the bound. Of accuracy: the greatest mean. The earlier trial wins a tie.
+# the likeliest of those undecided, or the least that met the bound. Of accuracy: the greatest mean of those
+# that were trained again most often. The earlier trial wins a tie.
 _BEST_TRIALS = f"""
 CREATE VIEW best_trials AS
 SELECT {{columns}} FROM (
     SELECT completed_trials.*, ROW_NUMBER() OVER (
         PARTITION BY study
-        ORDER BY CASE WHEN minimise IS NOT NULL AND verdict = 'confirmed' THEN 0 ELSE 1 END,
-            {_SIZE}, CASE WHEN minimise IS NULL THEN -mean_accuracy END, trial
+        ORDER BY CASE WHEN minimise IS NULL OR verdict = 'confirmed' THEN 0
+                WHEN verdict = 'undecided' THEN 1 - probability ELSE 1 END,
+            {_SIZE}, CASE WHEN minimise IS NULL THEN -confirmations END,
+            CASE WHEN minimise IS NULL THEN -mean_accuracy END, trial
     ) AS place
     FROM completed_trials
     WHERE purpose = 'search' AND val_accuracy IS NOT NULL
@@ -113,6 +119,32 @@ SELECT {{columns}} FROM (
       AND mean_accuracy IS NOT NULL AND (feasible IS NULL OR feasible = 1)
 ) AS ranked
 WHERE of_smaller IS NULL OR mean_accuracy > of_smaller
+"""
+
+# One row a study: what its trials used. `spent` is of its budget, in trainings: a pruned trial the share at
+# which it was stopped; `ended` leaves out those that run. `slot_seconds` and `energy_joules` are of all
+# attempts; the joules are of the `measured` of its `trainings` whose energy is known, null without any.
+# `run_seconds`, `run_ended` and `last_finished_at` are of the study's latest run.
+_SPENDING = """
+CREATE VIEW spending AS
+SELECT
+    studies.name AS study,
+    COUNT(trials.share) AS trainings,
+    COALESCE(SUM(trials.share), 0.0) AS spent,
+    COALESCE(SUM(CASE WHEN trials.state <> 'running' THEN trials.share END), 0.0) AS ended,
+    COALESCE(SUM(trials.slot_seconds), 0.0) AS slot_seconds,
+    SUM(trials.energy_joules) AS energy_joules,
+    COUNT(trials.energy_joules) AS measured,
+    COALESCE(SUM(CASE WHEN trials.started_at >= studies.begun_at THEN trials.slot_seconds END), 0.0)
+        AS run_seconds,
+    COUNT(CASE WHEN trials.started_at >= studies.begun_at THEN trials.finished_at END) AS run_ended,
+    MAX(CASE WHEN trials.started_at >= studies.begun_at THEN trials.finished_at END) AS last_finished_at
+FROM studies LEFT JOIN (
+    SELECT study_id, state, slot_seconds, energy_joules, started_at, finished_at,
+        CASE state WHEN 'pruned' THEN stop_progress ELSE 1.0 END AS share
+    FROM trials WHERE state NOT IN ('screened', 'duplicate')
+) AS trials ON trials.study_id = studies.id
+GROUP BY studies.id, studies.name
 """
 
 # One row a measurement: a trial's metrics as its budget went by.
@@ -172,9 +204,10 @@ def create(connection: Connection) -> None:
     connection.execute(text(_FRONT.format(columns=columns)))
     connection.execute(text(_LEARNING_CURVES))
     connection.execute(text(_EARLY_STOPS))
+    connection.execute(text(_SPENDING))
 
 
 def drop(connection: Connection) -> None:
     """Remove the views that there are."""
-    for view in ("front", "best_trials", "completed_trials", "learning_curves", "early_stops"):
+    for view in ("front", "best_trials", "completed_trials", "learning_curves", "early_stops", "spending"):
         connection.execute(text(f"DROP VIEW IF EXISTS {view}"))

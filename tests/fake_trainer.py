@@ -10,8 +10,13 @@ diverge_above=P    exit 3 where the trial's own draw from [0, 1), made from its 
 oom=P, crash=P     a share P of the trials exits 4, or ends in a traceback
 refuse, refuse_late
                    exit 2, told by `describe` as well or by `train` alone
-nan, garbage, noresult, hang, ignore_sigterm
-                   a NaN accuracy, a line that is no JSON, no final event, never end, deaf to SIGTERM
+nan, inf, garbage, noresult, twice, hang, ignore_sigterm
+                   a NaN or infinite accuracy, a line that is no JSON, no final event or two, never end, deaf
+                   to SIGTERM
+flood=S, leak=S    print to stdout or stderr without end; hold ever more memory: self, or session, which is a
+                   child that has left for a session of its own
+killed=P, device_lost=P
+                   a share P of the attempts is killed from outside, or exits 6
 grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
 """
 
@@ -20,6 +25,7 @@ import json
 import math
 import os
 import platform
+import random
 import signal
 import sys
 import threading
@@ -64,8 +70,10 @@ KNOWN["ingredients"] += ["gradient_centralization", "cosine", "linear", "one_cyc
 GAINS = {"rand_augment": 0.02, "cutmix": 0.01, "sam": 0.01, "ema": 0.01, "linear": 0.005}  # of an ingredient
 RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the accuracy
 ALWAYS: dict[str, int] = {}  # fields of every line
-VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild"]
-FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "garbage", "noresult", "hang", "ignore_sigterm"]
+VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild", "flood", "leak"]
+VALUED += ["killed", "device_lost"]
+FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
+FAULTS += ["ignore_sigterm"]
 
 
 class RefusedError(Exception):
@@ -222,6 +230,7 @@ def act_out(faults: dict[str, str], config: dict[str, Any]) -> None:
         emit("grandchild", pid=leave_behind(faults["grandchild"]))
     if "garbage" in faults:
         print("this is not JSON", flush=True)
+    use_the_machine_badly(faults)
     if draw("crash", config) < float(faults.get("crash", 0)):
         raise RuntimeError("crashed as asked")
     if draw("oom", config) < float(faults.get("oom", 0)):
@@ -230,6 +239,31 @@ def act_out(faults: dict[str, str], config: dict[str, Any]) -> None:
         fail(3, "diverged", "the loss is not finite, as asked; lower the learning rate")
     while "hang" in faults:
         time.sleep(0.1)
+
+
+def use_the_machine_badly(faults: dict[str, str]) -> None:
+    """Be killed, lose the GPU, take all memory or print without end, as asked."""
+    if random.random() < float(faults.get("killed", 0)):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if random.random() < float(faults.get("device_lost", 0)):
+        fail(6, "device_lost", "the GPU fell off the bus, as asked; see dmesg")
+    if "leak" in faults:
+        leak(faults["leak"])
+    while "flood" in faults:
+        os.write({"stdout": 1, "stderr": 2}[faults["flood"]], b'{"event": "flood"}\n' * 10_000)
+
+
+def leak(kind: str) -> None:
+    """Hold ten million bytes more every few milliseconds, up to two billion, and then no more."""
+    if kind == "session" and os.fork() == 0:
+        os.setsid()
+    elif kind == "session":
+        return
+    held = []
+    for _ in range(200):
+        held.append(b"x" * 10_000_000)
+        time.sleep(0.01)
+    time.sleep(600)
 
 
 def leave_behind(kind: str) -> int:
@@ -251,7 +285,9 @@ def report_training(config: dict[str, Any], network: dict[str, Any], faults: dic
     budget = config["budget"].get("seconds", math.inf)
     steps = config["budget"].get("steps") or math.ceil(100 * budget)
     validated, tested = config["subset"]["validation"] > 0, bool(config.get("test"))
-    last = math.nan if "nan" in faults else accuracy(config, network, float(faults.get("noise", 0.003)))
+    broken = {"nan": math.nan, "inf": math.inf}
+    asked = [value for name, value in broken.items() if name in faults]
+    last = asked[0] if asked else accuracy(config, network, float(faults.get("noise", 0.003)))
     plan = {"total_steps": steps, "step": 0, "step_seconds": sleep_seconds / steps, "reason": "calibrated"}
     emit("plan", **plan, reserve_seconds=0.0, elapsed_seconds=0.0)
     for epoch in range(1, EPOCHS + 1):
@@ -269,7 +305,7 @@ def report_training(config: dict[str, Any], network: dict[str, Any], faults: dic
     counts = {"steps": steps, "total_steps": steps, "epochs": EPOCHS, "replans": 0}
     speed = {"train_seconds": seconds, "wall_seconds": seconds, "images_per_second": 128 * steps / seconds}
     rest["overshoot_seconds"] = seconds - budget if budget < math.inf else 0.0
-    if "noresult" not in faults:
+    for _ in range(0 if "noresult" in faults else 2 if "twice" in faults else 1):
         emit("final", **scores("val", last if validated else None), **rest, **counts, **speed)
 
 

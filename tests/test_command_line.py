@@ -20,6 +20,9 @@ from orchestrator.options import OWN_TRAINER
 from orchestrator.training import Chosen, Training, TrialBudget
 from results.store import Store
 from tests.orchestrator._studies import TRAINER, typed
+from tests.tables import tables_at_once
+
+__all__ = ["tables_at_once"]  # a fixture is there where it is imported
 
 USUAL = {"--base": "senet18", "--data": "fake:", "--budget": "10steps", "--trials": "6", "--confirm": "0"}
 USUAL |= {"--device": "cpu", "--slots": "1", "--solver": "random", "--replicates": "1", "--study": "s"}
@@ -62,8 +65,16 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
-        ({"executor": "pigeons"}, "no executor is named 'pigeons'; choose from local"),
-        ({"executor": "inline"}, "no executor is named 'inline'; choose from local"),
+        ({"executor": "pigeons"}, "no executor is named 'pigeons'; choose from local, ray, slurm"),
+        ({"executor": "inline"}, "no executor is named 'inline'; choose from local, ray, slurm"),
+        (
+            {"executor": "local", "address": "head:6379"},
+            "--address head:6379 says nothing to --executor local",
+        ),
+        ({"executor": "ray"}, "--executor ray needs a cluster: give --address HOST:PORT, or --address auto"),
+        ({"executor": "ray", "address": "head"}, "--address head is no address of a cluster"),
+        ({"executor": "ray", "address": "127.0.0.1:9"}, "no Ray cluster answers at 127.0.0.1:9"),
+        ({"executor": "ray", "gpu_fraction": ".5", "budget": "9s"}, "give a budget like 500steps"),
         ({"warm_start": "x"}, "--warm-start x: no such study in"),
         ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),
@@ -159,7 +170,7 @@ def test_a_study_that_another_process_runs_is_left_to_it(
 def test_another_question_under_a_recorded_name_is_refused_with_the_difference(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
 ) -> None:
-    assert search(monkeypatch, tmp_path) == 0
+    assert search(monkeypatch, tmp_path, executor="local") == 0  # inline it would catch what is said here
     capfd.readouterr()
     code = search(monkeypatch, tmp_path, budget="20steps")
     refused(capfd, code, "training.budget.steps: 10 on record, 20 asked; give another --study name")

@@ -4,7 +4,8 @@ TrialError
 ├── Refused      exit 2: the configuration or its data cannot be trained
 ├── Diverged     exit 3: a loss or a weight is not finite
 ├── OutOfMemory  exit 4
-└── TooShort     exit 5: the budget has no room for one step of this network
+├── TooShort     exit 5: the budget has no room for one step of this network
+└── DeviceLost   exit 6: the GPU is gone or its driver fails, which says nothing of the network
 """
 
 from typing import ClassVar
@@ -46,3 +47,10 @@ class TooShort(TrialError):
 
     reason = "budget_too_short"
     exit_code = 5
+
+
+class DeviceLost(TrialError):
+    """The GPU that this training was given is not there, or its driver no longer works."""
+
+    reason = "device_lost"
+    exit_code = 6

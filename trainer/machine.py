@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from trainer.config import TrialConfig
-from trainer.errors import Refused
+from trainer.errors import DeviceLost, Refused, TrialError
 from trainer.host import STARTED_BY_HOST
 
 
@@ -62,10 +62,7 @@ class Machine:
 def machine(config: TrialConfig) -> Machine:
     """The device and precision a configuration asks for. Raises Refused where the machine lacks them."""
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise Refused(
-            "device cuda was asked for, but torch sees no GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES, "
-            'or give "device": "cpu"'
-        )
+        raise _no_gpu(os.environ.get("CUDA_VISIBLE_DEVICES"))
     cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     if cuda:
         torch.backends.cudnn.benchmark = True
@@ -75,6 +72,19 @@ def machine(config: TrialConfig) -> Machine:
     if config.precision == "fp16":
         raise Refused('precision fp16 needs a GPU; give "precision": "auto", "fp32" or "bf16"')
     return Machine(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32", config.engine)
+
+
+def _no_gpu(pinned: str | None) -> TrialError:
+    """Whoever pinned a GPU knew of one; nobody else's wish for one can be met by trying again."""
+    if pinned:
+        return DeviceLost(
+            f"the GPU {pinned} that CUDA_VISIBLE_DEVICES names is gone, or its driver does not answer; "
+            "see what nvidia-smi and dmesg say of it"
+        )
+    return Refused(
+        "device cuda was asked for, but torch sees no GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES, "
+        'or give "device": "cpu"'
+    )
 
 
 def _precision_on_gpu(asked: str) -> str:

@@ -23,7 +23,7 @@ from trainer.config import Budget, TrialConfig
 from trainer.costs import Costs
 from trainer.describe import model_and_layers
 from trainer.engine import heed
-from trainer.errors import OutOfMemory, Refused, TooShort
+from trainer.errors import DeviceLost, OutOfMemory, Refused, TooShort
 from trainer.evaluate import Judge, Score, evaluate
 from trainer.events import Events
 from trainer.final import final
@@ -39,6 +39,12 @@ _TIMING_SHARE = 0.05  # of a budget in seconds, for timing steps
 _MOST_TIMING_SECONDS = 5.0
 _TIMING_SECONDS = 0.3  # of a budget in steps, where only people read the timing
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
+
+# how the CUDA runtime calls a GPU or a driver that is gone; a kernel's own fault is none of these
+_DEVICE_WORDS = (
+    *("CUDA-capable device", "uncorrectable", "CUDA driver", "driver shutting down", "unknown error"),
+    *("system not yet initialized", "CUDA error: initialization error"),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -214,16 +220,20 @@ def timing_seconds(budget_seconds: float | None) -> float:
 
 @contextmanager
 def memory_errors_named(*more_words: str) -> Iterator[None]:
-    """Turn what torch and numpy raise when memory runs out into OutOfMemory.
+    """Turn what torch and numpy raise when memory runs out into OutOfMemory, when a GPU is gone DeviceLost.
 
     more_words: in an error that means memory where the caller is sure that nothing else is wrong
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(
-            words in str(error) for words in (*_MEMORY_WORDS, *more_words)
-        ):
-            raise
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if not isinstance(error, MemoryError) and not _says(error, *_MEMORY_WORDS, *more_words):
+            if "CUDA" in str(error) and _says(error, *_DEVICE_WORDS):
+                raise DeviceLost(f"{line}; see what nvidia-smi and dmesg say of the GPU") from error
+            raise
         raise OutOfMemory(f"{line}; give a smaller batch_size, width or resolution") from error
+
+
+def _says(error: Exception, *words: str) -> bool:
+    return any(each in str(error) for each in words)

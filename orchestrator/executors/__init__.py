@@ -1,7 +1,8 @@
 """Run a trial's command on a slot and wait until it has ended.
 
-An executor is a module in this folder: its name is the file's, and its `create(device, slots, trainer)`
-opens it. The surprise: `run` blocks, and whoever wants several trials at once calls it from several threads.
+An executor is a module in this folder: its name is the file's, and its `create(device, slots, trainer,
+place)` opens it. The surprise: `run` blocks, and whoever wants several trials at once calls it from several
+threads.
 """
 
 import importlib
@@ -9,18 +10,38 @@ import math
 import pkgutil
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
-Reason = Literal["exited", "timeout", "stopped"]
+Reason = Literal["exited", "timeout", "stopped", "memory", "output", "lost"]
 
 STOPPED = 143  # what a trainer exits with on SIGTERM, and what a trial that never got a slot is given
 
 
 class ExecutorError(Exception):
     """Trials cannot be run as asked: no such device, too many slots, no such program, no place for locks."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where machines other than this one are found, and how much of them is asked for; None: not given."""
+
+    address: str | None = None  # HOST:PORT of a cluster, or auto
+    gpu_fraction: float | None = None  # of a GPU that one trial takes
+    partition: str | None = None  # of the cluster's machines
+    account: str | None = None  # that the cluster charges
+
+    def check_only(self, *used: str, executor: str) -> None:
+        """Raise ExecutorError for what is given and is not among `used`."""
+        given = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        for name in sorted(set(given) - set(used)):
+            option = f"--{name.replace('_', '-')} {getattr(self, name)}"
+            raise ExecutorError(f"{option} says nothing to --executor {executor}; leave it out")
+
+
+HERE = Place()
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,9 @@ class Job:
     stderr: Path  # overwritten
     timeout_seconds: float  # wall time after which the job's processes get SIGTERM
     grace_seconds: float = 10.0  # between SIGTERM and SIGKILL
+    memory_bytes: float | None = None  # of host memory, all its processes; None: the executor's usual share
+    stdout_bytes: int = 64 << 20  # more ends the job
+    stderr_bytes: int = 16 << 20  # of more the middle is cut out, in a line that says so
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -52,7 +76,9 @@ class Exit:
     """How a job ended.
 
     `code` is the program's own, or the signal's number below zero where a signal killed it. `reason` says
-    who ended it: the program itself (or a stranger's signal), our timeout, or our stop.
+    who ended it: the program itself (or a stranger's signal), our timeout, our stop, our limit of host memory
+    or of what it prints; or it was lost: what ran it died, or could not start it, which says nothing of the
+    job. `said` has that in words where the reason alone does not tell.
     """
 
     code: int
@@ -61,6 +87,8 @@ class Exit:
     wall_seconds: float  # that the job held its slot
     started_at: datetime
     ended_at: datetime
+    said: str = ""  # such as "lost with its node"
+    energy_joules: float | None = None  # of the slot's GPU meanwhile; None where it was not measured
 
     @staticmethod
     def before_start() -> "Exit":
@@ -109,13 +137,20 @@ class Executor(Protocol):
 class ExecutorModule(Protocol):
     """What a file in this folder offers."""
 
-    def create(self, device: str = "auto", slots: int | None = None, trainer: Sequence[str] = ()) -> Executor:
-        """Open the executor. `device` is auto, cpu or cuda; `slots` None is as many as the machine has.
+    def create(
+        self,
+        device: str = "auto",
+        slots: int | None = None,
+        trainer: Sequence[str] = (),
+        place: Place = HERE,
+    ) -> Executor:
+        """Open the executor. `device` is auto, cpu or cuda; `slots` None is as many as there are.
 
         `trainer` is the command that trainings begin with, for an executor that keeps one ready; jobs need
         not be of it.
 
-        Raises ExecutorError where the machine cannot give what is asked.
+        Raises ExecutorError where the machine cannot give what is asked, and for what is said of a `place`
+        that the executor has no use for.
         """
 
 

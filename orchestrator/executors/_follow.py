@@ -1,7 +1,8 @@
 """Listen to what stands guard over a trial, until it says how the trial ended.
 
 Guards and wardens speak the same words, a line each: `refused WHY`, or `started PID` and then `ended CODE
-REASON`. The surprise: one that falls silent in between was killed, and then its trial is killed here too.
+REASON`; `busy WHY` is a machine that has no process or memory to spare just then. The surprise: one that
+falls silent in between was killed, and then its trial is killed here too.
 """
 
 import logging
@@ -11,10 +12,10 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
-from orchestrator.executors import Reason
+from orchestrator.executors import STOPPED, Reason
+from orchestrator.executors._limits import Watch
 
 POLL_SECONDS = 0.05  # between looks at whether to stop
 
@@ -27,6 +28,7 @@ class Ending:
 
     code: int
     reason: Reason
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,28 +48,41 @@ class NotStarted(Exception):
     """The guard could not start the trial; the message is its own."""
 
 
-def follow(wire: Wire, stopped: Callable[[], bool], started: Callable[[], None], log: Path) -> Ending | None:
+def follow(
+    wire: Wire, stopped: Callable[[], bool], started: Callable[[], None], watch: Watch
+) -> Ending | None:
     """Wait for the trial's end, and pass our stop on meanwhile; None where the guard ended before the start.
 
-    Raises NotStarted. `log` is named where a trial's end remains unknown.
+    The trial is ended where `watch` finds it over a limit. Raises NotStarted.
     """
     group: int | None = None
-    for line in _lines(wire, stopped):
+    for line in _lines(wire, stopped, watch.look):
         match line.split(maxsplit=1):
             case ["refused", problem]:
                 raise NotStarted(problem)
+            case ["busy", problem]:
+                return Ending(STOPPED, "lost", f"no process could be started for it: {problem}")
             case ["started", pid]:
                 group = int(pid)
+                watch.begin(group)
                 started()
             case ["ended", ending]:
                 code, reason = ending.split()
-                return Ending(int(code), cast(Reason, reason))
+                return _explained(Ending(int(code), cast(Reason, reason)), watch)
     if group is None:
         return None
-    logger.warning("the guard of a trial died without a word; see %s", log)
     with suppress(ProcessLookupError):  # the trial's first process was killed as its guard died
         os.killpg(group, signal.SIGKILL)
-    return Ending(-signal.SIGKILL, "exited")
+    return _explained(
+        Ending(-signal.SIGKILL, "lost", "the process that stands guard over it was killed"), watch
+    )
+
+
+def _explained(ending: Ending, watch: Watch) -> Ending:
+    """The ending with the limit that brought it about, if one did."""
+    watch.end()
+    breach = watch.breach
+    return Ending(ending.code, breach.reason, breach.said) if breach else ending
 
 
 def warn_of_the_undead(is_over: bool, guard: str = "their guard") -> None:
@@ -86,13 +101,14 @@ def readable(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(1000 * seconds))
 
 
-def _lines(wire: Wire, stopped: Callable[[], bool]) -> Iterator[str]:
-    """What the guard says, until it hangs up; meanwhile our stop is passed on."""
+def _lines(wire: Wire, stopped: Callable[[], bool], look: Callable[[], None]) -> Iterator[str]:
+    """What the guard says, until it hangs up; meanwhile our stop is passed on, and `look` called."""
     told, unread = False, b""
     while True:
         if not told and stopped():
             told = True
             wire.say_stop()
+        look()
         if not readable(wire.heard, POLL_SECONDS):
             continue
         try:

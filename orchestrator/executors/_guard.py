@@ -6,6 +6,7 @@ surprise: on Linux it adopts every orphan below it and so finds the trial's proc
 not even a daemon that left its group and session escapes. Elsewhere only the trial's process group is ended.
 """
 
+import errno
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ from contextlib import suppress
 
 LINUX = sys.platform == "linux"
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
+NO_ROOM = (errno.EAGAIN, errno.ENOMEM)  # for another process: not the command's fault
 DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_AROUND_SECONDS = (
     0.5  # to see whether the parent lives: a process it forked may hold stdin's other end open
@@ -34,7 +36,7 @@ def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float,
     try:
         trial = Trial(_started(command, output, prctl))
     except OSError as error:
-        tell("refused", error.strerror)
+        tell("busy" if error.errno in NO_ROOM else "refused", error.strerror)
         return
     tell("started", trial.pid)
     reason = watched(trial, parent, wakeup, timeout_seconds)

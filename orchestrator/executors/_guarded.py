@@ -5,23 +5,23 @@ trial also when we are killed. When the guard itself is killed, the kernel kills
 process group; only a daemon that had left the group escapes then.
 """
 
-import logging
+import errno
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from orchestrator.executors import ExecutorError, Job
+from orchestrator.executors import STOPPED, ExecutorError, Job
 from orchestrator.executors._follow import Ending, NotStarted, Wire, follow, warn_of_the_undead
+from orchestrator.executors._limits import Watch, opened
 from orchestrator.executors._slots import Held
 
 GUARD = Path(__file__).resolve().with_name("_guard.py")
 GUARD_EXIT_SECONDS = 1.0
-
-logger = logging.getLogger(__name__)
+NO_ROOM = (errno.EAGAIN, errno.ENOMEM)  # for another process
 
 
 def run_guarded(
@@ -36,16 +36,18 @@ def run_guarded(
     `held` is inherited by the job's processes, and released here. `stopped` is asked every 50 ms. Raises
     ExecutorError where the program cannot be started, OSError where its files cannot.
     """
-    with _guard(job, environment, held) as guard:
-        try:
-            ending = follow(_wire(guard), stopped, started, job.stderr)
-        except NotStarted as problem:
-            raise ExecutorError(
-                f"cannot run {job.command[0]!r}: {problem}; give a program that runs here"
-            ) from problem
-    if ending is None:
-        logger.warning("the guard of a trial died before it started it; see %s", job.stderr)
-    return ending or Ending(-signal.SIGKILL, "exited")
+    try:
+        with _guard(job, environment, held) as guard:
+            ending = follow(_wire(guard), stopped, started, Watch(job))
+    except NotStarted as problem:
+        raise ExecutorError(
+            f"cannot run {job.command[0]!r}: {problem}; give a program that runs here"
+        ) from problem
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        return Ending(STOPPED, "lost", f"no process could be started for it: {error.strerror}")
+    return ending or Ending(-signal.SIGKILL, "lost", "the process to stand guard over it was killed")
 
 
 @contextmanager
@@ -66,7 +68,8 @@ def _guard(job: Job, environment: Mapping[str, str], held: Held) -> Iterator[sub
 
 def _spawned(job: Job, environment: Mapping[str, str], held: Held) -> subprocess.Popen[bytes]:
     try:
-        with job.stdout.open("wb") as stdout, job.stderr.open("wb") as stderr:
+        with ExitStack() as files:
+            stdout, stderr = map(files.enter_context, opened(job))
             numbers = (os.getpid(), stdout.fileno(), job.timeout_seconds, job.grace_seconds)
             return subprocess.Popen(
                 [sys.executable, "-I", "-S", str(GUARD), *map(str, numbers), *job.command],

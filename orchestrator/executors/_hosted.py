@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from orchestrator.executors import STOPPED, Job
@@ -24,6 +24,7 @@ from orchestrator.executors._follow import (
     warn_of_the_undead,
 )
 from orchestrator.executors._host import Host
+from orchestrator.executors._limits import Watch, opened
 from orchestrator.executors._slots import Held
 
 MOST_HOSTS = 3  # that are started before trainings do without
@@ -94,7 +95,8 @@ class Hosts:
             "timeout_seconds": job.timeout_seconds,
             "grace_seconds": job.grace_seconds,
         }
-        with job.stdout.open("wb") as stdout, job.stderr.open("wb") as stderr:
+        with ExitStack() as files:
+            stdout, stderr = map(files.enter_context, opened(job))
             return host.ask(request, [stdout.fileno(), stderr.fileno(), *held.descriptors])
 
     def _replace(self, host: Host, why: str) -> None:
@@ -153,7 +155,7 @@ def _run(
         return Ending(STOPPED, "stopped") if stopped() else _Failure("it does not answer")
     try:
         wire = Wire(connection.fileno(), connection.fileno())
-        return follow(wire, stopped, handed_on, job.stderr) or _Failure("it began no trial")
+        return follow(wire, stopped, handed_on, Watch(job)) or _Failure("it began no trial")
     except NotStarted as problem:
         return _Failure(str(problem))
 

@@ -14,13 +14,16 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from orchestrator.executors import Executor, ExecutorError, Exit, Job
+from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place
 
 FLAGS = frozenset({"-P", "-u", "-I", "-E", "-S", "-B"})  # of the interpreter; too late for them here
 
 
-def create(device: str = "auto", slots: int | None = None, trainer: Sequence[str] = ()) -> Executor:
+def create(
+    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: Place = HERE
+) -> Executor:
     """One slot in this process, whatever the device and the trainer. Raises ExecutorError for more slots."""
+    place.check_only(executor="inline")
     if slots not in (None, 1):
         raise ExecutorError(f"{slots} slots in one process; the inline executor has 1, so leave out --slots")
     return Inline()

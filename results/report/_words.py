@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from results import early_stops, shortfall
+from results.outlook import used
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
 from results.tables import percent
@@ -80,7 +81,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     )
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
-    return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent."
+    return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used(study.study, study.slot_kind)}."
 
 
 def found(study: StudyRecord) -> list[str]:

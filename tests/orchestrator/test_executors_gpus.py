@@ -215,3 +215,20 @@ def test_a_trial_sees_the_one_gpu_it_is_pinned_to(tmp_path: Path) -> None:
     count, uuid = (tmp_path / "out").read_text().split()
     assert (ended.slot, count) == ("gpu-0", "1")
     assert (tmp_path / "locks" / f"GPU-{uuid}.lock").exists()
+
+
+def test_gpus_go_round_among_studies_however_many_trials_of_one_wait(tmp_path: Path, locks: Path) -> None:
+    def ended(folder: Path) -> int:
+        return sum(out.stat().st_size > 0 for out in folder.glob("*/out"))
+
+    many, few = tmp_path / "many", tmp_path / "few"
+    for folder in (many, few):
+        folder.mkdir()
+    with study(many, 30, NOTE, locks) as first:
+        assert eventually(lambda: ended(many) > 0)
+        with study(few, 3, NOTE, locks) as second:
+            assert eventually(lambda: (few / "0").exists())
+            before = ended(many)
+            assert second.wait(timeout=20) == 0
+        assert ended(many) - before < 8  # and not ten for each of the other's
+        first.kill()

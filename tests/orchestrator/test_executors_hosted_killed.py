@@ -95,7 +95,7 @@ def test_a_fork_dies_with_its_warden_and_a_daemon_with_both(
     assert eventually(lambda: len(naming(tmp_path / "t")) == 2)
     os.kill(parent(first_process(tmp_path / "t")), signal.SIGKILL)
     ended = running.result(timeout=3)
-    assert (ended.code, ended.reason) == (-signal.SIGKILL, "exited")
+    assert (ended.code, ended.reason) == (-signal.SIGKILL, "lost")
     assert eventually(lambda: naming(tmp_path / "t") == [], 1)
 
 

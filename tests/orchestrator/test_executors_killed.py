@@ -76,7 +76,7 @@ def test_a_trial_dies_with_its_guard(folder: Path) -> None:
         (guard,) = set(naming("_guard.py")) & set(naming(folder))
         os.kill(guard, signal.SIGKILL)
         ended = running.result(timeout=3)
-    assert (ended.code, ended.reason) == (-signal.SIGKILL, "exited")
+    assert (ended.code, ended.reason) == (-signal.SIGKILL, "lost")
     assert eventually(lambda: naming(folder) == [], seconds=1)
 
 

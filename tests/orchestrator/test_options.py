@@ -78,7 +78,7 @@ def test_options_of_a_search_are_settled_or_refused(kind: str, command: Callable
     def settle(asked: dict[str, Any]) -> None:
         request = settled(kind, asked)
         if request is not None:
-            assert 0 < request.timeout_seconds < float("inf")
+            assert 0 < request.limits.timeout_seconds < float("inf")
             assert all(0 < most < float("inf") for most in request.aim.limits.values())
 
     settle()

@@ -65,7 +65,10 @@ def test_a_plan_says_what_is_sought_and_which_share_each_limit_screens(tmp_path:
 
 def test_a_plan_of_a_front_says_what_is_kept_back_for_it(tmp_path: Path) -> None:
     printed = planned(tmp_path, minimise="macs", maximise="accuracy", trials=20)
-    assert "trainings: 20 = 0 of the base network, 15 of the search, 5 kept back for the networks" in printed
+    assert (
+        "trainings: 20 = 0 of the base network, 15 of the search, 5 kept back to train the networks"
+        in printed
+    )
 
 
 def test_a_plan_does_nothing(tmp_path: Path) -> None:

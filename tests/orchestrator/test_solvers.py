@@ -76,12 +76,16 @@ def test_a_mixed_space_with_failures_is_searched_from_the_start_in_blocks_of_new
 
 
 @each_solver
-def test_the_same_answers_bring_the_same_points_in_another_process(name: str) -> None:
-    runs = [
-        questions(name, _solving.mixed(2), _solving.failing_every_fourth(_solving.distance), evaluations=30)
-        for _ in range(2)
-    ]
-    assert runs[0] == runs[1]
+def test_the_same_answers_bring_the_same_points_in_another_process(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    def asked() -> list[list[Point]]:
+        answer = _solving.failing_every_fourth(_solving.distance)
+        return questions(name, _solving.mixed(2), answer, evaluations=30)
+
+    by_a_fork = asked()
+    request.getfixturevalue("fresh_solvers")
+    assert asked() == by_a_fork
 
 
 @every_solver

@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator import options, report, team
 from orchestrator.executors import Exit
-from orchestrator.runner import Order
+from orchestrator.order import Order
 from results.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, naming
 from tests.orchestrator._studies import command, evaluate, record, run, settled, trials

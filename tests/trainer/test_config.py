@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests._trying import OFTEN
 from tests.trainer.configs import trial
 from trainer import config
 from trainer.errors import Refused
@@ -113,12 +114,14 @@ def test_a_text_that_is_no_configuration_is_refused(text: str) -> None:
         config.parse(text)
 
 
+@OFTEN
 @given(st.dictionaries(st.sampled_from(sorted(trial())), json_values, max_size=3))
 def test_random_json_is_parsed_or_refused(changes: dict[str, Any]) -> None:
     with contextlib.suppress(Refused):
         config.parse(json.dumps(trial(**changes)))
 
 
+@OFTEN
 @given(st.sampled_from(["subset", "scale", "hyperparameters", "budget"]), st.data())
 def test_random_values_within_an_object_are_parsed_or_refused(inside: str, draws: st.DataObject) -> None:
     value = trial()

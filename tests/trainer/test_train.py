@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, models, optimizers
 from trainer import trial as trials
-from trainer.errors import Diverged, OutOfMemory, Refused, TooShort
+from trainer.errors import DeviceLost, Diverged, OutOfMemory, Refused, TooShort
 from trainer.report import Report
 
 pytestmark = pytest.mark.usefixtures("digits_drawn_once")
@@ -148,13 +149,13 @@ def test_a_budget_too_short_to_train_is_told() -> None:
         trained(budget={"seconds": 0.001})
 
 
-@pytest.mark.parametrize("optimizer", optimizers.names())
+@pytest.mark.parametrize("optimizer", rest_slow(optimizers.names(), ["sgd", "asgd", "muon"]))
 def test_every_optimizer_of_the_paper_trains(optimizer: str) -> None:
     lines = trained(hyperparameters={"optimizer": optimizer, "batch_size": 50}, budget={"steps": 2})
     assert lines.events[-1]["steps"] == 2
 
 
-@pytest.mark.parametrize("model", models.names())
+@pytest.mark.parametrize("model", rest_slow(models.names(), ["senet18", "googlenet", "resnet_budget"]))
 def test_every_network_in_the_folder_trains(model: str) -> None:
     small = {"depth": 1.0, "width": 0.125, "resolution": 0.5}
     scale = {name: small[name] for name in models.scales(model)}
@@ -195,9 +196,35 @@ def test_more_memory_than_the_machine_has_is_told_from_other_errors(monkeypatch:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_refused() -> None:
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(Refused, match="torch sees no GPU"):
         trained(device="cuda")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_pinned_gpu_that_is_gone_is_lost_and_nobody_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1234")
+    with pytest.raises(DeviceLost, match="the GPU GPU-1234 that CUDA_VISIBLE_DEVICES names is gone"):
+        trained(device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("CUDA error: uncorrectable ECC error encountered\nCompile with ...", DeviceLost),
+        ("CUDA error: CUDA-capable device(s) is/are busy or unavailable", DeviceLost),
+        ("No CUDA GPUs are available: CUDA driver initialization failed", DeviceLost),
+        ("CUDA error: unknown error", DeviceLost),
+        ("CUDA error: out of memory", OutOfMemory),
+        ("CUDA error: device-side assert triggered", RuntimeError),
+        ("unknown error in a table of contents", RuntimeError),
+    ],
+)
+def test_a_gpu_that_is_lost_is_told_from_a_fault_of_the_training(said: str, kind: type[Exception]) -> None:
+    with pytest.raises(kind) as told, trials.memory_errors_named():
+        raise RuntimeError(said)
+    assert type(told.value) is kind
 
 
 def test_images_are_stored_at_image_size_before_they_are_scaled(tmp_path: Path) -> None:

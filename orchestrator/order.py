@@ -1,0 +1,48 @@
+"""A trial to be trained, before it is one on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.describe import Description
+from orchestrator.outcome import Outcome
+from results.models import Trial
+
+
+@dataclass(frozen=True)
+class Order:
+    """A trial to be trained; `row` is its row where an earlier run left it unfinished."""
+
+    number: int
+    purpose: str
+    point: Mapping[str, Any]
+    replicate: int
+    config: Mapping[str, Any]
+    description: Description
+    key: str
+    row: Trial | None = None
+    of_trial_number: int | None = None  # the trial that this one confirms
+    losses: int = 0  # how often it was killed from outside since the study was taken up
+
+    def columns(self) -> dict[str, Any]:
+        budget = self.config["budget"]
+        return self.description.columns() | {
+            "purpose": self.purpose,
+            "point": dict(self.point),
+            "replicate": self.replicate,
+            "of_trial_number": self.of_trial_number,
+            "config": dict(self.config),
+            "network_key": self.key,
+            "seed": self.config["seed"],
+            "subset_seed": self.config["subset"]["seed"],
+            "budget_seconds": budget.get("seconds"),
+            "budget_steps": budget.get("steps"),
+        }
+
+    def test_reading(self, found: Outcome) -> dict[str, Any]:
+        """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
+        images = self.description.dataset.get("test_images")
+        protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
+        return {"number": self.number, "images": images, "protocols": protocols}

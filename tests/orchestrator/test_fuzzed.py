@@ -1,0 +1,96 @@
+"""Whatever a trainer prints, or a power cut leaves of a trial's files, is read, or an error that says so."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import outcome, report, team, trial_folder
+from orchestrator.executors import Exit, Reason
+from results.models import Trial
+from results.store import Store
+from tests._trying import OFTEN
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(10**400), 10**400)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["\ud800", "\0", "cpu", 0.5, 1.0, 2**63]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(
+    [*report._MEASURED, *report._FINAL, *report._MACHINE, "versions", "reason", "message"]
+)
+EVENTS = st.fixed_dictionaries(
+    {"event": st.sampled_from(["model", "machine", "epoch", "final", "error"]) | VALUES}
+).flatmap(lambda event: st.dictionaries(FIELDS, VALUES, max_size=6).map(lambda more: {**more, **event}))
+LINES = (
+    EVENTS.map(lambda event: json.dumps(event).encode())
+    | st.binary(max_size=20)
+    | st.sampled_from([b"[" * 5000, b"NaN", b'{"event": "final", "val_accuracy": 1e999}', b'"' * 3])
+)
+STREAMS = st.tuples(st.lists(LINES, max_size=6).map(b"\n".join), st.sampled_from([b"", b"\n", b'{"ev']))
+REASONS: list[Reason] = ["exited", "timeout", "stopped", "memory", "output", "lost"]
+ENDS = st.tuples(st.sampled_from([0, 1, 2, 3, 4, 5, 6, 137, 143, -9, -11, 255]), st.sampled_from(REASONS))
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "results.db") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def trial(store: Store) -> Trial:
+    study = store.open_study("s", "nas", {}, 1, {}, None)
+    return store.start_trial(study.id, 1, purpose="search")
+
+
+@OFTEN
+@given(STREAMS, ENDS)
+def test_any_stream_of_metrics_ends_a_trial_in_a_way_that_can_be_recorded(
+    store: Store, trial: Trial, tmp_path: Path, stream: tuple[bytes, bytes], end: tuple[int, Reason]
+) -> None:
+    metrics, log = tmp_path / "metrics.jsonl", tmp_path / "log.txt"
+    metrics.write_bytes(b"".join(stream))
+    log.write_bytes(stream[0][-30:])
+    now = datetime.now(UTC)
+    found = outcome.judge(Exit(*end, "cpu-0", 1.0, now, now, said="why"), metrics, log)
+    if found.state != "completed":
+        assert found.reason
+        assert found.message is not None
+    columns = found.columns | {"reason": found.reason, "message": found.message}
+    state = found.state if found.state in ("completed", "pruned") else "failed"
+    ended = store.finish_trial(trial.id, state, found.measurements, **columns)
+    if state == "completed":
+        assert ended.val_accuracy is not None
+        assert 0 <= ended.val_accuracy <= 1
+    assert report.latest_epoch(metrics) is None or isinstance(report.latest_epoch(metrics), dict)
+    outcome.adopt(tmp_path)
+
+
+@OFTEN
+@given(VALUES | st.binary(max_size=30), st.sampled_from(["trial.json", team.SHARE]))
+def test_any_file_in_a_trial_s_folder_is_read_or_left_aside(tmp_path: Path, value: Any, name: str) -> None:
+    (tmp_path / name).write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
+    assert not trial_folder.holds(tmp_path, {"protocol": 1})
+    path, number = team.place(tmp_path)
+    assert path.name == team.METRICS
+    assert number is None
+    (tmp_path / name).unlink()
+
+
+@OFTEN
+@given(LINES)
+def test_any_line_is_some_trial_s_or_anybody_s(line: bytes) -> None:
+    assert team._is_of(line.decode(errors="replace"), 0) in (True, False)
