@@ -30,8 +30,10 @@ PORTFOLIOS = {
     "nomad and tpe": with_partner(tpes_points),
 }
 VARIANTS = {"nomad without search": 0, "nomad without poll": 10**9}  # searched points for each polled one
-OTHERWISE = ("QUAD_MODEL_SEARCH yes", "NM_SEARCH yes", "DIRECTION_TYPE ORTHO N+1 NEG")
-OTHERWISE += ("DIRECTION_TYPE ORTHO N+1 QUAD", "DIRECTION_TYPE SINGLE")  # NOMAD's settings, each unlike ours
+OTHERWISE = (  # NOMAD's settings, each unlike ours
+    *("QUAD_MODEL_SEARCH yes", "NM_SEARCH yes", "DIRECTION_TYPE ORTHO N+1 NEG"),
+    *("DIRECTION_TYPE ORTHO N+1 QUAD", "DIRECTION_TYPE SINGLE"),
+)
 SET_OTHERWISE = {
     f"{label}, {setting}": (searched, setting)
     for label, searched in {"nomad": None, "nomad without search": 0}.items()
@@ -99,7 +101,7 @@ def nomad_with(searched_per_polled: int | None, setting: str | None = None) -> S
             _steps.SEARCHED_PER_POLLED = searched_per_polled  # in a process of its own
         if setting is not None:
             kept = [ours for ours in nomad.SETTINGS if ours.split()[0] != setting.split()[0]]
-            nomad.SETTINGS = (*kept, setting)
+            vars(nomad)["SETTINGS"] = (*kept, setting)
         nomad.search(problem, evaluate)
 
     return search
