@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
 from scipy import special
 
 from results.networks import SIZE_COLUMNS, SIZES, Network, networks, typed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ["trial", *SIZE_COLUMNS, "mean_accuracy", "accuracy_low", "accuracy_high", "trainings"]
 COLUMNS += ["probability", "status"]

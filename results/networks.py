@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from results.belief import Belief, believe, noisier, spread
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SIZES = {
     "macs": "macs",
@@ -47,6 +48,8 @@ def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
         trials: the rows of `queries.trials` of one study.
         accuracy: a fraction, near which the accuracies of interest are.
     """
+    import pandas as pd  # half a second to import, which the start of a search does not wait for
+
     done = trials[(trials["state"] == "completed") & trials["val_accuracy"].notna() & trials["macs"].notna()]
     baseline = done[done["purpose"] == "baseline"]
     ended = trials[(trials["purpose"] == "confirmation") & trials["state"].isin(("completed", "failed"))]
@@ -68,6 +71,8 @@ def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
 
 def typed(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """Return rows as a DataFrame whose whole numbers may be missing."""
+    import pandas as pd
+
     whole = ("trial", "macs", "parameters", "trainings")
     parts = ("latency_ms", "mean_accuracy", "accuracy_low", "accuracy_high", "probability")
     types = dict.fromkeys(whole, "Int64") | dict.fromkeys(parts, "float64")

@@ -6,6 +6,7 @@ the test as its traceback would fail a user. The trainer is the fake one, in a p
 
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -181,6 +182,14 @@ def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr == "nas-search: no network 'senet99'; choose from resnet18, senet18, resnet_budget\n"
     assert ended.stdout == ""
+
+
+def test_a_command_starts_without_what_only_its_end_needs() -> None:
+    program = (
+        "import sys, orchestrator.cli; print([name for name in ('pandas', 'torch') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n", "half a second and more to import, of every command"
 
 
 def test_an_evaluation_that_cannot_be_is_told_in_one_line(

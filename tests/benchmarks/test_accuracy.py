@@ -86,6 +86,7 @@ def test_a_grid_is_judged_on_validation_images_only(tmp_path: Path) -> None:
     assert rates == {None, 0.05, 0.1}
 
 
+@pytest.mark.slow
 def test_each_ingredient_of_a_recipe_is_dropped_in_turn(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     asked = (

@@ -1,4 +1,4 @@
-"""What tests of forked trainings have in common; for tests of studies, tables at once and forked solvers."""
+"""What tests of forked trainings have in common; for all of studies, tables at once and forked solvers."""
 
 import sys
 from collections.abc import Iterator

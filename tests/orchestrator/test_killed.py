@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from results.store import Store
 from tests.orchestrator._processes import HOSTED, eventually, naming
 from tests.orchestrator._studies import TRAINER, command, record
 
@@ -76,6 +77,8 @@ def check_survival(
 ) -> None:
     """Run one study undisturbed and one under kills, and hold their records against each other."""
     calm, harried = folder / "calm", folder / "harried"
+    for made in (calm, harried):
+        Store(made / "results.db").close()  # by us, for a study would import all that migrations need
     asked = (*ARGUMENTS, *asked, "--solver", solver, "--trials", str(trials), "--trainer", trainer)
     subprocess.run(command(calm, *asked), check=True, capture_output=True, timeout=100)
     landed = harry(command(harried, *asked), harried, victims, rng)

@@ -123,7 +123,7 @@ def stopping_at(study: Path, begun: int) -> threading.Event:
 
     def watch() -> None:
         while len(list(study.glob("0*"))) < begun:
-            time.sleep(0.001)
+            time.sleep(0.003)
         stop.set()
 
     threading.Thread(target=watch, daemon=True).start()

@@ -14,6 +14,7 @@ from orchestrator.solvers._hypervolume import front_of
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
 from tests.orchestrator._solving import flat, questions
+from tests.thinned import rest_slow
 
 SLOW = ("gp",)  # a second a point: `make test-slow` holds these to everything, the default run to little
 each_solver = pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_a_solver_says_how_many_objectives_it_takes() -> None:
 
 
 @each_solver
-@pytest.mark.parametrize("batch_size", [1, 2, 4])
+@pytest.mark.parametrize("batch_size", rest_slow([1, 2, 4], [1, 4]))
 def test_a_mixed_space_with_failures_is_searched_from_the_start_in_blocks_of_new_points(
     name: str, batch_size: int
 ) -> None:
@@ -89,7 +90,7 @@ def test_the_same_answers_bring_the_same_points_in_another_process(
 
 
 @every_solver
-@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("batch_size", rest_slow([1, 3], [3]))
 def test_the_start_and_the_hints_come_first_in_blocks_each_once(name: str, batch_size: int) -> None:
     hints = tuple(_solving.GRID.point({"depth": 0.5 + k / 8, "width": 0.75}) for k in range(4))
     problem = replace(_solving.grid(batch_size), hints=(hints[0], _solving.GRID_START, *hints[1:]))
@@ -120,7 +121,7 @@ def test_the_constraint_is_heard(name: str) -> None:
 
 
 @each_of_two_objectives
-@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("batch_size", rest_slow([1, 4], [4]))
 def test_two_objectives_of_a_mixed_space_with_failures_bring_the_same_new_points_again(
     name: str, batch_size: int
 ) -> None:

@@ -129,7 +129,8 @@ def test_a_model_found_by_its_architecture_is_built_so_by_every_command(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("space", "max_params"), [("recipe", None), ("resnet_budget", 1_000_000)], ids=["recipe", "resnet_budget"]
+    ("space", "max_params"),
+    rest_slow([("recipe", None), ("resnet_budget", 1_000_000)], [("resnet_budget", 1_000_000)]),
 )
 def test_a_stopped_search_of_a_named_space_resumes_to_the_same_record(
     tmp_path: Path, space: str, max_params: int | None

@@ -19,6 +19,7 @@ from tests.orchestrator._studies import command, evaluate, record, run, trials
 from tests.orchestrator.test_killed import ARGUMENTS, exits_unseen, harry
 from tests.orchestrator.test_plan import planned
 from tests.orchestrator.test_search import stopping_at
+from tests.thinned import rest_slow
 
 EXACT: dict[str, Any] = {"data": "fake:noise=0", "tolerance": 0.03}
 WARM: dict[str, Any] = EXACT | {"study": "w", "warm_start": "s", "seed": 7}
@@ -54,7 +55,7 @@ def test_a_warm_started_search_has_the_old_winner_at_once(earlier: Path) -> None
     assert len({row.network_key for row in asked[:4]}) == 4
 
 
-@pytest.mark.parametrize("solver", ["nomad", "tpe"])
+@pytest.mark.parametrize("solver", rest_slow(["nomad", "tpe"], ["nomad"]))
 def test_a_stopped_warm_start_resumes_to_the_record_of_one_that_was_not(earlier: Path, solver: str) -> None:
     given = WARM | {"solver": solver, "trials": 10, "block": 2}
     run(earlier, **given)

@@ -63,7 +63,7 @@ def test_sqlite_keeps_a_write_ahead_log_and_foreign_keys(tmp_path: Path) -> None
         with engine.connect() as connection:
             modes = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in PRAGMAS]
         engine.dispose()
-    assert modes == ["wal", 1, 1, 30_000]
+    assert modes == ["wal", 1, 1, 90_000]
 
 
 PRAGMAS = ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")

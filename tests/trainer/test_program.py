@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.trainer.configs import trial
 from tests.trainer.conftest import Forked
 
@@ -104,6 +106,7 @@ def test_sigterm_while_importing_exits_143(tmp_path: Path) -> None:
         assert process.wait(10) == 143
 
 
+@pytest.mark.slow  # a fork is stopped so in test_host.py
 def test_sigterm_while_training_exits_143_and_leaves_whole_lines(tmp_path: Path) -> None:
     with started(tmp_path) as process:
         assert process.stdout is not None
