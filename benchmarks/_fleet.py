@@ -36,6 +36,7 @@ from search_spaces import Point, training
 
 TRAINING = Training("senet18", "digits", 5000, 1000, TrialBudget(seconds=600.0))
 EPOCHS = 5
+_LOOK_SECONDS = 30.0  # for a stop, which only a search that failed brings
 NETWORK = Description(
     "senet18", 555_000_000, "fake", 11_000_000, (64, 128), (2, 2), 32, 32, 10, {"name": "fake"}
 )
@@ -57,7 +58,9 @@ class Fleet:
         if started:
             started("fake")
         job.stdout.write_text(report(json.loads((job.folder / "trial.json").read_text())))
-        self._turns.acquire()
+        while not self._turns.acquire(timeout=_LOOK_SECONDS):
+            if stop.is_set():
+                return Exit(143, "stopped", "fake", 600.0, begun, datetime.now(UTC))
         return Exit(0, "exited", "fake", 600.0, begun, datetime.now(UTC))
 
     def close(self) -> None:

@@ -115,7 +115,7 @@ def resumed(folder: Path, trials: int, more: int) -> dict[str, float]:
     }
 
 
-def commanded(db: str, folder: Path, *words: str, limit: float = 300.0) -> dict[str, float | None]:
+def commanded(db: str, folder: Path, *words: str, limit: float = 1800.0) -> dict[str, float | None]:
     """Run `nas-results`: its seconds, None where it did not end in time, and its megabytes at the peak."""
     began = time.perf_counter()
     with (folder / "printed").open("w") as printed:

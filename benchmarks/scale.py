@@ -103,9 +103,9 @@ def _apart(*words: str) -> dict[str, Any]:
     """Run this program with other words, and return what it printed."""
     command = [sys.executable, __file__, *words]
     try:
-        printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=900).stdout
+        printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800).stdout
     except subprocess.TimeoutExpired:
-        return {"not_ended_in_seconds": 900}
+        return {"not_ended_in_seconds": 1800}
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
 
