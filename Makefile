@@ -6,10 +6,10 @@ INSTALLED := $(VENV)/installed
 
 # one thread a process: two processes of two threads on two cores are many times slower;
 # and bytecode is kept, for tests start many processes
-test test-slow: export OMP_NUM_THREADS := 1
-test test-slow: export PYTHONDONTWRITEBYTECODE :=
+test test-slow test-slurm: export OMP_NUM_THREADS := 1
+test test-slow test-slurm: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo check test test-slow test-gpu benchmark benchmark-trainer gpu-session
+.PHONY: install demo check test test-slow test-slurm test-gpu benchmark benchmark-trainer gpu-session
 
 install: $(INSTALLED)
 
@@ -32,6 +32,10 @@ test: install
 test-slow: install
 	$(BIN)/pytest -m slow --timeout 3000
 	$(BIN)/pytest -m hypothesis --hypothesis-profile thorough --timeout 3000
+
+# as root, with Debian's slurm-wlm and munge: a cluster of two nodes on this machine, made and thrown away
+test-slurm: install
+	$(BIN)/pytest -m slurm --timeout 600
 
 test-gpu: install
 	$(BIN)/pytest -m gpu --timeout 600

@@ -30,6 +30,15 @@ PORTFOLIOS = {
     "nomad and tpe": with_partner(tpes_points),
 }
 VARIANTS = {"nomad without search": 0, "nomad without poll": 10**9}  # searched points for each polled one
+OTHERWISE = (  # NOMAD's settings, each unlike ours
+    *("QUAD_MODEL_SEARCH yes", "NM_SEARCH yes", "DIRECTION_TYPE ORTHO N+1 NEG"),
+    *("DIRECTION_TYPE ORTHO N+1 QUAD", "DIRECTION_TYPE SINGLE"),
+)
+SET_OTHERWISE = {
+    f"{label}, {setting}": (searched, setting)
+    for label, searched in {"nomad": None, "nomad without search": 0}.items()
+    for setting in OTHERWISE
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ def main() -> None:
         "--solvers",
         nargs="+",
         default=["random", "local", "nomad", "tpe"],
-        choices=[*solvers.names(), *VARIANTS, *PORTFOLIOS],
+        choices=[*solvers.names(), *VARIANTS, *SET_OTHERWISE, *PORTFOLIOS],
     )
     parser.add_argument("--blocks", nargs="+", type=int, default=[1])
     parser.add_argument("--seeds", type=int, default=50)
@@ -76,17 +85,23 @@ def main() -> None:
 
 
 def searching(label: str) -> Search:
-    """The solver of this name, or `nomad` without one of its steps or with a partner."""
+    """The solver of this name, or `nomad` without one of its steps, otherwise set or with a partner."""
     if label in PORTFOLIOS:
         return PORTFOLIOS[label]
+    if label in SET_OTHERWISE:
+        return nomad_with(*SET_OTHERWISE[label])
     return nomad_with(VARIANTS[label]) if label in VARIANTS else solvers.load(label).search
 
 
-def nomad_with(searched_per_polled: int) -> Search:
-    """`nomad` with that many searched points for each polled one."""
+def nomad_with(searched_per_polled: int | None, setting: str | None = None) -> Search:
+    """`nomad` with that many searched points for each polled one, and one of NOMAD's parameters set so."""
 
     def search(problem: Problem, evaluate: Evaluate) -> None:
-        _steps.SEARCHED_PER_POLLED = searched_per_polled  # in a process of its own
+        if searched_per_polled is not None:
+            _steps.SEARCHED_PER_POLLED = searched_per_polled  # in a process of its own
+        if setting is not None:
+            kept = [ours for ours in nomad.SETTINGS if ours.split()[0] != setting.split()[0]]
+            vars(nomad)["SETTINGS"] = (*kept, setting)
         nomad.search(problem, evaluate)
 
     return search

@@ -26,11 +26,13 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.aim import Aim
+from orchestrator.budget import Budget
 from orchestrator.confirm import Trust, Winner
 from orchestrator.describe import Describer, Description
-from orchestrator.display import Meter, Plain
+from orchestrator.display import Plain
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.formulation import Formulation
+from orchestrator.meter import Meter
 from orchestrator.order import Order
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import Proposals, Reign
@@ -171,7 +173,7 @@ def _search(
         _Draw(store, study.id, table, seed),
         Plain(Console(quiet=True), Meter(trials, None, "CPU")),
         threading.Event(),
-        trials,
+        Budget(trials),
         trust=trust,
     )
 

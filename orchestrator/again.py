@@ -8,12 +8,14 @@ the seeds of a baseline's replicates. `front.py` and `leaders.py` say which netw
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from orchestrator.budget import Budget, hours_used
 from orchestrator.describe import network_key
 from orchestrator.formulation import accuracy
 from orchestrator.options import Request
 from orchestrator.order import Order
-from orchestrator.outcome import affordable, is_open
+from orchestrator.outcome import is_open, spent
 from orchestrator.search import Search
 from results.models import Trial
 
@@ -41,30 +43,40 @@ def rounds(kept: int, most: int) -> list[int]:
     return sizes
 
 
-def searched(request: Request, rows: Iterable[Trial]) -> int:
-    """Return the trainings that a search may have spent when it ends, those of its record included."""
-    again = sum(row.purpose == "confirmation" for row in rows)
-    kept = kept_back(request)
-    return request.trials - max(0, kept - again) if kept else request.trials
+def searched(budget: Budget, request: Request, rows: Iterable[Trial]) -> Budget:
+    """Return what a search may have spent when it ends, what is on its record included."""
+    kept, again = kept_back(request), [row for row in rows if row.purpose == "confirmation"]
+    if not kept:
+        return budget
+    hours = budget.slot_hours
+    if hours is not None:
+        hours -= max(0.0, hours * kept / budget.trials - hours_used(again))
+    return replace(budget, trials=budget.trials - max(0, kept - len(again)), slot_hours=hours)
 
 
-def train(search: Search, due: Due, budget_trials: int) -> None:
+def train(search: Search, due: Due, budget: Budget) -> None:
     """Train what is due, and what is due then, until nothing is or the budget is spent.
 
-    due: told the first number that no trial before it has. budget_trials: of all the study's trainings. Raise
+    due: told the first number that no trial before it has. budget: of all the study's trainings. Raise
     as `Runner.run` does.
     """
     number = search.next_number
     left = [row for row in search.rows.values() if row.purpose == "confirmation" and is_open(row)]
-    _run(search, [_order_of(search, row) for row in left if row.number < number])
+    if not _run(search, budget, [_order_of(search, row) for row in left if row.number < number]):
+        return
     while found := due(number):
         orders = [_order(search, *one, n) for n, one in enumerate(found, start=number)]
-        new = [order for order in orders if order.row is None]
-        paid = new[: affordable(budget_trials, search.rows.values())]
-        _run(search, [o for o in orders if o in paid or (o.row is not None and is_open(o.row))])
-        if len(paid) < len(new):
+        if not _run(search, budget, [order for order in orders if order.row is None or is_open(order.row)]):
             return
         number += len(orders)
+
+
+def told(search: Search) -> str:
+    """Return what of the budget was spent when the search had ended, to go on with its own."""
+    if search.formulation.confirms:
+        return ""
+    trained = spent(row for row in search.rows.values() if row.purpose == "confirmation")
+    return f", and {trained:.4g} more to train its best again" if trained else ""
 
 
 def replicates(rows: Mapping[int, Trial], of: Trial, before: int) -> list[float]:
@@ -73,8 +85,11 @@ def replicates(rows: Mapping[int, Trial], of: Trial, before: int) -> list[float]
     return [accuracy(row) for row in found if row.of_trial_number == of.number]
 
 
-def _run(search: Search, orders: Sequence[Order]) -> None:
-    search.rows |= {row.number: row for row in search.runner.run(orders)}
+def _run(search: Search, budget: Budget, orders: Sequence[Order]) -> bool:
+    """Train those that the budget reaches; whether that is all of them."""
+    paid = budget.reached(orders, search.rows.values())
+    search.rows |= {row.number: row for row in search.runner.run(paid)}
+    return len(paid) == len(orders)
 
 
 def _order(search: Search, of: Trial, replicate: int, number: int) -> Order:

@@ -17,6 +17,7 @@ LIMITS = MappingProxyType(
     {"macs": "--max-macs", "params": "--max-params", "latency": "--max-latency-ms"}
 )  # and its option
 UNITS = MappingProxyType({"macs": "M MACs", "params": "M parameters", "latency": "ms"})
+_MOST = 1e18  # MACs or parameters
 _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
@@ -125,7 +126,10 @@ def parse_count(text: str | float) -> int:
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e\+?[0-9]+)?)\s*([kmgb]?)\s*", str(text).lower())
     if match is None:
         raise ValueError(f"cannot read {text!r} as a number; write it like 5000000, 5e6, 5M or 1.2G")
-    return round(float(match[1]) * _FACTORS[match[2]])
+    count = float(match[1]) * _FACTORS[match[2]]
+    if count > _MOST:
+        raise ValueError(f"{text} is more than any network has; leave it out, or give {_MOST:.0e} or less")
+    return round(count)
 
 
 def amount_text(amount: float | None, name: str) -> str:

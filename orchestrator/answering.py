@@ -12,7 +12,7 @@ from typing import TypeVar
 import typer
 from rich.console import Console
 
-from orchestrator import environment, options
+from orchestrator import environment, executors, options
 from orchestrator.baseline import BaselineFailed
 from orchestrator.describe import Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
@@ -45,6 +45,7 @@ def answer(
 
     def act() -> None:
         request = settle()
+        executors.check(request.executor, executors.offered())
         if request.plan:
             show_plan(request, Console())
             return

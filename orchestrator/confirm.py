@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
+from orchestrator.budget import Budget
 from orchestrator.describe import Describes, network_key
 from orchestrator.display import Display
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.order import Order
-from orchestrator.outcome import affordable, is_open
+from orchestrator.outcome import is_open
 from orchestrator.runner import Runner
 from orchestrator.training import Training
 from orchestrator.words import accuracy_text, belief_text
@@ -80,7 +81,7 @@ class Confirmer:
     display: Display
     rows: dict[int, Trial]  # the search's, by number
     trust: Trust
-    budget_trials: int  # of all the study's trainings
+    budget: Budget  # of all the study's trainings
     incumbent: Trial | None = None  # the smallest network confirmed so far
 
     def settle(self, numbers: range) -> bool:
@@ -130,11 +131,10 @@ class Confirmer:
         for first in range(1, self.trust.most + 1, step):
             replicates = range(first, min(first + step, self.trust.most + 1))
             orders = self._orders(candidate, replicates, first_number)
-            new = [order for order in orders if order.row is None]
-            paid = new[: affordable(self.budget_trials, self.rows.values())]
-            due = [o for o in orders if o in paid or (o.row is not None and is_open(o.row))]
-            self.rows |= {row.number: row for row in self.runner.run(due)}
-            if len(paid) < len(new):
+            due = [order for order in orders if order.row is None or is_open(order.row)]
+            paid = self.budget.reached(due, self.rows.values())
+            self.rows |= {row.number: row for row in self.runner.run(paid)}
+            if len(paid) < len(due):
                 return None
             verdict = self._judged(candidate, orders[-1])
             if verdict is not None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
 
 from orchestrator import executors, summary
 from orchestrator.describe import Stopped
-from orchestrator.display import Display, Meter, Plain, Screen
-from orchestrator.executors import Executor
-from orchestrator.options import Contract
+from orchestrator.display import Display, Plain, Screen
+from orchestrator.executors import Executor, Place
+from orchestrator.meter import Meter
+from orchestrator.options import Contract, check
+from orchestrator.training import TrialBudget
 from results.errors import StoreError
 from results.models import Study, Trial
 from results.store import Store
@@ -21,12 +24,18 @@ VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalc
 
 
 def executor(request: Contract) -> Executor:
-    """Return the executor that the user asks for; close it when done. Raise ExecutorError.
+    """Return the executor that the user asks for; close it when done. Raise ExecutorError or BadOption.
 
     It is told the trainer's command, to keep one ready, unless nothing is to be trained.
     """
     trainer = () if request.plan else request.trainer_command
-    return executors.load(request.executor).create(request.device, request.slots, trainer)
+    check(
+        request.gpu_fraction is None or TrialBudget.parse(request.budget).steps is not None,
+        f"--gpu-fraction {request.gpu_fraction} with --budget {request.budget}: trainings that share a GPU "
+        "slow each other down, so seconds would compare neighbours; give a budget like 500steps",
+    )
+    place = Place(**{field.name: getattr(request, field.name) for field in fields(Place)})
+    return executors.load(request.executor).create(request.device, request.slots, trainer, place)
 
 
 @contextmanager
@@ -61,10 +70,11 @@ def display(
     `start`: where a search starts, if points of many variables are told as changes of it. `size`: which of
     a network's is told.
     """
-    meter = Meter(study.budget_trials, seconds, "GPU" if where.device == "cuda" else "CPU")
+    unit = "GPU" if where.device == "cuda" else "CPU"
+    meter = Meter(study.budget_trials, seconds, unit, where.slots, study.budget_slot_hours)
     for row in recorded:
         if row.state in ("completed", "failed", "pruned"):
-            meter.count(row)
+            meter.remember(row)
     if console.is_terminal:
         return Screen(console, meter, title, start, size)
     return Plain(console, meter, start, size)

@@ -15,8 +15,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import outcome, report, team
+from orchestrator import report, team
 from orchestrator.aim import UNITS
+from orchestrator.meter import Meter
 from orchestrator.order import Order
 from orchestrator.words import (
     PointValues,
@@ -82,29 +83,6 @@ class Display(Protocol):
     def best(self, row: Trial) -> None: ...
     def tick(self, running: Sequence[Running]) -> None: ...
     def close(self) -> None: ...
-
-
-@dataclass
-class Meter:
-    """What a study has spent of its budget, in trainings and in hours of a GPU or a CPU slot."""
-
-    trainings: int  # the budget
-    seconds_per_training: float | None  # None for budgets in steps
-    unit: str  # "GPU" or "CPU"
-    done: float = 0.0
-    seconds: float = 0.0
-
-    def count(self, row: Trial) -> None:
-        self.done += outcome.spent([row])
-        self.seconds += row.wall_seconds or 0.0
-
-    def __str__(self) -> str:
-        mean = self.seconds / self.done if self.done else (self.seconds_per_training or 0.0)
-        left = mean * max(self.trainings - self.done, 0)
-        return (
-            f"{self.done:.4g}/{self.trainings} trainings, {self.unit}-hours: {self.seconds / 3600:.3f} used, "
-            f"about {left / 3600:.3f} left"
-        )
 
 
 class Plain:

@@ -20,6 +20,9 @@ from scipy import special
 
 EARLIEST = 0.25  # of the budget: before it nothing is stopped
 FEWEST_CURVES = 6  # that have finished; fewer tell too little
+MOST_CURVES = (
+    500  # the latest ones; a line through more of them is no better, and each look would take longer
+)
 _LOOKS = 2  # that the many at one curve, much alike, count for (benchmarks/early_stop.py has what came of it)
 LEVEL, AUDIT = 0.05, 0.1  # where the user gives neither
 
@@ -103,6 +106,8 @@ class Rule:
 
     def first_stop(self, measurements: Iterable[Mapping[str, Any]]) -> Hopeless | None:
         """Return the first measurement by which the bound is out of reach, if there is one."""
+        if not self.finished:
+            return None
         curve = points((measured["progress"], measured["val_accuracy"]) for measured in measurements)
         looks = (self._look(curve[:end]) for end in range(1, len(curve) + 1))
         return next((look for look in looks if look is not None), None)

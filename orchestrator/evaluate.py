@@ -45,6 +45,7 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
             len(pairs) * request.runs_of_each,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
+            executor.slots,
         )
         for line in _opening(request, pairs, executor, study, store):
             summary.say(console, line)

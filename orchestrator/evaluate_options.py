@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator import demo
+from orchestrator.bounds import out_of_range
 from orchestrator.ingredients import Ingredients
-from orchestrator.options import BadOption, Contract, check, filled
+from orchestrator.options import BadOption, Contract, check, refuse
 
 RECIPE = "nomad_haet"  # of a network that no study has saved with another
 VOTES = ("soft", "hard")
@@ -56,6 +58,7 @@ class EvaluationRequest(Contract):
         )
         folder = self.csv.parent if self.csv else Path()
         check(folder.is_dir(), f"--csv {self.csv} has no folder to be in; make {folder}, or give another")
+        refuse(out_of_range(vars(self)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,7 +90,7 @@ def settle(given: Mapping[str, Any]) -> EvaluationRequest:
     """
     listed = {"model": ()} if given.get("models") else {}  # a list of models is in place of the demo's
     validated = {"validation_images": 500} if given.get("no_test") else {}
-    asked = filled(EvaluationRequest, given, {**_DEMO, **listed, **validated})
+    asked = demo.filled(EvaluationRequest, given, {**_DEMO, **listed, **validated})
     usual: dict[str, Any] = {} if given.get("no_test") else {"validation_images": 0}
     return EvaluationRequest(**{**usual, **asked})
 

@@ -63,6 +63,14 @@ MaxLatency = Annotated[
     ),
 ]
 Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
+MaxGpuHours = Annotated[
+    float | None,
+    _option(
+        "Hours of a GPU or CPU slot to spend at most, failed trainings and resumes included. [no limit]",
+        _SEARCH,
+        "--max-gpu-hours",
+    ),
+]
 Solver = Annotated[str | None, _option(f"One of {', '.join(solvers.names())}. [nomad]", _SEARCH)]
 Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
 WarmStart = Annotated[
@@ -188,8 +196,20 @@ Stack = Annotated[
     ),
 ]
 Executor = Annotated[
-    str | None, _option(f"What runs the trainings: {' or '.join(executors.names())}. [local]", _MACHINE)
+    str | None, _option(f"What runs the trainings: {' or '.join(executors.offered())}. [local]", _MACHINE)
 ]
+Address = Annotated[
+    str | None,
+    _option("Cluster of --executor ray: HOST:PORT, or auto for the one this machine is in.", _MACHINE),
+]
+GpuFraction = Annotated[
+    float | None,
+    _option("Share of a GPU that a training takes on a Ray cluster, with a budget in steps. [1]", _MACHINE),
+]
+Partition = Annotated[
+    str | None, _option("Machines of the cluster that --executor slurm asks for.", _MACHINE)
+]
+Account = Annotated[str | None, _option("Whom the cluster of --executor slurm charges.", _MACHINE)]
 Timeout = Annotated[
     float | None,
     _option("Wall seconds after which a training counts as hung. [budget + 10% + 180]", _MACHINE),

@@ -11,22 +11,23 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from orchestrator import again
+from orchestrator.budget import Budget
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.search import Search
 from results.front import undominated
 from results.models import Trial
 
 
-def know(search: Search, most: int, budget_trials: int) -> None:
+def know(search: Search, most: int, budget: Budget) -> None:
     """Train the networks on the front of a search that has ended again, in rounds.
 
     Raise as `Runner.run` does.
-    most: trainings more of a network. budget_trials: of all the study's trainings
+    most: trainings more of a network. budget: of all the study's trainings
     """
     front = Front(search.formulation, search.rows)
     found = ", ".join(str(row.number) for row in front.known(search.next_number))
     search.display.note(f"the front of the search: {f'trials {found}' if found else 'nothing yet'}")
-    again.train(search, lambda number: front.due(number, most), budget_trials)
+    again.train(search, lambda number: front.due(number, most), budget)
 
 
 @dataclass(frozen=True)

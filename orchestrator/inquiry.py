@@ -18,7 +18,10 @@ from orchestrator.settled import absolute, dataset_of, study_name, training_of
 from orchestrator.training import Chosen, Training
 from search_spaces import Named, Point, Space, scaling
 
-_OF_THE_COMMAND = ("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder")
+_OF_THE_COMMAND = (
+    *("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder"),
+    *("address", "gpu_fraction", "partition", "account"),
+)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 from orchestrator import (
     again,
     baseline,
+    budget,
     catalogue,
     course,
     environment,
@@ -20,6 +21,7 @@ from orchestrator import (
     leaders,
     options,
     preconditions,
+    reach,
     saving,
     summary,
     warm_start,
@@ -54,7 +56,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))
-        Launch(warm_start.warmed(inquiry, store), store, executor, describer, console, stop).run()
+        Launch(inquiry, store, executor, describer, console, stop).run()
 
 
 @dataclass
@@ -70,18 +72,17 @@ class Launch:
 
     def run(self) -> None:
         """Take up the study on record or begin it, and run it to its end."""
-        request = self.inquiry.request
-        recorded = self.store.study(self.inquiry.study_name)
-        block = request.block or (recorded and recorded.question["solver"]["block"]) or self.executor.slots
-        policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
-        preconditions.check_budget(self.inquiry)
+        asked = preconditions.asked(self.inquiry, self.store, self.executor.slots, self.describer)
+        self.inquiry, request, recorded = asked.inquiry, asked.inquiry.request, asked.recorded
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
-            self.inquiry.question(block, policy),
+            asked.question,
             request.trials,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
+            self.executor.slots,
+            request.max_gpu_hours,
         )
         self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
@@ -90,7 +91,9 @@ class Launch:
         if recorded and self._is_answered(recorded):
             self.store.end_study(study.id, "finished", recorded.message)
         else:
-            self._run_recorded(study, block)
+            for line in reach.told(self.inquiry, self.describer):
+                summary.say(self.console, line)
+            self._run_recorded(study, asked.block)
         summary.closing(self.console, self.store, self.inquiry)
 
     def _is_answered(self, recorded: Study) -> bool:
@@ -99,6 +102,7 @@ class Launch:
         return (
             recorded.state == "finished"
             and recorded.budget_trials == self.inquiry.request.trials
+            and recorded.budget_slot_hours == self.inquiry.request.max_gpu_hours
             and all(saving.is_of(self.inquiry, name) for name in saved)
         )
 
@@ -111,6 +115,10 @@ class Launch:
     @property
     def _folder(self) -> Path:
         return self.inquiry.request.runs.resolve() / self.inquiry.study_name
+
+    @property
+    def _budget(self) -> budget.Budget:
+        return budget.asked(self.inquiry.request, self.inquiry.training.budget, self.executor.device)
 
     def _measure_and_search(self, study: Study, block: int) -> str:
         request = self.inquiry.request
@@ -135,11 +143,11 @@ class Launch:
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 if self.inquiry.aim.objectives > 1:
-                    front.know(search, request.confirm, request.trials)
+                    front.know(search, request.confirm, self._budget)
                     saving.save_front(self.store, self.inquiry, study, search.rows)
                 else:
                     saving.save(self.store, self.inquiry, study, self._winner(search))
-        return message
+        return message + again.told(search)
 
     def _time_networks(self, rows: Sequence[Trial]) -> None:
         """From here on networks are described with their latencies, if the search asks for them."""
@@ -161,13 +169,7 @@ class Launch:
         if not inquiry.replicates:
             if request.min_accuracy is None:
                 return None, None
-            self.store.set_bound(
-                study.id,
-                min_accuracy=request.min_accuracy,
-                baseline_accuracy=None,
-                baseline_std=None,
-                baseline_replicates=0,
-            )
+            self.store.set_bound(study.id, min_accuracy=request.min_accuracy, baseline_replicates=0)
             return request.min_accuracy, None
         start = inquiry.formulation(None).start
         measured = baseline.measure(
@@ -217,7 +219,7 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget_trials=again.searched(request, rows),
+            budget=again.searched(self._budget, request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
@@ -235,7 +237,7 @@ class Launch:
         request = self.inquiry.request
         if search.confirmer is not None:
             return search.confirmer.winner()
-        return leaders.know(search, search.trust, again.kept_back(request), request.trials)
+        return leaders.know(search, search.trust, again.kept_back(request), self._budget)
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"

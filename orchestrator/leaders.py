@@ -16,6 +16,7 @@ from statistics import fmean
 from scipy import special
 
 from orchestrator import again
+from orchestrator.budget import Budget
 from orchestrator.confirm import Trust, Winner
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.search import Search
@@ -24,16 +25,16 @@ from results.belief import Belief, believe, spread
 from results.models import Trial
 
 
-def know(search: Search, trust: Trust, kept: int, budget_trials: int) -> Winner | None:
+def know(search: Search, trust: Trust, kept: int, budget: Budget) -> Winner | None:
     """Train the leaders of a search that has ended again, and return the winner; None where there is none.
 
-    kept: trainings for it. budget_trials: of all the study's trainings. Raise as `Runner.run` does.
+    kept: trainings for it. budget: of all the study's trainings. Raise as `Runner.run` does.
     """
     leaders = Leaders(search.formulation, search.rows, again.rounds(kept, trust.most), search.next_number)
     if kept:
         found = ", ".join(str(row.number) for row in leaders.entrants)
         search.display.note(f"trained again: {f'trials {found}' if found else 'none, for none succeeded'}")
-        again.train(search, leaders.due, budget_trials)
+        again.train(search, leaders.due, budget)
     winner = leaders.winner(trust, search.training.validation_images)
     if winner and winner.belief:
         known = belief_text(winner.belief, None)

@@ -1,7 +1,7 @@
 """What a command is asked, every option settled: what the user gave, then a demo's value, then the usual one.
 
 An option that is not given is None on the command line, so that another value can stand in for it;
-`filled` is where that happens.
+`demo.filled` is where that happens.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator import demo
-from orchestrator.aim import Aim, asked, unused
+from orchestrator.aim import Aim, asked
+from orchestrator.bounds import idle, out_of_range
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
 from orchestrator.ingredients import parse as parse_ingredients
@@ -61,6 +62,10 @@ class Contract:
     slots: int | None = None
     stack: int = 1
     executor: str = "local"
+    address: str | None = None
+    gpu_fraction: float | None = None
+    partition: str | None = None
+    account: str | None = None
     timeout: float | None = None
     max_memory: str | None = None
     retries: int = RETRIES
@@ -85,8 +90,6 @@ class Contract:
             f"--stack {self.stack} needs --clock train: a strict clock is one process's of one training",
         )
         check_name(self.study)
-        numbers = (self.learning_rate, self.weight_decay, *self.scale.values())
-        check(all(math.isfinite(n or 0) for n in numbers), f"not a finite number among {numbers}")
         _parsed(TrialBudget.parse, self.budget, "budget")
         _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
@@ -132,6 +135,7 @@ class Request(Contract):
     kind: str
     subject: str  # the base network's or the model's name
     trials: int = 100
+    max_gpu_hours: float | None = None
     solver: str = "nomad"
     block: int | None = None
     warm_start: str | None = None
@@ -157,13 +161,20 @@ class Request(Contract):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.trials >= 1, f"--trials {self.trials} allows no training; give at least 1")
+        check(
+            0 < (1 if self.max_gpu_hours is None else self.max_gpu_hours) < math.inf,
+            f"--max-gpu-hours {self.max_gpu_hours} bounds nothing; give hours above 0",
+        )
         check(self.replicates >= 1, f"--replicates {self.replicates} measures no base; give at least 1")
         check(self.confirm >= 0, f"--confirm {self.confirm} is negative; give 0 or more")
         check(
             0.5 <= self.confidence < 1,
             f"--confidence {self.confidence} is no level of belief; give 0.5 or more and less than 1",
         )
-        check(self.block is None or self.block >= 1, f"--block {self.block} asks nothing; give at least 1")
+        check(
+            self.block is None or 1 <= self.block <= self.trials,
+            f"--block {self.block} is no number of points to ask at once; give 1 to --trials {self.trials}",
+        )
         self._check_accuracies()
         check(
             self.early_stop is None or 0 <= self.early_stop < 0.5,
@@ -175,6 +186,7 @@ class Request(Contract):
         )
         check_name(self.save_as)
         check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")
+        refuse(out_of_range(vars(self)))
 
     @property
     def aim(self) -> Aim:
@@ -186,18 +198,16 @@ class Request(Contract):
             raise BadOption(str(error)) from error
 
     def _check_accuracies(self) -> None:
-        check(
-            self.min_accuracy is None or 0 <= self.min_accuracy <= 1,
-            f"--min-accuracy {self.min_accuracy} is no fraction; 87% is 0.87",
-        )
+        bound = self.min_accuracy
+        check(bound is None or 0 <= bound <= 1, f"--min-accuracy {bound} is no fraction; 87% is 0.87")
         check(0 <= self.tolerance <= 1, f"--tolerance {self.tolerance} is no fraction; half a point is 0.005")
         check(
-            self.min_accuracy is None or self.demo or not self.tolerance,
+            bound is None or self.demo or not self.tolerance,
             f"--tolerance {self.tolerance} is for a measured baseline; leave it out with --min-accuracy",
         )
         check(
-            self.min_accuracy is None or self.aim.minimise is not None,
-            f"--min-accuracy {self.min_accuracy} bounds what --maximise accuracy seeks; leave it out, or "
+            bound is None or self.aim.minimise is not None,
+            f"--min-accuracy {bound} bounds what --maximise accuracy seeks; leave it out, or "
             "give --minimise macs as well",
         )
 
@@ -208,30 +218,21 @@ def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
     Raise BadOption for a value out of range.
     """
     values = demo.values(kind, given.get("space") or Request.space)
-    request = Request(kind=kind, subject=subject, **filled(Request, given, values))
-    for name in unused(request.aim):
-        check(
-            given.get(name) is None,
-            f"--{name} {given.get(name)} does nothing in a search for {request.aim}; leave it out",
-        )
+    request = Request(kind=kind, subject=subject, **demo.filled(Request, given, values))
+    refuse(idle(given, request.aim, request.early_stop))
     return request
-
-
-def filled(kind: type[Contract], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `kind` that `given` answers, or else `demo` where a demo is asked for.
-
-    An option that may be given several times and was not is an empty list: it counts as not given.
-    """
-    known = {field.name for field in fields(kind)}
-    asked = {name: value for name, value in given.items() if name in known and value not in (None, [], ())}
-    several = {name: tuple(value) for name, value in asked.items() if isinstance(value, list)}
-    return {**(demo if given.get("demo") else {}), **asked, **several}
 
 
 def check(holds: bool, otherwise: str) -> None:
     """Raise BadOption unless it holds."""
     if not holds:
         raise BadOption(otherwise)
+
+
+def refuse(words: Iterable[str]) -> None:
+    """Raise BadOption with the first of these words, if there are any."""
+    for wrong in words:
+        raise BadOption(wrong)
 
 
 def check_name(name: str | None) -> None:

@@ -132,7 +132,8 @@ def _failure(end: Exit, events: report.Report, log: Path, asked: tuple[str, ...]
         return "failed", _FAILED[end.code], said
     if end.code < 0 or end.code in (_TERMINATED, _KILLED):
         signal = -end.code if end.code < 0 else end.code - 128
-        return "lost", "killed", f"killed from outside by signal {signal}{_HINTS.get(signal, '')}"
+        by_signal = f"killed from outside by signal {signal}{_HINTS.get(signal, '')}"
+        return "lost", "killed", end.said or by_signal
     if full := _of_the_disk(log):
         return full
     if end.code == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import statistics
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import again, catalogue, course, summary, warm_start
+from orchestrator import again, budget, catalogue, course, preconditions, reach, summary, warm_start
 from orchestrator.aim import SIZES, UNITS, number_text, size
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
@@ -20,21 +19,27 @@ from orchestrator.options import Contract, Request
 from orchestrator.training import TrialBudget
 from orchestrator.words import accuracy_text
 from results.store import Store
-from search_spaces import Point
-
-_SAMPLE = 300  # networks described to estimate the share that is screened
 
 
 def show(request: Request, console: Console) -> None:
     """Print the plan of `request`. Raise as `launch.run` does."""
     with ExitStack() as stack:
-        store = store_to_read(request, stack)
-        subject = catalogue.find(request.subject, store)
-        executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
-        inquiry = warm_start.warmed(inquire(request, subject, executor.device, describer), store)
+        inquiry, executor = checked(request, describer, stack)
         for line in _lines(inquiry, executor, describer):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def checked(request: Request, describer: Describer, stack: ExitStack) -> tuple[Inquiry, Executor]:
+    """Return what a search would begin with, if it would begin. Raise as `launch.run` does.
+
+    Nothing is trained, written or downloaded; the request must be one for a plan.
+    """
+    store = store_to_read(request, stack)
+    subject = catalogue.find(request.subject, store)
+    executor = stack.enter_context(closing(course.executor(request)))
+    inquiry = inquire(request, subject, executor.device, describer)
+    return preconditions.asked(inquiry, store, executor.slots, describer).inquiry, executor
 
 
 def store_to_read(request: Contract, stack: ExitStack) -> Store | None:
@@ -64,7 +69,8 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield f"points in the space: {inquiry.space.size or 'infinitely many'}"
     yield f"sought: {inquiry.aim}{_bound_text(inquiry)}"
     yield from _networks(inquiry, describer)
-    searched = again.searched(request, ()) - inquiry.replicates
+    whole = budget.asked(request, inquiry.training.budget, executor.device)
+    searched = again.searched(whole, request, ()).trials - inquiry.replicates
     confirming = f", up to {request.confirm} of them for each that passes" if inquiry.aim.needs_bound else ""
     if searched < request.trials - inquiry.replicates:
         whose = "the networks of the front" if inquiry.aim.objectives > 1 else "the start and the leaders"
@@ -76,6 +82,21 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     if request.early_stop != 0:
         yield "a hopeless training is stopped early and costs the share of it that was used (--early-stop)"
     yield cost_text(request.trials, inquiry.training.budget, executor)
+    yield from _hours(whole)
+
+
+def _hours(whole: budget.Budget) -> Iterable[str]:
+    """Say what the hours come to that the user bounds, if they are."""
+    if whole.slot_hours is None:
+        return
+    most = f"not begun beyond {whole.slot_hours:g} {whole.unit}-hours, failed trainings included"
+    enough = whole.trainings_by_hours(())
+    if enough is None:
+        yield f"trainings are {most}"
+    elif enough < whole.trials:
+        yield f"trainings are {most}: enough for {enough} of them at most"
+    else:
+        yield f"trainings are {most}: enough for all"
 
 
 def _bound_text(inquiry: Inquiry) -> str:
@@ -91,7 +112,7 @@ def _networks(inquiry: Inquiry, describer: Describer) -> Iterable[str]:
     """Describe a sample of the space: how small networks get, and how many need no training."""
     names = [name for name in SIZES if name in (inquiry.aim.minimise, *inquiry.aim.limits)]
     known = [name for name in names if name != "latency"]
-    networks = [describer.describe(_config(inquiry, point)) for point in _sample(inquiry)] if known else []
+    networks = reach.sample(inquiry, describer) if known else []
     for name in known:
         amounts = sorted(size(network, name) for network in networks)
         yield (
@@ -117,15 +138,3 @@ def _plain(name: str) -> str:
 
 def _screened_text(why: str, share: float) -> str:
     return f"answered without training ({why}): {100 * share:.0f}% of the space"
-
-
-def _config(inquiry: Inquiry, point: Point) -> dict[str, object]:
-    return inquiry.training.config(inquiry.choice(point))
-
-
-def _sample(inquiry: Inquiry) -> list[Point]:
-    space = inquiry.space
-    if space.size is not None and space.size <= _SAMPLE:
-        return list(space)
-    rng = random.Random(inquiry.request.seed)
-    return [space.sample(rng) for _ in range(_SAMPLE)]

@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL
 
+from orchestrator import again, budget, reach, warm_start
+from orchestrator.describe import Describes
+from orchestrator.early_stop import Policy
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import BadOption
+from results.models import Study
+from results.rows import refuse_another_question
+from results.store import Store
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An inquiry that the record allows: a study of its own, or the one on record again."""
+
+    inquiry: Inquiry
+    block: int  # points asked of the solver at once
+    question: dict[str, Any]
+    recorded: Study | None
+
+
+def asked(inquiry: Inquiry, store: Store | None, slots: int, describer: Describes) -> Asked:
+    """Hold an inquiry against the record, where there is one: every way to ask for a search comes here.
+
+    Raise BadOption for what leaves nothing to search or to begin from, QuestionChanged for another question.
+    """
+    recorded = store.study(inquiry.study_name) if store else None
+    if recorded is not None and recorded.kind != inquiry.request.kind:
+        refuse_another_question(recorded, inquiry.request.kind, recorded.question)
+    inquiry = warm_start.warmed(inquiry, store)
+    check_budget(inquiry)
+    reach.check(inquiry, describer)
+    request = inquiry.request
+    block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
+    policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
+    question = inquiry.question(block, policy)
+    if recorded is not None:
+        refuse_another_question(recorded, request.kind, question)
+    return Asked(inquiry, block, question, recorded)
 
 
 def own(folder: Path, url: URL) -> None:
@@ -31,10 +69,17 @@ def own(folder: Path, url: URL) -> None:
 
 
 def check_budget(inquiry: Inquiry) -> None:
-    """Raise BadOption where the replicates leave no training for the search."""
+    """Raise BadOption where the replicates leave no training, or no hours for one, to the search."""
     before = inquiry.replicates
     if inquiry.request.trials <= before:
         raise BadOption(
             f"--trials {inquiry.request.trials} leaves none for the search, after {before} of the base "
             f"network; give at least {before + 1}"
+        )
+    whole = budget.asked(inquiry.request, inquiry.training.budget, inquiry.training.device)
+    enough = again.searched(whole, inquiry.request, ()).trainings_by_hours(())
+    if enough is not None and enough <= before:
+        raise BadOption(
+            f"--max-gpu-hours {whole.slot_hours:g} leaves hours for {enough} trainings, less than {before} "
+            "of the base network and one of the search; give more"
         )

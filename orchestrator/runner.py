@@ -7,13 +7,16 @@ so a trial's row is committed before its process starts and before the next one 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 
-from orchestrator import outcome, report, retries, team, trial_folder
+from orchestrator import outcome, report, retries, team, trial_folder, use
+from orchestrator.arrivals import arrived
 from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
@@ -23,6 +26,7 @@ from orchestrator.order import Order
 from orchestrator.outcome import Outcome
 from orchestrator.problem import Evaluation
 from orchestrator.retries import Limits, run_after
+from orchestrator.use import Use
 from results.models import Trial
 from results.store import Store
 
@@ -62,6 +66,8 @@ class Runner:
         self._stack = stack
         self._waiting: deque[tuple[Order, ...]] = deque()
         self._running: dict[Future[Exit], tuple[Running, ...]] = {}
+        self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
+        self._looked = 0.0  # when the curves of the running were last looked at
         self._ended: dict[int, Trial] = {}
         self._hear: Hear | None = None
         self._rule = NEVER
@@ -94,10 +100,11 @@ class Runner:
     def _settle_what_ended(self) -> None:
         running = [trial for trials in self._running.values() for trial in trials]
         self._display.tick(running)
-        for trial in running:
-            self._stop_if_hopeless(trial)
-        done, _ = wait(self._running, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
-        for future in done:
+        if time.monotonic() - self._looked >= _TICK_SECONDS:
+            for trial in running:
+                self._stop_if_hopeless(trial)
+            self._looked = time.monotonic()
+        for future in arrived(self._done, _TICK_SECONDS):
             trials = self._running.pop(future)
             if len(trials) == 1:
                 self._settle(trials[0], future.result(), trials[0].folder / "log.txt")
@@ -106,7 +113,7 @@ class Runner:
 
     def _stop_if_hopeless(self, trial: Running) -> None:
         """End a trial that the rule gives up, unless it is one of the audit's."""
-        if self._rule.audits(trial.row.number) or trial.stop.is_set() or not trial.has_news():
+        if trial.stop.is_set() or not trial.has_news() or self._rule.audits(trial.row.number):
             return
         if self._rule.first_stop(report.measured_so_far(trial.metrics)):
             trial.stop.set()
@@ -120,8 +127,10 @@ class Runner:
         found = outcome.adopt(folder, outcome.asked_of(order.config))
         if found is None:
             return False
+        trial_folder.forget_job(folder)
         self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
-        self._ended[order.number] = self._record(order, order.row, found)
+        used = use.adopted(found, order.row, folder)
+        self._ended[order.number] = self._record(order, order.row, found, used)
         return True
 
     def _begin(self, orders: Sequence[Order], pool: ThreadPoolExecutor) -> None:
@@ -150,6 +159,7 @@ class Runner:
         losses = orders[0].losses
         future = pool.submit(run_after, losses, self._executor, job, trials[0].stop, has_started)
         self._running[future] = trials
+        future.add_done_callback(self._done.put)
         for trial in trials:
             self._display.started(trial)
 
@@ -159,9 +169,12 @@ class Runner:
     def _open(self, order: Order) -> Trial:
         """Clear the folder, then commit the row: a result found beside a row is always that row's."""
         folder = self._folder_of(order)
-        was_running = order.row is not None and order.row.state == "running"
-        trial_folder.clear(folder, was_running and trial_folder.holds(folder, order.config))
         columns = order.columns() | {"folder": str(folder), "git_commit": self._git_commit}
+        was_running = order.row is not None and order.row.state == "running"
+        name = self._executor.name
+        if order.row is not None and was_running and not trial_folder.goes_on(folder, order.config, name):
+            columns |= use.unwitnessed(order.row, folder).columns()
+        trial_folder.prepare(folder, order.config, was_running, name)
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)
         else:
@@ -176,8 +189,10 @@ class Runner:
             own = team.own_end(end, trial.metrics, len(trials))
             if own is not None:
                 self._settle(trial, own, trials[0].folder / "log.txt")
-            elif end.reason != "stopped":
-                self._waiting.append((replace(trial.order, row=trial.row),))
+                continue
+            row = self._charged(trial.row, use.of_exit(team.one_of(end, len(trials))))
+            if end.reason != "stopped":
+                self._waiting.append((replace(trial.order, row=row),))
                 detail = {"number": trial.row.number, "trials": len(trials), "exit_code": end.code}
                 self._store.note(self._study_id, "trial_unstacked", detail, trial.row.id)
                 self._display.note(f"trial {trial.row.number} did not end with its stack; training it alone")
@@ -189,27 +204,40 @@ class Runner:
         if found.state == "stopped":
             hopeless = self._rule.first_stop(found.measurements)
             if hopeless is None or self._rule.audits(order.number):
+                self._charged(row, use.of_exit(end))
                 return
             found = outcome.pruned(found, hopeless)
             trial_folder.forget_checkpoint(trial.folder)
-        if found.state == "lost":
-            self._store.note(self._study_id, "trial_lost", retries.lost(row, found, end), row.id)
-        if retries.may_try_again(found, order.losses, self._limits.retries):
-            trial_folder.put_aside(trial.folder, row.attempts)
-            self._display.note(f"trial {row.number} is lost, {found.message}; training it again")
-            self._waiting.appendleft((replace(order, row=row, losses=order.losses + 1),))
+        if found.state == "lost" and self._is_tried_again(trial, found, end):
             return
-        if retries.ends_search(found):
+        self._ended[row.number] = self._record(order, row, found, use.on_record(row) + use.of_exit(end))
+        if found.state == "refused":
+            raise Refused(f"the trainer refuses trial {row.number}: {found.message}")
+
+    def _is_tried_again(self, trial: Running, found: Outcome, end: Exit) -> bool:
+        """Whether a lost trial waits to be trained again. Raise ExecutorError where none would do better."""
+        order, row = trial.order, trial.row
+        self._store.note(self._study_id, "trial_lost", retries.lost(row, found, end), row.id)
+        again = retries.may_try_again(found, order.losses, self._limits.retries)
+        if not again and not retries.ends_search(found):
+            return False
+        trial_folder.put_aside(trial.folder, row.attempts)
+        row = self._charged(row, use.of_exit(end))
+        if not again:
             raise ExecutorError(
                 f"trial {row.number} was lost {order.losses + 1} times: {found.message}; mend that and run "
                 "the same command again, nothing that ended is lost"
             )
-        self._ended[row.number] = self._record(order, row, found)
-        if found.state == "refused":
-            raise Refused(f"the trainer refuses trial {row.number}: {found.message}")
+        self._display.note(f"trial {row.number} is lost, {found.message}; training it again")
+        self._waiting.appendleft((replace(order, row=row, losses=order.losses + 1),))
+        return True
 
-    def _record(self, order: Order, row: Trial, found: Outcome) -> Trial:
-        columns = found.columns | {"reason": found.reason, "message": found.message}
+    def _charged(self, row: Trial, used: Use) -> Trial:
+        """Return the row with what an attempt has used that brought no end."""
+        return self._store.charge_trial(row.id, **(use.on_record(row) + used).columns())
+
+    def _record(self, order: Order, row: Trial, found: Outcome, used: Use) -> Trial:
+        columns = found.columns | used.columns() | {"reason": found.reason, "message": found.message}
         state = found.state if found.state in ("completed", "pruned") else "failed"
         if state != "failed":
             columns |= self._rule.columns(order.number, found.measurements)

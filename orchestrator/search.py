@@ -7,17 +7,20 @@ search that would go another way than its record stops instead.
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.budget import Budget
 from orchestrator.confirm import Confirmer, Trust
 from orchestrator.describe import Describes, Stopped, network_key
 from orchestrator.display import Display
-from orchestrator.early_stop import NEVER, Finished, Policy, Rule, points
+from orchestrator.early_stop import MOST_CURVES, NEVER, Finished, Policy, Rule, points
 from orchestrator.formulation import Formulation, accuracy
+from orchestrator.ledger import Ledger
 from orchestrator.order import Order
-from orchestrator.outcome import affordable, is_open, is_training, spent
+from orchestrator.outcome import is_open, is_training, spent
 from orchestrator.problem import Evaluation
 from orchestrator.proposals import NotReproducible, Proposals
 from orchestrator.runner import Runner
@@ -31,7 +34,7 @@ MAX_UNTRAINED_IN_A_ROW = 500
 
 @dataclass
 class Search:
-    """One search, run once. `budget_trials` counts its trainings, the baseline's and the confirmations'."""
+    """One search, run once. `budget` is for its trainings, the baseline's and the confirmations'."""
 
     store: Store
     study_id: int
@@ -42,7 +45,7 @@ class Search:
     runner: Runner
     display: Display
     stop: threading.Event
-    budget_trials: int
+    budget: Budget
     baseline_mean: float | None = None  # a fraction; None where the bound was given
     rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
     trust: Trust = field(default_factory=Trust)
@@ -51,6 +54,7 @@ class Search:
 
     def __post_init__(self) -> None:
         self.confirmer = self._confirmer()  # None where no bound is to be kept
+        self._ledger = Ledger(self.rows, self.formulation)
 
     def run(self) -> str:
         """Search until the budget is spent or the solver has finished, and say which it was.
@@ -59,10 +63,10 @@ class Search:
         """
         untrained = 0
         first = self._free_number(self.proposals.reign.first)
-        while (on_record := self._is_recorded(first)) or self._affordable_trainings():
+        while (on_record := self._ledger.has_search_trial_from(first)) or self._goes_on():
             points = self.proposals.ask(None if on_record else first, self._pause)
             if points is None:
-                return f"the solver has finished after {self.trainings:.4g} trainings"
+                return f"the solver has finished after {spent(self._own):.4g} trainings"
             self.next_number = first + len(points)
             answers = self._answer(first, points)
             if answers is None:
@@ -73,12 +77,14 @@ class Search:
             if untrained >= MAX_UNTRAINED_IN_A_ROW:
                 return f"the solver's last {untrained} points were all known without training"
             first = self._free_number(self.next_number)
-        return f"the search has spent its {self.trainings:.4g} trainings"
+        return self.budget.spent_text(self.rows.values(), self._own)
 
     @property
-    def trainings(self) -> float:
-        """What is spent of the budget: a pruned trial took a share of a training."""
-        return spent(self.rows.values())
+    def _own(self) -> list[Trial]:
+        """All rows but those that were trained again when the search had ended, here or before a resume."""
+        if self.formulation.confirms:
+            return list(self.rows.values())
+        return [row for row in self.rows.values() if row.purpose != "confirmation"]
 
     @property
     def incumbent(self) -> Trial | None:
@@ -104,7 +110,7 @@ class Search:
             self.display,
             self.rows,
             self.trust,
-            self.budget_trials,
+            self.budget,
             incumbent=self.formulation.best([row for row in settled if row.verdict == "confirmed"]),
         )
 
@@ -120,24 +126,26 @@ class Search:
             number += 1
         return number
 
-    def _is_recorded(self, number: int) -> bool:
-        return any(row.number >= number and row.purpose == "search" for row in self.rows.values())
-
     def _answer(self, first: int, points: Sequence[Point]) -> list[Evaluation] | None:
         """Return what the solver hears of a block, or None where the budget does not reach its end."""
         numbers = range(first, first + len(points))
         orders, repeats = list[Order](), list[Order]()
+        taken = self._trained_among(numbers)
         for order in self._due(first, points):
-            if order.row is None and self._repeats(order, orders, numbers):
+            if order.row is None and order.key in taken:
                 repeats.append(order)
             elif order.row is not None or not self._answer_untrained(order):
                 orders.append(order)
+                taken.add(order.key)
         rule = self._rule(first) if orders else NEVER
-        while due := self._affordable(orders):  # what is pruned leaves some of the budget to the others
+        while due := self.budget.reached(
+            orders, self.rows.values()
+        ):  # what is pruned leaves some of the budget to the others
             for trial in self.runner.run(due, self.formulation.evaluation, rule):
                 self._keep(trial)
-            orders = [order for order in orders if order not in due]
-        if not self._settled(numbers):
+            reached = {order.number for order in due}
+            orders = [order for order in orders if order.number not in reached]
+        if orders or not self._settled(numbers):
             return None
         for order in repeats:
             self._answer_untrained(order)
@@ -157,10 +165,10 @@ class Search:
             for (n, config), one in zip(configs.items(), described, strict=True)
         ]
 
-    def _repeats(self, order: Order, orders: Sequence[Order], numbers: range) -> bool:
-        """Whether another point of the block is the same training: this one waits for what comes of it."""
-        trained = [self.rows[n].network_key for n in numbers if n in self.rows and is_training(self.rows[n])]
-        return order.key in trained or any(order.key == other.key for other in orders)
+    def _trained_among(self, numbers: range) -> set[str | None]:
+        """Return the keys of a block's trainings: a point that is one of them waits for what comes of it."""
+        known = (self.rows[number] for number in numbers if number in self.rows)
+        return {row.network_key for row in known if is_training(row)}
 
     def _settled(self, numbers: range) -> bool:
         """Confirm what the block found, if anything; whether the budget reached a verdict."""
@@ -168,31 +176,31 @@ class Search:
             return True
         before = self.incumbent
         settled = self.confirmer.settle(numbers)
+        if any(self.rows[number].verdict for number in numbers if number in self.rows):
+            self._ledger.weigh()
         if self.incumbent is not None and self.incumbent is not before:
             self.display.best(self.incumbent)
         return settled
 
-    def _affordable(self, orders: list[Order]) -> list[Order]:
-        """Return those of `orders` that the budget reaches; a row on record is already paid for."""
-        new = [order for order in orders if order.row is None][: self._affordable_trainings()]
-        return [order for order in orders if order.row is not None or order in new]
-
-    def _affordable_trainings(self) -> int:
-        return affordable(self.budget_trials, self.rows.values())
+    def _goes_on(self) -> bool:
+        return self.budget.reaches_a_training(self.rows.values())
 
     def _rule(self, first: int) -> Rule:
         """Return what the trainings of a block are held against, learnt from the trials before the block."""
+        if not self.policy.level:
+            return NEVER
         settled = [row for row in self.rows.values() if row.number < first and row.state == "completed"]
-        bound = self.formulation.hurdle(settled) if self.policy.level else None
+        bound = self.formulation.hurdle(settled)
         if bound is None:
             return NEVER
-        curves = self.store.curves(self.study_id)
-        finished = [Finished(points(curves.get(row.number, [])), accuracy(row)) for row in settled]
+        latest = heapq.nlargest(MOST_CURVES, settled, key=lambda row: row.number)[::-1]
+        curves = self.store.curves(self.study_id, [row.number for row in latest])
+        finished = [Finished(points(curves.get(row.number, [])), accuracy(row)) for row in latest]
         return Rule(tuple(finished), bound, self.training.validation_images, self.policy, self.training.seed)
 
     def _answer_untrained(self, order: Order) -> bool:
         """Record `order` as a duplicate or as screened, if it is either."""
-        original, why = self._trained(order.key), None
+        original, why = self._ledger.trained(order.key), None
         if original is not None:
             heard, state = self._heard_again(original), "duplicate"
         else:
@@ -207,11 +215,6 @@ class Search:
         self.display.answered(row)
         return True
 
-    def _trained(self, key: str) -> Trial | None:
-        """Return the trial that trained the network of `key` in the same way, if there is one."""
-        ended = (row for row in self.rows.values() if row.state in ("completed", "failed", "pruned"))
-        return next((row for row in ended if row.network_key == key and not is_open(row)), None)
-
     def _heard_again(self, original: Trial) -> Evaluation:
         if original.purpose != "baseline":
             return _heard(original)
@@ -219,10 +222,8 @@ class Search:
         return self.formulation.evaluation(original, self.baseline_mean)
 
     def _keep(self, row: Trial) -> None:
-        self.rows[row.number] = row
-        best = self.formulation.best(list(self.rows.values()))
-        if best is not None and best.number == row.number and row.purpose == "search":
-            self.display.best(best)
+        if self._ledger.keep(row):
+            self.display.best(row)
 
 
 def _heard(row: Trial) -> Evaluation:

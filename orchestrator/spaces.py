@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import search_spaces
 from orchestrator.aim import Aim
+from orchestrator.bounds import LARGEST_SCALE
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Description
 from orchestrator.options import BadOption, Request, check
@@ -91,6 +92,8 @@ def _span(text: str, name: str) -> tuple[float, float]:
         numbers = [float(part) for part in text.split(":")]
     except ValueError:
         numbers = []
-    if len(numbers) not in (1, 2) or not 0 < numbers[0] <= numbers[-1]:
-        raise BadOption(f"--{name} {text!r} is no range of multipliers; write it like .5:1.25")
+    if len(numbers) not in (1, 2) or not 0 < numbers[0] <= numbers[-1] <= LARGEST_SCALE:
+        raise BadOption(
+            f"--{name} {text!r} is no range of multipliers up to {LARGEST_SCALE}; write it like .5:1.25"
+        )
     return numbers[0], numbers[-1]

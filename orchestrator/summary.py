@@ -87,7 +87,7 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
         _tell_front(console, inquiry, [model.name for model in models])
         return
     if model is None:
-        say(console, _NOTHING_SMALLER if inquiry.aim.needs_bound else _NOTHING)
+        _tell_shortfall(console, inquiry)
         return
     console.print(_comparison(study, model, rows))
     winner = next(row for row in rows if row.id == model.trial_id)
@@ -111,13 +111,20 @@ def _tell_front(console: Console, inquiry: Inquiry, names: Sequence[str]) -> Non
     say(console, f"again: nas-results front {inquiry.study_name}{_where(inquiry.request)}")
 
 
+def _tell_shortfall(console: Console, inquiry: Inquiry) -> None:
+    """Say why nothing is named."""
+    # pandas, as above
+    from results import recorded, shortfall
+
+    study = recorded.read(inquiry.request.database, inquiry.study_name)
+    say(console, f"{shortfall.why(study)}; {shortfall.advice(study)}")
+
+
 def _where(request: Request) -> str:
     usual = str(Path("runs") / "results.db")
     return "" if request.database == usual else f" --db {request.database}"
 
 
-_NOTHING_SMALLER = "nothing smaller kept the bound; try more --trials, or a lower bound under another --study"
-_NOTHING = "no training succeeded; see nas-results show for the reasons"
 _HANDED_ON = ("train_images", "validation_images", "budget", "device", "slots", "db", "runs", "trainer")
 
 

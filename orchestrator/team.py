@@ -40,7 +40,7 @@ def share_out(folders: Sequence[Path]) -> Path:
         return folders[0] / METRICS
     lines = folders[0] / LINES
     for number, folder in enumerate(folders):
-        whose = {"lines": os.path.relpath(lines, folder), "trial": number}
+        whose = {"lines": os.path.relpath(lines, folder), "trial": number, "of": len(folders)}
         (folder / SHARE).write_text(json.dumps(whose) + "\n")
     return lines
 
@@ -72,13 +72,27 @@ def place(folder: Path) -> tuple[Path, int | None]:
         return folder / METRICS, None
 
 
+def one_of(end: Exit, count: int) -> Exit:
+    """Return the exit of a process of `count` trials with one's share of what it used."""
+    joules = None if end.energy_joules is None else end.energy_joules / count
+    return replace(end, wall_seconds=end.wall_seconds / count, energy_joules=joules)
+
+
+def sharing(folder: Path) -> int:
+    """Return how many trials the process of the one in `folder` trained."""
+    try:
+        return int(json.loads((folder / SHARE).read_text()).get("of", 1))
+    except FileNotFoundError:
+        return 1
+
+
 def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:
     """Return how one of `count` trials ended, as its own lines say; None where they say nothing of it."""
     try:
         events = report.read(metrics)
     except report.MalformedReport:
         return None
-    share = replace(end, reason="exited", wall_seconds=end.wall_seconds / count)
+    share = replace(one_of(end, count), reason="exited")
     if events.last("final"):
         return replace(share, code=0)
     failure = events.last("error")

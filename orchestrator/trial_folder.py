@@ -12,17 +12,37 @@ from typing import Any
 from orchestrator import team
 
 _CHECKPOINT = "checkpoint.pt"
-_FILES = ("trial.json", "metrics.jsonl", "log.txt", team.LINES, team.SHARE)
+_JOB = "job.json"  # kept by an executor whose jobs outlive their orchestrator, while one is to be heard of
+_FILES = ("trial.json", "metrics.jsonl", "log.txt", team.LINES, team.SHARE, _JOB)
 
 
 def clear(folder: Path, keep_checkpoint: bool) -> None:
     """Make the folder, or remove what an earlier attempt left in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        return
     for name in _FILES:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(folder / name)
     if not keep_checkpoint:
         forget_checkpoint(folder)
+
+
+def goes_on(folder: Path, config: Mapping[str, Any], executor: str) -> bool:
+    """Whether the executor has a job there of an earlier orchestrator's, which it will follow."""
+    return holds(folder, config) and _has_job(folder, executor)
+
+
+def prepare(folder: Path, config: Mapping[str, Any], was_running: bool, executor: str) -> None:
+    """Leave of an earlier attempt only what this one goes on with: a checkpoint, or a job that runs."""
+    if not was_running or not goes_on(folder, config, executor):
+        clear(folder, was_running and holds(folder, config))
+
+
+def forget_job(folder: Path) -> None:
+    """Let nobody hear of a job there any more: one that runs on ends itself."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(folder / _JOB)
 
 
 def put_aside(folder: Path, attempt: int) -> None:
@@ -47,7 +67,8 @@ def forget_checkpoint(folder: Path) -> None:
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    (folder / "trial.json").write_text(json.dumps(config, indent=1) + "\n")
+    if not holds(folder, config):  # or a job that is about to read it would find it half written
+        (folder / "trial.json").write_text(json.dumps(config, indent=1) + "\n")
 
 
 def holds(folder: Path, config: Mapping[str, Any]) -> bool:
@@ -56,3 +77,12 @@ def holds(folder: Path, config: Mapping[str, Any]) -> bool:
         return bool(json.loads((folder / "trial.json").read_text()) == config)
     except (OSError, ValueError, RecursionError):
         return False
+
+
+def _has_job(folder: Path, executor: str) -> bool:
+    """Whether an earlier orchestrator gave the executor a job of this trial alone."""
+    try:
+        order = json.loads((folder / _JOB).read_text())
+    except (OSError, ValueError):
+        return False
+    return order.get("executor") == executor and not (folder / team.SHARE).exists()

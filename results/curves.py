@@ -1,6 +1,6 @@
 """Learning curves in the record: a trial's measurements, from the trainer's events and back."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -22,11 +22,11 @@ def rows(trial_id: int, measurements: Iterable[Mapping[str, Any]]) -> Iterator[M
 Point = tuple[float | None, float | None]
 
 
-def of_completed(session: Session, study_id: int) -> dict[int, list[Point]]:
-    """The progress and validation accuracy measured of each completed trial, in order, by its number."""
+def of_these(session: Session, study_id: int, numbers: Collection[int]) -> dict[int, list[Point]]:
+    """The progress and validation accuracy measured of these trials, in order, by their numbers."""
     measured = (Measurement.progress, Measurement.val_accuracy)
     query = select(Trial.number, *measured).join(Trial, Trial.id == Measurement.trial_id)
-    query = query.where(Trial.study_id == study_id, Trial.state == "completed")
+    query = query.where(Trial.study_id == study_id, Trial.number.in_(numbers))
     found: dict[int, list[Point]] = {}
     for number, progress, accuracy in session.execute(query.order_by(Trial.number, Measurement.ordinal)):
         found.setdefault(number, []).append((progress, accuracy))

@@ -68,6 +68,8 @@ class Study(Base):
     minimise: Mapped[str | None]  # macs, params or latency; with `maximise`, the front of both is sought
     maximise: Mapped[str | None]  # accuracy
     budget_trials: Mapped[int]
+    budget_slot_hours: Mapped[float | None]  # the most that all trials may use; null: as many as they need
+    slots: Mapped[int | None]  # trials at a time in its latest run
     state: Mapped[str]
     message: Mapped[str | None]  # why it ended
     min_accuracy: Mapped[float | None]  # the bound of a NAS study, known once its baseline is
@@ -77,6 +79,7 @@ class Study(Base):
     versions: Mapped[dict[str, Any]]
     git_commit: Mapped[str | None]
     created_at: Mapped[datetime]
+    begun_at: Mapped[datetime | None]  # its latest run
     updated_at: Mapped[datetime]
 
 
@@ -156,6 +159,8 @@ class Trial(Base):
     budget_steps: Mapped[int | None]
 
     attempts: Mapped[int]  # how often it was started; 0: answered without training
+    slot_seconds: Mapped[float | None]  # that all attempts held a slot
+    energy_joules: Mapped[float | None]  # of the GPU meanwhile; null unless it was measured of all attempts
     folder: Mapped[str | None]
     exit_code: Mapped[int | None]
     host: Mapped[str | None]
@@ -166,7 +171,7 @@ class Trial(Base):
     versions: Mapped[dict[str, Any] | None]
     git_commit: Mapped[str | None]
     created_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]  # its last attempt; null while it waits for another one
     finished_at: Mapped[datetime | None]
 
 

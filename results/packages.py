@@ -12,15 +12,27 @@ def clash() -> str | None:
 
     `trainer`, `results` and `orchestrator` exist on PyPI; installed here, they overwrite ours silently.
     """
-    owners = importlib.metadata.packages_distributions()
-    for name in OURS:
-        others = sorted(set(owners.get(name, ())) - {DISTRIBUTION})
-        if others:
-            return (
-                f"the installed distribution {others[0]!r} also has a package named {name!r}; "
-                f"use a clean environment: python3 -m venv, and only {DISTRIBUTION} in it"
-            )
-    return None
+    held = [(one, _ours_in(one)) for one in importlib.metadata.distributions()]
+    others = [(ours[0], one.name) for one, ours in held if ours and one.name != DISTRIBUTION]
+    if not others:
+        return None
+    name, other = min(others, key=lambda found: (OURS.index(found[0]), found[1]))
+    return (
+        f"the installed distribution {other!r} also has a package named {name!r}; "
+        f"use a clean environment: python3 -m venv, and only {DISTRIBUTION} in it"
+    )
+
+
+def _ours_in(distribution: importlib.metadata.Distribution) -> list[str]:
+    """Our names that a distribution has at its top: what `importlib.metadata.packages_distributions` finds.
+
+    That takes every line of every installed file's record apart, a fifth of a second for each command.
+    """
+    top = distribution.read_text("top_level.txt")
+    if top:
+        return [name for name in OURS if name in top.split()]
+    recorded = "\n" + (distribution.read_text("RECORD") or "")
+    return [name for name in OURS if f"\n{name}/" in recorded or f"\n{name}.py," in recorded]
 
 
 def versions(distributions: Iterable[str]) -> dict[str, str]:

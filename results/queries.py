@@ -20,7 +20,7 @@ import pandas as pd
 from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, text
 from sqlalchemy.types import TypeEngine
 
-from results import database, schema
+from results import database, outlook, schema
 from results.belief import level_of
 from results.errors import NotOnRecord
 from results.evaluation import ranked
@@ -36,35 +36,44 @@ def studies(db: Database) -> pd.DataFrame:
     """One row a study, oldest first: the columns of `studies`, and its trials counted by what came of them.
 
     `trainings` counts all that were trained, replicates included, and `spent` what of the budget they took:
-    a pruned one the share at which it was stopped. `trials` counts the solver's points; `trained`, `failed`,
-    `screened` and `duplicates` count among those.
+    a pruned one the share at which it was stopped. `slot_seconds`, `energy_joules` and `measured` are of the
+    view `spending`; `least_seconds_left` and `likely_seconds_left` are its `outlook.Outlook` while it runs.
+    `trials` counts the solver's points; `trained`, `failed`, `screened` and `duplicates` count among those.
     `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of `best_trials`.
     """
     with _reading(db) as connection:
-        return _frame(connection, _STUDIES)
+        frame = _frame(connection, _STUDIES)
+    left = [outlook.of_study(row) for row in plain_rows(frame)]
+    frame["least_seconds_left"] = [float("nan") if one is None else one.least for one in left]
+    frame["likely_seconds_left"] = pd.Series([one and one.likely for one in left], dtype="float64")
+    return frame.drop(columns=["ended", "run_seconds", "run_ended", "last_finished_at"])
 
 
 _STUDIES = """
 SELECT
     studies.*,
-    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id
-        AND t.state NOT IN ('screened', 'duplicate')) AS trainings,
-    (SELECT COALESCE(SUM(CASE WHEN t.state = 'pruned' THEN t.stop_progress ELSE 1.0 END), 0.0)
-        FROM trials t WHERE t.study_id = studies.id AND t.state NOT IN ('screened', 'duplicate')) AS spent,
-    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search') AS trials,
-    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
-        AND t.state IN ('completed', 'pruned')) AS trained,
-    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
-        AND t.state = 'failed') AS failed,
-    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
-        AND t.state = 'screened') AS screened,
-    (SELECT COUNT(*) FROM trials t WHERE t.study_id = studies.id AND t.purpose = 'search'
-        AND t.state = 'duplicate') AS duplicates,
+    spending.trainings,
+    spending.spent, spending.ended, spending.slot_seconds, spending.energy_joules, spending.measured,
+    spending.run_seconds, spending.run_ended, spending.last_finished_at,
+    COALESCE(counted.trials, 0) AS trials,
+    COALESCE(counted.trained, 0) AS trained,
+    COALESCE(counted.failed, 0) AS failed,
+    COALESCE(counted.screened, 0) AS screened,
+    COALESCE(counted.duplicates, 0) AS duplicates,
     best_trials.trial AS best_trial,
     best_trials.macs AS best_macs,
     best_trials.val_accuracy AS best_val_accuracy,
     best_trials.mean_accuracy AS best_mean_accuracy
-FROM studies LEFT JOIN best_trials ON best_trials.study = studies.name
+FROM studies JOIN spending ON spending.study = studies.name
+LEFT JOIN (
+    SELECT study_id, COUNT(*) AS trials,
+        SUM(CASE WHEN state IN ('completed', 'pruned') THEN 1 ELSE 0 END) AS trained,
+        SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END) AS failed,
+        SUM(CASE WHEN state = 'screened' THEN 1 ELSE 0 END) AS screened,
+        SUM(CASE WHEN state = 'duplicate' THEN 1 ELSE 0 END) AS duplicates
+    FROM trials WHERE purpose = 'search' GROUP BY study_id
+) AS counted ON counted.study_id = studies.id
+LEFT JOIN best_trials ON best_trials.study = studies.name
 ORDER BY studies.id
 """
 
@@ -211,11 +220,20 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     **column_types(),
     **dict.fromkeys(("trial", "trials", "trained", "failed", "screened", "duplicates"), Integer()),
     "study": String(),
+    **dict.fromkeys(("trainings", "measured", "run_ended"), Integer()),
+    **dict.fromkeys(("ended", "run_seconds"), Double()),
+    "last_finished_at": Instant(),
     **dict.fromkeys(("best_trial", "best_macs", "feasible"), BigInteger()),
     **dict.fromkeys(("pruned", "would_stop", "false_stops"), Integer()),
     **dict.fromkeys(("spent", "trainings_saved", "false_stop_rate"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame's rows as dicts, None for what is missing."""
+    whole = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
 
 
 def _dtype(kind: TypeEngine[Any]) -> str:

@@ -15,7 +15,10 @@ from typing import Any
 import pandas as pd
 
 from results import queries
+from results.belief import level_of
+from results.front import members
 from results.networks import SIZES, Network, networks
+from results.queries import plain_rows as plain_rows
 
 Row = dict[str, Any]
 OUTCOMES = (
@@ -27,7 +30,7 @@ _UNITS = {  # of what a study may minimise: the axis, the unit and its size
     "params": ("parameters (millions)", "M parameters", 1e6),
     "latency": ("latency (ms)", "ms", 1.0),
 }
-_BULKY = ("config", "versions", "constraints", "network_key")  # columns that no row needs
+_BULKY = ("config", "versions", "network_key")  # columns that no row needs
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,12 @@ class StudyRecord:
         usual = statistics.median(known) if known else 0.5
         return networks(self.trials, usual if self.bound is None else self.bound)
 
+    @cached_property
+    def front(self) -> pd.DataFrame:
+        """The networks of the front of a study of two aims, the smallest first."""
+        level = level_of(self.study["question"])
+        return members(self.trials, self.minimised or "macs", level, self.bound or 0.0)
+
     @property
     def slot_kind(self) -> str:
         """What a slot is: GPU or CPU slot."""
@@ -128,12 +137,6 @@ def read(db: queries.Database, study: str) -> StudyRecord:
         models=models[models["study"] == study],
         early_stops=next(iter(plain_rows(queries.early_stops(db, study))), None),
     )
-
-
-def plain_rows(frame: pd.DataFrame) -> list[Row]:
-    """The frame's rows as dicts, None for what is missing."""
-    whole = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
 
 
 def _outcome(row: Row, bound: float | None) -> str:

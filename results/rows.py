@@ -1,5 +1,6 @@
 """Fill rows: by keyword, with unknown columns refused, and from a trial's own configuration."""
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ def get(session: Session, kind: type[R], row_id: int) -> R:
     return row
 
 
-def event_now(study_id: int, kind: str, detail: Mapping[str, Any], trial_id: int | None) -> Event:
+def event_now(study_id: int, kind: str, detail: Mapping[str, Any], trial_id: int | None = None) -> Event:
     """An event of this moment."""
     return Event(study_id=study_id, trial_id=trial_id, at=datetime.now(UTC), kind=kind, detail=dict(detail))
 
@@ -71,16 +72,18 @@ def from_config(config: Mapping[str, Any]) -> dict[str, Any]:
 _HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 
 
-def aim_columns(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that say what a study seeks: what its question says, or what is usual of its kind."""
+def begun(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a study that begins now. It seeks what its question says, or its kind's usual."""
     usual = {"nas": {"minimise": "macs"}, "hpo": {"maximise": "accuracy"}}.get(kind, {})
     aim = question.get("aim", usual)
-    return {name: aim.get(name) for name in ("minimise", "maximise")}
+    sought = {name: aim.get(name) for name in ("minimise", "maximise")}
+    return {"kind": kind, "question": question, "created_at": datetime.now(UTC), **sought}
 
 
 def refuse_another_question(study: Study, kind: str, question: Mapping[str, Any]) -> None:
     """Raise QuestionChanged, naming each difference, unless the study asks this question."""
-    changed = differences({"kind": study.kind, **study.question}, {"kind": kind, **question})
+    asked = json.loads(json.dumps(question))  # as it would come back from the record: no tuples
+    changed = differences({"kind": study.kind, **study.question}, {"kind": kind, **asked})
     if changed:
         raise QuestionChanged(
             f"study {study.name!r} is on record with another question: {'; '.join(changed)}; "

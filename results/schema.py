@@ -16,7 +16,7 @@ from results.database import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, s
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
 from results.locks import preparation_lock
 
-REVISION = "0009"  # the newest file in migrations/versions
+REVISION = "0010"  # the newest file in migrations/versions
 
 
 def prepare(engine: Engine) -> None:

@@ -9,9 +9,9 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from results import early_stops, export, queries
+from results import early_stops, export, outlook, queries
 from results.errors import NotOnRecord
-from results.tables import curve_table, millions, moment, number, outcome, percent
+from results.tables import millions, moment, number, outcome, percent, plain, table_of, time_left
 
 
 def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
@@ -41,6 +41,8 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "state": f"{facts['state']}{said}",
         "bound": _bound(facts),
         "trials": _counts(facts),
+        "used": outlook.used(facts),
+        "left": "" if time_left(facts) == "-" else time_left(facts),
         "early stop": early_stops.said(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts),
         "saved as": ", ".join(saved),
@@ -127,6 +129,7 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
         "test accuracy": _tested(facts),
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
+        "used": _used(facts),
         "solver heard": _heard(facts),
         "verdict": _verdict(facts),
         "early stop": _stop(facts),
@@ -139,7 +142,23 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
         "config": json.dumps(facts["config"], ensure_ascii=False) if facts["config"] else "",
     }
     curve = facts["measurements"]
-    return Group(_grid(lines.items()), *(("", curve_table(pd.DataFrame(curve))) if curve else ()))
+    return Group(_grid(lines.items()), *(("", _curve_table(pd.DataFrame(curve))) if curve else ()))
+
+
+def _curve_table(frame: pd.DataFrame) -> Table:
+    """A row a measurement of one trial."""
+    return table_of(
+        frame,
+        {
+            "epoch": plain("epoch"),
+            "progress": lambda row: percent(row["progress"], 0),
+            "seconds": lambda row: number(row["elapsed_seconds"], 1),
+            "lr": plain("learning_rate"),
+            "train loss": lambda row: number(row["train_loss"], 4),
+            "val loss": lambda row: number(row["val_loss"], 4),
+            "val acc": lambda row: percent(row["val_accuracy"]),
+        },
+    )
 
 
 def _tested(facts: dict[str, Any]) -> str:
@@ -156,6 +175,13 @@ def _trained(facts: dict[str, Any]) -> str:
     return (
         f"{number(facts['train_seconds'], 1)} s, {facts['steps']} steps{epochs}, attempt {facts['attempts']}"
     )
+
+
+def _used(facts: dict[str, Any]) -> str:
+    if facts["slot_seconds"] is None:
+        return ""
+    joules = outlook.energy(facts["energy_joules"]) or "energy not measured"
+    return f"{number(facts['slot_seconds'], 1)} s of a slot, {joules}"
 
 
 def _heard(facts: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ A killed process leaves every transaction whole or absent.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from results import curves, database, schema
 from results.locks import study_lock
 from results.models import Event, Measurement, Model, Study, Trial
-from results.rows import aim_columns, assign, event_now, from_config, get, refuse_another_question
+from results.rows import assign, begun, event_now, from_config, get, refuse_another_question
 
 
 class Store:
@@ -77,6 +77,8 @@ class Store:
         budget_trials: int,
         versions: Mapping[str, Any],
         git_commit: str | None,
+        slots: int | None = None,
+        budget_slot_hours: float | None = None,
     ) -> Study:
         """Begin the study, or take up the one on record, which becomes 'running' with the budget asked now.
 
@@ -88,35 +90,24 @@ class Store:
         with self._write() as session:
             study = session.scalar(select(Study).where(Study.name == name))
             if study is None:
-                study = Study(name=name, kind=kind, question=asked, versions=dict(versions), created_at=now)
-                assign(study, git_commit=git_commit, **aim_columns(kind, asked))
+                study = Study(name=name, **begun(kind, asked), versions=dict(versions), git_commit=git_commit)
                 session.add(study)
             else:
                 refuse_another_question(study, kind, asked)
                 detail = {"versions": dict(versions), "git_commit": git_commit, "was": study.state}
-                session.add(Event(study_id=study.id, at=now, kind="resumed", detail=detail))
-            assign(study, budget_trials=budget_trials, state="running", message=None, updated_at=now)
+                session.add(event_now(study.id, "resumed", detail))
+            assign(study, budget_trials=budget_trials, budget_slot_hours=budget_slot_hours, slots=slots)
+            assign(study, state="running", message=None, begun_at=now, updated_at=now)
             return study
 
-    def set_bound(
-        self,
-        study_id: int,
-        *,
-        min_accuracy: float,
-        baseline_accuracy: float | None,
-        baseline_std: float | None,
-        baseline_replicates: int,
-    ) -> Study:
-        """Record the accuracy a network must reach, and the baseline it comes from, if any (0 replicates)."""
+    def set_bound(self, study_id: int, *, min_accuracy: float, **baseline: float | None) -> Study:
+        """Record the accuracy a network must reach, and the baseline it comes from, if any.
+
+        baseline: the columns baseline_accuracy, baseline_std and baseline_replicates (0 without one)
+        """
         with self._write() as session:
             study = get(session, Study, study_id)
-            assign(
-                study,
-                min_accuracy=min_accuracy,
-                baseline_accuracy=baseline_accuracy,
-                baseline_std=baseline_std,
-            )
-            assign(study, baseline_replicates=baseline_replicates, updated_at=datetime.now(UTC))
+            assign(study, min_accuracy=min_accuracy, **baseline, updated_at=datetime.now(UTC))
             return study
 
     def end_study(self, study_id: int, state: str, message: str | None) -> Study:
@@ -132,10 +123,10 @@ class Store:
             query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.number)
             return list(session.scalars(query))
 
-    def curves(self, study_id: int) -> dict[int, list[curves.Point]]:
-        """The progress and validation accuracy measured of each completed trial, in order, by its number."""
+    def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[curves.Point]]:
+        """The progress and validation accuracy measured of these trials, in order, by their numbers."""
         with self._read() as session:
-            return curves.of_completed(session, study_id)
+            return curves.of_these(session, study_id, numbers)
 
     def start_trial(self, study_id: int, number: int, **columns: Any) -> Trial:
         """Record a trial as 'running', before its process starts. `purpose` is required among the columns."""
@@ -152,12 +143,16 @@ class Store:
         with self._write() as session:
             trial = get(session, Trial, trial_id)
             session.execute(delete(Measurement).where(Measurement.trial_id == trial_id))
-            restarted = {
-                "started_at": datetime.now(UTC),
-                **dict.fromkeys(("finished_at", "reason", "message")),
-            }
-            assign(trial, **{**restarted, **from_config(columns.get("config") or {}), **columns})
+            assign(trial, **dict.fromkeys(("finished_at", "reason", "message")), started_at=datetime.now(UTC))
+            assign(trial, **{**from_config(columns.get("config") or {}), **columns})
             assign(trial, state="running", attempts=trial.attempts + 1)
+            return trial
+
+    def charge_trial(self, trial_id: int, **used: float | None) -> Trial:
+        """Record what the attempts of a trial have used, which goes on without a process for now."""
+        with self._write() as session:
+            trial = get(session, Trial, trial_id)
+            assign(trial, **used, started_at=None)
             return trial
 
     def finish_trial(
@@ -224,8 +219,8 @@ class Store:
 
     def models(self) -> list[Model]:
         """All named networks, by name, and of one name the newest first."""
+        query = select(Model).order_by(Model.name, Model.created_at.desc(), Model.id.desc())
         with self._read() as session:
-            query = select(Model).order_by(Model.name, Model.created_at.desc(), Model.id.desc())
             return list(session.scalars(query))
 
     def _add_trial(self, study_id: int, number: int, columns: dict[str, Any]) -> Trial:

@@ -12,7 +12,9 @@ import pandas as pd
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from results import outlook
 from results.choices import changes, settings
+from results.plain_table import fits, lines
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -28,6 +30,9 @@ def tell(words: RenderableType, to: IO[str] | None = None) -> None:
     """
     to = to or sys.stdout
     terminal = to.isatty()
+    if isinstance(words, Table) and not terminal and fits(words, _WIDE):
+        to.writelines(f"{line}\n" for line in lines(words))
+        return
     console = Console(file=to, width=None if terminal else _WIDE, highlight=False, markup=False, emoji=False)
     narrowest = console.measure(words, options=console.options.update_width(_WIDE)).minimum
     if terminal and narrowest <= console.width:
@@ -48,11 +53,21 @@ def studies_table(frame: pd.DataFrame) -> Table:
             "kind": lambda row: row["kind"],
             "state": lambda row: row["state"],
             "trainings": lambda row: f"{row['spent']:.4g}/{row['budget_trials']}",
+            "slot h": lambda row: number(row["slot_seconds"] / 3600, 2),
+            "left": time_left,
             "best MACs": lambda row: millions(row["best_macs"]),
             "best acc": lambda row: percent(row["best_mean_accuracy"]),
             "updated": lambda row: moment(row["updated_at"]),
         },
     )
+
+
+def time_left(study: Row) -> str:
+    """How long a study of `queries.studies` goes on, while it runs."""
+    least, likely = study["least_seconds_left"], study["likely_seconds_left"]
+    if least is None or pd.isna(least):
+        return "-"
+    return str(outlook.Outlook(least, None if likely is None or pd.isna(likely) else likely))
 
 
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
@@ -169,22 +184,6 @@ def models_table(frame: pd.DataFrame) -> Table:
             "status": lambda row: row["status"],
             "keeps bound": lambda row: percent(row["probability"], 1),
             "study": lambda row: row["study"],
-        },
-    )
-
-
-def curve_table(frame: pd.DataFrame) -> Table:
-    """A row a measurement of one trial."""
-    return table_of(
-        frame,
-        {
-            "epoch": plain("epoch"),
-            "progress": lambda row: percent(row["progress"], 0),
-            "seconds": lambda row: number(row["elapsed_seconds"], 1),
-            "lr": plain("learning_rate"),
-            "train loss": lambda row: number(row["train_loss"], 4),
-            "val loss": lambda row: number(row["val_loss"], 4),
-            "val acc": lambda row: percent(row["val_accuracy"]),
         },
     )
 

@@ -54,6 +54,8 @@ SELECT
     trials.train_seconds,
     trials.overshoot_seconds,
     trials.wall_seconds,
+    trials.slot_seconds,
+    trials.energy_joules,
     trials.images_per_second,
     trials.peak_memory_bytes,
     trials.seed,
@@ -119,6 +121,32 @@ SELECT {{columns}} FROM (
 WHERE of_smaller IS NULL OR mean_accuracy > of_smaller
 """
 
+# One row a study: what its trials used. `spent` is of its budget, in trainings: a pruned trial the share at
+# which it was stopped; `ended` leaves out those that run. `slot_seconds` and `energy_joules` are of all
+# attempts; the joules are of the `measured` of its `trainings` whose energy is known, null without any.
+# `run_seconds`, `run_ended` and `last_finished_at` are of the study's latest run.
+_SPENDING = """
+CREATE VIEW spending AS
+SELECT
+    studies.name AS study,
+    COUNT(trials.share) AS trainings,
+    COALESCE(SUM(trials.share), 0.0) AS spent,
+    COALESCE(SUM(CASE WHEN trials.state <> 'running' THEN trials.share END), 0.0) AS ended,
+    COALESCE(SUM(trials.slot_seconds), 0.0) AS slot_seconds,
+    SUM(trials.energy_joules) AS energy_joules,
+    COUNT(trials.energy_joules) AS measured,
+    COALESCE(SUM(CASE WHEN trials.started_at >= studies.begun_at THEN trials.slot_seconds END), 0.0)
+        AS run_seconds,
+    COUNT(CASE WHEN trials.started_at >= studies.begun_at THEN trials.finished_at END) AS run_ended,
+    MAX(CASE WHEN trials.started_at >= studies.begun_at THEN trials.finished_at END) AS last_finished_at
+FROM studies LEFT JOIN (
+    SELECT study_id, state, slot_seconds, energy_joules, started_at, finished_at,
+        CASE state WHEN 'pruned' THEN stop_progress ELSE 1.0 END AS share
+    FROM trials WHERE state NOT IN ('screened', 'duplicate')
+) AS trials ON trials.study_id = studies.id
+GROUP BY studies.id, studies.name
+"""
+
 # One row a measurement: a trial's metrics as its budget went by.
 _LEARNING_CURVES = """
 CREATE VIEW learning_curves AS
@@ -176,9 +204,10 @@ def create(connection: Connection) -> None:
     connection.execute(text(_FRONT.format(columns=columns)))
     connection.execute(text(_LEARNING_CURVES))
     connection.execute(text(_EARLY_STOPS))
+    connection.execute(text(_SPENDING))
 
 
 def drop(connection: Connection) -> None:
     """Remove the views that there are."""
-    for view in ("front", "best_trials", "completed_trials", "learning_curves", "early_stops"):
+    for view in ("front", "best_trials", "completed_trials", "learning_curves", "early_stops", "spending"):
         connection.execute(text(f"DROP VIEW IF EXISTS {view}"))

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from search_spaces._checks import listed
@@ -40,7 +41,7 @@ class Space:
             if self.names.count(name) > 1:
                 raise ValueError(f"two variables are named {name!r}; give each a name of its own")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The variables' names, in order."""
         return tuple(variable.name for variable in self.variables)

@@ -20,9 +20,12 @@ from orchestrator.options import OWN_TRAINER
 from orchestrator.training import Chosen, Training, TrialBudget
 from results.store import Store
 from tests.orchestrator._studies import TRAINER, typed
+from tests.tables import tables_at_once
+
+__all__ = ["tables_at_once"]  # a fixture is there where it is imported
 
 USUAL = {"--base": "senet18", "--data": "fake:", "--budget": "10steps", "--trials": "6", "--confirm": "0"}
-USUAL |= {"--executor": "inline", "--solver": "random", "--replicates": "1", "--study": "s"}
+USUAL |= {"--device": "cpu", "--slots": "1", "--solver": "random", "--replicates": "1", "--study": "s"}
 USUAL |= {"--trainer": TRAINER}
 
 Capture = pytest.CaptureFixture[str]
@@ -62,17 +65,35 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
-        ({"executor": "slurm"}, "no executor is named 'slurm'; choose from inline, local"),
+        ({"executor": "pigeons"}, "no executor is named 'pigeons'; choose from local, ray, slurm"),
+        ({"executor": "inline"}, "no executor is named 'inline'; choose from local, ray, slurm"),
+        (
+            {"executor": "local", "address": "head:6379"},
+            "--address head:6379 says nothing to --executor local",
+        ),
+        ({"executor": "ray"}, "--executor ray needs a cluster: give --address HOST:PORT, or --address auto"),
+        ({"executor": "ray", "address": "head"}, "--address head is no address of a cluster"),
+        ({"executor": "ray", "address": "127.0.0.1:9"}, "no Ray cluster answers at 127.0.0.1:9"),
+        ({"executor": "ray", "gpu_fraction": ".5", "budget": "9s"}, "give a budget like 500steps"),
         ({"warm_start": "x"}, "--warm-start x: no such study in"),
         ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),
         ({"replicates": "0"}, "--replicates 0 measures no base; give at least 1"),
         ({"confirm": "-1"}, "--confirm -1 is negative; give 0 or more"),
-        ({"block": "0"}, "--block 0 asks nothing; give at least 1"),
+        ({"block": "0"}, "--block 0 is no number of points to ask at once; give 1 to --trials 6"),
         ({"executor": "local", "slots": "0"}, "0 slots run no trial; give --slots 1 or more"),
+        ({"block": "1000000000"}, "--block 1000000000 is no number of points to ask at once; give 1 to"),
+        ({"max_macs": "1e400"}, "--max-macs: 1e400 is more than any network has; leave it out, or give"),
+        ({"max_params": "1e400G"}, "--max-params: 1e400G is more than any network has"),
+        ({"width": ".5:1e400"}, "is no range of multipliers up to 100; write it like"),
+        ({"base_depth": "1e9"}, "--base-depth 1000000000.0 is out of range; give at most 100"),
+        ({"trials": str(10**50)}, "is out of range; give at most 1000000"),
+        ({"timeout": "1e300"}, "--timeout 1e+300 is out of range; give at most 2147483648"),
         ({"min_accuracy": "87"}, "87% is 0.87"),
         ({"tolerance": "nan"}, "half a point is 0.005"),
         ({"min_accuracy": ".8", "tolerance": ".1"}, "leave it out with --min-accuracy"),
+        ({"min_accuracy": ".8"}, "--replicates 1 is for a measured baseline, and none is trained with"),
+        ({"early_stop": "0", "audit": ".2"}, "--audit 0.2 does nothing with --early-stop 0"),
         ({"timeout": "inf"}, "--timeout inf bounds nothing"),
         (
             {"ingredient": "sam=1"},
@@ -85,7 +106,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"budget": "ten minutes"}, "write it like 600s, 10m, 1h or 500steps"),
         ({"budget": "0s"}, "a budget of 0.0 is no training; give more than 0"),
         ({"budget": "1.5steps"}, "is not a whole number; write it like 500steps"),
-        ({"width": "1:.5"}, "--width '1:.5' is no range of multipliers; write it like"),
+        ({"width": "1:.5"}, "--width '1:.5' is no range of multipliers up to 100; write it like"),
         ({"width": "2:3"}, "leaves out 1, the base network; give one around 1"),
         ({"base_width": "-1"}, "width is -1.0; give a number above 0"),
         ({"train_images": "60000"}, "there are 50000, ask for fewer"),
@@ -149,7 +170,7 @@ def test_a_study_that_another_process_runs_is_left_to_it(
 def test_another_question_under_a_recorded_name_is_refused_with_the_difference(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
 ) -> None:
-    assert search(monkeypatch, tmp_path) == 0
+    assert search(monkeypatch, tmp_path, executor="local") == 0  # inline it would catch what is said here
     capfd.readouterr()
     code = search(monkeypatch, tmp_path, budget="20steps")
     refused(capfd, code, "training.budget.steps: 10 on record, 20 asked; give another --study name")

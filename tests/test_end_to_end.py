@@ -21,21 +21,38 @@ from tests.orchestrator._studies import RUN_COMMAND, command, record, trials, ty
 
 SMALL = ["--data", "digits", "--budget", "4steps", "--train-images", "600", "--validation-images", "100"]
 ON_TWO_SLOTS = ["--slots", "2", "--device", "cpu"]
+NAS, HPO = "nas-senet18-digits", "hpo-nomad_senet18-recipe-digits"
 
 
 @pytest.mark.timeout(400)  # for machines that do much else
+def test_a_network_is_found_and_the_record_read(tmp_path: Path) -> None:
+    """nas-search, nas-results, and plain SQL on the views."""
+    search(tmp_path)
+    check_what_was_read(tmp_path / "results.db", NAS)
+    check_what_sql_reads(tmp_path / "results.db", NAS)
+    check_what_was_trained(tmp_path, NAS)
+
+
+@pytest.mark.slow
 def test_a_network_is_found_then_tuned_and_the_record_read(tmp_path: Path) -> None:
-    """nas-search, hpo-search over recipes for the model it saved, nas-results, and plain SQL on the views."""
-    nas = ["--base", "senet18", "--base-width", ".125", "--replicates", "1", "--confirm", "0"]
-    said = own("nas_search", tmp_path, *nas, *SMALL, *ON_TWO_SLOTS, "--tolerance", "1", "--trials", "2")
-    assert "saved as the model nomad_senet18 (provisional: " in said
-    assert "next: hpo-search --model nomad_senet18" in said
+    """The same, with hpo-search over recipes for the model that nas-search saved in between."""
+    search(tmp_path)
     hpo = ["--model", "nomad_senet18", "--solver", "tpe", "--space", "recipe", "--trials", "2"]
     said = own("hpo_search", tmp_path, *hpo, *SMALL, *ON_TWO_SLOTS)
-    assert "saved by the study nas-senet18-digits" in said
-    check_what_was_read(tmp_path / "results.db")
-    check_what_sql_reads(tmp_path / "results.db")
-    check_what_was_trained(tmp_path)
+    assert f"saved by the study {NAS}" in said
+    check_what_was_read(tmp_path / "results.db", NAS, HPO)
+    check_what_sql_reads(tmp_path / "results.db", NAS, HPO)
+    check_what_was_trained(tmp_path, NAS, HPO)
+    for row in trials(tmp_path, HPO):
+        assert row.config is not None
+        assert row.config["ingredients"] == recipe.ingredients(row.point or {})
+
+
+def search(folder: Path) -> None:
+    nas = ["--base", "senet18", "--base-width", ".125", "--replicates", "1", "--confirm", "0"]
+    said = own("nas_search", folder, *nas, *SMALL, *ON_TWO_SLOTS, "--tolerance", "1", "--trials", "2")
+    assert "saved as the model nomad_senet18 (provisional: " in said
+    assert "next: hpo-search --model nomad_senet18" in said
 
 
 def own(program: str, folder: Path, *arguments: str) -> str:
@@ -54,40 +71,33 @@ def results(database: Path, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
-def check_what_was_read(database: Path) -> None:
+def check_what_was_read(database: Path, *names: str) -> None:
     studies = results(database, "list")
-    assert [(study["name"], study["state"]) for study in studies] == [
-        ("nas-senet18-digits", "finished"),
-        ("hpo-nomad_senet18-recipe-digits", "finished"),
-    ]
-    searched = results(database, "trials", "nas-senet18-digits")
+    assert [(study["name"], study["state"]) for study in studies] == [(name, "finished") for name in names]
+    searched = results(database, "trials", NAS)
     trained = [trial for trial in searched if trial["state"] == "completed"]
     assert [trial["purpose"] for trial in trained] == ["baseline", "search"]
     assert all(trial["steps"] == 4 and trial["versions"]["torch"] for trial in trained)
 
 
-def check_what_sql_reads(database: Path) -> None:
+def check_what_sql_reads(database: Path, *names: str) -> None:
     """The views, through sqlite3 alone, as docs and users read them."""
     with closing(sqlite3.connect(database)) as connection:
         best = connection.execute("SELECT study, macs FROM best_trials ORDER BY kind DESC").fetchall()
         base, found = connection.execute("SELECT MAX(macs), MIN(macs) FROM completed_trials").fetchone()
         curves = connection.execute("SELECT COUNT(DISTINCT study || trial) FROM learning_curves").fetchone()
-    assert best == [("nas-senet18-digits", found), ("hpo-nomad_senet18-recipe-digits", found)]
+    assert best == [(name, found) for name in names]
     assert found < base
-    assert curves == (4,)
+    assert curves == (2 * len(names),)
 
 
-def check_what_was_trained(folder: Path) -> None:
-    rows = [*trials(folder, "nas-senet18-digits"), *trials(folder, "hpo-nomad_senet18-recipe-digits")]
-    for row in rows:
+def check_what_was_trained(folder: Path, *names: str) -> None:
+    for row in (row for name in names for row in trials(folder, name)):
         if row.state == "completed":
             assert row.folder is not None
             assert (Path(row.folder) / "metrics.jsonl").read_text().count('"final"') == 1
             assert row.val_accuracy is not None
             assert 0 <= row.val_accuracy <= 1
-    for row in trials(folder, "hpo-nomad_senet18-recipe-digits"):
-        assert row.config is not None
-        assert row.config["ingredients"] == recipe.ingredients(row.point or {})
 
 
 def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _counted(
     """Send an image through. Raises Refused. `passed`: to be filled with the layers."""
     for module in network.modules():
         if not isinstance(module, nn.Conv2d):  # a convolution is skipped, so its weights need no memory
-            module.to_empty(device="cpu", recurse=False)
+            _give_memory(module)
     counter = _Counter()
     if passed is not None:
         _follow(network, counter, passed)
@@ -117,6 +117,15 @@ def _weightless(name: str, shape: Shape, classes: int, operations: tuple[Surgery
         for operation in operations:
             network = operation.apply(network)
     return network.eval()
+
+
+def _give_memory(module: nn.Module) -> None:
+    """What `to_empty` does, which asks the meta device how its tensors lie in memory: a second of imports."""
+    for name, weights in list(module.named_parameters(recurse=False)):
+        empty = torch.empty(weights.shape, dtype=weights.dtype)
+        setattr(module, name, nn.Parameter(empty, requires_grad=False))
+    for name, kept in list(module.named_buffers(recurse=False)):
+        setattr(module, name, torch.empty(kept.shape, dtype=kept.dtype))
 
 
 def _check(name: str, network: nn.Module, resolution: int, classes: int) -> None:

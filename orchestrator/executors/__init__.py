@@ -1,7 +1,8 @@
 """Run a trial's command on a slot and wait until it has ended.
 
-An executor is a module in this folder: its name is the file's, and its `create(device, slots, trainer)`
-opens it. The surprise: `run` blocks, and whoever wants several trials at once calls it from several threads.
+An executor is a module in this folder: its name is the file's, and its `create(device, slots, trainer,
+place)` opens it. The surprise: `run` blocks, and whoever wants several trials at once calls it from several
+threads.
 """
 
 import importlib
@@ -9,7 +10,7 @@ import math
 import pkgutil
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -21,6 +22,26 @@ STOPPED = 143  # what a trainer exits with on SIGTERM, and what a trial that nev
 
 class ExecutorError(Exception):
     """Trials cannot be run as asked: no such device, too many slots, no such program, no place for locks."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where machines other than this one are found, and how much of them is asked for; None: not given."""
+
+    address: str | None = None  # HOST:PORT of a cluster, or auto
+    gpu_fraction: float | None = None  # of a GPU that one trial takes
+    partition: str | None = None  # of the cluster's machines
+    account: str | None = None  # that the cluster charges
+
+    def check_only(self, *used: str, executor: str) -> None:
+        """Raise ExecutorError for what is given and is not among `used`."""
+        given = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        for name in sorted(set(given) - set(used)):
+            option = f"--{name.replace('_', '-')} {getattr(self, name)}"
+            raise ExecutorError(f"{option} says nothing to --executor {executor}; leave it out")
+
+
+HERE = Place()
 
 
 @dataclass(frozen=True)
@@ -66,7 +87,8 @@ class Exit:
     wall_seconds: float  # that the job held its slot
     started_at: datetime
     ended_at: datetime
-    said: str = ""
+    said: str = ""  # such as "lost with its node"
+    energy_joules: float | None = None  # of the slot's GPU meanwhile; None where it was not measured
 
     @staticmethod
     def before_start() -> "Exit":
@@ -115,13 +137,20 @@ class Executor(Protocol):
 class ExecutorModule(Protocol):
     """What a file in this folder offers."""
 
-    def create(self, device: str = "auto", slots: int | None = None, trainer: Sequence[str] = ()) -> Executor:
-        """Open the executor. `device` is auto, cpu or cuda; `slots` None is as many as the machine has.
+    def create(
+        self,
+        device: str = "auto",
+        slots: int | None = None,
+        trainer: Sequence[str] = (),
+        place: Place = HERE,
+    ) -> Executor:
+        """Open the executor. `device` is auto, cpu or cuda; `slots` None is as many as there are.
 
         `trainer` is the command that trainings begin with, for an executor that keeps one ready; jobs need
         not be of it.
 
-        Raises ExecutorError where the machine cannot give what is asked.
+        Raises ExecutorError where the machine cannot give what is asked, and for what is said of a `place`
+        that the executor has no use for.
         """
 
 
@@ -130,8 +159,18 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
+def offered() -> list[str]:
+    """Those that a command offers: a trial apart from its process, which `inline` does not give."""
+    return [name for name in names() if name != "inline"]
+
+
+def check(name: str, known: Sequence[str]) -> None:
+    """Raise ExecutorError for a name that is not among the `known`."""
+    if name not in known:
+        raise ExecutorError(f"no executor is named {name!r}; choose from {', '.join(offered())}")
+
+
 def load(name: str) -> ExecutorModule:
     """The module of an executor. Raises ExecutorError for an unknown name."""
-    if name not in names():
-        raise ExecutorError(f"no executor is named {name!r}; choose from {', '.join(names())}")
+    check(name, names())
     return cast(ExecutorModule, importlib.import_module(f"{__name__}.{name}"))

@@ -42,6 +42,21 @@ def present() -> list[Gpu]:
         pynvml.nvmlShutdown()
 
 
+def energy_joules(uuid: str) -> float | None:
+    """What a GPU has used since its driver was loaded; None where it does not say (before Volta, MIG)."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000  # it counts millijoules
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
+
+
 def visible(gpus: list[Gpu], wish: str | None, order: str | None) -> list[Gpu]:
     """The GPUs that a CUDA_VISIBLE_DEVICES of `wish` leaves, under a CUDA_DEVICE_ORDER of `order`.
 

@@ -9,13 +9,14 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.executors import ExecutorError
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of a CPU slot
 COURTESY_SECONDS, MOST_COURTESY_SECONDS = 0.15, 1.0  # a GPU; who waits looks every .05 s
 
 
@@ -26,6 +27,7 @@ class Slot:
     name: str
     environment: Mapping[str, str]
     lock: Path | None = None  # None: nobody else wants this slot
+    meter: Callable[[], float | None] = lambda: None  # joules counted so far; None where nothing counts
 
 
 class Held:

@@ -1,4 +1,4 @@
-"""Trials inside this process, one at a time, for tests and for a debugger.
+"""Trials inside this process, one at a time, for tests and for a debugger: no command offers it.
 
 Nothing is isolated: a crash of the program is a crash of ours, its environment and working directory are
 ours, what any thread prints meanwhile goes to the job's files, and neither `stop` nor the timeout ends it.
@@ -14,13 +14,16 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from orchestrator.executors import Executor, ExecutorError, Exit, Job
+from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place
 
 FLAGS = frozenset({"-P", "-u", "-I", "-E", "-S", "-B"})  # of the interpreter; too late for them here
 
 
-def create(device: str = "auto", slots: int | None = None, trainer: Sequence[str] = ()) -> Executor:
+def create(
+    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: Place = HERE
+) -> Executor:
     """One slot in this process, whatever the device and the trainer. Raises ExecutorError for more slots."""
+    place.check_only(executor="inline")
     if slots not in (None, 1):
         raise ExecutorError(f"{slots} slots in one process; the inline executor has 1, so leave out --slots")
     return Inline()

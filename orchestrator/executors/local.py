@@ -11,16 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from orchestrator.executors import Executor, ExecutorError, Exit, Job, _gpus
+from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, _gpus
 from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
-from orchestrator.executors._slots import Held, Queue, Slot
+from orchestrator.executors._slots import ONE_THREAD, Held, Queue, Slot
 
 LOCK_FOLDER = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 LINUX = sys.platform == "linux"
 
@@ -31,6 +31,7 @@ def create(
     device: str = "auto",
     slots: int | None = None,
     trainer: Sequence[str] = (),
+    place: Place = HERE,
     lock_folder: Path | None = None,
 ) -> Executor:
     """Slots for trials on this machine's GPUs, or on its CPU where `device` is cpu or there is no GPU.
@@ -40,6 +41,7 @@ def create(
     `lock_folder` is NOMAD_NAS_LOCK_FOLDER or /tmp/nomad-nas-locks by default. Raises ExecutorError where
     `device` is cuda and there is no GPU, and for more slots than GPUs.
     """
+    place.check_only(executor="local")
     if device not in ("auto", "cpu", "cuda"):
         raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
     if slots is not None and slots < 1:
@@ -87,12 +89,21 @@ class Local:
         if taken is None:
             return Exit.before_start()
         slot, held = taken
-        started_at, clock = datetime.now(UTC), time.monotonic()
+        started_at, clock, joules = datetime.now(UTC), time.monotonic(), slot.meter()
         try:
             ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
             seconds = time.monotonic() - clock
-            now = datetime.now(UTC)
-            return Exit(ending.code, ending.reason, slot.name, seconds, started_at, now, said=ending.said)
+            used, now = _difference(joules, slot.meter()), datetime.now(UTC)
+            return Exit(
+                ending.code,
+                ending.reason,
+                slot.name,
+                seconds,
+                started_at,
+                now,
+                said=ending.said,
+                energy_joules=used,
+            )
         finally:
             held.release()
             self._give_back(slot)
@@ -181,7 +192,13 @@ def _usable_gpus(device: str) -> list[_gpus.Gpu]:
 
 
 def _gpu_slot(gpu: _gpus.Gpu, lock_folder: Path) -> Slot:
-    return Slot(gpu.name, {"CUDA_VISIBLE_DEVICES": gpu.uuid}, lock_folder / f"{gpu.uuid}.lock")
+    pin, lock = {"CUDA_VISIBLE_DEVICES": gpu.uuid}, lock_folder / f"{gpu.uuid}.lock"
+    return Slot(gpu.name, pin, lock, partial(_gpus.energy_joules, gpu.uuid))
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    """None as well where the counter began anew: the driver was loaded again."""
+    return None if before is None or after is None or after < before else after - before
 
 
 def _cpu_slot(index: int) -> Slot:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator.options import BadOption
 from orchestrator.service.files import Elsewhere
-from results.errors import NotOnRecord, StoreError, StudyLocked
+from results.errors import NotOnRecord, QuestionChanged, StoreError, StudyLocked
 from results.export import json_value
 
 
@@ -65,6 +65,7 @@ def refusal_of(request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": _one_line(error)}, 422)
     statuses: dict[type[Exception], int] = {
         BadOption: 422,
+        QuestionChanged: 422,
         Elsewhere: 404,
         NotOnRecord: 404,
         StudyLocked: 409,

@@ -19,7 +19,10 @@ from orchestrator.service.settings import Settings
 
 SUBJECTS = {"nas": "base", "hpo": "model"}  # how each command calls what it starts from
 # a trainer is a command to run, the others say where files are: the owner's to say when the service starts
-REFUSED = ("trainer", "executor", "db", "runs", "data_folder", "plan", "server", "token_file")
+REFUSED = (
+    *("trainer", "executor", "db", "runs", "data_folder", "plan", "server", "token_file"),
+    *("address", "gpu_fraction", "partition", "account"),
+)
 _RUN = "import sys; from orchestrator import cli; sys.argv[0] = '{0}-search'; cli.{0}_search()"
 _TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _KINDS: Mapping[Any, Any] = {

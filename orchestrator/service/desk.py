@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from fastapi import HTTPException
 
-from orchestrator import catalogue
+from orchestrator import catalogue, options, plan
+from orchestrator.describe import Describer, Refused, Stopped, TrainerBroken
+from orchestrator.executors import ExecutorError
 from orchestrator.options import BadOption
 from orchestrator.service import asking, files
 from orchestrator.service.searches import Searches
@@ -22,6 +25,7 @@ from results import locks
 from results.queue import Queue
 
 _PLAN_SECONDS = 120.0
+_NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"
 _BUSY_SECONDS = 20.0
 
 
@@ -41,6 +45,7 @@ class Desk:
         request = asking.settle(kind, subject, told, self.settings)
         name = study_name(request, catalogue.find(subject, self.queue))
         asking.check_name(name)
+        self._check(request)
         self._queue(name, kind, subject, {**told, "study": name})
         return name
 
@@ -50,7 +55,7 @@ class Desk:
         request = asking.settle(kind, subject, told, self.settings)
         name = study_name(request, catalogue.find(subject, self.queue))
         words = asking.command(kind, subject, told, self.settings, "--plan")
-        ended = self._one_at_a_time([*words])
+        ended = self._said([*words])
         if ended.returncode != 0:
             said = ended.stderr.strip().splitlines() or ["the plan failed without a word"]
             raise BadOption(said[-1].removeprefix(f"{kind}-search: "))
@@ -68,7 +73,7 @@ class Desk:
         if trials is not None:
             options["trials"] = trials
         told = asking.allowed(request.kind, request.subject, options, self.settings)
-        asking.settle(request.kind, request.subject, told, self.settings)
+        self._check(asking.settle(request.kind, request.subject, told, self.settings))
         self._queue(name, request.kind, request.subject, told)
 
     def stop(self, name: str) -> None:
@@ -100,9 +105,26 @@ class Desk:
         """The networks that the trainer knows; asked of it once."""
         if self._networks is None:
             told = asking.settle("nas", "any", {}, self.settings).trainer_command
-            ended = self._one_at_a_time([*told, "models"])
+            ended = self._said([*told, "models"])
             self._networks = asking.networks(ended.stdout)
         return self._networks
+
+    def _check(self, request: options.Request) -> None:
+        """Raise what the search itself would be refused for as soon as it is begun."""
+        stop = threading.Event()
+        timer = threading.Timer(_PLAN_SECONDS, stop.set)
+        with self._one_at_a_time(), ExitStack() as stack:
+            stack.callback(timer.cancel)
+            timer.start()
+            try:
+                describer = stack.enter_context(
+                    Describer(request.trainer_command, check_data=False, stop=stop)
+                )
+                plan.checked(replace(request, plan=True), describer, stack)
+            except (Refused, TrainerBroken, ExecutorError) as error:
+                raise BadOption(str(error)) from error
+            except Stopped:
+                raise BadOption(_NO_ANSWER) from None
 
     def _queue(self, name: str, kind: str, subject: str, options: Mapping[str, Any]) -> None:
         held = locks.holder(self.queue.url, name)
@@ -123,16 +145,21 @@ class Desk:
     def _is_known(self, name: str) -> bool:
         return self.queue.study(name) is not None or self.queue.request(name) is not None
 
-    def _one_at_a_time(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+    def _said(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "NAS_DB": self.settings.database}
+        with self._one_at_a_time():
+            try:
+                return subprocess.run(
+                    words, env=environment, capture_output=True, text=True, timeout=_PLAN_SECONDS, check=False
+                )
+            except subprocess.TimeoutExpired:
+                raise BadOption(_NO_ANSWER) from None
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
         if not self._planning.acquire(timeout=_BUSY_SECONDS):
             raise HTTPException(429, "another plan is being made; ask again")
-        environment = {**os.environ, "NAS_DB": self.settings.database}
         try:
-            return subprocess.run(
-                words, env=environment, capture_output=True, text=True, timeout=_PLAN_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise BadOption(f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s") from None
+            yield
         finally:
-            with suppress(ValueError):
-                self._planning.release()
+            self._planning.release()

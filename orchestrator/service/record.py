@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, column, func, select, table
 
-from results import database, locks, schema
+from results import database, locks, outlook, schema
+from results.instant import Instant
 from results.models import Event, Measurement, Model, Study, Trial
 from results.queue import SearchRequest
 
@@ -36,6 +37,8 @@ _LISTED = (
     Trial.slot,
     Trial.attempts,
     Trial.wall_seconds,
+    Trial.slot_seconds,
+    Trial.energy_joules,
     Trial.started_at,
     Trial.finished_at,
 )
@@ -44,8 +47,15 @@ _CURVE = tuple(
 )  # but its trial
 _STUDY_KEPT = ("question", "versions", "id")  # told of one study, not in a list
 _MODEL = ("name", "status", "macs", "parameters", "val_accuracy", "accuracy_low", "accuracy_high")
-_COUNTS = select(Trial.study_id, Trial.state, func.count(), func.sum(Trial.stop_progress)).group_by(
-    Trial.study_id, Trial.state
+_COUNTS = select(Trial.study_id, Trial.state, func.count()).group_by(Trial.study_id, Trial.state)
+_SPENDING = table(
+    "spending",
+    *(
+        column(name)
+        for name in ("study", "trainings", "spent", "ended", "energy_joules", "measured", "run_ended")
+    ),
+    *(column(name) for name in ("slot_seconds", "run_seconds")),
+    column("last_finished_at", Instant()),
 )
 _MODEL_COLUMNS = [getattr(Model, name) for name in (*_MODEL, "probability", "trainings")]
 
@@ -63,10 +73,13 @@ class Record:
 
     def studies(self) -> list[Facts]:
         """All studies and all searches that wait to be one, the latest first, with how each stands."""
-        counts = self._counted(_COUNTS)
+        counts, spending = self._counted(_COUNTS), self._spending(_SPENDING.select())
         asked = {row.study: row for row in self._rows(_columns(SearchRequest))}
         studies = [row._asdict() for row in self._rows(_columns(Study).order_by(Study.id.desc()))]
-        listed = [self._stands(study, asked.pop(study["name"], None), counts) for study in studies]
+        listed = [
+            self._stands(one, asked.pop(one["name"], None), counts.get(one["id"], {}), spending[one["name"]])
+            for one in studies
+        ]
         waiting = sorted(asked.values(), key=lambda row: row.queued_at, reverse=True)
         return [_unbegun(row) for row in waiting] + listed
 
@@ -77,7 +90,9 @@ class Record:
         if found is None:
             return None if asked is None else _unbegun(asked)
         study = found._asdict()
-        told = self._stands(study, asked, self._counted(_COUNTS.where(Trial.study_id == found.id)))
+        counts = self._counted(_COUNTS.where(Trial.study_id == found.id)).get(found.id, {})
+        spending = self._spending(_SPENDING.select().where(_SPENDING.c.study == name))
+        told = self._stands(study, asked, counts, spending[name])
         models = self._rows(select(*_MODEL_COLUMNS).where(Model.study_id == found.id))
         return told | {
             "question": found.question,
@@ -137,26 +152,32 @@ class Record:
         """The names of saved models."""
         return [row.name for row in self._rows(select(Model.name).distinct().order_by(Model.name))]
 
-    def _counted(self, query: Select[*tuple[Any, ...]]) -> dict[int, dict[str, tuple[int, float]]]:
-        """Of each study, by state: the trials, and what they took of its budget in trainings."""
-        counts: dict[int, dict[str, tuple[int, float]]] = {}
-        for study_id, state, number, shares in self._rows(query):
-            taken = {"screened": 0.0, "duplicate": 0.0, "pruned": shares or 0.0}.get(state, float(number))
-            counts.setdefault(study_id, {})[state] = (number, taken)
+    def _counted(self, query: Select[*tuple[Any, ...]]) -> dict[int, dict[str, int]]:
+        """The trials of each study by state."""
+        counts: dict[int, dict[str, int]] = {}
+        for study_id, state, number in self._rows(query):
+            counts.setdefault(study_id, {})[state] = number
         return counts
 
+    def _spending(self, query: Any) -> dict[str, Facts]:
+        return {row.study: row._asdict() for row in self._rows(query)}
+
     def _stands(
-        self, study: Facts, asked: Row[Any] | None, counts: dict[int, dict[str, tuple[int, float]]]
+        self, study: Facts, asked: Row[Any] | None, by_state: dict[str, int], spending: Facts
     ) -> Facts:
         told = {name: value for name, value in study.items() if name not in _STUDY_KEPT}
-        by_state = counts.get(study["id"], {})
         standing = self._standing(study, asked)
         said = asked.message if asked is not None and standing not in ("running", "finished") else None
+        left = outlook.of_study(study | spending | {"state": standing})
         return told | {
             "state": standing,
             "message": said or study["message"],
-            "trials_by_state": {state: number for state, (number, _) in by_state.items()},
-            "trainings": round(sum(taken for _, taken in by_state.values()), 2),
+            "trials_by_state": by_state,
+            "trainings": round(spending["spent"], 2),
+            **{name: spending[name] for name in ("slot_seconds", "energy_joules", "measured")},
+            "seconds_left": left and {"least": left.least, "likely": left.likely},
+            "left": left and str(left),
+            "used": outlook.used(study | spending),
             "resumable": asked is not None,
         }
 

@@ -37,7 +37,7 @@ class Candidates:
 
     def features(self, points: Sequence[Point]) -> Array:
         """Rows [n, columns] of points."""
-        return self._rows(np.array([self._space.to_numbers(point) for point in points]))
+        return self._rows(self._numbers(points))
 
     def best(
         self, merits: Merits, around: Sequence[Point], rng: random.Random, taken: set[Point], answers: Answers
@@ -54,8 +54,8 @@ class Candidates:
     def _sampled(self, merits: Merits, around: Sequence[Point], rng: random.Random) -> tuple[Array, Array]:
         """Numbers [m, variables] of the sample, and their merits [m]."""
         generator = np.random.default_rng(rng.getrandbits(63))
-        first = np.array([self._space.to_numbers(point) for point in around])
-        drawn = np.array([self._space.to_numbers(self._space.sample(rng)) for _ in range(DRAWN)])
+        first = self._numbers(around)
+        drawn = self._numbers([self._space.sample(rng) for _ in range(DRAWN)])
         numbers = np.concatenate([drawn, self._near(first, 0.1, generator)])
         values = merits(self._rows(numbers))
         for reach in ROUNDS:
@@ -84,6 +84,11 @@ class Candidates:
                     )
             near[:, index] = np.where(changed, np.clip(moved, variable.lower, variable.upper), near[:, index])
         return near
+
+    def _numbers(self, points: Sequence[Point]) -> Array:
+        """Numbers [n, variables] of points of the space, which are not checked again: they are thousands."""
+        columns = [[v.to_number(point[v.name]) for point in points] for v in self._space.variables]
+        return np.array(columns).T
 
     def _rows(self, numbers: Array) -> Array:
         columns = []

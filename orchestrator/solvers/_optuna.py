@@ -20,11 +20,14 @@ from optuna.trial import Trial, TrialState
 from orchestrator.problem import Evaluate, Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Value, Variable
 
+_PATIENCE = 50
+
 
 def search(problem: Problem, evaluate: Evaluate, sampler: BaseSampler, draws: int) -> None:
     """Ask about the opening, then about what the sampler finds promising, until all points were asked.
 
-    After `draws` points in a row that were asked before, a random one is taken instead.
+    After `draws` points in a row that were asked before, a random one is taken instead; after the first where
+    the last _PATIENCE answers were all screened, since a sampler that is stuck takes longer with each draw.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     proposals = _Proposals(problem, sampler, draws)
@@ -55,6 +58,7 @@ class _Proposals:
         self._rng = random.Random(problem.seed)
         self._distributions = {v.name: _distribution(v) for v in problem.space.variables}
         self._asked: set[Point] = set()
+        self._screened = 0  # answers in a row, the last of them included
 
     @property
     def exhausted(self) -> bool:
@@ -63,7 +67,7 @@ class _Proposals:
 
     def unasked(self) -> tuple[Point, Trial]:
         """The sampler's next point that is new, or a random one where it keeps to what it knows."""
-        for _ in range(self._draws):
+        for _ in range(self._draws if self._screened < _PATIENCE else 1):
             point, trial = self._draw()
             if point not in self._asked:
                 self._asked.add(point)
@@ -82,6 +86,7 @@ class _Proposals:
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         """Answer one trial."""
+        self._screened = self._screened + 1 if evaluation.screened else 0
         if evaluation.failed:
             self._study.tell(trial, state=TrialState.FAIL)
             return

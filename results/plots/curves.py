@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from results.plots._look import LOOKS, at_bound, empty, finished, marker, sample, told
@@ -23,10 +24,13 @@ def learning_curves(study: StudyRecord, against: Against = "progress", dark: boo
     Those that were confirmed, rejected or the baseline come first; of the others an even sample by number.
     """
     title = "Learning curves"
-    curves = _curves(study, _COLUMNS[against])
-    if not curves:
+    column = _COLUMNS[against]
+    measured = study.curves[study.curves[column].notna() & study.curves["val_accuracy"].notna()]
+    numbers = [int(number) for number in measured["trial"].unique()]
+    if not numbers:
         return empty(title, "no measurement is on record yet", dark)
-    shown = chosen([study.by_number[number] for number in curves])
+    shown = chosen([study.by_number[number] for number in numbers])
+    curves = _curves(measured[measured["trial"].isin([row["number"] for row in shown])], column)
     figure = go.Figure()
     at_bound(figure, study.bound, None)
     for outcome in OUTCOMES:
@@ -35,7 +39,7 @@ def learning_curves(study: StudyRecord, against: Against = "progress", dark: boo
     figure.update_xaxes(title=_AXES[against], rangemode="tozero").update_yaxes(
         title="validation accuracy (%)"
     )
-    note = f"{len(shown)} of {len(curves):,} curves" if len(shown) < len(curves) else ""
+    note = f"{len(shown)} of {len(numbers):,} curves" if len(shown) < len(numbers) else ""
     return finished(figure, title, dark, note)
 
 
@@ -46,10 +50,9 @@ def chosen(rows: Sequence[Row], most: int = MOST) -> list[Row]:
     return [*first, *sample(others, most - len(first))]
 
 
-def _curves(study: StudyRecord, column: str) -> dict[int, list[tuple[float, Row]]]:
+def _curves(measured: pd.DataFrame, column: str) -> dict[int, list[tuple[float, Row]]]:
     """By trial, its measurements with their place on the axis."""
     curves: dict[int, list[tuple[float, Row]]] = {}
-    measured = study.curves[study.curves[column].notna() & study.curves["val_accuracy"].notna()]
     for row in plain_rows(measured):
         curves.setdefault(row["trial"], []).append((row[column], row))
     return curves

@@ -53,8 +53,8 @@ def steps(study: StudyRecord) -> Iterator[Step]:
 
 
 def seconds_of(row: Mapping[str, Any]) -> float:
-    """How long a trial held its slot."""
-    return float(row["wall_seconds"] or row["train_seconds"] or 0.0)
+    """How long a trial held its slot, all its attempts together."""
+    return float(row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0)
 
 
 def value(study: StudyRecord, row: Row) -> float:

@@ -11,12 +11,12 @@ from typing import Any
 from results.belief import level_of
 from results.evaluation import ranked
 from results.evaluation_table import evaluation_table
-from results.front import members
 from results.front_table import front_table
+from results.outlook import energy
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
 from results.report._logs import log_end
-from results.report._table import Table, flat, of_console, pairs, table
+from results.report._table import MOST, Table, flat, latest, of_console, pairs, table
 from results.report._words import base, winner
 from results.slack import cheapest
 from results.slack_table import slack_table
@@ -99,15 +99,15 @@ def _value(row: Row, name: str) -> str:
 
 def trials(study: StudyRecord) -> Table:
     """Every trial of the study."""
-    return of_console("All trials", trials_table(study.trials, study.study))
+    shown = trials_table(study.trials.tail(MOST), study.study)
+    return of_console(latest("All trials", len(study.trials)), shown)
 
 
 def ranking(study: StudyRecord) -> Table | None:
     """The pairs of an evaluation, or the front of a study of two aims; None for other searches."""
-    if study.minimised and study.has_two_aims:
-        level = level_of(study.study["question"])
-        found = members(study.trials, study.minimised, level, study.bound or 0.0)
-        return of_console("The front, as its replicates know it", front_table(found))
+    if study.has_two_aims:
+        told = front_table(study.front)
+        return None if study.front.empty else of_console("The front, as its replicates know it", told)
     if study.study["kind"] != "evaluation":
         return None
     return of_console("Pairs of model and recipe, the best first", evaluation_table(ranked(study.trials)))
@@ -144,6 +144,8 @@ def provenance(study: StudyRecord) -> Table:
         ("begun", f"{moment(about['created_at'])} UTC"),
         ("updated", f"{moment(about['updated_at'])} UTC"),
         ("time of all trainings", f"{sum(map(seconds_of, study.trained)):,.1f} s"),
+        ("energy", energy(about["energy_joules"]) or "not measured (no GPU that tells)"),
+        ("trainings with known energy", f"{about['measured']:,} of {about['trainings']:,}"),
     ]  # fmt: skip
     return pairs("Where it comes from", ("what", "value"), said)
 
@@ -161,9 +163,10 @@ def _machine(row: Row) -> str:
 
 def seeds(study: StudyRecord) -> Table:
     """The seeds, the times and the folder of each training."""
+    rows = [row for row in study.rows if row["attempts"]]
     return table(
-        "Seeds, times and folders of the trainings",
-        [row for row in study.rows if row["attempts"]],
+        latest("Seeds, times and folders of the trainings", len(rows)),
+        rows[-MOST:],
         {
             "trial": plain("number"),
             "purpose": plain("purpose"),
@@ -173,6 +176,7 @@ def seeds(study: StudyRecord) -> Table:
             "attempts": plain("attempts"),
             "started (UTC)": lambda row: moment(row["started_at"]),
             "seconds": lambda row: number(seconds_of(row), 1),
+            "energy": lambda row: energy(row["energy_joules"]) or "-",
             "folder": plain("folder"),
         },
         texts=("purpose", "folder"),

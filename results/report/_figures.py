@@ -13,7 +13,7 @@ from results.networks import Network
 from results.plots.path import Step, steps
 from results.plots.timeline import uses
 from results.recorded import Row, StudyRecord
-from results.report._table import Table, table
+from results.report._table import MOST, Table, table
 from results.tables import number, percent
 
 
@@ -89,7 +89,9 @@ def _networks(study: StudyRecord) -> Table:
     known = sorted(study.networks, key=lambda one: (study.size(study.by_number[one.trial]) or 0, one.trial))
     caption = "Networks by size: mean accuracy over n trainings, and its 95% interval"
     heads = ("trial", "outcome", study.size_unit, "accuracy", "±", "n", "keeps bound")
-    rows = [_network(study, network) for network in known]
+    if len(known) > MOST:
+        caption += f"; the first {MOST:,} of {len(known):,}"
+    rows = [_network(study, network) for network in known[:MOST]]
     return Table(caption, heads, rows, frozenset({"outcome"}))
 
 

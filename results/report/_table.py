@@ -8,6 +8,7 @@ from typing import Any
 
 import rich.table
 
+MOST = 2000  # rows of a page's table: a browser takes seconds for more
 Columns = Mapping[str, Callable[[Mapping[str, Any]], str]]
 
 
@@ -27,6 +28,13 @@ def table(
     """Return the table of the rows: the columns' names, and what each says of a row."""
     cells = [tuple(said(row) for said in columns.values()) for row in rows]
     return Table(caption, tuple(columns), cells, frozenset(texts))
+
+
+def latest(caption: str, count: int) -> str:
+    """Return the caption of a table that has the last MOST of so many rows."""
+    return (
+        caption if count <= MOST else f"{caption}: the last {MOST:,} of {count:,} (nas-results export: all)"
+    )
 
 
 def pairs(caption: str, heads: tuple[str, str], rows: Iterable[tuple[str, str]]) -> Table:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from results import early_stops
+from results import early_stops, shortfall
+from results.outlook import used
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
 from results.tables import percent
@@ -46,7 +47,7 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
 
 def _bound(study: StudyRecord) -> str:
     if study.bound is None:
-        return "It has no bound on the accuracy." if study.minimised else ""
+        return _no_bound(study)
     baseline, count = study.study["baseline_accuracy"], study.study["baseline_replicates"]
     if baseline is None:
         return f"A network must reach a validation accuracy of {percent(study.bound)}; that bound was given."
@@ -60,6 +61,15 @@ def _bound(study: StudyRecord) -> str:
     )
 
 
+def _no_bound(study: StudyRecord) -> str:
+    asked = study.study["question"].get("baseline")
+    if not (isinstance(asked, Mapping) and asked.get("replicates")):
+        return "It has no bound on the accuracy." if study.minimised else ""
+    failed = shortfall.failed_baseline(study)
+    but = "but that could not be trained" if failed else "which is not measured yet"
+    return f"A network was to be as accurate as the base network, {but}."
+
+
 def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     budget = training.get("budget") or {}
     each = f"{budget['seconds']:g} s" if budget.get("seconds") else f"{budget.get('steps', '?')} steps"
@@ -71,7 +81,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     )
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
-    return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent."
+    return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used(study.study, study.slot_kind)}."
 
 
 def found(study: StudyRecord) -> list[str]:
@@ -98,6 +108,8 @@ def _saved(study: StudyRecord) -> Row | None:
 
 
 def _winner(study: StudyRecord) -> list[str]:
+    if study.has_two_aims and study.front.empty:
+        return [_nothing(study)]
     if study.has_two_aims:
         return ["The answer is a front, which the table below has: what each step in size buys in accuracy."]
     best, model = winner(study), _saved(study)
@@ -110,8 +122,8 @@ def _winner(study: StudyRecord) -> list[str]:
 
 
 def _nothing(study: StudyRecord) -> str:
-    yet = " yet" if study.study["state"] == "running" else ""
-    return f"Nothing smaller has kept the bound{yet}." if study.minimised else "No training has succeeded."
+    why = shortfall.why(study)
+    return f"{why[0].upper()}{why[1:]}."
 
 
 def _compared(study: StudyRecord, best: Row) -> str:

@@ -70,9 +70,11 @@ def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: 
         "study": "s",
         "runs": folder,
     }
+    if given.get("min_accuracy") is not None:
+        del usual["replicates"], usual["tolerance"]
     if given.get("maximise") or (kind == "hpo" and not given.get("minimise")):
         for of_a_baseline in ("tolerance", "replicates", "confirm"):
-            del usual[of_a_baseline]
+            usual.pop(of_a_baseline, None)
     return options.settle(kind, subject, {**usual, **given})
 
 

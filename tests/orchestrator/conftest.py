@@ -1,46 +1,52 @@
-"""What tests of forked trainings have in common, and tables at once for all tests of studies."""
+"""What tests of forked trainings have in common; for tests of studies, tables at once and forked solvers."""
 
-import sqlite3
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, inspect
 
 from orchestrator.executors import Executor, local
-from results import migrations
-from results.store import Store
+from orchestrator.solvers import SolverProcess
+from tests.orchestrator import _forked_solvers, _slurm
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, naming
+from tests.orchestrator._ray import Cluster, cluster
+from tests.tables import tables_at_once
+
+__all__ = ["tables_at_once"]  # a fixture is there where it is imported
+
+START = SolverProcess._start
 
 
 @pytest.fixture(scope="package", autouse=True)
-def _tables_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make the tables of a new database in one go: migrating it step by step takes as long as its study.
-
-    They are what the migrations make, which are made in steps once here and in all tests of the record.
-    """
-    template = tmp_path_factory.mktemp("tables") / "results.db"
-    Store(template).close()
-    with closing(sqlite3.connect(template)) as database:
-        made = [words for (words,) in database.execute("SELECT sql FROM sqlite_master WHERE sql > ''")]
-        [revision] = database.execute("SELECT version_num FROM alembic_version")
-
-    step_by_step = migrations.upgrade
-
-    def at_once(connection: Connection) -> None:
-        if connection.dialect.name != "sqlite" or inspect(connection).get_table_names():
-            step_by_step(connection)
-            return
-        for words in made:
-            connection.exec_driver_sql(words)
-        connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", revision)
-
+def _solvers_forked() -> Iterator[None]:
+    """Start solvers as forks; `fresh_solvers` has them started as a study of a user does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "upgrade", at_once)
+        patch.setattr(SolverProcess, "_start", _forked_solvers.starting(START))
         yield
+
+
+@pytest.fixture(scope="session")
+def three_nodes() -> Iterator[Cluster]:
+    """A Ray cluster for all tests that leave it whole."""
+    with cluster(3) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def two_nodes() -> Iterator[_slurm.Cluster]:
+    """A SLURM cluster for all tests; each leaves it with both nodes up and no job."""
+    if why := _slurm.missing():
+        pytest.skip(why)
+    with _slurm.cluster() as opened:
+        yield opened
+
+
+@pytest.fixture
+def fresh_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Solvers in processes that import all they need."""
+    monkeypatch.setattr(SolverProcess, "_start", START)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.describe import Description
-from orchestrator.display import Meter, Plain, Running, Screen
+from orchestrator.display import Plain, Running, Screen
+from orchestrator.meter import Meter
 from orchestrator.order import Order
 from results.models import Trial
 
@@ -30,7 +31,7 @@ def screen(folder: Path) -> str:
     """What a terminal shows with a trial on a slot, one that waits, an end of each kind, and a best."""
     console = Console(file=io.StringIO(), force_terminal=True, width=150, height=40)
     shown = Screen(console, Meter(10, 600.0, "GPU"), "nas-senet18")
-    best = trial(4, val_accuracy=0.8765, wall_seconds=3600.0)
+    best = trial(4, val_accuracy=0.8765, wall_seconds=3600.0, slot_seconds=3600.0)
     for row in (best, trial(5, state="failed", reason="diverged", message="loss is nan")):
         shown.ended(row)
     shown.answered(trial(6, state="duplicate", of_trial_number=4))
@@ -52,7 +53,7 @@ def test_a_screen_shows_trials_with_clock_and_last_accuracy_the_best_and_the_bud
     assert "failed: diverged" in text
     assert "duplicate of 4" in text
     assert "best so far (provisional): trial 4" in text
-    assert "2/10 trainings, GPU-hours: 1.000 used, about 4.000 left" in text
+    assert "2/10 trainings, GPU-hours: 1.000 used, about 4.0 h left" in text
 
 
 def test_a_pipe_gets_one_plain_line_an_event() -> None:

@@ -8,15 +8,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from orchestrator import executors
-from orchestrator.executors import STOPPED, Executor, ExecutorError, Job
+from orchestrator.executors import STOPPED, Executor, ExecutorError, Job, Place
 from tests.orchestrator._processes import job, training
 
+ELSEWHERE = {"ray": "three_nodes", "slurm": "two_nodes"}  # executors of other machines, and their fixtures
+MARKS = {"ray": [pytest.mark.slow], "slurm": [pytest.mark.slurm]}
 
-@pytest.fixture(params=executors.names())
+
+def each() -> list[ParameterSet]:
+    """Every executor; those that need other machines take long to have some."""
+    return [pytest.param(name, marks=MARKS.get(name, [])) for name in executors.names()]
+
+
+@pytest.fixture(params=each())
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    opened = executors.load(request.param).create("cpu")
+    if request.param in ELSEWHERE:
+        opened = request.getfixturevalue(ELSEWHERE[request.param]).executor()
+    else:
+        opened = executors.load(request.param).create("cpu")
     yield opened
     opened.close()
 
@@ -32,12 +44,12 @@ def script(folder: Path, source: str) -> Job:
 
 
 def test_executors_are_found_by_their_files() -> None:
-    assert executors.names() == ["inline", "local"]
+    assert executors.names() == ["inline", "local", "ray", "slurm"]
 
 
 def test_an_unknown_executor_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ExecutorError, match="'slurm'; choose from inline, local"):
-        executors.load("slurm")
+    with pytest.raises(ExecutorError, match="'pigeons'; choose from local, ray, slurm"):
+        executors.load("pigeons")
 
 
 def test_an_executor_goes_by_its_files_name(executor: Executor) -> None:
@@ -121,6 +133,13 @@ def test_an_unwritable_report_is_an_error(executor: Executor, stop: threading.Ev
     nowhere = replace(training(tmp_path), stdout=tmp_path / "missing" / "out")
     with pytest.raises(FileNotFoundError, match="missing/out"):
         executor.run(nowhere, stop)
+
+
+@pytest.mark.parametrize("name", ["inline", "local"])
+def test_an_executor_of_this_machine_refuses_what_is_said_of_another(name: str) -> None:
+    elsewhere = Place(address="head:6379", partition="long")
+    with pytest.raises(ExecutorError, match=f"--address head:6379 says nothing to --executor {name}"):
+        executors.load(name).create("cpu", place=elsewhere)
 
 
 def test_inline_refuses_what_it_cannot_run(stop: threading.Event, tmp_path: Path) -> None:

@@ -22,10 +22,13 @@ def executor() -> Iterator[Executor]:
     opened.close()
 
 
-@pytest.fixture(params=[(), HOSTED], ids=["fresh", "forked"])
+@pytest.fixture(params=["fresh", "forked", pytest.param("ray", marks=pytest.mark.slow)])
 def either(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[Executor]:
-    """An executor that starts every training as a process, and one that forks it."""
-    opened = local.create("cpu", slots=2, trainer=request.param)
+    """An executor that starts every training as a process, one that forks it, and one of other machines."""
+    if request.param == "ray":
+        opened = request.getfixturevalue("three_nodes").executor()
+    else:
+        opened = local.create("cpu", slots=2, trainer=HOSTED if request.param == "forked" else ())
     yield opened
     assert caplog.messages == [], "a fork that was a fresh process after all"
     opened.close()
@@ -118,7 +121,7 @@ def test_an_error_in_our_own_report_ends_the_trial(
     def broken(slot: str) -> None:
         raise RuntimeError(slot)
 
-    with pytest.raises(RuntimeError, match="cpu-0"):
+    with pytest.raises(RuntimeError, match="cpu"):
         either.run(training(tmp_path, "fake:hang"), stop, broken)
 
 

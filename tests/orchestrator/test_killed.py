@@ -40,7 +40,7 @@ VICTIMS = ("orchestrator", "trainer", "solver")
 
 
 def test_a_study_survives_a_kill_of_each_of_its_processes(tmp_path: Path) -> None:
-    check_survival(tmp_path, "random", VICTIMS, random.Random(0), trials=16)
+    check_survival(tmp_path, "random", VICTIMS, random.Random(0), trials=12)
 
 
 @pytest.mark.slow

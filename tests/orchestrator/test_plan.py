@@ -3,9 +3,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from orchestrator import plan
+from orchestrator.describe import Refused
+from orchestrator.options import BadOption
+from results.errors import QuestionChanged
 from tests.orchestrator._studies import run, settled
 
 
@@ -77,3 +81,30 @@ def test_a_plan_takes_the_model_that_the_search_would_take(tmp_path: Path) -> No
     printed = planned(tmp_path, kind="hpo", subject="nomad_senet18", study="h")
     assert "saved by the study s" in printed
     assert "learning_rate" in printed
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"trials": 2, "replicates": 3},
+            "--trials 2 leaves none for the search, after 3 of the base network",
+        ),
+        ({"subject": "nosuch"}, "no network 'nosuch'; choose from"),
+        ({"solver": "cmaes", "minimise": "macs", "maximise": "accuracy"}, "--solver cmaes minimises one"),
+        ({"max_macs": "1"}, "--max-macs 1 leaves no network: the smallest has 4.72 M MACs; give a higher"),
+        ({"warm_start": "x"}, "--warm-start x: no such study in"),
+    ],
+    ids=["trials", "base", "solver", "limit", "warm start"],
+)
+def test_a_plan_is_refused_in_the_words_of_the_run(tmp_path: Path, given: dict[str, Any], words: str) -> None:
+    for ask in (run, planned):
+        with pytest.raises((BadOption, Refused), match=words):
+            ask(tmp_path, **given)
+
+
+def test_a_plan_of_another_question_under_a_recorded_name_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, trials=3)
+    assert "plan of the study s" in planned(tmp_path, trials=5)
+    with pytest.raises(QuestionChanged, match="10 on record, 20 asked"):
+        planned(tmp_path, budget="20steps")

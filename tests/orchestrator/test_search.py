@@ -1,5 +1,6 @@
 """Whole searches of the fake trainer: what is trained, what is told, what the record says."""
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from results.errors import QuestionChanged, StudyLocked
 from results.models import Event, Model
 from results.store import Store
 from tests.orchestrator._studies import record, run, trials
+from tests.thinned import rest_slow
 
 DRAWS: dict[str, Any] = {"data": "fake:noise=0"}  # without noise, what a search finds is what it finds
 
@@ -88,7 +90,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("before", [5, 6, 8, 9, 11, 13, 15])
+@pytest.mark.parametrize("before", rest_slow([5, 6, 8, 9, 11, 13, 15], [6, 11]))
 def test_more_trials_go_on_as_if_they_had_been_asked_for_at_once(
     once: Path, tmp_path: Path, before: int
 ) -> None:
@@ -98,8 +100,10 @@ def test_more_trials_go_on_as_if_they_had_been_asked_for_at_once(
     assert any(row["purpose"] == "confirmation" for row in record(once))
 
 
-@pytest.mark.parametrize("block", [1, 3])
-@pytest.mark.parametrize("solver", ["nomad", "tpe", "random"])
+@pytest.mark.parametrize(
+    ("solver", "block"),
+    rest_slow(itertools.product(["nomad", "tpe", "random"], [1, 3]), [("nomad", 3), ("tpe", 1)]),
+)
 def test_a_stopped_search_resumes_to_the_record_of_one_that_was_not(
     tmp_path: Path, solver: str, block: int
 ) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from orchestrator.describe import Stopped
@@ -15,6 +17,15 @@ from results.store import Store
 from tests.orchestrator import _studies
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._serving import ASKED, post, reaches, serving, settings, state, trials
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A service with the study `there` on its record."""
+    folder = tmp_path_factory.mktemp("served")
+    _studies.run(folder, study="there", trials=3, tolerance=0.0)
+    with serving(folder) as client:
+        yield client
 
 
 def test_a_search_is_started_watched_stopped_resumed_and_deleted(tmp_path: Path) -> None:
@@ -80,9 +91,52 @@ def test_a_search_started_on_the_command_line_is_there_and_can_be_resumed(tmp_pa
 
 def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
-        post(client, "/api/studies", **{**ASKED, "base": "senet99"})
+        post(client, "/api/studies", **{**ASKED, "data": "fake:refuse_late"})
         assert reaches(client, "failed")
-        assert client.get("/api/studies/s").json()["message"].startswith("nas-search: no network 'senet99'")
+        message = client.get("/api/studies/s").json()["message"]
+        assert message.startswith("nas-search: the trainer refuses trial 1: refused as asked")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (
+            {"trials": 2},
+            "--trials 2 leaves none for the search, after 2 of the base network; give at least 3",
+        ),
+        ({"base": "nosuch"}, "no network 'nosuch'; choose from resnet18, senet18"),
+        (
+            {"solver": "cmaes", "minimise": "macs", "maximise": "accuracy", "replicates": None},
+            "--solver cmaes minimises one objective, not 2",
+        ),
+        ({"solver": "nosuch"}, "no solver is named 'nosuch'"),
+        ({"device": "cuda"}, "use --device cpu to train on the CPU"),
+        ({"budget": "20steps", "study": "there"}, "training.budget.steps: 10 on record, 20 asked"),
+    ],
+    ids=["trials", "base", "objectives", "solver", "device", "question"],
+)
+def test_what_a_search_would_be_refused_for_at_its_beginning_is_refused_at_once(
+    served: httpx.Client, monkeypatch: pytest.MonkeyPatch, asked: dict[str, object], words: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    said = {name: value for name, value in {**ASKED, **asked}.items() if value is not None}
+    for address in ("/api/studies", "/api/plan"):
+        answer = post(served, address, **said)
+        assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.text
+    assert [row["name"] for row in served.get("/api/studies").json()] == ["there"]
+
+
+def test_a_resume_with_too_small_a_budget_is_refused_at_once(served: httpx.Client) -> None:
+    answer = post(served, "/api/studies/there/resume", trials=1)
+    assert answer.status_code == 422
+    assert "--trials 1 leaves none for the search" in answer.json()["detail"]
+
+
+def test_a_trainer_that_gives_no_answer_is_told_of(tmp_path: Path) -> None:
+    with serving(tmp_path, trainer="/bin/false") as client:
+        answer = post(client, "/api/studies", **ASKED)
+        assert answer.status_code == 422
+        assert "gives no answer; run it by hand to see why" in answer.json()["detail"]
 
 
 def test_a_plan_says_what_a_search_would_cost_and_starts_nothing(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """What every solver must do. A new file in orchestrator/solvers is held to it by existing."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from optuna.samplers import BaseSampler
 
 from orchestrator import solvers
 from orchestrator.problem import Evaluation, Problem
+from orchestrator.solvers import _optuna
 from orchestrator.solvers._hypervolume import front_of
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
@@ -73,12 +76,16 @@ def test_a_mixed_space_with_failures_is_searched_from_the_start_in_blocks_of_new
 
 
 @each_solver
-def test_the_same_answers_bring_the_same_points_in_another_process(name: str) -> None:
-    runs = [
-        questions(name, _solving.mixed(2), _solving.failing_every_fourth(_solving.distance), evaluations=30)
-        for _ in range(2)
-    ]
-    assert runs[0] == runs[1]
+def test_the_same_answers_bring_the_same_points_in_another_process(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    def asked() -> list[list[Point]]:
+        answer = _solving.failing_every_fourth(_solving.distance)
+        return questions(name, _solving.mixed(2), answer, evaluations=30)
+
+    by_a_fork = asked()
+    request.getfixturevalue("fresh_solvers")
+    assert asked() == by_a_fork
 
 
 @every_solver
@@ -164,3 +171,38 @@ def test_a_space_of_one_point_is_asked_about_once(name: str) -> None:
     space = Space((Choice("c", ("only",)),))
     problem = Problem(space, space.point({"c": "only"}))
     assert questions(name, problem, lambda _: Evaluation(1.0), evaluations=9) == [[problem.start]]
+
+
+class Stuck(BaseSampler):
+    """Proposes the same point for ever, and counts how often."""
+
+    proposals = 0
+
+    def infer_relative_search_space(self, study: object, trial: object) -> dict[str, Any]:
+        return {}
+
+    def sample_relative(self, study: object, trial: object, search_space: object) -> dict[str, Any]:
+        self.proposals += 1
+        return {}
+
+    def sample_independent(self, study: object, trial: object, name: str, of: Any) -> Any:
+        return of.low
+
+
+def test_a_sampler_that_is_stuck_where_all_is_screened_is_not_asked_again_and_again() -> None:
+    asked = 0
+
+    class Enough(Exception):
+        pass
+
+    def screened(points: list[Point]) -> list[Evaluation]:
+        nonlocal asked
+        asked += len(points)
+        if asked == 200:
+            raise Enough
+        return [Evaluation(1.0, (1.0,), screened=True) for _ in points]
+
+    sampler = Stuck()
+    with pytest.raises(Enough):
+        _optuna.search(_solving.grid(), screened, sampler, draws=20)
+    assert sampler.proposals < 50 * 20 + 200 * 2

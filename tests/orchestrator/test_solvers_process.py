@@ -15,6 +15,8 @@ from orchestrator.solvers import SolverDied, SolverProcess
 from tests.orchestrator import _solving
 from tests.orchestrator._processes import alive, eventually
 
+pytestmark = pytest.mark.usefixtures("fresh_solvers")
+
 ONE = [Evaluation(1.0, (0.0,))]
 
 

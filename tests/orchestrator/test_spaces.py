@@ -1,5 +1,6 @@
 """Searches of named spaces: what is trained, what is answered without training, what the model carries."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from results.store import Store
 from search_spaces import recipe, resnet_budget
 from tests.orchestrator._studies import evaluate, record, run, trials
 from tests.orchestrator.test_search import stopping_at
+from tests.thinned import rest_slow
 
 SPACES = {"training": "senet18", "recipe": "senet18", "resnet_budget": "resnet_budget"}  # a network for each
 
@@ -38,8 +40,17 @@ def test_every_space_whose_points_mean_something_is_searched_here() -> None:
     assert {name for name in search_spaces.names() if name != "scaling"} == set(SPACES)
 
 
-@pytest.mark.parametrize("solver", solvers.names())
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize(
+    ("space", "solver"),
+    rest_slow(
+        itertools.product(SPACES, solvers.names()),
+        [
+            *(("recipe", solver) for solver in solvers.names()),
+            ("training", "nomad"),
+            ("resnet_budget", "nomad"),
+        ],
+    ),
+)
 def test_every_solver_accepts_every_space(tmp_path: Path, solver: str, space: str) -> None:
     search(tmp_path, space, solver=solver, trials=5)
     rows = trials(tmp_path)

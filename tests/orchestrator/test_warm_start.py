@@ -15,7 +15,7 @@ from results.errors import QuestionChanged
 from results.models import Trial
 from results.store import Store
 from search_spaces import Choice, Integer, Real, Space
-from tests.orchestrator._studies import command, record, run, trials
+from tests.orchestrator._studies import command, evaluate, record, run, trials
 from tests.orchestrator.test_killed import ARGUMENTS, exits_unseen, harry
 from tests.orchestrator.test_plan import planned
 from tests.orchestrator.test_search import stopping_at
@@ -196,3 +196,39 @@ def test_the_points_of_a_front_are_taken_from_all_along_it() -> None:
     assert [point["n"] for point in best_points(found)] == [1, 3, 6, 9, 11]
     assert [point["n"] for point in best_points(found[:2])] == [1, 2]
     assert [point["n"] for point in best_points(found[:1])] == [1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"kind": "hpo", "warm_start": "s"},
+        {"kind": "hpo"},
+        {"warm_start": "s", "depth": "1"},
+        {"warm_start": "t"},
+        {},
+    ],
+    ids=["another kind, warm", "another kind", "another space", "another start", "cold"],
+)
+def test_a_warm_started_name_that_is_asked_otherwise_is_refused_as_any_other(
+    earlier: Path, other: dict[str, Any]
+) -> None:
+    run(earlier, trials=3, **WARM)
+    asked = {"study": "w", "trials": 8, "data": "fake:noise=0", **other}
+    for ask in (run, planned):
+        with pytest.raises(QuestionChanged, match="study 'w' is on record with another question"):
+            ask(earlier, **asked)
+
+
+def test_the_name_of_a_warm_started_search_of_hyperparameters_is_not_free_for_one_of_networks(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, kind="hpo", trials=3)
+    run(tmp_path, kind="hpo", trials=3, study="w", warm_start="s")
+    with pytest.raises(QuestionChanged, match="kind: 'hpo' on record, 'nas' asked"):
+        run(tmp_path, study="w", warm_start="s")
+
+
+def test_the_name_of_an_evaluation_is_not_free_for_a_search(tmp_path: Path) -> None:
+    evaluate(tmp_path, study="e")
+    with pytest.raises(QuestionChanged, match="kind: 'evaluation' on record, 'nas' asked"):
+        run(tmp_path, study="e")

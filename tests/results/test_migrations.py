@@ -13,6 +13,8 @@ from results import database, migrations, queries
 from results.store import Store
 from tests.results.records import config, curve, open_study
 
+pytestmark = pytest.mark.usefixtures("step_by_step")
+
 TABLES = ("studies", "trials", "measurements", "models", "events")
 MOMENT = "'2026-01-02 03:04:05'"
 FIRST = f"""

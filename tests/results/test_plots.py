@@ -17,6 +17,7 @@ from results.recorded import StudyRecord
 from results.store import Store
 from tests.results.processes import ROOT
 from tests.results.records import complete, config, open_study
+from tests.thinned import rest_slow
 
 Drawing = Callable[..., Any]
 DRAWN: tuple[Drawing, ...] = (
@@ -77,7 +78,7 @@ def trace(figure: Any, name: str) -> Any:
 
 
 @pytest.mark.parametrize("draw", DRAWN)
-@pytest.mark.parametrize("trials", [0, 1, 40])
+@pytest.mark.parametrize("trials", rest_slow([0, 1, 40], [0, 40]))
 def test_every_plot_is_drawn_of_a_study_of_any_size(
     draw: Drawing, trials: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from results.models import Base
 from results.store import Store
 from tests.results.processes import ROOT, outcome_of
 
+pytestmark = pytest.mark.usefixtures("step_by_step")
+
 
 def test_migrating_an_empty_database_makes_the_tables_of_the_models(store: Store) -> None:
     engine = database.connect(store.url, read_only=True)
@@ -50,6 +52,7 @@ def test_views_changed_by_hand_are_made_anew_by_a_migration(store: Store) -> Non
         "early_stops",
         "front",
         "learning_curves",
+        "spending",
     }
     engine.dispose()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.thinned import rest_slow
 from tests.trainer._hosting import Host, ask
 from tests.trainer.configs import trial
 from trainer import checkpoint as checkpoints
@@ -66,7 +67,7 @@ def told(lines: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(e["member"], e["step"], e["train_loss"], e["val_accuracy"], e["val_loss"]) for e in epochs]
 
 
-@pytest.mark.parametrize("at", [2, 5, 6, 11])
+@pytest.mark.parametrize("at", rest_slow([2, 5, 6, 11], [5]))
 @pytest.mark.parametrize("ingredients", [{}, {"ema": {}, "ensemble": {"members": 2}}])
 def test_a_killed_training_ends_as_if_it_had_not_been(
     tmp_path: Path, at: int, ingredients: dict[str, Any]

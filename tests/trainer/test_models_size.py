@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.thinned import rest_slow
 from trainer import models
 from trainer.cost import cost
 from trainer.errors import Refused
@@ -71,7 +72,9 @@ def test_the_page_of_networks_has_each_with_the_size_that_is_counted() -> None:
 
 
 @pytest.mark.parametrize("scale", models.SCALES)
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize(
+    "name", rest_slow(models.names(), ["mobilenetv1", "resnet18", "resnet_budget", "senet18", "simpledla"])
+)
 def test_more_of_a_scale_never_costs_less(name: str, scale: str) -> None:
     if scale not in models.scales(name):
         with pytest.raises(Refused, match=f"{name} has no {scale} to multiply: "):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, ingredients, optimizers, recipe
 from trainer import trial as trials
@@ -42,7 +43,7 @@ def final(**changes: Any) -> dict[str, Any]:
     return event
 
 
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", rest_slow(recipe.names(), ["best", "ensemble6", "nomad_haet"]))
 def test_a_recipe_trains_a_network_for_a_few_steps(name: str) -> None:
     vote = recipe.load(name).one(Vote)
     steps = vote.count if vote else 3

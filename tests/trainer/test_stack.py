@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, data, stack
 from trainer.images import Normalisation
@@ -114,7 +115,7 @@ def test_a_stack_trains_as_alone_within_single_precision(changes: list[dict[str,
         assert_same(trainee, separate, relative=1e-4)
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize("technique", rest_slow(TECHNIQUES, ["muon", "mixing", "tasks"]))
 def test_trainings_in_a_stack_are_what_they_are_alone(technique: str) -> None:
     common = {"hyperparameters": SMALL, **TECHNIQUES[technique]}
     own = [

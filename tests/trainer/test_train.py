@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, models, optimizers
 from trainer import trial as trials
@@ -148,13 +149,13 @@ def test_a_budget_too_short_to_train_is_told() -> None:
         trained(budget={"seconds": 0.001})
 
 
-@pytest.mark.parametrize("optimizer", optimizers.names())
+@pytest.mark.parametrize("optimizer", rest_slow(optimizers.names(), ["sgd", "asgd", "muon"]))
 def test_every_optimizer_of_the_paper_trains(optimizer: str) -> None:
     lines = trained(hyperparameters={"optimizer": optimizer, "batch_size": 50}, budget={"steps": 2})
     assert lines.events[-1]["steps"] == 2
 
 
-@pytest.mark.parametrize("model", models.names())
+@pytest.mark.parametrize("model", rest_slow(models.names(), ["senet18", "googlenet", "resnet_budget"]))
 def test_every_network_in_the_folder_trains(model: str) -> None:
     small = {"depth": 1.0, "width": 0.125, "resolution": 0.5}
     scale = {name: small[name] for name in models.scales(model)}

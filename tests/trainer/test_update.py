@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, data, ingredients, recipe
 from trainer.engine import Eager, Graphed, heed
@@ -152,7 +153,7 @@ def test_early_epochs_are_trained_on_fewer_pixels_and_the_last_on_all() -> None:
     stepped(chosen.trainee(), 2)
 
 
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", rest_slow(recipe.names(), ["best", "nomad_haet", "resnet9_sam_ip"]))
 def test_a_training_taken_up_again_goes_on_bit_by_bit(name: str) -> None:
     changes: dict[str, Any] = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
     optimizer = recipe.load(name).defaults.optimizer

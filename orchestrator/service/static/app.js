@@ -27,9 +27,10 @@ function studies(rows) {
     el("th", { scope: "row" }, el("a", { href: `#/study${at(row.name)}` }, row.name)),
     el("td", {}, state(row.state)), el("td", { class: "wide" }, row.kind),
     el("td", { class: "n" }, `${row.trainings}${row.budget_trials ? ` / ${row.budget_trials}` : ""}`),
+    el("td", { class: "wide" }, row.left ?? ""),
     el("td", { class: "wide" }, moment(row.updated_at)), el("td", { class: "wide" }, row.message ?? "")));
   return table(`${rows.length} ${rows.length === 1 ? "study" : "studies"}, the latest first`,
-    [["Study"], ["State"], ["Kind", "wide"], ["Trainings", "n"], ["Updated", "wide"], ["Message", "wide"]], made);
+    [["Study"], ["State"], ["Kind", "wide"], ["Trainings", "n"], ["Left", "wide"], ["Updated", "wide"], ["Message", "wide"]], made);
 }
 
 async function route() {

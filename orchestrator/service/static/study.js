@@ -64,6 +64,8 @@ function draw(page) {
   const best = winner(rows, told);
   show(page.numbers, facts([
     ["Trainings", `${told.trainings} of ${told.budget_trials ?? "?"}`],
+    ["Used", told.used ?? ""],
+    ["Left", told.left ?? ""],
     ["Bound", percent(bound)],
     ["Baseline", told.baseline_accuracy ? percent(told.baseline_accuracy) : ""],
     ["Best so far", best ? `trial ${best.number}: ${millions(best.macs)} M MACs, ${percent(best.val_accuracy)}` : "none yet"],

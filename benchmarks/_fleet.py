@@ -1,0 +1,156 @@
+"""A search whose trainings take no time on slots that do not exist, so that all it takes is our own.
+
+Search, runner, threads, record and the files of trials are the project's own. A training writes what a
+trainer would and waits for its turn to end, which comes when all slots are full and the one before it is on
+record: so each end is met with all the others still in flight, as where trainings take minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orchestrator.aim import Aim
+from orchestrator.budget import Budget
+from orchestrator.describe import Description
+from orchestrator.display import Running
+from orchestrator.early_stop import Policy
+from orchestrator.executors import Exit, Job
+from orchestrator.formulation import Formulation
+from orchestrator.problem import Problem
+from orchestrator.proposals import Proposals, Reign
+from orchestrator.retries import Limits
+from orchestrator.runner import Runner
+from orchestrator.search import Search
+from orchestrator.solvers import SolverProcess
+from orchestrator.training import Chosen, Training, TrialBudget
+from results.models import Study, Trial
+from results.store import Store
+from search_spaces import Point, training
+
+TRAINING = Training("senet18", "digits", 5000, 1000, TrialBudget(seconds=600.0))
+EPOCHS = 5
+NETWORK = Description(
+    "senet18", 555_000_000, "fake", 11_000_000, (64, 128), (2, 2), 32, 32, 10, {"name": "fake"}
+)
+
+
+class Fleet:
+    """An executor of slots that do not exist, and the display that tells it when a trial is on record."""
+
+    name, device = "fleet", "cpu"
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.most_threads = 0
+        self._turns = threading.Semaphore(0)
+        self._is_ending = False
+
+    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
+        begun = datetime.now(UTC)
+        if started:
+            started("fake")
+        job.stdout.write_text(report(json.loads((job.folder / "trial.json").read_text())))
+        self._turns.acquire()
+        return Exit(0, "exited", "fake", 600.0, begun, datetime.now(UTC))
+
+    def close(self) -> None:
+        pass
+
+    def tick(self, running: Sequence[Running]) -> None:
+        self.most_threads = max(self.most_threads, threading.active_count())
+        if running and not self._is_ending:
+            self._is_ending = True
+            self._turns.release()
+
+    def ended(self, row: Trial) -> None:
+        self._is_ending = False
+
+    def note(self, text: str) -> None:
+        pass
+
+    def started(self, trial: Running) -> None:
+        pass
+
+    def answered(self, row: Trial) -> None:
+        pass
+
+    def best(self, row: Trial) -> None:
+        pass
+
+
+class _Same:
+    """Every configuration is of one network."""
+
+    def describe(self, config: Mapping[str, Any]) -> Description:
+        return NETWORK
+
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[Description]:
+        return [NETWORK] * len(configs)
+
+
+def report(config: Mapping[str, Any]) -> str:
+    """Return what a trainer writes: its machine, a curve, its end."""
+    events: list[dict[str, Any]] = [
+        {"event": "machine", "host": "fake", "device": "cpu", "device_name": "fake", "versions": {}}
+    ]
+    reached = accuracy(config)
+    events += [
+        {"event": "epoch", "epoch": n, "step": 100 * n, "progress": n / EPOCHS, "elapsed_seconds": 120.0 * n}
+        | {"learning_rate": 0.1, "train_loss": 1 / n, "val_accuracy": reached * n / EPOCHS, "val_loss": 1 / n}
+        for n in range(1, EPOCHS + 1)
+    ]
+    final = {"val_accuracy": reached, "val_loss": 0.5, "epochs": EPOCHS, "steps": 500, "train_seconds": 600.0}
+    return "".join(json.dumps(event) + "\n" for event in [*events, {"event": "final", **final}])
+
+
+def accuracy(config: Mapping[str, Any]) -> float:
+    """Return an accuracy that the hyperparameters draw."""
+    return 0.5 + 0.4 * random.Random(json.dumps(config["hyperparameters"], sort_keys=True)).random()
+
+
+def problem(block: int) -> Problem:
+    return formulation().problem(block, 0)
+
+
+def formulation() -> Formulation:
+    return Formulation(training.space(), training.start(), chosen, Aim(maximise="accuracy"))
+
+
+def chosen(point: Point) -> Chosen:
+    return Chosen({"depth": 1.0, "width": 1.0, "resolution": 1.0}, **training.parts(point))
+
+
+def opened(store: Store, trials: int) -> Study:
+    """Begin the study, or take it up."""
+    asked = {"subject": "senet18", "training": TRAINING.question(), "space": training.space().to_json()}
+    return store.open_study("s", "hpo", asked, trials, {}, None)
+
+
+def search(
+    store: Store, study: Study, fleet: Fleet, folder: Path, trials: int, rows: Sequence[Trial]
+) -> Search:
+    """Return a search as `hpo-search` makes it, of blocks as large as the fleet."""
+    asked = problem(fleet.slots)
+    stop = threading.Event()
+    runner = Runner(store, study.id, fleet, ("trainer",), folder, Limits(3600.0), fleet, stop)
+    return Search(
+        store,
+        study.id,
+        formulation(),
+        TRAINING,
+        Proposals(partial(SolverProcess, "random"), Reign(0, 1, asked), training.start, lambda *_: None),
+        _Same(),
+        runner,
+        fleet,
+        stop,
+        Budget(trials),
+        rows={row.number: row for row in rows},
+        policy=Policy(),
+    )

@@ -1,0 +1,82 @@
+"""What a study may spend: trainings, and hours of slots where the user bounds those as well.
+
+The surprise: a training is begun only where as many hours are left as the dearest one so far has taken, so
+some of the hours may stay unspent; but they hold unless a training takes longer than every one before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator import outcome
+from orchestrator.options import Request
+from orchestrator.order import Order
+from orchestrator.training import TrialBudget
+from results.models import Trial
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most of both; `training_seconds` is one training's own budget, None where that is in steps."""
+
+    trials: int
+    slot_hours: float | None = None
+    training_seconds: float | None = None
+    unit: str = "slot"  # what a slot is: GPU or CPU
+
+    def reached(self, orders: Sequence[Order], rows: Iterable[Trial]) -> list[Order]:
+        """Return those of `orders` that it pays for, after `rows`.
+
+        A row that was left open is paid for in trainings already, but begins anew in hours; it comes first.
+        """
+        if not orders:
+            return []
+        rows = list(rows)
+        trainings, paid = outcome.affordable(self.trials, rows), set[int]()
+        for order in sorted(orders, key=lambda order: order.row is None)[: self.trainings_by_hours(rows)]:
+            if order.row is not None or trainings > 0:
+                trainings -= order.row is None
+                paid.add(order.number)
+        return [order for order in orders if order.number in paid]
+
+    def reaches_a_training(self, rows: Iterable[Trial]) -> bool:
+        """Whether it pays for a training more after `rows`."""
+        rows = list(rows)
+        return outcome.affordable(self.trials, rows) > 0 and self.trainings_by_hours(rows) != 0
+
+    def spent_text(self, rows: Iterable[Trial], told: Iterable[Trial]) -> str:
+        """Return why nothing more is trained after `rows`; the trainings named are those among `told`."""
+        rows = list(rows)
+        if self.slot_hours is None or outcome.affordable(self.trials, rows) == 0:
+            return f"the search has spent its {outcome.spent(told):.4g} trainings"
+        used, next_one = hours_used(rows), self._dearest(rows) / 3600
+        return (
+            f"the search has used {used:.4g} of its {self.slot_hours:g} {self.unit}-hours, and a training "
+            f"takes up to {next_one:.2g}"
+        )
+
+    def trainings_by_hours(self, rows: Iterable[Trial]) -> int | None:
+        """Return how many trainings the hours left are enough for; None for any number."""
+        rows = list(rows)
+        dearest = self._dearest(rows)
+        if self.slot_hours is None or not dearest:
+            return None
+        return max(0, math.floor(3600 * (self.slot_hours - hours_used(rows)) / dearest))
+
+    def _dearest(self, rows: Iterable[Trial]) -> float:
+        """Return the most seconds that a whole training has taken, at least its own budget."""
+        whole = (row.slot_seconds or 0.0 for row in rows if row.state == "completed" and row.attempts == 1)
+        return max(self.training_seconds or 0.0, max(whole, default=0.0))
+
+
+def asked(request: Request, training: TrialBudget, device: str) -> Budget:
+    """Return what the user lets a search spend on trainings of such a budget, on slots of that device."""
+    unit = "GPU" if device == "cuda" else "CPU"
+    return Budget(request.trials, request.max_gpu_hours, training.seconds, unit)
+
+
+def hours_used(rows: Iterable[Trial]) -> float:
+    """Return the hours that the attempts of these trials held a slot."""
+    return math.fsum(row.slot_seconds or 0.0 for row in rows) / 3600

@@ -1,0 +1,189 @@
+"""Join a Ray cluster that is there, and see what it has.
+
+The code of this package and of our own trainer is sent along, so that every node runs what this machine has;
+the libraries are the nodes' own. The surprise: Ray takes over SIGTERM when it is joined, which is given back
+here, for it is how a search is stopped.
+"""
+
+import importlib.util
+import logging
+import math
+import os
+import signal
+import socket
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.executors import ExecutorError
+from orchestrator.executors._ray_node import lacking
+
+NAMESPACE = "nomad-nas"
+SENT = ("orchestrator", "trainer")  # the packages whose code is sent; the second one may be absent
+KNOCK_SECONDS, PROBE_SECONDS = 5.0, 120.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one trial takes of a node."""
+
+    gpus: float  # 0: it takes a CPU
+
+    @property
+    def device(self) -> str:
+        return "cuda" if self.gpus else "cpu"
+
+    @property
+    def options(self) -> dict[str, float]:
+        """As Ray wants it. A GPU's trial asks for no CPU: nodes may have fewer than GPUs."""
+        return {"num_cpus": 0, "num_gpus": self.gpus} if self.gpus else {"num_cpus": 1, "num_gpus": 0}
+
+    def fits(self, resources: dict[str, float]) -> int:
+        """How often it fits on a node."""
+        has, takes = (resources.get("GPU", 0), self.gpus) if self.gpus else (resources.get("CPU", 0), 1.0)
+        if takes <= 1:  # a trial's share is of one GPU, so a rest of each is left over
+            return math.floor(has) * math.floor(1 / takes + 1e-9)
+        return math.floor(has / takes)
+
+
+def join(address: str | None) -> None:
+    """Connect this process to the cluster. Raises ExecutorError."""
+    if address is None:
+        raise ExecutorError("--executor ray needs a cluster: give --address HOST:PORT, or --address auto")
+    _knock(address)
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".?")  # else it prints the logs of dead nodes
+    ray = imported()
+    if ray.is_initialized():
+        raise ExecutorError("this process is in a Ray cluster already; leave it first, with ray.shutdown()")
+    code = [str(path) for path in map(_package, SENT) if path is not None]
+    with _signals_kept(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's about its own settings to come
+        try:
+            ray.init(
+                address=address,
+                namespace=NAMESPACE,
+                runtime_env={"py_modules": code},
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise ExecutorError(
+                f"cannot join the Ray cluster at {address}: {' '.join(str(error).split())[:400]}; "
+                "start one (ray start --head), or add this machine to it (ray start --address HOST:PORT)"
+            ) from error
+
+
+def leave() -> None:
+    imported().shutdown()
+
+
+def share_of(device: str, fraction: float | None) -> Share:
+    """What a trial takes: of a GPU where the cluster has any and the user does not want the CPU.
+
+    Raises ExecutorError where `device` is cuda and the cluster has no GPU, and for a fraction that is none.
+    """
+    if fraction is not None and not 0 < fraction <= 1:
+        raise ExecutorError(f"--gpu-fraction {fraction} is no share of a GPU; give more than 0, at most 1")
+    gpus = sum(resources.get("GPU", 0) for resources in _resources().values())
+    if device == "cuda" and not gpus:
+        raise ExecutorError(f"no GPU in the Ray cluster ({_counted()}); use --device cpu to train on CPUs")
+    if device == "cpu" or not gpus:
+        if fraction is not None:
+            raise ExecutorError(f"--gpu-fraction {fraction} without a GPU ({_counted()}); leave it out")
+        return Share(0.0)
+    return Share(fraction or 1.0)
+
+
+def slots_of(share: Share, asked: int | None) -> int:
+    """Return how many trials run at once: as many as the cluster has room for now, or as many as asked.
+
+    Raises ExecutorError where there is no room at all.
+    """
+    room = sum(share.fits(resources) for resources in _resources().values())
+    if not room:
+        raise ExecutorError(
+            f"no room for a trial in the Ray cluster ({_counted()}); add nodes with CPUs to it"
+        )
+    if asked is not None and asked > room:
+        logger.warning("%d slots were asked for; the cluster has room for %d trials now", asked, room)
+    return asked or room
+
+
+def check_nodes(share: Share, command: Sequence[str], needed: Sequence[str]) -> None:
+    """Raise ExecutorError with what a node lacks for `command`, of those on which trials will run."""
+    ray = imported()
+    asked = ray.remote(lacking)
+    nodes = [node for node, resources in _resources().items() if share.fits(resources)]
+    pins = [ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+    answers = [
+        asked.options(num_cpus=0, scheduling_strategy=pin).remote(list(command), list(needed)) for pin in pins
+    ]
+    try:
+        found = ray.get(answers, timeout=PROBE_SECONDS)
+    except ray.exceptions.RayError as error:
+        what = " ".join(str(error).split())[:400]
+        raise ExecutorError(f"the nodes of the Ray cluster do not answer: {what}") from error
+    problem = next(filter(None, found), None)
+    if problem:
+        raise ExecutorError(problem)
+
+
+def imported() -> Any:
+    """The package ray. Raises ExecutorError where it is not installed."""
+    try:
+        import ray  # an extra, and seconds to import
+        import ray.util.scheduling_strategies
+    except ModuleNotFoundError as error:
+        raise ExecutorError("--executor ray needs Ray: pip install 'nomad-nas[ray]'") from error
+    return ray
+
+
+def _knock(address: str) -> None:
+    """Raise ExecutorError where nobody listens at HOST:PORT; Ray itself takes a minute to say so."""
+    host, colon, port = address.rpartition(":")
+    if address == "auto":
+        return
+    if not colon or not port.isdecimal() or "/" in host:  # ray:// is of Ray Client, which is not used
+        raise ExecutorError(f"--address {address} is no address of a cluster; give HOST:PORT, or auto")
+    try:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ExecutorError(
+            f"no Ray cluster answers at {address}: {error}; start one (ray start --head), or give another"
+        ) from error
+
+
+def _package(name: str) -> Path | None:
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _resources() -> dict[str, dict[str, float]]:
+    """What each living node has in all, by its id."""
+    return {node["NodeID"]: node["Resources"] for node in imported().nodes() if node["Alive"]}
+
+
+def _counted() -> str:
+    found = list(_resources().values())
+    cpus, gpus = (sum(resources.get(name, 0) for resources in found) for name in ("CPU", "GPU"))
+    return f"{len(found)} nodes, {cpus:g} CPUs, {gpus:g} GPUs"
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

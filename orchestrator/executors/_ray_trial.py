@@ -1,0 +1,177 @@
+"""Run one job on a Ray cluster, from the search for its actor to its last file: the orchestrator's end.
+
+An actor is named by its job's folder, so an orchestrator that is started again finds the trial that the one
+before it left running, and follows it instead of starting another. The surprise: what the trial prints is
+then written once more from its first byte, for all of it is kept where it runs.
+"""
+
+import hashlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO
+
+from orchestrator.executors import STOPPED, ExecutorError, Exit, Job
+from orchestrator.executors._follow import Ending
+from orchestrator.executors._ray_cluster import NAMESPACE, Share, imported
+from orchestrator.executors._ray_line import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
+from orchestrator.executors._ray_node import Greeting, Look, Node, Sight
+from orchestrator.executors._ray_parcel import actor_name, identity_of, parcel_of, sight_of, written_whole
+
+MOST_BIRTHS = 30  # of actors that die before they have said hello
+CALLS_AT_ONCE = 8
+
+Named = Callable[[str, str], AbstractContextManager[str]]  # (host, its GPUs) -> the slot's name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Errand:
+    """One job to be run in the cluster, on `share` of a node."""
+
+    job: Job
+    share: Share
+    stopped: Callable[[], bool]
+    started: Callable[[str], None]
+    named: Named
+
+    def run(self) -> Exit:
+        """Wait for room, run the job and wait for its end.
+
+        Raises ExecutorError where a node cannot run it, OSError where the job's files cannot be written.
+        """
+        with sight_of(self.job.folder) as sight:
+            placed = self._placed(sight)
+        if placed is None:
+            return Exit.before_start()
+        line, greeting = placed
+        with (
+            self._ended(line),
+            self.named(greeting.host, greeting.gpus) as slot,
+            self.job.stdout.open("w+b") as out,
+            self.job.stderr.open("w+b") as err,
+        ):
+            return self._followed(line, greeting, slot, out, err)
+
+    def _placed(self, sight: Sight) -> tuple[Line, Greeting] | None:
+        """The line to the actor that runs this job, or will; None where the job was stopped before."""
+        errors, identity, births = imported().exceptions, identity_of(self.job), 0
+        while True:
+            births += 1
+            actor = _actor(self.job, self.share)
+            line = Line(actor, self.job, self.stopped)
+            try:
+                greeting = self._greeting(actor, sight)
+            except errors.RuntimeEnvSetupError as error:
+                raise ExecutorError(f"a node cannot take up our code: {one_line(error)}") from error
+            except errors.RayError as error:  # it is dying, or its node is
+                if births == MOST_BIRTHS:
+                    raise ExecutorError(f"the Ray cluster starts no trial: {one_line(error)}") from error
+                time.sleep(AGAIN_SECONDS)
+                continue
+            if greeting is None:
+                imported().kill(actor, no_restart=True)
+                return None
+            if greeting.running in (None, identity):
+                if greeting.running:
+                    logger.info("following the trial that runs already for %s", self.job.folder)
+                return line, greeting
+            logger.warning("ending what an earlier run left running for %s", self.job.folder)
+            line.end()
+
+    def _greeting(self, actor: Any, sight: Sight) -> Greeting | None:
+        """What an actor says once there is room for it; None where we are to stop before that."""
+        ray = imported()
+        answer = actor.hello.remote(sight)
+        while not ray.wait([answer], timeout=POLL_SECONDS)[0]:
+            if self.stopped():
+                return None
+        found: Greeting = ray.get(answer)
+        return found
+
+    @contextmanager
+    def _ended(self, line: Line) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            line.end()
+
+    def _followed(self, line: Line, greeting: Greeting, slot: str, out: BinaryIO, err: BinaryIO) -> Exit:
+        """Write what the trial prints until it has ended, and fetch the files it made."""
+        look = Look(b"", b"", has_started=False, seconds=0.0)
+        try:
+            line.ask("begin", parcel_of(self.job, greeting, on_gpu=self.share.gpus > 0))
+            has_told = False
+            while look.ending is None and look.refused is None:
+                look = line.ask("look", out.tell(), err.tell())
+                _write(out, look.out)
+                _write(err, look.err)
+                if look.has_started and not has_told:
+                    has_told = True
+                    self.started(slot)
+            _mend(line, {"out": out, "err": err})
+            self._fetch(line)
+        except Gone as gone:
+            return self._lost(f"lost on {greeting.host}: {gone}", slot, look, err)
+        if look.ending is None:
+            raise ExecutorError(look.refused)
+        return _exit(look.ending, slot, look.seconds)
+
+    def _fetch(self, line: Line) -> None:
+        for name in line.ask("changed"):
+            with written_whole(self.job.folder.parent / name) as file:
+                while chunk := line.ask("fetch", name, file.tell()):
+                    file.write(chunk)
+
+    def _lost(self, why: str, slot: str, look: Look, err: BinaryIO) -> Exit:
+        if self.stopped():
+            return _exit(Ending(STOPPED, "stopped"), slot, look.seconds)
+        logger.warning("the trial in %s was %s", self.job.folder, why)
+        _write(err, f"{why}\n".encode())
+        return _exit(Ending(-signal.SIGKILL, "lost", why), slot, look.seconds)
+
+
+def _actor(job: Job, share: Share) -> Any:
+    """The actor of the job's folder, which may be there already."""
+    return (
+        imported()
+        .remote(Node)
+        .options(
+            name=actor_name(job.folder),
+            namespace=NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            max_restarts=0,
+            max_concurrency=CALLS_AT_ONCE,
+            **share.options,
+        )
+        .remote()
+    )
+
+
+def _write(file: BinaryIO, news: bytes) -> None:
+    file.write(news)
+    file.flush()
+
+
+def _mend(line: Line, printed: Mapping[str, BinaryIO]) -> None:
+    """Write what was printed anew where it was cut on the node: limits are kept to there."""
+    for stream, file in printed.items():
+        file.seek(0)
+        if hashlib.sha256(file.read()).hexdigest() == line.ask("digest", stream):
+            continue
+        file.seek(0)
+        file.truncate()
+        while chunk := line.ask("printed", stream, file.tell()):
+            _write(file, chunk)
+
+
+def _exit(ending: Ending, slot: str, seconds: float) -> Exit:
+    now = datetime.now(UTC)
+    began = now - timedelta(seconds=seconds)
+    return Exit(ending.code, ending.reason, slot, seconds, began, now, ending.said)

@@ -1,0 +1,219 @@
+"""Talk to SLURM by its commands: what it has, what became of our jobs, one more job, one less.
+
+The surprise: jobs are known by names that nobody else gives, not by their numbers. A number can be lost, for
+whoever is killed while sbatch runs never hears it; a name is settled before.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.executors import ExecutorError
+
+PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo")
+SCRIPT = Path(__file__).resolve().with_name("_slurm_job.sh")
+COMMAND_SECONDS = 60.0  # for one of SLURM's commands; each gives up by itself before
+OVER = (  # states that a job does not leave, but for a requeue
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
+    *("PREEMPTED", "TIMEOUT", "REVOKED"),
+)
+NEVER = (  # reasons to wait that only a person can mend
+    *("AccountNotAllowed", "AssociationNotAllowed", "BadConstraints", "DependencyNeverSatisfied"),
+    *("InvalidAccount", "InvalidQOS", "PartitionNodeLimit", "PartitionTimeLimit", "QOSNotAllowed"),
+    "launch_failed_requeued_held",
+)
+FOR_NOW = (  # what is said where slurmctld is being restarted, or has more to do than it can
+    *("contact slurm controller", "timed out", "temporarily", "connection refused", "connect failure"),
+    *("zero bytes", "transport endpoint", "try again", "standby", "communication", "no route to host"),
+)
+OF_OTHER_JOBS = ("SLURM_", "SQUEUE_", "SINFO_", "SCANCEL_")  # if we run in one, or the user filters his lists
+KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER")
+
+logger = logging.getLogger(__name__)
+
+
+class Unreachable(ExecutorError):
+    """slurmctld has not answered for too long; what it has of ours goes on."""
+
+
+class Away(Exception):
+    """slurmctld does not answer just now; the message is what SLURM's command said."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What squeue says of a job: `state` and `reason` are SLURM's words, `node` is "" before it has one."""
+
+    number: int
+    state: str
+    reason: str = ""
+    node: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in OVER
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node as one of its partitions has it. `gpus` is 0 where SLURM knows of none."""
+
+    name: str
+    partition: str
+    is_default: bool  # the partition is
+    is_up: bool
+    cpus: int
+    gpus: int
+
+
+@dataclass
+class Queue:
+    """Our jobs by name, from one squeue for all of them every `interval` seconds, however many ask.
+
+    slurmctld may be away for `patience` seconds; after that every question raises Unreachable.
+    """
+
+    interval: float = 2.0
+    patience: float = 600.0
+    _jobs: Mapping[str, Standing] = field(default_factory=dict)
+    _asked_at: float = -1e9  # when what we know was asked, on the monotonic clock
+    _away_since: float | None = None
+    _tried_at: float = -1e9
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    looks: int = 0  # how often squeue was run
+
+    def standing(self, name: str, since: float) -> tuple[bool, Standing | None]:
+        """Whether squeue was asked after `since` (monotonic), and what it said of the job."""
+        self._look()
+        return self._asked_at > since, self._jobs.get(name)
+
+    def forgive(self, problem: Away, patience: float | None = None) -> None:
+        """Take note that slurmctld is away. Raise Unreachable once it has been for too long."""
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            logger.warning("slurmctld does not answer (%s); waiting for it", problem)
+        away = time.monotonic() - self._away_since
+        if away > (self.patience if patience is None else patience):
+            raise Unreachable(
+                f"slurmctld has not answered for {away:.0f} s ({problem}); jobs that run go on, and the same "
+                "command follows them once it answers"
+            ) from problem
+
+    def _heard(self) -> None:
+        if self._away_since is not None:
+            self._away_since = None
+            logger.warning("slurmctld answers again")
+
+    def _look(self) -> None:
+        """Ask, unless somebody has just asked or does so now."""
+        if time.monotonic() - self._tried_at < self.interval or not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._tried_at = asked_at = time.monotonic()
+            self.looks += 1
+            self._jobs = _jobs()
+            self._asked_at = asked_at
+            self._heard()
+        except Away as problem:
+            self.forgive(problem)
+        finally:
+            self._turn.release()
+
+
+def check_programs() -> None:
+    """Raise ExecutorError where SLURM's commands are not installed."""
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            raise ExecutorError(
+                f"{program} is not on the PATH; --executor slurm needs a machine from which jobs are "
+                "submitted, such as the cluster's login node"
+            )
+
+
+def nodes() -> list[Node]:
+    """Every node in every partition. Raises ExecutorError where slurmctld does not answer."""
+    try:
+        lines = _said("sinfo", "--noheader", "--Node", "--format=%N|%R|%P|%T|%c|%G")
+    except Away as problem:
+        raise ExecutorError(
+            f"slurmctld does not answer ({problem}); see what sinfo says, and give the same command again"
+        ) from problem
+    return [_node(line) for line in lines.splitlines() if line.count("|") >= 5]
+
+
+def submit(name: str, options: Sequence[str], command: Sequence[str]) -> int:
+    """Give SLURM a job: its number. Raises Away, and ExecutorError where it is refused.
+
+    A job of a name waits until no other of that name is left (`singleton`), so one that was accepted without
+    our hearing of it, and is given again, runs once.
+    """
+    fixed = ("--requeue", "--parsable", "--dependency=singleton", "--export=ALL", f"--job-name={name}")
+    said = _said("sbatch", *fixed, *options, str(SCRIPT), *command)
+    return int(said.strip().split(";")[0])
+
+
+def cancel(name: str, *how: str) -> None:
+    """End the jobs of this name, or signal them; one that ends meanwhile is no error. Raises Away."""
+    with suppress(ExecutorError):
+        _said("scancel", f"--user={os.getuid()}", f"--name={name}", "--quiet", *how)
+
+
+def _jobs() -> dict[str, Standing]:
+    lines = _said("squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r|%N|%j").splitlines()
+    found: dict[str, Standing] = {}
+    for number, state, reason, node, name in (line.split("|", 4) for line in lines if line.count("|") >= 4):
+        standing = Standing(int(number), state, "" if reason == "None" else reason, node)
+        if name not in found or found[name].is_over:
+            found[name] = standing
+    return found
+
+
+def _node(line: str) -> Node:
+    name, partition, starred, state, cpus, gres = line.split("|", 5)
+    up = state in ("idle", "mixed", "allocated", "completing", "planned", "idle~", "reserved")
+    return Node(name, partition, starred.endswith("*"), up, int(cpus), sum(map(_gpus, _gres(gres))))
+
+
+def _gres(text: str) -> list[str]:
+    """The kinds in gpu:a100:4(S:0-1),gpu:1,shard:8 without what stands in brackets."""
+    plain, depth = "", 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        plain += letter if depth == 0 and letter != ")" else ""
+    return plain.split(",")
+
+
+def _gpus(kind: str) -> int:
+    name, *rest = kind.split(":")
+    return int(rest[-1]) if name == "gpu" and rest and rest[-1].isdigit() else int(kind == "gpu")
+
+
+def _said(program: str, *words: str) -> str:
+    """Run a command of SLURM's: its stdout. Raises Away, and ExecutorError for any other complaint."""
+    environment = {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith(OF_OTHER_JOBS)}
+    try:
+        done = subprocess.run(
+            [program, *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+            start_new_session=True,  # so that Ctrl-C in a terminal reaches us alone
+        )
+    except subprocess.TimeoutExpired as late:
+        raise Away(f"{program} has not ended within {COMMAND_SECONDS:.0f} s") from late
+    if done.returncode == 0:
+        return done.stdout
+    complaint = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    if any(words in complaint.lower() for words in FOR_NOW):
+        raise Away(complaint)
+    raise ExecutorError(f"{program} refuses: {complaint}")

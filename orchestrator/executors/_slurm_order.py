@@ -1,0 +1,101 @@
+"""The files in a trial's folder by which a job of SLURM's and its orchestrators know of each other.
+
+The surprise: `job.json` outlives the orchestrator that wrote it. One that is started later finds it and takes
+over the job; and a job whose order is gone, or is another's, ends by itself.
+"""
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.executors import Exit, Job, Reason, _slurm_node
+from orchestrator.executors._slurm_node import BEGAN, ORDER, RESULT
+
+LOG = "slurm.log"  # what the job itself says, apart from its trial
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job as SLURM is given it. `key` is its name there, which no other job has."""
+
+    key: str
+    job: Job
+    is_kept: bool = False  # an orchestrator that has ended gave it, so SLURM may have it
+
+    @property
+    def folder(self) -> str:
+        return str(self.job.folder)
+
+    def began(self) -> Mapping[str, Any] | None:
+        """Where and when it was begun, and how often before: node, at (seconds), restarts, job."""
+        return self._own(BEGAN)
+
+    def result(self) -> Mapping[str, Any] | None:
+        """How it ended: code, reason, said, node, started, ended, wall_seconds; or why `refused`."""
+        return self._own(RESULT)
+
+    def forget(self) -> None:
+        """Let nobody follow it any more. If it runs, it ends by itself."""
+        for name in (ORDER, BEGAN, RESULT):
+            with suppress(FileNotFoundError):
+                (self.job.folder / name).unlink()
+
+    def last_words(self) -> str:
+        with suppress(OSError):
+            lines = (self.job.folder / LOG).read_text(errors="replace").split("\n")
+            return next((line for line in reversed(lines) if line.strip()), "")
+        return ""
+
+    def _own(self, name: str) -> Mapping[str, Any] | None:
+        found = _slurm_node.read(self.folder, name)
+        return found if found.get("key") == self.key else None
+
+
+def order_of(job: Job, environment: Mapping[str, str]) -> Order:
+    """The order that the folder keeps of this very job, or else a new one. Raises OSError."""
+    contents, identity = _slurm_node.read(str(job.folder), ORDER), _identity(job)
+    if contents.get("identity") == identity:
+        return Order(str(contents["key"]), job, is_kept=True)
+    for path in (job.stdout, job.stderr):
+        path.unlink(missing_ok=True)  # an earlier job may still write to it
+        path.touch()
+    order = Order(_name(job.folder), job)
+    order.forget()
+    written = {
+        "executor": "slurm",
+        "key": order.key,
+        "identity": identity,
+        "job": {name: str(v) if isinstance(v, Path) else v for name, v in vars(job).items()},
+        "environment": dict(environment),
+    }
+    _slurm_node.write(str(job.folder), ORDER, written)
+    return order
+
+
+def exit_of(result: Mapping[str, Any]) -> Exit:
+    reason: Reason = result["reason"]
+    started, ended = (datetime.fromtimestamp(result[name], UTC) for name in ("started", "ended"))
+    said = str(result.get("said", ""))
+    return Exit(result["code"], reason, result["node"], result["wall_seconds"], started, ended, said)
+
+
+def _identity(job: Job) -> str:
+    """What tells this job from another in the same folder: its command, and the files there that it names."""
+    digest = hashlib.sha256(json.dumps([*job.command, str(job.stdout), str(job.stderr)]).encode())
+    for word in job.command:
+        path = Path(word)
+        if path.is_absolute() and path.parent == job.folder and path.is_file():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _name(folder: Path) -> str:
+    words = [re.sub(r"[^A-Za-z0-9_]+", "_", word)[:40] for word in (folder.parent.name, folder.name)]
+    return "-".join(["nas", *words, uuid.uuid4().hex[:16]])

@@ -1,0 +1,162 @@
+"""Trials as jobs of a SLURM cluster, one a job, through its own commands and a folder that both ends see.
+
+The surprise: a job outlives its orchestrator. Killed and started again, that finds the job by the order in
+the trial's folder and follows it, or takes the result that it left meanwhile.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+
+from orchestrator.executors import (
+    HERE,
+    Executor,
+    ExecutorError,
+    Exit,
+    Job,
+    Place,
+    _slurm_cluster,
+    _slurm_order,
+)
+from orchestrator.executors._slots import ONE_THREAD
+from orchestrator.executors._slurm_cluster import Node, Queue, Unreachable
+from orchestrator.executors._slurm_errand import LOOK_SECONDS, Errand
+
+SETTLE_SECONDS = 60.0  # as long as a network file system may keep what it knew of a folder
+MEMORY_ROOM = 1.1  # of what a trial may use, so that its own limit is what ends it, with a reason
+SPARE_SECONDS = 60.0  # of a job's time limit, for its start and its end
+
+
+def create(
+    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: Place = HERE
+) -> Executor:
+    """Jobs on a partition, the cluster's default one unless `place` names another, charged to its account.
+
+    `slots` is how many jobs are in SLURM's queue at once, by default one a GPU of the partition's nodes that
+    are up, or one a CPU where `device` is cpu or the nodes have no GPU. `trainer` is not kept ready. Raises
+    ExecutorError where SLURM's commands are missing or slurmctld does not answer, for an unknown partition,
+    and where `device` is cuda and the partition has no GPU.
+    """
+    place.check_only("partition", "account", executor="slurm")
+    if device not in ("auto", "cpu", "cuda"):
+        raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
+    if slots is not None and slots < 1:
+        raise ExecutorError(f"{slots} slots run no trial; give --slots 1 or more")
+    _slurm_cluster.check_programs()
+    nodes = _nodes(_slurm_cluster.nodes(), place.partition)
+    has_gpus = any(node.gpus for node in nodes)
+    if device == "cuda" and not has_gpus:
+        raise ExecutorError(
+            f"the nodes of partition {nodes[0].partition} have no GPU that SLURM knows of (sinfo -o %G); "
+            "give another --partition, or --device cpu"
+        )
+    settled = "cuda" if has_gpus and device != "cpu" else "cpu"
+    return Slurm(settled, slots or _room(nodes, settled), place)
+
+
+class Slurm:
+    """Runs trials as jobs, at most `slots` of them in SLURM's queue at once."""
+
+    name = "slurm"
+
+    def __init__(
+        self,
+        device: str,
+        slots: int,
+        place: Place = HERE,
+        queue: Queue | None = None,
+        settle_seconds: float = SETTLE_SECONDS,
+    ) -> None:
+        self.device = device
+        self.slots = slots
+        self._place = place
+        self._queue = queue or Queue()
+        self._settle_seconds = settle_seconds
+        self._running = 0
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
+        def stopped() -> bool:
+            return self._closed or stop.is_set()
+
+        if not self._takes_slot(stopped, stop):
+            return Exit.before_start()
+        try:
+            return self._seen_through(job, stopped, started or (lambda slot: None))
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._running == 0)
+
+    def _seen_through(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
+        order = _slurm_order.order_of(job, self._environment())
+        errand = Errand(order, self._options(job), self._queue, self._settle_seconds, stopped, started)
+        try:
+            ended = errand.run()
+        except Unreachable:
+            raise  # whoever comes next may follow the job
+        except BaseException:
+            errand.abandon()
+            raise
+        order.forget()
+        return ended
+
+    def _takes_slot(self, stopped: Callable[[], bool], stop: threading.Event) -> bool:
+        while not stopped():
+            with self._changed:
+                if self._running < self.slots:
+                    self._running += 1
+                    return True
+            stop.wait(LOOK_SECONDS)
+        return False
+
+    def _environment(self) -> dict[str, str]:
+        """What a trial is told beyond what sbatch hands on of our own environment; SLURM itself pins GPUs."""
+        pins = {} if self.device == "cuda" else {"CUDA_VISIBLE_DEVICES": "", **ONE_THREAD}
+        return {**pins, "PYTHONUNBUFFERED": "1"}
+
+    def _options(self, job: Job) -> list[str]:
+        """What sbatch is asked for."""
+        minutes = math.ceil((job.timeout_seconds + 2 * job.grace_seconds + SPARE_SECONDS) / 60)
+        wish = "--gres=gpu:1" if self.device == "cuda" else "--cpus-per-task=1"
+        partition = [f"--partition={self._place.partition}"] if self._place.partition else []
+        account = [f"--account={self._place.account}"] if self._place.account else []
+        most = job.memory_bytes
+        bound = most is not None and most < math.inf
+        memory = [f"--mem={math.ceil(MEMORY_ROOM * (most or 0) / 2**20)}M"] if bound else []
+        # the job's folder and log are settled by its script
+        where = ["--chdir=/", "--output=/dev/null", "--nodes=1", "--ntasks=1"]
+        return [*partition, *account, wish, *memory, f"--time={minutes}", *where]
+
+
+def _nodes(nodes: Sequence[Node], partition: str | None) -> list[Node]:
+    """Those of the partitions asked for. Raises ExecutorError where there is none of a name."""
+    known = sorted({node.partition for node in nodes})
+    asked = partition.split(",") if partition else sorted({n.partition for n in nodes if n.is_default})
+    unknown = [name for name in asked if name not in known]
+    if unknown or not asked:
+        problem = (
+            f"no partition is named {unknown[0]!r}" if unknown else "the cluster has no default partition"
+        )
+        raise ExecutorError(
+            f"{problem}; give --partition one of {', '.join(known) or 'those sinfo lists: none'}"
+        )
+    return [node for node in nodes if node.partition in asked]
+
+
+def _room(nodes: Sequence[Node], device: str) -> int:
+    """How many trials the nodes that are up have room for. Raises ExecutorError where none is up."""
+    up = {node.name: node for node in nodes if node.is_up}
+    room = sum(node.gpus if device == "cuda" else node.cpus for node in up.values())
+    if not room:
+        raise ExecutorError(
+            f"no node of partition {nodes[0].partition} is up (see sinfo); give --slots to "
+            "queue trials all the same"
+        )
+    return room

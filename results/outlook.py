@@ -1,0 +1,123 @@
+"""What a study has used, and how long it may go on: from the counts of the view `spending`, for every reader.
+
+The surprise: two times are told. The first has every slot busy until the end, which blocks that do not fill
+the slots never reach; the second goes on as the latest run went so far. Early stops shorten neither, for what
+they save is spent on further trainings; a solver that finishes before its budget does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What the trials of a study have used."""
+
+    spent: float = 0.0  # of the budget, in trainings; those that run count as whole
+    ended: float = 0.0  # the same without those that run
+    slot_seconds: float = 0.0  # of all attempts
+    run_seconds: float = 0.0  # the same of its latest run alone
+    run_ended: int = 0  # trials that ended in its latest run
+    run_elapsed: float | None = None  # seconds from the beginning of its latest run to the last such end
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Spending:
+        """Return it from a row of the view, with the study's `begun_at`."""
+        begun, last = row["begun_at"], row["last_finished_at"]
+        return cls(
+            row["spent"],
+            row["ended"],
+            row["slot_seconds"],
+            row["run_seconds"],
+            row["run_ended"],
+            (last - begun).total_seconds() if _is_moment(begun) and _is_moment(last) else None,
+        )
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Seconds until the budget is spent: with all slots busy, and as it went so far (None: not known yet)."""
+
+    least: float
+    likely: float | None
+
+    def __str__(self) -> str:
+        if self.likely is None:
+            return f"at least {duration(self.least)}"
+        least, likely = duration(self.least), duration(self.likely)
+        return f"about {likely}" if least == likely else f"{least} to {likely}"
+
+
+def ahead(
+    spending: Spending,
+    trials: int,
+    slot_hours: float | None,
+    slots: int | None,
+    training_seconds: float | None = None,
+) -> Outlook | None:
+    """Return how long a study of these budgets goes on; None where nothing tells how long a training takes.
+
+    training_seconds: one training's own budget, which stands for the trainings before the first has ended
+    """
+    each = spending.slot_seconds / spending.ended if spending.ended else training_seconds
+    if not each or not slots:
+        return None
+    hours_left = None if slot_hours is None else max(0.0, 3600 * slot_hours - spending.slot_seconds)
+    to_begin, to_end = (each * max(0.0, trials - taken) for taken in (spending.spent, spending.ended))
+    if hours_left is not None:
+        to_begin, to_end = min(to_begin, hours_left), min(to_end, hours_left)
+    least = to_begin / slots
+    if not spending.run_elapsed or not spending.run_seconds or spending.run_ended < slots:
+        return Outlook(least, None)
+    return Outlook(least, max(least, to_end * spending.run_elapsed / spending.run_seconds))
+
+
+def of_study(study: Mapping[str, Any]) -> Outlook | None:
+    """Return the outlook of a study's row beside that of its spending; None where it does not run."""
+    if study["state"] != "running":
+        return None
+    budget = ((study["question"] or {}).get("training") or {}).get("budget") or {}
+    return ahead(
+        Spending.of_row(study),
+        study["budget_trials"],
+        study["budget_slot_hours"],
+        study["slots"],
+        budget.get("seconds"),
+    )
+
+
+def used(study: Mapping[str, Any], unit: str = "slot") -> str:
+    """Return what a study's trials have used of the hours that it may; their energy where it was measured."""
+    most, joules = study["budget_slot_hours"], energy(study["energy_joules"])
+    hours = f"{study['slot_seconds'] / 3600:.3f}{'' if most is None else f' of {most:g}'} {unit}-hours"
+    trainings, measured = study["trainings"], study["measured"]
+    partly = f" (of {measured} of {trainings} trainings)" if measured < trainings else ""
+    return f"{hours}, {joules}{partly}" if joules else hours
+
+
+def duration(seconds: float) -> str:
+    """40 s, 12 min, 3.5 h or 2.1 days."""
+    for unit, size, digits in (("s", 1, 0), ("min", 60, 0), ("h", 3600, 1)):
+        if seconds < _UPTO[unit]:
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
+_UPTO = {"s": 99.5, "min": 99.5 * 60, "h": 48 * 3600}
+
+
+def energy(joules: float | None) -> str:
+    """350 J, 1.2 Wh or 3.4 kWh; empty where it is not known."""
+    if joules is None or joules != joules:
+        return ""
+    if joules < 3600:
+        return f"{joules:.0f} J"
+    return f"{joules / 3600:.3g} Wh" if joules < 3.6e6 else f"{joules / 3.6e6:.3g} kWh"
+
+
+def _is_moment(value: Any) -> bool:
+    return isinstance(value, datetime) and value == value  # pandas has NaT, which is no moment

@@ -1,0 +1,183 @@
+"""What is spent is counted whatever came of it, and hours bound a search as trainings do."""
+
+import io
+import math
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from orchestrator import again, plan, use
+from orchestrator.budget import Budget
+from orchestrator.describe import Description, Stopped
+from orchestrator.executors import _gpus, local
+from orchestrator.executors._slots import Slot
+from orchestrator.options import BadOption
+from orchestrator.order import Order
+from orchestrator.use import Use
+from results import queries
+from results.models import Trial
+from results.store import Store
+from tests.orchestrator._processes import eventually, job
+from tests.orchestrator._studies import run, settled, trials
+
+BRIEF: dict[str, Any] = {
+    "data": "fake:sleep=0.1",
+    "trials": 60,
+    "min_accuracy": 0.1,
+    "tolerance": 0.0,
+    "early_stop": 0.0,
+}
+
+
+def row(number: int, **columns: object) -> Trial:
+    return Trial(number=number, **{"state": "completed", "attempts": 1, "purpose": "search", **columns})
+
+
+def order(number: int, on_record: Trial | None = None) -> Order:
+    description = Description("senet18", 1, "counter", 1, (64,), (2,), 32, 32, 10, {})
+    return Order(number, "search", {}, 0, {}, description, "key", on_record)
+
+
+def numbers(orders: list[Order]) -> list[int]:
+    return [one.number for one in orders]
+
+
+def used(folder: Path) -> float:
+    return math.fsum(one.slot_seconds or 0.0 for one in trials(folder))
+
+
+def test_a_search_ends_before_its_hours_do_and_goes_on_with_more_of_them(tmp_path: Path) -> None:
+    said = run(tmp_path, **BRIEF, max_gpu_hours=0.6 / 3600)
+    rows = trials(tmp_path)
+    dearest = max(one.slot_seconds or 0.0 for one in rows)
+    assert 0.6 - dearest < used(tmp_path) <= 0.6
+    assert 2 <= len(rows) < 7
+    assert "of its 0.000166667 CPU-hours, and a training takes up to" in said
+    run(tmp_path, **BRIEF, max_gpu_hours=0.6 / 3600)
+    assert len(trials(tmp_path)) == len(rows), "the same again trains nothing"
+    run(tmp_path, **BRIEF, max_gpu_hours=1.2 / 3600)
+    more = trials(tmp_path)
+    assert [one.point for one in more[: len(rows)]] == [one.point for one in rows]
+    assert len(more) > len(rows)
+    assert used(tmp_path) <= 1.2
+    study = queries.studies(tmp_path / "results.db").iloc[0]
+    assert study["budget_slot_hours"] == 1.2 / 3600
+    assert study["slot_seconds"] == pytest.approx(used(tmp_path))
+
+
+def test_failed_trainings_use_hours_too(tmp_path: Path) -> None:
+    run(tmp_path, **{**BRIEF, "data": "fake:sleep=0.1,crash=1"}, max_gpu_hours=0.6 / 3600, budget="10steps")
+    failed = [one for one in trials(tmp_path) if one.state == "failed"]
+    assert failed
+    assert all(one.slot_seconds is not None for one in failed)
+
+
+def test_hours_pay_for_what_was_left_open_first_and_trainings_for_new_ones_alone() -> None:
+    done = [row(n, slot_seconds=100.0) for n in (1, 2)]
+    left = row(3, state="running", slot_seconds=20.0)
+    asked = [order(4), order(3, left), order(5)]
+    assert numbers(Budget(10, 421 / 3600).reached(asked, [*done, left])) == [4, 3]
+    assert numbers(Budget(10, 419 / 3600).reached(asked, [*done, left])) == [3]
+    assert numbers(Budget(3, 1.0).reached(asked, [*done, left])) == [3]
+    assert numbers(Budget(4).reached(asked, [*done, left])) == [4, 3]
+    assert not Budget(10, 319 / 3600).reaches_a_training([*done, left])
+
+
+def test_a_training_counts_for_the_dearest_so_far_or_its_own_budget() -> None:
+    rows = [row(1, slot_seconds=10.0), row(2, slot_seconds=60.0), row(3, slot_seconds=900.0, attempts=3)]
+    assert Budget(99, 1.0, 30.0).trainings_by_hours(()) == 120
+    assert Budget(99, 1.0, 30.0).trainings_by_hours(rows) == (3600 - 970) // 60
+    assert Budget(99, 1.0).trainings_by_hours(()) is None, "nobody knows how long a step takes"
+
+
+def test_a_front_is_known_by_hours_kept_back(tmp_path: Path) -> None:
+    request = settled(tmp_path, minimise="macs", maximise="accuracy", confirm=4, max_gpu_hours=4.0, trials=40)
+    whole = Budget(40, 4.0)
+    assert again.searched(whole, request, ()) == Budget(30, 3.0)
+    trained = [row(n, purpose="confirmation", slot_seconds=1800.0) for n in range(1, 5)]
+    assert again.searched(whole, request, trained) == Budget(34, 4.0)
+
+
+def test_hours_for_less_than_the_baseline_and_one_training_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="leaves hours for 2 trainings, less than 2 of"):
+        run(tmp_path, budget="300s", replicates=2, max_gpu_hours=0.2)
+    with pytest.raises(BadOption, match="bounds nothing"):
+        settled(tmp_path, max_gpu_hours=0.0)
+
+
+def test_a_plan_says_how_many_trainings_the_hours_are_enough_for(tmp_path: Path) -> None:
+    printed = io.StringIO()
+    request = settled(tmp_path, budget="360s", trials=20, max_gpu_hours=1.0)
+    plan.show(request, Console(file=printed, width=200))
+    assert "trainings are not begun beyond 1 CPU-hours, failed trainings included: enough for 10" in (
+        printed.getvalue()
+    )
+
+
+def test_a_stopped_attempt_is_charged_and_its_sequel_on_top_of_it(tmp_path: Path) -> None:
+    asked = {**BRIEF, "data": "fake:sleep=1.5", "trials": 1, "executor": "local"}
+    stop = threading.Event()
+
+    def when_it_runs() -> None:
+        eventually((tmp_path / "s" / "00001" / "metrics.jsonl").exists)
+        stop.wait(0.3)
+        stop.set()
+
+    threading.Thread(target=when_it_runs).start()
+    with pytest.raises(Stopped):
+        run(tmp_path, stop, **asked)
+    [left] = trials(tmp_path)
+    assert (left.state, left.started_at) == ("running", None)
+    assert 0.2 < (left.slot_seconds or 0.0) < 1.4
+    run(tmp_path, **asked)
+    [ended] = trials(tmp_path)
+    assert (ended.attempts, ended.state) == (2, "completed")
+    assert (ended.slot_seconds or 0.0) > (left.slot_seconds or 0.0) + 1.5
+    assert ended.energy_joules is None, "no GPU, no number"
+
+
+def test_an_attempt_nobody_saw_end_counts_until_it_last_wrote(tmp_path: Path) -> None:
+    begun = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    for name, seconds in (("metrics.jsonl", 40), ("log.txt", 12)):
+        (tmp_path / name).write_text("{}\n")
+        written = (begun + timedelta(seconds=seconds)).timestamp()
+        os.utime(tmp_path / name, (written, written))
+    assert use.unwitnessed(row(1, started_at=begun), tmp_path) == Use(40.0, None)
+    again = row(1, started_at=begun, slot_seconds=7.0, energy_joules=3.0)
+    assert use.unwitnessed(again, tmp_path) == Use(47.0, None)
+    waiting = row(1, started_at=None, slot_seconds=7.0, energy_joules=3.0)
+    assert use.unwitnessed(waiting, tmp_path) == Use(7.0, 3.0)
+    (tmp_path / "stack.json").write_text('{"lines": "metrics.jsonl", "trial": 1, "of": 4}')
+    assert use.unwitnessed(row(1, started_at=begun), tmp_path) == Use(10.0, None)
+
+
+def test_a_gpu_s_counter_is_read_before_and_after_a_trial(tmp_path: Path) -> None:
+    counted = iter([1000.0, 1250.5, 2000.0, 30.0])
+    executor = local.Local([Slot("gpu-0", {}, meter=lambda: next(counted))], device="cuda")
+    ends = [executor.run(job(tmp_path / str(n), "-c", "pass"), threading.Event()) for n in range(2)]
+    executor.close()
+    assert [end.energy_joules for end in ends] == [250.5, None], "a counter that began anew tells nothing"
+
+
+def test_energy_of_a_gpu_that_is_not_there_is_not_known() -> None:
+    assert _gpus.energy_joules("GPU-00000000-0000-0000-0000-000000000000") is None
+
+
+def test_energy_is_known_of_all_attempts_or_not_at_all() -> None:
+    assert Use(1.0, 5.0) + Use(2.0, 6.0) == Use(3.0, 11.0)
+    assert Use(1.0, None) + Use(2.0, 6.0) == Use(3.0, None)
+
+
+def test_energy_on_record_is_summed_with_how_many_trainings_it_is_of(tmp_path: Path) -> None:
+    with Store(tmp_path / "r.db") as store:
+        study = store.open_study("s", "nas", {}, 9, {}, None, 2)
+        for number, joules in enumerate((1.8e6, None, 1.8e6), 1):
+            trial = store.start_trial(study.id, number, purpose="search")
+            store.finish_trial(trial.id, "completed", slot_seconds=60.0, energy_joules=joules)
+    [found] = queries.plain_rows(queries.studies(tmp_path / "r.db"))
+    assert (found["energy_joules"], found["measured"], found["trainings"]) == (3.6e6, 2, 3)

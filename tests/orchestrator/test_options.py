@@ -1,0 +1,96 @@
+"""Whatever is typed, options are settled or refused in words."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as any_of
+
+from orchestrator import cli, evaluate_options, options
+from orchestrator.options import BadOption
+
+EXTREMES: dict[Any, list[Any]] = {
+    int: [0, -1, 2**31, 2**63, 10**50],
+    float: [float("inf"), -float("inf"), float("nan"), 1e308, 1e-320, 0.0, -1.0],
+    str: [
+        "1e400",
+        "1e400G",
+        "9" * 400,
+        "nan",
+        "inf",
+        "1e-400",
+        "1e309k",
+        "0",
+        "",
+        "½",
+        "٣",
+        ".5:1e400",
+        "1_0",
+    ],
+    list[str]: [[], ["mixup"], ['mixup={"alpha": 1e400}'], ["sam=" + "[" * 100_000]],
+    bool: [False, True],
+}
+ANY: dict[Any, any_of.SearchStrategy[Any]] = {
+    int: any_of.integers(),
+    float: any_of.floats(),
+    str: any_of.text(max_size=12),
+    list[str]: any_of.lists(any_of.text(max_size=12), max_size=3),
+    bool: any_of.booleans(),
+}
+SEARCHES = [("nas", cli._nas), ("hpo", cli._hpo)]
+
+
+def kinds(command: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """The options of a command that are no files, each with its kind."""
+    for name, hint in get_type_hints(command).items():
+        kind = next((one for one in get_args(hint) if one is not type(None) and one in ANY), hint)
+        if kind in ANY and name not in ("base", "model", "server"):
+            yield name, kind
+
+
+def typed(command: Callable[..., Any]) -> any_of.SearchStrategy[dict[str, Any]]:
+    """Some options of a command, with values of their kinds."""
+    values = {name: ANY[kind] | any_of.sampled_from(EXTREMES[kind]) for name, kind in kinds(command)}
+    names = any_of.lists(any_of.sampled_from(sorted(values)), unique=True, max_size=3)
+    return names.flatmap(lambda some: any_of.fixed_dictionaries({name: values[name] for name in some}))
+
+
+def settled(kind: str, asked: dict[str, Any]) -> options.Request | None:
+    """The request, or None where it is refused; nothing else may come of it."""
+    try:
+        return options.settle(kind, "senet18", asked)
+    except BadOption:
+        return None
+
+
+@pytest.mark.parametrize(("kind", "command"), SEARCHES)
+def test_each_extreme_value_alone_is_settled_or_refused(kind: str, command: Callable[..., Any]) -> None:
+    for name, of in kinds(command):
+        for value in EXTREMES[of]:
+            settled(kind, {name: value})
+
+
+@pytest.mark.parametrize(("kind", "command"), SEARCHES)
+def test_options_of_a_search_are_settled_or_refused(kind: str, command: Callable[..., Any]) -> None:
+    @given(typed(command))
+    def settle(asked: dict[str, Any]) -> None:
+        request = settled(kind, asked)
+        if request is not None:
+            assert 0 < request.limits.timeout_seconds < float("inf")
+            assert all(0 < most < float("inf") for most in request.aim.limits.values())
+
+    settle()
+
+
+@given(typed(cli._evaluate))
+def test_options_of_an_evaluation_are_settled_or_refused(asked: dict[str, Any]) -> None:
+    with suppress(BadOption):
+        assert evaluate_options.settle({"model": ["senet18"], **asked}).names
+
+
+def test_an_integer_too_large_for_the_record_is_refused() -> None:
+    for name in ("trials", "seed", "slots", "replicates", "image_size", "train_images"):
+        with pytest.raises(BadOption, match="out of range"):
+            options.settle("nas", "senet18", {name: 10**50})
