@@ -240,19 +240,10 @@ def _hold_database(study: subprocess.Popen[str], folder: Path, rng: random.Rando
 def _misbehaving(fault: Fault, folder: Path, asked: str, reason: str, times: int) -> Fault:
     """Run an evaluation whose every training misbehaves: each must have its reason and have begun once."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        options = (
-            "--model",
-            "senet18",
-            "--runs",
-            str(times),
-            "--no-test",
-            "--budget",
-            "10steps",
-            "--slots",
-            "2",
-        )
-        limits = ("--timeout", "2", "--max-memory", "150MB", "--validation-images", "100", "--retries", "30")
-        words = typed(Path(place), "nas_evaluate", *options, *limits, "--data", f"fake:{asked}")
+        options = ("--model", "senet18", "--runs", str(times), "--no-test", "--budget", "10steps")
+        images = ("--train-images", "500", "--validation-images", "100")
+        limits = ("--slots", "2", "--timeout", "2", "--max-memory", "150MB", "--retries", "30")
+        words = typed(Path(place), "nas_evaluate", *options, *images, *limits, "--data", f"fake:{asked}")
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, timeout=SECONDS_OF_STUDY)
         found = rows(Path(place), ("reason", "attempts", "state"))
         fault.injected = times if reason else sum(attempts - 1 for _, attempts, _ in found)
