@@ -28,6 +28,7 @@ _LISTED = (
     Trial.of_trial_number,
     Trial.macs,
     Trial.parameters,
+    Trial.latency_ms,
     Trial.val_accuracy,
     Trial.test_accuracy,
     Trial.objective,
@@ -57,6 +58,12 @@ _SPENDING = table(
     *(column(name) for name in ("slot_seconds", "run_seconds")),
     column("last_finished_at", Instant()),
 )
+_BEST = table(
+    "best_trials",
+    *(column(name) for name in ("study", "trial", "macs", "parameters", "latency_ms", "mean_accuracy")),
+    *(column(name) for name in ("trainings", "verdict", "probability")),
+)
+_FRONT = table("front", *(column(name) for name in ("study", "trial")))
 _MODEL_COLUMNS = [getattr(Model, name) for name in (*_MODEL, "probability", "trainings")]
 
 
@@ -99,6 +106,7 @@ class Record:
             "versions": found.versions,
             "options": asked.options if asked else None,
             "models": [model._asdict() for model in models],
+            **self._found(name),
         }
 
     def trials(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
@@ -151,6 +159,12 @@ class Record:
     def models(self) -> list[str]:
         """The names of saved models."""
         return [row.name for row in self._rows(select(Model.name).distinct().order_by(Model.name))]
+
+    def _found(self, study: str) -> Facts:
+        """The best trial of a study with one objective, or those on the front of one with two."""
+        best = next(iter(self._rows(_BEST.select().where(_BEST.c.study == study))), None)
+        front = self._rows(select(_FRONT.c.trial).where(_FRONT.c.study == study).order_by(_FRONT.c.trial))
+        return {"best": best and best._asdict(), "front": [row.trial for row in front]}
 
     def _counted(self, query: Select[*tuple[Any, ...]]) -> dict[int, dict[str, int]]:
         """The trials of each study by state."""
@@ -228,4 +242,8 @@ def _unbegun(asked: Row[Any]) -> Facts:
         "resumable": True,
         "options": asked.options,
         "models": [],
+        "minimise": None,
+        "maximise": None,
+        "best": None,
+        "front": [],
     }

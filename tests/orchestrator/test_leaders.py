@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.again import rounds
 from orchestrator.describe import Stopped
 from orchestrator.options import BadOption
+from orchestrator.service.record import Record
 from results import queries
 from results.models import Model, Trial
 from results.store import Store
@@ -73,6 +74,18 @@ def test_leaders_are_trained_again_beside_the_start_by_halves(searched: Path) ->
         "search": 25,
         "confirmation": 7,
     }
+
+
+def test_the_service_tells_of_the_same_best_as_plain_sql(searched: Path) -> None:
+    (named,) = queries.best(searched / "results.db", "s").to_dict("records")
+    record = Record(str(searched / "results.db"))
+    told = record.study("s")
+    record.close()
+    assert told is not None
+    assert told["front"] == []
+    assert told["best"]["trainings"] == 3
+    for name in ("trial", "mean_accuracy", "trainings"):
+        assert told["best"][name] == named[name]
 
 
 def test_what_is_named_is_known_by_trainings_it_was_not_picked_by(searched: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +51,31 @@ def test_a_search_goes_from_the_form_to_its_end(tmp_path: Path) -> None:
         found(page, "#delete input").send_keys("mine")
         press(page, "Delete it")
         assert comes(page, lambda text: "Nothing is on record yet" in text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words", "ringed"),
+    [
+        (
+            {"kind": "hpo", "trials": 32, "data": "fake:noise=.02"},
+            r"trial \d+: \d+.\d\d M MACs, \d\d.\d\d% \(mean of 3\)",
+            0,
+        ),
+        ({"minimise": "params", "trials": 12}, r"trial \d+: \d.\d\d M parameters, \d\d.\d\d%", 0),
+        ({"minimise": "macs", "maximise": "accuracy", "trials": 16}, r"The front\ntrials \d+(, \d+)*", 1),
+    ],
+    ids=["accuracy", "params", "front"],
+)
+def test_the_best_is_what_was_searched_for(
+    tmp_path: Path, asked: dict[str, Any], words: str, ringed: int
+) -> None:
+    _studies.run(tmp_path, **{"confirm": 6, **asked})
+    with serving(tmp_path) as client, browser() as page:
+        page.get(f"{client.base_url}/#/study/s")
+        assert comes(page, lambda text: re.search(words, text) is not None)
+        assert (len(page.find_elements("css selector", "circle.front")) > 0) == bool(ringed)
+        found(page, "tr.best")
+        assert complaints(page) == []
 
 
 def test_what_is_on_record_is_shown_as_text_and_never_run(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 // Small plots as SVG, drawn anew at each change. The tables beside them have the same numbers for those who read.
-import { el, millions, percent } from "./dom.js";
+import { el, percent } from "./dom.js";
 
 const WIDE = 520, HIGH = 280, LEFT = 54, BOTTOM = 38, TOP = 12, RIGHT = 14;
 
@@ -46,66 +46,77 @@ export function kindOf(row) {
 // In the order in which they are drawn: what was decided lies above what it was decided by.
 const KINDS = [["confirmation", "trained again"], ["pruned", "stopped early"], ["search", "search"],
   ["baseline", "baseline"], ["rejected", "rejected"], ["undecided", "undecided"], ["confirmed", "confirmed"]];
+// Without a size to minimise, what a training costs: MACs.
+const SIZES = {
+  macs: { axis: "M MACs", of: (row) => (row.macs === null ? null : row.macs / 1e6), text: (value) => value.toFixed(2) },
+  params: { axis: "M parameters", of: (row) => (row.parameters === null ? null : row.parameters / 1e6), text: (value) => value.toFixed(2) },
+  latency: { axis: "ms of latency", of: (row) => row.latency_ms, text: (value) => value.toPrecision(3) },
+};
+export const sizeOf = ({ minimise }) => SIZES[minimise ?? "macs"];
 const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
 
-export function scatter(rows, bound, open) {
-  const trained = rows.filter((row) => row.val_accuracy !== null && row.macs !== null);
+export function scatter(rows, told, open) {
+  const bound = told.min_accuracy ?? null, { axis, of, text } = sizeOf(told);
+  const trained = rows.filter((row) => row.val_accuracy !== null && of(row) !== null);
   if (!trained.length) return nothing("Nothing has been trained yet.");
-  const xs = trained.map((row) => row.macs / 1e6), ys = trained.map((row) => row.val_accuracy);
-  const label = `Accuracy over MACs of ${trained.length} trainings; the table of trials has each of them.`;
+  const xs = trained.map(of), ys = trained.map((row) => row.val_accuracy);
+  const label = `Accuracy over ${axis} of ${trained.length} trainings; the table of trials has each of them.`;
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
-    { x: "M MACs", y: "validation accuracy", xText: number, yText: share });
+    { x: axis, y: "validation accuracy", xText: number, yText: share });
   if (bound !== null) {
     svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }),
       el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, `bound ${percent(bound)}`));
   }
   for (const row of [...trained].sort((a, b) => depth(a) - depth(b))) {
-    const told = `trial ${row.number}: ${millions(row.macs)} M MACs, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
-    svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(row.macs / 1e6), cy: py(row.val_accuracy), onclick: () => open(row.number) },
-      el("svg:title", {}, told)));
+    const says = `trial ${row.number}: ${text(of(row))} ${axis}, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
+    svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(of(row)), cy: py(row.val_accuracy), onclick: () => open(row.number) },
+      el("svg:title", {}, says)));
   }
+  for (const row of trained.filter((one) => told.front.includes(one.number))) svg.append(el("svg:circle", { class: "front", r: 8, cx: px(of(row)), cy: py(row.val_accuracy) }));
   const seen = KINDS.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
-  return el("div", {}, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text))));
+  return el("div", {}, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text)),
+    told.front.length ? el("li", {}, "with a ring: on the front") : null));
 }
 
-// The best so far after so many trainings: of a network search the fewest MACs, of the others the accuracy.
-export function steps(rows, kind, bound) {
+// The best so far after so many trainings: the least size, or the best accuracy of one training.
+export function steps(rows, told) {
+  const { of } = sizeOf(told), bound = told.min_accuracy ?? null, small = told.minimise !== null;
   const trained = rows.filter((row) => !["screened", "duplicate", "running"].includes(row.state));
-  const better = (a, b) => b === null || (kind === "nas" ? a < b : a > b);
+  const better = (a, b) => b === null || (small ? a < b : a > b);
   const found = { passed: [], confirmed: [] };
   let passed = null, confirmed = null;
-  const base = kind === "nas" ? trained.find((row) => row.purpose === "baseline" && row.macs !== null) : null;
+  const base = small ? trained.find((row) => row.purpose === "baseline" && of(row) !== null) : null;
   if (base && bound !== null) {
-    found.confirmed.push([1, confirmed = base.macs / 1e6]);
+    found.confirmed.push([1, confirmed = of(base)]);
     found.passed.push([1, passed = confirmed]);
   }
   trained.forEach((row, index) => {
-    const value = kind === "nas" ? row.macs / 1e6 : row.val_accuracy;
-    const passes = row.val_accuracy !== null && row.purpose === "search" && (kind !== "nas" || (bound !== null && row.val_accuracy >= bound));
+    const value = small ? of(row) : row.val_accuracy;
+    const passes = row.val_accuracy !== null && row.purpose === "search" && (!small || (value !== null && bound !== null && row.val_accuracy >= bound));
     if (passes && row.verdict !== "rejected" && better(value, passed)) found.passed.push([index + 1, passed = value]);
-    if (row.verdict === "confirmed" && better(value, confirmed)) found.confirmed.push([index + 1, confirmed = value]);
+    if (small && row.verdict === "confirmed" && better(value, confirmed)) found.confirmed.push([index + 1, confirmed = value]);
   });
   return { ...found, count: trained.length };
 }
 
-export function path(rows, kind, bound) {
-  const { passed, confirmed, count } = steps(rows, kind, bound);
-  if (!passed.length) return nothing(kind === "nas" ? "The bound is not known yet, or no network has reached it." : "No trial has ended yet.");
+export function path(rows, told) {
+  if (told.minimise && told.maximise) return nothing("It has two aims, and so a front and no best network.");
+  const { passed, confirmed, count } = steps(rows, told), { axis } = sizeOf(told), small = told.minimise !== null;
+  if (!passed.length) return nothing(small ? "The bound is not known yet, or no network has reached it." : "No trial has ended yet.");
   const all = [...passed, ...confirmed].map(([, value]) => value);
-  const text = kind === "nas" ? number : share;
   const last = (confirmed.length ? confirmed : passed).at(-1);
-  const label = `The best so far over ${count} trainings: now ${kind === "nas" ? `${number(last[1])} M MACs` : percent(last[1])}, since training ${last[0]}.`;
+  const label = `The best so far over ${count} trainings: now ${small ? `${number(last[1])} ${axis}` : percent(last[1])}, since training ${last[0]}.`;
   const { svg, px, py } = frame(label, [1, count + 1], all,
-    { x: "trainings", y: kind === "nas" ? "M MACs of the best so far" : "best accuracy so far", xText: number, yText: text, fromZero: true });
+    { x: "trainings", y: small ? `${axis} of the best so far` : "best accuracy of one training so far", xText: number, yText: small ? number : share, fromZero: true });
   const draw = (points, style) => {
     if (!points.length) return;
     const through = [...points, [count, points.at(-1)[1]]].map(([x, y]) => [px(x), py(y)]);
     svg.append(el("svg:path", { class: style, d: way(through) }));
-    for (const [x, y] of points) svg.append(el("svg:circle", { class: style === "path" && kind === "nas" ? "confirmed" : "search", r: 4, cx: px(x), cy: py(y) }));
+    for (const [x, y] of points) svg.append(el("svg:circle", { class: style === "path" && small ? "confirmed" : "search", r: 4, cx: px(x), cy: py(y) }));
   };
-  draw(passed, kind === "nas" ? "path faint" : "path");
+  draw(passed, small ? "path faint" : "path");
   draw(confirmed, "path");
-  const words = kind === "nas" ? [["search", "passed, not rejected"], ["confirmed", "confirmed, from the base on"]] : [["search", "best accuracy"]];
+  const words = small ? [["search", "passed, not rejected"], ["confirmed", "confirmed, from the base on"]] : [["search", "best accuracy of one training"]];
   return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), word))));
 }
 

@@ -1,7 +1,7 @@
 // One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
 import { ask, at, listen } from "./api.js";
 import { el, facts, millions, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
-import { path, scatter } from "./plot.js";
+import { path, scatter, sizeOf } from "./plot.js";
 
 const SHOWN = 200; // trials in the table until all are asked for
 const ENDED = ["finished", "stopped", "failed", "interrupted"];
@@ -38,6 +38,7 @@ function heard(page, rows) {
 }
 
 function frame(page) {
+  const over = `Accuracy over ${sizeOf(page.told).axis}`;
   for (const part of ["state", "numbers", "scatter", "path", "trials", "asked", "log"]) page[part] = el("div");
   page.lost = el("p", { class: "wrong", role: "alert", hidden: true }, "The connection to the service is lost; trying again.");
   page.wrong = el("p", { class: "wrong", role: "alert" });
@@ -48,7 +49,7 @@ function frame(page) {
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
     page.lost, page.wrong, page.numbers,
     el("div", { class: "two" },
-      el("section", { class: "card", "aria-label": "Accuracy over MACs" }, el("h2", {}, "Accuracy over MACs"), page.scatter),
+      el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter),
       el("section", { class: "card", "aria-label": "The best so far" }, el("h2", {}, "The best so far"), page.path)),
     el("p"),
     el("section", { class: "card", "aria-label": "Trials" }, el("h2", {}, "Trials"), page.trials),
@@ -61,20 +62,20 @@ function draw(page) {
   const open = (number) => { location.hash = `#/trial${at(page.name, number)}`; };
   const bound = told.min_accuracy ?? null;
   show(page.state, el("p", { class: "soft" }, state(told.state), told.message ? `: ${told.message}` : ""));
-  const best = winner(rows, told);
   show(page.numbers, facts([
     ["Trainings", `${told.trainings} of ${told.budget_trials ?? "?"}`],
     ["Used", told.used ?? ""],
     ["Left", told.left ?? ""],
     ["Bound", percent(bound)],
     ["Baseline", told.baseline_accuracy ? percent(told.baseline_accuracy) : ""],
-    ["Best so far", best ? `trial ${best.number}: ${millions(best.macs)} M MACs, ${percent(best.val_accuracy)}` : "none yet"],
+    ["Best so far", told.minimise && told.maximise ? "" : best(told)],
+    ["The front", told.front.length ? `trials ${told.front.join(", ")}` : ""],
     ["Saved as", (told.models ?? []).map((model) => `${model.name} (${model.status})`).join(", ")],
     ["Begun", moment(told.created_at)],
   ]), el("progress", { max: told.budget_trials ?? 1, value: told.trainings, "aria-label": "Trainings spent" }));
-  show(page.scatter, scatter(rows, bound, open));
-  show(page.path, path(rows, told.kind, bound));
-  trials(page, rows, best);
+  show(page.scatter, scatter(rows, told, open));
+  show(page.path, path(rows, told));
+  trials(page, rows, told.best ? [told.best.trial] : told.front);
   actions(page);
   const asked = JSON.stringify(told.question ?? told.options, null, 2);
   if (page.asked.textContent !== asked) show(page.asked, el("pre", { tabindex: 0, "aria-label": "The question on record" }, asked));
@@ -89,18 +90,18 @@ function tick(page, clocks) {
   }
 }
 
-function winner(rows, told) {
-  const passed = rows.filter((row) => row.state === "completed" && row.purpose === "search" && row.val_accuracy !== null && row.verdict !== "rejected");
-  if (told.kind !== "nas") return passed.reduce((best, row) => (best && best.val_accuracy >= row.val_accuracy ? best : row), null);
-  const confirmed = passed.filter((row) => row.verdict === "confirmed");
-  const kept = confirmed.length ? confirmed : passed.filter((row) => told.min_accuracy !== null && row.val_accuracy >= told.min_accuracy);
-  return kept.reduce((best, row) => (best && best.macs <= row.macs ? best : row), null);
+function best({ best, minimise }) {
+  if (!best) return "none yet";
+  const { axis, of, text } = sizeOf({ minimise });
+  const size = of(best) === null ? "" : `${text(of(best))} ${axis}, `;
+  const sure = best.trainings > 1 ? ` (mean of ${best.trainings})` : "";
+  return `trial ${best.trial}: ${size}${percent(best.mean_accuracy)}${sure}${best.verdict ? `, ${best.verdict}` : ""}`;
 }
 
 function trials(page, rows, best) {
   const hidden = page.all ? 0 : Math.max(0, rows.length - SHOWN);
   const focus = document.activeElement?.closest?.("[data-trial]")?.dataset.trial;
-  const made = rows.slice(hidden).reverse().map((row) => line(page, row, row === best));
+  const made = rows.slice(hidden).reverse().map((row) => line(page, row, best.includes(row.number)));
   const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, `Show the ${hidden} earlier ones`) : null;
   const columns = [["Trial"], ["Purpose", "wide"], ["Point"], ["M MACs", "n"], ["Accuracy", "n"], ["Seconds", "n wide"], ["State"]];
   show(page.trials, rows.length ? table(`${rows.length} trials, the latest first; open one for its curve and log`, columns, made) : el("p", { class: "soft" }, "There is none yet."), more ?? "");
@@ -118,7 +119,7 @@ function line(page, row, isBest) {
     el("td", {}, point(row.point)), el("td", { class: "n" }, millions(row.macs)),
     el("td", { class: "n", "data-clock": runs }, percent(row.val_accuracy ?? clock?.val_accuracy)),
     el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
-    el("td", {}, el("span", { class: `state ${runs ? "running" : word}`, title: row.message }, `${word}${why}${isBest ? ", the best" : ""}`)));
+    el("td", {}, el("span", { class: `state ${runs ? "running" : word}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the front" : ", the best") : ""}`)));
 }
 
 function actions(page) {
