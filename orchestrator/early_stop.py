@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy import special
+from results.belief import students
 
 EARLIEST = 0.25  # of the budget: before it nothing is stopped
 FEWEST_CURVES = 6  # that have finished; fewer tell too little
@@ -128,7 +127,7 @@ class Rule:
             return None
         known = [(reached(finished.points, progress), finished.accuracy) for finished in curves]
         predicted, scale, freedom = predict(known, reached(curve, progress), self._least_variance())
-        if special.stdtr(freedom, (predicted - self.bound) / scale) >= self.policy.level / _LOOKS:
+        if students(freedom, (predicted - self.bound) / scale) >= self.policy.level / _LOOKS:
             return None
         return Hopeless(progress, accuracy, min(max(predicted, 0.0), 1.0), self.bound)
 
@@ -168,6 +167,8 @@ def predict(known: Sequence[tuple[float, float]], seen: float, floor: float) -> 
     seen: what the training in question has reached
     floor: the least variance around the line that is believed
     """
+    import numpy as np  # a tenth of a second, which the start of a search does not wait for
+
     x, y = np.array(known).T
     freedom, spread = len(x) - 2, float(((x - x.mean()) ** 2).sum())
     slope = float(((x - x.mean()) * (y - y.mean())).sum()) / spread if spread else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from results import packages
@@ -22,8 +23,12 @@ def refuse_clashes() -> None:
         raise Clash(clash)
 
 
+@cache
 def git_commit() -> str | None:
-    """Return the commit of the checkout this package runs from, None where it runs from a wheel."""
+    """Return the commit of the checkout this package runs from, None where it runs from a wheel.
+
+    Asked once a process: what is imported stays as it was at the start.
+    """
     checkout = Path(__file__).resolve().parent.parent
     if not (checkout / ".git").exists():
         return None

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from math import hypot
 from statistics import fmean
 
-from scipy import special
-
 from orchestrator import again
 from orchestrator.budget import Budget
 from orchestrator.confirm import Trust, Winner
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.search import Search
 from orchestrator.words import belief_text
-from results.belief import Belief, believe, spread
+from results.belief import Belief, believe, spread, students
 from results.models import Trial
 
 
@@ -122,4 +120,4 @@ class Leaders:
             return None
         one, start = beliefs[best.number], beliefs[first.number]
         error = hypot(one.standard_error, start.standard_error)
-        return float(special.stdtr(one.freedom, (one.mean - start.mean) / error))
+        return students(one.freedom, (one.mean - start.mean) / error)

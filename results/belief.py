@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import special
-
 PRIOR_TRAININGS = 4.0  # that the spread known from the validation images counts for
 _LOOKS = 3  # at a network, in which most verdicts have come
 
@@ -39,10 +37,12 @@ class Belief:
 
     def probability(self, bound: float) -> float:
         """The probability that the true accuracy is at least `bound`."""
-        return float(special.stdtr(self.freedom, (self.mean - bound) / self.standard_error))
+        return students(self.freedom, (self.mean - bound) / self.standard_error)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """The central interval that holds the true accuracy with probability `level`."""
+        from scipy import special
+
         reach = self.standard_error * float(special.stdtrit(self.freedom, (1 + level) / 2))
         return self.mean - reach, self.mean + reach
 
@@ -65,6 +65,13 @@ class Spread:
         share = (min(max(accuracy, 0.0), 1.0) * images + 1) / (images + 2)  # never quite 0 or 1
         freedom = PRIOR_TRAININGS + self.freedom
         return Noise((PRIOR_TRAININGS * share * (1 - share) / images + self.squares) / freedom, freedom)
+
+
+def students(freedom: float, value: float) -> float:
+    """The probability that a variable of Student's t with so many degrees of freedom is at most `value`."""
+    from scipy import special  # a quarter of a second to import, which no start waits for
+
+    return float(special.stdtr(freedom, value))
 
 
 def spread(groups: Iterable[Sequence[float]]) -> Spread:

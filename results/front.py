@@ -11,8 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from scipy import special
-
+from results.belief import students
 from results.networks import SIZE_COLUMNS, SIZES, Network, networks, typed
 
 if TYPE_CHECKING:
@@ -66,5 +65,5 @@ def _probability(network: Network, smaller: Sequence[Network]) -> float:
     one, product = network.belief, 1.0
     for other in (each.belief for each in smaller):
         error = math.hypot(one.standard_error, other.standard_error)
-        product *= float(special.stdtr(one.freedom, (one.mean - other.mean) / error))
+        product *= students(one.freedom, (one.mean - other.mean) / error)
     return product

@@ -18,19 +18,22 @@ flood=S, leak=S    print to stdout or stderr without end; hold ever more memory:
 killed=P, device_lost=P
                    a share P of the attempts is killed from outside, or exits 6
 grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
+
+It imports little, and late: tests start it a thousand times, which is mostly the time of its imports.
 """
 
-import hashlib
+from __future__ import annotations
+
 import json
 import math
 import os
-import platform
-import random
 import signal
 import sys
-import threading
 import time
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # what typing has as well, and takes as long to import as all else
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 MODELS = {"resnet18": "ResNet-18 for small images", "senet18": "ResNet-18 with squeeze and excitation"}
 MODELS |= {"resnet_budget": "ResNets with an architecture of their own"}
@@ -121,15 +124,20 @@ def train(path: str) -> None:
     faults = faults_of(config["dataset"])
     if "refuse_late" in faults:
         fail(2, "refused", "refused as asked; leave refuse_late out of the data set")
-    if threading.current_thread() is threading.main_thread():  # inline in a thread there is no SIGTERM
-        deaf = "ignore_sigterm" in faults
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else lambda number, frame: sys.exit(143))
+    heed_sigterm("ignore_sigterm" in faults)
     network = realised(config)
     emit("model", **network)
     machine = {"device": "cpu", "device_name": "fake", "driver": None, "precision": "fp32", "threads": 1}
-    emit("machine", **machine, versions={"python": platform.python_version()}, host=platform.node())
+    emit("machine", **machine, versions={"python": sys.version.split()[0]}, host=os.uname().nodename)
     act_out(faults, config)
     report_training(config, network, faults)
+
+
+def heed_sigterm(deaf: bool) -> None:
+    import threading
+
+    if threading.current_thread() is threading.main_thread():  # inline in a thread there is no SIGTERM
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else lambda number, frame: sys.exit(143))
 
 
 def describe(line: str, timed: bool = False) -> None:
@@ -243,6 +251,8 @@ def act_out(faults: dict[str, str], config: dict[str, Any]) -> None:
 
 def use_the_machine_badly(faults: dict[str, str]) -> None:
     """Be killed, lose the GPU, take all memory or print without end, as asked."""
+    import random
+
     if random.random() < float(faults.get("killed", 0)):
         os.kill(os.getpid(), signal.SIGKILL)
     if random.random() < float(faults.get("device_lost", 0)):
@@ -332,6 +342,8 @@ def accuracy(config: dict[str, Any], network: dict[str, Any], noise: float) -> f
 
 def draw(what: str, config: dict[str, Any]) -> float:
     """A number in [0, 1) that depends on what is trained alone, not on the faults asked for."""
+    import hashlib
+
     trained = {key: config[key] for key in ("model", "scale", "subset", "hyperparameters", "seed")}
     trained |= {key: config[key] for key in ("ingredients", "architecture") if config[key]}
     digest = hashlib.sha256(f"{what} {json.dumps(trained, sort_keys=True)}".encode()).digest()
