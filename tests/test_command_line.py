@@ -12,13 +12,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from orchestrator import cli
-from orchestrator.describe import Describer, Refused
-from orchestrator.options import OWN_TRAINER
-from orchestrator.training import Chosen, Training, TrialBudget
 from results.store import Store
 from tests.orchestrator._studies import TRAINER, typed
 from tests.tables import tables_at_once
@@ -203,23 +199,3 @@ def test_an_evaluation_that_cannot_be_is_told_in_one_line(
     assert (end.value.code, printed.out) == (2, "")
     assert printed.err.startswith("nas-evaluate: --runs 11 of 5000+0 images, none used twice, need 55000")
     assert printed.err.count("\n") == 1
-
-
-def test_a_trainer_refuses_bad_data_with_words_of_one_line(tmp_path: Path) -> None:
-    """The real trainer; one process for the whole table, since importing torch takes seconds."""
-    corrupt, small = tmp_path / "corrupt.npz", tmp_path / "small.npz"
-    corrupt.write_bytes(b"PK\x03\x04 and then nothing")
-    np.savez(small, train_images=np.zeros((40, 16, 16, 3), np.uint8), train_labels=np.arange(40) % 4)
-    cases = {
-        "imagenet": "dataset 'imagenet' is not known; known: cifar10, digits",
-        "npz": "needs a path: npz:PATH",
-        f"npz:{tmp_path / 'missing.npz'}": "missing.npz; give dataset npz:PATH",
-        f"npz:{corrupt}": "write it again with numpy.savez",
-        f"npz:{small}": "ask for fewer",
-    }
-    with Describer(OWN_TRAINER) as describer:
-        for dataset, words in cases.items():
-            asked = Training("senet18", dataset, 40, 20, TrialBudget(steps=1), data_folder=str(tmp_path))
-            with pytest.raises(Refused, match=words) as refusal:
-                describer.describe(asked.config(Chosen({"width": 0.125})))
-            assert "\n" not in str(refusal.value)

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks._running import ran
 from tests.orchestrator._studies import run
 
 
+@pytest.mark.slow
 def test_the_rule_is_replayed_over_a_study_that_stopped_nothing(tmp_path: Path) -> None:
     run(tmp_path, base_width=0.15, base_resolution=0.75, early_stop=0.0, trials=16, seed=1)
     out = tmp_path / "out.json"

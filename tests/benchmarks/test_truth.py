@@ -33,6 +33,7 @@ def test_searches_are_held_against_the_table_and_kept(table: Path, tmp_path: Pat
     assert all(one["trained"] + one["replicates"] == 40 for one in found)
 
 
+@pytest.mark.slow
 def test_a_bound_that_no_network_keeps_is_refused(table: Path) -> None:
     code, said = ran("truth", "--table", str(table), "--bounds", ".99", "--seeds", "1", "--trials", "2")
     assert code != 0

@@ -1,5 +1,6 @@
 """Searches for the front of size and accuracy: what is told, what is trained again, what is left."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -72,15 +73,15 @@ def test_plain_sql_gives_the_same_front(tmp_path: Path) -> None:
     assert all(front["mean_accuracy"] >= 0.6)
 
 
-def test_each_network_of_the_front_is_a_model_that_can_be_tuned(tmp_path: Path) -> None:
-    run(tmp_path, **BOTH)
-    front = queries.front(tmp_path / "results.db", "s")
-    models = queries.models(tmp_path / "results.db").sort_values("macs")
+def test_each_network_of_the_front_is_a_model_that_can_be_tuned(searched: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(searched, tmp_path / "searched")
+    front = queries.front(folder / "results.db", "s")
+    models = queries.models(folder / "results.db").sort_values("macs")
     assert models["name"].tolist() == [f"front_senet18_{place}" for place in range(1, len(front) + 1)]
     assert models["trial"].tolist() == front["trial"].tolist()
     assert models["val_accuracy"].tolist() == front["mean_accuracy"].tolist()
-    run(tmp_path, kind="hpo", subject="front_senet18_1", study="h", trials=1)
-    assert {row.macs for row in trials(tmp_path, "h")} == {models["macs"].min()}
+    run(folder, kind="hpo", subject="front_senet18_1", study="h", trials=1)
+    assert {row.macs for row in trials(folder, "h")} == {models["macs"].min()}
 
 
 def test_limits_hold_on_a_front(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_limits_hold_on_a_front(tmp_path: Path) -> None:
         assert (row.state, row.objective, row.other_objectives) == ("screened", row.macs, [1.0])
 
 
-@pytest.mark.parametrize("size", ["params", "latency"])
+@pytest.mark.parametrize("size", rest_slow(["params", "latency"], ["latency"]))
 def test_the_front_may_be_of_any_size(tmp_path: Path, size: str) -> None:
     run(tmp_path, **{**BOTH, "minimise": size, "trials": 12})
     column = {"params": "parameters", "latency": "latency_ms"}[size]
@@ -110,7 +111,7 @@ def test_the_front_of_architectures_has_no_baseline_either(tmp_path: Path) -> No
 HARRIED: dict[str, Any] = {**BOTH, "block": 2, "data": "fake:noise=.03,crash=.1"}
 
 
-@pytest.fixture(scope="module", params=["nomad", "nsgaii"])
+@pytest.fixture(scope="module", params=rest_slow(["nomad", "nsgaii"], ["nomad"]))
 def calm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A solver, and the folder of a search by it that nothing stopped."""
     folder = tmp_path_factory.mktemp("calm")

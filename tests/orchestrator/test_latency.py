@@ -62,6 +62,7 @@ def test_what_the_record_says_of_a_latency_is_not_measured_again(tmp_path: Path)
     assert before[0].config not in measured
 
 
+@pytest.mark.slow
 def test_a_search_for_latency_resumes_to_the_same_record(tmp_path: Path) -> None:
     asked: dict[str, Any] = {"minimise": "latency", "trials": 10, "block": 2, "solver": "nomad", "confirm": 3}
     run(tmp_path / "calm", **asked)

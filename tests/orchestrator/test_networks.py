@@ -1,16 +1,16 @@
 """What a search asks about networks that lack a scale, and about networks of the user's own."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from orchestrator import catalogue
-from orchestrator.describe import Describer, Description, network_key
+from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.inquiry import Inquiry, inquire
-from orchestrator.options import BadOption
-from orchestrator.training import Chosen
+from orchestrator.options import OWN_TRAINER, BadOption
+from orchestrator.training import Chosen, Training, TrialBudget
 from tests.orchestrator._studies import settled
 
 OWN = """
@@ -24,12 +24,14 @@ def build(classes, channels=(16, 32)):
 
 @pytest.fixture(scope="module")
 def describer() -> Iterator[Describer]:
-    with Describer([sys.executable, "-P", "-m", "trainer"], check_data=False) as answering:
+    """The real trainer; one process for all, since importing torch takes seconds."""
+    with Describer(OWN_TRAINER) as answering:
         yield answering
 
 
 def inquiry(describer: Describer, folder: Path, subject: str, **given: str) -> Inquiry:
-    request = settled(folder, subject=subject, data="digits", study=None, **given)
+    images = {"train_images": 400, "validation_images": 100}
+    request = settled(folder, subject=subject, data="digits", study=None, **images, **given)
     return inquire(request, catalogue.find(subject, None), "cpu", describer)
 
 
@@ -79,6 +81,24 @@ def test_architectures_of_one_family_are_networks_of_their_own(describer: Descri
     others = [describer.describe({**config, "architecture": {"stem_kernel": kernel}}) for kernel in (3, 5)]
     assert key(others[0], asked) == key(asked.base, asked)
     assert key(others[1], asked) != key(asked.base, asked)
+
+
+def test_a_trainer_refuses_bad_data_with_words_of_one_line(describer: Describer, tmp_path: Path) -> None:
+    corrupt, small = tmp_path / "corrupt.npz", tmp_path / "small.npz"
+    corrupt.write_bytes(b"PK\x03\x04 and then nothing")
+    np.savez(small, train_images=np.zeros((40, 16, 16, 3), np.uint8), train_labels=np.arange(40) % 4)
+    cases = {
+        "imagenet": "dataset 'imagenet' is not known; known: cifar10, digits",
+        "npz": "needs a path: npz:PATH",
+        f"npz:{tmp_path / 'missing.npz'}": "missing.npz; give dataset npz:PATH",
+        f"npz:{corrupt}": "write it again with numpy.savez",
+        f"npz:{small}": "ask for fewer",
+    }
+    for dataset, words in cases.items():
+        asked = Training("senet18", dataset, 40, 20, TrialBudget(steps=1), data_folder=str(tmp_path))
+        with pytest.raises(Refused, match=words) as refusal:
+            describer.describe(asked.config(Chosen({"width": 0.125})))
+        assert "\n" not in str(refusal.value)
 
 
 def key(description: Description, asked: Inquiry) -> str:

@@ -19,6 +19,7 @@ from orchestrator.order import Order
 from results.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, naming
 from tests.orchestrator._studies import command, evaluate, record, run, settled, trials
+from tests.thinned import rest_slow
 
 ONE_BY_ONE = f"""
 import runpy, sys
@@ -65,7 +66,9 @@ def test_confirmations_in_a_stack_are_recorded_as_those_trained_alone(tmp_path: 
     assert teams_seen(together)[:2] == ["00001", f"{confirmed[0]:05d}"]
 
 
-@pytest.mark.parametrize("fault", ["diverge_above=0.6", "oom=0.4", "nan", "noresult"])
+@pytest.mark.parametrize(
+    "fault", rest_slow(["diverge_above=0.6", "oom=0.4", "nan", "noresult"], ["oom=0.4", "noresult"])
+)
 def test_failures_in_a_stack_are_those_of_trainings_alone(tmp_path: Path, fault: str) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     asked = {"model": ["senet18", "resnet18"], "runs_of_each": 3, "data": f"fake:{fault}"}

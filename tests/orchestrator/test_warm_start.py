@@ -38,6 +38,14 @@ def earlier(early: Path, tmp_path: Path) -> Path:
     return shutil.copytree(early, tmp_path / "earlier")
 
 
+@pytest.fixture(scope="module")
+def warmed(early: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study `w` that began from `s`, for what is refused and so leaves it as it is."""
+    folder = shutil.copytree(early, tmp_path_factory.mktemp("warmed") / "runs")
+    run(folder, trials=3, **WARM)
+    return folder
+
+
 def winner(folder: Path, study: str) -> Trial:
     with Store(folder / "results.db", read_only=True) as store:
         found = store.study(study)
@@ -93,14 +101,13 @@ def test_a_resume_takes_the_points_on_record_though_the_earlier_study_went_on(ea
     assert asked[1 : 1 + len(hints)] == hints
 
 
-def test_another_warm_start_is_another_question(earlier: Path) -> None:
-    run(earlier, trials=5, **WARM)
+def test_another_warm_start_is_another_question(warmed: Path) -> None:
     with pytest.raises(QuestionChanged, match=r"warm_start\.study: 's' on record, 'other' asked"):
-        run(earlier, trials=5, **WARM | {"warm_start": "other"})
+        run(warmed, trials=3, **WARM | {"warm_start": "other"})
     with pytest.raises(QuestionChanged, match=r"warm_start: .* on record, nothing asked"):
-        run(earlier, trials=5, **WARM | {"warm_start": None})
+        run(warmed, trials=3, **WARM | {"warm_start": None})
     with pytest.raises(QuestionChanged, match="warm_start: nothing on record"):
-        run(earlier, trials=16, **EXACT, warm_start="w")
+        run(warmed, trials=16, **EXACT, warm_start="w")
 
 
 @pytest.mark.parametrize(
@@ -211,13 +218,12 @@ def test_the_points_of_a_front_are_taken_from_all_along_it() -> None:
     ids=["another kind, warm", "another kind", "another space", "another start", "cold"],
 )
 def test_a_warm_started_name_that_is_asked_otherwise_is_refused_as_any_other(
-    earlier: Path, other: dict[str, Any]
+    warmed: Path, other: dict[str, Any]
 ) -> None:
-    run(earlier, trials=3, **WARM)
     asked = {"study": "w", "trials": 8, "data": "fake:noise=0", **other}
     for ask in (run, planned):
         with pytest.raises(QuestionChanged, match="study 'w' is on record with another question"):
-            ask(earlier, **asked)
+            ask(warmed, **asked)
 
 
 def test_the_name_of_a_warm_started_search_of_hyperparameters_is_not_free_for_one_of_networks(

@@ -182,42 +182,32 @@ def test_facts_and_times_are_carried_over(exported: str) -> None:
     assert study.user_attrs["question"]["space"] == SPACE
 
 
-def test_a_second_export_adds_only_what_is_new(searched: tuple[str, Store, Study], url: str) -> None:
-    db, store, study = searched
-    bridge.export(db, "demo", url)
-    before = there(url).trials
-    again = bridge.export(db, "demo", url)
-    assert (again.added, again.ended) == (0, 0)
-    assert there(url).trials == before
-    train(store, study, 9, 1_000_000, 0.7)
-    assert bridge.export(db, "demo", url).added == 1
-    assert there(url).trials[:8] == before
-
-
-def test_a_trial_that_ran_is_ended_by_the_next_export(searched: tuple[str, Store, Study], url: str) -> None:
+def test_the_next_export_adds_what_is_new_and_ends_what_ran(
+    searched: tuple[str, Store, Study], url: str
+) -> None:
     db, store, study = searched
     answer(store, study, 9, "duplicate", macs=6_000_000, of_trial_number=8)
     bridge.export(db, "demo", url)
+    before = there(url).trials
     assert trials(url)[9].state == TrialState.RUNNING, "its original runs"
-    running = next(trial for trial in store.trials(study.id) if trial.number == 8)
-    store.finish_trial(running.id, "completed", curve((1.0, 0.92)), val_accuracy=0.92, constraints=[-0.03])
-    brought = bridge.export(db, "demo", url)
-    assert (brought.added, brought.ended) == (0, 2)
-    for number in (8, 9):
-        assert trials(url)[number].values == [6e6, 0.92]
-        assert trials(url)[number].constraints["0"] == pytest.approx(-0.03)
-    assert trials(url)[8].user_attrs["state"] == "completed"
-    assert trials(url)[8].intermediate_values == {1000: 0.92}
-
-
-def test_a_verdict_after_the_export_stands_in_the_study(searched: tuple[str, Store, Study], url: str) -> None:
-    db, store, study = searched
-    bridge.export(db, "demo", url)
     assert there(url).user_attrs["confirmed"] == []
-    judged = next(trial for trial in store.trials(study.id) if trial.number == 2)
-    store.judge_trial(judged.id, "confirmed", {"trainings": 3}, probability=0.97)
-    bridge.export(db, "demo", url)
-    assert there(url).user_attrs["confirmed"] == [2]
+    again = bridge.export(db, "demo", url)
+    assert (again.added, again.ended) == (0, 0)
+    assert there(url).trials == before
+    train(store, study, 10, 1_000_000, 0.7)
+    rows = {trial.number: trial for trial in store.trials(study.id)}
+    store.finish_trial(rows[8].id, "completed", curve((1.0, 0.92)), val_accuracy=0.92, constraints=[-0.03])
+    store.judge_trial(rows[2].id, "confirmed", {"trainings": 3}, probability=0.97)
+    brought = bridge.export(db, "demo", url)
+    assert (brought.added, brought.ended) == (1, 2)
+    assert there(url).trials[:7] == before[:7]
+    assert there(url).user_attrs["confirmed"] == [2], "a verdict after the export"
+    ended = trials(url)
+    for number in (8, 9):
+        assert ended[number].values == [6e6, 0.92]
+        assert ended[number].constraints["0"] == pytest.approx(-0.03)
+    assert ended[8].user_attrs["state"] == "completed"
+    assert ended[8].intermediate_values == {1000: 0.92}
 
 
 def test_an_hpo_study_has_its_accuracy_alone(tmp_path: Path, url: str) -> None:

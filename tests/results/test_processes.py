@@ -10,6 +10,7 @@ from results import queries
 from results.store import Store
 from tests.results.processes import outcome_of, python
 from tests.results.records import open_study
+from tests.thinned import rest_slow
 
 WRITE_TRIALS_FOR_EVER = """
 import itertools, sys
@@ -23,7 +24,7 @@ for number in itertools.count(1):
 """
 
 
-@pytest.mark.parametrize("trials", [1, 40])
+@pytest.mark.parametrize("trials", rest_slow([1, 40], [40]))
 def test_a_killed_writer_leaves_a_consistent_database_with_all_it_committed(
     tmp_path: Path, trials: int
 ) -> None:

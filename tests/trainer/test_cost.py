@@ -58,6 +58,7 @@ def test_counting_leaves_the_random_state_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_a_network_without_libraries_is_counted_without_importing_any() -> None:
     """An import of torchvision takes seconds, in every trial of a network that does not need it."""
     program = (

@@ -3,6 +3,7 @@
 Where neither stdin nor a signal nor an import is what is tested it runs in a fork of a host.
 """
 
+import io
 import json
 import os
 import signal
@@ -16,16 +17,23 @@ import pytest
 
 from tests.trainer.configs import trial
 from tests.trainer.conftest import Forked
+from trainer import describe
+from trainer.report import Report
 
 COMMAND = [sys.executable, "-P", "-m", "trainer"]
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
-def run(*arguments: str, stdin: str = "") -> tuple[int, list[dict[str, Any]], str]:
+def run(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
     """Exit code, the lines of stdout decoded, stderr."""
     done = subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, env=ENVIRONMENT, check=False
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
     )
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
@@ -128,11 +136,15 @@ def test_describe_measures_the_latency_of_files_where_it_is_asked(forked: Forked
     assert all(line["latency_ms"] > 0 and line["latency_iqr_ms"] >= 0 for line in lines)
 
 
-def test_describe_answers_every_line_in_order() -> None:
+def test_describe_answers_every_line_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, for the orchestrator's tests start it as one (tests/orchestrator/test_networks.py)."""
     greedy = trial(subset={"train": 5000, "validation": 1000, "seed": 0})
     asked = [trial(), trial(model="vgg"), trial(scale={"width": 0.5}), trial(image_size=600), greedy]
-    code, lines, _ = run("describe", "--check-data", stdin="".join(json.dumps(one) + "\n" for one in asked))
-    assert code == 0
+    typed = "".join(json.dumps(one) + "\n" for one in asked)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+    answers = io.StringIO()
+    describe.describe(Report(answers), check_data=True, timed=False)
+    lines = [json.loads(line) for line in answers.getvalue().splitlines()]
     assert [line["event"] for line in lines] == ["model", "error", "model", "error", "error"]
     assert lines[2]["macs"] > lines[0]["macs"]
     assert lines[0]["dataset"]["name"] == "digits"

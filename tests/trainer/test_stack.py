@@ -115,7 +115,7 @@ def test_a_stack_trains_as_alone_within_single_precision(changes: list[dict[str,
         assert_same(trainee, separate, relative=1e-4)
 
 
-@pytest.mark.parametrize("technique", rest_slow(TECHNIQUES, ["muon", "mixing", "tasks"]))
+@pytest.mark.parametrize("technique", rest_slow(TECHNIQUES, ["mixing", "tasks"]))
 def test_trainings_in_a_stack_are_what_they_are_alone(technique: str) -> None:
     common = {"hyperparameters": SMALL, **TECHNIQUES[technique]}
     own = [

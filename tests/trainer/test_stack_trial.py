@@ -72,6 +72,7 @@ def test_each_trial_of_a_stack_has_all_the_lines_of_a_training() -> None:
             assert final[name] == pytest.approx(wanted[name], rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_rates_and_decays_of_one_stack_may_differ() -> None:
     rates = [{**SMALL, "learning_rate": 0.01}, {**SMALL, "learning_rate": 0.03, "weight_decay": 0.01}]
     configs = [trial(hyperparameters=each, budget={"steps": 3}) for each in rates]

@@ -124,7 +124,7 @@ def test_a_budget_in_seconds_is_kept() -> None:
 
 def test_a_training_of_seconds_is_repeated_step_by_step_from_its_plan() -> None:
     few: dict[str, Any] = {"ingredients": {"ema": {}, "sam": {"start": 0.5}}}
-    once = trained(budget={"seconds": 2.5}, **few).events[-1]
+    once = trained(budget={"seconds": 1.5}, **few).events[-1]
     given = {"steps": once["total_steps"], "plan": once["plan"]}
     again = trained(budget=given, **few).events[-1]
     assert again["val_loss"] == once["val_loss"]
@@ -139,7 +139,7 @@ def test_a_plan_that_was_made_otherwise_is_another_training() -> None:
 
 
 def test_a_strict_clock_counts_from_the_start_of_the_process() -> None:
-    lines = trained(began_seconds_ago=1000, clock="strict", budget={"seconds": 1005})
+    lines = trained(began_seconds_ago=1000, clock="strict", budget={"seconds": 1002})
     assert lines.named("plan")[0]["elapsed_seconds"] > 1000
     assert 1000 < lines.events[-1]["train_seconds"] < 1010
 
@@ -155,7 +155,7 @@ def test_every_optimizer_of_the_paper_trains(optimizer: str) -> None:
     assert lines.events[-1]["steps"] == 2
 
 
-@pytest.mark.parametrize("model", rest_slow(models.names(), ["senet18", "googlenet", "resnet_budget"]))
+@pytest.mark.parametrize("model", rest_slow(models.names(), ["senet18", "resnet_budget"]))
 def test_every_network_in_the_folder_trains(model: str) -> None:
     small = {"depth": 1.0, "width": 0.125, "resolution": 0.5}
     scale = {name: small[name] for name in models.scales(model)}
