@@ -178,6 +178,13 @@ ORDER BY models.name, models.created_at DESC, models.id DESC
 """
 
 
+def request(db: Database, study: str) -> pd.DataFrame:
+    """What the study was asked last: one row, or none of an evaluation. `options`: those not as usual."""
+    with _reading(db) as connection:
+        query = "SELECT kind, subject, options FROM requests WHERE study = :study"
+        return _frame(connection, query, study=study)
+
+
 def events(db: Database, study: str) -> pd.DataFrame:
     """One row an event of the study, oldest first; `trial` is the trial's number where it is about one."""
     query = (
@@ -219,7 +226,7 @@ def _frame(connection: Connection, query: str, **parameters: Any) -> pd.DataFram
 _TYPES: dict[str, TypeEngine[Any]] = {
     **column_types(),
     **dict.fromkeys(("trial", "trials", "trained", "failed", "screened", "duplicates"), Integer()),
-    "study": String(),
+    **{"study": String(), "options": JSON()},
     **dict.fromkeys(("trainings", "measured", "run_ended"), Integer()),
     **dict.fromkeys(("ended", "run_seconds"), Double()),
     "last_finished_at": Instant(),
