@@ -226,13 +226,12 @@ def _frame(connection: Connection, query: str, **parameters: Any) -> pd.DataFram
 _TYPES: dict[str, TypeEngine[Any]] = {
     **column_types(),
     **dict.fromkeys(("trial", "trials", "trained", "failed", "screened", "duplicates"), Integer()),
-    **{"study": String(), "options": JSON()},
-    **dict.fromkeys(("trainings", "measured", "run_ended"), Integer()),
-    **dict.fromkeys(("ended", "run_seconds"), Double()),
+    "study": String(),
+    "options": JSON(),
     "last_finished_at": Instant(),
     **dict.fromkeys(("best_trial", "best_macs", "feasible"), BigInteger()),
-    **dict.fromkeys(("pruned", "would_stop", "false_stops"), Integer()),
-    **dict.fromkeys(("spent", "trainings_saved", "false_stop_rate"), Double()),
+    **dict.fromkeys(("trainings", "measured", "run_ended", "pruned", "would_stop", "false_stops"), Integer()),
+    **dict.fromkeys(("ended", "run_seconds", "spent", "trainings_saved", "false_stop_rate"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
 
