@@ -176,6 +176,8 @@ def _mean(step: Step, kind: Kind) -> list[str]:
 def _why_empty(study: StudyRecord) -> str:
     if study.study["kind"] == "evaluation":
         return "an evaluation compares, and searches for nothing"
+    if study.minimised and study.bound is None:
+        return "the bound is not known yet"
     return "no training of the search has come to an accuracy yet"
 
 
@@ -218,7 +220,7 @@ def _passes(study: StudyRecord, row: Row) -> bool:
         return False
     if not study.minimised:
         return True
-    return study.size(row) is not None and (study.bound is None or row["accuracy"] >= study.bound)
+    return study.size(row) is not None and study.bound is not None and bool(row["accuracy"] >= study.bound)
 
 
 def _better(study: StudyRecord, one: Row | None, other: Row) -> Row:

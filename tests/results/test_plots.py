@@ -304,3 +304,11 @@ def test_a_path_that_nothing_is_on_says_so(store: Store, db: str) -> None:
     for figure in (plots.incumbent(known), plots.incumbent(known, over="hours"), plots.paths([known])):
         assert not figure.data
         assert figure.layout.annotations[0].text
+
+
+def test_nothing_passes_before_the_bound_is_known(store: Store, db: str) -> None:
+    study = open_study(store)
+    complete(store, study, 1, 3_000_000, 0.9)
+    known = recorded.read(db, "demo")
+    assert known.study["best_trial"] is None
+    assert all(step.provisional is None for step in steps(known))

@@ -51,7 +51,7 @@ function one(name, plot, words, signal) {
         if (!told) note.textContent = "Being drawn …";
         told = await ask(`/studies${at(name)}/plots${at(plot)}`);
         await draw();
-      } catch (error) { note.textContent = error.message; }
+      } catch (error) { note.textContent = error.message; stale ||= error.status === 429; } // others are being made
       await new Promise((wake) => setTimeout(wake, PAUSE));
     }
     busy = false;
