@@ -93,8 +93,8 @@ class Record:
     def study(self, name: str, found_already: Facts | None = None) -> Facts | None:
         """All about one study, or about the search that waits to be it.
 
-        Its `best` and `front` may be `found_already`: of all its columns they alone take longer the more trials
-        there are.
+        Its `best` and `front` may be `found_already`: of all its columns they alone take longer the more
+        trials there are.
         """
         found = next(iter(self._rows(_columns(Study).where(Study.name == name))), None)
         asked = next(iter(self._rows(_columns(SearchRequest).where(SearchRequest.study == name))), None)
