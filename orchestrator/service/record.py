@@ -26,9 +26,7 @@ _LISTED = (
     Trial.point,
     Trial.replicate,
     Trial.of_trial_number,
-    Trial.macs,
-    Trial.parameters,
-    Trial.latency_ms,
+    *(Trial.macs, Trial.parameters, Trial.latency_ms),
     Trial.val_accuracy,
     Trial.test_accuracy,
     Trial.objective,
@@ -36,12 +34,8 @@ _LISTED = (
     Trial.verdict,
     Trial.probability,
     Trial.slot,
-    Trial.attempts,
-    Trial.wall_seconds,
-    Trial.slot_seconds,
-    Trial.energy_joules,
-    Trial.started_at,
-    Trial.finished_at,
+    *(Trial.attempts, Trial.wall_seconds, Trial.slot_seconds, Trial.energy_joules),
+    *(Trial.started_at, Trial.finished_at),
 )
 _CURVE = tuple(
     getattr(Measurement, name) for name in Measurement.__table__.columns.keys()[1:]
