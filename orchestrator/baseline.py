@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.describe import Description, network_key
 from orchestrator.order import Order
+from orchestrator.outcome import is_open
 from orchestrator.runner import Runner
 from orchestrator.training import Chosen, Training
 from results.models import Trial
@@ -53,6 +54,11 @@ def measure(
     orders = [_order(n, training, point, chosen, description, rows.get(n)) for n in missing]
     rows |= {row.number: row for row in runner.run(orders)}
     for row in rows.values():
+        if is_open(row):
+            raise BaselineFailed(
+                f"the hours are used up before the base network is trained (trial {row.number}); "
+                "give a larger --max-gpu-hours"
+            )
         if row.state != "completed":
             raise BaselineFailed(
                 f"the base network could not be trained (trial {row.number}: {row.reason}, {row.message}); "

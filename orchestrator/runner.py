@@ -20,7 +20,7 @@ from orchestrator.arrivals import arrived
 from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
-from orchestrator.executors import Executor, ExecutorError, Exit, Job, StopOfOne
+from orchestrator.executors import Executor, Exit, Job, StopOfOne
 from orchestrator.options import OWN_TRAINER
 from orchestrator.order import Order
 from orchestrator.outcome import Outcome
@@ -75,8 +75,8 @@ class Runner:
     def run(self, orders: Sequence[Order], hear: Hear | None = None, rule: Rule = NEVER) -> list[Trial]:
         """Train `orders` and return their rows in order. Raise Stopped, Refused or a StoreError.
 
-        `hear` gives what a solver hears of a completed trial, which is put on record with it, and of one
-        that `rule` stopped, the accuracy then being what its curve let expect.
+        `hear` gives what a solver hears of a completed trial, recorded with it, and of one that `rule`
+        stopped, by what its curve let expect. A lost trial that no hours are left for stays `running`.
         """
         self._ended, self._hear, self._rule = {}, hear, rule
         left = [order for order in orders if not self._adopted(order)]  # before any folder is cleared
@@ -156,8 +156,7 @@ class Runner:
             for trial in trials:
                 trial.has_started(slot)
 
-        losses = orders[0].losses
-        future = pool.submit(run_after, losses, self._executor, job, trials[0].stop, has_started)
+        future = pool.submit(run_after, orders[0].losses, self._executor, job, trials[0].stop, has_started)
         self._running[future] = trials
         future.add_done_callback(self._done.put)
         for trial in trials:
@@ -173,7 +172,7 @@ class Runner:
         was_running = order.row is not None and order.row.state == "running"
         name = self._executor.name
         if order.row is not None and was_running and not trial_folder.goes_on(folder, order.config, name):
-            columns |= use.unwitnessed(order.row, folder).columns()
+            columns |= use.unwitnessed(order.row, folder, self._limits.timeout_seconds).columns()
         trial_folder.prepare(folder, order.config, was_running, name)
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)
@@ -224,10 +223,11 @@ class Runner:
         trial_folder.put_aside(trial.folder, row.attempts)
         row = self._charged(row, use.of_exit(end))
         if not again:
-            raise ExecutorError(
-                f"trial {row.number} was lost {order.losses + 1} times: {found.message}; mend that and run "
-                "the same command again, nothing that ended is lost"
-            )
+            raise retries.given_up(row, found, order.losses)
+        if not self._limits.affords(len(self._running) + len(self._waiting)):
+            self._ended[row.number] = row  # left open, for the same command with more hours
+            self._display.note(f"trial {row.number} is lost, {found.message}; no hours are left for it")
+            return True
         self._display.note(f"trial {row.number} is lost, {found.message}; training it again")
         self._waiting.appendleft((replace(order, row=row, losses=order.losses + 1),))
         return True
