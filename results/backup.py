@@ -45,7 +45,7 @@ def damage(path: Path) -> list[str]:
 
     Raises sqlite3.Error where the file cannot be read at all.
     """
-    with closing(sqlite3.connect(path, timeout=database.BUSY_SECONDS)) as connection:
+    with closing(database.read(path)) as connection:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
     return found + [
@@ -55,7 +55,7 @@ def damage(path: Path) -> list[str]:
 
 def _copy(path: Path, to: Path) -> None:
     with (
-        closing(sqlite3.connect(path, timeout=database.BUSY_SECONDS)) as source,
+        closing(database.read(path)) as source,
         closing(sqlite3.connect(to)) as copy,
     ):
         source.backup(copy)

@@ -19,8 +19,7 @@ from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
 from orchestrator.executors._slots import ONE_THREAD, Held, Queue, Slot
-
-LOCK_FOLDER = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
+from results.locks import gpu_lock_folder
 
 LINUX = sys.platform == "linux"
 
@@ -54,7 +53,7 @@ def create(
             f"{slots} slots were asked for but {len(gpus)} GPUs may be used, and one trial runs on each; "
             f"give --slots {len(gpus)} or fewer, or --device cpu"
         )
-    folder = lock_folder or Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER") or LOCK_FOLDER)
+    folder = lock_folder or gpu_lock_folder()
     return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots, "cuda", trainer)
 
 

@@ -91,7 +91,7 @@ def test_any_file_in_a_trial_s_folder_is_read_or_left_aside(tmp_path: Path, valu
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
     (folder / team.METRICS).write_bytes(LINE)
-    assert not trial_folder.holds(folder, {"protocol": 1})
+    assert trial_folder.holds(folder, {"protocol": 2}) is False
     assert trial_folder.goes_on(folder, {"protocol": 1}, "slurm") is False
     path, number = team.place(folder)
     assert (number is None) == (path == folder / team.METRICS) or isinstance(value, dict)
