@@ -59,7 +59,7 @@ class Runner:
         self._executor = executor
         self._trainer = tuple(trainer)
         self._folder = folder
-        self._limits = limits
+        self.limits = limits
         self._display = display
         self._stop = stop
         self._git_commit = git_commit
@@ -148,8 +148,8 @@ class Runner:
             folder=folders[0],
             stdout=team.share_out(folders),
             stderr=folders[0] / "log.txt",
-            timeout_seconds=self._limits.timeout_seconds * len(trials),
-            memory_bytes=self._limits.memory_bytes,
+            timeout_seconds=self.limits.timeout_seconds * len(trials),
+            memory_bytes=self.limits.memory_bytes,
         )
 
         def has_started(slot: str) -> None:
@@ -172,7 +172,7 @@ class Runner:
         was_running = order.row is not None and order.row.state == "running"
         name = self._executor.name
         if order.row is not None and was_running and not trial_folder.goes_on(folder, order.config, name):
-            columns |= use.unwitnessed(order.row, folder, self._limits.timeout_seconds).columns()
+            columns |= use.unwitnessed(order.row, folder, self.limits.timeout_seconds).columns()
         trial_folder.prepare(folder, order.config, was_running, name)
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)
@@ -217,14 +217,14 @@ class Runner:
         """Whether a lost trial waits to be trained again. Raise ExecutorError where none would do better."""
         order, row = trial.order, trial.row
         self._store.note(self._study_id, "trial_lost", retries.lost(row, found, end), row.id)
-        again = retries.may_try_again(found, order.losses, self._limits.retries)
+        again = retries.may_try_again(found, order.losses, self.limits.retries)
         if not again and not retries.ends_search(found):
             return False
         trial_folder.put_aside(trial.folder, row.attempts)
         row = self._charged(row, use.of_exit(end))
         if not again:
             raise retries.given_up(row, found, order.losses)
-        if not self._limits.affords(len(self._running) + len(self._waiting)):
+        if not self.limits.affords(len(self._running) + len(self._waiting)):
             self._ended[row.number] = row  # left open, for the same command with more hours
             self._display.note(f"trial {row.number} is lost, {found.message}; no hours are left for it")
             return True

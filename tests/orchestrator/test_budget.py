@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator import again, plan, retries, use
+from orchestrator.baseline import BaselineFailed
 from orchestrator.budget import Budget
 from orchestrator.describe import Description, Stopped
 from orchestrator.executors import _gpus, local
@@ -210,3 +211,32 @@ def test_hours_that_are_used_up_begin_nothing_though_nobody_knows_how_long_a_tra
     assert Budget(99, 2.0, 600.0).trainings_by_hours([hung]) == 7
     assert Budget(99, 1.0, 600.0).reaches_beside(2, [hung])
     assert not Budget(99, 1.0, 600.0).reaches_beside(3, [hung])
+
+
+def test_a_base_network_that_the_hours_left_are_not_enough_for_is_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.0)
+    asked: dict[str, Any] = {"executor": "local", "retries": 100, "max_gpu_hours": 0.3 / 3600}
+    for _ in range(2):
+        with pytest.raises(BaselineFailed, match=r"hours left are not enough .* larger --max-gpu-hours"):
+            run(tmp_path, **asked, data="fake:killed=1")
+        attempts = [one.attempts for one in trials(tmp_path)]
+    with pytest.raises(BaselineFailed, match="hours left"):
+        run(tmp_path, **asked, data="fake:killed=1")
+    assert [one.attempts for one in trials(tmp_path)] == attempts, "the same again trains nothing"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"data": "fake:hang", "timeout": 0.1}, "timeout, .*; give a longer --timeout and run the same"),
+        ({"data": "fake:killed=1", "retries": 0}, "killed, .*; mend that and run the same command again"),
+        ({"data": "fake:diverge_above=-1"}, "diverged, .*; try other hyperparameters or a longer --budget"),
+    ],
+)
+def test_what_failed_a_base_network_tells_what_to_do(
+    tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BaselineFailed, match=said):
+        run(tmp_path, executor="local", **given)

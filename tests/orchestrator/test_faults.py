@@ -114,7 +114,9 @@ def test_a_flood_of_a_fork_ends_it_as_that_of_a_process(executor: Executor, tmp_
 def test_a_leak_of_a_fork_ends_it_as_that_of_a_process(executor: Executor, tmp_path: Path, kind: str) -> None:
     ended = executor.run(replace(train(tmp_path / "t", f"leak={kind}"), memory_bytes=2e8), threading.Event())
     assert ended.reason == "memory"
-    assert re.fullmatch(r"out of host memory: used \d{3,4}.\d MB, limit 200.0 MB \(--max-memory\)", ended.said)
+    assert re.fullmatch(
+        r"out of host memory: used \d{3,4}.\d MB, limit 200.0 MB \(--max-memory\)", ended.said
+    )
 
 
 def test_pages_that_processes_share_are_counted_once(tmp_path: Path) -> None:
