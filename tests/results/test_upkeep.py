@@ -1,5 +1,6 @@
 """Backups and the doctor, on real files: whole, written to, damaged, left by a kill."""
 
+import errno
 import json
 import os
 import shutil
@@ -61,6 +62,24 @@ def test_a_copy_never_replaces_a_file(file: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="is there already"):
         backup.back_up(file, taken)
     assert taken.read_text() == "precious"
+
+
+def test_a_disk_without_links_is_copied_to_as_well(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", none)
+    assert backup.back_up(file, tmp_path / "copy.db") > 0
+    assert not backup.damage(tmp_path / "copy.db")
+    with pytest.raises(StoreUnavailable, match="is there already"):
+        backup.back_up(file, tmp_path / "copy.db")
+
+
+def test_a_copy_of_a_url_s_database_lies_beside_it(file: Path) -> None:
+    said = CliRunner().invoke(main, ["backup", "--db", f"sqlite:///{file}"]).stdout
+    assert f"copied to {file}.backup-" in said.replace("\n", "")
 
 
 def test_a_copy_that_cannot_be_written_leaves_nothing_behind(file: Path, tmp_path: Path) -> None:
