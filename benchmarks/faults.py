@@ -157,7 +157,9 @@ def _one_study(
     while True:
         study = begin(words)
         while study.poll() is None:
-            wait_until(lambda: bool(ended(folder)) or study.poll() is not None, SECONDS_OF_STUDY)  # noqa: B023
+            # each fault comes after some progress, or a busy machine would never end
+            known = len(ended(folder))
+            wait_until(lambda: len(ended(folder)) > known or study.poll() is not None, SECONDS_OF_STUDY)  # noqa: B023
             time.sleep(rng.uniform(0.2, 1.5))
             if study.poll() is None and fault.injected < times and inject(study, folder, rng):
                 fault.injected += 1

@@ -5,12 +5,16 @@ all, stays to the end, and looking through it again and again for garbage took a
 """
 
 import gc
+import signal
 
 from hypothesis import settings
 
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile("quick")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell's `&`, which what is started here inherits
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection() -> None:
