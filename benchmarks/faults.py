@@ -297,8 +297,8 @@ def _full_disk(fault: Fault, folder: Path, options: tuple[str, ...], calm: Rows)
 
 def _storm(folder: Path, asked: argparse.Namespace) -> dict[str, object]:
     """Kill a random process of one study every few seconds, and start it again whenever it ends."""
-    options = (*SEARCH, "--trials", str(asked.trials or 200), "--data", "fake:sleep=1,crash=.1")
-    quick = [word.replace("sleep=1", "sleep=0") for word in options]
+    options = (*SEARCH, "--trials", str(asked.trials or 200), "--data", "fake:sleep=2.5,crash=.1")
+    quick = [word.replace("sleep=2.5", "sleep=0") for word in options]
     fault, rng, kinds = Fault("storm"), random.Random(0), dict[str, int]()
     place, began = folder / "harried", time.monotonic()
     starts, undisturbed_until = 0, 0.0

@@ -26,9 +26,7 @@ _LISTED = (
     Trial.point,
     Trial.replicate,
     Trial.of_trial_number,
-    Trial.macs,
-    Trial.parameters,
-    Trial.latency_ms,
+    *(Trial.macs, Trial.parameters, Trial.latency_ms),
     Trial.val_accuracy,
     Trial.test_accuracy,
     Trial.objective,
@@ -36,12 +34,8 @@ _LISTED = (
     Trial.verdict,
     Trial.probability,
     Trial.slot,
-    Trial.attempts,
-    Trial.wall_seconds,
-    Trial.slot_seconds,
-    Trial.energy_joules,
-    Trial.started_at,
-    Trial.finished_at,
+    *(Trial.attempts, Trial.wall_seconds, Trial.slot_seconds, Trial.energy_joules),
+    *(Trial.started_at, Trial.finished_at),
 )
 _CURVE = tuple(
     getattr(Measurement, name) for name in Measurement.__table__.columns.keys()[1:]
@@ -93,8 +87,8 @@ class Record:
     def study(self, name: str, found_already: Facts | None = None) -> Facts | None:
         """All about one study, or about the search that waits to be it.
 
-        Its `best` and `front` may be `found_already`: of all its columns they alone take longer the more trials
-        there are.
+        Its `best` and `front` may be `found_already`: of all its columns they alone take longer the more
+        trials there are.
         """
         found = next(iter(self._rows(_columns(Study).where(Study.name == name))), None)
         asked = next(iter(self._rows(_columns(SearchRequest).where(SearchRequest.study == name))), None)
