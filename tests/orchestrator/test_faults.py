@@ -114,7 +114,9 @@ def test_a_flood_of_a_fork_ends_it_as_that_of_a_process(executor: Executor, tmp_
 def test_a_leak_of_a_fork_ends_it_as_that_of_a_process(executor: Executor, tmp_path: Path, kind: str) -> None:
     ended = executor.run(replace(train(tmp_path / "t", f"leak={kind}"), memory_bytes=2e8), threading.Event())
     assert ended.reason == "memory"
-    assert re.fullmatch(r"out of host memory: used 2\d\d.\d MB, limit 200.0 MB \(--max-memory\)", ended.said)
+    assert re.fullmatch(
+        r"out of host memory: used \d{3,4}.\d MB, limit 200.0 MB \(--max-memory\)", ended.said
+    )
 
 
 def test_pages_that_processes_share_are_counted_once(tmp_path: Path) -> None:
@@ -167,6 +169,24 @@ def test_a_training_killed_every_time_has_failed_with_each_attempt_on_record(tmp
     aside = sorted(path.name for path in (tmp_path / "s" / "00001").glob("attempt-*"))
     assert aside == ["attempt-1", "attempt-2", "attempt-3"]
     assert "fake" in (tmp_path / "s" / "00001" / "attempt-1" / "metrics.jsonl").read_text()
+
+
+def test_a_crash_of_native_code_is_tried_again_and_then_called_one(tmp_path: Path) -> None:
+    train_once(tmp_path, "segfault=1", retries=1)
+    [row] = trials(tmp_path)
+    assert (row.state, row.reason, row.attempts) == ("failed", "crashed", 2)
+    assert row.message == "crashed by signal 11 (SIGSEGV): native code, a driver or memory failed"
+
+
+def test_a_chain_of_forks_is_counted_however_long_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_limits, "PROC", tmp_path)
+    for pid in range(1, 1200):
+        task = tmp_path / str(pid) / "task" / str(pid)
+        task.mkdir(parents=True)
+        (task / "children").write_text(f"{pid + 1} ")
+    assert _limits.descendants(1) == list(range(2, 1201))
 
 
 def test_a_gpu_that_is_lost_every_time_ends_the_study_and_blames_no_trial(tmp_path: Path) -> None:
