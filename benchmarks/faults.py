@@ -157,7 +157,9 @@ def _one_study(
     while True:
         study = begin(words)
         while study.poll() is None:
-            wait_until(lambda: bool(ended(folder)) or study.poll() is not None, SECONDS_OF_STUDY)  # noqa: B023
+            # each fault comes after some progress, or a busy machine would never end
+            known = len(ended(folder))
+            wait_until(lambda: len(ended(folder)) > known or study.poll() is not None, SECONDS_OF_STUDY)  # noqa: B023
             time.sleep(rng.uniform(0.2, 1.5))
             if study.poll() is None and fault.injected < times and inject(study, folder, rng):
                 fault.injected += 1
@@ -295,8 +297,8 @@ def _full_disk(fault: Fault, folder: Path, options: tuple[str, ...], calm: Rows)
 
 def _storm(folder: Path, asked: argparse.Namespace) -> dict[str, object]:
     """Kill a random process of one study every few seconds, and start it again whenever it ends."""
-    options = (*SEARCH, "--trials", str(asked.trials or 200), "--data", "fake:sleep=1,crash=.1")
-    quick = [word.replace("sleep=1", "sleep=0") for word in options]
+    options = (*SEARCH, "--trials", str(asked.trials or 200), "--data", "fake:sleep=2.5,crash=.1")
+    quick = [word.replace("sleep=2.5", "sleep=0") for word in options]
     fault, rng, kinds = Fault("storm"), random.Random(0), dict[str, int]()
     place, began = folder / "harried", time.monotonic()
     starts, undisturbed_until = 0, 0.0

@@ -88,8 +88,9 @@ def replicates(rows: Mapping[int, Trial], of: Trial, before: int) -> list[float]
 def _run(search: Search, budget: Budget, orders: Sequence[Order]) -> bool:
     """Train those that the budget reaches; whether that is all of them."""
     paid = budget.reached(orders, search.rows.values())
-    search.rows |= {row.number: row for row in search.runner.run(paid)}
-    return len(paid) == len(orders)
+    trained = search.runner.run(paid)
+    search.rows |= {row.number: row for row in trained}
+    return len(paid) == len(orders) and not any(map(is_open, trained))
 
 
 def _order(search: Search, of: Trial, replicate: int, number: int) -> Order:

@@ -9,9 +9,18 @@ from typing import Any
 
 from orchestrator.describe import Description, network_key
 from orchestrator.order import Order
+from orchestrator.outcome import is_open
 from orchestrator.runner import Runner
 from orchestrator.training import Chosen, Training
 from results.models import Trial
+
+_NO_HOURS = "the hours left are not enough to train the base network; give a larger --max-gpu-hours"
+_OTHERWISE = "try other hyperparameters or a longer --budget under another --study"
+_MENDED = {  # what the same command can do better, by the reason
+    "host_memory": "give a larger --max-memory and run the same command again",
+    "timeout": "give a longer --timeout and run the same command again",
+    "killed": "mend that and run the same command again",
+}
 
 
 class BaselineFailed(RuntimeError):
@@ -51,12 +60,16 @@ def measure(
     rows = {row.number: row for row in recorded if row.purpose == "baseline"}
     missing = [n for n in range(1, replicates + 1) if n not in rows or rows[n].state != "completed"]
     orders = [_order(n, training, point, chosen, description, rows.get(n)) for n in missing]
+    if orders and not runner.limits.affords(len(orders) - 1):
+        raise BaselineFailed(_NO_HOURS)
     rows |= {row.number: row for row in runner.run(orders)}
     for row in rows.values():
+        if is_open(row):
+            raise BaselineFailed(_NO_HOURS)
         if row.state != "completed":
             raise BaselineFailed(
                 f"the base network could not be trained (trial {row.number}: {row.reason}, {row.message}); "
-                f"try other hyperparameters or a longer --budget under another --study"
+                f"{_MENDED.get(row.reason or '', _OTHERWISE)}"
             )
     accuracies = [rows[n].val_accuracy for n in range(1, replicates + 1)]
     return Baseline(tuple(a for a in accuracies if a is not None))

@@ -59,15 +59,23 @@ class Budget:
 
     def trainings_by_hours(self, rows: Iterable[Trial]) -> int | None:
         """Return how many trainings the hours left are enough for; None for any number."""
-        rows = list(rows)
-        dearest = self._dearest(rows)
-        if self.slot_hours is None or not dearest:
+        if self.slot_hours is None:
             return None
-        return max(0, math.floor(3600 * (self.slot_hours - hours_used(rows)) / dearest))
+        rows = list(rows)
+        dearest, left = self._dearest(rows), 3600 * self.slot_hours - 3600 * hours_used(rows)
+        if left <= 0:
+            return 0
+        return math.floor(left / dearest) if dearest else None
+
+    def reaches_beside(self, committed: int, rows: Iterable[Trial]) -> bool:
+        """Whether its hours are enough for an attempt more beside trainings that run or are to be run."""
+        most = self.trainings_by_hours(rows)
+        return most is None or committed < most
 
     def _dearest(self, rows: Iterable[Trial]) -> float:
-        """Return the most seconds that a whole training has taken, at least its own budget."""
-        whole = (row.slot_seconds or 0.0 for row in rows if row.state == "completed" and row.attempts == 1)
+        """Return the most seconds that a training has taken in one attempt, at least its own budget."""
+        ended = (row for row in rows if row.state in ("completed", "failed") and row.attempts == 1)
+        whole = (row.slot_seconds or 0.0 for row in ended)
         return max(self.training_seconds or 0.0, max(whole, default=0.0))
 
 

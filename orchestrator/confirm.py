@@ -133,8 +133,9 @@ class Confirmer:
             orders = self._orders(candidate, replicates, first_number)
             due = [order for order in orders if order.row is None or is_open(order.row)]
             paid = self.budget.reached(due, self.rows.values())
-            self.rows |= {row.number: row for row in self.runner.run(paid)}
-            if len(paid) < len(due):
+            trained = self.runner.run(paid)
+            self.rows |= {row.number: row for row in trained}
+            if len(paid) < len(due) or any(map(is_open, trained)):
                 return None
             verdict = self._judged(candidate, orders[-1])
             if verdict is not None:

@@ -124,6 +124,10 @@ class Launch:
         request = self.inquiry.request
         preconditions.own(self._folder, self.store.url)
         rows = self.store.trials(study.id)
+
+        def affords(others: int) -> bool:
+            return self._budget.reaches_beside(others, self.store.trials(study.id))
+
         with closing(self._display(study, rows)) as display:
             runner = Runner(
                 self.store,
@@ -131,7 +135,7 @@ class Launch:
                 self.executor,
                 request.trainer_command,
                 self._folder,
-                request.limits,
+                replace(request.limits, affords=affords),
                 display,
                 self.stop,
                 environment.git_commit(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -97,6 +98,7 @@ def is_open(row: Trial) -> bool:
 
 
 _Failure = tuple[Literal["failed", "refused", "stopped", "lost"], str, str]
+_OF_NATIVE_CODE = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 _HINTS = {9: " (the kernel's, where memory ran out?)"}
 
 
@@ -118,6 +120,18 @@ def _of_the_disk(file: Path) -> _Failure | None:
     return "lost", "disk_full", f"the disk of {file.parent} is full; free some space"
 
 
+def _of_a_signal(number: int, said: str) -> _Failure:
+    """What killed a trial: somebody outside, or a fault that nobody can tell from one of the machine's."""
+    if number in _OF_NATIVE_CODE:
+        name = signal.Signals(number).name
+        return (
+            "lost",
+            "crashed",
+            f"crashed by signal {number} ({name}): native code, a driver or memory failed",
+        )
+    return "lost", "killed", said or f"killed from outside by signal {number}{_HINTS.get(number, '')}"
+
+
 def _failure(end: Exit, events: report.Report, log: Path, asked: tuple[str, ...]) -> _Failure:
     said = str((events.last("error") or {}).get("message") or report.last_line(log))
     if found := _of_the_machine(end):
@@ -131,9 +145,7 @@ def _failure(end: Exit, events: report.Report, log: Path, asked: tuple[str, ...]
     if end.code in _FAILED:
         return "failed", _FAILED[end.code], said
     if end.code < 0 or end.code in (_TERMINATED, _KILLED):
-        signal = -end.code if end.code < 0 else end.code - 128
-        by_signal = f"killed from outside by signal {signal}{_HINTS.get(signal, '')}"
-        return "lost", "killed", end.said or by_signal
+        return _of_a_signal(-end.code if end.code < 0 else end.code - 128, end.said)
     if full := _of_the_disk(log):
         return full
     if end.code == 0:

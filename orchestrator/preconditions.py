@@ -60,12 +60,11 @@ def own(folder: Path, url: URL) -> None:
     else:
         database = url.render_as_string(hide_password=True)
     owner = folder / "database.txt"
-    if not owner.exists():
+    named = owner.read_text(errors="replace").strip("\0 \n") if owner.exists() else ""
+    if not named:  # or torn by a power cut
         owner.write_text(database + "\n")
-    elif owner.read_text().strip() != database:
-        raise BadOption(
-            f"{folder} holds trials on record in {owner.read_text().strip()}; give another --runs or --study"
-        )
+    elif named != database:
+        raise BadOption(f"{folder} holds trials on record in {named}; give another --runs or --study")
 
 
 def check_budget(inquiry: Inquiry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,13 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answer(url: str, path: str, asked: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     try:
-        answer = httpx.post(url + path, json=asked, headers=_shown(given), timeout=_SECONDS)
+        body = json.dumps(asked, allow_nan=False)
+    except ValueError:
+        strange = [f"--{name.replace('_', '-')} {value}" for name, value in asked.items() if value != value]
+        raise BadOption(f"{', '.join(strange) or 'a value'} is out of range; give a finite number") from None
+    head = {"content-type": "application/json", **_shown(given)}
+    try:
+        answer = httpx.post(url + path, content=body, headers=head, timeout=_SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise BadOption(f"--server {url} cannot be reached: {error}; is nas-serve running there?") from error
     try:
@@ -55,14 +62,28 @@ def _answer(url: str, path: str, asked: Mapping[str, Any], given: Mapping[str, A
         told = {}
     if answer.is_success and told:
         return told
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        raise BadOption(
+            f"the service at {url} asks for its token; give --token-file FILE, or {TOKEN}, with the right one"
+        )
     said = told.get("detail") or f"it answered {answer.status_code}, which no nas-serve does"
     raise BadOption(f"the service at {url} refuses: {said}")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise BadOption(
+            f"--token-file {path} cannot be read: {why}; give the file of the token's text"
+        ) from error
 
 
 def _shown(given: Mapping[str, Any]) -> dict[str, str]:
     """Return the header that shows the token, where there is one."""
     token = os.environ.get(TOKEN, "")
     if given.get("token_file") is not None:
-        token = Path(given["token_file"]).read_text().strip()
+        token = _read(Path(given["token_file"]))
     check(token.isascii() and len(token.split()) <= 1, "the token is one word of letters, digits, - and _")
     return {"authorization": f"Bearer {token}"} if token else {}

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.executors import Executor, Exit, Job
+from orchestrator.executors import Executor, ExecutorError, Exit, Job
 from orchestrator.outcome import Outcome
 from results.models import Trial
 
@@ -30,11 +30,15 @@ _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one training. `memory_bytes`: host memory of all its processes; None: .9 of the machine's."""
+    """Of one training. `memory_bytes`: host memory of all its processes; None: .9 of the machine's.
+
+    `affords` says whether the study may begin an attempt more, beside so many others.
+    """
 
     timeout_seconds: float
     memory_bytes: float | None = None
     retries: int = RETRIES
+    affords: Callable[[int], bool] = lambda others: True
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout_seconds < math.inf:
@@ -85,6 +89,14 @@ def lost(row: Trial, found: Outcome, end: Exit) -> dict[str, Any]:
     """What the record says of an attempt that was lost."""
     told = {"number": row.number, "attempt": row.attempts, "reason": found.reason, "message": found.message}
     return told | {"slot": end.slot, "wall_seconds": end.wall_seconds, "exit_code": end.code}
+
+
+def given_up(row: Trial, found: Outcome, losses: int) -> ExecutorError:
+    """Say that a trial was lost once too often, after `losses` times before."""
+    return ExecutorError(
+        f"trial {row.number} was lost {losses + 1} times: {found.message}; mend that and run "
+        "the same command again, nothing that ended is lost"
+    )
 
 
 def run_after(

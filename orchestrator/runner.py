@@ -20,7 +20,7 @@ from orchestrator.arrivals import arrived
 from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
-from orchestrator.executors import Executor, ExecutorError, Exit, Job, StopOfOne
+from orchestrator.executors import Executor, Exit, Job, StopOfOne
 from orchestrator.options import OWN_TRAINER
 from orchestrator.order import Order
 from orchestrator.outcome import Outcome
@@ -59,7 +59,7 @@ class Runner:
         self._executor = executor
         self._trainer = tuple(trainer)
         self._folder = folder
-        self._limits = limits
+        self.limits = limits
         self._display = display
         self._stop = stop
         self._git_commit = git_commit
@@ -75,8 +75,8 @@ class Runner:
     def run(self, orders: Sequence[Order], hear: Hear | None = None, rule: Rule = NEVER) -> list[Trial]:
         """Train `orders` and return their rows in order. Raise Stopped, Refused or a StoreError.
 
-        `hear` gives what a solver hears of a completed trial, which is put on record with it, and of one
-        that `rule` stopped, the accuracy then being what its curve let expect.
+        `hear` gives what a solver hears of a completed trial, recorded with it, and of one that `rule`
+        stopped, by what its curve let expect. A lost trial that no hours are left for stays `running`.
         """
         self._ended, self._hear, self._rule = {}, hear, rule
         left = [order for order in orders if not self._adopted(order)]  # before any folder is cleared
@@ -148,16 +148,15 @@ class Runner:
             folder=folders[0],
             stdout=team.share_out(folders),
             stderr=folders[0] / "log.txt",
-            timeout_seconds=self._limits.timeout_seconds * len(trials),
-            memory_bytes=self._limits.memory_bytes,
+            timeout_seconds=self.limits.timeout_seconds * len(trials),
+            memory_bytes=self.limits.memory_bytes,
         )
 
         def has_started(slot: str) -> None:
             for trial in trials:
                 trial.has_started(slot)
 
-        losses = orders[0].losses
-        future = pool.submit(run_after, losses, self._executor, job, trials[0].stop, has_started)
+        future = pool.submit(run_after, orders[0].losses, self._executor, job, trials[0].stop, has_started)
         self._running[future] = trials
         future.add_done_callback(self._done.put)
         for trial in trials:
@@ -173,7 +172,7 @@ class Runner:
         was_running = order.row is not None and order.row.state == "running"
         name = self._executor.name
         if order.row is not None and was_running and not trial_folder.goes_on(folder, order.config, name):
-            columns |= use.unwitnessed(order.row, folder).columns()
+            columns |= use.unwitnessed(order.row, folder, self.limits.timeout_seconds).columns()
         trial_folder.prepare(folder, order.config, was_running, name)
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)
@@ -218,16 +217,17 @@ class Runner:
         """Whether a lost trial waits to be trained again. Raise ExecutorError where none would do better."""
         order, row = trial.order, trial.row
         self._store.note(self._study_id, "trial_lost", retries.lost(row, found, end), row.id)
-        again = retries.may_try_again(found, order.losses, self._limits.retries)
+        again = retries.may_try_again(found, order.losses, self.limits.retries)
         if not again and not retries.ends_search(found):
             return False
         trial_folder.put_aside(trial.folder, row.attempts)
         row = self._charged(row, use.of_exit(end))
         if not again:
-            raise ExecutorError(
-                f"trial {row.number} was lost {order.losses + 1} times: {found.message}; mend that and run "
-                "the same command again, nothing that ended is lost"
-            )
+            raise retries.given_up(row, found, order.losses)
+        if not self.limits.affords(len(self._running) + len(self._waiting)):
+            self._ended[row.number] = row  # left open, for the same command with more hours
+            self._display.note(f"trial {row.number} is lost, {found.message}; no hours are left for it")
+            return True
         self._display.note(f"trial {row.number} is lost, {found.message}; training it again")
         self._waiting.appendleft((replace(order, row=row, losses=order.losses + 1),))
         return True

@@ -145,7 +145,9 @@ class Search:
                 self._keep(trial)
             reached = {order.number for order in due}
             orders = [order for order in orders if order.number not in reached]
-        if orders or not self._settled(numbers):
+        if orders or any(is_open(self.rows[n]) for n in numbers if n in self.rows):
+            return None
+        if not self._settled(numbers):
             return None
         for order in repeats:
             self._answer_untrained(order)

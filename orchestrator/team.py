@@ -58,18 +58,8 @@ def take_share(folder: Path) -> None:
 
 def place(folder: Path) -> tuple[Path, int | None]:
     """Return where the lines of the trial in `folder` are written, and its number there, None where alone."""
-    try:
-        whose = json.loads((folder / SHARE).read_text())
-        return folder / whose["lines"], int(whose["trial"])
-    except (
-        FileNotFoundError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RecursionError,
-    ):
-        # none there, or one that a power cut has torn
-        return folder / METRICS, None
+    whose = _share(folder)
+    return (folder / METRICS, None) if whose is None else (folder / whose[0], whose[1])
 
 
 def one_of(end: Exit, count: int) -> Exit:
@@ -80,10 +70,8 @@ def one_of(end: Exit, count: int) -> Exit:
 
 def sharing(folder: Path) -> int:
     """Return how many trials the process of the one in `folder` trained."""
-    try:
-        return int(json.loads((folder / SHARE).read_text()).get("of", 1))
-    except FileNotFoundError:
-        return 1
+    whose = _share(folder)
+    return 1 if whose is None else whose[2]
 
 
 def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:
@@ -98,6 +86,20 @@ def own_end(end: Exit, metrics: Path, count: int) -> Exit | None:
     failure = events.last("error")
     code = outcome.EXIT_CODES.get(str(failure.get("reason"))) if failure else None
     return None if code is None else replace(share, code=code)
+
+
+def _share(folder: Path) -> tuple[str, int, int] | None:
+    """Where the trial's lines are, its number there, and of how many; None where it was trained alone.
+
+    None as well for a file that a power cut has torn.
+    """
+    try:
+        whose = json.loads((folder / SHARE).read_text())
+        lines, trial, of = whose["lines"], whose["trial"], whose["of"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    is_whole = isinstance(lines, str) and type(trial) is int and type(of) is int and 0 <= trial < of
+    return (lines, trial, of) if is_whole and "\0" not in lines else None
 
 
 def _but_for_its_draw(config: Any) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def _has_job(folder: Path, executor: str) -> bool:
     """Whether an earlier orchestrator gave the executor a job of this trial alone."""
     try:
         order = json.loads((folder / _JOB).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
-    return order.get("executor") == executor and not (folder / team.SHARE).exists()
+    is_its = isinstance(order, dict) and order.get("executor") == executor
+    return is_its and not (folder / team.SHARE).exists()

@@ -42,11 +42,11 @@ def on_record(row: Trial) -> Use:
     return Use() if row.slot_seconds is None else Use(row.slot_seconds, row.energy_joules)
 
 
-def unwitnessed(row: Trial, folder: Path) -> Use:
+def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Use:
     """Return the use of a trial's attempts where the orchestrator was killed during the last one.
 
-    That one's end is taken to be the last moment at which it wrote anything. A row without a start has no
-    attempt but those on record.
+    That one's end is taken to be the last moment at which it wrote anything, and no more than `most_seconds`
+    after its start, for the clock may have jumped. A row without a start has no attempt but those on record.
     """
     known = on_record(row)
     path, _ = team.place(folder)
@@ -54,7 +54,7 @@ def unwitnessed(row: Trial, folder: Path) -> Use:
         return known
     written = max(file.stat().st_mtime for file in (path, path.parent / "log.txt") if file.exists())
     seconds = (datetime.fromtimestamp(written, UTC) - row.started_at).total_seconds()
-    return known + Use(max(seconds, 0.0) / team.sharing(folder), None)
+    return known + Use(min(max(seconds, 0.0) / team.sharing(folder), most_seconds), None)
 
 
 def adopted(found: Outcome, row: Trial, folder: Path) -> Use:

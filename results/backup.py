@@ -4,6 +4,7 @@ SQLite copies page by page under a reader's lock, so the copy is one state of th
 search waits for it. The copy gets its name only once it is whole and checked.
 """
 
+import errno
 import os
 import sqlite3
 from contextlib import closing
@@ -29,7 +30,7 @@ def back_up(url_or_path: str | Path, to: Path) -> int:
     unfinished = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         _copy(path, unfinished)
-        os.link(unfinished, to)  # not a rename, which would replace a file made meanwhile
+        _name(unfinished, to)
         return to.stat().st_size
     except FileExistsError as error:
         raise StoreUnavailable(f"{to} is there already; give another --to") from error
@@ -40,12 +41,23 @@ def back_up(url_or_path: str | Path, to: Path) -> int:
         unfinished.unlink(missing_ok=True)
 
 
+def _name(unfinished: Path, to: Path) -> None:
+    """Give the copy its name, but not that of a file made meanwhile, as a mere rename would."""
+    try:
+        os.link(unfinished, to)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        to.open("xb").close()  # a disk that has no links, such as a stick's
+        os.replace(unfinished, to)
+
+
 def damage(path: Path) -> list[str]:
     """Return what SQLite finds wrong in the file at `path`, nothing where it is whole.
 
     Raises sqlite3.Error where the file cannot be read at all.
     """
-    with closing(sqlite3.connect(path, timeout=database.BUSY_SECONDS)) as connection:
+    with closing(database.read(path)) as connection:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(20)
     return found + [
@@ -55,7 +67,7 @@ def damage(path: Path) -> list[str]:
 
 def _copy(path: Path, to: Path) -> None:
     with (
-        closing(sqlite3.connect(path, timeout=database.BUSY_SECONDS)) as source,
+        closing(database.read(path)) as source,
         closing(sqlite3.connect(to)) as copy,
     ):
         source.backup(copy)

@@ -100,6 +100,18 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def read(path: Path) -> sqlite3.Connection:
+    """A connection to an SQLite file that is there, to read it wherever it lies. Raises sqlite3.Error."""
+    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+        return sqlite3.connect(path, timeout=BUSY_SECONDS)  # which tidies up its log when it is closed
+    return _sqlite_opener(path, read_only=True)()
+
+
+def advice(error: sqlite3.Error) -> str | None:
+    """What a user may do about an error of SQLite's; None where nobody but a developer can tell."""
+    return _SQLITE_ADVICE.get(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF)
+
+
 def _sqlite_opener(path: Path, read_only: bool) -> Callable[[], sqlite3.Connection]:
     def open_file() -> sqlite3.Connection:
         mode = _reading_mode(path) if read_only else "mode=rwc"
@@ -148,9 +160,8 @@ def _explanation(url: URL, error: DBAPIError) -> str | None:
     name = shown(url)
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        advice = _SQLITE_ADVICE.get(code)
-        return None if advice is None else f"{name}: {cause}; {advice}"
+        known = advice(cause)
+        return None if known is None else f"{name}: {cause}; {known}"
     if error.connection_invalidated or type(cause).__name__ == "OperationalError":
         return f"cannot use {name}: {_one_line(cause)}; is the server up and the address right?"
     if type(cause).__name__ in ("InsufficientPrivilege", "ReadOnlySqlTransaction"):

@@ -5,6 +5,7 @@ processes of their own, since a broken driver or library may hang or crash whoev
 """
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -16,13 +17,19 @@ from typing import Literal
 
 from results import backup, database, packages, schema
 from results.errors import StoreError, StudyLocked
-from results.locks import study_lock
+from results.locks import gpu_lock_folder, holder, refusal, study_lock
 from results.store import Store
 
 NEEDED = ("torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "pandas")
 LEAST_FREE_BYTES = 2**30
 ABANDONED = "its process ended without a word; run its command again to go on"
 _PATIENCE_SECONDS = 120.0
+_NOT_OF_THE_FILE = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+)
 _TORCH = (
     "import json, torch; print(json.dumps([torch.__version__, torch.version.cuda, "
     "[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]]))"
@@ -47,12 +54,16 @@ def machine(runs: Path) -> Iterator[Finding]:
     yield from _gpus()
     yield from _torch()
     yield _solver()
+    yield gpu_locks()
     yield disk(runs)
 
 
 def record(db: str, repair: bool = False) -> Iterator[Finding]:
     """Yield what is found of the database at `db`. With `repair` mend what is safe."""
     path = database.sqlite_path(database.address(db))
+    if path is not None and path.is_dir():
+        yield Finding("database", "fault", f"{path} is a folder", "give the file in it as --db")
+        return
     if path is not None and not path.is_file():
         yield Finding("database", "good", f"there is no {path} yet; the first search makes it")
         return
@@ -72,6 +83,19 @@ def disk(runs: Path) -> Finding:
     if free < LEAST_FREE_BYTES:
         return Finding("disk", "warning", found, "free some: a search that finds the disk full stops")
     return Finding("disk", "good", found)
+
+
+def gpu_locks() -> Finding:
+    """Say whether the locks can be used by which studies share the GPUs of this machine."""
+    folder = gpu_lock_folder()
+    if not folder.is_dir():
+        return Finding("GPU locks", "good", f"there is no {folder} yet; the first search on a GPU makes it")
+    files = sorted(folder.glob("*.lock"))
+    shut = [path for path in (folder, *files) if not os.access(path, os.R_OK | os.W_OK)]
+    if shut:
+        advice = "give NOMAD_NAS_LOCK_FOLDER a folder that every user of the GPUs can write to"
+        return Finding("GPU locks", "fault", f"{shut[0]} cannot be written to", advice)
+    return Finding("GPU locks", "good", f"{len(files)} in {folder}, all of them usable")
 
 
 def _packages() -> Iterator[Finding]:
@@ -126,7 +150,10 @@ def _damage(path: Path) -> Iterator[Finding]:
     try:
         found = backup.damage(path)
     except sqlite3.Error as error:
-        yield Finding("database", "fault", f"{path}: {error}", advice)
+        is_whole = getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OF_THE_FILE
+        yield Finding(
+            "database", "fault", f"{path}: {error}", (is_whole and database.advice(error)) or advice
+        )
         return
     for line in found:
         yield Finding("database", "fault", f"{path}: {line}", advice)
@@ -143,19 +170,23 @@ def _studies(db: str, repair: bool) -> Iterator[Finding]:
                 if study.state == "running":
                     yield _running(store, study.id, study.name, repair)
     except StoreError as error:
-        yield Finding("schema", "fault", str(error), "run `nas-results migrate`")
+        yield Finding("schema", "fault", str(error))  # which says what to do
 
 
 def _running(store: Store, study_id: int, name: str, repair: bool) -> Finding:
+    """Who looks only never takes a lock: a search that begins just then would be refused."""
+    found = f"study {name} is on record as running, and no process runs it"
+    if not repair:
+        held = holder(store.url, name)
+        if held is None:
+            return Finding("studies", "warning", found, "run its command again, or --repair")
+        return Finding("studies", "good", refusal(name, held).partition(";")[0])
     try:
         with study_lock(store.url, name):
-            if repair:
-                store.end_study(study_id, "stopped", ABANDONED)
-            found = f"study {name} is on record as running, and no process runs it"
-            advice = "now recorded as stopped" if repair else "run its command again, or --repair"
-            return Finding("studies", "warning", found, advice, mended=repair)
-    except StudyLocked as held:
-        return Finding("studies", "good", str(held).partition(";")[0])
+            store.end_study(study_id, "stopped", ABANDONED)
+            return Finding("studies", "warning", found, "now recorded as stopped", mended=True)
+    except StudyLocked as locked:
+        return Finding("studies", "good", str(locked).partition(";")[0])
 
 
 def _answer(command: list[str]) -> tuple[str, str]:

@@ -23,6 +23,14 @@ from sqlalchemy.pool import NullPool
 from results.database import explained, sqlite_path
 from results.errors import StoreUnavailable, StudyLocked
 
+UNSIGNED_SECONDS = 5.0  # an empty lock file that is older was left by a kill or a power cut
+GPU_LOCKS = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
+
+
+def gpu_lock_folder() -> Path:
+    """The folder of the locks by which studies share this machine's GPUs."""
+    return Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER") or GPU_LOCKS)
+
 
 @contextmanager
 def study_lock(url: URL, study: str) -> Iterator[None]:
@@ -45,7 +53,7 @@ def _beside(path: Path, study: str) -> Path:
 def _file_lock(path: Path, study: str) -> Iterator[None]:
     handle = _try(path)
     if handle is None:
-        raise StudyLocked(_refusal(study, _holder(path)))
+        raise StudyLocked(refusal(study, _holder(path)))
     with _released(handle, path):
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(_me()).encode(), 0)
@@ -65,7 +73,9 @@ def holder(url: URL, study: str) -> dict[str, str] | None:
             return _server_holder(engine, study) or None
     try:
         held = _holder(_beside(path, study)) if _beside(path, study).exists() else None
-    except OSError:  # no name for a file
+        if held == {} and abs(time.time() - _beside(path, study).stat().st_mtime) > UNSIGNED_SECONDS:
+            return None
+    except OSError:  # no name for a file, or gone
         return None
     return held if not held or _lives(held) else None
 
@@ -157,12 +167,13 @@ def _holder(path: Path) -> dict[str, str]:
     """Who holds the lock; empty where it was taken this instant and is not signed yet."""
     try:
         held: dict[str, str] = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return {}
-    return held
+    return held if isinstance(held, dict) and {"pid", "host", "since"} <= set(held) else {}
 
 
-def _refusal(study: str, holder: dict[str, str]) -> str:
+def refusal(study: str, holder: dict[str, str]) -> str:
+    """Say who runs a study, as far as that is known, and what to do."""
     if not holder:
         return f"study {study!r} is being run by another process; wait for it, or give another --study name"
     pid, host, since = holder["pid"], holder["host"], holder["since"]
@@ -185,7 +196,7 @@ def _server_lock(url: URL, study: str) -> Iterator[None]:
             text("SELECT pg_try_advisory_lock(:key)"), {"key": _key(study)}
         ).scalar_one()
         if not taken:
-            raise StudyLocked(_refusal(study, _server_holder(engine, study)))
+            raise StudyLocked(refusal(study, _server_holder(engine, study)))
         yield
 
 

@@ -178,6 +178,13 @@ ORDER BY models.name, models.created_at DESC, models.id DESC
 """
 
 
+def request(db: Database, study: str) -> pd.DataFrame:
+    """What the study was asked last: one row, or none of an evaluation. `options`: those not as usual."""
+    with _reading(db) as connection:
+        query = "SELECT kind, subject, options FROM requests WHERE study = :study"
+        return _frame(connection, query, study=study)
+
+
 def events(db: Database, study: str) -> pd.DataFrame:
     """One row an event of the study, oldest first; `trial` is the trial's number where it is about one."""
     query = (
@@ -220,12 +227,11 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     **column_types(),
     **dict.fromkeys(("trial", "trials", "trained", "failed", "screened", "duplicates"), Integer()),
     "study": String(),
-    **dict.fromkeys(("trainings", "measured", "run_ended"), Integer()),
-    **dict.fromkeys(("ended", "run_seconds"), Double()),
+    "options": JSON(),
     "last_finished_at": Instant(),
     **dict.fromkeys(("best_trial", "best_macs", "feasible"), BigInteger()),
-    **dict.fromkeys(("pruned", "would_stop", "false_stops"), Integer()),
-    **dict.fromkeys(("spent", "trainings_saved", "false_stop_rate"), Double()),
+    **dict.fromkeys(("trainings", "measured", "run_ended", "pruned", "would_stop", "false_stops"), Integer()),
+    **dict.fromkeys(("ended", "run_seconds", "spent", "trainings_saved", "false_stop_rate"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
 

@@ -25,7 +25,7 @@ OUTCOMES = (
     *("confirmed", "passed", "trained", "below bound", "undecided", "rejected", "baseline", "replicate"),
     *("pruned", "failed", "screened", "duplicate", "running"),
 )
-_UNITS = {  # of what a study may minimise: the axis, the unit and its size
+UNITS = {  # of what a study may minimise: the axis, the unit and its size
     "macs": ("MACs (millions)", "M MACs", 1e6),
     "params": ("parameters (millions)", "M parameters", 1e6),
     "latency": ("latency (ms)", "ms", 1.0),
@@ -37,7 +37,7 @@ _BULKY = ("config", "versions", "network_key")  # columns that no row needs
 class StudyRecord:
     """A study with its frames of `results.queries`: `trials`, `curves` (learning curves), `events`, `models`.
 
-    `study` and `early_stops` are its rows of those queries, with None for what is missing.
+    `study`, `early_stops` and `request` are its rows of those queries, with None for what is missing.
     """
 
     study: Mapping[str, Any]
@@ -46,6 +46,7 @@ class StudyRecord:
     events: pd.DataFrame
     models: pd.DataFrame
     early_stops: Mapping[str, Any] | None = None
+    request: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -70,17 +71,17 @@ class StudyRecord:
 
     @property
     def size_axis(self) -> str:
-        return _UNITS[self.minimised or "macs"][0]
+        return UNITS[self.minimised or "macs"][0]
 
     @property
     def size_unit(self) -> str:
-        return _UNITS[self.minimised or "macs"][1]
+        return UNITS[self.minimised or "macs"][1]
 
     def size(self, row: Mapping[str, Any]) -> float | None:
         """What a trial's network comes to, in the axis's unit."""
         minimised = self.minimised or "macs"
         value = row[SIZES[minimised]]
-        return None if value is None else float(value) / _UNITS[minimised][2]
+        return None if value is None else float(value) / UNITS[minimised][2]
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -136,6 +137,7 @@ def read(db: queries.Database, study: str) -> StudyRecord:
         events=queries.events(db, study),
         models=models[models["study"] == study],
         early_stops=next(iter(plain_rows(queries.early_stops(db, study))), None),
+        request=next(iter(plain_rows(queries.request(db, study))), None),
     )
 
 

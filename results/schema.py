@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from results import migrations
 from results.database import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, sqlite_path
@@ -63,7 +64,19 @@ def _migrate(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7302250140)"))  # any number, ours
         if _revision(connection, engine) != REVISION:
-            migrations.upgrade(connection)
+            _upgrade(connection, shown(engine.url))
+
+
+def _upgrade(connection: Connection, name: str) -> None:
+    try:
+        migrations.upgrade(connection)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+            raise
+        raise StoreUnavailable(
+            f"{name} has not the tables that its schema says it has ({error.orig}), so it cannot be brought "
+            f"to {REVISION}; restore a backup, or give another --db"
+        ) from error
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def back_up(
 ) -> None:
     """Copy the database, also while searches write to it. The copy is checked before it gets its name."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    written = to or Path(f"{db}.backup-{now}")
+    written = to or Path(f"{database.shown(database.address(db))}.backup-{now}")
     size = backup.back_up(db, written)
     if as_json:
         typer.echo(json.dumps([{"file": str(written), "bytes": size}]))

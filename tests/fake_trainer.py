@@ -15,8 +15,8 @@ nan, inf, garbage, noresult, twice, hang, ignore_sigterm
                    to SIGTERM
 flood=S, leak=S    print to stdout or stderr without end; hold ever more memory: self, or session, which is a
                    child that has left for a session of its own
-killed=P, device_lost=P
-                   a share P of the attempts is killed from outside, or exits 6
+killed=P, device_lost=P, segfault=P
+                   a share P of the attempts is killed from outside, exits 6, or crashes in native code
 grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
 
 It imports little, and late: tests start it a thousand times, which is mostly the time of its imports.
@@ -74,7 +74,7 @@ GAINS = {"rand_augment": 0.02, "cutmix": 0.01, "sam": 0.01, "ema": 0.01, "linear
 RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the accuracy
 ALWAYS: dict[str, int] = {}  # fields of every line
 VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild", "flood", "leak"]
-VALUED += ["killed", "device_lost"]
+VALUED += ["killed", "device_lost", "segfault"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
 FAULTS += ["ignore_sigterm"]
 
@@ -255,6 +255,8 @@ def use_the_machine_badly(faults: dict[str, str]) -> None:
 
     if random.random() < float(faults.get("killed", 0)):
         os.kill(os.getpid(), signal.SIGKILL)
+    if random.random() < float(faults.get("segfault", 0)):
+        os.kill(os.getpid(), signal.SIGSEGV)
     if random.random() < float(faults.get("device_lost", 0)):
         fail(6, "device_lost", "the GPU fell off the bus, as asked; see dmesg")
     if "leak" in faults:

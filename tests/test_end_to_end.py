@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from results.cli import main
 from search_spaces import recipe
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator._studies import RUN_COMMAND, command, record, trials, typed
@@ -65,8 +67,8 @@ def own(program: str, folder: Path, *arguments: str) -> str:
 
 def results(database: Path, *arguments: str) -> list[dict[str, Any]]:
     """What `nas-results` prints as JSON."""
-    main = "import sys; from results.cli import main; sys.argv[0] = 'nas-results'; main()"
-    words = [sys.executable, "-P", "-c", main, *arguments, "--json", "--db", str(database)]
+    program = "import sys; from results.cli import main; sys.argv[0] = 'nas-results'; main()"
+    words = [sys.executable, "-P", "-c", program, *arguments, "--json", "--db", str(database)]
     found: list[dict[str, Any]] = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
     return found
 
@@ -74,7 +76,7 @@ def results(database: Path, *arguments: str) -> list[dict[str, Any]]:
 def check_what_was_read(database: Path, *names: str) -> None:
     studies = results(database, "list")
     assert [(study["name"], study["state"]) for study in studies] == [(name, "finished") for name in names]
-    searched = results(database, "trials", NAS)
+    searched = json.loads(CliRunner().invoke(main, ["trials", NAS, "--json", "--db", str(database)]).stdout)
     trained = [trial for trial in searched if trial["state"] == "completed"]
     assert [trial["purpose"] for trial in trained] == ["baseline", "search"]
     assert all(trial["steps"] == 4 and trial["versions"]["torch"] for trial in trained)

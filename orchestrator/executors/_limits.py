@@ -116,12 +116,14 @@ def memory_bytes(guard: int, limit: float = 0.0) -> int:
 
 def descendants(pid: int) -> list[int]:
     """The processes below one, whatever groups and sessions they have moved to."""
-    found: list[int] = []
-    for thread in (PROC / str(pid) / "task").glob("*"):
-        with suppress(OSError):  # it has ended
-            for child in map(int, (thread / "children").read_text().split()):
-                found += [child, *descendants(child)]
-    return found
+    found, unseen = set[int](), [pid]
+    while unseen:  # no recursion: a chain of forks may be longer than Python's stack
+        for thread in (PROC / str(unseen.pop()) / "task").glob("*"):
+            with suppress(OSError):  # it has ended
+                children = set(map(int, (thread / "children").read_text().split())) - found
+                found |= children
+                unseen += children
+    return sorted(found)
 
 
 def usual_memory_bytes() -> float:

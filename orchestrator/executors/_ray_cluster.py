@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -124,14 +125,26 @@ def check_nodes(share: Share, command: Sequence[str], needed: Sequence[str]) -> 
     answers = [
         asked.options(num_cpus=0, scheduling_strategy=pin).remote(list(command), list(needed)) for pin in pins
     ]
-    try:
-        found = ray.get(answers, timeout=PROBE_SECONDS)
-    except ray.exceptions.RayError as error:
-        what = " ".join(str(error).split())[:400]
-        raise ExecutorError(f"the nodes of the Ray cluster do not answer: {what}") from error
+    found, gone = list[str | None](), list[str]()
+    end = time.monotonic() + PROBE_SECONDS
+    for answer in answers:
+        try:
+            found.append(ray.get(answer, timeout=max(0.0, end - time.monotonic())))
+        except ray.exceptions.RayError as error:
+            gone.append(" ".join(str(error).split())[:400])
+            if not isinstance(error, _left(ray)):
+                raise ExecutorError(f"the nodes of the Ray cluster do not answer: {gone[-1]}") from error
+    if not found:
+        raise ExecutorError(f"the nodes of the Ray cluster do not answer: {gone[-1]}")
     problem = next(filter(None, found), None)
     if problem:
         raise ExecutorError(problem)
+
+
+def _left(ray: Any) -> tuple[type[Exception], ...]:
+    """What is said of a node that has died, which Ray takes up to half a minute to know."""
+    of_a_node = ("TaskUnschedulableError", "NodeDiedError", "LocalRayletDiedError", "WorkerCrashedError")
+    return tuple(getattr(ray.exceptions, name) for name in of_a_node if hasattr(ray.exceptions, name))
 
 
 def imported() -> Any:

@@ -5,6 +5,7 @@ tried with a file of its own for each trial, never guessed from a path that exis
 """
 
 import hashlib
+import json
 import os
 import secrets
 import socket
@@ -16,6 +17,8 @@ from typing import BinaryIO
 
 from orchestrator.executors import Job
 from orchestrator.executors._ray_node import Greeting, Parcel, Sight
+
+ORDER = "job.json"  # by which a search knows that what it left running is followed, and not begun anew
 
 
 def actor_name(folder: Path) -> str:
@@ -61,6 +64,17 @@ def sight_of(folder: Path) -> Iterator[Sight]:
 
 
 @contextmanager
+def followed(folder: Path) -> Iterator[None]:
+    """Have the folder say that the cluster has its trial: if we are killed, the next run will follow that."""
+    with written_whole(folder / ORDER) as file:
+        file.write(json.dumps({"executor": "ray"}).encode())
+    try:
+        yield
+    finally:
+        (folder / ORDER).unlink(missing_ok=True)
+
+
+@contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` once all is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +90,9 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 def _sent(job: Job) -> list[Path]:
     """The files in the job's folder, and those beside it that its command names."""
     beside = [path for path in _named(job.command) if path.is_relative_to(job.folder.parent)]
+    own = (job.stdout, job.stderr, job.folder / ORDER)
     inside = [path for path in job.folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    return [path for path in dict.fromkeys((*inside, *beside)) if path not in (job.stdout, job.stderr)]
+    return [path for path in dict.fromkeys((*inside, *beside)) if path not in own]
 
 
 def _named(command: Sequence[str]) -> list[Path]:

@@ -20,7 +20,14 @@ from orchestrator.executors._follow import Ending
 from orchestrator.executors._ray_cluster import NAMESPACE, Share, imported
 from orchestrator.executors._ray_line import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
 from orchestrator.executors._ray_node import Greeting, Look, Node, Sight
-from orchestrator.executors._ray_parcel import actor_name, identity_of, parcel_of, sight_of, written_whole
+from orchestrator.executors._ray_parcel import (
+    actor_name,
+    followed,
+    identity_of,
+    parcel_of,
+    sight_of,
+    written_whole,
+)
 
 MOST_BIRTHS = 30  # of actors that die before they have said hello
 CALLS_AT_ONCE = 8
@@ -52,6 +59,7 @@ class Errand:
         line, greeting = placed
         with (
             self._ended(line),
+            followed(self.job.folder),
             self.named(greeting.host, greeting.gpus) as slot,
             self.job.stdout.open("w+b") as out,
             self.job.stderr.open("w+b") as err,

@@ -181,6 +181,7 @@ class Errand:
         said = f"its job {number} of SLURM left no result and is {state}"
         ended = datetime.now(UTC)
         began = datetime.fromtimestamp(self._began_at, UTC) if self._node else ended
-        seconds = max(0.0, (ended - began).total_seconds())
+        most = self.order.job.timeout_seconds + 2 * self.order.job.grace_seconds  # clocks may differ, or jump
+        seconds = min(max(0.0, (ended - began).total_seconds()), most)
         reason: Reason = "stopped" if self.stopped() else _REASONS.get(state, "lost")
         return Exit(-signal.SIGKILL, reason, self._node or "", seconds, began, ended, said)

@@ -126,10 +126,10 @@ def read(folder: str, name: str) -> dict[str, Any]:
     """A file's object, empty where there is none."""
     try:
         with open(os.path.join(folder, name), encoding="utf-8") as file:
-            found: dict[str, Any] = json.load(file)
-    except (FileNotFoundError, ValueError):
+            found = json.load(file)
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def write(folder: str, name: str, value: dict[str, Any]) -> None:

@@ -19,9 +19,9 @@ from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
 from orchestrator.executors._slots import ONE_THREAD, Held, Queue, Slot
+from results.locks import gpu_lock_folder
 
-LOCK_FOLDER = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
-
+DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)
 LINUX = sys.platform == "linux"
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def create(
             f"{slots} slots were asked for but {len(gpus)} GPUs may be used, and one trial runs on each; "
             f"give --slots {len(gpus)} or fewer, or --device cpu"
         )
-    folder = lock_folder or Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER") or LOCK_FOLDER)
+    folder = lock_folder or gpu_lock_folder()
     return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots, "cuda", trainer)
 
 
@@ -73,10 +73,12 @@ class Local:
         self.slots = slots or len(places)
         self.device = device
         self._free = list(places)
+        self._places = len(places)
         self._running = 0
         self._changed = threading.Condition()
         self._closed = False
         self._waiting = 0
+        self._lost: dict[Path, set[str]] = {}  # by a job's folder, the slots whose GPU it found gone
         locks = [place.lock.parent for place in places if place.lock]
         self._queue = Queue(locks[0]) if locks else None
         self._hosts = Hosts(trainer, _environment(_shared(places))) if trainer and LINUX else None
@@ -85,7 +87,7 @@ class Local:
         def stopped() -> bool:
             return self._closed or stop.is_set()
 
-        taken = self._wait_for_slot(stopped, stop)
+        taken = self._wait_for_slot(job, stopped, stop)
         if taken is None:
             return Exit.before_start()
         slot, held = taken
@@ -93,6 +95,8 @@ class Local:
         try:
             ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
             seconds = time.monotonic() - clock
+            if ending.code == DEVICE_LOST and slot.lock is not None:
+                self._lost.setdefault(job.folder, set()).add(slot.name)
             used, now = _difference(joules, slot.meter()), datetime.now(UTC)
             return Exit(
                 ending.code,
@@ -122,14 +126,16 @@ class Local:
         ending = self._hosts and self._hosts.run(job, environment, held, stopped, started)
         return ending or run_guarded(job, environment, held, stopped, started)
 
-    def _wait_for_slot(self, stopped: Callable[[], bool], stop: threading.Event) -> tuple[Slot, Held] | None:
-        told = False
+    def _wait_for_slot(
+        self, job: Job, stopped: Callable[[], bool], stop: threading.Event
+    ) -> tuple[Slot, Held] | None:
+        told, lost = False, self._lost.get(job.folder, set())
         try:
             while not stopped():
-                taken = self._take_slot()
+                taken = self._take_slot(lost)
                 if taken is not None:
                     return taken
-                if not told and self._running < self.slots:
+                if not told and not lost and self._running < self.slots:
                     told = True
                     logger.info("all GPUs are held by other studies; waiting for one")
                     self._wait_in_queue(1)
@@ -146,12 +152,14 @@ class Local:
             if self._queue is not None:
                 (self._queue.wait if self._waiting else self._queue.leave)()
 
-    def _take_slot(self) -> tuple[Slot, Held] | None:
-        """A free place and its lock."""
+    def _take_slot(self, lost: set[str]) -> tuple[Slot, Held] | None:
+        """A free place and its lock; none of those that were `lost` to the job, unless all were."""
         with self._changed:
             if self._closed or self._running == self.slots:
                 return None
             for slot in self._free:
+                if slot.name in lost and len(lost) < self._places:
+                    continue
                 held = self._lock_of(slot)
                 if held is not None:
                     self._free.remove(slot)

@@ -52,8 +52,12 @@ def to_json(told: Any) -> str:
 
 def told(what: Any, status: int = 200) -> Response:
     """Return the answer that says this."""
-    body = to_json(what).encode(errors="replace")
-    return Response(body, status_code=status, media_type="application/json")
+    return written(to_json(what), status)
+
+
+def written(text: str, status: int = 200) -> Response:
+    """Return the answer whose JSON is written already."""
+    return Response(text.encode(errors="replace"), status_code=status, media_type="application/json")
 
 
 def refusal_of(request: Request, error: Exception) -> Response:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from orchestrator.options import BadOption
 from orchestrator.service import answers
 from orchestrator.service.desk import Desk
 from orchestrator.service.guard import Guard
@@ -59,13 +62,22 @@ def create(place: Place) -> ASGIApp:
     app.include_router(api)
     for kind in answers.MENDABLE:
         app.add_exception_handler(kind, answers.refusal_of)
+    app.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/static/plotly.js", _plotly, methods=["GET"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC))
 
-    @app.get("/", include_in_schema=False)
-    def page() -> Response:
-        return FileResponse(_STATIC / "index.html")
-
     return Guard(app, place.settings)
+
+
+def _page() -> Response:
+    return FileResponse(_STATIC / "index.html")
+
+
+def _plotly() -> Response:
+    """The library that draws the plots, of the installed plotly: megabytes, so a browser may keep it."""
+    whole = resources.files("plotly") / "package_data" / "plotly.min.js"
+    kept = {"cache-control": "private, max-age=86400"}
+    return Response(whole.read_bytes(), media_type="text/javascript", headers=kept)
 
 
 def server(place: Place) -> uvicorn.Server:
@@ -89,9 +101,15 @@ def server(place: Place) -> uvicorn.Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there; port 0 is any free one."""
+    """Return a socket that listens there; port 0 is any free one. Raise BadOption where that cannot be."""
     kind = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=kind, backlog=128)
+    try:
+        return socket.create_server((host, port), family=kind, backlog=128)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise BadOption(
+            f"cannot listen at {host}, port {port}: {why}; give another --port or --host"
+        ) from error
 
 
 def _impatient(seconds: float) -> type[asyncio.Protocol]:

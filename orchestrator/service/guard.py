@@ -21,8 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from orchestrator.service import token
 from orchestrator.service.settings import Settings, is_loopback
 
+_STYLES = "'self' 'unsafe-hashes' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # one of plotly's
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src {_STYLES}; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -179,7 +180,8 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 def _with_headers(message: Message) -> Message:
     if message["type"] != "http.response.start":
         return message
-    ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+    theirs = {name for name, _ in message.get("headers", ())}
+    ours = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in theirs]
     return {**message, "headers": [*message.get("headers", ()), *ours]}
 
 

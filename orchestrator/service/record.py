@@ -26,9 +26,7 @@ _LISTED = (
     Trial.point,
     Trial.replicate,
     Trial.of_trial_number,
-    Trial.macs,
-    Trial.parameters,
-    Trial.latency_ms,
+    *(Trial.macs, Trial.parameters, Trial.latency_ms),
     Trial.val_accuracy,
     Trial.test_accuracy,
     Trial.objective,
@@ -36,12 +34,8 @@ _LISTED = (
     Trial.verdict,
     Trial.probability,
     Trial.slot,
-    Trial.attempts,
-    Trial.wall_seconds,
-    Trial.slot_seconds,
-    Trial.energy_joules,
-    Trial.started_at,
-    Trial.finished_at,
+    *(Trial.attempts, Trial.wall_seconds, Trial.slot_seconds, Trial.energy_joules),
+    *(Trial.started_at, Trial.finished_at),
 )
 _CURVE = tuple(
     getattr(Measurement, name) for name in Measurement.__table__.columns.keys()[1:]
@@ -90,8 +84,12 @@ class Record:
         waiting = sorted(asked.values(), key=lambda row: row.queued_at, reverse=True)
         return [_unbegun(row) for row in waiting] + listed
 
-    def study(self, name: str) -> Facts | None:
-        """All about one study, or about the search that waits to be it."""
+    def study(self, name: str, found_already: Facts | None = None) -> Facts | None:
+        """All about one study, or about the search that waits to be it.
+
+        Its `best` and `front` may be `found_already`: of all its columns they alone take longer the more
+        trials there are.
+        """
         found = next(iter(self._rows(_columns(Study).where(Study.name == name))), None)
         asked = next(iter(self._rows(_columns(SearchRequest).where(SearchRequest.study == name))), None)
         if found is None:
@@ -106,7 +104,7 @@ class Record:
             "versions": found.versions,
             "options": asked.options if asked else None,
             "models": [model._asdict() for model in models],
-            **self._found(name),
+            **(found_already or self._found(study)),
         }
 
     def trials(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
@@ -160,11 +158,13 @@ class Record:
         """The names of saved models."""
         return [row.name for row in self._rows(select(Model.name).distinct().order_by(Model.name))]
 
-    def _found(self, study: str) -> Facts:
+    def _found(self, study: Facts) -> Facts:
         """The best trial of a study with one objective, or those on the front of one with two."""
-        best = next(iter(self._rows(_BEST.select().where(_BEST.c.study == study))), None)
-        front = self._rows(select(_FRONT.c.trial).where(_FRONT.c.study == study).order_by(_FRONT.c.trial))
-        return {"best": best and best._asdict(), "front": [row.trial for row in front]}
+        if study["minimise"] and study["maximise"]:
+            query = select(_FRONT.c.trial).where(_FRONT.c.study == study["name"]).order_by(_FRONT.c.trial)
+            return {"best": None, "front": [row.trial for row in self._rows(query)]}
+        best = self._rows(_BEST.select().where(_BEST.c.study == study["name"]))
+        return {"best": best[0]._asdict() if best else None, "front": []}
 
     def _counted(self, query: Select[*tuple[Any, ...]]) -> dict[int, dict[str, int]]:
         """The trials of each study by state."""

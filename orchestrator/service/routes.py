@@ -13,6 +13,7 @@ from orchestrator import solvers
 from orchestrator.catalogue import BUILT_IN
 from orchestrator.service import answers, asking, files, stream
 from orchestrator.service.desk import Desk
+from orchestrator.service.figures import PLOTS, Figures
 from orchestrator.service.record import Record
 from orchestrator.service.settings import Settings
 
@@ -21,6 +22,7 @@ api = APIRouter(prefix="/api", responses=answers.REFUSALS)
 Name = Annotated[str, Path(max_length=300, pattern=r"^\w[\w .+-]*$", description="A study's name.")]
 Number = Annotated[int, Path(ge=1, le=2**31, description="A trial's number in its study.")]
 Asked = Annotated[asking.NasSearch | asking.HpoSearch, Body(discriminator="kind")]  # type: ignore[valid-type]
+Plot = Annotated[str, Path(pattern=f"^({'|'.join(PLOTS)})$", description="One of the report's plots.")]
 Offset = Annotated[int, Query(ge=-(2**40), le=2**40, description="A byte; negative: from the end.")]
 Most = Annotated[int, Query(ge=1, le=files.PIECE, description="Bytes at most.")]
 
@@ -39,6 +41,7 @@ class Place:
         self.settings = settings
         self.record = record
         self.desk = desk
+        self.figures = Figures(settings.database)
         self.streams = 0
         self._watches: dict[str, stream.Watch] = {}
 
@@ -154,6 +157,13 @@ def search_log(here: Here, name: Name, offset: Offset = 0, most: Most = files.PI
 def events(here: Here, name: Name, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
     _found(here.record.study(name), f"there is no study {name!r}")
     return answers.told(here.record.events(name, after))
+
+
+@api.get("/studies/{name}/plots/{plot}", summary="A plot of the report as plotly's JSON, with two themes")
+def plot(here: Here, name: Name, plot: Plot) -> Response:
+    study = _found(here.record.study(name), f"there is no study {name!r}")
+    mark = (study["created_at"], study["state"], study["min_accuracy"], hash(repr(here.record.marks(name))))
+    return answers.written(here.figures.drawn(name, plot, mark))
 
 
 @api.get("/studies/{name}/stream", summary="Server-sent events: study, trials, clocks, note, gone")

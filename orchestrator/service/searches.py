@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,10 +23,11 @@ from orchestrator.options import BadOption
 from orchestrator.service import asking
 from orchestrator.service.settings import Settings
 from results import locks
-from results.errors import StoreError
+from results.errors import StoreError, StudyLocked
 from results.queue import Queue, SearchRequest
 
 _TICK_SECONDS = 0.3
+_QUEUE = ".service"  # no study can have that name, so its lock is free to be the queue's
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +42,7 @@ class Searches:
         self._changed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="queue", daemon=True)
         self._lock: int | None = None
+        self._held = ExitStack()
 
     def open(self) -> None:
         """Begin. Raise BadOption where another service works off the same queue."""
@@ -48,6 +50,13 @@ class Searches:
         self._lock = _locked(self.settings.own / "service.lock")
         if self._lock is None:
             raise BadOption(f"another nas-serve serves {self.settings.runs}; stop it, or give another --runs")
+        try:
+            self._held.enter_context(self.queue.lock_study(_QUEUE))
+        except StudyLocked as error:
+            raise BadOption(
+                f"another nas-serve works off the queue of {self.queue.url.render_as_string()}; "
+                "stop it, or give another --db"
+            ) from error
         self._take_up()
         self._thread.start()
 
@@ -61,6 +70,7 @@ class Searches:
             child.returncode = child.poll() or 0  # nobody waits for it any more: that is the point
         if self._lock is not None:
             os.close(self._lock)
+        self._held.close()
 
     def look(self) -> None:
         """Look at the queue at once, for it has changed."""

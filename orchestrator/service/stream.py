@@ -58,7 +58,10 @@ class Watch:
         record, name = self._record, self.name
         running = record.running(name)
         clocks = [{"number": row["number"], **_clock(self._runs, row)} for row in running]
-        return Look(time.monotonic(), record.study(name), record.marks(name), clocks)
+        marks, last = record.marks(name), self._last
+        same = last.study if last is not None and last.marks == marks else None
+        found_already = same and {key: same[key] for key in ("best", "front")}
+        return Look(time.monotonic(), record.study(name, found_already), marks, clocks)
 
 
 def _clock(runs: Path, row: dict[str, Any]) -> dict[str, Any]:

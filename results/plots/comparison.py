@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from results.plots._look import COLOURS, SYMBOLS, empty, finished, told
 from results.plots.front import front_of
-from results.plots.path import Over, add_path, axis_title, span, steps
+from results.plots.path import Over, add_path, axis_title, names, span, steps
 from results.recorded import StudyRecord
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -46,7 +46,10 @@ def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
 
 
 def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool = False) -> go.Figure:
-    """The path of each study's incumbent, passed or confirmed. Studies of one kind can be compared."""
+    """The path of each study's incumbent, passed or confirmed. Studies of one kind can be compared.
+
+    A search for accuracy has a second path, thicker: the best mean of those it trained again.
+    """
     title = "Best so far compared"
     walked = [(index, study, list(steps(study))) for index, study in enumerate(studies)]
     walked = [(index, study, path) for index, study, path in walked if path]
@@ -60,6 +63,11 @@ def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool =
     for index, study, path in walked:
         line = {"color": COLOURS[index % len(COLOURS)], "dash": _DASHES[index % len(_DASHES)], "width": 2.5}
         add_path(figure, study, path, over, scale, "provisional", line, label(study))
+        if study.minimised is None and path[-1].confirmed:
+            name = f"{label(study)}, {names(study)['confirmed']}"
+            add_path(figure, study, path, over, scale, "confirmed", {**line, "width": 4}, name)
+    if not any(len(trace.x) for trace in figure.data):
+        return empty(title, "no study has come to a network that passes yet", dark)
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(walked[0][1]))
     return finished(figure, title, dark)
 

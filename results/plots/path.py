@@ -1,22 +1,27 @@
 """The path of the incumbent: the best that a study knew of, as its trainings and its hours went by.
 
 What counts is what was known then: a network that passed is the incumbent until its replicates reject it, so
-the path can turn back.
+the path can turn back. A search for accuracy has two paths: the luckiest of single trainings, and the best
+mean of those trained again, by which the record names its best; that mean is the lower one, and can fall.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 import plotly.graph_objects as go
 
 from results.plots._look import BLUE, GREEN, VIOLET, drawn, empty, finished, log_if_wide, marker, told
 from results.recorded import Row, StudyRecord
+from results.tables import percent
 
 Over = Literal["trainings", "hours"]
-_KINDS = {"confirmed": "confirmed", "provisional": "passed, not rejected"}
+Kind = Literal["provisional", "confirmed"]
+_SIZES = {"provisional": "passed, not rejected", "confirmed": "confirmed"}
+_ACCURACIES = {"provisional": "best single training", "confirmed": "best mean of trainings again"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class Step:
     trainings: float  # a training that was stopped early counts for the share of its budget that it used
     hours: float
     provisional: Row | None  # the best of those that passed and are not rejected
-    confirmed: Row | None  # the best of those that are confirmed
+    confirmed: Row | None  # the best of those that are confirmed; for accuracy, of those trained again
+    mean: float | None = None  # of the latter's trainings again
 
 
 def steps(study: StudyRecord) -> Iterator[Step]:
@@ -35,6 +41,7 @@ def steps(study: StudyRecord) -> Iterator[Step]:
         row["of_trial_number"]: row["number"] for row in study.trained if row["purpose"] == "confirmation"
     }
     passing: dict[int, Row] = {}
+    again: dict[int, list[float]] = {}  # what those for accuracy reached again, by trial
     best = sure = None
     count = hours = 0.0
     for row in study.trained:
@@ -44,12 +51,21 @@ def steps(study: StudyRecord) -> Iterator[Step]:
             passing[row["number"]] = row
             best = _better(study, best, row)
         of = study.by_number.get(row["of_trial_number"] or -1)
-        if of and last.get(of["number"]) == row["number"]:  # after it the verdict is known
+        if of and study.minimised is None and row["state"] in ("completed", "failed"):
+            again.setdefault(of["number"], []).append(row["accuracy"] or 0.0)
+            sure = study.by_number[max(again, key=lambda n: (len(again[n]), fmean(again[n]), -n))]
+        elif of and last.get(of["number"]) == row["number"]:  # after it the verdict is known
             if of["verdict"] == "confirmed":
                 sure = _better(study, sure, of)
             elif of["verdict"] == "rejected" and passing.pop(of["number"], None) is best:
                 best = min(passing.values(), key=lambda row: _order(study, row), default=None)
-        yield Step(count, hours, best, sure)
+        mean = fmean(again[sure["number"]]) if sure and sure["number"] in again else None
+        yield Step(count, hours, best, sure, mean)
+
+
+def names(study: StudyRecord) -> dict[str, str]:
+    """What each of a step's incumbents is."""
+    return _SIZES if study.minimised else _ACCURACIES
 
 
 def seconds_of(row: Mapping[str, Any]) -> float:
@@ -62,8 +78,16 @@ def value(study: StudyRecord, row: Row) -> float:
     return float(study.size(row) or 0 if study.minimised else 100 * row["accuracy"])
 
 
+def reached(study: StudyRecord, step: Step, kind: Kind) -> float | None:
+    """How high a step of a path lies; None where it has no incumbent yet."""
+    row = step.provisional if kind == "provisional" else step.confirmed
+    if kind == "confirmed" and step.mean is not None:
+        return 100 * step.mean
+    return None if row is None else value(study, row)
+
+
 def axis_title(study: StudyRecord) -> str:
-    return study.size_axis if study.minimised else "accuracy (%)"
+    return study.size_axis if study.minimised else "accuracy of one training, or mean of several (%)"
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
@@ -85,18 +109,12 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
     scale, axis = span(study, over, walked[-1].hours)
     notes: list[str] = []
     _add_trained(figure, study, walked, over, scale, notes)
-    kinds = ("provisional", "confirmed") if study.bound is not None else ("provisional",)
+    kinds: tuple[Kind, ...] = ("provisional", "confirmed")
     for kind in kinds:
-        add_path(
-            figure,
-            study,
-            walked,
-            over,
-            scale,
-            kind,
-            _line(kind),
-            _KINDS[kind] if len(kinds) > 1 else "best so far",
-        )
+        if any(getattr(step, kind) for step in walked):
+            add_path(figure, study, walked, over, scale, kind, _line(kind), names(study)[kind])
+    if not any(len(trace.x) for trace in figure.data):
+        return empty(title, _why_empty(study), dark)
     base = next((row for row in study.rows if row["purpose"] == "baseline" and study.size(row)), None)
     if study.minimised and base:
         figure.add_scatter(
@@ -119,30 +137,51 @@ def add_path(
     walked: list[Step],
     over: Over,
     scale: float,
-    kind: str,
+    kind: Kind,
     line: dict[str, Any],
     name: str,
 ) -> None:
     """Draw one path, by the steps at which it changes and its end."""
-    kept = [(step, getattr(step, kind)) for step in walked if getattr(step, kind)]
+    kept = [
+        (step, row, height)
+        for step in walked
+        if (row := getattr(step, kind)) and (height := reached(study, step, kind)) is not None
+    ]
     turns = [
-        (step, row)
-        for index, (step, row) in enumerate(kept)
-        if index in (0, len(kept) - 1) or row is not kept[index - 1][1]
+        (step, row, height)
+        for index, (step, row, height) in enumerate(kept)
+        if index in (0, len(kept) - 1) or (row["number"], height) != _at(kept[index - 1])
     ]
     figure.add_scatter(
-        x=[scale * getattr(step, over) for step, _ in turns],
-        y=[value(study, row) for _, row in turns],
+        x=[scale * getattr(step, over) for step, _, _ in turns],
+        y=[height for _, _, height in turns],
         mode="lines+markers",
         name=name,
         line={"shape": "hv", **line},
         marker={"size": 6},
-        text=[told(row) for _, row in turns],
+        text=[told(row, *_mean(step, kind)) for step, row, _ in turns],
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _line(kind: str) -> dict[str, Any]:
+def _at(turn: tuple[Step, Row, float]) -> tuple[int, float]:
+    return turn[1]["number"], turn[2]
+
+
+def _mean(step: Step, kind: Kind) -> list[str]:
+    known = kind == "confirmed" and step.mean is not None
+    return [f"mean of its trainings again {percent(step.mean)}"] if known else []
+
+
+def _why_empty(study: StudyRecord) -> str:
+    if study.study["kind"] == "evaluation":
+        return "an evaluation compares, and searches for nothing"
+    if study.minimised and study.bound is None:
+        return "the bound is not known yet"
+    return "no training of the search has come to an accuracy yet"
+
+
+def _line(kind: Kind) -> dict[str, Any]:
     if kind == "confirmed":
         return {"color": BLUE, "width": 3}
     return {"color": GREEN, "width": 2, "dash": "dash"}
@@ -181,7 +220,7 @@ def _passes(study: StudyRecord, row: Row) -> bool:
         return False
     if not study.minimised:
         return True
-    return study.size(row) is not None and (study.bound is None or row["accuracy"] >= study.bound)
+    return study.size(row) is not None and study.bound is not None and bool(row["accuracy"] >= study.bound)
 
 
 def _better(study: StudyRecord, one: Row | None, other: Row) -> Row:

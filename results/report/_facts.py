@@ -15,6 +15,7 @@ from results.front_table import front_table
 from results.outlook import energy
 from results.plots.path import seconds_of
 from results.recorded import Row, StudyRecord, plain_rows
+from results.report._command import command
 from results.report._logs import log_end
 from results.report._table import MOST, Table, flat, latest, of_console, pairs, table
 from results.report._words import base, winner
@@ -137,6 +138,7 @@ def provenance(study: StudyRecord) -> Table:
     seeds = {(row["seed"], row["subset_seed"]) for row in trainings if row["seed"] is not None}
     versions = {**_trainer_versions(study), **about["versions"]}
     said = [
+        ("command", command(study)),
         ("commit", ", ".join(sorted(commits))),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))),
         ("machines", "; ".join(sorted({_machine(row) for row in trainings} - {""}))),

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from results import plots
 from results.networks import Network
-from results.plots.path import Step, steps
+from results.plots.path import Kind, Step, names, reached, steps
 from results.plots.timeline import uses
 from results.recorded import Row, StudyRecord
 from results.report._table import MOST, Table, table
@@ -44,6 +44,9 @@ it was likely a lucky one. The shaded band is the margin between the baseline an
 are trials that have a cost and no accuracy."""
 _PATH = """The best that was known as the study went on. A network that passed once leads until its replicates
 reject it, so the dashed line can rise again; the solid line is what had been confirmed."""
+_PATH_UP = """The best that was known as the study went on. The dashed line is the most accurate of single
+trainings, which was lucky as a rule. The solid line begins where the best were trained again: it is the best
+mean of those trained again most often, by which the record names the best."""
 _HOURS = "The same over the time that all slots spent."
 _CURVES = "Validation accuracy as a training's budget goes by."
 _SECONDS = "The same by the clock of each budget."
@@ -60,9 +63,10 @@ def of_study(study: StudyRecord) -> list[Plot]:
     by_hours = plots.incumbent(study, over="hours")
     by_seconds = plots.learning_curves(study, against="seconds")
     mattered = plots.importance(study)
+    words = _PATH if study.minimised else _PATH_UP
     return [
         Plot("front", "Size and accuracy", _FRONT, plots.front(study), _networks(study)),
-        Plot("path-trainings", "Best so far over trainings", _PATH, plots.incumbent(study), _path(study)),
+        Plot("path-trainings", "Best so far over trainings", words, plots.incumbent(study), _path(study)),
         Plot("path-hours", f"Best so far over {slots}-hours", _HOURS, by_hours),
         Plot("curves-progress", "Learning curves by budget", _CURVES, plots.learning_curves(study)),
         Plot("curves-seconds", "Learning curves by seconds", _SECONDS, by_seconds),
@@ -114,22 +118,25 @@ def _sized(study: StudyRecord, row: Row) -> str:
 
 
 def _path(study: StudyRecord) -> Table:
-    """The steps at which an incumbent changed."""
-    before, rows = Step(0.0, 0.0, None, None), []
+    """The steps at which an incumbent changed, or the mean by which it leads."""
+    kinds: tuple[Kind, ...] = ("provisional", "confirmed")
+    before, rows = ("-", "-"), []
     for step in steps(study):
-        if step.provisional is not before.provisional or step.confirmed is not before.confirmed:
-            known = (_leader(study, step.provisional), _leader(study, step.confirmed))
+        known = (_leader(study, step, kinds[0]), _leader(study, step, kinds[1]))
+        if known != before:
             rows.append((f"{step.trainings:,.10g}", f"{step.hours:.3f}", *known))
-        before = step
-    heads = ("trainings", f"{study.slot_kind}-hours", "best so far", "confirmed")
+        before = known
+    heads = ("trainings", f"{study.slot_kind}-hours", *(names(study)[kind] for kind in kinds))
     return Table("The best so far whenever it changed", heads, rows, frozenset(heads[2:]))
 
 
-def _leader(study: StudyRecord, row: Row | None) -> str:
+def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
+    row = getattr(step, kind)
     if row is None:
         return "-"
-    cost = f", {_sized(study, row)} {study.size_unit}" if study.minimised else ""
-    return f"trial {row['number']}{cost}, {percent(row['accuracy'])}"
+    if not study.minimised:
+        return f"trial {row['number']}, {reached(study, step, kind):.2f}%"
+    return f"trial {row['number']}, {_sized(study, row)} {study.size_unit}, {percent(row['accuracy'])}"
 
 
 def _importance(figure: go.Figure) -> Table | None:

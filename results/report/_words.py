@@ -8,7 +8,7 @@ from typing import Any
 from results import early_stops, shortfall
 from results.outlook import used
 from results.plots.path import seconds_of
-from results.recorded import Row, StudyRecord, plain_rows
+from results.recorded import UNITS, Row, StudyRecord, plain_rows
 from results.tables import percent
 
 _LEAST = {"macs": "fewest MACs", "params": "fewest parameters", "latency": "least latency"}
@@ -19,7 +19,7 @@ def asked(study: StudyRecord) -> list[str]:
     """Return the question, its bound, its budget and what became of the study."""
     question = study.study["question"]
     training = question.get("training") or {}
-    said = [_aim(study, question), _bound(study), _contract(study, training)]
+    said = [_aim(study, question), _bound(study), _limits(question), _contract(study, training)]
     solver = (
         (question.get("solver") or {}).get("name") if isinstance(question.get("solver"), Mapping) else None
     )
@@ -39,6 +39,8 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
     if study.minimised:
         least = _LEAST[study.minimised]
         return f"The study asked for the network of {least} made of {subject} that is accurate enough."
+    if study.study["kind"] == "nas":
+        return f"The study asked for the most accurate network made of {subject}."
     if study.study["kind"] != "evaluation":
         space = question.get("searched", "hyperparameters")
         return f"The study asked how {subject} is trained to the greatest accuracy, over the space {space}."
@@ -57,8 +59,18 @@ def _bound(study: StudyRecord) -> str:
     less = f"less a margin of {margin:.2f} points" if margin >= 0.005 else "without a margin"
     return (
         f"A network must reach a validation accuracy of {percent(study.bound)}: the base network's mean of "
-        f"{percent(baseline)}{spread} over {count} trainings, {less}."
+        f"{percent(baseline)}{spread} over {count} {'training' if count == 1 else 'trainings'}, {less}."
     )
+
+
+def _limits(question: Mapping[str, Any]) -> str:
+    """Return the most that a network may come to."""
+    most = dict((question.get("aim") or {}).get("limits") or {})
+    if question.get("most_parameters") is not None:
+        most["params"] = question["most_parameters"]
+    said = [f"{limit / UNITS[name][2]:,.6g} {UNITS[name][1]}" for name, limit in most.items()]
+    latency = " of latency" if "latency" in most else ""
+    return f"A network may have {' and '.join(said)}{latency} at most." if said else ""
 
 
 def _no_bound(study: StudyRecord) -> str:
@@ -153,12 +165,26 @@ def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
 
 
 def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
+    if not study.minimised and study.study["kind"] != "evaluation":
+        return _lead(model)
     if study.bound is None or (model and model["status"] == "confirmed" and not best["verdict"]):
         return ""
     if best["verdict"]:
         chance = percent(best["probability"], 1)
         return f"It is {best['verdict']}: its replicates keep the bound with a probability of {chance}."
     return "It is provisional: no verdict was reached by training it again, so it may have been lucky."
+
+
+def _lead(model: Row | None) -> str:
+    """Return how far the winner of a search for accuracy is believed to be better than where that began."""
+    if model is not None and model["probability"] is not None:
+        chance = percent(model["probability"], 1)
+        return f"It is more accurate than the search's start with a probability of {chance}."
+    if model is not None and model["status"] == "confirmed":
+        return "That is where the search started: nothing better came out when the best were trained again."
+    if model is not None and model["accuracy_low"] is not None:
+        return "The search's start was not trained again, so it is not known to be more accurate than that."
+    return "It is provisional: it was not trained again, so it may have been lucky."
 
 
 def _counts(study: StudyRecord) -> str:

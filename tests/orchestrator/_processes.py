@@ -37,14 +37,14 @@ def naming(text: str | Path) -> list[int]:
     return found
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 10.0, pause: float = 0.05) -> bool:
     """Whether it comes true within the time."""
     began = time.monotonic()
     while not holds():
         waited = time.monotonic() - began
         if waited > seconds:
             return False
-        time.sleep(min(0.05, 0.01 + waited / 20))  # looking is work, and others wait for the processor
+        time.sleep(min(pause, 0.01 + waited / 20))  # looking is work, and others wait for the processor
     return True
 
 

@@ -79,12 +79,12 @@ def state(client: httpx.Client, name: str = "s") -> str | None:
 
 def reaches(client: httpx.Client, wanted: str | None, name: str = "s") -> bool:
     """Whether a study comes to stand so."""
-    return eventually(lambda: state(client, name) == wanted, 60)
+    return eventually(lambda: state(client, name) == wanted, 60, pause=0.2)
 
 
 def until(client: httpx.Client, holds: Callable[[list[dict[str, Any]]], bool]) -> bool:
     """Whether the list of studies comes to be so."""
-    return eventually(lambda: holds(client.get("/api/studies").json()), 60)
+    return eventually(lambda: holds(client.get("/api/studies").json()), 60, pause=0.2)
 
 
 def trials(client: httpx.Client, name: str = "s") -> list[dict[str, Any]]:

@@ -142,7 +142,10 @@ def test_the_smallest_architecture_is_held_against_the_one_at_the_start(tmp_path
     [
         pytest.param({"minimise": "params", "confirm": 3, "tolerance": 0.03}, marks=pytest.mark.slow),
         pytest.param({"maximise": "accuracy", "max_macs": "5e8", "max_params": "9M"}, marks=pytest.mark.slow),
-        {**BUDGET, "minimise": "macs", "max_params": "3M", "tolerance": 0.05, "confirm": 3},
+        pytest.param(
+            {**BUDGET, "minimise": "macs", "max_params": "3M", "tolerance": 0.05, "confirm": 3},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["params", "accuracy", "architecture"],
 )

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import again, plan, use
+from orchestrator import again, plan, retries, use
+from orchestrator.baseline import BaselineFailed
 from orchestrator.budget import Budget
 from orchestrator.describe import Description, Stopped
 from orchestrator.executors import _gpus, local
@@ -147,13 +148,14 @@ def test_an_attempt_nobody_saw_end_counts_until_it_last_wrote(tmp_path: Path) ->
         (tmp_path / name).write_text("{}\n")
         written = (begun + timedelta(seconds=seconds)).timestamp()
         os.utime(tmp_path / name, (written, written))
-    assert use.unwitnessed(row(1, started_at=begun), tmp_path) == Use(40.0, None)
+    assert use.unwitnessed(row(1, started_at=begun), tmp_path, 3600.0) == Use(40.0, None)
     again = row(1, started_at=begun, slot_seconds=7.0, energy_joules=3.0)
-    assert use.unwitnessed(again, tmp_path) == Use(47.0, None)
+    assert use.unwitnessed(again, tmp_path, 3600.0) == Use(47.0, None)
     waiting = row(1, started_at=None, slot_seconds=7.0, energy_joules=3.0)
-    assert use.unwitnessed(waiting, tmp_path) == Use(7.0, 3.0)
+    assert use.unwitnessed(waiting, tmp_path, 3600.0) == Use(7.0, 3.0)
+    assert use.unwitnessed(again, tmp_path, 25.0) == Use(32.0, None), "a clock that jumped charges no more"
     (tmp_path / "stack.json").write_text('{"lines": "metrics.jsonl", "trial": 1, "of": 4}')
-    assert use.unwitnessed(row(1, started_at=begun), tmp_path) == Use(10.0, None)
+    assert use.unwitnessed(row(1, started_at=begun), tmp_path, 3600.0) == Use(10.0, None)
 
 
 def test_a_gpu_s_counter_is_read_before_and_after_a_trial(tmp_path: Path) -> None:
@@ -181,3 +183,60 @@ def test_energy_on_record_is_summed_with_how_many_trainings_it_is_of(tmp_path: P
             store.finish_trial(trial.id, "completed", slot_seconds=60.0, energy_joules=joules)
     [found] = queries.plain_rows(queries.studies(tmp_path / "r.db"))
     assert (found["energy_joules"], found["measured"], found["trainings"]) == (3.6e6, 2, 3)
+
+
+def test_trainings_that_are_killed_again_and_again_use_no_more_than_the_hours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.0)
+    asked = {**BRIEF, "executor": "local", "retries": 100, "trials": 4, "block": 1}
+    said = run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=0.6 / 3600)
+    [left] = trials(tmp_path)
+    assert (left.state, left.started_at, left.val_accuracy) == ("running", None, None)
+    assert 2 <= left.attempts < 20
+    assert "no hours are left for it" in said
+    run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=0.6 / 3600)
+    assert trials(tmp_path)[0].attempts == left.attempts, "the same again trains nothing"
+    run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=1.2 / 3600)
+    [more] = trials(tmp_path)
+    assert more.attempts > left.attempts
+
+
+def test_hours_that_are_used_up_begin_nothing_though_nobody_knows_how_long_a_training_takes() -> None:
+    spent = [row(1, state="failed", slot_seconds=4000.0, attempts=9)]
+    assert Budget(99, 1.0).trainings_by_hours(spent) == 0
+    assert not Budget(99, 1.0).reaches_beside(0, spent)
+    assert Budget(99, 2.0).reaches_beside(3, spent)
+    hung = row(2, state="failed", slot_seconds=900.0)
+    assert Budget(99, 2.0, 600.0).trainings_by_hours([hung]) == 7
+    assert Budget(99, 1.0, 600.0).reaches_beside(2, [hung])
+    assert not Budget(99, 1.0, 600.0).reaches_beside(3, [hung])
+
+
+def test_a_base_network_that_the_hours_left_are_not_enough_for_is_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.0)
+    asked: dict[str, Any] = {"executor": "local", "retries": 100, "max_gpu_hours": 0.3 / 3600}
+    for _ in range(2):
+        with pytest.raises(BaselineFailed, match=r"hours left are not enough .* larger --max-gpu-hours"):
+            run(tmp_path, **asked, data="fake:killed=1")
+        attempts = [one.attempts for one in trials(tmp_path)]
+    with pytest.raises(BaselineFailed, match="hours left"):
+        run(tmp_path, **asked, data="fake:killed=1")
+    assert [one.attempts for one in trials(tmp_path)] == attempts, "the same again trains nothing"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"data": "fake:hang", "timeout": 0.1}, "timeout, .*; give a longer --timeout and run the same"),
+        ({"data": "fake:killed=1", "retries": 0}, "killed, .*; mend that and run the same command again"),
+        ({"data": "fake:diverge_above=-1"}, "diverged, .*; try other hyperparameters or a longer --budget"),
+    ],
+)
+def test_what_failed_a_base_network_tells_what_to_do(
+    tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BaselineFailed, match=said):
+        run(tmp_path, executor="local", **given)

@@ -232,3 +232,27 @@ def test_gpus_go_round_among_studies_however_many_trials_of_one_wait(tmp_path: P
             assert second.wait(timeout=20) == 0
         assert ended(many) - before < 8  # and not ten for each of the other's
         first.kill()
+
+
+def test_a_trial_that_finds_its_gpu_gone_is_given_another_one(
+    executor: Executor, locks: Path, tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    gone, stop = (
+        "import os, sys; sys.exit(6 * (os.environ['CUDA_VISIBLE_DEVICES'] == 'GPU-a'))",
+        threading.Event(),
+    )
+    other = take(locks / "GPU-b.lock")
+    assert other is not None
+    first = executor.run(job(tmp_path / "1", "-c", gone), stop)
+    again = pool.submit(executor.run, job(tmp_path / "1", "-c", gone), stop)
+    time.sleep(0.3)
+    assert not again.done(), "it waits for the other one"
+    os.close(other)
+    ends = [(ended.code, ended.slot) for ended in (first, again.result())]
+    assert ends == [(6, "gpu-a"), (0, "gpu-b")]
+
+
+def test_a_trial_that_finds_all_gpus_gone_waits_for_none(executor: Executor, tmp_path: Path) -> None:
+    nowhere = job(tmp_path / "1", "-c", "import sys; sys.exit(6)")
+    slots = [executor.run(nowhere, threading.Event()).slot for _ in range(4)]
+    assert set(slots[:2]) == {"gpu-a", "gpu-b"}

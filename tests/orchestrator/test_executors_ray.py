@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.executors import Executor, ExecutorError, _ray_trial
+from orchestrator import executors, trial_folder
+from orchestrator.executors import Executor, ExecutorError, Place, _ray_trial
 from orchestrator.executors._ray_node import Sight
 from results.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming
@@ -131,9 +132,12 @@ def test_a_trial_is_taken_up_by_the_next_orchestrator(
     with run_elsewhere(three_nodes.address, folder / "1", 8) as killed:
         assert has_begun(folder / "1")
         killed.kill()
+    (folder / "1" / "trial.json").write_text("{}")
+    assert trial_folder.goes_on(folder / "1", {}, "ray"), "or its hours would be charged twice"
     (folder / "1" / "out").unlink()  # as a search does before it hands a trial out again
     end = executor.run(job(folder / "1", "-c", LONG, "8"), threading.Event())
     assert (end.code, end.reason) == (0, "exited")
+    assert not trial_folder.goes_on(folder / "1", {}, "ray")
     assert end.wall_seconds >= 8, "all of the trial's time, not what was left of it"
     assert (folder / "1" / "out").read_text() == "first\nlast\n"
     assert len((folder / "1" / "starts").read_text().split()) == 1
@@ -196,6 +200,13 @@ def test_gpus_are_shared_as_asked_and_named_by_the_slots(folder: Path) -> None:
         assert halves.run(one, threading.Event()).slot.endswith("-gpu-0")
         assert (folder / "1" / "out").read_text() == "0\n"
         halves.close()
+
+
+def test_a_node_that_has_just_died_keeps_no_search_from_the_others() -> None:
+    with cluster(2) as small:
+        small.kill(small.nodes[0])
+        place = Place(address=small.address)
+        executors.load("ray").create("cpu", trainer=(sys.executable, str(FAKE_TRAINER)), place=place).close()
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,11 @@ def test_a_search_is_started_at_a_service_that_knows_the_token(
     (tmp_path / "mine").write_text(made + "\n")
     with serving(tmp_path / "runs", token_hash=token.read(tmp_path / "hash")) as client:
         assert typed(monkeypatch, client) == 2
-        assert capsys.readouterr().err.endswith("refuses: show the token: authorization: Bearer TOKEN\n")
+        assert "asks for its token; give --token-file FILE, or NAS_TOKEN" in capsys.readouterr().err
+        (tmp_path / "wrong").write_bytes(b"\xc0\xc0")
+        for path in (tmp_path / "wrong", tmp_path / "none", tmp_path):
+            assert typed(monkeypatch, client, f"--token-file={path}") == 2
+            assert f"--token-file {path} cannot be read" in capsys.readouterr().err
         assert typed(monkeypatch, client, f"--token-file={tmp_path / 'mine'}") == 0
         assert "/#/study/s" in capsys.readouterr().out
         client.headers["authorization"] = f"Bearer {made}"
@@ -46,5 +50,7 @@ def test_what_a_service_refuses_ends_in_one_line(
             f"nas-search: the service at {str(client.base_url).rstrip('/')} refuses: "
             "trainer: is no option of this search\n"
         )
+    assert typed(monkeypatch, client, "--tolerance=nan") == 2
+    assert capsys.readouterr().err == "nas-search: --tolerance nan is out of range; give a finite number\n"
     assert typed(monkeypatch, client) == 2
     assert "cannot be reached" in capsys.readouterr().err

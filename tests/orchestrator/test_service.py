@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from orchestrator.describe import Stopped
-from orchestrator.service import asking
+from orchestrator.options import BadOption
+from orchestrator.service import app, asking
 from orchestrator.service.files import piece
 from results.store import Store
 from tests.orchestrator import _studies
@@ -157,6 +158,28 @@ def test_a_trial_tells_its_curve_and_its_log(tmp_path: Path) -> None:
         assert client.get("/api/studies/s/trials/1/log").status_code == 200
         assert client.get("/api/studies/s/trials/99/curve").status_code == 404
         assert len(client.get("/api/studies/s/trials", params={"after": 3, "most": 2}).json()) == 2
+
+
+def test_a_plot_of_the_report_is_told_and_made_again_when_the_study_changes(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=4)
+    with serving(tmp_path) as client:
+        names = ("front", "timeline", "importance")
+        told = {name: client.get(f"/api/studies/s/plots/{name}").json() for name in names}
+        assert told["importance"]["nothing"], "an empty plot says why"
+        assert {"light", "dark"} == set(told["front"]["themes"])
+        assert client.get("/api/studies/s/plots/timeline").json() == told["timeline"]
+        _studies.run(tmp_path, trials=8)
+        after = client.get("/api/studies/s/plots/timeline").json()
+        assert len(str(after["data"])) > len(str(told["timeline"]["data"]))
+        assert client.get("/api/studies/s/plots/nope").status_code == 422
+        assert client.get("/api/studies/nope/plots/front").status_code == 404
+        assert client.get("/static/plotly.js").headers["cache-control"] == "private, max-age=86400"
+        assert client.head("/").status_code == 200
+
+
+def test_a_port_in_use_is_refused_with_what_to_do() -> None:
+    with app.listen("127.0.0.1", 0) as taken, pytest.raises(BadOption, match="in use; give another --port"):
+        app.listen("127.0.0.1", taken.getsockname()[1])
 
 
 def test_a_stream_tells_of_trials_as_they_come(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from orchestrator.options import BadOption
-from orchestrator.service import asking, cli, token
+from orchestrator.service import app, asking, cli, token
 from orchestrator.service.files import Elsewhere, inside
 from orchestrator.service.settings import Limits, Settings
 from results.store import Store
@@ -210,4 +210,13 @@ def test_other_machines_are_not_served_without_a_token(tmp_path: Path) -> None:
 def test_a_second_service_of_one_folder_does_not_start(client: httpx.Client, folder: Path) -> None:
     assert client.get("/api/studies").status_code == 200
     with pytest.raises(BadOption, match="another nas-serve serves"), serving(folder):
+        pass
+
+
+def test_a_second_service_of_one_record_does_not_start_from_another_folder(
+    client: httpx.Client, folder: Path, tmp_path: Path
+) -> None:
+    assert client.get("/api/studies").status_code == 200
+    beside = settings(tmp_path, database=str(folder / "results.db"))
+    with pytest.raises(BadOption, match="works off the queue of"), app.opened(beside):
         pass

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.service import token
 from tests.orchestrator import _studies
 from tests.orchestrator._browsing import browser, comes, complaints, found, needs_chromium, press
+from tests.orchestrator._processes import eventually
 from tests.orchestrator._serving import serving
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -101,3 +102,21 @@ def test_the_page_asks_for_the_token_and_keeps_it(tmp_path: Path) -> None:
         found(page, "tr[data-trial='1']")
         wide = page.execute_script("return document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, "a phone has to be scrolled sideways"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_every_plot_of_the_report_is_drawn_on_the_page_and_again_as_the_study_goes_on(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=8)
+    with serving(tmp_path) as client, browser() as page:
+        page.get(f"{client.base_url}/#/study/s")
+        found(page, "[data-plot]")
+        for opened in page.find_elements("css selector", "[data-plot]"):
+            opened.find_element("css selector", "summary").click()
+            plot = opened.get_attribute("data-plot")
+            found(page, f"[data-plot='{plot}'] .main-svg")
+        shown = page.find_element("css selector", "[data-plot=timeline]")
+        before = len(shown.find_elements("css selector", ".point"))
+        _studies.run(tmp_path, trials=12)
+        assert eventually(lambda: len(shown.find_elements("css selector", ".point")) > before, 60)
+        page.find_element("id", "theme").click()
+        assert complaints(page) == []

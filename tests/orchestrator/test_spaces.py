@@ -45,7 +45,7 @@ def test_every_space_whose_points_mean_something_is_searched_here() -> None:
     rest_slow(
         itertools.product(SPACES, solvers.names()),
         [
-            *(("recipe", solver) for solver in ("cmaes", "gp", "local", "nomad", "tpe")),
+            *(("recipe", solver) for solver in ("cmaes", "gp", "nomad", "tpe")),
             ("training", "nomad"),
             ("resnet_budget", "nomad"),
         ],

@@ -2,10 +2,13 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
+from results import locks
+from results.database import address
 from results.errors import StudyLocked
 from results.store import Store
 from tests.results.processes import python
@@ -65,6 +68,16 @@ def test_a_study_is_locked_for_its_own_process_too(store: Store) -> None:
 def test_a_lock_s_file_stays_beside_the_database_and_goes_away(tmp_path: Path, name: str) -> None:
     with Store(tmp_path / "results.db") as store:
         with store.lock_study(name):
-            locks = [file.name for file in tmp_path.iterdir() if file.suffix == ".lock"]
-            assert len(locks) == 1
+            files = [file.name for file in tmp_path.iterdir() if file.suffix == ".lock"]
+            assert len(files) == 1
         assert not list(tmp_path.glob("*.lock"))
+
+
+@pytest.mark.parametrize("torn", [b"", b"\0" * 90, b'{"pid": "1', b"[]"])
+def test_a_lock_file_that_a_power_cut_left_unsigned_is_nobody_s(tmp_path: Path, torn: bytes) -> None:
+    url, lock = address(tmp_path / "results.db"), tmp_path / "results.db.demo.lock"
+    lock.write_bytes(torn)
+    assert locks.holder(url, "demo") == {}, "it may be about to be signed"
+    long_ago = time.time() - 60
+    os.utime(lock, (long_ago, long_ago))
+    assert locks.holder(url, "demo") is None

@@ -269,5 +269,46 @@ def test_studies_that_search_for_different_things_have_no_common_path(record: st
 
 def test_the_path_of_a_search_for_accuracy_rises(record: str) -> None:
     figure = plots.incumbent(recorded.read(record, "hpo-demo"))
-    assert list(trace(figure, "best so far").y) == pytest.approx([90.0, 92.0, 92.0])
-    assert figure.layout.yaxis.title.text == "accuracy (%)"
+    assert list(trace(figure, "best single training").y) == pytest.approx([90.0, 92.0, 92.0])
+    assert figure.layout.yaxis.title.text == "accuracy of one training, or mean of several (%)"
+
+
+def test_the_path_of_a_search_for_accuracy_ends_at_the_best_mean_on_record(store: Store, db: str) -> None:
+    study = open_study(store, kind="hpo")
+    for number, accuracy in enumerate((0.90, 0.95, 0.91), 1):
+        complete(store, study, number, 5_000_000, accuracy)
+    for number, of, replicate, accuracy in (
+        (4, 1, 1, 0.90),
+        (5, 2, 1, 0.88),
+        (6, 3, 1, 0.93),
+        (7, 1, 2, 0.92),
+    ):
+        more: dict[str, Any] = {"purpose": "confirmation", "of_trial_number": of, "replicate": replicate}
+        complete(store, study, number, 5_000_000, accuracy, **more)
+    known = recorded.read(db, "demo")
+    assert known.study["best_trial"] == 1
+    figure = plots.incumbent(known)
+    again = trace(figure, "best mean of trainings again")
+    assert list(again.y) == pytest.approx([90, 93, 91]), "a second training again counts for more than luck"
+    assert again.y[-1] == pytest.approx(100 * known.study["best_mean_accuracy"])
+    assert "trial 1" in again.text[-1]
+    assert max(trace(figure, "best single training").y) == 95
+    assert len(plots.paths([known, known]).data) == 4
+
+
+def test_a_path_that_nothing_is_on_says_so(store: Store, db: str) -> None:
+    study = open_study(store, kind="hpo")
+    lost = store.start_trial(study.id, 1, purpose="search", config=config(0.4))
+    store.finish_trial(lost.id, "failed", reason="crashed")
+    known = recorded.read(db, "demo")
+    for figure in (plots.incumbent(known), plots.incumbent(known, over="hours"), plots.paths([known])):
+        assert not figure.data
+        assert figure.layout.annotations[0].text
+
+
+def test_nothing_passes_before_the_bound_is_known(store: Store, db: str) -> None:
+    study = open_study(store)
+    complete(store, study, 1, 3_000_000, 0.9)
+    known = recorded.read(db, "demo")
+    assert known.study["best_trial"] is None
+    assert all(step.provisional is None for step in steps(known))

@@ -6,8 +6,10 @@ import html
 import itertools
 import json
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,11 @@ from typer.testing import CliRunner
 
 from results import recorded, report
 from results.cli import main
-from results.report import _layers, _words
+from results.report import _command, _layers, _words
 from results.report._logs import log_end
 from results.store import Store
-from tests.orchestrator._studies import run
+from tests.orchestrator._studies import RUN_COMMAND, run
+from tests.orchestrator._studies import record as record_of
 from tests.results.records import complete, config, open_study
 
 EVIL = "<script>document.title='owned'</script>"
@@ -358,6 +361,10 @@ def test_a_browser_draws_every_plot_and_asks_no_network(store: Store, db: str, t
             marks=pytest.mark.slow,
         ),
         ({"kind": "hpo"}, "is trained to the greatest accuracy"),
+        (
+            {"maximise": "accuracy", "max_macs": 4e8},
+            "the most accurate network made of senet18. A network may have 400 M MACs at most.",
+        ),
     ],
 )
 def test_a_search_of_any_aim_is_reported(tmp_path: Path, asked: dict[str, Any], said: str) -> None:
@@ -368,3 +375,51 @@ def test_a_search_of_any_aim_is_reported(tmp_path: Path, asked: dict[str, Any], 
     assert {"front", "timeline", "slices", "curves-progress"} <= set(figures)
     sized = figures["front"].select_xaxes()
     assert study.size_axis in [axis.title.text for axis in sized]
+
+
+def test_the_command_of_a_report_asks_the_same_question(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {
+        "ingredient": ['mixup={"alpha": 0.3}', "sam=null"],
+        "depth": ".5:1.25",
+        "max_macs": "550M",
+        "save_as": "mine",
+    }
+    run(tmp_path, trials=6, **asked)
+    before = record_of(tmp_path)
+    line = _command.command(recorded.read(tmp_path / "results.db", "s")).partition(" (")[0]
+    program, *typed = shlex.split(line)
+    assert program == "nas-search"
+    python = [sys.executable, "-P", "-c", RUN_COMMAND.format("nas_search"), program]
+    again = [*python, *typed, f"--runs={tmp_path}"]
+    ended = subprocess.run(again, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert record_of(tmp_path) == before, "another question would be refused, and a new one searched"
+
+
+def test_a_study_whose_asking_is_not_on_record_has_no_command(record: str) -> None:
+    assert _command.command(recorded.read(record, "nas-demo")).startswith("not on record")
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            {"status": "confirmed", "probability": 0.99},
+            "more accurate than the search's start with a probability of 99.0%",
+        ),
+        ({"status": "confirmed", "probability": None}, "That is where the search started"),
+        (None, "it was not trained again"),
+    ],
+)
+def test_the_winner_of_a_search_for_accuracy_is_told_with_its_lead(
+    store: Store, db: str, model: dict[str, Any] | None, said: str
+) -> None:
+    study = open_study(store, kind="hpo")
+    best = complete(store, study, 1, 5_000_000, 0.9)
+    if model:
+        store.save_model(
+            name="tuned", network="senet18", depth=1.0, width=1.0, resolution=1.0, dataset="digits",
+            recipe="nomad_haet", macs=5_000_000, parameters=250_000, val_accuracy=0.9, trainings=2,
+            accuracy_low=0.89, accuracy_high=0.91, study_id=study.id, trial_id=best.id, **model,
+        )  # fmt: skip
+    assert said in " ".join(_words.found(recorded.read(db, "demo")))

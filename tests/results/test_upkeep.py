@@ -1,8 +1,13 @@
 """Backups and the doctor, on real files: whole, written to, damaged, left by a kill."""
 
+import errno
 import json
+import os
+import shutil
 import sqlite3
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,6 +64,24 @@ def test_a_copy_never_replaces_a_file(file: Path, tmp_path: Path) -> None:
     assert taken.read_text() == "precious"
 
 
+def test_a_disk_without_links_is_copied_to_as_well(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", none)
+    assert backup.back_up(file, tmp_path / "copy.db") > 0
+    assert not backup.damage(tmp_path / "copy.db")
+    with pytest.raises(StoreUnavailable, match="is there already"):
+        backup.back_up(file, tmp_path / "copy.db")
+
+
+def test_a_copy_of_a_url_s_database_lies_beside_it(file: Path) -> None:
+    said = CliRunner().invoke(main, ["backup", "--db", f"sqlite:///{file}"]).stdout
+    assert f"copied to {file}.backup-" in said.replace("\n", "")
+
+
 def test_a_copy_that_cannot_be_written_leaves_nothing_behind(file: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="cannot copy"):
         backup.back_up(file, tmp_path / "nowhere" / "copy.db")
@@ -109,6 +132,81 @@ def test_a_study_that_runs_is_left_alone(tmp_path: Path) -> None:
         assert store.studies()[0].state == "running"
 
 
+@pytest.fixture
+def on_a_read_only_disk(tmp_path: Path) -> Iterator[Path]:
+    """A record on a disk that nobody may write to, with a study left by a kill."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if shutil.which("mount") is None or mounted("-t", "tmpfs", "-o", "size=8m", "none", str(folder)):
+        pytest.skip("a file system cannot be mounted here: that takes root")
+    with Store(folder / "results.db") as store:
+        open_study(store, "left")
+    mounted("-o", "remount,ro", str(folder))
+    yield folder / "results.db"
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def mounted(*words: str) -> int:
+    return subprocess.run(["mount", *words], capture_output=True).returncode
+
+
+def test_a_record_on_a_read_only_disk_is_examined_and_copied_but_not_mended(
+    on_a_read_only_disk: Path, tmp_path: Path
+) -> None:
+    db = str(on_a_read_only_disk)
+    assert [finding.level for finding in doctor.record(db)] == ["good", "good", "warning"]
+    assert "folder writable" in last(doctor.record(db, repair=True)).found
+    assert backup.back_up(db, tmp_path / "copy.db") > 0
+
+
+def test_who_only_looks_never_takes_the_lock_of_a_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path / "results.db") as store:
+        open_study(store, "left")
+
+    def taken(*_: object) -> None:
+        raise AssertionError("a search that begins now would be refused")
+
+    monkeypatch.setattr(doctor, "study_lock", taken)
+    assert last(doctor.record(str(tmp_path / "results.db"))).level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE alembic_version SET version_num = '0999'", "upgrade with pip"),
+        ("UPDATE alembic_version SET version_num = '0009'", "has not the tables that its schema says"),
+        ("DELETE FROM alembic_version", "has not the tables that its schema says"),
+    ],
+)
+def test_a_schema_that_cannot_be_mended_is_a_fault_that_says_one_thing_to_do(
+    file: Path, statement: str, said: str
+) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(statement)
+    found = last(doctor.record(str(file), repair=True))
+    assert (found.subject, found.level, found.advice) == ("schema", "fault", "")
+    assert said in found.found
+
+
+def test_a_folder_is_no_database_that_is_yet_to_be_made(tmp_path: Path) -> None:
+    [found] = doctor.record(str(tmp_path))
+    assert (found.level, found.found) == ("fault", f"{tmp_path} is a folder")
+
+
+def test_locks_of_gpus_that_cannot_be_written_to_are_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOMAD_NAS_LOCK_FOLDER", str(tmp_path / "locks"))
+    assert doctor.gpu_locks().level == "good"
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "GPU-1.lock").touch()
+    assert "1 in" in doctor.gpu_locks().found
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).suffix != ".lock")
+    assert (doctor.gpu_locks().level, "GPU-1.lock cannot be" in doctor.gpu_locks().found) == ("fault", True)
+
+
 def test_a_row_without_its_parent_is_a_fault(file: Path) -> None:
     connection = sqlite3.connect(file)
     connection.execute("DELETE FROM trials WHERE number = 1")  # foreign keys are off by SQLite's default
@@ -117,6 +215,7 @@ def test_a_row_without_its_parent_is_a_fault(file: Path) -> None:
     assert any("belongs to no row of" in finding.found for finding in doctor.record(str(file)))
 
 
+@pytest.mark.slow  # imports torch to ask it
 def test_the_doctor_tells_of_the_machine_and_of_the_record(file: Path) -> None:
     result = CliRunner().invoke(main, ["doctor", "--db", str(file), "--runs", str(file.parent), "--json"])
     found = {finding["subject"]: finding for finding in json.loads(result.stdout)}

@@ -35,15 +35,15 @@ def test_a_batch_may_be_all_training_images_where_memory_allows(limited: Limited
 def test_the_memory_bounds_the_batch_and_the_process_lives_to_tell(limited: Limited) -> None:
     large = {
         "scale": {"width": 0.125, "resolution": 2},
-        "subset": {"train": 300, "validation": 10, "seed": 0},
+        "subset": {"train": 200, "validation": 10, "seed": 0},
     }
-    code, limit = limited("--memory-bytes", str(150 * 2**20), **large)
+    code, limit = limited("--memory-bytes", str(60 * 2**20), **large)
     assert (code, limit["bound"]) == (0, "memory")
-    assert 2 <= limit["batch_size"] < 300
+    assert 2 <= limit["batch_size"] < 200
 
 
 def test_no_room_for_two_images_is_out_of_memory(limited: Limited) -> None:
-    code, error = limited("--memory-bytes", str(2**20), scale={"width": 2, "resolution": 8})
+    code, error = limited("--memory-bytes", str(2**20), scale={"width": 0.25, "resolution": 4})
     assert (code, error["reason"]) == (4, "out_of_memory")
 
 

@@ -5,10 +5,12 @@ import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from tests.thinned import rest_slow
 from trainer import models
 from trainer.models import Shape
 
 RESOLUTIONS = (8, 13, 32)
+FEW = ("googlenet", "mobilenetv1", "resnet18", "resnet9", "resnet_budget", "senet18")  # one of a kind
 
 
 def smallest(name: str, pixels: int) -> Shape:
@@ -34,14 +36,14 @@ def test_any_resolution_and_two_images_make_a_network_that_learns(name: str) -> 
     assert all(weights.grad is not None for weights in network.parameters())
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", rest_slow(models.names(), FEW))
 def test_the_largest_resolution_is_taken(name: str) -> None:
     shape = smallest(name, 128)
     with torch.no_grad():
         assert models.build(name, shape, 3).eval()(images(shape)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", rest_slow(models.names(), FEW))
 def test_two_networks_are_trained_as_one_by_stacking_their_weights(name: str) -> None:
     shape = smallest(name, 8)
     network, other = (  # in double precision: norms over two values blow up what rounding leaves

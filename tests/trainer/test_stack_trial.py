@@ -90,6 +90,7 @@ def test_a_trial_that_diverges_ends_alone() -> None:
         assert lines[-1]["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_what_is_not_faster_is_trained_one_by_one() -> None:
     configs = seeds(2)
     for lines, one in zip(trained(configs, lambda *_: False), configs, strict=True):

@@ -2,6 +2,7 @@
 import { ask, at, listen } from "./api.js";
 import { el, facts, millions, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
 import { path, scatter, sizeOf } from "./plot.js";
+import { plots } from "./plots.js";
 
 const SHOWN = 200; // trials in the table until all are asked for
 const ENDED = ["finished", "stopped", "failed", "interrupted"];
@@ -15,6 +16,7 @@ export async function study(main, signal, name) {
     if (kind === "open") await everything(page);
     if (kind === "study") page.told = told;
     if (kind === "trials") heard(page, told);
+    if (kind === "study" || kind === "trials") page.plots.changed();
     if (kind === "clocks") { tick(page, told); return; }
     if (kind === "gone") { location.hash = "#/"; return; }
     page.lost.hidden = kind !== "lost";
@@ -44,6 +46,7 @@ function frame(page) {
   page.wrong = el("p", { class: "wrong", role: "alert" });
   page.actions = el("div", { class: "row" });
   page.trials.className = "table";
+  page.plots = plots(page.name, page.signal);
   const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "What the search said"), page.log);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
@@ -51,7 +54,7 @@ function frame(page) {
     el("div", { class: "two" },
       el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter),
       el("section", { class: "card", "aria-label": "The best so far" }, el("h2", {}, "The best so far"), page.path)),
-    el("p"),
+    el("p"), page.plots.section, el("p"),
     el("section", { class: "card", "aria-label": "Trials" }, el("h2", {}, "Trials"), page.trials),
     el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "What was asked"), page.asked)));
   draw(page);

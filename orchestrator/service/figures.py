@@ -1,0 +1,79 @@
+"""The report's plots of a study as it stands, for the page to draw.
+
+One is made at a time, for each takes the processor for a second or so of a study of thousands of trials. The
+last ones are kept, so that any number of pages watch at the price of one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any
+
+import plotly.graph_objects as go
+from fastapi import HTTPException
+
+from orchestrator.service.answers import to_json
+from results import plots, recorded
+from results.recorded import StudyRecord
+
+PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
+    "front": plots.front,
+    "path-trainings": plots.incumbent,
+    "path-hours": partial(plots.incumbent, over="hours"),
+    "curves-progress": plots.learning_curves,
+    "curves-seconds": partial(plots.learning_curves, against="seconds"),
+    "slices": plots.slices,
+    "importance": plots.importance,
+    "timeline": plots.timeline,
+}
+THEMES = {name: theme.to_plotly_json() for name, theme in plots.TEMPLATES.items()}
+_KEPT = 64  # plots
+_BUSY_SECONDS = 20.0
+
+
+class Figures:
+    """Makes the plots of studies. They are made again when `mark`, how a study stands, is another."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._made: OrderedDict[tuple[str, str], tuple[Hashable, str]] = OrderedDict()
+        self._making = threading.BoundedSemaphore(1)
+
+    def drawn(self, study: str, name: str, mark: Hashable) -> str:
+        """Return JSON of a plot: `data`, `layout`, `themes`, `note`, and `nothing`: why it is empty.
+
+        Raise StoreError, or HTTPException where others are being made for too long.
+        """
+        if not self._making.acquire(timeout=_BUSY_SECONDS):
+            raise HTTPException(429, "another plot is being made; ask again")
+        try:
+            known, body = self._made.get((study, name), (None, ""))
+            if known != mark:
+                body = to_json(_told(PLOTS[name](recorded.read(self._database, study))))
+                self._made[study, name] = (mark, body)
+            self._made.move_to_end((study, name))
+            while len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+            return body
+        finally:
+            self._making.release()
+
+
+def _told(figure: go.Figure) -> dict[str, Any]:
+    note = str((figure.layout.meta or {}).get("note", ""))
+    nothing = "" if figure.data else str(figure.layout.annotations[0].text)
+    drawn = plots.untitled(figure).to_plotly_json()
+    shown = {"data": _plain(drawn["data"]), "layout": _plain(drawn["layout"]), "themes": THEMES}
+    return {**shown, "note": note, "nothing": nothing}
+
+
+def _plain(value: Any) -> Any:
+    """The value with lists in place of arrays."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -1,0 +1,62 @@
+// The plots of the report, as the study stands. Each is asked for while it is open, and again when the study changes.
+import { ask, at } from "./api.js";
+import { el, show } from "./dom.js";
+
+const PLOTS = [["front", "Size and accuracy, with bound, margin and intervals"], ["path-trainings", "Best so far over trainings"],
+  ["path-hours", "Best so far over hours"], ["curves-progress", "Learning curves by budget"], ["curves-seconds", "Learning curves by seconds"],
+  ["slices", "Accuracy by parameter"], ["importance", "What mattered for the accuracy"], ["timeline", "Slots over time, with idle time"]];
+const PAUSE = 4000; // ms between two drawings of a plot
+
+let plotly = null;
+function library() {
+  plotly ??= new Promise((settle, fail) => {
+    const script = el("script", { src: "/static/plotly.js" });
+    script.addEventListener("load", () => settle(window.Plotly));
+    script.addEventListener("error", () => { plotly = null; fail(new Error("plotly.js did not come; close the plot and open it again")); });
+    document.head.append(script);
+  });
+  return plotly;
+}
+
+// Return the section, and what is to be called when the study has changed.
+export function plots(name, signal) {
+  const all = PLOTS.map(([plot, words]) => one(name, plot, words, signal));
+  const themes = new MutationObserver(() => all.forEach(({ draw }) => draw()));
+  themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  signal.addEventListener("abort", () => { themes.disconnect(); all.forEach(({ leave }) => leave()); });
+  const section = el("section", { class: "card", "aria-label": "All plots" }, el("h2", {}, "All plots"), all.map(({ details }) => details));
+  return { section, changed: () => all.forEach(({ changed }) => changed()) };
+}
+
+function one(name, plot, words, signal) {
+  const place = el("div", { class: "drawn", role: "img", "aria-label": `${words}. The table of trials has the numbers.` });
+  const note = el("p", { class: "soft", role: "status" });
+  let told = null, stale = true, busy = false;
+  const draw = async () => {
+    if (!told || !details.open || signal.aborted) return;
+    note.textContent = told.nothing ? `Nothing to draw: ${told.nothing}.` : told.note ? `Shown: ${told.note}.` : "";
+    place.hidden = Boolean(told.nothing);
+    if (told.nothing) return;
+    const { Plotly, theme } = { Plotly: await library(), theme: document.documentElement.dataset.theme };
+    if (signal.aborted) return;
+    const layout = { ...structuredClone(told.layout), template: told.themes[theme], autosize: true, paper_bgcolor: "transparent", plot_bgcolor: "transparent" };
+    await Plotly.react(place, structuredClone(told.data), layout, { responsive: true, displayModeBar: false });
+  };
+  const fresh = async () => {
+    if (busy) return;
+    busy = true;
+    while (stale && details.open && !signal.aborted) {
+      stale = false;
+      try {
+        if (!told) note.textContent = "Being drawn …";
+        told = await ask(`/studies${at(name)}/plots${at(plot)}`);
+        await draw();
+      } catch (error) { note.textContent = error.message; stale ||= error.status === 429; } // others are being made
+      await new Promise((wake) => setTimeout(wake, PAUSE));
+    }
+    busy = false;
+  };
+  const details = el("details", { "data-plot": plot, ontoggle: fresh }, el("summary", {}, words), place, note);
+  const leave = () => { if (window.Plotly && place.data) window.Plotly.purge(place); };
+  return { details, draw, leave, changed: () => { stale = true; fresh(); } };
+}
