@@ -34,7 +34,7 @@ def pytest_collection_finish() -> None:
 def _statements_are_compiled_once() -> Iterator[None]:
     """Let every engine of SQLite take what another has compiled, as in a process that opens one.
 
-    A test opens several, and compiling the same SQL for each took a fifth of the time of all that have a record.
+    A test opens several, and compiling the same SQL for each took a fifth of the time of all with a record.
     """
     if "sqlalchemy" not in sys.modules:
         yield

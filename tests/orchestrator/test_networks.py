@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def describer() -> Iterator[Describer]:
 
 
 def inquiry(describer: Describer, folder: Path, subject: str, **given: str) -> Inquiry:
-    images = {"train_images": 400, "validation_images": 100}
+    images: dict[str, Any] = {"train_images": 400, "validation_images": 100}
     request = settled(folder, subject=subject, data="digits", study=None, **images, **given)
     return inquire(request, catalogue.find(subject, None), "cpu", describer)
 
