@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Iterable
+from functools import cache
 
 DISTRIBUTION = "nomad-nas"
 OURS = ("orchestrator", "trainer", "search_spaces", "results")
@@ -37,10 +38,13 @@ def _ours_in(distribution: importlib.metadata.Distribution) -> list[str]:
 
 def versions(distributions: Iterable[str]) -> dict[str, str]:
     """Return the installed versions of `distributions`, those that are not installed left out."""
-    found = {}
-    for name in distributions:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: _version(name) for name in distributions}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

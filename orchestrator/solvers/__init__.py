@@ -9,6 +9,7 @@ answers bring the same points, since that is how a study resumes.
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from functools import cache
 from typing import Protocol, cast
 
 from orchestrator.problem import Evaluate, Problem
@@ -43,6 +44,7 @@ def most_objectives(name: str) -> int:
     return int(getattr(load(name), "MOST_OBJECTIVES", 1))
 
 
+@cache  # each proposal asks, and looking into the folder takes a millisecond
 def load(name: str) -> Solver:
     """The solver of this name.
 

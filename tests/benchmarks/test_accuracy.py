@@ -61,6 +61,7 @@ def test_a_harness_whose_time_is_over_says_that_it_is_not_finished(tmp_path: Pat
     assert code == 3
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_counted_and_not_averaged(tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     code, printed = ran("accuracy", *ASKED, "--data", "fake:diverge_above=0.5", "--out", str(out))
@@ -72,6 +73,7 @@ def test_a_run_that_fails_is_counted_and_not_averaged(tmp_path: Path) -> None:
     assert sum(row["n"] for row in rows) == 6 - failed
 
 
+@pytest.mark.slow
 def test_a_grid_is_judged_on_validation_images_only(tmp_path: Path) -> None:
     grid = (*FAKED, "--steps", "5", "--runs", "1", "--grid", "learning_rate=0.05,0.1", "--out")
     code, printed = ran("accuracy", *grid, str(tmp_path / "a.jsonl"))

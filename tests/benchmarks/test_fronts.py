@@ -37,6 +37,7 @@ def test_solvers_of_one_objective_are_left_out(fronts: ModuleType) -> None:
     assert "local" not in fronts.ABLE
 
 
+@pytest.mark.slow
 def test_runs_are_added_to_a_file_and_reported(
     fronts: ModuleType,
     tmp_path: Path,

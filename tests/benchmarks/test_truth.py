@@ -22,6 +22,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_searches_are_held_against_the_table_and_kept(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     asked = ("--table", str(table), "--bounds", ".915", "--seeds", "1", "--trials", "40", "--out", str(out))

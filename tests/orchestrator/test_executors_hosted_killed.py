@@ -17,11 +17,15 @@ from tests.orchestrator._a_study import study
 from tests.orchestrator._forks import begun, first_process, has_begun, parent, train, was_forked
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator.test_executors_gpus import free
+from tests.thinned import rest_slow
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("fault", ["", ",ignore_sigterm", ",grandchild=session", ",grandchild=daemon"])
+@pytest.mark.parametrize(
+    "fault",
+    rest_slow(["", ",ignore_sigterm", ",grandchild=session", ",grandchild=daemon"], [",grandchild=daemon"]),
+)
 def test_forks_end_when_their_study_is_killed(trainer: tuple[str, str], tmp_path: Path, fault: str) -> None:
     with study(tmp_path, 2, f"fake:hang{fault}", trainer=trainer) as killed:
         assert eventually(lambda: has_begun(tmp_path / "0") and has_begun(tmp_path / "1"))
@@ -30,7 +34,7 @@ def test_forks_end_when_their_study_is_killed(trainer: tuple[str, str], tmp_path
     assert eventually(lambda: naming(tmp_path) == [], 3)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", rest_slow(range(5), [0, 1]))
 def test_forks_end_when_their_study_is_killed_as_they_start(
     trainer: tuple[str, str], tmp_path: Path, seed: int
 ) -> None:

@@ -16,6 +16,7 @@ import pytest
 from orchestrator.executors import local
 from tests.orchestrator._a_study import study
 from tests.orchestrator._processes import eventually, naming, training
+from tests.thinned import rest_slow
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +35,10 @@ def trainers(folder: Path) -> list[int]:
     return [pid for out in begun for pid in naming(out.with_name("trial.json")) if pid not in guards]
 
 
-@pytest.mark.parametrize("fault", ["", ",ignore_sigterm", ",grandchild=session", ",grandchild=daemon"])
+@pytest.mark.parametrize(
+    "fault",
+    rest_slow(["", ",ignore_sigterm", ",grandchild=session", ",grandchild=daemon"], [",grandchild=daemon"]),
+)
 def test_trials_end_when_their_study_is_killed(folder: Path, fault: str) -> None:
     with study(folder, 2, f"fake:hang{fault}") as killed:
         assert eventually(lambda: len(trainers(folder)) >= 2)
@@ -42,7 +46,7 @@ def test_trials_end_when_their_study_is_killed(folder: Path, fault: str) -> None
         assert eventually(lambda: naming(folder) == [], seconds=3)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", rest_slow(range(5), [0, 1]))
 def test_trials_end_when_their_study_is_killed_as_they_start(folder: Path, seed: int) -> None:
     with study(folder, 2, "fake:hang,ignore_sigterm") as killed:
         assert eventually(lambda: (folder / "1" / "trial.json").exists())  # the first trial is about to start

@@ -23,6 +23,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, client: httpx.Client, *more: str) -> 
     return end.value.code
 
 
+@pytest.mark.slow
 def test_a_search_is_started_at_a_service_that_knows_the_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

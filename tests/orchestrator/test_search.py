@@ -268,6 +268,7 @@ def test_an_unknown_network_is_refused_before_anything_is_recorded(tmp_path: Pat
         assert store.studies() == []
 
 
+@pytest.mark.slow
 def test_a_model_whose_trial_is_rejected_later_is_withdrawn(tmp_path: Path) -> None:
     noisy: dict[str, Any] = {"data": "fake:noise=.03", "tolerance": 0.0, "seed": 4, "confirm": 2}
     run(tmp_path, trials=15, **noisy)

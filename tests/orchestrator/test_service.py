@@ -54,6 +54,7 @@ def test_a_search_is_started_watched_stopped_resumed_and_deleted(tmp_path: Path)
         assert store.models() == []
 
 
+@pytest.mark.slow
 def test_another_service_takes_up_the_queue_and_leaves_what_runs_alone(tmp_path: Path) -> None:
     with serving(tmp_path, leaving=True) as client:
         post(client, "/api/studies", **{**ASKED, "data": "fake:sleep=.3"})
@@ -106,7 +107,9 @@ def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:
             "--trials 2 leaves none for the search, after 2 of the base network; give at least 3",
             marks=pytest.mark.slow,
         ),
-        ({"base": "nosuch"}, "no network 'nosuch'; choose from resnet18, senet18"),
+        pytest.param(
+            {"base": "nosuch"}, "no network 'nosuch'; choose from resnet18, senet18", marks=pytest.mark.slow
+        ),
         pytest.param(
             {"solver": "cmaes", "minimise": "macs", "maximise": "accuracy", "replicates": None},
             "--solver cmaes minimises one objective, not 2",

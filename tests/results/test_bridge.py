@@ -258,6 +258,7 @@ def wait_for(done: Any) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_the_mirror_on_the_command_line_ends_quietly_by_an_interrupt(
     searched: tuple[str, Store, Study], url: str
 ) -> None:

@@ -197,6 +197,7 @@ def test_the_database_is_taken_from_the_environment(record: str) -> None:
 PROGRAM = (sys.executable, "-W", "error", "-c", "from results.cli import main; main()")
 
 
+@pytest.mark.slow  # the program as a process: also in test_end_to_end.py
 def test_the_program_itself_prints_plain_lines_into_a_pipe(record: str) -> None:
     done = subprocess.run(
         [*PROGRAM, "trials", "nas-demo", "--db", record], cwd=ROOT, capture_output=True, text=True
