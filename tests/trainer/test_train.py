@@ -103,10 +103,10 @@ def test_several_networks_share_one_budget_and_vote() -> None:
 
 
 def test_several_networks_end_together_within_their_budget() -> None:
-    lines = trained(budget={"seconds": 2}, ingredients={"ensemble": {"members": 3}})
+    lines = trained(budget={"seconds": 1.5}, ingredients={"ensemble": {"members": 3}})
     ends = [event["elapsed_seconds"] for event in lines.named("epoch") if event["progress"] == 1.0]
     assert len(ends) == 3
-    assert ends[0] < 1.2 < ends[2]
+    assert ends[0] < 0.9 < ends[2]
 
 
 def test_fewer_steps_than_networks_are_too_short() -> None:
@@ -115,7 +115,7 @@ def test_fewer_steps_than_networks_are_too_short() -> None:
 
 
 def test_a_budget_in_seconds_is_kept() -> None:
-    lines = trained(budget={"seconds": 1.5})
+    lines = trained(budget={"seconds": 1})
     final = lines.events[-1]
     assert 0.5 < final["train_seconds"] < 10  # other tests run on the same cores; test_budget.py is exact
     assert lines.events[-2]["progress"] == 1.0
@@ -124,7 +124,7 @@ def test_a_budget_in_seconds_is_kept() -> None:
 
 def test_a_training_of_seconds_is_repeated_step_by_step_from_its_plan() -> None:
     few: dict[str, Any] = {"ingredients": {"ema": {}, "sam": {"start": 0.5}}}
-    once = trained(budget={"seconds": 1.5}, **few).events[-1]
+    once = trained(budget={"seconds": 1}, **few).events[-1]
     given = {"steps": once["total_steps"], "plan": once["plan"]}
     again = trained(budget=given, **few).events[-1]
     assert again["val_loss"] == once["val_loss"]
