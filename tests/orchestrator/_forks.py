@@ -38,5 +38,12 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+def host_of(folder: Path) -> int:
+    """The host whose fork trains there; a fresh process has the tests' own in its place."""
+    pid = first_process(folder)
+    assert was_forked(pid), "no host forked it"
+    return parent(parent(pid))
+
+
 def was_forked(pid: int) -> bool:
     return b"\0host\0" in Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.executors import Executor, local
 from tests.orchestrator._a_study import study
-from tests.orchestrator._forks import begun, first_process, has_begun, parent, train, was_forked
+from tests.orchestrator._forks import begun, first_process, has_begun, host_of, parent, train, was_forked
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator.test_executors_gpus import free
 from tests.thinned import rest_slow
@@ -107,7 +107,7 @@ def test_a_fork_outlives_its_host_and_the_trainings_after_it_are_run_all_the_sam
     executor: Executor, pool: ThreadPoolExecutor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = begun(pool, executor, tmp_path / "0", "sleep=.4")
-    os.kill(parent(parent(first_process(tmp_path / "0"))), signal.SIGKILL)
+    os.kill(host_of(tmp_path / "0"), signal.SIGKILL)
     assert running.result().code == 0
     assert caplog.messages == []
     forked = []
@@ -125,7 +125,7 @@ def test_a_killed_host_is_missed_at_once_while_a_fork_of_it_goes_on(
 ) -> None:
     executor = local.create("cpu", slots=2, trainer=trainer)
     going_on = begun(pool, executor, tmp_path / "0", "hang")
-    os.kill(parent(parent(first_process(tmp_path / "0"))), signal.SIGKILL)
+    os.kill(host_of(tmp_path / "0"), signal.SIGKILL)
     assert executor.run(train(tmp_path / "1"), threading.Event()).wall_seconds < 3
     assert not going_on.done()
     executor.close()

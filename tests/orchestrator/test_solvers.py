@@ -76,7 +76,7 @@ def test_a_mixed_space_with_failures_is_searched_from_the_start_in_blocks_of_new
     assert {type(point["optimizer"]) for point in flat(asked)} <= {str, bool, int, float}
 
 
-@pytest.mark.parametrize("name", rest_slow(solvers.names(), ["tpe"]))
+@pytest.mark.parametrize("name", rest_slow(solvers.names(), ["nomad"]))
 def test_the_same_answers_bring_the_same_points_in_another_process(
     name: str, request: pytest.FixtureRequest
 ) -> None:
