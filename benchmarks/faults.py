@@ -16,24 +16,33 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
+from _injections import (
+    SEARCH,
+    SECONDS_OF_STUDY,
+    Fault,
+    Inject,
+    compare,
+    cut_lines,
+    cut_log,
+    forget,
+    hold_database,
+    killing,
+    small_disk,
+    undisturbed,
+)
 from _setting import setting
-from _victims import Rows, begin, ended, left_over, rows, typed, victims, wait_until
+from _storm import storm
+from _victims import Rows, begin, ended, left_over, rows, typed, wait_until
 from rich.console import Console
 from rich.table import Table
 
-SEARCH = (
-    *("--base", "senet18", "--budget", "10steps", "--solver", "random", "--tolerance", "0.01"),
-    *("--slots", "2", "--early-stop", "0", "--retries", "20"),
-)
 KILLS = {
     "kill -9 of the orchestrator": ("orchestrator", signal.SIGKILL),
     "SIGTERM of the orchestrator": ("orchestrator", signal.SIGTERM),
@@ -58,23 +67,6 @@ TRAINERS = {  # a fault of the fake trainer, and the reason that its trials must
     "deaf to SIGTERM, with a daemon": ("hang,ignore_sigterm,grandchild=daemon", "timeout"),
     "a GPU lost now and then": ("device_lost=0.4", ""),
 }
-SECONDS_OF_STUDY = 300.0
-
-
-@dataclass
-class Fault:
-    """What came of one kind of fault."""
-
-    name: str
-    injected: int = 0
-    lost: int = 0
-    trained_twice: int = 0
-    orphans: int = 0
-    equal: bool = True  # the record to that of the study undisturbed, or each reason to the one expected
-    reasons: dict[str, int] = field(default_factory=dict)
-
-
-Inject = Callable[[subprocess.Popen[str], Path, random.Random], bool]
 
 
 def main() -> None:
@@ -83,7 +75,7 @@ def main() -> None:
     report = setting(("nomad-nas", "sqlalchemy"))
     with tempfile.TemporaryDirectory() as folder:
         if asked.storm:
-            report |= {"storm": _storm(Path(folder), asked)}
+            report |= {"storm": storm(Path(folder), asked)}
             console.print_json(data=report["storm"])
         else:
             found = list(_faults(Path(folder), asked, console))
@@ -111,13 +103,13 @@ def _arguments() -> argparse.Namespace:
 def _faults(folder: Path, asked: argparse.Namespace, console: Console) -> Iterator[Fault]:
     trials = str(asked.trials or 24)
     options = (*SEARCH, "--trials", trials, "--data", "fake:sleep=.4,crash=.1")
-    calm = _calm(folder, options)
+    calm = undisturbed(folder, options)
     injections: dict[str, tuple[Inject, bool]] = {
-        name: (_kill(*kill), kill[0] in ("host", "warden")) for name, kill in KILLS.items()
+        name: (killing(*kill), kill[0] in ("host", "warden")) for name, kill in KILLS.items()
     }
-    injections["power cut: a trial's lines cut"] = (_cut_lines, False)
-    injections["power cut: the database's log cut"] = (_cut_log, False)
-    injections["a database locked for 3 s"] = (_hold_database, False)
+    injections["power cut: a trial's lines cut"] = (cut_lines, False)
+    injections["power cut: the database's log cut"] = (cut_log, False)
+    injections["a database locked for 3 s"] = (hold_database, False)
     for name, (inject, forks) in injections.items():
         if asked.only in name:
             console.print(name)
@@ -129,12 +121,6 @@ def _faults(folder: Path, asked: argparse.Namespace, console: Console) -> Iterat
     if asked.only in "a full disk":
         console.print("a full disk")
         yield _full_disk(Fault("a full disk"), folder, options, calm)
-
-
-def _calm(folder: Path, options: tuple[str, ...]) -> Rows:
-    words = typed(folder / "calm", "nas_search", *options)
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, timeout=SECONDS_OF_STUDY)
-    return rows(folder / "calm")
 
 
 def _harried(
@@ -163,80 +149,14 @@ def _one_study(
             time.sleep(rng.uniform(0.2, 1.5))
             if study.poll() is None and fault.injected < times and inject(study, folder, rng):
                 fault.injected += 1
-            _compare(fault, folder)
+            compare(fault, folder)
         _, said = study.communicate()
-        _compare(fault, folder)
+        compare(fault, folder)
         if study.returncode == 0:
-            _SEEN.pop(folder, None)
+            forget(folder)
             return
         if study.returncode not in (-signal.SIGKILL, -signal.SIGTERM, 130):
             raise SystemExit(f"{fault.name}: exit {study.returncode}: {said}")
-
-
-_SEEN: dict[Path, dict[int, str]] = {}
-
-
-def _compare(fault: Fault, folder: Path) -> None:
-    """Hold what has ended by now against what had ended before."""
-    before, now = _SEEN.get(folder, {}), ended(folder)
-    fault.lost += sum(number not in now for number in before)
-    fault.trained_twice += sum(now.get(number, at) != at for number, at in before.items())
-    _SEEN[folder] = now
-
-
-def _kill(kind: str, number: int) -> Inject:
-    def inject(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
-        found = victims(kind, study.pid, folder)
-        if not found:
-            return False
-        with suppress(ProcessLookupError):
-            os.kill(rng.choice(found), number)
-            if kind == "orchestrator":
-                study.wait()
-            return True
-        return False
-
-    return inject
-
-
-def _cut_lines(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
-    """Kill the orchestrator, and cut what its running trials have written somewhere."""
-    study.kill()
-    study.wait()
-    left_over(folder)
-    running = [path for path, state in rows(folder, ("folder", "state")) if state == "running"]
-    for path in running:
-        lines = Path(path) / "metrics.jsonl"
-        if lines.exists():
-            os.truncate(lines, rng.randrange(lines.stat().st_size + 1))
-    return bool(running)
-
-
-def _cut_log(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
-    """Kill the orchestrator, and cut the end of the write-ahead log; what it undoes is not on record."""
-    study.kill()
-    study.wait()
-    left_over(folder)
-    log = folder / "results.db-wal"
-    if not log.exists() or not log.stat().st_size:
-        return False
-    size = log.stat().st_size
-    os.truncate(log, size - rng.randrange(min(size, 200_000)))
-    with suppress(FileNotFoundError):
-        (folder / "results.db-shm").unlink()
-    with closing(sqlite3.connect(folder / "results.db")) as db:
-        if db.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
-            raise SystemExit("the database is damaged")
-    _SEEN[folder] = ended(folder)
-    return True
-
-
-def _hold_database(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
-    with closing(sqlite3.connect(folder / "results.db", isolation_level=None, timeout=60)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        time.sleep(3)
-        other.execute("ROLLBACK")
-    return True
 
 
 def _misbehaving(fault: Fault, folder: Path, asked: str, reason: str, times: int) -> Fault:
@@ -259,23 +179,9 @@ def _misbehaving(fault: Fault, folder: Path, asked: str, reason: str, times: int
     return fault
 
 
-@contextmanager
-def _small_disk(folder: Path) -> Iterator[Path | None]:
-    place = folder / "disk"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(place)]
-    if subprocess.run(words, capture_output=True).returncode:
-        yield None
-        return
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 def _full_disk(fault: Fault, folder: Path, options: tuple[str, ...], calm: Rows) -> Fault:
     """Fill the disk of a study, and give it room again a little at a time, until it has ended."""
-    with _small_disk(folder) as place:
+    with small_disk(folder) as place:
         if place is None:
             fault.name += " (not injected: mounting one takes root)"
             return fault
@@ -283,7 +189,7 @@ def _full_disk(fault: Fault, folder: Path, options: tuple[str, ...], calm: Rows)
         while True:
             study = begin(typed(place, "nas_search", *options))
             _, said = study.communicate(timeout=SECONDS_OF_STUDY)
-            _compare(fault, place)
+            compare(fault, place)
             if study.returncode == 0:
                 break
             if study.returncode != 2 or said.count("\n") != 1:
@@ -293,60 +199,6 @@ def _full_disk(fault: Fault, folder: Path, options: tuple[str, ...], calm: Rows)
         fault.equal = rows(place) == calm
         fault.orphans = left_over(place)
     return fault
-
-
-def _storm(folder: Path, asked: argparse.Namespace) -> dict[str, object]:
-    """Kill a random process of one study every few seconds, and start it again whenever it ends."""
-    options = (*SEARCH, "--trials", str(asked.trials or 200), "--data", "fake:sleep=2.5,crash=.1")
-    quick = [word.replace("sleep=2.5", "sleep=0") for word in options]
-    fault, rng, kinds = Fault("storm"), random.Random(0), dict[str, int]()
-    place, began = folder / "harried", time.monotonic()
-    starts, undisturbed_until = 0, 0.0
-    while True:
-        study = begin(typed(place, "nas_search", *options))
-        starts += 1
-        while study.poll() is None:
-            if rng.random() < 0.75:  # else even as it starts, which alone would let no study get anywhere
-                wait_until(lambda: study.poll() is not None or _trains(study, place), 120)  # noqa: B023
-            wait_until(lambda: study.poll() is not None, asked.every)  # noqa: B023
-            _compare(fault, place)
-            if time.monotonic() - began < asked.storm and study.poll() is None:
-                kind, pid = _random_victim(study.pid, place, rng)
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    kinds[kind] = kinds.get(kind, 0) + 1
-                    fault.injected += 1
-                undisturbed_until = time.monotonic() - began
-        _, said = study.communicate()
-        _compare(fault, place)
-        if study.returncode == 0:
-            break
-        if study.returncode != -signal.SIGKILL:
-            raise SystemExit(f"exit {study.returncode}: {said}")
-    calm = _calm(folder, tuple(quick))
-    found = [tuple(str(value) for value in row) for row in rows(place)]
-    attempts = [number for (number,) in rows(place, ("attempts",))]
-    return {
-        **asdict(fault),
-        "equal": found == [tuple(str(value) for value in row) for row in calm],
-        "orphans": left_over(place),
-        "trials": len(found),
-        "killed": kinds,
-        "starts_of_the_orchestrator": starts,
-        "trials_begun_more_than_once": sum(number > 1 for number in attempts),
-        "seconds": round(time.monotonic() - began, 1),
-        "last_kill_at_seconds": round(undisturbed_until, 1),
-    }
-
-
-def _trains(study: subprocess.Popen[str], folder: Path) -> bool:
-    return bool(victims("trainer", study.pid, folder))
-
-
-def _random_victim(orchestrator: int, folder: Path, rng: random.Random) -> tuple[str, int]:
-    kinds = ("orchestrator", "solver", "guard", "trainer")
-    found = [(kind, pid) for kind in kinds for pid in victims(kind, orchestrator, folder)]
-    return rng.choice(found)
 
 
 def _table(found: list[Fault]) -> Table:

@@ -154,6 +154,14 @@ class ExecutorModule(Protocol):
         """
 
 
+def check_slots(device: str, slots: int | None) -> None:
+    """Raise ExecutorError for a device that does not exist, or too few slots."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
+    if slots is not None and slots < 1:
+        raise ExecutorError(f"{slots} slots run no trial; give --slots 1 or more")
+
+
 def names() -> list[str]:
     """The executors there are."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))

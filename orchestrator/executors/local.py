@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, _gpus
+from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, _gpus, check_slots
 from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
@@ -42,10 +42,7 @@ def create(
     `device` is cuda and there is no GPU, and for more slots than GPUs.
     """
     place.check_only(executor="local")
-    if device not in ("auto", "cpu", "cuda"):
-        raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
-    if slots is not None and slots < 1:
-        raise ExecutorError(f"{slots} slots run no trial; give --slots 1 or more")
+    check_slots(device, slots)
     gpus = [] if device == "cpu" else _usable_gpus(device)
     if not gpus:
         return Local([_cpu_slot(index) for index in range(slots or _usable_cores())], trainer=trainer)

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, _ray_cluster
-from orchestrator.executors._follow import POLL_SECONDS
+from orchestrator.executors import HERE, Executor, Exit, Job, Place, _ray_cluster, check_slots
+from orchestrator.executors._counted import Counted
 from orchestrator.executors._ray_cluster import Share
 from orchestrator.executors._ray_parcel import needed
 from orchestrator.executors._ray_trial import Errand
@@ -24,10 +24,7 @@ def create(
     Every node is asked whether it has what `trainer` takes. Raises ExecutorError.
     """
     place.check_only("address", "gpu_fraction", executor="ray")
-    if device not in ("auto", "cpu", "cuda"):
-        raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
-    if slots is not None and slots < 1:
-        raise ExecutorError(f"{slots} slots run no trial; give --slots 1 or more")
+    check_slots(device, slots)
     _ray_cluster.join(place.address)
     try:
         share = _ray_cluster.share_of(device, place.gpu_fraction)
@@ -49,52 +46,34 @@ class Ray:
         self.slots = slots
         self.device = share.device
         self._share = share
-        self._running = 0
+        self._counted = Counted(slots)
         self._names: set[str] = set()
-        self._changed = threading.Condition()
-        self._closed = False
+        self._naming = threading.Lock()
         self._left = False
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
-        def stopped() -> bool:
-            return self._closed or stop.is_set()
-
-        if not self._takes_slot(stopped, stop):
-            return Exit.before_start()
-        try:
+        def work(stopped: Callable[[], bool]) -> Exit:
             return Errand(job, self._share, stopped, started or (lambda slot: None), self._named).run()
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
+
+        return self._counted.run(stop, work)
 
     def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.wait_for(lambda: self._running == 0)
+        self._counted.close()
+        with self._naming:
             if not self._left:
                 self._left = True
                 _ray_cluster.leave()
-
-    def _takes_slot(self, stopped: Callable[[], bool], stop: threading.Event) -> bool:
-        while not stopped():
-            with self._changed:
-                if self._running < self.slots:
-                    self._running += 1
-                    return True
-            stop.wait(POLL_SECONDS)
-        return False
 
     @contextmanager
     def _named(self, host: str, gpus: str) -> Iterator[str]:
         """The name of a slot while a trial is on it, another one for each of those that share a device."""
         device = f"{host}-gpu-{gpus}" if self._share.gpus else f"{host}-cpu"
         names = [device, *(f"{device}-{number}" for number in range(1, self.slots))]
-        with self._changed:
+        with self._naming:
             name = next(name for name in names if name not in self._names)
             self._names.add(name)
         try:
             yield name
         finally:
-            with self._changed:
+            with self._naming:
                 self._names.discard(name)

@@ -17,10 +17,12 @@ from orchestrator.executors import (
     Place,
     _slurm_cluster,
     _slurm_order,
+    check_slots,
 )
+from orchestrator.executors._counted import Counted
 from orchestrator.executors._slots import ONE_THREAD
 from orchestrator.executors._slurm_cluster import Node, Queue, Unreachable
-from orchestrator.executors._slurm_errand import LOOK_SECONDS, Errand
+from orchestrator.executors._slurm_errand import Errand
 
 SETTLE_SECONDS = 60.0  # as long as a network file system may keep what it knew of a folder
 MEMORY_ROOM = 1.1  # of what a trial may use, so that its own limit is what ends it, with a reason
@@ -38,10 +40,7 @@ def create(
     and where `device` is cuda and the partition has no GPU.
     """
     place.check_only("partition", "account", executor="slurm")
-    if device not in ("auto", "cpu", "cuda"):
-        raise ExecutorError(f"no device is named {device!r}; use auto, cpu or cuda")
-    if slots is not None and slots < 1:
-        raise ExecutorError(f"{slots} slots run no trial; give --slots 1 or more")
+    check_slots(device, slots)
     _slurm_cluster.check_programs()
     nodes = _nodes(_slurm_cluster.nodes(), place.partition)
     has_gpus = any(node.gpus for node in nodes)
@@ -72,27 +71,16 @@ class Slurm:
         self._place = place
         self._queue = queue or Queue()
         self._settle_seconds = settle_seconds
-        self._running = 0
-        self._changed = threading.Condition()
-        self._closed = False
+        self._counted = Counted(slots)
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
-        def stopped() -> bool:
-            return self._closed or stop.is_set()
-
-        if not self._takes_slot(stopped, stop):
-            return Exit.before_start()
-        try:
+        def work(stopped: Callable[[], bool]) -> Exit:
             return self._seen_through(job, stopped, started or (lambda slot: None))
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
+
+        return self._counted.run(stop, work)
 
     def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.wait_for(lambda: self._running == 0)
+        self._counted.close()
 
     def _seen_through(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
         order = _slurm_order.order_of(job, self._environment())
@@ -106,15 +94,6 @@ class Slurm:
             raise
         order.forget()
         return ended
-
-    def _takes_slot(self, stopped: Callable[[], bool], stop: threading.Event) -> bool:
-        while not stopped():
-            with self._changed:
-                if self._running < self.slots:
-                    self._running += 1
-                    return True
-            stop.wait(LOOK_SECONDS)
-        return False
 
     def _environment(self) -> dict[str, str]:
         """What a trial is told beyond what sbatch hands on of our own environment; SLURM itself pins GPUs."""

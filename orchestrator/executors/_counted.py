@@ -1,0 +1,48 @@
+"""Slots that are only counted: what a cluster's scheduler places is no slot of this machine."""
+
+import threading
+from collections.abc import Callable
+
+from orchestrator.executors import Exit
+
+WAIT_SECONDS = 0.05
+
+
+class Counted:
+    """At most so many jobs at once, until it is closed."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._running = 0
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def run(self, stop: threading.Event, work: Callable[[Callable[[], bool]], Exit]) -> Exit:
+        """Do the work with a slot; it is told how to see that it is to stop."""
+
+        def stopped() -> bool:
+            return self._closed or stop.is_set()
+
+        if not self._take(stopped, stop):
+            return Exit.before_start()
+        try:
+            return work(stopped)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop what runs, and wait for it."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._running == 0)
+
+    def _take(self, stopped: Callable[[], bool], stop: threading.Event) -> bool:
+        while not stopped():
+            with self._changed:
+                if self._running < self._slots:
+                    self._running += 1
+                    return True
+            stop.wait(WAIT_SECONDS)
+        return False
