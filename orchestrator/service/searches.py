@@ -89,7 +89,7 @@ class Searches:
         pid = request.pid if request and request.state == "running" and self._lives(request) else None
         if pid is None and held.get("host") == socket.gethostname():
             pid = int(held["pid"])
-        if pid is None:
+        if pid in (None, os.getpid()):  # the lock of a study that is just being deleted is ours
             return False
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

@@ -14,6 +14,8 @@ from orchestrator.describe import Stopped
 from orchestrator.options import BadOption
 from orchestrator.service import app, asking
 from orchestrator.service.files import piece
+from orchestrator.service.searches import Searches
+from results.queue import Queue
 from results.store import Store
 from tests.orchestrator import _studies
 from tests.orchestrator._processes import eventually
@@ -130,6 +132,12 @@ def test_what_a_search_would_be_refused_for_at_its_beginning_is_refused_at_once(
         answer = post(served, address, **said)
         assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.text
     assert [row["name"] for row in served.get("/api/studies").json()] == ["there"]
+
+
+def test_a_study_that_the_service_itself_holds_is_not_stopped_by_ending_the_service(tmp_path: Path) -> None:
+    Store(tmp_path / "results.db").close()
+    with Queue(str(tmp_path / "results.db")) as queue, queue.lock_study("s"):
+        assert not Searches(settings(tmp_path), queue).stop("s")
 
 
 def test_a_resume_with_too_small_a_budget_is_refused_at_once(served: httpx.Client) -> None:
