@@ -25,7 +25,7 @@ ARGUMENTS = (
     *("--early-stop", "0"),
     *("--confirm", "0"),
     *("--solver", "random"),
-    *("--trials", "14"),
+    *("--trials", "24"),
 )
 
 

@@ -233,6 +233,7 @@ ARGUMENTS = (
     *("--trials", "12"),
     *("--tolerance", "0.01"),
     *("--early-stop", "0"),
+    *("--confirm", "0"),  # which would leave slots idle, and tests here look for all of them busy
     *("--solver", "random"),
 )
 
