@@ -24,7 +24,7 @@ def start(kind: str, given: Mapping[str, Any], console: Console) -> None:
 
     Raise BadOption for what the service refuses, and where it cannot be reached.
     """
-    url = str(given["server"]).rstrip("/")
+    url = _address(str(given["server"]))
     asked = {"kind": kind, **_options(given)}
     if given.get("plan"):
         for line in _answer(url, "/api/plan", asked, given)["lines"]:
@@ -33,6 +33,15 @@ def start(kind: str, given: Mapping[str, Any], console: Console) -> None:
     study = _answer(url, "/api/studies", asked, given)["study"]
     watch = f"study {study} is in the queue; watch, stop or resume it at {url}/#/study/{quote(study)}"
     console.print(watch, markup=False, highlight=False, soft_wrap=True)
+
+
+def _address(server: str) -> str:
+    """Return the service's address. Raise BadOption for one with a password, which would be shown."""
+    if "@" in server.partition("://")[2].partition("/")[0]:
+        raise BadOption(
+            "--server takes no user or password; nas-serve asks for a token: --token-file or NAS_TOKEN"
+        )
+    return server.rstrip("/")
 
 
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,3 +55,7 @@ def test_what_a_service_refuses_ends_in_one_line(
     assert capsys.readouterr().err == "nas-search: --tolerance nan is out of range; give a finite number\n"
     assert typed(monkeypatch, client) == 2
     assert "cannot be reached" in capsys.readouterr().err
+    assert typed(monkeypatch, client, "--server=http://me:secret@127.0.0.1:1") == 2
+    said = capsys.readouterr().err
+    assert "--server takes no user or password" in said
+    assert "secret" not in said
