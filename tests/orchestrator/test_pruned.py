@@ -131,7 +131,7 @@ def test_the_share_of_false_stops_is_read_with_plain_sql(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_a_hosted_training_is_cut_with_all_its_processes(tmp_path: Path) -> None:
-    run(tmp_path, **{**ASKED, "trials": 11}, trainer=shlex.join(HOSTED))
+    run(tmp_path, **ASKED, trainer=shlex.join(HOSTED))
     assert pruned(tmp_path)
     assert eventually(lambda: naming(tmp_path) == []), "a process is left over"
 
