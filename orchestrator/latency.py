@@ -81,9 +81,8 @@ class Stopwatch:
             end = self.executor.run(job, self.stop)
             if end.reason == "stopped":
                 raise Stopped
-            if end.reason in ("memory", "output") or (
-                end.code >= 0 and end.code not in _KILLED
-            ):  # else it was killed from outside: try again
+            was_killed = end.code < 0 or end.code in _KILLED  # from outside: try again
+            if end.reason in ("memory", "output") or not was_killed:
                 break
         if end.code != 0:
             raise Refused(

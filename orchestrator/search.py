@@ -138,9 +138,8 @@ class Search:
                 orders.append(order)
                 taken.add(order.key)
         rule = self._rule(first) if orders else NEVER
-        while due := self.budget.reached(
-            orders, self.rows.values()
-        ):  # what is pruned leaves some of the budget to the others
+        # what is pruned leaves some of the budget to the others
+        while due := self.budget.reached(orders, self.rows.values()):
             for trial in self.runner.run(due, self.formulation.evaluation, rule):
                 self._keep(trial)
             reached = {order.number for order in due}

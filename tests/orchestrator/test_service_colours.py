@@ -6,14 +6,8 @@ from pathlib import Path
 import pytest
 
 STYLE = Path(__file__).parents[2] / "orchestrator" / "service" / "static" / "style.css"
-KINDS = (
-    "circle",
-    ".confirmed",
-    ".rejected",
-    ".undecided",
-    ".baseline",
-    ".confirmation",
-)  # as plot.js names them
+# as plot.js names them
+KINDS = ("circle", ".confirmed", ".rejected", ".undecided", ".baseline", ".confirmation")
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
