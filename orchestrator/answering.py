@@ -18,6 +18,7 @@ from orchestrator.describe import Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
 from orchestrator.proposals import NotReproducible, SolverFailed
 from results.errors import StoreError
+from results.terminal import SafeConsole, strip_escapes
 
 _MENDABLE = (
     options.BadOption,
@@ -47,11 +48,11 @@ def answer(
         request = settle()
         executors.check(request.executor, executors.offered())
         if request.plan:
-            show_plan(request, Console())
+            show_plan(request, SafeConsole())
             return
         stop = threading.Event()
         _stop_on_signals(stop)
-        run(request, Console(), stop)
+        run(request, SafeConsole(), stop)
 
     answered(command, act)
 
@@ -64,7 +65,7 @@ def answered(command: str, act: Callable[[], None]) -> None:
     except Stopped:
         raise typer.Exit(_INTERRUPTED) from None
     except _MENDABLE as error:
-        print(f"{command}: {_one_line(error)}", file=sys.stderr)  # noqa: T201
+        print(strip_escapes(f"{command}: {_one_line(error)}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
 
 
@@ -73,7 +74,8 @@ def _stop_on_signals(stop: threading.Event) -> None:
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup, or of a background job in a script
+            signal.signal(number, on_signal)
 
 
 def _one_line(error: Exception) -> str:

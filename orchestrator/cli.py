@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from orchestrator import answering, evaluate, evaluate_options, flags, launch, options, plan, remote
+from results import terminal
 
 
 def _nas(
@@ -200,24 +200,30 @@ def _evaluate(
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
     if given["server"] is not None:
-        answering.answered(f"{kind}-search", lambda: remote.start(kind, given, Console()))
+        answering.answered(f"{kind}-search", lambda: remote.start(kind, given, terminal.SafeConsole()))
         return
     answering.answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
 
 
 def nas_search() -> None:
     """The entry point `nas-search`."""
-    _app(_nas)()
+    _start(_nas)
 
 
 def hpo_search() -> None:
     """The entry point `hpo-search`."""
-    _app(_hpo)()
+    _start(_hpo)
 
 
 def nas_evaluate() -> None:
     """The entry point `nas-evaluate`."""
-    _app(_evaluate)()
+    _start(_evaluate)
+
+
+def _start(command: Any) -> None:
+    terminal.open_missing()
+    terminal.outlive_readers()
+    _app(command)()
 
 
 def _app(command: Any) -> typer.Typer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from typing import Any
 
@@ -19,6 +19,7 @@ from orchestrator.training import TrialBudget
 from results.errors import StoreError
 from results.models import Study, Trial
 from results.store import Store
+from results.terminal import telling_of_loss
 
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
 
@@ -40,9 +41,18 @@ def executor(request: Contract) -> Executor:
 
 @contextmanager
 def ending_on_record(store: Store, study: Study, console: Console) -> Iterator[None]:
-    """Leave on record that a run was stopped or failed; that it finished is for the caller to record."""
+    """Leave on record that a run was stopped or failed; that it finished is for the caller to record.
+
+    A run whose output nobody can read any more goes on, with an event that says so.
+    """
+
+    def note_loss(stream: str, why: str) -> None:
+        with suppress(StoreError):  # which the search meets itself when it writes next
+            store.note(study.id, "output_lost", {"stream": stream, "why": why})
+
     try:
-        yield
+        with telling_of_loss(note_loss):
+            yield
     except Stopped:
         store.end_study(study.id, "stopped", "stopped by the user")
         summary.stopped(console)

@@ -88,7 +88,8 @@ class Describer:
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 env=environment,
                 start_new_session=True,  # a terminal's Ctrl-C is for the orchestrator alone
             )
@@ -135,7 +136,8 @@ class Describer:
             while not select.select([self._process.stdout], [], [], _PAUSE_SECONDS)[0]:
                 if self._stop.is_set():
                     raise Stopped
-            answer = json.loads(self._process.stdout.readline())
+            # some runtimes begin their output with a byte order mark
+            answer = json.loads(self._process.stdout.readline().removeprefix("\ufeff"))
         except (OSError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} gives no answer; run it by hand to see why") from error
         if not isinstance(answer, dict):

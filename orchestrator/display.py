@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,11 @@ from orchestrator.words import (
 from results.models import Trial
 
 _RECENT = 10  # ended trials that the live table keeps in view
+_LEFT_OUT = ("purpose", "seconds", "state", "point")  # columns that a narrow terminal does without, in turn
+_FOLDED = ("point", "state")  # words fold, numbers never
+_NUMBERS = ("accuracy", "seconds")
+_LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
+_UNBOUNDED = 1000
 
 
 @dataclass
@@ -134,6 +139,7 @@ class Screen:
         start: PointValues | None = None,
         size: str = "macs",
     ) -> None:
+        self._console = console
         self._meter = meter
         self._start = start
         self._size = size
@@ -169,23 +175,57 @@ class Screen:
         self._live.stop()
 
     def _render(self) -> RenderableType:
-        table = Table(title=self._title, title_justify="left", caption=str(self._meter), expand=False)
-        for name in ("trial", "purpose"):
-            table.add_column(name, no_wrap=True, min_width=len(name))
-        table.add_column("point", overflow="fold")  # a narrow terminal folds words, never numbers
-        for name in (UNITS[self._size], "accuracy", "seconds"):
-            table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-        table.add_column("state", overflow="fold")
-        for row in list(self._recent):
-            table.add_row(
-                *_row_cells(row, self._start, self._size), style="bold green" if row is self._best else None
-            )
-        for trial in self._running:
-            table.add_row(*_running_cells(trial, self._start, self._size), style="cyan")
-        lines = [*self._notes]
+        """The summary, and below it as many of the latest trials as the terminal has lines left for."""
+        console = self._console
+        words = [self._title, str(self._meter), *self._notes]
         if self._best:
-            lines.append(best_text(self._best, self._start, self._size))
-        return Group(table, *(Text(line) for line in lines if line))
+            words.append(best_text(self._best, self._start, self._size))
+        summary = Text("\n".join(word for word in words if word))
+        left = console.height - len(summary.wrap(console, console.width)) - 1
+        rows = self._rows()
+        table = self._table(rows)
+        while len(rows) > 1 and len(console.render_lines(table)) > left:
+            rows = rows[1:]
+            table = self._table(rows)
+        return Group(summary, table)
+
+    def _rows(self) -> list[tuple[list[str], str | None]]:
+        """The cells of each trial and their style, the latest last."""
+        ended = [
+            (_row_cells(row, self._start, self._size), "bold green" if row is self._best else None)
+            for row in list(self._recent)
+        ]
+        return ended + [(_running_cells(trial, self._start, self._size), "cyan") for trial in self._running]
+
+    def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
+        """The trials, without those columns for which the terminal has no room."""
+        console = self._console
+        names = ["trial", "purpose", "point", UNITS[self._size], "accuracy", "seconds", "state"]
+        shown = set(names)
+        for left_out in ("", *_LEFT_OUT):
+            shown -= {left_out}
+            table = self._table_of(names, shown, rows)
+            least = console.measure(table, options=console.options.update_width(_UNBOUNDED)).minimum
+            if least <= console.width:
+                break
+        return table
+
+    def _table_of(
+        self, names: Sequence[str], shown: Collection[str], rows: Sequence[tuple[list[str], str | None]]
+    ) -> Table:
+        table = Table(expand=False)
+        columns = [position for position, name in enumerate(names) if name in shown]
+        for position in columns:
+            name = names[position]
+            if name in _FOLDED:
+                table.add_column(name, overflow="fold", min_width=_LEAST_FOLDED)
+                continue
+            longest = max(len(name), *(len(cells[position]) for cells, _ in rows), 0)
+            is_number = name in (*_NUMBERS, UNITS[self._size])
+            table.add_column(name, justify="right" if is_number else "left", no_wrap=True, min_width=longest)
+        for cells, style in rows:
+            table.add_row(*(cells[position] for position in columns), style=style)
+        return table
 
 
 def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:

@@ -21,6 +21,7 @@ from orchestrator.executors import Executor
 from orchestrator.plan import cost_text, store_to_read
 from orchestrator.runner import Runner
 from orchestrator.words import macs_text
+from results import terminal
 from results.models import Study
 from results.store import Store
 
@@ -136,11 +137,11 @@ def _train(
 def _close(request: EvaluationRequest, study: Study, store: Store, console: Console) -> None:
     """Show the table that the record now holds, and write it where the user wants it."""
     # pandas: half a second to import, and needed only here
-    from results import evaluation_table, export, queries, tables
+    from results import evaluation_table, export, queries
 
     ranked = queries.evaluation(request.database, study.name)
     summary.say(console, f"finished: {counted(store.trials(study.id))}")
-    tables.tell(evaluation_table.evaluation_table(ranked), console.file)
+    terminal.tell(evaluation_table.evaluation_table(ranked), console.file)
     if request.csv is not None:
         export.write_csv(ranked, request.csv)
         summary.say(console, f"written to {request.csv}")

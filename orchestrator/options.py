@@ -10,7 +10,7 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,6 +76,7 @@ class Contract:
     data_folder: Path | None = None
 
     def __post_init__(self) -> None:
+        refuse(_unreadable(vars(self)))
         check(
             self.precision in _PRECISIONS,
             f"--precision {self.precision} is unknown; give one of {', '.join(_PRECISIONS)}",
@@ -233,6 +234,17 @@ def refuse(words: Iterable[str]) -> None:
     """Raise BadOption with the first of these words, if there are any."""
     for wrong in words:
         raise BadOption(wrong)
+
+
+def _unreadable(given: Mapping[str, Any]) -> Iterator[str]:
+    """Say of each text or path that is not UTF-8: neither the database nor a trial's JSON can hold it."""
+    for name, value in given.items():
+        if isinstance(value, str | Path) and any("\ud800" <= letter <= "\udfff" for letter in str(value)):
+            shown = str(value).encode(errors="surrogateescape")
+            yield (
+                f"--{name.replace('_', '-')} {shown!r} is not UTF-8 in this locale; rename it, or set "
+                "LC_ALL to one with UTF-8, such as C.UTF-8"
+            )
 
 
 def check_name(name: str | None) -> None:

@@ -40,6 +40,11 @@ def asked(inquiry: Inquiry, store: Store | None, slots: int, describer: Describe
     inquiry = warm_start.warmed(inquiry, store)
     check_budget(inquiry)
     reach.check(inquiry, describer)
+    if recorded is None and inquiry.space.size == 1:
+        raise BadOption(
+            "the ranges hold the start alone, so there is nothing to search; give wider ones, such as "
+            "--width .25:1.25"
+        )
     request = inquiry.request
     block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
     policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)

@@ -110,7 +110,7 @@ def read(path: Path) -> Report:
     """Return the events in the file at `path`; none where it does not exist. Raise MalformedReport."""
     if not path.exists():
         return Report(())
-    events = tuple(_events(path.read_text(encoding="utf-8", errors="replace"), path))
+    events = tuple(_events(path.read_text(encoding="utf-8-sig", errors="replace"), path))
     finals = sum(event.get("event") == "final" for event in events)
     if finals > 1:
         raise MalformedReport(f"{path} has {finals} final results; a training ends once")

@@ -17,7 +17,7 @@ from orchestrator.inquiry import Inquiry
 from orchestrator.options import Request, settle
 from orchestrator.outcome import is_training
 from orchestrator.words import accuracy_text, macs_text, point_text, size_number
-from results import early_stops
+from results import early_stops, terminal
 from results.models import Model, Study, Trial
 from results.store import Store
 
@@ -89,7 +89,7 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     if model is None:
         _tell_shortfall(console, inquiry)
         return
-    console.print(_comparison(study, model, rows))
+    terminal.tell(_comparison(study, model, rows), console.file)
     winner = next(row for row in rows if row.id == model.trial_id)
     say(console, f"found: {point_text(winner.point, inquiry.start)}")
     say(console, f"saved as the model {model.name} ({model.status}{_trust_text(model, inquiry.aim)})")
@@ -102,10 +102,10 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
 def _tell_front(console: Console, inquiry: Inquiry, names: Sequence[str]) -> None:
     """Show the front as the record now holds it, the smallest network first."""
     # pandas: half a second to import, and needed only here
-    from results import front_table, queries, tables
+    from results import front_table, queries
 
     found = queries.front(inquiry.request.database, inquiry.study_name)
-    tables.tell(front_table.front_table(found), console.file)
+    terminal.tell(front_table.front_table(found), console.file)
     many = f"{inquiry.save_as}_1 to {inquiry.save_as}_{len(names)}"
     say(console, f"saved as the models {many}" if len(names) > 1 else f"saved as the model {names[0]}")
     say(console, f"again: nas-results front {inquiry.study_name}{_where(inquiry.request)}")

@@ -1,6 +1,5 @@
 """`nas-results`: read the record of searches on the command line. Those that change it are in `upkeep.py`."""
 
-import json
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 from rich.console import RenderableType
 from typer.core import TyperGroup
 
-from results import bridge, export, queries, show, tables, upkeep
+from results import bridge, export, queries, show, tables, terminal, upkeep
 from results.errors import StoreError
 from results.evaluation_table import evaluation_table
 from results.flags import DEFAULT_DB, AsJson, Db, Optuna, StudyName
@@ -19,14 +18,26 @@ from results.slack_table import slack_table
 
 
 class _OneLineErrors(TyperGroup):
-    """Tells an error of the record in one line, and exits with 2."""
+    """Tells an error of the record, or of its own output, in one line, and exits with 2."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
-        except StoreError as error:
-            typer.echo(f"error: {error}", err=True)
+            answer = super().invoke(ctx)
+            if ctx.invoked_subcommand != "mirror":  # which goes on without a reader
+                terminal.check_output()
+        except BrokenPipeError:
+            raise typer.Exit(1) from None  # its reader has read enough, as head has
+        except (StoreError, terminal.OutputLost) as error:
+            typer.echo(terminal.strip_escapes(f"error: {error}"), err=True)
             raise typer.Exit(2) from error
+        return answer
+
+
+def nas_results() -> None:
+    """The entry point `nas-results`."""
+    terminal.open_missing()
+    terminal.outlive_readers()
+    main()
 
 
 main = typer.Typer(
@@ -198,6 +209,6 @@ def report(
 
 def _print(words: RenderableType, objects: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False))
+        typer.echo(terminal.json_text(objects))
     else:
-        tables.tell(words)
+        terminal.tell(words)

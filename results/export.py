@@ -40,7 +40,8 @@ def json_value(value: Any) -> Any:
 def export(db: queries.Database, study: str, to: Path, form: str | None = None) -> int:
     """Write the study's trials to a file that is there whole or not at all, and return their number.
 
-    `form` is csv, parquet or json; None: by the file's suffix. In CSV and Parquet a JSON column is JSON text.
+    `form` is csv, parquet or json; None: by the file's suffix. In CSV and Parquet a JSON column is JSON text;
+    in CSV a text that a spreadsheet would take for a formula begins with an apostrophe.
     Raises ExportError for another form and where the file cannot be written.
     """
     write = _writer(to, form)
@@ -80,7 +81,13 @@ def _writer(to: Path, form: str | None) -> Callable[[pd.DataFrame, Path], None]:
 
 
 def _write_csv(frame: pd.DataFrame, to: Path) -> None:
-    _with_json_as_text(frame).to_csv(to, index=False)
+    _with_json_as_text(frame).map(_without_formula).to_csv(to, index=False)
+
+
+def _without_formula(value: Any) -> Any:
+    """Return the value, a text that a spreadsheet would take for a formula with an apostrophe before it."""
+    begins_one = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if begins_one else value
 
 
 def _write_parquet(frame: pd.DataFrame, to: Path) -> None:

@@ -179,7 +179,7 @@ def refusal(study: str, holder: dict[str, str]) -> str:
     pid, host, since = holder["pid"], holder["host"], holder["since"]
     return (
         f"study {study!r} is being run by process {pid} on {host} since {since}; "
-        f"wait for it, stop it (kill -INT {pid}), or give another --study name"
+        f"wait for it, stop it (kill {pid}), or give another --study name"
     )
 
 

@@ -4,44 +4,17 @@ On a terminal a table fits its width: only names and choices fold, numbers stay 
 plain, and as wide as it needs to be.
 """
 
-import sys
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
-from rich.console import Console, RenderableType
 from rich.table import Table
 
 from results import outlook
 from results.choices import changes, settings
-from results.plain_table import fits, lines
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
-
-
-_WIDE = 1000
-
-
-def tell(words: RenderableType, to: IO[str] | None = None) -> None:
-    """Print on stdout: without colour in a pipe or under NO_COLOR, and in a pipe without cuts or padding.
-
-    So it is on a terminal too narrow for the numbers: it then wraps the lines itself.
-    """
-    to = to or sys.stdout
-    terminal = to.isatty()
-    if isinstance(words, Table) and not terminal and fits(words, _WIDE):
-        to.writelines(f"{line}\n" for line in lines(words))
-        return
-    console = Console(file=to, width=None if terminal else _WIDE, highlight=False, markup=False, emoji=False)
-    narrowest = console.measure(words, options=console.options.update_width(_WIDE)).minimum
-    if terminal and narrowest <= console.width:
-        console.print(words)
-        return
-    console.width = _WIDE
-    with console.capture() as said:
-        console.print(words)
-    to.writelines(f"{line.rstrip()}\n" for line in said.get().splitlines())
 
 
 def studies_table(frame: pd.DataFrame) -> Table:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from results import backup, database, doctor, schema, tables
+from results import backup, database, doctor, schema, terminal
 from results.errors import StoreUnavailable
 from results.flags import DEFAULT_DB, AsJson, Db
 
@@ -33,9 +33,9 @@ def examine(
     """
     findings = [*doctor.machine(runs), *doctor.record(db, repair)]
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+        typer.echo(terminal.json_text([asdict(finding) for finding in findings]))
     for finding in findings if not as_json else []:
-        tables.tell(_words(finding))
+        terminal.tell(_words(finding))
     if any(finding.level == "fault" for finding in findings):
         raise typer.Exit(1)
 
@@ -55,7 +55,7 @@ def back_up(
     if as_json:
         typer.echo(json.dumps([{"file": str(written), "bytes": size}]))
     else:
-        tables.tell(f"{db} copied to {written}, {size / 2**20:.1f} MiB")
+        terminal.tell(f"{db} copied to {written}, {size / 2**20:.1f} MiB")
 
 
 @commands.command()
@@ -74,7 +74,7 @@ def migrate(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps([{"database": name, "schema": schema.REVISION}]))
     else:
-        tables.tell(f"{name} is at schema {schema.REVISION}")
+        terminal.tell(f"{name} is at schema {schema.REVISION}")
 
 
 def _words(finding: doctor.Finding) -> Text:

@@ -11,6 +11,11 @@ import time
 
 BEGAN = time.monotonic()  # the strict clock's zero
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(143))
+for descriptor in range(3):  # one that the caller closed would be taken by the next file opened
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 import argparse  # noqa: E402
 from collections.abc import Callable  # noqa: E402

@@ -13,6 +13,7 @@ from orchestrator import environment
 from orchestrator.options import BadOption, check
 from orchestrator.service import app, token
 from orchestrator.service.settings import Settings, is_loopback
+from results import terminal
 from results.errors import StoreError
 
 Host = Annotated[str, typer.Option(help="Address to listen at. Any but the loopback demands a token.")]
@@ -61,7 +62,7 @@ def _serve(
         else:
             run(_settings(given, kept))
     except (BadOption, StoreError, OSError, environment.Clash) as error:
-        print(f"nas-serve: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        print(terminal.strip_escapes(f"nas-serve: {' '.join(str(error).split())}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
 
 
@@ -110,6 +111,8 @@ def _print_token(path: Path) -> None:
 
 def main() -> None:
     """The entry point `nas-serve`."""
+    terminal.open_missing()
+    terminal.outlive_readers()
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     program.command()(_serve)
     program()

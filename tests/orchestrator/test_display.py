@@ -1,9 +1,11 @@
 import io
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from orchestrator.describe import Description
@@ -68,15 +70,45 @@ def test_a_pipe_gets_one_plain_line_an_event() -> None:
     assert "\x1b" not in printed.getvalue()
 
 
-def test_a_narrow_screen_folds_words_and_cuts_no_number(tmp_path: Path) -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=40)
+def narrow(width: int, height: int = 40, trials: int = 1) -> str:
+    """What a terminal of this size shows of a search with a best network."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height)
     shown = Screen(console, Meter(10, 600.0, "GPU"), "nas-senet18")
     point = {"depth": 0.875, "width": 0.5625, "resolution": 0.75}
     confirming = {"purpose": "confirmation", "of_trial_number": 12}
-    shown.ended(trial(4, val_accuracy=0.8765, wall_seconds=3600.0, point=point, **confirming))
-    with console.capture() as captured:
-        console.print(shown._render())
+    for number in range(1, trials + 1):
+        row = trial(number, val_accuracy=0.8765, wall_seconds=3600.0, point=point, **confirming)
+        shown.ended(row)
+    shown.best(row)
+    printed = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=width, height=height)
+    with printed.capture() as captured:
+        printed.print(shown._render())
     shown.close()
-    text = captured.get()
+    return re.sub(r"\x1b\[[0-9;]*m", "", captured.get())
+
+
+@pytest.mark.parametrize(
+    ("width", "whole"),
+    [
+        (120, ["confirms 12", "250.34", "87.65%", "3600.0", "accuracy", "completed"]),
+        (80, ["confirms 12", "250.34", "87.65%", "3600.0", "accuracy"]),
+        (60, ["250.34", "87.65%", "accuracy"]),
+        (40, ["250.34", "87.65%", "accuracy"]),
+    ],
+)
+def test_a_narrow_screen_folds_words_leaves_columns_out_and_cuts_no_number(
+    width: int, whole: list[str]
+) -> None:
+    text = narrow(width)
     assert "…" not in text
-    assert all(words in text for words in ("confirms 12", "250.34", "87.65%", "3600.0", "accuracy"))
+    table = [line for line in text.splitlines() if "│" in line or "┃" in line]
+    assert all(any(words in line for line in table) for words in whole)
+    assert all(line[-1] in "┃┓┩┘│" for line in table), "the table's edge is in view"
+
+
+def test_a_low_screen_shows_the_summary_and_the_latest_trials() -> None:
+    text = narrow(80, height=16, trials=10)
+    assert "10/10 trainings" in text
+    assert "best so far" in text
+    assert len(text.splitlines()) <= 16
+    assert "│ 10 " in text

@@ -7,6 +7,8 @@ import pytest
 from orchestrator import preconditions
 from orchestrator.options import BadOption
 from results.database import address
+from results.store import Store
+from tests.orchestrator._studies import run
 
 
 def test_a_folder_is_one_database_s_and_a_name_torn_by_a_power_cut_is_nobody_s(tmp_path: Path) -> None:
@@ -18,3 +20,10 @@ def test_a_folder_is_one_database_s_and_a_name_torn_by_a_power_cut_is_nobody_s(t
         owner.write_bytes(torn)
         preconditions.own(folder, address(tmp_path / "results.db"))
         assert owner.read_text() == "../results.db\n"
+
+
+def test_a_space_of_one_network_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="hold the start alone, so there is nothing to search; give wider"):
+        run(tmp_path, depth="1", width="1", resolution="1:1")
+    with Store(tmp_path / "results.db", read_only=True) as store:
+        assert store.studies() == []

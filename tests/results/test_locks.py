@@ -30,7 +30,7 @@ def test_a_second_process_is_told_who_runs_the_study_and_what_to_do(store: Store
             pass
     said = str(locked.value)
     assert f"study 'demo' is being run by process {holder.pid} on {socket.gethostname()} since" in said
-    assert f"kill -INT {holder.pid}" in said
+    assert f"(kill {holder.pid})" in said
 
 
 def test_a_killed_process_holds_nothing(store: Store, db: str) -> None:

@@ -44,6 +44,13 @@ def config_file(folder: Path, **changes: Any) -> str:
     return str(path)
 
 
+def test_a_program_started_without_some_of_its_streams_says_the_same_on_the_others() -> None:
+    words = ["sh", "-c", 'exec "$@" <&- 2>&-', "sh", *COMMAND, "recipes"]
+    done = subprocess.run(words, stdout=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0
+    assert {json.loads(line)["event"] for line in done.stdout.splitlines()} == {"recipe"}
+
+
 def test_models_lists_the_networks() -> None:
     code, lines, _ = run("models")
     assert code == 0
