@@ -1,0 +1,348 @@
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('0010');
+CREATE TABLE events (
+	id INTEGER NOT NULL, 
+	study_id INTEGER NOT NULL, 
+	trial_id INTEGER, 
+	at DATETIME NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	detail JSON NOT NULL, 
+	CONSTRAINT pk_events PRIMARY KEY (id), 
+	CONSTRAINT fk_events_study_id FOREIGN KEY(study_id) REFERENCES studies (id) ON DELETE CASCADE, 
+	CONSTRAINT fk_events_trial_id FOREIGN KEY(trial_id) REFERENCES trials (id) ON DELETE CASCADE
+);
+INSERT INTO "events" VALUES(1,1,4,'2026-11-30 02:42:37.054636','candidate_undecided','{"number": 4, "accuracies": [0.8964217633995648, 0.898888643825624], "bound": 0.8896230393125341, "probability": 0.8935343805131646, "interval": [0.883550007067252, 0.9117604001579369]}');
+CREATE TABLE measurements (
+	trial_id INTEGER NOT NULL, 
+	ordinal INTEGER NOT NULL, 
+	epoch DOUBLE, 
+	step INTEGER, 
+	progress DOUBLE, 
+	elapsed_seconds DOUBLE, 
+	learning_rate DOUBLE, 
+	train_loss DOUBLE, 
+	val_accuracy DOUBLE, 
+	val_loss DOUBLE, 
+	CONSTRAINT pk_measurements PRIMARY KEY (trial_id, ordinal), 
+	CONSTRAINT fk_measurements_trial_id FOREIGN KEY(trial_id) REFERENCES trials (id) ON DELETE CASCADE
+);
+INSERT INTO "measurements" VALUES(1,0,1.0,2,0.2,6.2380839999605086632e-03,8.00000000000000155431e-02,4.95077021017389706791e-01,5.04922978982610293208e-01,4.95077021017389706791e-01);
+INSERT INTO "measurements" VALUES(1,1,2.0,4,0.4,1.24592320000829204218e-02,0.06,2.68200501912151723082e-01,7.31799498087848276917e-01,2.68200501912151723082e-01);
+INSERT INTO "measurements" VALUES(1,2,3.0,6,0.6,2.13140529999691352713e-02,4.00000000000000077715e-02,1.66258310600074232787e-01,8.33741689399925767212e-01,1.66258310600074232787e-01);
+INSERT INTO "measurements" VALUES(1,3,4.0,8,0.8,2.75308750001386215444e-02,1.99999999999999969468e-02,1.20452731377978738969e-01,8.7954726862202126103e-01,1.20452731377978738969e-01);
+INSERT INTO "measurements" VALUES(1,4,5.0,10,1.0,3.7331788000074084266e-02,0.0,0.0998709579153253,9.00129042084674702017e-01,0.0998709579153253);
+INSERT INTO "measurements" VALUES(2,0,1.0,2,0.2,6.22626599988507223315e-03,8.00000000000000155431e-02,4.95644700572514307346e-01,5.04355299427485692653e-01,4.95644700572514307346e-01);
+INSERT INTO "measurements" VALUES(2,1,2.0,4,0.4,1.23887159998048446141e-02,0.06,2.6902325633373114222e-01,7.30976743666268857779e-01,2.6902325633373114222e-01);
+INSERT INTO "measurements" VALUES(2,2,3.0,6,0.6,0.0197082549998413,4.00000000000000077715e-02,1.67195677547169907484e-01,8.32804322452830092515e-01,1.67195677547169907484e-01);
+INSERT INTO "measurements" VALUES(2,3,4.0,8,0.8,2.58628939998288842616e-02,1.99999999999999969468e-02,1.21441597052439620441e-01,8.78558402947560379558e-01,1.21441597052439620441e-01);
+INSERT INTO "measurements" VALUES(2,4,5.0,10,1.0,3.20144879999588738428e-02,0.0,1.00882963459606567191e-01,8.99117036540393432808e-01,1.00882963459606567191e-01);
+INSERT INTO "measurements" VALUES(4,0,1.0,2,0.2,6.18531500003882683813e-03,8.00000000000000155431e-02,4.96948208562946858179e-01,5.0305179143705314182e-01,4.96948208562946858179e-01);
+INSERT INTO "measurements" VALUES(4,1,2.0,4,0.4,1.23743250001098203938e-02,0.06,2.70912468219223101506e-01,7.29087531780776898493e-01,2.70912468219223101506e-01);
+INSERT INTO "measurements" VALUES(4,2,3.0,6,0.6,1.88352210000175546156e-02,4.00000000000000077715e-02,1.69348063157108486009e-01,8.3065193684289151399e-01,1.69348063157108486009e-01);
+INSERT INTO "measurements" VALUES(4,3,4.0,8,0.8,2.50128749999021238181e-02,1.99999999999999969468e-02,1.23712234239366614119e-01,8.7628776576063338588e-01,1.23712234239366614119e-01);
+INSERT INTO "measurements" VALUES(4,4,5.0,10,1.0,3.11873739999555255053e-02,0.0,1.03206734505127073475e-01,8.96793265494872926524e-01,1.03206734505127073475e-01);
+INSERT INTO "measurements" VALUES(6,0,1.0,2,0.2,1.01951510000617417972e-02,8.00000000000000155431e-02,4.95772816347617273358e-01,5.04227183652382726641e-01,4.95772816347617273358e-01);
+INSERT INTO "measurements" VALUES(6,1,2.0,4,0.4,1.63990740002191159874e-02,0.06,2.69208938237348038846e-01,0.730791061762652,2.69208938237348038846e-01);
+INSERT INTO "measurements" VALUES(6,2,3.0,6,0.6,2.25873430001684027956e-02,4.00000000000000077715e-02,1.67407225579680352112e-01,8.32592774420319647887e-01,1.67407225579680352112e-01);
+INSERT INTO "measurements" VALUES(6,3,4.0,8,0.8,0.0287737000001016,1.99999999999999969468e-02,1.21664767485851421646e-01,8.78335232514148578353e-01,1.21664767485851421646e-01);
+INSERT INTO "measurements" VALUES(6,4,5.0,10,1.0,3.49551090000659314682e-02,0.0,1.01111356174376054717e-01,0.898888643825624,1.01111356174376054717e-01);
+INSERT INTO "measurements" VALUES(5,0,1.0,2,0.2,7.0302770000125747174e-03,8.00000000000000155431e-02,4.97156600844376739267e-01,5.02843399155623260732e-01,4.97156600844376739267e-01);
+INSERT INTO "measurements" VALUES(5,1,2.0,4,0.4,1.34066470000107074156e-02,0.06,2.7121449718859791389e-01,7.28785502811402086109e-01,2.7121449718859791389e-01);
+INSERT INTO "measurements" VALUES(5,2,3.0,6,0.6,1.9734804999870902975e-02,4.00000000000000077715e-02,1.69692165802480920966e-01,8.30307834197519079033e-01,1.69692165802480920966e-01);
+INSERT INTO "measurements" VALUES(5,3,4.0,8,0.8,2.59180369998830428812e-02,1.99999999999999969468e-02,1.24075241805991720589e-01,8.7592475819400827941e-01,1.24075241805991720589e-01);
+INSERT INTO "measurements" VALUES(5,4,5.0,10,1.0,0.0321459550000327,0.0,1.0357823660043519176e-01,8.96421763399564808239e-01,1.0357823660043519176e-01);
+CREATE TABLE models (
+	id INTEGER NOT NULL, 
+	name VARCHAR NOT NULL, 
+	network VARCHAR NOT NULL, 
+	depth DOUBLE NOT NULL, 
+	width DOUBLE NOT NULL, 
+	resolution DOUBLE NOT NULL, 
+	dataset VARCHAR NOT NULL, 
+	image_size INTEGER, 
+	hyperparameters JSON, 
+	recipe VARCHAR NOT NULL, 
+	macs BIGINT NOT NULL, 
+	parameters BIGINT NOT NULL, 
+	val_accuracy DOUBLE NOT NULL, 
+	status VARCHAR NOT NULL, 
+	study_id INTEGER NOT NULL, 
+	trial_id INTEGER, 
+	created_at DATETIME NOT NULL, ingredients JSON, architecture JSON, trainings INTEGER, accuracy_low DOUBLE, accuracy_high DOUBLE, probability DOUBLE, latency_ms DOUBLE, 
+	CONSTRAINT pk_models PRIMARY KEY (id), 
+	CONSTRAINT ck_models_status CHECK (status IN ('provisional', 'confirmed')), 
+	CONSTRAINT fk_models_study_id FOREIGN KEY(study_id) REFERENCES studies (id) ON DELETE CASCADE, 
+	CONSTRAINT fk_models_trial_id FOREIGN KEY(trial_id) REFERENCES trials (id) ON DELETE CASCADE, 
+	CONSTRAINT uq_models_name_study_id UNIQUE (name, study_id)
+);
+CREATE TABLE requests (
+	id INTEGER NOT NULL, 
+	study VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	subject VARCHAR NOT NULL, 
+	options JSON NOT NULL, 
+	state VARCHAR NOT NULL, 
+	pid INTEGER, 
+	message VARCHAR, 
+	queued_at DATETIME NOT NULL, 
+	started_at DATETIME, 
+	ended_at DATETIME, 
+	CONSTRAINT pk_requests PRIMARY KEY (id), 
+	CONSTRAINT uq_requests_study UNIQUE (study), 
+	CONSTRAINT ck_requests_state CHECK (state IN ('queued', 'running', 'ended'))
+);
+INSERT INTO "requests" VALUES(1,'nas','nas','senet18','{"data": "fake:sleep=0.03", "budget": "10steps", "device": "cpu", "slots": 2, "trials": 24, "solver": "random", "replicates": 2, "confirm": 2, "tolerance": 0.01}','ended',NULL,NULL,'2026-11-30 02:42:36.384432',NULL,NULL);
+CREATE TABLE "studies" (
+	id INTEGER NOT NULL, 
+	name VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	question JSON NOT NULL, 
+	budget_trials INTEGER NOT NULL, 
+	state VARCHAR NOT NULL, 
+	message VARCHAR, 
+	min_accuracy DOUBLE, 
+	baseline_accuracy DOUBLE, 
+	baseline_std DOUBLE, 
+	baseline_replicates INTEGER, 
+	versions JSON NOT NULL, 
+	git_commit VARCHAR, 
+	created_at DATETIME NOT NULL, 
+	updated_at DATETIME NOT NULL, minimise VARCHAR, maximise VARCHAR, budget_slot_hours DOUBLE, slots INTEGER, begun_at DATETIME, 
+	CONSTRAINT pk_studies PRIMARY KEY (id), 
+	CONSTRAINT ck_studies_state CHECK (state IN ('running', 'finished', 'stopped', 'failed')), 
+	CONSTRAINT uq_studies_name UNIQUE (name), 
+	CONSTRAINT ck_studies_kind CHECK (kind IN ('nas', 'hpo', 'evaluation'))
+);
+INSERT INTO "studies" VALUES(1,'nas','nas','{"subject": "senet18", "scale": {"depth": 1.0, "width": 1.0, "resolution": 1.0}, "training": {"network": "senet18", "dataset": "fake", "train_images": 5000, "validation_images": 1000, "budget": {"steps": 10}, "seed": 0, "recipe": "nomad_haet", "hyperparameters": {}, "image_size": null, "clock": "train", "precision": "auto", "device": "cpu", "fingerprint": "fake-1"}, "space": [{"kind": "real", "name": "depth", "low": 0.5, "high": 1.5, "log": false, "granularity": 0.125}, {"kind": "real", "name": "width", "low": 0.25, "high": 1.25, "log": false, "granularity": 0.015625}, {"kind": "real", "name": "resolution", "low": 0.5, "high": 1.5, "log": false, "granularity": 0.125}], "solver": {"name": "random", "block": 2, "versions": {}}, "trainer": "python tests/fake_trainer.py", "early_stop": {"level": 0.05, "audit": 0.1}, "baseline": {"replicates": 2, "min_accuracy": null, "tolerance": 0.01}, "confirmation": {"most": 2, "level": 0.95}}',24,'running',NULL,8.89623039312534058531e-01,8.99623039312534067413e-01,7.15595982959668381467e-04,2,'{"nomad-nas": "0.1.0", "torch": "2.14.1", "torchvision": "0.29.1", "PyNomadBBO": "4.6.0", "optuna": "5.0.0", "sqlalchemy": "2.1.9", "numpy": "2.4.6"}','122c1a7f67ef6de20b42db3f6fe3312c077cfb43','2026-11-30 02:42:36.372962','2026-11-30 02:42:36.607356','macs',NULL,NULL,2,'2026-11-30 02:42:36.371895');
+CREATE TABLE "trials" (
+	id INTEGER NOT NULL, 
+	study_id INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	purpose VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	reason VARCHAR, 
+	message VARCHAR, 
+	point JSON, 
+	network_key VARCHAR, 
+	replicate INTEGER NOT NULL, 
+	of_trial_number INTEGER, 
+	config JSON, 
+	model VARCHAR, 
+	depth DOUBLE, 
+	width DOUBLE, 
+	resolution DOUBLE, 
+	optimizer VARCHAR, 
+	learning_rate DOUBLE, 
+	weight_decay DOUBLE, 
+	batch_size INTEGER, 
+	macs BIGINT, 
+	parameters BIGINT, 
+	channels JSON, 
+	blocks JSON, 
+	resolution_pixels INTEGER, 
+	val_accuracy DOUBLE, 
+	val_loss DOUBLE, 
+	test_accuracy DOUBLE, 
+	epochs DOUBLE, 
+	steps INTEGER, 
+	total_steps INTEGER, 
+	replans INTEGER, 
+	train_seconds DOUBLE, 
+	overshoot_seconds DOUBLE, 
+	wall_seconds DOUBLE, 
+	images_per_second DOUBLE, 
+	peak_memory_bytes BIGINT, 
+	objective DOUBLE, 
+	constraints JSON, 
+	seed BIGINT, 
+	subset_seed BIGINT, 
+	budget_seconds DOUBLE, 
+	budget_steps INTEGER, 
+	attempts INTEGER NOT NULL, 
+	folder VARCHAR, 
+	exit_code INTEGER, 
+	host VARCHAR, 
+	slot VARCHAR, 
+	device VARCHAR, 
+	device_name VARCHAR, 
+	driver VARCHAR, 
+	versions JSON, 
+	git_commit VARCHAR, 
+	created_at DATETIME NOT NULL, 
+	started_at DATETIME, 
+	finished_at DATETIME, recipe VARCHAR, test_accuracy_1000 DOUBLE, test_loss DOUBLE, verdict VARCHAR, probability DOUBLE, audited INTEGER, stop_progress DOUBLE, predicted_accuracy DOUBLE, stop_bound DOUBLE, latency_ms DOUBLE, latency_iqr_ms DOUBLE, other_objectives JSON, slot_seconds DOUBLE, energy_joules DOUBLE, 
+	CONSTRAINT pk_trials PRIMARY KEY (id), 
+	CONSTRAINT ck_trials_state CHECK (state IN ('running', 'completed', 'failed', 'pruned', 'screened', 'duplicate')), 
+	CONSTRAINT uq_trials_study_id_number UNIQUE (study_id, number), 
+	CONSTRAINT fk_trials_study_id FOREIGN KEY(study_id) REFERENCES studies (id) ON DELETE CASCADE, 
+	CONSTRAINT ck_trials_purpose CHECK (purpose IN ('baseline', 'search', 'confirmation', 'evaluation'))
+);
+INSERT INTO "trials" VALUES(1,1,1,'baseline','completed',NULL,NULL,'{"depth": 1.0, "width": 1.0, "resolution": 1.0}','{"blocks":[2,2,2,2],"channels":[64,128,256,512],"hyperparameters":{},"network":"senet18","recipe":"nomad_haet","resolution":32,"seed":0,"subset":{"seed":0,"train":5000,"validation":1000}}',0,NULL,'{"protocol": 1, "model": "senet18", "scale": {"depth": 1.0, "width": 1.0, "resolution": 1.0}, "dataset": "fake:sleep=0.03", "image_size": null, "data_dir": null, "subset": {"train": 5000, "validation": 1000, "seed": 0}, "recipe": "nomad_haet", "hyperparameters": {}, "budget": {"steps": 10}, "clock": "train", "seed": 0, "device": "cpu", "precision": "auto", "test": false}','senet18',1.0,1.0,1.0,NULL,NULL,NULL,NULL,603979776,12533760,'[64, 128, 256, 512]','[2, 2, 2, 2]',32,9.00129042084674702017e-01,0.0998709579153253,NULL,5.0,10,10,0,3.75281210001503495732e-02,0.0,3.75281210001503495732e-02,3.41077561542415569426e+04,NULL,NULL,NULL,0,0,NULL,10,1,'/records/nas/00001',0,'vm','cpu-0','cpu','fake',NULL,'{"python": "3.11.7"}','122c1a7f67ef6de20b42db3f6fe3312c077cfb43','2026-11-30 02:42:36.413271','2026-11-30 02:42:36.413278','2026-11-30 02:42:36.591935','nomad_haet',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1.62966545000017504207e-01,NULL);
+INSERT INTO "trials" VALUES(2,1,2,'baseline','completed',NULL,NULL,'{"depth": 1.0, "width": 1.0, "resolution": 1.0}','{"blocks":[2,2,2,2],"channels":[64,128,256,512],"hyperparameters":{},"network":"senet18","recipe":"nomad_haet","resolution":32,"seed":1,"subset":{"seed":1,"train":5000,"validation":1000}}',1,NULL,'{"protocol": 1, "model": "senet18", "scale": {"depth": 1.0, "width": 1.0, "resolution": 1.0}, "dataset": "fake:sleep=0.03", "image_size": null, "data_dir": null, "subset": {"train": 5000, "validation": 1000, "seed": 1}, "recipe": "nomad_haet", "hyperparameters": {}, "budget": {"steps": 10}, "clock": "train", "seed": 1, "device": "cpu", "precision": "auto", "test": false}','senet18',1.0,1.0,1.0,NULL,NULL,NULL,NULL,603979776,12533760,'[64, 128, 256, 512]','[2, 2, 2, 2]',32,8.99117036540393432808e-01,1.00882963459606567191e-01,NULL,5.0,10,10,0,3.20675779998964571859e-02,0.0,3.20675779998964571859e-02,3.99157055142777826405e+04,NULL,NULL,NULL,1,1,NULL,10,1,'/records/nas/00002',0,'vm','cpu-1','cpu','fake',NULL,'{"python": "3.11.7"}','122c1a7f67ef6de20b42db3f6fe3312c077cfb43','2026-11-30 02:42:36.433898','2026-11-30 02:42:36.433904','2026-11-30 02:42:36.601643','nomad_haet',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1.62617974000113463262e-01,NULL);
+INSERT INTO "trials" VALUES(3,1,3,'search','duplicate',NULL,NULL,'{"depth": 1.0, "width": 1.0, "resolution": 1.0}','{"blocks":[2,2,2,2],"channels":[64,128,256,512],"hyperparameters":{},"network":"senet18","recipe":"nomad_haet","resolution":32,"seed":0,"subset":{"seed":0,"train":5000,"validation":1000}}',0,1,'{"protocol": 1, "model": "senet18", "scale": {"depth": 1.0, "width": 1.0, "resolution": 1.0}, "dataset": "fake:sleep=0.03", "image_size": null, "data_dir": null, "subset": {"train": 5000, "validation": 1000, "seed": 0}, "recipe": "nomad_haet", "hyperparameters": {}, "budget": {"steps": 10}, "clock": "train", "seed": 0, "device": "cpu", "precision": "auto", "test": false}','senet18',1.0,1.0,1.0,NULL,NULL,NULL,NULL,603979776,12533760,'[64, 128, 256, 512]','[2, 2, 2, 2]',32,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,603979776.0,'[-0.010000000000000009]',0,0,NULL,10,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'2026-11-30 02:42:36.730352',NULL,'2026-11-30 02:42:36.730359','nomad_haet',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "trials" VALUES(4,1,4,'search','completed',NULL,NULL,'{"depth": 1.25, "width": 1.078125, "resolution": 0.5}','{"blocks":[3,3,2,2],"channels":[72,136,280,552],"hyperparameters":{},"network":"senet18","recipe":"nomad_haet","resolution":16,"seed":0,"subset":{"seed":0,"train":5000,"validation":1000}}',0,NULL,'{"protocol": 1, "model": "senet18", "scale": {"depth": 1.25, "width": 1.078125, "resolution": 0.5}, "dataset": "fake:sleep=0.03", "image_size": null, "data_dir": null, "subset": {"train": 5000, "validation": 1000, "seed": 0}, "recipe": "nomad_haet", "hyperparameters": {}, "budget": {"steps": 10}, "clock": "train", "seed": 0, "device": "cpu", "precision": "auto", "test": false}','senet18',1.25,1.078125,0.5,NULL,NULL,NULL,NULL,224621568,15070464,'[72, 136, 280, 552]','[3, 3, 2, 2]',16,8.96793265494872926524e-01,1.03206734505127073475e-01,NULL,5.0,10,10,0,3.1250788000079410267e-02,0.0,3.1250788000079410267e-02,4.09589671785795435407e+04,NULL,224621568.0,'[0.0057644890390074]',0,0,NULL,10,1,'/records/nas/00004',0,'vm','cpu-0','cpu','fake',NULL,'{"python": "3.11.7"}','122c1a7f67ef6de20b42db3f6fe3312c077cfb43','2026-11-30 02:42:36.742631','2026-11-30 02:42:36.742636','2026-11-30 02:42:36.886808','nomad_haet',NULL,NULL,'undecided',8.93534380513164583348e-01,1,NULL,NULL,NULL,NULL,NULL,NULL,1.35938441000007514958e-01,NULL);
+INSERT INTO "trials" VALUES(5,1,5,'confirmation','completed',NULL,NULL,'{"depth": 1.25, "width": 1.078125, "resolution": 0.5}','{"blocks":[3,3,2,2],"channels":[72,136,280,552],"hyperparameters":{},"network":"senet18","recipe":"nomad_haet","resolution":16,"seed":1,"subset":{"seed":1,"train":5000,"validation":1000}}',1,4,'{"protocol": 1, "model": "senet18", "scale": {"depth": 1.25, "width": 1.078125, "resolution": 0.5}, "dataset": "fake:sleep=0.03", "image_size": null, "data_dir": null, "subset": {"train": 5000, "validation": 1000, "seed": 1}, "recipe": "nomad_haet", "hyperparameters": {}, "budget": {"steps": 10}, "clock": "train", "seed": 1, "device": "cpu", "precision": "auto", "test": false}','senet18',1.25,1.078125,0.5,NULL,NULL,NULL,NULL,224621568,15070464,'[72, 136, 280, 552]','[3, 3, 2, 2]',16,8.96421763399564808239e-01,1.0357823660043519176e-01,NULL,5.0,10,10,0,3.22286489999896730296e-02,0.0,3.22286489999896730296e-02,3.971621646319739375e+04,NULL,NULL,NULL,1,1,NULL,10,1,'/records/nas/00005',0,'vm','cpu-1','cpu','fake',NULL,'{"python": "3.11.7"}','122c1a7f67ef6de20b42db3f6fe3312c077cfb43','2026-11-30 02:42:36.891002','2026-11-30 02:42:36.891006','2026-11-30 02:42:37.047570','nomad_haet',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1.53956863000075827585e-01,NULL);
+INSERT INTO "trials" VALUES(6,1,6,'confirmation','completed',NULL,NULL,'{"depth": 1.25, "width": 1.078125, "resolution": 0.5}','{"blocks":[3,3,2,2],"channels":[72,136,280,552],"hyperparameters":{},"network":"senet18","recipe":"nomad_haet","resolution":16,"seed":2,"subset":{"seed":2,"train":5000,"validation":1000}}',2,4,'{"protocol": 1, "model": "senet18", "scale": {"depth": 1.25, "width": 1.078125, "resolution": 0.5}, "dataset": "fake:sleep=0.03", "image_size": null, "data_dir": null, "subset": {"train": 5000, "validation": 1000, "seed": 2}, "recipe": "nomad_haet", "hyperparameters": {}, "budget": {"steps": 10}, "clock": "train", "seed": 2, "device": "cpu", "precision": "auto", "test": false}','senet18',1.25,1.078125,0.5,NULL,NULL,NULL,NULL,224621568,15070464,'[72, 136, 280, 552]','[3, 3, 2, 2]',16,0.898888643825624,1.01111356174376054717e-01,NULL,5.0,10,10,0,3.50157190000572882127e-02,0.0,3.50157190000572882127e-02,3.65550111936272369345e+04,NULL,NULL,NULL,2,2,NULL,10,1,'/records/nas/00006',0,'vm','cpu-0','cpu','fake',NULL,'{"python": "3.11.7"}','122c1a7f67ef6de20b42db3f6fe3312c077cfb43','2026-11-30 02:42:36.892832','2026-11-30 02:42:36.892834','2026-11-30 02:42:37.036744','nomad_haet',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1.4121205400010694575e-01,NULL);
+INSERT INTO "trials" VALUES(7,1,7,'search','screened',NULL,'1438.16 M MACs are no less than the base''s','{"depth": 1.0, "width": 1.21875, "resolution": 1.25}','{"blocks":[2,2,2,2],"channels":[80,160,312,624],"hyperparameters":{},"network":"senet18","recipe":"nomad_haet","resolution":40,"seed":0,"subset":{"seed":0,"train":5000,"validation":1000}}',0,NULL,'{"protocol": 1, "model": "senet18", "scale": {"depth": 1.0, "width": 1.21875, "resolution": 1.25}, "dataset": "fake:sleep=0.03", "image_size": null, "data_dir": null, "subset": {"train": 5000, "validation": 1000, "seed": 0}, "recipe": "nomad_haet", "hyperparameters": {}, "budget": {"steps": 10}, "clock": "train", "seed": 0, "device": "cpu", "precision": "auto", "test": false}','senet18',1.0,1.21875,1.25,NULL,NULL,NULL,NULL,1438156800,18673920,'[80, 160, 312, 624]','[2, 2, 2, 2]',40,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1438156800.0,'[0.0]',0,0,NULL,10,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'2026-11-30 02:42:37.062209',NULL,'2026-11-30 02:42:37.062215','nomad_haet',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "trials" VALUES(8,1,8,'search','screened',NULL,'1128.56 M MACs are no less than the base''s','{"depth": 1.0, "width": 1.203125, "resolution": 1.125}','{"blocks":[2,2,2,2],"channels":[80,152,312,616],"hyperparameters":{},"network":"senet18","recipe":"nomad_haet","resolution":36,"seed":0,"subset":{"seed":0,"train":5000,"validation":1000}}',0,NULL,'{"protocol": 1, "model": "senet18", "scale": {"depth": 1.0, "width": 1.203125, "resolution": 1.125}, "dataset": "fake:sleep=0.03", "image_size": null, "data_dir": null, "subset": {"train": 5000, "validation": 1000, "seed": 0}, "recipe": "nomad_haet", "hyperparameters": {}, "budget": {"steps": 10}, "clock": "train", "seed": 0, "device": "cpu", "precision": "auto", "test": false}','senet18',1.0,1.203125,1.125,NULL,NULL,NULL,NULL,1128561984,18226944,'[80, 152, 312, 616]','[2, 2, 2, 2]',36,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1128561984.0,'[0.0]',0,0,NULL,10,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'2026-11-30 02:42:37.063429',NULL,'2026-11-30 02:42:37.063433','nomad_haet',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+CREATE INDEX ix_events_study_id ON events (study_id);
+CREATE INDEX ix_trials_network_key ON trials (network_key);
+CREATE INDEX ix_trials_reason ON trials (reason);
+CREATE VIEW completed_trials AS
+SELECT
+    studies.name AS study,
+    studies.kind,
+    trials.number AS trial,
+    trials.purpose,
+    trials.replicate,
+    trials.model,
+    trials.recipe,
+    trials.depth,
+    trials.width,
+    trials.resolution,
+    trials.resolution_pixels,
+    trials.macs,
+    CAST(trials.macs AS DOUBLE PRECISION) / 1000000 AS macs_millions,
+    trials.parameters,
+    trials.latency_ms,
+    trials.optimizer,
+    trials.learning_rate,
+    trials.weight_decay,
+    trials.batch_size,
+    trials.val_accuracy,
+    trials.val_accuracy * 100 AS val_accuracy_percent,
+    trials.val_loss,
+    trials.test_accuracy,
+    trials.test_accuracy_1000,
+    trials.test_loss,
+    trained.mean_accuracy,
+    trained.trainings,
+    trained.confirmations,
+    studies.minimise,
+    studies.maximise,
+    studies.min_accuracy,
+    trials.verdict,
+    trials.probability,
+    CASE WHEN trials.verdict = 'confirmed' THEN 1
+         WHEN trials.verdict = 'rejected' THEN 0
+         WHEN trained.mean_accuracy >= studies.min_accuracy THEN 1
+         WHEN trained.mean_accuracy < studies.min_accuracy THEN 0 END AS feasible,
+    trials.epochs,
+    trials.steps,
+    trials.train_seconds,
+    trials.overshoot_seconds,
+    trials.wall_seconds,
+    trials.slot_seconds,
+    trials.energy_joules,
+    trials.images_per_second,
+    trials.peak_memory_bytes,
+    trials.seed,
+    trials.subset_seed,
+    trials.host,
+    trials.device,
+    trials.device_name,
+    trials.driver,
+    trials.git_commit,
+    trials.folder,
+    trials.started_at,
+    trials.finished_at
+FROM trials
+JOIN studies ON studies.id = trials.study_id
+JOIN (
+    SELECT first.id, COALESCE(again.mean_accuracy, first.val_accuracy) AS mean_accuracy,
+        COALESCE(again.trainings, 1) AS trainings, COALESCE(again.trainings, 0) AS confirmations
+    FROM trials AS first LEFT JOIN (
+        SELECT study_id, of_trial_number, AVG(COALESCE(val_accuracy, 0)) AS mean_accuracy,
+            COUNT(*) AS trainings
+        FROM trials WHERE purpose = 'confirmation' AND state IN ('completed', 'failed')
+        GROUP BY study_id, of_trial_number
+    ) AS again ON again.study_id = first.study_id AND again.of_trial_number = first.number
+) AS trained ON trained.id = trials.id
+WHERE trials.state = 'completed';
+CREATE VIEW best_trials AS
+SELECT study, kind, trial, purpose, replicate, model, recipe, depth, width, resolution, resolution_pixels, macs, macs_millions, parameters, latency_ms, optimizer, learning_rate, weight_decay, batch_size, val_accuracy, val_accuracy_percent, val_loss, test_accuracy, test_accuracy_1000, test_loss, mean_accuracy, trainings, confirmations, minimise, maximise, min_accuracy, verdict, probability, feasible, epochs, steps, train_seconds, overshoot_seconds, wall_seconds, slot_seconds, energy_joules, images_per_second, peak_memory_bytes, seed, subset_seed, host, device, device_name, driver, git_commit, folder, started_at, finished_at FROM (
+    SELECT completed_trials.*, ROW_NUMBER() OVER (
+        PARTITION BY study
+        ORDER BY CASE WHEN minimise IS NULL OR verdict = 'confirmed' THEN 0
+                WHEN verdict = 'undecided' THEN 1 - probability ELSE 1 END,
+            CASE minimise WHEN 'macs' THEN macs WHEN 'params' THEN parameters WHEN 'latency' THEN latency_ms END, CASE WHEN minimise IS NULL THEN -confirmations END,
+            CASE WHEN minimise IS NULL THEN -mean_accuracy END, trial
+    ) AS place
+    FROM completed_trials
+    WHERE purpose = 'search' AND val_accuracy IS NOT NULL
+      AND ((minimise IS NULL AND maximise IS NOT NULL)
+        OR (minimise IS NOT NULL AND maximise IS NULL AND feasible = 1 AND CASE minimise WHEN 'macs' THEN macs WHEN 'params' THEN parameters WHEN 'latency' THEN latency_ms END IS NOT NULL))
+) AS ranked
+WHERE place = 1;
+CREATE VIEW front AS
+SELECT study, kind, trial, purpose, replicate, model, recipe, depth, width, resolution, resolution_pixels, macs, macs_millions, parameters, latency_ms, optimizer, learning_rate, weight_decay, batch_size, val_accuracy, val_accuracy_percent, val_loss, test_accuracy, test_accuracy_1000, test_loss, mean_accuracy, trainings, confirmations, minimise, maximise, min_accuracy, verdict, probability, feasible, epochs, steps, train_seconds, overshoot_seconds, wall_seconds, slot_seconds, energy_joules, images_per_second, peak_memory_bytes, seed, subset_seed, host, device, device_name, driver, git_commit, folder, started_at, finished_at FROM (
+    SELECT completed_trials.*, MAX(mean_accuracy) OVER (
+        PARTITION BY study ORDER BY CASE minimise WHEN 'macs' THEN macs WHEN 'params' THEN parameters WHEN 'latency' THEN latency_ms END, mean_accuracy DESC, trial
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS of_smaller
+    FROM completed_trials
+    WHERE purpose = 'search' AND minimise IS NOT NULL AND maximise IS NOT NULL
+      AND mean_accuracy IS NOT NULL AND (feasible IS NULL OR feasible = 1)
+) AS ranked
+WHERE of_smaller IS NULL OR mean_accuracy > of_smaller;
+CREATE VIEW learning_curves AS
+SELECT
+    studies.name AS study,
+    studies.kind,
+    trials.number AS trial,
+    trials.purpose,
+    trials.state,
+    trials.model,
+    measurements.ordinal,
+    measurements.epoch,
+    measurements.step,
+    measurements.progress,
+    measurements.elapsed_seconds,
+    measurements.learning_rate,
+    measurements.train_loss,
+    measurements.val_accuracy,
+    measurements.val_loss
+FROM measurements
+JOIN trials ON trials.id = measurements.trial_id
+JOIN studies ON studies.id = trials.study_id;
+CREATE VIEW early_stops AS
+SELECT counted.*, CAST(false_stops AS DOUBLE PRECISION) / NULLIF(would_stop, 0) AS false_stop_rate
+FROM (
+    SELECT
+        studies.name AS study,
+        studies.kind,
+        SUM(CASE WHEN trials.state = 'pruned' THEN 1 ELSE 0 END) AS pruned,
+        SUM(CASE WHEN trials.state = 'pruned' THEN 1 - trials.stop_progress ELSE 0 END) AS trainings_saved,
+        SUM(CASE WHEN trials.audited = 1 AND trials.state = 'completed' THEN 1 ELSE 0 END) AS audited,
+        SUM(CASE WHEN trials.audited = 1 AND trials.state = 'completed' AND trials.stop_progress IS NOT NULL
+            THEN 1 ELSE 0 END) AS would_stop,
+        SUM(CASE WHEN trials.audited = 1 AND trials.state = 'completed'
+            AND trials.val_accuracy >= trials.stop_bound THEN 1 ELSE 0 END) AS false_stops
+    FROM trials JOIN studies ON studies.id = trials.study_id
+    WHERE trials.audited IS NOT NULL
+    GROUP BY studies.id, studies.name, studies.kind
+) AS counted;
+CREATE VIEW spending AS
+SELECT
+    studies.name AS study,
+    COUNT(trials.share) AS trainings,
+    COALESCE(SUM(trials.share), 0.0) AS spent,
+    COALESCE(SUM(CASE WHEN trials.state <> 'running' THEN trials.share END), 0.0) AS ended,
+    COALESCE(SUM(trials.slot_seconds), 0.0) AS slot_seconds,
+    SUM(trials.energy_joules) AS energy_joules,
+    COUNT(trials.energy_joules) AS measured,
+    COALESCE(SUM(CASE WHEN trials.started_at >= studies.begun_at THEN trials.slot_seconds END), 0.0)
+        AS run_seconds,
+    COUNT(CASE WHEN trials.started_at >= studies.begun_at THEN trials.finished_at END) AS run_ended,
+    MAX(CASE WHEN trials.started_at >= studies.begun_at THEN trials.finished_at END) AS last_finished_at
+FROM studies LEFT JOIN (
+    SELECT study_id, state, slot_seconds, energy_joules, started_at, finished_at,
+        CASE state WHEN 'pruned' THEN stop_progress ELSE 1.0 END AS share
+    FROM trials WHERE state NOT IN ('screened', 'duplicate')
+) AS trials ON trials.study_id = studies.id
+GROUP BY studies.id, studies.name;
+COMMIT;

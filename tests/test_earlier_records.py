@@ -1,0 +1,42 @@
+"""A study that an earlier version began and a kill ended goes on as that version would have gone on."""
+
+import json
+import shlex
+import sqlite3
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.records import make
+
+RECORDS = Path(__file__).parent / "records"
+FOUND = sorted(path.relative_to(RECORDS).with_suffix("") for path in RECORDS.glob("*/*.sql"))
+
+
+def solver_versions(database: Path) -> dict[str, Any]:
+    with closing(sqlite3.connect(database)) as connection:
+        question = json.loads(connection.execute("SELECT question FROM studies").fetchone()[0])
+    versions: dict[str, Any] = question.get("solver", {}).get("versions", {})
+    return versions
+
+
+@pytest.mark.parametrize("study", FOUND, ids=map(str, FOUND))
+def test_a_killed_study_of_an_earlier_version_ends_as_it_would_have_ended_there(
+    tmp_path: Path, study: Path
+) -> None:
+    record = RECORDS / study
+    database = tmp_path / "results.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(record.with_suffix(".sql").read_text())
+    for name, recorded in solver_versions(database).items():
+        if version(name) != recorded:
+            pytest.skip(f"the record is of {name} {recorded}, and here is {version(name)}")
+    command = record.with_suffix(".txt").read_text()
+    assert make.begun(Path(__file__).parents[1], command, tmp_path).wait(100) == 0, shlex.split(command)
+    wanted = json.loads(record.with_suffix(".json").read_text())
+    found = json.loads(make.as_text(make.expected(database)))
+    assert found.pop("trials") == wanted.pop("trials")
+    assert found == wanted
