@@ -20,13 +20,10 @@ for descriptor in range(3):  # one that the caller closed would be taken by the 
 import argparse  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
+from typing import Any  # noqa: E402
 
-from trainer.errors import Refused, TrialError  # noqa: E402
+from trainer.errors import TrialError  # noqa: E402
 from trainer.report import Report, own_stdout  # noqa: E402
-
-if TYPE_CHECKING:
-    from trainer.config import TrialConfig
 
 
 def main(arguments: list[str]) -> int:
@@ -45,26 +42,12 @@ def main(arguments: list[str]) -> int:
 def _train(report: Report, options: argparse.Namespace) -> None:
     from trainer import config
 
-    first, *others = [config.read(path) for path in options.config]
+    parsed = config.read(options.config)
     path, seconds = options.checkpoint, options.checkpoint_seconds
-    if others:
-        _train_together(report, [first, *others], path)
-        return
     from trainer import trial  # torch with it: only once the configuration stands
     from trainer.checkpoint import Checkpoint
 
-    trial.run(first, report, BEGAN, Checkpoint(path, first, seconds) if path else None)
-
-
-def _train_together(report: Report, parsed: list["TrialConfig"], checkpoint: Path | None) -> None:
-    from trainer import stackable
-
-    stackable.refuse_different(parsed)
-    if checkpoint:
-        raise Refused("a checkpoint is one training's; leave out --checkpoint, or give one --config")
-    from trainer import stack_trial
-
-    stack_trial.run(parsed, report, BEGAN)
+    trial.run(parsed, report, BEGAN, Checkpoint(path, parsed, seconds) if path else None)
 
 
 def _describe(report: Report, options: argparse.Namespace) -> None:
@@ -120,14 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     train = command("train", _train, "train a configuration and print JSON lines")
-    train.add_argument(
-        "--config",
-        type=Path,
-        action="append",
-        required=True,
-        metavar="FILE.json",
-        help="give several that differ in seed, images, rate and decay alone to train them together",
-    )
+    train.add_argument("--config", type=Path, required=True, metavar="FILE.json")
     train.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="go on from it if it is there; kept while training"
     )

@@ -11,21 +11,16 @@ from trainer.trainee import Trainee
 
 
 class Events:
-    """elapsed_before: seconds of the budget that were spent before an interruption.
+    """elapsed_before: seconds of the budget that were spent before an interruption."""
 
-    sharing: trainings that go on at once; the clock of each runs so much slower
-    """
-
-    def __init__(
-        self, report: Report, clock_began: float, elapsed_before: float = 0.0, sharing: int = 1
-    ) -> None:
-        self._report, self._sharing = report, sharing
-        self._zero = clock_began - elapsed_before * sharing
+    def __init__(self, report: Report, clock_began: float, elapsed_before: float = 0.0) -> None:
+        self._report = report
+        self._zero = clock_began - elapsed_before
         self.epochs: list[dict[str, Any]] = []  # what was reported, for a training that goes on later
 
     def elapsed(self) -> float:
         """Seconds of the budget spent so far."""
-        return (time.monotonic() - self._zero) / self._sharing
+        return time.monotonic() - self._zero
 
     def again(self, epochs: list[dict[str, Any]]) -> None:
         """Report what was reported before the interruption, for its lines are gone."""

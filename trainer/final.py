@@ -1,4 +1,4 @@
-"""The fields of a trial's last line, whether it was trained alone or in a stack."""
+"""The fields of a trial's last line, once its training has ended."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -19,18 +19,14 @@ def own_stdout() -> TextIO:
 
 
 class Report:
-    """Events as JSON lines on a stream; `always` stands in each of them."""
+    """Events as JSON lines on a stream."""
 
-    def __init__(self, stream: TextIO, **always: Any) -> None:
-        self._lines, self._always = stream, always
-
-    def of(self, trial: int) -> "Report":
-        """The same stream's lines of one of several trials."""
-        return Report(self._lines, **self._always, trial=trial)
+    def __init__(self, stream: TextIO) -> None:
+        self._lines = stream
 
     def event(self, event: str, **fields: Any) -> None:
         """Write one line at once. A number that is not finite is our bug: ValueError."""
-        self._lines.write(json.dumps({"event": event, **self._always, **fields}, allow_nan=False) + "\n")
+        self._lines.write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
 
     def error(self, error: TrialError) -> None:
         """Write the `error` event of a trial that ends without a result."""

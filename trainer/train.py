@@ -5,7 +5,6 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -15,23 +14,13 @@ from trainer.costs import Costs
 from trainer.engine import heed
 from trainer.errors import Diverged
 from trainer.evaluate import Score
-from trainer.lesson import Lesson, Phase
+from trainer.lesson import Phase
 from trainer.machine import Machine
 from trainer.trainee import Trainee
 
 _WARM_STEPS = 5  # more than are taken eagerly before a step is captured
 _FEWEST_TIMED_STEPS, _MOST_TIMED_STEPS = 3, 50
 _PARTS = 100  # of the training, in which a step's cost is told apart
-
-
-class Learner(Protocol):
-    """What is timed: a trainee, or several that learn together."""
-
-    @property
-    def lesson(self) -> Lesson: ...
-    def start_epoch(self, progress: float) -> None: ...
-    def step(self, batch: int, number: int, total_steps: int) -> None: ...
-    def validate(self) -> object: ...
 
 
 OnReport = Callable[[int, float, Score | None], None]  # epoch, mean loss since the last report, score
@@ -51,17 +40,17 @@ def train(
         if batch == 0:
             if pace.validation_is_due():
                 with pace.validating():
-                    on_report(epoch, mean_loss(trainee, step), trainee.validate())
+                    on_report(epoch, _mean_loss(trainee, step), trainee.validate())
             with pace.preparing_epoch():
                 trainee.start_epoch(pace.progress)
         trainee.step(batch, step, pace.total_steps)
         if not trainee.engine.steady:
             pace.disregard_step()
         after_step()
-    last_loss = mean_loss(trainee, pace.step)
+    last_loss = _mean_loss(trainee, pace.step)
     trainee.finish()
     score = trainee.validate()
-    refuse_broken(trainee.judged, score)
+    _refuse_broken(trainee.judged, score)
     on_report(math.ceil(pace.step / steps_per_epoch), last_loss, score)
     return score
 
@@ -75,13 +64,13 @@ def measure(trainee: Trainee, most_seconds: float, closing_validations: int = 0)
     gpus = [torch.cuda.current_device()] if trainee.lesson.machine.cuda else []
     with torch.random.fork_rng(gpus):  # from which layers draw, as often as steps are timed
         dummy = Trainee(copy.deepcopy(trainee.network), trainee.lesson, seed=0)
-        found = costs(dummy, most_seconds, closing_validations)
+        found = _costs(dummy, most_seconds, closing_validations)
     heed(trainee.engine, dummy.engine)
     return found
 
 
-def costs(dummy: Learner, most_seconds: float, closing_validations: int = 0) -> Costs:
-    """What each thing costs that a training does, by doing it with a learner that is of no other use."""
+def _costs(dummy: Trainee, most_seconds: float, closing_validations: int) -> Costs:
+    """What each thing costs that a training does, by doing it with a trainee that is of no other use."""
     machine, lesson = dummy.lesson.machine, dummy.lesson
     middles = [(part + 0.5) / _PARTS for part in range(_PARTS)]
     phases = [lesson.phase(middle) for middle in middles]
@@ -102,7 +91,7 @@ def costs(dummy: Learner, most_seconds: float, closing_validations: int = 0) -> 
     )
 
 
-def mean_loss(trainee: Trainee, step: int) -> float:
+def _mean_loss(trainee: Trainee, step: int) -> float:
     """Since the last time. Raises Diverged where it is not finite."""
     mean = trainee.read_loss()
     if not math.isfinite(mean):
@@ -110,13 +99,13 @@ def mean_loss(trainee: Trainee, step: int) -> float:
     return mean
 
 
-def refuse_broken(network: nn.Module, score: Score | None) -> None:
+def _refuse_broken(network: nn.Module, score: Score | None) -> None:
     finite = torch.stack([weights.isfinite().all() for weights in network.parameters()]).all()
     if not bool(finite) or (score is not None and not math.isfinite(score.loss)):
         raise Diverged("the last weights or their validation loss are not finite; give a lower learning_rate")
 
 
-def _median_step(dummy: Learner, progress: float, most_seconds: float) -> float:
+def _median_step(dummy: Trainee, progress: float, most_seconds: float) -> float:
     """Seconds of a step at a progress, once it is warm."""
     machine, steps_per_epoch = dummy.lesson.machine, dummy.lesson.steps_per_epoch
     parts = 2 * _PARTS

@@ -12,7 +12,7 @@ from trainer.engine import Eager, Graphed
 from trainer.evaluate import Judge, Score, evaluate, judge
 from trainer.images import DeviceImages
 from trainer.ingredients import Average, Meta
-from trainer.lesson import Lesson, Phase
+from trainer.lesson import Lesson
 from trainer.update import Update
 
 _STEPS_AHEAD = 3  # that the host may be of the GPU
@@ -25,7 +25,7 @@ class Trainee:
         self.network, self.lesson = network, lesson
         self._seed, self._epoch, self._losses = seed, 0, 0
         self.generator = torch.Generator(lesson.machine.device).manual_seed(seed)
-        why_eager = why_no_graph(lesson)
+        why_eager = _why_no_graph(lesson)
         self.update = Update(network, lesson, self.generator, seed, graphed=why_eager is None)
         self.engine = (
             Graphed(self.update, [self.generator], self.update.forget_gradients)
@@ -49,21 +49,13 @@ class Trainee:
 
     def step(self, batch: int, number: int, total_steps: int) -> None:
         """Learn from the epoch's batch of this number, in the step of this number, from 0."""
-        self.engine(self.begin_step(batch, number, total_steps))
-        self.end_step(number)
-
-    def begin_step(self, batch: int, number: int, total_steps: int) -> Phase:
-        """Write down what the step will read."""
         progress, size = number / total_steps, self.lesson.settings.batch_size
         self.update.chosen.copy_(self._order[batch * size : (batch + 1) * size])
         self.update.progress.fill_(progress)
         if self._average:
             self.update.share.fill_(self._average.share(number + 1, total_steps))
         self.update.set_rate(self.lesson.learning_rate(progress))
-        return self.lesson.phase(progress, self._pixels)
-
-    def end_step(self, number: int) -> None:
-        """Count the step that was taken."""
+        self.engine(self.lesson.phase(progress, self._pixels))
         self._losses += 1
         if self._outer:
             self._outer.after(number + 1)
@@ -153,7 +145,7 @@ class Trainee:
             self._events.popleft().synchronize()
 
 
-def why_no_graph(lesson: Lesson) -> str | None:
+def _why_no_graph(lesson: Lesson) -> str | None:
     """Why steps are not captured; None where they are."""
     if not lesson.machine.cuda:
         return "there is no GPU"

@@ -97,7 +97,7 @@ class _Training:
         """Train all networks, from where a checkpoint left them; the score of the last weights."""
         config, budget = self._setting.config, self._setting.config.budget
         first = self._setting.trainee()
-        costs = measure(first, timing_seconds(budget.seconds), self._count if self._vote else 0)
+        costs = measure(first, _timing_seconds(budget.seconds), self._count if self._vote else 0)
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, held["elapsed"] if held else 0.0)
         self._events.engine(first.engine)
@@ -211,7 +211,7 @@ def _share(budget: Budget, member: int, count: int, closing: float) -> Budget:
     return Budget(steps=budget.steps // count + (member < budget.steps % count), plan=budget.plan)
 
 
-def timing_seconds(budget_seconds: float | None) -> float:
+def _timing_seconds(budget_seconds: float | None) -> float:
     """How long to time steps for, at most."""
     if budget_seconds is None:
         return _TIMING_SECONDS

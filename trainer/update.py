@@ -52,7 +52,7 @@ class Update:
         if phase.perturbed:
             with self.perturbed():
                 self._pass(inputs, targets)
-        self.learn()
+        self._learn()
 
     def batch(self, phase: Phase) -> tuple[Tensor, Tensor]:
         """The chosen images as inputs, float [B, 3, S, S], and what is to be said of them, [B, K]."""
@@ -70,7 +70,7 @@ class Update:
         with torch.no_grad():  # copied back, not subtracted: what is not finite cannot stay
             torch._foreach_copy_(self.weights, list(held))
 
-    def learn(self) -> None:
+    def _learn(self) -> None:
         """Take the step that the gradients in `.grad` say."""
         self._lesson.change_gradients(self.weights)
         self._scaler.step(self._optimizer)

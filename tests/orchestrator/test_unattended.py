@@ -14,8 +14,10 @@ from results.store import Store
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._studies import RUN_COMMAND, command, trials
 
-SMALL: tuple[str, ...] = ("--base", "senet18", "--study", "s", "--budget", "10steps", "--solver", "random", "--slots", "1")
-SMALL += ("--replicates", "1", "--confirm", "0", "--trials", "3", "--early-stop", "0")
+SMALL = (
+    *("--base", "senet18", "--study", "s", "--budget", "10steps", "--solver", "random", "--slots", "1"),
+    *("--replicates", "1", "--confirm", "0", "--trials", "3", "--early-stop", "0"),
+)
 
 
 def shell(redirections: str, words: list[str]) -> subprocess.Popen[str]:

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call, stack_module_state, vmap
 
 from tests.thinned import rest_slow
 from trainer import models
@@ -41,24 +40,6 @@ def test_the_largest_resolution_is_taken(name: str) -> None:
     shape = smallest(name, 128)
     with torch.no_grad():
         assert models.build(name, shape, 3).eval()(images(shape)).shape == (2, 3)
-
-
-@pytest.mark.parametrize("name", rest_slow(models.names(), FEW))
-def test_two_networks_are_trained_as_one_by_stacking_their_weights(name: str) -> None:
-    shape = smallest(name, 8)
-    network, other = (  # in double precision: norms over two values blow up what rounding leaves
-        models.build(name, shape, 3).double().to(memory_format=torch.channels_last) for _ in range(2)
-    )
-    weights, buffers = stack_module_state([network, other])
-
-    def logits(weights: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor]) -> torch.Tensor:
-        answer: torch.Tensor = functional_call(network, (weights, buffers), (given,))
-        return answer
-
-    given = images(shape).double()
-    stacked = vmap(logits, randomness="error")(weights, buffers)
-    assert torch.allclose(stacked[1], other(given), rtol=1e-6, atol=1e-9)
-    assert not torch.allclose(stacked[0], stacked[1], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", models.names())
