@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -33,6 +33,7 @@ _MENDABLE = (
     environment.Clash,
 )
 _INTERRUPTED = 130
+_REMOVED = {"stack": "replicates are trained one a slot"}  # options, and what there is instead
 _Request = TypeVar("_Request", bound=options.Contract)
 
 
@@ -67,6 +68,13 @@ def answered(command: str, act: Callable[[], None]) -> None:
     except _MENDABLE as error:
         print(strip_escapes(f"{command}: {_one_line(error)}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
+
+
+def say_removed(command: str, given: Mapping[str, Any]) -> None:
+    """Say which of the options given are gone. The command goes on: its study may be older than that."""
+    for name, instead in _REMOVED.items():
+        if given.get(name) is not None:
+            print(f"{command}: --{name} is gone and left out: {instead}", file=sys.stderr)  # noqa: T201
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

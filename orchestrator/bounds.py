@@ -12,7 +12,7 @@ from orchestrator.aim import Aim, unused
 
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
 _LARGEST = 2**31  # of any other number: what the record and the libraries hold
-_LARGEST_OF = dict.fromkeys(("slots", "stack", "replicates", "confirm"), 1000) | {"trials": 1_000_000}
+_LARGEST_OF = dict.fromkeys(("slots", "replicates", "confirm"), 1000) | {"trials": 1_000_000}
 _LARGEST_OF |= dict.fromkeys(("base_depth", "base_width", "base_resolution"), LARGEST_SCALE)
 _COUNTS = ("max_macs", "max_params")  # of a network: `aim.parse_count` bounds them
 

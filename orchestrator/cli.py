@@ -195,10 +195,12 @@ def _evaluate(
     The same command again resumes, more --runs add to it.
     """
     given = locals()
+    answering.say_removed("nas-evaluate", given)
     answering.answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
 
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
+    answering.say_removed(f"{kind}-search", given)
     if given["server"] is not None:
         answering.answered(f"{kind}-search", lambda: remote.start(kind, given, terminal.SafeConsole()))
         return

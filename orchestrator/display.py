@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import report, team
+from orchestrator import report
 from orchestrator.aim import UNITS
 from orchestrator.meter import Meter
 from orchestrator.order import Order
@@ -58,7 +58,7 @@ class Running:
     @property
     def latest_epoch(self) -> dict[str, Any] | None:
         """What the trainer last told of it."""
-        return report.latest_epoch(*team.place(self.folder))
+        return report.latest_epoch(self.metrics)
 
     def has_news(self) -> bool:
         """Whether its metrics have grown since the last time that this was asked."""

@@ -129,7 +129,6 @@ def _train(
             display,
             stop,
             environment.git_commit(),
-            request.stack,
         )
         runner.run(orders(pairs, request.runs_of_each, rows))
 

@@ -188,13 +188,8 @@ Precision = Annotated[str | None, _option("auto, fp32, bf16 or fp16. [auto]", _T
 Device = Annotated[str | None, _option("auto, cpu or cuda. [auto: GPUs where there are any]", _MACHINE)]
 Slots = Annotated[int | None, _option("Trainings at a time. [one a GPU, or one a CPU core]", _MACHINE)]
 Stack = Annotated[
-    int | None,
-    _option(
-        "Replicates trained at a time by one process on one slot, stacked where that is faster. [1]",
-        _MACHINE,
-        "--stack",
-    ),
-]
+    int | None, typer.Option("--stack", hidden=True)
+]  # gone; commands of earlier versions have it
 Executor = Annotated[
     str | None, _option(f"What runs the trainings: {' or '.join(executors.offered())}. [local]", _MACHINE)
 ]

@@ -139,7 +139,6 @@ class Launch:
                 display,
                 self.stop,
                 environment.git_commit(),
-                request.stack,
             )
             self._time_networks(rows)
             bound, mean = self._bound(study, runner, rows, display)

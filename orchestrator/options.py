@@ -60,7 +60,6 @@ class Contract:
     precision: str = "auto"
     device: str = "auto"
     slots: int | None = None
-    stack: int = 1
     executor: str = "local"
     address: str | None = None
     gpu_fraction: float | None = None
@@ -84,11 +83,6 @@ class Contract:
         check(self.clock in ("train", "strict"), f"--clock {self.clock} is unknown; give train or strict")
         check(
             0 <= self.seed <= _LARGEST_SEED, f"--seed {self.seed} is out of range; give 0 to {_LARGEST_SEED}"
-        )
-        check(self.stack >= 1, f"--stack {self.stack} trains nothing; give at least 1")
-        check(
-            self.stack == 1 or self.clock != "strict",
-            f"--stack {self.stack} needs --clock train: a strict clock is one process's of one training",
         )
         check_name(self.study)
         _parsed(TrialBudget.parse, self.budget, "budget")

@@ -25,8 +25,6 @@ _ROUNDING = 1e-9  # of shares that come to whole trainings
 _ACCURACIES = ("val_accuracy", "test_accuracy", "test_accuracy_1000")
 _DEVICE_LOST = 6
 _FAILED = {3: "diverged", 4: "out_of_memory", 5: "budget_too_short"}  # docs/trainer-protocol.md
-EXIT_CODES = {"refused": _REFUSED, "device_lost": _DEVICE_LOST}
-EXIT_CODES |= {reason: code for code, reason in _FAILED.items()}
 _OVER_LIMIT = {"memory": "host_memory", "output": "too_much_output"}
 
 

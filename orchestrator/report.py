@@ -143,19 +143,15 @@ def measured_so_far(path: Path) -> list[dict[str, Any]]:
         return []
 
 
-def latest_epoch(path: Path, trial: int | None = None) -> dict[str, Any] | None:
-    """Return the last whole `epoch` event near the end of a file that is still being written.
-
-    `trial`: its number among the several whose lines are there.
-    """
+def latest_epoch(path: Path) -> dict[str, Any] | None:
+    """Return the last whole `epoch` event near the end of a file that is still being written."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
             lines = file.read().decode("utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return None
-    epochs = filter(None, map(_epoch, reversed(lines)))
-    return next((event for event in epochs if event.get("trial") == trial), None)
+    return next(filter(None, map(_epoch, reversed(lines))), None)
 
 
 def _epoch(line: str) -> dict[str, Any] | None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
-from orchestrator import outcome, report, retries, team, trial_folder, use
-from orchestrator.arrivals import arrived
+from orchestrator import outcome, report, retries, trial_folder, use
 from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
@@ -36,10 +36,7 @@ Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what t
 
 
 class Runner:
-    """Runs the orders of one study. `folder` is the study's; each trial gets one of its own in it.
-
-    stack: how many trials alike one process trains; those that a solver hears of are always trained alone
-    """
+    """Runs the orders of one study. `folder` is the study's; each trial gets one of its own in it."""
 
     def __init__(
         self,
@@ -52,7 +49,6 @@ class Runner:
         display: Display,
         stop: threading.Event,
         git_commit: str | None = None,
-        stack: int = 1,
     ) -> None:
         self._store = store
         self._study_id = study_id
@@ -63,9 +59,8 @@ class Runner:
         self._display = display
         self._stop = stop
         self._git_commit = git_commit
-        self._stack = stack
-        self._waiting: deque[tuple[Order, ...]] = deque()
-        self._running: dict[Future[Exit], tuple[Running, ...]] = {}
+        self._waiting: deque[Order] = deque()
+        self._running: dict[Future[Exit], Running] = {}
         self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
         self._looked = 0.0  # when the curves of the running were last looked at
         self._ended: dict[int, Trial] = {}
@@ -80,7 +75,7 @@ class Runner:
         """
         self._ended, self._hear, self._rule = {}, hear, rule
         left = [order for order in orders if not self._adopted(order)]  # before any folder is cleared
-        self._waiting = deque(team.teams(left, self._stack if hear is None else 1))
+        self._waiting = deque(left)
         with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
             try:
                 while self._running or (self._waiting and not self._stop.is_set()):
@@ -98,18 +93,24 @@ class Runner:
             self._begin(self._waiting.popleft(), pool)
 
     def _settle_what_ended(self) -> None:
-        running = [trial for trials in self._running.values() for trial in trials]
+        running = list(self._running.values())
         self._display.tick(running)
         if time.monotonic() - self._looked >= _TICK_SECONDS:
             for trial in running:
                 self._stop_if_hopeless(trial)
             self._looked = time.monotonic()
-        for future in arrived(self._done, _TICK_SECONDS):
-            trials = self._running.pop(future)
-            if len(trials) == 1:
-                self._settle(trials[0], future.result(), trials[0].folder / "log.txt")
-            else:
-                self._settle_team(trials, future.result())
+        for future in self._arrived():
+            self._settle(self._running.pop(future), future.result())
+
+    def _arrived(self) -> Iterator[Future[Exit]]:
+        """Yield what has ended; where nothing has, wait a moment for it.
+
+        A queue costs the same however many run; asking each of thousands of futures does not.
+        """
+        with suppress(Empty):
+            yield self._done.get(timeout=_TICK_SECONDS)
+            while True:
+                yield self._done.get_nowait()
 
     def _stop_if_hopeless(self, trial: Running) -> None:
         """End a trial that the rule gives up, unless it is one of the audit's."""
@@ -123,44 +124,31 @@ class Runner:
         folder = self._folder_of(order)
         if order.row is None or order.row.state != "running" or not trial_folder.holds(folder, order.config):
             return False
-        team.take_share(folder)
         found = outcome.adopt(folder, outcome.asked_of(order.config))
         if found is None:
             return False
         trial_folder.forget_job(folder)
         self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
-        used = use.adopted(found, order.row, folder)
+        used = use.adopted(found, order.row)
         self._ended[order.number] = self._record(order, order.row, found, used)
         return True
 
-    def _begin(self, orders: Sequence[Order], pool: ThreadPoolExecutor) -> None:
-        """Start one process for these orders."""
-        trials = tuple(
-            Running(order, self._open(order), self._folder_of(order), StopOfOne(self._stop))
-            for order in orders
-        )
-        folders = [trial.folder for trial in trials]
-        configs = [word for folder in folders for word in ("--config", str(folder / "trial.json"))]
-        is_kept = self._trainer == OWN_TRAINER and len(trials) == 1
-        kept = trial_folder.checkpoint_words(folders[0]) if is_kept else ()
+    def _begin(self, order: Order, pool: ThreadPoolExecutor) -> None:
+        trial = Running(order, self._open(order), self._folder_of(order), StopOfOne(self._stop))
+        folder = trial.folder
+        kept = trial_folder.checkpoint_words(folder) if self._trainer == OWN_TRAINER else ()
         job = Job(
-            command=(*self._trainer, "train", *configs, *kept),
-            folder=folders[0],
-            stdout=team.share_out(folders),
-            stderr=folders[0] / "log.txt",
-            timeout_seconds=self.limits.timeout_seconds * len(trials),
+            command=(*self._trainer, "train", "--config", str(folder / "trial.json"), *kept),
+            folder=folder,
+            stdout=trial.metrics,
+            stderr=folder / "log.txt",
+            timeout_seconds=self.limits.timeout_seconds,
             memory_bytes=self.limits.memory_bytes,
         )
-
-        def has_started(slot: str) -> None:
-            for trial in trials:
-                trial.has_started(slot)
-
-        future = pool.submit(run_after, orders[0].losses, self._executor, job, trials[0].stop, has_started)
-        self._running[future] = trials
+        future = pool.submit(run_after, order.losses, self._executor, job, trial.stop, trial.has_started)
+        self._running[future] = trial
         future.add_done_callback(self._done.put)
-        for trial in trials:
-            self._display.started(trial)
+        self._display.started(trial)
 
     def _folder_of(self, order: Order) -> Path:
         return self._folder / f"{order.number:05d}"
@@ -181,25 +169,10 @@ class Runner:
         trial_folder.write_config(folder, order.config)
         return row
 
-    def _settle_team(self, trials: Sequence[Running], end: Exit) -> None:
-        """Settle what ended by itself; the others are to be trained alone, unless they were stopped."""
-        for trial in trials:
-            team.take_share(trial.folder)
-            own = team.own_end(end, trial.metrics, len(trials))
-            if own is not None:
-                self._settle(trial, own, trials[0].folder / "log.txt")
-                continue
-            row = self._charged(trial.row, use.of_exit(team.one_of(end, len(trials))))
-            if end.reason != "stopped":
-                self._waiting.append((replace(trial.order, row=row),))
-                detail = {"number": trial.row.number, "trials": len(trials), "exit_code": end.code}
-                self._store.note(self._study_id, "trial_unstacked", detail, trial.row.id)
-                self._display.note(f"trial {trial.row.number} did not end with its stack; training it alone")
-
-    def _settle(self, trial: Running, end: Exit, log: Path) -> None:
+    def _settle(self, trial: Running, end: Exit) -> None:
         """Record how `trial` ended; its row stays `running` where it is to be trained again."""
         order, row = trial.order, trial.row
-        found = outcome.judge(end, trial.metrics, log, outcome.asked_of(order.config))
+        found = outcome.judge(end, trial.metrics, trial.folder / "log.txt", outcome.asked_of(order.config))
         if found.state == "stopped":
             hopeless = self._rule.first_stop(found.measurements)
             if hopeless is None or self._rule.audits(order.number):
@@ -229,7 +202,7 @@ class Runner:
             self._display.note(f"trial {row.number} is lost, {found.message}; no hours are left for it")
             return True
         self._display.note(f"trial {row.number} is lost, {found.message}; training it again")
-        self._waiting.appendleft((replace(order, row=row, losses=order.losses + 1),))
+        self._waiting.appendleft(replace(order, row=row, losses=order.losses + 1))
         return True
 
     def _charged(self, row: Trial, used: Use) -> Trial:

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator import team
-
 _CHECKPOINT = "checkpoint.pt"
 _JOB = "job.json"  # kept by an executor whose jobs outlive their orchestrator, while one is to be heard of
-_FILES = ("trial.json", "metrics.jsonl", "log.txt", team.LINES, team.SHARE, _JOB)
+_SHARED = "stack.json"  # in version 0.1, of a trial that was trained in one process with others
+_FILES = ("trial.json", "metrics.jsonl", "log.txt", _JOB, _SHARED)
 
 
 def clear(folder: Path, keep_checkpoint: bool) -> None:
@@ -86,4 +85,4 @@ def _has_job(folder: Path, executor: str) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     is_its = isinstance(order, dict) and order.get("executor") == executor
-    return is_its and not (folder / team.SHARE).exists()
+    return is_its and not (folder / _SHARED).exists()

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator import team
 from orchestrator.executors import Exit
 from orchestrator.outcome import Outcome
 from results.models import Trial
@@ -49,15 +48,15 @@ def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Use:
     after its start, for the clock may have jumped. A row without a start has no attempt but those on record.
     """
     known = on_record(row)
-    path, _ = team.place(folder)
+    path = folder / "metrics.jsonl"
     if row.started_at is None or not path.exists():
         return known
-    written = max(file.stat().st_mtime for file in (path, path.parent / "log.txt") if file.exists())
+    written = max(file.stat().st_mtime for file in (path, folder / "log.txt") if file.exists())
     seconds = (datetime.fromtimestamp(written, UTC) - row.started_at).total_seconds()
-    return known + Use(min(max(seconds, 0.0) / team.sharing(folder), most_seconds), None)
+    return known + Use(min(max(seconds, 0.0), most_seconds), None)
 
 
-def adopted(found: Outcome, row: Trial, folder: Path) -> Use:
+def adopted(found: Outcome, row: Trial) -> Use:
     """Return the use of a trial's attempts, the last of which ended when nobody was there."""
     seconds = found.columns.get("wall_seconds") or found.columns.get("train_seconds") or 0.0
-    return on_record(row) + Use(seconds / team.sharing(folder), None)
+    return on_record(row) + Use(seconds, None)

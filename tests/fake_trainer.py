@@ -72,7 +72,6 @@ KNOWN["ingredients"] += [
 KNOWN["ingredients"] += ["gradient_centralization", "cosine", "linear", "one_cycle", "step_decay"]
 GAINS = {"rand_augment": 0.02, "cutmix": 0.01, "sam": 0.01, "ema": 0.01, "linear": 0.005}  # of an ingredient
 RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the accuracy
-ALWAYS: dict[str, int] = {}  # fields of every line
 VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild", "flood", "leak"]
 VALUED += ["killed", "device_lost", "segfault"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
@@ -87,8 +86,6 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["train", "--config", path]:
             train(path)
-        case ["train", *words] if len(words) > 2 and set(words[::2]) == {"--config"}:
-            train_all(words[1::2])
         case ["describe"] | ["describe", "--check-data"]:
             for line in sys.stdin:
                 describe(line)
@@ -100,19 +97,8 @@ def main(arguments: list[str]) -> None:
             for name, summary in MODELS.items():
                 emit("network", name=name, scales=KNOWN["scale"], summary=summary)
         case _:
-            commands = "train --config FILE [--config FILE]... | describe [...] | models"
+            commands = "train --config FILE | describe [...] | models"
             sys.exit(f"usage: fake_trainer.py {commands}")
-
-
-def train_all(paths: list[str]) -> None:
-    """One after the other; the trials' failures are their own."""
-    for number, path in enumerate(paths):
-        ALWAYS["trial"] = number
-        try:
-            train(path)
-        except SystemExit as end:
-            if end.code == 143:
-                raise
 
 
 def train(path: str) -> None:
@@ -353,7 +339,7 @@ def draw(what: str, config: dict[str, Any]) -> float:
 
 
 def emit(event: str, **fields: object) -> None:
-    print(json.dumps({"event": event, **ALWAYS, **fields}), flush=True)
+    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 def fail(code: int, reason: str, message: str) -> NoReturn:

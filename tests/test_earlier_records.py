@@ -1,7 +1,6 @@
 """A study that an earlier version began and a kill ended goes on as that version would have gone on."""
 
 import json
-import shlex
 import sqlite3
 from contextlib import closing
 from importlib.metadata import version
@@ -35,7 +34,10 @@ def test_a_killed_study_of_an_earlier_version_ends_as_it_would_have_ended_there(
         if version(name) != recorded:
             pytest.skip(f"the record is of {name} {recorded}, and here is {version(name)}")
     command = record.with_suffix(".txt").read_text()
-    assert make.begun(Path(__file__).parents[1], command, tmp_path).wait(100) == 0, shlex.split(command)
+    with make.begun(Path(__file__).parents[1], command, tmp_path) as search:
+        _, said = search.communicate(timeout=100)
+    assert search.returncode == 0, said
+    assert ("--stack is gone and left out" in said) == ("--stack" in command)
     wanted = json.loads(record.with_suffix(".json").read_text())
     found = json.loads(make.as_text(make.expected(database)))
     assert found.pop("trials") == wanted.pop("trials")

@@ -23,6 +23,7 @@ REFUSED = (
     *("trainer", "executor", "db", "runs", "data_folder", "plan", "server", "token_file"),
     *("address", "gpu_fraction", "partition", "account"),
 )
+_REMOVED = ("stack",)  # of commands of earlier versions
 _RUN = "import sys; from orchestrator import cli; sys.argv[0] = '{0}-search'; cli.{0}_search()"
 _TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _KINDS: Mapping[Any, Any] = {
@@ -40,7 +41,7 @@ def _asked(kind: str, command: Any) -> type[BaseModel]:
     """Return the model of a command's options, described in the words of its help."""
     fields: dict[str, Any] = {"kind": (Literal[kind], Field(description="nas or hpo"))}
     for name, hint in get_type_hints(command, include_extras=True).items():
-        if name in REFUSED or name == "return":
+        if name in (*REFUSED, *_REMOVED) or name == "return":
             continue
         wanted, option = get_args(hint)
         inner = next((part for part in get_args(wanted) if part is not type(None)), wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from orchestrator import report, team
+from orchestrator import report
 
 PIECE = 64 * 1024  # bytes of a log at most at a time
 
@@ -46,19 +46,15 @@ def curve(root: Path, folder: str) -> list[dict[str, Any]]:
     """Return the measurements of a trial that still runs, from its folder. Raise Elsewhere."""
     place = inside(root, folder)
     try:
-        path, trial = team.place(place)
-        events = report.read(inside(root, path)).events
+        return report.read(inside(root, place / "metrics.jsonl")).measurements
     except (OSError, ValueError):  # half a line in mid-file, or gone meanwhile
         return []
-    epochs = [event for event in events if event.get("event") == "epoch" and event.get("trial") == trial]
-    return report.Report(tuple(epochs)).measurements
 
 
 def latest(root: Path, folder: str | None) -> dict[str, Any]:
     """Return the last measurement of a trial that still runs; nothing where there is none to be read."""
     try:
-        path, trial = team.place(inside(root, folder or ""))
-        return report.latest_epoch(inside(root, path), trial) or {}
+        return report.latest_epoch(inside(root, inside(root, folder or "") / "metrics.jsonl")) or {}
     except (OSError, ValueError):
         return {}
 

@@ -154,8 +154,6 @@ def test_an_attempt_nobody_saw_end_counts_until_it_last_wrote(tmp_path: Path) ->
     waiting = row(1, started_at=None, slot_seconds=7.0, energy_joules=3.0)
     assert use.unwitnessed(waiting, tmp_path, 3600.0) == Use(7.0, 3.0)
     assert use.unwitnessed(again, tmp_path, 25.0) == Use(32.0, None), "a clock that jumped charges no more"
-    (tmp_path / "stack.json").write_text('{"lines": "metrics.jsonl", "trial": 1, "of": 4}')
-    assert use.unwitnessed(row(1, started_at=begun), tmp_path, 3600.0) == Use(10.0, None)
 
 
 def test_a_gpu_s_counter_is_read_before_and_after_a_trial(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import outcome, report, team, trial_folder, use
+from orchestrator import outcome, report, trial_folder, use
 from orchestrator.executors import Exit, Reason, _slurm_node
 from results.models import Trial
 from results.store import Store
@@ -39,8 +39,8 @@ LINES = (
     | st.binary(max_size=20)
     | st.sampled_from([b"[" * 5000, b"NaN", b'{"event": "final", "val_accuracy": 1e999}', b'"' * 3])
 )
-LINE = b'{"event": "final", "trial": 1, "val_accuracy": 0.5}\n'
-KEYS = {"lines": "../00001/stack.jsonl", "trial": 1, "of": 2, "executor": "slurm", "key": "k", "protocol": 1}
+LINE = b'{"event": "final", "val_accuracy": 0.5}\n'
+KEYS = {"executor": "slurm", "key": "k", "protocol": 1}
 FILES = VALUES | st.binary(max_size=30) | st.just(b"[" * 5000)
 FILES |= st.fixed_dictionaries({}, optional={key: st.just(usual) | VALUES for key, usual in KEYS.items()})
 FILES |= st.integers(0, 60).map(lambda cut: json.dumps(KEYS).encode()[:cut])  # torn by a power cut
@@ -85,25 +85,15 @@ def test_any_stream_of_metrics_ends_a_trial_in_a_way_that_can_be_recorded(
 
 
 @OFTEN
-@given(FILES, st.sampled_from(["trial.json", team.SHARE, trial_folder._JOB]))
+@given(FILES, st.sampled_from(["trial.json", trial_folder._JOB]))
 def test_any_file_in_a_trial_s_folder_is_read_or_left_aside(tmp_path: Path, value: Any, name: str) -> None:
     folder = tmp_path / "00002"
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
-    (folder / team.METRICS).write_bytes(LINE)
+    (folder / "metrics.jsonl").write_bytes(LINE)
     assert trial_folder.holds(folder, {"protocol": 2}) is False
     assert trial_folder.goes_on(folder, {"protocol": 1}, "slurm") is False
-    path, number = team.place(folder)
-    assert (number is None) == (path == folder / team.METRICS) or isinstance(value, dict)
-    team.take_share(folder)
-    assert team.sharing(folder) >= 1
     begun = Trial(number=2, started_at=datetime(2026, 1, 1, tzinfo=UTC), slot_seconds=1.0)
     assert 1.0 <= use.unwitnessed(begun, folder, 60.0).slot_seconds <= 61.0
     assert isinstance(_slurm_node.read(str(folder), name), dict)
     (folder / name).unlink()
-
-
-@OFTEN
-@given(LINES)
-def test_any_line_is_some_trial_s_or_anybody_s(line: bytes) -> None:
-    assert team._is_of(line.decode(errors="replace"), 0) in (True, False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import team, trial_folder
+from orchestrator import trial_folder
 
 CONFIG = {"model": "senet18"}
 
@@ -41,8 +41,8 @@ def test_nothing_of_another_training_is_left(folder: Path, config: dict[str, str
     assert left(folder) == set()
 
 
-def test_a_job_of_several_trials_is_begun_anew(folder: Path) -> None:
-    (folder / team.SHARE).write_text("{}")
+def test_a_job_that_version_0_1_gave_several_trials_is_begun_anew(folder: Path) -> None:
+    (folder / "stack.json").write_text("{}")
     trial_folder.prepare(folder, CONFIG, was_running=True, executor="slurm")
     assert "job.json" not in left(folder)
 

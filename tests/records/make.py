@@ -62,7 +62,7 @@ def main(root: Path, out: Path) -> None:
             (out / f"{name}.sql").write_text(dump.replace(folder, "/records") + "\n")
 
 
-def begun(root: Path, command: str, folder: Path) -> "subprocess.Popen[bytes]":
+def begun(root: Path, command: str, folder: Path) -> subprocess.Popen[str]:
     """Start a command of the version at `root`, with its record in `folder`."""
     program, *options = shlex.split(command)
     entry = program.replace("-", "_")
@@ -74,6 +74,8 @@ def begun(root: Path, command: str, folder: Path) -> "subprocess.Popen[bytes]":
         cwd=root,
         env=os.environ | {"PYTHONPATH": str(root), "PATH": path},
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
