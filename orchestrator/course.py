@@ -39,8 +39,15 @@ def executor(request: Contract) -> Executor:
 
 
 @contextmanager
-def ending_on_record(store: Store, study: Study, console: Console) -> Iterator[None]:
-    """Leave on record that a run was stopped or failed; that it finished is for the caller to record."""
+def ending_on_record(
+    store: Store, study: Study, console: Console, before: Study | None = None
+) -> Iterator[None]:
+    """Leave on record that a run was stopped or failed; that it finished is for the caller to record.
+
+    before: the study as the run found it. Where it had finished, and the run fails before it begins a
+    trial, it is left as it was.
+    """
+    begun = _begun(store, study)
     try:
         yield
     except Stopped:
@@ -50,8 +57,15 @@ def ending_on_record(store: Store, study: Study, console: Console) -> Iterator[N
     except StoreError:
         raise  # the record cannot be written: it stays at the last row
     except Exception as error:
-        store.end_study(study.id, "failed", " ".join(str(error).split()))
+        if before is not None and before.state == "finished" and _begun(store, study) == begun:
+            store.restore_study(before)
+        else:
+            store.end_study(study.id, "failed", " ".join(str(error).split()))
         raise
+
+
+def _begun(store: Store, study: Study) -> list[tuple[int, int]]:
+    return [(trial.number, trial.attempts) for trial in store.trials(study.id)]
 
 
 def display(

@@ -22,6 +22,7 @@ from orchestrator.plan import cost_text, store_to_read
 from orchestrator.runner import Runner
 from orchestrator.words import macs_text
 from results.models import Study
+from results.rows import refuse_another_question
 from results.store import Store
 
 
@@ -38,10 +39,14 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
         pairs = pairs_of(request, store, executor.device, describer)
         name = request.study_name(names_of(pairs), pairs[0].training.dataset)
         stack.enter_context(store.lock_study(name))
+        asked, recorded = question(request, pairs), store.study(name)
+        if recorded is not None:
+            refuse_another_question(recorded, PURPOSE, asked)
+        preconditions.own(preconditions.study_folder(request.runs, name), store.url)
         study = store.open_study(
             name,
             PURPOSE,
-            question(request, pairs),
+            asked,
             len(pairs) * request.runs_of_each,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
@@ -49,7 +54,7 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
         )
         for line in _opening(request, pairs, executor, study, store):
             summary.say(console, line)
-        with course.ending_on_record(store, study, console):
+        with course.ending_on_record(store, study, console, recorded):
             _train(request, pairs, executor, study, store, console, stop)
         store.end_study(study.id, "finished", counted(store.trials(study.id)))
         _close(request, study, store, console)
@@ -112,8 +117,7 @@ def _train(
     stop: threading.Event,
 ) -> None:
     """Train what the record lacks."""
-    folder = request.runs.resolve() / study.name
-    preconditions.own(folder, store.url)
+    folder = preconditions.study_folder(request.runs, study.name)
     rows = store.trials(study.id)
     title = f"{study.name}: {len(pairs)} pairs"
     seconds = pairs[0].training.budget.seconds

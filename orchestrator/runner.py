@@ -32,6 +32,7 @@ from results.store import Store
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
+_LOCK_SECONDS = 10.0  # between two looks at the study's lock, which may be lost without a word
 Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver hears
 
 
@@ -68,12 +69,15 @@ class Runner:
         self._running: dict[Future[Exit], tuple[Running, ...]] = {}
         self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
         self._looked = 0.0  # when the curves of the running were last looked at
+        self._kept = time.monotonic()  # when the study's lock was
         self._ended: dict[int, Trial] = {}
         self._hear: Hear | None = None
         self._rule = NEVER
 
     def run(self, orders: Sequence[Order], hear: Hear | None = None, rule: Rule = NEVER) -> list[Trial]:
         """Train `orders` and return their rows in order. Raise Stopped, Refused or a StoreError.
+
+        StudyLost is one of them: nothing of what runs then is recorded, for the study is another process's.
 
         `hear` gives what a solver hears of a completed trial, recorded with it, and of one that `rule`
         stopped, by what its curve let expect. A lost trial that no hours are left for stays `running`.
@@ -104,12 +108,18 @@ class Runner:
             for trial in running:
                 self._stop_if_hopeless(trial)
             self._looked = time.monotonic()
+        if time.monotonic() - self._kept >= _LOCK_SECONDS:
+            self._keep_study()
         for future in arrived(self._done, _TICK_SECONDS):
             trials = self._running.pop(future)
             if len(trials) == 1:
                 self._settle(trials[0], future.result(), trials[0].folder / "log.txt")
             else:
                 self._settle_team(trials, future.result())
+
+    def _keep_study(self) -> None:
+        self._store.keep_study(self._study_id)
+        self._kept = time.monotonic()
 
     def _stop_if_hopeless(self, trial: Running) -> None:
         """End a trial that the rule gives up, unless it is one of the audit's."""
@@ -135,6 +145,7 @@ class Runner:
 
     def _begin(self, orders: Sequence[Order], pool: ThreadPoolExecutor) -> None:
         """Start one process for these orders."""
+        self._keep_study()  # or their folders may be another process's by now
         trials = tuple(
             Running(order, self._open(order), self._folder_of(order), StopOfOne(self._stop))
             for order in orders

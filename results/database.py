@@ -8,7 +8,7 @@ begun explicitly, and a writing one takes SQLite's write lock at once, so that t
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
 
 from results.errors import ServerLost, StoreUnavailable
 
@@ -30,6 +31,7 @@ _KEEPALIVES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+_SERVER_KEEPALIVES = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 
 
 def address(url_or_path: str | Path) -> URL:
@@ -86,8 +88,8 @@ def connect(url: URL, *, read_only: bool) -> Engine:
     path = sqlite_path(url)
     try:
         if path is None:
-            options = server_options(url, read_only=read_only)
-            return create_engine(url, pool_pre_ping=True, json_serializer=_to_json, connect_args=options)
+            options = {"options": _reading_only(url)} if read_only else {}
+            return _server_engine(url, options, pool_pre_ping=True, json_serializer=_to_json)
         engine = create_engine(url, creator=_sqlite_opener(path, read_only), json_serializer=_to_json)
     except NoSuchModuleError as error:
         raise StoreUnavailable(f"no driver for {shown(url)}; {_FORMS}") from error
@@ -99,13 +101,29 @@ def connect(url: URL, *, read_only: bool) -> Engine:
     return engine
 
 
-def server_options(url: URL, *, read_only: bool = False) -> dict[str, Any]:
-    """What a connection to a server is made with, beside what the URL says."""
-    options: dict[str, Any] = {name: value for name, value in _KEEPALIVES.items() if name not in url.query}
-    if read_only:
-        own = url.query.get("options", "")
-        options["options"] = f"{own} -c default_transaction_read_only=on".strip()
-    return options
+def sessions(url: URL) -> Engine:
+    """An engine on a server whose connections are closed for good, and outside any transaction: for locks."""
+    return _server_engine(url, {}, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def _server_engine(url: URL, options: Mapping[str, str], **settings: Any) -> Engine:
+    """An engine on a server: either side finds out within a minute that the other is gone without a word."""
+    own = {name: value for name, value in _KEEPALIVES.items() if name not in url.query}
+    engine = create_engine(url, connect_args={**own, **options}, **settings)
+    event.listen(engine, "connect", _keep_alive)
+    return engine
+
+
+def _keep_alive(connection: Any, _: object) -> None:
+    """Have the server look as well: a session that it takes for alive keeps its rows and its lock locked."""
+    with connection.cursor() as cursor:
+        for name, value in _SERVER_KEEPALIVES.items():
+            cursor.execute(f"SET {name} = {value}")
+    connection.commit()
+
+
+def _reading_only(url: URL) -> str:
+    return f"{url.query.get('options', '')} -c default_transaction_read_only=on".strip()
 
 
 def _to_json(value: object) -> str:

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection, Engine, text
 
-from results.database import explained, server_options, sqlite_file
+from results.database import explained, sessions, sqlite_file
 from results.errors import ServerLost, StoreUnavailable, StudyLocked, StudyLost
 from results.transactions import patient
 
@@ -106,7 +105,7 @@ def holder(url: URL, study: str) -> dict[str, str] | None:
     path = sqlite_file(url)
     if path is None:
         with explained(url):
-            return _server_holder(_sessions(url), study) or None
+            return _server_holder(sessions(url), study) or None
     try:
         held = _holder(_beside(path, study)) if _beside(path, study).exists() else None
         if held == {} and abs(time.time() - _beside(path, study).stat().st_mtime) > UNSIGNED_SECONDS:
@@ -224,7 +223,7 @@ def lost(study: str) -> str:
 
 class _ServerLock:
     def __init__(self, url: URL, study: str) -> None:
-        self._engine, self._study, me = _sessions(url), study, _me()
+        self._engine, self._study, me = sessions(url), study, _me()
         # PostgreSQL keeps 63 characters
         self._signed = f"nomad-nas {me['pid']} {me['host'][:27]} {me['since'][:16]}Z"
         self._session: tuple[int, datetime] | None = None  # that the lock was taken in last
@@ -280,12 +279,8 @@ class _ServerLock:
 
 
 _SIGN = text("SELECT set_config('application_name', :name, false)")
-# a session that waits is not ended for that, and one whose process is gone is found out within a minute
-_STAY = text(
-    "SELECT set_config(name, CASE name WHEN 'tcp_keepalives_idle' THEN '30' WHEN 'tcp_keepalives_interval'"
-    " THEN '10' WHEN 'tcp_keepalives_count' THEN '3' ELSE '0' END, false) FROM pg_settings WHERE name IN"
-    " ('idle_session_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')"
-)
+# a session that waits is not ended for that; the setting is new in PostgreSQL 14
+_STAY = text("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
 _LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _WHICH = text("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
 _END = text(
@@ -298,12 +293,6 @@ _OF_KEY = (
 )
 _HELD = text(f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND{_OF_KEY})")
 _HOLDER = text(f"SELECT application_name FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE{_OF_KEY}")
-
-
-def _sessions(url: URL) -> Engine:
-    return create_engine(
-        url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=server_options(url)
-    )
 
 
 def _server_holder(engine: Engine, study: str) -> dict[str, str]:

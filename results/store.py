@@ -160,6 +160,13 @@ class Store:
             return study
 
     @patient
+    def restore_study(self, before: Study) -> None:
+        """Leave a study as it was before it was opened here: its state and its budget."""
+        with self._write() as session:
+            study = self._study(session, before.id)
+            assign(study, **{name: getattr(before, name) for name in _OF_A_RUN})
+
+    @patient
     def trials(self, study_id: int) -> list[Trial]:
         """The study's trials in order of number."""
         with self._read() as session:
@@ -317,3 +324,6 @@ class Store:
         with database.explained(self.url), Session(self._writing, expire_on_commit=False) as session:
             yield session
             commit(session)
+
+
+_OF_A_RUN = ("state", "message", "budget_trials", "budget_slot_hours", "slots", "begun_at", "updated_at")

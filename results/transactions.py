@@ -65,14 +65,21 @@ def _number(session: Session) -> str | None:
     return number
 
 
+_STATUS = text("SELECT pg_xact_status(CAST(:number AS xid8))")
+_END = text(  # the session that waits for a client that will not come back; a commit that has begun is finished
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = CAST(CAST(:number AS xid8) AS xid)"
+)
+
+
 def _was_committed(engine: Engine, number: str) -> bool:
     """Whether a transaction is on record whose COMMIT got no answer. Raises StoreUnavailable if none tells."""
     end = time.monotonic() + BUSY_SECONDS
     while time.monotonic() < end:
         try:
             with explained(engine.url), engine.connect() as connection:
-                asked = text("SELECT pg_xact_status(CAST(:number AS xid8))")
-                status = connection.execute(asked, {"number": number}).scalar_one()
+                status = connection.execute(_STATUS, {"number": number}).scalar_one()
+                if status == "in progress":
+                    connection.execute(_END, {"number": number})
         except ServerLost:
             status = "in progress"
         if status != "in progress":
