@@ -13,14 +13,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import course, environment, preconditions, summary
+from orchestrator import catalogue, course, environment, preconditions, summary
 from orchestrator.describe import Describer
 from orchestrator.evaluate_options import EvaluationRequest
 from orchestrator.evaluate_pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
+from orchestrator.options import check_name
 from orchestrator.plan import cost_text, store_to_read
 from orchestrator.runner import Runner
 from orchestrator.words import macs_text
+from results import database
 from results.models import Study
 from results.rows import refuse_another_question
 from results.store import Store
@@ -37,9 +39,10 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         pairs = pairs_of(request, store, executor.device, describer)
-        name = request.study_name(names_of(pairs), pairs[0].training.dataset)
+        name = _study_name(request, pairs)
         stack.enter_context(store.lock_study(name))
-        asked, recorded = question(request, pairs), store.study(name)
+        recorded = store.study(name)
+        asked = question(request, pairs, recorded.question if recorded else None)
         if recorded is not None:
             refuse_another_question(recorded, PURPOSE, asked)
         preconditions.own(preconditions.study_folder(request.runs, name), store.url)
@@ -67,13 +70,22 @@ def show_plan(request: EvaluationRequest, console: Console) -> None:
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
         pairs = pairs_of(request, store, executor.device, describer)
-        name = request.study_name(names_of(pairs), pairs[0].training.dataset)
+        name = _study_name(request, pairs)
         summary.say(console, f"plan of the study {name}; nothing is done")
         for line in _contents(request, pairs):
             summary.say(console, line)
         trainings = len(pairs) * request.runs_of_each
         summary.say(console, f"trainings: {trainings} = {len(pairs)} pairs x {request.runs_of_each} runs")
         summary.say(console, cost_text(trainings, pairs[0].training.budget, executor))
+
+
+def _study_name(request: EvaluationRequest, pairs: Sequence[Pair]) -> str:
+    """Return the study's name. Raise BadOption where it, or its folder, is another's."""
+    name = request.study_name(names_of(pairs), pairs[0].training.dataset)
+    check_name(name, "--study")
+    folder = preconditions.study_folder(request.runs, name)
+    preconditions.refuse_folder(folder, database.address(request.database))
+    return name
 
 
 def _opening(
@@ -99,6 +111,7 @@ def _contents(request: EvaluationRequest, pairs: Sequence[Pair]) -> Iterable[str
             f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
             f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
         )
+        yield from catalogue.told(pair.subject, PURPOSE)
     dataset = pairs[0].description.dataset
     read = "none of its test images" if request.no_test else "all test images, read once a training"
     yield (

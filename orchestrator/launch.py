@@ -14,7 +14,6 @@ from orchestrator import (
     again,
     baseline,
     budget,
-    catalogue,
     course,
     environment,
     front,
@@ -37,6 +36,7 @@ from orchestrator.problem import Problem
 from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
 from orchestrator.runner import Runner
 from orchestrator.search import Search
+from orchestrator.settled import subject_of
 from orchestrator.solvers import SolverProcess
 from results.models import Study, Trial
 from results.queue import Queue
@@ -51,7 +51,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
     """
     with ExitStack() as stack:
         store = stack.enter_context(Queue(request.database))
-        subject = catalogue.find(request.subject, store)
+        subject = subject_of(request, store)
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)

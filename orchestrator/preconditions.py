@@ -48,6 +48,8 @@ def asked(inquiry: Inquiry, store: Store | None, slots: int, describer: Describe
     policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
     question = inquiry.question(block, policy)
     if recorded is not None:
+        if "model" not in recorded.question:  # studies did not keep it once
+            question.pop("model", None)
         refuse_another_question(recorded, request.kind, question)
     return Asked(inquiry, block, question, recorded)
 

@@ -11,6 +11,7 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator import catalogue
 from orchestrator.aim import SIZES, UNITS, Aim
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
@@ -29,6 +30,8 @@ def opening(
     request, base, data = inquiry.request, inquiry.base, inquiry.base.dataset
     say(console, f"study {study.name} in {request.database}")
     say(console, f"network: {inquiry.subject.origin}")
+    for line in catalogue.told(inquiry.subject, request.kind):
+        say(console, line)
     say(console, network_text(inquiry))
     say(
         console,

@@ -23,7 +23,7 @@ from results.errors import ServerLost, StoreUnavailable
 BUSY_SECONDS = 90.0  # more than a backup, a checkpoint or a careless browser of the file takes
 WRITING = {"begin": "BEGIN IMMEDIATE"}
 UNBEGUN = {"begin": ""}
-# a peer that is gone without a word is found out within a minute, and an idle connection is not taken for dead
+# a peer that is gone without a word is found out within a minute, and idle connections stay in use
 _KEEPALIVES = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -68,7 +68,7 @@ def sqlite_path(url: URL) -> Path | None:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """The same with every link followed: what is named after a database must not depend on how it was typed."""
+    """The same with every link followed, for what is named after the database however it was typed."""
     path = sqlite_path(url)
     return path and Path(os.path.realpath(path))
 

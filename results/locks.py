@@ -50,7 +50,7 @@ def study_lock(url: URL, study: str) -> Iterator[Lock]:
     """Hold a study of the database at `url`; one process can.
 
     SQLite: a lock on the file `DATABASE.STUDY.lock`. PostgreSQL: an advisory lock, across machines, which is
-    lost with its connection: look at it every few seconds. Raises StudyLocked, naming the process that holds it.
+    lost with its connection: look at it every few seconds. Raises StudyLocked, naming who holds it.
     """
     path = sqlite_file(url)
     with closing(_ServerLock(url, study) if path is None else _FileLock(_beside(path, study), study)) as held:
@@ -215,9 +215,9 @@ def refusal(study: str, holder: dict[str, str]) -> str:
 def lost(study: str) -> str:
     """Say that another process has a study that this one had, and what to do."""
     return (
-        f"study {study!r} was taken up by another process while this one had lost its lock (its connection to "
-        "the server broke, or the lock's file was removed); its trainings were ended and nothing more of them "
-        "is recorded: leave the study to the other process"
+        f"study {study!r} was taken up by another process after this one had lost its lock (its connection "
+        "broke, or the lock's file was removed); its trainings were ended, and nothing more of them is "
+        "recorded: leave the study to the other process"
     )
 
 

@@ -47,7 +47,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _refuse_two_names(path: Path) -> None:
-    """SQLite keeps its log beside the name that a file was opened by: under another one it would be missed."""
+    """SQLite keeps its log beside the name that a file was opened by; another name has another log."""
     if path.is_file() and (names := path.stat().st_nlink) > 1:
         raise StoreUnavailable(
             f"{path} has {names} names (hard links), and writing by two of them would damage it; remove the "

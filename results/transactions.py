@@ -1,8 +1,8 @@
 """Transactions that outlast a restart of the server, as those of SQLite outlast another's lock.
 
-A method of a store is one transaction. Where the connection breaks before its end, the whole method runs again.
-Where it breaks while the server commits, the server is asked first what became of the transaction: what is on
-record is never applied twice.
+A method of a store is one transaction. Where the connection breaks before its end, the whole method runs
+again. Where it breaks while the server commits, the server is asked first what became of the transaction:
+what is on record is never applied twice.
 """
 
 import logging
@@ -66,13 +66,14 @@ def _number(session: Session) -> str | None:
 
 
 _STATUS = text("SELECT pg_xact_status(CAST(:number AS xid8))")
-_END = text(  # the session that waits for a client that will not come back; a commit that has begun is finished
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = CAST(CAST(:number AS xid8) AS xid)"
+_END = text(  # a session that waits for a client that will not come back; a commit that has begun is finished
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE backend_xid = CAST(CAST(:number AS xid8) AS xid)"
 )
 
 
 def _was_committed(engine: Engine, number: str) -> bool:
-    """Whether a transaction is on record whose COMMIT got no answer. Raises StoreUnavailable if none tells."""
+    """Whether a transaction is on record whose COMMIT got no answer. Raises StoreUnavailable."""
     end = time.monotonic() + BUSY_SECONDS
     while time.monotonic() < end:
         try:

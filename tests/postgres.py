@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, where its programs are installed, and a wire to cut on the way to it."""
+"""A PostgreSQL server of the tests' own, where its programs are installed, and a wire to cut on the way."""
 
 import os
 import pwd
@@ -68,7 +68,8 @@ class Server:
 
     def start(self) -> None:
         options = f"-p {self.port} -k '' -h 127.0.0.1 {_QUICK}"
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-l", str(self._folder / "log"), "-w", "-o", options, "start")  # fmt: skip
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-l", log, "-w", "-o", options, "start")
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "fast", "-w", "stop")

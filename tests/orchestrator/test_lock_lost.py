@@ -1,4 +1,4 @@
-"""A search that lost its lock, and its study to another process: it ends its trials and records nothing more."""
+"""A search that lost its lock, and its study to another process, ends its trials and records nothing more."""
 
 import threading
 from collections.abc import Callable, Iterator

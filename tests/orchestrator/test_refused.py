@@ -26,7 +26,7 @@ def contents(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a search and an evaluation that have finished, and another with studies of their names."""
+    """A folder with a search and an evaluation that have finished, and another one with their namesakes."""
     folder = tmp_path_factory.mktemp("finished")
     for place in (folder, folder / "other"):
         run(place, trials=4)
@@ -74,9 +74,7 @@ def test_an_evaluation_that_is_refused_changes_nothing(
     refused(evaluate, finished, {"study": "e", "runs_of_each": 3, **given}, error)
 
 
-def refused(
-    study: Callable[..., str], folder: Path, given: dict[str, Any], error: type[Exception]
-) -> None:
+def refused(study: Callable[..., str], folder: Path, given: dict[str, Any], error: type[Exception]) -> None:
     before, db = contents(folder), str(folder / "results.db")
     with pytest.raises(error):
         study(folder, **{**given, "db": db, "runs": folder / given.get("runs", "")})

@@ -128,6 +128,5 @@ def test_a_database_has_one_lock_by_whatever_name(tmp_path: Path, link: str) -> 
 
 
 def test_a_name_too_long_for_a_file_has_a_lock_all_the_same(tmp_path: Path) -> None:
-    with Store(tmp_path / "results.db") as store:
-        with store.lock_study("ü" * 100), store.lock_study("ü" * 99):
-            assert len(list(tmp_path.glob("*.lock"))) == 2
+    with Store(tmp_path / "results.db") as store, store.lock_study("ü" * 100), store.lock_study("ü" * 99):
+        assert len(list(tmp_path.glob("*.lock"))) == 2

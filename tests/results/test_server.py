@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 
 from results import locks, transactions
 from results.database import address
-from results.errors import StudyLocked, StudyLost
+from results.errors import StoreUnavailable, StudyLocked, StudyLost
 from results.queue import Queue
 from results.store import Store
 from tests import postgres
@@ -138,11 +138,8 @@ def test_a_commit_without_an_answer_is_applied_once(server: postgres.Server, url
     wire.close()
 
 
-def test_an_own_setting_of_the_connection_is_kept_when_only_reading(
-    server: postgres.Server, url: str
-) -> None:
+def test_an_own_setting_of_the_connection_is_kept_when_only_reading(url: str) -> None:
     own = make_url(url).update_query_dict({"options": "-c search_path=elsewhere", "connect_timeout": "3"})
-    server_url = make_url(url)
-    Store(str(server_url.render_as_string())).close()
-    with pytest.raises(Exception, match="holds no record of a search"):
+    Store(url).close()
+    with pytest.raises(StoreUnavailable, match="holds no record of a search"):
         Store(own.render_as_string(), read_only=True)

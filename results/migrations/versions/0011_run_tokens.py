@@ -1,4 +1,4 @@
-"""Which run of a study may write to it. Of older runs nothing is known, and the next one takes its study up."""
+"""Which run of a study may write to it: none of those before, until the next one takes it up."""
 
 import sqlalchemy as sa
 from alembic import op
