@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,9 @@ def study_folder(runs: Path, name: str) -> Path:
 
 def refuse_folder(folder: Path, url: URL) -> None:
     """Raise BadOption for what is no folder, and for one that holds the trials of another database."""
+    path = database.sqlite_file(url)
+    if path and folder.parent == path.parent and re.fullmatch(re.escape(path.name) + "(-.*)?", folder.name):
+        raise BadOption(f"the name {folder.name!r} is a file's of the database; give another --study")
     if folder.exists() and not folder.is_dir():
         raise BadOption(f"{folder} is a file, so no study can have its trials there; give another --study")
     named = _owner(folder)

@@ -14,6 +14,7 @@ from orchestrator.describe import Refused
 from orchestrator.options import BadOption
 from orchestrator.proposals import NotReproducible
 from results.errors import QuestionChanged
+from results.store import Store
 from tests.orchestrator._studies import evaluate, run, settled
 
 MORE: dict[str, Any] = {"trials": 6}  # than it was finished with: what a refused resume once left on record
@@ -109,3 +110,32 @@ def test_a_plan_refuses_the_folder_that_the_search_would_refuse(finished: Path) 
     asked = settled(finished, db=str(finished / "results.db"), runs=finished / "other", plan=True, trials=4)
     with pytest.raises(BadOption, match=r"/other/s holds trials on record in \.\./results.db"):
         plan.show(asked, Console())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"study": None, "subject": "n" * 195}, "bytes, and 200 is the most; give another --study"),
+        ({"subject": "n" * 195}, "bytes, and 200 is the most; give another --save-as"),
+    ],
+)
+def test_a_name_made_of_others_that_is_too_long_is_refused(
+    finished: Path, given: dict[str, Any], said: str
+) -> None:
+    scale = {"depth": 1.0, "width": 0.5, "resolution": 1.0}
+    known = {"macs": 1, "parameters": 1, "val_accuracy": 0.5, "status": "provisional", "study_id": 1}
+    with Store(finished / "results.db") as store:
+        store.save_model(
+            name="n" * 195, network="senet18", **scale, dataset="fake:", recipe="nomad_haet", **known
+        )
+    before = contents(finished)
+    with pytest.raises(BadOption, match=said):
+        run(finished, **given)
+    assert contents(finished) == before
+
+
+def test_a_study_cannot_have_the_name_of_a_database_s_own_file(tmp_path: Path) -> None:
+    for name in ("own.db", "own.db-wal", "own.db-journal"):
+        with pytest.raises(BadOption, match=r"is a file's of the database; give another --study"):
+            run(tmp_path, study=name, db=str(tmp_path / "own.db"))
+    assert run(tmp_path, study="own", db=str(tmp_path / "own.db"))
