@@ -26,6 +26,7 @@ from results import database
 from results.models import Study
 from results.rows import refuse_another_question
 from results.store import Store
+from results.transactions import patient
 
 
 def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> None:
@@ -155,7 +156,7 @@ def _close(request: EvaluationRequest, study: Study, store: Store, console: Cons
     # pandas: half a second to import, and needed only here
     from results import evaluation_table, export, queries, tables
 
-    ranked = queries.evaluation(request.database, study.name)
+    ranked = patient(queries.evaluation)(request.database, study.name)
     summary.say(console, f"finished: {counted(store.trials(study.id))}")
     tables.tell(evaluation_table.evaluation_table(ranked), console.file)
     if request.csv is not None:

@@ -21,6 +21,7 @@ from orchestrator.words import accuracy_text, macs_text, point_text, size_number
 from results import early_stops
 from results.models import Model, Study, Trial
 from results.store import Store
+from results.transactions import patient
 
 
 def opening(
@@ -107,7 +108,7 @@ def _tell_front(console: Console, inquiry: Inquiry, names: Sequence[str]) -> Non
     # pandas: half a second to import, and needed only here
     from results import front_table, queries, tables
 
-    found = queries.front(inquiry.request.database, inquiry.study_name)
+    found = patient(queries.front)(inquiry.request.database, inquiry.study_name)
     tables.tell(front_table.front_table(found), console.file)
     many = f"{inquiry.save_as}_1 to {inquiry.save_as}_{len(names)}"
     say(console, f"saved as the models {many}" if len(names) > 1 else f"saved as the model {names[0]}")

@@ -27,6 +27,7 @@ from results.transactions import patient
 UNSIGNED_SECONDS = 5.0  # an empty lock file that is older was left by a kill or a power cut
 GPU_LOCKS = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
 _LONGEST_NAME = 160  # bytes of a study's in a file's name, of which a disk takes 255
+_FILE = "file"  # the lock's own number: the copy of a lock, made while it was held, is nobody's
 _GHOST_SECONDS = 10.0  # for a server to end a session of ours whose connection broke
 
 
@@ -77,7 +78,8 @@ class _FileLock:
         if handle is None:
             raise StudyLocked(refusal(self._study, _holder(self._path)))
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(_me()).encode(), 0)
+        signed = {**_me(), _FILE: str(os.fstat(handle).st_ino)}
+        os.pwrite(handle, json.dumps(signed).encode(), 0)
         return handle
 
     def look(self) -> None:
@@ -196,9 +198,11 @@ def _holder(path: Path) -> dict[str, str]:
     """Who holds the lock; empty where it was taken this instant and is not signed yet."""
     try:
         held: dict[str, str] = json.loads(path.read_text())
+        own = str(path.stat().st_ino)
     except (FileNotFoundError, ValueError):
         return {}
-    return held if isinstance(held, dict) and {"pid", "host", "since"} <= set(held) else {}
+    is_signed = isinstance(held, dict) and {"pid", "host", "since"} <= set(held)
+    return held if is_signed and held.get(_FILE, own) == own else {}
 
 
 def refusal(study: str, holder: dict[str, str]) -> str:

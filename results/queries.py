@@ -174,7 +174,7 @@ def models(db: Database) -> pd.DataFrame:
 _MODELS = """
 SELECT models.*, studies.name AS study, trials.number AS trial
 FROM models JOIN studies ON studies.id = models.study_id LEFT JOIN trials ON trials.id = models.trial_id
-ORDER BY models.name, models.created_at DESC, models.id DESC
+ORDER BY models.name, models.id DESC
 """
 
 

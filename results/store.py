@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -224,7 +224,8 @@ class Store:
         """
         with self._write() as session:
             trial = self._trial(session, trial_id)
-            assign(trial, **{"finished_at": datetime.now(UTC), **columns, "state": state})
+            finished_at = _end_of(trial, columns.get("wall_seconds"))
+            assign(trial, **{"finished_at": finished_at, **columns, "state": state})
             session.execute(delete(Measurement).where(Measurement.trial_id == trial_id))
             session.add_all(curves.rows(trial_id, measurements))
             for kind, detail in (events or {}).items():
@@ -261,7 +262,8 @@ class Store:
         with self._write() as session:
             self._hold(session, columns["study_id"])
             same = (Model.name == columns["name"], Model.study_id == columns["study_id"])
-            model = session.scalar(select(Model).where(*same)) or Model()
+            session.execute(delete(Model).where(*same))
+            model = Model()
             assign(model, **{"created_at": datetime.now(UTC), **columns})
             session.add(model)
             return model
@@ -278,12 +280,12 @@ class Store:
         """The network of that name that was saved last."""
         with self._read() as session:
             named = select(Model).where(Model.name == name)
-            return session.scalar(named.order_by(Model.created_at.desc(), Model.id.desc()).limit(1))
+            return session.scalar(named.order_by(Model.id.desc()).limit(1))
 
     @patient
     def models(self) -> list[Model]:
         """All named networks, by name, and of one name the newest first."""
-        query = select(Model).order_by(Model.name, Model.created_at.desc(), Model.id.desc())
+        query = select(Model).order_by(Model.name, Model.id.desc())  # no clock goes back in that
         with self._read() as session:
             return list(session.scalars(query))
 
@@ -324,6 +326,12 @@ class Store:
         with database.explained(self.url), Session(self._writing, expire_on_commit=False) as session:
             yield session
             commit(session)
+
+
+def _end_of(trial: Trial, seconds: float | None) -> datetime:
+    """Now, but no sooner than it took: the clock may have been set back meanwhile."""
+    now = datetime.now(UTC)
+    return now if trial.started_at is None else max(now, trial.started_at + timedelta(seconds=seconds or 0))
 
 
 _OF_A_RUN = ("state", "message", "budget_trials", "budget_slot_hours", "slots", "begun_at", "updated_at")

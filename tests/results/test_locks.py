@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -125,6 +126,18 @@ def test_a_database_has_one_lock_by_whatever_name(tmp_path: Path, link: str) -> 
             pass
         assert list(real.glob("*.demo.lock"))
     assert (real / "results.db").is_file()
+
+
+def test_the_copy_of_a_lock_that_is_held_is_nobody_s(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with Store(tmp_path / "results.db") as store, store.lock_study("demo"):
+        for file in tmp_path.glob("results.db*"):
+            shutil.copy2(file, copy)
+        long_ago = time.time() - 60
+        os.utime(copy / "results.db.demo.lock", (long_ago, long_ago))
+        assert locks.holder(address(tmp_path / "results.db"), "demo") is not None
+        assert locks.holder(address(copy / "results.db"), "demo") is None
 
 
 def test_a_name_too_long_for_a_file_has_a_lock_all_the_same(tmp_path: Path) -> None:
