@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestrator.ingredients import Ingredients
+from orchestrator.options import check
 from results.models import Model
 from results.store import Store
 
@@ -30,6 +31,18 @@ class Subject:
     recipe: str | None = None  # that a saved model was found with
     ingredients: Ingredients = field(default_factory=dict)
     architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings
+    study: str | None = None  # that saved it
+    others: tuple[str, ...] = ()  # studies that have saved a model of its name too
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a saved model as a study that begins with it keeps it, whatever becomes of the model."""
+        return {name: getattr(self, name) for name in _KEPT}
+
+
+_KEPT = (
+    *("study", "network", "scale", "dataset", "image_size"),
+    *("hyperparameters", "recipe", "ingredients", "architecture"),
+)
 
 
 # NOMAD paper, section 4.1: the variants its searches found
@@ -50,15 +63,45 @@ BUILT_IN = {
 
 
 def find(name: str, store: Store | None) -> Subject:
-    """Return the model `name`: the newest saved one, else a built-in one, else the network so called.
+    """Return the model `name`: the first of its candidates."""
+    return candidates(name, store)[0]
 
-    Whether the trainer knows that network is for the trainer to say. `path/to/file.py:function`
-    is a network of the user's own.
+
+def candidates(name: str, store: Store | None) -> list[Subject]:
+    """Return what `name` may mean: models saved under it, the newest first, then one built in or a network.
+
+    `NAME@STUDY` is the model that the study saved. `path/to/file.py:function` is a network of the user's own.
+    Whether the trainer knows a network is for the trainer to say. Raise BadOption where no study saved it.
     """
-    saved = store.model(name) if store is not None else None
-    if saved is not None:
-        return _saved(saved, store)
-    return BUILT_IN.get(name) or _own(name) or Subject(name, name, _WHOLE, f"the network {name}")
+    if (own := _own(name)) is not None:
+        return [own]
+    plain, _, study = name.partition("@")
+    saved = _saved(plain, store)
+    if study:
+        theirs = [subject for subject in saved if subject.study == study]
+        there = ", ".join(f"{plain}@{subject.study}" for subject in saved)
+        check(bool(theirs), f"the study {study} has saved no model {plain}; there are: {there or 'none'}")
+        return theirs
+    return [*saved, BUILT_IN.get(name) or Subject(name, name, _WHOLE, f"the network {name}")]
+
+
+def as_kept(kept: Mapping[str, Any], found: Subject) -> Subject:
+    """Return the model that a study on record began with, be it replaced or deleted since."""
+    others = {*found.others, *((found.study,) if found.study else ())} - {kept["study"]}
+    at = ", ".join(f"{part} {factor:g}" for part, factor in kept["scale"].items())
+    origin = f"saved by the study {kept['study']}: {kept['network']} at {at}, as this study began with it"
+    return Subject(found.name, origin=origin, others=tuple(sorted(others)), **kept)
+
+
+def told(subject: Subject, kind: str) -> Iterator[str]:
+    """Say which model a study of this kind takes, where several studies have saved one of its name."""
+    if subject.study and subject.others:
+        name, others = subject.name, " and ".join(subject.others)
+        option = "--base" if kind == "nas" else "--model"
+        yield (
+            f"model {name}: taken from the study {subject.study}; {others} saved one too, which "
+            f"{option} {name}@{subject.others[0]} takes"
+        )
 
 
 def _own(name: str) -> Subject | None:
@@ -75,8 +118,19 @@ def _own(name: str) -> Subject | None:
     return Subject(short, f"{absolute}:{function}", _WHOLE, f"the network that {name} builds")
 
 
-def _saved(model: Model, store: Store | None) -> Subject:
-    study = next((s.name for s in store.studies() if s.id == model.study_id), "?") if store else "?"
+def _saved(name: str, store: Store | None) -> list[Subject]:
+    models = [model for model in store.models() if model.name == name] if store else []
+    if store is None or not models:
+        return []
+    names = {study.id: study.name for study in store.studies()}
+    studies = [names[model.study_id] for model in models]
+    return [
+        _of_model(model, study, tuple(other for other in studies if other != study))
+        for model, study in zip(models, studies, strict=True)
+    ]
+
+
+def _of_model(model: Model, study: str, others: tuple[str, ...]) -> Subject:
     scale = {"depth": model.depth, "width": model.width, "resolution": model.resolution}
     return Subject(
         model.name,
@@ -90,4 +144,6 @@ def _saved(model: Model, store: Store | None) -> Subject:
         model.recipe,
         model.ingredients or {},
         model.architecture or {},
+        study,
+        others,
     )

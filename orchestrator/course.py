@@ -40,16 +40,21 @@ def executor(request: Contract) -> Executor:
 
 
 @contextmanager
-def ending_on_record(store: Store, study: Study, console: Console) -> Iterator[None]:
+def ending_on_record(
+    store: Store, study: Study, console: Console, before: Study | None = None
+) -> Iterator[None]:
     """Leave on record that a run was stopped or failed; that it finished is for the caller to record.
 
     A run whose output nobody can read any more goes on, with an event that says so.
+    before: the study as the run found it. Where it had finished, and the run fails before it begins a
+    trial, it is left as it was.
     """
 
     def note_loss(stream: str, why: str) -> None:
         with suppress(StoreError):  # which the search meets itself when it writes next
             store.note(study.id, "output_lost", {"stream": stream, "why": why})
 
+    begun = _begun(store, study)
     try:
         with telling_of_loss(note_loss):
             yield
@@ -60,8 +65,15 @@ def ending_on_record(store: Store, study: Study, console: Console) -> Iterator[N
     except StoreError:
         raise  # the record cannot be written: it stays at the last row
     except Exception as error:
-        store.end_study(study.id, "failed", " ".join(str(error).split()))
+        if before is not None and before.state == "finished" and _begun(store, study) == begun:
+            store.restore_study(before)
+        else:
+            store.end_study(study.id, "failed", " ".join(str(error).split()))
         raise
+
+
+def _begun(store: Store, study: Study) -> list[tuple[int, int]]:
+    return [(trial.number, trial.attempts) for trial in store.trials(study.id)]
 
 
 def display(

@@ -13,17 +13,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import course, environment, preconditions, summary
+from orchestrator import catalogue, course, environment, preconditions, summary
 from orchestrator.describe import Describer
 from orchestrator.evaluate_options import EvaluationRequest
 from orchestrator.evaluate_pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
+from orchestrator.options import check_name
 from orchestrator.plan import cost_text, store_to_read
 from orchestrator.runner import Runner
 from orchestrator.words import macs_text
-from results import terminal
+from results import database, terminal
 from results.models import Study
+from results.rows import refuse_another_question
 from results.store import Store
+from results.transactions import patient
 
 
 def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> None:
@@ -37,12 +40,17 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         pairs = pairs_of(request, store, executor.device, describer)
-        name = request.study_name(names_of(pairs), pairs[0].training.dataset)
+        name = _study_name(request, pairs)
         stack.enter_context(store.lock_study(name))
+        recorded = store.study(name)
+        asked = question(request, pairs, recorded.question if recorded else None)
+        if recorded is not None:
+            refuse_another_question(recorded, PURPOSE, asked)
+        preconditions.own(preconditions.study_folder(request.runs, name), store.url)
         study = store.open_study(
             name,
             PURPOSE,
-            question(request, pairs),
+            asked,
             len(pairs) * request.runs_of_each,
             environment.versions(course.VERSIONS),
             environment.git_commit(),
@@ -50,7 +58,7 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
         )
         for line in _opening(request, pairs, executor, study, store):
             summary.say(console, line)
-        with course.ending_on_record(store, study, console):
+        with course.ending_on_record(store, study, console, recorded):
             _train(request, pairs, executor, study, store, console, stop)
         store.end_study(study.id, "finished", counted(store.trials(study.id)))
         _close(request, study, store, console)
@@ -63,13 +71,22 @@ def show_plan(request: EvaluationRequest, console: Console) -> None:
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
         pairs = pairs_of(request, store, executor.device, describer)
-        name = request.study_name(names_of(pairs), pairs[0].training.dataset)
+        name = _study_name(request, pairs)
         summary.say(console, f"plan of the study {name}; nothing is done")
         for line in _contents(request, pairs):
             summary.say(console, line)
         trainings = len(pairs) * request.runs_of_each
         summary.say(console, f"trainings: {trainings} = {len(pairs)} pairs x {request.runs_of_each} runs")
         summary.say(console, cost_text(trainings, pairs[0].training.budget, executor))
+
+
+def _study_name(request: EvaluationRequest, pairs: Sequence[Pair]) -> str:
+    """Return the study's name. Raise BadOption where it, or its folder, is another's."""
+    name = request.study_name(names_of(pairs), pairs[0].training.dataset)
+    check_name(name, "--study")
+    folder = preconditions.study_folder(request.runs, name)
+    preconditions.refuse_folder(folder, database.address(request.database))
+    return name
 
 
 def _opening(
@@ -95,6 +112,7 @@ def _contents(request: EvaluationRequest, pairs: Sequence[Pair]) -> Iterable[str
             f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
             f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
         )
+        yield from catalogue.told(pair.subject, PURPOSE)
     dataset = pairs[0].description.dataset
     read = "none of its test images" if request.no_test else "all test images, read once a training"
     yield (
@@ -113,8 +131,7 @@ def _train(
     stop: threading.Event,
 ) -> None:
     """Train what the record lacks."""
-    folder = request.runs.resolve() / study.name
-    preconditions.own(folder, store.url)
+    folder = preconditions.study_folder(request.runs, study.name)
     rows = store.trials(study.id)
     title = f"{study.name}: {len(pairs)} pairs"
     seconds = pairs[0].training.budget.seconds
@@ -138,7 +155,7 @@ def _close(request: EvaluationRequest, study: Study, store: Store, console: Cons
     # pandas: half a second to import, and needed only here
     from results import evaluation_table, export, queries
 
-    ranked = queries.evaluation(request.database, study.name)
+    ranked = patient(queries.evaluation)(request.database, study.name)
     summary.say(console, f"finished: {counted(store.trials(study.id))}")
     terminal.tell(evaluation_table.evaluation_table(ranked), console.file)
     if request.csv is not None:

@@ -17,7 +17,7 @@ from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.evaluate_options import RECIPE, EvaluationRequest
 from orchestrator.options import BadOption, check
 from orchestrator.order import Order
-from orchestrator.settled import absolute, training_of
+from orchestrator.settled import absolute, recorded_subject, scale_of, training_of
 from orchestrator.training import Chosen, Training
 from results.models import Trial
 from results.store import Store
@@ -28,6 +28,7 @@ _OWN = (
     "recipe",
     "scale",
     "source",
+    "model",
 )  # what stands with each pair in the question, be it the same in all
 
 
@@ -53,7 +54,7 @@ def pairs_of(
     request: EvaluationRequest, store: Store | None, device: str, describer: Describer
 ) -> tuple[Pair, ...]:
     """Return every model with every recipe, as the trainer describes it. Raise BadOption or Refused."""
-    subjects = [catalogue.find(name, store) for name in request.names]
+    subjects = _subjects(request, store)
     names = [subject.name for subject in subjects]
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or leave it out")
@@ -66,6 +67,29 @@ def pairs_of(
             except Refused as error:
                 raise Refused(f"{subject.name} with {recipe}: {error}") from error
     return tuple(pairs)
+
+
+def _subjects(request: EvaluationRequest, store: Store | None) -> list[Subject]:
+    """Return the models by the user's names: those that the evaluation on record began with, if any."""
+    found = [catalogue.candidates(name, store) for name in request.names]
+    newest = [subjects[0] for subjects in found]
+    if store is None:
+        return newest
+    dataset = _dataset(request, newest)
+    recorded = store.study(request.study_name([subject.name for subject in newest], dataset))
+    if recorded is None or recorded.kind != PURPOSE:
+        return newest
+    asked = [_asked_of(recorded.question, subject.name) for subject in newest]
+    return [
+        (recorded_subject(subjects, of, request, of["recipe"]) if of else None) or subjects[0]
+        for subjects, of in zip(found, asked, strict=True)
+    ]
+
+
+def _asked_of(recorded: Mapping[str, Any], model: str) -> dict[str, Any] | None:
+    """Return what a question on record asks of the first pair of a model."""
+    own = next((its for pair, its in recorded["pairs"].items() if pair.startswith(f"{model} with ")), None)
+    return None if own is None else {**recorded["training"], **own}
 
 
 def _dataset(request: EvaluationRequest, subjects: Sequence[Subject]) -> str:
@@ -84,7 +108,7 @@ def _pair(
     training = replace(
         training_of(request, subject, recipe, dataset, device), test=not request.no_test, disjoint=True
     )
-    scale = {name: subject.scale[name] * factor for name, factor in request.scale.items()}
+    scale = scale_of(request, subject)
     description = describer.describe(training.config(Chosen(scale)))
     _check_parts(request, description.dataset.get("train_images"))
     last = training.config(Chosen(scale), replicate=request.runs_of_each - 1)
@@ -107,9 +131,15 @@ def _check_parts(request: EvaluationRequest, held: int | None) -> None:
     )
 
 
-def question(request: EvaluationRequest, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Return what a resume must repeat to the letter; the number of runs is not in it and may grow."""
-    questions = [_asked(pair) for pair in pairs]
+def question(
+    request: EvaluationRequest, pairs: Sequence[Pair], recorded: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what a resume must repeat to the letter; the number of runs is not in it and may grow.
+
+    recorded: the question on record, which once kept no models
+    """
+    keeps_models = recorded is None or any("model" in its for its in recorded.get("pairs", {}).values())
+    questions = [_asked(pair, keeps_models) for pair in pairs]
     common = {
         name: value
         for name, value in questions[0].items()
@@ -123,9 +153,11 @@ def question(request: EvaluationRequest, pairs: Sequence[Pair]) -> dict[str, Any
     }
 
 
-def _asked(pair: Pair) -> dict[str, Any]:
+def _asked(pair: Pair, keeps_models: bool) -> dict[str, Any]:
     source = pair.description.source
     own = {"scale": dict(pair.scale), **({"source": source} if source else {})}
+    if pair.subject.study and keeps_models:
+        own["model"] = pair.subject.to_json()
     return pair.training.question() | own
 
 

@@ -12,9 +12,16 @@ from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
 from orchestrator.early_stop import NEVER, Policy
 from orchestrator.formulation import Formulation
-from orchestrator.options import BadOption, Request, check
+from orchestrator.options import BadOption, Request, check, check_name
 from orchestrator.problem import Problem
-from orchestrator.settled import absolute, dataset_of, study_name, training_of
+from orchestrator.settled import (
+    absolute,
+    dataset_of,
+    scale_of,
+    study_name,
+    training_of,
+    usual_recipe,
+)
 from orchestrator.training import Chosen, Training
 from search_spaces import Named, Point, Space, scaling
 
@@ -73,6 +80,8 @@ class Inquiry:
             asked["searched"] = self.named.name
         if self.named and self.named.most_parameters is not None:
             asked["most_parameters"] = self.named.most_parameters
+        if self.subject.study:
+            asked["model"] = self.subject.to_json()
         if self.base.source:
             asked["source"] = self.base.source
         if self.warm_start:
@@ -141,9 +150,11 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     named = spaces.named(request, subject, aim) if request.kind == "hpo" else None
     if named and named.most_parameters is not None:
         aim = aim.under({"params": named.most_parameters})
-    scale = {name: subject.scale[name] * request.scale[name] for name in spaces.WHOLE}
-    dataset = dataset_of(request, subject)
-    recipe = request.recipe or subject.recipe or Training.recipe
+    scale = scale_of(request, subject)
+    dataset, recipe = dataset_of(request, subject), usual_recipe(request, subject)
+    name, save_as = study_name(request, subject), request.save_as or f"{_found_by(named, aim)}_{subject.name}"
+    check_name(name, "--study")
+    check_name(save_as, "--save-as")
     training = training_of(request, subject, recipe, dataset, device)
     base = describer.describe(training.config(Chosen(scale)))
     space = named.space if named else _multipliers(request, training, scale, describer)
@@ -157,8 +168,8 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
         describer.describe(training.config(choice(named.start, scale, named))) if named else base,
         space,
         named,
-        study_name(request, subject),
-        request.save_as or f"{_found_by(named, aim)}_{subject.name}",
+        name,
+        save_as,
     )
 
 

@@ -14,7 +14,6 @@ from orchestrator import (
     again,
     baseline,
     budget,
-    catalogue,
     course,
     environment,
     front,
@@ -37,6 +36,7 @@ from orchestrator.problem import Problem
 from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
 from orchestrator.runner import Runner
 from orchestrator.search import Search
+from orchestrator.settled import subject_of
 from orchestrator.solvers import SolverProcess
 from results.models import Study, Trial
 from results.queue import Queue
@@ -51,7 +51,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
     """
     with ExitStack() as stack:
         store = stack.enter_context(Queue(request.database))
-        subject = catalogue.find(request.subject, store)
+        subject = subject_of(request, store)
         executor = stack.enter_context(closing(course.executor(request)))
         describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
         inquiry = inquire(request, subject, executor.device, describer)
@@ -74,6 +74,12 @@ class Launch:
         """Take up the study on record or begin it, and run it to its end."""
         asked = preconditions.asked(self.inquiry, self.store, self.executor.slots, self.describer)
         self.inquiry, request, recorded = asked.inquiry, asked.inquiry.request, asked.recorded
+        if recorded and self._is_answered(recorded):
+            self._tell(recorded, ())
+            summary.closing(self.console, self.store, self.inquiry)
+            return
+        reached = tuple(reach.told(self.inquiry, self.describer))
+        preconditions.own(self._folder, self.store.url)
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
@@ -85,16 +91,16 @@ class Launch:
             request.max_gpu_hours,
         )
         self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
-        summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
-        for line in warm_start.told(self.inquiry):
-            summary.say(self.console, line)
-        if recorded and self._is_answered(recorded):
-            self.store.end_study(study.id, "finished", recorded.message)
-        else:
-            for line in reach.told(self.inquiry, self.describer):
-                summary.say(self.console, line)
-            self._run_recorded(study, asked.block)
+        self._tell(study, reached)
+        with course.ending_on_record(self.store, study, self.console, recorded):
+            message = self._measure_and_search(study, asked.block)
+        self.store.end_study(study.id, "finished", message)
         summary.closing(self.console, self.store, self.inquiry)
+
+    def _tell(self, study: Study, reached: Sequence[str]) -> None:
+        summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
+        for line in (*warm_start.told(self.inquiry), *reached):
+            summary.say(self.console, line)
 
     def _is_answered(self, recorded: Study) -> bool:
         """Whether the record holds the end of this very request."""
@@ -106,15 +112,9 @@ class Launch:
             and all(saving.is_of(self.inquiry, name) for name in saved)
         )
 
-    def _run_recorded(self, study: Study, block: int) -> None:
-        """Run, and leave on record how it ended."""
-        with course.ending_on_record(self.store, study, self.console):
-            message = self._measure_and_search(study, block)
-        self.store.end_study(study.id, "finished", message)
-
     @property
     def _folder(self) -> Path:
-        return self.inquiry.request.runs.resolve() / self.inquiry.study_name
+        return preconditions.study_folder(self.inquiry.request.runs, self.inquiry.study_name)
 
     @property
     def _budget(self) -> budget.Budget:
@@ -122,7 +122,6 @@ class Launch:
 
     def _measure_and_search(self, study: Study, block: int) -> str:
         request = self.inquiry.request
-        preconditions.own(self._folder, self.store.url)
         rows = self.store.trials(study.id)
 
         def affords(others: int) -> bool:

@@ -27,6 +27,8 @@ from orchestrator.training import TrialBudget
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16")  # of the trainer's protocol
+LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
+_FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we keep in --runs
 _LARGEST_SEED = 2_000_000_000  # a solver's is below 2**31, and a successor's is some thousands more
 _Parsed = TypeVar("_Parsed")
 _Asked = TypeVar("_Asked")
@@ -180,7 +182,10 @@ class Request(Contract):
             f"--audit {self.audit} is no share of the trials; give 0 to 1",
         )
         check_name(self.save_as)
-        check(self.save_as != self.subject, f"--save-as {self.save_as} would hide what it came from")
+        check(
+            self.save_as != self.subject.partition("@")[0],
+            f"--save-as {self.save_as} would hide what it came from",
+        )
         refuse(out_of_range(vars(self)))
 
     @property
@@ -241,11 +246,26 @@ def _unreadable(given: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def check_name(name: str | None) -> None:
-    """Raise BadOption for a name that is no good for a folder."""
+def check_name(name: str | None, option: str = "") -> None:
+    """Raise BadOption for a name that is no good for a folder, or is a file's that is written beside it.
+
+    option: what to give, where the name is one that was made of others
+    """
+    if not name:
+        return
+    remedy = f"; give another {option}" if option else ""
     check(
-        not name or re.fullmatch(r"\w[\w .+-]*", name) is not None,
-        f"the name {name!r} is no good for a folder; use letters, digits, and . + - _ within",
+        re.fullmatch(r"\w([\w .+-]*[\w+-])?", name) is not None,
+        f"the name {name!r} is no good for a folder; use letters, digits, and . + - _ within{remedy}",
+    )
+    size = len(name.encode())
+    check(
+        size <= LONGEST_NAME,
+        f"the name {name[:20]!r}... has {size} bytes, and {LONGEST_NAME} is the most{remedy}",
+    )
+    check(
+        _FILES.fullmatch(name) is None,
+        f"the name {name!r} is that of a file in the folder of runs{remedy or '; give another'}",
     )
 
 

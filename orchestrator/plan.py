@@ -16,6 +16,7 @@ from orchestrator.describe import Describer
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.options import Contract, Request
+from orchestrator.settled import subject_of
 from orchestrator.training import TrialBudget
 from orchestrator.words import accuracy_text
 from results.store import Store
@@ -36,7 +37,7 @@ def checked(request: Request, describer: Describer, stack: ExitStack) -> tuple[I
     Nothing is trained, written or downloaded; the request must be one for a plan.
     """
     store = store_to_read(request, stack)
-    subject = catalogue.find(request.subject, store)
+    subject = subject_of(request, store)
     executor = stack.enter_context(closing(course.executor(request)))
     inquiry = inquire(request, subject, executor.device, describer)
     return preconditions.asked(inquiry, store, executor.slots, describer).inquiry, executor
@@ -63,6 +64,7 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     request = inquiry.request
     yield f"plan of the study {inquiry.study_name}; nothing is done"
     yield f"network: {inquiry.subject.origin}"
+    yield from catalogue.told(inquiry.subject, request.kind)
     yield summary.network_text(inquiry)
     yield inquiry.space.table()
     yield from warm_start.told(inquiry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from orchestrator.describe import Describes
 from orchestrator.early_stop import Policy
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import BadOption
+from results import database
 from results.models import Study
 from results.rows import refuse_another_question
 from results.store import Store
@@ -32,8 +34,11 @@ class Asked:
 def asked(inquiry: Inquiry, store: Store | None, slots: int, describer: Describes) -> Asked:
     """Hold an inquiry against the record, where there is one: every way to ask for a search comes here.
 
-    Raise BadOption for what leaves nothing to search or to begin from, QuestionChanged for another question.
+    Nothing is written. Raise BadOption for what leaves nothing to search or to begin from and for a folder
+    of another study's trials, QuestionChanged for another question.
     """
+    request = inquiry.request
+    refuse_folder(study_folder(request.runs, inquiry.study_name), database.address(request.database))
     recorded = store.study(inquiry.study_name) if store else None
     if recorded is not None and recorded.kind != inquiry.request.kind:
         refuse_another_question(recorded, inquiry.request.kind, recorded.question)
@@ -45,31 +50,57 @@ def asked(inquiry: Inquiry, store: Store | None, slots: int, describer: Describe
             "the ranges hold the start alone, so there is nothing to search; give wider ones, such as "
             "--width .25:1.25"
         )
-    request = inquiry.request
     block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
     policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
     question = inquiry.question(block, policy)
     if recorded is not None:
+        if "model" not in recorded.question:  # studies did not keep it once
+            question.pop("model", None)
         refuse_another_question(recorded, request.kind, question)
     return Asked(inquiry, block, question, recorded)
 
 
+def study_folder(runs: Path, name: str) -> Path:
+    """The folder of a study's trials, with every link followed."""
+    return (runs / name).resolve()
+
+
+def refuse_folder(folder: Path, url: URL) -> None:
+    """Raise BadOption for what is no folder, and for one that holds the trials of another database."""
+    path = database.sqlite_file(url)
+    if path and folder.parent == path.parent and re.fullmatch(re.escape(path.name) + "(-.*)?", folder.name):
+        raise BadOption(f"the name {folder.name!r} is a file's of the database; give another --study")
+    if folder.exists() and not folder.is_dir():
+        raise BadOption(f"{folder} is a file, so no study can have its trials there; give another --study")
+    named = _owner(folder)
+    if named and not _is_of(named, folder, url):
+        raise BadOption(f"{folder} holds trials on record in {named}; give another --runs or --study")
+
+
 def own(folder: Path, url: URL) -> None:
-    """Make a study's folder; raise BadOption for one that holds the trials of another database.
+    """Make a study's folder, unless it is refused, and write into it which database its trials are in.
 
     A file is named relative to the folder, so that both may move together.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if url.get_backend_name() == "sqlite" and url.database:
-        database = os.path.relpath(url.database, folder)
-    else:
-        database = url.render_as_string(hide_password=True)
+    refuse_folder(folder, url)
+    if not _owner(folder):
+        path = database.sqlite_file(url)
+        shown = url.render_as_string(hide_password=True) if path is None else os.path.relpath(path, folder)
+        (folder / "database.txt").write_text(shown + "\n")
+
+
+def _owner(folder: Path) -> str:
+    """What a folder says of its database; nothing where it is torn by a power cut."""
     owner = folder / "database.txt"
-    named = owner.read_text(errors="replace").strip("\0 \n") if owner.exists() else ""
-    if not named:  # or torn by a power cut
-        owner.write_text(database + "\n")
-    elif named != database:
-        raise BadOption(f"{folder} holds trials on record in {named}; give another --runs or --study")
+    return owner.read_text(errors="replace").strip("\0 \n") if owner.exists() else ""
+
+
+def _is_of(named: str, folder: Path, url: URL) -> bool:
+    path = database.sqlite_file(url)
+    if path is None:
+        return named == url.render_as_string(hide_password=True)
+    return "://" not in named and os.path.realpath(folder / named) == str(path)
 
 
 def check_budget(inquiry: Inquiry) -> None:

@@ -32,6 +32,7 @@ from results.store import Store
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2
+_LOCK_SECONDS = 10.0  # between two looks at the study's lock, which may be lost without a word
 Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver hears
 
 
@@ -63,12 +64,15 @@ class Runner:
         self._running: dict[Future[Exit], Running] = {}
         self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
         self._looked = 0.0  # when the curves of the running were last looked at
+        self._kept = time.monotonic()  # when the study's lock was
         self._ended: dict[int, Trial] = {}
         self._hear: Hear | None = None
         self._rule = NEVER
 
     def run(self, orders: Sequence[Order], hear: Hear | None = None, rule: Rule = NEVER) -> list[Trial]:
         """Train `orders` and return their rows in order. Raise Stopped, Refused or a StoreError.
+
+        StudyLost is one of them: nothing of what runs then is recorded, for the study is another process's.
 
         `hear` gives what a solver hears of a completed trial, recorded with it, and of one that `rule`
         stopped, by what its curve let expect. A lost trial that no hours are left for stays `running`.
@@ -99,6 +103,8 @@ class Runner:
             for trial in running:
                 self._stop_if_hopeless(trial)
             self._looked = time.monotonic()
+        if time.monotonic() - self._kept >= _LOCK_SECONDS:
+            self._keep_study()
         for future in self._arrived():
             self._settle(self._running.pop(future), future.result())
 
@@ -111,6 +117,10 @@ class Runner:
             yield self._done.get(timeout=_TICK_SECONDS)
             while True:
                 yield self._done.get_nowait()
+
+    def _keep_study(self) -> None:
+        self._store.keep_study(self._study_id)
+        self._kept = time.monotonic()
 
     def _stop_if_hopeless(self, trial: Running) -> None:
         """End a trial that the rule gives up, unless it is one of the audit's."""
@@ -134,6 +144,7 @@ class Runner:
         return True
 
     def _begin(self, order: Order, pool: ThreadPoolExecutor) -> None:
+        self._keep_study()  # or the trial's folder may be another process's by now
         trial = Running(order, self._open(order), self._folder_of(order), StopOfOne(self._stop))
         folder = trial.folder
         kept = trial_folder.checkpoint_words(folder) if self._trainer == OWN_TRAINER else ()

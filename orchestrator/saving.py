@@ -9,6 +9,7 @@ from orchestrator.confirm import Winner
 from orchestrator.inquiry import Inquiry
 from results.models import Study, Trial
 from results.store import Store
+from results.transactions import patient
 
 
 def save(store: Store, inquiry: Inquiry, study: Study, winner: Winner | None) -> None:
@@ -25,7 +26,7 @@ def save_front(store: Store, inquiry: Inquiry, study: Study, rows: Mapping[int, 
     from results import queries  # pandas: half a second to import
 
     store.drop_models(study.id)
-    members = queries.front(inquiry.request.database, study.name).to_dict("records")
+    members = patient(queries.front)(inquiry.request.database, study.name).to_dict("records")
     for place, member in enumerate(members, start=1):
         known = {name: member[name] for name in ("status", "trainings", "accuracy_low", "accuracy_high")}
         known["val_accuracy"] = member["mean_accuracy"]

@@ -2,13 +2,74 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator import catalogue
 from orchestrator.catalogue import Subject
 from orchestrator.ingredients import changed
-from orchestrator.options import Contract, Request, check
+from orchestrator.options import BadOption, Contract, Request, check
 from orchestrator.training import Training, TrialBudget
+from results.store import Store
+
+# what of a study's question its model settles, with the options that were given
+_OF_THE_MODEL = (
+    *("network", "scale", "image_size", "recipe", "hyperparameters", "ingredients", "architecture"),
+)
+
+
+def subject_of(request: Request, store: Store | None) -> Subject:
+    """Return what the user names: of models of one name that which the study on record began with, if any.
+
+    Another study may have saved a model of that name since, or the same study a better one.
+    """
+    found = catalogue.candidates(request.subject, store)
+    for subject in found if store else ():
+        recorded = store.study(study_name(request, subject)) if store else None
+        if recorded is None or recorded.question.get("subject") != subject.name:
+            continue
+        question = recorded.question
+        asked = {**question.get("training", {}), "scale": question.get("scale")}
+        if kept := recorded_subject(found, {**asked, "model": question.get("model")}, request):
+            return kept
+    return found[0]
+
+
+def recorded_subject(
+    found: Sequence[Subject], asked: Mapping[str, Any], request: Contract, recipe: str | None = None
+) -> Subject | None:
+    """Return which of `found` a study on record began with, as it was then; None where it is none of them.
+
+    asked: what the study asks of it: the training, its scale, and the model where one is on record.
+    """
+    kept = asked.get("model")
+    if kept and (len(found) > 1 or found[0].study in (None, kept["study"])):
+        return catalogue.as_kept(kept, found[0])
+    return None if kept else next((one for one in found if _fits(one, asked, request, recipe)), None)
+
+
+def _fits(subject: Subject, asked: Mapping[str, Any], request: Contract, recipe: str | None) -> bool:
+    """Whether the study would ask the same of this one, with the options given now."""
+    recipe = recipe or usual_recipe(request, subject)
+    try:
+        training = training_of(request, subject, recipe, dataset_of(request, subject), "cpu")
+    except BadOption:
+        return False
+    own = json.loads(json.dumps({**training.question(), "scale": scale_of(request, subject)}))
+    return all(own.get(name) == asked.get(name) for name in _OF_THE_MODEL)
+
+
+def usual_recipe(request: Contract, subject: Subject) -> str:
+    """Return the recipe that the user gives, the one it was saved with, or the usual one."""
+    given: str | None = getattr(request, "recipe", None)
+    return given or subject.recipe or Training.recipe
+
+
+def scale_of(request: Contract, subject: Subject) -> dict[str, float]:
+    """Return the scale of the network that a study begins with."""
+    return {name: factor * subject.scale[name] for name, factor in request.scale.items()}
 
 
 def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, device: str) -> Training:

@@ -11,6 +11,7 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator import catalogue
 from orchestrator.aim import SIZES, UNITS, Aim
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
@@ -20,6 +21,7 @@ from orchestrator.words import accuracy_text, macs_text, point_text, size_number
 from results import early_stops, terminal
 from results.models import Model, Study, Trial
 from results.store import Store
+from results.transactions import patient
 
 
 def opening(
@@ -29,6 +31,8 @@ def opening(
     request, base, data = inquiry.request, inquiry.base, inquiry.base.dataset
     say(console, f"study {study.name} in {request.database}")
     say(console, f"network: {inquiry.subject.origin}")
+    for line in catalogue.told(inquiry.subject, request.kind):
+        say(console, line)
     say(console, network_text(inquiry))
     say(
         console,
@@ -104,7 +108,7 @@ def _tell_front(console: Console, inquiry: Inquiry, names: Sequence[str]) -> Non
     # pandas: half a second to import, and needed only here
     from results import front_table, queries
 
-    found = queries.front(inquiry.request.database, inquiry.study_name)
+    found = patient(queries.front)(inquiry.request.database, inquiry.study_name)
     terminal.tell(front_table.front_table(found), console.file)
     many = f"{inquiry.save_as}_1 to {inquiry.save_as}_{len(names)}"
     say(console, f"saved as the models {many}" if len(names) > 1 else f"saved as the model {names[0]}")

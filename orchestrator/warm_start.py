@@ -28,6 +28,7 @@ _OF_NO_MATTER = (
     "confirmation",
     "baseline",
     "early_stop",
+    "model",  # what matters of it is compared by itself
     "training.seed",
 )
 

@@ -93,7 +93,9 @@ def show_one(
         _print(show.study_words(facts), [facts], as_json)
     else:
         facts = show.trial_facts(db, study, trial)
-        _print(show.trial_words(facts), [facts], as_json)
+        studies = queries.studies(db)
+        asked = export.records(studies[studies["name"] == study])[0]
+        _print(show.trial_words(facts, asked), [facts], as_json)
 
 
 @main.command()

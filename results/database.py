@@ -8,20 +8,30 @@ begun explicitly, and a writing one takes SQLite's write lock at once, so that t
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
 
-from results.errors import StoreUnavailable
+from results.errors import ServerLost, StoreUnavailable
 
 BUSY_SECONDS = 90.0  # more than a backup, a checkpoint or a careless browser of the file takes
 WRITING = {"begin": "BEGIN IMMEDIATE"}
 UNBEGUN = {"begin": ""}
+# a peer that is gone without a word is found out within a minute, and idle connections stay in use
+_KEEPALIVES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+_SERVER_KEEPALIVES = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 
 
 def address(url_or_path: str | Path) -> URL:
@@ -57,6 +67,12 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
+def sqlite_file(url: URL) -> Path | None:
+    """The same with every link followed, for what is named after the database however it was typed."""
+    path = sqlite_path(url)
+    return path and Path(os.path.realpath(path))
+
+
 def shown(url: URL) -> str:
     """The database as a user would write it, without a password."""
     return str(sqlite_path(url) or url.set(drivername=url.get_backend_name()).render_as_string())
@@ -72,9 +88,8 @@ def connect(url: URL, *, read_only: bool) -> Engine:
     path = sqlite_path(url)
     try:
         if path is None:
-            return create_engine(
-                url, pool_pre_ping=True, json_serializer=_to_json, **_server_options(read_only)
-            )
+            options = {"options": _reading_only(url)} if read_only else {}
+            return _server_engine(url, options, pool_pre_ping=True, json_serializer=_to_json)
         engine = create_engine(url, creator=_sqlite_opener(path, read_only), json_serializer=_to_json)
     except NoSuchModuleError as error:
         raise StoreUnavailable(f"no driver for {shown(url)}; {_FORMS}") from error
@@ -86,8 +101,29 @@ def connect(url: URL, *, read_only: bool) -> Engine:
     return engine
 
 
-def _server_options(read_only: bool) -> dict[str, Any]:
-    return {"connect_args": {"options": "-c default_transaction_read_only=on"}} if read_only else {}
+def sessions(url: URL) -> Engine:
+    """An engine on a server whose connections are closed for good, and outside any transaction: for locks."""
+    return _server_engine(url, {}, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def _server_engine(url: URL, options: Mapping[str, str], **settings: Any) -> Engine:
+    """An engine on a server: either side finds out within a minute that the other is gone without a word."""
+    own = {name: value for name, value in _KEEPALIVES.items() if name not in url.query}
+    engine = create_engine(url, connect_args={**own, **options}, **settings)
+    event.listen(engine, "connect", _keep_alive)
+    return engine
+
+
+def _keep_alive(connection: Any, _: object) -> None:
+    """Have the server look as well: a session that it takes for alive keeps its rows and its lock locked."""
+    with connection.cursor() as cursor:
+        for name, value in _SERVER_KEEPALIVES.items():
+            cursor.execute(f"SET {name} = {value}")
+    connection.commit()
+
+
+def _reading_only(url: URL) -> str:
+    return f"{url.query.get('options', '')} -c default_transaction_read_only=on".strip()
 
 
 def _to_json(value: object) -> str:
@@ -153,7 +189,19 @@ def explained(url: URL) -> Iterator[None]:
         said = _explanation(url, error)
         if said is None:
             raise
-        raise StoreUnavailable(said) from error
+        raise (ServerLost if is_lost(error) else StoreUnavailable)(said) from error
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether a server's transaction was undone for no fault of its own, and may be tried again."""
+    if isinstance(error.orig, sqlite3.Error):
+        return False
+    state = getattr(error.orig, "sqlstate", None)  # none: no connection
+    is_passing = state is None or state.startswith(_PASSING)
+    return error.connection_invalidated or (isinstance(error, OperationalError) and is_passing)
+
+
+_PASSING = ("08", "40", "57P")  # a broken connection, a deadlock, a server that starts or stops
 
 
 def _explanation(url: URL, error: DBAPIError) -> str | None:
@@ -162,8 +210,10 @@ def _explanation(url: URL, error: DBAPIError) -> str | None:
     if isinstance(cause, sqlite3.Error):
         known = advice(cause)
         return None if known is None else f"{name}: {cause}; {known}"
-    if error.connection_invalidated or type(cause).__name__ == "OperationalError":
+    if is_lost(error):
         return f"cannot use {name}: {_one_line(cause)}; is the server up and the address right?"
+    if isinstance(error, OperationalError):  # its disk, its memory
+        return f"cannot use {name}: {_one_line(cause)}; mend that and run the same again"
     if type(cause).__name__ in ("InsufficientPrivilege", "ReadOnlySqlTransaction"):
         return f"cannot write to {name}: {_one_line(cause)}; ask for the right, or give another --db"
     return None

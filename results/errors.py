@@ -2,10 +2,12 @@
 
 StoreError
 ├── StoreUnavailable  cannot be opened, read or written: a folder, a disk, a server, not a database
+│   └── ServerLost    the connection to its server broke, or none could be made
 ├── SchemaTooNew      made by a newer version of this project
 ├── SchemaTooOld      made by an older version, and opened only for reading
 ├── QuestionChanged   the study on record asks something else
 ├── StudyLocked       another process is running the study
+├── StudyLost         another process has taken the study from the one that was running it
 └── NotOnRecord       no study or trial of that name
 """
 
@@ -16,6 +18,10 @@ class StoreError(Exception):
 
 class StoreUnavailable(StoreError):
     """The database cannot be opened, read or written."""
+
+
+class ServerLost(StoreUnavailable):
+    """The connection to the server broke, or none could be made; nothing of the transaction is on record."""
 
 
 class SchemaTooNew(StoreError):
@@ -32,6 +38,10 @@ class QuestionChanged(StoreError):
 
 class StudyLocked(StoreError):
     """Another process is running the study."""
+
+
+class StudyLost(StoreError):
+    """This process had lost its lock, and another has taken up the study: it can write nothing more."""
 
 
 class NotOnRecord(StoreError):

@@ -106,9 +106,7 @@ _WRITERS = {"csv": _write_csv, "parquet": _write_parquet, "json": _write_json}
 
 
 def _with_json_as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    objects = [
-        name for name in frame.columns if frame[name].map(lambda value: isinstance(value, dict | list)).any()
-    ]
+    objects = [name for name in frame.columns if any(isinstance(value, dict | list) for value in frame[name])]
     return frame.assign(**{name: frame[name].map(_json_text) for name in objects})
 
 

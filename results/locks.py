@@ -12,19 +12,23 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection, Engine, text
 
-from results.database import explained, sqlite_path
-from results.errors import StoreUnavailable, StudyLocked
+from results.database import explained, sessions, sqlite_file
+from results.errors import ServerLost, StoreUnavailable, StudyLocked, StudyLost
+from results.transactions import patient
 
 UNSIGNED_SECONDS = 5.0  # an empty lock file that is older was left by a kill or a power cut
 GPU_LOCKS = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
+_LONGEST_NAME = 160  # bytes of a study's in a file's name, of which a disk takes 255
+_FILE = "file"  # the lock's own number: the copy of a lock, made while it was held, is nobody's
+_GHOST_SECONDS = 10.0  # for a server to end a session of ours whose connection broke
 
 
 def gpu_lock_folder() -> Path:
@@ -32,32 +36,66 @@ def gpu_lock_folder() -> Path:
     return Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER") or GPU_LOCKS)
 
 
+class Lock(Protocol):
+    """A study that is held."""
+
+    def look(self) -> None:
+        """Take the lock again where it was lost. Raises StudyLost where another process has it by now."""
+
+    def close(self) -> None:
+        """Let go of the study."""
+
+
 @contextmanager
-def study_lock(url: URL, study: str) -> Iterator[None]:
+def study_lock(url: URL, study: str) -> Iterator[Lock]:
     """Hold a study of the database at `url`; one process can.
 
-    SQLite: a lock on the file `DATABASE.STUDY.lock`. PostgreSQL: an advisory lock, across machines.
-    Raises StudyLocked, naming the process that holds it.
+    SQLite: a lock on the file `DATABASE.STUDY.lock`. PostgreSQL: an advisory lock, across machines, which is
+    lost with its connection: look at it every few seconds. Raises StudyLocked, naming who holds it.
     """
-    path = sqlite_path(url)
-    held = _server_lock(url, study) if path is None else _file_lock(_beside(path, study), study)
-    with held:
-        yield
+    path = sqlite_file(url)
+    with closing(_ServerLock(url, study) if path is None else _FileLock(_beside(path, study), study)) as held:
+        yield held
+
+
+def file_name(study: str) -> str:
+    """The study's name as a part of a file's: as it is, or a digest of one that would be too long."""
+    quoted = quote(study, safe="")
+    return quoted if len(quoted) <= _LONGEST_NAME else hashlib.sha256(study.encode()).hexdigest()
 
 
 def _beside(path: Path, study: str) -> Path:
-    return Path(f"{path}.{quote(study, safe='')}.lock")
+    return Path(f"{path}.{file_name(study)}.lock")
 
 
-@contextmanager
-def _file_lock(path: Path, study: str) -> Iterator[None]:
-    handle = _try(path)
-    if handle is None:
-        raise StudyLocked(refusal(study, _holder(path)))
-    with _released(handle, path):
+class _FileLock:
+    def __init__(self, path: Path, study: str) -> None:
+        self._path, self._study = path, study
+        self._handle = self._take()
+
+    def _take(self) -> int:
+        handle = _try(self._path)
+        if handle is None:
+            raise StudyLocked(refusal(self._study, _holder(self._path)))
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(_me()).encode(), 0)
-        yield
+        signed = {**_me(), _FILE: str(os.fstat(handle).st_ino)}
+        os.pwrite(handle, json.dumps(signed).encode(), 0)
+        return handle
+
+    def look(self) -> None:
+        if _is_still(self._path, self._handle):
+            return
+        try:  # somebody has removed the file
+            taken = self._take()
+        except StudyLocked as error:
+            raise StudyLost(lost(self._study)) from error
+        os.close(self._handle)
+        self._handle = taken
+
+    def close(self) -> None:
+        if _is_still(self._path, self._handle):
+            self._path.unlink(missing_ok=True)  # while still locked: nobody else can hold this name
+        os.close(self._handle)
 
 
 def holder(url: URL, study: str) -> dict[str, str] | None:
@@ -66,11 +104,10 @@ def holder(url: URL, study: str) -> dict[str, str] | None:
     Only looks, so that no search that is about to begin finds the study locked. On another machine of a
     shared disk a process is taken to be alive.
     """
-    path = sqlite_path(url)
+    path = sqlite_file(url)
     if path is None:
-        engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         with explained(url):
-            return _server_holder(engine, study) or None
+            return _server_holder(sessions(url), study) or None
     try:
         held = _holder(_beside(path, study)) if _beside(path, study).exists() else None
         if held == {} and abs(time.time() - _beside(path, study).stat().st_mtime) > UNSIGNED_SECONDS:
@@ -110,7 +147,7 @@ def preparation_lock(path: Path, wait_seconds: float) -> Iterator[None]:
 
     Raises StoreUnavailable when the wait is over.
     """
-    lock = Path(f"{path}.lock")
+    lock = Path(f"{os.path.realpath(path)}.lock")
     end = time.monotonic() + wait_seconds
     while (handle := _try(lock)) is None:
         if time.monotonic() > end:
@@ -118,8 +155,11 @@ def preparation_lock(path: Path, wait_seconds: float) -> Iterator[None]:
                 f"another process kept {lock} locked for {wait_seconds:.0f} s; end it, or try again"
             )
         time.sleep(0.01)
-    with _released(handle, lock):
+    try:
         yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def _try(path: Path) -> int | None:
@@ -148,15 +188,6 @@ def _is_still(path: Path, handle: int) -> bool:
         return False
 
 
-@contextmanager
-def _released(handle: int, path: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)  # while still locked: nobody else can hold this name
-        os.close(handle)
-
-
 def _me() -> dict[str, str]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     pid = str(os.getpid())
@@ -167,9 +198,11 @@ def _holder(path: Path) -> dict[str, str]:
     """Who holds the lock; empty where it was taken this instant and is not signed yet."""
     try:
         held: dict[str, str] = json.loads(path.read_text())
+        own = str(path.stat().st_ino)
     except (FileNotFoundError, ValueError):
         return {}
-    return held if isinstance(held, dict) and {"pid", "host", "since"} <= set(held) else {}
+    is_signed = isinstance(held, dict) and {"pid", "host", "since"} <= set(held)
+    return held if is_signed and held.get(_FILE, own) == own else {}
 
 
 def refusal(study: str, holder: dict[str, str]) -> str:
@@ -183,32 +216,92 @@ def refusal(study: str, holder: dict[str, str]) -> str:
     )
 
 
-@contextmanager
-def _server_lock(url: URL, study: str) -> Iterator[None]:
-    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with explained(url), engine.connect() as connection:
-        me = _me()
-        signed = (
-            f"nomad-nas {me['pid']} {me['host'][:30]} {me['since'][:19]}Z"  # PostgreSQL keeps 63 characters
-        )
-        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": signed})
-        taken = connection.execute(
-            text("SELECT pg_try_advisory_lock(:key)"), {"key": _key(study)}
-        ).scalar_one()
-        if not taken:
-            raise StudyLocked(refusal(study, _server_holder(engine, study)))
-        yield
+def lost(study: str) -> str:
+    """Say that another process has a study that this one had, and what to do."""
+    return (
+        f"study {study!r} was taken up by another process after this one had lost its lock (its connection "
+        "broke, or the lock's file was removed); its trainings were ended, and nothing more of them is "
+        "recorded: leave the study to the other process"
+    )
+
+
+class _ServerLock:
+    def __init__(self, url: URL, study: str) -> None:
+        self._engine, self._study, me = sessions(url), study, _me()
+        # PostgreSQL keeps 63 characters
+        self._signed = f"nomad-nas {me['pid']} {me['host'][:27]} {me['since'][:16]}Z"
+        self._session: tuple[int, datetime] | None = None  # that the lock was taken in last
+        self._connection: Connection | None = patient(self._take)()
+
+    def _take(self) -> Connection:
+        with explained(self._engine.url):
+            connection = self._engine.connect()
+            try:
+                if self._is_taken(connection):
+                    return connection
+                holder = _server_holder(self._engine, self._study)
+            except BaseException:
+                connection.close()
+                raise
+        connection.close()
+        raise StudyLocked(refusal(self._study, holder))
+
+    def _is_taken(self, connection: Connection) -> bool:
+        """Whether the lock could be taken. One that this very process left in a broken session is freed."""
+        connection.execute(_SIGN, {"name": self._signed})
+        connection.execute(_STAY)
+        end = time.monotonic() + _GHOST_SECONDS
+        while not connection.execute(_LOCK, {"key": _key(self._study)}).scalar_one():
+            ghost = self._session and dict(zip(("pid", "start"), self._session, strict=True))
+            if not ghost or time.monotonic() > end or not connection.execute(_END, ghost).scalar():
+                return False
+            time.sleep(0.1)
+        row = connection.execute(_WHICH).one()
+        self._session = (row.pid, row.backend_start)
+        return True
+
+    def look(self) -> None:
+        if self._connection is not None and self._is_held(self._connection):
+            return
+        self.close()
+        try:
+            self._connection = self._take()
+        except StudyLocked as error:
+            raise StudyLost(lost(self._study)) from error
+
+    def _is_held(self, connection: Connection) -> bool:
+        try:
+            with explained(self._engine.url):
+                return bool(connection.execute(_HELD, {"key": _key(self._study)}).scalar_one())
+        except ServerLost:
+            return False
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+_SIGN = text("SELECT set_config('application_name', :name, false)")
+# a session that waits is not ended for that; the setting is new in PostgreSQL 14
+_STAY = text("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
+_LOCK = text("SELECT pg_try_advisory_lock(:key)")
+_WHICH = text("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+_END = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid AND backend_start = :start"
+)
+_OF_KEY = (
+    " locktype = 'advisory' AND granted AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND (classid::bigint << 32) | objid::bigint = :key"
+)
+_HELD = text(f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND{_OF_KEY})")
+_HOLDER = text(f"SELECT application_name FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE{_OF_KEY}")
 
 
 def _server_holder(engine: Engine, study: str) -> dict[str, str]:
-    query = text(
-        "SELECT application_name FROM pg_stat_activity JOIN pg_locks USING (pid)"
-        " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND (classid::bigint << 32) | objid::bigint = :key"
-    )
     with engine.connect() as connection:
-        signed = connection.execute(query, {"key": _key(study)}).scalar_one_or_none()
+        signed = connection.execute(_HOLDER, {"key": _key(study)}).scalar_one_or_none()
     parts = (signed or "").split()
     return dict(zip(("pid", "host", "since"), parts[1:], strict=True)) if len(parts) == 4 else {}
 

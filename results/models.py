@@ -80,6 +80,7 @@ class Study(Base):
     git_commit: Mapped[str | None]
     created_at: Mapped[datetime]
     begun_at: Mapped[datetime | None]  # its latest run
+    run_token: Mapped[str | None]  # of that run, which alone may write to the study
     updated_at: Mapped[datetime]
 
 

@@ -71,9 +71,10 @@ def ahead(
     if hours_left is not None:
         to_begin, to_end = min(to_begin, hours_left), min(to_end, hours_left)
     least = to_begin / slots
-    if not spending.run_elapsed or not spending.run_seconds or spending.run_ended < slots:
+    elapsed = spending.run_elapsed or 0.0
+    if elapsed <= 0 or not spending.run_seconds or spending.run_ended < slots:  # the clock may be set back
         return Outlook(least, None)
-    return Outlook(least, max(least, to_end * spending.run_elapsed / spending.run_seconds))
+    return Outlook(least, max(least, to_end * elapsed / spending.run_seconds))
 
 
 def of_study(study: Mapping[str, Any]) -> Outlook | None:

@@ -46,7 +46,7 @@ def studies(db: Database) -> pd.DataFrame:
     left = [outlook.of_study(row) for row in plain_rows(frame)]
     frame["least_seconds_left"] = [float("nan") if one is None else one.least for one in left]
     frame["likely_seconds_left"] = pd.Series([one and one.likely for one in left], dtype="float64")
-    return frame.drop(columns=["ended", "run_seconds", "run_ended", "last_finished_at"])
+    return frame.drop(columns=["ended", "run_seconds", "run_ended", "last_finished_at", "run_token"])
 
 
 _STUDIES = """
@@ -174,7 +174,7 @@ def models(db: Database) -> pd.DataFrame:
 _MODELS = """
 SELECT models.*, studies.name AS study, trials.number AS trial
 FROM models JOIN studies ON studies.id = models.study_id LEFT JOIN trials ON trials.id = models.trial_id
-ORDER BY models.name, models.created_at DESC, models.id DESC
+ORDER BY models.name, models.id DESC
 """
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from results.models import Base, Model, Study, Trial, one_of
 from results.rows import assign, get
 from results.store import Store
+from results.transactions import patient
 
 REQUEST_STATES = ("queued", "running", "ended")
 
@@ -40,17 +41,20 @@ class SearchRequest(Base):
 class Queue(Store):
     """A record with its queue. Requests come back detached, as all rows do."""
 
+    @patient
     def request(self, study: str) -> SearchRequest | None:
         """What the study of that name was asked last."""
         with self._read() as session:
             return _of(session, study)
 
+    @patient
     def requests(self, state: str) -> list[SearchRequest]:
         """The requests in this state, the one that was queued first at the head."""
         query = select(SearchRequest).where(SearchRequest.state == state)
         with self._read() as session:
             return list(session.scalars(query.order_by(SearchRequest.queued_at, SearchRequest.id)))
 
+    @patient
     def enqueue(self, study: str, kind: str, subject: str, options: Mapping[str, Any], most: int) -> bool:
         """Put a search in the queue; False where it waits or runs already, or `most` are waiting."""
         with self._write() as session:
@@ -67,6 +71,7 @@ class Queue(Store):
             session.add(request)
             return True
 
+    @patient
     def remember(self, study: str, kind: str, subject: str, options: Mapping[str, Any]) -> None:
         """Keep what a search that runs was asked, whoever started it. Its place in the queue stays."""
         with self._write() as session:
@@ -76,31 +81,36 @@ class Queue(Store):
             assign(request, kind=kind, subject=subject, options=dict(options))
             session.add(request)
 
+    @patient
     def take(self, request_id: int) -> bool:
         """Record that a queued search is being started; False where it was withdrawn meanwhile."""
         with self._write() as session:
-            request = session.get(SearchRequest, request_id)
+            request = session.get(SearchRequest, request_id, with_for_update=True)
             if request is None or request.state != "queued":
                 return False
             assign(request, state="running", pid=None, started_at=datetime.now(UTC))
             return True
 
+    @patient
     def started(self, request_id: int, pid: int) -> None:
         """Record the process of a search that was taken."""
         with self._write() as session:
             assign(get(session, SearchRequest, request_id), pid=pid)
 
+    @patient
     def ended(self, request_id: int, message: str | None) -> None:
         """Record that the process of a search has ended, with its last words where they matter."""
         with self._write() as session:
             request = get(session, SearchRequest, request_id)
             assign(request, state="ended", pid=None, message=message, ended_at=datetime.now(UTC))
 
+    @patient
     def requeue(self, request_id: int) -> None:
         """Put a search back whose process was lost with the machine. It keeps its place."""
         with self._write() as session:
             assign(get(session, SearchRequest, request_id), state="queued", pid=None, started_at=None)
 
+    @patient
     def withdraw(self, study: str) -> bool:
         """Take a queued search out of the queue; False where it is not waiting."""
         with self._write() as session:
@@ -113,6 +123,7 @@ class Queue(Store):
                 assign(request, state="ended", ended_at=datetime.now(UTC))
             return True
 
+    @patient
     def delete_study(self, name: str) -> None:
         """Delete a study and all that belongs to it: trials, events, the models it saved, its request.
 

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from results import migrations
-from results.database import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, sqlite_path
+from results.database import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, sqlite_file, sqlite_path
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
 from results.locks import preparation_lock
 
-REVISION = "0010"  # the newest file in migrations/versions
+REVISION = "0011"  # the newest file in migrations/versions
 
 
 def prepare(engine: Engine) -> None:
@@ -25,12 +25,13 @@ def prepare(engine: Engine) -> None:
 
     Several processes may do this at once: they take turns. Raises StoreUnavailable or SchemaTooNew.
     """
-    path = sqlite_path(engine.url)
+    path = sqlite_file(engine.url)
     if path is None:
         with explained(engine.url):
             _migrate(engine)
         return
     _make_folder(path.parent)
+    _refuse_two_names(path)
     with preparation_lock(path, BUSY_SECONDS), explained(engine.url):
         _keep_a_write_ahead_log(engine)
         _migrate(engine)
@@ -43,6 +44,15 @@ def _make_folder(folder: Path) -> None:
         raise StoreUnavailable(
             f"cannot make the folder {folder}: {error.strerror}; give a --db that you can write to"
         ) from error
+
+
+def _refuse_two_names(path: Path) -> None:
+    """SQLite keeps its log beside the name that a file was opened by; another name has another log."""
+    if path.is_file() and (names := path.stat().st_nlink) > 1:
+        raise StoreUnavailable(
+            f"{path} has {names} names (hard links), and writing by two of them would damage it; remove the "
+            f"others, or make a copy (nas-results backup --db {path}) and give that as --db"
+        )
 
 
 def _keep_a_write_ahead_log(engine: Engine) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from results import early_stops, export, outlook, queries
+from results import early_stops, export, heard, outlook, queries
 from results.errors import NotOnRecord
 from results.tables import millions, moment, number, outcome, percent, plain, table_of, time_left
 
@@ -117,8 +117,8 @@ def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
     }
 
 
-def trial_words(facts: dict[str, Any]) -> RenderableType:
-    """The facts of a trial, for people."""
+def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
+    """The facts of a trial, for people. `study`: its row of `queries.studies`."""
     folder = Path(facts["folder"]) if facts["folder"] else None
     lines = {
         "trial": f"{facts['number']} of study {facts['study']}",
@@ -130,7 +130,7 @@ def trial_words(facts: dict[str, Any]) -> RenderableType:
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "used": _used(facts),
-        "solver heard": _heard(facts),
+        "solver heard": heard.words(facts, study),
         "verdict": _verdict(facts),
         "early stop": _stop(facts),
         "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
@@ -182,13 +182,6 @@ def _used(facts: dict[str, Any]) -> str:
         return ""
     joules = outlook.energy(facts["energy_joules"]) or "energy not measured"
     return f"{number(facts['slot_seconds'], 1)} s of a slot, {joules}"
-
-
-def _heard(facts: dict[str, Any]) -> str:
-    if facts["objective"] is None:
-        return "failed" if facts["state"] == "failed" else ""
-    constraints = "".join(f", constraint {value:.6g} <= 0" for value in facts["constraints"] or ())
-    return f"objective {facts['objective']:.10g}{constraints}"
 
 
 def _verdict(facts: dict[str, Any]) -> str:

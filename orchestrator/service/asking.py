@@ -82,7 +82,7 @@ def allowed(kind: str, subject: str, asked: Mapping[str, Any], settings: Setting
     What the record holds of a search on the command line passes through here as well, when it is resumed.
     """
     check(
-        re.fullmatch(r"\w[\w .+-]*", subject) is not None,
+        re.fullmatch(r"\w[\w .+-]*(@\w[\w .+-]*)?", subject) is not None,
         f"{subject!r} is no network's or model's name; one in a file is for the command line",
     )
     forbidden = sorted(set(asked) & set(REFUSED))

@@ -40,7 +40,7 @@ _LISTED = (
 _CURVE = tuple(
     getattr(Measurement, name) for name in Measurement.__table__.columns.keys()[1:]
 )  # but its trial
-_STUDY_KEPT = ("question", "versions", "id")  # told of one study, not in a list
+_STUDY_KEPT = ("question", "versions", "id", "run_token")  # told of one study, not in a list, or of none
 _MODEL = ("name", "status", "macs", "parameters", "val_accuracy", "accuracy_low", "accuracy_high")
 _COUNTS = select(Trial.study_id, Trial.state, func.count()).group_by(Trial.study_id, Trial.state)
 _SPENDING = table(

@@ -16,7 +16,6 @@ import subprocess
 import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from orchestrator import report
 from orchestrator.options import BadOption
@@ -97,6 +96,7 @@ class Searches:
 
     def tick(self) -> None:
         """Record what has ended and start what there is room for."""
+        self.queue.keep_lock(_QUEUE)
         running = [request for request in self.queue.requests("running") if not self._see_end(request)]
         for request in self.queue.requests("queued")[: max(self.settings.at_a_time - len(running), 0)]:
             self._start(request)
@@ -168,7 +168,7 @@ class Searches:
         return lock is None
 
     def _file(self, study: str, suffix: str) -> Path:
-        return self.settings.own / f"{quote(study, safe='')}.{suffix}"
+        return self.settings.own / f"{locks.file_name(study)}.{suffix}"
 
 
 def _locked(path: Path) -> int | None:

@@ -66,7 +66,7 @@ class Watch:
 
 def _clock(runs: Path, row: dict[str, Any]) -> dict[str, Any]:
     begun = row["started_at"]
-    seconds = (datetime.now(UTC) - begun).total_seconds() if begun else 0.0
+    seconds = max(0.0, (datetime.now(UTC) - begun).total_seconds()) if begun else 0.0
     epoch = files.latest(runs, row["folder"])
     return {"seconds": round(seconds, 1), **{name: epoch.get(name) for name in ("val_accuracy", "progress")}}
 

@@ -144,14 +144,19 @@ def _study(storage: RDBStorage, row: dict[str, Any], asked: Asked) -> Study:
 
     names = optuna.get_all_study_names(storage)
     if row["name"] not in names:
-        created = optuna.create_study(storage=storage, study_name=row["name"], directions=asked.directions)
-        created.set_user_attr("begun", row["created_at"])
-        storage.set_study_system_attr(created._study_id, "study:metric_names", asked.metrics)
-        return created
+        optuna.create_study(storage=storage, study_name=row["name"], directions=asked.directions)
     found = optuna.load_study(storage=storage, study_name=row["name"])
+    if _is_unmarked(found, asked):  # it was made just now, or by a process that was killed then
+        storage.set_study_system_attr(found._study_id, "study:metric_names", asked.metrics)
+        found.set_user_attr("begun", row["created_at"])
     if found.user_attrs.get("begun") != row["created_at"]:
         raise NotOnRecord(
             f"the Optuna storage has another study {row['name']!r}, not begun at {row['created_at']}; "
             "give another --optuna, or delete that one (optuna delete-study)"
         )
     return found
+
+
+def _is_unmarked(study: Study, asked: Asked) -> bool:
+    directions = [direction.name.lower() for direction in study.directions]
+    return not study.user_attrs and not study.get_trials(deepcopy=False) and directions == asked.directions

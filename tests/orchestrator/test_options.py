@@ -94,3 +94,28 @@ def test_an_integer_too_large_for_the_record_is_refused() -> None:
     for name in ("trials", "seed", "slots", "replicates", "image_size", "train_images"):
         with pytest.raises(BadOption, match="out of range"):
             options.settle("nas", "senet18", {name: 10**50})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        *((name, "is no good for a folder") for name in ("..", ".", "a/b", "a.", "a ", "ü..", " a", "a\n")),
+        *((name, "has 2.. bytes, and 200 is the most") for name in ("a" * 201, "ü" * 101)),
+        *(
+            (name, "is that of a file in the folder of runs; give another")
+            for name in ("results.db", "results.db-wal", "results.db-shm", "results.db.lock", "Results.DB")
+        ),
+        *((name, "is that of a file in the folder") for name in ("optuna.db", "s.lock", "results.db.s.lock")),
+    ],
+)
+def test_a_name_that_cannot_be_a_folder_s_is_refused(name: str, said: str) -> None:
+    for given_as in ("study", "save_as"):
+        with pytest.raises(BadOption, match=said):
+            options.settle("nas", "senet18", {given_as: name})
+    with pytest.raises(BadOption, match=said):
+        evaluate_options.settle({"model": ["senet18"], "study": name})
+
+
+@pytest.mark.parametrize("name", ["a" * 200, "ü" * 100, "results", "results.dbs", "a.b c+d-1", "lock"])
+def test_a_name_that_can_be_a_folder_s_is_taken(name: str) -> None:
+    assert options.settle("nas", "senet18", {"study": name}).study == name

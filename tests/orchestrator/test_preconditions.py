@@ -27,3 +27,20 @@ def test_a_space_of_one_network_is_refused_before_anything_is_trained(tmp_path: 
         run(tmp_path, depth="1", width="1", resolution="1:1")
     with Store(tmp_path / "results.db", read_only=True) as store:
         assert store.studies() == []
+
+
+def test_a_folder_is_its_database_s_by_whatever_name(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "link.db").symlink_to("real/results.db")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "runs" / "s").symlink_to(tmp_path / "elsewhere")
+    folder = preconditions.study_folder(tmp_path / "runs", "s")
+    for name in ("real/results.db", "link/results.db", "link.db"):
+        preconditions.own(folder, address(tmp_path / name))
+    assert (folder / "database.txt").read_text() == "../real/results.db\n"
+    (folder / "database.txt").write_text("../link/results.db\n")  # as it was once written
+    preconditions.own(folder, address(tmp_path / "real" / "results.db"))
+    with pytest.raises(BadOption, match="holds trials on record in"):
+        preconditions.own(folder, address("postgresql://somewhere/nas"))

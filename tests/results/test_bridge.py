@@ -285,6 +285,16 @@ def test_the_record_itself_and_any_other_are_no_storage(
         bridge.export(searched[0], "demo", str(tmp_path / "another.db"))
 
 
+def test_a_study_that_a_kill_left_empty_and_unmarked_is_filled(
+    searched: tuple[str, Store, Study], url: str
+) -> None:
+    optuna.create_study(study_name="demo", storage=f"sqlite:///{url}", directions=["minimize", "maximize"])
+    assert bridge.export(searched[0], "demo", url).added > 0
+    assert bridge.export(searched[0], "demo", url).added == 0
+    study = optuna.load_study(study_name="demo", storage=f"sqlite:///{url}")
+    assert study.metric_names == ["MACs", "validation accuracy"]
+
+
 def test_another_study_of_the_same_name_is_left_alone(searched: tuple[str, Store, Study], url: str) -> None:
     optuna.create_study(study_name="demo", storage=f"sqlite:///{url}")
     with pytest.raises(NotOnRecord, match="has another study 'demo'"):

@@ -156,6 +156,30 @@ def test_a_missing_database_is_told_of(tmp_path: Path, command: tuple[str, ...])
     assert "run a search first" in refused(*command, db=str(tmp_path / "results.db"))
 
 
+SPACE = [{"name": "width", "kind": "real", "low": 0.5, "high": 1.0, "log": False, "granularity": None}]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("list",), ("trials", "s"), ("best",), ("best", "s"), ("show", "s"), ("slack", "s"), ("models",)),
+        *(("export", "s", "--to", "s.csv"), ("export", "s", "--to", "s.parquet")),
+        *(("export", "s", "--to", "s.json"), ("export", "s", "--optuna", "o.db")),
+        *(("mirror", "s", "--optuna", "o.db"), ("report", "s")),
+    ],
+    ids=" ".join,
+)
+def test_a_study_without_trials_is_told_of_by_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Store(tmp_path / "results.db") as store:
+        study = open_study(store, "s", space=SPACE)
+        store.end_study(study.id, "failed", "the baseline failed")
+    result = CliRunner().invoke(main, [*command, "--db", str(tmp_path / "results.db")])
+    assert result.exit_code == 0 or (result.exit_code == 2 and result.stderr.startswith("error: "))
+
+
 def test_export_writes_the_file_and_says_so(record: str, tmp_path: Path) -> None:
     to = tmp_path / "trials.csv"
     assert run("export", "nas-demo", "--to", str(to), db=record) == f"10 trials written to {to}\n"

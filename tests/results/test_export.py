@@ -8,6 +8,8 @@ import pytest
 
 from results import queries
 from results.export import ExportError, export
+from results.store import Store
+from tests.results.records import open_study
 
 
 def read_back(file: Path) -> pd.DataFrame:
@@ -29,6 +31,20 @@ def test_an_export_holds_every_trial_with_its_floats_exact(record: str, tmp_path
     first = back["config"].iloc[0]
     assert (first if form == "json" else json.loads(first)) == ours["config"].iloc[0]
     assert [file.name for file in tmp_path.iterdir()] == [to.name]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_a_study_without_trials_is_an_empty_table_of_the_usual_columns(
+    db: str, record: str, tmp_path: Path, form: str
+) -> None:
+    with Store(db) as store:
+        open_study(store, "empty")
+    to, full = tmp_path / f"empty.{form}", tmp_path / f"full.{form}"
+    assert export(db, "empty", to) == 0
+    export(record, "nas-demo", full)
+    back = read_back(to)
+    assert back.empty
+    assert form == "json" or list(back.columns) == list(read_back(full).columns)
 
 
 def test_the_format_may_be_given_apart_from_the_name(record: str, tmp_path: Path) -> None:

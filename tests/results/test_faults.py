@@ -55,6 +55,18 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_file_of_two_names_is_not_written_to_for_each_would_have_a_log_of_its_own(tmp_path: Path) -> None:
+    db, other = tmp_path / "results.db", tmp_path / "other.db"
+    Store(db).close()
+    other.hardlink_to(db)
+    for name in (db, other):
+        with pytest.raises(StoreUnavailable, match=r"has 2 names \(hard links\).*nas-results backup --db"):
+            Store(name)
+        Store(name, read_only=True).close()
+    other.unlink()
+    Store(db).close()
+
+
 def test_a_damaged_database_is_told_of(tmp_path: Path) -> None:
     db = tmp_path / "results.db"
     with Store(db) as store:

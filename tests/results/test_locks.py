@@ -1,6 +1,8 @@
 """One orchestrator a study."""
 
+import json
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from results import locks
 from results.database import address
-from results.errors import StudyLocked
+from results.errors import StudyLocked, StudyLost
 from results.store import Store
 from tests.results.processes import python
 
@@ -81,3 +83,63 @@ def test_a_lock_file_that_a_power_cut_left_unsigned_is_nobody_s(tmp_path: Path, 
     long_ago = time.time() - 60
     os.utime(lock, (long_ago, long_ago))
     assert locks.holder(url, "demo") is None
+
+
+def test_a_lock_whose_file_was_removed_is_taken_again(tmp_path: Path) -> None:
+    with Store(tmp_path / "results.db") as store, store.lock_study("demo"):
+        file = tmp_path / "results.db.demo.lock"
+        file.unlink()
+        store.keep_lock("demo")
+        assert file.exists()
+        with pytest.raises(StudyLocked), store.lock_study("demo"):
+            pass
+    assert not file.exists()
+
+
+def test_a_lock_that_another_process_has_by_now_is_lost_and_left_to_it(tmp_path: Path) -> None:
+    db, file = str(tmp_path / "results.db"), tmp_path / "results.db.demo.lock"
+    with Store(db) as store:
+        with store.lock_study("demo"):
+            file.unlink()
+            with python(HOLD, db, "demo") as holder:
+                assert holder.stdout
+                assert holder.stdout.readline() == "held\n"
+                with pytest.raises(StudyLost, match="study 'demo' was taken up by another process"):
+                    store.keep_lock("demo")
+        assert json.loads(file.read_text())["pid"] == str(holder.pid), "the file is the other's"
+
+
+@pytest.mark.parametrize("link", ["file", "folder", "dangling"])
+def test_a_database_has_one_lock_by_whatever_name(tmp_path: Path, link: str) -> None:
+    real, other = tmp_path / "real", tmp_path / "other"
+    real.mkdir()
+    db = other / "results.db"
+    if link == "folder":
+        other.symlink_to(real)
+    else:
+        other.mkdir()
+        db.symlink_to(Path("..") / "real" / "results.db")
+    first = db if link == "dangling" else real / "results.db"
+    with Store(first) as store, store.lock_study("demo"), Store(db) as same:
+        assert locks.holder(address(db), "demo") is not None
+        with pytest.raises(StudyLocked), same.lock_study("demo"):
+            pass
+        assert list(real.glob("*.demo.lock"))
+    assert (real / "results.db").is_file()
+
+
+def test_the_copy_of_a_lock_that_is_held_is_nobody_s(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with Store(tmp_path / "results.db") as store, store.lock_study("demo"):
+        for file in tmp_path.glob("results.db*"):
+            shutil.copy2(file, copy)
+        long_ago = time.time() - 60
+        os.utime(copy / "results.db.demo.lock", (long_ago, long_ago))
+        assert locks.holder(address(tmp_path / "results.db"), "demo") is not None
+        assert locks.holder(address(copy / "results.db"), "demo") is None
+
+
+def test_a_name_too_long_for_a_file_has_a_lock_all_the_same(tmp_path: Path) -> None:
+    with Store(tmp_path / "results.db") as store, store.lock_study("ü" * 100), store.lock_study("ü" * 99):
+        assert len(list(tmp_path.glob("*.lock"))) == 2

@@ -19,6 +19,11 @@ def test_a_run_that_has_hardly_begun_tells_the_least_alone() -> None:
     assert ahead(so_far, 10, None, 4) == Outlook(30.0, None)
 
 
+def test_a_run_whose_clock_was_set_back_tells_the_least_alone() -> None:
+    so_far = Spending(spent=8, ended=8, slot_seconds=480, run_seconds=480, run_ended=8, run_elapsed=-3000)
+    assert ahead(so_far, 10, None, 4) == Outlook(30.0, None)
+
+
 def test_hours_that_end_before_the_trainings_end_the_study() -> None:
     so_far = Spending(spent=4, ended=4, slot_seconds=2400, run_seconds=2400, run_ended=4, run_elapsed=2400)
     assert ahead(so_far, 100, 1.0, 1) == Outlook(1200.0, 1200.0)

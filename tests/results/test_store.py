@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from results import queries
-from results.errors import NotOnRecord, QuestionChanged, StoreUnavailable
+from results.errors import NotOnRecord, QuestionChanged, StoreUnavailable, StudyLost
 from results.store import Store
 from tests.results.records import complete, config, curve, open_study
 
@@ -237,3 +237,44 @@ def test_a_message_of_any_characters_is_kept(store: Store) -> None:
     trial = store.start_trial(study.id, 1, purpose="search")
     store.finish_trial(trial.id, "failed", message="zero \0, half a pair \ud800, ünï")
     assert [t.message for t in store.trials(study.id)] == ["zero ?, half a pair ?, ünï"]
+
+
+def test_a_trial_lasts_as_long_as_it_took_when_the_clock_is_set_back(store: Store) -> None:
+    study = open_study(store)
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    trial = store.start_trial(study.id, 1, purpose="search", started_at=ahead)
+    ended = store.finish_trial(trial.id, "completed", val_accuracy=0.5, wall_seconds=20.0)
+    assert ended.finished_at == ahead + timedelta(seconds=20)
+
+
+def test_the_model_saved_last_is_the_newest_when_the_clock_is_set_back(store: Store) -> None:
+    first, second = open_study(store), open_study(store, "second")
+    known = {"network": "senet18", "depth": 1.0, "resolution": 1.0, "dataset": "digits", "recipe": "r"}
+    known |= {"macs": 1, "parameters": 1, "val_accuracy": 0.5, "status": "provisional", "name": "m"}
+    store.save_model(**known, width=0.4, study_id=second.id)
+    store.save_model(**known, width=0.5, study_id=first.id, created_at=datetime.now(UTC) + timedelta(hours=1))
+    store.save_model(**known, width=0.6, study_id=second.id)
+    newest = store.model("m")
+    assert newest is not None
+    assert (newest.width, [model.width for model in store.models()]) == (0.6, [0.6, 0.5])
+
+
+def test_a_study_opened_again_fences_out_whoever_had_opened_it(db: str) -> None:
+    with Store(db) as first, Store(db) as second:
+        study = open_study(first)
+        complete(first, study, 1, 1, 0.5)
+        open_study(second)
+        with pytest.raises(StudyLost, match="study 'demo' was taken up by another process"):
+            first.start_trial(study.id, 2, purpose="search")
+        complete(second, study, 2, 1, 0.5)
+        second.end_study(study.id, "finished", None)
+        open_study(first)
+        complete(first, study, 3, 1, 0.5)
+
+
+def test_who_only_mends_a_study_fences_out_its_run_too(db: str) -> None:
+    with Store(db) as store, Store(db) as doctor:
+        study = open_study(store)
+        doctor.end_study(study.id, "stopped", None)
+        with pytest.raises(StudyLost):
+            store.note(study.id, "x", {})
