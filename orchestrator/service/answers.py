@@ -17,6 +17,17 @@ from orchestrator.service.files import Elsewhere
 from results.errors import NotOnRecord, QuestionChanged, StoreError, StudyLocked
 from results.export import json_value
 
+_STYLES = "'self' 'unsafe-hashes' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # one of plotly's
+HEADERS = {
+    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src {_STYLES}; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
 
 class Refused(BaseModel):
     """Why nothing was done, in one line."""
@@ -27,6 +38,7 @@ class Refused(BaseModel):
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refused, "description": words}
     for status, words in {
+        400: "a header is malformed",
         401: "the token is missing or wrong",
         403: "a page of another site asks",
         404: "there is no such study, trial or file",
