@@ -14,9 +14,12 @@ from orchestrator.describe import Describes
 from orchestrator.early_stop import Policy
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import BadOption
+from results.database import sqlite_path
 from results.models import Study
 from results.rows import refuse_another_question
 from results.store import Store
+
+_OWNER = "database.txt"
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,31 @@ def own(folder: Path, url: URL) -> None:
     A file is named relative to the folder, so that both may move together.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if url.get_backend_name() == "sqlite" and url.database:
-        database = os.path.relpath(url.database, folder)
-    else:
-        database = url.render_as_string(hide_password=True)
-    owner = folder / "database.txt"
-    named = owner.read_text(errors="replace").strip("\0 \n") if owner.exists() else ""
-    if not named:  # or torn by a power cut
-        owner.write_text(database + "\n")
-    elif named != database:
+    named = owner(folder)
+    if not named:
+        (folder / _OWNER).write_text(_name(folder, url) + "\n")
+    elif not is_own(folder, url):
         raise BadOption(f"{folder} holds trials on record in {named}; give another --runs or --study")
+
+
+def owner(folder: Path) -> str:
+    """Return the database that a study's folder names; empty where it names none, or a power cut tore it."""
+    path = folder / _OWNER
+    return path.read_text(errors="replace").strip("\0 \n") if path.is_file() else ""
+
+
+def is_own(folder: Path, url: URL) -> bool:
+    """Whether a study's folder holds the trials of this database and of no other."""
+    named = owner(folder)
+    path = sqlite_path(url)
+    if path is None or not named or "://" in named:
+        return named == _name(folder, url)
+    return (folder / named).resolve() == path.resolve()
+
+
+def _name(folder: Path, url: URL) -> str:
+    path = sqlite_path(url)
+    return url.render_as_string(hide_password=True) if path is None else os.path.relpath(path, folder)
 
 
 def check_budget(inquiry: Inquiry) -> None:

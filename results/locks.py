@@ -5,13 +5,15 @@ killed process lets go at once, and a lock file left behind locks nothing. A chi
 a program of its own shares its parent's open files, and so keeps the lock as long as it lives.
 """
 
+import base64
 import fcntl
 import hashlib
 import json
 import os
+import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +58,7 @@ def _file_lock(path: Path, study: str) -> Iterator[None]:
         raise StudyLocked(refusal(study, _holder(path)))
     with _released(handle, path):
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(_me()).encode(), 0)
+        os.pwrite(handle, json.dumps(signature(os.getpid())).encode(), 0)
         yield
 
 
@@ -90,7 +92,32 @@ def _lives(held: dict[str, str]) -> bool:
         return True
     except OSError:
         return False
-    return "begun" not in held or _begun(held["pid"]) == held["begun"]
+    if "mark" in held:
+        return _mark(held["pid"]) == held["mark"]
+    return "begun" not in held or _begun(held["pid"]) == held["begun"]  # signed by an earlier version
+
+
+def signalled(held: Mapping[str, str], number: int) -> bool:
+    """Send the signal to the process that signed; False, and nothing is sent, unless it certainly lives here.
+
+    A number alone may meanwhile be another process's: after a reboot, or on another machine of the same name.
+    Raise OSError where the process is another user's, or the system (Linux before 5.3) cannot do this.
+    """
+    if not held.get("mark"):  # an earlier version's
+        return False
+    try:
+        process = os.pidfd_open(int(held["pid"]))
+    except ProcessLookupError:
+        return False
+    try:
+        if _mark(held["pid"]) != held["mark"]:  # looked at when no later process can be sent the signal
+            return False
+        signal.pidfd_send_signal(process, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(process)
+    return True
 
 
 def _begun(pid: str) -> str:
@@ -102,6 +129,21 @@ def _begun(pid: str) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         return ""
+
+
+def _mark(pid: str) -> str:
+    """What tells the process of that number from any other, of other machines and other boots as well.
+
+    Made of when it began, the boot, and what its number counts in: containers may share a boot and a host
+    name. Empty where no /proc tells. Eight letters, for an application_name of PostgreSQL has 63.
+    """
+    begun = _begun(pid)
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        told = f"{boot} {os.readlink('/proc/self/ns/pid')} {begun}"
+    except OSError:
+        return ""
+    return base64.urlsafe_b64encode(hashlib.sha256(told.encode()).digest()[:6]).decode() if begun else ""
 
 
 @contextmanager
@@ -157,10 +199,11 @@ def _released(handle: int, path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _me() -> dict[str, str]:
+def signature(pid: int) -> dict[str, str]:
+    """What the process of that number, of this machine, signs with."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    pid = str(os.getpid())
-    return {"pid": pid, "host": socket.gethostname(), "since": now, "begun": _begun(pid)}
+    held = {"pid": str(pid), "host": socket.gethostname(), "since": now}
+    return {**held, "begun": _begun(str(pid)), "mark": _mark(str(pid))}
 
 
 def _holder(path: Path) -> dict[str, str]:
@@ -187,10 +230,9 @@ def refusal(study: str, holder: dict[str, str]) -> str:
 def _server_lock(url: URL, study: str) -> Iterator[None]:
     engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with explained(url), engine.connect() as connection:
-        me = _me()
-        signed = (
-            f"nomad-nas {me['pid']} {me['host'][:30]} {me['since'][:19]}Z"  # PostgreSQL keeps 63 characters
-        )
+        me = signature(os.getpid())
+        # PostgreSQL keeps 63 characters
+        signed = f"nomad-nas {me['pid']} {me['host'][:18]} {me['since'][:16]}Z {me['mark']}"
         connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": signed})
         taken = connection.execute(
             text("SELECT pg_try_advisory_lock(:key)"), {"key": _key(study)}
@@ -210,7 +252,10 @@ def _server_holder(engine: Engine, study: str) -> dict[str, str]:
     with engine.connect() as connection:
         signed = connection.execute(query, {"key": _key(study)}).scalar_one_or_none()
     parts = (signed or "").split()
-    return dict(zip(("pid", "host", "since"), parts[1:], strict=True)) if len(parts) == 4 else {}
+    # of an earlier version without a mark
+    return (
+        dict(zip(("pid", "host", "since", "mark"), parts[1:], strict=False)) if len(parts) in (4, 5) else {}
+    )
 
 
 def _key(study: str) -> int:

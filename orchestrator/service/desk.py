@@ -9,11 +9,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
 
-from orchestrator import catalogue, options, plan
+from orchestrator import catalogue, options, plan, preconditions
 from orchestrator.describe import Describer, Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
 from orchestrator.options import BadOption
@@ -69,7 +70,7 @@ class Desk:
             raise HTTPException(
                 409, f"how {name} was asked is not on record; repeat its command to resume it"
             )
-        options = {**request.options, "study": name}
+        options = {**request.repeatable(), "study": name}
         if trials is not None:
             options["trials"] = trials
         told = asking.allowed(request.kind, request.subject, options, self.settings)
@@ -78,13 +79,21 @@ class Desk:
 
     def stop(self, name: str) -> None:
         """Take a search out of the queue, or have its process stop as Ctrl-C does."""
-        if not self.searches.stop(name):
+        try:
+            is_told = self.searches.stop(name)
+        except OSError as error:
+            why = f"{name} cannot be stopped from here: {error.strerror}; press Ctrl-C where it runs"
+            raise HTTPException(409, why) from error
+        if not is_told:
             self._known(name)
             raise HTTPException(409, f"{name} does not run on this machine")
         self.searches.look()
 
-    def delete(self, name: str, confirm: str) -> None:
-        """Delete a study's rows and its folder, once its name was repeated."""
+    def delete(self, name: str, confirm: str) -> str | None:
+        """Delete a study's rows and its folder, once its name was repeated.
+
+        Return what is left of its files, and why: those of another database's study are not removed.
+        """
         if confirm != name:
             raise HTTPException(422, f"confirm: repeat the study's name, {name}, to delete all of it")
         self.queue.withdraw(name)
@@ -93,13 +102,31 @@ class Desk:
         if request is not None and request.state != "ended":
             raise HTTPException(409, f"{name} is being run; stop it first")
         with self.queue.lock_study(name):
-            folder = files.inside(self.settings.runs, name)
-            ours = self.queue.study(name) is not None and (folder / "database.txt").is_file()
+            folder = self._folder(name)
             self.queue.delete_study(name)
-            if ours and folder.parent == self.settings.runs:
-                shutil.rmtree(folder, ignore_errors=True)
+            left = self._remove(folder)
         for suffix in ("log", "lock"):
             self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
+        return left
+
+    def _folder(self, name: str) -> Path | None:
+        """The folder of a study on record; None where there is none in the folder of runs itself."""
+        folder = files.inside(self.settings.runs, name)
+        is_there = self.queue.study(name) is not None and folder.is_dir()
+        return folder if is_there and folder.parent == self.settings.runs else None
+
+    def _remove(self, folder: Path | None) -> str | None:
+        """Remove a study's folder. Return which is left and why, None where all is gone."""
+        if folder is None:
+            return None
+        try:
+            if preconditions.is_own(folder, self.queue.url):
+                shutil.rmtree(folder)
+                return None
+            named = preconditions.owner(folder) or "no database"
+            return f"{folder} is left: it names {named} as its record"
+        except OSError as error:
+            return f"{error.filename or folder} is left: {error.strerror}"
 
     def networks(self) -> list[dict[str, Any]]:
         """The networks that the trainer knows; asked of it once."""

@@ -122,8 +122,7 @@ def resume(here: Here, name: Name, more: More | None = None) -> Response:
 
 @api.delete("/studies/{name}", summary="Delete a study: its rows, its folder, the models it saved")
 def delete(here: Here, name: Name, confirm: Annotated[str, Query(max_length=300)]) -> Response:
-    here.desk.delete(name, confirm)
-    return answers.told({"deleted": name})
+    return answers.told({"deleted": name, "left": here.desk.delete(name, confirm)})
 
 
 @api.get("/studies/{name}/trials", summary="A study's trials by number, so many after one")
