@@ -95,7 +95,7 @@ def _unreached(url: str, error: Exception) -> str:
     if proxy is None:
         return f"--server {url} cannot be reached: {error}; is nas-serve running there?"
     shown = re.sub(r"//[^/@]*@", "//", proxy)  # without a password
-    why = "one of SOCKS needs the package socksio" if isinstance(error, ImportError) else error
+    why = "a SOCKS proxy needs the package socksio" if isinstance(error, ImportError) else error
     return (
         f"--server {url} cannot be reached through the proxy {shown} of the environment: {why}; "
         f"add {urlsplit(url).hostname} to NO_PROXY to go without"

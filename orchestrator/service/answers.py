@@ -49,7 +49,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         421: "the service has another name",
         422: "an option is unknown or out of range",
         429: "too many requests, or the service is busy",
-        503: "the record cannot be read",
+        503: "the record cannot be read or written",
     }.items()
 }
 
@@ -64,12 +64,12 @@ def to_json(told: Any) -> str:
 
 def told(what: Any, status: int = 200) -> Response:
     """Return the answer that says this."""
-    return written(to_json(what), status)
+    return written(to_json(what).encode(errors="replace"), status)
 
 
-def written(text: str, status: int = 200) -> Response:
+def written(json_text: bytes, status: int = 200) -> Response:
     """Return the answer whose JSON is written already."""
-    return Response(text.encode(errors="replace"), status_code=status, media_type="application/json")
+    return Response(json_text, status_code=status, media_type="application/json")
 
 
 def refusal_of(request: Request, error: Exception) -> Response:
@@ -87,10 +87,13 @@ def refusal_of(request: Request, error: Exception) -> Response:
         StudyLocked: 409,
     }
     status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 503)
+    if isinstance(error, OSError):  # a full disk, a folder that cannot be written
+        where = f"{error.filename}: " if error.filename else ""
+        return JSONResponse({"detail": f"{where}{error.strerror}; mend that and ask again"}, 503)
     return JSONResponse({"detail": " ".join(str(error).split())}, status)
 
 
-MENDABLE = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError)
+MENDABLE = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError, OSError)
 
 
 def _one_line(error: RequestValidationError) -> str:

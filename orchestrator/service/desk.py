@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ from orchestrator.options import BadOption
 from orchestrator.service import asking, files
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
+from orchestrator.service.turns import Turns
 from orchestrator.settled import study_name
 from results import locks
 from results.queue import Queue
 
 _PLAN_SECONDS = 120.0
 _NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"
-_BUSY_SECONDS = 20.0
 
 
 class Desk:
@@ -37,7 +37,7 @@ class Desk:
         self.settings = settings
         self.queue = queue
         self.searches = searches
-        self._planning = threading.BoundedSemaphore(1)  # each is a process that imports torch
+        self._planning = Turns("plan")  # each is a process that imports torch
         self._networks: list[dict[str, Any]] | None = None
 
     def start(self, kind: str, subject: str, asked: Mapping[str, Any]) -> str:
@@ -104,10 +104,7 @@ class Desk:
         with self.queue.lock_study(name):
             folder = self._folder(name)
             self.queue.delete_study(name)
-            left = self._remove(folder)
-        for suffix in ("log", "lock"):
-            self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
-        return left
+            return self._remove(name, folder)
 
     def _folder(self, name: str) -> Path | None:
         """The folder of a study on record; None where there is none in the folder of runs itself."""
@@ -115,18 +112,19 @@ class Desk:
         is_there = self.queue.study(name) is not None and folder.is_dir()
         return folder if is_there and folder.parent == self.settings.runs else None
 
-    def _remove(self, folder: Path | None) -> str | None:
-        """Remove a study's folder. Return which is left and why, None where all is gone."""
-        if folder is None:
-            return None
+    def _remove(self, name: str, folder: Path | None) -> str | None:
+        """Remove a study's files. Return what is left and why, None where all is gone."""
         try:
+            for suffix in ("log", "lock"):
+                self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
+            if folder is None:
+                return None
             if preconditions.is_own(folder, self.queue.url):
                 shutil.rmtree(folder)
                 return None
-            named = preconditions.owner(folder) or "no database"
-            return f"{folder} is left: it names {named} as its record"
         except OSError as error:
-            return f"{error.filename or folder} is left: {error.strerror}"
+            return f"{error.filename} is left: {error.strerror}"
+        return f"{folder} is left: it names {preconditions.owner(folder) or 'no database'} as its record"
 
     def networks(self) -> list[dict[str, Any]]:
         """The networks that the trainer knows; asked of it once."""
@@ -140,7 +138,7 @@ class Desk:
         """Raise what the search itself would be refused for as soon as it is begun."""
         stop = threading.Event()
         timer = threading.Timer(_PLAN_SECONDS, stop.set)
-        with self._one_at_a_time(), ExitStack() as stack:
+        with self._planning.turn(), ExitStack() as stack:
             stack.callback(timer.cancel)
             timer.start()
             try:
@@ -174,19 +172,10 @@ class Desk:
 
     def _said(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "NAS_DB": self.settings.database}
-        with self._one_at_a_time():
+        with self._planning.turn():
             try:
                 return subprocess.run(
                     words, env=environment, capture_output=True, text=True, timeout=_PLAN_SECONDS, check=False
                 )
             except subprocess.TimeoutExpired:
                 raise BadOption(_NO_ANSWER) from None
-
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
-        if not self._planning.acquire(timeout=_BUSY_SECONDS):
-            raise HTTPException(429, "another plan is being made; ask again")
-        try:
-            yield
-        finally:
-            self._planning.release()

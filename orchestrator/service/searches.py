@@ -7,6 +7,7 @@ still runs.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -27,6 +28,7 @@ from results.errors import StoreError, StudyLocked
 from results.queue import Queue, SearchRequest
 
 _TICK_SECONDS = 0.3
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _QUEUE = ".service"  # no study can have that name, so its lock is free to be the queue's
 _log = logging.getLogger(__name__)
 
@@ -101,11 +103,15 @@ class Searches:
             self._start(request)
 
     def _work(self) -> None:
+        said = ""
         while not self._closing.is_set():
             try:
                 self.tick()
+                said = ""
             except (StoreError, OSError) as error:  # a full disk, a locked database: it may pass
-                _log.error("the queue waits: %s", error)
+                if str(error) != said:
+                    said = str(error)
+                    _log.error("the queue waits: %s", error)
             self._changed.wait(_TICK_SECONDS)
             self._changed.clear()
 
@@ -133,10 +139,13 @@ class Searches:
             os.close(lock)  # the search's own copy holds it now
 
     def _begin(self, request: SearchRequest, lock: int) -> None:
-        os.ftruncate(lock, 0)
         try:
+            os.ftruncate(lock, 0)
             self._children[request.id] = child = self._spawn(request, lock)
         except (OSError, BadOption) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                self.queue.requeue(request.id)
+                raise
             self.queue.ended(request.id, f"it could not be started: {error}")
             return
         with suppress(OSError):  # of a full disk; its study's lock will tell
@@ -161,9 +170,12 @@ class Searches:
         """Whether the search has ended, which is then on record."""
         if self._lives(request):
             return False
-        child = self._children.pop(request.id, None)
-        code = child.wait() if child else None
-        self.queue.ended(request.id, self._last_words(request, code))
+        child = self._children.get(request.id)
+        if child is None and request.pid is None and not self._has_ended(request):
+            self.queue.requeue(request.id)  # it was taken, and never started: the disk was full
+            return True
+        self.queue.ended(request.id, self._last_words(request, child.wait() if child else None))
+        self._children.pop(request.id, None)
         return True
 
     def _last_words(self, request: SearchRequest, code: int | None) -> str | None:

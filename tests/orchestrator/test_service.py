@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import signal
@@ -13,13 +14,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from orchestrator.describe import Stopped
 from orchestrator.options import BadOption
-from orchestrator.service import app, asking
+from orchestrator.service import answers, app, asking
 from orchestrator.service.files import piece
 from orchestrator.service.searches import Searches
 from results import locks
+from results.errors import StoreUnavailable
 from results.queue import Queue
 from results.store import Store
 from tests.orchestrator import _studies
@@ -135,6 +138,53 @@ def test_a_search_that_ended_while_no_service_was_there_is_not_run_again(tmp_pat
             searches.open()
             assert eventually(lambda: queue.requests("running") == [], 20)
         assert queue.requests("queued") == []
+
+
+def test_a_search_that_a_full_disk_kept_from_starting_is_started_when_there_is_room(tmp_path: Path) -> None:
+    class FullAtFirst(Queue):
+        full = True
+
+        def take(self, request_id: int) -> bool:
+            if self.full:
+                self.full = False
+                raise StoreUnavailable("database or disk is full")
+            return super().take(request_id)
+
+    with FullAtFirst(str(tmp_path / "results.db")) as queue:
+        searches = Searches(settings(tmp_path), queue)
+        searches.settings.own.mkdir()
+        asked = {name: value for name, value in ASKED.items() if name not in ("kind", "base", "study")}
+        assert queue.enqueue("s", "nas", "senet18", asked, most=1)
+        with pytest.raises(StoreUnavailable):
+            searches.tick()
+        searches.tick()
+        assert [request.study for request in queue.requests("running")] == ["s"]
+        assert searches.stop("s")
+
+        def is_over() -> bool:
+            searches.tick()
+            return queue.requests("running") == []
+
+        assert eventually(is_over, 60)
+
+
+def test_a_full_disk_is_told_of_in_one_line() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "runs/results.db.s.lock")
+    answer = answers.refusal_of(Request({"type": "http"}), full)
+    assert answer.status_code == 503
+    said = json.loads(bytes(answer.body))
+    assert said == {"detail": "runs/results.db.s.lock: No space left on device; mend that and ask again"}
+    assert OSError in answers.MENDABLE
+
+
+def test_files_that_cannot_be_removed_are_told_of(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=3, replicates=1)
+    with serving(tmp_path) as client:
+        log = tmp_path / ".service" / "s.log"
+        log.mkdir()
+        told = client.delete("/api/studies/s", params={"confirm": "s"}).json()
+        assert told == {"deleted": "s", "left": f"{log} is left: Is a directory"}
+        assert state(client) is None
 
 
 @pytest.mark.slow

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -125,6 +127,21 @@ def test_an_answer_in_pieces_is_the_answer(tmp_path: Path) -> None:
     with serving(tmp_path, leaving=True) as client:
         for path, content in pieces.items():
             assert client.get(path).content == content
+
+
+def test_those_who_wait_for_their_turn_keep_nobody_from_anything_else(tmp_path: Path) -> None:
+    """One trainer is asked for its networks at a time, and this one gives no answer until it may."""
+    go = tmp_path / "go"
+    trainer = shlex.join(["sh", "-c", f"while [ ! -e {go} ]; do sleep .05; done"])
+    with serving(tmp_path / "runs", trainer=trainer) as client, ThreadPoolExecutor(50) as threads:
+        try:
+            asked = [threads.submit(client.get, "/api/choices") for _ in range(50)]
+            done, _ = wait(asked, timeout=20, return_when=FIRST_COMPLETED)
+            assert {answer.result().status_code for answer in done} == {429}
+            assert client.get("/api/studies").status_code == 200
+            assert not all(answer.done() for answer in asked)
+        finally:
+            go.touch()
 
 
 @pytest.fixture
