@@ -20,6 +20,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +56,28 @@ def _measured(folder: Path, trials: int, readers: int) -> dict[str, Any]:
     with Store(folder / "results.db") as store:
         study = store.open_study("s", "nas", {"subject": "senet18"}, trials, {}, None)
         alone = _write(store, study.id, range(1, trials // 5 + 1), errors)
-        with _Process([sys.executable, "-P", "-c", SERVE, "--port=0", f"--runs={folder}"]) as service:
-            url = service.line().partition(" at ")[2].partition(";")[0]
-            with _Process([sys.executable, __file__, "--read", url, "--readers", str(readers)]) as reading:
-                time.sleep(3)
-                written = _write(store, study.id, range(trials // 5 + 1, trials + 1), errors)
-                pages = json.loads(reading.end())
+        with (
+            serving(folder) as (_, url),
+            _Process([sys.executable, __file__, "--read", url, "--readers", str(readers)]) as reading,
+        ):
+            time.sleep(3)
+            written = _write(store, study.id, range(trials // 5 + 1, trials + 1), errors)
+            pages = json.loads(reading.end())
     return {
         "trials": trials,
         "readers": readers,
-        "write_alone_ms": _summary(alone),
-        "write_ms": _summary(written),
+        "write_alone_ms": summary(alone),
+        "write_ms": summary(written),
         "write_errors": dict(errors),
         **pages,
     }
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process of a service on the runs in `folder`, and its address."""
+    with _Process([sys.executable, "-P", "-c", SERVE, "--port=0", f"--runs={folder}"]) as service:
+        yield service.running, service.line().partition(" at ")[2].partition(";")[0]
 
 
 def _write(store: Store, study: int, numbers: range, errors: Counter[str]) -> list[float]:
@@ -112,7 +122,7 @@ def _read(url: str, readers: int) -> dict[str, Any]:
     stop.set()
     for thread in threads[:readers]:
         thread.join()
-    return {"page_ms": _summary(spent), "page_statuses": dict(statuses), "stream_lines": dict(heard)}
+    return {"page_ms": summary(spent), "page_statuses": dict(statuses), "stream_lines": dict(heard)}
 
 
 def _poll(url: str, number: int, spent: list[float], statuses: Counter[str], stop: threading.Event) -> None:
@@ -141,24 +151,25 @@ class _Process:
     """A process that ends when its standard input closes, or is ended."""
 
     def __init__(self, words: list[str]) -> None:
-        self._running = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.running = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> _Process:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._running.terminate()
-        self._running.wait()
+        self.running.terminate()
+        self.running.wait()
 
     def line(self) -> str:
-        assert self._running.stdout is not None
-        return self._running.stdout.readline()
+        assert self.running.stdout is not None
+        return self.running.stdout.readline()
 
     def end(self) -> str:
-        return self._running.communicate()[0]
+        return self.running.communicate()[0]
 
 
-def _summary(spent: list[float]) -> dict[str, float]:
+def summary(spent: list[float]) -> dict[str, float]:
+    """The median and the far end of what was measured."""
     cuts = statistics.quantiles(spent, n=100, method="inclusive")
     told = {"n": len(spent), "median": cuts[49], "p99": cuts[98], "max": max(spent)}
     return {name: round(value, 2) for name, value in told.items()}

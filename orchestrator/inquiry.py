@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from orchestrator import environment, solvers, spaces
+from orchestrator import demo, environment, solvers, spaces
 from orchestrator.aim import Aim, usual
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description
@@ -104,12 +104,17 @@ class Inquiry:
         return asked
 
     def repeatable(self) -> dict[str, Any]:
-        """Return the options, as JSON values, that ask the same search again, wherever its record is kept."""
+        """Return the options, as JSON values, that ask the same search again, wherever its record is kept.
+
+        They are what the user gave: neither the usual values nor a demo's, some of which nobody may give.
+        """
+        request = self.request
         usual = {field.name: field.default for field in fields(Request) if field.name not in _OF_THE_COMMAND}
-        asked = {name: getattr(self.request, name) for name in usual}
-        given = {name: value for name, value in asked.items() if value != usual[name]}
-        if self.request.data is not None:
-            given["data"] = absolute(self.request.data)
+        if request.demo:
+            usual |= {**demo.values(request.kind, request.space), "demo": False}
+        given = {name: getattr(request, name) for name in usual if getattr(request, name) != usual[name]}
+        if "data" in given:
+            given["data"] = absolute(given["data"])
         return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
     @property

@@ -20,6 +20,8 @@ from results.models import Study
 from results.rows import refuse_another_question
 from results.store import Store
 
+_OWNER = "database.txt"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -72,8 +74,8 @@ def refuse_folder(folder: Path, url: URL) -> None:
         raise BadOption(f"the name {folder.name!r} is a file's of the database; give another --study")
     if folder.exists() and not folder.is_dir():
         raise BadOption(f"{folder} is a file, so no study can have its trials there; give another --study")
-    named = _owner(folder)
-    if named and not _is_of(named, folder, url):
+    named = owner(folder)
+    if named and not is_own(folder, url):
         raise BadOption(f"{folder} holds trials on record in {named}; give another --runs or --study")
 
 
@@ -84,21 +86,23 @@ def own(folder: Path, url: URL) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     refuse_folder(folder, url)
-    if not _owner(folder):
+    if not owner(folder):
         path = database.sqlite_file(url)
         shown = url.render_as_string(hide_password=True) if path is None else os.path.relpath(path, folder)
-        (folder / "database.txt").write_text(shown + "\n")
+        (folder / _OWNER).write_text(shown + "\n")
 
 
-def _owner(folder: Path) -> str:
-    """What a folder says of its database; nothing where it is torn by a power cut."""
-    owner = folder / "database.txt"
-    return owner.read_text(errors="replace").strip("\0 \n") if owner.exists() else ""
+def owner(folder: Path) -> str:
+    """Return the database that a study's folder names; empty where it names none, or a power cut tore it."""
+    path = folder / _OWNER
+    return path.read_text(errors="replace").strip("\0 \n") if path.is_file() else ""
 
 
-def _is_of(named: str, folder: Path, url: URL) -> bool:
+def is_own(folder: Path, url: URL) -> bool:
+    """Whether a study's folder holds the trials of this database and of no other."""
+    named = owner(folder)
     path = database.sqlite_file(url)
-    if path is None:
+    if path is None or not named:
         return named == url.render_as_string(hide_password=True)
     return "://" not in named and os.path.realpath(folder / named) == str(path)
 

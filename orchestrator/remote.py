@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from rich.console import Console
 
 from orchestrator.options import BadOption, check
+from orchestrator.service.settings import is_loopback
 
 TOKEN = "NAS_TOKEN"  # the environment variable that may hold it
 _SUBJECTS = {"nas": "base", "hpo": "model"}
@@ -36,11 +39,16 @@ def start(kind: str, given: Mapping[str, Any], console: Console) -> None:
 
 
 def _address(server: str) -> str:
-    """Return the service's address. Raise BadOption for one with a password, which would be shown."""
+    """Return the service's address. Raise BadOption for none, and for one with a password, to be shown."""
     if "@" in server.partition("://")[2].partition("/")[0]:
         raise BadOption(
             "--server takes no user or password; nas-serve asks for a token: --token-file or NAS_TOKEN"
         )
+    try:
+        has_host = bool(urlsplit(server).hostname)
+    except ValueError:
+        has_host = False
+    check(has_host, f"--server {server} is no address; give one like http://gpu-box:8420")
     return server.rstrip("/")
 
 
@@ -62,9 +70,12 @@ def _answer(url: str, path: str, asked: Mapping[str, Any], given: Mapping[str, A
         raise BadOption(f"{', '.join(strange) or 'a value'} is out of range; give a finite number") from None
     head = {"content-type": "application/json", **_shown(given)}
     try:
-        answer = httpx.post(url + path, content=body, headers=head, timeout=_SECONDS)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise BadOption(f"--server {url} cannot be reached: {error}; is nas-serve running there?") from error
+        # httpx would need what a SOCKS proxy takes even where NO_PROXY says to go without
+        way: Any = {"proxy": _proxy(url), "trust_env": False, "verify": httpx.create_ssl_context()}
+        with httpx.Client(timeout=_SECONDS, **way) as client:
+            answer = client.post(url + path, content=body, headers=head)
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
+        raise BadOption(_unreached(url, error)) from error
     try:
         told = answer.json()
     except ValueError:
@@ -77,6 +88,27 @@ def _answer(url: str, path: str, asked: Mapping[str, Any], given: Mapping[str, A
         )
     said = told.get("detail") or f"it answered {answer.status_code}, which no nas-serve does"
     raise BadOption(f"the service at {url} refuses: {said}")
+
+
+def _unreached(url: str, error: Exception) -> str:
+    proxy = _proxy(url)
+    if proxy is None:
+        return f"--server {url} cannot be reached: {error}; is nas-serve running there?"
+    shown = re.sub(r"//[^/@]*@", "//", proxy)  # without a password
+    why = "a SOCKS proxy needs the package socksio" if isinstance(error, ImportError) else error
+    return (
+        f"--server {url} cannot be reached through the proxy {shown} of the environment: {why}; "
+        f"add {urlsplit(url).hostname} to NO_PROXY to go without"
+    )
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for the address; none for this machine."""
+    parts, proxies = urlsplit(url), getproxies()
+    host, named = parts.hostname or "", proxies.get(parts.scheme) or proxies.get("all")
+    if named is None or is_loopback(host) or proxy_bypass(host):
+        return None
+    return named if "://" in named else f"http://{named}"
 
 
 def _read(path: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _TAIL_BYTES = 4096
-_MOST_OF_CURVE_BYTES = 4 << 20
+MOST_OF_CURVE_BYTES = 4 << 20
 _MEASURED = (
     "epoch",
     "step",
@@ -136,7 +136,7 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
 def measured_so_far(path: Path) -> list[dict[str, Any]]:
     """Return the measurements in a file that is being written; none where it is malformed or too long."""
     try:
-        if path.stat().st_size > _MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
+        if path.stat().st_size > MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
             return []
         return read(path).measurements
     except (MalformedReport, FileNotFoundError):

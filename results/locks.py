@@ -5,13 +5,15 @@ killed process lets go at once, and a lock file left behind locks nothing. A chi
 a program of its own shares its parent's open files, and so keeps the lock as long as it lives.
 """
 
+import base64
 import fcntl
 import hashlib
 import json
 import os
+import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,7 +80,7 @@ class _FileLock:
         if handle is None:
             raise StudyLocked(refusal(self._study, _holder(self._path)))
         os.ftruncate(handle, 0)
-        signed = {**_me(), _FILE: str(os.fstat(handle).st_ino)}
+        signed = {**signature(os.getpid()), _FILE: str(os.fstat(handle).st_ino)}
         os.pwrite(handle, json.dumps(signed).encode(), 0)
         return handle
 
@@ -127,7 +129,32 @@ def _lives(held: dict[str, str]) -> bool:
         return True
     except OSError:
         return False
-    return "begun" not in held or _begun(held["pid"]) == held["begun"]
+    if "mark" in held:
+        return _mark(held["pid"]) == held["mark"]
+    return "begun" not in held or _begun(held["pid"]) == held["begun"]  # signed by an earlier version
+
+
+def signalled(held: Mapping[str, str], number: int) -> bool:
+    """Send the signal to the process that signed; False, and nothing is sent, unless it certainly lives here.
+
+    A number alone may meanwhile be another process's: after a reboot, or on another machine of the same name.
+    Raise OSError where the process is another user's, or the system (Linux before 5.3) cannot do this.
+    """
+    if not held.get("mark"):  # an earlier version's
+        return False
+    try:
+        process = os.pidfd_open(int(held["pid"]))
+    except ProcessLookupError:
+        return False
+    try:
+        if _mark(held["pid"]) != held["mark"]:  # looked at when no later process can be sent the signal
+            return False
+        signal.pidfd_send_signal(process, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(process)
+    return True
 
 
 def _begun(pid: str) -> str:
@@ -139,6 +166,21 @@ def _begun(pid: str) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         return ""
+
+
+def _mark(pid: str) -> str:
+    """What tells the process of that number from any other, of other machines and other boots as well.
+
+    Made of when it began, the boot, and what its number counts in: containers may share a boot and a host
+    name. Empty where no /proc tells. Eight letters, for an application_name of PostgreSQL has 63.
+    """
+    begun = _begun(pid)
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        told = f"{boot} {os.readlink('/proc/self/ns/pid')} {begun}"
+    except OSError:
+        return ""
+    return base64.urlsafe_b64encode(hashlib.sha256(told.encode()).digest()[:6]).decode() if begun else ""
 
 
 @contextmanager
@@ -188,10 +230,11 @@ def _is_still(path: Path, handle: int) -> bool:
         return False
 
 
-def _me() -> dict[str, str]:
+def signature(pid: int) -> dict[str, str]:
+    """What the process of that number, of this machine, signs with."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    pid = str(os.getpid())
-    return {"pid": pid, "host": socket.gethostname(), "since": now, "begun": _begun(pid)}
+    held = {"pid": str(pid), "host": socket.gethostname(), "since": now}
+    return {**held, "begun": _begun(str(pid)), "mark": _mark(str(pid))}
 
 
 def _holder(path: Path) -> dict[str, str]:
@@ -227,9 +270,9 @@ def lost(study: str) -> str:
 
 class _ServerLock:
     def __init__(self, url: URL, study: str) -> None:
-        self._engine, self._study, me = sessions(url), study, _me()
+        self._engine, self._study, me = sessions(url), study, signature(os.getpid())
         # PostgreSQL keeps 63 characters
-        self._signed = f"nomad-nas {me['pid']} {me['host'][:27]} {me['since'][:16]}Z"
+        self._signed = f"nomad-nas {me['pid']} {me['host'][:18]} {me['since'][:16]}Z {me['mark']}"
         self._session: tuple[int, datetime] | None = None  # that the lock was taken in last
         self._connection: Connection | None = patient(self._take)()
 
@@ -303,7 +346,10 @@ def _server_holder(engine: Engine, study: str) -> dict[str, str]:
     with engine.connect() as connection:
         signed = connection.execute(_HOLDER, {"key": _key(study)}).scalar_one_or_none()
     parts = (signed or "").split()
-    return dict(zip(("pid", "host", "since"), parts[1:], strict=True)) if len(parts) == 4 else {}
+    # of an earlier version without a mark
+    return (
+        dict(zip(("pid", "host", "since", "mark"), parts[1:], strict=False)) if len(parts) in (4, 5) else {}
+    )
 
 
 def _key(study: str) -> int:

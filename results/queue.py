@@ -4,13 +4,16 @@ A study has one request at most, which outlives its searches: it is what a resum
 started on the command line leaves its request here too, and never waits in the queue.
 """
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, UniqueConstraint, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from results import database
 from results.models import Base, Model, Study, Trial, one_of
 from results.rows import assign, get
 from results.store import Store
@@ -36,6 +39,25 @@ class SearchRequest(Base):
     queued_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+    def repeatable(self) -> dict[str, Any]:
+        """The options that ask the search again."""
+        return repeatable(self.kind, self.options)
+
+
+def repeatable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that ask a search again: those kept of it, but for what does nothing in it.
+
+    What does nothing is refused of whoever gives it. Earlier versions kept some all the same, which a demo
+    had put there.
+    """
+    is_for_accuracy = options.get("maximise") or (kind == "hpo" and not options.get("minimise"))
+    idle = {"replicates", "tolerance"} if is_for_accuracy else set[str]()
+    if options.get("min_accuracy") is not None:
+        idle.add("replicates")
+    if options.get("early_stop") == 0:
+        idle.add("audit")
+    return {name: value for name, value in options.items() if name not in idle}
 
 
 class Queue(Store):
@@ -69,7 +91,16 @@ class Queue(Store):
             assign(request, queued_at=datetime.now(UTC), pid=None, message=None, started_at=None)
             assign(request, ended_at=None)
             session.add(request)
-            return True
+        self._sync()
+        return True
+
+    def _sync(self) -> None:
+        """Keep through a power cut what was committed: it was promised, and no training stands for it."""
+        path = database.sqlite_path(self.url)
+        log = Path(f"{path}-wal")
+        if path is not None and log.exists():
+            with log.open("rb") as written:
+                os.fsync(written.fileno())
 
     @patient
     def remember(self, study: str, kind: str, subject: str, options: Mapping[str, Any]) -> None:

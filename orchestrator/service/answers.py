@@ -17,6 +17,17 @@ from orchestrator.service.files import Elsewhere
 from results.errors import NotOnRecord, QuestionChanged, StoreError, StudyLocked
 from results.export import json_value
 
+_STYLES = "'self' 'unsafe-hashes' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # one of plotly's
+HEADERS = {
+    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src {_STYLES}; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
 
 class Refused(BaseModel):
     """Why nothing was done, in one line."""
@@ -27,6 +38,7 @@ class Refused(BaseModel):
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refused, "description": words}
     for status, words in {
+        400: "a header is malformed",
         401: "the token is missing or wrong",
         403: "a page of another site asks",
         404: "there is no such study, trial or file",
@@ -37,7 +49,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         421: "the service has another name",
         422: "an option is unknown or out of range",
         429: "too many requests, or the service is busy",
-        503: "the record cannot be read",
+        503: "the record cannot be read or written",
     }.items()
 }
 
@@ -52,12 +64,12 @@ def to_json(told: Any) -> str:
 
 def told(what: Any, status: int = 200) -> Response:
     """Return the answer that says this."""
-    return written(to_json(what), status)
+    return written(to_json(what).encode(errors="replace"), status)
 
 
-def written(text: str, status: int = 200) -> Response:
+def written(json_text: bytes, status: int = 200) -> Response:
     """Return the answer whose JSON is written already."""
-    return Response(text.encode(errors="replace"), status_code=status, media_type="application/json")
+    return Response(json_text, status_code=status, media_type="application/json")
 
 
 def refusal_of(request: Request, error: Exception) -> Response:
@@ -75,10 +87,13 @@ def refusal_of(request: Request, error: Exception) -> Response:
         StudyLocked: 409,
     }
     status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 503)
+    if isinstance(error, OSError):  # a full disk, a folder that cannot be written
+        where = f"{error.filename}: " if error.filename else ""
+        return JSONResponse({"detail": f"{where}{error.strerror}; mend that and ask again"}, 503)
     return JSONResponse({"detail": " ".join(str(error).split())}, status)
 
 
-MENDABLE = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError)
+MENDABLE = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError, OSError)
 
 
 def _one_line(error: RequestValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from orchestrator import environment
 from orchestrator.options import BadOption, check
 from orchestrator.service import app, token
+from orchestrator.service.clients import Network
 from orchestrator.service.settings import Settings, is_loopback
 from results import terminal
 from results.errors import StoreError
@@ -28,6 +30,12 @@ TokenFile = Annotated[
 NewToken = Annotated[bool, typer.Option("--new-token", help="Make a token, print it this once, and exit.")]
 AtATime = Annotated[int, typer.Option(help="Searches that run at a time; the others wait.", min=1)]
 HostName = Annotated[list[str] | None, typer.Option(help="Another name that this machine is asked for by.")]
+TrustedProxy = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Address or network of a proxy whose X-Forwarded-For tells who asks.", metavar="ADDRESS"
+    ),
+]
 DataRoot = Annotated[
     Path | None, typer.Option(help="Folder under which npz:FILE and folder:PATH may be. [none]")
 ]
@@ -44,6 +52,7 @@ def _serve(
     new_token: NewToken = False,
     at_a_time: AtATime = 1,
     host_name: HostName = None,
+    trusted_proxy: TrustedProxy = None,
     data_root: DataRoot = None,
     data_folder: DataFolder = None,
     trainer: Trainer = None,
@@ -75,6 +84,7 @@ def _settings(given: Mapping[str, Any], kept: Path) -> Settings:
         host=given["host"],
         port=given["port"],
         names=tuple(name.lower() for name in given["host_name"] or ()),
+        proxies=tuple(map(_proxy, given["trusted_proxy"] or ())),
         token_hash=token.read(kept) if given["token_file"] or kept.exists() else None,
         trainer=given["trainer"],
         data_root=given["data_root"].resolve() if given["data_root"] else None,
@@ -95,6 +105,15 @@ def run(settings: Settings) -> None:
         asked = "it asks for the token" if settings.token_hash else "whoever uses this machine may use it"
         print(f"serving {settings.runs} at http://{shown}:{port}; {asked}", flush=True)  # noqa: T201
         app.server(place).run(sockets=[listening])
+
+
+def _proxy(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise BadOption(
+            f"--trusted-proxy {text} is no address; give the proxy's, like 10.0.0.2 or 10.0.0.0/24"
+        ) from None
 
 
 def _database(db: str | None, runs: Path) -> str:

@@ -6,27 +6,28 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
 
-from orchestrator import catalogue, options, plan
+from orchestrator import catalogue, options, plan, preconditions
 from orchestrator.describe import Describer, Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
 from orchestrator.options import BadOption
 from orchestrator.service import asking, files
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
+from orchestrator.service.turns import Turns
 from orchestrator.settled import study_name
 from results import locks
 from results.queue import Queue
 
 _PLAN_SECONDS = 120.0
 _NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"
-_BUSY_SECONDS = 20.0
 
 
 class Desk:
@@ -36,7 +37,7 @@ class Desk:
         self.settings = settings
         self.queue = queue
         self.searches = searches
-        self._planning = threading.BoundedSemaphore(1)  # each is a process that imports torch
+        self._planning = Turns("plan")  # each is a process that imports torch
         self._networks: list[dict[str, Any]] | None = None
 
     def start(self, kind: str, subject: str, asked: Mapping[str, Any]) -> str:
@@ -69,7 +70,7 @@ class Desk:
             raise HTTPException(
                 409, f"how {name} was asked is not on record; repeat its command to resume it"
             )
-        options = {**request.options, "study": name}
+        options = {**request.repeatable(), "study": name}
         if trials is not None:
             options["trials"] = trials
         told = asking.allowed(request.kind, request.subject, options, self.settings)
@@ -78,13 +79,21 @@ class Desk:
 
     def stop(self, name: str) -> None:
         """Take a search out of the queue, or have its process stop as Ctrl-C does."""
-        if not self.searches.stop(name):
+        try:
+            is_told = self.searches.stop(name)
+        except OSError as error:
+            why = f"{name} cannot be stopped from here: {error.strerror}; press Ctrl-C where it runs"
+            raise HTTPException(409, why) from error
+        if not is_told:
             self._known(name)
             raise HTTPException(409, f"{name} does not run on this machine")
         self.searches.look()
 
-    def delete(self, name: str, confirm: str) -> None:
-        """Delete a study's rows and its folder, once its name was repeated."""
+    def delete(self, name: str, confirm: str) -> str | None:
+        """Delete a study's rows and its folder, once its name was repeated.
+
+        Return what is left of its files, and why: those of another database's study are not removed.
+        """
         if confirm != name:
             raise HTTPException(422, f"confirm: repeat the study's name, {name}, to delete all of it")
         self.queue.withdraw(name)
@@ -93,13 +102,29 @@ class Desk:
         if request is not None and request.state != "ended":
             raise HTTPException(409, f"{name} is being run; stop it first")
         with self.queue.lock_study(name):
-            folder = files.inside(self.settings.runs, name)
-            ours = self.queue.study(name) is not None and (folder / "database.txt").is_file()
+            folder = self._folder(name)
             self.queue.delete_study(name)
-            if ours and folder.parent == self.settings.runs:
-                shutil.rmtree(folder, ignore_errors=True)
-        for suffix in ("log", "lock"):
-            self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
+            return self._remove(name, folder)
+
+    def _folder(self, name: str) -> Path | None:
+        """The folder of a study on record; None where there is none in the folder of runs itself."""
+        folder = files.inside(self.settings.runs, name)
+        is_there = self.queue.study(name) is not None and folder.is_dir()
+        return folder if is_there and folder.parent == self.settings.runs else None
+
+    def _remove(self, name: str, folder: Path | None) -> str | None:
+        """Remove a study's files. Return what is left and why, None where all is gone."""
+        try:
+            for suffix in ("log", "lock"):
+                self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
+            if folder is None:
+                return None
+            if preconditions.is_own(folder, self.queue.url):
+                shutil.rmtree(folder)
+                return None
+        except OSError as error:
+            return f"{error.filename} is left: {error.strerror}"
+        return f"{folder} is left: it names {preconditions.owner(folder) or 'no database'} as its record"
 
     def networks(self) -> list[dict[str, Any]]:
         """The networks that the trainer knows; asked of it once."""
@@ -113,7 +138,7 @@ class Desk:
         """Raise what the search itself would be refused for as soon as it is begun."""
         stop = threading.Event()
         timer = threading.Timer(_PLAN_SECONDS, stop.set)
-        with self._one_at_a_time(), ExitStack() as stack:
+        with self._planning.turn(), ExitStack() as stack:
             stack.callback(timer.cancel)
             timer.start()
             try:
@@ -147,19 +172,10 @@ class Desk:
 
     def _said(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "NAS_DB": self.settings.database}
-        with self._one_at_a_time():
+        with self._planning.turn():
             try:
                 return subprocess.run(
                     words, env=environment, capture_output=True, text=True, timeout=_PLAN_SECONDS, check=False
                 )
             except subprocess.TimeoutExpired:
                 raise BadOption(_NO_ANSWER) from None
-
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
-        if not self._planning.acquire(timeout=_BUSY_SECONDS):
-            raise HTTPException(429, "another plan is being made; ask again")
-        try:
-            yield
-        finally:
-            self._planning.release()

@@ -6,16 +6,15 @@ last ones are kept, so that any number of pages watch at the price of one.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
-from fastapi import HTTPException
 
 from orchestrator.service.answers import to_json
+from orchestrator.service.turns import Turns
 from results import plots, recorded
 from results.recorded import StudyRecord
 
@@ -31,7 +30,6 @@ PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
 }
 THEMES = {name: theme.to_plotly_json() for name, theme in plots.TEMPLATES.items()}
 _KEPT = 64  # plots
-_BUSY_SECONDS = 20.0
 
 
 class Figures:
@@ -39,27 +37,24 @@ class Figures:
 
     def __init__(self, database: str) -> None:
         self._database = database
-        self._made: OrderedDict[tuple[str, str], tuple[Hashable, str]] = OrderedDict()
-        self._making = threading.BoundedSemaphore(1)
+        self._made: OrderedDict[tuple[str, str], tuple[Hashable, bytes]] = OrderedDict()
+        self._making = Turns("plot")
 
-    def drawn(self, study: str, name: str, mark: Hashable) -> str:
+    def drawn(self, study: str, name: str, mark: Hashable) -> bytes:
         """Return JSON of a plot: `data`, `layout`, `themes`, `note`, and `nothing`: why it is empty.
 
         Raise StoreError, or HTTPException where others are being made for too long.
         """
-        if not self._making.acquire(timeout=_BUSY_SECONDS):
-            raise HTTPException(429, "another plot is being made; ask again")
-        try:
-            known, body = self._made.get((study, name), (None, ""))
+        with self._making.turn():
+            known, body = self._made.get((study, name), (None, b""))
             if known != mark:
-                body = to_json(_told(PLOTS[name](recorded.read(self._database, study))))
+                told = to_json(_told(PLOTS[name](recorded.read(self._database, study))))
+                body = told.encode(errors="replace")
                 self._made[study, name] = (mark, body)
             self._made.move_to_end((study, name))
             while len(self._made) > _KEPT:
                 self._made.popitem(last=False)
             return body
-        finally:
-            self._making.release()
 
 
 def _told(figure: go.Figure) -> dict[str, Any]:

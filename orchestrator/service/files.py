@@ -46,7 +46,10 @@ def curve(root: Path, folder: str) -> list[dict[str, Any]]:
     """Return the measurements of a trial that still runs, from its folder. Raise Elsewhere."""
     place = inside(root, folder)
     try:
-        return report.read(inside(root, place / "metrics.jsonl")).measurements
+        whole = inside(root, place / "metrics.jsonl")
+        if whole.stat().st_size > report.MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
+            return []
+        return report.read(whole).measurements
     except (OSError, ValueError):  # half a line in mid-file, or gone meanwhile
         return []
 

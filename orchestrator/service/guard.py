@@ -10,27 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.service import token
+from orchestrator.service import clients, token
+from orchestrator.service.answers import HEADERS
 from orchestrator.service.settings import Settings, is_loopback
 
-_STYLES = "'self' 'unsafe-hashes' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # one of plotly's
-HEADERS = {
-    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src {_STYLES}; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",
-}
+_NAME = r"(\[[0-9a-f:.]+\]|[\w.-]*)"  # of a host, in brackets where it is an address of IPv6
+_HOST = re.compile(rf"(?P<name>{_NAME})(:\d{{0,5}})?", re.ASCII)
+_ORIGIN = re.compile(rf"null|[a-z][a-z0-9+.-]*://(?P<host>{_NAME}(:\d{{0,5}})?)", re.ASCII)
+_ONCE = ("authorization", "content-length", "content-type", "host", "last-event-id", "origin", "range")
 _REMEMBERED = 4096  # addresses
 
 
@@ -49,9 +45,6 @@ class Buckets:
     per_second: float
     burst: float
     _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
-
-    def has(self, address: str) -> bool:
-        return self._now(address) >= 1
 
     def take(self, address: str) -> bool:
         """Take one; False where there is none."""
@@ -76,37 +69,58 @@ class Guard:
         limits = settings.limits
         self._asked = Buckets(limits.per_second, limits.burst)
         self._wrong = Buckets(0.1, limits.wrong_tokens)
+        self._busy = Counter[str]()  # requests by client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
-
-        async def patient_send(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await asyncio.wait_for(send(_with_headers(message)), self._settings.limits.send_seconds)
-
+        send_pieces = _in_pieces(send, self._settings.limits.piece_bytes)
         try:
-            self._judge(scope)
-            body = await self._body(scope, receive)
-            await self._app(scope, _replayed(body, receive), patient_send)
+            headers = _headers(scope)
+            peer = (scope.get("client") or ("?",))[0]
+            client = self._client(headers, peer)
+            with self._counted(headers, client, peer):
+                self._judge(headers, client, scope)
+                body = await self._body(scope, receive)
+                await self._app({**scope, "client": (client, 0)}, _replayed(body, receive), send_pieces)
         except Refusal as refusal:
-            assert not begun
-            await _refuse(patient_send, refusal)
-        except TimeoutError:  # a client that does not read what it asked for
-            return
+            await _refuse(send_pieces, refusal)
 
-    def _judge(self, scope: Scope) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        address = (scope.get("client") or ("?",))[0]
-        if not self._asked.take(address):
+    def _client(self, headers: Mapping[str, str], peer: str) -> str:
+        try:
+            address = clients.behind(peer, headers.get("x-forwarded-for", ""), self._settings.proxies)
+        except ValueError:
+            raise _malformed("x-forwarded-for") from None
+        return clients.counted_as(address)
+
+    @contextmanager
+    def _counted(self, headers: Mapping[str, str], client: str, peer: str) -> Iterator[None]:
+        """Count the request. Those that show the token do not count for others of the same address."""
+        whose = f"{client} with the token" if self._shows_the_token(headers) else client
+        if not self._asked.take(whose):
             raise Refusal(429, "too many requests; wait a second")
+        most, by_proxy = (
+            self._settings.limits.connections_of_one,
+            clients.is_among(peer, self._settings.proxies),
+        )
+        if by_proxy and self._busy[whose] >= most:  # a connection of its own counts where it is opened
+            raise Refusal(429, "too many requests at once; wait for their answers")
+        self._busy[whose] += 1
+        try:
+            yield
+        finally:
+            self._busy[whose] -= 1
+            if not self._busy[whose]:
+                del self._busy[whose]
+
+    def _judge(self, headers: Mapping[str, str], client: str, scope: Scope) -> None:
         self._know_the_host(headers)
         self._know_the_page(headers, scope)
         if scope["path"].startswith("/api") and self._settings.token_hash is not None:
-            self._know_the_token(headers, address, self._settings.token_hash)
+            self._know_the_token(headers, client)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise Refusal(400, "give content-length or transfer-encoding, not both")
         if scope["method"] in ("POST", "PUT", "PATCH"):
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
@@ -114,34 +128,48 @@ class Guard:
 
     def _know_the_host(self, headers: Mapping[str, str]) -> None:
         """With a token any name will do: a page of another host has not got it."""
-        host = _name(headers.get("host", ""))
+        told = headers.get("host", "").lower()
+        match = _HOST.fullmatch(told)
+        if match is None:
+            raise _malformed("host")
+        host = match["name"].strip("[]")
         known = (*self._settings.names, self._settings.host, "localhost", "127.0.0.1", "::1")
         if self._settings.token_hash is None and host not in known and not is_loopback(host):
             raise Refusal(421, f"this service is not named {host[:100]!r}; see --host-name")
 
     def _know_the_page(self, headers: Mapping[str, str], scope: Scope) -> None:
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-            raise Refusal(403, "a page of another site asks; nothing is done for it")
-        if headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api"):
+        origin, is_of_another = headers.get("origin"), False
+        if origin is not None:
+            match = _ORIGIN.fullmatch(origin.lower())
+            if match is None:
+                raise _malformed("origin")
+            is_of_another = match["host"] != headers.get("host", "").lower()
+        is_cross = headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api")
+        if is_of_another or is_cross:
             raise Refusal(403, "a page of another site asks; nothing is done for it")
 
-    def _know_the_token(self, headers: Mapping[str, str], address: str, token_hash: str) -> None:
-        scheme, _, shown = headers.get("authorization", "").partition(" ")
-        if not shown or scheme.lower() != "bearer":
+    def _know_the_token(self, headers: Mapping[str, str], client: str) -> None:
+        """Whoever shows the right one is let in, however many wrong ones come from the same address."""
+        if self._shows_the_token(headers):
+            return
+        if not _token(headers):
             raise Refusal(401, "show the token: authorization: Bearer TOKEN")
-        if not self._wrong.has(address):
+        if not self._wrong.take(client):
             raise Refusal(429, "too many wrong tokens; wait a minute")
-        if not token.fits(shown.strip(), token_hash):
-            self._wrong.take(address)
-            raise Refusal(401, "this is not the token of this service")
+        raise Refusal(401, "this is not the token of this service")
+
+    def _shows_the_token(self, headers: Mapping[str, str]) -> bool:
+        known = self._settings.token_hash
+        return known is not None and token.fits(_token(headers), known)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Read the body whole, before anything is done with it."""
         limits = self._settings.limits
         too_much = Refusal(413, f"a body has {limits.body_bytes} bytes at most")
         told = dict(scope["headers"]).get(b"content-length", b"0")
-        if not told.isdigit() or int(told) > limits.body_bytes:
+        if not told.isdigit():
+            raise _malformed("content-length")
+        if int(told) > limits.body_bytes:
             raise too_much
         body = bytearray()
         deadline = time.monotonic() + limits.patience_seconds
@@ -157,11 +185,26 @@ class Guard:
                 return bytes(body)
 
 
-def _name(host: str) -> str:
-    """Return a Host without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+def _headers(scope: Scope) -> dict[str, str]:
+    """The headers by name. Raise Refusal where one that has one value is there twice."""
+    found: dict[str, str] = {}
+    for name, value in (
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+    ):
+        if name in found and name in _ONCE:
+            raise Refusal(400, f"the header {name} is there twice")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _token(headers: Mapping[str, str]) -> str:
+    """The token that is shown, empty where none is."""
+    scheme, _, shown = headers.get("authorization", "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else ""
+
+
+def _malformed(name: str) -> Refusal:
+    return Refusal(400, f"the header {name} is malformed")
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -175,6 +218,21 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+def _in_pieces(send: Send, most: int) -> Send:
+    """Return what sends an answer with our headers, and no more of it at a time than a client has to take."""
+
+    async def send_pieces(message: Message) -> None:
+        body = message.get("body", b"")
+        if len(body) <= most:
+            await send(_with_headers(message))
+            return
+        for begin in range(0, len(body), most):
+            more = message.get("more_body", False) or begin + most < len(body)
+            await send({**message, "body": body[begin : begin + most], "more_body": more})
+
+    return send_pieces
 
 
 def _with_headers(message: Message) -> Message:

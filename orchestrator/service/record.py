@@ -13,7 +13,7 @@ from sqlalchemy import Row, Select, column, func, select, table
 from results import database, locks, outlook, schema
 from results.instant import Instant
 from results.models import Event, Measurement, Model, Study, Trial
-from results.queue import SearchRequest
+from results.queue import SearchRequest, repeatable
 
 Facts = dict[str, Any]
 
@@ -102,7 +102,7 @@ class Record:
         return told | {
             "question": found.question,
             "versions": found.versions,
-            "options": asked.options if asked else None,
+            "options": repeatable(asked.kind, asked.options) if asked else None,
             "models": [model._asdict() for model in models],
             **(found_already or self._found(study)),
         }

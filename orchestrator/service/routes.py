@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from orchestrator import solvers
 from orchestrator.catalogue import BUILT_IN
@@ -42,8 +47,19 @@ class Place:
         self.record = record
         self.desk = desk
         self.figures = Figures(settings.database)
-        self.streams = 0
+        self._streams = Counter[str]()  # by client
         self._watches: dict[str, stream.Watch] = {}
+
+    def open_stream(self, client: str) -> None:
+        """Count a stream until it is closed. Raise HTTPException where there are too many."""
+        limits = self.settings.limits
+        if self._streams[client] >= limits.streams_of_one or self._streams.total() >= limits.streams:
+            raise HTTPException(429, "too many pages are watching; close some")
+        self._streams[client] += 1
+
+    def close_stream(self, client: str) -> None:
+        self._streams[client] -= 1
+        self._streams += Counter()  # which forgets whoever has none
 
     def watch(self, name: str) -> stream.Watch:
         if len(self._watches) > 200:
@@ -106,8 +122,7 @@ def resume(here: Here, name: Name, more: More | None = None) -> Response:
 
 @api.delete("/studies/{name}", summary="Delete a study: its rows, its folder, the models it saved")
 def delete(here: Here, name: Name, confirm: Annotated[str, Query(max_length=300)]) -> Response:
-    here.desk.delete(name, confirm)
-    return answers.told({"deleted": name})
+    return answers.told({"deleted": name, "left": here.desk.delete(name, confirm)})
 
 
 @api.get("/studies/{name}/trials", summary="A study's trials by number, so many after one")
@@ -166,22 +181,28 @@ def plot(here: Here, name: Name, plot: Plot) -> Response:
     return answers.written(here.figures.drawn(name, plot, mark))
 
 
+class _Stream(StreamingResponse):
+    """An endless answer. It counts for a client until it ends."""
+
+    def __init__(self, here: Place, client: str, parts: AsyncIterator[str]) -> None:
+        here.open_stream(client)
+        super().__init__(parts, media_type="text/event-stream")
+        self._close = partial(here.close_stream, client)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._close()
+
+
 @api.get("/studies/{name}/stream", summary="Server-sent events: study, trials, clocks, note, gone")
 async def changes(here: Here, name: Name, request: Request) -> StreamingResponse:
-    if here.streams >= here.settings.limits.streams:
-        raise HTTPException(429, "too many pages are watching; close some")
     last = request.headers.get("last-event-id", "")
-    heard = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else None
-
-    async def counted() -> Any:
-        here.streams += 1
-        try:
-            async for part in stream.changes(here.watch(name), here.record, heard):
-                yield part
-        finally:
-            here.streams -= 1
-
-    return StreamingResponse(counted(), media_type="text/event-stream")
+    if re.fullmatch(r"[0-9]{0,15}", last) is None:
+        raise HTTPException(400, "the header last-event-id is malformed; give the number of an event")
+    client = request.client.host if request.client else ""
+    return _Stream(here, client, stream.changes(here.watch(name), here.record, int(last) if last else None))
 
 
 def _trial(here: Place, name: str, number: int) -> dict[str, Any]:

@@ -7,11 +7,12 @@ still runs.
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import threading
 from contextlib import ExitStack, suppress
@@ -26,6 +27,7 @@ from results.errors import StoreError, StudyLocked
 from results.queue import Queue, SearchRequest
 
 _TICK_SECONDS = 0.3
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _QUEUE = ".service"  # no study can have that name, so its lock is free to be the queue's
 _log = logging.getLogger(__name__)
 
@@ -80,19 +82,18 @@ class Searches:
         return self._file(study, "log")
 
     def stop(self, study: str) -> bool:
-        """Take the search out of the queue, or ask its process to stop; False where there is none here."""
+        """Take the search out of the queue, or ask its process to stop; False where there is none here.
+
+        Raise OSError where this system does not let its process be asked.
+        """
         if self.queue.withdraw(study):
             return True
         request = self.queue.request(study)
-        held = locks.holder(self.queue.url, study) or {}
-        pid = request.pid if request and request.state == "running" and self._lives(request) else None
-        if pid is None and held.get("host") == socket.gethostname():
-            pid = int(held["pid"])
-        if pid in (None, os.getpid()):  # the lock of a study that is just being deleted is ours
+        is_ours = request is not None and request.state == "running" and self._lives(request)
+        held = (self._signed(study) if is_ours else {}) or locks.holder(self.queue.url, study) or {}
+        if held.get("pid") == str(os.getpid()):  # the lock of a study that is just being deleted is ours
             return False
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        return True
+        return locks.signalled(held, signal.SIGTERM)
 
     def tick(self) -> None:
         """Record what has ended and start what there is room for."""
@@ -102,35 +103,57 @@ class Searches:
             self._start(request)
 
     def _work(self) -> None:
+        said = ""
         while not self._closing.is_set():
             try:
                 self.tick()
+                said = ""
             except (StoreError, OSError) as error:  # a full disk, a locked database: it may pass
-                _log.error("the queue waits: %s", error)
+                if str(error) != said:
+                    said = str(error)
+                    _log.error("the queue waits: %s", error)
             self._changed.wait(_TICK_SECONDS)
             self._changed.clear()
 
     def _take_up(self) -> None:
         """Queue again what was running when the machine went down; what still runs is left to run."""
         for request in self.queue.requests("running"):
-            study = self.queue.study(request.study)
-            if not self._lives(request) and (study is None or study.state == "running"):
+            if not self._lives(request) and not self._has_ended(request):
                 self.queue.requeue(request.id)
+
+    def _has_ended(self, request: SearchRequest) -> bool:
+        """Whether the study tells how this search ended, and not how an earlier one did."""
+        study = self.queue.study(request.study)
+        if study is None or study.state == "running" or study.begun_at is None or request.started_at is None:
+            return False
+        return study.begun_at >= request.started_at
 
     def _start(self, request: SearchRequest) -> None:
         lock = _locked(self._file(request.study, "lock"))
-        if lock is None or not self.queue.take(request.id):
+        if lock is None:
             return
         try:
-            self._children[request.id] = child = self._spawn(request, lock)
-            self.queue.started(request.id, child.pid)
-        except (OSError, BadOption) as error:
-            self.queue.ended(request.id, f"it could not be started: {error}")
+            if self.queue.take(request.id):
+                self._begin(request, lock)
         finally:
             os.close(lock)  # the search's own copy holds it now
 
+    def _begin(self, request: SearchRequest, lock: int) -> None:
+        try:
+            os.ftruncate(lock, 0)
+            self._children[request.id] = child = self._spawn(request, lock)
+        except (OSError, BadOption) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                self.queue.requeue(request.id)
+                raise
+            self.queue.ended(request.id, f"it could not be started: {error}")
+            return
+        with suppress(OSError):  # of a full disk; its study's lock will tell
+            os.pwrite(lock, json.dumps(locks.signature(child.pid)).encode(), 0)
+        self.queue.started(request.id, child.pid)
+
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
-        told = asking.allowed(request.kind, request.subject, request.options, self.settings)
+        told = asking.allowed(request.kind, request.subject, request.repeatable(), self.settings)
         words = asking.command(request.kind, request.subject, told, self.settings, f"--study={request.study}")
         with self._file(request.study, "log").open("ab") as log:
             return subprocess.Popen(
@@ -147,15 +170,17 @@ class Searches:
         """Whether the search has ended, which is then on record."""
         if self._lives(request):
             return False
-        child = self._children.pop(request.id, None)
-        code = child.wait() if child else None
-        self.queue.ended(request.id, self._last_words(request, code))
+        child = self._children.get(request.id)
+        if child is None and request.pid is None and not self._has_ended(request):
+            self.queue.requeue(request.id)  # it was taken, and never started: the disk was full
+            return True
+        self.queue.ended(request.id, self._last_words(request, child.wait() if child else None))
+        self._children.pop(request.id, None)
         return True
 
     def _last_words(self, request: SearchRequest, code: int | None) -> str | None:
         """What to say of a search whose study does not tell how it ended."""
-        study = self.queue.study(request.study)
-        if code in (0, 130) or (code is None and study is not None and study.state != "running"):
+        if code in (0, 130) or (code is None and self._has_ended(request)):
             return None
         if code is not None and code < 0:
             return f"it was ended by {signal.Signals(-code).name}"
@@ -166,6 +191,14 @@ class Searches:
         if lock is not None:
             os.close(lock)
         return lock is None
+
+    def _signed(self, study: str) -> dict[str, str]:
+        """Who was started with the lock; empty where a kill or a full disk left it unsigned."""
+        try:
+            signed: dict[str, str] = json.loads(self._file(study, "lock").read_text())
+        except ValueError:
+            return {}
+        return signed
 
     def _file(self, study: str, suffix: str) -> Path:
         return self.settings.own / f"{locks.file_name(study)}.{suffix}"

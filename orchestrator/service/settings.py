@@ -6,6 +6,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.service.clients import Network
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -16,9 +18,12 @@ class Limits:
     burst: int = 200  # and at once
     wrong_tokens: int = 10  # of one address at once; one more every 10 s
     patience_seconds: float = 10.0  # for a request to arrive whole
-    send_seconds: float = 30.0  # for a client to take what it is sent
-    connections: int = 200
-    streams: int = 64
+    send_seconds: float = 30.0  # for a client to take a piece of what it is sent
+    piece_bytes: int = 64 * 1024  # of that at a time
+    connections: int = 400
+    connections_of_one: int = 64  # address
+    streams: int = 128
+    streams_of_one: int = 32
     queued: int = 100  # searches waiting
 
 
@@ -31,6 +36,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8420
     names: tuple[str, ...] = ()  # host names it answers to, beside the loopback's
+    proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
     token_hash: str | None = None  # None: who reaches the port may do everything
     trainer: str | None = None
     data_root: Path | None = None

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from results.queue import repeatable
 from results.recorded import StudyRecord
 
 _SUBJECTS = {"nas": "base", "hpo": "model"}  # how each command calls what it starts from
@@ -22,7 +23,12 @@ def command(study: StudyRecord) -> str:
     if request is None or request["kind"] not in _SUBJECTS:
         return "not on record: evaluations keep none, nor do studies of earlier versions; see the question"
     program, subject = f"{request['kind']}-search", f"--{_SUBJECTS[request['kind']]}={request['subject']}"
-    words = [program, subject, *_flags(request["options"]), *_trainer(study.study["question"])]
+    words = [
+        program,
+        subject,
+        *_flags(repeatable(request["kind"], request["options"])),
+        *_trainer(study.study["question"]),
+    ]
     return f"{shlex.join([*words, f'--study={study.name}'])} ({_ELSEWHERE})"
 
 

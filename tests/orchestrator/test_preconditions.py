@@ -44,3 +44,15 @@ def test_a_folder_is_its_database_s_by_whatever_name(tmp_path: Path) -> None:
     preconditions.own(folder, address(tmp_path / "real" / "results.db"))
     with pytest.raises(BadOption, match="holds trials on record in"):
         preconditions.own(folder, address("postgresql://somewhere/nas"))
+
+
+def test_a_folder_is_its_database_s_however_that_is_written(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    preconditions.own(tmp_path / "s", address(tmp_path / "results.db"))
+    assert preconditions.is_own(tmp_path / "s", address(tmp_path / "link" / "results.db"))
+    assert not preconditions.is_own(tmp_path / "s", address(tmp_path / "other.db"))
+    assert not preconditions.is_own(tmp_path / "s", address("postgresql://me@server/results"))
+    assert not preconditions.is_own(tmp_path, address(tmp_path / "results.db")), "it names none"
+    preconditions.own(tmp_path / "t", address("postgresql://me:secret@server/results"))
+    assert preconditions.is_own(tmp_path / "t", address("postgresql://me:other@server/results"))

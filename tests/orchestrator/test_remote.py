@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 
-from orchestrator import cli
+from orchestrator import cli, remote
+from orchestrator.options import BadOption
 from orchestrator.service import token
 from tests.orchestrator._serving import ASKED, reaches, serving
 
@@ -59,3 +62,51 @@ def test_what_a_service_refuses_ends_in_one_line(
     said = capsys.readouterr().err
     assert "--server takes no user or password" in said
     assert "secret" not in said
+
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def answer(server: str) -> Any:
+    return remote._answer(server, "/api/plan", {"kind": "nas"}, {})
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_no_proxy_stands_between_this_machine_and_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for proxy in ("socks5://127.0.0.1:9", "http://127.0.0.1:9", "nonsense"):
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        with serving(tmp_path) as client:
+            assert typed(monkeypatch, client, "--trainer=./mine") == 2
+            assert "refuses: trainer: is no option" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:secret@127.0.0.1:9", "http://me:secret@127.0.0.1:9", "odd://x"]
+)
+def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(BadOption) as refused:
+        answer("http://gpu-box.invalid:8420")
+    said = str(refused.value)
+    assert f"through the proxy {proxy.replace('me:secret@', '')} of the environment" in said
+    assert "add gpu-box.invalid to NO_PROXY" in said
+    assert "secret" not in said
+    monkeypatch.setenv("NO_PROXY", "gpu-box.invalid")
+    with pytest.raises(BadOption, match="is nas-serve running there"):
+        answer("http://gpu-box.invalid:8420")
+
+
+@pytest.mark.parametrize("server", ["", "gpu-box", "http://[::1", "http://"])
+def test_a_server_without_an_address_is_refused(server: str) -> None:
+    with pytest.raises(BadOption, match="is no address; give one like http://gpu-box:8420"):
+        remote.start("nas", {"server": server}, Console())

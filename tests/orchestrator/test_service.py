@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from orchestrator.describe import Stopped
 from orchestrator.options import BadOption
-from orchestrator.service import app, asking
+from orchestrator.service import answers, app, asking
 from orchestrator.service.files import piece
 from orchestrator.service.searches import Searches
+from results import locks
+from results.errors import StoreUnavailable
 from results.queue import Queue
 from results.store import Store
 from tests.orchestrator import _studies
 from tests.orchestrator._processes import eventually
-from tests.orchestrator._serving import ASKED, post, reaches, serving, settings, state, trials
+from tests.orchestrator._serving import ASKED, post, reaches, serving, settings, state, trials, until
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,7 @@ def test_a_search_is_started_watched_stopped_resumed_and_deleted(tmp_path: Path)
         told = client.get("/api/studies/s").json()
         assert (told["budget_trials"], told["trainings"]) == (5, 5)
         assert client.delete("/api/studies/s", params={"confirm": "t"}).status_code == 422
-        assert client.delete("/api/studies/s", params={"confirm": "s"}).json() == {"deleted": "s"}
+        assert client.delete("/api/studies/s", params={"confirm": "s"}).json()["left"] is None
         assert state(client) is None
     assert not (tmp_path / "s").exists()
     with Store(tmp_path / "results.db", read_only=True) as store:
@@ -91,6 +99,127 @@ def test_a_search_started_on_the_command_line_is_there_and_can_be_resumed(tmp_pa
         told = client.get("/api/studies/s").json()
         assert told["options"]["data"] == "fake:sleep=.2"
         assert told["resumable"]
+
+
+def test_files_of_another_database_s_study_are_left_when_one_of_that_name_is_deleted(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=3, db=str(tmp_path / "other.db"))
+    _studies.run(tmp_path / "elsewhere", trials=3, db=str(tmp_path / "results.db"))
+    with serving(tmp_path) as client:
+        told = client.delete("/api/studies/s", params={"confirm": "s"}).json()
+        assert told == {
+            "deleted": "s",
+            "left": f"{tmp_path / 's'} is left: it names ../other.db as its record",
+        }
+        assert state(client) is None
+    assert len(list((tmp_path / "s").glob("*/metrics.jsonl"))) >= 2
+
+
+def test_a_search_that_died_with_its_service_before_it_opened_its_study_is_taken_up(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=3, replicates=1)
+    with Queue(str(tmp_path / "results.db")) as queue:
+        request = queue.request("s")
+        assert request is not None
+        asked = {**request.options, "trials": 5}
+        assert queue.enqueue("s", request.kind, request.subject, asked, most=1)
+        assert queue.take(request.id)  # as far as a service came that was killed with its search
+    with serving(tmp_path) as client:
+        assert eventually(lambda: client.get("/api/studies/s").json()["trainings"] == 5, 60)
+        assert reaches(client, "finished")
+
+
+def test_a_search_that_ended_while_no_service_was_there_is_not_run_again(tmp_path: Path) -> None:
+    with Queue(str(tmp_path / "results.db")) as queue:
+        assert queue.enqueue("s", "nas", "senet18", {"trials": 3}, most=1)
+        waiting = queue.request("s")
+        assert waiting is not None
+        assert queue.take(waiting.id)
+        _studies.run(tmp_path, trials=3, replicates=1)
+        with closing(Searches(settings(tmp_path), queue)) as searches:
+            searches.open()
+            assert eventually(lambda: queue.requests("running") == [], 20)
+        assert queue.requests("queued") == []
+
+
+def test_a_search_that_a_full_disk_kept_from_starting_is_started_when_there_is_room(tmp_path: Path) -> None:
+    class FullAtFirst(Queue):
+        full = True
+
+        def take(self, request_id: int) -> bool:
+            if self.full:
+                self.full = False
+                raise StoreUnavailable("database or disk is full")
+            return super().take(request_id)
+
+    with FullAtFirst(str(tmp_path / "results.db")) as queue:
+        searches = Searches(settings(tmp_path), queue)
+        searches.settings.own.mkdir()
+        asked = {name: value for name, value in ASKED.items() if name not in ("kind", "base", "study")}
+        assert queue.enqueue("s", "nas", "senet18", asked, most=1)
+        with pytest.raises(StoreUnavailable):
+            searches.tick()
+        searches.tick()
+        assert [request.study for request in queue.requests("running")] == ["s"]
+        assert searches.stop("s")
+
+        def is_over() -> bool:
+            searches.tick()
+            return queue.requests("running") == []
+
+        assert eventually(is_over, 60)
+
+
+def test_a_full_disk_is_told_of_in_one_line() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "runs/results.db.s.lock")
+    answer = answers.refusal_of(Request({"type": "http"}), full)
+    assert answer.status_code == 503
+    said = json.loads(bytes(answer.body))
+    assert said == {"detail": "runs/results.db.s.lock: No space left on device; mend that and ask again"}
+    assert OSError in answers.MENDABLE
+
+
+def test_files_that_cannot_be_removed_are_told_of(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=3, replicates=1)
+    with serving(tmp_path) as client:
+        log = tmp_path / ".service" / "s.log"
+        log.mkdir()
+        told = client.delete("/api/studies/s", params={"confirm": "s"}).json()
+        assert told == {"deleted": "s", "left": f"{log} is left: Is a directory"}
+        assert state(client) is None
+
+
+@pytest.mark.slow
+def test_a_search_is_stopped_by_a_service_that_did_not_start_it_before_it_opens_its_study(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, leaving=True) as client:
+        post(client, "/api/studies", **{**ASKED, "data": "fake:sleep=.3"})
+        assert reaches(client, "starting") or state(client) == "running"
+    with serving(tmp_path) as client:
+        assert post(client, "/api/studies/s/stop").status_code == 202
+        assert until(client, lambda rows: all(row["state"] not in ("starting", "running") for row in rows))
+
+
+def test_a_number_of_a_process_on_record_is_not_signalled_without_its_mark(tmp_path: Path) -> None:
+    """The machine went down, and another process has the number of the search."""
+    (tmp_path / ".service").mkdir()
+    lock = tmp_path / ".service" / "s.lock"
+    with Queue(str(tmp_path / "results.db")) as queue, subprocess.Popen(["sleep", "60"]) as stranger:
+        assert queue.enqueue("s", "nas", "senet18", {}, most=1)
+        request = queue.request("s")
+        assert request is not None
+        assert queue.take(request.id)
+        queue.started(request.id, stranger.pid)
+        signed = locks.signature(stranger.pid)
+        searches = Searches(settings(tmp_path), queue)
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            for words in ("", json.dumps({**signed, "mark": "AAAAAAAA"})):
+                lock.write_text(words)
+                assert not searches.stop("s")
+            assert stranger.poll() is None
+            lock.write_text(json.dumps(signed))
+            assert searches.stop("s")
+            assert stranger.wait(20) == -signal.SIGTERM
 
 
 def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:

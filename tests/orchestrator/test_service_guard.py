@@ -43,6 +43,61 @@ def test_a_page_of_another_site_gets_nothing(client: httpx.Client) -> None:
     assert "access-control-allow-origin" not in client.get(asked).headers
 
 
+def raw(client: httpx.Client, sent: bytes) -> tuple[int, bytes]:
+    """Send this as it stands, and return the status and the whole answer."""
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as opened:
+        opened.sendall(sent)
+        answer = b""
+        while piece := opened.recv(65536):
+            answer += piece
+    return int(answer.split()[1]), answer
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(b"origin: http://[::1", b"origin: //", b"origin: http://a b", b"origin: \xff", b"origin: null"),
+        *(b"origin: http://localhost\r\norigin: http://localhost", b"x y: z", b"no colon"),
+        *(b"referer: http://[::1", b"authorization: Bearer", b"authorization: \xff\xfe", b"range: bytes=9-1"),
+        *(b"range: lines=1", b"range: bytes=a-b,c", b"range: bytes=99999999999-", b"range: bytes=-"),
+        *(b"last-event-id: x", b"last-event-id: -1", b"last-event-id: 99999999999999999999"),
+        *(b"content-length: x", b"content-length: -1", b"content-length: " + b"9" * 5000),
+        *(b"content-length: 1\r\ncontent-length: 2", b"transfer-encoding: gzip", b"if-range: \xff"),
+        *(b"if-modified-since: Mon, 99 Foo 99999999999", b"if-none-match: \xff", b"sec-fetch-site: \xff"),
+        *(b"x-forwarded-for: \xff", b"content-type: \xff; charset=\xff", b"cookie: \xff", b"accept: \xff"),
+    ],
+    ids=lambda header: header[:40].decode("latin-1"),
+)
+@pytest.mark.parametrize(
+    "path", [b"/", b"/static/app.js", b"/api/studies/nope/stream", b"/api/studies/s/plan/"]
+)
+def test_a_malformed_header_is_no_fault_of_the_service(
+    client: httpx.Client, header: bytes, path: bytes
+) -> None:
+    host = b"host: localhost\r\nconnection: close\r\n"
+    status, answer = raw(client, b"GET " + path + b" HTTP/1.1\r\n" + host + header + b"\r\n\r\n")
+    assert status < 500
+    assert b"content-security-policy" in answer.lower()
+
+
+@pytest.mark.parametrize(
+    "host", [b"host: [::1", b"host: a b", b"host: localhost:x", b"host: \xff", b"host: a\r\nhost: b", b"x: y"]
+)
+def test_a_malformed_host_is_refused(client: httpx.Client, host: bytes) -> None:
+    for path in (b"/", b"/static", b"/api/studies/"):
+        asked = b"GET " + path + b" HTTP/1.1\r\nconnection: close\r\n" + host + b"\r\n\r\n"
+        status, answer = raw(client, asked)
+        assert status == 400
+        assert b"content-security-policy" in answer.lower()
+
+
+def test_two_lengths_of_a_body_are_refused(client: httpx.Client) -> None:
+    """A proxy that believes the other one would see another request in the rest: request smuggling."""
+    head = b"POST /api/plan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    both = b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert raw(client, head + both)[0] == 400
+
+
 def test_what_a_form_of_another_site_could_send_is_refused(client: httpx.Client) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         answer = client.post("/api/studies", content='{"kind": "nas"}', headers={"content-type": kind})
@@ -193,6 +248,17 @@ def test_without_the_token_nothing_of_the_record_is_told(tmp_path: Path) -> None
         assert [answer.status_code for answer in wrong] == [401, 401, 401, 429]
     assert made not in (folder / "token").read_text()
     assert (folder / "token").stat().st_mode & 0o077 == 0
+
+
+def test_the_right_token_is_let_in_whatever_its_address_sent_before(tmp_path: Path) -> None:
+    made = token.make(tmp_path / "token")
+    right, wrong = ({"authorization": f"Bearer {shown}"} for shown in (made, "wrong"))
+    limits = Limits(wrong_tokens=2, per_second=0.1, burst=5)
+    with serving(tmp_path, leaving=True, token_hash=token.read(tmp_path / "token"), limits=limits) as serves:
+        statuses = [serves.get("/api/studies", headers=wrong).status_code for _ in range(9)]
+        assert statuses == [401, 401, *[429] * 7]
+        assert serves.get("/").status_code == 429, "all that the address may ask without the token is spent"
+        assert serves.get("/api/studies", headers=right).status_code == 200
 
 
 def test_a_client_that_asks_too_often_has_to_wait(tmp_path: Path) -> None:

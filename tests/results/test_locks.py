@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import time
 from pathlib import Path
@@ -143,3 +144,42 @@ def test_the_copy_of_a_lock_that_is_held_is_nobody_s(tmp_path: Path) -> None:
 def test_a_name_too_long_for_a_file_has_a_lock_all_the_same(tmp_path: Path) -> None:
     with Store(tmp_path / "results.db") as store, store.lock_study("ü" * 100), store.lock_study("ü" * 99):
         assert len(list(tmp_path.glob("*.lock"))) == 2
+
+
+SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+
+
+def test_a_process_is_signalled_by_what_it_signed(store: Store, db: str) -> None:
+    with python(HOLD, db, "demo") as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        held = locks.holder(address(db), "demo")
+        assert held is not None
+        assert held["pid"] == str(holder.pid)
+        assert locks.signalled(held, signal.SIGTERM)
+        assert holder.wait(20) == -signal.SIGTERM
+        assert not locks.signalled(held, signal.SIGTERM)
+
+
+def test_a_process_with_the_number_of_another_that_signed_elsewhere_is_left_alone() -> None:
+    """After a reboot, or on another machine of the same host name, a number is any process's."""
+    with python(SLEEP) as stranger:
+        assert stranger.stdout
+        stranger.stdout.readline()
+        signed = locks.signature(stranger.pid)
+        for mark in ({"mark": "AAAAAAAA"}, {"mark": ""}):
+            assert not locks.signalled({**signed, **mark}, signal.SIGTERM)
+        unsigned = {name: signed[name] for name in ("pid", "host", "since")}
+        assert not locks.signalled(unsigned, signal.SIGTERM), "an earlier version's"
+        assert stranger.poll() is None
+
+
+def test_a_lock_file_of_an_earlier_boot_is_nobody_s(tmp_path: Path) -> None:
+    url, lock = address(tmp_path / "results.db"), tmp_path / "results.db.demo.lock"
+    signed = locks.signature(os.getpid())
+    lock.write_text(json.dumps(signed))
+    assert locks.holder(url, "demo") == signed
+    lock.write_text(json.dumps({**signed, "mark": "AAAAAAAA"}))
+    assert locks.holder(url, "demo") is None
+    lock.write_text(json.dumps({name: value for name, value in signed.items() if name != "mark"}))
+    assert locks.holder(url, "demo") is not None, "signed by an earlier version"

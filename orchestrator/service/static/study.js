@@ -149,7 +149,8 @@ function remove(name) {
   dialog.querySelector("form").onsubmit = async (event) => {
     event.preventDefault();
     try {
-      await ask(`/studies${at(name)}?confirm=${encodeURIComponent(field.value)}`, { method: "DELETE" });
+      const { left } = await ask(`/studies${at(name)}?confirm=${encodeURIComponent(field.value)}`, { method: "DELETE" });
+      if (left) { wrong.textContent = `The study is deleted. ${left}`; return; }
       dialog.close();
       location.hash = "#/";
     } catch (error) { wrong.textContent = error.message; }

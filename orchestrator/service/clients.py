@@ -1,0 +1,51 @@
+"""Who asks: the address of a client, which a proxy tells of those behind it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_WITH_PORT = re.compile(r"\[(?P<six>[^\]]*)\](:\d{1,5})?|(?P<four>\d+(\.\d+){3}):\d{1,5}")
+
+
+def is_among(address: str, networks: Iterable[Network]) -> bool:
+    """Whether one of the networks has the address."""
+    try:
+        known = _plain(address)
+    except ValueError:  # of no socket of the internet
+        return False
+    return any(known in one for one in networks)
+
+
+def behind(peer: str, forwarded: str, proxies: Sequence[Network]) -> str:
+    """Return the client's address: the last that is no trusted proxy's.
+
+    Each proxy adds by whom it was asked. What stands before that in `forwarded`, the value of
+    X-Forwarded-For, anybody may have written. Raise ValueError where a trusted proxy tells of no address.
+    """
+    told = [part.strip() for part in forwarded.split(",")] if forwarded else []
+    address = peer
+    while told and is_among(address, proxies):
+        last = told.pop()
+        match = _WITH_PORT.fullmatch(last)
+        address = str(_plain((match["six"] or match["four"]) if match else last))
+    return address
+
+
+def counted_as(address: str) -> str:
+    """Return what counts as one client: an address, of IPv6 the 64 bits that one machine has whole."""
+    try:
+        known = _plain(address)
+    except ValueError:
+        return address
+    if known.version == 4:
+        return str(known)
+    return str(ipaddress.ip_network((int(known), 64), strict=False))
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    known = ipaddress.ip_address(address.partition("%")[0])
+    mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
+    return mapped or known

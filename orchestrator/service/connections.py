@@ -1,0 +1,142 @@
+"""The connections of the service: how many there may be, and how long a client may keep one waiting.
+
+uvicorn waits for ever for the rest of a head that has begun, and for a client that reads nothing of its
+answer. A client at its limit gets another connection in place of the one that it has neglected longest: so
+whoever neglects many locks nobody out who shares its address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from orchestrator.service import clients
+from orchestrator.service.answers import HEADERS
+from orchestrator.service.settings import Limits, Settings
+
+
+def impatient(settings: Settings) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol, made to keep the limits of `settings`."""
+
+    class Impatient(_Connection):
+        limits = settings.limits
+        opened = _Open(settings)
+
+    return Impatient
+
+
+class _Connection(H11Protocol):
+    limits: Limits
+    opened: _Open
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.heard = self.loop.time()  # of the client, last
+        self._deadlines: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is the client's turn: to send a request or its rest, or to take the answer."""
+        cycle = self.cycle
+        return self.flow.write_paused or cycle is None or cycle.response_complete or cycle.more_body
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # to hear of whatever a client has not taken yet
+        if self.opened.admit(self):
+            self._expect_head()
+        else:
+            self._refuse(503, "too many connections; close some")
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_no_more("head")
+        elif "head" not in self._deadlines:
+            self._expect_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.heard = self.loop.time()
+        self._deadlines["taking"] = self.loop.call_later(self.limits.send_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self.heard = self.loop.time()
+        self._expect_no_more("taking")
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.opened.forget(self)
+        self._expect_no_more("head")
+        self._expect_no_more("taking")
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "this is not HTTP/1.1: its first line, a header or a length is malformed")
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer what is no request yet, and hang up."""
+        body = json.dumps({"detail": detail}).encode()
+        told = {**HEADERS, "content-type": "application/json", "content-length": str(len(body))}
+        headers = [(name.encode(), value.encode()) for name, value in {**told, "connection": "close"}.items()]
+        answer = (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+        with suppress(h11.LocalProtocolError):  # an earlier request is being answered
+            self.transport.write(b"".join(self.conn.send(event) or b"" for event in answer))
+        self.transport.close()
+
+    def _expect_head(self) -> None:
+        self._deadlines["head"] = self.loop.call_later(self.limits.patience_seconds, self.transport.close)
+
+    def _expect_no_more(self, what: str) -> None:
+        if (deadline := self._deadlines.pop(what, None)) is not None:
+            deadline.cancel()
+
+
+class _Open:
+    """The connections that are open, by client."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._by_client: dict[str, set[_Connection]] = defaultdict(set)
+
+    def admit(self, new: _Connection) -> bool:
+        """Count a connection; False where there is no room for it, nor any neglected one to end instead."""
+        limits, client = self._settings.limits, _client(new)
+        # a proxy's are those of many: the guard counts their requests by whom they come from
+        is_proxy = clients.is_among(client, self._settings.proxies)
+        of_one = limits.connections if is_proxy else limits.connections_of_one
+        if not self._has_room(self._by_client[client], of_one):
+            return False
+        everyone = [one for theirs in self._by_client.values() for one in theirs]
+        if not self._has_room(everyone, limits.connections):
+            return False
+        self._by_client[client].add(new)
+        return True
+
+    def forget(self, gone: _Connection) -> None:
+        theirs = self._by_client[_client(gone)]
+        theirs.discard(gone)
+        if not theirs:
+            del self._by_client[_client(gone)]
+
+    def _has_room(self, opened: Collection[_Connection], most: int) -> bool:
+        if len(opened) < most:
+            return True
+        neglected = min((one for one in opened if one.waits), key=lambda one: one.heard, default=None)
+        if neglected is None:
+            return False
+        self.forget(neglected)
+        neglected.transport.abort()
+        return True
+
+
+def _client(connection: _Connection) -> str:
+    return clients.counted_as(connection.client[0] if connection.client else "")

@@ -1,0 +1,105 @@
+"""What a study was asked can be asked again: over HTTP, and by the command that its report prints."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import cli, options
+from orchestrator.options import BadOption
+from results import recorded
+from results.queue import repeatable
+from results.report._command import command
+from tests.orchestrator import _studies
+from tests.orchestrator._serving import post, reaches, serving
+
+SUBJECTS = {"training": "senet18", "recipe": "senet18", "resnet_budget": "resnet_budget"}
+KINDS = [("nas", None), *(("hpo", space) for space in SUBJECTS)]
+QUICK = ("hpo", "training", True)
+IDLE_IN_EARLIER_VERSIONS = {"tolerance": 0.01}
+
+
+def ask(folder: Path, kind: str, space: str | None, demo: bool) -> None:
+    """Run a search of the fake trainer, of a demo what is quick."""
+    given: dict[str, Any] = (
+        {"demo": True, "replicates": None, "tolerance": None, "confirm": 0} if demo else {}
+    )
+    if kind == "hpo":
+        given |= {"space": space, "subject": SUBJECTS[space or ""], "max_params": None}
+    if space == "resnet_budget":
+        given["max_params"] = 1_000_000
+    if kind == "nas":
+        given["replicates"] = 1
+    _studies.run(folder, **{"kind": kind, **given, "trials": 4})
+
+
+@pytest.mark.parametrize("demo", [True, False], ids=["demo", "no demo"])
+@pytest.mark.parametrize(("kind", "space"), KINDS)
+def test_the_printed_command_asks_the_same_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, space: str | None, demo: bool
+) -> None:
+    ask(tmp_path, kind, space, demo)
+    assert plans(tmp_path, monkeypatch, kind) == 0
+
+
+@pytest.mark.parametrize("demo", [True, False], ids=["demo", "no demo"])
+@pytest.mark.parametrize(
+    ("kind", "space"),
+    [pytest.param(*one, marks=[] if one == ("hpo", "training") else pytest.mark.slow) for one in KINDS],
+)
+def test_a_study_is_resumed_over_http(tmp_path: Path, kind: str, space: str | None, demo: bool) -> None:
+    ask(tmp_path, kind, space, demo)
+    with serving(tmp_path) as client:
+        answer = post(client, "/api/studies/s/resume", trials=5)
+        assert answer.status_code == 202, answer.text
+        assert reaches(client, "finished")
+        assert client.get("/api/studies/s").json()["budget_trials"] == 5
+
+
+def test_a_study_on_record_with_what_its_demo_stands_for_is_resumed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(tmp_path, "hpo", "training", demo=True)
+    with sqlite3.connect(tmp_path / "results.db") as record:
+        (stored,) = record.execute("SELECT options FROM requests").fetchone()
+        asked = json.dumps({**json.loads(stored), **IDLE_IN_EARLIER_VERSIONS})
+        record.execute("UPDATE requests SET options = ?", (asked,))
+    assert plans(tmp_path, monkeypatch, "hpo") == 0
+    with serving(tmp_path) as client:
+        assert client.get("/api/studies/s").json()["options"] == json.loads(stored)
+        assert post(client, "/api/studies/s/resume", trials=5).status_code == 202
+        assert reaches(client, "finished")
+
+
+def plans(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> int | str | None:
+    """Type the command of the report of `s`, but for `--plan`, and return its exit code."""
+    printed, _, _ = command(recorded.read(str(folder / "results.db"), "s")).rpartition(" (--db")
+    words = [*shlex.split(printed), f"--runs={folder}", "--plan"]
+    assert words[0] == f"{kind}-search"
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as end:
+        getattr(cli, f"{kind}_search")()
+    return end.value.code
+
+
+def test_what_is_kept_is_what_was_given(tmp_path: Path) -> None:
+    ask(tmp_path, "hpo", "training", demo=True)
+    request = recorded.read(str(tmp_path / "results.db"), "s").request
+    assert request is not None
+    told = {"demo": True, "data": "fake:", "budget": "10steps", "trials": 4, "solver": "random"}
+    assert request["options"] == {**told, "confirm": 0, "device": "cpu", "slots": 1}
+
+
+def test_what_does_nothing_is_refused_of_a_user_alone() -> None:
+    with pytest.raises(BadOption, match=r"--tolerance 0.01 does nothing"):
+        options.settle("hpo", "senet18", IDLE_IN_EARLIER_VERSIONS)
+    assert repeatable("hpo", {"demo": True, **IDLE_IN_EARLIER_VERSIONS}) == {"demo": True}
+    assert repeatable("nas", IDLE_IN_EARLIER_VERSIONS) == IDLE_IN_EARLIER_VERSIONS
+    assert repeatable("nas", {"min_accuracy": 0.8, "replicates": 3}) == {"min_accuracy": 0.8}
+    assert repeatable("nas", {"early_stop": 0.0, "audit": 0.1}) == {"early_stop": 0.0}
