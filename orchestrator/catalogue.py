@@ -26,6 +26,7 @@ class Subject:
     origin: str  # for people: which one was taken
     dataset: str | None = None
     image_size: int | None = None
+    fit: str | None = None  # how images become squares
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None  # that a saved model was found with
     ingredients: Ingredients = field(default_factory=dict)
@@ -76,16 +77,17 @@ def _own(name: str) -> Subject | None:
 
 
 def _saved(model: Model, store: Store | None) -> Subject:
-    study = next((s.name for s in store.studies() if s.id == model.study_id), "?") if store else "?"
+    study = next((s for s in store.studies() if s.id == model.study_id), None) if store else None
     scale = {"depth": model.depth, "width": model.width, "resolution": model.resolution}
     return Subject(
         model.name,
         model.network,
         scale,
-        f"saved by the study {study} ({model.status}): {model.network} at depth {model.depth:g}, "
-        f"width {model.width:g}, resolution {model.resolution:g}",
+        f"saved by the study {study.name if study else '?'} ({model.status}): {model.network} at depth "
+        f"{model.depth:g}, width {model.width:g}, resolution {model.resolution:g}",
         model.dataset,
         model.image_size,
+        study.question.get("training", {}).get("fit") if study else None,
         model.hyperparameters or {},
         model.recipe,
         model.ingredients or {},

@@ -34,7 +34,9 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
         executor = stack.enter_context(closing(course.executor(request)))
-        describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
+        describer = stack.enter_context(
+            Describer(request.trainer_command, request.limits.memory_bytes, stop=stop)
+        )
         pairs = pairs_of(request, store, executor.device, describer)
         name = request.study_name(names_of(pairs), pairs[0].training.dataset)
         stack.enter_context(store.lock_study(name))
@@ -60,7 +62,9 @@ def show_plan(request: EvaluationRequest, console: Console) -> None:
     with ExitStack() as stack:
         store = store_to_read(request, stack)
         executor = stack.enter_context(closing(course.executor(request)))
-        describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
+        describer = stack.enter_context(
+            Describer(request.trainer_command, request.limits.memory_bytes, check_data=False)
+        )
         pairs = pairs_of(request, store, executor.device, describer)
         name = request.study_name(names_of(pairs), pairs[0].training.dataset)
         summary.say(console, f"plan of the study {name}; nothing is done")
@@ -94,12 +98,9 @@ def _contents(request: EvaluationRequest, pairs: Sequence[Pair]) -> Iterable[str
             f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
             f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
         )
-    dataset = pairs[0].description.dataset
     read = "none of its test images" if request.no_test else "all test images, read once a training"
-    yield (
-        f"data: {dataset['name']}; run r trains on the r-th of {request.runs_of_each} disjoint parts of "
-        f"{request.train_images} training and {request.validation_images} validation images; {read}"
-    )
+    parts = f"run r trains on the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
+    yield from summary.data_lines(pairs[0].description, f"{parts}; {read}")
 
 
 def _train(

@@ -14,7 +14,7 @@ from orchestrator.early_stop import NEVER, Policy
 from orchestrator.formulation import Formulation
 from orchestrator.options import BadOption, Request, check
 from orchestrator.problem import Problem
-from orchestrator.settled import absolute, dataset_of, study_name, training_of
+from orchestrator.settled import absolute, dataset_of, fitted, study_name, training_of
 from orchestrator.training import Chosen, Training
 from search_spaces import Named, Point, Space, scaling
 
@@ -146,6 +146,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     recipe = request.recipe or subject.recipe or Training.recipe
     training = training_of(request, subject, recipe, dataset, device)
     base = describer.describe(training.config(Chosen(scale)))
+    training = fitted(training, base)
     space = named.space if named else _multipliers(request, training, scale, describer)
     return Inquiry(
         request,
