@@ -146,6 +146,8 @@ class Describer:
                     raise Stopped
                 self._refuse_too_much_memory()
             answer = json.loads(self._process.stdout.readline())
+        except Refused:
+            raise
         except (OSError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} gives no answer; run it by hand to see why") from error
         if not isinstance(answer, dict):

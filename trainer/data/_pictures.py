@@ -35,13 +35,30 @@ def square(path: Path, size: int, fit: Fit) -> NDArray[np.uint8]:
     """The picture in a file, of several the first: [size, size, 3]. Raises Unreadable."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            return np.asarray(_squared(_rgb(_upright(image)), size, fit))
+            return np.asarray(_squared(rgb(image), size, fit))
     except (Unreadable, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise Unreadable("it is not an image, or not of the kind that its name says") from error
+    except OSError as error:
+        raise Unreadable(error.strerror or str(error)) from error
     except Exception as error:  # whatever Pillow makes of a damaged file, struct.error and KeyError included
         raise Unreadable(str(error) or type(error).__name__) from error
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """What is seen of an opened image: upright, 8 bits a channel, transparency on the background.
+
+    Raises Unreadable, and what Pillow raises.
+    """
+    image = _upright(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    if image.mode == "La":
+        image = image.convert("LA")
+    whole = Image.new("RGBA", image.size, (*BACKGROUND, _EIGHT))
+    whole.alpha_composite(image.convert("RGBA"))
+    return whole.convert("RGB")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -72,7 +89,7 @@ def _refuse_ambiguous(image: Image.Image, rawmode: str) -> None:
     samples = _tag(image, _SAMPLE_FORMAT, _UNSIGNED)
     if image.mode == "F" or (image.mode == "I" and image.format != "PNG") or samples != _UNSIGNED:
         raise Unreadable("its pixels are floats, signed or of 32 bits; save it with 8 or 16 bits a channel")
-    if image.mode == "CMYK" and image.format != "TIFF" and "adobe" not in image.info:
+    if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
         raise Unreadable("a CMYK JPEG without Adobe's marker may be inverted or not; save it as RGB")
     if rawmode == "RGB;16B" and "transparency" in image.info:
         raise Unreadable("16 bits with one transparent colour; save it with an alpha channel or 8 bits")
@@ -98,16 +115,6 @@ def _tag(image: Image.Image, tag: int, otherwise: Any) -> Any:
     """A tag of a TIFF, the first value of several."""
     held = getattr(image, "tag_v2", {}).get(tag, otherwise)
     return held[0] if isinstance(held, tuple) else held
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    if image.mode == "La":
-        image = image.convert("LA")
-    whole = Image.new("RGBA", image.size, (*BACKGROUND, _EIGHT))
-    whole.alpha_composite(image.convert("RGBA"))
-    return whole.convert("RGB")
 
 
 def _squared(image: Image.Image, size: int, fit: Fit) -> Image.Image:

@@ -74,13 +74,18 @@ class _Unread:
             f"{count} {suffix or 'without a suffix'}" for suffix, count in self.kinds.most_common(_TOLD)
         ]
         others = ", ".join([*common, *(["…"] if len(self.kinds) > _TOLD else [])])
-        parts = {
-            f"{self.kinds.total()} files of other kinds ({others})": self.kinds,
-            f"{self.images} images in {self.folders} folders within class folders": self.folders,
-            f"{self.outside} files outside class folders": self.outside,
-        }
-        found = [words for words, count in parts.items() if count]
+        files = _many(self.kinds.total(), "file of another kind", "files of other kinds")
+        images, folders = _many(self.images, "image", "images"), _many(self.folders, "folder", "folders")
+        found = [
+            *([f"{files} ({others})"] if self.kinds else []),
+            *([f"{images} in {folders} within class folders"] if self.folders else []),
+            *([f"{_many(self.outside, 'file', 'files')} outside class folders"] if self.outside else []),
+        ]
         return one_line(f"not read: {'; '.join(found)}") if found else None
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def about(source: Source) -> About:
