@@ -52,9 +52,9 @@ def _of_images(recorded: Any, asked: Any, before: str, now: str) -> Iterator[str
     if before == now or recorded.get("dataset", name) != name:
         return
     if before.rpartition("-")[0] != now.rpartition("-")[0]:
-        yield f"the images of {name} are decoded by other rules than when the study began (docs/data.md)"
+        yield f"the images ({name}) are decoded by other rules than when the study began (docs/data.md)"
     else:
-        yield f"the images of {name} are not those that the study began with"
+        yield f"the images ({name}) are not those that the study began with"
 
 
 def _same(recorded: object, asked: object) -> bool:

@@ -119,7 +119,7 @@ def test_a_resume_holds_on_a_copy_of_the_images_and_tells_in_words_of_others(
     Image.new("RGB", (9, 9)).save(tmp_path / "more" / "train" / "ant" / "40.png")
     others = question(asked(describer, tmp_path, f"folder:{tmp_path / 'more'}"))
     with pytest.raises(
-        QuestionChanged, match="the images of folder are not those that the study began with;"
+        QuestionChanged, match=r"the images \(folder\) are not those that the study began with;"
     ):
         refuse_another_question(study, "nas", others)
 

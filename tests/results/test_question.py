@@ -63,10 +63,10 @@ def test_images_are_told_to_differ_in_words_and_not_by_their_fingerprints() -> N
 
     now = of("folder", "folder-2-abc")
     assert differences(of("folder", "folder-2-def"), now) == [
-        "the images of folder are not those that the study began with"
+        "the images (folder) are not those that the study began with"
     ]
     assert differences(of("folder", "0" * 64), now) == [
-        "the images of folder are decoded by other rules than when the study began (docs/data.md)"
+        "the images (folder) are decoded by other rules than when the study began (docs/data.md)"
     ]
     assert differences(of("digits", "digits-1-abc"), now) == [
         "training.dataset: 'digits' on record, 'folder' asked"

@@ -216,7 +216,9 @@ def test_of_several_pictures_in_a_file_the_first_is_read(kind: str, tmp_path: Pa
     assert apart(read(tmp_path / "x.jpg", content), colours) <= (3 if kind == "mpo" else 0)
 
 
-TURNED = {  # what a camera stores and tags so that it is seen as it was
+TURNED: dict[
+    int, Callable[[Image.Image], Image.Image]
+] = {  # what a camera stores and tags so that it is seen as it was
     1: lambda image: image,
     2: lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     3: lambda image: image.transpose(Image.Transpose.ROTATE_180),
