@@ -273,7 +273,7 @@ def float_tiff() -> bytes:
     return tiff(GREYS.astype(np.float32), 32, sample_format=3)
 
 
-NOT_READ = {
+NOT_READ: dict[str, Callable[[], bytes]] = {
     "floats": float_tiff,
     "32 bits": lambda: tiff(GREYS.astype(np.uint32), 32),
     "signed 16 bits": lambda: tiff(GREYS.astype(np.int16), 16, sample_format=2),

@@ -20,7 +20,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # no other: Pillow run
 _MOST_PIXELS = 89_478_485  # beyond which Pillow warns of a small file made to fill the memory
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX"})
 _MODES |= {"CMYK", "YCbCr", "LAB", "HSV"}
-_GREY_STEPS = {"L;2": 85, "L;4": 17}  # of a PNG's grey of few bits, between two of its levels
+_GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # of a PNG's grey of few bits, between two of its levels
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 _EIGHT, _SIXTEEN = 255, 65535
@@ -72,8 +72,9 @@ def _upright(image: Image.Image) -> Image.Image:
     _refuse_ambiguous(image, rawmode)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         return _eight_bits(image)
-    if image.mode == "L" and rawmode in _GREY_STEPS and "transparency" in image.info:
-        image.info["transparency"] *= _GREY_STEPS[rawmode]  # Pillow widens the pixels and not this
+    if image.format == "PNG" and rawmode in _GREY_STEPS and "transparency" in image.info:
+        levels = image.info["transparency"]  # Pillow widens the pixels to 0..255 and not this
+        image.info["transparency"] = min(levels * _GREY_STEPS[rawmode], _EIGHT)
     return image
 
 
