@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.ingredients import Ingredients
 from orchestrator.options import check
-from results.models import Model
+from results.models import Model, Study
 from results.store import Store
 
 _WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
@@ -27,6 +27,7 @@ class Subject:
     origin: str  # for people: which one was taken
     dataset: str | None = None
     image_size: int | None = None
+    fit: str | None = None  # how images become squares
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None  # that a saved model was found with
     ingredients: Ingredients = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Subject:
 
 
 _KEPT = (
-    *("study", "network", "scale", "dataset", "image_size"),
+    *("study", "network", "scale", "dataset", "image_size", "fit"),
     *("hyperparameters", "recipe", "ingredients", "architecture"),
 )
 
@@ -122,28 +123,30 @@ def _saved(name: str, store: Store | None) -> list[Subject]:
     models = [model for model in store.models() if model.name == name] if store else []
     if store is None or not models:
         return []
-    names = {study.id: study.name for study in store.studies()}
-    studies = [names[model.study_id] for model in models]
+    by_id = {study.id: study for study in store.studies()}
+    studies = [by_id[model.study_id] for model in models]
+    names = [study.name for study in studies]
     return [
-        _of_model(model, study, tuple(other for other in studies if other != study))
+        _of_model(model, study, tuple(other for other in names if other != study.name))
         for model, study in zip(models, studies, strict=True)
     ]
 
 
-def _of_model(model: Model, study: str, others: tuple[str, ...]) -> Subject:
+def _of_model(model: Model, study: Study, others: tuple[str, ...]) -> Subject:
     scale = {"depth": model.depth, "width": model.width, "resolution": model.resolution}
     return Subject(
         model.name,
         model.network,
         scale,
-        f"saved by the study {study} ({model.status}): {model.network} at depth {model.depth:g}, "
-        f"width {model.width:g}, resolution {model.resolution:g}",
+        f"saved by the study {study.name} ({model.status}): {model.network} at depth "
+        f"{model.depth:g}, width {model.width:g}, resolution {model.resolution:g}",
         model.dataset,
         model.image_size,
+        study.question.get("training", {}).get("fit"),
         model.hyperparameters or {},
         model.recipe,
         model.ingredients or {},
         model.architecture or {},
-        study,
+        study.name,
         others,
     )

@@ -7,6 +7,7 @@ seconds to start and milliseconds to answer.
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import subprocess
@@ -14,6 +15,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from orchestrator.executors import _limits
 
 _PAUSE_SECONDS = 0.2
 
@@ -75,12 +78,18 @@ class Describer:
     """A `trainer describe` process; `describe` is a question and its answer. Close it when done.
 
     `check_data` also opens the data set (and downloads it), and holds its images a class against the subset.
+    `memory_bytes`: of the host, which the process may use as a trial may; None: .9 of the machine's.
     """
 
     def __init__(
-        self, trainer: Sequence[str], check_data: bool = True, stop: threading.Event | None = None
+        self,
+        trainer: Sequence[str],
+        memory_bytes: float | None = None,
+        check_data: bool = True,
+        stop: threading.Event | None = None,
     ) -> None:
         self._stop = stop or threading.Event()
+        self._most_bytes = _limits.usual_memory_bytes() if memory_bytes is None else memory_bytes
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         self._command = [*trainer, "describe", *(["--check-data"] if check_data else [])]
         try:
@@ -136,13 +145,28 @@ class Describer:
             while not select.select([self._process.stdout], [], [], _PAUSE_SECONDS)[0]:
                 if self._stop.is_set():
                     raise Stopped
+                self._refuse_too_much_memory()
             # some runtimes begin their output with a byte order mark
             answer = json.loads(self._process.stdout.readline().removeprefix("\ufeff"))
+        except Refused:
+            raise
         except (OSError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} gives no answer; run it by hand to see why") from error
         if not isinstance(answer, dict):
             raise TrainerBroken(f"{self._shown} answers {answer!r}, not a JSON object")
         return answer
+
+    def _refuse_too_much_memory(self) -> None:
+        """End the process and raise Refused where it uses more than a training may."""
+        if self._most_bytes == math.inf:
+            return
+        used = _limits.memory_bytes(self._process.pid, self._most_bytes, itself=True)
+        if used > self._most_bytes:
+            self._process.kill()
+            raise Refused(
+                f"opening the data took {_limits.words(used)} of memory, more than the limit of "
+                f"{_limits.words(self._most_bytes)} (--max-memory); give more, or smaller data"
+            )
 
     @property
     def _shown(self) -> str:

@@ -38,7 +38,9 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
         executor = stack.enter_context(closing(course.executor(request)))
-        describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
+        describer = stack.enter_context(
+            Describer(request.trainer_command, request.limits.memory_bytes, stop=stop)
+        )
         pairs = pairs_of(request, store, executor.device, describer)
         name = _study_name(request, pairs)
         stack.enter_context(store.lock_study(name))
@@ -69,7 +71,9 @@ def show_plan(request: EvaluationRequest, console: Console) -> None:
     with ExitStack() as stack:
         store = store_to_read(request, stack)
         executor = stack.enter_context(closing(course.executor(request)))
-        describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
+        describer = stack.enter_context(
+            Describer(request.trainer_command, request.limits.memory_bytes, check_data=False)
+        )
         pairs = pairs_of(request, store, executor.device, describer)
         name = _study_name(request, pairs)
         summary.say(console, f"plan of the study {name}; nothing is done")
@@ -113,12 +117,9 @@ def _contents(request: EvaluationRequest, pairs: Sequence[Pair]) -> Iterable[str
             f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
         )
         yield from catalogue.told(pair.subject, PURPOSE)
-    dataset = pairs[0].description.dataset
     read = "none of its test images" if request.no_test else "all test images, read once a training"
-    yield (
-        f"data: {dataset['name']}; run r trains on the r-th of {request.runs_of_each} disjoint parts of "
-        f"{request.train_images} training and {request.validation_images} validation images; {read}"
-    )
+    parts = f"run r trains on the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
+    yield from summary.data_lines(pairs[0].description, f"{parts}; {read}")
 
 
 def _train(

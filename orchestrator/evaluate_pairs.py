@@ -17,7 +17,7 @@ from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.evaluate_options import RECIPE, EvaluationRequest
 from orchestrator.options import BadOption, check
 from orchestrator.order import Order
-from orchestrator.settled import absolute, recorded_subject, scale_of, training_of
+from orchestrator.settled import absolute, fitted, recorded_subject, scale_of, training_of
 from orchestrator.training import Chosen, Training
 from results.models import Trial
 from results.store import Store
@@ -110,6 +110,7 @@ def _pair(
     )
     scale = scale_of(request, subject)
     description = describer.describe(training.config(Chosen(scale)))
+    training = fitted(training, description)
     _check_parts(request, description.dataset.get("train_images"))
     last = training.config(Chosen(scale), replicate=request.runs_of_each - 1)
     return Pair(subject, scale, training, describer.describe(last))

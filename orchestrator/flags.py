@@ -163,6 +163,13 @@ Dataset = Annotated[
 ImageSize = Annotated[
     int | None, _option("Pixels a side that images are stored at. [the data set's own]", _TRAINING)
 ]
+Fit = Annotated[
+    str | None,
+    _option(
+        "How images that are not square become so: crop, pad or squash. [a saved model's own, or crop]",
+        _TRAINING,
+    ),
+]
 TrainImages = Annotated[int | None, _option("Training images drawn. [5000]", _TRAINING)]
 ValidationImages = Annotated[
     int | None, _option("Validation images, out of the training set. [1000]", _TRAINING)

@@ -17,6 +17,7 @@ from orchestrator.problem import Problem
 from orchestrator.settled import (
     absolute,
     dataset_of,
+    fitted,
     scale_of,
     study_name,
     training_of,
@@ -162,6 +163,7 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     check_name(save_as, "--save-as")
     training = training_of(request, subject, recipe, dataset, device)
     base = describer.describe(training.config(Chosen(scale)))
+    training = fitted(training, base)
     space = named.space if named else _multipliers(request, training, scale, describer)
     return Inquiry(
         request,

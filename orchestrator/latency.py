@@ -35,6 +35,7 @@ class Stopwatch:
     trainer: Sequence[str]
     folder: Path
     stop: threading.Event
+    memory_bytes: float | None = None  # of the host, as of a training
     known: dict[str, Measured] = field(default_factory=dict)
 
     def remember(self, rows: Iterable[Trial]) -> None:
@@ -72,6 +73,7 @@ class Stopwatch:
             stdout=folder / "latency.jsonl",
             stderr=folder / "log.txt",
             timeout_seconds=_START_SECONDS + _NETWORK_SECONDS * len(configs),
+            memory_bytes=self.memory_bytes,
         )
         self._run(job)
         return _read(job, len(configs))

@@ -53,7 +53,9 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         store = stack.enter_context(Queue(request.database))
         subject = subject_of(request, store)
         executor = stack.enter_context(closing(course.executor(request)))
-        describer = stack.enter_context(Describer(request.trainer_command, stop=stop))
+        describer = stack.enter_context(
+            Describer(request.trainer_command, request.limits.memory_bytes, stop=stop)
+        )
         inquiry = inquire(request, subject, executor.device, describer)
         stack.enter_context(store.lock_study(inquiry.study_name))
         Launch(inquiry, store, executor, describer, console, stop).run()
@@ -157,7 +159,8 @@ class Launch:
         if not inquiry.aim.needs_latency:
             return
         trainer = inquiry.request.trainer_command
-        stopwatch = Stopwatch(self.describer, self.executor, trainer, self._folder, self.stop)
+        memory = inquiry.request.limits.memory_bytes
+        stopwatch = Stopwatch(self.describer, self.executor, trainer, self._folder, self.stop, memory)
         stopwatch.remember(rows)
         self.describer = stopwatch
         config = inquiry.training.config(inquiry.choice(inquiry.formulation(None).start))

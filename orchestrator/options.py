@@ -29,6 +29,7 @@ OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16")  # of the trainer's protocol
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
 _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we keep in --runs
+_FITS = ("crop", "pad", "squash")  # likewise
 _LARGEST_SEED = 2_000_000_000  # a solver's is below 2**31, and a successor's is some thousands more
 _Parsed = TypeVar("_Parsed")
 _Asked = TypeVar("_Asked")
@@ -50,6 +51,7 @@ class Contract:
     base_resolution: float = 1.0
     data: str | None = None
     image_size: int | None = None
+    fit: str | None = None
     train_images: int = 5000
     validation_images: int = 1000
     budget: str = "600s"
@@ -82,6 +84,7 @@ class Contract:
             self.precision in _PRECISIONS,
             f"--precision {self.precision} is unknown; give one of {', '.join(_PRECISIONS)}",
         )
+        check(self.fit in (None, *_FITS), f"--fit {self.fit} is unknown; give one of {', '.join(_FITS)}")
         check(self.clock in ("train", "strict"), f"--clock {self.clock} is unknown; give train or strict")
         check(
             0 <= self.seed <= _LARGEST_SEED, f"--seed {self.seed} is out of range; give 0 to {_LARGEST_SEED}"

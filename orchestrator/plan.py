@@ -25,7 +25,9 @@ from results.store import Store
 def show(request: Request, console: Console) -> None:
     """Print the plan of `request`. Raise as `launch.run` does."""
     with ExitStack() as stack:
-        describer = stack.enter_context(Describer(request.trainer_command, check_data=False))
+        describer = stack.enter_context(
+            Describer(request.trainer_command, request.limits.memory_bytes, check_data=False)
+        )
         inquiry, executor = checked(request, describer, stack)
         for line in _lines(inquiry, executor, describer):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -66,6 +68,7 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield f"network: {inquiry.subject.origin}"
     yield from catalogue.told(inquiry.subject, request.kind)
     yield summary.network_text(inquiry)
+    yield from summary.data_lines(inquiry.base, summary.drawn(request))
     yield inquiry.space.table()
     yield from warm_start.told(inquiry)
     yield f"points in the space: {inquiry.space.size or 'infinitely many'}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator import catalogue
 from orchestrator.catalogue import Subject
+from orchestrator.describe import Description
 from orchestrator.ingredients import changed
 from orchestrator.options import BadOption, Contract, Request, check
 from orchestrator.training import Training, TrialBudget
@@ -79,9 +81,8 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
     for a batch of more than all images.
     """
     ingredients = subject.ingredients if recipe == subject.recipe else {}
-    image_size = request.image_size
-    if image_size is None and dataset == subject.dataset:
-        image_size = subject.image_size
+    is_same = dataset == subject.dataset
+    image_size = subject.image_size if request.image_size is None and is_same else request.image_size
     hyperparameters = _hyperparameters(request, subject)
     batch = hyperparameters.get("batch_size", 0)
     check(
@@ -101,11 +102,17 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
         ingredients=changed(ingredients, request.ingredients),
         architecture=subject.architecture,
         image_size=image_size,
+        fit=subject.fit if request.fit is None and is_same else request.fit,
         clock=request.clock,
         precision=request.precision,
         device=device,
         data_folder=str(request.data_folder.resolve()) if request.data_folder else None,
     )
+
+
+def fitted(training: Training, described: Description) -> Training:
+    """Return the training with the way in which its images become squares, None where all are squares."""
+    return replace(training, fit=described.dataset.get("fit", training.fit))
 
 
 def _hyperparameters(request: Contract, subject: Subject) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -13,9 +13,10 @@ from rich.table import Table
 
 from orchestrator import catalogue
 from orchestrator.aim import SIZES, UNITS, Aim
+from orchestrator.describe import Description
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
-from orchestrator.options import Request, settle
+from orchestrator.options import Contract, Request, settle
 from orchestrator.outcome import is_training
 from orchestrator.words import accuracy_text, macs_text, point_text, size_number
 from results import early_stops, terminal
@@ -23,22 +24,21 @@ from results.models import Model, Study, Trial
 from results.store import Store
 from results.transactions import patient
 
+_SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
+
 
 def opening(
     console: Console, inquiry: Inquiry, executor: Executor, study: Study, recorded: Sequence[Trial]
 ) -> None:
     """Say which network, data, budget and machine were taken, and whether this is a resume."""
-    request, base, data = inquiry.request, inquiry.base, inquiry.base.dataset
+    request = inquiry.request
     say(console, f"study {study.name} in {request.database}")
     say(console, f"network: {inquiry.subject.origin}")
     for line in catalogue.told(inquiry.subject, request.kind):
         say(console, line)
     say(console, network_text(inquiry))
-    say(
-        console,
-        f"data: {data['name']}, {base.classes} classes, {base.image_size} px; "
-        f"{request.train_images} training and {request.validation_images} validation images",
-    )
+    for line in data_lines(inquiry.base, drawn(request)):
+        say(console, line)
     where = "GPUs" if executor.device == "cuda" else "CPU slots"
     say(
         console,
@@ -66,6 +66,20 @@ def network_text(inquiry: Inquiry) -> str:
         f"  {at}{macs_text(base.macs)} M MACs, {base.parameters / 1e6:.3f} M parameters, blocks {blocks}, "
         f"channels {channels}, {base.resolution} px"
     )
+
+
+def drawn(request: Contract) -> str:
+    """Return how many images are drawn, in words."""
+    return f"{request.train_images} training and {request.validation_images} validation images"
+
+
+def data_lines(described: Description, use: str) -> Iterator[str]:
+    """Yield what the data are and their use, and then what lies there and is not read."""
+    data = described.dataset
+    squares = f", {_SQUARES[data['fit']]} to squares" if data.get("fit") in _SQUARES else ""
+    yield f"data: {data['name']}, {described.classes} classes, {described.image_size} px{squares}; {use}"
+    if data.get("note"):
+        yield f"  {data['note']}"
 
 
 def bound_text(mean: float, std: float | None, replicates: int, bound: float) -> str:

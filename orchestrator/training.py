@@ -16,7 +16,13 @@ from orchestrator.ingredients import Ingredients, changed
 
 PROTOCOL = 1
 _MOST = 1e12  # seconds or steps
-_ADDED = ("ingredients", "architecture", "test", "disjoint")  # what a question has only where it is asked
+_ADDED = (
+    "ingredients",
+    "architecture",
+    "test",
+    "disjoint",
+    "fit",
+)  # what a question has only where it is asked
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -79,6 +85,7 @@ class Training:
     ingredients: Ingredients = field(default_factory=dict)  # those that differ from the recipe's
     architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings
     image_size: int | None = None  # pixels; None: the data set's own
+    fit: str | None = None  # how images become squares; None: they are, or the trainer does not say
     clock: str = "train"
     precision: str = "auto"
     device: str = "cpu"
@@ -106,6 +113,7 @@ class Training:
             "test": self.test,
         }
         rare = {
+            "fit": self.fit,
             "ingredients": changed(self.ingredients, chosen.ingredients),
             "architecture": dict(chosen.architecture or self.architecture),
         }

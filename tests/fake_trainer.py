@@ -51,7 +51,7 @@ LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "adam": 0.01, "adamax": 0.002, "ada
 LEARNING_RATES |= {"asgd": 0.01}  # the better an optimizer, the earlier it stands here
 REQUIRED = ["protocol", "model", "dataset", "subset", "budget", "seed"]
 OPTIONAL = ["scale", "recipe", "hyperparameters", "clock", "device", "precision", "test"]
-OPTIONAL += ["image_size", "data_dir", "ingredients", "architecture"]
+OPTIONAL += ["image_size", "data_dir", "fit", "ingredients", "architecture"]
 KNOWN = {
     "scale": ["depth", "width", "resolution"],
     "subset": ["train", "validation", "seed", "part"],

@@ -139,6 +139,7 @@ def _source(top: Fields) -> data.Source:
         top.text("dataset"),
         image_size=top.whole("image_size", 8, 1024, default=None),
         data_dir=None if data_dir is None else Path(data_dir),
+        fit=top.choice("fit", list(get_args(data.Fit)), default=None),
     )
 
 

@@ -31,6 +31,8 @@ def describe(report: Report, check_data: bool, timed: bool, paths: Sequence[Path
             answer = _answer(configs.parse(text.decode(errors="replace")), check_data, timed)
         except Refused as error:
             report.error(error)
+        except MemoryError as error:
+            report.error(Refused(f"the machine's memory is too small for the data set: {error}"))
         else:
             report.event("model", **answer)
 
@@ -79,9 +81,11 @@ def _model_fields(config: TrialConfig, about: About, spent: Cost) -> dict[str, A
 
 def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any]:
     if check_data:
-        subset.draw(*_training_labels(config.dataset, config.test), config.subset)
+        labels, classes, names = _training_labels(config.dataset, config.test)
+        subset.draw(labels, classes, config.subset, names)
     about = _about(config.dataset)
-    answer = {**model_fields(config, about), "dataset": {"name": str(config.dataset), **asdict(about)}}
+    dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
+    answer = {**model_fields(config, about), "dataset": dataset}
     if timed:
         from trainer.latency import latency  # which imports what trains, and that imports this module
 
@@ -96,7 +100,12 @@ def _about(source: Source) -> About:
 
 
 @lru_cache(maxsize=16)
-def _training_labels(source: Source, test: bool) -> tuple[NDArray[np.int64], int]:
-    """Labels of the training set and the number of classes, of data that can be read whole."""
+def _fingerprint(source: Source) -> str:
+    return data.fingerprint(source)
+
+
+@lru_cache(maxsize=16)
+def _training_labels(source: Source, test: bool) -> tuple[NDArray[np.int64], int, tuple[str, ...]]:
+    """Labels of the training set, and number and names of the classes, of data that can be read whole."""
     images = data.load(source, test)
-    return images.train_labels, images.classes
+    return images.train_labels, images.classes, images.names

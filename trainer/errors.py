@@ -18,7 +18,7 @@ class TrialError(Exception):
     exit_code: ClassVar[int]
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 class Refused(TrialError):
@@ -54,3 +54,9 @@ class DeviceLost(TrialError):
 
     reason = "device_lost"
     exit_code = 6
+
+
+def one_line(text: str) -> str:
+    """The text for any terminal and any JSON; of a name that is not UTF-8 the stray bytes are escaped."""
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)

@@ -77,7 +77,7 @@ def setting(config: TrialConfig, about: About, machine: Machine, held: Images | 
     sizes = (about.image_size, realised(config, about).resolution)
     training, validation = (
         images.to_device(held.train_images[chosen], held.train_labels[chosen], sizes, machine.device)
-        for chosen in subset.draw(held.train_labels, held.classes, config.subset)
+        for chosen in subset.draw(held.train_labels, held.classes, config.subset, held.names)
     )
     chosen_recipe = recipe.load(config.recipe, config.ingredients)
     lesson = Lesson(

@@ -6,6 +6,8 @@ is not divisible by the classes, the remainder goes to classes drawn by the seed
 one image each.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +17,11 @@ from trainer.errors import Refused
 Indices = NDArray[np.int64]
 
 
-def draw(labels: Indices, classes: int, subset: Subset) -> tuple[Indices, Indices]:
+def draw(labels: Indices, classes: int, subset: Subset, names: Sequence[str] = ()) -> tuple[Indices, Indices]:
     """Indices of the training images and of the validation images, disjoint, each in random order.
 
-    labels: int64 [N] of the training set. Raises Refused where a class has too few images.
+    labels: int64 [N] of the training set. names: of the classes, for messages; none: they go by their
+    numbers. Raises Refused where a class has too few images.
     """
     rng = np.random.default_rng(subset.seed)
     validation_share = _shares(subset.validation, classes, rng)
@@ -29,7 +32,8 @@ def draw(labels: Indices, classes: int, subset: Subset) -> tuple[Indices, Indice
         held_out, needed = int(validation_share[label]), int(validation_share[label] + train_share[label])
         mine = shuffled[subset.part * needed : (subset.part + 1) * needed]
         if needed > len(mine):
-            raise Refused(_too_few(label, len(shuffled), needed, subset))
+            name = names[label] if names else str(label)
+            raise Refused(_too_few(name, len(shuffled), needed, subset))
         validation.append(mine[:held_out])
         train.append(mine[held_out:])
     return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(validation))
@@ -59,13 +63,13 @@ def _shares(count: int, classes: int, rng: np.random.Generator) -> Indices:
     return share
 
 
-def _too_few(label: int, held: int, needed: int, subset: Subset) -> str:
+def _too_few(name: str, held: int, needed: int, subset: Subset) -> str:
     if held < needed:
         return (
-            f"class {label} has {held} training images, but {subset.train} for training and "
-            f"{subset.validation} for validation need {needed} of it; ask for fewer in subset"
+            f"class {name} has {held} training images, but {subset.train} for training and "
+            f"{subset.validation} for validation need {needed} of it; ask for fewer images"
         )
     return (
-        f"class {label} has {held} training images, which make {held // needed} disjoint parts of {needed}; "
+        f"class {name} has {held} training images, which make {held // needed} disjoint parts of {needed}; "
         f"part {subset.part} is not among them, for they count from 0: ask for fewer parts or images"
     )

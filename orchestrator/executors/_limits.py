@@ -101,13 +101,13 @@ def cut(log: Path, most: int) -> None:
         file.truncate()
 
 
-def memory_bytes(guard: int, limit: float = 0.0) -> int:
-    """What all processes below `guard` hold of the machine's memory.
+def memory_bytes(guard: int, limit: float = 0.0, itself: bool = False) -> int:
+    """What all processes below `guard` hold of the machine's memory; with `itself` that one as well.
 
     Up to `limit` the sum of what each has resident is good enough; above it pages that several share are
     counted once (the kernel's proportional set size), which takes longer to find out.
     """
-    pids = descendants(guard)
+    pids = [*descendants(guard), *([guard] if itself else [])]
     resident = sum(_field(pid, "status", "VmRSS:") for pid in pids)
     if resident <= limit:
         return resident

@@ -142,8 +142,9 @@ class Desk:
             stack.callback(timer.cancel)
             timer.start()
             try:
+                limit = request.limits.memory_bytes
                 describer = stack.enter_context(
-                    Describer(request.trainer_command, check_data=False, stop=stop)
+                    Describer(request.trainer_command, limit, check_data=False, stop=stop)
                 )
                 plan.checked(replace(request, plan=True), describer, stack)
             except (Refused, TrainerBroken, ExecutorError) as error:

@@ -55,3 +55,25 @@ def test_a_key_that_only_one_has_is_named_with_nothing_on_the_other_side() -> No
 
 def test_lists_of_two_lengths_are_told_whole() -> None:
     assert differences({"sizes": [1, 2]}, {"sizes": [1]}) == ["sizes: [1, 2] on record, [1] asked"]
+
+
+def test_images_are_told_to_differ_in_words_and_not_by_their_fingerprints() -> None:
+    def of(dataset: str, fingerprint: str) -> dict[str, object]:
+        return {"training": {"dataset": dataset, "fingerprint": fingerprint}}
+
+    now = of("folder", "folder-2-abc")
+    assert differences(of("folder", "folder-2-def"), now) == [
+        "the images (folder) are not those that the study began with"
+    ]
+    assert differences(of("folder", "0" * 64), now) == [
+        "the images (folder) are decoded by other rules than when the study began (docs/data.md)"
+    ]
+    assert differences(of("digits", "digits-1-abc"), now) == [
+        "training.dataset: 'digits' on record, 'folder' asked"
+    ]
+    assert differences(now, now) == []
+
+
+def test_a_question_without_a_fit_asked_for_squashed_images() -> None:
+    assert differences({}, {"fit": "squash"}) == []
+    assert differences({}, {"fit": "crop"}) == ["fit: 'squash' on record, 'crop' asked"]

@@ -1,4 +1,3 @@
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,8 @@ def test_an_npz_file_is_described_from_its_headers_and_read_whole(tmp_path: Path
 
 
 def test_a_changed_npz_file_has_another_fingerprint(tmp_path: Path) -> None:
-    before = data.about(written(tmp_path, arrays())).fingerprint
-    assert data.about(written(tmp_path, arrays(train_labels=np.arange(30) % 5))).fingerprint != before
+    before = data.fingerprint(written(tmp_path, arrays()))
+    assert data.fingerprint(written(tmp_path, arrays(train_labels=np.arange(30) % 5))) != before
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,8 @@ def test_a_changed_npz_file_has_another_fingerprint(tmp_path: Path) -> None:
         ({"train_labels": np.arange(30) % 3 - 1}, "from 0"),
         ({"train_labels": np.arange(30) % 3 * 2}, "no image has label 1"),
         ({"train_labels": np.zeros(30, np.int64)}, "has one class"),
-        ({"train_labels": np.array([object()] * 30)}, "cannot read"),
+        ({"train_labels": np.array([object()] * 30)}, "must be int64 [N], not object"),
+        ({"test_images": np.zeros((9, 12, 12), np.uint8)}, "test_images of"),
         ({"test_labels": np.arange(9) % 4}, "from 0 to 2"),
         ({"test_labels": np.arange(8) % 3}, "8 labels for 9 images"),
     ],
@@ -172,13 +172,6 @@ def test_a_folder_of_images_is_decoded_to_squares_with_labels_in_alphabetical_or
     assert images.train_labels.tolist() == [0, 0, 1, 1, 1]
     assert images.test_labels is not None
     assert images.test_labels.tolist() == [0, 1]
-
-
-def test_a_touched_image_folder_has_another_fingerprint(tmp_path: Path) -> None:
-    source = image_folder(tmp_path, ant=2, wolf=2)
-    before = data.about(source).fingerprint
-    os.utime(tmp_path / "train" / "ant" / "0.jpg", (1, 1))
-    assert data.about(source).fingerprint != before
 
 
 def test_an_unreadable_image_is_refused_by_name(tmp_path: Path) -> None:

@@ -5,18 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.data import BACKGROUND, Fit
 from trainer.errors import Refused
-
-
-def images(array: NDArray[Any], name: str, where: str) -> NDArray[np.uint8]:
-    """The array, if it is uint8 [N, H, W, 3] with at least one image. Raises Refused."""
-    check_images(array.dtype, array.shape, name, where)
-    return array
 
 
 def check_images(dtype: np.dtype[Any], shape: tuple[int, ...], name: str, where: str) -> None:
     """Raises Refused unless these are uint8 images [N, H, W, 3]."""
-    if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or 0 in shape:
+    if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
         raise Refused(f"{name} of {where} must be uint8 [N, H, W, 3], not {dtype} {list(shape)}")
 
 
@@ -26,16 +21,38 @@ def labels(array: NDArray[Any], count: int, classes: int | None, name: str, wher
     classes None: every class from 0 to the largest must appear (a training set).
     Raises Refused.
     """
-    if not np.issubdtype(array.dtype, np.integer) or array.ndim != 1:
-        raise Refused(f"{name} of {where} must be int64 [N], not {array.dtype} {list(array.shape)}")
-    if len(array) != count:
-        raise Refused(f"{name} of {where} has {len(array)} labels for {count} images; give one an image")
+    check_labels(array.dtype, array.shape, count, name, where)
     if array.min() < 0 or (classes is not None and array.max() >= classes):
         top = "" if classes is None else f" to {classes - 1}"
         raise Refused(f"{name} of {where} must be from 0{top}, but reach from {array.min()} to {array.max()}")
     if classes is None:
         _refuse_gaps(array, name, where)
     return array.astype(np.int64)
+
+
+def check_labels(dtype: np.dtype[Any], shape: tuple[int, ...], count: int, name: str, where: str) -> None:
+    """Raises Refused unless these are whole numbers, one an image."""
+    if not np.issubdtype(dtype, np.integer) or len(shape) != 1:
+        raise Refused(f"{name} of {where} must be int64 [N], not {dtype} {list(shape)}")
+    if shape[0] != count:
+        raise Refused(f"{name} of {where} has {shape[0]} labels for {count} images; give one an image")
+
+
+def squared(images: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
+    """[N, H, W, 3] to [N, S, S, 3]; as they are where `fit` is to squash them, for that is resizing."""
+    height, width = images.shape[1:3]
+    if fit == "squash" or height == width:
+        return images
+    if fit == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return images[:, top : top + side, left : left + side]
+    side = max(height, width)
+    padded = np.empty((len(images), side, side, 3), np.uint8)
+    padded[:] = BACKGROUND
+    top, left = (side - height) // 2, (side - width) // 2
+    padded[:, top : top + height, left : left + width] = images
+    return padded
 
 
 def _refuse_gaps(array: NDArray[Any], name: str, where: str) -> None:

@@ -31,7 +31,12 @@ _SILENCE_SECONDS = 30  # of a server, before the download is given up
 
 def about(source: Source) -> About:
     """The published sizes; nothing is downloaded."""
-    return About(_CLASSES, source.image_size or _SIZE, _TRAIN, _TEST, _FINGERPRINT)
+    return About(_CLASSES, source.image_size or _SIZE, _TRAIN, _TEST)
+
+
+def fingerprint(source: Source) -> str:
+    """Of the archive as published."""
+    return _FINGERPRINT
 
 
 def load(source: Source, test: bool) -> Images:

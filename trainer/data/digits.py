@@ -29,10 +29,14 @@ Floats = NDArray[np.float32]
 
 
 def about(source: Source) -> About:
-    """Sizes, and a fingerprint of the originals and of this file's version."""
+    return About(CLASSES, source.image_size or SIZE, TRAIN, TEST)
+
+
+def fingerprint(source: Source) -> str:
+    """Of the originals and of this file's version."""
     originals, _ = _originals()
     digest = hashlib.sha256(originals.tobytes()).hexdigest()[:16]
-    return About(CLASSES, source.image_size or SIZE, TRAIN, TEST, f"digits-{VERSION}-{digest}")
+    return f"digits-{VERSION}-{digest}"
 
 
 def load(source: Source, test: bool) -> Images:
