@@ -1,8 +1,11 @@
-# Every target makes the environment first if it is not there; PYTHON makes it, VENV is where.
+# Every target makes the environment first if it is not there, and anew where another PYTHON made it; VENV is where.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+MADE := $(VENV)/interpreter
+# whatever environment PYTHON itself is in
+INTERPRETER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2], sys.base_prefix)')
 
 # one thread a process: two processes of two threads on two cores are many times slower;
 # and bytecode is kept, for tests start many processes
@@ -13,8 +16,16 @@ test test-slow test-slurm: export PYTHONDONTWRITEBYTECODE :=
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+ifneq ($(INTERPRETER),$(shell cat $(MADE) 2>/dev/null))
+.PHONY: $(MADE)
+endif
+
+# what is cleared is an environment that was made here, and no other folder
+$(MADE):
+	$(PYTHON) -m venv $(if $(wildcard $(MADE) $(INSTALLED)),--clear) $(VENV)
+	echo '$(INTERPRETER)' > $@
+
+$(INSTALLED): pyproject.toml $(MADE)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 

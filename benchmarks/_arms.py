@@ -63,11 +63,12 @@ def optunas(folder: Path, trials: int, solver: str, executor: str = "") -> dict[
         return scale["depth"] * scale["width"] ** 2 * scale["resolution"] ** 2
 
     began = time.perf_counter()
-    storage = f"sqlite:///{folder / 'optuna.db'}"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'optuna.db'}")
     asked = optuna.create_study(storage=storage, sampler=SAMPLERS[solver](seed=0))
     asked.optimize(objective, n_trials=trials)
     seconds = time.perf_counter() - began
     first, last = asked.trials[0].datetime_start, asked.trials[-1].datetime_complete
+    storage.engine.dispose()
     return {"seconds_per_trial": _between(first, last) / trials, "whole_seconds": seconds}
 
 

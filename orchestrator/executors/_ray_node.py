@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -95,9 +95,13 @@ def lacking(command: Sequence[str], needed: Sequence[str]) -> str | None:
 
 
 class Node:
-    """The actor. Every method may be called while another one waits."""
+    """The actor. Every method may be called while another one waits.
 
-    def __init__(self) -> None:
+    leave: ends the process once nobody has asked for the trial for long; None where the process is not the
+    actor's own
+    """
+
+    def __init__(self, leave: Callable[[], object] | None = None) -> None:
         self._stop = threading.Event()
         self._began: float | None = None
         self._ended: float | None = None
@@ -107,7 +111,8 @@ class Node:
         self._parcel: Parcel | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="nomad-nas-"))
         self._heard = time.monotonic()
-        threading.Thread(target=self._leave_when_forgotten, daemon=True).start()
+        if leave is not None:
+            threading.Thread(target=self._leave_when_forgotten, args=(leave,), daemon=True).start()
 
     def hello(self, sight: Sight) -> Greeting:
         self._heard = time.monotonic()
@@ -173,7 +178,7 @@ class Node:
         deadline = time.monotonic() + seconds
         while self._began is not None and self._ended is None and time.monotonic() < deadline:
             time.sleep(_GLANCE_SECONDS)
-        self._leave()
+        self._clear()
 
     @property
     def _root(self) -> Path:
@@ -209,16 +214,19 @@ class Node:
         moved = tuple(_moved(word, parcel.root, self._root) for word in words)
         return replace(job, command=moved, folder=folder)
 
-    def _leave_when_forgotten(self) -> None:
-        while True:
+    def _leave_when_forgotten(self, leave: Callable[[], object]) -> None:
+        """Also after `end`: whoever asked for that may be gone before it has killed the actor."""
+        while not self._is_forgotten():
             time.sleep(1.0)
-            silent = time.monotonic() - self._heard
-            is_unbegun, is_over = self._parcel is None, self._ended is not None
-            if (is_unbegun and silent > UNBEGUN_SECONDS) or (is_over and silent > LINGER_SECONDS):
-                self._leave()
-                os._exit(0)
+        self._clear()
+        leave()
 
-    def _leave(self) -> None:
+    def _is_forgotten(self) -> bool:
+        silent = time.monotonic() - self._heard
+        is_unbegun, is_over = self._parcel is None, self._ended is not None
+        return (is_unbegun and silent > UNBEGUN_SECONDS) or (is_over and silent > LINGER_SECONDS)
+
+    def _clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

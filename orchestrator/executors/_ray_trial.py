@@ -7,12 +7,14 @@ then written once more from its first byte, for all of it is kept where it runs.
 
 import hashlib
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, BinaryIO
 
 from orchestrator.executors import STOPPED, ExecutorError, Exit, Job
@@ -158,7 +160,7 @@ def _actor(job: Job, share: Share) -> Any:
             max_concurrency=CALLS_AT_ONCE,
             **share.options,
         )
-        .remote()
+        .remote(partial(os._exit, 0))
     )
 
 

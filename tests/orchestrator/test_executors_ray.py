@@ -16,6 +16,7 @@ import pytest
 
 from orchestrator import executors, trial_folder
 from orchestrator.executors import Executor, ExecutorError, Place, _ray_trial
+from orchestrator.executors._ray_cluster import Share, imported
 from orchestrator.executors._ray_node import Sight
 from results.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming
@@ -55,6 +56,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+def is_gone(ray: Any, actor: Any) -> bool:
+    try:
+        ray.get(actor.__ray_ready__.remote(), timeout=10)
+    except ray.exceptions.RayActorError:
+        return True
+    return False
 
 
 def has_begun(folder: Path) -> bool:
@@ -124,6 +133,17 @@ def test_a_trial_that_waits_for_room_in_the_cluster_can_be_stopped(
     assert sorted(end.slot for end in ends)[0] == ""
     assert {end.reason for end in ends} == {"stopped"}
     executor.close()
+
+
+@pytest.mark.usefixtures("executor")  # which is connected to the cluster
+def test_an_actor_whose_orchestrator_is_gone_leaves_its_slot(folder: Path) -> None:
+    def forget_at_once(node: Any) -> None:
+        sys.modules[type(node).__module__].UNBEGUN_SECONDS = 0.0  # type: ignore[attr-defined]
+
+    actor = _ray_trial._actor(job(folder / "1", "-c", ""), Share(0.0))
+    ray = imported()
+    ray.get(actor.__ray_call__.remote(forget_at_once), timeout=30)
+    assert eventually(lambda: is_gone(ray, actor))
 
 
 def test_a_trial_is_taken_up_by_the_next_orchestrator(

@@ -124,21 +124,30 @@ def test_an_actor_that_is_ended_takes_its_trial_and_its_files_along(node: Node, 
 
 
 FORGOTTEN = """
-import sys, threading, time
+import os, sys, time
+from functools import partial
 from pathlib import Path
 from orchestrator.executors import _ray_node
 from orchestrator.executors._ray_node import Greeting
 from orchestrator.executors._ray_parcel import parcel_of
 from tests.orchestrator._processes import job
 _ray_node.UNBEGUN_SECONDS, _ray_node.LINGER_SECONDS = map(float, sys.argv[2:4])
-node = _ray_node.Node()
+node = _ray_node.Node(partial(os._exit, 0))
 if sys.argv[4:]:
-    node.begin(parcel_of(job(Path(sys.argv[1]), "-c", *sys.argv[4:]), Greeting("", "", None, True), False))
+    one = job(Path(sys.argv[1]), "-c", sys.argv[4])
+    node.begin(parcel_of(one, Greeting("", "", None, True), False))
+if sys.argv[5:]:
+    while node._ended is None:
+        time.sleep(0.05)
+    node.end(0)
 time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("patience", [("0", "60"), ("60", "0", "open('ran', 'w')")], ids=["unbegun", "ended"])
+PATIENCE = [("0", "60"), ("60", "0", "open('ran', 'w')"), ("60", "0", "open('ran', 'w')", "end")]
+
+
+@pytest.mark.parametrize("patience", PATIENCE, ids=["unbegun", "over", "ended and not killed"])
 def test_an_actor_that_nobody_asks_leaves_with_its_files(tmp_path: Path, patience: tuple[str, ...]) -> None:
     (tmp_path / "far").mkdir()
     environment = os.environ | {"TMPDIR": str(tmp_path / "far")}
@@ -146,7 +155,15 @@ def test_an_actor_that_nobody_asks_leaves_with_its_files(tmp_path: Path, patienc
     ended = subprocess.run(words, cwd=Path(__file__).parents[2], env=environment, timeout=30, check=False)
     assert ended.returncode == 0
     assert list((tmp_path / "far").iterdir()) == []
-    assert (tmp_path / "1" / "ran").exists() == (len(patience) == 3)
+    assert (tmp_path / "1" / "ran").exists() == (len(patience) > 2)
+
+
+def test_no_thread_is_left_that_could_end_a_process_which_is_no_actor_s(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    node = Node()
+    assert ended(node, job(tmp_path / "1", "-c", "")).ending is not None
+    node.end(5)
+    assert eventually(lambda: set(threading.enumerate()) <= before)
 
 
 def test_what_a_node_lacks_is_said_with_its_name(tmp_path: Path) -> None:

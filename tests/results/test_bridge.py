@@ -14,7 +14,9 @@ from typing import Any
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
 
 from results import bridge
@@ -98,7 +100,12 @@ def curve(*points: tuple[float, float]) -> list[dict[str, float]]:
 
 
 def there(url: str, name: str = "demo") -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{url}")
+    return optuna.load_study(study_name=name, storage=storage(url))
+
+
+def storage(url: str) -> RDBStorage:
+    """Optuna's own, which never closes a connection that it keeps; this one keeps none."""
+    return RDBStorage(f"sqlite:///{url}", engine_kwargs={"poolclass": NullPool})
 
 
 def trials(url: str) -> dict[int, FrozenTrial]:
@@ -296,7 +303,7 @@ def test_a_study_that_a_kill_left_empty_and_unmarked_is_filled(
 
 
 def test_another_study_of_the_same_name_is_left_alone(searched: tuple[str, Store, Study], url: str) -> None:
-    optuna.create_study(study_name="demo", storage=f"sqlite:///{url}")
+    optuna.create_study(study_name="demo", storage=storage(url))
     with pytest.raises(NotOnRecord, match="has another study 'demo'"):
         bridge.export(searched[0], "demo", url)
     assert there(url).trials == []

@@ -9,11 +9,16 @@ from results import packages
 
 
 def install(folder: Path, name: str, **files: str) -> None:
+    """Write what an installer leaves of a distribution, the files of its RECORD among it."""
     held = folder / f"{name}-1.0.dist-info"
     held.mkdir()
     (held / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     for file, text in files.items():
         (held / file.replace("_txt", ".txt")).write_text(text)
+    for line in files.get("RECORD", "").splitlines():
+        module = folder / line.partition(",")[0]
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.touch()
 
 
 @pytest.mark.parametrize(

@@ -76,18 +76,18 @@ from results.errors import StoreUnavailable
 from results.store import Store
 from tests.results.records import complete, open_study
 path = pathlib.Path(sys.argv[1])
-store = Store(path)
-study = open_study(store)
-resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
 number = 0
-try:
-    while True:
-        complete(store, study, number + 1, 1, 0.5, folder="x" * 2000)
-        number += 1
-except StoreUnavailable as error:
-    print(error)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-store.note(study.id, "room again", {})
+with Store(path) as store:
+    study = open_study(store)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+    try:
+        while True:
+            complete(store, study, number + 1, 1, 0.5, folder="x" * 2000)
+            number += 1
+    except StoreUnavailable as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    store.note(study.id, "room again", {})
 print(number)
 """
 

@@ -77,7 +77,9 @@ def test_importing_results_is_light_and_reading_needs_no_torch() -> None:
     assert outcome_of(code) == (0, "False False\nFalse False\n", "")
 
 
-MAKE_A_DATABASE = "import sys; sys.path.insert(0, sys.argv[1]); import results.store as s; s.Store('r.db')"
+MAKE_A_DATABASE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import results.store as s; s.Store('r.db').close()"
+)
 
 
 @pytest.mark.slow
