@@ -4,11 +4,14 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
@@ -298,6 +301,20 @@ def test_a_picture_that_is_cut_off_is_refused(kind: str, tmp_path: Path) -> None
     for share in (0.3, 0.9):
         with pytest.raises(_pictures.Unreadable):
             read(tmp_path / "x.png", content[: int(share * len(content))])
+
+
+@given(
+    kind=st.sampled_from(["png", "jpeg", "gif", "bmp", "webp", "tiff"]),
+    changes=st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), min_size=1, max_size=8),
+)
+def test_whatever_bytes_are_wrong_a_picture_is_read_or_refused(
+    kind: str, changes: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = bytearray(saved(RGB, kind))
+    for place, value in changes:
+        content[place % len(content)] = value
+    with suppress(_pictures.Unreadable):
+        assert read(tmp_path_factory.getbasetemp() / "damaged.png", bytes(content)).shape == (SIZE, SIZE, 3)
 
 
 def test_a_small_file_of_very_many_pixels_is_refused(tmp_path: Path) -> None:

@@ -147,7 +147,6 @@ def _decoded(pictures: Sequence[_Picture], source: Source) -> NDArray[np.uint8]:
 
 def _each(read: Callable[[Path], _Found], pictures: Sequence[_Picture]) -> list[_Found]:
     """What `read` makes of each file. Raises Refused, which names all at once that it cannot read."""
-
     found: list[_Found | Unreadable] = []
 
     def tried(picture: _Picture) -> _Found | Unreadable:

@@ -119,11 +119,8 @@ def _header(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[np.dtype[A
         if read_header is None:
             raise Refused(f"{name} of {path} is in .npy version {version}; write it again with numpy.savez")
         shape, _, dtype = read_header(stream)
-        needed, held = (
-            math.prod(shape) * dtype.itemsize,
-            archive.getinfo(f"{name}.npy").file_size - stream.tell(),
-        )
-    if needed != held and not dtype.hasobject:  # pickled, it is refused for that
+        held = archive.getinfo(f"{name}.npy").file_size - stream.tell()
+    if held != math.prod(shape) * dtype.itemsize and not dtype.hasobject:  # pickled, it is refused for that
         raise Refused(f"{name} of {path} holds {held} bytes for {list(shape)} {dtype}; write the file again")
     return dtype, shape
 
