@@ -22,7 +22,7 @@ from orchestrator.options import BadOption
 from orchestrator.service import asking
 from orchestrator.service.settings import Settings
 from results import locks
-from results.errors import StoreError, StudyLocked
+from results.errors import StoreError, StudyLocked, StudyLost
 from results.queue import Queue, SearchRequest
 
 _TICK_SECONDS = 0.3
@@ -105,6 +105,9 @@ class Searches:
         while not self._closing.is_set():
             try:
                 self.tick()
+            except StudyLost:
+                _log.error("another nas-serve works off this queue by now; this one starts no more searches")
+                return
             except (StoreError, OSError) as error:  # a full disk, a locked database: it may pass
                 _log.error("the queue waits: %s", error)
             self._changed.wait(_TICK_SECONDS)
