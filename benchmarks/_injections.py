@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import time
@@ -11,8 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
-from _victims import Rows, ended, left_over, rows, typed, victims
+from _victims import ROOT, Rows, begin, ended, left_over, rows, typed, victims
+
+from tests.postgres import Server
 
 SEARCH = (
     *("--base", "senet18", "--budget", "10steps", "--solver", "random", "--tolerance", "0.01"),
@@ -110,6 +114,50 @@ def hold_database(study: subprocess.Popen[str], folder: Path, rng: random.Random
         time.sleep(3)
         other.execute("ROLLBACK")
     return True
+
+
+def cutting_lock(server: Server) -> Inject:
+    """Cut the connection that holds the study's lock, and have the same command come while it is lost.
+
+    Every other time the orchestrator is asleep meanwhile, as on a machine that was suspended.
+    """
+
+    def inject(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
+        asleep = rng.random() < 0.5
+        if asleep:
+            study.send_signal(signal.SIGSTOP)
+        cut = server.cut_locks()
+        rival = begin(cast("list[str]", study.args))
+        if asleep:
+            time.sleep(rng.uniform(3.0, 6.0))
+            study.send_signal(signal.SIGCONT)
+        _, said = rival.communicate(timeout=SECONDS_OF_STUDY)
+        if rival.returncode not in (0, 2) or said.count("\n") != (rival.returncode == 2):
+            raise SystemExit(f"the rival: exit {rival.returncode}: {said}")
+        return bool(cut)
+
+    return inject
+
+
+def restarting(server: Server) -> Inject:
+    def inject(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
+        server.stop()
+        time.sleep(rng.uniform(0.5, 3.0))
+        server.start()
+        return True
+
+    return inject
+
+
+def come_by_a_link(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
+    """Ask the same of the database by a symbolic link to it: that must be refused."""
+    link = folder / f"link{rng.random()}.db"
+    link.symlink_to("results.db")
+    words = [*cast("list[str]", study.args), "--db", str(link)]
+    rival = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=SECONDS_OF_STUDY)
+    if study.poll() is None and (rival.returncode != 2 or "is being run by process" not in rival.stderr):
+        raise SystemExit(f"the rival: exit {rival.returncode}: {rival.stderr}")
+    return study.poll() is None
 
 
 @contextmanager

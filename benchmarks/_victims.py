@@ -13,6 +13,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
 ROOT = Path(__file__).resolve().parents[1]
 FAKE, HOSTING = ROOT / "tests" / "fake_trainer.py", ROOT / "tests" / "hosting_trainer.py"
 RUN = "import sys; from orchestrator import cli; sys.argv = sys.argv[1:]; cli.{}()"
@@ -28,7 +32,9 @@ Rows = list[tuple[Any, ...]]
 def typed(folder: Path, program: str, *options: str, forks: bool = False) -> list[str]:
     """The command of a study with its record in `folder`."""
     trainer = shlex.join([sys.executable, str(HOSTING if forks else FAKE)])
-    places = ("--folder", str(folder), "--trainer", trainer, "--device", "cpu", "--study", "s")
+    places = ["--folder", str(folder), "--trainer", trainer, "--device", "cpu", "--study", "s"]
+    if server := server_of(folder):
+        places += ["--db", server]
     return [sys.executable, "-P", "-c", RUN.format(program), program, *places, *options]
 
 
@@ -68,11 +74,37 @@ def left_over(folder: Path, seconds: float = 5.0) -> int:
 
 def rows(folder: Path, columns: Sequence[str] = COMPARED) -> Rows:
     """The trials on record; none before there is a record."""
+    if server := server_of(folder):
+        return _rows_of(server, columns)
     with (
         suppress(sqlite3.OperationalError),
         closing(sqlite3.connect(folder / "results.db", timeout=60)) as db,
     ):
         return db.execute(f"SELECT {', '.join(columns)} FROM trials ORDER BY number").fetchall()
+    return []
+
+
+def server_of(folder: Path) -> str | None:
+    """The URL of the study's database, where that is on a server and not in the folder."""
+    kept = folder / _SERVER
+    return kept.read_text() if kept.exists() else None
+
+
+def put_on_server(folder: Path, url: str) -> None:
+    """Have the study in the folder kept in this database."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _SERVER).write_text(url)
+
+
+_SERVER = "server.url"
+
+
+def _rows_of(url: str, columns: Sequence[str]) -> Rows:
+    told = [f"{name}::text" if name in ("point", "constraints") else name for name in columns]
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    with suppress(DBAPIError), engine.connect() as connection:  # while the server is down as well
+        found = connection.execute(text(f"SELECT {', '.join(told)} FROM trials ORDER BY number"))
+        return [tuple(row) for row in found]
     return []
 
 

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,20 +28,25 @@ from _injections import (
     SECONDS_OF_STUDY,
     Fault,
     Inject,
+    come_by_a_link,
     compare,
     cut_lines,
     cut_log,
+    cutting_lock,
     forget,
     hold_database,
     killing,
+    restarting,
     small_disk,
     undisturbed,
 )
 from _setting import setting
 from _storm import storm
-from _victims import Rows, begin, ended, left_over, rows, typed, wait_until
+from _victims import Rows, begin, ended, left_over, put_on_server, rows, typed, wait_until
 from rich.console import Console
 from rich.table import Table
+
+from tests.postgres import Server, programs, server
 
 KILLS = {
     "kill -9 of the orchestrator": ("orchestrator", signal.SIGKILL),
@@ -82,7 +87,7 @@ def main() -> None:
             report |= {"times": asked.times, "faults": [asdict(fault) for fault in found]}
             console.print(_table(found))
     kept = json.loads(asked.out.read_text()) if asked.out.exists() else {}
-    part = "storm" if asked.storm else "table"
+    part = "storm" if asked.storm else f"only {asked.only}" if asked.only else "table"
     asked.out.write_text(json.dumps(kept | {part: report}, indent=1) + "\n")
     console.print(f"written to {asked.out}")
 
@@ -118,18 +123,52 @@ def _faults(folder: Path, asked: argparse.Namespace, console: Console) -> Iterat
         if asked.only in name:
             console.print(name)
             yield _misbehaving(Fault(name), folder, fault, reason, asked.times)
+    yield from _of_the_record(folder, asked, options, calm, console)
     if asked.only in "a full disk":
         console.print("a full disk")
         yield _full_disk(Fault("a full disk"), folder, options, calm)
 
 
+def _of_the_record(
+    folder: Path, asked: argparse.Namespace, options: tuple[str, ...], calm: Rows, console: Console
+) -> Iterator[Fault]:
+    """Yield what comes of faults of the lock and of the server; the latter where PostgreSQL is installed."""
+    injections: dict[str, Callable[[Server], Inject]] = {
+        "record: the connection of the study's lock cut": cutting_lock,
+        "record: a restart of the server": restarting,
+    }
+    wanted = [name for name in injections if asked.only in name]
+    if wanted and programs():
+        with server() as started:
+            for name in wanted:
+                console.print(name)
+                inject = injections[name](started)
+                yield _harried(Fault(name), folder, options, calm, inject, False, asked.times, started)
+    name = "record: the same command by a link to the database"
+    if asked.only in name:
+        console.print(name)
+        yield _harried(Fault(name), folder, options, calm, come_by_a_link, False, asked.times)
+
+
 def _harried(
-    fault: Fault, folder: Path, options: tuple[str, ...], calm: Rows, inject: Inject, forks: bool, times: int
+    fault: Fault,
+    folder: Path,
+    options: tuple[str, ...],
+    calm: Rows,
+    inject: Inject,
+    forks: bool,
+    times: int,
+    kept: Server | None = None,
 ) -> Fault:
-    """Run the study again and again until the fault has been injected often enough."""
+    """Run the study again and again until the fault has been injected often enough.
+
+    kept: where its record is, if not in its folder
+    """
     rng = random.Random(fault.name)
     while fault.injected < times:
         with tempfile.TemporaryDirectory(dir=folder) as place:
+            if kept:
+                put_on_server(Path(place), kept.database())
             words = typed(Path(place), "nas_search", *options, forks=forks)
             _one_study(fault, words, Path(place), rng, inject, times)
             fault.equal &= rows(Path(place)) == calm
@@ -155,6 +194,9 @@ def _one_study(
         if study.returncode == 0:
             forget(folder)
             return
+        if study.returncode == 2 and "was taken up by another process" in said and said.count("\n") == 1:
+            fault.reasons["its study taken up"] = fault.reasons.get("its study taken up", 0) + 1
+            continue
         if study.returncode not in (-signal.SIGKILL, -signal.SIGTERM, 130):
             raise SystemExit(f"{fault.name}: exit {study.returncode}: {said}")
 

@@ -23,7 +23,7 @@ from orchestrator.options import BadOption
 from orchestrator.service import asking
 from orchestrator.service.settings import Settings
 from results import locks
-from results.errors import StoreError, StudyLocked
+from results.errors import StoreError, StudyLocked, StudyLost
 from results.queue import Queue, SearchRequest
 
 _TICK_SECONDS = 0.3
@@ -108,6 +108,9 @@ class Searches:
             try:
                 self.tick()
                 said = ""
+            except StudyLost:
+                _log.error("another nas-serve works off this queue by now; this one starts no more searches")
+                return
             except (StoreError, OSError) as error:  # a full disk, a locked database: it may pass
                 if str(error) != said:
                     said = str(error)

@@ -3,12 +3,16 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from orchestrator.describe import Stopped
-from results.errors import StudyLost
+from orchestrator.service.searches import Searches
+from orchestrator.service.settings import Settings
+from results.errors import StudyLocked, StudyLost
+from results.queue import Queue
 from results.store import Store
 from tests import postgres
 from tests.orchestrator._processes import eventually
@@ -62,7 +66,7 @@ def test_a_run_whose_lock_was_lost_to_nobody_goes_on(tmp_path: Path, record: tup
         assert eventually(lambda: len(states(other)) == 1, 30)
         cut()
         assert eventually(lambda: len(states(other)) > 3, 30)
-        with pytest.raises(Exception, match="is being run by process"), other.lock_study("s"):
+        with pytest.raises(StudyLocked), other.lock_study("s"):
             pass
         stop.set()
         with pytest.raises(Stopped):
@@ -80,3 +84,20 @@ def take_up(store: Store) -> None:
     study = store.study("s")
     assert study is not None
     store.open_study(study.name, study.kind, study.question, study.budget_trials, {}, None)
+
+
+def test_a_service_whose_queue_another_has_taken_starts_no_more_searches(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    db, lock = str(tmp_path / "results.db"), tmp_path / "results.db..service.lock"
+    with Queue(db) as queue, Store(db) as other, ExitStack() as held:
+        searches = Searches(Settings(runs=tmp_path, database=db), queue)
+        searches.open()
+        while True:
+            lock.unlink(missing_ok=True)
+            with suppress(StudyLocked):  # it had looked first
+                held.enter_context(other.lock_study(".service"))
+                break
+        assert eventually(lambda: "this one starts no more searches" in caplog.text)
+        searches.close()
+        assert lock.exists()

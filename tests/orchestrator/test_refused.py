@@ -1,7 +1,9 @@
 """A command that is refused leaves the record as it was, to the letter."""
 
+import shutil
 import sqlite3
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from orchestrator import plan
 from orchestrator.describe import Refused
 from orchestrator.options import BadOption
 from orchestrator.proposals import NotReproducible
-from results.errors import QuestionChanged
+from results import queries
+from results.errors import QuestionChanged, StoreUnavailable
 from results.store import Store
 from tests.orchestrator._studies import evaluate, run, settled
 
@@ -139,3 +142,37 @@ def test_a_study_cannot_have_the_name_of_a_database_s_own_file(tmp_path: Path) -
         with pytest.raises(BadOption, match=r"is a file's of the database; give another --study"):
             run(tmp_path, study=name, db=str(tmp_path / "own.db"))
     assert run(tmp_path, study="own", db=str(tmp_path / "own.db"))
+
+
+@pytest.fixture
+def read_only(finished: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk that cannot be written to, with the record of the finished studies."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a disk takes root")
+    try:
+        shutil.copytree(finished, disk / "runs")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        yield disk / "runs"
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_record_that_cannot_be_written_is_read_and_no_study_begins(read_only: Path) -> None:
+    for study, given in ((run, MORE), (evaluate, {"study": "e", "runs_of_each": 3})):
+        with pytest.raises(
+            StoreUnavailable, match="Read-only file system; make its folder writable, or give"
+        ):
+            study(read_only, **given)
+    assert queries.best(str(read_only / "results.db"), "s")["trainings"].tolist() == [1]
+
+
+def test_a_folder_of_trials_that_cannot_be_written_leaves_no_study_behind(
+    read_only: Path, tmp_path: Path
+) -> None:
+    for study in (run, evaluate):
+        with pytest.raises(OSError, match="Read-only file system"):
+            study(read_only, db=str(tmp_path / "results.db"), study="new")
+    assert queries.studies(str(tmp_path / "results.db")).empty

@@ -1,8 +1,9 @@
-"""Studies whose record is on a PostgreSQL server that restarts, and whose orchestrator is killed meanwhile."""
+"""Studies on record on a PostgreSQL server that restarts, and whose orchestrator is killed meanwhile."""
 
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,11 @@ def test_a_study_goes_on_over_restarts_of_its_server_and_kills_of_its_own(
     words = command(tmp_path, *options, "--data", "fake:sleep=.4", program=program)
     ended: dict[int, object] = {}
     with Store(url) as store:
-        for _ in range(2):
-            study = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            assert eventually(lambda: len(completed(store)) > len(ended), 60)
-            study.kill()
-            study.communicate()
+        for trained in (1, 3):
+            killed = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+            assert eventually(partial(has_trained, store, trained), 60)
+            killed.kill()
+            killed.wait()
             ended = {row.number: row.finished_at for row in completed(store)}
             assert eventually(lambda: naming(tmp_path) == []), "a trial outlived its study"
         study = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -57,6 +58,10 @@ def test_a_study_goes_on_over_restarts_of_its_server_and_kills_of_its_own(
         assert found is not None
         assert found.state == "finished"
         assert {row.state for row in store.trials(found.id)} <= {"completed", "duplicate", "screened"}
+
+
+def has_trained(store: Store, trials: int) -> bool:
+    return len(completed(store)) >= trials
 
 
 def completed(store: Store) -> list[Trial]:

@@ -1,4 +1,9 @@
-"""Databases to test on: always SQLite, and PostgreSQL where NAS_TEST_DATABASE_URL names a server."""
+"""Databases to test on: always SQLite, and PostgreSQL where NAS_TEST_DATABASE_URL names a server.
+
+    NAS_TEST_DATABASE_URL=postgresql://user@host/postgres python -m pytest tests/results
+
+A server of the tests' own (tests/postgres.py) shows what its failures do, where its programs are installed.
+"""
 
 import os
 import uuid
