@@ -3,8 +3,8 @@
     python benchmarks/slow_readers.py [--clients 210] [--seconds 60] [--out FILE.json]
 
 First the clients, all at 127.0.0.2, ask for the library of the plots (4.7 MB, no token needed) and read
-nothing of it. Then, at another service, as many open the event stream of a study. Once a second somebody asks
-for the page, half of the time at 127.0.0.1 and half of it at the clients' own address.
+nothing of it. Then, at another service, as many open the event stream of a study. Then somebody at 127.0.0.1
+opens one, and once a second asks for the page; for the second half of the time at the clients' own address.
 """
 
 from __future__ import annotations
@@ -50,11 +50,14 @@ def _measured(folder: Path, path: str, clients: int, seconds: float) -> dict[str
         before = _memory(service.pid)
         address = httpx.URL(url)
         held = [_asking(address.host, address.port or 80, path) for _ in range(clients)]
+        with httpx.stream("GET", f"{url}/api/studies/s/stream", timeout=5.0, trust_env=False) as opened:
+            stream_of_another = opened.status_code
         others = {at: _visited(url, at, seconds / 2) for at in (OTHER, CROWDED)}
         return {
             "memory_mb": {"before": before, "most": _memory(service.pid, "VmHWM")},
             "answers_at_once": dict(Counter(map(_status, held))),
             "connections_left": _connections(address.port or 80),
+            "stream_of_another": stream_of_another,
             "others": others,
         }
 

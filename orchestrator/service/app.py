@@ -92,7 +92,7 @@ def server(place: Place) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         access_log=False,
-        log_level="warning",
+        log_level="error",  # nobody is to fill the log by malformed requests
     )
     return uvicorn.Server(config)
 

@@ -91,6 +91,13 @@ def test_a_malformed_host_is_refused(client: httpx.Client, host: bytes) -> None:
         assert b"content-security-policy" in answer.lower()
 
 
+@pytest.mark.parametrize("told", ["x", "-1", "1.5", "9" * 20])
+def test_an_event_s_id_is_a_number(client: httpx.Client, told: str) -> None:
+    answer = client.get("/api/studies/nope/stream", headers={"last-event-id": told})
+    assert answer.status_code == 400
+    assert "last-event-id is malformed" in answer.json()["detail"]
+
+
 def test_two_lengths_of_a_body_are_refused(client: httpx.Client) -> None:
     """A proxy that believes the other one would see another request in the rest: request smuggling."""
     head = b"POST /api/plan HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
