@@ -18,7 +18,8 @@ from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Pla
 from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
-from orchestrator.executors._slots import ONE_THREAD, Held, Queue, Slot
+from orchestrator.executors._queue import Queue
+from orchestrator.executors._slots import ONE_THREAD, Held, Slot
 from results.locks import gpu_lock_folder
 
 DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)
@@ -76,8 +77,8 @@ class Local:
         self._closed = False
         self._waiting = 0
         self._lost: dict[Path, set[str]] = {}  # by a job's folder, the slots whose GPU it found gone
-        locks = [place.lock.parent for place in places if place.lock]
-        self._queue = Queue(locks[0]) if locks else None
+        locks = [place.lock for place in places if place.lock]
+        self._queue = Queue(locks) if locks else None
         self._hosts = Hosts(trainer, _environment(_shared(places))) if trainer and LINUX else None
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
@@ -168,13 +169,15 @@ class Local:
         """The lock of a slot, taken; None where another study has it, or comes first."""
         if slot.lock is None or self._queue is None:
             return Held()
-        lock = self._queue.take(slot.lock, self._running)
+        lock = self._queue.take(slot.lock)
         return None if lock is None else Held(lock)
 
     def _give_back(self, slot: Slot) -> None:
         with self._changed:
             self._free.append(slot)
             self._running -= 1
+            if self._queue is not None and slot.lock is not None:
+                self._queue.give_back(slot.lock)
             self._changed.notify_all()
 
 
