@@ -17,6 +17,7 @@ from queue import SimpleQueue
 
 from orchestrator import outcome, report, retries, team, trial_folder, use
 from orchestrator.arrivals import arrived
+from orchestrator.awake import awake
 from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
@@ -104,7 +105,11 @@ class Runner:
             for trial in running:
                 self._stop_if_hopeless(trial)
             self._looked = time.monotonic()
-        for future in arrived(self._done, _TICK_SECONDS):
+        began = time.monotonic()
+        ended = list(arrived(self._done, _TICK_SECONDS))
+        waited = time.monotonic() - began
+        self._display.slept(waited - awake(waited))
+        for future in ended:
             trials = self._running.pop(future)
             if len(trials) == 1:
                 self._settle(trials[0], future.result(), trials[0].folder / "log.txt")
@@ -207,6 +212,7 @@ class Runner:
                 return
             found = outcome.pruned(found, hopeless)
             trial_folder.forget_checkpoint(trial.folder)
+        found = outcome.judge_suspended(found, end, order.config)
         if found.state == "lost" and self._is_tried_again(trial, found, end):
             return
         self._ended[row.number] = self._record(order, row, found, use.on_record(row) + use.of_exit(end))
@@ -221,6 +227,8 @@ class Runner:
         if not again and not retries.ends_search(found):
             return False
         trial_folder.put_aside(trial.folder, row.attempts)
+        if found.reason == "suspended":
+            trial_folder.forget_checkpoint(trial.folder)
         row = self._charged(row, use.of_exit(end))
         if not again:
             raise retries.given_up(row, found, order.losses)

@@ -23,6 +23,7 @@ from orchestrator.executors._slots import ONE_THREAD, Held, Slot
 from results.locks import gpu_lock_folder
 
 DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)
+LATE_SECONDS = 5.0  # after a trial's end: we were suspended, and its GPU's counter went on
 LINUX = sys.platform == "linux"
 
 logger = logging.getLogger(__name__)
@@ -92,10 +93,12 @@ class Local:
         started_at, clock, joules = datetime.now(UTC), time.monotonic(), slot.meter()
         try:
             ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
-            seconds = time.monotonic() - clock
+            seconds = ending.seconds_since(clock)
             if ending.code == DEVICE_LOST and slot.lock is not None:
                 self._lost.setdefault(job.folder, set()).add(slot.name)
             used, now = _difference(joules, slot.meter()), datetime.now(UTC)
+            if ending.at is not None and time.monotonic() - ending.at > LATE_SECONDS:
+                used = None  # of other studies as well, or of nobody
             return Exit(
                 ending.code,
                 ending.reason,
@@ -105,6 +108,7 @@ class Local:
                 now,
                 said=ending.said,
                 energy_joules=used,
+                slept_seconds=ending.slept_seconds,
             )
         finally:
             held.release()
