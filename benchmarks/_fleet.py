@@ -66,6 +66,9 @@ class Fleet:
     def close(self) -> None:
         pass
 
+    def slept(self, seconds: float) -> None:
+        pass
+
     def tick(self, running: Sequence[Running]) -> None:
         self.most_threads = max(self.most_threads, threading.active_count())
         if running and not self._is_ending:

@@ -87,6 +87,9 @@ class Display(Protocol):
     def answered(self, row: Trial) -> None: ...
     def best(self, row: Trial) -> None: ...
     def tick(self, running: Sequence[Running]) -> None: ...
+    def slept(self, seconds: float) -> None:
+        """This process was suspended so long, which tells nothing of how the search goes on."""
+
     def close(self) -> None: ...
 
 
@@ -120,6 +123,9 @@ class Plain:
 
     def tick(self, running: Sequence[Running]) -> None:
         pass  # a clock is for a screen
+
+    def slept(self, seconds: float) -> None:
+        self._meter.begun += seconds
 
     def close(self) -> None:
         pass
@@ -169,6 +175,9 @@ class Screen:
 
     def tick(self, running: Sequence[Running]) -> None:
         self._running = running
+
+    def slept(self, seconds: float) -> None:
+        self._meter.begun += seconds
 
     def close(self) -> None:
         self._running = ()

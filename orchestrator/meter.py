@@ -22,7 +22,7 @@ class Meter:
     done: float = 0.0
     seconds: float = 0.0
     joules: float | None = 0.0
-    begun: float = field(default_factory=time.monotonic)
+    begun: float = field(default_factory=time.monotonic)  # moved by what the process was suspended
     of_this_run: tuple[int, float] = (0, 0.0)  # trials that ended, and what they used
 
     def remember(self, row: Trial) -> None:

@@ -25,6 +25,7 @@ _ROUNDING = 1e-9  # of shares that come to whole trainings
 _ACCURACIES = ("val_accuracy", "test_accuracy", "test_accuracy_1000")
 _DEVICE_LOST = 6
 _FAILED = {3: "diverged", 4: "out_of_memory", 5: "budget_too_short"}  # docs/trainer-protocol.md
+_SUSPENDED_SHARE = 0.02  # of a budget: a trainer plans its steps anew where it is behind by so much
 _OVER_LIMIT = {"memory": "host_memory", "output": "too_much_output"}
 
 
@@ -63,6 +64,19 @@ def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_ac
     state, reason, message = _failure(end, events, log, asked)
     columns |= dict.fromkeys(_ACCURACIES)  # whatever it printed, this training did not end
     return Outcome(state, reason, message, columns, events.measurements, has_read_test)
+
+
+def judge_suspended(found: Outcome, end: Exit, config: Mapping[str, Any]) -> Outcome:
+    """Return the outcome `found`, or `lost` where the trial was suspended for too much of its budget.
+
+    Its clock went on meanwhile, so it took fewer steps than others of its budget. One in steps lost none.
+    """
+    budget = config["budget"].get("seconds", math.inf)
+    is_affected = found.state in ("completed", "pruned") or found.reason == "budget_too_short"
+    if not is_affected or end.slept_seconds <= _SUSPENDED_SHARE * budget:
+        return found
+    message = f"suspended for {end.slept_seconds:.0f} s of a budget of {budget:g} s"
+    return Outcome("lost", "suspended", message, {"exit_code": end.code, "slot": end.slot})
 
 
 def pruned(found: Outcome, hopeless: Hopeless) -> Outcome:

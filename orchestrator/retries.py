@@ -2,10 +2,10 @@
 
 A trial is tried again for what says nothing of its network: it was killed by a signal that is not ours
 (the kernel's where memory ran out, an administrator's), what guards it died, no process could be started, its
-node or its GPU was lost, its disk was full. What it did itself is an answer and is never tried again: a
-refusal, divergence, a crash, a limit that it went over. The surprise: a trial that is killed every time has
-failed, and the solver hears so; one whose machine fails every time ends the search, for the next one would
-fare no better.
+node or its GPU was lost, its disk was full, it was suspended too long. What it did itself is an answer and is
+never tried again: a refusal, divergence, a crash, a limit that it went over. The surprise: a trial that is
+killed every time has failed, and the solver hears so; one whose machine fails every time ends the search, for
+the next one would fare no better.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from results.models import Trial
 RETRIES = 2
 PAUSE_SECONDS = 0.5  # before the first retry, twice that before the second
 _MOST_RETRIES = 100
-_OF_THE_MACHINE = ("lost", "device_lost", "disk_full")
+_OF_THE_MACHINE = ("lost", "device_lost", "disk_full", "suspended")
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from orchestrator import outcome, report, retries, trial_folder, use
+from orchestrator.awake import awake
 from orchestrator.describe import Refused, Stopped
 from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
@@ -108,15 +109,20 @@ class Runner:
         for future in self._arrived():
             self._settle(self._running.pop(future), future.result())
 
-    def _arrived(self) -> Iterator[Future[Exit]]:
-        """Yield what has ended; where nothing has, wait a moment for it.
+    def _arrived(self) -> list[Future[Exit]]:
+        """Return what has ended; where nothing has, wait a moment for it.
 
         A queue costs the same however many run; asking each of thousands of futures does not.
         """
+        began, ended = time.monotonic(), list[Future[Exit]]()
         with suppress(Empty):
-            yield self._done.get(timeout=_TICK_SECONDS)
-            while True:
-                yield self._done.get_nowait()
+            ended.append(self._done.get(timeout=_TICK_SECONDS))
+        waited = time.monotonic() - began
+        self._display.slept(waited - awake(waited))
+        with suppress(Empty):
+            while ended:
+                ended.append(self._done.get_nowait())
+        return ended
 
     def _keep_study(self) -> None:
         self._store.keep_study(self._study_id)
@@ -191,6 +197,7 @@ class Runner:
                 return
             found = outcome.pruned(found, hopeless)
             trial_folder.forget_checkpoint(trial.folder)
+        found = outcome.judge_suspended(found, end, order.config)
         if found.state == "lost" and self._is_tried_again(trial, found, end):
             return
         self._ended[row.number] = self._record(order, row, found, use.on_record(row) + use.of_exit(end))
@@ -205,6 +212,8 @@ class Runner:
         if not again and not retries.ends_search(found):
             return False
         trial_folder.put_aside(trial.folder, row.attempts)
+        if found.reason == "suspended":
+            trial_folder.forget_checkpoint(trial.folder)
         row = self._charged(row, use.of_exit(end))
         if not again:
             raise retries.given_up(row, found, order.losses)

@@ -27,8 +27,8 @@ def clash() -> str | None:
 def _ours_in(distribution: importlib.metadata.Distribution) -> list[str]:
     """Our names that a distribution has at its top: what `importlib.metadata.packages_distributions` finds.
 
-    That takes every line of every installed file's record apart, and from Python 3.12 on looks for each file: a
-    fifth of a second for each command.
+    That takes the record of every installed file apart, and from Python 3.12 on looks for each file as well:
+    a fifth of a second for each command.
     """
     top = distribution.read_text("top_level.txt")
     if top:

@@ -23,6 +23,8 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 _DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SWEEP_SECONDS = 0.02
 _AFTER_GRACE_SECONDS = 0.5
+_LOOK_SECONDS = 0.5
+_ASLEEP_SECONDS = 5.0  # between two looks: we were suspended, and the trial most likely with us
 _REQUEST_BYTES = 65536  # read at once
 
 
@@ -59,13 +61,14 @@ def stand(connection: socket.socket, owner: int, refusal: str | None, program: P
         return
     trial = _Trial(_forked(request, program))
     _tell(connection, "started", trial.pid)
-    reason = _watched(trial, connection.fileno(), owner, request.timeout_seconds)
+    patience = _Patience(request.timeout_seconds)
+    reason = _watched(trial, connection.fileno(), owner, patience)
     if reason != "exited":
         trial.signal_group(signal.SIGTERM)
-        _readable([trial.end], request.grace_seconds)
+        _Patience(request.grace_seconds).wait([trial.end])
     _swept(trial, request.grace_seconds)
     code = -signal.SIGKILL if trial.code is None else trial.code
-    _tell(connection, "ended", code, reason)
+    _tell(connection, "ended", code, reason, time.monotonic(), patience.slept)
     while not _swept(trial, _AFTER_GRACE_SECONDS):  # what even SIGKILL does not end keeps the lock
         pass
     with suppress(OSError):  # what is unread when we end would read as a broken connection there
@@ -113,6 +116,27 @@ class _Trial:
             os.killpg(self.pid, number)
 
 
+class _Patience:
+    """A time limit that stands still while this process is suspended, which the monotonic clock does not."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self.slept = 0.0
+
+    def wait(self, descriptors: list[int]) -> list[int]:
+        """Return those that can be read, once there is one; none where the time is over before that."""
+        while True:
+            looked = time.monotonic()
+            ready = _readable(descriptors, min(max(0.0, self._left), _LOOK_SECONDS))
+            gap = time.monotonic() - looked
+            if gap > _ASLEEP_SECONDS:
+                self.slept += gap
+            else:
+                self._left -= gap
+            if ready or self._left <= 0:
+                return ready
+
+
 def _received(connection: socket.socket) -> Request | None:
     """The request and its descriptors; None where the connection ends before the line does."""
     text, descriptors, _, _ = socket.recv_fds(connection, _REQUEST_BYTES, 3)
@@ -137,9 +161,9 @@ def _received(connection: socket.socket) -> Request | None:
     )
 
 
-def _watched(trial: _Trial, connection: int, owner: int, timeout_seconds: float) -> str:
+def _watched(trial: _Trial, connection: int, owner: int, patience: _Patience) -> str:
     """Wait until the trial has ended by itself or is to be ended, and say which."""
-    ready = _readable([trial.end, connection, owner], timeout_seconds)
+    ready = patience.wait([trial.end, connection, owner])
     if trial.end in ready:
         return "exited"
     return "stopped" if ready else "timeout"

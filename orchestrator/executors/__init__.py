@@ -89,6 +89,7 @@ class Exit:
     ended_at: datetime
     said: str = ""  # such as "lost with its node"
     energy_joules: float | None = None  # of the slot's GPU meanwhile; None where it was not measured
+    slept_seconds: float = 0.0  # that the job was suspended, which are none of `wall_seconds`
 
     @staticmethod
     def before_start() -> "Exit":

@@ -1,17 +1,18 @@
 """Listen to what stands guard over a trial, until it says how the trial ended.
 
 Guards and wardens speak the same words, a line each: `refused WHY`, or `started PID` and then `ended CODE
-REASON`; `busy WHY` is a machine that has no process or memory to spare just then. The surprise: one that
-falls silent in between was killed, and then its trial is killed here too.
+REASON AT SLEPT`; `busy WHY` is a machine that has no process or memory to spare just then. The surprise: one
+that falls silent in between was killed, and then its trial is killed here too.
 """
 
 import logging
 import os
 import select
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from orchestrator.executors import STOPPED, Reason
@@ -29,6 +30,12 @@ class Ending:
     code: int
     reason: Reason
     said: str = ""
+    at: float | None = None  # by the monotonic clock; None where nobody told
+    slept_seconds: float = 0.0  # that the trial was suspended, its guard with it
+
+    def seconds_since(self, began: float) -> float:
+        """Return how long the slot was in use: while the trial was neither suspended nor over."""
+        return max(0.0, (time.monotonic() if self.at is None else self.at) - began - self.slept_seconds)
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,7 @@ def follow(
                 watch.begin(group)
                 started()
             case ["ended", ending]:
-                code, reason = ending.split()
-                return _explained(Ending(int(code), cast(Reason, reason)), watch)
+                return _explained(_ended(ending), watch)
     if group is None:
         return None
     with suppress(ProcessLookupError):  # the trial's first process was killed as its guard died
@@ -78,11 +84,17 @@ def follow(
     )
 
 
+def _ended(words: str) -> Ending:
+    code, reason, *times = words.split()
+    at, slept = map(float, times) if times else (None, 0.0)
+    return Ending(int(code), cast(Reason, reason), at=at, slept_seconds=slept)
+
+
 def _explained(ending: Ending, watch: Watch) -> Ending:
     """The ending with the limit that brought it about, if one did."""
     watch.end()
     breach = watch.breach
-    return Ending(ending.code, breach.reason, breach.said) if breach else ending
+    return replace(ending, reason=breach.reason, said=breach.said) if breach else ending
 
 
 def warn_of_the_undead(is_over: bool, guard: str = "their guard") -> None:

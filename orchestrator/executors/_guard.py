@@ -23,6 +23,7 @@ LOOK_AROUND_SECONDS = (
     0.5  # to see whether the parent lives: a process it forked may hold stdin's other end open
 )
 SWEEP_SECONDS = 0.02
+ASLEEP_SECONDS = 5.0  # between two looks around: we were suspended, and the trial most likely with us
 
 Prctl = Callable[[int, int], None]
 
@@ -39,13 +40,14 @@ def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float,
         tell("busy" if error.errno in NO_ROOM else "refused", error.strerror)
         return
     tell("started", trial.pid)
-    reason = watched(trial, parent, wakeup, timeout_seconds)
+    patience = Patience(timeout_seconds)
+    reason = watched(trial, parent, wakeup, patience)
     if reason != "exited":
         trial.signal_group(signal.SIGTERM)
         waited(trial, wakeup, grace_seconds)
     swept(trial, wakeup, grace_seconds)
     code = -signal.SIGKILL if trial.code is None else trial.code
-    tell("ended", code, reason)
+    tell("ended", code, reason, time.monotonic(), patience.slept)
     os.close(sys.stdout.fileno())  # the orchestrator need not wait for what even SIGKILL does not end
     while not swept(trial, wakeup, LOOK_AROUND_SECONDS):
         pass
@@ -75,26 +77,44 @@ class Trial:
             os.killpg(self.pid, number)
 
 
-def watched(trial: Trial, parent: int, wakeup: int, timeout_seconds: float) -> str:
+class Patience:
+    """A time limit that stands still while this process is suspended, which the monotonic clock does not."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self.slept = 0.0
+        self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Count the time since the last look; to be called every few moments."""
+        now = time.monotonic()
+        gap, self._looked = now - self._looked, now
+        if gap > ASLEEP_SECONDS:
+            self.slept += gap
+        else:
+            self.left -= gap
+
+
+def watched(trial: Trial, parent: int, wakeup: int, patience: Patience) -> str:
     """Wait until the trial has ended by itself or is to be ended, and say which."""
-    deadline = time.monotonic() + timeout_seconds
     while True:
-        left = max(0.0, deadline - time.monotonic())
-        readable = wait([sys.stdin.fileno(), wakeup], min(left, LOOK_AROUND_SECONDS))
+        readable = wait([sys.stdin.fileno(), wakeup], min(max(0.0, patience.left), LOOK_AROUND_SECONDS))
+        patience.look()
         trial.reap()
         if trial.code is not None:
             return "exited"
         if sys.stdin.fileno() in readable or os.getppid() != parent:
             return "stopped"
-        if time.monotonic() >= deadline:
+        if patience.left <= 0:
             return "timeout"
 
 
 def waited(trial: Trial, wakeup: int, seconds: float) -> None:
     """Give the trial's first process time to end."""
-    deadline = time.monotonic() + seconds
-    while trial.code is None and time.monotonic() < deadline:
-        wait([wakeup], deadline - time.monotonic())
+    patience = Patience(seconds)
+    while trial.code is None and patience.left > 0:
+        wait([wakeup], min(patience.left, LOOK_AROUND_SECONDS))
+        patience.look()
         trial.reap()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
+from orchestrator.awake import Awake
 from orchestrator.executors import STOPPED, Job
 from orchestrator.executors._follow import (
     POLL_SECONDS,
@@ -162,10 +163,9 @@ def _run(
 
 def _answers(connection: socket.socket, host: Host, stopped: Callable[[], bool]) -> bool:
     """Wait for a first word or the end of the connection."""
-    began = time.monotonic()
+    awake = Awake()
     while not readable(connection.fileno(), POLL_SECONDS):
-        waited = time.monotonic() - began
-        if stopped() or waited > (IMPORT_SECONDS if host.has_greeted() else GREETING_SECONDS):
+        if stopped() or awake.seconds() > (IMPORT_SECONDS if host.has_greeted() else GREETING_SECONDS):
             return False
     return True
 

@@ -34,12 +34,13 @@ class Line:
     def ask(self, method: str, *arguments: Any) -> Any:
         """Return the actor's answer, however often it has to be asked. Raises Gone, or ExecutorError."""
         errors = imported().exceptions
-        began = time.monotonic()
+        away_since: float | None = None  # not since the question: we may have been suspended meanwhile
         while True:
             try:
                 return self._answer(method, *arguments)
             except errors.ActorUnavailableError as error:
-                if time.monotonic() - began > UNREACHABLE_SECONDS:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > UNREACHABLE_SECONDS:
                     raise Gone(f"its node has not answered for {UNREACHABLE_SECONDS:.0f} s") from error
                 time.sleep(AGAIN_SECONDS)
             except (

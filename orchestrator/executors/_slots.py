@@ -8,7 +8,6 @@ last close releases it.
 import errno
 import fcntl
 import os
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from pathlib import Path
 from orchestrator.executors import ExecutorError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of a CPU slot
-COURTESY_SECONDS, MOST_COURTESY_SECONDS = 0.15, 1.0  # a GPU; who waits looks every .05 s
 
 
 @dataclass(frozen=True)
@@ -39,60 +37,6 @@ class Held:
     def release(self) -> None:
         while self.descriptors:
             os.close(self.descriptors.pop())
-
-
-class Queue:
-    """Of the studies that wait for a GPU, so that each comes to have as many as the others.
-
-    A study that waits holds a lock in `folder` shared, and so others know. Then whoever finds a GPU free lets
-    it go again, and comes back the later the more GPUs it has: the study with the fewest is there first.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._mark = folder / "waiting.lock"
-        self._held: int | None = None  # the mark's descriptor, while we wait
-        self._found: dict[Path, float] = {}  # when a GPU was found free that we let go
-
-    def wait(self) -> None:
-        """Tell the others that we wait."""
-        if self._held is None:
-            self._held = _opened(self._mark)
-            fcntl.flock(self._held, fcntl.LOCK_SH)
-
-    def leave(self) -> None:
-        """We no longer wait."""
-        if self._held is not None:
-            os.close(self._held)
-            self._held = None
-
-    def take(self, lock: Path, has: int) -> int | None:
-        """Take the lock of a GPU as `take` does, unless another study, which may have fewer, comes first.
-
-        `has`: how many GPUs we have
-        """
-        descriptor = take(lock)
-        if descriptor is None or has == 0 or not self._others_wait():
-            self._found.pop(lock, None)
-            return descriptor
-        found = self._found.setdefault(lock, time.monotonic())
-        if time.monotonic() >= found + min(COURTESY_SECONDS * has, MOST_COURTESY_SECONDS):
-            del self._found[lock]
-            return descriptor
-        os.close(descriptor)
-        return None
-
-    def _others_wait(self) -> bool:
-        mark = _opened(self._mark) if self._held is None else self._held
-        try:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused where another holds it shared
-        except BlockingIOError:
-            return True
-        finally:
-            if self._held is None:
-                os.close(mark)
-            else:
-                fcntl.flock(mark, fcntl.LOCK_SH)  # ours, which trying for more has cost
-        return False
 
 
 def take(lock: Path) -> int | None:
@@ -117,13 +61,18 @@ def take(lock: Path) -> int | None:
     return descriptor
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of locks, for every user of the machine, if need be."""
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True)
+        folder.chmod(0o1777)
+
+
 def _opened(lock: Path) -> int:
     """Open the file, making it and its folder for every user of the machine if need be."""
     with suppress(FileNotFoundError):
         return _open_existing(lock)
-    with suppress(FileExistsError):
-        lock.parent.mkdir(parents=True)
-        lock.parent.chmod(0o1777)
+    make_folder(lock.parent)
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     except FileExistsError:  # another study was faster

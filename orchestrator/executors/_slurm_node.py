@@ -82,7 +82,8 @@ class Attempt:
             path.unlink(missing_ok=True)
         started, clock = time.time(), time.monotonic()
         ending = self._ending(job, {**os.environ, **environment})
-        times = {"started": started, "ended": time.time(), "wall_seconds": time.monotonic() - clock}
+        seconds = time.monotonic() - clock - (ending or {}).get("slept_seconds", 0.0)
+        times = {"started": started, "ended": time.time(), "wall_seconds": seconds}
         if ending is not None and self.is_wanted():
             self._leave(**ending, **times)
 
@@ -97,7 +98,12 @@ class Attempt:
             time.sleep(HEARSAY_SECONDS)
             if self.is_ended:
                 return None
-        return {"code": ending.code, "reason": ending.reason, "said": ending.said}
+        return {
+            "code": ending.code,
+            "reason": ending.reason,
+            "said": ending.said,
+            "slept_seconds": ending.slept_seconds,
+        }
 
     def _is_over(self) -> bool:
         """Whether to end the trial; asked many times a second."""

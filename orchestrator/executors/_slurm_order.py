@@ -83,7 +83,9 @@ def exit_of(result: Mapping[str, Any]) -> Exit:
     reason: Reason = result["reason"]
     started, ended = (datetime.fromtimestamp(result[name], UTC) for name in ("started", "ended"))
     said = str(result.get("said", ""))
-    return Exit(result["code"], reason, result["node"], result["wall_seconds"], started, ended, said)
+    slept = float(result.get("slept_seconds", 0.0))
+    wall = result["wall_seconds"]
+    return Exit(result["code"], reason, result["node"], wall, started, ended, said, slept_seconds=slept)
 
 
 def _identity(job: Job) -> str:

@@ -18,10 +18,12 @@ from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Pla
 from orchestrator.executors._follow import POLL_SECONDS, Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
-from orchestrator.executors._slots import ONE_THREAD, Held, Queue, Slot
+from orchestrator.executors._queue import Queue
+from orchestrator.executors._slots import ONE_THREAD, Held, Slot
 from results.locks import gpu_lock_folder
 
 DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)
+LATE_SECONDS = 5.0  # after a trial's end: we were suspended, and its GPU's counter went on
 LINUX = sys.platform == "linux"
 
 logger = logging.getLogger(__name__)
@@ -76,8 +78,8 @@ class Local:
         self._closed = False
         self._waiting = 0
         self._lost: dict[Path, set[str]] = {}  # by a job's folder, the slots whose GPU it found gone
-        locks = [place.lock.parent for place in places if place.lock]
-        self._queue = Queue(locks[0]) if locks else None
+        locks = [place.lock for place in places if place.lock]
+        self._queue = Queue(locks) if locks else None
         self._hosts = Hosts(trainer, _environment(_shared(places))) if trainer and LINUX else None
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
@@ -91,10 +93,12 @@ class Local:
         started_at, clock, joules = datetime.now(UTC), time.monotonic(), slot.meter()
         try:
             ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
-            seconds = time.monotonic() - clock
+            seconds = ending.seconds_since(clock)
             if ending.code == DEVICE_LOST and slot.lock is not None:
                 self._lost.setdefault(job.folder, set()).add(slot.name)
             used, now = _difference(joules, slot.meter()), datetime.now(UTC)
+            if ending.at is not None and time.monotonic() - ending.at > LATE_SECONDS:
+                used = None  # of other studies as well, or of nobody
             return Exit(
                 ending.code,
                 ending.reason,
@@ -104,6 +108,7 @@ class Local:
                 now,
                 said=ending.said,
                 energy_joules=used,
+                slept_seconds=ending.slept_seconds,
             )
         finally:
             held.release()
@@ -168,13 +173,15 @@ class Local:
         """The lock of a slot, taken; None where another study has it, or comes first."""
         if slot.lock is None or self._queue is None:
             return Held()
-        lock = self._queue.take(slot.lock, self._running)
+        lock = self._queue.take(slot.lock)
         return None if lock is None else Held(lock)
 
     def _give_back(self, slot: Slot) -> None:
         with self._changed:
             self._free.append(slot)
             self._running -= 1
+            if self._queue is not None and slot.lock is not None:
+                self._queue.give_back(slot.lock)
             self._changed.notify_all()
 
 

@@ -13,12 +13,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from orchestrator.awake import Awake
 from orchestrator.problem import Evaluation, Problem
 from search_spaces import Point
 
@@ -175,11 +175,11 @@ class SolverProcess:
         """The next line of the process's stdout, which is read past Python's own buffer."""
         assert self._process.stdout is not None
         pipe = self._process.stdout.fileno()
-        deadline = time.monotonic() + self._think_seconds
+        awake = Awake()  # whoever suspends us may suspend the solver as well
         while b"\n" not in self._unread:
             if pause is not None:
                 pause()
-            left = max(0.0, deadline - time.monotonic())
+            left = max(0.0, self._think_seconds - awake.seconds())
             ready, _, _ = select.select([pipe], [], [], min(left, PAUSE_SECONDS))
             if not ready and left > PAUSE_SECONDS:
                 continue

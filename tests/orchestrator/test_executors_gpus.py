@@ -217,23 +217,6 @@ def test_a_trial_sees_the_one_gpu_it_is_pinned_to(tmp_path: Path) -> None:
     assert (tmp_path / "locks" / f"GPU-{uuid}.lock").exists()
 
 
-def test_gpus_go_round_among_studies_however_many_trials_of_one_wait(tmp_path: Path, locks: Path) -> None:
-    def ended(folder: Path) -> int:
-        return sum(out.stat().st_size > 0 for out in folder.glob("*/out"))
-
-    many, few = tmp_path / "many", tmp_path / "few"
-    for folder in (many, few):
-        folder.mkdir()
-    with study(many, 30, NOTE, locks) as first:
-        assert eventually(lambda: ended(many) > 0)
-        with study(few, 3, NOTE, locks) as second:
-            assert eventually(lambda: (few / "0").exists())
-            before = ended(many)
-            assert second.wait(timeout=20) == 0
-        assert ended(many) - before < 8  # and not ten for each of the other's
-        first.kill()
-
-
 def test_a_trial_that_finds_its_gpu_gone_is_given_another_one(
     executor: Executor, locks: Path, tmp_path: Path, pool: ThreadPoolExecutor
 ) -> None:
