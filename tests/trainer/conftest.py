@@ -44,7 +44,7 @@ def forked(trainers: Host, tmp_path: Path) -> Forked:
 
     def run(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
         trial = ask(trainers, tmp_path / "forked", *arguments)
-        _, code, how = trial.ending()
+        _, code, how, *_ = trial.ending()
         assert how == "exited"
         lines = [json.loads(line) for line in trial.out.read_text().splitlines()]
         return int(code), lines, trial.err.read_text()
