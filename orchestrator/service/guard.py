@@ -14,7 +14,7 @@ import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +28,7 @@ _HOST = re.compile(rf"(?P<name>{_NAME})(:\d{{0,5}})?", re.ASCII)
 _ORIGIN = re.compile(rf"null|[a-z][a-z0-9+.-]*://(?P<host>{_NAME}(:\d{{0,5}})?)", re.ASCII)
 _ONCE = ("authorization", "content-length", "content-type", "host", "last-event-id", "origin", "range")
 _REMEMBERED = 4096  # addresses
+_LINGER_SECONDS = 1.0
 
 
 class Refusal(Exception):
@@ -85,7 +86,7 @@ class Guard:
                 body = await self._body(scope, receive)
                 await self._app({**scope, "client": (client, 0)}, _replayed(body, receive), send_pieces)
         except Refusal as refusal:
-            await _refuse(send_pieces, refusal)
+            await _refuse(send_pieces, refusal, receive)
 
     def _client(self, headers: Mapping[str, str], peer: str) -> str:
         try:
@@ -100,11 +101,8 @@ class Guard:
         whose = f"{client} with the token" if self._shows_the_token(headers) else client
         if not self._asked.take(whose):
             raise Refusal(429, "too many requests; wait a second")
-        most, by_proxy = (
-            self._settings.limits.connections_of_one,
-            clients.is_among(peer, self._settings.proxies),
-        )
-        if by_proxy and self._busy[whose] >= most:  # a connection of its own counts where it is opened
+        is_proxied = clients.is_among(peer, self._settings.proxies)  # else its connection counts already
+        if is_proxied and self._busy[whose] >= self._settings.limits.connections_of_one:
             raise Refusal(429, "too many requests at once; wait for their answers")
         self._busy[whose] += 1
         try:
@@ -243,7 +241,7 @@ def _with_headers(message: Message) -> Message:
     return {**message, "headers": [*message.get("headers", ()), *ours]}
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
+async def _refuse(send: Send, refusal: Refusal, receive: Receive) -> None:
     body = json.dumps({"detail": str(refusal)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(b"connection", b"close")]
@@ -252,4 +250,9 @@ async def _refuse(send: Send, refusal: Refusal) -> None:
     if refusal.status == 429:
         headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    with suppress(TimeoutError):  # a client cut off in the middle of its body would not read the answer
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
+    await send({"type": "http.response.body"})
