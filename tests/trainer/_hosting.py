@@ -47,9 +47,9 @@ class Trial:
         self.connection.close()
 
     def ending(self) -> list[str]:
-        """What is said of its end, once the connection has ended as well."""
+        """What is said of its end but for the times, once the connection has ended as well."""
         *_, last = self.heard.read().splitlines()
-        return last.decode().split()
+        return last.decode().split()[:3]
 
 
 @dataclass(frozen=True)
