@@ -34,7 +34,7 @@ from results.store import Store
 
 DISTRIBUTIONS = ("nomad-nas", "ray", "torch", "PyNomadBBO", "sqlalchemy")
 NODES, STUDY = 3, "demo"
-SEARCH = "from orchestrator.cli import nas_search; nas_search()"
+SEARCH = "from orchestrator.cli.commands import nas_search; nas_search()"
 REPEATS = 7
 POLL_SECONDS = 0.05
 GUARD = "_guard.py"

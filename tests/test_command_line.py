@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cli
+from orchestrator.cli import commands
 from results.store import Store
 from tests.orchestrator._studies import TRAINER, typed
 from tests.tables import tables_at_once
@@ -44,7 +44,7 @@ def search(monkeypatch: pytest.MonkeyPatch, folder: Path, **options: str) -> int
     asked |= {f"--{name.replace('_', '-')}": value for name, value in options.items()}
     monkeypatch.setattr(sys, "argv", ["nas-search", *(word for pair in asked.items() for word in pair)])
     with pytest.raises(SystemExit) as end:
-        cli.nas_search()
+        commands.nas_search()
     return end.value.code
 
 
@@ -181,9 +181,7 @@ def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:
 
 
 def test_a_command_starts_without_what_only_its_end_needs() -> None:
-    program = (
-        "import sys, orchestrator.cli; print([name for name in ('pandas', 'torch') if name in sys.modules])"
-    )
+    program = "import sys, orchestrator.cli.commands; print([name for name in ('pandas', 'torch') if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n", "half a second and more to import, of every command"
 
@@ -194,7 +192,7 @@ def test_an_evaluation_that_cannot_be_is_told_in_one_line(
     asked = ["--model", "senet18", "--data", "fake:", "--runs", "11", "--trainer", TRAINER]
     monkeypatch.setattr(sys, "argv", ["nas-evaluate", *asked, "--folder", str(tmp_path), "--device", "cpu"])
     with pytest.raises(SystemExit) as end:
-        cli.nas_evaluate()
+        commands.nas_evaluate()
     printed = capfd.readouterr()
     assert (end.value.code, printed.out) == (2, "")
     assert printed.err.startswith("nas-evaluate: --runs 11 of 5000+0 images, none used twice, need 55000")

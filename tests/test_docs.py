@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from orchestrator import cli
+from orchestrator.cli import commands as cli
 from orchestrator.problem import Evaluation, Problem
 from orchestrator.service import cli as serve
 from search_spaces import Point, Space

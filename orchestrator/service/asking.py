@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
-from orchestrator import cli, options
+from orchestrator import options
+from orchestrator.cli import commands
 from orchestrator.options import BadOption, check
 from orchestrator.service.settings import Settings
 
@@ -56,8 +57,8 @@ def _asked(kind: str, command: Any) -> type[BaseModel]:
     return create_model(f"{kind.capitalize()}Search", __config__=config, **fields)
 
 
-NasSearch = _asked("nas", cli._nas)
-HpoSearch = _asked("hpo", cli._hpo)
+NasSearch = _asked("nas", commands._nas)
+HpoSearch = _asked("hpo", commands._hpo)
 
 
 MODELS = {"nas": NasSearch, "hpo": HpoSearch}

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as any_of
 
-from orchestrator import cli, evaluate_options, options
+from orchestrator import evaluate_options, options
+from orchestrator.cli import commands
 from orchestrator.options import BadOption
 
 EXTREMES: dict[Any, list[Any]] = {
@@ -39,7 +40,7 @@ ANY: dict[Any, any_of.SearchStrategy[Any]] = {
     list[str]: any_of.lists(any_of.text(max_size=12), max_size=3),
     bool: any_of.booleans(),
 }
-SEARCHES = [("nas", cli._nas), ("hpo", cli._hpo)]
+SEARCHES = [("nas", commands._nas), ("hpo", commands._hpo)]
 
 
 def kinds(command: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
@@ -84,7 +85,7 @@ def test_options_of_a_search_are_settled_or_refused(kind: str, command: Callable
     settle()
 
 
-@given(typed(cli._evaluate))
+@given(typed(commands._evaluate))
 def test_options_of_an_evaluation_are_settled_or_refused(asked: dict[str, Any]) -> None:
     with suppress(BadOption):
         assert evaluate_options.settle({"model": ["senet18"], **asked}).names

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from rich.console import Console
 
-from orchestrator import cli, remote
+from orchestrator.cli import client as remote
+from orchestrator.cli import commands
 from orchestrator.options import BadOption
 from orchestrator.service import token
 from tests.orchestrator._serving import ASKED, reaches, serving
@@ -22,7 +23,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, client: httpx.Client, *more: str) -> 
     """Type `nas-search` for the service, and return the exit code."""
     monkeypatch.setattr(sys, "argv", ["nas-search", f"--server={client.base_url}", *WORDS, *more])
     with pytest.raises(SystemExit) as end:
-        cli.nas_search()
+        commands.nas_search()
     return end.value.code
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import cli, options
+from orchestrator import options
+from orchestrator.cli import commands
 from orchestrator.options import BadOption
 from results import recorded
 from results.queue import repeatable
@@ -84,7 +85,7 @@ def plans(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> int | str
     assert words[0] == f"{kind}-search"
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as end:
-        getattr(cli, f"{kind}_search")()
+        getattr(commands, f"{kind}_search")()
     return end.value.code
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import typer
 
-from orchestrator import answering, evaluate, evaluate_options, flags, launch, options, plan, remote
+from orchestrator import evaluate, evaluate_options, launch, options, plan
+from orchestrator.cli import client, main
+from orchestrator.cli import options as flags
 from results import terminal
 
 
@@ -198,16 +200,16 @@ def _evaluate(
     The same command again resumes, more --runs add to it.
     """
     given = locals()
-    answering.say_removed("nas-evaluate", given)
-    answering.answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
+    main.say_removed("nas-evaluate", given)
+    main.answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
 
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
-    answering.say_removed(f"{kind}-search", given)
+    main.say_removed(f"{kind}-search", given)
     if given["server"] is not None:
-        answering.answered(f"{kind}-search", lambda: remote.start(kind, given, terminal.SafeConsole()))
+        main.answered(f"{kind}-search", lambda: client.start(kind, given, terminal.SafeConsole()))
         return
-    answering.answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
+    main.answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
 
 
 def nas_search() -> None:
