@@ -6,9 +6,11 @@ from typing import Any
 
 import typer
 
-from orchestrator import evaluate, evaluate_options, launch, options, plan
+from orchestrator import launch, options, plan
 from orchestrator.cli import client, main
 from orchestrator.cli import options as flags
+from orchestrator.evaluation import options as evaluate_options
+from orchestrator.evaluation import run as evaluate
 from results import terminal
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator import evaluate as evaluation
-from orchestrator import evaluate_options, launch, options
+from orchestrator import launch, options
+from orchestrator.evaluation import options as evaluate_options
+from orchestrator.evaluation import run as evaluation
 from results.models import Trial
 from results.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.evaluate_options import TABLE_1, settle
+from orchestrator.evaluation.options import TABLE_1, settle
 from orchestrator.options import BadOption
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as any_of
 
-from orchestrator import evaluate_options, options
+from orchestrator import options
 from orchestrator.cli import commands
+from orchestrator.evaluation import options as evaluate_options
 from orchestrator.options import BadOption
 
 EXTREMES: dict[Any, list[Any]] = {

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator import catalogue
 from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description, Refused, network_key
-from orchestrator.evaluate_options import RECIPE, EvaluationRequest
+from orchestrator.evaluation.options import RECIPE, EvaluationRequest
 from orchestrator.options import BadOption, check
 from orchestrator.order import Order
 from orchestrator.settled import absolute, fitted, recorded_subject, scale_of, training_of

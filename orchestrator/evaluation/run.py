@@ -15,8 +15,8 @@ from rich.console import Console
 
 from orchestrator import catalogue, course, environment, preconditions, summary
 from orchestrator.describe import Describer
-from orchestrator.evaluate_options import EvaluationRequest
-from orchestrator.evaluate_pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
+from orchestrator.evaluation.options import EvaluationRequest
+from orchestrator.evaluation.pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
 from orchestrator.options import check_name
 from orchestrator.plan import cost_text, store_to_read
