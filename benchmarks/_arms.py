@@ -20,7 +20,8 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from orchestrator import launch, options
+from orchestrator import options
+from orchestrator.study import run as launch
 from orchestrator.training import Chosen, Training, TrialBudget
 from results.models import Event, Study, Trial
 from results.store import Store

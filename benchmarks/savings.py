@@ -25,10 +25,11 @@ from _setting import setting
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator import launch, options
+from orchestrator import options
 from orchestrator.formulation import Formulation
 from orchestrator.outcome import spent
 from orchestrator.search import Search
+from orchestrator.study import run as launch
 from results.models import Trial
 from results.store import Store
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, course, environment, preconditions, summary
+from orchestrator import catalogue, environment, summary
 from orchestrator.describe import Describer
 from orchestrator.evaluation.options import EvaluationRequest
 from orchestrator.evaluation.pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
 from orchestrator.options import check_name
-from orchestrator.plan import cost_text, store_to_read
 from orchestrator.runner import Runner
+from orchestrator.study import checks, session
+from orchestrator.study.plan import cost_text, store_to_read
 from orchestrator.words import macs_text
 from results import database, terminal
 from results.models import Study
@@ -37,7 +38,7 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
     """
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
-        executor = stack.enter_context(closing(course.executor(request)))
+        executor = stack.enter_context(closing(session.executor(request)))
         describer = stack.enter_context(
             Describer(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
@@ -48,19 +49,19 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
         asked = question(request, pairs, recorded.question if recorded else None)
         if recorded is not None:
             refuse_another_question(recorded, PURPOSE, asked)
-        preconditions.own(preconditions.study_folder(request.runs, name), store.url)
+        checks.own(checks.study_folder(request.runs, name), store.url)
         study = store.open_study(
             name,
             PURPOSE,
             asked,
             len(pairs) * request.runs_of_each,
-            environment.versions(course.VERSIONS),
+            environment.versions(session.VERSIONS),
             environment.git_commit(),
             executor.slots,
         )
         for line in _opening(request, pairs, executor, study, store):
             summary.say(console, line)
-        with course.ending_on_record(store, study, console, recorded):
+        with session.ending_on_record(store, study, console, recorded):
             _train(request, pairs, executor, study, store, console, stop)
         store.end_study(study.id, "finished", counted(store.trials(study.id)))
         _close(request, study, store, console)
@@ -70,7 +71,7 @@ def show_plan(request: EvaluationRequest, console: Console) -> None:
     """Say what the evaluation would cost, and do nothing. Raise as `run` does."""
     with ExitStack() as stack:
         store = store_to_read(request, stack)
-        executor = stack.enter_context(closing(course.executor(request)))
+        executor = stack.enter_context(closing(session.executor(request)))
         describer = stack.enter_context(
             Describer(request.trainer_command, request.limits.memory_bytes, check_data=False)
         )
@@ -88,8 +89,8 @@ def _study_name(request: EvaluationRequest, pairs: Sequence[Pair]) -> str:
     """Return the study's name. Raise BadOption where it, or its folder, is another's."""
     name = request.study_name(names_of(pairs), pairs[0].training.dataset)
     check_name(name, "--study")
-    folder = preconditions.study_folder(request.runs, name)
-    preconditions.refuse_folder(folder, database.address(request.database))
+    folder = checks.study_folder(request.runs, name)
+    checks.refuse_folder(folder, database.address(request.database))
     return name
 
 
@@ -132,11 +133,11 @@ def _train(
     stop: threading.Event,
 ) -> None:
     """Train what the record lacks."""
-    folder = preconditions.study_folder(request.runs, study.name)
+    folder = checks.study_folder(request.runs, study.name)
     rows = store.trials(study.id)
     title = f"{study.name}: {len(pairs)} pairs"
     seconds = pairs[0].training.budget.seconds
-    with closing(course.display(console, executor, study, seconds, rows, title)) as display:
+    with closing(session.display(console, executor, study, seconds, rows, title)) as display:
         runner = Runner(
             store,
             study.id,

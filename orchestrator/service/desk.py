@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from orchestrator import catalogue, options, plan, preconditions
+from orchestrator import catalogue, options
 from orchestrator.describe import Describer, Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
 from orchestrator.options import BadOption
@@ -23,6 +23,7 @@ from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.service.turns import Turns
 from orchestrator.settled import study_name
+from orchestrator.study import checks, plan
 from results import locks
 from results.queue import Queue
 
@@ -119,12 +120,12 @@ class Desk:
                 self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
             if folder is None:
                 return None
-            if preconditions.is_own(folder, self.queue.url):
+            if checks.is_own(folder, self.queue.url):
                 shutil.rmtree(folder)
                 return None
         except OSError as error:
             return f"{error.filename} is left: {error.strerror}"
-        return f"{folder} is left: it names {preconditions.owner(folder) or 'no database'} as its record"
+        return f"{folder} is left: it names {checks.owner(folder) or 'no database'} as its record"
 
     def networks(self) -> list[dict[str, Any]]:
         """The networks that the trainer knows; asked of it once."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator import launch, options
+from orchestrator import options
 from orchestrator.evaluation import options as evaluate_options
 from orchestrator.evaluation import run as evaluation
+from orchestrator.study import run as launch
 from results.models import Trial
 from results.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import again, plan, retries, use
+from orchestrator import again, retries, use
 from orchestrator.baseline import BaselineFailed
 from orchestrator.budget import Budget
 from orchestrator.describe import Description, Stopped
@@ -19,6 +19,7 @@ from orchestrator.executors import _gpus, local
 from orchestrator.executors._slots import Slot
 from orchestrator.options import BadOption
 from orchestrator.order import Order
+from orchestrator.study import plan
 from orchestrator.use import Use
 from results import queries
 from results.models import Trial

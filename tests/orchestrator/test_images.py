@@ -15,11 +15,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from orchestrator import catalogue, launch, plan, summary
+from orchestrator import catalogue, summary
 from orchestrator.describe import Describer, Description, Refused
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.options import OWN_TRAINER, BadOption
 from orchestrator.settled import training_of
+from orchestrator.study import plan
+from orchestrator.study import run as launch
 from results.errors import QuestionChanged
 from results.rows import refuse_another_question
 from results.store import Store

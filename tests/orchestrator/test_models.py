@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import plan
 from orchestrator.describe import Stopped
 from orchestrator.options import BadOption
+from orchestrator.study import plan
 from results.errors import QuestionChanged
 from results.store import Store
 from tests.orchestrator._studies import evaluate, record, run, settled

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import plan
 from orchestrator.describe import Refused
 from orchestrator.options import BadOption
+from orchestrator.study import plan
 from results.errors import QuestionChanged
 from tests.orchestrator._studies import run, settled
 

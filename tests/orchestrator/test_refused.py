@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import plan
 from orchestrator.describe import Refused
 from orchestrator.options import BadOption
 from orchestrator.proposals import NotReproducible
+from orchestrator.study import plan
 from results import queries
 from results.errors import QuestionChanged, StoreUnavailable
 from results.store import Store

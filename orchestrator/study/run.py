@@ -14,14 +14,11 @@ from orchestrator import (
     again,
     baseline,
     budget,
-    course,
     environment,
     front,
     leaders,
     options,
-    preconditions,
     reach,
-    saving,
     summary,
     warm_start,
 )
@@ -38,6 +35,7 @@ from orchestrator.runner import Runner
 from orchestrator.search import Search
 from orchestrator.settled import subject_of
 from orchestrator.solvers import SolverProcess
+from orchestrator.study import checks, save_models, session
 from results.models import Study, Trial
 from results.queue import Queue
 from search_spaces import Point
@@ -52,7 +50,7 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
     with ExitStack() as stack:
         store = stack.enter_context(Queue(request.database))
         subject = subject_of(request, store)
-        executor = stack.enter_context(closing(course.executor(request)))
+        executor = stack.enter_context(closing(session.executor(request)))
         describer = stack.enter_context(
             Describer(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
@@ -74,27 +72,27 @@ class Launch:
 
     def run(self) -> None:
         """Take up the study on record or begin it, and run it to its end."""
-        asked = preconditions.asked(self.inquiry, self.store, self.executor.slots, self.describer)
+        asked = checks.asked(self.inquiry, self.store, self.executor.slots, self.describer)
         self.inquiry, request, recorded = asked.inquiry, asked.inquiry.request, asked.recorded
         if recorded and self._is_answered(recorded):
             self._tell(recorded, ())
             summary.closing(self.console, self.store, self.inquiry)
             return
         reached = tuple(reach.told(self.inquiry, self.describer))
-        preconditions.own(self._folder, self.store.url)
+        checks.own(self._folder, self.store.url)
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
             asked.question,
             request.trials,
-            environment.versions(course.VERSIONS),
+            environment.versions(session.VERSIONS),
             environment.git_commit(),
             self.executor.slots,
             request.max_gpu_hours,
         )
         self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
         self._tell(study, reached)
-        with course.ending_on_record(self.store, study, self.console, recorded):
+        with session.ending_on_record(self.store, study, self.console, recorded):
             message = self._measure_and_search(study, asked.block)
         self.store.end_study(study.id, "finished", message)
         summary.closing(self.console, self.store, self.inquiry)
@@ -111,12 +109,12 @@ class Launch:
             recorded.state == "finished"
             and recorded.budget_trials == self.inquiry.request.trials
             and recorded.budget_slot_hours == self.inquiry.request.max_gpu_hours
-            and all(saving.is_of(self.inquiry, name) for name in saved)
+            and all(save_models.is_of(self.inquiry, name) for name in saved)
         )
 
     @property
     def _folder(self) -> Path:
-        return preconditions.study_folder(self.inquiry.request.runs, self.inquiry.study_name)
+        return checks.study_folder(self.inquiry.request.runs, self.inquiry.study_name)
 
     @property
     def _budget(self) -> budget.Budget:
@@ -148,9 +146,9 @@ class Launch:
                 message = search.run()
                 if self.inquiry.aim.objectives > 1:
                     front.know(search, request.confirm, self._budget)
-                    saving.save_front(self.store, self.inquiry, study, search.rows)
+                    save_models.save_front(self.store, self.inquiry, study, search.rows)
                 else:
-                    saving.save(self.store, self.inquiry, study, self._winner(search))
+                    save_models.save(self.store, self.inquiry, study, self._winner(search))
         return message + again.told(search)
 
     def _time_networks(self, rows: Sequence[Trial]) -> None:
@@ -248,4 +246,4 @@ class Launch:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"
         seconds = self.inquiry.training.budget.seconds
         start, told = self.inquiry.start, self.inquiry.aim.told
-        return course.display(self.console, self.executor, study, seconds, rows, title, start, told)
+        return session.display(self.console, self.executor, study, seconds, rows, title, start, told)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import again, budget, catalogue, course, preconditions, reach, summary, warm_start
+from orchestrator import again, budget, catalogue, reach, summary, warm_start
 from orchestrator.aim import SIZES, UNITS, number_text, size
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.options import Contract, Request
 from orchestrator.settled import subject_of
+from orchestrator.study import checks, session
 from orchestrator.training import TrialBudget
 from orchestrator.words import accuracy_text
 from results.store import Store
@@ -40,9 +41,9 @@ def checked(request: Request, describer: Describer, stack: ExitStack) -> tuple[I
     """
     store = store_to_read(request, stack)
     subject = subject_of(request, store)
-    executor = stack.enter_context(closing(course.executor(request)))
+    executor = stack.enter_context(closing(session.executor(request)))
     inquiry = inquire(request, subject, executor.device, describer)
-    return preconditions.asked(inquiry, store, executor.slots, describer).inquiry, executor
+    return checks.asked(inquiry, store, executor.slots, describer).inquiry, executor
 
 
 def store_to_read(request: Contract, stack: ExitStack) -> Store | None:
