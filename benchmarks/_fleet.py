@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.aim import Aim
-from orchestrator.budget import Budget
 from orchestrator.describe import Description
 from orchestrator.display import Running
 from orchestrator.early_stop import Policy
 from orchestrator.executors import Exit, Job
 from orchestrator.formulation import Formulation
 from orchestrator.problem import Problem
-from orchestrator.proposals import Proposals, Reign
 from orchestrator.retries import Limits
 from orchestrator.runner import Runner
-from orchestrator.search import Search
+from orchestrator.search.budget import Budget
+from orchestrator.search.loop import Search
+from orchestrator.search.solver_session import Proposals, Reign
 from orchestrator.solvers import SolverProcess
 from orchestrator.training import Chosen, Training, TrialBudget
 from results.models import Study, Trial

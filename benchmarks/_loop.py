@@ -1,6 +1,6 @@
 """The search loop in small: what a study does between a solver and its trainings, on known answers.
 
-It is a model of `orchestrator/search.py` and not that loop itself, which takes hundredths of a second
+It is a model of `orchestrator/search/loop.py` and not that loop itself, which takes hundredths of a second
 a trial for its record: no rows and no processes of trials, but the same rules. A point of an
 objective no better than that of the incumbent is screened, one asked before is a duplicate, a block
 is cut where the budget ends. Each search runs the solver's own `search` in a forked process, since
@@ -21,7 +21,7 @@ from _problems import Benchmark
 from orchestrator.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
-MOST_UNTRAINED = 500  # in a row, as in orchestrator/search.py
+MOST_UNTRAINED = 500  # in a row, as in orchestrator/search/loop.py
 LEVEL, HOPELESS = 0.98, 0.2  # of a candidate's probability to keep the bound: surely, hardly
 LEAST_REPLICATES, MOST_REPLICATES = 2, 6
 Search = Callable[[Problem, Evaluate], None]

@@ -26,8 +26,6 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.aim import Aim
-from orchestrator.budget import Budget
-from orchestrator.confirm import Trust, Winner
 from orchestrator.describe import Describer, Description
 from orchestrator.display import Plain
 from orchestrator.early_stop import NEVER, Rule
@@ -35,9 +33,11 @@ from orchestrator.formulation import Formulation
 from orchestrator.meter import Meter
 from orchestrator.order import Order
 from orchestrator.problem import Evaluation
-from orchestrator.proposals import Proposals, Reign
 from orchestrator.runner import Runner
-from orchestrator.search import Search
+from orchestrator.search.budget import Budget
+from orchestrator.search.confirmation import Trust, Winner
+from orchestrator.search.loop import Search
+from orchestrator.search.solver_session import Proposals, Reign
 from orchestrator.solvers import SolverProcess
 from orchestrator.training import Chosen, Training, TrialBudget
 from results.models import Trial

@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from orchestrator import environment, executors, options
-from orchestrator.baseline import BaselineFailed
 from orchestrator.describe import Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
-from orchestrator.proposals import NotReproducible, SolverFailed
+from orchestrator.search.baseline import BaselineFailed
+from orchestrator.search.solver_session import NotReproducible, SolverFailed
 from results.errors import StoreError
 from results.terminal import SafeConsole, strip_escapes
 

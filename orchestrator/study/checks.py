@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from orchestrator import again, budget, reach, warm_start
+from orchestrator import reach, warm_start
 from orchestrator.describe import Describes
 from orchestrator.early_stop import Policy
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import BadOption
+from orchestrator.search import budget, final_selection
 from results import database
 from results.models import Study
 from results.rows import refuse_another_question
@@ -116,7 +117,7 @@ def check_budget(inquiry: Inquiry) -> None:
             f"network; give at least {before + 1}"
         )
     whole = budget.asked(inquiry.request, inquiry.training.budget, inquiry.training.device)
-    enough = again.searched(whole, inquiry.request, ()).trainings_by_hours(())
+    enough = final_selection.searched(whole, inquiry.request, ()).trainings_by_hours(())
     if enough is not None and enough <= before:
         raise BadOption(
             f"--max-gpu-hours {whole.slot_hours:g} leaves hours for {enough} trainings, less than {before} "

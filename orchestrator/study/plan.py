@@ -10,12 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import again, budget, catalogue, reach, summary, warm_start
+from orchestrator import catalogue, reach, summary, warm_start
 from orchestrator.aim import SIZES, UNITS, number_text, size
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.options import Contract, Request
+from orchestrator.search import budget, final_selection
 from orchestrator.settled import subject_of
 from orchestrator.study import checks, session
 from orchestrator.training import TrialBudget
@@ -76,7 +77,7 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     yield f"sought: {inquiry.aim}{_bound_text(inquiry)}"
     yield from _networks(inquiry, describer)
     whole = budget.asked(request, inquiry.training.budget, executor.device)
-    searched = again.searched(whole, request, ()).trials - inquiry.replicates
+    searched = final_selection.searched(whole, request, ()).trials - inquiry.replicates
     confirming = f", up to {request.confirm} of them for each that passes" if inquiry.aim.needs_bound else ""
     if searched < request.trials - inquiry.replicates:
         whose = "the networks of the front" if inquiry.aim.objectives > 1 else "the start and the leaders"

@@ -10,19 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import (
-    again,
-    baseline,
-    budget,
-    environment,
-    front,
-    leaders,
-    options,
-    reach,
-    summary,
-    warm_start,
-)
-from orchestrator.confirm import AT_A_TIME, Trust, Winner
+from orchestrator import environment, options, reach, summary, warm_start
 from orchestrator.describe import Describer, Describes
 from orchestrator.display import Display
 from orchestrator.early_stop import Policy
@@ -30,9 +18,11 @@ from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.latency import Stopwatch
 from orchestrator.problem import Problem
-from orchestrator.proposals import SUCCESSION, Proposals, Reign, reign_on_record
 from orchestrator.runner import Runner
-from orchestrator.search import Search
+from orchestrator.search import baseline, budget, final_selection, front, leaders
+from orchestrator.search.confirmation import AT_A_TIME, Trust, Winner
+from orchestrator.search.loop import Search
+from orchestrator.search.solver_session import SUCCESSION, Proposals, Reign, reign_on_record
 from orchestrator.settled import subject_of
 from orchestrator.solvers import SolverProcess
 from orchestrator.study import checks, save_models, session
@@ -149,7 +139,7 @@ class Launch:
                     save_models.save_front(self.store, self.inquiry, study, search.rows)
                 else:
                     save_models.save(self.store, self.inquiry, study, self._winner(search))
-        return message + again.told(search)
+        return message + final_selection.told(search)
 
     def _time_networks(self, rows: Sequence[Trial]) -> None:
         """From here on networks are described with their latencies, if the search asks for them."""
@@ -222,7 +212,7 @@ class Launch:
             runner,
             display,
             self.stop,
-            budget=again.searched(self._budget, request, rows),
+            budget=final_selection.searched(self._budget, request, rows),
             baseline_mean=mean,
             rows=by_number,
             trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
@@ -240,7 +230,7 @@ class Launch:
         request = self.inquiry.request
         if search.confirmer is not None:
             return search.confirmer.winner()
-        return leaders.know(search, search.trust, again.kept_back(request), self._budget)
+        return leaders.know(search, search.trust, final_selection.kept_back(request), self._budget)
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
         title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.confirm import Winner
 from orchestrator.inquiry import Inquiry
+from orchestrator.search.confirmation import Winner
 from results.models import Study, Trial
 from results.store import Store
 from results.transactions import patient

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import again, retries, use
-from orchestrator.baseline import BaselineFailed
-from orchestrator.budget import Budget
+from orchestrator import retries, use
 from orchestrator.describe import Description, Stopped
 from orchestrator.executors import _gpus, local
 from orchestrator.executors._slots import Slot
 from orchestrator.options import BadOption
 from orchestrator.order import Order
+from orchestrator.search import final_selection
+from orchestrator.search.baseline import BaselineFailed
+from orchestrator.search.budget import Budget
 from orchestrator.study import plan
 from orchestrator.use import Use
 from results import queries
@@ -100,9 +101,9 @@ def test_a_training_counts_for_the_dearest_so_far_or_its_own_budget() -> None:
 def test_a_front_is_known_by_hours_kept_back(tmp_path: Path) -> None:
     request = settled(tmp_path, minimise="macs", maximise="accuracy", confirm=4, max_gpu_hours=4.0, trials=40)
     whole = Budget(40, 4.0)
-    assert again.searched(whole, request, ()) == Budget(30, 3.0)
+    assert final_selection.searched(whole, request, ()) == Budget(30, 3.0)
     trained = [row(n, purpose="confirmation", slot_seconds=1800.0) for n in range(1, 5)]
-    assert again.searched(whole, request, trained) == Budget(34, 4.0)
+    assert final_selection.searched(whole, request, trained) == Budget(34, 4.0)
 
 
 def test_hours_for_less_than_the_baseline_and_one_training_are_refused(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.again import rounds
 from orchestrator.describe import Stopped
 from orchestrator.options import BadOption
+from orchestrator.search.final_selection import rounds
 from orchestrator.service.record import Record
 from results import queries
 from results.models import Model, Trial

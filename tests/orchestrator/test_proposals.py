@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.problem import Evaluation, Problem
-from orchestrator.proposals import NotReproducible, Proposals, Reign, SolverFailed, reign_on_record
+from orchestrator.search.solver_session import (
+    NotReproducible,
+    Proposals,
+    Reign,
+    SolverFailed,
+    reign_on_record,
+)
 from orchestrator.solvers import SolverProcess
 from search_spaces import Integer, Point, Space
 

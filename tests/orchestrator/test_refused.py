@@ -13,7 +13,7 @@ from rich.console import Console
 
 from orchestrator.describe import Refused
 from orchestrator.options import BadOption
-from orchestrator.proposals import NotReproducible
+from orchestrator.search.solver_session import NotReproducible
 from orchestrator.study import plan
 from results import queries
 from results.errors import QuestionChanged, StoreUnavailable

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from orchestrator.baseline import BaselineFailed
 from orchestrator.describe import Refused, Stopped
 from orchestrator.options import BadOption
+from orchestrator.search.baseline import BaselineFailed
 from results import queries
 from results.errors import QuestionChanged, StudyLocked
 from results.models import Event, Model

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import search
-from orchestrator.baseline import BaselineFailed
+from orchestrator.search import loop
+from orchestrator.search.baseline import BaselineFailed
 from results import recorded
 from results.report import _words
 from tests.orchestrator._studies import run
@@ -58,7 +58,7 @@ def test_a_search_that_names_nothing_says_why(
 def test_a_search_that_its_limit_kept_from_every_training_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MAX_UNTRAINED_IN_A_ROW", 20)
+    monkeypatch.setattr(loop, "MAX_UNTRAINED_IN_A_ROW", 20)
     space: dict[str, Any] = {"kind": "hpo", "subject": "resnet_budget", "space": "resnet_budget"}
     printed = run(tmp_path, **space, max_macs="1000", trials=4).splitlines()
     assert "the start has 150.99 M MACs, over --max-macs 1000" in printed

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.budget import Budget, hours_used
 from orchestrator.describe import network_key
 from orchestrator.formulation import accuracy
 from orchestrator.options import Request
 from orchestrator.order import Order
 from orchestrator.outcome import is_open, spent
-from orchestrator.search import Search
+from orchestrator.search.budget import Budget, hours_used
+from orchestrator.search.loop import Search
 from results.models import Trial
 
 KEPT_BACK = 0.25  # of all trainings

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from math import hypot
 from statistics import fmean
 
-from orchestrator import again
-from orchestrator.budget import Budget
-from orchestrator.confirm import Trust, Winner
 from orchestrator.formulation import Formulation, accuracy
-from orchestrator.search import Search
+from orchestrator.search import final_selection
+from orchestrator.search.budget import Budget
+from orchestrator.search.confirmation import Trust, Winner
+from orchestrator.search.loop import Search
 from orchestrator.words import belief_text
 from results.belief import Belief, believe, spread, students
 from results.models import Trial
@@ -28,11 +28,13 @@ def know(search: Search, trust: Trust, kept: int, budget: Budget) -> Winner | No
 
     kept: trainings for it. budget: of all the study's trainings. Raise as `Runner.run` does.
     """
-    leaders = Leaders(search.formulation, search.rows, again.rounds(kept, trust.most), search.next_number)
+    leaders = Leaders(
+        search.formulation, search.rows, final_selection.rounds(kept, trust.most), search.next_number
+    )
     if kept:
         found = ", ".join(str(row.number) for row in leaders.entrants)
         search.display.note(f"trained again: {f'trials {found}' if found else 'none, for none succeeded'}")
-        again.train(search, leaders.due, budget)
+        final_selection.train(search, leaders.due, budget)
     winner = leaders.winner(trust, search.training.validation_images)
     if winner and winner.belief:
         known = belief_text(winner.belief, None)
@@ -109,7 +111,7 @@ class Leaders:
         return ranked[:size]
 
     def _again(self, row: Trial, before: int) -> list[float]:
-        return again.replicates(self.rows, row, before)
+        return final_selection.replicates(self.rows, row, before)
 
     def _is_start(self, row: Trial) -> bool:
         return row.point == dict(self.formulation.start)

@@ -12,18 +12,18 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.budget import Budget
-from orchestrator.confirm import Confirmer, Trust
 from orchestrator.describe import Describes, Stopped, network_key
 from orchestrator.display import Display
 from orchestrator.early_stop import MOST_CURVES, NEVER, Finished, Policy, Rule, points
 from orchestrator.formulation import Formulation, accuracy
-from orchestrator.ledger import Ledger
 from orchestrator.order import Order
 from orchestrator.outcome import is_open, is_training, spent
 from orchestrator.problem import Evaluation
-from orchestrator.proposals import NotReproducible, Proposals
 from orchestrator.runner import Runner
+from orchestrator.search.budget import Budget
+from orchestrator.search.confirmation import Confirmer, Trust
+from orchestrator.search.history import Ledger
+from orchestrator.search.solver_session import NotReproducible, Proposals
 from orchestrator.training import Training
 from results.models import Trial
 from results.store import Store

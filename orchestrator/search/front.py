@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator import again
-from orchestrator.budget import Budget
 from orchestrator.formulation import Formulation, accuracy
-from orchestrator.search import Search
+from orchestrator.search import final_selection
+from orchestrator.search.budget import Budget
+from orchestrator.search.loop import Search
 from results.front import undominated
 from results.models import Trial
 
@@ -27,7 +27,7 @@ def know(search: Search, most: int, budget: Budget) -> None:
     front = Front(search.formulation, search.rows)
     found = ", ".join(str(row.number) for row in front.known(search.next_number))
     search.display.note(f"the front of the search: {f'trials {found}' if found else 'nothing yet'}")
-    again.train(search, lambda number: front.due(number, most), budget)
+    final_selection.train(search, lambda number: front.due(number, most), budget)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ class Front:
 
     def due(self, before: int, most: int) -> list[tuple[Trial, int]]:
         """Return the networks of the next round: those of the front that have had the fewest trainings."""
-        counted = [(len(again.replicates(self.rows, row, before)), row) for row in self.known(before)]
+        counted = [
+            (len(final_selection.replicates(self.rows, row, before)), row) for row in self.known(before)
+        ]
         due = [(count, row) for count, row in counted if count < most]
         least = min((count for count, _ in due), default=0)
         return [(row, count + 1) for count, row in due if count == least]
@@ -57,6 +59,6 @@ class Front:
         """Return the mean of its replicates, or else its own accuracy; None where it takes no part."""
         if row.purpose != "search" or row.state != "completed":
             return None
-        trained = again.replicates(self.rows, row, before)
+        trained = final_selection.replicates(self.rows, row, before)
         mean = fmean(trained) if trained else accuracy(row)
         return mean if mean >= (self.formulation.min_accuracy or 0.0) else None
