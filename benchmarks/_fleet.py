@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.aim import Aim
+from orchestrator.console.progress import Running
 from orchestrator.describe import Description
-from orchestrator.display import Running
 from orchestrator.early_stop import Policy
 from orchestrator.executors import Exit, Job
 from orchestrator.formulation import Formulation

@@ -26,11 +26,11 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.aim import Aim
+from orchestrator.console.meter import Meter
+from orchestrator.console.progress import Plain
 from orchestrator.describe import Describer, Description
-from orchestrator.display import Plain
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.formulation import Formulation
-from orchestrator.meter import Meter
 from orchestrator.order import Order
 from orchestrator.problem import Evaluation
 from orchestrator.runner import Runner

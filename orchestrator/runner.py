@@ -18,8 +18,8 @@ from queue import Empty, SimpleQueue
 
 from orchestrator import outcome, report, retries, trial_folder, use
 from orchestrator.awake import awake
+from orchestrator.console.progress import Display, Running
 from orchestrator.describe import Refused, Stopped
-from orchestrator.display import Display, Running
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.executors import Executor, Exit, Job, StopOfOne
 from orchestrator.options import OWN_TRAINER

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.console.format import point_text
 from orchestrator.inquiry import Inquiry, WarmStart
 from orchestrator.options import BadOption, check
-from orchestrator.words import point_text
 from results.front import undominated
 from results.models import Study, Trial
 from results.question import differences

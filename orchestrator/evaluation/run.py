@@ -13,7 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, environment, summary
+from orchestrator import catalogue, environment
+from orchestrator.console import summary
+from orchestrator.console.format import macs_text
 from orchestrator.describe import Describer
 from orchestrator.evaluation.options import EvaluationRequest
 from orchestrator.evaluation.pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
@@ -22,7 +24,6 @@ from orchestrator.options import check_name
 from orchestrator.runner import Runner
 from orchestrator.study import checks, session
 from orchestrator.study.plan import cost_text, store_to_read
-from orchestrator.words import macs_text
 from results import database, terminal
 from results.models import Study
 from results.rows import refuse_another_question

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
+from orchestrator.console.format import accuracy_text, belief_text
+from orchestrator.console.progress import Display
 from orchestrator.describe import Describes, network_key
-from orchestrator.display import Display
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.order import Order
 from orchestrator.outcome import is_open
 from orchestrator.runner import Runner
 from orchestrator.search.budget import Budget
 from orchestrator.training import Training
-from orchestrator.words import accuracy_text, belief_text
 from results.belief import Belief, believe, noisier, passing, pooled
 from results.models import Trial
 from results.store import Store

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from math import hypot
 from statistics import fmean
 
+from orchestrator.console.format import belief_text
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.search import final_selection
 from orchestrator.search.budget import Budget
 from orchestrator.search.confirmation import Trust, Winner
 from orchestrator.search.loop import Search
-from orchestrator.words import belief_text
 from results.belief import Belief, believe, spread, students
 from results.models import Trial
 

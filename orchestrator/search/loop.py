@@ -12,8 +12,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.console.progress import Display
 from orchestrator.describe import Describes, Stopped, network_key
-from orchestrator.display import Display
 from orchestrator.early_stop import MOST_CURVES, NEVER, Finished, Policy, Rule, points
 from orchestrator.formulation import Formulation, accuracy
 from orchestrator.order import Order

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, reach, summary, warm_start
+from orchestrator import catalogue, reach, warm_start
 from orchestrator.aim import SIZES, UNITS, number_text, size
+from orchestrator.console import summary
+from orchestrator.console.format import accuracy_text
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
@@ -20,7 +22,6 @@ from orchestrator.search import budget, final_selection
 from orchestrator.settled import subject_of
 from orchestrator.study import checks, session
 from orchestrator.training import TrialBudget
-from orchestrator.words import accuracy_text
 from results.store import Store
 
 

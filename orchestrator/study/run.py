@@ -10,9 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import environment, options, reach, summary, warm_start
+from orchestrator import environment, options, reach, warm_start
+from orchestrator.console import summary
+from orchestrator.console.progress import Display
 from orchestrator.describe import Describer, Describes
-from orchestrator.display import Display
 from orchestrator.early_stop import Policy
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire

@@ -9,11 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator import executors, summary
+from orchestrator import executors
+from orchestrator.console import summary
+from orchestrator.console.meter import Meter
+from orchestrator.console.progress import Display, Plain, Screen
 from orchestrator.describe import Stopped
-from orchestrator.display import Display, Plain, Screen
 from orchestrator.executors import Executor, Place
-from orchestrator.meter import Meter
 from orchestrator.options import Contract, check
 from orchestrator.training import TrialBudget
 from results.errors import StoreError

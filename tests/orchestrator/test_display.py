@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from orchestrator.console.meter import Meter
+from orchestrator.console.progress import Plain, Running, Screen
 from orchestrator.describe import Description
-from orchestrator.display import Plain, Running, Screen
-from orchestrator.meter import Meter
 from orchestrator.order import Order
 from results.models import Trial
 

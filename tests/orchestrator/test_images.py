@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from orchestrator import catalogue, summary
+from orchestrator import catalogue
+from orchestrator.console import summary
 from orchestrator.describe import Describer, Description, Refused
 from orchestrator.inquiry import Inquiry, inquire
 from orchestrator.options import OWN_TRAINER, BadOption

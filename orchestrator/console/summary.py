@@ -13,12 +13,12 @@ from rich.table import Table
 
 from orchestrator import catalogue
 from orchestrator.aim import SIZES, UNITS, Aim
+from orchestrator.console.format import accuracy_text, macs_text, point_text, size_number
 from orchestrator.describe import Description
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import Contract, Request, settle
 from orchestrator.outcome import is_training
-from orchestrator.words import accuracy_text, macs_text, point_text, size_number
 from results import early_stops, terminal
 from results.models import Model, Study, Trial
 from results.store import Store

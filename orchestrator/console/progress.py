@@ -17,9 +17,7 @@ from rich.text import Text
 
 from orchestrator import report
 from orchestrator.aim import UNITS
-from orchestrator.meter import Meter
-from orchestrator.order import Order
-from orchestrator.words import (
+from orchestrator.console.format import (
     PointValues,
     accuracy_text,
     best_text,
@@ -29,6 +27,8 @@ from orchestrator.words import (
     result_text,
     size_number,
 )
+from orchestrator.console.meter import Meter
+from orchestrator.order import Order
 from results.models import Trial
 
 _RECENT = 10  # ended trials that the live table keeps in view
