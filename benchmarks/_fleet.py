@@ -23,13 +23,13 @@ from orchestrator.early_stop import Policy
 from orchestrator.executors import Exit, Job
 from orchestrator.formulation import Formulation
 from orchestrator.problem import Problem
-from orchestrator.retries import Limits
-from orchestrator.runner import Runner
 from orchestrator.search.budget import Budget
 from orchestrator.search.loop import Search
 from orchestrator.search.solver_session import Proposals, Reign
 from orchestrator.solvers import SolverProcess
 from orchestrator.training import Chosen, Training, TrialBudget
+from orchestrator.trial.retries import Limits
+from orchestrator.trial.runner import Runner
 from results.models import Study, Trial
 from results.store import Store
 from search_spaces import Point, training

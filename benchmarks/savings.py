@@ -27,9 +27,9 @@ from rich.table import Table
 
 from orchestrator import options
 from orchestrator.formulation import Formulation
-from orchestrator.outcome import spent
 from orchestrator.search.loop import Search
 from orchestrator.study import run as launch
+from orchestrator.trial.outcome import spent
 from results.models import Trial
 from results.store import Store
 

@@ -31,15 +31,15 @@ from orchestrator.console.progress import Plain
 from orchestrator.describe import Describer, Description
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.formulation import Formulation
-from orchestrator.order import Order
 from orchestrator.problem import Evaluation
-from orchestrator.runner import Runner
 from orchestrator.search.budget import Budget
 from orchestrator.search.confirmation import Trust, Winner
 from orchestrator.search.loop import Search
 from orchestrator.search.solver_session import Proposals, Reign
 from orchestrator.solvers import SolverProcess
 from orchestrator.training import Chosen, Training, TrialBudget
+from orchestrator.trial.request import Order
+from orchestrator.trial.runner import Runner
 from results.models import Trial
 from results.store import Store
 from search_spaces import Choice, Point, Space

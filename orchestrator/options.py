@@ -21,8 +21,8 @@ from orchestrator.bounds import idle, out_of_range
 from orchestrator.describe import located
 from orchestrator.ingredients import Ingredients
 from orchestrator.ingredients import parse as parse_ingredients
-from orchestrator.retries import RETRIES, Limits
 from orchestrator.training import TrialBudget
+from orchestrator.trial.retries import RETRIES, Limits
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 

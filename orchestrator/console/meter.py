@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from orchestrator import outcome
+from orchestrator.trial import outcome
 from results import outlook
 from results.models import Trial
 

@@ -15,7 +15,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import report
 from orchestrator.aim import UNITS
 from orchestrator.console.format import (
     PointValues,
@@ -28,7 +27,8 @@ from orchestrator.console.format import (
     size_number,
 )
 from orchestrator.console.meter import Meter
-from orchestrator.order import Order
+from orchestrator.trial import metrics as report
+from orchestrator.trial.request import Order
 from results.models import Trial
 
 _RECENT = 10  # ended trials that the live table keeps in view

@@ -18,7 +18,7 @@ from orchestrator.describe import Description
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry
 from orchestrator.options import Contract, Request, settle
-from orchestrator.outcome import is_training
+from orchestrator.trial.outcome import is_training
 from results import early_stops, terminal
 from results.models import Model, Study, Trial
 from results.store import Store

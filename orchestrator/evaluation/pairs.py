@@ -16,9 +16,9 @@ from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.evaluation.options import RECIPE, EvaluationRequest
 from orchestrator.options import BadOption, check
-from orchestrator.order import Order
 from orchestrator.settled import absolute, fitted, recorded_subject, scale_of, training_of
 from orchestrator.training import Chosen, Training
+from orchestrator.trial.request import Order
 from results.models import Trial
 from results.store import Store
 

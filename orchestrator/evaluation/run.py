@@ -21,9 +21,9 @@ from orchestrator.evaluation.options import EvaluationRequest
 from orchestrator.evaluation.pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
 from orchestrator.options import check_name
-from orchestrator.runner import Runner
 from orchestrator.study import checks, session
 from orchestrator.study.plan import cost_text, store_to_read
+from orchestrator.trial.runner import Runner
 from results import database, terminal
 from results.models import Study
 from results.rows import refuse_another_question

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.describe import Description, network_key
-from orchestrator.order import Order
-from orchestrator.outcome import is_open
-from orchestrator.runner import Runner
 from orchestrator.training import Chosen, Training
+from orchestrator.trial.outcome import is_open
+from orchestrator.trial.request import Order
+from orchestrator.trial.runner import Runner
 from results.models import Trial
 
 _NO_HOURS = "the hours left are not enough to train the base network; give a larger --max-gpu-hours"

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator import outcome
 from orchestrator.options import Request
-from orchestrator.order import Order
 from orchestrator.training import TrialBudget
+from orchestrator.trial import outcome
+from orchestrator.trial.request import Order
 from results.models import Trial
 
 

@@ -18,11 +18,11 @@ from orchestrator.console.format import accuracy_text, belief_text
 from orchestrator.console.progress import Display
 from orchestrator.describe import Describes, network_key
 from orchestrator.formulation import Formulation, accuracy
-from orchestrator.order import Order
-from orchestrator.outcome import is_open
-from orchestrator.runner import Runner
 from orchestrator.search.budget import Budget
 from orchestrator.training import Training
+from orchestrator.trial.outcome import is_open
+from orchestrator.trial.request import Order
+from orchestrator.trial.runner import Runner
 from results.belief import Belief, believe, noisier, passing, pooled
 from results.models import Trial
 from results.store import Store

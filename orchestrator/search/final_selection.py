@@ -13,10 +13,10 @@ from dataclasses import replace
 from orchestrator.describe import network_key
 from orchestrator.formulation import accuracy
 from orchestrator.options import Request
-from orchestrator.order import Order
-from orchestrator.outcome import is_open, spent
 from orchestrator.search.budget import Budget, hours_used
 from orchestrator.search.loop import Search
+from orchestrator.trial.outcome import is_open, spent
+from orchestrator.trial.request import Order
 from results.models import Trial
 
 KEPT_BACK = 0.25  # of all trainings

@@ -7,7 +7,7 @@ row is taken in once.
 from __future__ import annotations
 
 from orchestrator.formulation import Formulation
-from orchestrator.outcome import is_open
+from orchestrator.trial.outcome import is_open
 from results.models import Trial
 
 _TRAINED = ("completed", "failed", "pruned")

@@ -16,15 +16,15 @@ from orchestrator.console.progress import Display
 from orchestrator.describe import Describes, Stopped, network_key
 from orchestrator.early_stop import MOST_CURVES, NEVER, Finished, Policy, Rule, points
 from orchestrator.formulation import Formulation, accuracy
-from orchestrator.order import Order
-from orchestrator.outcome import is_open, is_training, spent
 from orchestrator.problem import Evaluation
-from orchestrator.runner import Runner
 from orchestrator.search.budget import Budget
 from orchestrator.search.confirmation import Confirmer, Trust
 from orchestrator.search.history import Ledger
 from orchestrator.search.solver_session import NotReproducible, Proposals
 from orchestrator.training import Training
+from orchestrator.trial.outcome import is_open, is_training, spent
+from orchestrator.trial.request import Order
+from orchestrator.trial.runner import Runner
 from results.models import Trial
 from results.store import Store
 from search_spaces import Point

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from orchestrator import report
+from orchestrator.trial import metrics
 
 PIECE = 64 * 1024  # bytes of a log at most at a time
 
@@ -47,9 +47,9 @@ def curve(root: Path, folder: str) -> list[dict[str, Any]]:
     place = inside(root, folder)
     try:
         whole = inside(root, place / "metrics.jsonl")
-        if whole.stat().st_size > report.MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
+        if whole.stat().st_size > metrics.MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
             return []
-        return report.read(whole).measurements
+        return metrics.read(whole).measurements
     except (OSError, ValueError):  # half a line in mid-file, or gone meanwhile
         return []
 
@@ -57,7 +57,7 @@ def curve(root: Path, folder: str) -> list[dict[str, Any]]:
 def latest(root: Path, folder: str | None) -> dict[str, Any]:
     """Return the last measurement of a trial that still runs; nothing where there is none to be read."""
     try:
-        return report.latest_epoch(inside(root, inside(root, folder or "") / "metrics.jsonl")) or {}
+        return metrics.latest_epoch(inside(root, inside(root, folder or "") / "metrics.jsonl")) or {}
     except (OSError, ValueError):
         return {}
 

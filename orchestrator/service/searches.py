@@ -18,10 +18,10 @@ import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from orchestrator import report
 from orchestrator.options import BadOption
 from orchestrator.service import asking
 from orchestrator.service.settings import Settings
+from orchestrator.trial import metrics
 from results import locks
 from results.errors import StoreError, StudyLocked, StudyLost
 from results.queue import Queue, SearchRequest
@@ -187,7 +187,7 @@ class Searches:
             return None
         if code is not None and code < 0:
             return f"it was ended by {signal.Signals(-code).name}"
-        return report.last_line(self._file(request.study, "log")) or "it ended without a word"
+        return metrics.last_line(self._file(request.study, "log")) or "it ended without a word"
 
     def _lives(self, request: SearchRequest) -> bool:
         lock = _locked(self._file(request.study, "lock"))

@@ -17,9 +17,7 @@ from orchestrator.describe import Describer, Describes
 from orchestrator.early_stop import Policy
 from orchestrator.executors import Executor
 from orchestrator.inquiry import Inquiry, inquire
-from orchestrator.latency import Stopwatch
 from orchestrator.problem import Problem
-from orchestrator.runner import Runner
 from orchestrator.search import baseline, budget, final_selection, front, leaders
 from orchestrator.search.confirmation import AT_A_TIME, Trust, Winner
 from orchestrator.search.loop import Search
@@ -27,6 +25,8 @@ from orchestrator.search.solver_session import SUCCESSION, Proposals, Reign, rei
 from orchestrator.settled import subject_of
 from orchestrator.solvers import SolverProcess
 from orchestrator.study import checks, save_models, session
+from orchestrator.trial.latency import Stopwatch
+from orchestrator.trial.runner import Runner
 from results.models import Study, Trial
 from results.queue import Queue
 from search_spaces import Point

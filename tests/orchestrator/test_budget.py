@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import retries, use
 from orchestrator.describe import Description, Stopped
 from orchestrator.executors import _gpus, local
 from orchestrator.executors._slots import Slot
 from orchestrator.options import BadOption
-from orchestrator.order import Order
 from orchestrator.search import final_selection
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.budget import Budget
 from orchestrator.study import plan
-from orchestrator.use import Use
+from orchestrator.trial import retries, usage
+from orchestrator.trial.request import Order
+from orchestrator.trial.usage import Use
 from results import queries
 from results.models import Trial
 from results.store import Store
@@ -150,12 +150,12 @@ def test_an_attempt_nobody_saw_end_counts_until_it_last_wrote(tmp_path: Path) ->
         (tmp_path / name).write_text("{}\n")
         written = (begun + timedelta(seconds=seconds)).timestamp()
         os.utime(tmp_path / name, (written, written))
-    assert use.unwitnessed(row(1, started_at=begun), tmp_path, 3600.0) == Use(40.0, None)
+    assert usage.unwitnessed(row(1, started_at=begun), tmp_path, 3600.0) == Use(40.0, None)
     again = row(1, started_at=begun, slot_seconds=7.0, energy_joules=3.0)
-    assert use.unwitnessed(again, tmp_path, 3600.0) == Use(47.0, None)
+    assert usage.unwitnessed(again, tmp_path, 3600.0) == Use(47.0, None)
     waiting = row(1, started_at=None, slot_seconds=7.0, energy_joules=3.0)
-    assert use.unwitnessed(waiting, tmp_path, 3600.0) == Use(7.0, 3.0)
-    assert use.unwitnessed(again, tmp_path, 25.0) == Use(32.0, None), "a clock that jumped charges no more"
+    assert usage.unwitnessed(waiting, tmp_path, 3600.0) == Use(7.0, 3.0)
+    assert usage.unwitnessed(again, tmp_path, 25.0) == Use(32.0, None), "a clock that jumped charges no more"
 
 
 def test_a_gpu_s_counter_is_read_before_and_after_a_trial(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator.console.meter import Meter
 from orchestrator.console.progress import Plain, Running, Screen
 from orchestrator.describe import Description
-from orchestrator.order import Order
+from orchestrator.trial.request import Order
 from results.models import Trial
 
 POINT = {"depth": 1.0, "width": 0.671875}

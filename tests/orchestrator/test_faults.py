@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import retries
 from orchestrator.executors import Executor, ExecutorError, _limits, local
 from orchestrator.options import BadOption
+from orchestrator.trial import retries
 from results.models import Event
 from results.store import Store
 from tests.orchestrator._forks import train

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import outcome, report, trial_folder, use
 from orchestrator.executors import Exit, Reason, _slurm_node
+from orchestrator.trial import folder as trial_folder
+from orchestrator.trial import metrics as report
+from orchestrator.trial import outcome, usage
 from results.models import Trial
 from results.store import Store
 from tests._trying import OFTEN
@@ -94,6 +96,6 @@ def test_any_file_in_a_trial_s_folder_is_read_or_left_aside(tmp_path: Path, valu
     assert trial_folder.holds(folder, {"protocol": 2}) is False
     assert trial_folder.goes_on(folder, {"protocol": 1}, "slurm") is False
     begun = Trial(number=2, started_at=datetime(2026, 1, 1, tzinfo=UTC), slot_seconds=1.0)
-    assert 1.0 <= use.unwitnessed(begun, folder, 60.0).slot_seconds <= 61.0
+    assert 1.0 <= usage.unwitnessed(begun, folder, 60.0).slot_seconds <= 61.0
     assert isinstance(_slurm_node.read(str(folder), name), dict)
     (folder / name).unlink()

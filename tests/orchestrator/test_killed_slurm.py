@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.outcome import is_training
+from orchestrator.trial.outcome import is_training
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator._slurm import Cluster
 from tests.orchestrator._slurm_studies import asked_of, await_another, trained

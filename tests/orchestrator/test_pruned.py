@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator import trial_folder
 from orchestrator.early_stop import Policy
 from orchestrator.executors import StopOfOne
-from orchestrator.outcome import affordable, spent
+from orchestrator.trial import folder as trial_folder
+from orchestrator.trial.outcome import affordable, spent
 from results import early_stops, queries
 from results.models import Trial
 from results.store import Store

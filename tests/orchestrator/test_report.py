@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import report
+from orchestrator.trial import metrics
 
 FINAL = {"event": "final", "val_accuracy": 0.91, "val_loss": 0.4, "steps": 10}
 
@@ -20,35 +20,35 @@ def written(folder: Path, *events: dict[str, Any], tail: str = "") -> Path:
 
 def test_a_line_cut_off_by_a_kill_is_ignored(tmp_path: Path) -> None:
     path = written(tmp_path, {"event": "epoch", "val_accuracy": 0.9}, tail='{"event": "epo')
-    assert [event["val_accuracy"] for event in report.read(path).measurements] == [0.9]
+    assert [event["val_accuracy"] for event in metrics.read(path).measurements] == [0.9]
 
 
 def test_a_malformed_line_that_is_not_the_last_is_an_error_that_quotes_it(tmp_path: Path) -> None:
     path = written(tmp_path, tail='oops\n{"event": "final"}\n')
-    with pytest.raises(report.MalformedReport, match=r"line 1 of .*'oops'"):
-        report.read(path)
+    with pytest.raises(metrics.MalformedReport, match=r"line 1 of .*'oops'"):
+        metrics.read(path)
 
 
 @pytest.mark.parametrize("accuracy", [math.nan, math.inf, -0.1, 1.5, None, "high"])
 def test_an_accuracy_that_is_none_is_no_result(tmp_path: Path, accuracy: object) -> None:
-    assert not report.read(written(tmp_path, FINAL | {"val_accuracy": accuracy})).is_complete()
+    assert not metrics.read(written(tmp_path, FINAL | {"val_accuracy": accuracy})).is_complete()
 
 
 def test_a_final_accuracy_in_the_unit_interval_is_a_result(tmp_path: Path) -> None:
-    found = report.read(written(tmp_path, {"event": "unheard of"}, FINAL))
+    found = metrics.read(written(tmp_path, {"event": "unheard of"}, FINAL))
     assert found.is_complete()
     assert found.final_columns == {"val_accuracy": 0.91, "val_loss": 0.4, "steps": 10}
 
 
 def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
-    assert report.read(tmp_path / "metrics.jsonl").events == ()
-    assert report.latest_epoch(tmp_path / "metrics.jsonl") is None
-    assert report.last_line(tmp_path / "log.txt") == ""
+    assert metrics.read(tmp_path / "metrics.jsonl").events == ()
+    assert metrics.latest_epoch(tmp_path / "metrics.jsonl") is None
+    assert metrics.last_line(tmp_path / "log.txt") == ""
 
 
 def test_the_latest_epoch_is_found_while_the_next_is_being_written(tmp_path: Path) -> None:
     path = written(tmp_path, *({"event": "epoch", "epoch": n} for n in range(500)), tail='{"event": "ep')
-    assert report.latest_epoch(path) == {"event": "epoch", "epoch": 499}
+    assert metrics.latest_epoch(path) == {"event": "epoch", "epoch": 499}
 
 
 @given(st.binary(max_size=200))
@@ -58,11 +58,11 @@ def test_any_bytes_are_read_or_refused_but_never_crash(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "metrics.jsonl"
         path.write_bytes(content)
-        report.latest_epoch(path)
-        report.last_line(path)
+        metrics.latest_epoch(path)
+        metrics.last_line(path)
         try:
-            found = report.read(path)
-        except report.MalformedReport:
+            found = metrics.read(path)
+        except metrics.MalformedReport:
             return
         assert all(isinstance(event, dict) for event in found.events)
         assert not found.is_complete()
@@ -76,4 +76,4 @@ def test_a_report_cut_off_anywhere_is_a_result_only_when_whole(cut: int) -> None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "metrics.jsonl"
         path.write_text(whole[:cut])
-        assert report.read(path).is_complete() == (cut >= len(whole))
+        assert metrics.read(path).is_complete() == (cut >= len(whole))

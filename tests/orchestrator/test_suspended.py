@@ -18,14 +18,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import awake, outcome, retries
+from orchestrator import awake
 from orchestrator.console.meter import Meter
 from orchestrator.console.progress import Plain
 from orchestrator.executors import Exit, _guard, local
 from orchestrator.executors._follow import Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors.local import Local
-from orchestrator.outcome import Outcome
+from orchestrator.trial import outcome, retries
+from orchestrator.trial.outcome import Outcome
 from results.store import Store
 from tests.orchestrator._processes import HOSTED, eventually, naming, training
 from tests.orchestrator._studies import evaluate, trials

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import trial_folder
+from orchestrator.trial import folder as trial_folder
 
 CONFIG = {"model": "senet18"}
 

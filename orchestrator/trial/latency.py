@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator import report
 from orchestrator.describe import Describes, Description, Refused, Stopped, network_key
 from orchestrator.executors import Executor, Job
-from orchestrator.retries import RETRIES
+from orchestrator.trial import metrics
+from orchestrator.trial.retries import RETRIES
 from results.models import Trial
 
 _START_SECONDS, _NETWORK_SECONDS = 180.0, 60.0  # that measuring may take
@@ -89,15 +89,15 @@ class Stopwatch:
         if end.code != 0:
             raise Refused(
                 f"the trainer measures no latency (exit code {end.code}: "
-                f"{end.said or report.last_line(job.stderr)}); "
+                f"{end.said or metrics.last_line(job.stderr)}); "
                 f"see {job.stderr}, or leave out --minimise latency and --max-latency-ms"
             )
 
 
 def _read(job: Job, count: int) -> list[Measured]:
     try:
-        events = report.read(job.stdout).events
-    except report.MalformedReport as error:
+        events = metrics.read(job.stdout).events
+    except metrics.MalformedReport as error:
         raise Refused(f"the trainer's latencies cannot be read: {error}") from error
     refusal = next((event for event in events if event.get("event") == "error"), None)
     if refusal is not None:

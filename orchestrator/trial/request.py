@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.describe import Description
-from orchestrator.outcome import Outcome
+from orchestrator.trial.outcome import Outcome
 from results.models import Trial
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Exit
-from orchestrator.outcome import Outcome
+from orchestrator.trial.outcome import Outcome
 from results.models import Trial
 
 

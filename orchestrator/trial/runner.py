@@ -16,18 +16,20 @@ from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from orchestrator import outcome, report, retries, trial_folder, use
 from orchestrator.awake import awake
 from orchestrator.console.progress import Display, Running
 from orchestrator.describe import Refused, Stopped
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.executors import Executor, Exit, Job, StopOfOne
 from orchestrator.options import OWN_TRAINER
-from orchestrator.order import Order
-from orchestrator.outcome import Outcome
 from orchestrator.problem import Evaluation
-from orchestrator.retries import Limits, run_after
-from orchestrator.use import Use
+from orchestrator.trial import folder as trial_folder
+from orchestrator.trial import metrics as report
+from orchestrator.trial import outcome, retries, usage
+from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.request import Order
+from orchestrator.trial.retries import Limits, run_after
+from orchestrator.trial.usage import Use
 from results.models import Trial
 from results.store import Store
 
@@ -145,7 +147,7 @@ class Runner:
             return False
         trial_folder.forget_job(folder)
         self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
-        used = use.adopted(found, order.row)
+        used = usage.adopted(found, order.row)
         self._ended[order.number] = self._record(order, order.row, found, used)
         return True
 
@@ -177,7 +179,7 @@ class Runner:
         was_running = order.row is not None and order.row.state == "running"
         name = self._executor.name
         if order.row is not None and was_running and not trial_folder.goes_on(folder, order.config, name):
-            columns |= use.unwitnessed(order.row, folder, self.limits.timeout_seconds).columns()
+            columns |= usage.unwitnessed(order.row, folder, self.limits.timeout_seconds).columns()
         trial_folder.prepare(folder, order.config, was_running, name)
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)
@@ -193,14 +195,14 @@ class Runner:
         if found.state == "stopped":
             hopeless = self._rule.first_stop(found.measurements)
             if hopeless is None or self._rule.audits(order.number):
-                self._charged(row, use.of_exit(end))
+                self._charged(row, usage.of_exit(end))
                 return
             found = outcome.pruned(found, hopeless)
             trial_folder.forget_checkpoint(trial.folder)
         found = outcome.judge_suspended(found, end, order.config)
         if found.state == "lost" and self._is_tried_again(trial, found, end):
             return
-        self._ended[row.number] = self._record(order, row, found, use.on_record(row) + use.of_exit(end))
+        self._ended[row.number] = self._record(order, row, found, usage.on_record(row) + usage.of_exit(end))
         if found.state == "refused":
             raise Refused(f"the trainer refuses trial {row.number}: {found.message}")
 
@@ -214,7 +216,7 @@ class Runner:
         trial_folder.put_aside(trial.folder, row.attempts)
         if found.reason == "suspended":
             trial_folder.forget_checkpoint(trial.folder)
-        row = self._charged(row, use.of_exit(end))
+        row = self._charged(row, usage.of_exit(end))
         if not again:
             raise retries.given_up(row, found, order.losses)
         if not self.limits.affords(len(self._running) + len(self._waiting)):
@@ -227,7 +229,7 @@ class Runner:
 
     def _charged(self, row: Trial, used: Use) -> Trial:
         """Return the row with what an attempt has used that brought no end."""
-        return self._store.charge_trial(row.id, **(use.on_record(row) + used).columns())
+        return self._store.charge_trial(row.id, **(usage.on_record(row) + used).columns())
 
     def _record(self, order: Order, row: Trial, found: Outcome, used: Use) -> Trial:
         columns = found.columns | used.columns() | {"reason": found.reason, "message": found.message}

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator import report
 from orchestrator.early_stop import Hopeless
 from orchestrator.executors import Exit
+from orchestrator.trial import metrics as report
 from results.models import Trial
 
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137

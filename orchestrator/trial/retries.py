@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.executors import Executor, ExecutorError, Exit, Job
-from orchestrator.outcome import Outcome
+from orchestrator.trial.outcome import Outcome
 from results.models import Trial
 
 RETRIES = 2
