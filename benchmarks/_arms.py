@@ -20,9 +20,9 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from orchestrator import options
+from orchestrator.spec import options
+from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
 from orchestrator.study import run as launch
-from orchestrator.training import Chosen, Training, TrialBudget
 from results.models import Event, Study, Trial
 from results.store import Store
 

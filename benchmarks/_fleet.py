@@ -16,18 +16,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.aim import Aim
 from orchestrator.console.progress import Running
 from orchestrator.describe import Description
 from orchestrator.early_stop import Policy
 from orchestrator.executors import Exit, Job
-from orchestrator.formulation import Formulation
-from orchestrator.problem import Problem
 from orchestrator.search.budget import Budget
 from orchestrator.search.loop import Search
 from orchestrator.search.solver_session import Proposals, Reign
 from orchestrator.solvers import SolverProcess
-from orchestrator.training import Chosen, Training, TrialBudget
+from orchestrator.spec.formulation import Formulation
+from orchestrator.spec.objective import Aim
+from orchestrator.spec.problem import Problem
+from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
 from orchestrator.trial.retries import Limits
 from orchestrator.trial.runner import Runner
 from results.models import Study, Trial

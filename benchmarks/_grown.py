@@ -16,9 +16,9 @@ from _fleet import EPOCHS, NETWORK, TRAINING, Fleet, accuracy, chosen, opened, p
 from sqlalchemy import insert
 
 from orchestrator.describe import network_key
-from orchestrator.problem import Evaluation
 from orchestrator.service.record import Record
 from orchestrator.solvers import load
+from orchestrator.spec.problem import Evaluation
 from results import database
 from results.models import Measurement, Trial
 from results.rows import from_config

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 
 from _problems import Benchmark
 
-from orchestrator.problem import Evaluate, Evaluation, Problem
+from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
 MOST_UNTRAINED = 500  # in a row, as in orchestrator/search/loop.py

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 import optuna
 
-from orchestrator.problem import Evaluate, Evaluation, Problem
 from orchestrator.solvers import _optuna, local, nomad, tpe
 from orchestrator.solvers._answers import Answers
+from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
 Partner = Callable[[Problem, Answers], Iterator[Point]]  # new points, given all answers at hand

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.problem import Evaluation
+from orchestrator.spec.problem import Evaluation
 from search_spaces import Choice, Integer, Point, Real, Space, scaling
 
 TABLES = Path(__file__).with_name("data")

@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator import environment
+from orchestrator.spec import provenance
 
 
 def setting(distributions: tuple[str, ...]) -> dict[str, Any]:
     """The command, commit, date, machine, load (its averages of 1, 5 and 15 minutes) and versions."""
     return {
         "command": shlex.join(["python", *sys.argv]),
-        "git_commit": environment.git_commit(),
+        "git_commit": provenance.git_commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
         "system": f"{platform.system()} {platform.machine()}",
         "load_average": list(os.getloadavg()),
-        "versions": {"python": platform.python_version(), **environment.versions(distributions)},
+        "versions": {"python": platform.python_version(), **provenance.versions(distributions)},
     }
 
 

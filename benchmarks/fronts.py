@@ -29,9 +29,9 @@ from _standing import quartiles, versus
 from scipy.stats import binomtest
 
 from orchestrator import solvers
-from orchestrator.problem import Evaluate, Evaluation, Problem
 from orchestrator.solvers._answers import Answers
 from orchestrator.solvers._hypervolume import front_of, hypervolume
+from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
 BUDGET, AT = 100, (25, 50, 100)

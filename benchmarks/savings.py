@@ -25,9 +25,9 @@ from _setting import setting
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator import options
-from orchestrator.formulation import Formulation
 from orchestrator.search.loop import Search
+from orchestrator.spec import options
+from orchestrator.spec.formulation import Formulation
 from orchestrator.study import run as launch
 from orchestrator.trial.outcome import spent
 from results.models import Trial

@@ -21,8 +21,8 @@ from _portfolios import locals_points, tpes_points, with_partner
 from _standing import report
 
 from orchestrator import solvers
-from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers import _steps, nomad
+from orchestrator.spec.problem import Evaluate, Problem
 
 BUDGET = 100
 PORTFOLIOS = {

@@ -25,19 +25,19 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.aim import Aim
 from orchestrator.console.meter import Meter
 from orchestrator.console.progress import Plain
 from orchestrator.describe import Describer, Description
 from orchestrator.early_stop import NEVER, Rule
-from orchestrator.formulation import Formulation
-from orchestrator.problem import Evaluation
 from orchestrator.search.budget import Budget
 from orchestrator.search.confirmation import Trust, Winner
 from orchestrator.search.loop import Search
 from orchestrator.search.solver_session import Proposals, Reign
 from orchestrator.solvers import SolverProcess
-from orchestrator.training import Chosen, Training, TrialBudget
+from orchestrator.spec.formulation import Formulation
+from orchestrator.spec.objective import Aim
+from orchestrator.spec.problem import Evaluation
+from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
 from orchestrator.trial.request import Order
 from orchestrator.trial.runner import Runner
 from results.models import Trial

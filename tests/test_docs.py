@@ -8,8 +8,8 @@ import pytest
 import typer.main
 
 from orchestrator.cli import commands as cli
-from orchestrator.problem import Evaluation, Problem
 from orchestrator.service import cli as serve
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point, Space
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,8 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from rich.console import Console
 
-from orchestrator.options import BadOption, check
 from orchestrator.service.settings import is_loopback
+from orchestrator.spec.options import BadOption, check
 
 TOKEN = "NAS_TOKEN"  # the environment variable that may hold it
 _SUBJECTS = {"nas": "base", "hpo": "model"}

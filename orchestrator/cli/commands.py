@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 
-from orchestrator import options
 from orchestrator.cli import client, main
 from orchestrator.cli import options as flags
 from orchestrator.evaluation import options as evaluate_options
 from orchestrator.evaluation import run as evaluate
+from orchestrator.spec import options
 from orchestrator.study import plan
 from orchestrator.study import run as launch
 from results import terminal

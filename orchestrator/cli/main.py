@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import typer
 from rich.console import Console
 
-from orchestrator import environment, executors, options
+from orchestrator import executors
 from orchestrator.describe import Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.solver_session import NotReproducible, SolverFailed
+from orchestrator.spec import options, provenance
 from results.errors import StoreError
 from results.terminal import SafeConsole, strip_escapes
 
@@ -30,7 +31,7 @@ _MENDABLE = (
     NotReproducible,
     SolverFailed,
     TrainerBroken,
-    environment.Clash,
+    provenance.Clash,
 )
 _INTERRUPTED = 130
 _REMOVED = {"stack": "replicates are trained one a slot"}  # options, and what there is instead
@@ -61,7 +62,7 @@ def answer(
 def answered(command: str, act: Callable[[], None]) -> None:
     """Act, or say in one line what is wrong."""
     try:
-        environment.refuse_clashes()
+        provenance.refuse_clashes()
         act()
     except Stopped:
         raise typer.Exit(_INTERRUPTED) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.aim import SIZES, Sized, amount_text, number_text
+from orchestrator.spec.objective import SIZES, Sized, amount_text, number_text
 from results.belief import Belief
 from results.models import Trial
 

@@ -15,7 +15,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.aim import UNITS
 from orchestrator.console.format import (
     PointValues,
     accuracy_text,
@@ -27,6 +26,7 @@ from orchestrator.console.format import (
     size_number,
 )
 from orchestrator.console.meter import Meter
+from orchestrator.spec.objective import UNITS
 from orchestrator.trial import metrics as report
 from orchestrator.trial.request import Order
 from results.models import Trial

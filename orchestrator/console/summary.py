@@ -11,13 +11,13 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator import catalogue
-from orchestrator.aim import SIZES, UNITS, Aim
 from orchestrator.console.format import accuracy_text, macs_text, point_text, size_number
 from orchestrator.describe import Description
 from orchestrator.executors import Executor
-from orchestrator.inquiry import Inquiry
-from orchestrator.options import Contract, Request, settle
+from orchestrator.spec import base_model
+from orchestrator.spec.objective import SIZES, UNITS, Aim
+from orchestrator.spec.options import Contract, Request, settle
+from orchestrator.spec.study_spec import Inquiry
 from orchestrator.trial.outcome import is_training
 from results import early_stops, terminal
 from results.models import Model, Study, Trial
@@ -34,7 +34,7 @@ def opening(
     request = inquiry.request
     say(console, f"study {study.name} in {request.database}")
     say(console, f"network: {inquiry.subject.origin}")
-    for line in catalogue.told(inquiry.subject, request.kind):
+    for line in base_model.told(inquiry.subject, request.kind):
         say(console, line)
     say(console, network_text(inquiry))
     for line in data_lines(inquiry.base, drawn(request)):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import demo
-from orchestrator.bounds import out_of_range
-from orchestrator.ingredients import Ingredients
-from orchestrator.options import BadOption, Contract, check, refuse
+from orchestrator.spec import demo
+from orchestrator.spec.bounds import out_of_range
+from orchestrator.spec.options import BadOption, Contract, check, refuse
+from orchestrator.spec.recipe_overrides import Ingredients
 
 RECIPE = "nomad_haet"  # of a network that no study has saved with another
 VOTES = ("soft", "hard")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from orchestrator import catalogue
-from orchestrator.catalogue import Subject
 from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.evaluation.options import RECIPE, EvaluationRequest
-from orchestrator.options import BadOption, check
-from orchestrator.settled import absolute, fitted, recorded_subject, scale_of, training_of
-from orchestrator.training import Chosen, Training
+from orchestrator.spec import base_model
+from orchestrator.spec.base_model import Subject
+from orchestrator.spec.options import BadOption, check
+from orchestrator.spec.settled import absolute, fitted, recorded_subject, scale_of, training_of
+from orchestrator.spec.trial_config import Chosen, Training
 from orchestrator.trial.request import Order
 from results.models import Trial
 from results.store import Store
@@ -71,7 +71,7 @@ def pairs_of(
 
 def _subjects(request: EvaluationRequest, store: Store | None) -> list[Subject]:
     """Return the models by the user's names: those that the evaluation on record began with, if any."""
-    found = [catalogue.candidates(name, store) for name in request.names]
+    found = [base_model.candidates(name, store) for name in request.names]
     newest = [subjects[0] for subjects in found]
     if store is None:
         return newest

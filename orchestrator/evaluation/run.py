@@ -13,14 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, environment
 from orchestrator.console import summary
 from orchestrator.console.format import macs_text
 from orchestrator.describe import Describer
 from orchestrator.evaluation.options import EvaluationRequest
 from orchestrator.evaluation.pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
-from orchestrator.options import check_name
+from orchestrator.spec import base_model, provenance
+from orchestrator.spec.options import check_name
 from orchestrator.study import checks, session
 from orchestrator.study.plan import cost_text, store_to_read
 from orchestrator.trial.runner import Runner
@@ -56,8 +56,8 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
             PURPOSE,
             asked,
             len(pairs) * request.runs_of_each,
-            environment.versions(session.VERSIONS),
-            environment.git_commit(),
+            provenance.versions(session.VERSIONS),
+            provenance.git_commit(),
             executor.slots,
         )
         for line in _opening(request, pairs, executor, study, store):
@@ -118,7 +118,7 @@ def _contents(request: EvaluationRequest, pairs: Sequence[Pair]) -> Iterable[str
             f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
             f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
         )
-        yield from catalogue.told(pair.subject, PURPOSE)
+        yield from base_model.told(pair.subject, PURPOSE)
     read = "none of its test images" if request.no_test else "all test images, read once a training"
     parts = f"run r trains on the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
     yield from summary.data_lines(pairs[0].description, f"{parts}; {read}")
@@ -148,7 +148,7 @@ def _train(
             request.limits,
             display,
             stop,
-            environment.git_commit(),
+            provenance.git_commit(),
         )
         runner.run(orders(pairs, request.runs_of_each, rows))
 

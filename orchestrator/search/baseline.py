@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.describe import Description, network_key
-from orchestrator.training import Chosen, Training
+from orchestrator.spec.trial_config import Chosen, Training
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import Order
 from orchestrator.trial.runner import Runner

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.options import Request
-from orchestrator.training import TrialBudget
+from orchestrator.spec.options import Request
+from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trial import outcome
 from orchestrator.trial.request import Order
 from results.models import Trial

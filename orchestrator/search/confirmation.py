@@ -17,9 +17,9 @@ from typing import Any, Literal
 from orchestrator.console.format import accuracy_text, belief_text
 from orchestrator.console.progress import Display
 from orchestrator.describe import Describes, network_key
-from orchestrator.formulation import Formulation, accuracy
 from orchestrator.search.budget import Budget
-from orchestrator.training import Training
+from orchestrator.spec.formulation import Formulation, accuracy
+from orchestrator.spec.trial_config import Training
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import Order
 from orchestrator.trial.runner import Runner

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.describe import network_key
-from orchestrator.formulation import accuracy
-from orchestrator.options import Request
 from orchestrator.search.budget import Budget, hours_used
 from orchestrator.search.loop import Search
+from orchestrator.spec.formulation import accuracy
+from orchestrator.spec.options import Request
 from orchestrator.trial.outcome import is_open, spent
 from orchestrator.trial.request import Order
 from results.models import Trial

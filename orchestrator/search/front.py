@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator.formulation import Formulation, accuracy
 from orchestrator.search import final_selection
 from orchestrator.search.budget import Budget
 from orchestrator.search.loop import Search
+from orchestrator.spec.formulation import Formulation, accuracy
 from results.front import undominated
 from results.models import Trial
 

@@ -6,7 +6,7 @@ row is taken in once.
 
 from __future__ import annotations
 
-from orchestrator.formulation import Formulation
+from orchestrator.spec.formulation import Formulation
 from orchestrator.trial.outcome import is_open
 from results.models import Trial
 

@@ -14,11 +14,11 @@ from math import hypot
 from statistics import fmean
 
 from orchestrator.console.format import belief_text
-from orchestrator.formulation import Formulation, accuracy
 from orchestrator.search import final_selection
 from orchestrator.search.budget import Budget
 from orchestrator.search.confirmation import Trust, Winner
 from orchestrator.search.loop import Search
+from orchestrator.spec.formulation import Formulation, accuracy
 from results.belief import Belief, believe, spread, students
 from results.models import Trial
 

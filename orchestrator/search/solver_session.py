@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.problem import Evaluation, Problem
 from orchestrator.solvers import SolverDied, SolverProcess
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point
 
 SUCCESSION = "solver_succeeded"  # the event's kind

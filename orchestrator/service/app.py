@@ -16,7 +16,6 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from orchestrator.options import BadOption
 from orchestrator.service import answers
 from orchestrator.service.connections import impatient
 from orchestrator.service.desk import Desk
@@ -25,6 +24,7 @@ from orchestrator.service.record import Record
 from orchestrator.service.routes import Place, api
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
+from orchestrator.spec.options import BadOption
 from results.packages import DISTRIBUTION
 from results.queue import Queue
 

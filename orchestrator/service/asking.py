@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
-from orchestrator import options
 from orchestrator.cli import commands
-from orchestrator.options import BadOption, check
 from orchestrator.service.settings import Settings
+from orchestrator.spec import options
+from orchestrator.spec.options import BadOption, check
 
 SUBJECTS = {"nas": "base", "hpo": "model"}  # how each command calls what it starts from
 # a trainer is a command to run, the others say where files are: the owner's to say when the service starts

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator import environment
-from orchestrator.options import BadOption, check
 from orchestrator.service import app, token
 from orchestrator.service.clients import Network
 from orchestrator.service.settings import Settings, is_loopback
+from orchestrator.spec import provenance
+from orchestrator.spec.options import BadOption, check
 from results import terminal
 from results.errors import StoreError
 
@@ -64,13 +64,13 @@ def _serve(
     """
     given = locals()
     try:
-        environment.refuse_clashes()
+        provenance.refuse_clashes()
         kept = token_file or runs.resolve() / ".service" / "token"
         if new_token:
             _print_token(kept)
         else:
             run(_settings(given, kept))
-    except (BadOption, StoreError, OSError, environment.Clash) as error:
+    except (BadOption, StoreError, OSError, provenance.Clash) as error:
         print(terminal.strip_escapes(f"nas-serve: {' '.join(str(error).split())}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
 

@@ -14,15 +14,15 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from orchestrator import catalogue, options
 from orchestrator.describe import Describer, Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
-from orchestrator.options import BadOption
 from orchestrator.service import asking, files
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.service.turns import Turns
-from orchestrator.settled import study_name
+from orchestrator.spec import base_model, options
+from orchestrator.spec.options import BadOption
+from orchestrator.spec.settled import study_name
 from orchestrator.study import checks, plan
 from results import locks
 from results.queue import Queue
@@ -45,7 +45,7 @@ class Desk:
         """Queue a search and return its study's name. Raise BadOption or HTTPException."""
         told = asking.allowed(kind, subject, asked, self.settings)
         request = asking.settle(kind, subject, told, self.settings)
-        name = study_name(request, catalogue.find(subject, self.queue))
+        name = study_name(request, base_model.find(subject, self.queue))
         asking.check_name(name)
         self._check(request)
         self._queue(name, kind, subject, {**told, "study": name})
@@ -55,7 +55,7 @@ class Desk:
         """Return what a search would cost, in the words of `--plan`, and what its study would be called."""
         told = asking.allowed(kind, subject, asked, self.settings)
         request = asking.settle(kind, subject, told, self.settings)
-        name = study_name(request, catalogue.find(subject, self.queue))
+        name = study_name(request, base_model.find(subject, self.queue))
         words = asking.command(kind, subject, told, self.settings, "--plan")
         ended = self._said([*words])
         if ended.returncode != 0:

@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from orchestrator import solvers
-from orchestrator.catalogue import BUILT_IN
 from orchestrator.service import answers, asking, files, stream
 from orchestrator.service.desk import Desk
 from orchestrator.service.figures import PLOTS, Figures
 from orchestrator.service.record import Record
 from orchestrator.service.settings import Settings
+from orchestrator.spec.base_model import BUILT_IN
 
 api = APIRouter(prefix="/api", responses=answers.REFUSALS)
 

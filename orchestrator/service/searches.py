@@ -18,9 +18,9 @@ import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from orchestrator.options import BadOption
 from orchestrator.service import asking
 from orchestrator.service.settings import Settings
+from orchestrator.spec.options import BadOption
 from orchestrator.trial import metrics
 from results import locks
 from results.errors import StoreError, StudyLocked, StudyLost

@@ -11,7 +11,7 @@ import os
 import secrets
 from pathlib import Path
 
-from orchestrator.options import BadOption
+from orchestrator.spec.options import BadOption
 
 
 def make(path: Path) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Protocol, cast
 
-from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers._process import SolverDied, SolverProcess
+from orchestrator.spec.problem import Evaluate, Problem
 
 __all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "names"]
 

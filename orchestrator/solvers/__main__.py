@@ -12,8 +12,8 @@ import sys
 import traceback
 from typing import Any, TextIO
 
-from orchestrator.problem import Evaluation, Problem
 from orchestrator.solvers import load
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point
 
 PR_SET_PDEATHSIG = 1  # prctl(2)

@@ -8,7 +8,7 @@ than all others, whatever it violates.
 import math
 from collections.abc import Iterator
 
-from orchestrator.problem import Evaluate, Evaluation, Problem
+from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
 

@@ -17,7 +17,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
-from orchestrator.problem import Evaluate, Evaluation, Problem
+from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Value, Variable
 
 _PATIENCE = 50

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from orchestrator.awake import Awake
-from orchestrator.problem import Evaluation, Problem
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point
 
 EXIT_SECONDS = 5.0  # for a process that has closed its pipe to end by itself

@@ -7,9 +7,9 @@ asks. Blocks are therefore full although a poll seldom has as many points as the
 import random
 from collections.abc import Sequence
 
-from orchestrator.problem import Problem
 from orchestrator.solvers._answers import Answers
 from orchestrator.solvers._surrogate import Surrogate
+from orchestrator.spec.problem import Problem
 from search_spaces import Choice, Point
 
 SEARCHED_PER_POLLED = 8

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from cmaes import CatCMAwM
 
-from orchestrator.problem import Evaluate, Evaluation, Problem
 from orchestrator.solvers._answers import Answers, violation
+from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Choice, Point, Space
 
 REQUIRES: tuple[str, ...] = ("cmaes", "numpy", "scipy")

@@ -6,8 +6,8 @@ alone. On small grids it likes to draw what it knows, because it takes every ans
 
 import optuna
 
-from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers import _optuna
+from orchestrator.spec.problem import Evaluate, Problem
 
 REQUIRES: tuple[str, ...] = ("optuna", "numpy", "scipy", "torch")
 MOST_OBJECTIVES = 2

@@ -8,8 +8,8 @@ import itertools
 import random
 from collections.abc import Iterator
 
-from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers._answers import Answers, rank
+from orchestrator.spec.problem import Evaluate, Problem
 from search_spaces import Choice, Point, Space, Variable
 
 REQUIRES: tuple[str, ...] = ()

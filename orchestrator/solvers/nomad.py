@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
 from orchestrator.solvers._answers import Answers, objectives, violation
 from orchestrator.solvers._steps import Steps
+from orchestrator.spec.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
 from search_spaces import Choice, Point
 
 REQUIRES: tuple[str, ...] = ("PyNomadBBO", "numpy", "scipy")

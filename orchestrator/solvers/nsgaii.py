@@ -2,8 +2,8 @@
 
 import optuna
 
-from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers import _optuna
+from orchestrator.spec.problem import Evaluate, Problem
 
 REQUIRES: tuple[str, ...] = ("optuna", "numpy")
 MOST_OBJECTIVES = 2

@@ -7,7 +7,7 @@ import itertools
 import random
 from collections.abc import Iterator
 
-from orchestrator.problem import Evaluate, Problem
+from orchestrator.spec.problem import Evaluate, Problem
 from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ()

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from orchestrator import reach, warm_start
 from orchestrator.describe import Describes
 from orchestrator.early_stop import Policy
-from orchestrator.inquiry import Inquiry
-from orchestrator.options import BadOption
 from orchestrator.search import budget, final_selection
+from orchestrator.spec import feasibility, warm_start
+from orchestrator.spec.options import BadOption
+from orchestrator.spec.study_spec import Inquiry
 from results import database
 from results.models import Study
 from results.rows import refuse_another_question
@@ -47,7 +47,7 @@ def asked(inquiry: Inquiry, store: Store | None, slots: int, describer: Describe
         refuse_another_question(recorded, inquiry.request.kind, recorded.question)
     inquiry = warm_start.warmed(inquiry, store)
     check_budget(inquiry)
-    reach.check(inquiry, describer)
+    feasibility.check(inquiry, describer)
     if recorded is None and inquiry.space.size == 1:
         raise BadOption(
             "the ranges hold the start alone, so there is nothing to search; give wider ones, such as "

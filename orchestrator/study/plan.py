@@ -10,18 +10,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import catalogue, reach, warm_start
-from orchestrator.aim import SIZES, UNITS, number_text, size
 from orchestrator.console import summary
 from orchestrator.console.format import accuracy_text
 from orchestrator.describe import Describer
 from orchestrator.executors import Executor
-from orchestrator.inquiry import Inquiry, inquire
-from orchestrator.options import Contract, Request
 from orchestrator.search import budget, final_selection
-from orchestrator.settled import subject_of
+from orchestrator.spec import base_model, feasibility, warm_start
+from orchestrator.spec.objective import SIZES, UNITS, number_text, size
+from orchestrator.spec.options import Contract, Request
+from orchestrator.spec.settled import subject_of
+from orchestrator.spec.study_spec import Inquiry, inquire
+from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
-from orchestrator.training import TrialBudget
 from results.store import Store
 
 
@@ -69,7 +69,7 @@ def _lines(inquiry: Inquiry, executor: Executor, describer: Describer) -> Iterab
     request = inquiry.request
     yield f"plan of the study {inquiry.study_name}; nothing is done"
     yield f"network: {inquiry.subject.origin}"
-    yield from catalogue.told(inquiry.subject, request.kind)
+    yield from base_model.told(inquiry.subject, request.kind)
     yield summary.network_text(inquiry)
     yield from summary.data_lines(inquiry.base, summary.drawn(request))
     yield inquiry.space.table()
@@ -120,7 +120,7 @@ def _networks(inquiry: Inquiry, describer: Describer) -> Iterable[str]:
     """Describe a sample of the space: how small networks get, and how many need no training."""
     names = [name for name in SIZES if name in (inquiry.aim.minimise, *inquiry.aim.limits)]
     known = [name for name in names if name != "latency"]
-    networks = reach.sample(inquiry, describer) if known else []
+    networks = feasibility.sample(inquiry, describer) if known else []
     for name in known:
         amounts = sorted(size(network, name) for network in networks)
         yield (

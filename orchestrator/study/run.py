@@ -10,20 +10,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import environment, options, reach, warm_start
 from orchestrator.console import summary
 from orchestrator.console.progress import Display
 from orchestrator.describe import Describer, Describes
 from orchestrator.early_stop import Policy
 from orchestrator.executors import Executor
-from orchestrator.inquiry import Inquiry, inquire
-from orchestrator.problem import Problem
 from orchestrator.search import baseline, budget, final_selection, front, leaders
 from orchestrator.search.confirmation import AT_A_TIME, Trust, Winner
 from orchestrator.search.loop import Search
 from orchestrator.search.solver_session import SUCCESSION, Proposals, Reign, reign_on_record
-from orchestrator.settled import subject_of
 from orchestrator.solvers import SolverProcess
+from orchestrator.spec import feasibility, options, provenance, warm_start
+from orchestrator.spec.problem import Problem
+from orchestrator.spec.settled import subject_of
+from orchestrator.spec.study_spec import Inquiry, inquire
 from orchestrator.study import checks, save_models, session
 from orchestrator.trial.latency import Stopwatch
 from orchestrator.trial.runner import Runner
@@ -69,15 +69,15 @@ class Launch:
             self._tell(recorded, ())
             summary.closing(self.console, self.store, self.inquiry)
             return
-        reached = tuple(reach.told(self.inquiry, self.describer))
+        reached = tuple(feasibility.told(self.inquiry, self.describer))
         checks.own(self._folder, self.store.url)
         study = self.store.open_study(
             self.inquiry.study_name,
             request.kind,
             asked.question,
             request.trials,
-            environment.versions(session.VERSIONS),
-            environment.git_commit(),
+            provenance.versions(session.VERSIONS),
+            provenance.git_commit(),
             self.executor.slots,
             request.max_gpu_hours,
         )
@@ -128,7 +128,7 @@ class Launch:
                 replace(request.limits, affords=affords),
                 display,
                 self.stop,
-                environment.git_commit(),
+                provenance.git_commit(),
             )
             self._time_networks(rows)
             bound, mean = self._bound(study, runner, rows, display)

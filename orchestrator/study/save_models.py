@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.inquiry import Inquiry
 from orchestrator.search.confirmation import Winner
+from orchestrator.spec.study_spec import Inquiry
 from results.models import Study, Trial
 from results.store import Store
 from results.transactions import patient

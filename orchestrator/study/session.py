@@ -15,8 +15,8 @@ from orchestrator.console.meter import Meter
 from orchestrator.console.progress import Display, Plain, Screen
 from orchestrator.describe import Stopped
 from orchestrator.executors import Executor, Place
-from orchestrator.options import Contract, check
-from orchestrator.training import TrialBudget
+from orchestrator.spec.options import Contract, check
+from orchestrator.spec.trial_config import TrialBudget
 from results.errors import StoreError
 from results.models import Study, Trial
 from results.store import Store

@@ -21,8 +21,8 @@ from orchestrator.console.progress import Display, Running
 from orchestrator.describe import Refused, Stopped
 from orchestrator.early_stop import NEVER, Rule
 from orchestrator.executors import Executor, Exit, Job, StopOfOne
-from orchestrator.options import OWN_TRAINER
-from orchestrator.problem import Evaluation
+from orchestrator.spec.options import OWN_TRAINER
+from orchestrator.spec.problem import Evaluation
 from orchestrator.trial import folder as trial_folder
 from orchestrator.trial import metrics as report
 from orchestrator.trial import outcome, retries, usage

@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from orchestrator.problem import Evaluate, Problem
 from orchestrator.solvers import load
+from orchestrator.spec.problem import Evaluate, Problem
 from tests.benchmarks._running import ROOT, ran
 
 

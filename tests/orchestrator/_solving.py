@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.problem import Evaluation, Problem
 from orchestrator.solvers import SolverProcess
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Real, Space
 
 Answer = Callable[[Point], Evaluation]

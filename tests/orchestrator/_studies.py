@@ -13,9 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator import options
 from orchestrator.evaluation import options as evaluate_options
 from orchestrator.evaluation import run as evaluation
+from orchestrator.spec import options
 from orchestrator.study import run as launch
 from results.models import Trial
 from results.store import Store

@@ -14,10 +14,10 @@ from rich.console import Console
 from orchestrator.describe import Description, Stopped
 from orchestrator.executors import _gpus, local
 from orchestrator.executors._slots import Slot
-from orchestrator.options import BadOption
 from orchestrator.search import final_selection
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.budget import Budget
+from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
 from orchestrator.trial import retries, usage
 from orchestrator.trial.request import Order

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.describe import Refused
-from orchestrator.options import BadOption
+from orchestrator.spec.options import BadOption
 from results import queries
 from results.errors import QuestionChanged
 from results.models import Event

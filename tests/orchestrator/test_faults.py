@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.executors import Executor, ExecutorError, _limits, local
-from orchestrator.options import BadOption
+from orchestrator.spec.options import BadOption
 from orchestrator.trial import retries
 from results.models import Event
 from results.store import Store

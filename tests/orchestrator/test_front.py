@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.describe import Stopped
-from orchestrator.options import BadOption
+from orchestrator.spec.options import BadOption
 from results import queries
 from results.store import Store
 from tests.orchestrator._studies import record, run, trials

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from orchestrator import catalogue
 from orchestrator.console import summary
 from orchestrator.describe import Describer, Description, Refused
-from orchestrator.inquiry import Inquiry, inquire
-from orchestrator.options import OWN_TRAINER, BadOption
-from orchestrator.settled import training_of
+from orchestrator.spec import base_model
+from orchestrator.spec.options import OWN_TRAINER, BadOption
+from orchestrator.spec.settled import training_of
+from orchestrator.spec.study_spec import Inquiry, inquire
 from orchestrator.study import plan
 from orchestrator.study import run as launch
 from results.errors import QuestionChanged
@@ -60,7 +60,7 @@ def arrays(path: Path, width: int) -> str:
 def asked(describer: Describer, folder: Path, data: str, **given: Any) -> Inquiry:
     images: dict[str, Any] = {"train_images": 40, "validation_images": 20}
     request = settled(folder, data=data, study=None, trainer=None, **images, **given)
-    return inquire(request, catalogue.find("senet18", None), "cpu", describer)
+    return inquire(request, base_model.find("senet18", None), "cpu", describer)
 
 
 def question(inquiry: Inquiry) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def test_a_model_is_trained_on_with_the_fit_it_was_found_with(describer: Describ
             status="provisional",
             study_id=study.id,
         )
-        subject = catalogue.find("nomad_senet18", store)
+        subject = base_model.find("nomad_senet18", store)
     fits = []
     for dataset, given in ((data, {}), (data, {"fit": "crop"}), ("digits", {})):
         request = settled(tmp_path, kind="hpo", subject="nomad_senet18", data=dataset, **given)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.describe import Stopped
-from orchestrator.options import BadOption
 from orchestrator.search.final_selection import rounds
 from orchestrator.service.record import Record
+from orchestrator.spec.options import BadOption
 from results import queries
 from results.models import Model, Trial
 from results.store import Store

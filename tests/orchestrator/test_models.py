@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.describe import Stopped
-from orchestrator.options import BadOption
+from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
 from results.errors import QuestionChanged
 from results.store import Store

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator import catalogue
 from orchestrator.describe import Describer, Description, Refused, network_key
-from orchestrator.inquiry import Inquiry, inquire
-from orchestrator.options import OWN_TRAINER, BadOption
-from orchestrator.training import Chosen, Training, TrialBudget
+from orchestrator.spec import base_model
+from orchestrator.spec.options import OWN_TRAINER, BadOption
+from orchestrator.spec.study_spec import Inquiry, inquire
+from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
 from tests.orchestrator._studies import settled
 
 OWN = """
@@ -33,7 +33,7 @@ def describer() -> Iterator[Describer]:
 def inquiry(describer: Describer, folder: Path, subject: str, **given: str) -> Inquiry:
     images: dict[str, Any] = {"train_images": 400, "validation_images": 100}
     request = settled(folder, subject=subject, data="digits", study=None, **images, **given)
-    return inquire(request, catalogue.find(subject, None), "cpu", describer)
+    return inquire(request, base_model.find(subject, None), "cpu", describer)
 
 
 def values(inquiry: Inquiry) -> dict[str, int | None]:
@@ -64,7 +64,7 @@ def test_a_file_s_network_names_study_and_model_and_has_its_path_made_absolute(
 
 
 def test_a_function_of_another_name_is_part_of_the_model_s_name() -> None:
-    assert catalogue.find("nets/mine.py:wide", None).name == "mine_wide"
+    assert base_model.find("nets/mine.py:wide", None).name == "mine_wide"
 
 
 def test_a_changed_file_is_another_network(describer: Describer, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as any_of
 
-from orchestrator import options
 from orchestrator.cli import commands
 from orchestrator.evaluation import options as evaluate_options
-from orchestrator.options import BadOption
+from orchestrator.spec import options
+from orchestrator.spec.options import BadOption
 
 EXTREMES: dict[Any, list[Any]] = {
     int: [0, -1, 2**31, 2**63, 10**50],

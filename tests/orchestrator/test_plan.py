@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.describe import Refused
-from orchestrator.options import BadOption
+from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
 from results.errors import QuestionChanged
 from tests.orchestrator._studies import run, settled

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.options import BadOption
+from orchestrator.spec.options import BadOption
 from orchestrator.study import checks
 from results.database import address
 from results.store import Store

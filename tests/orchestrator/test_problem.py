@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.problem import Evaluation, Problem
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Integer, Point, Space
 from tests.search_spaces import _spaces
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.problem import Evaluation, Problem
 from orchestrator.search.solver_session import (
     NotReproducible,
     Proposals,
@@ -14,6 +13,7 @@ from orchestrator.search.solver_session import (
     reign_on_record,
 )
 from orchestrator.solvers import SolverProcess
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Integer, Point, Space
 
 MORTAL = Path(__file__).with_name("mortal_solver.py")

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from orchestrator.describe import Refused
-from orchestrator.options import BadOption
 from orchestrator.search.solver_session import NotReproducible
+from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
 from results import queries
 from results.errors import QuestionChanged, StoreUnavailable

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from orchestrator.cli import client as remote
 from orchestrator.cli import commands
-from orchestrator.options import BadOption
 from orchestrator.service import token
+from orchestrator.spec.options import BadOption
 from tests.orchestrator._serving import ASKED, reaches, serving
 
 WORDS = [f"--{name}={value}" for name, value in ASKED.items() if name != "kind"]

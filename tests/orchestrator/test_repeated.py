@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import options
 from orchestrator.cli import commands
-from orchestrator.options import BadOption
+from orchestrator.spec import options
+from orchestrator.spec.options import BadOption
 from results import recorded
 from results.queue import repeatable
 from results.report._command import command

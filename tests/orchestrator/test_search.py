@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from orchestrator.describe import Refused, Stopped
-from orchestrator.options import BadOption
 from orchestrator.search.baseline import BaselineFailed
+from orchestrator.spec.options import BadOption
 from results import queries
 from results.errors import QuestionChanged, StudyLocked
 from results.models import Event, Model

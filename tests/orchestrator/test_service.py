@@ -17,10 +17,10 @@ import pytest
 from starlette.requests import Request
 
 from orchestrator.describe import Stopped
-from orchestrator.options import BadOption
 from orchestrator.service import answers, app, asking
 from orchestrator.service.files import piece
 from orchestrator.service.searches import Searches
+from orchestrator.spec.options import BadOption
 from results import locks
 from results.errors import StoreUnavailable
 from results.queue import Queue

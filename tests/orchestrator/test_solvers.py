@@ -8,9 +8,9 @@ import pytest
 from optuna.samplers import BaseSampler
 
 from orchestrator import solvers
-from orchestrator.problem import Evaluation, Problem
 from orchestrator.solvers import _optuna
 from orchestrator.solvers._hypervolume import front_of
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
 from tests.orchestrator._solving import flat, questions

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.problem import Evaluation, Problem
 from orchestrator.solvers import SolverDied, SolverProcess
 from orchestrator.solvers._answers import Answers
 from orchestrator.solvers._steps import Steps
 from orchestrator.solvers.nomad import _centre
+from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
 from tests.orchestrator._solving import flat, questions

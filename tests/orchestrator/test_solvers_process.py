@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.problem import Evaluation
 from orchestrator.solvers import SolverDied, SolverProcess
+from orchestrator.spec.problem import Evaluation
 from tests.orchestrator import _solving
 from tests.orchestrator._processes import alive, eventually
 

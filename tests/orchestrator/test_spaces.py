@@ -9,7 +9,7 @@ import pytest
 import search_spaces
 from orchestrator import solvers
 from orchestrator.describe import Stopped
-from orchestrator.options import BadOption
+from orchestrator.spec.options import BadOption
 from results.errors import QuestionChanged
 from results.models import Model, Trial
 from results.store import Store

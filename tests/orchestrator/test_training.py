@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.training import Chosen, Training, TrialBudget
+from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
 
 TRAINING = Training("senet18", "digits", 4000, 1000, TrialBudget(seconds=15), seed=7)
 

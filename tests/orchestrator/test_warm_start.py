@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator.describe import Stopped
-from orchestrator.options import BadOption
-from orchestrator.warm_start import best_points, nearest
+from orchestrator.spec.options import BadOption
+from orchestrator.spec.warm_start import best_points, nearest
 from results.errors import QuestionChanged
 from results.models import Trial
 from results.store import Store

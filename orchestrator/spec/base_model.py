@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.ingredients import Ingredients
-from orchestrator.options import check
+from orchestrator.spec.options import check
+from orchestrator.spec.recipe_overrides import Ingredients
 from results.models import Model, Study
 from results.store import Store
 

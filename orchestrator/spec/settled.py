@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchestrator import catalogue
-from orchestrator.catalogue import Subject
 from orchestrator.describe import Description
-from orchestrator.ingredients import changed
-from orchestrator.options import BadOption, Contract, Request, check
-from orchestrator.training import Training, TrialBudget
+from orchestrator.spec import base_model
+from orchestrator.spec.base_model import Subject
+from orchestrator.spec.options import BadOption, Contract, Request, check
+from orchestrator.spec.recipe_overrides import changed
+from orchestrator.spec.trial_config import Training, TrialBudget
 from results.store import Store
 
 # what of a study's question its model settles, with the options that were given
@@ -27,7 +27,7 @@ def subject_of(request: Request, store: Store | None) -> Subject:
 
     Another study may have saved a model of that name since, or the same study a better one.
     """
-    found = catalogue.candidates(request.subject, store)
+    found = base_model.candidates(request.subject, store)
     for subject in found if store else ():
         recorded = store.study(study_name(request, subject)) if store else None
         if recorded is None or recorded.question.get("subject") != subject.name:
@@ -48,7 +48,7 @@ def recorded_subject(
     """
     kept = asked.get("model")
     if kept and (len(found) > 1 or found[0].study in (None, kept["study"])):
-        return catalogue.as_kept(kept, found[0])
+        return base_model.as_kept(kept, found[0])
     return None if kept else next((one for one in found if _fits(one, asked, request, recipe)), None)
 
 

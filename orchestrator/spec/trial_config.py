@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from orchestrator.ingredients import Ingredients, changed
+from orchestrator.spec.recipe_overrides import Ingredients, changed
 
 PROTOCOL = 1
 _MOST = 1e12  # seconds or steps

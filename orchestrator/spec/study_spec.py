@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from orchestrator import demo, environment, solvers, spaces
-from orchestrator.aim import Aim, usual
-from orchestrator.catalogue import Subject
+from orchestrator import solvers
 from orchestrator.describe import Describer, Description
 from orchestrator.early_stop import NEVER, Policy
-from orchestrator.formulation import Formulation
-from orchestrator.options import BadOption, Request, check, check_name
-from orchestrator.problem import Problem
-from orchestrator.settled import (
+from orchestrator.spec import demo, provenance
+from orchestrator.spec import space as spaces
+from orchestrator.spec.base_model import Subject
+from orchestrator.spec.formulation import Formulation
+from orchestrator.spec.objective import Aim, usual
+from orchestrator.spec.options import BadOption, Request, check, check_name
+from orchestrator.spec.problem import Problem
+from orchestrator.spec.settled import (
     absolute,
     dataset_of,
     fitted,
@@ -23,7 +25,7 @@ from orchestrator.settled import (
     training_of,
     usual_recipe,
 )
-from orchestrator.training import Chosen, Training
+from orchestrator.spec.trial_config import Chosen, Training
 from search_spaces import Named, Point, Space, scaling
 
 _OF_THE_COMMAND = (
@@ -72,7 +74,7 @@ class Inquiry:
             "solver": {
                 "name": self.request.solver,
                 "block": block,
-                "versions": environment.versions(solvers.load(self.request.solver).REQUIRES),
+                "versions": provenance.versions(solvers.load(self.request.solver).REQUIRES),
             },
             "trainer": self.request.trainer or "built in",
             **policy.question(),

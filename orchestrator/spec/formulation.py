@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.aim import Aim, Sized, amount_text, size
-from orchestrator.problem import Evaluation, Problem
-from orchestrator.training import Chosen
+from orchestrator.spec.objective import Aim, Sized, amount_text, size
+from orchestrator.spec.problem import Evaluation, Problem
+from orchestrator.spec.trial_config import Chosen
 from results.models import Trial
 from search_spaces import Point, Space
 

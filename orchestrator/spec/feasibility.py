@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from orchestrator.aim import LIMITS, amount_text, size
 from orchestrator.describe import Describes, Description
-from orchestrator.inquiry import Inquiry
-from orchestrator.options import BadOption
+from orchestrator.spec.objective import LIMITS, amount_text, size
+from orchestrator.spec.options import BadOption
+from orchestrator.spec.study_spec import Inquiry
 from search_spaces import Point
 
 SAMPLE = 300  # networks described to estimate a share

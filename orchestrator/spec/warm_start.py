@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.console.format import point_text
-from orchestrator.inquiry import Inquiry, WarmStart
-from orchestrator.options import BadOption, check
+from orchestrator.spec.options import BadOption, check
+from orchestrator.spec.study_spec import Inquiry, WarmStart
 from results.front import undominated
 from results.models import Study, Trial
 from results.question import differences

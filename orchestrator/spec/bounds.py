@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from orchestrator.aim import Aim, unused
+from orchestrator.spec.objective import Aim, unused
 
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
 _LARGEST = 2**31  # of any other number: what the record and the libraries hold
