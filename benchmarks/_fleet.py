@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.console.progress import Running
-from orchestrator.describe import Description
-from orchestrator.early_stop import Policy
 from orchestrator.executors import Exit, Job
+from orchestrator.pruners.learning_curve import Policy
 from orchestrator.search.budget import Budget
 from orchestrator.search.loop import Search
 from orchestrator.search.solver_session import Proposals, Reign
@@ -28,6 +27,7 @@ from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Aim
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
+from orchestrator.trainer_client import Description
 from orchestrator.trial.retries import Limits
 from orchestrator.trial.runner import Runner
 from results.models import Study, Trial

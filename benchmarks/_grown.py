@@ -15,10 +15,10 @@ from typing import Any
 from _fleet import EPOCHS, NETWORK, TRAINING, Fleet, accuracy, chosen, opened, problem, search
 from sqlalchemy import insert
 
-from orchestrator.describe import network_key
 from orchestrator.service.record import Record
 from orchestrator.solvers import load
 from orchestrator.spec.problem import Evaluation
+from orchestrator.trainer_client import network_key
 from results import database
 from results.models import Measurement, Trial
 from results.rows import from_config

@@ -21,7 +21,7 @@ from _setting import setting
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.early_stop import Finished, Hopeless, Policy, Rule
+from orchestrator.pruners.learning_curve import Finished, Hopeless, Policy, Rule
 from results import export, queries
 
 COLUMNS = (

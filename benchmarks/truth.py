@@ -27,8 +27,7 @@ from rich.console import Console
 
 from orchestrator.console.meter import Meter
 from orchestrator.console.progress import Plain
-from orchestrator.describe import Describer, Description
-from orchestrator.early_stop import NEVER, Rule
+from orchestrator.pruners.learning_curve import NEVER, Rule
 from orchestrator.search.budget import Budget
 from orchestrator.search.confirmation import Trust, Winner
 from orchestrator.search.loop import Search
@@ -38,6 +37,7 @@ from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Aim
 from orchestrator.spec.problem import Evaluation
 from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
+from orchestrator.trainer_client import Describer, Description
 from orchestrator.trial.request import Order
 from orchestrator.trial.runner import Runner
 from results.models import Trial

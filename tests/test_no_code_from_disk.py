@@ -6,7 +6,7 @@ from typing import TypeGuard
 
 import pytest
 
-from orchestrator.describe import Refused
+from orchestrator.trainer_client import Refused
 from tests.orchestrator._studies import run
 
 ROOT = Path(__file__).resolve().parents[1]

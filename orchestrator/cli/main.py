@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 
 from orchestrator import executors
-from orchestrator.describe import Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.solver_session import NotReproducible, SolverFailed
 from orchestrator.spec import options, provenance
+from orchestrator.trainer_client import Refused, Stopped, TrainerBroken
 from results.errors import StoreError
 from results.terminal import SafeConsole, strip_escapes
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.console.format import accuracy_text, macs_text, point_text, size_number
-from orchestrator.describe import Description
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
 from orchestrator.spec.objective import SIZES, UNITS, Aim
 from orchestrator.spec.options import Contract, Request, settle
 from orchestrator.spec.study_spec import Inquiry
+from orchestrator.trainer_client import Description
 from orchestrator.trial.outcome import is_training
 from results import early_stops, terminal
 from results.models import Model, Study, Trial

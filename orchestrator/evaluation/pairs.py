@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.evaluation.options import RECIPE, EvaluationRequest
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import Subject
 from orchestrator.spec.options import BadOption, check
 from orchestrator.spec.settled import absolute, fitted, recorded_subject, scale_of, training_of
 from orchestrator.spec.trial_config import Chosen, Training
+from orchestrator.trainer_client import Describer, Description, Refused, network_key
 from orchestrator.trial.request import Order
 from results.models import Trial
 from results.store import Store

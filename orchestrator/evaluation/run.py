@@ -15,7 +15,6 @@ from rich.console import Console
 
 from orchestrator.console import summary
 from orchestrator.console.format import macs_text
-from orchestrator.describe import Describer
 from orchestrator.evaluation.options import EvaluationRequest
 from orchestrator.evaluation.pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
@@ -23,6 +22,7 @@ from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
 from orchestrator.study import checks, session
 from orchestrator.study.plan import cost_text, store_to_read
+from orchestrator.trainer_client import Describer
 from orchestrator.trial.runner import Runner
 from results import database, terminal
 from results.models import Study

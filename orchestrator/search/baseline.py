@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.describe import Description, network_key
 from orchestrator.spec.trial_config import Chosen, Training
+from orchestrator.trainer_client import Description, network_key
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import Order
 from orchestrator.trial.runner import Runner

@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 from orchestrator.console.format import accuracy_text, belief_text
 from orchestrator.console.progress import Display
-from orchestrator.describe import Describes, network_key
 from orchestrator.search.budget import Budget
 from orchestrator.spec.formulation import Formulation, accuracy
 from orchestrator.spec.trial_config import Training
+from orchestrator.trainer_client import Describes, network_key
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import Order
 from orchestrator.trial.runner import Runner

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.describe import network_key
 from orchestrator.search.budget import Budget, hours_used
 from orchestrator.search.loop import Search
 from orchestrator.spec.formulation import accuracy
 from orchestrator.spec.options import Request
+from orchestrator.trainer_client import network_key
 from orchestrator.trial.outcome import is_open, spent
 from orchestrator.trial.request import Order
 from results.models import Trial

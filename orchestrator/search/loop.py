@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.console.progress import Display
-from orchestrator.describe import Describes, Stopped, network_key
-from orchestrator.early_stop import MOST_CURVES, NEVER, Finished, Policy, Rule, points
+from orchestrator.pruners.learning_curve import MOST_CURVES, NEVER, Finished, Policy, Rule, points
 from orchestrator.search.budget import Budget
 from orchestrator.search.confirmation import Confirmer, Trust
 from orchestrator.search.history import Ledger
@@ -22,6 +21,7 @@ from orchestrator.search.solver_session import NotReproducible, Proposals
 from orchestrator.spec.formulation import Formulation, accuracy
 from orchestrator.spec.problem import Evaluation
 from orchestrator.spec.trial_config import Training
+from orchestrator.trainer_client import Describes, Stopped, network_key
 from orchestrator.trial.outcome import is_open, is_training, spent
 from orchestrator.trial.request import Order
 from orchestrator.trial.runner import Runner

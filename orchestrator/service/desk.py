@@ -14,7 +14,6 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from orchestrator.describe import Describer, Refused, Stopped, TrainerBroken
 from orchestrator.executors import ExecutorError
 from orchestrator.service import asking, files
 from orchestrator.service.searches import Searches
@@ -24,6 +23,7 @@ from orchestrator.spec import base_model, options
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.settled import study_name
 from orchestrator.study import checks, plan
+from orchestrator.trainer_client import Describer, Refused, Stopped, TrainerBroken
 from results import locks
 from results.queue import Queue
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from orchestrator.describe import Describes, Description
 from orchestrator.spec.objective import LIMITS, amount_text, size
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.study_spec import Inquiry
+from orchestrator.trainer_client import Describes, Description
 from search_spaces import Point
 
 SAMPLE = 300  # networks described to estimate a share

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from orchestrator.describe import located
 from orchestrator.spec import demo
 from orchestrator.spec.bounds import idle, out_of_range
 from orchestrator.spec.objective import Aim, asked
 from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.recipe_overrides import parse as parse_ingredients
 from orchestrator.spec.trial_config import TrialBudget
+from orchestrator.trainer_client import located
 from orchestrator.trial.retries import RETRIES, Limits
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.describe import Description
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import Subject
 from orchestrator.spec.options import BadOption, Contract, Request, check
 from orchestrator.spec.recipe_overrides import changed
 from orchestrator.spec.trial_config import Training, TrialBudget
+from orchestrator.trainer_client import Description
 from results.store import Store
 
 # what of a study's question its model settles, with the options that were given

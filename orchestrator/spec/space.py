@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import search_spaces
-from orchestrator.describe import Description
 from orchestrator.spec.base_model import Subject
 from orchestrator.spec.bounds import LARGEST_SCALE
 from orchestrator.spec.objective import Aim
 from orchestrator.spec.options import BadOption, Request, check
+from orchestrator.trainer_client import Description
 from search_spaces import Named, Space, scaling
 
 WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}

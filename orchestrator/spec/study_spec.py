@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator import solvers
-from orchestrator.describe import Describer, Description
-from orchestrator.early_stop import NEVER, Policy
+from orchestrator.pruners.learning_curve import NEVER, Policy
 from orchestrator.spec import demo, provenance
 from orchestrator.spec import space as spaces
 from orchestrator.spec.base_model import Subject
@@ -26,6 +25,7 @@ from orchestrator.spec.settled import (
     usual_recipe,
 )
 from orchestrator.spec.trial_config import Chosen, Training
+from orchestrator.trainer_client import Describer, Description
 from search_spaces import Named, Point, Space, scaling
 
 _OF_THE_COMMAND = (

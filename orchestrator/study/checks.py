@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from orchestrator.describe import Describes
-from orchestrator.early_stop import Policy
+from orchestrator.pruners.learning_curve import Policy
 from orchestrator.search import budget, final_selection
 from orchestrator.spec import feasibility, warm_start
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.study_spec import Inquiry
+from orchestrator.trainer_client import Describes
 from results import database
 from results.models import Study
 from results.rows import refuse_another_question

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from orchestrator.console import summary
 from orchestrator.console.format import accuracy_text
-from orchestrator.describe import Describer
 from orchestrator.executors import Executor
 from orchestrator.search import budget, final_selection
 from orchestrator.spec import base_model, feasibility, warm_start
@@ -22,6 +21,7 @@ from orchestrator.spec.settled import subject_of
 from orchestrator.spec.study_spec import Inquiry, inquire
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
+from orchestrator.trainer_client import Describer
 from results.store import Store
 
 

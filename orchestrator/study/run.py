@@ -12,9 +12,8 @@ from rich.console import Console
 
 from orchestrator.console import summary
 from orchestrator.console.progress import Display
-from orchestrator.describe import Describer, Describes
-from orchestrator.early_stop import Policy
 from orchestrator.executors import Executor
+from orchestrator.pruners.learning_curve import Policy
 from orchestrator.search import baseline, budget, final_selection, front, leaders
 from orchestrator.search.confirmation import AT_A_TIME, Trust, Winner
 from orchestrator.search.loop import Search
@@ -25,6 +24,7 @@ from orchestrator.spec.problem import Problem
 from orchestrator.spec.settled import subject_of
 from orchestrator.spec.study_spec import Inquiry, inquire
 from orchestrator.study import checks, save_models, session
+from orchestrator.trainer_client import Describer, Describes
 from orchestrator.trial.latency import Stopwatch
 from orchestrator.trial.runner import Runner
 from results.models import Study, Trial

@@ -13,10 +13,10 @@ from orchestrator import executors
 from orchestrator.console import summary
 from orchestrator.console.meter import Meter
 from orchestrator.console.progress import Display, Plain, Screen
-from orchestrator.describe import Stopped
 from orchestrator.executors import Executor, Place
 from orchestrator.spec.options import Contract, check
 from orchestrator.spec.trial_config import TrialBudget
+from orchestrator.trainer_client import Stopped
 from results.errors import StoreError
 from results.models import Study, Trial
 from results.store import Store

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.describe import Describes, Description, Refused, Stopped, network_key
 from orchestrator.executors import Executor, Job
+from orchestrator.trainer_client import Describes, Description, Refused, Stopped, network_key
 from orchestrator.trial import metrics
 from orchestrator.trial.retries import RETRIES
 from results.models import Trial

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.early_stop import Hopeless
 from orchestrator.executors import Exit
+from orchestrator.pruners.learning_curve import Hopeless
 from orchestrator.trial import metrics as report
 from results.models import Trial
 

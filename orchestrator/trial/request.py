@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.describe import Description
+from orchestrator.trainer_client import Description
 from orchestrator.trial.outcome import Outcome
 from results.models import Trial
 

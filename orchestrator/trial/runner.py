@@ -18,11 +18,11 @@ from queue import Empty, SimpleQueue
 
 from orchestrator.awake import awake
 from orchestrator.console.progress import Display, Running
-from orchestrator.describe import Refused, Stopped
-from orchestrator.early_stop import NEVER, Rule
 from orchestrator.executors import Executor, Exit, Job, StopOfOne
+from orchestrator.pruners.learning_curve import NEVER, Rule
 from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.problem import Evaluation
+from orchestrator.trainer_client import Refused, Stopped
 from orchestrator.trial import folder as trial_folder
 from orchestrator.trial import metrics as report
 from orchestrator.trial import outcome, retries, usage

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.describe import Stopped
 from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Aim, parse_count
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.trial_config import Chosen
+from orchestrator.trainer_client import Stopped
 from results import queries
 from results.errors import QuestionChanged
 from results.models import Model, Study, Trial

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.describe import Description, Stopped
 from orchestrator.executors import _gpus, local
 from orchestrator.executors._slots import Slot
 from orchestrator.search import final_selection
@@ -19,6 +18,7 @@ from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.budget import Budget
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
+from orchestrator.trainer_client import Description, Stopped
 from orchestrator.trial import retries, usage
 from orchestrator.trial.request import Order
 from orchestrator.trial.usage import Use

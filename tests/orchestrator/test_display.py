@@ -10,7 +10,7 @@ from rich.console import Console
 
 from orchestrator.console.meter import Meter
 from orchestrator.console.progress import Plain, Running, Screen
-from orchestrator.describe import Description
+from orchestrator.trainer_client import Description
 from orchestrator.trial.request import Order
 from results.models import Trial
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.early_stop import (
+from orchestrator.pruners.learning_curve import (
     AUDIT,
     EARLIEST,
     FEWEST_CURVES,

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from orchestrator.describe import Refused
 from orchestrator.spec.options import BadOption
+from orchestrator.trainer_client import Refused
 from results import queries
 from results.errors import QuestionChanged
 from results.models import Event

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.describe import Stopped
 from orchestrator.spec.options import BadOption
+from orchestrator.trainer_client import Stopped
 from results import queries
 from results.store import Store
 from tests.orchestrator._studies import record, run, trials

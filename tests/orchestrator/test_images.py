@@ -16,13 +16,13 @@ from PIL import Image
 from rich.console import Console
 
 from orchestrator.console import summary
-from orchestrator.describe import Describer, Description, Refused
 from orchestrator.spec import base_model
 from orchestrator.spec.options import OWN_TRAINER, BadOption
 from orchestrator.spec.settled import training_of
 from orchestrator.spec.study_spec import Inquiry, inquire
 from orchestrator.study import plan
 from orchestrator.study import run as launch
+from orchestrator.trainer_client import Describer, Description, Refused
 from results.errors import QuestionChanged
 from results.rows import refuse_another_question
 from results.store import Store

@@ -1,8 +1,8 @@
 import pytest
 
-from orchestrator.describe import Description, network_key
 from orchestrator.spec.recipe_overrides import Ingredients, changed, parse
 from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
+from orchestrator.trainer_client import Description, network_key
 
 
 def test_an_ingredient_is_read_with_its_settings_without_them_or_left_out() -> None:

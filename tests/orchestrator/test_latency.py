@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.describe import Refused, Stopped
+from orchestrator.trainer_client import Refused, Stopped
 from results import queries
 from tests.orchestrator._studies import record, run, trials
 from tests.orchestrator.test_search import stopping_at

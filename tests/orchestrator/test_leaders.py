@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.describe import Stopped
 from orchestrator.search.final_selection import rounds
 from orchestrator.service.record import Record
 from orchestrator.spec.options import BadOption
+from orchestrator.trainer_client import Stopped
 from results import queries
 from results.models import Model, Trial
 from results.store import Store

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.describe import Stopped
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
+from orchestrator.trainer_client import Stopped
 from results.errors import StudyLocked, StudyLost
 from results.queue import Queue
 from results.store import Store

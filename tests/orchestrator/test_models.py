@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.describe import Stopped
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
+from orchestrator.trainer_client import Stopped
 from results.errors import QuestionChanged
 from results.store import Store
 from tests.orchestrator._studies import evaluate, record, run, settled

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.describe import Describer, Description, Refused, network_key
 from orchestrator.spec import base_model
 from orchestrator.spec.options import OWN_TRAINER, BadOption
 from orchestrator.spec.study_spec import Inquiry, inquire
 from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
+from orchestrator.trainer_client import Describer, Description, Refused, network_key
 from tests.orchestrator._studies import settled
 
 OWN = """

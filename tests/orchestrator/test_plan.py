@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.describe import Refused
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
+from orchestrator.trainer_client import Refused
 from results.errors import QuestionChanged
 from tests.orchestrator._studies import run, settled
 

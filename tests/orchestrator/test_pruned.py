@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.early_stop import Policy
 from orchestrator.executors import StopOfOne
+from orchestrator.pruners.learning_curve import Policy
 from orchestrator.trial import folder as trial_folder
 from orchestrator.trial.outcome import affordable, spent
 from results import early_stops, queries

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.describe import Refused
 from orchestrator.search.solver_session import NotReproducible
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
+from orchestrator.trainer_client import Refused
 from results import queries
 from results.errors import QuestionChanged, StoreUnavailable
 from results.store import Store

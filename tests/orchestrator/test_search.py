@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from orchestrator.describe import Refused, Stopped
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.spec.options import BadOption
+from orchestrator.trainer_client import Refused, Stopped
 from results import queries
 from results.errors import QuestionChanged, StudyLocked
 from results.models import Event, Model

@@ -16,11 +16,11 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from orchestrator.describe import Stopped
 from orchestrator.service import answers, app, asking
 from orchestrator.service.files import piece
 from orchestrator.service.searches import Searches
 from orchestrator.spec.options import BadOption
+from orchestrator.trainer_client import Stopped
 from results import locks
 from results.errors import StoreUnavailable
 from results.queue import Queue

@@ -8,8 +8,8 @@ import pytest
 
 import search_spaces
 from orchestrator import solvers
-from orchestrator.describe import Stopped
 from orchestrator.spec.options import BadOption
+from orchestrator.trainer_client import Stopped
 from results.errors import QuestionChanged
 from results.models import Model, Trial
 from results.store import Store

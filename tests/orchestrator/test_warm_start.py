@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.describe import Stopped
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.warm_start import best_points, nearest
+from orchestrator.trainer_client import Stopped
 from results.errors import QuestionChanged
 from results.models import Trial
 from results.store import Store
