@@ -21,7 +21,7 @@ import optuna
 from rich.console import Console
 
 from orchestrator.spec import options
-from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
+from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.study import run as launch
 from results.models import Event, Study, Trial
 from results.store import Store
@@ -110,8 +110,8 @@ def study(folder: Path, data: str = "idle:", **given: Any) -> None:
     """Run a study of ours in this process, as `nas-search` does, without a baseline or confirmation."""
     usual = {"budget": "1steps", "min_accuracy": MIN_ACCURACY, "confirm": 0, "device": "cpu", "slots": 1}
     where = {"trainer": shlex.join(IDLE_TRAINER), "runs": folder, "study": "benchmark", "data": data}
-    request = options.settle("nas", "senet18", {**usual, **where, **given})
-    launch.run(request, Console(file=io.StringIO()), threading.Event())
+    request = options.resolve_options("nas", "senet18", {**usual, **where, **given})
+    launch.run_study(request, Console(file=io.StringIO()), threading.Event())
 
 
 def record(folder: Path) -> tuple[Study, Sequence[Trial], Sequence[Event]]:
@@ -122,8 +122,8 @@ def record(folder: Path) -> tuple[Study, Sequence[Trial], Sequence[Event]]:
 
 
 def _write_config(path: Path, scale: dict[str, float]) -> None:
-    training = Training("senet18", "idle:", 5000, 1000, TrialBudget(steps=1))
-    path.write_text(json.dumps(training.config(Chosen(scale))))
+    training = TrialTemplate("senet18", "idle:", 5000, 1000, TrialBudget(steps=1))
+    path.write_text(json.dumps(training.config(Choices(scale))))
 
 
 def _subprocess(folder: Path) -> dict[str, Any]:

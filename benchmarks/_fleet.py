@@ -16,28 +16,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.console.progress import Running
+from orchestrator.console.progress import RunningTrial
 from orchestrator.executors import Exit, Job
-from orchestrator.pruners.learning_curve import Policy
-from orchestrator.search.budget import Budget
-from orchestrator.search.loop import Search
-from orchestrator.search.solver_session import Proposals, Reign
+from orchestrator.pruners.learning_curve import PrunerConfig
+from orchestrator.search.budget import StudyBudget
+from orchestrator.search.loop import SearchLoop
+from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.objective import Aim
+from orchestrator.spec.objective import Objective
 from orchestrator.spec.problem import Problem
-from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
-from orchestrator.trainer_client import Description
-from orchestrator.trial.retries import Limits
+from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
+from orchestrator.trainer_client import NetworkInfo
+from orchestrator.trial.retries import TrialLimits
 from orchestrator.trial.runner import Runner
 from results.models import Study, Trial
 from results.store import Store
 from search_spaces import Point, training
 
-TRAINING = Training("senet18", "digits", 5000, 1000, TrialBudget(seconds=600.0))
+TRAINING = TrialTemplate("senet18", "digits", 5000, 1000, TrialBudget(seconds=600.0))
 EPOCHS = 5
 _LOOK_SECONDS = 30.0  # for a stop, which only a search that failed brings
-NETWORK = Description(
+NETWORK = NetworkInfo(
     "senet18", 555_000_000, "fake", 11_000_000, (64, 128), (2, 2), 32, 32, 10, {"name": "fake"}
 )
 
@@ -69,7 +69,7 @@ class Fleet:
     def slept(self, seconds: float) -> None:
         pass
 
-    def tick(self, running: Sequence[Running]) -> None:
+    def tick(self, running: Sequence[RunningTrial]) -> None:
         self.most_threads = max(self.most_threads, threading.active_count())
         if running and not self._is_ending:
             self._is_ending = True
@@ -81,7 +81,7 @@ class Fleet:
     def note(self, text: str) -> None:
         pass
 
-    def started(self, trial: Running) -> None:
+    def started(self, trial: RunningTrial) -> None:
         pass
 
     def answered(self, row: Trial) -> None:
@@ -94,10 +94,10 @@ class Fleet:
 class _Same:
     """Every configuration is of one network."""
 
-    def describe(self, config: Mapping[str, Any]) -> Description:
+    def describe(self, config: Mapping[str, Any]) -> NetworkInfo:
         return NETWORK
 
-    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[Description]:
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]:
         return [NETWORK] * len(configs)
 
 
@@ -126,11 +126,11 @@ def problem(block: int) -> Problem:
 
 
 def formulation() -> Formulation:
-    return Formulation(training.space(), training.start(), chosen, Aim(maximise="accuracy"))
+    return Formulation(training.space(), training.start(), chosen, Objective(maximise="accuracy"))
 
 
-def chosen(point: Point) -> Chosen:
-    return Chosen({"depth": 1.0, "width": 1.0, "resolution": 1.0}, **training.parts(point))
+def chosen(point: Point) -> Choices:
+    return Choices({"depth": 1.0, "width": 1.0, "resolution": 1.0}, **training.parts(point))
 
 
 def opened(store: Store, trials: int) -> Study:
@@ -141,22 +141,24 @@ def opened(store: Store, trials: int) -> Study:
 
 def search(
     store: Store, study: Study, fleet: Fleet, folder: Path, trials: int, rows: Sequence[Trial]
-) -> Search:
+) -> SearchLoop:
     """Return a search as `hpo-search` makes it, of blocks as large as the fleet."""
     asked = problem(fleet.slots)
     stop = threading.Event()
-    runner = Runner(store, study.id, fleet, ("trainer",), folder, Limits(3600.0), fleet, stop)
-    return Search(
+    runner = Runner(store, study.id, fleet, ("trainer",), folder, TrialLimits(3600.0), fleet, stop)
+    return SearchLoop(
         store,
         study.id,
         formulation(),
         TRAINING,
-        Proposals(partial(SolverProcess, "random"), Reign(0, 1, asked), training.start, lambda *_: None),
+        SolverSession(
+            partial(SolverProcess, "random"), Incarnation(0, 1, asked), training.start, lambda *_: None
+        ),
         _Same(),
         runner,
         fleet,
         stop,
-        Budget(trials),
+        StudyBudget(trials),
         rows={row.number: row for row in rows},
-        policy=Policy(),
+        policy=PrunerConfig(),
     )

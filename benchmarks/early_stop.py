@@ -21,7 +21,7 @@ from _setting import setting
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.pruners.learning_curve import Finished, Hopeless, Policy, Rule
+from orchestrator.pruners.learning_curve import Finished, LearningCurvePruner, Prune, PrunerConfig
 from results import export, queries
 
 COLUMNS = (
@@ -60,7 +60,7 @@ class Judged:
 
     trial: Trained
     bound: float | None
-    stop: Hopeless | None
+    stop: Prune | None
 
     @property
     def has_reached(self) -> bool:
@@ -100,7 +100,9 @@ def replayed(trials: Sequence[Trained], least: float | None, level: float) -> li
         if trial.purpose == "search":
             held = best if least is None else least
             if held is not None:
-                rule = Rule(tuple(finished), held, trial.validation_images, Policy(level, 0.0), 0)
+                rule = LearningCurvePruner(
+                    tuple(finished), held, trial.validation_images, PrunerConfig(level, 0.0), 0
+                )
                 hopeless = rule.first_stop(trial.measurements)
             judged.append(Judged(trial, held, hopeless))
             best = best if hopeless else max(best or 0.0, trial.accuracy)

@@ -25,7 +25,7 @@ from _setting import setting
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.search.loop import Search
+from orchestrator.search.loop import SearchLoop
 from orchestrator.spec import options
 from orchestrator.spec.formulation import Formulation
 from orchestrator.study import run as launch
@@ -94,9 +94,9 @@ def searched(arm: str, seed: int, trials: int, budget: str) -> Spent:
         if "screening" in ARMS[arm]:
             off.enter_context(patch.object(Formulation, "screened", lambda *_: None))
         if "keys" in ARMS[arm]:
-            off.enter_context(patch.object(Search, "_trained", lambda *_: None))
-        request = options.settle("nas", "senet18", given)
-        launch.run(request, Console(quiet=True), threading.Event())
+            off.enter_context(patch.object(SearchLoop, "_trained", lambda *_: None))
+        request = options.resolve_options("nas", "senet18", given)
+        launch.run_study(request, Console(quiet=True), threading.Event())
         with Store(request.database, read_only=True) as store:
             rows = store.trials(store.studies()[0].id)
     return _counted(arm, seed, rows, time.monotonic() - began)

@@ -25,20 +25,20 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.console.meter import Meter
-from orchestrator.console.progress import Plain
-from orchestrator.pruners.learning_curve import NEVER, Rule
-from orchestrator.search.budget import Budget
-from orchestrator.search.confirmation import Trust, Winner
-from orchestrator.search.loop import Search
-from orchestrator.search.solver_session import Proposals, Reign
+from orchestrator.console.meter import ProgressMeter
+from orchestrator.console.progress import PlainProgress
+from orchestrator.pruners.learning_curve import NEVER, LearningCurvePruner
+from orchestrator.search.budget import StudyBudget
+from orchestrator.search.confirmation import ConfidenceTarget, Winner
+from orchestrator.search.loop import SearchLoop
+from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.objective import Aim
+from orchestrator.spec.objective import Objective
 from orchestrator.spec.problem import Evaluation
-from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
-from orchestrator.trainer_client import Describer, Description
-from orchestrator.trial.request import Order
+from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
+from orchestrator.trainer_client import NetworkInfo, TrainerClient
+from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.models import Trial
 from results.store import Store
@@ -47,7 +47,9 @@ from search_spaces import Choice, Point, Space
 LAYERS = tuple(f"layer{n}" for n in range(1, 9))
 SPACE = Space(tuple(Choice(name, (0, 1, 2), ordered=True) for name in LAYERS))
 START = SPACE.point(dict.fromkeys(LAYERS, 2))  # the largest network
-TRAINING = Training("cells", "table", 1, 10_000, TrialBudget(steps=1))  # as the table's: on 10,000 images
+TRAINING = TrialTemplate(
+    "cells", "table", 1, 10_000, TrialBudget(steps=1)
+)  # as the table's: on 10,000 images
 
 
 @dataclass(frozen=True)
@@ -77,21 +79,21 @@ class Found:
     replicates: int
 
 
-def _cells(point: Point) -> Chosen:
-    return Chosen({}, architecture=dict(point))
+def _cells(point: Point) -> Choices:
+    return Choices({}, architecture=dict(point))
 
 
-class _Lookup(Describer):
+class _Lookup(TrainerClient):
     """Describes the networks of the table without a process."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def describe(self, config: Mapping[str, Any]) -> Description:
+    def describe(self, config: Mapping[str, Any]) -> NetworkInfo:
         name = _name(config)
         macs = self._table[name].macs
         dataset = {"name": "table"}
-        return Description(name, macs, "table", 0, (), (), 32, 32, 10, dataset, architecture={"cells": name})
+        return NetworkInfo(name, macs, "table", 0, (), (), 32, 32, 10, dataset, architecture={"cells": name})
 
 
 class _Draw(Runner):
@@ -102,13 +104,13 @@ class _Draw(Runner):
 
     def run(
         self,
-        orders: Sequence[Order],
+        orders: Sequence[TrialRequest],
         hear: Callable[[Trial, float], Evaluation] | None = None,
-        rule: Rule = NEVER,
+        rule: LearningCurvePruner = NEVER,
     ) -> list[Trial]:
         return [self._trained(order, hear) for order in orders]
 
-    def _trained(self, order: Order, hear: Callable[[Trial, float], Evaluation] | None) -> Trial:
+    def _trained(self, order: TrialRequest, hear: Callable[[Trial, float], Evaluation] | None) -> Trial:
         name = _name(order.config)
         rng = random.Random(f"{self._seed} {name} {order.replicate}")
         columns: dict[str, Any] = {"val_accuracy": rng.choice(self._table[name].trained)}
@@ -141,11 +143,11 @@ def read(path: Path) -> Table:
     }
 
 
-def trust_of(arguments: argparse.Namespace) -> Trust:
-    return Trust(arguments.confidence, arguments.confirm)
+def trust_of(arguments: argparse.Namespace) -> ConfidenceTarget:
+    return ConfidenceTarget(arguments.confidence, arguments.confirm)
 
 
-def search(table: Table, bound: float, solver: str, trials: int, trust: Trust, seed: int) -> Found:
+def search(table: Table, bound: float, solver: str, trials: int, trust: ConfidenceTarget, seed: int) -> Found:
     """Run one search and hold what it names against the table."""
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "results.db") as store:
         run = _search(table, bound, solver, trials, trust, seed, store)
@@ -158,22 +160,24 @@ def search(table: Table, bound: float, solver: str, trials: int, trust: Trust, s
 
 
 def _search(
-    table: Table, bound: float, solver: str, trials: int, trust: Trust, seed: int, store: Store
-) -> Search:
-    formulation = Formulation(SPACE, START, _cells, Aim(minimise="macs"), bound)
+    table: Table, bound: float, solver: str, trials: int, trust: ConfidenceTarget, seed: int, store: Store
+) -> SearchLoop:
+    formulation = Formulation(SPACE, START, _cells, Objective(minimise="macs"), bound)
     study = store.open_study("s", "nas", {}, trials, {}, None)
     problem = formulation.problem(1, seed)
-    return Search(
+    return SearchLoop(
         store,
         study.id,
         formulation,
         TRAINING,
-        Proposals(partial(SolverProcess, solver), Reign(0, 1, problem), lambda: START, lambda *_: None),
+        SolverSession(
+            partial(SolverProcess, solver), Incarnation(0, 1, problem), lambda: START, lambda *_: None
+        ),
         _Lookup(table),
         _Draw(store, study.id, table, seed),
-        Plain(Console(quiet=True), Meter(trials, None, "CPU")),
+        PlainProgress(Console(quiet=True), ProgressMeter(trials, None, "CPU")),
         threading.Event(),
-        Budget(trials),
+        StudyBudget(trials),
         trust=trust,
     )
 
@@ -220,7 +224,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--solver", default="local")
     parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--confidence", type=float, default=Trust.level)
-    parser.add_argument("--confirm", type=int, default=Trust.most)
+    parser.add_argument("--confidence", type=float, default=ConfidenceTarget.level)
+    parser.add_argument("--confirm", type=int, default=ConfidenceTarget.most)
     parser.add_argument("--out", type=Path, help="append each search as a JSON line")
     main(parser.parse_args(sys.argv[1:]))

@@ -25,7 +25,7 @@ class Stopped(Exception):
     """The user stopped the study; what ran is handed out again when it resumes."""
 
 
-class Refused(ValueError):
+class TrainerRefused(ValueError):
     """The trainer will not train this configuration; its message says what to change."""
 
 
@@ -34,7 +34,7 @@ class TrainerBroken(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Description:
+class NetworkInfo:
     """A realised network: what a configuration comes to after rounding."""
 
     network: str
@@ -67,14 +67,14 @@ class Description:
         }
 
 
-class Describes(Protocol):
+class NetworkDescriber(Protocol):
     """Says what configurations come to, without training them."""
 
-    def describe(self, config: Mapping[str, Any]) -> Description: ...
-    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[Description]: ...
+    def describe(self, config: Mapping[str, Any]) -> NetworkInfo: ...
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]: ...
 
 
-class Describer:
+class TrainerClient:
     """A `trainer describe` process; `describe` is a question and its answer. Close it when done.
 
     `check_data` also opens the data set (and downloads it), and holds its images a class against the subset.
@@ -103,18 +103,18 @@ class Describer:
                 start_new_session=True,  # a terminal's Ctrl-C is for the orchestrator alone
             )
         except OSError as error:
-            raise Refused(
+            raise TrainerRefused(
                 f"cannot start the trainer {trainer[0]!r}: {error.strerror}; see --trainer"
             ) from error
 
-    def describe(self, config: Mapping[str, Any]) -> Description:
+    def describe(self, config: Mapping[str, Any]) -> NetworkInfo:
         """Return what `config` comes to; raise Refused with the trainer's reason."""
         # a description is about shapes, so it needs no accelerator even where the trial will have one
         answer = self._ask(json.dumps({**config, "device": "cpu", "precision": "auto"}))
         if answer.get("event") == "error":
-            raise Refused(str(answer.get("message", "the trainer gives no reason")))
+            raise TrainerRefused(str(answer.get("message", "the trainer gives no reason")))
         try:
-            return Description(
+            return NetworkInfo(
                 network=answer["model"],
                 macs=int(answer["macs"]),
                 macs_counter=answer["macs_counter"],
@@ -125,14 +125,14 @@ class Describer:
                 image_size=int(answer["image_size"]),
                 classes=int(answer["classes"]),
                 dataset=answer["dataset"],
-                scales=tuple(answer.get("scales", Description.scales)),
+                scales=tuple(answer.get("scales", NetworkInfo.scales)),
                 architecture=answer.get("architecture"),
                 source=answer.get("source"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error
 
-    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[Description]:
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]:
         """Return what each comes to; raise as `describe` does."""
         return [self.describe(config) for config in configs]
 
@@ -148,7 +148,7 @@ class Describer:
                 self._refuse_too_much_memory()
             # some runtimes begin their output with a byte order mark
             answer = json.loads(self._process.stdout.readline().removeprefix("\ufeff"))
-        except Refused:
+        except TrainerRefused:
             raise
         except (OSError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} gives no answer; run it by hand to see why") from error
@@ -163,7 +163,7 @@ class Describer:
         used = _limits.memory_bytes(self._process.pid, self._most_bytes, itself=True)
         if used > self._most_bytes:
             self._process.kill()
-            raise Refused(
+            raise TrainerRefused(
                 f"opening the data took {_limits.words(used)} of memory, more than the limit of "
                 f"{_limits.words(self._most_bytes)} (--max-memory); give more, or smaller data"
             )
@@ -183,7 +183,7 @@ class Describer:
                 except BrokenPipeError:
                     continue  # it died with a question unread: nothing to flush any more
 
-    def __enter__(self) -> Describer:
+    def __enter__(self) -> TrainerClient:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -195,7 +195,7 @@ def located(command: Sequence[str]) -> tuple[str, ...]:
     return tuple(os.path.abspath(word) if os.path.isfile(word) else word for word in command)
 
 
-def network_key(description: Description, config: Mapping[str, Any]) -> str:
+def network_key(description: NetworkInfo, config: Mapping[str, Any]) -> str:
     """Return the name of one training: configurations with one key train one network in one way."""
     facts = {
         "network": description.network,

@@ -6,7 +6,7 @@ from typing import TypeGuard
 
 import pytest
 
-from orchestrator.trainer_client import Refused
+from orchestrator.trainer_client import TrainerRefused
 from tests.orchestrator._studies import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +50,7 @@ def test_a_way_to_run_what_was_read_is_seen(tmp_path: Path, source: str) -> None
 
 def test_the_name_of_a_data_set_is_run_by_nobody(tmp_path: Path) -> None:
     name = "fake:;touch owned;$(touch owned)`touch owned`"
-    with pytest.raises(Refused):
+    with pytest.raises(TrainerRefused):
         run(tmp_path, data=name)
     assert not list(tmp_path.rglob("owned"))
     assert not Path("owned").exists()

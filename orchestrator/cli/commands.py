@@ -205,7 +205,12 @@ def _evaluate(
     """
     given = locals()
     main.say_removed("nas-evaluate", given)
-    main.answer("nas-evaluate", lambda: evaluate_options.settle(given), evaluate.run, evaluate.show_plan)
+    main.answer(
+        "nas-evaluate",
+        lambda: evaluate_options.resolve_options(given),
+        evaluate.run_evaluation,
+        evaluate.show_plan,
+    )
 
 
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
@@ -213,7 +218,12 @@ def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
     if given["server"] is not None:
         main.answered(f"{kind}-search", lambda: client.start(kind, given, terminal.SafeConsole()))
         return
-    main.answer(f"{kind}-search", lambda: options.settle(kind, subject, given), launch.run, plan.show)
+    main.answer(
+        f"{kind}-search",
+        lambda: options.resolve_options(kind, subject, given),
+        launch.run_study,
+        plan.show_plan,
+    )
 
 
 def nas_search() -> None:

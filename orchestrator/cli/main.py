@@ -17,13 +17,13 @@ from orchestrator.executors import ExecutorError
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.solver_session import NotReproducible, SolverFailed
 from orchestrator.spec import options, provenance
-from orchestrator.trainer_client import Refused, Stopped, TrainerBroken
+from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerRefused
 from results.errors import StoreError
 from results.terminal import SafeConsole, strip_escapes
 
 _MENDABLE = (
     options.BadOption,
-    Refused,
+    TrainerRefused,
     OSError,  # a folder or a disk
     StoreError,
     ExecutorError,
@@ -35,7 +35,7 @@ _MENDABLE = (
 )
 _INTERRUPTED = 130
 _REMOVED = {"stack": "replicates are trained one a slot"}  # options, and what there is instead
-_Request = TypeVar("_Request", bound=options.Contract)
+_Request = TypeVar("_Request", bound=options.RunOptions)
 
 
 def answer(

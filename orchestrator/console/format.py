@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.spec.objective import SIZES, Sized, amount_text, number_text
+from orchestrator.spec.objective import SIZES, NetworkSize, amount_text, number_text
 from results.belief import Belief
 from results.models import Trial
 
@@ -52,11 +52,11 @@ def best_text(row: Trial, start: PointValues | None = None, size: str = "macs") 
     )
 
 
-def size_text(network: Sized, size: str) -> str:
+def size_text(network: NetworkSize, size: str) -> str:
     return amount_text(getattr(network, SIZES[size]), size)
 
 
-def size_number(network: Sized, size: str) -> str:
+def size_number(network: NetworkSize, size: str) -> str:
     return number_text(getattr(network, SIZES[size]), size)
 
 

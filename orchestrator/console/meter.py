@@ -11,7 +11,7 @@ from results.models import Trial
 
 
 @dataclass
-class Meter:
+class ProgressMeter:
     """What a study has spent of its budgets, in trainings and in hours of a GPU or a CPU slot."""
 
     trainings: int  # the budget

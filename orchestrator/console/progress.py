@@ -25,10 +25,10 @@ from orchestrator.console.format import (
     result_text,
     size_number,
 )
-from orchestrator.console.meter import Meter
+from orchestrator.console.meter import ProgressMeter
 from orchestrator.spec.objective import UNITS
 from orchestrator.trial import metrics as report
-from orchestrator.trial.request import Order
+from orchestrator.trial.request import TrialRequest
 from results.models import Trial
 
 _RECENT = 10  # ended trials that the live table keeps in view
@@ -40,10 +40,10 @@ _UNBOUNDED = 1000
 
 
 @dataclass
-class Running:
+class RunningTrial:
     """A trial under way. It waits for a slot until `has_started` is called, by the executor's thread."""
 
-    order: Order
+    order: TrialRequest
     row: Trial
     folder: Path
     stop: threading.Event = field(default_factory=threading.Event)  # of this trial alone
@@ -78,26 +78,26 @@ class Running:
         return time.monotonic() - self.started if self.slot else 0.0
 
 
-class Display(Protocol):
+class ProgressDisplay(Protocol):
     """Told of everything that a person would want to see; changes nothing."""
 
     def note(self, text: str) -> None: ...
-    def started(self, trial: Running) -> None: ...
+    def started(self, trial: RunningTrial) -> None: ...
     def ended(self, row: Trial) -> None: ...
     def answered(self, row: Trial) -> None: ...
     def best(self, row: Trial) -> None: ...
-    def tick(self, running: Sequence[Running]) -> None: ...
+    def tick(self, running: Sequence[RunningTrial]) -> None: ...
     def slept(self, seconds: float) -> None:
         """This process was suspended so long, which tells nothing of how the search goes on."""
 
     def close(self) -> None: ...
 
 
-class Plain:
+class PlainProgress:
     """One line an event, for pipes and logs."""
 
     def __init__(
-        self, console: Console, meter: Meter, start: PointValues | None = None, size: str = "macs"
+        self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: str = "macs"
     ) -> None:
         self._console = console
         self._meter = meter
@@ -107,7 +107,7 @@ class Plain:
     def note(self, text: str) -> None:
         self._print(text)
 
-    def started(self, trial: Running) -> None:
+    def started(self, trial: RunningTrial) -> None:
         point = point_text(trial.order.point, self._start)
         self._print(f"trial {trial.row.number} begins: {trial.row.purpose}, {point}")
 
@@ -121,7 +121,7 @@ class Plain:
     def best(self, row: Trial) -> None:
         self._print(best_text(row, self._start, self._size))
 
-    def tick(self, running: Sequence[Running]) -> None:
+    def tick(self, running: Sequence[RunningTrial]) -> None:
         pass  # a clock is for a screen
 
     def slept(self, seconds: float) -> None:
@@ -134,13 +134,13 @@ class Plain:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-class Screen:
+class LiveProgress:
     """A table that stays in place: the trials running with their clocks, the last ended, the best."""
 
     def __init__(
         self,
         console: Console,
-        meter: Meter,
+        meter: ProgressMeter,
         title: str,
         start: PointValues | None = None,
         size: str = "macs",
@@ -153,14 +153,14 @@ class Screen:
         self._notes: deque[str] = deque(maxlen=2)
         self._recent: deque[Trial] = deque(maxlen=_RECENT)
         self._best: Trial | None = None
-        self._running: Sequence[Running] = ()
+        self._running: Sequence[RunningTrial] = ()
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
         self._live.start()
 
     def note(self, text: str) -> None:
         self._notes.append(text)
 
-    def started(self, trial: Running) -> None:
+    def started(self, trial: RunningTrial) -> None:
         pass  # the next tick shows it
 
     def ended(self, row: Trial) -> None:
@@ -173,7 +173,7 @@ class Screen:
     def best(self, row: Trial) -> None:
         self._best = row
 
-    def tick(self, running: Sequence[Running]) -> None:
+    def tick(self, running: Sequence[RunningTrial]) -> None:
         self._running = running
 
     def slept(self, seconds: float) -> None:
@@ -254,7 +254,7 @@ def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
     ]
 
 
-def _running_cells(trial: Running, start: PointValues | None, size: str) -> list[str]:
+def _running_cells(trial: RunningTrial, start: PointValues | None, size: str) -> list[str]:
     epoch = trial.latest_epoch or {}
     return [
         str(trial.row.number),

@@ -14,10 +14,10 @@ from rich.table import Table
 from orchestrator.console.format import accuracy_text, macs_text, point_text, size_number
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
-from orchestrator.spec.objective import SIZES, UNITS, Aim
-from orchestrator.spec.options import Contract, Request, settle
-from orchestrator.spec.study_spec import Inquiry
-from orchestrator.trainer_client import Description
+from orchestrator.spec.objective import SIZES, UNITS, Objective
+from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
 from results import early_stops, terminal
 from results.models import Model, Study, Trial
@@ -28,22 +28,22 @@ _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
 
 
 def opening(
-    console: Console, inquiry: Inquiry, executor: Executor, study: Study, recorded: Sequence[Trial]
+    console: Console, spec: StudySpec, executor: Executor, study: Study, recorded: Sequence[Trial]
 ) -> None:
     """Say which network, data, budget and machine were taken, and whether this is a resume."""
-    request = inquiry.request
+    request = spec.request
     say(console, f"study {study.name} in {request.database}")
-    say(console, f"network: {inquiry.subject.origin}")
-    for line in base_model.told(inquiry.subject, request.kind):
+    say(console, f"network: {spec.subject.origin}")
+    for line in base_model.same_name_lines(spec.subject, request.kind):
         say(console, line)
-    say(console, network_text(inquiry))
-    for line in data_lines(inquiry.base, drawn(request)):
+    say(console, network_text(spec))
+    for line in data_lines(spec.base, drawn(request)):
         say(console, line)
     where = "GPUs" if executor.device == "cuda" else "CPU slots"
     say(
         console,
-        f"{request.trials} trainings of {inquiry.training.budget} on {executor.slots} {where}, "
-        f"solver {request.solver}; sought: {inquiry.aim}",
+        f"{request.trials} trainings of {spec.training.budget} on {executor.slots} {where}, "
+        f"solver {request.solver}; sought: {spec.aim}",
     )
     if recorded:
         ended = sum(row.state != "running" for row in recorded)
@@ -55,12 +55,12 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def network_text(inquiry: Inquiry) -> str:
+def network_text(spec: StudySpec) -> str:
     """Return the realised base network on one line."""
-    base = inquiry.base
+    base = spec.base
     blocks = ", ".join(map(str, base.blocks))
     channels = ", ".join(map(str, base.channels))
-    own = [f"{name} {value:g}" for name, value in inquiry.request.scale.items() if value != 1]
+    own = [f"{name} {value:g}" for name, value in spec.request.scale.items() if value != 1]
     at = f"at {', '.join(own)}: " if own else ""
     return (
         f"  {at}{macs_text(base.macs)} M MACs, {base.parameters / 1e6:.3f} M parameters, blocks {blocks}, "
@@ -68,12 +68,12 @@ def network_text(inquiry: Inquiry) -> str:
     )
 
 
-def drawn(request: Contract) -> str:
+def drawn(request: RunOptions) -> str:
     """Return how many images are drawn, in words."""
     return f"{request.train_images} training and {request.validation_images} validation images"
 
 
-def data_lines(described: Description, use: str) -> Iterator[str]:
+def data_lines(described: NetworkInfo, use: str) -> Iterator[str]:
     """Yield what the data are and their use, and then what lies there and is not read."""
     data = described.dataset
     squares = f", {_SQUARES[data['fit']]} to squares" if data.get("fit") in _SQUARES else ""
@@ -91,9 +91,9 @@ def bound_text(mean: float, std: float | None, replicates: int, bound: float) ->
     )
 
 
-def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
+def closing(console: Console, store: Store, spec: StudySpec) -> None:
     """Say what the study found, from the record alone."""
-    study = store.study(inquiry.study_name)
+    study = store.study(spec.study_name)
     assert study is not None
     models = [model for model in store.models() if model.study_id == study.id]
     model = next(iter(models), None)
@@ -101,44 +101,44 @@ def closing(console: Console, store: Store, inquiry: Inquiry) -> None:
     rows = store.trials(study.id)
     if stops := early_stops.said(early_stops.counted(rows)):
         say(console, f"early stop: {stops}")
-    if model is not None and inquiry.aim.objectives > 1:
-        _tell_front(console, inquiry, [model.name for model in models])
+    if model is not None and spec.aim.objectives > 1:
+        _tell_front(console, spec, [model.name for model in models])
         return
     if model is None:
-        _tell_shortfall(console, inquiry)
+        _tell_shortfall(console, spec)
         return
     terminal.tell(_comparison(study, model, rows), console.file)
     winner = next(row for row in rows if row.id == model.trial_id)
-    say(console, f"found: {point_text(winner.point, inquiry.start)}")
-    say(console, f"saved as the model {model.name} ({model.status}{_trust_text(model, inquiry.aim)})")
-    if not inquiry.aim.minimise and dict(winner.point or {}) == dict(inquiry.formulation(None).start):
+    say(console, f"found: {point_text(winner.point, spec.start)}")
+    say(console, f"saved as the model {model.name} ({model.status}{_trust_text(model, spec.aim)})")
+    if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: nothing better came out when trained again")
     if study.kind == "nas":
-        say(console, f"next: {_next_command(inquiry.request, model.name)}")
+        say(console, f"next: {_next_command(spec.request, model.name)}")
 
 
-def _tell_front(console: Console, inquiry: Inquiry, names: Sequence[str]) -> None:
+def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:
     """Show the front as the record now holds it, the smallest network first."""
     # pandas: half a second to import, and needed only here
     from results import front_table, queries
 
-    found = patient(queries.front)(inquiry.request.database, inquiry.study_name)
+    found = patient(queries.front)(spec.request.database, spec.study_name)
     terminal.tell(front_table.front_table(found), console.file)
-    many = f"{inquiry.save_as}_1 to {inquiry.save_as}_{len(names)}"
+    many = f"{spec.save_as}_1 to {spec.save_as}_{len(names)}"
     say(console, f"saved as the models {many}" if len(names) > 1 else f"saved as the model {names[0]}")
-    say(console, f"again: nas-results front {inquiry.study_name}{_where(inquiry.request)}")
+    say(console, f"again: nas-results front {spec.study_name}{_where(spec.request)}")
 
 
-def _tell_shortfall(console: Console, inquiry: Inquiry) -> None:
+def _tell_shortfall(console: Console, spec: StudySpec) -> None:
     """Say why nothing is named."""
     # pandas, as above
     from results import recorded, shortfall
 
-    study = recorded.read(inquiry.request.database, inquiry.study_name)
+    study = recorded.read(spec.request.database, spec.study_name)
     say(console, f"{shortfall.why(study)}; {shortfall.advice(study)}")
 
 
-def _where(request: Request) -> str:
+def _where(request: SearchOptions) -> str:
     usual = str(Path("runs") / "results.db")
     return "" if request.database == usual else f" --db {request.database}"
 
@@ -146,9 +146,9 @@ def _where(request: Request) -> str:
 _HANDED_ON = ("train_images", "validation_images", "budget", "device", "slots", "db", "runs", "trainer")
 
 
-def _next_command(request: Request, model: str) -> str:
+def _next_command(request: SearchOptions, model: str) -> str:
     """Return the hpo-search of the model found, on the same data, machine and record."""
-    usual = settle(request.kind, request.subject, {"demo": request.demo})
+    usual = resolve_options(request.kind, request.subject, {"demo": request.demo})
     words = ["hpo-search", "--model", model, *(["--demo"] if request.demo else [])]
     for name in _HANDED_ON:
         if getattr(request, name) != getattr(usual, name):
@@ -185,7 +185,7 @@ def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float 
     return (fmean(again), len(again)) if again else (first.val_accuracy, 1)
 
 
-def _trust_text(model: Model, aim: Aim) -> str:
+def _trust_text(model: Model, aim: Objective) -> str:
     """Return the interval of the winner's accuracy and the chance of its claim, as far as they are known."""
     if model.accuracy_low is None or model.accuracy_high is None:
         return ""

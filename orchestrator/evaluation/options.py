@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.spec import demo
 from orchestrator.spec.bounds import out_of_range
-from orchestrator.spec.options import BadOption, Contract, check, refuse
+from orchestrator.spec.options import BadOption, RunOptions, check, refuse
 from orchestrator.spec.recipe_overrides import Ingredients
 
 RECIPE = "nomad_haet"  # of a network that no study has saved with another
@@ -28,7 +28,7 @@ LISTS = {"table1": TABLE_1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationRequest(Contract):
+class EvaluationOptions(RunOptions):
     """What a user asks an evaluation, but for what only the machine or the data can tell."""
 
     model: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class EvaluationRequest(Contract):
         return "-".join(filter(None, ("evaluation", named, _joined(self.recipe), ensemble, where)))
 
 
-def settle(given: Mapping[str, Any]) -> EvaluationRequest:
+def resolve_options(given: Mapping[str, Any]) -> EvaluationOptions:
     """Return the request: what the user gave, then the demo's defaults, then the usual ones.
 
     All training images are trained on, unless validation is all there is to measure by. Raise BadOption
@@ -90,9 +90,9 @@ def settle(given: Mapping[str, Any]) -> EvaluationRequest:
     """
     listed = {"model": ()} if given.get("models") else {}  # a list of models is in place of the demo's
     validated = {"validation_images": 500} if given.get("no_test") else {}
-    asked = demo.filled(EvaluationRequest, given, {**_DEMO, **listed, **validated})
+    asked = demo.filled(EvaluationOptions, given, {**_DEMO, **listed, **validated})
     usual: dict[str, Any] = {} if given.get("no_test") else {"validation_images": 0}
-    return EvaluationRequest(**{**usual, **asked})
+    return EvaluationOptions(**{**usual, **asked})
 
 
 _DEMO: Mapping[str, Any] = {

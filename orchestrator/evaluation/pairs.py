@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from orchestrator.evaluation.options import RECIPE, EvaluationRequest
+from orchestrator.evaluation.options import RECIPE, EvaluationOptions
 from orchestrator.spec import base_model
-from orchestrator.spec.base_model import Subject
+from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import BadOption, check
 from orchestrator.spec.settled import absolute, fitted, recorded_subject, scale_of, training_of
-from orchestrator.spec.trial_config import Chosen, Training
-from orchestrator.trainer_client import Describer, Description, Refused, network_key
-from orchestrator.trial.request import Order
+from orchestrator.spec.trial_config import Choices, TrialTemplate
+from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused, network_key
+from orchestrator.trial.request import TrialRequest
 from results.models import Trial
 from results.store import Store
 
@@ -36,10 +36,10 @@ _OWN = (
 class Pair:
     """A model and the recipe it is trained with."""
 
-    subject: Subject
+    subject: BaseModel
     scale: Mapping[str, float]
-    training: Training
-    description: Description
+    training: TrialTemplate
+    description: NetworkInfo
 
     @property
     def point(self) -> dict[str, str]:
@@ -47,11 +47,11 @@ class Pair:
         return {"model": self.subject.name, "recipe": self.training.recipe}
 
     def config(self, run: int) -> dict[str, Any]:
-        return self.training.config(Chosen(self.scale), replicate=run)
+        return self.training.config(Choices(self.scale), replicate=run)
 
 
 def pairs_of(
-    request: EvaluationRequest, store: Store | None, device: str, describer: Describer
+    request: EvaluationOptions, store: Store | None, device: str, trainer_client: TrainerClient
 ) -> tuple[Pair, ...]:
     """Return every model with every recipe, as the trainer describes it. Raise BadOption or Refused."""
     subjects = _subjects(request, store)
@@ -63,13 +63,13 @@ def pairs_of(
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
             try:
-                pairs.append(_pair(request, subject, recipe, dataset, device, describer))
-            except Refused as error:
-                raise Refused(f"{subject.name} with {recipe}: {error}") from error
+                pairs.append(_pair(request, subject, recipe, dataset, device, trainer_client))
+            except TrainerRefused as error:
+                raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
     return tuple(pairs)
 
 
-def _subjects(request: EvaluationRequest, store: Store | None) -> list[Subject]:
+def _subjects(request: EvaluationOptions, store: Store | None) -> list[BaseModel]:
     """Return the models by the user's names: those that the evaluation on record began with, if any."""
     found = [base_model.candidates(name, store) for name in request.names]
     newest = [subjects[0] for subjects in found]
@@ -92,7 +92,7 @@ def _asked_of(recorded: Mapping[str, Any], model: str) -> dict[str, Any] | None:
     return None if own is None else {**recorded["training"], **own}
 
 
-def _dataset(request: EvaluationRequest, subjects: Sequence[Subject]) -> str:
+def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
     """Return the one data set of all pairs: the user's, or that which the saved models were found on."""
     theirs = list(dict.fromkeys(subject.dataset for subject in subjects if subject.dataset))
     check(
@@ -103,20 +103,25 @@ def _dataset(request: EvaluationRequest, subjects: Sequence[Subject]) -> str:
 
 
 def _pair(
-    request: EvaluationRequest, subject: Subject, recipe: str, dataset: str, device: str, describer: Describer
+    request: EvaluationOptions,
+    subject: BaseModel,
+    recipe: str,
+    dataset: str,
+    device: str,
+    trainer_client: TrainerClient,
 ) -> Pair:
     training = replace(
         training_of(request, subject, recipe, dataset, device), test=not request.no_test, disjoint=True
     )
     scale = scale_of(request, subject)
-    description = describer.describe(training.config(Chosen(scale)))
+    description = trainer_client.describe(training.config(Choices(scale)))
     training = fitted(training, description)
     _check_parts(request, description.dataset.get("train_images"))
-    last = training.config(Chosen(scale), replicate=request.runs_of_each - 1)
-    return Pair(subject, scale, training, describer.describe(last))
+    last = training.config(Choices(scale), replicate=request.runs_of_each - 1)
+    return Pair(subject, scale, training, trainer_client.describe(last))
 
 
-def _check_parts(request: EvaluationRequest, held: int | None) -> None:
+def _check_parts(request: EvaluationOptions, held: int | None) -> None:
     """Raise BadOption where the training images, if their number is known, do not reach for the runs."""
     train, validation, runs = request.train_images, request.validation_images, request.runs_of_each
     needed = (train + validation) * runs
@@ -133,7 +138,7 @@ def _check_parts(request: EvaluationRequest, held: int | None) -> None:
 
 
 def question(
-    request: EvaluationRequest, pairs: Sequence[Pair], recorded: Mapping[str, Any] | None = None
+    request: EvaluationOptions, pairs: Sequence[Pair], recorded: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return what a resume must repeat to the letter; the number of runs is not in it and may grow.
 
@@ -167,7 +172,7 @@ def names_of(pairs: Sequence[Pair]) -> list[str]:
     return list(dict.fromkeys(pair.subject.name for pair in pairs))
 
 
-def orders(pairs: Sequence[Pair], runs: int, recorded: Sequence[Trial]) -> list[Order]:
+def orders(pairs: Sequence[Pair], runs: int, recorded: Sequence[Trial]) -> list[TrialRequest]:
     """Return the trials to be trained yet, run by run, so that what is there at any time can be compared.
 
     One with a row that did not end keeps its number; the others take the next ones.
@@ -187,10 +192,10 @@ def _place(point: Mapping[str, Any], run: int) -> tuple[Any, ...]:
     return point.get("model"), point.get("recipe"), run
 
 
-def _order(pair: Pair, run: int, number: int, row: Trial | None) -> Order:
+def _order(pair: Pair, run: int, number: int, row: Trial | None) -> TrialRequest:
     config = pair.config(run)
     key = network_key(pair.description, config)
-    return Order(number, PURPOSE, pair.point, run, config, pair.description, key, row)
+    return TrialRequest(number, PURPOSE, pair.point, run, config, pair.description, key, row)
 
 
 def counted(rows: Iterable[Trial]) -> str:

@@ -15,14 +15,14 @@ from rich.console import Console
 
 from orchestrator.console import summary
 from orchestrator.console.format import macs_text
-from orchestrator.evaluation.options import EvaluationRequest
+from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.evaluation.pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
 from orchestrator.study import checks, session
 from orchestrator.study.plan import cost_text, store_to_read
-from orchestrator.trainer_client import Describer
+from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.runner import Runner
 from results import database, terminal
 from results.models import Study
@@ -31,7 +31,7 @@ from results.store import Store
 from results.transactions import patient
 
 
-def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> None:
+def run_evaluation(request: EvaluationOptions, console: Console, stop: threading.Event) -> None:
     """Run the evaluation of `request` to its end, or until `stop` is set: then raise Stopped.
 
     Raise BadOption, Refused, StoreError, ExecutorError or TrainerBroken; whatever had ended by then is on
@@ -40,10 +40,10 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
         executor = stack.enter_context(closing(session.executor(request)))
-        describer = stack.enter_context(
-            Describer(request.trainer_command, request.limits.memory_bytes, stop=stop)
+        trainer_client = stack.enter_context(
+            TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        pairs = pairs_of(request, store, executor.device, describer)
+        pairs = pairs_of(request, store, executor.device, trainer_client)
         name = _study_name(request, pairs)
         stack.enter_context(store.lock_study(name))
         recorded = store.study(name)
@@ -68,15 +68,15 @@ def run(request: EvaluationRequest, console: Console, stop: threading.Event) -> 
         _close(request, study, store, console)
 
 
-def show_plan(request: EvaluationRequest, console: Console) -> None:
+def show_plan(request: EvaluationOptions, console: Console) -> None:
     """Say what the evaluation would cost, and do nothing. Raise as `run` does."""
     with ExitStack() as stack:
         store = store_to_read(request, stack)
         executor = stack.enter_context(closing(session.executor(request)))
-        describer = stack.enter_context(
-            Describer(request.trainer_command, request.limits.memory_bytes, check_data=False)
+        trainer_client = stack.enter_context(
+            TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
         )
-        pairs = pairs_of(request, store, executor.device, describer)
+        pairs = pairs_of(request, store, executor.device, trainer_client)
         name = _study_name(request, pairs)
         summary.say(console, f"plan of the study {name}; nothing is done")
         for line in _contents(request, pairs):
@@ -86,7 +86,7 @@ def show_plan(request: EvaluationRequest, console: Console) -> None:
         summary.say(console, cost_text(trainings, pairs[0].training.budget, executor))
 
 
-def _study_name(request: EvaluationRequest, pairs: Sequence[Pair]) -> str:
+def _study_name(request: EvaluationOptions, pairs: Sequence[Pair]) -> str:
     """Return the study's name. Raise BadOption where it, or its folder, is another's."""
     name = request.study_name(names_of(pairs), pairs[0].training.dataset)
     check_name(name, "--study")
@@ -96,7 +96,7 @@ def _study_name(request: EvaluationRequest, pairs: Sequence[Pair]) -> str:
 
 
 def _opening(
-    request: EvaluationRequest, pairs: Sequence[Pair], executor: Executor, study: Study, store: Store
+    request: EvaluationOptions, pairs: Sequence[Pair], executor: Executor, study: Study, store: Store
 ) -> Iterable[str]:
     yield f"study {study.name} in {request.database}"
     yield from _contents(request, pairs)
@@ -111,21 +111,21 @@ def _opening(
         yield f"resuming: {ended} of {len(recorded)} trials on record have ended"
 
 
-def _contents(request: EvaluationRequest, pairs: Sequence[Pair]) -> Iterable[str]:
+def _contents(request: EvaluationOptions, pairs: Sequence[Pair]) -> Iterable[str]:
     for pair in pairs:
         found = pair.description
         yield (
             f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
             f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
         )
-        yield from base_model.told(pair.subject, PURPOSE)
+        yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "none of its test images" if request.no_test else "all test images, read once a training"
     parts = f"run r trains on the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
     yield from summary.data_lines(pairs[0].description, f"{parts}; {read}")
 
 
 def _train(
-    request: EvaluationRequest,
+    request: EvaluationOptions,
     pairs: Sequence[Pair],
     executor: Executor,
     study: Study,
@@ -153,7 +153,7 @@ def _train(
         runner.run(orders(pairs, request.runs_of_each, rows))
 
 
-def _close(request: EvaluationRequest, study: Study, store: Store, console: Console) -> None:
+def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:
     """Show the table that the record now holds, and write it where the user wants it."""
     # pandas: half a second to import, and needed only here
     from results import evaluation_table, export, queries
@@ -167,6 +167,6 @@ def _close(request: EvaluationRequest, study: Study, store: Store, console: Cons
     summary.say(console, f"again: nas-results evaluation {study.name}{_where(request)}")
 
 
-def _where(request: EvaluationRequest) -> str:
+def _where(request: EvaluationOptions) -> str:
     usual = str(Path("runs") / "results.db")
     return "" if request.database == usual else f" --db {request.database}"

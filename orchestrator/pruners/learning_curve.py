@@ -37,7 +37,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Hopeless:
+class Prune:
     """The first look at which a curve could not reach the bound; all but `progress` are accuracies."""
 
     progress: float
@@ -55,7 +55,7 @@ class Hopeless:
 
 
 @dataclass(frozen=True)
-class Policy:
+class PrunerConfig:
     """What a study does about hopeless trainings: none is stopped at level 0.
 
     `level`: of the trainings stopped, the share that may be expected to have reached the bound all the same.
@@ -66,7 +66,9 @@ class Policy:
     audit: float = AUDIT
 
     @classmethod
-    def settled(cls, level: float | None, audit: float | None, recorded: Mapping[str, Any] | None) -> Policy:
+    def settled(
+        cls, level: float | None, audit: float | None, recorded: Mapping[str, Any] | None
+    ) -> PrunerConfig:
         """Return what the user asks; what is not given is as on record, or the usual in a new study.
 
         `recorded`: the question of the study on record; one without a policy stops nothing.
@@ -90,20 +92,20 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Rule:
+class LearningCurvePruner:
     """What the trials of one block are held against. It depends on nothing that they do themselves."""
 
     finished: tuple[Finished, ...]
     bound: float
     validation_images: int
-    policy: Policy
+    policy: PrunerConfig
     seed: int
 
     def audits(self, number: int) -> bool:
         """Whether this trial is left to run, whatever its curve says."""
         return self.policy.audits(self.seed, number)
 
-    def first_stop(self, measurements: Iterable[Mapping[str, Any]]) -> Hopeless | None:
+    def first_stop(self, measurements: Iterable[Mapping[str, Any]]) -> Prune | None:
         """Return the first measurement by which the bound is out of reach, if there is one."""
         if not self.finished:
             return None
@@ -118,7 +120,7 @@ class Rule:
         hopeless = self.first_stop(measurements)
         return {"audited": int(self.audits(number)), **(hopeless.columns() if hopeless else {})}
 
-    def _look(self, curve: Points) -> Hopeless | None:
+    def _look(self, curve: Points) -> Prune | None:
         progress, accuracy = curve[-1]
         if not EARLIEST <= progress < 1 or self.bound <= 0:
             return None
@@ -129,7 +131,7 @@ class Rule:
         predicted, scale, freedom = predict(known, reached(curve, progress), self._least_variance())
         if students(freedom, (predicted - self.bound) / scale) >= self.policy.level / _LOOKS:
             return None
-        return Hopeless(progress, accuracy, min(max(predicted, 0.0), 1.0), self.bound)
+        return Prune(progress, accuracy, min(max(predicted, 0.0), 1.0), self.bound)
 
     def _least_variance(self) -> float:
         """Return the variance that drawing the validation images alone gives an accuracy near the bound."""
@@ -138,7 +140,7 @@ class Rule:
         return share * (1 - share) / images
 
 
-NEVER = Rule((), 0.0, 1, Policy(level=0.0, audit=0.0), 0)  # stops nothing
+NEVER = LearningCurvePruner((), 0.0, 1, PrunerConfig(level=0.0, audit=0.0), 0)  # stops nothing
 
 
 def points(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[tuple[float, float], ...]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.spec.trial_config import Chosen, Training
-from orchestrator.trainer_client import Description, network_key
+from orchestrator.spec.trial_config import Choices, TrialTemplate
+from orchestrator.trainer_client import NetworkInfo, network_key
 from orchestrator.trial.outcome import is_open
-from orchestrator.trial.request import Order
+from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.models import Trial
 
@@ -45,10 +45,10 @@ class Baseline:
 
 def measure(
     runner: Runner,
-    training: Training,
+    training: TrialTemplate,
     point: Mapping[str, Any],
-    chosen: Chosen,
-    description: Description,
+    chosen: Choices,
+    description: NetworkInfo,
     replicates: int,
     recorded: Sequence[Trial],
 ) -> Baseline:
@@ -77,12 +77,12 @@ def measure(
 
 def _order(
     number: int,
-    training: Training,
+    training: TrialTemplate,
     point: Mapping[str, Any],
-    chosen: Chosen,
-    description: Description,
+    chosen: Choices,
+    description: NetworkInfo,
     row: Trial | None,
-) -> Order:
+) -> TrialRequest:
     config = training.config(chosen, replicate=number - 1)
     key = network_key(description, config)
-    return Order(number, "baseline", dict(point), number - 1, config, description, key, row)
+    return TrialRequest(number, "baseline", dict(point), number - 1, config, description, key, row)

@@ -10,15 +10,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.spec.options import Request
+from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trial import outcome
-from orchestrator.trial.request import Order
+from orchestrator.trial.request import TrialRequest
 from results.models import Trial
 
 
 @dataclass(frozen=True)
-class Budget:
+class StudyBudget:
     """The most of both; `training_seconds` is one training's own budget, None where that is in steps."""
 
     trials: int
@@ -26,7 +26,7 @@ class Budget:
     training_seconds: float | None = None
     unit: str = "slot"  # what a slot is: GPU or CPU
 
-    def reached(self, orders: Sequence[Order], rows: Iterable[Trial]) -> list[Order]:
+    def reached(self, orders: Sequence[TrialRequest], rows: Iterable[Trial]) -> list[TrialRequest]:
         """Return those of `orders` that it pays for, after `rows`.
 
         A row that was left open is paid for in trainings already, but begins anew in hours; it comes first.
@@ -79,10 +79,10 @@ class Budget:
         return max(self.training_seconds or 0.0, max(whole, default=0.0))
 
 
-def asked(request: Request, training: TrialBudget, device: str) -> Budget:
+def study_budget(request: SearchOptions, training: TrialBudget, device: str) -> StudyBudget:
     """Return what the user lets a search spend on trainings of such a budget, on slots of that device."""
     unit = "GPU" if device == "cuda" else "CPU"
-    return Budget(request.trials, request.max_gpu_hours, training.seconds, unit)
+    return StudyBudget(request.trials, request.max_gpu_hours, training.seconds, unit)
 
 
 def hours_used(rows: Iterable[Trial]) -> float:

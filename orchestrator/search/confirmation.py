@@ -15,13 +15,13 @@ from statistics import fmean
 from typing import Any, Literal
 
 from orchestrator.console.format import accuracy_text, belief_text
-from orchestrator.console.progress import Display
-from orchestrator.search.budget import Budget
+from orchestrator.console.progress import ProgressDisplay
+from orchestrator.search.budget import StudyBudget
 from orchestrator.spec.formulation import Formulation, accuracy
-from orchestrator.spec.trial_config import Training
-from orchestrator.trainer_client import Describes, network_key
+from orchestrator.spec.trial_config import TrialTemplate
+from orchestrator.trainer_client import NetworkDescriber, network_key
 from orchestrator.trial.outcome import is_open
-from orchestrator.trial.request import Order
+from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.belief import Belief, believe, noisier, passing, pooled
 from results.models import Trial
@@ -33,7 +33,7 @@ AT_A_TIME = 2  # replicates of one candidate that are trained side by side, wher
 
 
 @dataclass(frozen=True)
-class Trust:
+class ConfidenceTarget:
     """What it takes to believe a network: the probability that it keeps the bound, the most replicates."""
 
     level: float = 0.95
@@ -66,7 +66,7 @@ class Winner:
 
 
 @dataclass
-class Confirmer:
+class Confirmation:
     """Confirms and rejects the candidates of one search, in the order in which they came.
 
     What it decides depends on nothing but the rows before it, so a resumed search decides the same.
@@ -75,13 +75,13 @@ class Confirmer:
     store: Store
     study_id: int
     formulation: Formulation
-    training: Training
-    describer: Describes
+    training: TrialTemplate
+    trainer_client: NetworkDescriber
     runner: Runner
-    display: Display
+    display: ProgressDisplay
     rows: dict[int, Trial]  # the search's, by number
-    trust: Trust
-    budget: Budget  # of all the study's trainings
+    trust: ConfidenceTarget
+    budget: StudyBudget  # of all the study's trainings
     incumbent: Trial | None = None  # the smallest network confirmed so far
 
     def settle(self, numbers: range) -> bool:
@@ -142,7 +142,7 @@ class Confirmer:
                 return verdict
         return None
 
-    def _judged(self, candidate: Trial, last: Order) -> str | None:
+    def _judged(self, candidate: Trial, last: TrialRequest) -> str | None:
         """Put the verdict on record, if the replicates up to `last` give one."""
         trained = self._accuracies(candidate, last.number)
         known = [a for a in trained if a is not None]
@@ -210,21 +210,21 @@ class Confirmer:
         rows = sorted(self.rows.values(), key=lambda row: row.number)
         return (r for r in rows if r.purpose == "confirmation" and r.of_trial_number == candidate.number)
 
-    def _orders(self, candidate: Trial, replicates: range, first_number: int) -> list[Order]:
+    def _orders(self, candidate: Trial, replicates: range, first_number: int) -> list[TrialRequest]:
         """Return one order a replicate, with its row where the record has it; numbers follow the block's."""
         recorded = {row.replicate: row for row in self._replicates(candidate)}
-        number, orders = max(first_number, max(self.rows) + 1), list[Order]()
+        number, orders = max(first_number, max(self.rows) + 1), list[TrialRequest]()
         for replicate in replicates:
             row = recorded.get(replicate)
             orders.append(self._order(candidate, replicate, row.number if row else number, row))
             number += row is None
         return orders
 
-    def _order(self, candidate: Trial, replicate: int, number: int, row: Trial | None) -> Order:
+    def _order(self, candidate: Trial, replicate: int, number: int, row: Trial | None) -> TrialRequest:
         point = self.formulation.space.point(candidate.point or {})
         config = self.training.config(self.formulation.choice(point), replicate)
-        description = self.describer.describe(config)
+        description = self.trainer_client.describe(config)
         key = network_key(description, config)
-        return Order(
+        return TrialRequest(
             number, "confirmation", dict(point), replicate, config, description, key, row, candidate.number
         )

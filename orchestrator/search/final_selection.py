@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.search.budget import Budget, hours_used
-from orchestrator.search.loop import Search
+from orchestrator.search.budget import StudyBudget, hours_used
+from orchestrator.search.loop import SearchLoop
 from orchestrator.spec.formulation import accuracy
-from orchestrator.spec.options import Request
+from orchestrator.spec.options import SearchOptions
 from orchestrator.trainer_client import network_key
 from orchestrator.trial.outcome import is_open, spent
-from orchestrator.trial.request import Order
+from orchestrator.trial.request import TrialRequest
 from results.models import Trial
 
 KEPT_BACK = 0.25  # of all trainings
@@ -24,7 +24,7 @@ KEPT_BACK = 0.25  # of all trainings
 Due = Callable[[int], list[tuple[Trial, int]]]  # networks to train, each with the number of its replicate
 
 
-def kept_back(request: Request) -> int:
+def kept_back(request: SearchOptions) -> int:
     """Return the trainings that a search keeps back, none where its networks are confirmed on its way."""
     kept = 0 if request.aim.needs_bound or not request.confirm else int(KEPT_BACK * request.trials)
     return kept if request.aim.objectives > 1 else sum(rounds(kept, request.confirm))
@@ -43,7 +43,7 @@ def rounds(kept: int, most: int) -> list[int]:
     return sizes
 
 
-def searched(budget: Budget, request: Request, rows: Iterable[Trial]) -> Budget:
+def search_budget(budget: StudyBudget, request: SearchOptions, rows: Iterable[Trial]) -> StudyBudget:
     """Return what a search may have spent when it ends, what is on its record included."""
     kept, again = kept_back(request), [row for row in rows if row.purpose == "confirmation"]
     if not kept:
@@ -54,7 +54,7 @@ def searched(budget: Budget, request: Request, rows: Iterable[Trial]) -> Budget:
     return replace(budget, trials=budget.trials - max(0, kept - len(again)), slot_hours=hours)
 
 
-def train(search: Search, due: Due, budget: Budget) -> None:
+def train(search: SearchLoop, due: Due, budget: StudyBudget) -> None:
     """Train what is due, and what is due then, until nothing is or the budget is spent.
 
     due: told the first number that no trial before it has. budget: of all the study's trainings. Raise
@@ -71,7 +71,7 @@ def train(search: Search, due: Due, budget: Budget) -> None:
         number += len(orders)
 
 
-def told(search: Search) -> str:
+def unconfirmed_text(search: SearchLoop) -> str:
     """Return what of the budget was spent when the search had ended, to go on with its own."""
     if search.formulation.confirms:
         return ""
@@ -85,7 +85,7 @@ def replicates(rows: Mapping[int, Trial], of: Trial, before: int) -> list[float]
     return [accuracy(row) for row in found if row.of_trial_number == of.number]
 
 
-def _run(search: Search, budget: Budget, orders: Sequence[Order]) -> bool:
+def _run(search: SearchLoop, budget: StudyBudget, orders: Sequence[TrialRequest]) -> bool:
     """Train those that the budget reaches; whether that is all of them."""
     paid = budget.reached(orders, search.rows.values())
     trained = search.runner.run(paid)
@@ -93,16 +93,16 @@ def _run(search: Search, budget: Budget, orders: Sequence[Order]) -> bool:
     return len(paid) == len(orders) and not any(map(is_open, trained))
 
 
-def _order(search: Search, of: Trial, replicate: int, number: int) -> Order:
+def _order(search: SearchLoop, of: Trial, replicate: int, number: int) -> TrialRequest:
     formulation = search.formulation
     choice = formulation.choice(formulation.space.point(of.point or {}))
     config = search.training.config(choice, replicate)
-    description = search.describer.describe(config)
+    description = search.trainer_client.describe(config)
     key, row = network_key(description, config), search.rows.get(number)
     point = dict(of.point or {})
-    return Order(number, "confirmation", point, replicate, config, description, key, row, of.number)
+    return TrialRequest(number, "confirmation", point, replicate, config, description, key, row, of.number)
 
 
-def _order_of(search: Search, row: Trial) -> Order:
+def _order_of(search: SearchLoop, row: Trial) -> TrialRequest:
     assert row.of_trial_number is not None
     return _order(search, search.rows[row.of_trial_number], row.replicate, row.number)

@@ -11,27 +11,27 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from orchestrator.search import final_selection
-from orchestrator.search.budget import Budget
-from orchestrator.search.loop import Search
+from orchestrator.search.budget import StudyBudget
+from orchestrator.search.loop import SearchLoop
 from orchestrator.spec.formulation import Formulation, accuracy
 from results.front import undominated
 from results.models import Trial
 
 
-def know(search: Search, most: int, budget: Budget) -> None:
+def confirm_front(search: SearchLoop, most: int, budget: StudyBudget) -> None:
     """Train the networks on the front of a search that has ended again, in rounds.
 
     Raise as `Runner.run` does.
     most: trainings more of a network. budget: of all the study's trainings
     """
-    front = Front(search.formulation, search.rows)
+    front = FrontSelection(search.formulation, search.rows)
     found = ", ".join(str(row.number) for row in front.known(search.next_number))
     search.display.note(f"the front of the search: {f'trials {found}' if found else 'nothing yet'}")
     final_selection.train(search, lambda number: front.due(number, most), budget)
 
 
 @dataclass(frozen=True)
-class Front:
+class FrontSelection:
     """The front of one search. It depends on nothing but rows, so a resumed search trains the same."""
 
     formulation: Formulation

@@ -13,7 +13,7 @@ from results.models import Trial
 _TRAINED = ("completed", "failed", "pruned")
 
 
-class Ledger:
+class TrialHistory:
     """Knows the rows of `rows`, by number, and of those that `keep` adds to them."""
 
     def __init__(self, rows: dict[int, Trial], formulation: Formulation) -> None:

@@ -15,20 +15,22 @@ from statistics import fmean
 
 from orchestrator.console.format import belief_text
 from orchestrator.search import final_selection
-from orchestrator.search.budget import Budget
-from orchestrator.search.confirmation import Trust, Winner
-from orchestrator.search.loop import Search
+from orchestrator.search.budget import StudyBudget
+from orchestrator.search.confirmation import ConfidenceTarget, Winner
+from orchestrator.search.loop import SearchLoop
 from orchestrator.spec.formulation import Formulation, accuracy
 from results.belief import Belief, believe, spread, students
 from results.models import Trial
 
 
-def know(search: Search, trust: Trust, kept: int, budget: Budget) -> Winner | None:
+def select_winner(
+    search: SearchLoop, trust: ConfidenceTarget, kept: int, budget: StudyBudget
+) -> Winner | None:
     """Train the leaders of a search that has ended again, and return the winner; None where there is none.
 
     kept: trainings for it. budget: of all the study's trainings. Raise as `Runner.run` does.
     """
-    leaders = Leaders(
+    leaders = FinalSelection(
         search.formulation, search.rows, final_selection.rounds(kept, trust.most), search.next_number
     )
     if kept:
@@ -49,7 +51,7 @@ def _better(winner: Winner) -> str:
 
 
 @dataclass(frozen=True)
-class Leaders:
+class FinalSelection:
     """The leaders of one search. They depend on nothing but rows, so a resumed search trains the same."""
 
     formulation: Formulation
@@ -73,7 +75,7 @@ class Leaders:
                 return [(row, replicate) for row in lacking]
         return []
 
-    def winner(self, trust: Trust, validation_images: int) -> Winner | None:
+    def winner(self, trust: ConfidenceTarget, validation_images: int) -> Winner | None:
         """Return the best of the last round that is complete; without any, the best training.
 
         It is confirmed where it is the start, or believed to be more accurate.

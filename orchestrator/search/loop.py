@@ -12,18 +12,25 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.console.progress import Display
-from orchestrator.pruners.learning_curve import MOST_CURVES, NEVER, Finished, Policy, Rule, points
-from orchestrator.search.budget import Budget
-from orchestrator.search.confirmation import Confirmer, Trust
-from orchestrator.search.history import Ledger
-from orchestrator.search.solver_session import NotReproducible, Proposals
+from orchestrator.console.progress import ProgressDisplay
+from orchestrator.pruners.learning_curve import (
+    MOST_CURVES,
+    NEVER,
+    Finished,
+    LearningCurvePruner,
+    PrunerConfig,
+    points,
+)
+from orchestrator.search.budget import StudyBudget
+from orchestrator.search.confirmation import ConfidenceTarget, Confirmation
+from orchestrator.search.history import TrialHistory
+from orchestrator.search.solver_session import NotReproducible, SolverSession
 from orchestrator.spec.formulation import Formulation, accuracy
 from orchestrator.spec.problem import Evaluation
-from orchestrator.spec.trial_config import Training
-from orchestrator.trainer_client import Describes, Stopped, network_key
+from orchestrator.spec.trial_config import TrialTemplate
+from orchestrator.trainer_client import NetworkDescriber, Stopped, network_key
 from orchestrator.trial.outcome import is_open, is_training, spent
-from orchestrator.trial.request import Order
+from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.models import Trial
 from results.store import Store
@@ -33,28 +40,28 @@ MAX_UNTRAINED_IN_A_ROW = 500
 
 
 @dataclass
-class Search:
+class SearchLoop:
     """One search, run once. `budget` is for its trainings, the baseline's and the confirmations'."""
 
     store: Store
     study_id: int
     formulation: Formulation
-    training: Training
-    proposals: Proposals
-    describer: Describes
+    training: TrialTemplate
+    proposals: SolverSession
+    trainer_client: NetworkDescriber
     runner: Runner
-    display: Display
+    display: ProgressDisplay
     stop: threading.Event
-    budget: Budget
+    budget: StudyBudget
     baseline_mean: float | None = None  # a fraction; None where the bound was given
     rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
-    trust: Trust = field(default_factory=Trust)
-    policy: Policy = field(default_factory=lambda: NEVER.policy)  # of stopping hopeless trainings early
+    trust: ConfidenceTarget = field(default_factory=ConfidenceTarget)
+    policy: PrunerConfig = field(default_factory=lambda: NEVER.policy)  # of stopping hopeless trainings early
     next_number: int = 1  # the first number that no block of points has taken
 
     def __post_init__(self) -> None:
         self.confirmer = self._confirmer()  # None where no bound is to be kept
-        self._ledger = Ledger(self.rows, self.formulation)
+        self._ledger = TrialHistory(self.rows, self.formulation)
 
     def run(self) -> str:
         """Search until the budget is spent or the solver has finished, and say which it was.
@@ -95,17 +102,17 @@ class Search:
         """End the solver."""
         self.proposals.close()
 
-    def _confirmer(self) -> Confirmer | None:
+    def _confirmer(self) -> Confirmation | None:
         """Return what confirms networks. A solver's successor begins where earlier blocks were settled."""
         if not self.formulation.confirms:
             return None
         settled = [row for row in self.rows.values() if row.number < self.proposals.reign.first]
-        return Confirmer(
+        return Confirmation(
             self.store,
             self.study_id,
             self.formulation,
             self.training,
-            self.describer,
+            self.trainer_client,
             self.runner,
             self.display,
             self.rows,
@@ -129,7 +136,7 @@ class Search:
     def _answer(self, first: int, points: Sequence[Point]) -> list[Evaluation] | None:
         """Return what the solver hears of a block, or None where the budget does not reach its end."""
         numbers = range(first, first + len(points))
-        orders, repeats = list[Order](), list[Order]()
+        orders, repeats = list[TrialRequest](), list[TrialRequest]()
         taken = self._trained_among(numbers)
         for order in self._due(first, points):
             if order.row is None and order.key in taken:
@@ -152,7 +159,7 @@ class Search:
             self._answer_untrained(order)
         return [_heard(self.rows[n]) for n in numbers] if all(n in self.rows for n in numbers) else None
 
-    def _due(self, first: int, points: Sequence[Point]) -> list[Order]:
+    def _due(self, first: int, points: Sequence[Point]) -> list[TrialRequest]:
         """Return the orders of those points whose answers the record lacks."""
         numbered = dict(enumerate(points, start=first))
         for number, point in numbered.items():
@@ -160,9 +167,11 @@ class Search:
                 _hold(point, self.rows[number])
         due = {n: p for n, p in numbered.items() if n not in self.rows or is_open(self.rows[n])}
         configs = {n: self.training.config(self.formulation.choice(point)) for n, point in due.items()}
-        described = self.describer.describe_all(list(configs.values()))
+        described = self.trainer_client.describe_all(list(configs.values()))
         return [
-            Order(n, "search", dict(due[n]), 0, config, one, network_key(one, config), self.rows.get(n))
+            TrialRequest(
+                n, "search", dict(due[n]), 0, config, one, network_key(one, config), self.rows.get(n)
+            )
             for (n, config), one in zip(configs.items(), described, strict=True)
         ]
 
@@ -186,7 +195,7 @@ class Search:
     def _goes_on(self) -> bool:
         return self.budget.reaches_a_training(self.rows.values())
 
-    def _rule(self, first: int) -> Rule:
+    def _rule(self, first: int) -> LearningCurvePruner:
         """Return what the trainings of a block are held against, learnt from the trials before the block."""
         if not self.policy.level:
             return NEVER
@@ -197,9 +206,11 @@ class Search:
         latest = heapq.nlargest(MOST_CURVES, settled, key=lambda row: row.number)[::-1]
         curves = self.store.curves(self.study_id, [row.number for row in latest])
         finished = [Finished(points(curves.get(row.number, [])), accuracy(row)) for row in latest]
-        return Rule(tuple(finished), bound, self.training.validation_images, self.policy, self.training.seed)
+        return LearningCurvePruner(
+            tuple(finished), bound, self.training.validation_images, self.policy, self.training.seed
+        )
 
-    def _answer_untrained(self, order: Order) -> bool:
+    def _answer_untrained(self, order: TrialRequest) -> bool:
         """Record `order` as a duplicate or as screened, if it is either."""
         original, why = self._ledger.trained(order.key), None
         if original is not None:

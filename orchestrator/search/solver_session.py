@@ -16,7 +16,7 @@ from orchestrator.solvers import SolverDied, SolverProcess
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point
 
-SUCCESSION = "solver_succeeded"  # the event's kind
+RESTART = "solver_succeeded"  # the event's kind
 MAX_SUCCESSIONS = 20
 _PATIENCE = 1  # deaths at one question that are answered by asking again
 _PATIENCE_WITH_STRANGERS = 10  # the same, for kills from outside
@@ -31,7 +31,7 @@ class NotReproducible(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Reign:
+class Incarnation:
     """The rule of one solver process and its replays; `first` is the number of its first trial."""
 
     index: int
@@ -48,24 +48,26 @@ class Reign:
             "why": why,
         }
 
-    def successor(self, first: int, start: Point) -> Reign:
+    def successor(self, first: int, start: Point) -> Incarnation:
         """The next reign, which begins from the best point found.
 
         It has the hints as well: those that were trained are duplicates, which cost nothing.
         """
-        return Reign(self.index + 1, first, replace(self.problem, seed=self.problem.seed + 1000, start=start))
+        return Incarnation(
+            self.index + 1, first, replace(self.problem, seed=self.problem.seed + 1000, start=start)
+        )
 
 
-def reign_on_record(problem: Problem, first: int, successions: list[dict[str, Any]]) -> Reign:
+def incarnation_on_record(problem: Problem, first: int, successions: list[dict[str, Any]]) -> Incarnation:
     """Return the reign in force: the last succession's, or the first solver's."""
     if not successions:
-        return Reign(0, first, problem)
+        return Incarnation(0, first, problem)
     last = successions[-1]
     start = problem.space.point(last["start"])
-    return Reign(last["index"], last["first"], replace(problem, seed=last["seed"], start=start))
+    return Incarnation(last["index"], last["first"], replace(problem, seed=last["seed"], start=start))
 
 
-class Proposals:
+class SolverSession:
     """`ask()` and `tell()` of a solver that survives its own process.
 
     `start(problem)` starts a process, `incumbent()` gives the point a successor starts from, and
@@ -75,9 +77,9 @@ class Proposals:
     def __init__(
         self,
         start: Callable[[Problem], SolverProcess],
-        reign: Reign,
+        reign: Incarnation,
         incumbent: Callable[[], Point],
-        succeeded: Callable[[Reign, str], None],
+        succeeded: Callable[[Incarnation, str], None],
     ) -> None:
         self.reign = reign
         self._start_process = start

@@ -101,10 +101,10 @@ def check_name(name: str) -> None:
     check(len(name.encode()) <= longest, f"the name {name[:20]!r}... is too long; {longest} bytes will do")
 
 
-def settle(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> options.Request:
+def settle(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> options.SearchOptions:
     """Return the request as the command will settle it. Raise BadOption for a value out of range."""
     where = {"db": settings.database, "runs": settings.runs, "trainer": settings.trainer}
-    return options.settle(kind, subject, {**asked, **where})
+    return options.resolve_options(kind, subject, {**asked, **where})
 
 
 def command(

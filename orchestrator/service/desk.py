@@ -23,7 +23,7 @@ from orchestrator.spec import base_model, options
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.settled import study_name
 from orchestrator.study import checks, plan
-from orchestrator.trainer_client import Describer, Refused, Stopped, TrainerBroken
+from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, TrainerRefused
 from results import locks
 from results.queue import Queue
 
@@ -135,7 +135,7 @@ class Desk:
             self._networks = asking.networks(ended.stdout)
         return self._networks
 
-    def _check(self, request: options.Request) -> None:
+    def _check(self, request: options.SearchOptions) -> None:
         """Raise what the search itself would be refused for as soon as it is begun."""
         stop = threading.Event()
         timer = threading.Timer(_PLAN_SECONDS, stop.set)
@@ -144,11 +144,11 @@ class Desk:
             timer.start()
             try:
                 limit = request.limits.memory_bytes
-                describer = stack.enter_context(
-                    Describer(request.trainer_command, limit, check_data=False, stop=stop)
+                trainer_client = stack.enter_context(
+                    TrainerClient(request.trainer_command, limit, check_data=False, stop=stop)
                 )
-                plan.checked(replace(request, plan=True), describer, stack)
-            except (Refused, TrainerBroken, ExecutorError) as error:
+                plan.checked(replace(request, plan=True), trainer_client, stack)
+            except (TrainerRefused, TrainerBroken, ExecutorError) as error:
                 raise BadOption(str(error)) from error
             except Stopped:
                 raise BadOption(_NO_ANSWER) from None

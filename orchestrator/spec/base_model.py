@@ -18,7 +18,7 @@ _WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
 
 
 @dataclass(frozen=True)
-class Subject:
+class BaseModel:
     """A base network and its scale, and where they come from."""
 
     name: str
@@ -48,13 +48,13 @@ _KEPT = (
 
 # NOMAD paper, section 4.1: the variants its searches found
 BUILT_IN = {
-    "nomad_senet18": Subject(
+    "nomad_senet18": BaseModel(
         "nomad_senet18",
         "senet18",
         _WHOLE | {"width": 0.67},
         "built in: the NOMAD paper's variant, senet18 at width 0.67 (section 4.1)",
     ),
-    "nomad_resnet18": Subject(
+    "nomad_resnet18": BaseModel(
         "nomad_resnet18",
         "resnet18",
         _WHOLE | {"width": 0.73, "resolution": 1.18},
@@ -63,12 +63,12 @@ BUILT_IN = {
 }
 
 
-def find(name: str, store: Store | None) -> Subject:
+def find(name: str, store: Store | None) -> BaseModel:
     """Return the model `name`: the first of its candidates."""
     return candidates(name, store)[0]
 
 
-def candidates(name: str, store: Store | None) -> list[Subject]:
+def candidates(name: str, store: Store | None) -> list[BaseModel]:
     """Return what `name` may mean: models saved under it, the newest first, then one built in or a network.
 
     `NAME@STUDY` is the model that the study saved. `path/to/file.py:function` is a network of the user's own.
@@ -83,18 +83,18 @@ def candidates(name: str, store: Store | None) -> list[Subject]:
         there = ", ".join(f"{plain}@{subject.study}" for subject in saved)
         check(bool(theirs), f"the study {study} has saved no model {plain}; there are: {there or 'none'}")
         return theirs
-    return [*saved, BUILT_IN.get(name) or Subject(name, name, _WHOLE, f"the network {name}")]
+    return [*saved, BUILT_IN.get(name) or BaseModel(name, name, _WHOLE, f"the network {name}")]
 
 
-def as_kept(kept: Mapping[str, Any], found: Subject) -> Subject:
+def as_kept(kept: Mapping[str, Any], found: BaseModel) -> BaseModel:
     """Return the model that a study on record began with, be it replaced or deleted since."""
     others = {*found.others, *((found.study,) if found.study else ())} - {kept["study"]}
     at = ", ".join(f"{part} {factor:g}" for part, factor in kept["scale"].items())
     origin = f"saved by the study {kept['study']}: {kept['network']} at {at}, as this study began with it"
-    return Subject(found.name, origin=origin, others=tuple(sorted(others)), **kept)
+    return BaseModel(found.name, origin=origin, others=tuple(sorted(others)), **kept)
 
 
-def told(subject: Subject, kind: str) -> Iterator[str]:
+def same_name_lines(subject: BaseModel, kind: str) -> Iterator[str]:
     """Say which model a study of this kind takes, where several studies have saved one of its name."""
     if subject.study and subject.others:
         name, others = subject.name, " and ".join(subject.others)
@@ -105,7 +105,7 @@ def told(subject: Subject, kind: str) -> Iterator[str]:
         )
 
 
-def _own(name: str) -> Subject | None:
+def _own(name: str) -> BaseModel | None:
     """Return the network of a file, its path made absolute, for trials run elsewhere.
 
     Studies and models are named by the file, and by the function if it is not `build`.
@@ -116,10 +116,10 @@ def _own(name: str) -> Subject | None:
     stem = re.sub(r"\W", "_", Path(path).stem)
     short = stem if function == "build" else f"{stem}_{function}"
     absolute = os.path.abspath(os.path.expanduser(path))
-    return Subject(short, f"{absolute}:{function}", _WHOLE, f"the network that {name} builds")
+    return BaseModel(short, f"{absolute}:{function}", _WHOLE, f"the network that {name} builds")
 
 
-def _saved(name: str, store: Store | None) -> list[Subject]:
+def _saved(name: str, store: Store | None) -> list[BaseModel]:
     models = [model for model in store.models() if model.name == name] if store else []
     if store is None or not models:
         return []
@@ -132,9 +132,9 @@ def _saved(name: str, store: Store | None) -> list[Subject]:
     ]
 
 
-def _of_model(model: Model, study: Study, others: tuple[str, ...]) -> Subject:
+def _of_model(model: Model, study: Study, others: tuple[str, ...]) -> BaseModel:
     scale = {"depth": model.depth, "width": model.width, "resolution": model.resolution}
-    return Subject(
+    return BaseModel(
         model.name,
         model.network,
         scale,

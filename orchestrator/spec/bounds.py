@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from orchestrator.spec.objective import Aim, unused
+from orchestrator.spec.objective import Objective, unused
 
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
 _LARGEST = 2**31  # of any other number: what the record and the libraries hold
@@ -27,7 +27,7 @@ def out_of_range(options: Mapping[str, object]) -> Iterator[str]:
             yield f"--{name.replace('_', '-')} {value} is out of range; give at most {most}"
 
 
-def idle(given: Mapping[str, object], aim: Aim, early_stop: float | None) -> Iterator[str]:
+def idle(given: Mapping[str, object], aim: Objective, early_stop: float | None) -> Iterator[str]:
     """Say of each option that was given and would do nothing in a search for `aim` why it would not."""
     for name in unused(aim):
         if given.get(name) is not None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.spec.objective import Aim, Sized, amount_text, size
+from orchestrator.spec.objective import NetworkSize, Objective, amount_text, size
 from orchestrator.spec.problem import Evaluation, Problem
-from orchestrator.spec.trial_config import Chosen
+from orchestrator.spec.trial_config import Choices
 from results.models import Trial
 from search_spaces import Point, Space
 
@@ -42,10 +42,10 @@ class Formulation:
 
     space: Space
     start: Point
-    choice: Callable[[Point], Chosen]
-    aim: Aim
+    choice: Callable[[Point], Choices]
+    aim: Objective
     min_accuracy: float | None = None
-    base: Sized | None = None
+    base: NetworkSize | None = None
 
     @property
     def confirms(self) -> bool:
@@ -56,12 +56,12 @@ class Formulation:
         constraints = (self.min_accuracy is not None) + len(self.aim.limits)
         return Problem(self.space, self.start, block, constraints, seed, self.aim.objectives)
 
-    def evaluation(self, network: Sized, val_accuracy: float) -> Evaluation:
+    def evaluation(self, network: NetworkSize, val_accuracy: float) -> Evaluation:
         """Return what a solver hears of a completed trial."""
         missed = () if self.min_accuracy is None else (self.min_accuracy - val_accuracy,)
         return self._evaluation(network, 1.0 - val_accuracy, (*missed, *self._excess(network)))
 
-    def screened(self, network: Sized, incumbent: Trial | None) -> Screened | None:
+    def screened(self, network: NetworkSize, incumbent: Trial | None) -> Screened | None:
         """Return the answer to a point that need not be trained, None for one that must be.
 
         That is one over a limit, and one that is no smaller than a network which meets all constraints. The
@@ -84,7 +84,7 @@ class Formulation:
         why = f"{amount_text(self.size(network), self.aim.minimise)} are no less than {whose}"
         return Screened(self._untrained(network), why, incumbent)
 
-    def size(self, network: Sized) -> float:
+    def size(self, network: NetworkSize) -> float:
         """Return what is minimised of a network."""
         assert self.aim.minimise is not None
         return size(network, self.aim.minimise)
@@ -123,22 +123,22 @@ class Formulation:
         doubt = 1 - (trial.probability or 0.0) if trial.verdict == "undecided" else 0.0
         return place, doubt, self.size(trial), trial.number
 
-    def _evaluation(self, network: Sized, error: float, constraints: tuple[float, ...]) -> Evaluation:
+    def _evaluation(self, network: NetworkSize, error: float, constraints: tuple[float, ...]) -> Evaluation:
         if self.aim.minimise is None:
             return Evaluation(error, constraints)
         others = (error,) if self.aim.objectives > 1 else ()
         return Evaluation(float(self.size(network)), constraints, others=others)
 
-    def _excess(self, network: Sized) -> tuple[float, ...]:
+    def _excess(self, network: NetworkSize) -> tuple[float, ...]:
         """Return the share over each limit, 0 or less where a network keeps to it."""
         return tuple(size(network, name) / most - 1.0 for name, most in self.aim.limits.items())
 
-    def _untrained(self, network: Sized) -> Evaluation:
+    def _untrained(self, network: NetworkSize) -> Evaluation:
         bound = () if self.min_accuracy is None else (0.0,)
         return self._evaluation(network, 1.0, (*bound, *self._excess(network)))
 
     @property
-    def _base_within_limits(self) -> Sized | None:
+    def _base_within_limits(self) -> NetworkSize | None:
         if self.base is None or any(share > 0 for share in self._excess(self.base)):
             return None
         return self.base

@@ -21,7 +21,7 @@ _MOST = 1e18  # MACs or parameters
 _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
-class Sized(Protocol):
+class NetworkSize(Protocol):
     """A network as far as it is known before it is trained: a description, or a trial's row."""
 
     @property
@@ -33,7 +33,7 @@ class Sized(Protocol):
 
 
 @dataclass(frozen=True)
-class Aim:
+class Objective:
     """At least one of a size to minimise and accuracy to maximise. `limits`: the most of each size."""
 
     minimise: str | None = None  # one of SIZES
@@ -58,7 +58,7 @@ class Aim:
         """The size that people are told of a network."""
         return self.minimise or next(iter(self.limits), "macs")
 
-    def under(self, limits: Mapping[str, float]) -> Aim:
+    def under(self, limits: Mapping[str, float]) -> Objective:
         """The same under these limits as well."""
         merged = {**self.limits, **limits}
         return replace(self, limits={name: merged[name] for name in SIZES if name in merged})
@@ -73,14 +73,14 @@ class Aim:
         return ", ".join([" and ".join(said), *under])
 
 
-def usual(kind: str) -> Aim:
+def usual(kind: str) -> Objective:
     """What a search of this kind is for where the user does not say."""
-    return Aim(minimise="macs") if kind == "nas" else Aim(maximise="accuracy")
+    return Objective(minimise="macs") if kind == "nas" else Objective(maximise="accuracy")
 
 
-def asked(
+def parse_objective(
     kind: str, minimise: str | None, maximise: str | None, most: Mapping[str, str | float | None]
-) -> Aim:
+) -> Objective:
     """Return the aim that the options of a search of `kind` give; raise ValueError.
 
     most: of each size, as the user wrote it, None where there is no limit
@@ -92,10 +92,10 @@ def asked(
     limits = {name: _limit(name, written) for name, written in most.items() if written is not None}
     if minimise is None and maximise is None:
         return replace(usual(kind), limits=limits)
-    return Aim(minimise, maximise, limits)
+    return Objective(minimise, maximise, limits)
 
 
-def unused(aim: Aim) -> tuple[str, ...]:
+def unused(aim: Objective) -> tuple[str, ...]:
     """Return the options of a search that mean nothing to this aim."""
     return () if aim.needs_bound else ("replicates", "tolerance")
 
@@ -114,7 +114,7 @@ def _limit(name: str, written: str | float) -> float:
     return most
 
 
-def size(network: Sized, name: str) -> float:
+def size(network: NetworkSize, name: str) -> float:
     """Return one of a network's SIZES, which must be known."""
     amount: float | None = getattr(network, SIZES[name])
     assert amount is not None, f"no {name} is known of {network}"

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 from orchestrator.spec import demo
 from orchestrator.spec.bounds import idle, out_of_range
-from orchestrator.spec.objective import Aim, asked
+from orchestrator.spec.objective import Objective, parse_objective
 from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.recipe_overrides import parse as parse_ingredients
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import located
-from orchestrator.trial.retries import RETRIES, Limits
+from orchestrator.trial.retries import RETRIES, TrialLimits
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 
@@ -40,7 +40,7 @@ class BadOption(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contract:
+class RunOptions:
     """What every command is told of its trainings, its machine and its record. Each command adds its own."""
 
     seed: int = 0
@@ -119,17 +119,17 @@ class Contract:
         return self.db or str(self.runs / "results.db")
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> TrialLimits:
         """What one training may take. Raise BadOption."""
         seconds = TrialBudget.parse(self.budget).seconds
         try:
-            return Limits.settled(seconds, self.timeout, self.max_memory, self.retries)
+            return TrialLimits.settled(seconds, self.timeout, self.max_memory, self.retries)
         except ValueError as error:
             raise BadOption(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(Contract):
+class SearchOptions(RunOptions):
     """What a user asks a search, but for what only the machine or the data can tell."""
 
     kind: str
@@ -192,11 +192,11 @@ class Request(Contract):
         refuse(out_of_range(vars(self)))
 
     @property
-    def aim(self) -> Aim:
+    def aim(self) -> Objective:
         """What is asked for, under the limits that the user gave. Raise BadOption."""
         amounts = {"macs": self.max_macs, "params": self.max_params, "latency": self.max_latency_ms}
         try:
-            return asked(self.kind, self.minimise, self.maximise, amounts)
+            return parse_objective(self.kind, self.minimise, self.maximise, amounts)
         except ValueError as error:
             raise BadOption(str(error)) from error
 
@@ -215,13 +215,13 @@ class Request(Contract):
         )
 
 
-def settle(kind: str, subject: str, given: Mapping[str, Any]) -> Request:
+def resolve_options(kind: str, subject: str, given: Mapping[str, Any]) -> SearchOptions:
     """Return the request of a search: what the user gave, then the demo's defaults, then the usual ones.
 
     Raise BadOption for a value out of range.
     """
-    values = demo.values(kind, given.get("space") or Request.space)
-    request = Request(kind=kind, subject=subject, **demo.filled(Request, given, values))
+    values = demo.values(kind, given.get("space") or SearchOptions.space)
+    request = SearchOptions(kind=kind, subject=subject, **demo.filled(SearchOptions, given, values))
     refuse(idle(given, request.aim, request.early_stop))
     return request
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.spec import base_model
-from orchestrator.spec.base_model import Subject
-from orchestrator.spec.options import BadOption, Contract, Request, check
+from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.options import BadOption, RunOptions, SearchOptions, check
 from orchestrator.spec.recipe_overrides import changed
-from orchestrator.spec.trial_config import Training, TrialBudget
-from orchestrator.trainer_client import Description
+from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
+from orchestrator.trainer_client import NetworkInfo
 from results.store import Store
 
 # what of a study's question its model settles, with the options that were given
@@ -22,7 +22,7 @@ _OF_THE_MODEL = (
 )
 
 
-def subject_of(request: Request, store: Store | None) -> Subject:
+def subject_of(request: SearchOptions, store: Store | None) -> BaseModel:
     """Return what the user names: of models of one name that which the study on record began with, if any.
 
     Another study may have saved a model of that name since, or the same study a better one.
@@ -40,8 +40,8 @@ def subject_of(request: Request, store: Store | None) -> Subject:
 
 
 def recorded_subject(
-    found: Sequence[Subject], asked: Mapping[str, Any], request: Contract, recipe: str | None = None
-) -> Subject | None:
+    found: Sequence[BaseModel], asked: Mapping[str, Any], request: RunOptions, recipe: str | None = None
+) -> BaseModel | None:
     """Return which of `found` a study on record began with, as it was then; None where it is none of them.
 
     asked: what the study asks of it: the training, its scale, and the model where one is on record.
@@ -52,7 +52,7 @@ def recorded_subject(
     return None if kept else next((one for one in found if _fits(one, asked, request, recipe)), None)
 
 
-def _fits(subject: Subject, asked: Mapping[str, Any], request: Contract, recipe: str | None) -> bool:
+def _fits(subject: BaseModel, asked: Mapping[str, Any], request: RunOptions, recipe: str | None) -> bool:
     """Whether the study would ask the same of this one, with the options given now."""
     recipe = recipe or usual_recipe(request, subject)
     try:
@@ -63,18 +63,20 @@ def _fits(subject: Subject, asked: Mapping[str, Any], request: Contract, recipe:
     return all(own.get(name) == asked.get(name) for name in _OF_THE_MODEL)
 
 
-def usual_recipe(request: Contract, subject: Subject) -> str:
+def usual_recipe(request: RunOptions, subject: BaseModel) -> str:
     """Return the recipe that the user gives, the one it was saved with, or the usual one."""
     given: str | None = getattr(request, "recipe", None)
-    return given or subject.recipe or Training.recipe
+    return given or subject.recipe or TrialTemplate.recipe
 
 
-def scale_of(request: Contract, subject: Subject) -> dict[str, float]:
+def scale_of(request: RunOptions, subject: BaseModel) -> dict[str, float]:
     """Return the scale of the network that a study begins with."""
     return {name: factor * subject.scale[name] for name, factor in request.scale.items()}
 
 
-def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, device: str) -> Training:
+def training_of(
+    request: RunOptions, subject: BaseModel, recipe: str, dataset: str, device: str
+) -> TrialTemplate:
     """Return how `subject` is trained: as the user settled, and as it was saved where the user did not.
 
     The ingredients it was saved with are those of its own recipe, and left behind with it. Raise BadOption
@@ -90,7 +92,7 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
         f"a batch of {batch} images is more than --train-images {request.train_images}; "
         "give a smaller --batch-size",
     )
-    return Training(
+    return TrialTemplate(
         network=subject.network,
         dataset=dataset,
         train_images=request.train_images,
@@ -110,12 +112,12 @@ def training_of(request: Contract, subject: Subject, recipe: str, dataset: str, 
     )
 
 
-def fitted(training: Training, described: Description) -> Training:
+def fitted(training: TrialTemplate, described: NetworkInfo) -> TrialTemplate:
     """Return the training with the way in which its images become squares, None where all are squares."""
     return replace(training, fit=described.dataset.get("fit", training.fit))
 
 
-def _hyperparameters(request: Contract, subject: Subject) -> dict[str, Any]:
+def _hyperparameters(request: RunOptions, subject: BaseModel) -> dict[str, Any]:
     """Return what the user fixed on top of what `subject` was saved with.
 
     A learning rate is one optimizer's: it is left behind where the user gives another optimizer.
@@ -126,16 +128,16 @@ def _hyperparameters(request: Contract, subject: Subject) -> dict[str, Any]:
     return {**kept, **given}
 
 
-def study_name(request: Request, subject: Subject) -> str:
+def study_name(request: SearchOptions, subject: BaseModel) -> str:
     """Return what the study is called: as the user says, or else by what it asks."""
     if request.study:
         return request.study
-    searched = [request.space] if request.space != Request.space else []
+    searched = [request.space] if request.space != SearchOptions.space else []
     data = "demo" if request.demo else dataset_of(request, subject).partition(":")[0]
     return "-".join([request.kind, subject.name, *searched, data])
 
 
-def dataset_of(request: Contract, subject: Subject) -> str:
+def dataset_of(request: RunOptions, subject: BaseModel) -> str:
     """Return the data set: the one asked for, or the one that the subject was found with."""
     return absolute(request.data or subject.dataset or "cifar10")
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import search_spaces
-from orchestrator.spec.base_model import Subject
+from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.bounds import LARGEST_SCALE
-from orchestrator.spec.objective import Aim
-from orchestrator.spec.options import BadOption, Request, check
-from orchestrator.trainer_client import Description
+from orchestrator.spec.objective import Objective
+from orchestrator.spec.options import BadOption, SearchOptions, check
+from orchestrator.trainer_client import NetworkInfo
 from search_spaces import Named, Space, scaling
 
 WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
 
 
-def multipliers(request: Request, whole: Description, scale: Mapping[str, float]) -> Space:
+def multipliers(request: SearchOptions, whole: NetworkInfo, scale: Mapping[str, float]) -> Space:
     """Return the multipliers to search around the base network of `scale`; raise BadOption.
 
     whole: the named network, at scale 1
@@ -30,7 +30,7 @@ def multipliers(request: Request, whole: Description, scale: Mapping[str, float]
         raise BadOption(str(error)) from error
 
 
-def named(request: Request, subject: Subject, aim: Aim) -> Named:
+def named(request: SearchOptions, subject: BaseModel, aim: Objective) -> Named:
     """Return the space that `--space` names, for trainings of `subject`; raise BadOption."""
     try:
         found = search_spaces.load(request.space)
@@ -53,7 +53,7 @@ def named(request: Request, subject: Subject, aim: Aim) -> Named:
     return found
 
 
-def _check_settled_once(request: Request, found: Named) -> None:
+def _check_settled_once(request: SearchOptions, found: Named) -> None:
     parts = found.parts(found.start)
     for option, given in (("hyperparameters", request.hyperparameters), ("ingredients", request.ingredients)):
         twice = [name for name in given if name in parts.get(option, {})]
@@ -63,7 +63,7 @@ def _check_settled_once(request: Request, found: Named) -> None:
         )
 
 
-def _check_batches(request: Request, space: Space) -> None:
+def _check_batches(request: SearchOptions, space: Space) -> None:
     """Raise BadOption where a batch that is searched would be more than all images."""
     for variable in space.variables:
         if variable.name == "batch_size":
@@ -75,13 +75,13 @@ def _check_batches(request: Request, space: Space) -> None:
             )
 
 
-def _range(request: Request, name: str, whole: Description) -> tuple[float, float]:
+def _range(request: SearchOptions, name: str, whole: NetworkInfo) -> tuple[float, float]:
     """Return the multipliers to search, 1 alone for a scale that the network lacks; raise BadOption."""
     asked = getattr(request, name)
     span = _span(asked, name)
     if name in whole.scales or span == (1.0, 1.0):
         return span
-    if asked != getattr(Request, name):
+    if asked != getattr(SearchOptions, name):
         raise BadOption(f"--{name} {asked}: {whole.network} has no {name} to scale; leave --{name} out")
     return 1.0, 1.0
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator import solvers
-from orchestrator.pruners.learning_curve import NEVER, Policy
+from orchestrator.pruners.learning_curve import NEVER, PrunerConfig
 from orchestrator.spec import demo, provenance
 from orchestrator.spec import space as spaces
-from orchestrator.spec.base_model import Subject
+from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.objective import Aim, usual
-from orchestrator.spec.options import BadOption, Request, check, check_name
+from orchestrator.spec.objective import Objective, usual
+from orchestrator.spec.options import BadOption, SearchOptions, check, check_name
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.settled import (
     absolute,
@@ -24,8 +24,8 @@ from orchestrator.spec.settled import (
     training_of,
     usual_recipe,
 )
-from orchestrator.spec.trial_config import Chosen, Training
-from orchestrator.trainer_client import Describer, Description
+from orchestrator.spec.trial_config import Choices, TrialTemplate
+from orchestrator.trainer_client import NetworkInfo, TrainerClient
 from search_spaces import Named, Point, Space, scaling
 
 _OF_THE_COMMAND = (
@@ -48,23 +48,23 @@ class WarmStart:
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class StudySpec:
     """A request with everything known that the machine, the data and the trainer had to tell."""
 
-    request: Request
-    subject: Subject
+    request: SearchOptions
+    subject: BaseModel
     scale: Mapping[str, float]  # the base network's, or the model's
-    training: Training
-    aim: Aim
-    base: Description  # the base network or the model, untrained
-    first: Description  # the network at the search's start, which is the baseline where one is trained
+    training: TrialTemplate
+    aim: Objective
+    base: NetworkInfo  # the base network or the model, untrained
+    first: NetworkInfo  # the network at the search's start, which is the baseline where one is trained
     space: Space
     named: Named | None  # the space, where it is one of trainings and not of multipliers
     study_name: str
     save_as: str
     warm_start: WarmStart | None = None
 
-    def question(self, block: int, policy: Policy = NEVER.policy) -> dict[str, Any]:
+    def question(self, block: int, policy: PrunerConfig = NEVER.policy) -> dict[str, Any]:
         """Return what a resume must repeat to the letter."""
         asked: dict[str, Any] = {
             "subject": self.subject.name,
@@ -79,7 +79,7 @@ class Inquiry:
             "trainer": self.request.trainer or "built in",
             **policy.question(),
         }
-        if self.named and self.named.name != Request.space:
+        if self.named and self.named.name != SearchOptions.space:
             asked["searched"] = self.named.name
         if self.named and self.named.most_parameters is not None:
             asked["most_parameters"] = self.named.most_parameters
@@ -112,7 +112,9 @@ class Inquiry:
         They are what the user gave: neither the usual values nor a demo's, some of which nobody may give.
         """
         request = self.request
-        usual = {field.name: field.default for field in fields(Request) if field.name not in _OF_THE_COMMAND}
+        usual = {
+            field.name: field.default for field in fields(SearchOptions) if field.name not in _OF_THE_COMMAND
+        }
         if request.demo:
             usual |= {**demo.values(request.kind, request.space), "demo": False}
         given = {name: getattr(request, name) for name in usual if getattr(request, name) != usual[name]}
@@ -137,7 +139,7 @@ class Inquiry:
         is_measured = self.aim.needs_bound and self.request.min_accuracy is None
         return self.request.replicates if is_measured else 0
 
-    def choice(self, point: Point) -> Chosen:
+    def choice(self, point: Point) -> Choices:
         """Return what a point settles of its training."""
         return choice(point, self.scale, self.named)
 
@@ -151,7 +153,9 @@ class Inquiry:
         return replace(formulation.problem(block, self.request.seed), hints=hints)
 
 
-def inquire(request: Request, subject: Subject, device: str, describer: Describer) -> Inquiry:
+def resolve_spec(
+    request: SearchOptions, subject: BaseModel, device: str, trainer_client: TrainerClient
+) -> StudySpec:
     """Return the inquiry of `request` for trials on `device`. Raise BadOption or Refused."""
     _check_solver(request)
     aim = request.aim
@@ -164,17 +168,17 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     check_name(name, "--study")
     check_name(save_as, "--save-as")
     training = training_of(request, subject, recipe, dataset, device)
-    base = describer.describe(training.config(Chosen(scale)))
+    base = trainer_client.describe(training.config(Choices(scale)))
     training = fitted(training, base)
-    space = named.space if named else _multipliers(request, training, scale, describer)
-    return Inquiry(
+    space = named.space if named else _multipliers(request, training, scale, trainer_client)
+    return StudySpec(
         request,
         subject,
         scale,
         training,
         aim,
         base,
-        describer.describe(training.config(choice(named.start, scale, named))) if named else base,
+        trainer_client.describe(training.config(choice(named.start, scale, named))) if named else base,
         space,
         named,
         name,
@@ -182,27 +186,27 @@ def inquire(request: Request, subject: Subject, device: str, describer: Describe
     )
 
 
-def choice(point: Point, scale: Mapping[str, float], named: Named | None) -> Chosen:
+def choice(point: Point, scale: Mapping[str, float], named: Named | None) -> Choices:
     """Return what a point of a space settles: multipliers of `scale`, or what the named space says."""
     if named is None:
-        return Chosen(scaling.absolute(scale, point))
-    return Chosen(scale, **named.parts(point))
+        return Choices(scaling.absolute(scale, point))
+    return Choices(scale, **named.parts(point))
 
 
 def _multipliers(
-    request: Request, training: Training, scale: Mapping[str, float], describer: Describer
+    request: SearchOptions, training: TrialTemplate, scale: Mapping[str, float], trainer_client: TrainerClient
 ) -> Space:
-    whole = describer.describe(training.config(Chosen(spaces.WHOLE)))
+    whole = trainer_client.describe(training.config(Choices(spaces.WHOLE)))
     return spaces.multipliers(request, whole, scale)
 
 
-def _found_by(named: Named | None, aim: Aim) -> str:
+def _found_by(named: Named | None, aim: Objective) -> str:
     if aim.objectives > 1:
         return "front"
     return "tuned" if named else "nomad"
 
 
-def _check_solver(request: Request) -> None:
+def _check_solver(request: SearchOptions) -> None:
     asked = request.aim.objectives
     try:
         most = solvers.most_objectives(request.solver)

@@ -61,7 +61,7 @@ class TrialBudget:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Choices:
     """What a point settles of one training; what it leaves empty is the study's."""
 
     scale: Mapping[str, float]  # multipliers of the named network
@@ -71,7 +71,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrialTemplate:
     """How the networks of one study are trained; a point's choices come on top of it."""
 
     network: str
@@ -93,7 +93,7 @@ class Training:
     test: bool = False  # read the test images once, after training
     disjoint: bool = False  # a replicate's images are a part of one draw, not a draw of its own
 
-    def config(self, chosen: Chosen, replicate: int = 0) -> dict[str, Any]:
+    def config(self, chosen: Choices, replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one training (docs/trainer-protocol.md)."""
         config = {
             "protocol": PROTOCOL,

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.console.format import point_text
 from orchestrator.spec.options import BadOption, check
-from orchestrator.spec.study_spec import Inquiry, WarmStart
+from orchestrator.spec.study_spec import StudySpec, WarmStart
 from results.front import undominated
 from results.models import Study, Trial
 from results.question import differences
@@ -33,48 +33,48 @@ _OF_NO_MATTER = (
 )
 
 
-def warmed(inquiry: Inquiry, store: Store | None) -> Inquiry:
+def warmed(spec: StudySpec, store: Store | None) -> StudySpec:
     """Return the inquiry with its warm start, where it asks for one.
 
     Raise BadOption where the earlier study is not there, asks about other variables or found nothing.
     """
-    name = inquiry.request.warm_start
+    name = spec.request.warm_start
     if name is None:
-        return inquiry
-    recorded = store.study(inquiry.study_name) if store else None
+        return spec
+    recorded = store.study(spec.study_name) if store else None
     written = recorded.question.get("warm_start") if recorded else None
     if written is not None:
         hints = tuple(
             Point(hint) for hint in written["hints"]
         )  # whatever they are: the question is compared next
-        return replace(inquiry, warm_start=WarmStart(name, hints))
+        return replace(spec, warm_start=WarmStart(name, hints))
     check(
-        name != inquiry.study_name,
+        name != spec.study_name,
         f"--warm-start {name} is this study's own name; give it another by --study",
     )
     earlier = store.study(name) if store else None
     if store is None or earlier is None:
         there = ", ".join(study.name for study in store.studies()) if store else ""
         raise BadOption(
-            f"--warm-start {name}: no such study in {inquiry.request.database}; there are: {there or 'none'}"
+            f"--warm-start {name}: no such study in {spec.request.database}; there are: {there or 'none'}"
         )
-    _refuse_another_family(earlier, inquiry)
-    hints = tuple(_hints(store.trials(earlier.id), inquiry))
+    _refuse_another_family(earlier, spec)
+    hints = tuple(_hints(store.trials(earlier.id), spec))
     check(
         bool(hints),
         f"--warm-start {name}: nothing there kept the bounds, other than the start; leave the option out",
     )
-    return replace(inquiry, warm_start=WarmStart(name, hints, _unlike(earlier, inquiry)))
+    return replace(spec, warm_start=WarmStart(name, hints, _unlike(earlier, spec)))
 
 
-def told(inquiry: Inquiry) -> Iterator[str]:
+def warm_start_lines(spec: StudySpec) -> Iterator[str]:
     """Say on a line each which points are asked first, and what was otherwise where they were found."""
-    warm = inquiry.warm_start
+    warm = spec.warm_start
     if warm is None:
         return
     yield f"warm start: {len(warm.hints)} of the best points of the study {warm.study} are asked first"
     for hint in warm.hints:
-        yield f"  {point_text(hint, _start(inquiry))}"
+        yield f"  {point_text(hint, _start(spec))}"
     if warm.unlike:
         yield f"  that study differs: {'; '.join(warm.unlike)}"
 
@@ -116,18 +116,18 @@ def _spread(front: Sequence[Trial]) -> list[Trial]:
     return [front[round(k * (len(front) - 1) / max(steps, 1))] for k in range(steps + 1)]
 
 
-def _hints(trials: Sequence[Trial], inquiry: Inquiry) -> list[Point]:
+def _hints(trials: Sequence[Trial], spec: StudySpec) -> list[Point]:
     """Return the earlier study's best points, moved into this one's space; the start is asked anyway."""
-    moved = dict.fromkeys(_moved(point, inquiry) for point in best_points(trials))
-    return [point for point in moved if point != _start(inquiry)][:MOST_HINTS]
+    moved = dict.fromkeys(_moved(point, spec) for point in best_points(trials))
+    return [point for point in moved if point != _start(spec)][:MOST_HINTS]
 
 
-def _moved(values: Mapping[str, Any], inquiry: Inquiry) -> Point:
-    return nearest(values, inquiry.space, _start(inquiry))
+def _moved(values: Mapping[str, Any], spec: StudySpec) -> Point:
+    return nearest(values, spec.space, _start(spec))
 
 
-def _start(inquiry: Inquiry) -> Point:
-    return inquiry.start or scaling.start(inquiry.space)
+def _start(spec: StudySpec) -> Point:
+    return spec.start or scaling.start(spec.space)
 
 
 def _nearest(variable: Variable, value: Any, otherwise: Value) -> Value:
@@ -151,14 +151,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _refuse_another_family(earlier: Study, inquiry: Inquiry) -> None:
+def _refuse_another_family(earlier: Study, spec: StudySpec) -> None:
     """Raise BadOption unless the earlier study is of this kind and has these variables."""
-    kind, name = inquiry.request.kind, earlier.name
+    kind, name = spec.request.kind, earlier.name
     check(
         earlier.kind == kind,
         f"--warm-start {name} is of the kind {earlier.kind}, this search {kind}; give one of the same kind",
     )
-    theirs, ours = (_variables(space) for space in (earlier.question["space"], inquiry.space.to_json()))
+    theirs, ours = (_variables(space) for space in (earlier.question["space"], spec.space.to_json()))
     apart = sorted(f"{name} ({kind})" for name, kind in set(theirs.items()) ^ set(ours.items()))
     check(
         not apart,
@@ -170,7 +170,7 @@ def _variables(space: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {variable["name"]: variable["kind"] for variable in space}
 
 
-def _unlike(earlier: Study, inquiry: Inquiry) -> tuple[str, ...]:
+def _unlike(earlier: Study, spec: StudySpec) -> tuple[str, ...]:
     """Say what is asked otherwise, of what may move the best points: the base, the data, the budget."""
-    found = differences(earlier.question, inquiry.question(1))
+    found = differences(earlier.question, spec.question(1))
     return tuple(one.replace("on record", "there") for one in found if not one.startswith(_OF_NO_MATTER))

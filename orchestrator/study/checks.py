@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from orchestrator.pruners.learning_curve import Policy
+from orchestrator.pruners.learning_curve import PrunerConfig
 from orchestrator.search import budget, final_selection
 from orchestrator.spec import feasibility, warm_start
 from orchestrator.spec.options import BadOption
-from orchestrator.spec.study_spec import Inquiry
-from orchestrator.trainer_client import Describes
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.trainer_client import NetworkDescriber
 from results import database
 from results.models import Study
 from results.rows import refuse_another_question
@@ -25,42 +25,44 @@ _OWNER = "database.txt"
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckedStudy:
     """An inquiry that the record allows: a study of its own, or the one on record again."""
 
-    inquiry: Inquiry
+    spec: StudySpec
     block: int  # points asked of the solver at once
     question: dict[str, Any]
     recorded: Study | None
 
 
-def asked(inquiry: Inquiry, store: Store | None, slots: int, describer: Describes) -> Asked:
+def check_study(
+    spec: StudySpec, store: Store | None, slots: int, trainer_client: NetworkDescriber
+) -> CheckedStudy:
     """Hold an inquiry against the record, where there is one: every way to ask for a search comes here.
 
     Nothing is written. Raise BadOption for what leaves nothing to search or to begin from and for a folder
     of another study's trials, QuestionChanged for another question.
     """
-    request = inquiry.request
-    refuse_folder(study_folder(request.runs, inquiry.study_name), database.address(request.database))
-    recorded = store.study(inquiry.study_name) if store else None
-    if recorded is not None and recorded.kind != inquiry.request.kind:
-        refuse_another_question(recorded, inquiry.request.kind, recorded.question)
-    inquiry = warm_start.warmed(inquiry, store)
-    check_budget(inquiry)
-    feasibility.check(inquiry, describer)
-    if recorded is None and inquiry.space.size == 1:
+    request = spec.request
+    refuse_folder(study_folder(request.runs, spec.study_name), database.address(request.database))
+    recorded = store.study(spec.study_name) if store else None
+    if recorded is not None and recorded.kind != spec.request.kind:
+        refuse_another_question(recorded, spec.request.kind, recorded.question)
+    spec = warm_start.warmed(spec, store)
+    check_budget(spec)
+    feasibility.check_limits(spec, trainer_client)
+    if recorded is None and spec.space.size == 1:
         raise BadOption(
             "the ranges hold the start alone, so there is nothing to search; give wider ones, such as "
             "--width .25:1.25"
         )
     block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
-    policy = Policy.settled(request.early_stop, request.audit, recorded.question if recorded else None)
-    question = inquiry.question(block, policy)
+    policy = PrunerConfig.settled(request.early_stop, request.audit, recorded.question if recorded else None)
+    question = spec.question(block, policy)
     if recorded is not None:
         if "model" not in recorded.question:  # studies did not keep it once
             question.pop("model", None)
         refuse_another_question(recorded, request.kind, question)
-    return Asked(inquiry, block, question, recorded)
+    return CheckedStudy(spec, block, question, recorded)
 
 
 def study_folder(runs: Path, name: str) -> Path:
@@ -108,16 +110,16 @@ def is_own(folder: Path, url: URL) -> bool:
     return "://" not in named and os.path.realpath(folder / named) == str(path)
 
 
-def check_budget(inquiry: Inquiry) -> None:
+def check_budget(spec: StudySpec) -> None:
     """Raise BadOption where the replicates leave no training, or no hours for one, to the search."""
-    before = inquiry.replicates
-    if inquiry.request.trials <= before:
+    before = spec.replicates
+    if spec.request.trials <= before:
         raise BadOption(
-            f"--trials {inquiry.request.trials} leaves none for the search, after {before} of the base "
+            f"--trials {spec.request.trials} leaves none for the search, after {before} of the base "
             f"network; give at least {before + 1}"
         )
-    whole = budget.asked(inquiry.request, inquiry.training.budget, inquiry.training.device)
-    enough = final_selection.searched(whole, inquiry.request, ()).trainings_by_hours(())
+    whole = budget.study_budget(spec.request, spec.training.budget, spec.training.device)
+    enough = final_selection.search_budget(whole, spec.request, ()).trainings_by_hours(())
     if enough is not None and enough <= before:
         raise BadOption(
             f"--max-gpu-hours {whole.slot_hours:g} leaves hours for {enough} trainings, less than {before} "

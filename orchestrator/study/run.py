@@ -11,28 +11,28 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.console import summary
-from orchestrator.console.progress import Display
+from orchestrator.console.progress import ProgressDisplay
 from orchestrator.executors import Executor
-from orchestrator.pruners.learning_curve import Policy
+from orchestrator.pruners.learning_curve import PrunerConfig
 from orchestrator.search import baseline, budget, final_selection, front, leaders
-from orchestrator.search.confirmation import AT_A_TIME, Trust, Winner
-from orchestrator.search.loop import Search
-from orchestrator.search.solver_session import SUCCESSION, Proposals, Reign, reign_on_record
+from orchestrator.search.confirmation import AT_A_TIME, ConfidenceTarget, Winner
+from orchestrator.search.loop import SearchLoop
+from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, incarnation_on_record
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, options, provenance, warm_start
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.settled import subject_of
-from orchestrator.spec.study_spec import Inquiry, inquire
+from orchestrator.spec.study_spec import StudySpec, resolve_spec
 from orchestrator.study import checks, save_models, session
-from orchestrator.trainer_client import Describer, Describes
-from orchestrator.trial.latency import Stopwatch
+from orchestrator.trainer_client import NetworkDescriber, TrainerClient
+from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.runner import Runner
 from results.models import Study, Trial
 from results.queue import Queue
 from search_spaces import Point
 
 
-def run(request: options.Request, console: Console, stop: threading.Event) -> None:
+def run_study(request: options.SearchOptions, console: Console, stop: threading.Event) -> None:
     """Run the study of `request` to its end, or until `stop` is set: then raise Stopped.
 
     Raise BadOption, Refused, StoreError, ExecutorError, BaselineFailed, SolverFailed, NotReproducible
@@ -42,37 +42,37 @@ def run(request: options.Request, console: Console, stop: threading.Event) -> No
         store = stack.enter_context(Queue(request.database))
         subject = subject_of(request, store)
         executor = stack.enter_context(closing(session.executor(request)))
-        describer = stack.enter_context(
-            Describer(request.trainer_command, request.limits.memory_bytes, stop=stop)
+        trainer_client = stack.enter_context(
+            TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        inquiry = inquire(request, subject, executor.device, describer)
-        stack.enter_context(store.lock_study(inquiry.study_name))
-        Launch(inquiry, store, executor, describer, console, stop).run()
+        spec = resolve_spec(request, subject, executor.device, trainer_client)
+        stack.enter_context(store.lock_study(spec.study_name))
+        StudyRun(spec, store, executor, trainer_client, console, stop).run()
 
 
 @dataclass
-class Launch:
+class StudyRun:
     """One run of one study, whose lock is held."""
 
-    inquiry: Inquiry
+    spec: StudySpec
     store: Queue
     executor: Executor
-    describer: Describes
+    trainer_client: NetworkDescriber
     console: Console
     stop: threading.Event
 
     def run(self) -> None:
         """Take up the study on record or begin it, and run it to its end."""
-        asked = checks.asked(self.inquiry, self.store, self.executor.slots, self.describer)
-        self.inquiry, request, recorded = asked.inquiry, asked.inquiry.request, asked.recorded
+        asked = checks.check_study(self.spec, self.store, self.executor.slots, self.trainer_client)
+        self.spec, request, recorded = asked.spec, asked.spec.request, asked.recorded
         if recorded and self._is_answered(recorded):
             self._tell(recorded, ())
-            summary.closing(self.console, self.store, self.inquiry)
+            summary.closing(self.console, self.store, self.spec)
             return
-        reached = tuple(feasibility.told(self.inquiry, self.describer))
+        reached = tuple(feasibility.limit_lines(self.spec, self.trainer_client))
         checks.own(self._folder, self.store.url)
         study = self.store.open_study(
-            self.inquiry.study_name,
+            self.spec.study_name,
             request.kind,
             asked.question,
             request.trials,
@@ -81,16 +81,16 @@ class Launch:
             self.executor.slots,
             request.max_gpu_hours,
         )
-        self.store.remember(study.name, request.kind, request.subject, self.inquiry.repeatable())
+        self.store.remember(study.name, request.kind, request.subject, self.spec.repeatable())
         self._tell(study, reached)
         with session.ending_on_record(self.store, study, self.console, recorded):
             message = self._measure_and_search(study, asked.block)
         self.store.end_study(study.id, "finished", message)
-        summary.closing(self.console, self.store, self.inquiry)
+        summary.closing(self.console, self.store, self.spec)
 
     def _tell(self, study: Study, reached: Sequence[str]) -> None:
-        summary.opening(self.console, self.inquiry, self.executor, study, self.store.trials(study.id))
-        for line in (*warm_start.told(self.inquiry), *reached):
+        summary.opening(self.console, self.spec, self.executor, study, self.store.trials(study.id))
+        for line in (*warm_start.warm_start_lines(self.spec), *reached):
             summary.say(self.console, line)
 
     def _is_answered(self, recorded: Study) -> bool:
@@ -98,21 +98,21 @@ class Launch:
         saved = {model.name for model in self.store.models() if model.study_id == recorded.id}
         return (
             recorded.state == "finished"
-            and recorded.budget_trials == self.inquiry.request.trials
-            and recorded.budget_slot_hours == self.inquiry.request.max_gpu_hours
-            and all(save_models.is_of(self.inquiry, name) for name in saved)
+            and recorded.budget_trials == self.spec.request.trials
+            and recorded.budget_slot_hours == self.spec.request.max_gpu_hours
+            and all(save_models.is_of(self.spec, name) for name in saved)
         )
 
     @property
     def _folder(self) -> Path:
-        return checks.study_folder(self.inquiry.request.runs, self.inquiry.study_name)
+        return checks.study_folder(self.spec.request.runs, self.spec.study_name)
 
     @property
-    def _budget(self) -> budget.Budget:
-        return budget.asked(self.inquiry.request, self.inquiry.training.budget, self.executor.device)
+    def _budget(self) -> budget.StudyBudget:
+        return budget.study_budget(self.spec.request, self.spec.training.budget, self.executor.device)
 
     def _measure_and_search(self, study: Study, block: int) -> str:
-        request = self.inquiry.request
+        request = self.spec.request
         rows = self.store.trials(study.id)
 
         def affords(others: int) -> bool:
@@ -135,39 +135,41 @@ class Launch:
             rows = self.store.trials(study.id)
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
-                if self.inquiry.aim.objectives > 1:
-                    front.know(search, request.confirm, self._budget)
-                    save_models.save_front(self.store, self.inquiry, study, search.rows)
+                if self.spec.aim.objectives > 1:
+                    front.confirm_front(search, request.confirm, self._budget)
+                    save_models.save_front(self.store, self.spec, study, search.rows)
                 else:
-                    save_models.save(self.store, self.inquiry, study, self._winner(search))
-        return message + final_selection.told(search)
+                    save_models.save(self.store, self.spec, study, self._winner(search))
+        return message + final_selection.unconfirmed_text(search)
 
     def _time_networks(self, rows: Sequence[Trial]) -> None:
         """From here on networks are described with their latencies, if the search asks for them."""
-        inquiry = self.inquiry
-        if not inquiry.aim.needs_latency:
+        spec = self.spec
+        if not spec.aim.needs_latency:
             return
-        trainer = inquiry.request.trainer_command
-        memory = inquiry.request.limits.memory_bytes
-        stopwatch = Stopwatch(self.describer, self.executor, trainer, self._folder, self.stop, memory)
+        trainer = spec.request.trainer_command
+        memory = spec.request.limits.memory_bytes
+        stopwatch = LatencyProfiler(
+            self.trainer_client, self.executor, trainer, self._folder, self.stop, memory
+        )
         stopwatch.remember(rows)
-        self.describer = stopwatch
-        config = inquiry.training.config(inquiry.choice(inquiry.formulation(None).start))
-        self.inquiry = replace(inquiry, first=stopwatch.describe(config))
+        self.trainer_client = stopwatch
+        config = spec.training.config(spec.choice(spec.formulation(None).start))
+        self.spec = replace(spec, first=stopwatch.describe(config))
 
     def _bound(
-        self, study: Study, runner: Runner, rows: Sequence[Trial], display: Display
+        self, study: Study, runner: Runner, rows: Sequence[Trial], display: ProgressDisplay
     ) -> tuple[float | None, float | None]:
         """Return the least accuracy allowed and the base network's mean, as far as the question has them."""
-        inquiry, request = self.inquiry, self.inquiry.request
-        if not inquiry.replicates:
+        spec, request = self.spec, self.spec.request
+        if not spec.replicates:
             if request.min_accuracy is None:
                 return None, None
             self.store.set_bound(study.id, min_accuracy=request.min_accuracy, baseline_replicates=0)
             return request.min_accuracy, None
-        start = inquiry.formulation(None).start
+        start = spec.formulation(None).start
         measured = baseline.measure(
-            runner, inquiry.training, start, inquiry.choice(start), inquiry.first, inquiry.replicates, rows
+            runner, spec.training, start, spec.choice(start), spec.first, spec.replicates, rows
         )
         bound = measured.mean - request.tolerance
         self.store.set_bound(
@@ -175,9 +177,9 @@ class Launch:
             min_accuracy=bound,
             baseline_accuracy=measured.mean,
             baseline_std=measured.std,
-            baseline_replicates=inquiry.replicates,
+            baseline_replicates=spec.replicates,
         )
-        display.note(summary.bound_text(measured.mean, measured.std, inquiry.replicates, bound))
+        display.note(summary.bound_text(measured.mean, measured.std, spec.replicates, bound))
         return bound, measured.mean
 
     def _search(
@@ -188,53 +190,53 @@ class Launch:
         rows: Sequence[Trial],
         bound: float | None,
         mean: float | None,
-        display: Display,
-    ) -> Search:
-        formulation, request = self.inquiry.formulation(bound), self.inquiry.request
+        display: ProgressDisplay,
+    ) -> SearchLoop:
+        formulation, request = self.spec.formulation(bound), self.spec.request
         by_number = {row.number: row for row in rows}
-        problem = self.inquiry.problem(formulation, block)
+        problem = self.spec.problem(formulation, block)
 
         def incumbent() -> Point:
             best = formulation.best(list(by_number.values()))
             return problem.space.point(best.point) if best and best.point else problem.start
 
-        def succeeded(reign: Reign, why: str) -> None:
-            self.store.note(study.id, SUCCESSION, reign.to_json(why))
+        def succeeded(reign: Incarnation, why: str) -> None:
+            self.store.note(study.id, RESTART, reign.to_json(why))
             display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
 
         reign = self._reign(study, problem)
-        return Search(
+        return SearchLoop(
             self.store,
             study.id,
             formulation,
-            self.inquiry.training,
-            Proposals(self._start_solver, reign, incumbent, succeeded),
-            self.describer,
+            self.spec.training,
+            SolverSession(self._start_solver, reign, incumbent, succeeded),
+            self.trainer_client,
             runner,
             display,
             self.stop,
-            budget=final_selection.searched(self._budget, request, rows),
+            budget=final_selection.search_budget(self._budget, request, rows),
             baseline_mean=mean,
             rows=by_number,
-            trust=Trust(request.confidence, request.confirm, min(block, AT_A_TIME)),
-            policy=Policy.settled(None, None, study.question),
+            trust=ConfidenceTarget(request.confidence, request.confirm, min(block, AT_A_TIME)),
+            policy=PrunerConfig.settled(None, None, study.question),
         )
 
-    def _reign(self, study: Study, problem: Problem) -> Reign:
-        successions = [event.detail for event in self.store.events(study.id) if event.kind == SUCCESSION]
-        return reign_on_record(problem, self.inquiry.replicates + 1, successions)
+    def _reign(self, study: Study, problem: Problem) -> Incarnation:
+        successions = [event.detail for event in self.store.events(study.id) if event.kind == RESTART]
+        return incarnation_on_record(problem, self.spec.replicates + 1, successions)
 
     def _start_solver(self, problem: Problem) -> SolverProcess:
-        return SolverProcess(self.inquiry.request.solver, problem, log=self._folder / "solver.log")
+        return SolverProcess(self.spec.request.solver, problem, log=self._folder / "solver.log")
 
-    def _winner(self, search: Search) -> Winner | None:
-        request = self.inquiry.request
+    def _winner(self, search: SearchLoop) -> Winner | None:
+        request = self.spec.request
         if search.confirmer is not None:
             return search.confirmer.winner()
-        return leaders.know(search, search.trust, final_selection.kept_back(request), self._budget)
+        return leaders.select_winner(search, search.trust, final_selection.kept_back(request), self._budget)
 
-    def _display(self, study: Study, rows: Sequence[Trial]) -> Display:
-        title = f"{study.name}: {self.inquiry.request.kind}-search of {self.inquiry.request.subject}"
-        seconds = self.inquiry.training.budget.seconds
-        start, told = self.inquiry.start, self.inquiry.aim.told
+    def _display(self, study: Study, rows: Sequence[Trial]) -> ProgressDisplay:
+        title = f"{study.name}: {self.spec.request.kind}-search of {self.spec.request.subject}"
+        seconds = self.spec.training.budget.seconds
+        start, told = self.spec.start, self.spec.aim.told
         return session.display(self.console, self.executor, study, seconds, rows, title, start, told)

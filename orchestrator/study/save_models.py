@@ -6,46 +6,46 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.search.confirmation import Winner
-from orchestrator.spec.study_spec import Inquiry
+from orchestrator.spec.study_spec import StudySpec
 from results.models import Study, Trial
 from results.store import Store
 from results.transactions import patient
 
 
-def save(store: Store, inquiry: Inquiry, study: Study, winner: Winner | None) -> None:
+def save(store: Store, spec: StudySpec, study: Study, winner: Winner | None) -> None:
     """Save the winner as the study's model, unless nothing, or nothing smaller, was found."""
     store.drop_models(study.id)
-    start = dict(inquiry.formulation(None).start)
-    if winner is None or (inquiry.aim.minimise and winner.trial.point == start):
+    start = dict(spec.formulation(None).start)
+    if winner is None or (spec.aim.minimise and winner.trial.point == start):
         return
-    _save(store, inquiry, study, winner.trial, inquiry.save_as, winner.columns())
+    _save(store, spec, study, winner.trial, spec.save_as, winner.columns())
 
 
-def save_front(store: Store, inquiry: Inquiry, study: Study, rows: Mapping[int, Trial]) -> None:
+def save_front(store: Store, spec: StudySpec, study: Study, rows: Mapping[int, Trial]) -> None:
     """Save each network of the front as a model: NAME_1 is the smallest."""
     from results import queries  # pandas: half a second to import
 
     store.drop_models(study.id)
-    members = patient(queries.front)(inquiry.request.database, study.name).to_dict("records")
+    members = patient(queries.front)(spec.request.database, study.name).to_dict("records")
     for place, member in enumerate(members, start=1):
         known = {name: member[name] for name in ("status", "trainings", "accuracy_low", "accuracy_high")}
         known["val_accuracy"] = member["mean_accuracy"]
-        _save(store, inquiry, study, rows[member["trial"]], f"{inquiry.save_as}_{place}", known)
+        _save(store, spec, study, rows[member["trial"]], f"{spec.save_as}_{place}", known)
 
 
-def is_of(inquiry: Inquiry, name: str) -> bool:
+def is_of(spec: StudySpec, name: str) -> bool:
     """Whether a model of this name is one that this search saves."""
-    if inquiry.aim.objectives == 1:
-        return name == inquiry.save_as
+    if spec.aim.objectives == 1:
+        return name == spec.save_as
     stem, _, place = name.rpartition("_")
-    return stem == inquiry.save_as and place.isdecimal()
+    return stem == spec.save_as and place.isdecimal()
 
 
 def _save(
-    store: Store, inquiry: Inquiry, study: Study, trial: Trial, name: str, known: Mapping[str, Any]
+    store: Store, spec: StudySpec, study: Study, trial: Trial, name: str, known: Mapping[str, Any]
 ) -> None:
     """`known`: what the model's row says of its accuracy."""
-    training, config = inquiry.training, trial.config or {}
+    training, config = spec.training, trial.config or {}
     store.save_model(
         name=name,
         network=training.network,

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from orchestrator import executors
 from orchestrator.console import summary
-from orchestrator.console.meter import Meter
-from orchestrator.console.progress import Display, Plain, Screen
+from orchestrator.console.meter import ProgressMeter
+from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressDisplay
 from orchestrator.executors import Executor, Place
-from orchestrator.spec.options import Contract, check
+from orchestrator.spec.options import RunOptions, check
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import Stopped
 from results.errors import StoreError
@@ -25,7 +25,7 @@ from results.terminal import telling_of_loss
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
 
 
-def executor(request: Contract) -> Executor:
+def executor(request: RunOptions) -> Executor:
     """Return the executor that the user asks for; close it when done. Raise ExecutorError or BadOption.
 
     It is told the trainer's command, to keep one ready, unless nothing is to be trained.
@@ -86,7 +86,7 @@ def display(
     title: str,
     start: Mapping[str, Any] | None = None,
     size: str = "macs",
-) -> Display:
+) -> ProgressDisplay:
     """Return what shows the run: a live table on a terminal, plain lines elsewhere.
 
     `seconds`: one training's budget, None for steps. `recorded`: the trials that count as spent.
@@ -94,10 +94,10 @@ def display(
     a network's is told.
     """
     unit = "GPU" if where.device == "cuda" else "CPU"
-    meter = Meter(study.budget_trials, seconds, unit, where.slots, study.budget_slot_hours)
+    meter = ProgressMeter(study.budget_trials, seconds, unit, where.slots, study.budget_slot_hours)
     for row in recorded:
         if row.state in ("completed", "failed", "pruned"):
             meter.remember(row)
     if console.is_terminal:
-        return Screen(console, meter, title, start, size)
-    return Plain(console, meter, start, size)
+        return LiveProgress(console, meter, title, start, size)
+    return PlainProgress(console, meter, start, size)

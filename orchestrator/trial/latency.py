@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Executor, Job
-from orchestrator.trainer_client import Describes, Description, Refused, Stopped, network_key
+from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, Stopped, TrainerRefused, network_key
 from orchestrator.trial import metrics
 from orchestrator.trial.retries import RETRIES
 from results.models import Trial
@@ -27,10 +27,10 @@ Measured = tuple[float, float]  # median and interquartile range, ms
 
 
 @dataclass
-class Stopwatch:
+class LatencyProfiler:
     """A describer that knows latencies as well. `folder`: where its files go; it is the study's."""
 
-    describer: Describes
+    trainer_client: NetworkDescriber
     executor: Executor
     trainer: Sequence[str]
     folder: Path
@@ -44,12 +44,12 @@ class Stopwatch:
             if row.network_key and row.latency_ms is not None:
                 self.known.setdefault(_network(row.network_key), (row.latency_ms, row.latency_iqr_ms or 0.0))
 
-    def describe(self, config: Mapping[str, Any]) -> Description:
+    def describe(self, config: Mapping[str, Any]) -> NetworkInfo:
         return self.describe_all([config])[0]
 
-    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[Description]:
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]:
         """Return what each comes to, with its latency; raise as `Describer.describe` does."""
-        found = self.describer.describe_all(configs)
+        found = self.trainer_client.describe_all(configs)
         names = [_network(network_key(one, config)) for one, config in zip(found, configs, strict=True)]
         new = {name: config for name, config in zip(names, configs, strict=True) if name not in self.known}
         if new:
@@ -87,7 +87,7 @@ class Stopwatch:
             if end.reason in ("memory", "output") or not was_killed:
                 break
         if end.code != 0:
-            raise Refused(
+            raise TrainerRefused(
                 f"the trainer measures no latency (exit code {end.code}: "
                 f"{end.said or metrics.last_line(job.stderr)}); "
                 f"see {job.stderr}, or leave out --minimise latency and --max-latency-ms"
@@ -97,18 +97,18 @@ class Stopwatch:
 def _read(job: Job, count: int) -> list[Measured]:
     try:
         events = metrics.read(job.stdout).events
-    except metrics.MalformedReport as error:
-        raise Refused(f"the trainer's latencies cannot be read: {error}") from error
+    except metrics.MalformedMetrics as error:
+        raise TrainerRefused(f"the trainer's latencies cannot be read: {error}") from error
     refusal = next((event for event in events if event.get("event") == "error"), None)
     if refusal is not None:
-        raise Refused(str(refusal.get("message", "the trainer gives no reason")))
+        raise TrainerRefused(str(refusal.get("message", "the trainer gives no reason")))
     told = (
         [event.get("latency_ms") for event in events],
         [event.get("latency_iqr_ms", 0.0) for event in events],
     )
     measured = [(ms, iqr) for ms, iqr in zip(*told, strict=True) if isinstance(ms, int | float) and ms > 0]
     if len(measured) != count:
-        raise Refused(
+        raise TrainerRefused(
             f"the trainer gives {len(measured)} latencies for {count} networks (docs/trainer-protocol.md); "
             "leave out --minimise latency and --max-latency-ms"
         )

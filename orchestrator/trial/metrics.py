@@ -45,12 +45,12 @@ _MACHINE = ("host", "device", "device_name", "driver")
 _LARGEST = 2.0**63  # a whole number from here on is more than a database keeps
 
 
-class MalformedReport(ValueError):
+class MalformedMetrics(ValueError):
     """A line of metrics.jsonl, not the last, is no JSON object."""
 
 
 @dataclass(frozen=True)
-class Report:
+class MetricsLog:
     """The events of one training, in order."""
 
     events: tuple[dict[str, Any], ...]
@@ -106,15 +106,15 @@ def number(name: str, value: Any) -> int | float | None:
     return float(value) if isinstance(value, int) and abs(value) > 2**53 else value
 
 
-def read(path: Path) -> Report:
+def read(path: Path) -> MetricsLog:
     """Return the events in the file at `path`; none where it does not exist. Raise MalformedReport."""
     if not path.exists():
-        return Report(())
+        return MetricsLog(())
     events = tuple(_events(path.read_text(encoding="utf-8-sig", errors="replace"), path))
     finals = sum(event.get("event") == "final" for event in events)
     if finals > 1:
-        raise MalformedReport(f"{path} has {finals} final results; a training ends once")
-    return Report(events)
+        raise MalformedMetrics(f"{path} has {finals} final results; a training ends once")
+    return MetricsLog(events)
 
 
 def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
@@ -127,9 +127,9 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
         except (ValueError, RecursionError) as error:
             if number == len(lines):
                 return
-            raise MalformedReport(f"line {number} of {path} is not JSON: {line[:60]!r}") from error
+            raise MalformedMetrics(f"line {number} of {path} is not JSON: {line[:60]!r}") from error
         if not isinstance(event, dict):
-            raise MalformedReport(f"line {number} of {path} is no JSON object: {line[:60]!r}")
+            raise MalformedMetrics(f"line {number} of {path} is no JSON object: {line[:60]!r}")
         yield event
 
 
@@ -139,7 +139,7 @@ def measured_so_far(path: Path) -> list[dict[str, Any]]:
         if path.stat().st_size > MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
             return []
         return read(path).measurements
-    except (MalformedReport, FileNotFoundError):
+    except (MalformedMetrics, FileNotFoundError):
         return []
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.executors import Exit
-from orchestrator.pruners.learning_curve import Hopeless
+from orchestrator.pruners.learning_curve import Prune
 from orchestrator.trial import metrics as report
 from results.models import Trial
 
@@ -30,7 +30,7 @@ _OVER_LIMIT = {"memory": "host_memory", "output": "too_much_output"}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialOutcome:
     """How a trial ended: `refused` ends the search, `stopped` and `lost` are handed out again."""
 
     state: Literal["completed", "failed", "pruned", "refused", "stopped", "lost"]
@@ -47,26 +47,26 @@ def asked_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     return (*of_validation, "test_accuracy") if config["test"] else of_validation
 
 
-def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> Outcome:
+def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> TrialOutcome:
     """Say how a trial ended, from its exit and its two files. `asked`: the accuracies it must have."""
     try:
         events = report.read(metrics)
-    except report.MalformedReport as error:
+    except report.MalformedMetrics as error:
         state, reason, message = (
             _of_the_machine(end) or _of_the_disk(metrics) or ("failed", "bad_report", str(error))
         )
-        return Outcome(state, reason, message, {"exit_code": end.code, "slot": end.slot})
+        return TrialOutcome(state, reason, message, {"exit_code": end.code, "slot": end.slot})
     columns = events.machine_columns | events.final_columns | {"exit_code": end.code, "slot": end.slot}
     columns.setdefault("wall_seconds", end.wall_seconds)
     has_read_test = columns.get("test_accuracy") is not None
     if end.code == 0 and events.is_complete(asked):
-        return Outcome("completed", None, None, columns, events.measurements, has_read_test)
+        return TrialOutcome("completed", None, None, columns, events.measurements, has_read_test)
     state, reason, message = _failure(end, events, log, asked)
     columns |= dict.fromkeys(_ACCURACIES)  # whatever it printed, this training did not end
-    return Outcome(state, reason, message, columns, events.measurements, has_read_test)
+    return TrialOutcome(state, reason, message, columns, events.measurements, has_read_test)
 
 
-def judge_suspended(found: Outcome, end: Exit, config: Mapping[str, Any]) -> Outcome:
+def judge_suspended(found: TrialOutcome, end: Exit, config: Mapping[str, Any]) -> TrialOutcome:
     """Return the outcome `found`, or `lost` where the trial was suspended for too much of its budget.
 
     Its clock went on meanwhile, so it took fewer steps than others of its budget. One in steps lost none.
@@ -76,10 +76,10 @@ def judge_suspended(found: Outcome, end: Exit, config: Mapping[str, Any]) -> Out
     if not is_affected or end.slept_seconds <= _SUSPENDED_SHARE * budget:
         return found
     message = f"suspended for {end.slept_seconds:.0f} s of a budget of {budget:g} s"
-    return Outcome("lost", "suspended", message, {"exit_code": end.code, "slot": end.slot})
+    return TrialOutcome("lost", "suspended", message, {"exit_code": end.code, "slot": end.slot})
 
 
-def pruned(found: Outcome, hopeless: Hopeless) -> Outcome:
+def pruned(found: TrialOutcome, hopeless: Prune) -> TrialOutcome:
     """Return the outcome of a trial that was stopped because its curve is hopeless."""
     message = f"expected {hopeless.predicted:.2%}, bound {hopeless.bound:.2%}"
     columns = found.columns | {"val_accuracy": hopeless.accuracy}
@@ -144,7 +144,7 @@ def _of_a_signal(number: int, said: str) -> _Failure:
     return "lost", "killed", said or f"killed from outside by signal {number}{_HINTS.get(number, '')}"
 
 
-def _failure(end: Exit, events: report.Report, log: Path, asked: tuple[str, ...]) -> _Failure:
+def _failure(end: Exit, events: report.MetricsLog, log: Path, asked: tuple[str, ...]) -> _Failure:
     said = str((events.last("error") or {}).get("message") or report.last_line(log))
     if found := _of_the_machine(end):
         return found
@@ -165,14 +165,14 @@ def _failure(end: Exit, events: report.Report, log: Path, asked: tuple[str, ...]
     return "failed", "crashed", f"exit code {end.code}: {said or 'no message'}; see {log}"
 
 
-def adopt(folder: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> Outcome | None:
+def adopt(folder: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> TrialOutcome | None:
     """Return the result of a trial whose end was not recorded: the orchestrator was killed after it."""
     try:
         events = report.read(folder / "metrics.jsonl")
-    except report.MalformedReport:
+    except report.MalformedMetrics:
         return None  # train it again: that attempt's files are no result
     if not events.is_complete(asked):
         return None
     columns = events.machine_columns | events.final_columns
     has_read_test = columns.get("test_accuracy") is not None
-    return Outcome("completed", None, None, columns, events.measurements, has_read_test)
+    return TrialOutcome("completed", None, None, columns, events.measurements, has_read_test)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.trainer_client import Description
-from orchestrator.trial.outcome import Outcome
+from orchestrator.trainer_client import NetworkInfo
+from orchestrator.trial.outcome import TrialOutcome
 from results.models import Trial
 
 
 @dataclass(frozen=True)
-class Order:
+class TrialRequest:
     """A trial to be trained; `row` is its row where an earlier run left it unfinished."""
 
     number: int
@@ -20,7 +20,7 @@ class Order:
     point: Mapping[str, Any]
     replicate: int
     config: Mapping[str, Any]
-    description: Description
+    description: NetworkInfo
     key: str
     row: Trial | None = None
     of_trial_number: int | None = None  # the trial that this one confirms
@@ -41,7 +41,7 @@ class Order:
             "budget_steps": budget.get("steps"),
         }
 
-    def test_reading(self, found: Outcome) -> dict[str, Any]:
+    def test_reading(self, found: TrialOutcome) -> dict[str, Any]:
         """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
         images = self.description.dataset.get("test_images")
         protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.executors import Executor, ExecutorError, Exit, Job
-from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.outcome import TrialOutcome
 from results.models import Trial
 
 RETRIES = 2
@@ -29,7 +29,7 @@ _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
 @dataclass(frozen=True)
-class Limits:
+class TrialLimits:
     """Of one training. `memory_bytes`: host memory of all its processes; None: .9 of the machine's.
 
     `affords` says whether the study may begin an attempt more, beside so many others.
@@ -49,13 +49,13 @@ class Limits:
     @staticmethod
     def settled(
         budget_seconds: float | None, timeout: float | None, max_memory: str | None, retries: int
-    ) -> Limits:
+    ) -> TrialLimits:
         """Return those of the options; a budget in steps says nothing of time, so it gets a day.
 
         Raise ValueError.
         """
         usual = 86400.0 if budget_seconds is None else 1.1 * budget_seconds + 180.0
-        return Limits(usual if timeout is None else timeout, memory_bytes(max_memory), retries)
+        return TrialLimits(usual if timeout is None else timeout, memory_bytes(max_memory), retries)
 
 
 def memory_bytes(text: str | None) -> float | None:
@@ -75,23 +75,23 @@ def memory_bytes(text: str | None) -> float | None:
     return size
 
 
-def may_try_again(found: Outcome, losses: int, most: int) -> bool:
+def may_try_again(found: TrialOutcome, losses: int, most: int) -> bool:
     """Whether a trial that was lost `losses` times before is to be trained once more."""
     return found.state == "lost" and losses < most
 
 
-def ends_search(found: Outcome) -> bool:
+def ends_search(found: TrialOutcome) -> bool:
     """Whether a trial that was lost once too often says that no other would do better here."""
     return found.state == "lost" and found.reason in _OF_THE_MACHINE
 
 
-def lost(row: Trial, found: Outcome, end: Exit) -> dict[str, Any]:
+def lost(row: Trial, found: TrialOutcome, end: Exit) -> dict[str, Any]:
     """What the record says of an attempt that was lost."""
     told = {"number": row.number, "attempt": row.attempts, "reason": found.reason, "message": found.message}
     return told | {"slot": end.slot, "wall_seconds": end.wall_seconds, "exit_code": end.code}
 
 
-def given_up(row: Trial, found: Outcome, losses: int) -> ExecutorError:
+def given_up(row: Trial, found: TrialOutcome, losses: int) -> ExecutorError:
     """Say that a trial was lost once too often, after `losses` times before."""
     return ExecutorError(
         f"trial {row.number} was lost {losses + 1} times: {found.message}; mend that and run "

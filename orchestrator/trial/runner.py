@@ -17,19 +17,19 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from orchestrator.awake import awake
-from orchestrator.console.progress import Display, Running
+from orchestrator.console.progress import ProgressDisplay, RunningTrial
 from orchestrator.executors import Executor, Exit, Job, StopOfOne
-from orchestrator.pruners.learning_curve import NEVER, Rule
+from orchestrator.pruners.learning_curve import NEVER, LearningCurvePruner
 from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.problem import Evaluation
-from orchestrator.trainer_client import Refused, Stopped
+from orchestrator.trainer_client import Stopped, TrainerRefused
 from orchestrator.trial import folder as trial_folder
 from orchestrator.trial import metrics as report
 from orchestrator.trial import outcome, retries, usage
-from orchestrator.trial.outcome import Outcome
-from orchestrator.trial.request import Order
-from orchestrator.trial.retries import Limits, run_after
-from orchestrator.trial.usage import Use
+from orchestrator.trial.outcome import TrialOutcome
+from orchestrator.trial.request import TrialRequest
+from orchestrator.trial.retries import TrialLimits, run_after
+from orchestrator.trial.usage import Usage
 from results.models import Trial
 from results.store import Store
 
@@ -49,8 +49,8 @@ class Runner:
         executor: Executor,
         trainer: Sequence[str],
         folder: Path,
-        limits: Limits,
-        display: Display,
+        limits: TrialLimits,
+        display: ProgressDisplay,
         stop: threading.Event,
         git_commit: str | None = None,
     ) -> None:
@@ -63,8 +63,8 @@ class Runner:
         self._display = display
         self._stop = stop
         self._git_commit = git_commit
-        self._waiting: deque[Order] = deque()
-        self._running: dict[Future[Exit], Running] = {}
+        self._waiting: deque[TrialRequest] = deque()
+        self._running: dict[Future[Exit], RunningTrial] = {}
         self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
         self._looked = 0.0  # when the curves of the running were last looked at
         self._kept = time.monotonic()  # when the study's lock was
@@ -72,7 +72,9 @@ class Runner:
         self._hear: Hear | None = None
         self._rule = NEVER
 
-    def run(self, orders: Sequence[Order], hear: Hear | None = None, rule: Rule = NEVER) -> list[Trial]:
+    def run(
+        self, orders: Sequence[TrialRequest], hear: Hear | None = None, rule: LearningCurvePruner = NEVER
+    ) -> list[Trial]:
         """Train `orders` and return their rows in order. Raise Stopped, Refused or a StoreError.
 
         StudyLost is one of them: nothing of what runs then is recorded, for the study is another process's.
@@ -130,14 +132,14 @@ class Runner:
         self._store.keep_study(self._study_id)
         self._kept = time.monotonic()
 
-    def _stop_if_hopeless(self, trial: Running) -> None:
+    def _stop_if_hopeless(self, trial: RunningTrial) -> None:
         """End a trial that the rule gives up, unless it is one of the audit's."""
         if trial.stop.is_set() or not trial.has_news() or self._rule.audits(trial.row.number):
             return
         if self._rule.first_stop(report.measured_so_far(trial.metrics)):
             trial.stop.set()
 
-    def _adopted(self, order: Order) -> bool:
+    def _adopted(self, order: TrialRequest) -> bool:
         """Record the result, if there is one, of an order whose process ended when nobody was there."""
         folder = self._folder_of(order)
         if order.row is None or order.row.state != "running" or not trial_folder.holds(folder, order.config):
@@ -151,9 +153,9 @@ class Runner:
         self._ended[order.number] = self._record(order, order.row, found, used)
         return True
 
-    def _begin(self, order: Order, pool: ThreadPoolExecutor) -> None:
+    def _begin(self, order: TrialRequest, pool: ThreadPoolExecutor) -> None:
         self._keep_study()  # or the trial's folder may be another process's by now
-        trial = Running(order, self._open(order), self._folder_of(order), StopOfOne(self._stop))
+        trial = RunningTrial(order, self._open(order), self._folder_of(order), StopOfOne(self._stop))
         folder = trial.folder
         kept = trial_folder.checkpoint_words(folder) if self._trainer == OWN_TRAINER else ()
         job = Job(
@@ -169,10 +171,10 @@ class Runner:
         future.add_done_callback(self._done.put)
         self._display.started(trial)
 
-    def _folder_of(self, order: Order) -> Path:
+    def _folder_of(self, order: TrialRequest) -> Path:
         return self._folder / f"{order.number:05d}"
 
-    def _open(self, order: Order) -> Trial:
+    def _open(self, order: TrialRequest) -> Trial:
         """Clear the folder, then commit the row: a result found beside a row is always that row's."""
         folder = self._folder_of(order)
         columns = order.columns() | {"folder": str(folder), "git_commit": self._git_commit}
@@ -188,7 +190,7 @@ class Runner:
         trial_folder.write_config(folder, order.config)
         return row
 
-    def _settle(self, trial: Running, end: Exit) -> None:
+    def _settle(self, trial: RunningTrial, end: Exit) -> None:
         """Record how `trial` ended; its row stays `running` where it is to be trained again."""
         order, row = trial.order, trial.row
         found = outcome.judge(end, trial.metrics, trial.folder / "log.txt", outcome.asked_of(order.config))
@@ -204,9 +206,9 @@ class Runner:
             return
         self._ended[row.number] = self._record(order, row, found, usage.on_record(row) + usage.of_exit(end))
         if found.state == "refused":
-            raise Refused(f"the trainer refuses trial {row.number}: {found.message}")
+            raise TrainerRefused(f"the trainer refuses trial {row.number}: {found.message}")
 
-    def _is_tried_again(self, trial: Running, found: Outcome, end: Exit) -> bool:
+    def _is_tried_again(self, trial: RunningTrial, found: TrialOutcome, end: Exit) -> bool:
         """Whether a lost trial waits to be trained again. Raise ExecutorError where none would do better."""
         order, row = trial.order, trial.row
         self._store.note(self._study_id, "trial_lost", retries.lost(row, found, end), row.id)
@@ -227,11 +229,11 @@ class Runner:
         self._waiting.appendleft(replace(order, row=row, losses=order.losses + 1))
         return True
 
-    def _charged(self, row: Trial, used: Use) -> Trial:
+    def _charged(self, row: Trial, used: Usage) -> Trial:
         """Return the row with what an attempt has used that brought no end."""
         return self._store.charge_trial(row.id, **(usage.on_record(row) + used).columns())
 
-    def _record(self, order: Order, row: Trial, found: Outcome, used: Use) -> Trial:
+    def _record(self, order: TrialRequest, row: Trial, found: TrialOutcome, used: Usage) -> Trial:
         columns = found.columns | used.columns() | {"reason": found.reason, "message": found.message}
         state = found.state if found.state in ("completed", "pruned") else "failed"
         if state != "failed":

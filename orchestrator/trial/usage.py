@@ -12,36 +12,36 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Exit
-from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.outcome import TrialOutcome
 from results.models import Trial
 
 
 @dataclass(frozen=True)
-class Use:
+class Usage:
     """Seconds that a slot was held, and what its GPU took meanwhile; None where that was not measured."""
 
     slot_seconds: float = 0.0
     energy_joules: float | None = 0.0
 
-    def __add__(self, other: Use) -> Use:
+    def __add__(self, other: Usage) -> Usage:
         joules = (self.energy_joules, other.energy_joules)
         known = None if joules[0] is None or joules[1] is None else joules[0] + joules[1]
-        return Use(self.slot_seconds + other.slot_seconds, known)
+        return Usage(self.slot_seconds + other.slot_seconds, known)
 
     def columns(self) -> dict[str, Any]:
         return {"slot_seconds": self.slot_seconds, "energy_joules": self.energy_joules}
 
 
-def of_exit(end: Exit) -> Use:
-    return Use(end.wall_seconds, end.energy_joules if end.wall_seconds else 0.0)
+def of_exit(end: Exit) -> Usage:
+    return Usage(end.wall_seconds, end.energy_joules if end.wall_seconds else 0.0)
 
 
-def on_record(row: Trial) -> Use:
+def on_record(row: Trial) -> Usage:
     """Return what a trial's row says of its attempts so far."""
-    return Use() if row.slot_seconds is None else Use(row.slot_seconds, row.energy_joules)
+    return Usage() if row.slot_seconds is None else Usage(row.slot_seconds, row.energy_joules)
 
 
-def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Use:
+def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Usage:
     """Return the use of a trial's attempts where the orchestrator was killed during the last one.
 
     That one's end is taken to be the last moment at which it wrote anything, and no more than `most_seconds`
@@ -53,10 +53,10 @@ def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Use:
         return known
     written = max(file.stat().st_mtime for file in (path, folder / "log.txt") if file.exists())
     seconds = (datetime.fromtimestamp(written, UTC) - row.started_at).total_seconds()
-    return known + Use(min(max(seconds, 0.0), most_seconds), None)
+    return known + Usage(min(max(seconds, 0.0), most_seconds), None)
 
 
-def adopted(found: Outcome, row: Trial) -> Use:
+def adopted(found: TrialOutcome, row: Trial) -> Usage:
     """Return the use of a trial's attempts, the last of which ended when nobody was there."""
     seconds = found.columns.get("wall_seconds") or found.columns.get("train_seconds") or 0.0
-    return on_record(row) + Use(seconds, None)
+    return on_record(row) + Usage(seconds, None)

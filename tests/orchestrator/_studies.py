@@ -55,7 +55,7 @@ COMPARED = (
 )
 
 
-def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: Any) -> options.Request:
+def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: Any) -> options.SearchOptions:
     """A request for a small study of the fake trainer with its record in `folder`."""
     usual: dict[str, Any] = {
         "data": "fake:",
@@ -77,13 +77,13 @@ def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: 
     if given.get("maximise") or (kind == "hpo" and not given.get("minimise")):
         for of_a_baseline in ("tolerance", "replicates", "confirm"):
             usual.pop(of_a_baseline, None)
-    return options.settle(kind, subject, {**usual, **given})
+    return options.resolve_options(kind, subject, {**usual, **given})
 
 
 def run(folder: Path, stop: threading.Event | None = None, **given: Any) -> str:
     """Run a study here to its end, and return what it printed."""
     printed = io.StringIO()
-    launch.run(settled(folder, **given), Console(file=printed, width=200), stop or threading.Event())
+    launch.run_study(settled(folder, **given), Console(file=printed, width=200), stop or threading.Event())
     return printed.getvalue()
 
 
@@ -102,8 +102,8 @@ def evaluate(folder: Path, **given: Any) -> str:
         "runs": folder,
     }
     printed = io.StringIO()
-    request = evaluate_options.settle({**usual, **given})
-    act = evaluation.show_plan if request.plan else partial(evaluation.run, stop=threading.Event())
+    request = evaluate_options.resolve_options({**usual, **given})
+    act = evaluation.show_plan if request.plan else partial(evaluation.run_evaluation, stop=threading.Event())
     act(request, Console(file=printed, width=200))
     return printed.getvalue()
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.objective import Aim, parse_count
+from orchestrator.spec.objective import Objective, parse_count
 from orchestrator.spec.options import BadOption
-from orchestrator.spec.trial_config import Chosen
+from orchestrator.spec.trial_config import Choices
 from orchestrator.trainer_client import Stopped
 from results import queries
 from results.errors import QuestionChanged
@@ -178,13 +178,13 @@ def test_another_aim_under_the_same_name_is_refused(tmp_path: Path) -> None:
 
 def test_the_search_under_five_million_parameters_is_one_command() -> None:
     request = settled(Path("runs"), **BUDGET, max_params="5000000")
-    assert request.aim == Aim(maximise="accuracy", limits={"params": 5_000_000})
+    assert request.aim == Objective(maximise="accuracy", limits={"params": 5_000_000})
 
 
 def test_what_a_solver_hears_has_the_bound_first_and_then_the_limits() -> None:
     space = Space((Integer("n", 1, 9),))
-    aim = Aim("params", "accuracy", {"macs": 50.0})
-    asked = Formulation(space, space.point({"n": 1}), lambda point: Chosen({}), aim, min_accuracy=0.75)
+    aim = Objective("params", "accuracy", {"macs": 50.0})
+    asked = Formulation(space, space.point({"n": 1}), lambda point: Choices({}), aim, min_accuracy=0.75)
     network = Trial(macs=100, parameters=10)
     heard = asked.evaluation(network, 0.5)
     assert (heard.objective, heard.others, heard.constraints) == (10.0, (0.5,), (0.25, 1.0))

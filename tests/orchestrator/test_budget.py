@@ -15,13 +15,13 @@ from orchestrator.executors import _gpus, local
 from orchestrator.executors._slots import Slot
 from orchestrator.search import final_selection
 from orchestrator.search.baseline import BaselineFailed
-from orchestrator.search.budget import Budget
+from orchestrator.search.budget import StudyBudget
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
-from orchestrator.trainer_client import Description, Stopped
+from orchestrator.trainer_client import NetworkInfo, Stopped
 from orchestrator.trial import retries, usage
-from orchestrator.trial.request import Order
-from orchestrator.trial.usage import Use
+from orchestrator.trial.request import TrialRequest
+from orchestrator.trial.usage import Usage
 from results import queries
 from results.models import Trial
 from results.store import Store
@@ -41,12 +41,12 @@ def row(number: int, **columns: object) -> Trial:
     return Trial(number=number, **{"state": "completed", "attempts": 1, "purpose": "search", **columns})
 
 
-def order(number: int, on_record: Trial | None = None) -> Order:
-    description = Description("senet18", 1, "counter", 1, (64,), (2,), 32, 32, 10, {})
-    return Order(number, "search", {}, 0, {}, description, "key", on_record)
+def order(number: int, on_record: Trial | None = None) -> TrialRequest:
+    description = NetworkInfo("senet18", 1, "counter", 1, (64,), (2,), 32, 32, 10, {})
+    return TrialRequest(number, "search", {}, 0, {}, description, "key", on_record)
 
 
-def numbers(orders: list[Order]) -> list[int]:
+def numbers(orders: list[TrialRequest]) -> list[int]:
     return [one.number for one in orders]
 
 
@@ -84,26 +84,26 @@ def test_hours_pay_for_what_was_left_open_first_and_trainings_for_new_ones_alone
     done = [row(n, slot_seconds=100.0) for n in (1, 2)]
     left = row(3, state="running", slot_seconds=20.0)
     asked = [order(4), order(3, left), order(5)]
-    assert numbers(Budget(10, 421 / 3600).reached(asked, [*done, left])) == [4, 3]
-    assert numbers(Budget(10, 419 / 3600).reached(asked, [*done, left])) == [3]
-    assert numbers(Budget(3, 1.0).reached(asked, [*done, left])) == [3]
-    assert numbers(Budget(4).reached(asked, [*done, left])) == [4, 3]
-    assert not Budget(10, 319 / 3600).reaches_a_training([*done, left])
+    assert numbers(StudyBudget(10, 421 / 3600).reached(asked, [*done, left])) == [4, 3]
+    assert numbers(StudyBudget(10, 419 / 3600).reached(asked, [*done, left])) == [3]
+    assert numbers(StudyBudget(3, 1.0).reached(asked, [*done, left])) == [3]
+    assert numbers(StudyBudget(4).reached(asked, [*done, left])) == [4, 3]
+    assert not StudyBudget(10, 319 / 3600).reaches_a_training([*done, left])
 
 
 def test_a_training_counts_for_the_dearest_so_far_or_its_own_budget() -> None:
     rows = [row(1, slot_seconds=10.0), row(2, slot_seconds=60.0), row(3, slot_seconds=900.0, attempts=3)]
-    assert Budget(99, 1.0, 30.0).trainings_by_hours(()) == 120
-    assert Budget(99, 1.0, 30.0).trainings_by_hours(rows) == (3600 - 970) // 60
-    assert Budget(99, 1.0).trainings_by_hours(()) is None, "nobody knows how long a step takes"
+    assert StudyBudget(99, 1.0, 30.0).trainings_by_hours(()) == 120
+    assert StudyBudget(99, 1.0, 30.0).trainings_by_hours(rows) == (3600 - 970) // 60
+    assert StudyBudget(99, 1.0).trainings_by_hours(()) is None, "nobody knows how long a step takes"
 
 
 def test_a_front_is_known_by_hours_kept_back(tmp_path: Path) -> None:
     request = settled(tmp_path, minimise="macs", maximise="accuracy", confirm=4, max_gpu_hours=4.0, trials=40)
-    whole = Budget(40, 4.0)
-    assert final_selection.searched(whole, request, ()) == Budget(30, 3.0)
+    whole = StudyBudget(40, 4.0)
+    assert final_selection.search_budget(whole, request, ()) == StudyBudget(30, 3.0)
     trained = [row(n, purpose="confirmation", slot_seconds=1800.0) for n in range(1, 5)]
-    assert final_selection.searched(whole, request, trained) == Budget(34, 4.0)
+    assert final_selection.search_budget(whole, request, trained) == StudyBudget(34, 4.0)
 
 
 def test_hours_for_less_than_the_baseline_and_one_training_are_refused(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_hours_for_less_than_the_baseline_and_one_training_are_refused(tmp_path:
 def test_a_plan_says_how_many_trainings_the_hours_are_enough_for(tmp_path: Path) -> None:
     printed = io.StringIO()
     request = settled(tmp_path, budget="360s", trials=20, max_gpu_hours=1.0)
-    plan.show(request, Console(file=printed, width=200))
+    plan.show_plan(request, Console(file=printed, width=200))
     assert "trainings are not begun beyond 1 CPU-hours, failed trainings included: enough for 10" in (
         printed.getvalue()
     )
@@ -150,12 +150,14 @@ def test_an_attempt_nobody_saw_end_counts_until_it_last_wrote(tmp_path: Path) ->
         (tmp_path / name).write_text("{}\n")
         written = (begun + timedelta(seconds=seconds)).timestamp()
         os.utime(tmp_path / name, (written, written))
-    assert usage.unwitnessed(row(1, started_at=begun), tmp_path, 3600.0) == Use(40.0, None)
+    assert usage.unwitnessed(row(1, started_at=begun), tmp_path, 3600.0) == Usage(40.0, None)
     again = row(1, started_at=begun, slot_seconds=7.0, energy_joules=3.0)
-    assert usage.unwitnessed(again, tmp_path, 3600.0) == Use(47.0, None)
+    assert usage.unwitnessed(again, tmp_path, 3600.0) == Usage(47.0, None)
     waiting = row(1, started_at=None, slot_seconds=7.0, energy_joules=3.0)
-    assert usage.unwitnessed(waiting, tmp_path, 3600.0) == Use(7.0, 3.0)
-    assert usage.unwitnessed(again, tmp_path, 25.0) == Use(32.0, None), "a clock that jumped charges no more"
+    assert usage.unwitnessed(waiting, tmp_path, 3600.0) == Usage(7.0, 3.0)
+    assert usage.unwitnessed(again, tmp_path, 25.0) == Usage(32.0, None), (
+        "a clock that jumped charges no more"
+    )
 
 
 def test_a_gpu_s_counter_is_read_before_and_after_a_trial(tmp_path: Path) -> None:
@@ -171,8 +173,8 @@ def test_energy_of_a_gpu_that_is_not_there_is_not_known() -> None:
 
 
 def test_energy_is_known_of_all_attempts_or_not_at_all() -> None:
-    assert Use(1.0, 5.0) + Use(2.0, 6.0) == Use(3.0, 11.0)
-    assert Use(1.0, None) + Use(2.0, 6.0) == Use(3.0, None)
+    assert Usage(1.0, 5.0) + Usage(2.0, 6.0) == Usage(3.0, 11.0)
+    assert Usage(1.0, None) + Usage(2.0, 6.0) == Usage(3.0, None)
 
 
 def test_energy_on_record_is_summed_with_how_many_trainings_it_is_of(tmp_path: Path) -> None:
@@ -204,13 +206,13 @@ def test_trainings_that_are_killed_again_and_again_use_no_more_than_the_hours(
 
 def test_hours_that_are_used_up_begin_nothing_though_nobody_knows_how_long_a_training_takes() -> None:
     spent = [row(1, state="failed", slot_seconds=4000.0, attempts=9)]
-    assert Budget(99, 1.0).trainings_by_hours(spent) == 0
-    assert not Budget(99, 1.0).reaches_beside(0, spent)
-    assert Budget(99, 2.0).reaches_beside(3, spent)
+    assert StudyBudget(99, 1.0).trainings_by_hours(spent) == 0
+    assert not StudyBudget(99, 1.0).reaches_beside(0, spent)
+    assert StudyBudget(99, 2.0).reaches_beside(3, spent)
     hung = row(2, state="failed", slot_seconds=900.0)
-    assert Budget(99, 2.0, 600.0).trainings_by_hours([hung]) == 7
-    assert Budget(99, 1.0, 600.0).reaches_beside(2, [hung])
-    assert not Budget(99, 1.0, 600.0).reaches_beside(3, [hung])
+    assert StudyBudget(99, 2.0, 600.0).trainings_by_hours([hung]) == 7
+    assert StudyBudget(99, 1.0, 600.0).reaches_beside(2, [hung])
+    assert not StudyBudget(99, 1.0, 600.0).reaches_beside(3, [hung])
 
 
 def test_a_base_network_that_the_hours_left_are_not_enough_for_is_not_trained(

@@ -16,9 +16,9 @@ from orchestrator.pruners.learning_curve import (
     LEVEL,
     NEVER,
     Finished,
-    Hopeless,
-    Policy,
-    Rule,
+    LearningCurvePruner,
+    Prune,
+    PrunerConfig,
 )
 
 LOOKS = tuple(n / 10 for n in range(1, 11))
@@ -36,9 +36,11 @@ def measured(points: tuple[tuple[float, float], ...]) -> list[dict[str, Any]]:
     return [{"progress": progress, "val_accuracy": accuracy} for progress, accuracy in points]
 
 
-def rule(finals: list[float], bound: float, level: float = LEVEL, seed: int = 0) -> Rule:
+def rule(finals: list[float], bound: float, level: float = LEVEL, seed: int = 0) -> LearningCurvePruner:
     rng = random.Random(seed)
-    return Rule(tuple(Finished(curve(f, rng), f) for f in finals), bound, IMAGES, Policy(level), 0)
+    return LearningCurvePruner(
+        tuple(Finished(curve(f, rng), f) for f in finals), bound, IMAGES, PrunerConfig(level), 0
+    )
 
 
 SPREAD = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85]
@@ -61,7 +63,7 @@ def test_nothing_is_given_up_on_the_word_of_few_curves() -> None:
 def test_curves_that_do_not_span_a_progress_do_not_speak_of_it() -> None:
     whole = rule(SPREAD, 0.8)
     late = tuple(Finished(f.points[-2:], f.accuracy) for f in whole.finished)  # of large networks, say
-    hopeless = Rule(late, 0.8, IMAGES, Policy(), 0).first_stop(POOR)
+    hopeless = LearningCurvePruner(late, 0.8, IMAGES, PrunerConfig(), 0).first_stop(POOR)
     assert hopeless is None or hopeless.progress >= 0.9
 
 
@@ -104,8 +106,8 @@ def test_a_higher_bound_never_keeps_a_training_longer(
         assert (higher.first_stop(points) or give_up_never()).progress <= given_up.progress
 
 
-def give_up_never() -> Hopeless:
-    return Hopeless(math.inf, 0.0, 0.0, 0.0)
+def give_up_never() -> Prune:
+    return Prune(math.inf, 0.0, 0.0, 0.0)
 
 
 @given(finals=accuracies, seen=running, bound=st.floats(0.05, 1.0))
@@ -140,7 +142,7 @@ def given_up(level: float, studies: int) -> Iterator[bool]:
         for _ in range(40):
             final = min(max(rng.gauss(0.68, 0.06), 0.1), 0.95)
             points = curve(final, rng)
-            held = Rule(tuple(finished), 0.7, IMAGES, Policy(level), 0)
+            held = LearningCurvePruner(tuple(finished), 0.7, IMAGES, PrunerConfig(level), 0)
             if held.first_stop(measured(points)):
                 yield final >= 0.7
             else:
@@ -148,18 +150,22 @@ def given_up(level: float, studies: int) -> Iterator[bool]:
 
 
 def test_the_audit_takes_its_share_by_a_lot_that_never_changes() -> None:
-    policy = Policy()
+    policy = PrunerConfig()
     drawn = [number for number in range(1, 2001) if policy.audits(0, number)]
     assert len(drawn) == pytest.approx(2000 * AUDIT, rel=0.2)
     assert drawn == [number for number in range(1, 2001) if policy.audits(0, number)]
     assert drawn != [number for number in range(1, 2001) if policy.audits(1, number)]
-    assert not any(Policy(audit=0.0).audits(0, number) for number in drawn)
-    assert all(Policy(audit=1.0).audits(0, number) for number in range(1, 100))
+    assert not any(PrunerConfig(audit=0.0).audits(0, number) for number in drawn)
+    assert all(PrunerConfig(audit=1.0).audits(0, number) for number in range(1, 100))
 
 
 def test_what_is_not_asked_is_as_on_record_and_else_as_usual() -> None:
-    assert Policy.settled(None, None, None) == Policy(LEVEL, AUDIT)
-    assert Policy.settled(0.02, None, None) == Policy(0.02, AUDIT)
-    assert Policy.settled(None, None, {"early_stop": {"level": 0.01, "audit": 0.3}}) == Policy(0.01, 0.3)
-    assert Policy.settled(None, None, {}).question() == {}, "a study from before there was a rule"
-    assert Policy.settled(None, None, None).question() == {"early_stop": {"level": LEVEL, "audit": AUDIT}}
+    assert PrunerConfig.settled(None, None, None) == PrunerConfig(LEVEL, AUDIT)
+    assert PrunerConfig.settled(0.02, None, None) == PrunerConfig(0.02, AUDIT)
+    assert PrunerConfig.settled(None, None, {"early_stop": {"level": 0.01, "audit": 0.3}}) == PrunerConfig(
+        0.01, 0.3
+    )
+    assert PrunerConfig.settled(None, None, {}).question() == {}, "a study from before there was a rule"
+    assert PrunerConfig.settled(None, None, None).question() == {
+        "early_stop": {"level": LEVEL, "audit": AUDIT}
+    }

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.spec.options import BadOption
-from orchestrator.trainer_client import Refused
+from orchestrator.trainer_client import TrainerRefused
 from results import queries
 from results.errors import QuestionChanged
 from results.models import Event
@@ -148,7 +148,7 @@ def test_runs_beyond_the_disjoint_parts_are_refused_with_what_fits(tmp_path: Pat
 
 
 def test_a_network_that_the_trainer_does_not_know_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="senet99 with nomad_haet: no network 'senet99'"):
+    with pytest.raises(TrainerRefused, match="senet99 with nomad_haet: no network 'senet99'"):
         evaluate(tmp_path, model=["senet18", "senet99"])
     with Store(tmp_path / "results.db") as store:
         assert store.studies() == []

@@ -19,10 +19,10 @@ from orchestrator.console import summary
 from orchestrator.spec import base_model
 from orchestrator.spec.options import OWN_TRAINER, BadOption
 from orchestrator.spec.settled import training_of
-from orchestrator.spec.study_spec import Inquiry, inquire
+from orchestrator.spec.study_spec import StudySpec, resolve_spec
 from orchestrator.study import plan
 from orchestrator.study import run as launch
-from orchestrator.trainer_client import Describer, Description, Refused
+from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
 from results.errors import QuestionChanged
 from results.rows import refuse_another_question
 from results.store import Store
@@ -33,9 +33,9 @@ OF_DIGITS = "digits-1-9f578524b6cec1fc"  # their fingerprint since there are any
 
 
 @pytest.fixture(scope="module")
-def describer() -> Iterator[Describer]:
+def trainer_client() -> Iterator[TrainerClient]:
     """The real trainer; one process for all, since importing torch takes seconds."""
-    with Describer(OWN_TRAINER, check_data=False) as answering:
+    with TrainerClient(OWN_TRAINER, check_data=False) as answering:
         yield answering
 
 
@@ -57,70 +57,70 @@ def arrays(path: Path, width: int) -> str:
     return f"npz:{path}"
 
 
-def asked(describer: Describer, folder: Path, data: str, **given: Any) -> Inquiry:
+def asked(trainer_client: TrainerClient, folder: Path, data: str, **given: Any) -> StudySpec:
     images: dict[str, Any] = {"train_images": 40, "validation_images": 20}
     request = settled(folder, data=data, study=None, trainer=None, **images, **given)
-    return inquire(request, base_model.find("senet18", None), "cpu", describer)
+    return resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
 
 
-def question(inquiry: Inquiry) -> dict[str, Any]:
-    return inquiry.question(1)
+def question(spec: StudySpec) -> dict[str, Any]:
+    return spec.question(1)
 
 
 def test_images_that_are_square_are_asked_about_as_before_there_was_a_fit(
-    describer: Describer, tmp_path: Path
+    trainer_client: TrainerClient, tmp_path: Path
 ) -> None:
-    digits = asked(describer, tmp_path, "digits")
+    digits = asked(trainer_client, tmp_path, "digits")
     assert "fit" not in question(digits)["training"]
     assert question(digits)["training"]["fingerprint"] == OF_DIGITS
-    assert question(asked(describer, tmp_path, "digits", fit="pad")) == question(digits)
+    assert question(asked(trainer_client, tmp_path, "digits", fit="pad")) == question(digits)
     square = arrays(tmp_path / "x.npz", 16)
-    assert question(asked(describer, tmp_path, square, fit="pad")) == question(
-        asked(describer, tmp_path, square)
+    assert question(asked(trainer_client, tmp_path, square, fit="pad")) == question(
+        asked(trainer_client, tmp_path, square)
     )
-    assert "fit" not in asked(describer, tmp_path, "digits", fit="pad").training.config(
+    assert "fit" not in asked(trainer_client, tmp_path, "digits", fit="pad").training.config(
         digits.choice(digits.formulation(None).start)
     )
 
 
 def test_wide_images_are_asked_about_with_their_fit_and_trained_with_it(
-    describer: Describer, tmp_path: Path
+    trainer_client: TrainerClient, tmp_path: Path
 ) -> None:
     wide = arrays(tmp_path / "x.npz", 24)
     for given, fit in (({}, "crop"), ({"fit": "pad"}, "pad")):
-        inquiry = asked(describer, tmp_path, wide, image_size=16, **given)
-        assert question(inquiry)["training"]["fit"] == fit
-        assert inquiry.training.config(inquiry.choice(inquiry.formulation(None).start))["fit"] == fit
+        spec = asked(trainer_client, tmp_path, wide, image_size=16, **given)
+        assert question(spec)["training"]["fit"] == fit
+        assert spec.training.config(spec.choice(spec.formulation(None).start))["fit"] == fit
 
 
 def test_a_study_of_wide_arrays_from_before_there_was_a_fit_resumes_where_they_are_squashed(
-    describer: Describer, tmp_path: Path
+    trainer_client: TrainerClient, tmp_path: Path
 ) -> None:
     wide = arrays(tmp_path / "x.npz", 24)
-    before = question(asked(describer, tmp_path, wide, image_size=16, fit="squash"))
+    before = question(asked(trainer_client, tmp_path, wide, image_size=16, fit="squash"))
     del before["training"]["fit"]
     with Store(tmp_path / "results.db") as store:
         study = store.open_study("s", "nas", before, 8, {}, None)
     refuse_another_question(
-        study, "nas", question(asked(describer, tmp_path, wide, image_size=16, fit="squash"))
+        study, "nas", question(asked(trainer_client, tmp_path, wide, image_size=16, fit="squash"))
     )
     with pytest.raises(QuestionChanged, match=r"training\.fit: 'squash' on record, 'crop' asked"):
-        refuse_another_question(study, "nas", question(asked(describer, tmp_path, wide, image_size=16)))
+        refuse_another_question(study, "nas", question(asked(trainer_client, tmp_path, wide, image_size=16)))
 
 
 def test_a_resume_holds_on_a_copy_of_the_images_and_tells_in_words_of_others(
-    describer: Describer, tmp_path: Path
+    trainer_client: TrainerClient, tmp_path: Path
 ) -> None:
     data = photos(tmp_path / "here")
     shutil.copytree(tmp_path / "here", tmp_path / "there", copy_function=shutil.copyfile)
     os.utime(tmp_path / "there" / "train" / "ant" / "0.png", (1, 1))
     with Store(tmp_path / "results.db") as store:
-        study = store.open_study("s", "nas", question(asked(describer, tmp_path, data)), 8, {}, None)
+        study = store.open_study("s", "nas", question(asked(trainer_client, tmp_path, data)), 8, {}, None)
     copied = f"folder:{tmp_path / 'there'}"
-    refuse_another_question(study, "nas", question(asked(describer, tmp_path, copied)))
+    refuse_another_question(study, "nas", question(asked(trainer_client, tmp_path, copied)))
     shutil.copytree(tmp_path / "there", tmp_path / "more")
     Image.new("RGB", (9, 9)).save(tmp_path / "more" / "train" / "ant" / "40.png")
-    others = question(asked(describer, tmp_path, f"folder:{tmp_path / 'more'}"))
+    others = question(asked(trainer_client, tmp_path, f"folder:{tmp_path / 'more'}"))
     with pytest.raises(
         QuestionChanged, match=r"the images \(folder\) are not those that the study began with;"
     ):
@@ -128,9 +128,9 @@ def test_a_resume_holds_on_a_copy_of_the_images_and_tells_in_words_of_others(
 
 
 def test_a_study_of_a_folder_decoded_by_older_rules_is_refused_with_the_page_that_has_them(
-    describer: Describer, tmp_path: Path
+    trainer_client: TrainerClient, tmp_path: Path
 ) -> None:
-    now = question(asked(describer, tmp_path, photos(tmp_path / "photos")))
+    now = question(asked(trainer_client, tmp_path, photos(tmp_path / "photos")))
     before = {**now, "training": {**now["training"], "fingerprint": "0" * 64}}
     del before["training"]["fit"]
     with Store(tmp_path / "results.db") as store:
@@ -141,10 +141,10 @@ def test_a_study_of_a_folder_decoded_by_older_rules_is_refused_with_the_page_tha
 
 
 def test_the_size_the_fit_and_what_is_not_read_are_said_of_a_folder(
-    describer: Describer, tmp_path: Path
+    trainer_client: TrainerClient, tmp_path: Path
 ) -> None:
     data = photos(tmp_path / "photos")
-    base = asked(describer, tmp_path, data, fit="pad").base
+    base = asked(trainer_client, tmp_path, data, fit="pad").base
     assert list(summary.data_lines(base, "40 training images")) == [
         f"data: {data}, 2 classes, 32 px, padded to squares; 40 training images",
         "  not read: 1 file of another kind (1 .txt)",
@@ -154,7 +154,7 @@ def test_the_size_the_fit_and_what_is_not_read_are_said_of_a_folder(
 def test_plan_search_and_evaluation_say_the_same_of_the_data(tmp_path: Path) -> None:
     said = "data: fake:, 10 classes, 32 px; "
     printed = io.StringIO()
-    plan.show(settled(tmp_path, plan=True), Console(file=printed, width=60))
+    plan.show_plan(settled(tmp_path, plan=True), Console(file=printed, width=60))
     assert f"{said}5000 training and 1000 validation images\n" in printed.getvalue()
     assert f"{said}5000 training and 1000 validation images\n" in run(tmp_path)
     assert f"{said}run r trains on" in evaluate(tmp_path / "evaluated", plan=True)
@@ -165,18 +165,20 @@ def test_plan_search_and_evaluation_say_the_same_of_the_data(tmp_path: Path) -> 
 )
 def test_the_line_of_the_data_says_how_images_become_squares(fit: str | None, said: str) -> None:
     dataset = {"name": "folder:photos", "fit": fit, "note": "not read: 2 files of other kinds"}
-    described = Description("senet18", 1, "", 1, (), (), 32, 48, 3, dataset)
+    described = NetworkInfo("senet18", 1, "", 1, (), (), 32, 48, 3, dataset)
     assert list(summary.data_lines(described, "40 training images")) == [
         f"data: folder:photos, 3 classes, 48 px{said}; 40 training images",
         "  not read: 2 files of other kinds",
     ]
 
 
-def test_a_model_is_trained_on_with_the_fit_it_was_found_with(describer: Describer, tmp_path: Path) -> None:
+def test_a_model_is_trained_on_with_the_fit_it_was_found_with(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
     data = photos(tmp_path / "photos")
-    inquiry = asked(describer, tmp_path, data, fit="pad")
+    spec = asked(trainer_client, tmp_path, data, fit="pad")
     with Store(tmp_path / "results.db") as store:
-        study = store.open_study("s", "nas", question(inquiry), 8, {}, None)
+        study = store.open_study("s", "nas", question(spec), 8, {}, None)
         store.save_model(
             name="nomad_senet18",
             network="senet18",
@@ -215,14 +217,14 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("act", [launch.run, plan.show])
+@pytest.mark.parametrize("act", [launch.run_study, plan.show_plan])
 def test_data_that_take_more_memory_than_a_training_may_are_refused(act: Any, tmp_path: Path) -> None:
     script = tmp_path / "hoarding.py"
     script.write_text(HOARDING)
     trainer = shlex.join([sys.executable, str(script), str(tmp_path / "pid")])
-    request = settled(tmp_path, trainer=trainer, max_memory="200MB", plan=act is plan.show)
-    stop = () if act is plan.show else (threading.Event(),)
-    with pytest.raises(Refused, match=r"took \d+\.\d MB of memory, more than the limit of 200\.0 MB"):
+    request = settled(tmp_path, trainer=trainer, max_memory="200MB", plan=act is plan.show_plan)
+    stop = () if act is plan.show_plan else (threading.Event(),)
+    with pytest.raises(TrainerRefused, match=r"took \d+\.\d MB of memory, more than the limit of 200\.0 MB"):
         act(request, Console(file=io.StringIO()), *stop)
     pid = int((tmp_path / "pid").read_text())
     assert eventually(lambda: not Path(f"/proc/{pid}").exists(), 10)

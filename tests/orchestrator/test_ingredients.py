@@ -1,8 +1,8 @@
 import pytest
 
 from orchestrator.spec.recipe_overrides import Ingredients, changed, parse
-from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
-from orchestrator.trainer_client import Description, network_key
+from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
+from orchestrator.trainer_client import NetworkInfo, network_key
 
 
 def test_an_ingredient_is_read_with_its_settings_without_them_or_left_out() -> None:
@@ -42,18 +42,19 @@ def test_a_change_comes_after_all_it_may_take_the_place_of() -> None:
 
 
 def test_studies_from_before_ingredients_are_still_the_same_question() -> None:
-    plain = Training("senet18", "digits", 40, 10, TrialBudget(steps=1))
-    settled = Training("senet18", "digits", 40, 10, TrialBudget(steps=1), ingredients={"sam": None})
+    plain = TrialTemplate("senet18", "digits", 40, 10, TrialBudget(steps=1))
+    settled = TrialTemplate("senet18", "digits", 40, 10, TrialBudget(steps=1), ingredients={"sam": None})
     assert not {"ingredients", "test", "disjoint"} & set(plain.question())
     assert settled.question()["ingredients"] == {"sam": None}
-    assert "ingredients" not in plain.config(Chosen({}))
+    assert "ingredients" not in plain.config(Choices({}))
 
 
 def test_networks_trained_with_other_ingredients_are_other_networks() -> None:
-    shape = Description("senet18", 1, "fake", 1, (8,), (1,), 16, 16, 10, {})
+    shape = NetworkInfo("senet18", 1, "fake", 1, (8,), (1,), 16, 16, 10, {})
     keys = {
         network_key(
-            shape, Training("n", "digits", 4, 1, TrialBudget(steps=1), ingredients=given).config(Chosen({}))
+            shape,
+            TrialTemplate("n", "digits", 4, 1, TrialBudget(steps=1), ingredients=given).config(Choices({})),
         )
         for given in ({}, {"sam": None}, {"sam": {"rho": 0.1}}, {"sam": {"rho": 0.2}})
     }

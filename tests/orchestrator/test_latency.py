@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.trainer_client import Refused, Stopped
+from orchestrator.trainer_client import Stopped, TrainerRefused
 from results import queries
 from tests.orchestrator._studies import record, run, trials
 from tests.orchestrator.test_search import stopping_at
@@ -78,5 +78,5 @@ def test_a_trainer_that_measures_no_latency_is_named_with_what_to_leave_out(tmp_
     fake = Path(__file__).parents[1] / "fake_trainer.py"
     older = tmp_path / "older_trainer.py"
     older.write_text(fake.read_text().replace('"--latency"', '"--lateness"'))
-    with pytest.raises(Refused, match=r"measures no latency .*leave out --minimise latency"):
+    with pytest.raises(TrainerRefused, match=r"measures no latency .*leave out --minimise latency"):
         run(tmp_path, minimise="latency", trainer=f"{sys.executable} {older}")

@@ -103,7 +103,7 @@ def test_both_studies_are_named_and_either_model_can_be_taken(begun: Path) -> No
 
 def test_a_plan_names_both_studies_too(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
     another_saves_one(begun)
-    plan.show(settled(begun, **{**TUNED, "study": "new"}, plan=True), Console(width=200))
+    plan.show_plan(settled(begun, **{**TUNED, "study": "new"}, plan=True), Console(width=200))
     assert "taken from the study second; first saved one too" in capsys.readouterr().out
 
 

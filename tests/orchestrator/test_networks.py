@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.spec import base_model
 from orchestrator.spec.options import OWN_TRAINER, BadOption
-from orchestrator.spec.study_spec import Inquiry, inquire
-from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
-from orchestrator.trainer_client import Describer, Description, Refused, network_key
+from orchestrator.spec.study_spec import StudySpec, resolve_spec
+from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
+from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused, network_key
 from tests.orchestrator._studies import settled
 
 OWN = """
@@ -24,39 +24,41 @@ def build(classes, channels=(16, 32)):
 
 
 @pytest.fixture(scope="module")
-def describer() -> Iterator[Describer]:
+def trainer_client() -> Iterator[TrainerClient]:
     """The real trainer; one process for all, since importing torch takes seconds."""
-    with Describer(OWN_TRAINER) as answering:
+    with TrainerClient(OWN_TRAINER) as answering:
         yield answering
 
 
-def inquiry(describer: Describer, folder: Path, subject: str, **given: str) -> Inquiry:
+def spec(trainer_client: TrainerClient, folder: Path, subject: str, **given: str) -> StudySpec:
     images: dict[str, Any] = {"train_images": 400, "validation_images": 100}
     request = settled(folder, subject=subject, data="digits", study=None, **images, **given)
-    return inquire(request, base_model.find(subject, None), "cpu", describer)
+    return resolve_spec(request, base_model.find(subject, None), "cpu", trainer_client)
 
 
-def values(inquiry: Inquiry) -> dict[str, int | None]:
-    return {variable.name: variable.size for variable in inquiry.space.variables}
+def values(spec: StudySpec) -> dict[str, int | None]:
+    return {variable.name: variable.size for variable in spec.space.variables}
 
 
-def test_a_scale_that_the_family_lacks_is_held_at_one(describer: Describer, tmp_path: Path) -> None:
-    asked = inquiry(describer, tmp_path, "googlenet")
+def test_a_scale_that_the_family_lacks_is_held_at_one(trainer_client: TrainerClient, tmp_path: Path) -> None:
+    asked = spec(trainer_client, tmp_path, "googlenet")
     assert values(asked)["depth"] == 1
     assert (values(asked)["width"] or 0) > 1
 
 
-def test_a_range_of_a_scale_that_the_family_lacks_is_refused(describer: Describer, tmp_path: Path) -> None:
+def test_a_range_of_a_scale_that_the_family_lacks_is_refused(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
     with pytest.raises(BadOption, match="googlenet has no depth to scale; leave --depth out"):
-        inquiry(describer, tmp_path, "googlenet", depth=".5:2")
+        spec(trainer_client, tmp_path, "googlenet", depth=".5:2")
 
 
 def test_a_file_s_network_names_study_and_model_and_has_its_path_made_absolute(
-    describer: Describer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer_client: TrainerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my net.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
-    asked = inquiry(describer, tmp_path, "./my net.py:build", resolution="1")
+    asked = spec(trainer_client, tmp_path, "./my net.py:build", resolution="1")
     assert (asked.study_name, asked.save_as) == ("nas-my_net-digits", "nomad_my_net")
     assert asked.training.network == f"{tmp_path}/my net.py:build"
     assert values(asked) == {"depth": 1, "width": 5, "resolution": 1}
@@ -67,24 +69,30 @@ def test_a_function_of_another_name_is_part_of_the_model_s_name() -> None:
     assert base_model.find("nets/mine.py:wide", None).name == "mine_wide"
 
 
-def test_a_changed_file_is_another_network(describer: Describer, tmp_path: Path) -> None:
+def test_a_changed_file_is_another_network(trainer_client: TrainerClient, tmp_path: Path) -> None:
     keys = set()
     for kernel in (3, 3, 5):
         (tmp_path / "mine.py").write_text(OWN.replace("3)", f"{kernel})"))
-        asked = inquiry(describer, tmp_path, f"{tmp_path}/mine.py:build", resolution="1")
+        asked = spec(trainer_client, tmp_path, f"{tmp_path}/mine.py:build", resolution="1")
         keys.add(key(asked.base, asked))
     assert len(keys) == 2
 
 
-def test_architectures_of_one_family_are_networks_of_their_own(describer: Describer, tmp_path: Path) -> None:
-    asked = inquiry(describer, tmp_path, "resnet_budget")
-    config = asked.training.config(Chosen(asked.scale))
-    others = [describer.describe({**config, "architecture": {"stem_kernel": kernel}}) for kernel in (3, 5)]
+def test_architectures_of_one_family_are_networks_of_their_own(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    asked = spec(trainer_client, tmp_path, "resnet_budget")
+    config = asked.training.config(Choices(asked.scale))
+    others = [
+        trainer_client.describe({**config, "architecture": {"stem_kernel": kernel}}) for kernel in (3, 5)
+    ]
     assert key(others[0], asked) == key(asked.base, asked)
     assert key(others[1], asked) != key(asked.base, asked)
 
 
-def test_a_trainer_refuses_bad_data_with_words_of_one_line(describer: Describer, tmp_path: Path) -> None:
+def test_a_trainer_refuses_bad_data_with_words_of_one_line(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
     corrupt, small = tmp_path / "corrupt.npz", tmp_path / "small.npz"
     corrupt.write_bytes(b"PK\x03\x04 and then nothing")
     np.savez(small, train_images=np.zeros((40, 16, 16, 3), np.uint8), train_labels=np.arange(40) % 4)
@@ -96,11 +104,11 @@ def test_a_trainer_refuses_bad_data_with_words_of_one_line(describer: Describer,
         f"npz:{small}": "ask for fewer",
     }
     for dataset, words in cases.items():
-        asked = Training("senet18", dataset, 40, 20, TrialBudget(steps=1), data_folder=str(tmp_path))
-        with pytest.raises(Refused, match=words) as refusal:
-            describer.describe(asked.config(Chosen({"width": 0.125})))
+        asked = TrialTemplate("senet18", dataset, 40, 20, TrialBudget(steps=1), data_folder=str(tmp_path))
+        with pytest.raises(TrainerRefused, match=words) as refusal:
+            trainer_client.describe(asked.config(Choices({"width": 0.125})))
         assert "\n" not in str(refusal.value)
 
 
-def key(description: Description, asked: Inquiry) -> str:
-    return network_key(description, asked.training.config(Chosen(asked.scale)))
+def key(description: NetworkInfo, asked: StudySpec) -> str:
+    return network_key(description, asked.training.config(Choices(asked.scale)))

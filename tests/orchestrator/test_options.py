@@ -59,10 +59,10 @@ def typed(command: Callable[..., Any]) -> any_of.SearchStrategy[dict[str, Any]]:
     return names.flatmap(lambda some: any_of.fixed_dictionaries({name: values[name] for name in some}))
 
 
-def settled(kind: str, asked: dict[str, Any]) -> options.Request | None:
+def settled(kind: str, asked: dict[str, Any]) -> options.SearchOptions | None:
     """The request, or None where it is refused; nothing else may come of it."""
     try:
-        return options.settle(kind, "senet18", asked)
+        return options.resolve_options(kind, "senet18", asked)
     except BadOption:
         return None
 
@@ -89,13 +89,13 @@ def test_options_of_a_search_are_settled_or_refused(kind: str, command: Callable
 @given(typed(commands._evaluate))
 def test_options_of_an_evaluation_are_settled_or_refused(asked: dict[str, Any]) -> None:
     with suppress(BadOption):
-        assert evaluate_options.settle({"model": ["senet18"], **asked}).names
+        assert evaluate_options.resolve_options({"model": ["senet18"], **asked}).names
 
 
 def test_an_integer_too_large_for_the_record_is_refused() -> None:
     for name in ("trials", "seed", "slots", "replicates", "image_size", "train_images"):
         with pytest.raises(BadOption, match="out of range"):
-            options.settle("nas", "senet18", {name: 10**50})
+            options.resolve_options("nas", "senet18", {name: 10**50})
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_an_integer_too_large_for_the_record_is_refused() -> None:
 def test_a_name_that_cannot_be_a_folder_s_is_refused(name: str, said: str) -> None:
     for given_as in ("study", "save_as"):
         with pytest.raises(BadOption, match=said):
-            options.settle("nas", "senet18", {given_as: name})
+            options.resolve_options("nas", "senet18", {given_as: name})
     with pytest.raises(BadOption, match=said):
-        evaluate_options.settle({"model": ["senet18"], "study": name})
+        evaluate_options.resolve_options({"model": ["senet18"], "study": name})
 
 
 @pytest.mark.parametrize("name", ["a" * 200, "ü" * 100, "results", "results.dbs", "a.b c+d-1", "lock"])
 def test_a_name_that_can_be_a_folder_s_is_taken(name: str) -> None:
-    assert options.settle("nas", "senet18", {"study": name}).study == name
+    assert options.resolve_options("nas", "senet18", {"study": name}).study == name

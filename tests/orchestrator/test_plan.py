@@ -8,14 +8,14 @@ from rich.console import Console
 
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
-from orchestrator.trainer_client import Refused
+from orchestrator.trainer_client import TrainerRefused
 from results.errors import QuestionChanged
 from tests.orchestrator._studies import run, settled
 
 
 def planned(folder: Path, **given: Any) -> str:
     printed = io.StringIO()
-    plan.show(settled(folder, plan=True, **given), Console(file=printed, width=200))
+    plan.show_plan(settled(folder, plan=True, **given), Console(file=printed, width=200))
     return printed.getvalue()
 
 
@@ -99,7 +99,7 @@ def test_a_plan_takes_the_model_that_the_search_would_take(tmp_path: Path) -> No
 )
 def test_a_plan_is_refused_in_the_words_of_the_run(tmp_path: Path, given: dict[str, Any], words: str) -> None:
     for ask in (run, planned):
-        with pytest.raises((BadOption, Refused), match=words):
+        with pytest.raises((BadOption, TrainerRefused), match=words):
             ask(tmp_path, **given)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.search.solver_session import (
+    Incarnation,
     NotReproducible,
-    Proposals,
-    Reign,
     SolverFailed,
-    reign_on_record,
+    SolverSession,
+    incarnation_on_record,
 )
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec.problem import Evaluation, Problem
@@ -33,9 +33,9 @@ class Witness:
         self.incumbent = START
         self._command = [sys.executable, str(MORTAL), str(lifetime), death, mortal_seeds]
         problem = Problem(SPACE, START)
-        self.proposals = Proposals(
+        self.proposals = SolverSession(
             self._start,
-            Reign(0, 1, problem),
+            Incarnation(0, 1, problem),
             lambda: self.incumbent,
             lambda reign, why: self.successions.append(reign.to_json(why)),
         )
@@ -79,7 +79,7 @@ def test_a_resumed_study_begins_with_the_last_successor() -> None:
     witness = Witness(lifetime=2, mortal_seeds="0,1000")
     witness.ask(6)
     witness.proposals.close()
-    reign = reign_on_record(Problem(SPACE, START), 1, [dict(event) for event in witness.successions])
+    reign = incarnation_on_record(Problem(SPACE, START), 1, [dict(event) for event in witness.successions])
     assert (reign.index, reign.first, reign.problem.seed) == (2, 5, 2000)
     assert reign.problem.start == Point({"x": 1001})
 

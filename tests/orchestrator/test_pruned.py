@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.executors import StopOfOne
-from orchestrator.pruners.learning_curve import Policy
+from orchestrator.pruners.learning_curve import PrunerConfig
 from orchestrator.trial import folder as trial_folder
 from orchestrator.trial.outcome import affordable, spent
 from results import early_stops, queries
@@ -75,7 +75,7 @@ def test_a_pruned_trial_keeps_its_curve_and_costs_the_share_it_used(study: tuple
 def test_neither_the_baseline_nor_the_audited_are_cut(study: tuple[Path, str]) -> None:
     rows = trials(study[0])
     assert {row.state for row in rows if row.purpose == "baseline"} == {"completed"}
-    policy = Policy(audit=0.2)
+    policy = PrunerConfig(audit=0.2)
     audited = [row for row in rows if row.purpose == "search" and policy.audits(1, row.number)]
     assert any(row.stop_progress for row in audited), "none that would have been stopped"
     assert "pruned" not in {row.state for row in audited}

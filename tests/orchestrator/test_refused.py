@@ -14,7 +14,7 @@ from rich.console import Console
 from orchestrator.search.solver_session import NotReproducible
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
-from orchestrator.trainer_client import Refused
+from orchestrator.trainer_client import TrainerRefused
 from results import queries
 from results.errors import QuestionChanged, StoreUnavailable
 from results.store import Store
@@ -49,8 +49,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"trials": 2}, BadOption),
         ({"warm_start": "nowhere"}, BadOption),
         ({"max_macs": 3}, BadOption),
-        ({"recipe": "unknown"}, Refused),
-        ({"data": "fake:refuse"}, Refused),
+        ({"recipe": "unknown"}, TrainerRefused),
+        ({"data": "fake:refuse"}, TrainerRefused),
     ],
     ids=str,
 )
@@ -67,7 +67,7 @@ def test_a_search_that_is_refused_changes_nothing(
         ({"runs": "file"}, OSError),
         ({"seed": 3}, QuestionChanged),
         ({"model": ["resnet18"]}, QuestionChanged),
-        ({"recipe": ["unknown"]}, Refused),
+        ({"recipe": ["unknown"]}, TrainerRefused),
         ({"study": "s"}, QuestionChanged),
     ],
     ids=str,
@@ -112,7 +112,7 @@ def test_a_study_cannot_have_the_folder_of_a_file(tmp_path: Path) -> None:
 def test_a_plan_refuses_the_folder_that_the_search_would_refuse(finished: Path) -> None:
     asked = settled(finished, db=str(finished / "results.db"), runs=finished / "other", plan=True, trials=4)
     with pytest.raises(BadOption, match=r"/other/s holds trials on record in \.\./results.db"):
-        plan.show(asked, Console())
+        plan.show_plan(asked, Console())
 
 
 @pytest.mark.parametrize(

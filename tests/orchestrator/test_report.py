@@ -25,7 +25,7 @@ def test_a_line_cut_off_by_a_kill_is_ignored(tmp_path: Path) -> None:
 
 def test_a_malformed_line_that_is_not_the_last_is_an_error_that_quotes_it(tmp_path: Path) -> None:
     path = written(tmp_path, tail='oops\n{"event": "final"}\n')
-    with pytest.raises(metrics.MalformedReport, match=r"line 1 of .*'oops'"):
+    with pytest.raises(metrics.MalformedMetrics, match=r"line 1 of .*'oops'"):
         metrics.read(path)
 
 
@@ -62,7 +62,7 @@ def test_any_bytes_are_read_or_refused_but_never_crash(content: bytes) -> None:
         metrics.last_line(path)
         try:
             found = metrics.read(path)
-        except metrics.MalformedReport:
+        except metrics.MalformedMetrics:
             return
         assert all(isinstance(event, dict) for event in found.events)
         assert not found.is_complete()

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.spec.options import BadOption
-from orchestrator.trainer_client import Refused, Stopped
+from orchestrator.trainer_client import Stopped, TrainerRefused
 from results import queries
 from results.errors import QuestionChanged, StudyLocked
 from results.models import Event, Model
@@ -173,7 +173,7 @@ def test_a_trial_that_hangs_is_stopped_and_is_a_timeout(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_the_trainer_refuses_ends_the_search_with_its_message(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="trial 1: refused as asked"):
+    with pytest.raises(TrainerRefused, match="trial 1: refused as asked"):
         run(tmp_path, data="fake:refuse_late")
     with Store(tmp_path / "results.db") as store:
         study = store.study("s")
@@ -262,7 +262,7 @@ def test_a_budget_that_leaves_nothing_for_the_search_is_refused(tmp_path: Path) 
 
 
 def test_an_unknown_network_is_refused_before_anything_is_recorded(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="senet99"):
+    with pytest.raises(TrainerRefused, match="senet99"):
         run(tmp_path, subject="senet99")
     with Store(tmp_path / "results.db") as store:
         assert store.studies() == []

@@ -19,14 +19,14 @@ import pytest
 from rich.console import Console
 
 from orchestrator import awake
-from orchestrator.console.meter import Meter
-from orchestrator.console.progress import Plain
+from orchestrator.console.meter import ProgressMeter
+from orchestrator.console.progress import PlainProgress
 from orchestrator.executors import Exit, _guard, local
 from orchestrator.executors._follow import Ending
 from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors.local import Local
 from orchestrator.trial import outcome, retries
-from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.outcome import TrialOutcome
 from results.store import Store
 from tests.orchestrator._processes import HOSTED, eventually, naming, training
 from tests.orchestrator._studies import evaluate, trials
@@ -165,9 +165,9 @@ def test_energy_is_not_known_where_it_is_read_long_after_the_end(
 
 
 def test_what_a_display_tells_of_the_time_left_leaves_out_what_was_slept() -> None:
-    meter = Meter(10, 600.0, "CPU")
+    meter = ProgressMeter(10, 600.0, "CPU")
     begun = meter.begun
-    Plain(Console(), meter).slept(3600.0)
+    PlainProgress(Console(), meter).slept(3600.0)
     assert meter.begun == begun + 3600.0
 
 
@@ -209,16 +209,16 @@ def test_a_training_of_so_many_steps_may_be_suspended(tmp_path: Path, sleeper: C
 @pytest.mark.parametrize(
     ("found", "slept", "state"),
     [
-        (Outcome("completed"), 13.0, "lost"),
-        (Outcome("completed"), 11.0, "completed"),
-        (Outcome("pruned"), 13.0, "lost"),
-        (Outcome("failed", "budget_too_short"), 13.0, "lost"),
-        (Outcome("failed", "diverged"), 13.0, "failed"),
-        (Outcome("stopped"), 13.0, "stopped"),
+        (TrialOutcome("completed"), 13.0, "lost"),
+        (TrialOutcome("completed"), 11.0, "completed"),
+        (TrialOutcome("pruned"), 13.0, "lost"),
+        (TrialOutcome("failed", "budget_too_short"), 13.0, "lost"),
+        (TrialOutcome("failed", "diverged"), 13.0, "failed"),
+        (TrialOutcome("stopped"), 13.0, "stopped"),
     ],
 )
 def test_what_a_suspended_training_came_to_is_an_answer_only_if_its_clock_is_no_part_of_it(
-    found: Outcome, slept: float, state: str
+    found: TrialOutcome, slept: float, state: str
 ) -> None:
     end = replace(Exit.before_start(), slept_seconds=slept)
     assert outcome.judge_suspended(found, end, {"budget": {"seconds": 600.0}}).state == state

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.spec.trial_config import Chosen, Training, TrialBudget
+from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 
-TRAINING = Training("senet18", "digits", 4000, 1000, TrialBudget(seconds=15), seed=7)
+TRAINING = TrialTemplate("senet18", "digits", 4000, 1000, TrialBudget(seconds=15), seed=7)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_a_budget_comes_back_from_its_own_words(seconds: float) -> None:
 
 
 def test_replicates_differ_in_images_and_seed_and_in_nothing_else() -> None:
-    first, second = (TRAINING.config(Chosen({"width": 0.5}), replicate=r) for r in (0, 1))
+    first, second = (TRAINING.config(Choices({"width": 0.5}), replicate=r) for r in (0, 1))
     assert {key for key in first if first[key] != second[key]} == {"seed", "subset"}
     assert (first["seed"], second["seed"]) == (7, 8)
     assert (first["subset"]["seed"], second["subset"]["seed"]) == (7, 8)
 
 
 def test_a_points_hyperparameters_come_on_top_of_the_studys() -> None:
-    fixed = Training(
+    fixed = TrialTemplate(
         "senet18",
         "digits",
         4000,
@@ -49,13 +49,15 @@ def test_a_points_hyperparameters_come_on_top_of_the_studys() -> None:
         TrialBudget(steps=5),
         hyperparameters={"optimizer": "adam", "batch_size": 64},
     )
-    config = fixed.config(Chosen({}, {"batch_size": 128}))
+    config = fixed.config(Choices({}, {"batch_size": 128}))
     assert config["hyperparameters"] == {"optimizer": "adam", "batch_size": 128}
 
 
 def test_the_question_does_not_ask_where_the_data_are() -> None:
     here, there = (
-        Training("senet18", f"npz:{folder}/a.npz", 5000, 1000, TrialBudget(seconds=9), data_folder=folder)
+        TrialTemplate(
+            "senet18", f"npz:{folder}/a.npz", 5000, 1000, TrialBudget(seconds=9), data_folder=folder
+        )
         for folder in ("/here", "/there")
     )
     assert here.question() == there.question()
