@@ -23,8 +23,8 @@ from rich.console import Console
 from orchestrator.spec import options
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.study import run as launch
-from results.models import Event, Study, Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Event, Study, Trial
 
 IDLE_TRAINER = [sys.executable, str(Path(__file__).resolve().with_name("idle_trainer.py"))]
 MIN_ACCURACY = 0.8  # some 30% of the base network's MACs reach it

@@ -30,8 +30,8 @@ from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.retries import TrialLimits
 from orchestrator.trial.runner import Runner
-from results.models import Study, Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Study, Trial
 from search_spaces import Point, training
 
 TRAINING = TrialTemplate("senet18", "digits", 5000, 1000, TrialBudget(seconds=600.0))

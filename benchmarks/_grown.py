@@ -19,15 +19,15 @@ from orchestrator.service.record import Record
 from orchestrator.solvers import load
 from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import network_key
-from results import database
-from results.models import Measurement, Trial
-from results.rows import from_config
-from results.store import Store
+from results.db import connection as database
+from results.db.rows import from_config
+from results.db.store import Store
+from results.db.tables import Measurement, Trial
 from search_spaces import Point
 
 BLOCK = 8
 _AT_ONCE = 2000
-_COMMAND = [sys.executable, "-c", "from results.cli import main; main()"]
+_COMMAND = [sys.executable, "-c", "from results.cli.commands import main; main()"]
 _DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from results import database
-from results.models import Measurement, Study, Trial
-from results.store import Store
+from results.db import connection
+from results.db.store import Store
+from results.db.tables import Measurement, Study, Trial
 
 RANGE = {"kind": "real", "low": 0.25, "high": 1.5, "log": False}
 SPACE = [{"name": name, **RANGE} for name in ("depth", "width", "resolution")]
@@ -44,7 +44,7 @@ def write_study(db: str, name: str, trials: int, seed: int = 0) -> None:
                 study.id, min_accuracy=0.89, baseline_accuracy=0.9, baseline_std=0.005, baseline_replicates=3
             )
     rows = _rows(study, trials, rng)
-    engine = database.connect(database.address(db), read_only=False)
+    engine = connection.connect(connection.address(db), read_only=False)
     with Session(engine) as session, session.begin():
         if rows:
             session.execute(insert(Trial), rows)

@@ -30,7 +30,7 @@ from _setting import setting
 from ray.cluster_utils import Cluster
 
 from orchestrator.executors import Executor, Job, Place, local, ray
-from results.store import Store
+from results.db.store import Store
 
 DISTRIBUTIONS = ("nomad-nas", "ray", "torch", "PyNomadBBO", "sqlalchemy")
 NODES, STUDY = 3, "demo"

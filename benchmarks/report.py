@@ -16,7 +16,7 @@ from pathlib import Path
 from _records import write_study
 from _setting import setting
 
-from results import recorded, report
+from results import report, study_record
 
 DISTRIBUTIONS = ("nomad-nas", "plotly", "pandas", "optuna", "sqlalchemy", "jinja2")
 
@@ -37,7 +37,7 @@ def _measured(trials: int) -> dict[str, float]:
         db = f"{folder}/results.db"
         write_study(db, "s", trials)
         began = time.process_time()
-        study = recorded.read(db, "s")
+        study = study_record.read(db, "s")
         read = time.process_time()
         page, _ = report.page(study)
         written = time.process_time()

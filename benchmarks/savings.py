@@ -30,8 +30,8 @@ from orchestrator.spec import options
 from orchestrator.spec.formulation import Formulation
 from orchestrator.study import run as launch
 from orchestrator.trial.outcome import spent
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 
 ARMS = {
     "all on": (),

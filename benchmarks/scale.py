@@ -26,7 +26,7 @@ from _fleet import Fleet, opened, search
 from _grown import commanded, looked_at, resumed, write
 from _setting import setting
 
-from results.store import Store
+from results.db.store import Store
 
 DISTRIBUTIONS = ("nomad-nas", "sqlalchemy", "pandas", "plotly")
 MORE = 8  # trainings beyond those on record

@@ -28,8 +28,8 @@ from typing import Any
 import httpx
 from _setting import setting
 
+from results.db.store import Store
 from results.errors import StoreError
-from results.store import Store
 
 DISTRIBUTIONS = ("nomad-nas", "fastapi", "uvicorn", "sqlalchemy", "httpx")
 SERVE = "from orchestrator.service.cli import main; main()"

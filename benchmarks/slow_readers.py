@@ -25,7 +25,7 @@ import httpx
 from _setting import setting
 from service import DISTRIBUTIONS, serving, summary
 
-from results.store import Store
+from results.db.store import Store
 
 CROWDED, OTHER = "127.0.0.2", "127.0.0.1"
 

@@ -40,8 +40,8 @@ from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 from search_spaces import Choice, Point, Space
 
 LAYERS = tuple(f"layer{n}" for n in range(1, 9))

@@ -20,14 +20,16 @@ import pandas as pd
 from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, text
 from sqlalchemy.types import TypeEngine
 
-from results import database, outlook, schema
-from results.belief import level_of
+from results.analysis import forecast
+from results.analysis.evaluation import ranked
+from results.analysis.pareto import members
+from results.analysis.posterior import level_of
+from results.analysis.slack import cheapest
+from results.db import connection as database
+from results.db import schema
+from results.db.tables import column_types
+from results.db.types import Instant
 from results.errors import NotOnRecord
-from results.evaluation import ranked
-from results.front import members
-from results.instant import Instant
-from results.models import column_types
-from results.slack import cheapest
 
 Database = str | Path
 
@@ -43,7 +45,7 @@ def studies(db: Database) -> pd.DataFrame:
     """
     with _reading(db) as connection:
         frame = _frame(connection, _STUDIES)
-    left = [outlook.of_study(row) for row in plain_rows(frame)]
+    left = [forecast.of_study(row) for row in plain_rows(frame)]
     frame["least_seconds_left"] = [float("nan") if one is None else one.least for one in left]
     frame["likely_seconds_left"] = pd.Series([one and one.likely for one in left], dtype="float64")
     return frame.drop(columns=["ended", "run_seconds", "run_ended", "last_finished_at", "run_token"])
@@ -88,7 +90,7 @@ def trials(db: Database, study: str) -> pd.DataFrame:
 def evaluation(db: Database, study: str) -> pd.DataFrame:
     """One row a pair of model and recipe of an evaluation, the best first.
 
-    Its columns are those of `results.evaluation.ranked`. Raises NotOnRecord for a study of another kind.
+    Its columns are those of `results.analysis.evaluation.ranked`. Raises NotOnRecord for a study of another kind.
     """
     with _reading(db) as connection:
         study_id = _known(connection, study)

@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Connection, inspect
 
-from results import migrations
-from results.store import Store
+from results.db import migrations
+from results.db.store import Store
 
 STEP_BY_STEP = migrations.upgrade
 

@@ -71,13 +71,13 @@ def test_the_record_and_the_search_are_read_without_torch() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "seen"),
     [
-        ("results/store.py", "import orchestrator.search.loop", "orchestrator"),
-        ("search_spaces/space.py", "def late():\n    from results.store import Store", "results"),
+        ("results/db/store.py", "import orchestrator.search.loop", "orchestrator"),
+        ("search_spaces/space.py", "def late():\n    from results.db.store import Store", "results"),
         ("orchestrator/search/loop.py", "from trainer import config", "trainer"),
         ("orchestrator/search/loop.py", "from tests import fake_trainer", "tests"),
         ("orchestrator/solvers/nomad.py", "from ...trainer import config", "trainer"),
         ("orchestrator/solvers/nomad.py", "from ... import trainer", "trainer"),
-        ("trainer/train.py", "import importlib\nimportlib.import_module('results.store')", "results"),
+        ("trainer/train.py", "import importlib\nimportlib.import_module('results.db.store')", "results"),
         ("trainer/train.py", "__import__('search_spaces')", "search_spaces"),
         ("trainer/train.py", "import_module(f'orchestrator.{name}')", "orchestrator"),
     ],
@@ -90,7 +90,7 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, path: str, source: str, seen
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("orchestrator/search/loop.py", "from results.store import Store\nimport search_spaces"),
+        ("orchestrator/search/loop.py", "from results.db.store import Store\nimport search_spaces"),
         ("orchestrator/solvers/nomad.py", "from ..problem import Problem\nfrom . import _process"),
         ("orchestrator/solvers/__init__.py", "from ..problem import Problem"),
         ("trainer/models/__init__.py", "importlib.import_module(f'{__name__}.{name}')"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import commands
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator._studies import TRAINER, typed
 from tests.tables import tables_at_once
 

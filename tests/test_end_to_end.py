@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from results.cli import main
+from results.cli.commands import main
 from search_spaces import recipe
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator._studies import RUN_COMMAND, command, record, trials, typed
@@ -67,7 +67,7 @@ def own(program: str, folder: Path, *arguments: str) -> str:
 
 def results(database: Path, *arguments: str) -> list[dict[str, Any]]:
     """What `nas-results` prints as JSON."""
-    program = "import sys; from results.cli import main; sys.argv[0] = 'nas-results'; main()"
+    program = "import sys; from results.cli.commands import main; sys.argv[0] = 'nas-results'; main()"
     words = [sys.executable, "-P", "-c", program, *arguments, "--json", "--db", str(database)]
     found: list[dict[str, Any]] = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
     return found

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.spec.objective import SIZES, NetworkSize, amount_text, number_text
-from results.belief import Belief
-from results.models import Trial
+from results.analysis.posterior import Belief
+from results.db.tables import Trial
 
 _FEW = 6  # variables of a point that is told whole
 PointValues = Mapping[str, Any]

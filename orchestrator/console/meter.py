@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 
 from orchestrator.trial import outcome
-from results import outlook
-from results.models import Trial
+from results.analysis import forecast
+from results.db.tables import Trial
 
 
 @dataclass
@@ -39,18 +39,18 @@ class ProgressMeter:
 
     def __str__(self) -> str:
         bound = f" of {self.slot_hours:g}" if self.slot_hours is not None else ""
-        joules = f", {outlook.energy(self.joules)}" if self.joules else ""
+        joules = f", {forecast.energy(self.joules)}" if self.joules else ""
         left = self._ahead()
         return (
             f"{self.done:.4g}/{self.trainings} trainings, {self.unit}-hours: {self.seconds / 3600:.3f} "
             f"used{bound}{joules}, {f'{left} left' if left else 'how long is left is not known yet'}"
         )
 
-    def _ahead(self) -> outlook.Outlook | None:
+    def _ahead(self) -> forecast.Outlook | None:
         ended, used = self.of_this_run
         elapsed = time.monotonic() - self.begun
-        so_far = outlook.Spending(self.done, self.done, self.seconds, used, ended, elapsed)
-        return outlook.ahead(so_far, self.trainings, self.slot_hours, self.slots, self.seconds_per_training)
+        so_far = forecast.Spending(self.done, self.done, self.seconds, used, ended, elapsed)
+        return forecast.ahead(so_far, self.trainings, self.slot_hours, self.slots, self.seconds_per_training)
 
 
 def _sum(joules: float | None, more: float | None) -> float | None:

@@ -29,7 +29,7 @@ from orchestrator.console.meter import ProgressMeter
 from orchestrator.spec.objective import UNITS
 from orchestrator.trial import metrics as report
 from orchestrator.trial.request import TrialRequest
-from results.models import Trial
+from results.db.tables import Trial
 
 _RECENT = 10  # ended trials that the live table keeps in view
 _LEFT_OUT = ("purpose", "seconds", "state", "point")  # columns that a narrow terminal does without, in turn

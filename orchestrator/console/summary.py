@@ -19,10 +19,11 @@ from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
-from results import early_stops, terminal
-from results.models import Model, Study, Trial
-from results.store import Store
-from results.transactions import patient
+from results import terminal
+from results.analysis import pruning
+from results.db.store import Store
+from results.db.tables import Model, Study, Trial
+from results.db.transactions import patient
 
 _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
 
@@ -99,7 +100,7 @@ def closing(console: Console, store: Store, spec: StudySpec) -> None:
     model = next(iter(models), None)
     say(console, f"finished: {study.message}")
     rows = store.trials(study.id)
-    if stops := early_stops.said(early_stops.counted(rows)):
+    if stops := pruning.said(pruning.counted(rows)):
         say(console, f"early stop: {stops}")
     if model is not None and spec.aim.objectives > 1:
         _tell_front(console, spec, [model.name for model in models])
@@ -120,7 +121,8 @@ def closing(console: Console, store: Store, spec: StudySpec) -> None:
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:
     """Show the front as the record now holds it, the smallest network first."""
     # pandas: half a second to import, and needed only here
-    from results import front_table, queries
+    from results import queries
+    from results.cli import front_table
 
     found = patient(queries.front)(spec.request.database, spec.study_name)
     terminal.tell(front_table.front_table(found), console.file)
@@ -132,10 +134,10 @@ def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None
 def _tell_shortfall(console: Console, spec: StudySpec) -> None:
     """Say why nothing is named."""
     # pandas, as above
-    from results import recorded, shortfall
+    from results import no_winner, study_record
 
-    study = recorded.read(spec.request.database, spec.study_name)
-    say(console, f"{shortfall.why(study)}; {shortfall.advice(study)}")
+    study = study_record.read(spec.request.database, spec.study_name)
+    say(console, f"{no_winner.why(study)}; {no_winner.advice(study)}")
 
 
 def _where(request: SearchOptions) -> str:

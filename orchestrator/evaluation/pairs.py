@@ -19,8 +19,8 @@ from orchestrator.spec.settled import absolute, fitted, recorded_subject, scale_
 from orchestrator.spec.trial_config import Choices, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused, network_key
 from orchestrator.trial.request import TrialRequest
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 
 PURPOSE = "evaluation"
 _OWN = (

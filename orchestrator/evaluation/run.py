@@ -24,11 +24,12 @@ from orchestrator.study import checks, session
 from orchestrator.study.plan import cost_text, store_to_read
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.runner import Runner
-from results import database, terminal
-from results.models import Study
-from results.rows import refuse_another_question
-from results.store import Store
-from results.transactions import patient
+from results import terminal
+from results.db import connection
+from results.db.rows import refuse_another_question
+from results.db.store import Store
+from results.db.tables import Study
+from results.db.transactions import patient
 
 
 def run_evaluation(request: EvaluationOptions, console: Console, stop: threading.Event) -> None:
@@ -91,7 +92,7 @@ def _study_name(request: EvaluationOptions, pairs: Sequence[Pair]) -> str:
     name = request.study_name(names_of(pairs), pairs[0].training.dataset)
     check_name(name, "--study")
     folder = checks.study_folder(request.runs, name)
-    checks.refuse_folder(folder, database.address(request.database))
+    checks.refuse_folder(folder, connection.address(request.database))
     return name
 
 
@@ -156,7 +157,8 @@ def _train(
 def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:
     """Show the table that the record now holds, and write it where the user wants it."""
     # pandas: half a second to import, and needed only here
-    from results import evaluation_table, export, queries
+    from results import export, queries
+    from results.cli import evaluation_table
 
     ranked = patient(queries.evaluation)(request.database, study.name)
     summary.say(console, f"finished: {counted(store.trials(study.id))}")

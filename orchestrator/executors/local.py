@@ -20,7 +20,7 @@ from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors._hosted import Hosts
 from orchestrator.executors._queue import Queue
 from orchestrator.executors._slots import ONE_THREAD, Held, Slot
-from results.locks import gpu_lock_folder
+from results.db.locks import gpu_lock_folder
 
 DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)
 LATE_SECONDS = 5.0  # after a trial's end: we were suspended, and its GPU's counter went on

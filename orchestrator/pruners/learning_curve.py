@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.belief import students
+from results.analysis.posterior import students
 
 EARLIEST = 0.25  # of the budget: before it nothing is stopped
 FEWEST_CURVES = 6  # that have finished; fewer tell too little

@@ -12,7 +12,7 @@ from orchestrator.trainer_client import NetworkInfo, network_key
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
-from results.models import Trial
+from results.db.tables import Trial
 
 _NO_HOURS = "the hours left are not enough to train the base network; give a larger --max-gpu-hours"
 _OTHERWISE = "try other hyperparameters or a longer --budget under another --study"

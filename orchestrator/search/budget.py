@@ -14,7 +14,7 @@ from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trial import outcome
 from orchestrator.trial.request import TrialRequest
-from results.models import Trial
+from results.db.tables import Trial
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from orchestrator.trainer_client import NetworkDescriber, network_key
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
-from results.belief import Belief, believe, noisier, passing, pooled
-from results.models import Trial
-from results.store import Store
+from results.analysis.posterior import Belief, believe, noisier, passing, pooled
+from results.db.store import Store
+from results.db.tables import Trial
 
 HOPELESS = 0.5  # the probability at which a network is rejected; benchmarks/truth.py has what others cost
 

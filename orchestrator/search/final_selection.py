@@ -17,7 +17,7 @@ from orchestrator.spec.options import SearchOptions
 from orchestrator.trainer_client import network_key
 from orchestrator.trial.outcome import is_open, spent
 from orchestrator.trial.request import TrialRequest
-from results.models import Trial
+from results.db.tables import Trial
 
 KEPT_BACK = 0.25  # of all trainings
 

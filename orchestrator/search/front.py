@@ -14,8 +14,8 @@ from orchestrator.search import final_selection
 from orchestrator.search.budget import StudyBudget
 from orchestrator.search.loop import SearchLoop
 from orchestrator.spec.formulation import Formulation, accuracy
-from results.front import undominated
-from results.models import Trial
+from results.analysis.pareto import undominated
+from results.db.tables import Trial
 
 
 def confirm_front(search: SearchLoop, most: int, budget: StudyBudget) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from orchestrator.spec.formulation import Formulation
 from orchestrator.trial.outcome import is_open
-from results.models import Trial
+from results.db.tables import Trial
 
 _TRAINED = ("completed", "failed", "pruned")
 

@@ -19,8 +19,8 @@ from orchestrator.search.budget import StudyBudget
 from orchestrator.search.confirmation import ConfidenceTarget, Winner
 from orchestrator.search.loop import SearchLoop
 from orchestrator.spec.formulation import Formulation, accuracy
-from results.belief import Belief, believe, spread, students
-from results.models import Trial
+from results.analysis.posterior import Belief, believe, spread, students
+from results.db.tables import Trial
 
 
 def select_winner(

@@ -32,8 +32,8 @@ from orchestrator.trainer_client import NetworkDescriber, Stopped, network_key
 from orchestrator.trial.outcome import is_open, is_training, spent
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 from search_spaces import Point
 
 MAX_UNTRAINED_IN_A_ROW = 500

@@ -25,8 +25,8 @@ from orchestrator.service.routes import Place, api
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
+from results.db.search_queue import Queue
 from results.packages import DISTRIBUTION
-from results.queue import Queue
 
 _STATIC = Path(__file__).parent / "static"
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"

@@ -24,8 +24,8 @@ from orchestrator.spec.options import BadOption
 from orchestrator.spec.settled import study_name
 from orchestrator.study import checks, plan
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, TrainerRefused
-from results import locks
-from results.queue import Queue
+from results.db import locks
+from results.db.search_queue import Queue
 
 _PLAN_SECONDS = 120.0
 _NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"

@@ -15,8 +15,8 @@ import plotly.graph_objects as go
 
 from orchestrator.service.answers import to_json
 from orchestrator.service.turns import Turns
-from results import plots, recorded
-from results.recorded import StudyRecord
+from results import plots, study_record
+from results.study_record import StudyRecord
 
 PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
     "front": plots.front,
@@ -48,7 +48,7 @@ class Figures:
         with self._making.turn():
             known, body = self._made.get((study, name), (None, b""))
             if known != mark:
-                told = to_json(_told(PLOTS[name](recorded.read(self._database, study))))
+                told = to_json(_told(PLOTS[name](study_record.read(self._database, study))))
                 body = told.encode(errors="replace")
                 self._made[study, name] = (mark, body)
             self._made.move_to_end((study, name))

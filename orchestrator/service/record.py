@@ -10,10 +10,12 @@ from typing import Any
 
 from sqlalchemy import Row, Select, column, func, select, table
 
-from results import database, locks, outlook, schema
-from results.instant import Instant
-from results.models import Event, Measurement, Model, Study, Trial
-from results.queue import SearchRequest, repeatable
+from results.analysis import forecast
+from results.db import connection as database
+from results.db import locks, schema
+from results.db.search_queue import SearchRequest, repeatable
+from results.db.tables import Event, Measurement, Model, Study, Trial
+from results.db.types import Instant
 
 Facts = dict[str, Any]
 
@@ -182,7 +184,7 @@ class Record:
         told = {name: value for name, value in study.items() if name not in _STUDY_KEPT}
         standing = self._standing(study, asked)
         said = asked.message if asked is not None and standing not in ("running", "finished") else None
-        left = outlook.of_study(study | spending | {"state": standing})
+        left = forecast.of_study(study | spending | {"state": standing})
         return told | {
             "state": standing,
             "message": said or study["message"],
@@ -191,7 +193,7 @@ class Record:
             **{name: spending[name] for name in ("slot_seconds", "energy_joules", "measured")},
             "seconds_left": left and {"least": left.least, "likely": left.likely},
             "left": left and str(left),
-            "used": outlook.used(study | spending),
+            "used": forecast.used(study | spending),
             "resumable": asked is not None,
         }
 

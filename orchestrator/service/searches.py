@@ -22,9 +22,9 @@ from orchestrator.service import asking
 from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
 from orchestrator.trial import metrics
-from results import locks
+from results.db import locks
+from results.db.search_queue import Queue, SearchRequest
 from results.errors import StoreError, StudyLocked, StudyLost
-from results.queue import Queue, SearchRequest
 
 _TICK_SECONDS = 0.3
 _FULL = (errno.ENOSPC, errno.EDQUOT)

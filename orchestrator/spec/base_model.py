@@ -11,8 +11,8 @@ from typing import Any
 
 from orchestrator.spec.options import check
 from orchestrator.spec.recipe_overrides import Ingredients
-from results.models import Model, Study
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Model, Study
 
 _WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
 

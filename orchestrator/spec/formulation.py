@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from orchestrator.spec.objective import NetworkSize, Objective, amount_text, size
 from orchestrator.spec.problem import Evaluation, Problem
 from orchestrator.spec.trial_config import Choices
-from results.models import Trial
+from results.db.tables import Trial
 from search_spaces import Point, Space
 
 _BEST_FIRST = {"confirmed": 0, "undecided": 1, None: 2}  # the verdicts of networks that passed

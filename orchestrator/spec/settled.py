@@ -14,7 +14,7 @@ from orchestrator.spec.options import BadOption, RunOptions, SearchOptions, chec
 from orchestrator.spec.recipe_overrides import changed
 from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
-from results.store import Store
+from results.db.store import Store
 
 # what of a study's question its model settles, with the options that were given
 _OF_THE_MODEL = (

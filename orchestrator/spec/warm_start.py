@@ -14,10 +14,10 @@ from typing import Any
 from orchestrator.console.format import point_text
 from orchestrator.spec.options import BadOption, check
 from orchestrator.spec.study_spec import StudySpec, WarmStart
-from results.front import undominated
-from results.models import Study, Trial
-from results.question import differences
-from results.store import Store
+from results.analysis.pareto import undominated
+from results.db.spec_diff import differences
+from results.db.store import Store
+from results.db.tables import Study, Trial
 from search_spaces import Integer, Point, Real, Space, Value, Variable, scaling
 
 MOST_HINTS = 5

@@ -16,10 +16,10 @@ from orchestrator.spec import feasibility, warm_start
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkDescriber
-from results import database
-from results.models import Study
-from results.rows import refuse_another_question
-from results.store import Store
+from results.db import connection
+from results.db.rows import refuse_another_question
+from results.db.store import Store
+from results.db.tables import Study
 
 _OWNER = "database.txt"
 
@@ -43,7 +43,7 @@ def check_study(
     of another study's trials, QuestionChanged for another question.
     """
     request = spec.request
-    refuse_folder(study_folder(request.runs, spec.study_name), database.address(request.database))
+    refuse_folder(study_folder(request.runs, spec.study_name), connection.address(request.database))
     recorded = store.study(spec.study_name) if store else None
     if recorded is not None and recorded.kind != spec.request.kind:
         refuse_another_question(recorded, spec.request.kind, recorded.question)
@@ -72,7 +72,7 @@ def study_folder(runs: Path, name: str) -> Path:
 
 def refuse_folder(folder: Path, url: URL) -> None:
     """Raise BadOption for what is no folder, and for one that holds the trials of another database."""
-    path = database.sqlite_file(url)
+    path = connection.sqlite_file(url)
     if path and folder.parent == path.parent and re.fullmatch(re.escape(path.name) + "(-.*)?", folder.name):
         raise BadOption(f"the name {folder.name!r} is a file's of the database; give another --study")
     if folder.exists() and not folder.is_dir():
@@ -90,7 +90,7 @@ def own(folder: Path, url: URL) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     refuse_folder(folder, url)
     if not owner(folder):
-        path = database.sqlite_file(url)
+        path = connection.sqlite_file(url)
         shown = url.render_as_string(hide_password=True) if path is None else os.path.relpath(path, folder)
         (folder / _OWNER).write_text(shown + "\n")
 
@@ -104,7 +104,7 @@ def owner(folder: Path) -> str:
 def is_own(folder: Path, url: URL) -> bool:
     """Whether a study's folder holds the trials of this database and of no other."""
     named = owner(folder)
-    path = database.sqlite_file(url)
+    path = connection.sqlite_file(url)
     if path is None or not named:
         return named == url.render_as_string(hide_password=True)
     return "://" not in named and os.path.realpath(folder / named) == str(path)

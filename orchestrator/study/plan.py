@@ -22,7 +22,7 @@ from orchestrator.spec.study_spec import StudySpec, resolve_spec
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.trainer_client import TrainerClient
-from results.store import Store
+from results.db.store import Store
 
 
 def show_plan(request: SearchOptions, console: Console) -> None:

@@ -27,8 +27,8 @@ from orchestrator.study import checks, save_models, session
 from orchestrator.trainer_client import NetworkDescriber, TrainerClient
 from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.runner import Runner
-from results.models import Study, Trial
-from results.queue import Queue
+from results.db.search_queue import Queue
+from results.db.tables import Study, Trial
 from search_spaces import Point
 
 

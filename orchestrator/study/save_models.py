@@ -7,9 +7,9 @@ from typing import Any
 
 from orchestrator.search.confirmation import Winner
 from orchestrator.spec.study_spec import StudySpec
-from results.models import Study, Trial
-from results.store import Store
-from results.transactions import patient
+from results.db.store import Store
+from results.db.tables import Study, Trial
+from results.db.transactions import patient
 
 
 def save(store: Store, spec: StudySpec, study: Study, winner: Winner | None) -> None:

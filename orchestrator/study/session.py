@@ -17,9 +17,9 @@ from orchestrator.executors import Executor, Place
 from orchestrator.spec.options import RunOptions, check
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import Stopped
+from results.db.store import Store
+from results.db.tables import Study, Trial
 from results.errors import StoreError
-from results.models import Study, Trial
-from results.store import Store
 from results.terminal import telling_of_loss
 
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")

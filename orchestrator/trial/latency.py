@@ -18,7 +18,7 @@ from orchestrator.executors import Executor, Job
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, Stopped, TrainerRefused, network_key
 from orchestrator.trial import metrics
 from orchestrator.trial.retries import RETRIES
-from results.models import Trial
+from results.db.tables import Trial
 
 _START_SECONDS, _NETWORK_SECONDS = 180.0, 60.0  # that measuring may take
 _KILLED = (137, 143)

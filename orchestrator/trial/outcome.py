@@ -17,7 +17,7 @@ from typing import Any, Literal
 from orchestrator.executors import Exit
 from orchestrator.pruners.learning_curve import Prune
 from orchestrator.trial import metrics as report
-from results.models import Trial
+from results.db.tables import Trial
 
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
 _FULL_BYTES = 200_000  # that are left of a disk on which a trainer may have found no room for a line

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import TrialOutcome
-from results.models import Trial
+from results.db.tables import Trial
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any
 
 from orchestrator.executors import Executor, ExecutorError, Exit, Job
 from orchestrator.trial.outcome import TrialOutcome
-from results.models import Trial
+from results.db.tables import Trial
 
 RETRIES = 2
 PAUSE_SECONDS = 0.5  # before the first retry, twice that before the second

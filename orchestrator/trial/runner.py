@@ -30,8 +30,8 @@ from orchestrator.trial.outcome import TrialOutcome
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.retries import TrialLimits, run_after
 from orchestrator.trial.usage import Usage
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 
 TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
 _TICK_SECONDS = 0.2

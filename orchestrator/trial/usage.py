@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.executors import Exit
 from orchestrator.trial.outcome import TrialOutcome
-from results.models import Trial
+from results.db.tables import Trial
 
 
 @dataclass(frozen=True)

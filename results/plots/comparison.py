@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from results.plots._look import COLOURS, SYMBOLS, empty, finished, told
 from results.plots.front import front_of
 from results.plots.path import Over, add_path, axis_title, names, span, steps
-from results.recorded import StudyRecord
+from results.study_record import StudyRecord
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from results.plots._look import LOOKS, at_bound, empty, finished, marker, sample, told
-from results.recorded import OUTCOMES, Row, StudyRecord, plain_rows
+from results.study_record import OUTCOMES, Row, StudyRecord, plain_rows
 
 MOST = 60  # curves that can be told apart at all
 Against = Literal["progress", "seconds"]

@@ -11,10 +11,10 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from results.front import undominated
-from results.networks import Network
+from results.analysis.networks import Network
+from results.analysis.pareto import undominated
 from results.plots._look import GREY, LOOKS, at_bound, drawn, empty, finished, log_if_wide, marker, told
-from results.recorded import Row, StudyRecord
+from results.study_record import Row, StudyRecord
 
 TITLE = "Size and accuracy"
 LANES = ("running", "failed", "pruned", "screened")  # from the lowest
@@ -25,7 +25,7 @@ _DRAWN = ("below bound", "trained", "passed", "baseline", "rejected", "undecided
 def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     """The plot of a study; an accuracy of a network trained again is the mean with its 95% interval.
 
-    `results.networks` has what the intervals mean. The line is the front: no network that was trained
+    `results.analysis.networks` has what the intervals mean. The line is the front: no network that was trained
     is both smaller and more accurate.
     """
     placed = [row for row in study.rows if study.size(row) is not None and row["outcome"] != "duplicate"]

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from results.plots._look import BLUE, ORANGE, empty, finished, sample
 from results.plots.slices import parameters
-from results.recorded import Row, StudyRecord
+from results.study_record import Row, StudyRecord
 
 if TYPE_CHECKING:
     import optuna

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from results.cli.tables import percent
 from results.plots._look import BLUE, GREEN, VIOLET, drawn, empty, finished, log_if_wide, marker, told
-from results.recorded import Row, StudyRecord
-from results.tables import percent
+from results.study_record import Row, StudyRecord
 
 Over = Literal["trainings", "hours"]
 Kind = Literal["provisional", "confirmed"]

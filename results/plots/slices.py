@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.plots._look import RED, drawn, empty, finished, marker, told
-from results.recorded import OUTCOMES, Row, StudyRecord
+from results.study_record import OUTCOMES, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
 _ACROSS = 3

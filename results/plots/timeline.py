@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results.plots._look import LOOKS, empty, finished, told
-from results.recorded import OUTCOMES, Row, StudyRecord, plain_rows
+from results.study_record import OUTCOMES, Row, StudyRecord, plain_rows
 
 _FEW = 200  # bars that are wide enough for an edge and a number
 _PATTERNS = {"failed": "x", "pruned": "/", "baseline": ".", "replicate": "\\"}

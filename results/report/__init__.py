@@ -8,7 +8,7 @@ shown as text, and would not run if it were not.
 import re
 from pathlib import Path
 
-from results import recorded
+from results import study_record
 from results.export import write_text
 from results.queries import Database
 from results.report._page import page
@@ -29,8 +29,8 @@ def write(
     Returns the files, the page first. Raises StoreError for a study there is not, its ExportError where the
     page cannot be written, and its PicturesUnavailable where the plots cannot be drawn.
     """
-    shown = recorded.read(db, study)
-    written, figures = page(shown, recorded.read(db, compare) if compare is not None else None)
+    shown = study_record.read(db, study)
+    written, figures = page(shown, study_record.read(db, compare) if compare is not None else None)
     to = out or Path(re.sub(r"[^\w.-]", "_", study) + ".html")
     write_text(written, to, "--out")
     return [to, *(write_pictures(figures, pictures) if pictures else ())]

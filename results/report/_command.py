@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from results.queue import repeatable
-from results.recorded import StudyRecord
+from results.db.search_queue import repeatable
+from results.study_record import StudyRecord
 
 _SUBJECTS = {"nas": "base", "hpo": "model"}  # how each command calls what it starts from
 _ELSEWHERE = "--db, --runs, --data-folder and --executor are to be added where they were given"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from results.cli.tables import millions, percent
+from results.db.spec_diff import differences
 from results.plots._look import short
 from results.plots.path import seconds_of
-from results.question import differences
-from results.recorded import StudyRecord
 from results.report._table import Table
 from results.report._words import winner
-from results.tables import millions, percent
+from results.study_record import StudyRecord
 
 
 def compared(study: StudyRecord, other: StudyRecord) -> list[Table]:

@@ -9,12 +9,12 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results import plots
-from results.networks import Network
+from results.analysis.networks import Network
+from results.cli.tables import number, percent
 from results.plots.path import Kind, Step, names, reached, steps
 from results.plots.timeline import uses
-from results.recorded import Row, StudyRecord
 from results.report._table import MOST, Table, table
-from results.tables import number, percent
+from results.study_record import Row, StudyRecord
 
 
 @dataclass(frozen=True)

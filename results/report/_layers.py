@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from results.recorded import Row, StudyRecord
 from results.report._table import Table, table
 from results.report._words import winner
+from results.study_record import Row, StudyRecord
 
 _BYTES = 1_000_000  # of a line, at most
 

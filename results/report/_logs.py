@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from results.recorded import Row
+from results.study_record import Row
 
 _BYTES = 8192
 _LINES = 20

@@ -16,9 +16,9 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from results.plots import TEMPLATES, untitled
-from results.recorded import StudyRecord
 from results.report import _comparison, _facts, _layers, _words
 from results.report._figures import Plot, of_both, of_study
+from results.study_record import StudyRecord
 
 
 def page(study: StudyRecord, other: StudyRecord | None = None) -> tuple[str, dict[str, go.Figure]]:

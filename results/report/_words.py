@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from results import early_stops, shortfall
-from results.outlook import used
+from results import no_winner
+from results.analysis import pruning
+from results.analysis.forecast import used
+from results.cli.tables import percent
 from results.plots.path import seconds_of
-from results.recorded import UNITS, Row, StudyRecord, plain_rows
-from results.tables import percent
+from results.study_record import UNITS, Row, StudyRecord, plain_rows
 
 _LEAST = {"macs": "fewest MACs", "params": "fewest parameters", "latency": "least latency"}
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
@@ -77,7 +78,7 @@ def _no_bound(study: StudyRecord) -> str:
     asked = study.study["question"].get("baseline")
     if not (isinstance(asked, Mapping) and asked.get("replicates")):
         return "It has no bound on the accuracy." if study.minimised else ""
-    failed = shortfall.failed_baseline(study)
+    failed = no_winner.failed_baseline(study)
     but = "but that could not be trained" if failed else "which is not measured yet"
     return f"A network was to be as accurate as the base network, {but}."
 
@@ -98,7 +99,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
 
 def found(study: StudyRecord) -> list[str]:
     """Return the winner, how it compares, how far it is to be believed, and what the trials came to."""
-    stops = f"Early stops: {early_stops.said(study.early_stops)}." if study.early_stops else ""
+    stops = f"Early stops: {pruning.said(study.early_stops)}." if study.early_stops else ""
     return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]
 
 
@@ -134,7 +135,7 @@ def _winner(study: StudyRecord) -> list[str]:
 
 
 def _nothing(study: StudyRecord) -> str:
-    why = shortfall.why(study)
+    why = no_winner.why(study)
     return f"{why[0].upper()}{why[1:]}."
 
 

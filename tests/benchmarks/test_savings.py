@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from results.models import Trial
+from results.db.tables import Trial
 from tests.benchmarks._running import ROOT
 
 

@@ -12,7 +12,7 @@ import httpx
 
 from orchestrator.service import app
 from orchestrator.service.settings import Settings
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._studies import TRAINER
 

@@ -17,8 +17,8 @@ from orchestrator.evaluation import options as evaluate_options
 from orchestrator.evaluation import run as evaluation
 from orchestrator.spec import options
 from orchestrator.study import run as launch
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 from tests.orchestrator._processes import FAKE_TRAINER
 
 TRAINER = shlex.join([sys.executable, str(FAKE_TRAINER)])

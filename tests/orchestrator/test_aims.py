@@ -11,9 +11,9 @@ from orchestrator.spec.options import BadOption
 from orchestrator.spec.trial_config import Choices
 from orchestrator.trainer_client import Stopped
 from results import queries
+from results.db.store import Store
+from results.db.tables import Model, Study, Trial
 from results.errors import QuestionChanged
-from results.models import Model, Study, Trial
-from results.store import Store
 from search_spaces import Integer, Space
 from tests.orchestrator._studies import record, run, settled, trials
 from tests.orchestrator.test_search import stopping_at

@@ -23,8 +23,8 @@ from orchestrator.trial import retries, usage
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.usage import Usage
 from results import queries
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 from tests.orchestrator._processes import eventually, job
 from tests.orchestrator._studies import run, settled, trials
 

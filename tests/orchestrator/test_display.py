@@ -12,7 +12,7 @@ from orchestrator.console.meter import ProgressMeter
 from orchestrator.console.progress import LiveProgress, PlainProgress, RunningTrial
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.request import TrialRequest
-from results.models import Trial
+from results.db.tables import Trial
 
 POINT = {"depth": 1.0, "width": 0.671875}
 

@@ -11,9 +11,9 @@ import pytest
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import TrainerRefused
 from results import queries
+from results.db.store import Store
+from results.db.tables import Event
 from results.errors import QuestionChanged
-from results.models import Event
-from results.store import Store
 from tests.orchestrator._studies import evaluate, record, run, trials
 
 BOTH = ["nomad_haet", "resnet9_sam_ip"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from results.db.store import Store
+from results.db.tables import Trial
 from results.errors import StoreError
-from results.models import Trial
-from results.store import Store
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator._studies import command, record, trials
 

@@ -19,7 +19,7 @@ from orchestrator.executors import Executor, ExecutorError, Place, _ray_trial
 from orchestrator.executors._ray_cluster import Share, imported
 from orchestrator.executors._ray_node import Sight
 from orchestrator.trial import folder as trial_folder
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming
 from tests.orchestrator._ray import Cluster, cluster
 from tests.orchestrator._studies import command, record

@@ -16,8 +16,8 @@ import pytest
 from orchestrator.executors import Executor, ExecutorError, _limits, local
 from orchestrator.spec.options import BadOption
 from orchestrator.trial import retries
-from results.models import Event
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Event
 from tests.orchestrator._forks import train
 from tests.orchestrator._processes import HOSTED, eventually, job, naming, training
 from tests.orchestrator._studies import evaluate, record, run, settled, trials

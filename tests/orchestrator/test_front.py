@@ -11,7 +11,7 @@ import pytest
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
 from results import queries
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator._studies import record, run, trials
 from tests.orchestrator.test_search import stopping_at
 from tests.thinned import rest_slow

@@ -15,8 +15,8 @@ from orchestrator.executors import Exit, Reason, _slurm_node
 from orchestrator.trial import folder as trial_folder
 from orchestrator.trial import metrics as report
 from orchestrator.trial import outcome, usage
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 from tests._trying import OFTEN
 
 VALUES = st.recursive(

@@ -23,9 +23,9 @@ from orchestrator.spec.study_spec import StudySpec, resolve_spec
 from orchestrator.study import plan
 from orchestrator.study import run as launch
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
+from results.db.rows import refuse_another_question
+from results.db.store import Store
 from results.errors import QuestionChanged
-from results.rows import refuse_another_question
-from results.store import Store
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._studies import evaluate, run, settled
 

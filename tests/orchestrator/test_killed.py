@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator._processes import HOSTED, eventually, naming
 from tests.orchestrator._studies import TRAINER, command, record
 

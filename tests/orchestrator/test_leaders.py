@@ -16,8 +16,8 @@ from orchestrator.service.record import Record
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
 from results import queries
-from results.models import Model, Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Model, Trial
 from tests.orchestrator._studies import record, run, trials
 from tests.orchestrator.test_search import stopping_at
 

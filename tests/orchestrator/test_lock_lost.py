@@ -11,9 +11,9 @@ import pytest
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.trainer_client import Stopped
+from results.db.search_queue import Queue
+from results.db.store import Store
 from results.errors import StudyLocked, StudyLost
-from results.queue import Queue
-from results.store import Store
 from tests import postgres
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._studies import evaluate, run

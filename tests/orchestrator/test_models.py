@@ -12,8 +12,8 @@ from rich.console import Console
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
 from orchestrator.trainer_client import Stopped
+from results.db.store import Store
 from results.errors import QuestionChanged
-from results.store import Store
 from tests.orchestrator._studies import evaluate, record, run, settled
 from tests.orchestrator.test_search import stopping_at
 

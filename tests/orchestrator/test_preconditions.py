@@ -6,8 +6,8 @@ import pytest
 
 from orchestrator.spec.options import BadOption
 from orchestrator.study import checks
-from results.database import address
-from results.store import Store
+from results.db.connection import address
+from results.db.store import Store
 from tests.orchestrator._studies import run
 
 

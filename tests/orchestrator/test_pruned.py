@@ -13,9 +13,10 @@ from orchestrator.executors import StopOfOne
 from orchestrator.pruners.learning_curve import PrunerConfig
 from orchestrator.trial import folder as trial_folder
 from orchestrator.trial.outcome import affordable, spent
-from results import early_stops, queries
-from results.models import Trial
-from results.store import Store
+from results import queries
+from results.analysis import pruning
+from results.db.store import Store
+from results.db.tables import Trial
 from tests.orchestrator._processes import HOSTED, eventually, naming
 from tests.orchestrator._studies import run, trials
 
@@ -84,11 +85,11 @@ def test_neither_the_baseline_nor_the_audited_are_cut(study: tuple[Path, str]) -
 
 def test_the_record_tells_what_was_saved_and_what_the_audit_found(study: tuple[Path, str]) -> None:
     folder, said = study
-    counted = early_stops.counted(trials(folder))
+    counted = pruning.counted(trials(folder))
     assert counted is not None
     [viewed] = queries.early_stops(folder / "results.db", "s").to_dict("records")
     assert counted == {name: pytest.approx(viewed[name]) for name in counted}
-    assert f"early stop: {early_stops.said(counted)}" in said
+    assert f"early stop: {pruning.said(counted)}" in said
 
 
 def test_the_same_command_again_adds_nothing_to_pruned_trials(study: tuple[Path, str]) -> None:

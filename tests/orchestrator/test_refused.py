@@ -16,8 +16,8 @@ from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
 from orchestrator.trainer_client import TrainerRefused
 from results import queries
+from results.db.store import Store
 from results.errors import QuestionChanged, StoreUnavailable
-from results.store import Store
 from tests.orchestrator._studies import evaluate, run, settled
 
 MORE: dict[str, Any] = {"trials": 6}  # than it was finished with: what a refused resume once left on record

@@ -14,9 +14,9 @@ from orchestrator.search.baseline import BaselineFailed
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped, TrainerRefused
 from results import queries
+from results.db.store import Store
+from results.db.tables import Event, Model
 from results.errors import QuestionChanged, StudyLocked
-from results.models import Event, Model
-from results.store import Store
 from tests.orchestrator._studies import record, run, trials
 from tests.thinned import rest_slow
 

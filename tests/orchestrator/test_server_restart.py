@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from results.models import Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Trial
 from tests import postgres
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator._studies import command

@@ -21,10 +21,10 @@ from orchestrator.service.files import piece
 from orchestrator.service.searches import Searches
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
-from results import locks
+from results.db import locks
+from results.db.search_queue import Queue
+from results.db.store import Store
 from results.errors import StoreUnavailable
-from results.queue import Queue
-from results.store import Store
 from tests.orchestrator import _studies
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._serving import ASKED, post, reaches, serving, settings, state, trials, until

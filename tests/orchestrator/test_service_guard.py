@@ -15,7 +15,7 @@ from orchestrator.service import app, asking, cli, token
 from orchestrator.service.files import Elsewhere, inside
 from orchestrator.service.settings import Limits, Settings
 from orchestrator.spec.options import BadOption
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator import _studies
 from tests.orchestrator._serving import ASKED, post, serving, settings
 

@@ -10,9 +10,9 @@ import search_spaces
 from orchestrator import solvers
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
+from results.db.store import Store
+from results.db.tables import Model, Trial
 from results.errors import QuestionChanged
-from results.models import Model, Trial
-from results.store import Store
 from search_spaces import recipe, resnet_budget
 from tests.orchestrator._studies import evaluate, record, run, trials
 from tests.orchestrator.test_search import stopping_at

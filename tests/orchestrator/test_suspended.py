@@ -27,7 +27,7 @@ from orchestrator.executors._guarded import run_guarded
 from orchestrator.executors.local import Local
 from orchestrator.trial import outcome, retries
 from orchestrator.trial.outcome import TrialOutcome
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator._processes import HOSTED, eventually, naming, training
 from tests.orchestrator._studies import evaluate, trials
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import local
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator._processes import eventually, naming, training
 from tests.orchestrator._studies import command, evaluate, record, trials, typed
 

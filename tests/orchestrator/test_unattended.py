@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from results.store import Store
+from results.db.store import Store
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._studies import RUN_COMMAND, command, trials
 

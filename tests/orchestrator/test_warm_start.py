@@ -11,9 +11,9 @@ import pytest
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.warm_start import best_points, nearest
 from orchestrator.trainer_client import Stopped
+from results.db.store import Store
+from results.db.tables import Trial
 from results.errors import QuestionChanged
-from results.models import Trial
-from results.store import Store
 from search_spaces import Choice, Integer, Real, Space
 from tests.orchestrator._studies import command, evaluate, record, run, trials
 from tests.orchestrator.test_killed import ARGUMENTS, exits_unseen, harry

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from results.store import Store
+from results.db.store import Store
 from tests.results.records import write_two_studies
 from tests.tables import step_by_step, tables_at_once
 

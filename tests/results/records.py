@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from results.models import Study, Trial
-from results.store import Store
+from results.db.store import Store
+from results.db.tables import Study, Trial
 
 QUESTION = {"base": "senet18", "solver": "nomad", "space": {"width": {"low": 0.25, "high": 1.0}}}
 

@@ -6,7 +6,7 @@ import random
 import pytest
 from scipy import stats
 
-from results.belief import believe, noisier, pooled
+from results.analysis.posterior import believe, noisier, pooled
 
 
 def test_probability_and_interval_are_student_t_around_the_mean() -> None:

@@ -19,11 +19,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
 
-from results import bridge
-from results.cli import main
+from results import optuna_mirror
+from results.cli.commands import main
+from results.db.store import Store
+from results.db.tables import Study
 from results.errors import NotOnRecord, StoreError, StoreUnavailable
-from results.models import Study
-from results.store import Store
 from tests.results.processes import ROOT
 from tests.results.records import open_study
 
@@ -56,7 +56,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("bridge")
     with Store(db := folder / "results.db") as store:
         search(store)
-    brought = bridge.export(db, "demo", str(folder / "optuna.db"))
+    brought = optuna_mirror.export(db, "demo", str(folder / "optuna.db"))
     assert (brought.added, brought.ended, brought.total) == (8, 0, 8)
     return str(folder / "optuna.db")
 
@@ -150,7 +150,7 @@ def test_parameters_have_the_distributions_of_the_question(exported: str) -> Non
 def test_a_value_outside_the_space_stays_in_the_point_alone(tmp_path: Path, url: str) -> None:
     with Store(db := tmp_path / "results.db") as store:
         train(store, open_study(store, space=SPACE), 1, 10, 0.9, point={**POINT, "width": 1.5})
-    bridge.export(db, "demo", url)
+    optuna_mirror.export(db, "demo", url)
     assert set(trials(url)[1].params) == {"rate", "blocks", "pooling"}
     assert trials(url)[1].user_attrs["point"]["width"] == 1.5
 
@@ -161,7 +161,7 @@ def test_choices_that_are_equal_in_python_are_told_apart(tmp_path: Path, url: st
         study = open_study(store, space=space)
         for number, value in enumerate([True, 1, 1.0, "no"], 1):
             train(store, study, number, 10, 0.9, point={"fades": value})
-    bridge.export(db, "demo", url)
+    optuna_mirror.export(db, "demo", url)
     assert [trial.params["fades"] for trial in there(url).trials] == ["True", "1", "1.0", "'no'"]
 
 
@@ -169,7 +169,7 @@ def test_a_grid_that_decimals_cannot_hold_keeps_its_last_value(tmp_path: Path, u
     space = [{**WIDTHS, "low": 0.1, "granularity": 0.9 / 7}]
     with Store(db := tmp_path / "results.db") as store:
         train(store, open_study(store, space=space), 1, 10, 0.9, point={"width": 1.0})
-    bridge.export(db, "demo", url)
+    optuna_mirror.export(db, "demo", url)
     assert trials(url)[1].params == {"width": 1.0}
 
 
@@ -194,18 +194,18 @@ def test_the_next_export_adds_what_is_new_and_ends_what_ran(
 ) -> None:
     db, store, study = searched
     answer(store, study, 9, "duplicate", macs=6_000_000, of_trial_number=8)
-    bridge.export(db, "demo", url)
+    optuna_mirror.export(db, "demo", url)
     before = there(url).trials
     assert trials(url)[9].state == TrialState.RUNNING, "its original runs"
     assert there(url).user_attrs["confirmed"] == []
-    again = bridge.export(db, "demo", url)
+    again = optuna_mirror.export(db, "demo", url)
     assert (again.added, again.ended) == (0, 0)
     assert there(url).trials == before
     train(store, study, 10, 1_000_000, 0.7)
     rows = {trial.number: trial for trial in store.trials(study.id)}
     store.finish_trial(rows[8].id, "completed", curve((1.0, 0.92)), val_accuracy=0.92, constraints=[-0.03])
     store.judge_trial(rows[2].id, "confirmed", {"trainings": 3}, probability=0.97)
-    brought = bridge.export(db, "demo", url)
+    brought = optuna_mirror.export(db, "demo", url)
     assert (brought.added, brought.ended) == (1, 2)
     assert there(url).trials[:7] == before[:7]
     assert there(url).user_attrs["confirmed"] == [2], "a verdict after the export"
@@ -222,7 +222,7 @@ def test_an_hpo_study_has_its_accuracy_alone(tmp_path: Path, url: str) -> None:
         study = open_study(store, kind="hpo", space=SPACE)
         train(store, study, 1, 10, 0.8)
         train(store, study, 2, 10, 0.9)
-    bridge.export(db, "demo", url)
+    optuna_mirror.export(db, "demo", url)
     assert there(url).best_trial.user_attrs["trial"] == 2
     assert there(url).best_value == 0.9
     assert there(url).metric_names == ["validation accuracy"]
@@ -239,14 +239,14 @@ def test_the_plots_of_optuna_show_the_study(exported: str, plot: str) -> None:
 def test_an_empty_study_is_one_without_trials(tmp_path: Path, url: str) -> None:
     with Store(db := tmp_path / "results.db") as store:
         open_study(store, space=SPACE)
-    assert bridge.export(db, "demo", url).total == 0
+    assert optuna_mirror.export(db, "demo", url).total == 0
     assert there(url).trials == []
 
 
 def test_a_mirror_follows_until_the_study_ends(searched: tuple[str, Store, Study], url: str) -> None:
     db, store, study = searched
-    looks: list[bridge.Brought] = []
-    following = threading.Thread(target=bridge.mirror, args=(db, "demo", url, 0.01, looks.append))
+    looks: list[optuna_mirror.Brought] = []
+    following = threading.Thread(target=optuna_mirror.mirror, args=(db, "demo", url, 0.01, looks.append))
     following.start()
     wait_for(lambda: bool(looks))
     train(store, study, 9, 1_000_000, 0.7)
@@ -269,7 +269,7 @@ def wait_for(done: Any) -> None:
 def test_the_mirror_on_the_command_line_ends_quietly_by_an_interrupt(
     searched: tuple[str, Store, Study], url: str
 ) -> None:
-    program = [sys.executable, "-W", "error", "-c", "from results.cli import main; main()"]
+    program = [sys.executable, "-W", "error", "-c", "from results.cli.commands import main; main()"]
     command = [*program, "mirror", "demo", "--optuna", url, "--db", searched[0]]
     with subprocess.Popen(
         command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
@@ -285,19 +285,19 @@ def test_the_record_itself_and_any_other_are_no_storage(
     searched: tuple[str, Store, Study], tmp_path: Path
 ) -> None:
     with pytest.raises(StoreUnavailable, match="is the record itself"):
-        bridge.export(searched[0], "demo", searched[0])
+        optuna_mirror.export(searched[0], "demo", searched[0])
     with Store(tmp_path / "another.db"):
         pass
     with pytest.raises(StoreUnavailable, match="is a record of searches"):
-        bridge.export(searched[0], "demo", str(tmp_path / "another.db"))
+        optuna_mirror.export(searched[0], "demo", str(tmp_path / "another.db"))
 
 
 def test_a_study_that_a_kill_left_empty_and_unmarked_is_filled(
     searched: tuple[str, Store, Study], url: str
 ) -> None:
     optuna.create_study(study_name="demo", storage=f"sqlite:///{url}", directions=["minimize", "maximize"])
-    assert bridge.export(searched[0], "demo", url).added > 0
-    assert bridge.export(searched[0], "demo", url).added == 0
+    assert optuna_mirror.export(searched[0], "demo", url).added > 0
+    assert optuna_mirror.export(searched[0], "demo", url).added == 0
     study = optuna.load_study(study_name="demo", storage=f"sqlite:///{url}")
     assert study.metric_names == ["MACs", "validation accuracy"]
 
@@ -305,7 +305,7 @@ def test_a_study_that_a_kill_left_empty_and_unmarked_is_filled(
 def test_another_study_of_the_same_name_is_left_alone(searched: tuple[str, Store, Study], url: str) -> None:
     optuna.create_study(study_name="demo", storage=storage(url))
     with pytest.raises(NotOnRecord, match="has another study 'demo'"):
-        bridge.export(searched[0], "demo", url)
+        optuna_mirror.export(searched[0], "demo", url)
     assert there(url).trials == []
 
 
@@ -315,14 +315,14 @@ def test_what_cannot_be_written_is_refused_in_words(
     (tmp_path / "text.db").write_text("no database, but a text that is longer than a header of one\n" * 20)
     for url, said in (("nowhere/o.db", "there is no folder"), ("text.db", "not a database")):
         with pytest.raises(StoreError, match=said):
-            bridge.export(searched[0], "demo", str(tmp_path / url))
+            optuna_mirror.export(searched[0], "demo", str(tmp_path / url))
 
 
 def test_a_study_without_a_space_is_refused(tmp_path: Path, url: str) -> None:
     with Store(db := tmp_path / "results.db") as store:
         open_study(store, kind="evaluation", space=[])
     with pytest.raises(NotOnRecord, match="searched no space"):
-        bridge.export(db, "demo", url)
+        optuna_mirror.export(db, "demo", url)
 
 
 def test_export_takes_a_file_or_a_storage_and_not_both(searched: tuple[str, Store, Study], url: str) -> None:
@@ -342,7 +342,7 @@ def test_other_sizes_and_limits_of_a_study_are_its_objective_and_constraints(
     aim = {"minimise": "params", "maximise": "accuracy", "limits": {"macs": 10.0}}
     with Store(db := tmp_path / "results.db") as store:
         train(store, open_study(store, space=SPACE, aim=aim), 1, 20, 0.9)
-    bridge.export(db, "demo", url)
+    optuna_mirror.export(db, "demo", url)
     assert there(url).metric_names == ["parameters", "validation accuracy"]
     assert trials(url)[1].values == [1, 0.9]
     assert trials(url)[1].constraints == {"0": 1.0}

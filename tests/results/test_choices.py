@@ -2,9 +2,10 @@
 
 from rich.table import Table
 
-from results import queries, show, tables
-from results.choices import changes, settings
-from results.store import Store
+from results import queries
+from results.cli import show, tables
+from results.db.store import Store
+from results.format import changes, settings
 from tests.results.records import complete, config, open_study
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from results import schema
-from results.cli import main
-from results.store import Store
+from results.cli.commands import main
+from results.db import schema
+from results.db.store import Store
 from tests.results.processes import ROOT
 from tests.results.records import open_study
 
@@ -218,7 +218,7 @@ def test_the_database_is_taken_from_the_environment(record: str) -> None:
     assert [best["trial"] for best in strictly(result.stdout)] == [2, 4]
 
 
-PROGRAM = (sys.executable, "-W", "error", "-c", "from results.cli import main; main()")
+PROGRAM = (sys.executable, "-W", "error", "-c", "from results.cli.commands import main; main()")
 
 
 @pytest.mark.slow  # the program as a process: also in test_end_to_end.py

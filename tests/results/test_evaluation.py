@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from results import queries
-from results.cli import main
+from results.cli.commands import main
+from results.db.store import Store
 from results.errors import NotOnRecord
-from results.store import Store
 from tests.results.records import complete, config, open_study
 
 

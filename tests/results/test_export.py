@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from results import queries
+from results.db.store import Store
 from results.export import ExportError, export
-from results.store import Store
 from tests.results.records import open_study
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from results import database, schema
+from results.db import connection as database
+from results.db import schema
+from results.db.store import Store
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
-from results.store import Store
 from tests.results.records import complete, open_study
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from results import locks
-from results.database import address
+from results.db import locks
+from results.db.connection import address
+from results.db.store import Store
 from results.errors import StudyLocked, StudyLost
-from results.store import Store
 from tests.results.processes import python
 
 HOLD = """
 import sys, time
-from results.store import Store
+from results.db.store import Store
 with Store(sys.argv[1]) as store, store.lock_study(sys.argv[2]):
     print("held", flush=True)
     time.sleep(60)

@@ -9,8 +9,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from results import database, migrations, queries
-from results.store import Store
+from results import queries
+from results.db import connection as database
+from results.db import migrations
+from results.db.store import Store
 from tests.results.records import config, curve, open_study
 
 pytestmark = pytest.mark.usefixtures("step_by_step")

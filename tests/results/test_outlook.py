@@ -1,6 +1,6 @@
 """How long a study goes on: two times, and no word where nothing is known."""
 
-from results.outlook import Outlook, Spending, ahead, duration, energy
+from results.analysis.forecast import Outlook, Spending, ahead, duration, energy
 
 
 def test_before_the_first_training_its_own_budget_says_how_long_it_takes() -> None:

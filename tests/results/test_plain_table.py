@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from results import plain_table, tables
+from results import plain_table
+from results.cli import tables
 
 FRAME = pd.DataFrame({"name": ["Zürich", "東京", ""], "amount": [1.5, 20.25, 300.0]})
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from results import queries
-from results.store import Store
+from results.db.store import Store
 from tests.results.processes import outcome_of, python
 from tests.results.records import open_study
 from tests.thinned import rest_slow
 
 WRITE_TRIALS_FOR_EVER = """
 import itertools, sys
-from results.store import Store
+from results.db.store import Store
 from tests.results.records import complete, open_study
 store = Store(sys.argv[1])
 study = open_study(store)
@@ -49,7 +49,7 @@ def test_a_killed_writer_leaves_a_consistent_database_with_all_it_committed(
 
 OPEN_WHEN_TOLD = """
 import sys
-from results.store import Store
+from results.db.store import Store
 from tests.results.records import open_study
 print("ready", flush=True)
 sys.stdin.readline()
@@ -73,7 +73,7 @@ def test_two_processes_that_make_one_database_at_once_both_succeed(db: str) -> N
 FILL_THE_DISK = """
 import pathlib, resource, sys
 from results.errors import StoreUnavailable
-from results.store import Store
+from results.db.store import Store
 from tests.results.records import complete, open_study
 path = pathlib.Path(sys.argv[1])
 number = 0

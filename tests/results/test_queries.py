@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from results import queries
+from results.db.store import Store
 from results.errors import NotOnRecord, StoreUnavailable
-from results.store import Store
 from tests.results.records import open_study
 
 

@@ -9,9 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from results import database, migrations, queue, schema
-from results.models import Base
-from results.store import Store
+from results.db import connection as database
+from results.db import migrations, schema, search_queue
+from results.db.store import Store
+from results.db.tables import Base
 from tests.results.processes import ROOT, outcome_of
 
 pytestmark = pytest.mark.usefixtures("step_by_step")
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("step_by_step")
 def test_migrating_an_empty_database_makes_the_tables_of_the_models(store: Store) -> None:
     engine = database.connect(store.url, read_only=True)
     with engine.connect() as connection:
-        assert queue.SearchRequest.__table__ in Base.metadata.sorted_tables  # its module knows it
+        assert search_queue.SearchRequest.__table__ in Base.metadata.sorted_tables  # its module knows it
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
@@ -72,13 +73,13 @@ PRAGMAS = ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")
 def test_importing_results_is_light_and_reading_needs_no_torch() -> None:
     code = (
         "import sys, results; print('pandas' in sys.modules, 'sqlalchemy' in sys.modules)\n"
-        "import results.cli; print('torch' in sys.modules, 'alembic' in sys.modules)"
+        "import results.cli.commands; print('torch' in sys.modules, 'alembic' in sys.modules)"
     )
     assert outcome_of(code) == (0, "False False\nFalse False\n", "")
 
 
 MAKE_A_DATABASE = (
-    "import sys; sys.path.insert(0, sys.argv[1]); import results.store as s; s.Store('r.db').close()"
+    "import sys; sys.path.insert(0, sys.argv[1]); import results.db.store as s; s.Store('r.db').close()"
 )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import make_url
 
-from results import locks, transactions
-from results.database import address
+from results.db import locks, transactions
+from results.db.connection import address
+from results.db.search_queue import Queue
+from results.db.store import Store
 from results.errors import StoreUnavailable, StudyLocked, StudyLost
-from results.queue import Queue
-from results.store import Store
 from tests import postgres
 from tests.results.records import complete, open_study
 

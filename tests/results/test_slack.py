@@ -3,7 +3,7 @@
 import pytest
 
 from results import queries
-from results.store import Store
+from results.db.store import Store
 from tests.results.records import complete, open_study
 
 

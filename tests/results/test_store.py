@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from results import queries
+from results.db.store import Store
 from results.errors import NotOnRecord, QuestionChanged, StoreUnavailable, StudyLost
-from results.store import Store
 from tests.results.records import complete, config, curve, open_study
 
 

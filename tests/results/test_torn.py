@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from results import database, locks
+from results.db import connection, locks
+from results.db.store import Store
 from results.errors import StoreUnavailable
-from results.store import Store
 from tests.results.processes import python
 from tests.results.records import complete, open_study
 
@@ -98,7 +98,7 @@ def test_a_record_that_lost_its_last_trials_goes_on_where_it_ends(written: Path,
 def test_a_lock_that_is_kept_too_long_is_told_of_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.2)
     with Store(tmp_path / "results.db") as store:
         study = open_study(store)
         with python(HOLD, str(tmp_path / "results.db"), "60") as holder:
@@ -138,8 +138,8 @@ def test_a_clock_that_jumps_hides_no_holder_of_a_lock_and_moves_no_order(
     with Store(tmp_path / "results.db") as store:
         study = open_study(store)
         complete(store, study, 1, 1, 0.5)
-        monkeypatch.setattr("results.store.datetime", Clock)
-        monkeypatch.setattr("results.locks.datetime", Clock)
+        monkeypatch.setattr("results.db.store.datetime", Clock)
+        monkeypatch.setattr("results.db.locks.datetime", Clock)
         with store.lock_study("demo"):
             complete(store, study, 2, 2, 0.5)
             assert locks.holder(store.url, "demo") is not None

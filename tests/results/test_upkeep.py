@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from results import backup, doctor
-from results.cli import main
+from results.cli import doctor
+from results.cli.commands import main
+from results.db import backup
+from results.db.store import Store
 from results.errors import StoreUnavailable
-from results.store import Store
 from tests.results.processes import python
 from tests.results.records import complete, open_study, write_two_studies
 
 WRITER = """
 import sys
-from results.store import Store
+from results.db.store import Store
 from tests.results.records import complete, open_study
 with Store(sys.argv[1]) as store:
     study = open_study(store, "written")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from results import queries
-from results.store import Store
+from results.db.store import Store
 from tests.results.records import complete, open_study, write_two_studies
 
 

@@ -1,0 +1,86 @@
+"""What a study's trials say of each of its networks: its size, and a belief of its true accuracy.
+
+A network that was trained again is known by those trainings; the one by which it was picked out of many was
+likely a lucky one, so it counts only where there is no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from results.analysis.posterior import Belief, believe, noisier, spread
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIZES = {
+    "macs": "macs",
+    "params": "parameters",
+    "latency": "latency_ms",
+}  # what a study minimises: its column
+SIZE_COLUMNS = tuple(SIZES.values())
+
+
+@dataclass(frozen=True)
+class Network:
+    trial: int
+    row: Mapping[Any, Any]  # the trial's
+    belief: Belief
+    is_replicated: bool  # so that the belief is of trainings that nothing was selected by
+
+    def columns(self) -> dict[str, Any]:
+        """What a table says of it."""
+        low, high = self.belief.interval()
+        known = {"trial": self.trial, "mean_accuracy": self.belief.mean, "trainings": self.belief.trainings}
+        sizes = {name: self.row[name] for name in SIZE_COLUMNS}
+        return known | sizes | {"accuracy_low": low, "accuracy_high": high}
+
+
+def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
+    """Return every network that was trained to the end: the base network, and those of the search.
+
+    A replicate that failed counts as an accuracy of 0.
+
+    Args:
+        trials: the rows of `queries.trials` of one study.
+        accuracy: a fraction, near which the accuracies of interest are.
+    """
+    import pandas as pd  # half a second to import, which the start of a search does not wait for
+
+    done = trials[(trials["state"] == "completed") & trials["val_accuracy"].notna() & trials["macs"].notna()]
+    baseline = done[done["purpose"] == "baseline"]
+    ended = trials[(trials["purpose"] == "confirmation") & trials["state"].isin(("completed", "failed"))]
+    of_trial = ended.assign(val_accuracy=ended["val_accuracy"].fillna(0.0)).groupby("of_trial_number")
+    groups = {int(str(number)): list(accuracies) for number, accuracies in of_trial["val_accuracy"]}
+    if len(baseline):
+        groups[int(baseline["number"].iloc[0])] = list(baseline["val_accuracy"])
+    within = spread([one for one in group if one > 0] for group in groups.values())
+    images = _validation_images(done)
+    first = pd.concat([baseline.head(1), done[done["purpose"] == "search"]])
+    found = []
+    for row in first.to_dict("records"):
+        trained = groups.get(int(row["number"]))
+        accuracies = trained or [row["val_accuracy"]]
+        noise = within.noise(noisier(accuracy, fmean(accuracies)), images)
+        found.append(Network(int(row["number"]), row, believe(accuracies, noise), trained is not None))
+    return found
+
+
+def typed(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Return rows as a DataFrame whose whole numbers may be missing."""
+    import pandas as pd
+
+    whole = ("trial", "macs", "parameters", "trainings")
+    parts = ("latency_ms", "mean_accuracy", "accuracy_low", "accuracy_high", "probability")
+    types = dict.fromkeys(whole, "Int64") | dict.fromkeys(parts, "float64")
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype({name: kind for name, kind in types.items() if name in columns})
+
+
+def _validation_images(trials: pd.DataFrame) -> int:
+    """Return how many images judged a training; the fewest there can be where the record does not say."""
+    configs = [config for config in trials["config"] if config]
+    return max(1, int(configs[0]["subset"]["validation"])) if configs else 1

@@ -1,0 +1,52 @@
+"""What giving up a little accuracy would save: the cheapest network at several bounds, from a study's trials.
+
+Nothing is trained for it. A network that was trained once is known by that training alone, which a search
+picked for being good, so it has no probability and never counts as sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, networks, typed
+from results.analysis.posterior import passing
+
+SLACKS = (
+    -0.005,
+    -0.0025,
+    0.0,
+    0.0025,
+)  # added to the bound; a negative one gives up accuracy
+COLUMNS = ["slack", "bound", "evidence", "trial", *SIZE_COLUMNS, "mean_accuracy", "accuracy_low"]
+COLUMNS += ["accuracy_high", "trainings", "probability"]
+
+
+def cheapest(trials: pd.DataFrame, bound: float, minimise: str = "macs", level: float = 0.95) -> pd.DataFrame:
+    """Return two rows a bound, each with the cheapest network, or without one where there is none.
+
+    `evidence` is 'mean' where the mean of a network's trainings keeps the bound, and 'sure' where it does so
+    with the probability that confirms a network at `level`. Columns: slack, bound, evidence, trial, macs,
+    parameters, latency_ms, mean_accuracy, accuracy_low and accuracy_high (the 95% interval), trainings,
+    probability (missing for a single training of a search).
+    `trials`: the rows of `queries.trials` of one study. `minimise`: what it minimises.
+    """
+    size = SIZES[minimise]
+    found = sorted(networks(trials, bound), key=lambda network: (network.row[size], network.trial))
+    rows = []
+    for slack in SLACKS:
+        kept = [network for network in found if network.belief.mean >= bound + slack]
+        sure = [n for n in kept if n.is_replicated and n.belief.probability(bound + slack) >= passing(level)]
+        rows += [_row(slack, bound, "mean", kept), _row(slack, bound, "sure", sure)]
+    return typed(rows, COLUMNS)
+
+
+def _row(slack: float, bound: float, evidence: str, found: Sequence[Network]) -> dict[str, Any]:
+    asked = {"slack": slack, "bound": bound + slack, "evidence": evidence}
+    if not found:
+        return asked
+    best = found[0]
+    probability = best.belief.probability(bound + slack) if best.is_replicated else None
+    return asked | best.columns() | {"probability": probability}

@@ -1,0 +1,217 @@
+"""`nas-results`: read the record of searches on the command line. Those that change it are in `upkeep.py`."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from typer.core import TyperGroup
+
+from results import export, optuna_mirror, queries, terminal
+from results.cli import maintenance, show, tables
+from results.cli.evaluation_table import evaluation_table
+from results.cli.front_table import front_table
+from results.cli.options import DEFAULT_DB, AsJson, Db, Optuna, StudyName
+from results.cli.slack_table import slack_table
+from results.errors import StoreError
+
+
+class _OneLineErrors(TyperGroup):
+    """Tells an error of the record, or of its own output, in one line, and exits with 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            answer = super().invoke(ctx)
+            if ctx.invoked_subcommand != "mirror":  # which goes on without a reader
+                terminal.check_output()
+        except BrokenPipeError:
+            raise typer.Exit(1) from None  # its reader has read enough, as head has
+        except (StoreError, terminal.OutputLost) as error:
+            typer.echo(terminal.strip_escapes(f"error: {error}"), err=True)
+            raise typer.Exit(2) from error
+        return answer
+
+
+def nas_results() -> None:
+    """The entry point `nas-results`."""
+    terminal.open_missing()
+    terminal.outlive_readers()
+    main()
+
+
+main = typer.Typer(
+    cls=_OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Read what nas-search, hpo-search and nas-evaluate have put on record. Times are UTC.",
+)
+
+main.add_typer(maintenance.commands)
+
+
+@main.command("list")
+def list_studies(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """List the studies, oldest first."""
+    studies = queries.studies(db)
+    _print(tables.studies_table(studies), export.records(studies), as_json)
+
+
+@main.command()
+def trials(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """List a study's trials, with the failed, screened and running ones."""
+    frame = queries.trials(db, study)
+    studies = queries.studies(db)
+    asked = export.records(studies[studies["name"] == study])[0]
+    _print(tables.trials_table(frame, asked), export.records(frame), as_json)
+
+
+@main.command()
+def best(
+    study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Only this study.")] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Give each study's best trial: NAS the fewest MACs that meet the bound, HPO the greatest accuracy."""
+    frame = queries.best(db, study)
+    _print(tables.best_table(frame), export.records(frame), as_json)
+
+
+@main.command("show")
+def show_one(
+    study: StudyName,
+    trial: Annotated[
+        int | None, typer.Argument(metavar="[TRIAL]", help="The number of one of its trials.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Tell all about a study, or about one of its trials."""
+    if trial is None:
+        facts = show.study_facts(db, study)
+        _print(show.study_words(facts), [facts], as_json)
+    else:
+        facts = show.trial_facts(db, study, trial)
+        studies = queries.studies(db)
+        asked = export.records(studies[studies["name"] == study])[0]
+        _print(show.trial_words(facts, asked), [facts], as_json)
+
+
+@main.command()
+def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Give the cheapest network at the bound and around it, from the trials at hand: what accuracy costs."""
+    frame = queries.slack(db, study)
+    _print(slack_table(frame), export.records(frame), as_json)
+
+
+@main.command()
+def front(
+    study: StudyName,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Give the networks that none betters both in size and in accuracy, as their replicates know them."""
+    frame = queries.front(db, study)
+    if csv is not None:
+        export.write_csv(frame, csv)
+    _print(front_table(frame), export.records(frame), as_json)
+
+
+@main.command()
+def evaluation(
+    study: StudyName,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Rank an evaluation's pairs of model and recipe: mean and standard deviation over n runs."""
+    frame = queries.evaluation(db, study)
+    if csv is not None:
+        export.write_csv(frame, csv)
+    _print(evaluation_table(frame), export.records(frame), as_json)
+
+
+@main.command()
+def models(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """List the networks that studies have saved. Of several with one name the newest is meant by it."""
+    frame = queries.models(db)
+    _print(tables.models_table(frame), export.records(frame), as_json)
+
+
+@main.command("export")
+def export_trials(
+    study: StudyName,
+    to: Annotated[Path | None, typer.Option(help="The file to write. One that is there is replaced.")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, parquet or json.", show_default="by the file's suffix"),
+    ] = None,
+    optuna: Optuna = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Write a study's trials to a CSV, Parquet or JSON file, or what is new of them to an Optuna storage."""
+    if (to is None) == (optuna is None):
+        raise export.ExportError("give a file to write (--to) or an Optuna storage (--optuna), one of them")
+    if to is None:
+        _tell_brought(optuna_mirror.export(db, study, str(optuna)), study, as_json)
+        return
+    count = export.export(db, study, to, form)
+    _print(f"{count} trials written to {to}", [{"study": study, "file": str(to), "trials": count}], as_json)
+
+
+@main.command()
+def mirror(
+    study: StudyName,
+    optuna: Optuna = "runs/optuna.db",
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Keep an Optuna storage up to date with a study until it ends, for optuna-dashboard; Ctrl-C ends it."""
+    with suppress(KeyboardInterrupt):
+        optuna_mirror.mirror(
+            db, study, str(optuna), interval, lambda brought: _tell_brought(brought, study, as_json)
+        )
+
+
+def _tell_brought(brought: optuna_mirror.Brought, study: str, as_json: bool) -> None:
+    words = (
+        f"{study}: {brought.added} trials added, {brought.ended} ended, of {brought.total}; {brought.state}"
+    )
+    _print(words, [{"study": study, **asdict(brought)}], as_json)
+
+
+@main.command()
+def report(
+    study: StudyName,
+    out: Annotated[
+        Path | None, typer.Option(help="The page to write.", show_default="STUDY.html, in this folder")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="STUDY", help="Another study, to show beside it.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Write each plot as PNG and SVG to this folder too; needs Chrome or Chromium."),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Write a report with plots and tables: one HTML page that needs no network."""
+    from results import report as reports  # here, since plotly takes a second to import
+
+    written = reports.write(db, study, out, compare, figures)
+    _print(
+        "\n".join(f"written: {path}" for path in written), [{"file": str(path)} for path in written], as_json
+    )
+
+
+def _print(words: RenderableType, objects: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(terminal.json_text(objects))
+    else:
+        terminal.tell(words)

@@ -1,0 +1,204 @@
+"""Look over a machine and a record, and mend what is safe to mend.
+
+Each check is a function that yields findings. The surprise: torch, NOMAD and the GPU are asked in
+processes of their own, since a broken driver or library may hang or crash whoever asks.
+"""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from results import packages
+from results.db import backup, connection, schema
+from results.db.locks import gpu_lock_folder, holder, refusal, study_lock
+from results.db.store import Store
+from results.errors import StoreError, StudyLocked
+
+NEEDED = ("torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "pandas")
+LEAST_FREE_BYTES = 2**30
+ABANDONED = "its process ended without a word; run its command again to go on"
+_PATIENCE_SECONDS = 120.0
+_NOT_OF_THE_FILE = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+)
+_TORCH = (
+    "import json, torch; print(json.dumps([torch.__version__, torch.version.cuda, "
+    "[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]]))"
+)
+_NOMAD = "import PyNomad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. `advice`: what to do, or what was done where `mended`."""
+
+    subject: str
+    level: Literal["good", "warning", "fault"]
+    found: str
+    advice: str = ""
+    mended: bool = False
+
+
+def machine(runs: Path) -> Iterator[Finding]:
+    """Yield what is found of this machine; `runs` is the folder whose disk is to have room."""
+    yield from _packages()
+    yield from _gpus()
+    yield from _torch()
+    yield _solver()
+    yield gpu_locks()
+    yield disk(runs)
+
+
+def record(db: str, repair: bool = False) -> Iterator[Finding]:
+    """Yield what is found of the database at `db`. With `repair` mend what is safe."""
+    path = connection.sqlite_path(connection.address(db))
+    if path is not None and path.is_dir():
+        yield Finding("database", "fault", f"{path} is a folder", "give the file in it as --db")
+        return
+    if path is not None and not path.is_file():
+        yield Finding("database", "good", f"there is no {path} yet; the first search makes it")
+        return
+    if path is not None:
+        damaged = list(_damage(path))
+        yield from damaged
+        if any(finding.level == "fault" for finding in damaged):
+            return
+    yield from _studies(db, repair)
+
+
+def disk(runs: Path) -> Finding:
+    """Say how much room the disk of `runs` has."""
+    place = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    found = f"{free / 2**30:.1f} GiB free in {place}"
+    if free < LEAST_FREE_BYTES:
+        return Finding("disk", "warning", found, "free some: a search that finds the disk full stops")
+    return Finding("disk", "good", found)
+
+
+def gpu_locks() -> Finding:
+    """Say whether the locks can be used by which studies share the GPUs of this machine."""
+    folder = gpu_lock_folder()
+    if not folder.is_dir():
+        return Finding("GPU locks", "good", f"there is no {folder} yet; the first search on a GPU makes it")
+    files = sorted(folder.glob("*.lock"))
+    shut = [path for path in (folder, *files) if not os.access(path, os.R_OK | os.W_OK)]
+    if shut:
+        advice = "give NOMAD_NAS_LOCK_FOLDER a folder that every user of the GPUs can write to"
+        return Finding("GPU locks", "fault", f"{shut[0]} cannot be written to", advice)
+    return Finding("GPU locks", "good", f"{len(files)} in {folder}, all of them usable")
+
+
+def _packages() -> Iterator[Finding]:
+    clash = packages.clash()
+    if clash is not None:
+        yield Finding("packages", "fault", "a package of ours is hidden", clash)
+    found = packages.versions(NEEDED)
+    missing = [name for name in NEEDED if name not in found]
+    if missing:
+        yield Finding("packages", "fault", f"not installed: {', '.join(missing)}", "pip install them")
+    else:
+        yield Finding("packages", "good", ", ".join(f"{name} {version}" for name, version in found.items()))
+
+
+def _gpus() -> Iterator[Finding]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        yield Finding("GPU driver", "good", "no NVIDIA driver: trials run on the CPU")
+        return
+    asked = "--query-gpu=name,driver_version,memory.used,memory.total"
+    said, trouble = _answer([program, asked, "--format=csv,noheader"])
+    if trouble:
+        advice = "mend the driver, or run with --device cpu"
+        yield Finding("GPU driver", "fault", f"nvidia-smi fails: {trouble}", advice)
+    for index, line in enumerate(said.splitlines()):
+        yield Finding("GPU driver", "good", f"GPU {index}: {line}")
+
+
+def _torch() -> Iterator[Finding]:
+    said, trouble = _answer([sys.executable, "-P", "-c", _TORCH])
+    if trouble:
+        yield Finding("torch", "fault", f"cannot be imported: {trouble}", "install torch again")
+        return
+    version, cuda, gpus = json.loads(said.splitlines()[-1])
+    seen = f"sees {', '.join(gpus)}" if gpus else "sees no GPU"
+    yield Finding("torch", "good", f"{version}, {'CUDA ' + cuda if cuda else 'no CUDA'}: {seen}")
+    if shutil.which("nvidia-smi") and not gpus:
+        advice = "install a torch made for this driver's CUDA, or run with --device cpu"
+        yield Finding("torch", "warning", "there is a driver, but torch sees no GPU", advice)
+
+
+def _solver() -> Finding:
+    _, trouble = _answer([sys.executable, "-P", "-c", _NOMAD])
+    if trouble:
+        advice = "pip install PyNomadBBO (none for Linux on Arm), or take another --solver"
+        return Finding("NOMAD", "fault", f"PyNomad cannot be imported: {trouble}", advice)
+    return Finding("NOMAD", "good", "PyNomad can be imported")
+
+
+def _damage(path: Path) -> Iterator[Finding]:
+    advice = f"restore a backup, or save what is left: sqlite3 {path} .recover | sqlite3 NEW.db"
+    try:
+        found = backup.damage(path)
+    except sqlite3.Error as error:
+        is_whole = getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OF_THE_FILE
+        yield Finding(
+            "database", "fault", f"{path}: {error}", (is_whole and connection.advice(error)) or advice
+        )
+        return
+    for line in found:
+        yield Finding("database", "fault", f"{path}: {line}", advice)
+    if not found:
+        yield Finding("database", "good", f"{path} is whole, {path.stat().st_size / 2**20:.1f} MiB")
+
+
+def _studies(db: str, repair: bool) -> Iterator[Finding]:
+    """Yield what is wrong with the schema and the studies; a study that runs is left alone."""
+    try:
+        with Store(db, read_only=not repair) as store:
+            yield Finding("schema", "good", schema.REVISION)
+            for study in store.studies():
+                if study.state == "running":
+                    yield _running(store, study.id, study.name, repair)
+    except StoreError as error:
+        yield Finding("schema", "fault", str(error))  # which says what to do
+
+
+def _running(store: Store, study_id: int, name: str, repair: bool) -> Finding:
+    """Who looks only never takes a lock: a search that begins just then would be refused."""
+    found = f"study {name} is on record as running, and no process runs it"
+    if not repair:
+        held = holder(store.url, name)
+        if held is None:
+            return Finding("studies", "warning", found, "run its command again, or --repair")
+        return Finding("studies", "good", refusal(name, held).partition(";")[0])
+    try:
+        with study_lock(store.url, name):
+            store.end_study(study_id, "stopped", ABANDONED)
+            return Finding("studies", "warning", found, "now recorded as stopped", mended=True)
+    except StudyLocked as locked:
+        return Finding("studies", "good", str(locked).partition(";")[0])
+
+
+def _answer(command: list[str]) -> tuple[str, str]:
+    """Return what a program prints, and in one line what went wrong with it, if anything did."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "", f"no answer in {_PATIENCE_SECONDS:.0f} s"
+    except OSError as error:
+        return "", str(error.strerror)
+    if done.returncode == 0:
+        return done.stdout, ""
+    last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+    return "", f"exit code {done.returncode}: {last}"

@@ -1,0 +1,85 @@
+"""The commands of `nas-results` that look after a record: doctor, backup and migrate."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from results import terminal
+from results.cli import doctor
+from results.cli.options import DEFAULT_DB, AsJson, Db
+from results.db import backup, connection, schema
+from results.errors import StoreUnavailable
+
+commands = typer.Typer()
+
+_SIGNS = {"good": ("ok", "green"), "warning": ("warning", "yellow"), "fault": ("FAULT", "red")}
+
+
+@commands.command("doctor")
+def examine(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what is safe to mend.")] = False,
+    runs: Annotated[Path, typer.Option(help="Folder of trials' files, for the room on its disk.")] = Path(
+        "runs"
+    ),
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Look over the machine and the record: GPU, torch, NOMAD, disk, database, studies left by a kill.
+
+    Exit code 1 where a fault remains.
+    """
+    findings = [*doctor.machine(runs), *doctor.record(db, repair)]
+    if as_json:
+        typer.echo(terminal.json_text([asdict(finding) for finding in findings]))
+    for finding in findings if not as_json else []:
+        terminal.tell(_words(finding))
+    if any(finding.level == "fault" for finding in findings):
+        raise typer.Exit(1)
+
+
+@commands.command("backup")
+def back_up(
+    to: Annotated[
+        Path | None, typer.Option(help="The new file.", show_default="beside it, with the time")
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the database, also while searches write to it. The copy is checked before it gets its name."""
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    written = to or Path(f"{connection.shown(connection.address(db))}.backup-{now}")
+    size = backup.back_up(db, written)
+    if as_json:
+        typer.echo(json.dumps([{"file": str(written), "bytes": size}]))
+    else:
+        terminal.tell(f"{db} copied to {written}, {size / 2**20:.1f} MiB")
+
+
+@commands.command()
+def migrate(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Bring a database of an older version up to date. The searches do so by themselves."""
+    url = connection.address(db)
+    path = connection.sqlite_path(url)
+    if path is not None and not path.is_file():
+        raise StoreUnavailable(f"there is no database {path}; give its --db")
+    engine = connection.connect(url, read_only=False)
+    try:
+        schema.prepare(engine)
+    finally:
+        engine.dispose()
+    name = connection.shown(url)
+    if as_json:
+        typer.echo(json.dumps([{"database": name, "schema": schema.REVISION}]))
+    else:
+        terminal.tell(f"{name} is at schema {schema.REVISION}")
+
+
+def _words(finding: doctor.Finding) -> Text:
+    sign, colour = _SIGNS[finding.level]
+    advice = f"; {finding.advice}" if finding.advice else ""
+    return Text.assemble((f"{sign:8}", colour), f"{finding.subject}: {finding.found}{advice}")

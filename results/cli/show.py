@@ -1,0 +1,215 @@
+"""Tell about one study, or one trial, in words."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from results import constraints, export, queries
+from results.analysis import forecast, pruning
+from results.cli.tables import millions, moment, number, outcome, percent, plain, table_of, time_left
+from results.errors import NotOnRecord
+
+
+def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
+    """All there is to say about a study, as one JSON object."""
+    trials = queries.trials(db, name)  # first, for it knows what to say of a study there is not
+    studies = queries.studies(db)
+    models = queries.models(db)
+    best = export.records(queries.best(db, name))
+    failed = trials[trials["state"] == "failed"]["reason"].fillna("unknown").value_counts()
+    return {
+        **export.records(studies[studies["name"] == name])[0],
+        "trials_by_state": {str(key): int(n) for key, n in trials["state"].value_counts().items()},
+        "failures_by_reason": {str(key): int(n) for key, n in failed.items()},
+        "best": best[0] if best else None,
+        "early_stops": next(iter(export.records(queries.early_stops(db, name))), None),
+        "models": export.records(models[models["study"] == name]),
+        "events": export.records(queries.events(db, name)),
+    }
+
+
+def study_words(facts: dict[str, Any]) -> RenderableType:
+    """The facts of a study, for people."""
+    said = f": {facts['message']}" if facts["message"] else ""
+    saved = [_model(model, facts["minimise"] is not None) for model in facts["models"]]
+    lines = {
+        "study": f"{facts['name']} ({facts['kind']})",
+        "state": f"{facts['state']}{said}",
+        "bound": _bound(facts),
+        "trials": _counts(facts),
+        "used": forecast.used(facts),
+        "left": "" if time_left(facts) == "-" else time_left(facts),
+        "early stop": pruning.said(facts["early_stops"]),
+        "best": "" if facts["kind"] == "evaluation" else _best(facts),
+        "saved as": ", ".join(saved),
+        "begun": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
+        "updated": f"{moment(pd.Timestamp(facts['updated_at']))} UTC",
+        "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
+        "commit": facts["git_commit"] or "",
+    }
+    question = [(f"  {path}", str(value)) for path, value in _flat("", facts["question"])]
+    events = [(f"  {moment(pd.Timestamp(event['at']))}", _event(event)) for event in facts["events"]]
+    told: list[RenderableType] = ["", "events", _grid(events)] if events else []
+    return Group(_grid(lines.items()), "", "question", _grid(question), *told)
+
+
+def _bound(facts: dict[str, Any]) -> str:
+    if facts["min_accuracy"] is None:
+        return ""
+    bound = f"validation accuracy of at least {percent(facts['min_accuracy'])}"
+    if facts["baseline_accuracy"] is None:
+        return bound
+    spread = f" ± {percent(facts['baseline_std'])}" if facts["baseline_std"] is not None else ""
+    baseline = f"baseline {percent(facts['baseline_accuracy'])}{spread}, n = {facts['baseline_replicates']}"
+    return f"{bound} ({baseline})"
+
+
+def _counts(facts: dict[str, Any]) -> str:
+    states = ", ".join(f"{count} {state}" for state, count in facts["trials_by_state"].items())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
+    searched = f"{facts['spent']:.4g} of {facts['budget_trials']} trainings spent"
+    return "; ".join(part for part in (searched, f"in all {states}" if states else "", reasons) if part)
+
+
+def _best(facts: dict[str, Any]) -> str:
+    best = facts["best"]
+    if best is None:
+        return "none yet"
+    accuracy = f"{percent(best['mean_accuracy'])} (n = {best['trainings']})"
+    return f"trial {best['trial']}: {accuracy} at {millions(best['macs'])} MACs"
+
+
+def _model(model: dict[str, Any], sized: bool) -> str:
+    """`sized`: whether its study minimises a size."""
+    said = f"{model['name']} ({model['status']})"
+    if model["accuracy_low"] is None:
+        return said
+    half = (model["accuracy_high"] - model["accuracy_low"]) / 2
+    known = f"{said}: {percent(model['val_accuracy'])} ± {percent(half)}, n = {model['trainings']}"
+    chance = model["probability"]
+    if chance is None:
+        return known
+    what = "keeps the bound" if sized else "is more accurate than the start"
+    return f"{known}, {what} with probability {percent(chance, 1)}"
+
+
+def _event(event: dict[str, Any]) -> str:
+    about = f" (trial {event['trial']})" if event["trial"] is not None else ""
+    return f"{event['kind']}{about} {json.dumps(event['detail'], ensure_ascii=False)}"
+
+
+def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
+    """All there is to say about a trial, with its learning curve, as one JSON object."""
+    trials = queries.trials(db, study)
+    row = trials[trials["number"] == trial]
+    if row.empty:
+        there_are = f"there are 1 to {trials['number'].max()}" if len(trials) else "there is none yet"
+        raise NotOnRecord(f"no trial {trial} in study {study!r}; {there_are}")
+    curve = queries.learning_curves(db, study)
+    return {
+        "study": study,
+        **export.records(row)[0],
+        "measurements": export.records(curve[curve["trial"] == trial]),
+    }
+
+
+def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
+    """The facts of a trial, for people. `study`: its row of `queries.studies`."""
+    folder = Path(facts["folder"]) if facts["folder"] else None
+    lines = {
+        "trial": f"{facts['number']} of study {facts['study']}",
+        "purpose": f"{facts['purpose']}, replicate {facts['replicate']}",
+        "outcome": outcome(facts),
+        "message": facts["message"] or "",
+        "val accuracy": percent(facts["val_accuracy"]),
+        "test accuracy": _tested(facts),
+        "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
+        "trained": _trained(facts),
+        "used": _used(facts),
+        "solver heard": constraints.words(facts, study),
+        "verdict": _verdict(facts),
+        "early stop": _stop(facts),
+        "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
+        "seeds": f"{facts['seed']}, of the subset {facts['subset_seed']}"
+        if facts["seed"] is not None
+        else "",
+        "folder": str(folder or ""),
+        "log": str(folder / "log.txt") if folder else "",
+        "config": json.dumps(facts["config"], ensure_ascii=False) if facts["config"] else "",
+    }
+    curve = facts["measurements"]
+    return Group(_grid(lines.items()), *(("", _curve_table(pd.DataFrame(curve))) if curve else ()))
+
+
+def _curve_table(frame: pd.DataFrame) -> Table:
+    """A row a measurement of one trial."""
+    return table_of(
+        frame,
+        {
+            "epoch": plain("epoch"),
+            "progress": lambda row: percent(row["progress"], 0),
+            "seconds": lambda row: number(row["elapsed_seconds"], 1),
+            "lr": plain("learning_rate"),
+            "train loss": lambda row: number(row["train_loss"], 4),
+            "val loss": lambda row: number(row["val_loss"], 4),
+            "val acc": lambda row: percent(row["val_accuracy"]),
+        },
+    )
+
+
+def _tested(facts: dict[str, Any]) -> str:
+    if facts["test_accuracy"] is None:
+        return ""
+    of_1000 = facts["test_accuracy_1000"]
+    return percent(facts["test_accuracy"]) + (f", {percent(of_1000)} on 1,000" if of_1000 is not None else "")
+
+
+def _trained(facts: dict[str, Any]) -> str:
+    if facts["train_seconds"] is None:
+        return ""
+    epochs = f", {number(facts['epochs'], 1)} epochs" if facts["epochs"] is not None else ""
+    return (
+        f"{number(facts['train_seconds'], 1)} s, {facts['steps']} steps{epochs}, attempt {facts['attempts']}"
+    )
+
+
+def _used(facts: dict[str, Any]) -> str:
+    if facts["slot_seconds"] is None:
+        return ""
+    joules = forecast.energy(facts["energy_joules"]) or "energy not measured"
+    return f"{number(facts['slot_seconds'], 1)} s of a slot, {joules}"
+
+
+def _verdict(facts: dict[str, Any]) -> str:
+    if not facts["verdict"]:
+        return ""
+    return f"{facts['verdict']}: keeps the bound with probability {percent(facts['probability'], 1)}"
+
+
+def _stop(facts: dict[str, Any]) -> str:
+    if facts["stop_progress"] is None:
+        return ""
+    did = "stopped" if facts["state"] == "pruned" else "would have been stopped"
+    expected = f"expected {percent(facts['predicted_accuracy'])}, bound {percent(facts['stop_bound'])}"
+    return f"{did} at {percent(facts['stop_progress'], 0)}: {expected}"
+
+
+def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict) or not value:
+        return [(path, value)]
+    return [line for key, inner in value.items() for line in _flat(f"{path}.{key}" if path else key, inner)]
+
+
+def _grid(lines: Iterable[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2), pad_edge=False)
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in lines:
+        if value:
+            grid.add_row(name, value)
+    return grid

@@ -1,0 +1,53 @@
+"""Say in words what a solver heard of a trial: its objective, and how it stands to the bound and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from results.analysis.networks import SIZES
+from results.cli.tables import millions, number
+
+
+def limits_of(question: Mapping[str, Any]) -> dict[str, float]:
+    """The most MACs, parameters and milliseconds that a study allows, in the order of its constraints."""
+    own = question.get("most_parameters")
+    limits = question.get("aim", {}).get("limits") or ({} if own is None else {"params": own})
+    return {name: limits[name] for name in SIZES if name in limits}
+
+
+def words(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
+    """One line. `study` is its row of `queries.studies`."""
+    if trial["objective"] is None:
+        return "failed" if trial["state"] == "failed" else ""
+    return "; ".join([f"objective {trial['objective']:.10g}", *_constraints(trial, study)])
+
+
+def _constraints(trial: Mapping[str, Any], study: Mapping[str, Any]) -> Iterator[str]:
+    heard, limits = list(trial["constraints"] or ()), limits_of(study["question"])
+    if len(heard) > len(limits):
+        yield _missed(heard.pop(0), trial["state"])
+    for (name, most), over in zip(limits.items(), heard, strict=False):
+        yield _over(name, most, over)
+
+
+def _missed(share: float, state: str) -> str:
+    if state == "screened":
+        return "accuracy not measured"
+    points = f"{100 * abs(share):.2f} points"
+    if share > 0:
+        return f"{'expected to miss' if state == 'pruned' else 'misses'} the required accuracy by {points}"
+    return f"meets the required accuracy with {points} to spare"
+
+
+def _over(name: str, most: float, share: float) -> str:
+    limit, apart = _amount(name, most), _amount(name, abs(share) * most)
+    if share > 0:
+        return f"{apart} over the limit of {limit}"
+    return f"{apart} under the limit of {limit}"
+
+
+def _amount(name: str, amount: float) -> str:
+    if name == "latency":
+        return f"{number(amount, 3)} ms"
+    return f"{millions(amount)} {'MACs' if name == 'macs' else 'parameters'}"

@@ -1,0 +1,140 @@
+"""Bring a database to this version's tables and views, or say why that cannot be.
+
+Views are no part of the migrations' history: they are dropped before and made anew after each, so
+they always are what `views.py` says. Alembic costs a second to import and is so only where needed.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from results.db import migrations
+from results.db.connection import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, sqlite_file, sqlite_path
+from results.db.locks import preparation_lock
+from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
+
+REVISION = "0011"  # the newest file in migrations/versions
+
+
+def prepare(engine: Engine) -> None:
+    """Make the database, its folder and its tables where they are missing, and migrate older ones.
+
+    Several processes may do this at once: they take turns. Raises StoreUnavailable or SchemaTooNew.
+    """
+    path = sqlite_file(engine.url)
+    if path is None:
+        with explained(engine.url):
+            _migrate(engine)
+        return
+    _make_folder(path.parent)
+    _refuse_two_names(path)
+    with preparation_lock(path, BUSY_SECONDS), explained(engine.url):
+        _keep_a_write_ahead_log(engine)
+        _migrate(engine)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot make the folder {folder}: {error.strerror}; give a --db that you can write to"
+        ) from error
+
+
+def _refuse_two_names(path: Path) -> None:
+    """SQLite keeps its log beside the name that a file was opened by; another name has another log."""
+    if path.is_file() and (names := path.stat().st_nlink) > 1:
+        raise StoreUnavailable(
+            f"{path} has {names} names (hard links), and writing by two of them would damage it; remove the "
+            f"others, or make a copy (nas-results backup --db {path}) and give that as --db"
+        )
+
+
+def _keep_a_write_ahead_log(engine: Engine) -> None:
+    """Readers then never wait for the writer, nor it for them. The file remembers the mode."""
+    with engine.execution_options(**UNBEGUN).connect() as connection:  # it cannot change in a transaction
+        mode = connection.execute(text("PRAGMA journal_mode = WAL")).scalar_one()
+    if mode != "wal":
+        raise StoreUnavailable(
+            f"{shown(engine.url)} cannot keep a write-ahead log where it is ({mode}); put it on a local disk"
+        )
+
+
+def _migrate(engine: Engine) -> None:
+    with (
+        engine.execution_options(**WRITING).connect() as connection,
+        _foreign_keys_unheld(connection),
+        connection.begin(),
+    ):
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(7302250140)"))  # any number, ours
+        if _revision(connection, engine) != REVISION:
+            _upgrade(connection, shown(engine.url))
+
+
+def _upgrade(connection: Connection, name: str) -> None:
+    try:
+        migrations.upgrade(connection)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+            raise
+        raise StoreUnavailable(
+            f"{name} has not the tables that its schema says it has ({error.orig}), so it cannot be brought "
+            f"to {REVISION}; restore a backup, or give another --db"
+        ) from error
+
+
+@contextmanager
+def _foreign_keys_unheld(connection: Connection) -> Iterator[None]:
+    """Let a migration put a new table in the place of an old one.
+
+    SQLite cannot change a table's checks otherwise, and held foreign keys would then delete every row that
+    refers to the old one. The setting is the connection's, and nothing changes it within a transaction.
+    """
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
+
+
+def check(engine: Engine) -> None:
+    """Raise StoreUnavailable, SchemaTooNew or SchemaTooOld unless the database can be read as it is."""
+    path = sqlite_path(engine.url)
+    name = shown(engine.url)
+    if path is not None and not path.is_file():
+        raise StoreUnavailable(f"there is no database {name}; run a search first, or give its --db")
+    with explained(engine.url), engine.begin() as connection:
+        revision = _revision(connection, engine)
+    if revision is None:
+        raise StoreUnavailable(f"{name} holds no record of a search; give another --db")
+    if revision != REVISION:
+        raise SchemaTooOld(f"{name} was made by an older version; run `nas-results migrate --db {name}` once")
+
+
+def _revision(connection: Connection, engine: Engine) -> str | None:
+    """The revision of the database's tables, None where there are none yet."""
+    tables = set(inspect(connection).get_table_names())
+    name = shown(engine.url)
+    if "measurements" not in tables and tables & {"studies", "trials", "models", "events", "alembic_version"}:
+        raise StoreUnavailable(f"{name} belongs to another program; give another --db")
+    if "alembic_version" not in tables:
+        return None
+    revision: str | None = connection.execute(
+        text("SELECT version_num FROM alembic_version")
+    ).scalar_one_or_none()
+    if revision is not None and revision not in migrations.revisions():
+        raise SchemaTooNew(
+            f"{name} was made by a newer version (schema {revision}, this one knows up to {REVISION}); "
+            "upgrade with pip install -U nomad-nas"
+        )
+    return revision

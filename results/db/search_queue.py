@@ -1,0 +1,172 @@
+"""The queue of searches: what each was asked, in the same database as what came of it.
+
+A study has one request at most, which outlives its searches: it is what a resume asks again. One that was
+started on the command line leaves its request here too, and never waits in the queue.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, UniqueConstraint, delete, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from results.db import connection
+from results.db.rows import assign, get
+from results.db.store import Store
+from results.db.tables import Base, Model, Study, Trial, one_of
+from results.db.transactions import patient
+
+REQUEST_STATES = ("queued", "running", "ended")
+
+
+class SearchRequest(Base):
+    """What a search was asked, and where it stands in the queue. 'ended' says nothing of success."""
+
+    __tablename__ = "requests"
+    __table_args__ = (UniqueConstraint("study"), one_of("state", REQUEST_STATES))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study: Mapped[str]  # by name: there may be no study of it yet
+    kind: Mapped[str]
+    subject: Mapped[str]
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # those that differ from the usual
+    state: Mapped[str]
+    pid: Mapped[int | None]  # of the search's process, on the machine of the service
+    message: Mapped[str | None]  # what its process said last, where it ended without a record
+    queued_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    def repeatable(self) -> dict[str, Any]:
+        """The options that ask the search again."""
+        return repeatable(self.kind, self.options)
+
+
+def repeatable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that ask a search again: those kept of it, but for what does nothing in it.
+
+    What does nothing is refused of whoever gives it. Earlier versions kept some all the same, which a demo
+    had put there.
+    """
+    is_for_accuracy = options.get("maximise") or (kind == "hpo" and not options.get("minimise"))
+    idle = {"replicates", "tolerance"} if is_for_accuracy else set[str]()
+    if options.get("min_accuracy") is not None:
+        idle.add("replicates")
+    if options.get("early_stop") == 0:
+        idle.add("audit")
+    return {name: value for name, value in options.items() if name not in idle}
+
+
+class Queue(Store):
+    """A record with its queue. Requests come back detached, as all rows do."""
+
+    @patient
+    def request(self, study: str) -> SearchRequest | None:
+        """What the study of that name was asked last."""
+        with self._read() as session:
+            return _of(session, study)
+
+    @patient
+    def requests(self, state: str) -> list[SearchRequest]:
+        """The requests in this state, the one that was queued first at the head."""
+        query = select(SearchRequest).where(SearchRequest.state == state)
+        with self._read() as session:
+            return list(session.scalars(query.order_by(SearchRequest.queued_at, SearchRequest.id)))
+
+    @patient
+    def enqueue(self, study: str, kind: str, subject: str, options: Mapping[str, Any], most: int) -> bool:
+        """Put a search in the queue; False where it waits or runs already, or `most` are waiting."""
+        with self._write() as session:
+            request = _of(session, study)
+            waiting = session.scalar(
+                select(func.count()).select_from(SearchRequest).where(SearchRequest.state == "queued")
+            )
+            if (request is not None and request.state != "ended") or (waiting or 0) >= most:
+                return False
+            request = request or SearchRequest(study=study)
+            assign(request, kind=kind, subject=subject, options=dict(options), state="queued")
+            assign(request, queued_at=datetime.now(UTC), pid=None, message=None, started_at=None)
+            assign(request, ended_at=None)
+            session.add(request)
+        self._sync()
+        return True
+
+    def _sync(self) -> None:
+        """Keep through a power cut what was committed: it was promised, and no training stands for it."""
+        path = connection.sqlite_path(self.url)
+        log = Path(f"{path}-wal")
+        if path is not None and log.exists():
+            with log.open("rb") as written:
+                os.fsync(written.fileno())
+
+    @patient
+    def remember(self, study: str, kind: str, subject: str, options: Mapping[str, Any]) -> None:
+        """Keep what a search that runs was asked, whoever started it. Its place in the queue stays."""
+        with self._write() as session:
+            request = _of(session, study)
+            if request is None:
+                request = SearchRequest(study=study, state="ended", queued_at=datetime.now(UTC))
+            assign(request, kind=kind, subject=subject, options=dict(options))
+            session.add(request)
+
+    @patient
+    def take(self, request_id: int) -> bool:
+        """Record that a queued search is being started; False where it was withdrawn meanwhile."""
+        with self._write() as session:
+            request = session.get(SearchRequest, request_id, with_for_update=True)
+            if request is None or request.state != "queued":
+                return False
+            assign(request, state="running", pid=None, started_at=datetime.now(UTC))
+            return True
+
+    @patient
+    def started(self, request_id: int, pid: int) -> None:
+        """Record the process of a search that was taken."""
+        with self._write() as session:
+            assign(get(session, SearchRequest, request_id), pid=pid)
+
+    @patient
+    def ended(self, request_id: int, message: str | None) -> None:
+        """Record that the process of a search has ended, with its last words where they matter."""
+        with self._write() as session:
+            request = get(session, SearchRequest, request_id)
+            assign(request, state="ended", pid=None, message=message, ended_at=datetime.now(UTC))
+
+    @patient
+    def requeue(self, request_id: int) -> None:
+        """Put a search back whose process was lost with the machine. It keeps its place."""
+        with self._write() as session:
+            assign(get(session, SearchRequest, request_id), state="queued", pid=None, started_at=None)
+
+    @patient
+    def withdraw(self, study: str) -> bool:
+        """Take a queued search out of the queue; False where it is not waiting."""
+        with self._write() as session:
+            request = _of(session, study)
+            if request is None or request.state != "queued":
+                return False
+            if session.scalar(select(Study.id).where(Study.name == study)) is None:
+                session.delete(request)
+            else:
+                assign(request, state="ended", ended_at=datetime.now(UTC))
+            return True
+
+    @patient
+    def delete_study(self, name: str) -> None:
+        """Delete a study and all that belongs to it: trials, events, the models it saved, its request.
+
+        Hold its lock meanwhile.
+        """
+        with self._write() as session:
+            session.execute(delete(SearchRequest).where(SearchRequest.study == name))
+            study_id = session.scalar(select(Study.id).where(Study.name == name))
+            for kind in (Model, Trial):  # a model refers to a trial
+                session.execute(delete(kind).where(kind.study_id == study_id))
+            session.execute(delete(Study).where(Study.id == study_id))
+
+
+def _of(session: Session, study: str) -> SearchRequest | None:
+    return session.scalar(select(SearchRequest).where(SearchRequest.study == study))

@@ -1,0 +1,162 @@
+"""Write a study into an Optuna storage, once or while it goes on, for optuna-dashboard and Optuna's plots.
+
+A study that minimises a size has two objectives there, that size and validation accuracy (maximised), with
+its bound and limits as constraints; others have the accuracy alone. The surprise: Optuna never changes a
+trial that has ended, so what is learnt of one later, its verdict, stands in the study's attributes
+`confirmed`, `undecided` and `rejected`, which are kept up to date. Optuna is imported where it is used,
+for the record is read without it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from results import export as exporting
+from results import queries
+from results.errors import NotOnRecord
+from results.optuna_mirror._storage import opened
+from results.optuna_mirror._trial import Asked, is_finished, to_optuna
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What one look at a study brought over: trials that are new there, and those that have ended since."""
+
+    added: int
+    ended: int
+    total: int
+    state: str  # the study's
+
+
+def export(db: queries.Database, study: str, url: str) -> Brought:
+    """Write what an Optuna storage does not have of a study yet. Again: only what is new.
+
+    url: an SQLite file or an SQLAlchemy URL, as for `db`; made where it is not there.
+
+    Raises StoreError for what cannot be read or written, and for a study that searched no space.
+    """
+    with opened(url, db) as storage:
+        return _Bridge(db, study, storage).bring()
+
+
+def mirror(
+    db: queries.Database, study: str, url: str, interval_seconds: float, tell: Callable[[Brought], None]
+) -> None:
+    """Do as `export` every so often until the study runs no more; `tell` gets each look that brought any."""
+    with opened(url, db) as storage:
+        bridge = _Bridge(db, study, storage)
+        while True:
+            brought = bridge.bring()
+            if brought.added or brought.ended:
+                tell(brought)
+            if brought.state != "running":
+                return
+            time.sleep(interval_seconds)
+
+
+class _Bridge:
+    """A study on record and the one of its name in an Optuna storage."""
+
+    def __init__(self, db: queries.Database, name: str, storage: RDBStorage) -> None:
+        self._db, self._name, self._storage = db, name, storage
+        self._there: Study | None = None
+
+    def bring(self) -> Brought:
+        """Bring over what is new. The study's state is read first: what comes after it is not missed."""
+        row = self._row()
+        asked = Asked.of(row)
+        trials = exporting.records(queries.trials(self._db, self._name))
+        if self._there is None:
+            self._there = _study(self._storage, row, asked)
+        added, ended = self._bring_trials(self._there, asked, trials)
+        self._bring_attributes(self._there, row, trials)
+        return Brought(added, ended, len(trials), row["state"])
+
+    def _row(self) -> dict[str, Any]:
+        known = exporting.records(queries.studies(self._db))
+        found = [row for row in known if row["name"] == self._name]
+        if not found:
+            there_are = ", ".join(row["name"] for row in known)
+            raise NotOnRecord(
+                f"no study {self._name!r} on record; there {f'are {there_are}' if known else 'is none yet'}"
+            )
+        return found[0]
+
+    def _bring_trials(self, study: Study, asked: Asked, trials: list[dict[str, Any]]) -> tuple[int, int]:
+        there = {trial.user_attrs.get("trial"): trial for trial in study.get_trials(deepcopy=False)}
+        by_number = {trial["number"]: trial for trial in trials}
+        open_ones = [n for n in by_number if n not in there or not there[n].state.is_finished()]
+        wanted = [n for n in open_ones if n not in there or is_finished(by_number[n], by_number)]
+        curves = self._curves() if wanted else {}
+        for number in wanted:
+            frozen = to_optuna(by_number[number], by_number, curves.get(number, []), asked)
+            if number not in there:
+                study.add_trial(frozen)
+            else:
+                self._end(there[number]._trial_id, frozen)
+        added = sum(number not in there for number in wanted)
+        return added, len(wanted) - added
+
+    def _curves(self) -> dict[int, list[dict[str, Any]]]:
+        curves: dict[int, list[dict[str, Any]]] = {}
+        for measured in exporting.records(queries.learning_curves(self._db, self._name)):
+            curves.setdefault(measured["trial"], []).append(measured)
+        return curves
+
+    def _end(self, trial_id: int, frozen: FrozenTrial) -> None:
+        """End a trial that ran when it was brought over; its state goes last, for nothing can follow it."""
+        for step, value in frozen.intermediate_values.items():
+            self._storage.set_trial_intermediate_value(trial_id, step, value)
+        for key, fact in frozen.user_attrs.items():
+            self._storage.set_trial_user_attr(trial_id, key, fact)
+        for key, fact in frozen.system_attrs.items():
+            self._storage.set_trial_system_attr(trial_id, key, fact)
+        self._storage.set_trial_state_values(trial_id, frozen.state, frozen.values)
+
+    def _bring_attributes(self, study: Study, row: dict[str, Any], trials: list[dict[str, Any]]) -> None:
+        facts = {name: row[name] for name in _STUDY_FACTS if row[name] is not None}
+        for verdict in ("confirmed", "undecided", "rejected"):
+            facts[verdict] = [trial["number"] for trial in trials if trial["verdict"] == verdict]
+        there = study.user_attrs
+        for name, fact in facts.items():
+            if there.get(name) != fact:
+                study.set_user_attr(name, fact)
+
+
+_STUDY_FACTS = (
+    "kind", "state", "message", "question", "budget_trials", "minimise", "maximise", "min_accuracy",
+    "baseline_accuracy", "baseline_std", "best_trial", "best_macs", "best_mean_accuracy",
+    "versions", "git_commit",
+)  # fmt: skip
+
+
+def _study(storage: RDBStorage, row: dict[str, Any], asked: Asked) -> Study:
+    """The study of this name in the storage, made where it is missing. Raises NotOnRecord for another's."""
+    import optuna
+
+    names = optuna.get_all_study_names(storage)
+    if row["name"] not in names:
+        optuna.create_study(storage=storage, study_name=row["name"], directions=asked.directions)
+    found = optuna.load_study(storage=storage, study_name=row["name"])
+    if _is_unmarked(found, asked):  # it was made just now, or by a process that was killed then
+        storage.set_study_system_attr(found._study_id, "study:metric_names", asked.metrics)
+        found.set_user_attr("begun", row["created_at"])
+    if found.user_attrs.get("begun") != row["created_at"]:
+        raise NotOnRecord(
+            f"the Optuna storage has another study {row['name']!r}, not begun at {row['created_at']}; "
+            "give another --optuna, or delete that one (optuna delete-study)"
+        )
+    return found
+
+
+def _is_unmarked(study: Study, asked: Asked) -> bool:
+    directions = [direction.name.lower() for direction in study.directions]
+    return not study.user_attrs and not study.get_trials(deepcopy=False) and directions == asked.directions

@@ -1,0 +1,167 @@
+"""A trial on record as one of Optuna's.
+
+What was answered without training has no accuracy: a screened trial is PRUNED there, a duplicate has the
+state and the values of the trial that it repeats. An intermediate value's step is thousandths of the
+training's budget, the one axis on which networks of different cost compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from results.analysis.networks import SIZES
+from results.errors import NotOnRecord
+from results.optuna_mirror._space import distributions, value
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+Row = Mapping[str, Any]
+
+Direction = Literal["minimize", "maximize"]
+_STATES = {"running": "RUNNING", "completed": "COMPLETE", "failed": "FAIL", "pruned": "PRUNED"}
+_STATES |= {"screened": "PRUNED", "duplicate": "PRUNED"}  # a duplicate whose original is not on record
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of a study's question its trials need."""
+
+    size: str | None  # the column that is minimised
+    bound: float | None  # the least accuracy; None: there is none, or none before the baseline
+    limits: Mapping[str, float]  # the most of a column
+    space: Mapping[str, BaseDistribution]
+
+    @classmethod
+    def of(cls, study: Row) -> Asked:
+        """Raises NotOnRecord for a study without a space, which an evaluation is."""
+        question = study["question"]
+        if not question.get("space"):
+            raise NotOnRecord(
+                f"study {study['name']!r} is of the kind {study['kind']} and searched no space; "
+                "give Optuna one of nas-search or hpo-search"
+            )
+        limits = question.get("aim", {}).get("limits", {})
+        return cls(
+            SIZES.get(study["minimise"]),
+            study["min_accuracy"],
+            {SIZES[name]: most for name, most in limits.items()},
+            distributions(question["space"]),
+        )
+
+    @property
+    def directions(self) -> list[Direction]:
+        return ["minimize", "maximize"] if self.size else ["maximize"]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The objectives' names."""
+        size = {"macs": "MACs", "latency_ms": "latency (ms)"}.get(self.size or "", self.size)
+        return [*([size] if size else []), "validation accuracy"]
+
+
+def is_finished(trial: Row, trials: Mapping[int, Row]) -> bool:
+    """Whether a trial has ended, and the one too that it repeats."""
+    return bool(_original(trial, trials)["state"] != "running")
+
+
+def to_optuna(trial: Row, trials: Mapping[int, Row], curve: Sequence[Row], asked: Asked) -> FrozenTrial:
+    """The trial for Optuna.
+
+    trials: all of its study, by number
+    curve: its measurements
+    """
+    from optuna.trial import FrozenTrial, TrialState
+
+    original = _original(trial, trials)
+    state, values = _end(trial, original, asked)
+    params = _params(trial["point"] or {}, asked.space)
+    finished = trial["finished_at"] or original["finished_at"] or trial["created_at"]
+    return FrozenTrial(
+        number=-1,
+        trial_id=-1,
+        state=TrialState[state],
+        value=None,
+        values=values,
+        datetime_start=_local(trial["started_at"] or trial["created_at"]),
+        datetime_complete=None if state == "RUNNING" else _local(finished),
+        params=params,
+        distributions={name: asked.space[name] for name in params},
+        user_attrs=_attributes(trial),
+        system_attrs=_constraints(trial, original, asked),
+        intermediate_values=_steps(curve),
+    )
+
+
+def _original(trial: Row, trials: Mapping[int, Row]) -> Row:
+    """The trial that a duplicate repeats, and any other itself."""
+    if trial["state"] != "duplicate":
+        return trial
+    return trials.get(trial["of_trial_number"], trial)
+
+
+def _end(trial: Row, original: Row, asked: Asked) -> tuple[str, list[float] | None]:
+    """Optuna's state and values. A training that completed without an accuracy is none that it can hold."""
+    state = _STATES[original["state"]]
+    if state != "COMPLETE":
+        return state, None
+    values = [*([trial[asked.size]] if asked.size else []), original["val_accuracy"]]
+    if None in values:
+        return "FAIL", None
+    return state, [float(value) for value in values]
+
+
+def _params(point: Row, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """The point's values that lie in the space; a base network's need not."""
+    found = {}
+    for name, kind in space.items():
+        try:
+            found[name] = value(kind, point[name])
+        except (KeyError, ValueError):
+            continue
+    return found
+
+
+def _constraints(trial: Row, original: Row, asked: Asked) -> dict[str, Any]:
+    """What the solver heard, else what it would have heard: each holds where it is 0 or less.
+
+    In the form that Optuna before 5 and optuna-dashboard read too.
+    """
+    heard = trial["constraints"]
+    if heard is None and original["val_accuracy"] is not None:
+        missed = [] if asked.bound is None else [asked.bound - original["val_accuracy"]]
+        over = [trial[size] / most - 1 for size, most in asked.limits.items() if trial[size] is not None]
+        heard = [*missed, *over]
+    return {"constraints": heard} if heard else {}
+
+
+def _steps(curve: Sequence[Row]) -> dict[int, float]:
+    """Validation accuracies by thousandths of the budget; of several at one the last."""
+    return {
+        round(1000 * measured["progress"]): measured["val_accuracy"]
+        for measured in curve
+        if measured["progress"] is not None and measured["val_accuracy"] is not None
+    }
+
+
+def _attributes(trial: Row) -> dict[str, Any]:
+    """The trial's number, under `trial`, and what else is known of it."""
+    known = {name: trial[name] for name in _FACTS if trial[name] is not None}
+    return {"trial": trial["number"], **known}
+
+
+_FACTS = (
+    "state", "purpose", "replicate", "of_trial_number", "reason", "message", "point", "macs", "parameters",
+    "latency_ms", "verdict", "probability", "audited", "stop_progress", "predicted_accuracy", "stop_bound",
+    "val_loss", "test_accuracy", "epochs", "steps", "train_seconds", "overshoot_seconds", "peak_memory_bytes",
+    "attempts", "seed", "subset_seed", "host", "slot", "device_name", "folder", "started_at", "finished_at",
+)  # fmt: skip
+
+
+def _local(moment: str) -> datetime:
+    """The time as Optuna keeps it: this machine's, without a zone."""
+    return datetime.fromisoformat(moment).astimezone().replace(tzinfo=None)
