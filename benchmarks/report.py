@@ -37,7 +37,7 @@ def _measured(trials: int) -> dict[str, float]:
         db = f"{folder}/results.db"
         write_study(db, "s", trials)
         began = time.process_time()
-        study = study_record.read(db, "s")
+        study = study_record.read_study(db, "s")
         read = time.process_time()
         page, _ = report.page(study)
         written = time.process_time()

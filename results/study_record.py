@@ -125,7 +125,7 @@ class StudyRecord:
         return "GPU" if any(row["device"] == "cuda" for row in self.rows) else "CPU slot"
 
 
-def read(db: queries.Database, study: str) -> StudyRecord:
+def read_study(db: queries.Database, study: str) -> StudyRecord:
     """Read a study. Raises StoreError, and its NotOnRecord for a study there is not."""
     trials = queries.trials(db, study)  # first, for it knows what to say of a study there is not
     studies = queries.studies(db)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.spec.objective import SIZES, NetworkSize, amount_text, number_text
-from results.analysis.posterior import Belief
+from results.analysis.posterior import Posterior
 from results.db.tables import Trial
 
 _FEW = 6  # variables of a point that is told whole
@@ -73,7 +73,7 @@ def measured(row: Trial) -> float | None:
     return row.test_accuracy if row.val_accuracy is None else row.val_accuracy
 
 
-def belief_text(belief: Belief, probability: float | None) -> str:
+def belief_text(belief: Posterior, probability: float | None) -> str:
     """Return an accuracy with its 95% interval, the trainings behind it and what the bound's chances are."""
     spread = 100 * (belief.interval()[1] - belief.mean)
     trainings = "1 training" if belief.trainings == 1 else f"{belief.trainings} trainings"

@@ -46,7 +46,7 @@ class ProgressMeter:
             f"used{bound}{joules}, {f'{left} left' if left else 'how long is left is not known yet'}"
         )
 
-    def _ahead(self) -> forecast.Outlook | None:
+    def _ahead(self) -> forecast.Forecast | None:
         ended, used = self.of_this_run
         elapsed = time.monotonic() - self.begun
         so_far = forecast.Spending(self.done, self.done, self.seconds, used, ended, elapsed)

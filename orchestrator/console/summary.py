@@ -100,7 +100,7 @@ def closing(console: Console, store: Store, spec: StudySpec) -> None:
     model = next(iter(models), None)
     say(console, f"finished: {study.message}")
     rows = store.trials(study.id)
-    if stops := pruning.said(pruning.counted(rows)):
+    if stops := pruning.stops_text(pruning.counted(rows)):
         say(console, f"early stop: {stops}")
     if model is not None and spec.aim.objectives > 1:
         _tell_front(console, spec, [model.name for model in models])
@@ -136,7 +136,7 @@ def _tell_shortfall(console: Console, spec: StudySpec) -> None:
     # pandas, as above
     from results import no_winner, study_record
 
-    study = study_record.read(spec.request.database, spec.study_name)
+    study = study_record.read_study(spec.request.database, spec.study_name)
     say(console, f"{no_winner.why(study)}; {no_winner.advice(study)}")
 
 

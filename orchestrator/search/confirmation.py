@@ -23,7 +23,7 @@ from orchestrator.trainer_client import NetworkDescriber, network_key
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
-from results.analysis.posterior import Belief, believe, noisier, passing, pooled
+from results.analysis.posterior import Posterior, believe, noisier, passing, pooled
 from results.db.store import Store
 from results.db.tables import Trial
 
@@ -52,7 +52,7 @@ class Winner:
 
     trial: Trial
     status: Literal["provisional", "confirmed"]
-    belief: Belief | None  # None where no bound is to be kept
+    belief: Posterior | None  # None where no bound is to be kept
     probability: float | None = None
 
     def columns(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Confirmation:
         candidate: Trial,
         verdict: str,
         trained: Sequence[float | None],
-        belief: Belief,
+        belief: Posterior,
         probability: float,
     ) -> None:
         """Record the verdict, and with it what the solver hears: a network not confirmed misses the bound."""
@@ -187,7 +187,7 @@ class Confirmation:
             f"trial {row.number} {verdict}: {known}{less}; the bound is {accuracy_text(self._bound)}"
         )
 
-    def _belief(self, accuracies: Sequence[float | None], up_to: int) -> Belief:
+    def _belief(self, accuracies: Sequence[float | None], up_to: int) -> Posterior:
         """Return the belief from these trainings, under the noise that the trials up to a number tell of."""
         groups: dict[int | None, list[float]] = {}
         for row in self.rows.values():

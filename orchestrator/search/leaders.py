@@ -19,7 +19,7 @@ from orchestrator.search.budget import StudyBudget
 from orchestrator.search.confirmation import ConfidenceTarget, Winner
 from orchestrator.search.loop import SearchLoop
 from orchestrator.spec.formulation import Formulation, accuracy
-from results.analysis.posterior import Belief, believe, spread, students
+from results.analysis.posterior import Posterior, believe, spread, students
 from results.db.tables import Trial
 
 
@@ -118,7 +118,7 @@ class FinalSelection:
     def _is_start(self, row: Trial) -> bool:
         return row.point == dict(self.formulation.start)
 
-    def _chance(self, best: Trial, first: Trial, beliefs: Mapping[int, Belief]) -> float | None:
+    def _chance(self, best: Trial, first: Trial, beliefs: Mapping[int, Posterior]) -> float | None:
         """Return the probability of being more accurate than the start, as if both were independent."""
         if best.number == first.number or not self._is_start(first):
             return None

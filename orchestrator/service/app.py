@@ -25,7 +25,7 @@ from orchestrator.service.routes import Place, api
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
-from results.db.search_queue import Queue
+from results.db.search_queue import SearchQueue
 from results.packages import DISTRIBUTION
 
 _STATIC = Path(__file__).parent / "static"
@@ -42,7 +42,7 @@ def opened(settings: Settings) -> Iterator[Place]:
     Raise BadOption where another service does, or StoreError.
     """
     with ExitStack() as stack:
-        queue = stack.enter_context(Queue(settings.database))
+        queue = stack.enter_context(SearchQueue(settings.database))
         record = stack.enter_context(closing(Record(settings.database)))
         searches = stack.enter_context(closing(Searches(settings, queue)))
         searches.open()

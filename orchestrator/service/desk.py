@@ -25,7 +25,7 @@ from orchestrator.spec.settled import study_name
 from orchestrator.study import checks, plan
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, TrainerRefused
 from results.db import locks
-from results.db.search_queue import Queue
+from results.db.search_queue import SearchQueue
 
 _PLAN_SECONDS = 120.0
 _NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"
@@ -34,7 +34,7 @@ _NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"
 class Desk:
     """Answers the requests that change the record or start a process."""
 
-    def __init__(self, settings: Settings, queue: Queue, searches: Searches) -> None:
+    def __init__(self, settings: Settings, queue: SearchQueue, searches: Searches) -> None:
         self.settings = settings
         self.queue = queue
         self.searches = searches

@@ -48,7 +48,7 @@ class Figures:
         with self._making.turn():
             known, body = self._made.get((study, name), (None, b""))
             if known != mark:
-                told = to_json(_told(PLOTS[name](study_record.read(self._database, study))))
+                told = to_json(_told(PLOTS[name](study_record.read_study(self._database, study))))
                 body = told.encode(errors="replace")
                 self._made[study, name] = (mark, body)
             self._made.move_to_end((study, name))

@@ -23,7 +23,7 @@ from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
 from orchestrator.trial import metrics
 from results.db import locks
-from results.db.search_queue import Queue, SearchRequest
+from results.db.search_queue import SearchQueue, SearchRequest
 from results.errors import StoreError, StudyLocked, StudyLost
 
 _TICK_SECONDS = 0.3
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 class Searches:
     """The one that works off the queue of a record, in a thread between `open` and `close`."""
 
-    def __init__(self, settings: Settings, queue: Queue) -> None:
+    def __init__(self, settings: Settings, queue: SearchQueue) -> None:
         self.settings = settings
         self.queue = queue
         self._children: dict[int, subprocess.Popen[bytes]] = {}  # by request; those of this service

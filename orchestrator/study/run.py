@@ -27,7 +27,7 @@ from orchestrator.study import checks, save_models, session
 from orchestrator.trainer_client import NetworkDescriber, TrainerClient
 from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.runner import Runner
-from results.db.search_queue import Queue
+from results.db.search_queue import SearchQueue
 from results.db.tables import Study, Trial
 from search_spaces import Point
 
@@ -39,7 +39,7 @@ def run_study(request: options.SearchOptions, console: Console, stop: threading.
     or TrainerBroken; whatever had ended by then is on record.
     """
     with ExitStack() as stack:
-        store = stack.enter_context(Queue(request.database))
+        store = stack.enter_context(SearchQueue(request.database))
         subject = subject_of(request, store)
         executor = stack.enter_context(closing(session.executor(request)))
         trainer_client = stack.enter_context(
@@ -55,7 +55,7 @@ class StudyRun:
     """One run of one study, whose lock is held."""
 
     spec: StudySpec
-    store: Queue
+    store: SearchQueue
     executor: Executor
     trainer_client: NetworkDescriber
     console: Console

@@ -39,7 +39,7 @@ class Spending:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Forecast:
     """Seconds until the budget is spent: with all slots busy, and as it went so far (None: not known yet)."""
 
     least: float
@@ -58,7 +58,7 @@ def ahead(
     slot_hours: float | None,
     slots: int | None,
     training_seconds: float | None = None,
-) -> Outlook | None:
+) -> Forecast | None:
     """Return how long a study of these budgets goes on; None where nothing tells how long a training takes.
 
     training_seconds: one training's own budget, which stands for the trainings before the first has ended
@@ -73,11 +73,11 @@ def ahead(
     least = to_begin / slots
     elapsed = spending.run_elapsed or 0.0
     if elapsed <= 0 or not spending.run_seconds or spending.run_ended < slots:  # the clock may be set back
-        return Outlook(least, None)
-    return Outlook(least, max(least, to_end * elapsed / spending.run_seconds))
+        return Forecast(least, None)
+    return Forecast(least, max(least, to_end * elapsed / spending.run_seconds))
 
 
-def of_study(study: Mapping[str, Any]) -> Outlook | None:
+def of_study(study: Mapping[str, Any]) -> Forecast | None:
     """Return the outlook of a study's row beside that of its spending; None where it does not run."""
     if study["state"] != "running":
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from results.analysis.posterior import Belief, believe, noisier, spread
+from results.analysis.posterior import Posterior, believe, noisier, spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ SIZE_COLUMNS = tuple(SIZES.values())
 class Network:
     trial: int
     row: Mapping[Any, Any]  # the trial's
-    belief: Belief
+    belief: Posterior
     is_replicated: bool  # so that the belief is of trainings that nothing was selected by
 
     def columns(self) -> dict[str, Any]:

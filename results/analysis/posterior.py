@@ -19,7 +19,7 @@ _LOOKS = 3  # at a network, in which most verdicts have come
 
 
 @dataclass(frozen=True)
-class Noise:
+class ReplicateNoise:
     """The spread of a training's accuracy around its network's own: a variance and its degrees of freedom."""
 
     variance: float
@@ -27,7 +27,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Belief:
+class Posterior:
     """The posterior of a network's true accuracy, a fraction: Student's t around its trainings' mean."""
 
     mean: float
@@ -54,7 +54,7 @@ class Spread:
     squares: float
     freedom: float
 
-    def noise(self, accuracy: float, validation_images: int) -> Noise:
+    def noise(self, accuracy: float, validation_images: int) -> ReplicateNoise:
         """Return the noise of a training near `accuracy`, with the prior that so many images give.
 
         A scaled inverse chi-squared prior of `PRIOR_TRAININGS` degrees of freedom stands for the binomial
@@ -64,7 +64,9 @@ class Spread:
         images = validation_images
         share = (min(max(accuracy, 0.0), 1.0) * images + 1) / (images + 2)  # never quite 0 or 1
         freedom = PRIOR_TRAININGS + self.freedom
-        return Noise((PRIOR_TRAININGS * share * (1 - share) / images + self.squares) / freedom, freedom)
+        return ReplicateNoise(
+            (PRIOR_TRAININGS * share * (1 - share) / images + self.squares) / freedom, freedom
+        )
 
 
 def students(freedom: float, value: float) -> float:
@@ -81,7 +83,7 @@ def spread(groups: Iterable[Sequence[float]]) -> Spread:
     return Spread(squares, sum(len(group) - 1 for group in told))
 
 
-def pooled(groups: Iterable[Sequence[float]], accuracy: float, validation_images: int) -> Noise:
+def pooled(groups: Iterable[Sequence[float]], accuracy: float, validation_images: int) -> ReplicateNoise:
     """Return the noise that `groups` and the validation images tell of: `Spread.noise` of their spread."""
     return spread(groups).noise(accuracy, validation_images)
 
@@ -106,7 +108,7 @@ def passing(level: float) -> float:
     return 1 - (1 - level) / _LOOKS
 
 
-def believe(accuracies: Sequence[float], noise: Noise) -> Belief:
+def believe(accuracies: Sequence[float], noise: ReplicateNoise) -> Posterior:
     """Return what one network's trainings, at least one, say of it, under a flat prior of its accuracy."""
     error = math.sqrt(noise.variance / len(accuracies))
-    return Belief(statistics.fmean(accuracies), error, noise.freedom, len(accuracies))
+    return Posterior(statistics.fmean(accuracies), error, noise.freedom, len(accuracies))

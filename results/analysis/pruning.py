@@ -26,7 +26,7 @@ def counted(trials: Sequence[Trial]) -> dict[str, Any] | None:
     }
 
 
-def said(stops: Mapping[str, Any] | None) -> str:
+def stops_text(stops: Mapping[str, Any] | None) -> str:
     """The counts in words; nothing where there are none."""
     if stops is None:
         return ""

@@ -178,7 +178,7 @@ def mirror(
         )
 
 
-def _tell_brought(brought: optuna_mirror.Brought, study: str, as_json: bool) -> None:
+def _tell_brought(brought: optuna_mirror.MirrorResult, study: str, as_json: bool) -> None:
     words = (
         f"{study}: {brought.added} trials added, {brought.ended} ended, of {brought.total}; {brought.state}"
     )

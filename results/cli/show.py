@@ -44,7 +44,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "trials": _counts(facts),
         "used": forecast.used(facts),
         "left": "" if time_left(facts) == "-" else time_left(facts),
-        "early stop": pruning.said(facts["early_stops"]),
+        "early stop": pruning.stops_text(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts),
         "saved as": ", ".join(saved),
         "begun": f"{moment(pd.Timestamp(facts['created_at']))} UTC",

@@ -40,7 +40,7 @@ def time_left(study: Row) -> str:
     least, likely = study["least_seconds_left"], study["likely_seconds_left"]
     if least is None or pd.isna(least):
         return "-"
-    return str(forecast.Outlook(least, None if likely is None or pd.isna(likely) else likely))
+    return str(forecast.Forecast(least, None if likely is None or pd.isna(likely) else likely))
 
 
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:

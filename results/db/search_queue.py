@@ -60,7 +60,7 @@ def repeatable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in idle}
 
 
-class Queue(Store):
+class SearchQueue(Store):
     """A record with its queue. Requests come back detached, as all rows do."""
 
     @patient

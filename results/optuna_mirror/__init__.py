@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Brought:
+class MirrorResult:
     """What one look at a study brought over: trials that are new there, and those that have ended since."""
 
     added: int
@@ -36,7 +36,7 @@ class Brought:
     state: str  # the study's
 
 
-def export(db: queries.Database, study: str, url: str) -> Brought:
+def export(db: queries.Database, study: str, url: str) -> MirrorResult:
     """Write what an Optuna storage does not have of a study yet. Again: only what is new.
 
     url: an SQLite file or an SQLAlchemy URL, as for `db`; made where it is not there.
@@ -44,15 +44,15 @@ def export(db: queries.Database, study: str, url: str) -> Brought:
     Raises StoreError for what cannot be read or written, and for a study that searched no space.
     """
     with opened(url, db) as storage:
-        return _Bridge(db, study, storage).bring()
+        return _Mirror(db, study, storage).bring()
 
 
 def mirror(
-    db: queries.Database, study: str, url: str, interval_seconds: float, tell: Callable[[Brought], None]
+    db: queries.Database, study: str, url: str, interval_seconds: float, tell: Callable[[MirrorResult], None]
 ) -> None:
     """Do as `export` every so often until the study runs no more; `tell` gets each look that brought any."""
     with opened(url, db) as storage:
-        bridge = _Bridge(db, study, storage)
+        bridge = _Mirror(db, study, storage)
         while True:
             brought = bridge.bring()
             if brought.added or brought.ended:
@@ -62,14 +62,14 @@ def mirror(
             time.sleep(interval_seconds)
 
 
-class _Bridge:
+class _Mirror:
     """A study on record and the one of its name in an Optuna storage."""
 
     def __init__(self, db: queries.Database, name: str, storage: RDBStorage) -> None:
         self._db, self._name, self._storage = db, name, storage
         self._there: Study | None = None
 
-    def bring(self) -> Brought:
+    def bring(self) -> MirrorResult:
         """Bring over what is new. The study's state is read first: what comes after it is not missed."""
         row = self._row()
         asked = Asked.of(row)
@@ -78,7 +78,7 @@ class _Bridge:
             self._there = _study(self._storage, row, asked)
         added, ended = self._bring_trials(self._there, asked, trials)
         self._bring_attributes(self._there, row, trials)
-        return Brought(added, ended, len(trials), row["state"])
+        return MirrorResult(added, ended, len(trials), row["state"])
 
     def _row(self) -> dict[str, Any]:
         known = exporting.records(queries.studies(self._db))

@@ -29,8 +29,8 @@ def write(
     Returns the files, the page first. Raises StoreError for a study there is not, its ExportError where the
     page cannot be written, and its PicturesUnavailable where the plots cannot be drawn.
     """
-    shown = study_record.read(db, study)
-    written, figures = page(shown, study_record.read(db, compare) if compare is not None else None)
+    shown = study_record.read_study(db, study)
+    written, figures = page(shown, study_record.read_study(db, compare) if compare is not None else None)
     to = out or Path(re.sub(r"[^\w.-]", "_", study) + ".html")
     write_text(written, to, "--out")
     return [to, *(write_pictures(figures, pictures) if pictures else ())]

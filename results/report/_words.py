@@ -99,7 +99,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
 
 def found(study: StudyRecord) -> list[str]:
     """Return the winner, how it compares, how far it is to be believed, and what the trials came to."""
-    stops = f"Early stops: {pruning.said(study.early_stops)}." if study.early_stops else ""
+    stops = f"Early stops: {pruning.stops_text(study.early_stops)}." if study.early_stops else ""
     return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]
 
 

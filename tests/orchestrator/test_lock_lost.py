@@ -11,7 +11,7 @@ import pytest
 from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.trainer_client import Stopped
-from results.db.search_queue import Queue
+from results.db.search_queue import SearchQueue
 from results.db.store import Store
 from results.errors import StudyLocked, StudyLost
 from tests import postgres
@@ -90,7 +90,7 @@ def test_a_service_whose_queue_another_has_taken_starts_no_more_searches(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     db, lock = str(tmp_path / "results.db"), tmp_path / "results.db..service.lock"
-    with Queue(db) as queue, Store(db) as other, ExitStack() as held:
+    with SearchQueue(db) as queue, Store(db) as other, ExitStack() as held:
         searches = Searches(Settings(runs=tmp_path, database=db), queue)
         searches.open()
         while True:

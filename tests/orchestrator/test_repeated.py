@@ -80,7 +80,7 @@ def test_a_study_on_record_with_what_its_demo_stands_for_is_resumed_too(
 
 def plans(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> int | str | None:
     """Type the command of the report of `s`, but for `--plan`, and return its exit code."""
-    printed, _, _ = command(study_record.read(str(folder / "results.db"), "s")).rpartition(" (--db")
+    printed, _, _ = command(study_record.read_study(str(folder / "results.db"), "s")).rpartition(" (--db")
     words = [*shlex.split(printed), f"--runs={folder}", "--plan"]
     assert words[0] == f"{kind}-search"
     monkeypatch.setattr(sys, "argv", words)
@@ -91,7 +91,7 @@ def plans(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> int | str
 
 def test_what_is_kept_is_what_was_given(tmp_path: Path) -> None:
     ask(tmp_path, "hpo", "training", demo=True)
-    request = study_record.read(str(tmp_path / "results.db"), "s").request
+    request = study_record.read_study(str(tmp_path / "results.db"), "s").request
     assert request is not None
     told = {"demo": True, "data": "fake:", "budget": "10steps", "trials": 4, "solver": "random"}
     assert request["options"] == {**told, "confirm": 0, "device": "cpu", "slots": 1}

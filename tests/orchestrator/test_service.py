@@ -22,7 +22,7 @@ from orchestrator.service.searches import Searches
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
 from results.db import locks
-from results.db.search_queue import Queue
+from results.db.search_queue import SearchQueue
 from results.db.store import Store
 from results.errors import StoreUnavailable
 from tests.orchestrator import _studies
@@ -116,7 +116,7 @@ def test_files_of_another_database_s_study_are_left_when_one_of_that_name_is_del
 
 def test_a_search_that_died_with_its_service_before_it_opened_its_study_is_taken_up(tmp_path: Path) -> None:
     _studies.run(tmp_path, trials=3, replicates=1)
-    with Queue(str(tmp_path / "results.db")) as queue:
+    with SearchQueue(str(tmp_path / "results.db")) as queue:
         request = queue.request("s")
         assert request is not None
         asked = {**request.options, "trials": 5}
@@ -128,7 +128,7 @@ def test_a_search_that_died_with_its_service_before_it_opened_its_study_is_taken
 
 
 def test_a_search_that_ended_while_no_service_was_there_is_not_run_again(tmp_path: Path) -> None:
-    with Queue(str(tmp_path / "results.db")) as queue:
+    with SearchQueue(str(tmp_path / "results.db")) as queue:
         assert queue.enqueue("s", "nas", "senet18", {"trials": 3}, most=1)
         waiting = queue.request("s")
         assert waiting is not None
@@ -141,7 +141,7 @@ def test_a_search_that_ended_while_no_service_was_there_is_not_run_again(tmp_pat
 
 
 def test_a_search_that_a_full_disk_kept_from_starting_is_started_when_there_is_room(tmp_path: Path) -> None:
-    class FullAtFirst(Queue):
+    class FullAtFirst(SearchQueue):
         full = True
 
         def take(self, request_id: int) -> bool:
@@ -203,7 +203,7 @@ def test_a_number_of_a_process_on_record_is_not_signalled_without_its_mark(tmp_p
     """The machine went down, and another process has the number of the search."""
     (tmp_path / ".service").mkdir()
     lock = tmp_path / ".service" / "s.lock"
-    with Queue(str(tmp_path / "results.db")) as queue, subprocess.Popen(["sleep", "60"]) as stranger:
+    with SearchQueue(str(tmp_path / "results.db")) as queue, subprocess.Popen(["sleep", "60"]) as stranger:
         assert queue.enqueue("s", "nas", "senet18", {}, most=1)
         request = queue.request("s")
         assert request is not None
@@ -265,7 +265,7 @@ def test_what_a_search_would_be_refused_for_at_its_beginning_is_refused_at_once(
 
 def test_a_study_that_the_service_itself_holds_is_not_stopped_by_ending_the_service(tmp_path: Path) -> None:
     Store(tmp_path / "results.db").close()
-    with Queue(str(tmp_path / "results.db")) as queue, queue.lock_study("s"):
+    with SearchQueue(str(tmp_path / "results.db")) as queue, queue.lock_study("s"):
         assert not Searches(settings(tmp_path), queue).stop("s")
 
 

@@ -245,7 +245,7 @@ def test_an_empty_study_is_one_without_trials(tmp_path: Path, url: str) -> None:
 
 def test_a_mirror_follows_until_the_study_ends(searched: tuple[str, Store, Study], url: str) -> None:
     db, store, study = searched
-    looks: list[optuna_mirror.Brought] = []
+    looks: list[optuna_mirror.MirrorResult] = []
     following = threading.Thread(target=optuna_mirror.mirror, args=(db, "demo", url, 0.01, looks.append))
     following.start()
     wait_for(lambda: bool(looks))

@@ -36,7 +36,7 @@ def study_of(folder: Path, trials: int, monkeypatch: pytest.MonkeyPatch) -> Stud
     """A study of so many trials of every outcome."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     importlib.import_module("_records").write_study(str(folder / "results.db"), "s", trials)
-    return study_record.read(str(folder / "results.db"), "s")
+    return study_record.read_study(str(folder / "results.db"), "s")
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def judged(store: Store, db: str) -> StudyRecord:
     for number, state in ((12, "failed"), (13, "pruned")):
         begun = store.start_trial(study.id, number, purpose="search", macs=3_000_000, config=config(0.3))
         store.finish_trial(begun.id, state, reason="diverged")
-    return study_record.read(db, "demo")
+    return study_record.read_study(db, "demo")
 
 
 def texts(figure: Any) -> list[str]:
@@ -166,7 +166,7 @@ def test_words_under_the_cursor_hold_no_tags_of_a_user(store: Store, db: str) ->
     study = open_study(store, "<script>", space=SPACE)
     for number, width in enumerate(("<img src=x>", "<b>"), 1):
         complete(store, study, number, 1_000_000 * number, 0.9, point={"width": width, "depth": 1.0})
-    shown = study_record.read(db, "<script>")
+    shown = study_record.read_study(db, "<script>")
     drawn = [
         *texts(plots.front(shown)),
         *texts(plots.slices(shown)),
@@ -225,10 +225,10 @@ def test_the_parameter_that_the_accuracy_follows_is_the_most_important(store: St
     for number in range(1, 25):
         point = {"width": number / 24, "depth": (number * 7 % 24) / 24}
         complete(store, study, number, 1_000_000 * number, 0.5 + 0.4 * point["width"], point=point)
-    found = importances(study_record.read(db, "demo"))
+    found = importances(study_record.read_study(db, "demo"))
     assert set(found) == {"fanova", "ped_anova"}
     assert all(shares["width"] > 0.8 for shares in found.values())
-    assert found == importances(study_record.read(db, "demo")), "the same each time"
+    assert found == importances(study_record.read_study(db, "demo")), "the same each time"
 
 
 def test_idle_time_leaves_out_what_lies_between_a_stop_and_a_resume(judged: StudyRecord) -> None:
@@ -254,7 +254,7 @@ def test_idle_time_leaves_out_what_lies_between_a_stop_and_a_resume(judged: Stud
 
 
 def test_two_studies_are_told_apart_in_one_plot(judged: StudyRecord, record: str) -> None:
-    other = study_record.read(record, "nas-demo")
+    other = study_record.read_study(record, "nas-demo")
     figure = plots.fronts([judged, other])
     assert [found.name for found in figure.data] == ["demo", "nas-demo"]
     assert len({found.line.color for found in figure.data}) == 2
@@ -263,12 +263,12 @@ def test_two_studies_are_told_apart_in_one_plot(judged: StudyRecord, record: str
 
 
 def test_studies_that_search_for_different_things_have_no_common_path(record: str) -> None:
-    both = [study_record.read(record, name) for name in ("nas-demo", "hpo-demo")]
+    both = [study_record.read_study(record, name) for name in ("nas-demo", "hpo-demo")]
     assert "do not search for the same" in plots.paths(both).layout.annotations[0].text
 
 
 def test_the_path_of_a_search_for_accuracy_rises(record: str) -> None:
-    figure = plots.incumbent(study_record.read(record, "hpo-demo"))
+    figure = plots.incumbent(study_record.read_study(record, "hpo-demo"))
     assert list(trace(figure, "best single training").y) == pytest.approx([90.0, 92.0, 92.0])
     assert figure.layout.yaxis.title.text == "accuracy of one training, or mean of several (%)"
 
@@ -285,7 +285,7 @@ def test_the_path_of_a_search_for_accuracy_ends_at_the_best_mean_on_record(store
     ):
         more: dict[str, Any] = {"purpose": "confirmation", "of_trial_number": of, "replicate": replicate}
         complete(store, study, number, 5_000_000, accuracy, **more)
-    known = study_record.read(db, "demo")
+    known = study_record.read_study(db, "demo")
     assert known.study["best_trial"] == 1
     figure = plots.incumbent(known)
     again = trace(figure, "best mean of trainings again")
@@ -300,7 +300,7 @@ def test_a_path_that_nothing_is_on_says_so(store: Store, db: str) -> None:
     study = open_study(store, kind="hpo")
     lost = store.start_trial(study.id, 1, purpose="search", config=config(0.4))
     store.finish_trial(lost.id, "failed", reason="crashed")
-    known = study_record.read(db, "demo")
+    known = study_record.read_study(db, "demo")
     for figure in (plots.incumbent(known), plots.incumbent(known, over="hours"), plots.paths([known])):
         assert not figure.data
         assert figure.layout.annotations[0].text
@@ -309,6 +309,6 @@ def test_a_path_that_nothing_is_on_says_so(store: Store, db: str) -> None:
 def test_nothing_passes_before_the_bound_is_known(store: Store, db: str) -> None:
     study = open_study(store)
     complete(store, study, 1, 3_000_000, 0.9)
-    known = study_record.read(db, "demo")
+    known = study_record.read_study(db, "demo")
     assert known.study["best_trial"] is None
     assert all(step.provisional is None for step in steps(known))

@@ -62,7 +62,9 @@ class Elements(HTMLParser):
 
 
 def page(db: str, study: str, other: str | None = None) -> str:
-    written, _ = report.page(study_record.read(db, study), study_record.read(db, other) if other else None)
+    written, _ = report.page(
+        study_record.read_study(db, study), study_record.read_study(db, other) if other else None
+    )
     return written
 
 
@@ -134,9 +136,9 @@ def test_a_verdict_is_told_with_its_probability(store: Store, db: str) -> None:
     store.set_bound(
         study.id, min_accuracy=0.8, baseline_accuracy=None, baseline_std=None, baseline_replicates=0
     )
-    assert any("It is provisional" in said for said in _words.found(study_record.read(db, "demo")))
+    assert any("It is provisional" in said for said in _words.found(study_record.read_study(db, "demo")))
     store.judge_trial(found.id, "confirmed", {}, probability=0.991)
-    told = _words.found(study_record.read(db, "demo"))
+    told = _words.found(study_record.read_study(db, "demo"))
     assert "It is confirmed: its replicates keep the bound with a probability of 99.1%." in told
 
 
@@ -255,7 +257,7 @@ def test_layers_that_nobody_told_are_said_to_be_unknown(
     if text is not None:
         (tmp_path / "metrics.jsonl").write_text(text)
     found_in(store, tmp_path)
-    said = _layers.layers(study_record.read(db, "demo"))
+    said = _layers.layers(study_record.read_study(db, "demo"))
     assert isinstance(said, str)
     assert said.startswith(f"The layers of the network are not known: {tmp_path}/metrics.jsonl")
     assert why in said
@@ -369,7 +371,7 @@ def test_a_browser_draws_every_plot_and_asks_no_network(store: Store, db: str, t
 )
 def test_a_search_of_any_aim_is_reported(tmp_path: Path, asked: dict[str, Any], said: str) -> None:
     run(tmp_path, **{"trials": 10, **asked})
-    study = study_record.read(tmp_path / "results.db", "s")
+    study = study_record.read_study(tmp_path / "results.db", "s")
     written, figures = report.page(study)
     assert said in words(written)
     assert {"front", "timeline", "slices", "curves-progress"} <= set(figures)
@@ -386,7 +388,7 @@ def test_the_command_of_a_report_asks_the_same_question(tmp_path: Path) -> None:
     }
     run(tmp_path, trials=6, **asked)
     before = record_of(tmp_path)
-    line = _command.command(study_record.read(tmp_path / "results.db", "s")).partition(" (")[0]
+    line = _command.command(study_record.read_study(tmp_path / "results.db", "s")).partition(" (")[0]
     program, *typed = shlex.split(line)
     assert program == "nas-search"
     python = [sys.executable, "-P", "-c", RUN_COMMAND.format("nas_search"), program]
@@ -397,7 +399,7 @@ def test_the_command_of_a_report_asks_the_same_question(tmp_path: Path) -> None:
 
 
 def test_a_study_whose_asking_is_not_on_record_has_no_command(record: str) -> None:
-    assert _command.command(study_record.read(record, "nas-demo")).startswith("not on record")
+    assert _command.command(study_record.read_study(record, "nas-demo")).startswith("not on record")
 
 
 @pytest.mark.parametrize(
@@ -422,4 +424,4 @@ def test_the_winner_of_a_search_for_accuracy_is_told_with_its_lead(
             recipe="nomad_haet", macs=5_000_000, parameters=250_000, val_accuracy=0.9, trainings=2,
             accuracy_low=0.89, accuracy_high=0.91, study_id=study.id, trial_id=best.id, **model,
         )  # fmt: skip
-    assert said in " ".join(_words.found(study_record.read(db, "demo")))
+    assert said in " ".join(_words.found(study_record.read_study(db, "demo")))

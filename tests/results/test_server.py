@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 
 from results.db import locks, transactions
 from results.db.connection import address
-from results.db.search_queue import Queue
+from results.db.search_queue import SearchQueue
 from results.db.store import Store
 from results.errors import StoreUnavailable, StudyLocked, StudyLost
 from tests import postgres
@@ -106,7 +106,7 @@ def test_a_restart_of_the_server_is_waited_for(
     server: postgres.Server, url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(transactions, "PAUSE_SECONDS", 0.05)
-    with Queue(url) as store, store.lock_study("demo"):
+    with SearchQueue(url) as store, store.lock_study("demo"):
         study = open_study(store)
         server.stop()
         starting = threading.Timer(0.3, server.start)

@@ -16,7 +16,7 @@ FRONT: dict[str, Any] = {"minimise": "macs", "maximise": "accuracy", "trials": 8
 
 def reported(folder: Path) -> str:
     """What the study was asked and what it found, in the report's words."""
-    study = study_record.read(folder / "results.db", "s")
+    study = study_record.read_study(folder / "results.db", "s")
     return " ".join((*_words.asked(study), *_words.found(study)))
 
 
@@ -88,5 +88,5 @@ def test_a_front_that_nothing_is_on_is_not_called_the_answer(tmp_path: Path) -> 
     run(tmp_path, **FRONT, min_accuracy=0.95)
     assert "The answer is a front" not in reported(tmp_path)
     run(tmp_path, **FRONT, study="f")
-    study = study_record.read(tmp_path / "results.db", "f")
+    study = study_record.read_study(tmp_path / "results.db", "f")
     assert "The answer is a front" in _words.found(study)[0]
