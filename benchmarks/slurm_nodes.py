@@ -27,7 +27,7 @@ from typing import Any
 from _setting import setting
 
 from orchestrator.executors import Executor, Job, local, slurm
-from orchestrator.executors._slurm_cluster import Queue
+from orchestrator.executors.slurm.commands import Queue
 from tests.orchestrator._slurm import Cluster, cluster, missing
 from tests.orchestrator._slurm_studies import asked_of, await_another, trained
 from tests.orchestrator._studies import record

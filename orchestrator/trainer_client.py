@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from orchestrator.executors import _limits
+from orchestrator.executors._process import limits
 
 _PAUSE_SECONDS = 0.2
 
@@ -89,7 +89,7 @@ class TrainerClient:
         stop: threading.Event | None = None,
     ) -> None:
         self._stop = stop or threading.Event()
-        self._most_bytes = _limits.usual_memory_bytes() if memory_bytes is None else memory_bytes
+        self._most_bytes = limits.usual_memory_bytes() if memory_bytes is None else memory_bytes
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         self._command = [*trainer, "describe", *(["--check-data"] if check_data else [])]
         try:
@@ -160,12 +160,12 @@ class TrainerClient:
         """End the process and raise Refused where it uses more than a training may."""
         if self._most_bytes == math.inf:
             return
-        used = _limits.memory_bytes(self._process.pid, self._most_bytes, itself=True)
+        used = limits.memory_bytes(self._process.pid, self._most_bytes, itself=True)
         if used > self._most_bytes:
             self._process.kill()
             raise TrainerRefused(
-                f"opening the data took {_limits.words(used)} of memory, more than the limit of "
-                f"{_limits.words(self._most_bytes)} (--max-memory); give more, or smaller data"
+                f"opening the data took {limits.words(used)} of memory, more than the limit of "
+                f"{limits.words(self._most_bytes)} (--max-memory); give more, or smaller data"
             )
 
     @property

@@ -15,7 +15,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 from orchestrator.executors import Executor, Place, slurm
-from orchestrator.executors._slurm_cluster import Queue
+from orchestrator.executors.slurm.commands import Queue
 from tests.orchestrator._processes import eventually
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch")

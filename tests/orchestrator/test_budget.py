@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.executors import _gpus, local
-from orchestrator.executors._slots import Slot
+from orchestrator.executors import local
+from orchestrator.executors.local import gpus
+from orchestrator.executors.local.slots import Slot
 from orchestrator.search import final_selection
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.budget import StudyBudget
@@ -169,7 +170,7 @@ def test_a_gpu_s_counter_is_read_before_and_after_a_trial(tmp_path: Path) -> Non
 
 
 def test_energy_of_a_gpu_that_is_not_there_is_not_known() -> None:
-    assert _gpus.energy_joules("GPU-00000000-0000-0000-0000-000000000000") is None
+    assert gpus.energy_joules("GPU-00000000-0000-0000-0000-000000000000") is None
 
 
 def test_energy_is_known_of_all_attempts_or_not_at_all() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executors import Executor, ExecutorError, _gpus, local
-from orchestrator.executors._gpus import Gpu, visible
-from orchestrator.executors._slots import take
+from orchestrator.executors import Executor, ExecutorError, local
+from orchestrator.executors.local import gpus
+from orchestrator.executors.local.gpus import Gpu, visible
+from orchestrator.executors.local.slots import take
 from tests.orchestrator._a_study import study, two_pretend_gpus
 from tests.orchestrator._processes import eventually, job, naming, training
 
@@ -159,7 +160,7 @@ def test_numbers_are_ambiguous_among_different_gpus_unless_they_are_the_buss() -
 @pytest.fixture
 def twins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(_gpus, "present", lambda: TWINS)
+    monkeypatch.setattr(gpus, "present", lambda: TWINS)
 
 
 @pytest.mark.usefixtures("twins")
@@ -189,7 +190,7 @@ def test_a_gpu_that_the_user_hid_is_not_found(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_gpu_asked_for_where_there_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_gpus, "present", list)
+    monkeypatch.setattr(gpus, "present", list)
     with pytest.raises(ExecutorError, match=r"no NVIDIA driver or no card.; use --device cpu"):
         local.create("cuda")
 
@@ -198,10 +199,10 @@ def test_a_broken_driver_is_told_and_stops_only_those_who_need_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> list[Gpu]:
-        raise _gpus.DriverError("the NVIDIA driver does not work")
+        raise gpus.DriverError("the NVIDIA driver does not work")
 
-    monkeypatch.setattr(_gpus, "present", broken)
-    with pytest.raises(_gpus.DriverError, match="does not work"):
+    monkeypatch.setattr(gpus, "present", broken)
+    with pytest.raises(gpus.DriverError, match="does not work"):
         local.create("cuda")
     assert local.create("auto", slots=1).slots == 1
     assert "does not work; training on the CPU" in caplog.text

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executors import STOPPED, Executor, ExecutorError, _hosted, local
+from orchestrator.executors import STOPPED, Executor, ExecutorError, local
+from orchestrator.executors.local import forked
 from tests.orchestrator._a_study import two_pretend_gpus
 from tests.orchestrator._forks import begun, first_process, train, was_forked
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming, training
@@ -119,7 +120,7 @@ def test_a_program_that_never_greets_is_no_host(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("HOST_FAULT", "deaf")
-    monkeypatch.setattr(_hosted, "GREETING_SECONDS", 0.2)
+    monkeypatch.setattr(forked, "GREETING_SECONDS", 0.2)
     caplog.set_level(logging.INFO)
     executor = local.create("cpu", slots=1, trainer=trainer)
     assert executor.run(train(tmp_path / "t"), threading.Event()).code == 0

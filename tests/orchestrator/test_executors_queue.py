@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.executors import _queue
 from orchestrator.executors._queue import Queue
-from orchestrator.executors._slots import take
+from orchestrator.executors.local.slots import take
 from tests.orchestrator._a_study import study
 from tests.orchestrator._processes import eventually
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from orchestrator import executors
-from orchestrator.executors import Executor, ExecutorError, Place, _ray_trial
-from orchestrator.executors._ray_cluster import Share, imported
-from orchestrator.executors._ray_node import Sight
+from orchestrator.executors import Executor, ExecutorError, Place
+from orchestrator.executors.ray import job as _ray_trial
+from orchestrator.executors.ray.actor import Sight
+from orchestrator.executors.ray.cluster import Share, imported
 from orchestrator.trial import folder as trial_folder
 from results.db.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executors import ExecutorError, Job, _ray_cluster, _ray_node
-from orchestrator.executors._ray_cluster import Share
-from orchestrator.executors._ray_node import Greeting, Look, Node, Sight, lacking
-from orchestrator.executors._ray_parcel import actor_name, identity_of, needed, parcel_of, sight_of
+from orchestrator.executors import ExecutorError, Job
+from orchestrator.executors.ray import actor, cluster
+from orchestrator.executors.ray.actor import Greeting, Look, Node, Sight, lacking
+from orchestrator.executors.ray.cluster import Share
+from orchestrator.executors.ray.transfer import actor_name, identity_of, needed, parcel_of, sight_of
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, job, naming, training
 
 FAR, NEAR = Greeting("far", "", None, sees_folder=False), Greeting("near", "", None, sees_folder=True)
@@ -22,7 +23,7 @@ FAR, NEAR = Greeting("far", "", None, sees_folder=False), Greeting("near", "", N
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    monkeypatch.setattr(_ray_node, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(actor, "_PATIENCE_SECONDS", 0.05)
     opened = Node()
     yield opened
     opened.end(5)
@@ -128,8 +129,8 @@ import os, sys, time
 from functools import partial
 from pathlib import Path
 from orchestrator.executors import _ray_node
-from orchestrator.executors._ray_node import Greeting
-from orchestrator.executors._ray_parcel import parcel_of
+from orchestrator.executors.ray.actor import Greeting
+from orchestrator.executors.ray.transfer import parcel_of
 from tests.orchestrator._processes import job
 _ray_node.UNBEGUN_SECONDS, _ray_node.LINGER_SECONDS = map(float, sys.argv[2:4])
 node = _ray_node.Node(partial(os._exit, 0))
@@ -215,4 +216,4 @@ def test_a_share_fits_as_often_as_whole_devices_hold_it(
 def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ExecutorError, match=r"needs Ray: pip install 'nomad-nas\[ray\]'"):
-        _ray_cluster.imported()
+        cluster.imported()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import Executor, ExecutorError, Exit, Job, Place, slurm
-from orchestrator.executors._slurm_cluster import Queue, Unreachable, nodes
-from orchestrator.executors._slurm_node import BEGAN, ORDER, RESULT
+from orchestrator.executors.slurm.batch_script import BEGAN, ORDER, RESULT
+from orchestrator.executors.slurm.commands import Queue, Unreachable, nodes
 from tests.orchestrator._processes import eventually, job, naming, training
 from tests.orchestrator._slurm import Cluster
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.executors import Job, _slurm_node
-from orchestrator.executors._slurm_errand import NODE_PROGRAM
-from orchestrator.executors._slurm_order import Order, exit_of, order_of
+from orchestrator.executors import Job
+from orchestrator.executors.slurm import batch_script
+from orchestrator.executors.slurm.job import NODE_PROGRAM
+from orchestrator.executors.slurm.job_files import Order, exit_of, order_of
 from tests.orchestrator._processes import eventually, job, naming, training
 
 
@@ -144,7 +145,7 @@ def test_a_job_that_was_done_already_does_nothing(folder: Path) -> None:
 
 
 def test_a_job_requeued_too_often_is_given_up_with_the_reason(folder: Path) -> None:
-    result = done(training(folder), restarts=_slurm_node.MOST_REQUEUES + 1)
+    result = done(training(folder), restarts=batch_script.MOST_REQUEUES + 1)
     assert (result["reason"], result["said"]) == (
         "lost",
         "SLURM lost it 4 times, as often as it may be requeued",

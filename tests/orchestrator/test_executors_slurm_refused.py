@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import ExecutorError, Place, slurm
-from orchestrator.executors._slurm_cluster import PROGRAMS, Away, Queue, nodes, submit
+from orchestrator.executors.slurm.commands import PROGRAMS, Away, Queue, nodes, submit
 from tests.orchestrator._processes import job
 
 NODES = "echo 'a1|gpu|gpu|idle|64|gpu:a100:4(S:0-1),gpu:2,shard:8'; "

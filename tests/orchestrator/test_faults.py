@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.executors import Executor, ExecutorError, _limits, local
+from orchestrator.executors import Executor, ExecutorError, local
+from orchestrator.executors._process import limits as _limits
 from orchestrator.spec.options import BadOption
 from orchestrator.trial import retries
 from results.db.store import Store

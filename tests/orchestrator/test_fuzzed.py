@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.executors import Exit, Reason, _slurm_node
+from orchestrator.executors import Exit, Reason
+from orchestrator.executors.slurm import batch_script
 from orchestrator.trial import folder as trial_folder
 from orchestrator.trial import metrics as report
 from orchestrator.trial import outcome, usage
@@ -97,5 +98,5 @@ def test_any_file_in_a_trial_s_folder_is_read_or_left_aside(tmp_path: Path, valu
     assert trial_folder.goes_on(folder, {"protocol": 1}, "slurm") is False
     begun = Trial(number=2, started_at=datetime(2026, 1, 1, tzinfo=UTC), slot_seconds=1.0)
     assert 1.0 <= usage.unwitnessed(begun, folder, 60.0).slot_seconds <= 61.0
-    assert isinstance(_slurm_node.read(str(folder), name), dict)
+    assert isinstance(batch_script.read(str(folder), name), dict)
     (folder / name).unlink()

@@ -21,9 +21,10 @@ from rich.console import Console
 from orchestrator import awake
 from orchestrator.console.meter import ProgressMeter
 from orchestrator.console.progress import PlainProgress
-from orchestrator.executors import Exit, _guard, local
-from orchestrator.executors._follow import Ending
-from orchestrator.executors._guarded import run_guarded
+from orchestrator.executors import Exit, local
+from orchestrator.executors._process import supervisor
+from orchestrator.executors._process.pipe import Ending
+from orchestrator.executors._process.supervised import run_guarded
 from orchestrator.executors.local import Local
 from orchestrator.trial import outcome, retries
 from orchestrator.trial.outcome import TrialOutcome
@@ -56,8 +57,8 @@ def test_a_clock_stands_while_its_process_is_suspended(monkeypatch: pytest.Monke
 
 
 def test_a_guard_counts_no_time_that_it_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_guard, "time", clock(100.0, 100.5, 3700.5, 3701.5))
-    patience = _guard.Patience(10.0)
+    monkeypatch.setattr(supervisor, "time", clock(100.0, 100.5, 3700.5, 3701.5))
+    patience = supervisor.Patience(10.0)
     for _ in range(3):
         patience.look()
     assert (patience.left, patience.slept) == (8.5, 3600.0)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from orchestrator.awake import Awake
 from orchestrator.executors import STOPPED, Job
-from orchestrator.executors._follow import (
+from orchestrator.executors._process.limits import Watch, opened
+from orchestrator.executors._process.pipe import (
     POLL_SECONDS,
     Ending,
     NotStarted,
@@ -24,9 +25,8 @@ from orchestrator.executors._follow import (
     readable,
     warn_of_the_undead,
 )
-from orchestrator.executors._host import Host
-from orchestrator.executors._limits import Watch, opened
-from orchestrator.executors._slots import Held
+from orchestrator.executors.local.fork_server import Host
+from orchestrator.executors.local.slots import Held
 
 MOST_HOSTS = 3  # that are started before trainings do without
 GREETING_SECONDS = 20.0  # that a program may take to say that it is a host

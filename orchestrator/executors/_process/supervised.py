@@ -15,9 +15,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from orchestrator.executors import STOPPED, ExecutorError, Job
-from orchestrator.executors._follow import Ending, NotStarted, Wire, follow, warn_of_the_undead
-from orchestrator.executors._limits import Watch, opened
-from orchestrator.executors._slots import Held
+from orchestrator.executors._process.limits import Watch, opened
+from orchestrator.executors._process.pipe import Ending, NotStarted, Wire, follow, warn_of_the_undead
+from orchestrator.executors.local.slots import Held
 
 GUARD = Path(__file__).resolve().with_name("_guard.py")
 GUARD_EXIT_SECONDS = 1.0

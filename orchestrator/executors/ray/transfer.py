@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.executors import Job
-from orchestrator.executors._ray_node import Greeting, Parcel, Sight
+from orchestrator.executors.ray.actor import Greeting, Parcel, Sight
 
 ORDER = "job.json"  # by which a search knows that what it left running is followed, and not begun anew
 

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from orchestrator.executors import HERE, Executor, Exit, Job, Place, _ray_cluster, check_slots
-from orchestrator.executors._counted import Counted
-from orchestrator.executors._ray_cluster import Share
-from orchestrator.executors._ray_parcel import needed
-from orchestrator.executors._ray_trial import Errand
+from orchestrator.executors import HERE, Executor, Exit, Job, Place, check_slots
+from orchestrator.executors._process.capacity import Counted
+from orchestrator.executors.ray import cluster
+from orchestrator.executors.ray.cluster import Share
+from orchestrator.executors.ray.job import Errand
+from orchestrator.executors.ray.transfer import needed
 
 
 def create(
@@ -25,14 +26,14 @@ def create(
     """
     place.check_only("address", "gpu_fraction", executor="ray")
     check_slots(device, slots)
-    _ray_cluster.join(place.address)
+    cluster.join(place.address)
     try:
-        share = _ray_cluster.share_of(device, place.gpu_fraction)
-        room = _ray_cluster.slots_of(share, slots)
+        share = cluster.share_of(device, place.gpu_fraction)
+        room = cluster.slots_of(share, slots)
         if trainer:
-            _ray_cluster.check_nodes(share, trainer, needed(trainer))
+            cluster.check_nodes(share, trainer, needed(trainer))
     except BaseException:
-        _ray_cluster.leave()
+        cluster.leave()
         raise
     return Ray(share, room)
 
@@ -62,7 +63,7 @@ class Ray:
         with self._naming:
             if not self._left:
                 self._left = True
-                _ray_cluster.leave()
+                cluster.leave()
 
     @contextmanager
     def _named(self, host: str, gpus: str) -> Iterator[str]:

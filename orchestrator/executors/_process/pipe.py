@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from orchestrator.executors import STOPPED, Reason
-from orchestrator.executors._limits import Watch
+from orchestrator.executors._process.limits import Watch
 
 POLL_SECONDS = 0.05  # between looks at whether to stop
 

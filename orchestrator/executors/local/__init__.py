@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, _gpus, check_slots
-from orchestrator.executors._follow import POLL_SECONDS, Ending
-from orchestrator.executors._guarded import run_guarded
-from orchestrator.executors._hosted import Hosts
+from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, check_slots
+from orchestrator.executors._process.pipe import POLL_SECONDS, Ending
+from orchestrator.executors._process.supervised import run_guarded
 from orchestrator.executors._queue import Queue
-from orchestrator.executors._slots import ONE_THREAD, Held, Slot
+from orchestrator.executors.local import gpus as _gpus
+from orchestrator.executors.local.forked import Hosts
+from orchestrator.executors.local.slots import ONE_THREAD, Held, Slot
 from results.db.locks import gpu_lock_folder
 
 DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)

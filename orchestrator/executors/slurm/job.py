@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.executors import ExecutorError, Exit, Reason, _slurm_cluster, _slurm_order
-from orchestrator.executors._slurm_cluster import Away, Queue, Standing
-from orchestrator.executors._slurm_order import LOG, Order
+from orchestrator.executors import ExecutorError, Exit, Reason
+from orchestrator.executors.slurm import commands, job_files
+from orchestrator.executors.slurm.commands import Away, Queue, Standing
+from orchestrator.executors.slurm.job_files import LOG, Order
 
 LOOK_SECONDS = 0.3  # between looks into the folder
 NODE_PROGRAM = Path(__file__).resolve().with_name("_slurm_node.py")
@@ -70,7 +71,7 @@ class Errand:
         """Have SLURM end the job, and follow it no further."""
         self.order.forget()  # ends it as well, should SLURM not hear us
         with suppress(Away):
-            _slurm_cluster.cancel(self.order.key)
+            commands.cancel(self.order.key)
 
     @property
     def _may_be_there(self) -> bool:
@@ -99,7 +100,7 @@ class Errand:
         self._tried_at = time.monotonic()
         command = (sys.executable, "-I", "-S", str(NODE_PROGRAM), self.order.folder, self.order.key)
         try:
-            _slurm_cluster.submit(self.order.key, self.options, (self.order.folder, *command))
+            commands.submit(self.order.key, self.options, (self.order.folder, *command))
         except Away as problem:
             self.queue.forgive(problem)
         else:
@@ -151,12 +152,12 @@ class Errand:
         listens = self._node is not None and (standing is None or standing.state != "PENDING")
         is_asked = listens and now - self._stopping_since < enough
         try:
-            _slurm_cluster.cancel(self.order.key, *(("--signal=USR1", "--batch") if is_asked else ()))
+            commands.cancel(self.order.key, *(("--signal=USR1", "--batch") if is_asked else ()))
         except Away as problem:
             self.queue.forgive(problem, PATIENCE_IF_STOPPED_SECONDS)
 
     def _check_that_it_can_start(self, standing: Standing) -> None:
-        if standing.reason.replace(" ", "_") not in _slurm_cluster.NEVER:
+        if standing.reason.replace(" ", "_") not in commands.NEVER:
             return
         raise ExecutorError(
             f"SLURM will not start job {standing.number}: {standing.reason}; it was asked for by "
@@ -166,7 +167,7 @@ class Errand:
     def _ended(self, result: Mapping[str, Any]) -> Exit:
         if "refused" in result:
             raise ExecutorError(f"on {result['node']}: {result['refused']}")
-        return _slurm_order.exit_of(result)
+        return job_files.exit_of(result)
 
     def _lost(self, standing: Standing | None) -> Exit:
         """The end of a job that left no result."""

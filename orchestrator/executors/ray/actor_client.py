@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrator.executors import ExecutorError, Job
-from orchestrator.executors._ray_cluster import imported
+from orchestrator.executors.ray.cluster import imported
 
 POLL_SECONDS = 0.1
 AGAIN_SECONDS = 1.0  # between questions to an actor that cannot be reached

@@ -18,11 +18,11 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from orchestrator.executors import STOPPED, ExecutorError, Exit, Job
-from orchestrator.executors._follow import Ending
-from orchestrator.executors._ray_cluster import NAMESPACE, Share, imported
-from orchestrator.executors._ray_line import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
-from orchestrator.executors._ray_node import Greeting, Look, Node, Sight
-from orchestrator.executors._ray_parcel import (
+from orchestrator.executors._process.pipe import Ending
+from orchestrator.executors.ray.actor import Greeting, Look, Node, Sight
+from orchestrator.executors.ray.actor_client import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
+from orchestrator.executors.ray.cluster import NAMESPACE, Share, imported
+from orchestrator.executors.ray.transfer import (
     actor_name,
     followed,
     identity_of,

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import ExecutorError
-from orchestrator.executors._ray_node import lacking
+from orchestrator.executors.ray.actor import lacking
 
 NAMESPACE = "nomad-nas"
 SENT = ("orchestrator", "trainer")  # the packages whose code is sent; the second one may be absent

@@ -8,21 +8,12 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
-from orchestrator.executors import (
-    HERE,
-    Executor,
-    ExecutorError,
-    Exit,
-    Job,
-    Place,
-    _slurm_cluster,
-    _slurm_order,
-    check_slots,
-)
-from orchestrator.executors._counted import Counted
-from orchestrator.executors._slots import ONE_THREAD
-from orchestrator.executors._slurm_cluster import Node, Queue, Unreachable
-from orchestrator.executors._slurm_errand import Errand
+from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, check_slots
+from orchestrator.executors._process.capacity import Counted
+from orchestrator.executors.local.slots import ONE_THREAD
+from orchestrator.executors.slurm import commands, job_files
+from orchestrator.executors.slurm.commands import Node, Queue, Unreachable
+from orchestrator.executors.slurm.job import Errand
 
 SETTLE_SECONDS = 60.0  # as long as a network file system may keep what it knew of a folder
 MEMORY_ROOM = 1.1  # of what a trial may use, so that its own limit is what ends it, with a reason
@@ -41,8 +32,8 @@ def create(
     """
     place.check_only("partition", "account", executor="slurm")
     check_slots(device, slots)
-    _slurm_cluster.check_programs()
-    nodes = _nodes(_slurm_cluster.nodes(), place.partition)
+    commands.check_programs()
+    nodes = _nodes(commands.nodes(), place.partition)
     has_gpus = any(node.gpus for node in nodes)
     if device == "cuda" and not has_gpus:
         raise ExecutorError(
@@ -83,7 +74,7 @@ class Slurm:
         self._counted.close()
 
     def _seen_through(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
-        order = _slurm_order.order_of(job, self._environment())
+        order = job_files.order_of(job, self._environment())
         errand = Errand(order, self._options(job), self._queue, self._settle_seconds, stopped, started)
         try:
             ended = errand.run()

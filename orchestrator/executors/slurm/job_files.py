@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.executors import Exit, Job, Reason, _slurm_node
-from orchestrator.executors._slurm_node import BEGAN, ORDER, RESULT
+from orchestrator.executors import Exit, Job, Reason
+from orchestrator.executors.slurm import batch_script
+from orchestrator.executors.slurm.batch_script import BEGAN, ORDER, RESULT
 
 LOG = "slurm.log"  # what the job itself says, apart from its trial
 
@@ -54,13 +55,13 @@ class Order:
         return ""
 
     def _own(self, name: str) -> Mapping[str, Any] | None:
-        found = _slurm_node.read(self.folder, name)
+        found = batch_script.read(self.folder, name)
         return found if found.get("key") == self.key else None
 
 
 def order_of(job: Job, environment: Mapping[str, str]) -> Order:
     """The order that the folder keeps of this very job, or else a new one. Raises OSError."""
-    contents, identity = _slurm_node.read(str(job.folder), ORDER), _identity(job)
+    contents, identity = batch_script.read(str(job.folder), ORDER), _identity(job)
     if contents.get("identity") == identity:
         return Order(str(contents["key"]), job, is_kept=True)
     for path in (job.stdout, job.stderr):
@@ -75,7 +76,7 @@ def order_of(job: Job, environment: Mapping[str, str]) -> Order:
         "job": {name: str(v) if isinstance(v, Path) else v for name, v in vars(job).items()},
         "environment": dict(environment),
     }
-    _slurm_node.write(str(job.folder), ORDER, written)
+    batch_script.write(str(job.folder), ORDER, written)
     return order
 
 
