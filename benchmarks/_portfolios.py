@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import optuna
 
 from orchestrator.solvers import _optuna, local, nomad, tpe
-from orchestrator.solvers._answers import Answers
+from orchestrator.solvers._history import Answers
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 

@@ -29,7 +29,7 @@ from _standing import quartiles, versus
 from scipy.stats import binomtest
 
 from orchestrator import solvers
-from orchestrator.solvers._answers import Answers
+from orchestrator.solvers._history import Answers
 from orchestrator.solvers._hypervolume import front_of, hypervolume
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point

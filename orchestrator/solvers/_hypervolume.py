@@ -9,7 +9,7 @@ import math
 import numpy as np
 from scipy.special import log_ndtr
 
-from orchestrator.solvers._gaussian import Array
+from orchestrator.solvers._gaussian_process import Array
 
 
 def front_of(values: Array) -> Array:

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import log_ndtr
 
-from orchestrator.solvers._answers import Answers, objectives
-from orchestrator.solvers._candidates import Candidates
-from orchestrator.solvers._gaussian import Array, Process, fitted
+from orchestrator.solvers._acquisition import Candidates
+from orchestrator.solvers._gaussian_process import Array, Process, fitted
+from orchestrator.solvers._history import Answers, objectives
 from orchestrator.solvers._hypervolume import expected_improvement, front_of
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point

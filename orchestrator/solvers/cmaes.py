@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from cmaes import CatCMAwM
 
-from orchestrator.solvers._answers import Answers, violation
+from orchestrator.solvers._history import Answers, violation
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Choice, Point, Space
 

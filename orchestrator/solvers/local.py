@@ -8,7 +8,7 @@ import itertools
 import random
 from collections.abc import Iterator
 
-from orchestrator.solvers._answers import Answers, rank
+from orchestrator.solvers._history import Answers, rank
 from orchestrator.spec.problem import Evaluate, Problem
 from search_spaces import Choice, Point, Space, Variable
 

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.solvers._answers import Answers, objectives, violation
-from orchestrator.solvers._steps import Steps
+from orchestrator.solvers._history import Answers, objectives, violation
+from orchestrator.solvers._mads_steps import Steps
 from orchestrator.spec.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
 from search_spaces import Choice, Point
 

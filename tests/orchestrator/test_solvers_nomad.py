@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.solvers import SolverDied, SolverProcess
-from orchestrator.solvers._answers import Answers
-from orchestrator.solvers._steps import Steps
+from orchestrator.solvers._history import Answers
+from orchestrator.solvers._mads_steps import Steps
 from orchestrator.solvers.nomad import _centre
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Space

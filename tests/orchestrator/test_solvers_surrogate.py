@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from orchestrator.solvers._answers import Answers
-from orchestrator.solvers._candidates import SMALL, Candidates
-from orchestrator.solvers._gaussian import fitted
+from orchestrator.solvers._acquisition import SMALL, Candidates
+from orchestrator.solvers._gaussian_process import fitted
+from orchestrator.solvers._history import Answers
 from orchestrator.solvers._surrogate import Surrogate
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Real, Space

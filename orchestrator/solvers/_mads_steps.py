@@ -7,7 +7,7 @@ asks. Blocks are therefore full although a poll seldom has as many points as the
 import random
 from collections.abc import Sequence
 
-from orchestrator.solvers._answers import Answers
+from orchestrator.solvers._history import Answers
 from orchestrator.solvers._surrogate import Surrogate
 from orchestrator.spec.problem import Problem
 from search_spaces import Choice, Point

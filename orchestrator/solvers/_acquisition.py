@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.solvers._answers import Answers
-from orchestrator.solvers._gaussian import Array
+from orchestrator.solvers._gaussian_process import Array
+from orchestrator.solvers._history import Answers
 from search_spaces import Choice, Integer, Point, Space
 
 SMALL = 8192  # points, up to which a space is looked through as a whole
