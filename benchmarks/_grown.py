@@ -15,7 +15,7 @@ from typing import Any
 from _fleet import EPOCHS, NETWORK, TRAINING, Fleet, accuracy, chosen, opened, problem, search
 from sqlalchemy import insert
 
-from orchestrator.service.record import Record
+from orchestrator.service.queries import Record
 from orchestrator.solvers import load
 from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import network_key

@@ -16,13 +16,13 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from orchestrator.service import answers
+from orchestrator.service import responses as answers
+from orchestrator.service.actions import Desk
 from orchestrator.service.connections import impatient
-from orchestrator.service.desk import Desk
-from orchestrator.service.guard import Guard
-from orchestrator.service.record import Record
+from orchestrator.service.middleware import Guard
+from orchestrator.service.queries import Record
+from orchestrator.service.queue_worker import Searches
 from orchestrator.service.routes import Place, api
-from orchestrator.service.searches import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
 from results.db.search_queue import SearchQueue

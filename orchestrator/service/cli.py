@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.service import app, token
+from orchestrator.service import app, auth
 from orchestrator.service.clients import Network
 from orchestrator.service.settings import Settings, is_loopback
 from orchestrator.spec import provenance
@@ -85,7 +85,7 @@ def _settings(given: Mapping[str, Any], kept: Path) -> Settings:
         port=given["port"],
         names=tuple(name.lower() for name in given["host_name"] or ()),
         proxies=tuple(map(_proxy, given["trusted_proxy"] or ())),
-        token_hash=token.read(kept) if given["token_file"] or kept.exists() else None,
+        token_hash=auth.read(kept) if given["token_file"] or kept.exists() else None,
         trainer=given["trainer"],
         data_root=given["data_root"].resolve() if given["data_root"] else None,
         data_folder=given["data_folder"].resolve() if given["data_folder"] else None,
@@ -123,7 +123,7 @@ def _database(db: str | None, runs: Path) -> str:
 
 
 def _print_token(path: Path) -> None:
-    made = token.make(path)
+    made = auth.make(path)
     print(made)  # noqa: T201
     print(f"only its hash is kept, in {path}; show it as: authorization: Bearer TOKEN", file=sys.stderr)  # noqa: T201
 

@@ -18,7 +18,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from orchestrator.service import clients
-from orchestrator.service.answers import HEADERS
+from orchestrator.service.responses import HEADERS
 from orchestrator.service.settings import Limits, Settings
 
 

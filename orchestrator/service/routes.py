@@ -15,10 +15,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from orchestrator import solvers
-from orchestrator.service import answers, asking, files, stream
-from orchestrator.service.desk import Desk
-from orchestrator.service.figures import PLOTS, Figures
-from orchestrator.service.record import Record
+from orchestrator.service import events as stream
+from orchestrator.service import files, schemas
+from orchestrator.service import responses as answers
+from orchestrator.service.actions import Desk
+from orchestrator.service.plots import PLOTS, Figures
+from orchestrator.service.queries import Record
 from orchestrator.service.settings import Settings
 from orchestrator.spec.base_model import BUILT_IN
 
@@ -26,7 +28,7 @@ api = APIRouter(prefix="/api", responses=answers.REFUSALS)
 
 Name = Annotated[str, Path(max_length=300, pattern=r"^\w[\w .+-]*$", description="A study's name.")]
 Number = Annotated[int, Path(ge=1, le=2**31, description="A trial's number in its study.")]
-Asked = Annotated[asking.NasSearch | asking.HpoSearch, Body(discriminator="kind")]  # type: ignore[valid-type]
+Asked = Annotated[schemas.NasSearch | schemas.HpoSearch, Body(discriminator="kind")]  # type: ignore[valid-type]
 Plot = Annotated[str, Path(pattern=f"^({'|'.join(PLOTS)})$", description="One of the report's plots.")]
 Offset = Annotated[int, Query(ge=-(2**40), le=2**40, description="A byte; negative: from the end.")]
 Most = Annotated[int, Query(ge=1, le=files.PIECE, description="Bytes at most.")]
@@ -82,7 +84,7 @@ def choices(here: Here) -> Response:
             "networks": here.desk.networks(),
             "models": [*BUILT_IN, *here.record.models()],
             "solvers": solvers.names(),
-            "options": {kind: asking.words(kind) for kind in asking.SUBJECTS},
+            "options": {kind: schemas.words(kind) for kind in schemas.SUBJECTS},
             "at_a_time": here.settings.at_a_time,
         }
     )
@@ -95,12 +97,12 @@ def studies(here: Here) -> Response:
 
 @api.post("/plan", summary="What a search would cost. Nothing is started")
 def plan(here: Here, asked: Asked) -> Response:
-    return answers.told(here.desk.plan(*asking.given(asked)))
+    return answers.told(here.desk.plan(*schemas.given(asked)))
 
 
 @api.post("/studies", status_code=202, summary="Queue a search")
 def start(here: Here, asked: Asked) -> Response:
-    return answers.told({"study": here.desk.start(*asking.given(asked))}, 202)
+    return answers.told({"study": here.desk.start(*schemas.given(asked))}, 202)
 
 
 @api.get("/studies/{name}", summary="All about a study")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.search.final_selection import rounds
-from orchestrator.service.record import Record
+from orchestrator.service.queries import Record
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
 from results import queries

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.service.searches import Searches
+from orchestrator.service.queue_worker import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.trainer_client import Stopped
 from results.db.search_queue import SearchQueue

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from orchestrator.cli import client as remote
 from orchestrator.cli import commands
-from orchestrator.service import token
+from orchestrator.service import auth
 from orchestrator.spec.options import BadOption
 from tests.orchestrator._serving import ASKED, reaches, serving
 
@@ -31,9 +31,9 @@ def typed(monkeypatch: pytest.MonkeyPatch, client: httpx.Client, *more: str) -> 
 def test_a_search_is_started_at_a_service_that_knows_the_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = token.make(tmp_path / "hash")
+    made = auth.make(tmp_path / "hash")
     (tmp_path / "mine").write_text(made + "\n")
-    with serving(tmp_path / "runs", token_hash=token.read(tmp_path / "hash")) as client:
+    with serving(tmp_path / "runs", token_hash=auth.read(tmp_path / "hash")) as client:
         assert typed(monkeypatch, client) == 2
         assert "asks for its token; give --token-file FILE, or NAS_TOKEN" in capsys.readouterr().err
         (tmp_path / "wrong").write_bytes(b"\xc0\xc0")

@@ -16,9 +16,9 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from orchestrator.service import answers, app, asking
+from orchestrator.service import app, responses, schemas
 from orchestrator.service.files import piece
-from orchestrator.service.searches import Searches
+from orchestrator.service.queue_worker import Searches
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
 from results.db import locks
@@ -170,11 +170,11 @@ def test_a_search_that_a_full_disk_kept_from_starting_is_started_when_there_is_r
 
 def test_a_full_disk_is_told_of_in_one_line() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "runs/results.db.s.lock")
-    answer = answers.refusal_of(Request({"type": "http"}), full)
+    answer = responses.refusal_of(Request({"type": "http"}), full)
     assert answer.status_code == 503
     said = json.loads(bytes(answer.body))
     assert said == {"detail": "runs/results.db.s.lock: No space left on device; mend that and ask again"}
-    assert OSError in answers.MENDABLE
+    assert OSError in responses.MENDABLE
 
 
 def test_files_that_cannot_be_removed_are_told_of(tmp_path: Path) -> None:
@@ -345,15 +345,15 @@ def test_a_log_is_read_in_pieces_that_cut_no_character(tmp_path: Path) -> None:
 
 
 def test_every_option_of_a_search_is_one_of_its_command(tmp_path: Path) -> None:
-    for kind, model in asking.MODELS.items():
-        flags = asking.command(kind, "x", dict.fromkeys(model.model_fields, 1), settings(tmp_path))
+    for kind, model in schemas.MODELS.items():
+        flags = schemas.command(kind, "x", dict.fromkeys(model.model_fields, 1), settings(tmp_path))
         assert "--base-width=1" in flags
 
 
 def test_no_option_that_names_a_file_or_a_command_is_offered() -> None:
     """A new option of the commands is offered here by itself: this is where a dangerous one is seen."""
     dangerous = ("path", "file", "folder", "command", "url")
-    for kind in asking.SUBJECTS:
-        offered = asking.words(kind).items()
+    for kind in schemas.SUBJECTS:
+        offered = schemas.words(kind).items()
         named = [name for name, words in offered if any(word in words.lower() for word in dangerous)]
         assert named == ["data"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from orchestrator.service import app, asking, cli, token
+from orchestrator.service import app, auth, cli, schemas
 from orchestrator.service.files import Elsewhere, inside
 from orchestrator.service.settings import Limits, Settings
 from orchestrator.spec.options import BadOption
@@ -229,7 +229,7 @@ def test_images_are_read_under_their_folder_alone(tmp_path: Path) -> None:
     served = replace(settings(tmp_path), data_root=images)
 
     def data(name: str) -> object:
-        return asking.allowed("nas", "senet18", {"data": name}, served)["data"]
+        return schemas.allowed("nas", "senet18", {"data": name}, served)["data"]
 
     assert data("npz:mine.npz") == f"npz:{images / 'mine.npz'}"
     assert data(f"folder:{images}/cats") == f"folder:{images / 'cats'}"
@@ -237,14 +237,14 @@ def test_images_are_read_under_their_folder_alone(tmp_path: Path) -> None:
         with pytest.raises(BadOption, match="outside the folder of images"):
             data(bad)
     with pytest.raises(BadOption, match="no data set that this service reads"):
-        asking.allowed("nas", "senet18", {"data": "fake:x"}, replace(served, trainer=None))
+        schemas.allowed("nas", "senet18", {"data": "fake:x"}, replace(served, trainer=None))
 
 
 def test_without_the_token_nothing_of_the_record_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
-    made = token.make(folder / "token")
+    made = auth.make(folder / "token")
     limits = Limits(wrong_tokens=3)
-    with serving(folder, leaving=True, token_hash=token.read(folder / "token"), limits=limits) as serves:
+    with serving(folder, leaving=True, token_hash=auth.read(folder / "token"), limits=limits) as serves:
         assert serves.get("/").status_code == 200  # the page itself says nothing
         assert serves.get("/api/studies").status_code == 401
         assert serves.get("/api/openapi.json").status_code == 401
@@ -258,10 +258,10 @@ def test_without_the_token_nothing_of_the_record_is_told(tmp_path: Path) -> None
 
 
 def test_the_right_token_is_let_in_whatever_its_address_sent_before(tmp_path: Path) -> None:
-    made = token.make(tmp_path / "token")
+    made = auth.make(tmp_path / "token")
     right, wrong = ({"authorization": f"Bearer {shown}"} for shown in (made, "wrong"))
     limits = Limits(wrong_tokens=2, per_second=0.1, burst=5)
-    with serving(tmp_path, leaving=True, token_hash=token.read(tmp_path / "token"), limits=limits) as serves:
+    with serving(tmp_path, leaving=True, token_hash=auth.read(tmp_path / "token"), limits=limits) as serves:
         statuses = [serves.get("/api/studies", headers=wrong).status_code for _ in range(9)]
         assert statuses == [401, 401, *[429] * 7]
         assert serves.get("/").status_code == 429, "all that the address may ask without the token is spent"

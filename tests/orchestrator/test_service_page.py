@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.service import token
+from orchestrator.service import auth
 from tests.orchestrator import _studies
 from tests.orchestrator._browsing import browser, comes, complaints, found, needs_chromium, press
 from tests.orchestrator._processes import eventually
@@ -91,8 +91,8 @@ def test_what_is_on_record_is_shown_as_text_and_never_run(tmp_path: Path) -> Non
 
 
 def test_the_page_asks_for_the_token_and_keeps_it(tmp_path: Path) -> None:
-    made = token.make(tmp_path / "token")
-    hashed = token.read(tmp_path / "token")
+    made = auth.make(tmp_path / "token")
+    hashed = auth.read(tmp_path / "token")
     _studies.run(tmp_path, trials=3, replicates=1)
     with serving(tmp_path, token_hash=hashed, leaving=True) as client, browser(390, 844) as page:
         page.get(f"{client.base_url}")

@@ -18,7 +18,7 @@ import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from orchestrator.service import asking
+from orchestrator.service import schemas
 from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
 from orchestrator.trial import metrics
@@ -156,8 +156,10 @@ class Searches:
         self.queue.started(request.id, child.pid)
 
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
-        told = asking.allowed(request.kind, request.subject, request.repeatable(), self.settings)
-        words = asking.command(request.kind, request.subject, told, self.settings, f"--study={request.study}")
+        told = schemas.allowed(request.kind, request.subject, request.repeatable(), self.settings)
+        words = schemas.command(
+            request.kind, request.subject, told, self.settings, f"--study={request.study}"
+        )
         with self._file(request.study, "log").open("ab") as log:
             return subprocess.Popen(
                 words,

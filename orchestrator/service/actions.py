@@ -15,8 +15,8 @@ from typing import Any
 from fastapi import HTTPException
 
 from orchestrator.executors import ExecutorError
-from orchestrator.service import asking, files
-from orchestrator.service.searches import Searches
+from orchestrator.service import files, schemas
+from orchestrator.service.queue_worker import Searches
 from orchestrator.service.settings import Settings
 from orchestrator.service.turns import Turns
 from orchestrator.spec import base_model, options
@@ -43,20 +43,20 @@ class Desk:
 
     def start(self, kind: str, subject: str, asked: Mapping[str, Any]) -> str:
         """Queue a search and return its study's name. Raise BadOption or HTTPException."""
-        told = asking.allowed(kind, subject, asked, self.settings)
-        request = asking.settle(kind, subject, told, self.settings)
+        told = schemas.allowed(kind, subject, asked, self.settings)
+        request = schemas.settle(kind, subject, told, self.settings)
         name = study_name(request, base_model.find(subject, self.queue))
-        asking.check_name(name)
+        schemas.check_name(name)
         self._check(request)
         self._queue(name, kind, subject, {**told, "study": name})
         return name
 
     def plan(self, kind: str, subject: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a search would cost, in the words of `--plan`, and what its study would be called."""
-        told = asking.allowed(kind, subject, asked, self.settings)
-        request = asking.settle(kind, subject, told, self.settings)
+        told = schemas.allowed(kind, subject, asked, self.settings)
+        request = schemas.settle(kind, subject, told, self.settings)
         name = study_name(request, base_model.find(subject, self.queue))
-        words = asking.command(kind, subject, told, self.settings, "--plan")
+        words = schemas.command(kind, subject, told, self.settings, "--plan")
         ended = self._said([*words])
         if ended.returncode != 0:
             said = ended.stderr.strip().splitlines() or ["the plan failed without a word"]
@@ -74,8 +74,8 @@ class Desk:
         options = {**request.repeatable(), "study": name}
         if trials is not None:
             options["trials"] = trials
-        told = asking.allowed(request.kind, request.subject, options, self.settings)
-        self._check(asking.settle(request.kind, request.subject, told, self.settings))
+        told = schemas.allowed(request.kind, request.subject, options, self.settings)
+        self._check(schemas.settle(request.kind, request.subject, told, self.settings))
         self._queue(name, request.kind, request.subject, told)
 
     def stop(self, name: str) -> None:
@@ -130,9 +130,9 @@ class Desk:
     def networks(self) -> list[dict[str, Any]]:
         """The networks that the trainer knows; asked of it once."""
         if self._networks is None:
-            told = asking.settle("nas", "any", {}, self.settings).trainer_command
+            told = schemas.settle("nas", "any", {}, self.settings).trainer_command
             ended = self._said([*told, "models"])
-            self._networks = asking.networks(ended.stdout)
+            self._networks = schemas.networks(ended.stdout)
         return self._networks
 
     def _check(self, request: options.SearchOptions) -> None:

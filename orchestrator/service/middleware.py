@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.service import clients, token
-from orchestrator.service.answers import HEADERS
+from orchestrator.service import auth, clients
+from orchestrator.service.responses import HEADERS
 from orchestrator.service.settings import Settings, is_loopback
 
 _NAME = r"(\[[0-9a-f:.]+\]|[\w.-]*)"  # of a host, in brackets where it is an address of IPv6
@@ -158,7 +158,7 @@ class Guard:
 
     def _shows_the_token(self, headers: Mapping[str, str]) -> bool:
         known = self._settings.token_hash
-        return known is not None and token.fits(_token(headers), known)
+        return known is not None and auth.fits(_token(headers), known)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Read the body whole, before anything is done with it."""

@@ -18,8 +18,8 @@ from typing import Any
 from anyio import to_thread
 
 from orchestrator.service import files
-from orchestrator.service.answers import to_json
-from orchestrator.service.record import Record
+from orchestrator.service.queries import Record
+from orchestrator.service.responses import to_json
 from results.errors import StoreError
 
 PERIOD_SECONDS = 1.0

@@ -13,7 +13,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from orchestrator.service.answers import to_json
+from orchestrator.service.responses import to_json
 from orchestrator.service.turns import Turns
 from results import plots, study_record
 from results.study_record import StudyRecord
