@@ -15,7 +15,7 @@ from typing import Any
 from _fleet import EPOCHS, NETWORK, TRAINING, Fleet, accuracy, chosen, opened, problem, search
 from sqlalchemy import insert
 
-from orchestrator.service.queries import Record
+from orchestrator.service.queries import RecordQueries
 from orchestrator.solvers import load
 from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import network_key
@@ -139,7 +139,7 @@ def commanded(db: str, folder: Path, *words: str, limit: float = 1800.0) -> dict
 
 def looked_at(db: str) -> dict[str, float]:
     """What the service reads of the study: the list, one look of a watched page, a page of trials."""
-    record = Record(db)
+    record = RecordQueries(db)
     looks: dict[str, Callable[[], object]] = {
         "list": record.studies,
         "look": lambda: (record.running("s"), record.study("s"), record.marks("s")),

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 import optuna
 
 from orchestrator.solvers import _optuna, local, nomad, tpe
-from orchestrator.solvers._history import Answers
+from orchestrator.solvers._history import AnswerHistory
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
-Partner = Callable[[Problem, Answers], Iterator[Point]]  # new points, given all answers at hand
+Partner = Callable[[Problem, AnswerHistory], Iterator[Point]]  # new points, given all answers at hand
 Search = Callable[[Problem, Evaluate], None]
 
 
@@ -18,7 +18,7 @@ def with_partner(partner: Partner) -> Search:
     """`nomad`, each block of which is followed by one of the partner's. Each hears all answers."""
 
     def search(problem: Problem, evaluate: Evaluate) -> None:
-        class Alternating(Answers):
+        class Alternating(AnswerHistory):
             def __init__(self, problem: Problem, evaluate: Evaluate) -> None:
                 super().__init__(problem, evaluate)
                 self._partners = partner(problem, self)
@@ -35,7 +35,7 @@ def with_partner(partner: Partner) -> Search:
     return search
 
 
-def locals_points(problem: Problem, answers: Answers) -> Iterator[Point]:
+def locals_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
     """Changes of the best point in one variable, the widest reach first, as `local` asks."""
     rng = random.Random(problem.seed)
     given: set[Point] = set()
@@ -49,7 +49,7 @@ def locals_points(problem: Problem, answers: Answers) -> Iterator[Point]:
         yield point
 
 
-def tpes_points(problem: Problem, answers: Answers) -> Iterator[Point]:
+def tpes_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
     """What Optuna's estimator finds promising, which is told every answer."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=problem.seed, multivariate=True, constant_liar=True)

@@ -29,7 +29,7 @@ from _standing import quartiles, versus
 from scipy.stats import binomtest
 
 from orchestrator import solvers
-from orchestrator.solvers._history import Answers
+from orchestrator.solvers._history import AnswerHistory
 from orchestrator.solvers._hypervolume import front_of, hypervolume
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
@@ -118,7 +118,7 @@ def play(cell: Cell) -> dict[str, Any]:
 
 def dmultimads(problem: Problem, evaluate: Evaluate) -> None:
     """NOMAD's own search for several objectives (Bigeon, Le Digabel and Salomon 2021), without a model."""
-    answers = Answers(problem, evaluate)
+    answers = AnswerHistory(problem, evaluate)
     answers.ask([problem.start])
     numbers = problem.space.to_numbers(problem.start)
     error: list[Exception] = []

@@ -29,7 +29,7 @@ from typing import Any
 from _setting import setting
 from ray.cluster_utils import Cluster
 
-from orchestrator.executors import Executor, Job, Place, local, ray
+from orchestrator.executors import ClusterOptions, Executor, Job, local, ray
 from results.db.store import Store
 
 DISTRIBUTIONS = ("nomad-nas", "ray", "torch", "PyNomadBBO", "sqlalchemy")
@@ -70,7 +70,7 @@ def _empty_jobs(address: str, folder: Path) -> dict[str, float]:
     found = {}
     opened: dict[str, Callable[[], Executor]] = {
         "local": lambda: local.create("cpu", slots=1),
-        "ray": lambda: ray.create("cpu", slots=1, place=Place(address=address)),
+        "ray": lambda: ray.create("cpu", slots=1, place=ClusterOptions(address=address)),
     }
     for name, create in opened.items():
         with closing(create()) as executor:

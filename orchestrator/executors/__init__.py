@@ -25,7 +25,7 @@ class ExecutorError(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class ClusterOptions:
     """Where machines other than this one are found, and how much of them is asked for; None: not given."""
 
     address: str | None = None  # HOST:PORT of a cluster, or auto
@@ -41,7 +41,7 @@ class Place:
             raise ExecutorError(f"{option} says nothing to --executor {executor}; leave it out")
 
 
-HERE = Place()
+HERE = ClusterOptions()
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class ExecutorModule(Protocol):
         device: str = "auto",
         slots: int | None = None,
         trainer: Sequence[str] = (),
-        place: Place = HERE,
+        place: ClusterOptions = HERE,
     ) -> Executor:
         """Open the executor. `device` is auto, cpu or cuda; `slots` None is as many as there are.
 

@@ -14,13 +14,13 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place
+from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job
 
 FLAGS = frozenset({"-P", "-u", "-I", "-E", "-S", "-B"})  # of the interpreter; too late for them here
 
 
 def create(
-    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: Place = HERE
+    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: ClusterOptions = HERE
 ) -> Executor:
     """One slot in this process, whatever the device and the trainer. Raises ExecutorError for more slots."""
     place.check_only(executor="inline")

@@ -16,7 +16,7 @@ from fastapi import HTTPException
 
 from orchestrator.executors import ExecutorError
 from orchestrator.service import files, schemas
-from orchestrator.service.queue_worker import Searches
+from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.service.settings import Settings
 from orchestrator.service.turns import Turns
 from orchestrator.spec import base_model, options
@@ -31,10 +31,10 @@ _PLAN_SECONDS = 120.0
 _NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"
 
 
-class Desk:
+class Actions:
     """Answers the requests that change the record or start a process."""
 
-    def __init__(self, settings: Settings, queue: SearchQueue, searches: Searches) -> None:
+    def __init__(self, settings: Settings, queue: SearchQueue, searches: QueueWorker) -> None:
         self.settings = settings
         self.queue = queue
         self.searches = searches

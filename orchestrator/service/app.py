@@ -17,12 +17,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from orchestrator.service import responses as answers
-from orchestrator.service.actions import Desk
+from orchestrator.service.actions import Actions
 from orchestrator.service.connections import impatient
-from orchestrator.service.middleware import Guard
-from orchestrator.service.queries import Record
-from orchestrator.service.queue_worker import Searches
-from orchestrator.service.routes import Place, api
+from orchestrator.service.middleware import GuardMiddleware
+from orchestrator.service.queries import RecordQueries
+from orchestrator.service.queue_worker import QueueWorker
+from orchestrator.service.routes import ServiceState, api
 from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
 from results.db.search_queue import SearchQueue
@@ -36,20 +36,20 @@ _FAREWELL_SECONDS = 3
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Place]:
+def opened(settings: Settings) -> Iterator[ServiceState]:
     """Open the record, which is migrated, and work off the queue until the block ends.
 
     Raise BadOption where another service does, or StoreError.
     """
     with ExitStack() as stack:
         queue = stack.enter_context(SearchQueue(settings.database))
-        record = stack.enter_context(closing(Record(settings.database)))
-        searches = stack.enter_context(closing(Searches(settings, queue)))
+        record = stack.enter_context(closing(RecordQueries(settings.database)))
+        searches = stack.enter_context(closing(QueueWorker(settings, queue)))
         searches.open()
-        yield Place(settings, record, Desk(settings, queue, searches))
+        yield ServiceState(settings, record, Actions(settings, queue, searches))
 
 
-def create(place: Place) -> ASGIApp:
+def create(place: ServiceState) -> ASGIApp:
     """Return the application, behind its guard."""
     app = FastAPI(
         title="nomad-nas",
@@ -66,7 +66,7 @@ def create(place: Place) -> ASGIApp:
     app.add_api_route("/static/plotly.js", _plotly, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC))
 
-    return Guard(app, place.settings)
+    return GuardMiddleware(app, place.settings)
 
 
 def _page() -> Response:
@@ -79,7 +79,7 @@ def _plotly() -> Response:
     return FileResponse(_PLOTLY, media_type="text/javascript", headers=kept)
 
 
-def server(place: Place) -> uvicorn.Server:
+def server(place: ServiceState) -> uvicorn.Server:
     """Return the server, to be run on a listening socket."""
     config = uvicorn.Config(
         create(place),

@@ -18,7 +18,7 @@ from typing import Any
 from anyio import to_thread
 
 from orchestrator.service import files
-from orchestrator.service.queries import Record
+from orchestrator.service.queries import RecordQueries
 from orchestrator.service.responses import to_json
 from results.errors import StoreError
 
@@ -41,7 +41,7 @@ class Look:
 class Watch:
     """One study, looked at once a period by whoever asks first."""
 
-    def __init__(self, record: Record, runs: Path, name: str) -> None:
+    def __init__(self, record: RecordQueries, runs: Path, name: str) -> None:
         self._record = record
         self._runs = runs
         self.name = name
@@ -71,7 +71,7 @@ def _clock(runs: Path, row: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": round(seconds, 1), **{name: epoch.get(name) for name in ("val_accuracy", "progress")}}
 
 
-async def changes(watch: Watch, record: Record, last_event: int | None) -> AsyncIterator[str]:
+async def changes(watch: Watch, record: RecordQueries, last_event: int | None) -> AsyncIterator[str]:
     """Yield the study's changes as they come: events `study`, `trials`, `clocks` and `note`.
 
     With `last_event`, the id of the last note that was heard, those since; else those from now on.
@@ -114,7 +114,7 @@ def _differences(told: Look | None, look: Look) -> list[str]:
     return parts
 
 
-async def _changed_trials(record: Record, name: str, before: _Marks, now: _Marks) -> list[str]:
+async def _changed_trials(record: RecordQueries, name: str, before: _Marks, now: _Marks) -> list[str]:
     changed = [number for number, marks in now.items() if before.get(number) != marks]
     parts = []
     for first in range(0, len(changed), _AT_ONCE):
@@ -123,7 +123,7 @@ async def _changed_trials(record: Record, name: str, before: _Marks, now: _Marks
     return parts
 
 
-async def _newest(record: Record, name: str) -> int:
+async def _newest(record: RecordQueries, name: str) -> int:
     return await to_thread.run_sync(record.newest_event, name)
 
 

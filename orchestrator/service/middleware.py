@@ -61,7 +61,7 @@ class Buckets:
         return min(self.burst, left + (time.monotonic() - seen) * self.per_second)
 
 
-class Guard:
+class GuardMiddleware:
     """The application behind its guard."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

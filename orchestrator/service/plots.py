@@ -32,7 +32,7 @@ THEMES = {name: theme.to_plotly_json() for name, theme in plots.TEMPLATES.items(
 _KEPT = 64  # plots
 
 
-class Figures:
+class PlotCache:
     """Makes the plots of studies. They are made again when `mark`, how a study stands, is another."""
 
     def __init__(self, database: str) -> None:

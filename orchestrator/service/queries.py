@@ -63,7 +63,7 @@ _FRONT = table("front", *(column(name) for name in ("study", "trial")))
 _MODEL_COLUMNS = [getattr(Model, name) for name in (*_MODEL, "probability", "trainings")]
 
 
-class Record:
+class RecordQueries:
     """A database of studies, opened for reading from several threads. Raises StoreError as `Store` does."""
 
     def __init__(self, url_or_path: str) -> None:

@@ -32,7 +32,7 @@ _QUEUE = ".service"  # no study can have that name, so its lock is free to be th
 _log = logging.getLogger(__name__)
 
 
-class Searches:
+class QueueWorker:
     """The one that works off the queue of a record, in a thread between `open` and `close`."""
 
     def __init__(self, settings: Settings, queue: SearchQueue) -> None:

@@ -18,9 +18,9 @@ from orchestrator import solvers
 from orchestrator.service import events as stream
 from orchestrator.service import files, schemas
 from orchestrator.service import responses as answers
-from orchestrator.service.actions import Desk
-from orchestrator.service.plots import PLOTS, Figures
-from orchestrator.service.queries import Record
+from orchestrator.service.actions import Actions
+from orchestrator.service.plots import PLOTS, PlotCache
+from orchestrator.service.queries import RecordQueries
 from orchestrator.service.settings import Settings
 from orchestrator.spec.base_model import BUILT_IN
 
@@ -41,14 +41,14 @@ class More(BaseModel):
     trials: Annotated[int, Field(ge=1, le=2**31)] | None = None
 
 
-class Place:
+class ServiceState:
     """What the application keeps for its addresses."""
 
-    def __init__(self, settings: Settings, record: Record, desk: Desk) -> None:
+    def __init__(self, settings: Settings, record: RecordQueries, desk: Actions) -> None:
         self.settings = settings
         self.record = record
         self.desk = desk
-        self.figures = Figures(settings.database)
+        self.figures = PlotCache(settings.database)
         self._streams = Counter[str]()  # by client
         self._watches: dict[str, stream.Watch] = {}
 
@@ -69,12 +69,12 @@ class Place:
         return self._watches.setdefault(name, stream.Watch(self.record, self.settings.runs, name))
 
 
-def _place(request: Request) -> Place:
-    place: Place = request.app.state.place
+def _place(request: Request) -> ServiceState:
+    place: ServiceState = request.app.state.place
     return place
 
 
-Here = Annotated[Place, Depends(_place)]
+Here = Annotated[ServiceState, Depends(_place)]
 
 
 @api.get("/choices", summary="What the form offers: names to choose from, and every option in words")
@@ -186,7 +186,7 @@ def plot(here: Here, name: Name, plot: Plot) -> Response:
 class _Stream(StreamingResponse):
     """An endless answer. It counts for a client until it ends."""
 
-    def __init__(self, here: Place, client: str, parts: AsyncIterator[str]) -> None:
+    def __init__(self, here: ServiceState, client: str, parts: AsyncIterator[str]) -> None:
         here.open_stream(client)
         super().__init__(parts, media_type="text/event-stream")
         self._close = partial(here.close_stream, client)
@@ -207,7 +207,7 @@ async def changes(here: Here, name: Name, request: Request) -> StreamingResponse
     return _Stream(here, client, stream.changes(here.watch(name), here.record, int(last) if last else None))
 
 
-def _trial(here: Place, name: str, number: int) -> dict[str, Any]:
+def _trial(here: ServiceState, name: str, number: int) -> dict[str, Any]:
     row: dict[str, Any] = _found(here.record.trial(name, number), f"there is no trial {number} of {name!r}")
     return row
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.solvers._gaussian_process import Array
-from orchestrator.solvers._history import Answers
+from orchestrator.solvers._history import AnswerHistory
 from search_spaces import Choice, Integer, Point, Space
 
 SMALL = 8192  # points, up to which a space is looked through as a whole
@@ -22,7 +22,7 @@ CENTRES = 5  # points that a round looks around
 Merits = Callable[[Array], Array]
 
 
-class Candidates:
+class AcquisitionCandidates:
     """Points of one space as rows of numbers: ranges as [0, 1], a category as a column a value."""
 
     def __init__(self, space: Space) -> None:
@@ -40,7 +40,12 @@ class Candidates:
         return self._rows(self._numbers(points))
 
     def best(
-        self, merits: Merits, around: Sequence[Point], rng: random.Random, taken: set[Point], answers: Answers
+        self,
+        merits: Merits,
+        around: Sequence[Point],
+        rng: random.Random,
+        taken: set[Point],
+        answers: AnswerHistory,
     ) -> Point | None:
         """The point of most merit that is neither taken nor answered; None where all are."""
         if self._all_features is not None:

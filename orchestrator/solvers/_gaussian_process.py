@@ -26,7 +26,7 @@ PRIOR_MEANS, PRIOR_SPREADS = (math.log(0.5), 0.0, math.log(1e-3)), (0.8, 1.5, 1.
 
 
 @dataclass(frozen=True)
-class Process:
+class GaussianProcess:
     """A process with a constant mean and a squared exponential kernel, conditioned on points.
 
     `groups` [columns] says which variable a column of `points` [n, columns] belongs to: all columns of
@@ -51,7 +51,7 @@ class Process:
         means = self.mean + self.spread * (covariance @ self.weights)
         return means, self.spread * np.sqrt(np.maximum(variance, 1e-12))
 
-    def believing(self, points: Array) -> Process:
+    def believing(self, points: Array) -> GaussianProcess:
         """The same process, told that points [m, columns] have the values that it expects there."""
         expected = (self.predict(points)[0] - self.mean) / self.spread
         joined = np.concatenate([self.points, points])
@@ -61,7 +61,7 @@ class Process:
 
 def fitted(
     points: Array, values: Array, groups: NDArray[np.intp], logs: Array | None, iterations: int
-) -> Process:
+) -> GaussianProcess:
     """The process of the most probable hyperparameters, sought from `logs` in so many iterations."""
     mean, spread = float(values.mean()), float(values.std()) or 1.0
     standard = (values - mean) / spread
@@ -111,11 +111,11 @@ def _improbability(
 
 def _conditioned(
     points: Array, values: Array, groups: NDArray[np.intp], logs: Array, mean: float, spread: float
-) -> Process:
+) -> GaussianProcess:
     scaled = points * np.exp(-logs[groups])
     covariance = math.exp(logs[-2]) * np.exp(-0.5 * _distances(scaled, scaled))
     factor = cho_factor(covariance + (math.exp(logs[-1]) + JITTER) * np.eye(len(values)), lower=True)
-    return Process(points, values, groups, logs, mean, spread, factor, cho_solve(factor, values))
+    return GaussianProcess(points, values, groups, logs, mean, spread, factor, cho_solve(factor, values))
 
 
 def _distances(these: Array, those: Array) -> Array:

@@ -12,7 +12,7 @@ from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
 
-class Answers:
+class AnswerHistory:
     """Every answer so far; asks about points that have none."""
 
     def __init__(self, problem: Problem, evaluate: Evaluate) -> None:

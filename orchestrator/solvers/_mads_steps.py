@@ -7,7 +7,7 @@ asks. Blocks are therefore full although a poll seldom has as many points as the
 import random
 from collections.abc import Sequence
 
-from orchestrator.solvers._history import Answers
+from orchestrator.solvers._history import AnswerHistory
 from orchestrator.solvers._surrogate import Surrogate
 from orchestrator.spec.problem import Problem
 from search_spaces import Choice, Point
@@ -15,10 +15,10 @@ from search_spaces import Choice, Point
 SEARCHED_PER_POLLED = 8
 
 
-class Steps:
+class MadsSteps:
     """The search and the poll of one problem."""
 
-    def __init__(self, problem: Problem, answers: Answers, rng: random.Random) -> None:
+    def __init__(self, problem: Problem, answers: AnswerHistory, rng: random.Random) -> None:
         self._problem = problem
         self._answers = answers
         self._rng = rng

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import log_ndtr
 
-from orchestrator.solvers._acquisition import Candidates
-from orchestrator.solvers._gaussian_process import Array, Process, fitted
-from orchestrator.solvers._history import Answers, objectives
+from orchestrator.solvers._acquisition import AcquisitionCandidates
+from orchestrator.solvers._gaussian_process import Array, GaussianProcess, fitted
+from orchestrator.solvers._history import AnswerHistory, objectives
 from orchestrator.solvers._hypervolume import expected_improvement, front_of
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point
@@ -30,10 +30,10 @@ GROWTH = 1.07  # of the number of points, until the hyperparameters are fitted a
 class Surrogate:
     """The model of one problem's answers."""
 
-    def __init__(self, problem: Problem, answers: Answers) -> None:
+    def __init__(self, problem: Problem, answers: AnswerHistory) -> None:
         self._problem = problem
         self._answers = answers
-        self._candidates = Candidates(problem.space)
+        self._candidates = AcquisitionCandidates(problem.space)
         self._logs: dict[str, Array] = {}  # of the last fits, by what was modelled
         self._fitted_at: dict[str, int] = {}  # and of how many points they were
 
@@ -83,7 +83,7 @@ class Surrogate:
             constraints.append(self._fit("failing", everything, np.array(failing)))
         return _Model(aims, constraints, self._to_beat(aims))
 
-    def _aim(self, points: list[Point], index: int) -> Process:
+    def _aim(self, points: list[Point], index: int) -> GaussianProcess:
         """The process of one objective, of its logarithm where it is positive."""
         values = np.array([objectives(self._answers[p])[index] for p in points[-MOST_POINTS:]])
         name = f"objective {index}" if index else "objective"
@@ -92,7 +92,7 @@ class Surrogate:
     def _constraint(self, points: list[Point], index: int) -> Array:
         return np.array([self._answers[p].constraints[index] for p in points[-MOST_POINTS:]])
 
-    def _to_beat(self, aims: list[Process]) -> Array | None:
+    def _to_beat(self, aims: list[GaussianProcess]) -> Array | None:
         """What the model takes the feasible points' objectives to be, [n, objectives]; None where none is.
 
         The expected values are compared and not the answers, of which the least may be the luckiest.
@@ -103,7 +103,7 @@ class Surrogate:
         features = self._candidates.features(feasible)
         return np.stack([aim.predict(features)[0] for aim in aims], axis=1)
 
-    def _fit(self, what: str, points: list[Point], values: Array) -> Process:
+    def _fit(self, what: str, points: list[Point], values: Array) -> GaussianProcess:
         known = self._candidates.features(points[-MOST_POINTS:])
         due = len(points) > GROWTH * self._fitted_at.get(what, 0)
         if due:
@@ -126,7 +126,9 @@ def _assumed(answer: Evaluation, constraint: int) -> bool:
 class _Model:
     """Processes of one or two objectives and of what must be 0 or less, and the objectives to beat."""
 
-    def __init__(self, aims: list[Process], constraints: list[Process], to_beat: Array | None) -> None:
+    def __init__(
+        self, aims: list[GaussianProcess], constraints: list[GaussianProcess], to_beat: Array | None
+    ) -> None:
         self._aims = aims
         self._constraints = constraints
         self._to_beat = to_beat

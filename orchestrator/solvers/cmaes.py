@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from cmaes import CatCMAwM
 
-from orchestrator.solvers._history import Answers, violation
+from orchestrator.solvers._history import AnswerHistory, violation
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Choice, Point, Space
 
@@ -28,7 +28,7 @@ INFEASIBLE = 1e200  # an infeasible point's value is this times its violation, p
 def search(problem: Problem, evaluate: Evaluate) -> None:
     """Ask about the start and the hints, then about what the distribution around the best point brings."""
     rng = random.Random(problem.seed)
-    answers = Answers(problem, evaluate)
+    answers = AnswerHistory(problem, evaluate)
     answers.ask([*problem.opening])
     for attempt in itertools.count():
         if answers.exhausted:
@@ -41,7 +41,7 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
                 break
 
 
-def _evolve(problem: Problem, answers: Answers, seed: int) -> None:
+def _evolve(problem: Problem, answers: AnswerHistory, seed: int) -> None:
     """Generations from the best point until they bring nothing new."""
     coding = _Coding(problem.space)
     if not coding.any_free:

@@ -8,7 +8,7 @@ import itertools
 import random
 from collections.abc import Iterator
 
-from orchestrator.solvers._history import Answers, rank
+from orchestrator.solvers._history import AnswerHistory, rank
 from orchestrator.spec.problem import Evaluate, Problem
 from search_spaces import Choice, Point, Space, Variable
 
@@ -21,14 +21,14 @@ KICKS = 20  # changes of several variables that may be known already, before a r
 def search(problem: Problem, evaluate: Evaluate) -> None:
     """Ask about the opening, then about changes of the best point, until all points were asked."""
     rng = random.Random(problem.seed)
-    answers = Answers(problem, evaluate)
+    answers = AnswerHistory(problem, evaluate)
     answers.ask([*problem.opening])
     while not answers.exhausted:
         if not _improved_nearby(problem, answers, rng) and not answers.exhausted:
             answers.ask([_kicked(problem.space, answers, rng)])
 
 
-def _improved_nearby(problem: Problem, answers: Answers, rng: random.Random) -> bool:
+def _improved_nearby(problem: Problem, answers: AnswerHistory, rng: random.Random) -> bool:
     """Ask about neighbours, a block at a time, until one is better; whether one was."""
     best = answers.best()
     for reach in REACHES:
@@ -65,7 +65,7 @@ def _changes(variable: Variable, number: float, reach: float) -> Iterator[float]
             yield value
 
 
-def _kicked(space: Space, answers: Answers, rng: random.Random) -> Point:
+def _kicked(space: Space, answers: AnswerHistory, rng: random.Random) -> Point:
     """A new point that differs from the best in several variables, or a random one where those are known."""
     best = answers.best()
     for kick in itertools.count():

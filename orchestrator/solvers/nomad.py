@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.solvers._history import Answers, objectives, violation
-from orchestrator.solvers._mads_steps import Steps
+from orchestrator.solvers._history import AnswerHistory, objectives, violation
+from orchestrator.solvers._mads_steps import MadsSteps
 from orchestrator.spec.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
 from search_spaces import Choice, Point
 
@@ -51,12 +51,12 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
         RuntimeError: PyNomad is missing, no start succeeded, or NOMAD refused to begin.
     """
     pynomad = _pynomad()
-    answers = Answers(problem, evaluate)
+    answers = AnswerHistory(problem, evaluate)
     rng = random.Random(problem.seed)
     _begin(problem, answers, rng)
     if answers.exhausted:
         return
-    steps = Steps(problem, answers, rng)
+    steps = MadsSteps(problem, answers, rng)
     polled: Counter[Point] = Counter()
     for run in itertools.count():
         front = answers.front()
@@ -69,7 +69,7 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
             steps.search()
 
 
-def _centre(answers: Answers, front: Sequence[Point], polled: Mapping[Point, int]) -> Point:
+def _centre(answers: AnswerHistory, front: Sequence[Point], polled: Mapping[Point, int]) -> Point:
     """The point to poll around: of those polled least often the one with the widest gap around it.
 
     An end of the front comes first, as in DMultiMads (Bigeon, Le Digabel and Salomon 2021).
@@ -82,7 +82,7 @@ def _centre(answers: Answers, front: Sequence[Point], polled: Mapping[Point, int
 
 
 def _poll_around(
-    pynomad: ModuleType, problem: Problem, answers: Answers, steps: Steps, best: Point, run: int
+    pynomad: ModuleType, problem: Problem, answers: AnswerHistory, steps: MadsSteps, best: Point, run: int
 ) -> None:
     """One run of NOMAD's around a point, over the numbers; the point's categories are kept."""
     if steps.poll(steps.category_neighbours(best)):
@@ -122,7 +122,7 @@ def _pynomad() -> ModuleType:
         ) from error
 
 
-def _begin(problem: Problem, answers: Answers, rng: random.Random) -> None:
+def _begin(problem: Problem, answers: AnswerHistory, rng: random.Random) -> None:
     """Ask about the start, the hints and some random points; about more of those while all fail.
 
     Hints stand in for random points, which at least fill the block that the hints end in.
@@ -145,7 +145,7 @@ class _Blackbox:
     """NOMAD's callback. It lets no exception out, since NOMAD crashes on one; `error` keeps it."""
 
     def __init__(
-        self, problem: Problem, start: Point, free: list[int], answers: Answers, steps: Steps
+        self, problem: Problem, start: Point, free: list[int], answers: AnswerHistory, steps: MadsSteps
     ) -> None:
         self.error: Exception | None = None
         self._problem = problem

@@ -13,7 +13,7 @@ from orchestrator import executors
 from orchestrator.console import summary
 from orchestrator.console.meter import ProgressMeter
 from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressDisplay
-from orchestrator.executors import Executor, Place
+from orchestrator.executors import ClusterOptions, Executor
 from orchestrator.spec.options import RunOptions, check
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import Stopped
@@ -36,7 +36,7 @@ def executor(request: RunOptions) -> Executor:
         f"--gpu-fraction {request.gpu_fraction} with --budget {request.budget}: trainings that share a GPU "
         "slow each other down, so seconds would compare neighbours; give a budget like 500steps",
     )
-    place = Place(**{field.name: getattr(request, field.name) for field in fields(Place)})
+    place = ClusterOptions(**{field.name: getattr(request, field.name) for field in fields(ClusterOptions)})
     return executors.load(request.executor).create(request.device, request.slots, trainer, place)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from orchestrator import executors
-from orchestrator.executors import Executor, Place
+from orchestrator.executors import ClusterOptions, Executor
 
 
 class Cluster:
@@ -36,7 +36,7 @@ class Cluster:
         self._simulated.remove_node(node, allow_graceful=False)
 
     def executor(self, device: str = "cpu", slots: int | None = None, **place: Any) -> Executor:
-        where = Place(address=self.address, **place)
+        where = ClusterOptions(address=self.address, **place)
         return executors.load("ray").create(device, slots, place=where)
 
     def close(self) -> None:

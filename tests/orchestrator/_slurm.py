@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL
 
-from orchestrator.executors import Executor, Place, slurm
+from orchestrator.executors import ClusterOptions, Executor, slurm
 from orchestrator.executors.slurm.commands import Queue
 from tests.orchestrator._processes import eventually
 
@@ -127,7 +127,7 @@ class Cluster:
         self, device: str = "cpu", slots: int | None = None, partition: str | None = None
     ) -> Executor:
         """One that asks squeue more often than would be kind to a cluster that others use."""
-        place = Place(partition=partition)
+        place = ClusterOptions(partition=partition)
         opened = slurm.create(device, slots, place=place)
         return slurm.Slurm(opened.device, opened.slots, place, Queue(interval=0.5), settle_seconds=3.0)
 

@@ -11,7 +11,7 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from orchestrator import executors
-from orchestrator.executors import STOPPED, Executor, ExecutorError, Job, Place
+from orchestrator.executors import STOPPED, ClusterOptions, Executor, ExecutorError, Job
 from tests.orchestrator._processes import job, training
 
 ELSEWHERE = {"ray": "three_nodes", "slurm": "two_nodes"}  # executors of other machines, and their fixtures
@@ -137,7 +137,7 @@ def test_an_unwritable_report_is_an_error(executor: Executor, stop: threading.Ev
 
 @pytest.mark.parametrize("name", ["inline", "local"])
 def test_an_executor_of_this_machine_refuses_what_is_said_of_another(name: str) -> None:
-    elsewhere = Place(address="head:6379", partition="long")
+    elsewhere = ClusterOptions(address="head:6379", partition="long")
     with pytest.raises(ExecutorError, match=f"--address head:6379 says nothing to --executor {name}"):
         executors.load(name).create("cpu", place=elsewhere)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator import executors
-from orchestrator.executors import Executor, ExecutorError, Place
+from orchestrator.executors import ClusterOptions, Executor, ExecutorError
 from orchestrator.executors.ray import job as _ray_trial
 from orchestrator.executors.ray.actor import Sight
 from orchestrator.executors.ray.cluster import Share, imported
@@ -227,7 +227,7 @@ def test_gpus_are_shared_as_asked_and_named_by_the_slots(folder: Path) -> None:
 def test_a_node_that_has_just_died_keeps_no_search_from_the_others() -> None:
     with cluster(2) as small:
         small.kill(small.nodes[0])
-        place = Place(address=small.address)
+        place = ClusterOptions(address=small.address)
         executors.load("ray").create("cpu", trainer=(sys.executable, str(FAKE_TRAINER)), place=place).close()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors.ray import actor, cluster
-from orchestrator.executors.ray.actor import Greeting, Look, Node, Sight, lacking
+from orchestrator.executors.ray.actor import Greeting, Sight, Status, TrialActor, lacking
 from orchestrator.executors.ray.cluster import Share
 from orchestrator.executors.ray.transfer import actor_name, identity_of, needed, parcel_of, sight_of
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, job, naming, training
@@ -22,14 +22,14 @@ FAR, NEAR = Greeting("far", "", None, sees_folder=False), Greeting("near", "", N
 
 
 @pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrialActor]:
     monkeypatch.setattr(actor, "_PATIENCE_SECONDS", 0.05)
-    opened = Node()
+    opened = TrialActor()
     yield opened
     opened.end(5)
 
 
-def ended(node: Node, one: Job, greeting: Greeting = FAR) -> Look:
+def ended(node: TrialActor, one: Job, greeting: Greeting = FAR) -> Status:
     """Run a job to its end: the last look, with everything that was printed."""
     node.begin(parcel_of(one, greeting, on_gpu=False))
     out, err = b"", b""
@@ -40,7 +40,7 @@ def ended(node: Node, one: Job, greeting: Greeting = FAR) -> Look:
             return replace(look, out=out, err=err)
 
 
-def test_a_trial_that_is_sent_away_finds_its_configuration_there(node: Node, tmp_path: Path) -> None:
+def test_a_trial_that_is_sent_away_finds_its_configuration_there(node: TrialActor, tmp_path: Path) -> None:
     one = training(tmp_path / "1")
     parcel = parcel_of(one, FAR, on_gpu=False)
     assert parcel.files is not None
@@ -54,7 +54,7 @@ def test_a_trial_that_is_sent_away_finds_its_configuration_there(node: Node, tmp
     assert b'"event": "final"' in look.out
 
 
-def test_files_that_a_trial_made_or_changed_come_back_and_no_others(node: Node, tmp_path: Path) -> None:
+def test_files_that_a_trial_made_or_changed_come_back_and_no_others(node: TrialActor, tmp_path: Path) -> None:
     source = (
         "import pathlib, sys; there = pathlib.Path(sys.argv[1]); "
         "print(there.read_text(), there.parent == pathlib.Path.cwd()); there.write_text('later'); "
@@ -79,7 +79,7 @@ def test_configurations_of_trials_beside_it_are_sent_along(tmp_path: Path) -> No
     assert set(files) == {"1/trial.json", "2/trial.json"}
 
 
-def test_a_node_that_sees_the_folder_is_sent_nothing(node: Node, tmp_path: Path) -> None:
+def test_a_node_that_sees_the_folder_is_sent_nothing(node: TrialActor, tmp_path: Path) -> None:
     source = "import os, pathlib; pathlib.Path('made').touch(); print(os.getcwd())"
     one = job(tmp_path / "1", "-c", source)
     with sight_of(one.folder) as sight:
@@ -95,7 +95,7 @@ def test_a_folder_of_another_machine_is_not_seen() -> None:
     assert not Sight("/nowhere/.seen", "").is_seen()
 
 
-def test_a_trial_is_begun_once_however_often_it_is_asked_for(node: Node, tmp_path: Path) -> None:
+def test_a_trial_is_begun_once_however_often_it_is_asked_for(node: TrialActor, tmp_path: Path) -> None:
     one = job(tmp_path / "1", "-c", "open('starts', 'a').write('.'); import time; time.sleep(.3)")
     node.begin(parcel_of(one, NEAR, on_gpu=False))
     assert ended(node, one, NEAR).ending is not None
@@ -103,20 +103,20 @@ def test_a_trial_is_begun_once_however_often_it_is_asked_for(node: Node, tmp_pat
     assert node.hello(Sight("", "")).running == identity_of(one)
 
 
-def test_all_of_what_is_printed_is_seen_before_the_end(node: Node, tmp_path: Path) -> None:
+def test_all_of_what_is_printed_is_seen_before_the_end(node: TrialActor, tmp_path: Path) -> None:
     one = job(tmp_path / "1", "-c", "import sys; print('x' * 5_000_000); sys.exit('the end')")
     look = ended(node, one)
     assert (len(look.out), look.err) == (5_000_001, b"the end\n")
 
 
-def test_a_stop_reaches_a_trial_while_another_call_waits(node: Node, tmp_path: Path) -> None:
+def test_a_stop_reaches_a_trial_while_another_call_waits(node: TrialActor, tmp_path: Path) -> None:
     threading.Timer(0.5, node.stop).start()
     look = ended(node, training(tmp_path / "1", "fake:hang"))
     assert look.ending is not None
     assert look.ending.reason == "stopped"
 
 
-def test_an_actor_that_is_ended_takes_its_trial_and_its_files_along(node: Node, tmp_path: Path) -> None:
+def test_an_actor_that_is_ended_takes_its_trial_and_its_files_along(node: TrialActor, tmp_path: Path) -> None:
     node.begin(parcel_of(training(tmp_path / "1", "fake:hang"), NEAR, on_gpu=False))
     assert eventually(lambda: b"machine" in node.look(0, 0).out)
     node.end(5)
@@ -161,7 +161,7 @@ def test_an_actor_that_nobody_asks_leaves_with_its_files(tmp_path: Path, patienc
 
 def test_no_thread_is_left_that_could_end_a_process_which_is_no_actor_s(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    node = Node()
+    node = TrialActor()
     assert ended(node, job(tmp_path / "1", "-c", "")).ending is not None
     node.end(5)
     assert eventually(lambda: set(threading.enumerate()) <= before)

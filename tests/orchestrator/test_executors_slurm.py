@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executors import Executor, ExecutorError, Exit, Job, Place, slurm
+from orchestrator.executors import ClusterOptions, Executor, ExecutorError, Exit, Job, slurm
 from orchestrator.executors.slurm.batch_script import BEGAN, ORDER, RESULT
 from orchestrator.executors.slurm.commands import Queue, Unreachable, nodes
 from tests.orchestrator._processes import eventually, job, naming, training
@@ -74,7 +74,7 @@ def where(folder: Path) -> str:
 def test_a_partitions_gpus_or_cpus_are_the_slots(two_nodes: Cluster) -> None:
     on_cpus, on_gpus = slurm.create("cpu"), slurm.create()
     assert [(on_cpus.device, on_cpus.slots), (on_gpus.device, on_gpus.slots)] == [("cpu", 4), ("cuda", 2)]
-    assert slurm.create("cpu", place=Place(partition="brief")).slots == 2
+    assert slurm.create("cpu", place=ClusterOptions(partition="brief")).slots == 2
     assert {node.name for node in nodes()} == {"c0", "c1"}
 
 
@@ -95,7 +95,7 @@ def test_a_place_that_is_not_there_is_refused(
     two_nodes: Cluster, asked: dict[str, str], complaint: str
 ) -> None:
     with pytest.raises(ExecutorError, match=complaint):
-        slurm.create("cpu", place=Place(**asked))  # type: ignore[arg-type]  # of its words, none is a number
+        slurm.create("cpu", place=ClusterOptions(**asked))  # type: ignore[arg-type]  # of its words, none is a number
 
 
 def test_a_job_longer_than_its_partition_allows_is_refused(

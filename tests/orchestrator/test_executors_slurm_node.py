@@ -16,12 +16,12 @@ import pytest
 from orchestrator.executors import Job
 from orchestrator.executors.slurm import batch_script
 from orchestrator.executors.slurm.job import NODE_PROGRAM
-from orchestrator.executors.slurm.job_files import Order, exit_of, order_of
+from orchestrator.executors.slurm.job_files import JobFile, exit_of, order_of
 from tests.orchestrator._processes import eventually, job, naming, training
 
 
 @contextmanager
-def begun(order: Order, restarts: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+def begun(order: JobFile, restarts: int = 0) -> Iterator[subprocess.Popen[bytes]]:
     """The node's end of a job, as its batch script would start it."""
     environment = {**os.environ, "SLURM_RESTART_COUNT": str(restarts), "SLURMD_NODENAME": "c0"}
     command = [sys.executable, "-I", "-S", str(NODE_PROGRAM), order.folder, order.key]
@@ -38,7 +38,7 @@ def done(one: Job, restarts: int = 0) -> dict[str, Any]:
     return dict(order.result() or {})
 
 
-def hanging(folder: Path) -> Order:
+def hanging(folder: Path) -> JobFile:
     return order_of(training(folder, "fake:hang", grace_seconds=0.3), {"MARK": "x"})
 
 
@@ -163,7 +163,7 @@ def test_a_trial_hears_what_its_slot_says(folder: Path) -> None:
 def test_the_name_of_a_job_is_safe_and_its_own(tmp_path: Path) -> None:
     odd = tmp_path / "a b;c$(d)" / "000 é"
     odd.mkdir(parents=True)
-    first, second = (Order(order_of(job(odd, "-c", word), {}).key, job(odd)) for word in ("1", "2"))
+    first, second = (JobFile(order_of(job(odd, "-c", word), {}).key, job(odd)) for word in ("1", "2"))
     assert first.key != second.key
     assert first.key.startswith("nas-a_b_c_d_-000_-")
     assert first.key.replace("-", "").replace("_", "").isalnum()

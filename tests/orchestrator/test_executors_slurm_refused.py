@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executors import ExecutorError, Place, slurm
+from orchestrator.executors import ClusterOptions, ExecutorError, slurm
 from orchestrator.executors.slurm.commands import PROGRAMS, Away, Queue, nodes, submit
 from tests.orchestrator._processes import job
 
@@ -53,9 +53,9 @@ def test_gpus_and_nodes_that_are_up_are_counted(scripts: Scripts) -> None:
         ("b1", 0, True),
         ("a1", 0, True),
     ]
-    on_gpus, on_cpus = slurm.create(place=Place(partition="gpu")), slurm.create()
+    on_gpus, on_cpus = slurm.create(place=ClusterOptions(partition="gpu")), slurm.create()
     assert [(each.device, each.slots) for each in (on_gpus, on_cpus)] == [("cuda", 6), ("cpu", 80)]
-    assert slurm.create("cpu", place=Place(partition="cpu,gpu")).slots == 80
+    assert slurm.create("cpu", place=ClusterOptions(partition="cpu,gpu")).slots == 80
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_the_cluster_cannot_give_is_refused(
 ) -> None:
     scripts(sinfo=sinfo)
     with pytest.raises(ExecutorError, match=words):
-        slurm.create(device, slots, place=Place(partition=partition))
+        slurm.create(device, slots, place=ClusterOptions(partition=partition))
 
 
 def test_a_refusal_of_sbatch_ends_the_search_with_its_words(scripts: Scripts, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.search.final_selection import rounds
-from orchestrator.service.queries import Record
+from orchestrator.service.queries import RecordQueries
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
 from results import queries
@@ -78,7 +78,7 @@ def test_leaders_are_trained_again_beside_the_start_by_halves(searched: Path) ->
 
 def test_the_service_tells_of_the_same_best_as_plain_sql(searched: Path) -> None:
     (named,) = queries.best(searched / "results.db", "s").to_dict("records")
-    record = Record(str(searched / "results.db"))
+    record = RecordQueries(str(searched / "results.db"))
     told = record.study("s")
     record.close()
     assert told is not None

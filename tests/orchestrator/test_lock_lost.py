@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.service.queue_worker import Searches
+from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.service.settings import Settings
 from orchestrator.trainer_client import Stopped
 from results.db.search_queue import SearchQueue
@@ -91,7 +91,7 @@ def test_a_service_whose_queue_another_has_taken_starts_no_more_searches(
 ) -> None:
     db, lock = str(tmp_path / "results.db"), tmp_path / "results.db..service.lock"
     with SearchQueue(db) as queue, Store(db) as other, ExitStack() as held:
-        searches = Searches(Settings(runs=tmp_path, database=db), queue)
+        searches = QueueWorker(Settings(runs=tmp_path, database=db), queue)
         searches.open()
         while True:
             lock.unlink(missing_ok=True)

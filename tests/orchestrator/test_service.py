@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from orchestrator.service import app, responses, schemas
 from orchestrator.service.files import piece
-from orchestrator.service.queue_worker import Searches
+from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
 from results.db import locks
@@ -134,7 +134,7 @@ def test_a_search_that_ended_while_no_service_was_there_is_not_run_again(tmp_pat
         assert waiting is not None
         assert queue.take(waiting.id)
         _studies.run(tmp_path, trials=3, replicates=1)
-        with closing(Searches(settings(tmp_path), queue)) as searches:
+        with closing(QueueWorker(settings(tmp_path), queue)) as searches:
             searches.open()
             assert eventually(lambda: queue.requests("running") == [], 20)
         assert queue.requests("queued") == []
@@ -151,7 +151,7 @@ def test_a_search_that_a_full_disk_kept_from_starting_is_started_when_there_is_r
             return super().take(request_id)
 
     with FullAtFirst(str(tmp_path / "results.db")) as queue:
-        searches = Searches(settings(tmp_path), queue)
+        searches = QueueWorker(settings(tmp_path), queue)
         searches.settings.own.mkdir()
         asked = {name: value for name, value in ASKED.items() if name not in ("kind", "base", "study")}
         assert queue.enqueue("s", "nas", "senet18", asked, most=1)
@@ -210,7 +210,7 @@ def test_a_number_of_a_process_on_record_is_not_signalled_without_its_mark(tmp_p
         assert queue.take(request.id)
         queue.started(request.id, stranger.pid)
         signed = locks.signature(stranger.pid)
-        searches = Searches(settings(tmp_path), queue)
+        searches = QueueWorker(settings(tmp_path), queue)
         with lock.open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             for words in ("", json.dumps({**signed, "mark": "AAAAAAAA"})):
@@ -266,7 +266,7 @@ def test_what_a_search_would_be_refused_for_at_its_beginning_is_refused_at_once(
 def test_a_study_that_the_service_itself_holds_is_not_stopped_by_ending_the_service(tmp_path: Path) -> None:
     Store(tmp_path / "results.db").close()
     with SearchQueue(str(tmp_path / "results.db")) as queue, queue.lock_study("s"):
-        assert not Searches(settings(tmp_path), queue).stop("s")
+        assert not QueueWorker(settings(tmp_path), queue).stop("s")
 
 
 def test_a_resume_with_too_small_a_budget_is_refused_at_once(served: httpx.Client) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.solvers import SolverDied, SolverProcess
-from orchestrator.solvers._history import Answers
-from orchestrator.solvers._mads_steps import Steps
+from orchestrator.solvers._history import AnswerHistory
+from orchestrator.solvers._mads_steps import MadsSteps
 from orchestrator.solvers.nomad import _centre
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Space
@@ -69,8 +69,8 @@ def test_the_poll_over_categories_is_every_other_value_of_one_of_them() -> None:
     space = Space((Choice("kind", ("a", 1, True)), Choice("size", (1, 2, 3), ordered=True)))
     best = space.point({"kind": 1, "size": 2})
     problem = Problem(space, best)
-    answers = Answers(problem, lambda points: [Evaluation(1.0) for _ in points])
-    neighbours = Steps(problem, answers, random.Random(0)).category_neighbours(best)
+    answers = AnswerHistory(problem, lambda points: [Evaluation(1.0) for _ in points])
+    neighbours = MadsSteps(problem, answers, random.Random(0)).category_neighbours(best)
     assert neighbours == [space.point({"kind": "a", "size": 2}), space.point({"kind": True, "size": 2})]
 
 
@@ -97,7 +97,7 @@ LINE = Space((Integer("n", 0, 20),))
 def test_a_poll_goes_around_the_ends_of_a_front_and_then_around_its_widest_gap() -> None:
     front = [LINE.point({"n": n}) for n in (0, 1, 2, 7, 20)]
     problem = Problem(LINE, front[0], objectives=2)
-    answers = Answers(
+    answers = AnswerHistory(
         problem, lambda points: [Evaluation(float(p["n"]), others=(-float(p["n"]),)) for p in points]
     )
     answers.ask(front)
@@ -126,7 +126,7 @@ def test_the_answers_keep_the_front_of_what_is_feasible_and_each_value_once() ->
         return Evaluation(float(n // 2), (n - 12.5,), others=(20.0 - n // 2 if n != 6 else 30.0,))
 
     problem = Problem(LINE, LINE.point({"n": 0}), constraints=1, objectives=2)
-    answers = Answers(problem, lambda points: [answer(point) for point in points])
+    answers = AnswerHistory(problem, lambda points: [answer(point) for point in points])
     answers.ask([LINE.point({"n": 15}), LINE.point({"n": 14})])
     assert [point["n"] for point in answers.front()] == [14], "nothing is feasible yet"
     answers.ask([LINE.point({"n": n}) for n in (3, 2, 6, 8, 12)])

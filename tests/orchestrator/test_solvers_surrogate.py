@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from orchestrator.solvers._acquisition import SMALL, Candidates
+from orchestrator.solvers._acquisition import SMALL, AcquisitionCandidates
 from orchestrator.solvers._gaussian_process import fitted
-from orchestrator.solvers._history import Answers
+from orchestrator.solvers._history import AnswerHistory
 from orchestrator.solvers._surrogate import Surrogate
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Real, Space
@@ -18,8 +18,8 @@ from tests.orchestrator import _solving
 LINE = Space((Integer("n", 0, 40),))
 
 
-def answered(problem: Problem, answer: Callable[[Point], Evaluation], points: list[Point]) -> Answers:
-    answers = Answers(problem, lambda asked: [answer(point) for point in asked])
+def answered(problem: Problem, answer: Callable[[Point], Evaluation], points: list[Point]) -> AnswerHistory:
+    answers = AnswerHistory(problem, lambda asked: [answer(point) for point in asked])
     answers.ask(points)
     return answers
 
@@ -29,7 +29,7 @@ def on_line(*numbers: int) -> list[Point]:
 
 
 def promising(
-    answers: Answers, problem: Problem, count: int = 1, pending: tuple[Point, ...] = ()
+    answers: AnswerHistory, problem: Problem, count: int = 1, pending: tuple[Point, ...] = ()
 ) -> list[Point]:
     return Surrogate(problem, answers).promising(random.Random(1), pending, count)
 
@@ -140,7 +140,7 @@ def test_a_large_mixed_space_is_sampled_within_its_ranges_and_nearer_to_the_best
 def test_two_categories_are_as_far_apart_as_any_other_two() -> None:
     space = Space((Choice("kind", ("a", "b", "c")), Real("rate", 1e-3, 1.0, log=True)))
     points = [space.point({"kind": kind, "rate": 1e-3}) for kind in "abc"]
-    candidates = Candidates(space)
+    candidates = AcquisitionCandidates(space)
     pairs = itertools.combinations(candidates.features(points), 2)
     distances = {float(((one - other) ** 2).sum()) for one, other in pairs}
     assert (space.size, len(distances), candidates.groups.tolist()) == (None, 1, [0, 0, 0, 1])

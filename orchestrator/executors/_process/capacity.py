@@ -8,7 +8,7 @@ from orchestrator.executors import Exit
 WAIT_SECONDS = 0.05
 
 
-class Counted:
+class Capacity:
     """At most so many jobs at once, until it is closed."""
 
     def __init__(self, slots: int) -> None:

@@ -30,7 +30,7 @@ class Breach:
     said: str
 
 
-class Watch:
+class LimitsWatch:
     """Watches one trial, from its first process on. `look` is cheap and is called every few moments."""
 
     def __init__(self, job: Job) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from orchestrator.executors import STOPPED, Reason
-from orchestrator.executors._process.limits import Watch
+from orchestrator.executors._process.limits import LimitsWatch
 
 POLL_SECONDS = 0.05  # between looks at whether to stop
 
@@ -39,7 +39,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Wire:
+class SupervisorPipe:
     """The way to a guard: the descriptor it is heard on, and the one it listens to."""
 
     heard: int
@@ -56,7 +56,7 @@ class NotStarted(Exception):
 
 
 def follow(
-    wire: Wire, stopped: Callable[[], bool], started: Callable[[], None], watch: Watch
+    wire: SupervisorPipe, stopped: Callable[[], bool], started: Callable[[], None], watch: LimitsWatch
 ) -> Ending | None:
     """Wait for the trial's end, and pass our stop on meanwhile; None where the guard ended before the start.
 
@@ -90,7 +90,7 @@ def _ended(words: str) -> Ending:
     return Ending(int(code), cast(Reason, reason), at=at, slept_seconds=slept)
 
 
-def _explained(ending: Ending, watch: Watch) -> Ending:
+def _explained(ending: Ending, watch: LimitsWatch) -> Ending:
     """The ending with the limit that brought it about, if one did."""
     watch.end()
     breach = watch.breach
@@ -113,7 +113,7 @@ def readable(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(1000 * seconds))
 
 
-def _lines(wire: Wire, stopped: Callable[[], bool], look: Callable[[], None]) -> Iterator[str]:
+def _lines(wire: SupervisorPipe, stopped: Callable[[], bool], look: Callable[[], None]) -> Iterator[str]:
     """What the guard says, until it hangs up; meanwhile our stop is passed on, and `look` called."""
     told, unread = False, b""
     while True:

@@ -15,8 +15,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from orchestrator.executors import STOPPED, ExecutorError, Job
-from orchestrator.executors._process.limits import Watch, opened
-from orchestrator.executors._process.pipe import Ending, NotStarted, Wire, follow, warn_of_the_undead
+from orchestrator.executors._process.limits import LimitsWatch, opened
+from orchestrator.executors._process.pipe import (
+    Ending,
+    NotStarted,
+    SupervisorPipe,
+    follow,
+    warn_of_the_undead,
+)
 from orchestrator.executors.local.slots import Held
 
 GUARD = Path(__file__).resolve().with_name("_guard.py")
@@ -38,7 +44,7 @@ def run_guarded(
     """
     try:
         with _guard(job, environment, held) as guard:
-            ending = follow(_wire(guard), stopped, started, Watch(job))
+            ending = follow(_wire(guard), stopped, started, LimitsWatch(job))
     except NotStarted as problem:
         raise ExecutorError(
             f"cannot run {job.command[0]!r}: {problem}; give a program that runs here"
@@ -86,10 +92,10 @@ def _spawned(job: Job, environment: Mapping[str, str], held: Held) -> subprocess
         held.release()  # from here on the guard and the trial hold it, and nobody else
 
 
-def _wire(guard: subprocess.Popen[bytes]) -> Wire:
+def _wire(guard: subprocess.Popen[bytes]) -> SupervisorPipe:
     assert guard.stdin is not None
     assert guard.stdout is not None
-    return Wire(guard.stdout.fileno(), guard.stdin.fileno())
+    return SupervisorPipe(guard.stdout.fileno(), guard.stdin.fileno())
 
 
 def _ends(guard: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -35,7 +35,7 @@ def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float,
     if prctl:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
-        trial = Trial(_started(command, output, prctl))
+        trial = SupervisedTrial(_started(command, output, prctl))
     except OSError as error:
         tell("busy" if error.errno in NO_ROOM else "refused", error.strerror)
         return
@@ -53,7 +53,7 @@ def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float,
         pass
 
 
-class Trial:
+class SupervisedTrial:
     """The trial's first process, and what it leaves behind."""
 
     def __init__(self, pid: int) -> None:
@@ -95,7 +95,7 @@ class Patience:
             self.left -= gap
 
 
-def watched(trial: Trial, parent: int, wakeup: int, patience: Patience) -> str:
+def watched(trial: SupervisedTrial, parent: int, wakeup: int, patience: Patience) -> str:
     """Wait until the trial has ended by itself or is to be ended, and say which."""
     while True:
         readable = wait([sys.stdin.fileno(), wakeup], min(max(0.0, patience.left), LOOK_AROUND_SECONDS))
@@ -109,7 +109,7 @@ def watched(trial: Trial, parent: int, wakeup: int, patience: Patience) -> str:
             return "timeout"
 
 
-def waited(trial: Trial, wakeup: int, seconds: float) -> None:
+def waited(trial: SupervisedTrial, wakeup: int, seconds: float) -> None:
     """Give the trial's first process time to end."""
     patience = Patience(seconds)
     while trial.code is None and patience.left > 0:
@@ -118,7 +118,7 @@ def waited(trial: Trial, wakeup: int, seconds: float) -> None:
         trial.reap()
 
 
-def swept(trial: Trial, wakeup: int, seconds: float) -> bool:
+def swept(trial: SupervisedTrial, wakeup: int, seconds: float) -> bool:
     """Kill until nobody is left; False where somebody still is when the time is over."""
     deadline = time.monotonic() + seconds
     while trial.reap():

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, check_slots
+from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
 from orchestrator.executors._process.pipe import POLL_SECONDS, Ending
 from orchestrator.executors._process.supervised import run_guarded
 from orchestrator.executors._queue import Queue
 from orchestrator.executors.local import gpus as _gpus
-from orchestrator.executors.local.forked import Hosts
+from orchestrator.executors.local.forked import ForkServers
 from orchestrator.executors.local.slots import ONE_THREAD, Held, Slot
 from results.db.locks import gpu_lock_folder
 
@@ -34,7 +34,7 @@ def create(
     device: str = "auto",
     slots: int | None = None,
     trainer: Sequence[str] = (),
-    place: Place = HERE,
+    place: ClusterOptions = HERE,
     lock_folder: Path | None = None,
 ) -> Executor:
     """Slots for trials on this machine's GPUs, or on its CPU where `device` is cpu or there is no GPU.
@@ -81,7 +81,7 @@ class Local:
         self._lost: dict[Path, set[str]] = {}  # by a job's folder, the slots whose GPU it found gone
         locks = [place.lock for place in places if place.lock]
         self._queue = Queue(locks) if locks else None
-        self._hosts = Hosts(trainer, _environment(_shared(places))) if trainer and LINUX else None
+        self._hosts = ForkServers(trainer, _environment(_shared(places))) if trainer and LINUX else None
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
         def stopped() -> bool:

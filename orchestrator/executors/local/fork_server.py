@@ -15,7 +15,7 @@ GREETING, READY = b"host 1\n", b"host 1\nready\n"
 _SEND_SECONDS = 60.0  # for a request larger than the socket holds while the host imports
 
 
-class Host:
+class ForkServer:
     """Raises OSError where the program cannot be started."""
 
     def __init__(self, trainer: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -15,17 +15,17 @@ from dataclasses import dataclass
 
 from orchestrator.awake import Awake
 from orchestrator.executors import STOPPED, Job
-from orchestrator.executors._process.limits import Watch, opened
+from orchestrator.executors._process.limits import LimitsWatch, opened
 from orchestrator.executors._process.pipe import (
     POLL_SECONDS,
     Ending,
     NotStarted,
-    Wire,
+    SupervisorPipe,
     follow,
     readable,
     warn_of_the_undead,
 )
-from orchestrator.executors.local.fork_server import Host
+from orchestrator.executors.local.fork_server import ForkServer
 from orchestrator.executors.local.slots import Held
 
 MOST_HOSTS = 3  # that are started before trainings do without
@@ -42,7 +42,7 @@ class _Failure:
     why: str
 
 
-class Hosts:
+class ForkServers:
     """Keeps a host of `trainer` ready, with what all trials' environments have in common."""
 
     def __init__(self, trainer: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -87,7 +87,7 @@ class Hosts:
             self._host = None
 
     def _asked(
-        self, host: Host, job: Job, environment: Mapping[str, str], held: Held
+        self, host: ForkServer, job: Job, environment: Mapping[str, str], held: Held
     ) -> socket.socket | None:
         request = {
             "arguments": job.command[len(self._trainer) :],
@@ -100,7 +100,7 @@ class Hosts:
             stdout, stderr = map(files.enter_context, opened(job))
             return host.ask(request, [stdout.fileno(), stderr.fileno(), *held.descriptors])
 
-    def _replace(self, host: Host, why: str) -> None:
+    def _replace(self, host: ForkServer, why: str) -> None:
         """Give a host up, unless another trial has seen to that, and start a new one if that makes sense."""
         with self._turn:
             if self._host is not host:
@@ -118,17 +118,17 @@ class Hosts:
             )
             self._host = self._start() if self._started < MOST_HOSTS else None
 
-    def _start(self) -> Host | None:
+    def _start(self) -> ForkServer | None:
         self._started += 1
         try:
-            return Host(self._trainer, self._environment)
+            return ForkServer(self._trainer, self._environment)
         except OSError as error:  # a training, which cannot be started either, will say so
             logger.info("cannot start a host of %s: %s", self._trainer[0], error)
             return None
 
 
 @contextmanager
-def _ended_in_the_end(connection: socket.socket, host: Host, job: Job) -> Iterator[None]:
+def _ended_in_the_end(connection: socket.socket, host: ForkServer, job: Job) -> Iterator[None]:
     """On leaving, what runs at the other end is stopped, and awaited unless the host has begun nothing."""
     with connection:
         try:
@@ -142,7 +142,7 @@ def _ended_in_the_end(connection: socket.socket, host: Host, job: Job) -> Iterat
 
 def _run(
     connection: socket.socket,
-    host: Host,
+    host: ForkServer,
     job: Job,
     held: Held,
     stopped: Callable[[], bool],
@@ -155,13 +155,13 @@ def _run(
     if not _answers(connection, host, stopped):
         return Ending(STOPPED, "stopped") if stopped() else _Failure("it does not answer")
     try:
-        wire = Wire(connection.fileno(), connection.fileno())
-        return follow(wire, stopped, handed_on, Watch(job)) or _Failure("it began no trial")
+        wire = SupervisorPipe(connection.fileno(), connection.fileno())
+        return follow(wire, stopped, handed_on, LimitsWatch(job)) or _Failure("it began no trial")
     except NotStarted as problem:
         return _Failure(str(problem))
 
 
-def _answers(connection: socket.socket, host: Host, stopped: Callable[[], bool]) -> bool:
+def _answers(connection: socket.socket, host: ForkServer, stopped: Callable[[], bool]) -> bool:
     """Wait for a first word or the end of the connection."""
     awake = Awake()
     while not readable(connection.fileno(), POLL_SECONDS):

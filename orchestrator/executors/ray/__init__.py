@@ -8,16 +8,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from orchestrator.executors import HERE, Executor, Exit, Job, Place, check_slots
-from orchestrator.executors._process.capacity import Counted
+from orchestrator.executors import HERE, ClusterOptions, Executor, Exit, Job, check_slots
+from orchestrator.executors._process.capacity import Capacity
 from orchestrator.executors.ray import cluster
 from orchestrator.executors.ray.cluster import Share
-from orchestrator.executors.ray.job import Errand
+from orchestrator.executors.ray.job import RayJob
 from orchestrator.executors.ray.transfer import needed
 
 
 def create(
-    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: Place = HERE
+    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: ClusterOptions = HERE
 ) -> Executor:
     """Slots on the cluster at `place.address`; by default as many as it has room for.
 
@@ -47,14 +47,14 @@ class Ray:
         self.slots = slots
         self.device = share.device
         self._share = share
-        self._counted = Counted(slots)
+        self._counted = Capacity(slots)
         self._names: set[str] = set()
         self._naming = threading.Lock()
         self._left = False
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
         def work(stopped: Callable[[], bool]) -> Exit:
-            return Errand(job, self._share, stopped, started or (lambda slot: None), self._named).run()
+            return RayJob(job, self._share, stopped, started or (lambda slot: None), self._named).run()
 
         return self._counted.run(stop, work)
 

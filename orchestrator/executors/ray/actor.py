@@ -46,7 +46,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Transfer:
     """A job as it is sent to a node.
 
     `files` are the contents of what lies in the folder `root` on the orchestrator, by their paths in it; None
@@ -73,7 +73,7 @@ class Greeting:
 
 
 @dataclass(frozen=True)
-class Look:
+class Status:
     """What a trial has printed since the last look; `ending` only once all of that has been seen."""
 
     out: bytes
@@ -94,7 +94,7 @@ def lacking(command: Sequence[str], needed: Sequence[str]) -> str | None:
     return None
 
 
-class Node:
+class TrialActor:
     """The actor. Every method may be called while another one waits.
 
     leave: ends the process once nobody has asked for the trial for long; None where the process is not the
@@ -108,7 +108,7 @@ class Node:
         self._has_started = False
         self._refused: str | None = None
         self._ending: Ending | None = None
-        self._parcel: Parcel | None = None
+        self._parcel: Transfer | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="nomad-nas-"))
         self._heard = time.monotonic()
         if leave is not None:
@@ -120,7 +120,7 @@ class Node:
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         return Greeting(socket.gethostname(), gpus, running, sight.is_seen())
 
-    def begin(self, parcel: Parcel) -> None:
+    def begin(self, parcel: Transfer) -> None:
         """Start the trial, unless it runs already."""
         self._heard = time.monotonic()
         if self._parcel is not None:
@@ -130,7 +130,7 @@ class Node:
             (self._folder / stream).touch()
         threading.Thread(target=self._run, args=(parcel,), daemon=True).start()
 
-    def look(self, out_offset: int, err_offset: int) -> Look:
+    def look(self, out_offset: int, err_offset: int) -> Status:
         """Wait a little for more output or the end."""
         assert self._began is not None
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -141,7 +141,7 @@ class Node:
             has_news = bool(out or err or is_over) or self._has_started != has_started
             if has_news or time.monotonic() > deadline:
                 seconds = (self._ended or time.monotonic()) - self._began
-                look = Look(out, err, self._has_started, seconds)
+                look = Status(out, err, self._has_started, seconds)
                 is_all = is_over and not out and not err
                 return replace(look, refused=self._refused, ending=self._ending) if is_all else look
             time.sleep(_GLANCE_SECONDS)
@@ -184,7 +184,7 @@ class Node:
     def _root(self) -> Path:
         return self._folder / "root"
 
-    def _run(self, parcel: Parcel) -> None:
+    def _run(self, parcel: Transfer) -> None:
         def started() -> None:
             self._has_started = True
 
@@ -199,7 +199,7 @@ class Node:
         finally:
             self._ended = time.monotonic()
 
-    def _placed(self, parcel: Parcel) -> Job:
+    def _placed(self, parcel: Transfer) -> Job:
         """Return the job as it is to be run here, its files written where it will look for them."""
         words = tuple(sys.executable if word == parcel.python else word for word in parcel.job.command)
         job = replace(parcel.job, command=words, stdout=self._folder / "out", stderr=self._folder / "err")
@@ -230,7 +230,7 @@ class Node:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _environment(parcel: Parcel) -> dict[str, str]:
+def _environment(parcel: Transfer) -> dict[str, str]:
     pins = {} if parcel.on_gpu else {"CUDA_VISIBLE_DEVICES": "", **ONE_THREAD}
     return {**os.environ, **pins, "PYTHONUNBUFFERED": "1"}
 

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from orchestrator.executors import STOPPED, ExecutorError, Exit, Job
 from orchestrator.executors._process.pipe import Ending
-from orchestrator.executors.ray.actor import Greeting, Look, Node, Sight
+from orchestrator.executors.ray.actor import Greeting, Sight, Status, TrialActor
 from orchestrator.executors.ray.actor_client import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
 from orchestrator.executors.ray.cluster import NAMESPACE, Share, imported
 from orchestrator.executors.ray.transfer import (
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Errand:
+class RayJob:
     """One job to be run in the cluster, on `share` of a node."""
 
     job: Job
@@ -113,7 +113,7 @@ class Errand:
 
     def _followed(self, line: Line, greeting: Greeting, slot: str, out: BinaryIO, err: BinaryIO) -> Exit:
         """Write what the trial prints until it has ended, and fetch the files it made."""
-        look = Look(b"", b"", has_started=False, seconds=0.0)
+        look = Status(b"", b"", has_started=False, seconds=0.0)
         try:
             line.ask("begin", parcel_of(self.job, greeting, on_gpu=self.share.gpus > 0))
             has_told = False
@@ -138,7 +138,7 @@ class Errand:
                 while chunk := line.ask("fetch", name, file.tell()):
                     file.write(chunk)
 
-    def _lost(self, why: str, slot: str, look: Look, err: BinaryIO) -> Exit:
+    def _lost(self, why: str, slot: str, look: Status, err: BinaryIO) -> Exit:
         if self.stopped():
             return _exit(Ending(STOPPED, "stopped"), slot, look.seconds)
         logger.warning("the trial in %s was %s", self.job.folder, why)
@@ -150,7 +150,7 @@ def _actor(job: Job, share: Share) -> Any:
     """The actor of the job's folder, which may be there already."""
     return (
         imported()
-        .remote(Node)
+        .remote(TrialActor)
         .options(
             name=actor_name(job.folder),
             namespace=NAMESPACE,

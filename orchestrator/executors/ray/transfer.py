@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.executors import Job
-from orchestrator.executors.ray.actor import Greeting, Parcel, Sight
+from orchestrator.executors.ray.actor import Greeting, Sight, Transfer
 
 ORDER = "job.json"  # by which a search knows that what it left running is followed, and not begun anew
 
@@ -27,11 +27,11 @@ def actor_name(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}-{hashlib.sha256(whose.encode()).hexdigest()[:16]}"
 
 
-def parcel_of(job: Job, greeting: Greeting, on_gpu: bool) -> Parcel:
+def parcel_of(job: Job, greeting: Greeting, on_gpu: bool) -> Transfer:
     """The job for a node that has sent its greeting."""
     root = job.folder.parent
     files = None if greeting.sees_folder else {str(p.relative_to(root)): p.read_bytes() for p in _sent(job)}
-    return Parcel(job, identity_of(job), root, files, needed(job.command, root), sys.executable, on_gpu)
+    return Transfer(job, identity_of(job), root, files, needed(job.command, root), sys.executable, on_gpu)
 
 
 def identity_of(job: Job) -> str:

@@ -8,12 +8,12 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
-from orchestrator.executors import HERE, Executor, ExecutorError, Exit, Job, Place, check_slots
-from orchestrator.executors._process.capacity import Counted
+from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
+from orchestrator.executors._process.capacity import Capacity
 from orchestrator.executors.local.slots import ONE_THREAD
 from orchestrator.executors.slurm import commands, job_files
 from orchestrator.executors.slurm.commands import Node, Queue, Unreachable
-from orchestrator.executors.slurm.job import Errand
+from orchestrator.executors.slurm.job import SlurmJob
 
 SETTLE_SECONDS = 60.0  # as long as a network file system may keep what it knew of a folder
 MEMORY_ROOM = 1.1  # of what a trial may use, so that its own limit is what ends it, with a reason
@@ -21,7 +21,7 @@ SPARE_SECONDS = 60.0  # of a job's time limit, for its start and its end
 
 
 def create(
-    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: Place = HERE
+    device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: ClusterOptions = HERE
 ) -> Executor:
     """Jobs on a partition, the cluster's default one unless `place` names another, charged to its account.
 
@@ -53,7 +53,7 @@ class Slurm:
         self,
         device: str,
         slots: int,
-        place: Place = HERE,
+        place: ClusterOptions = HERE,
         queue: Queue | None = None,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
@@ -62,7 +62,7 @@ class Slurm:
         self._place = place
         self._queue = queue or Queue()
         self._settle_seconds = settle_seconds
-        self._counted = Counted(slots)
+        self._counted = Capacity(slots)
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
         def work(stopped: Callable[[], bool]) -> Exit:
@@ -75,7 +75,7 @@ class Slurm:
 
     def _seen_through(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
         order = job_files.order_of(job, self._environment())
-        errand = Errand(order, self._options(job), self._queue, self._settle_seconds, stopped, started)
+        errand = SlurmJob(order, self._options(job), self._queue, self._settle_seconds, stopped, started)
         try:
             ended = errand.run()
         except Unreachable:

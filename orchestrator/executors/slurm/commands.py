@@ -48,7 +48,7 @@ class Away(Exception):
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobState:
     """What squeue says of a job: `state` and `reason` are SLURM's words, `node` is "" before it has one."""
 
     number: int
@@ -82,14 +82,14 @@ class Queue:
 
     interval: float = 2.0
     patience: float = 600.0
-    _jobs: Mapping[str, Standing] = field(default_factory=dict)
+    _jobs: Mapping[str, JobState] = field(default_factory=dict)
     _asked_at: float = -1e9  # when what we know was asked, on the monotonic clock
     _away_since: float | None = None
     _tried_at: float = -1e9
     _turn: threading.Lock = field(default_factory=threading.Lock)
     looks: int = 0  # how often squeue was run
 
-    def standing(self, name: str, since: float) -> tuple[bool, Standing | None]:
+    def standing(self, name: str, since: float) -> tuple[bool, JobState | None]:
         """Whether squeue was asked after `since` (monotonic), and what it said of the job."""
         self._look()
         return self._asked_at > since, self._jobs.get(name)
@@ -165,11 +165,11 @@ def cancel(name: str, *how: str) -> None:
         _said("scancel", f"--user={os.getuid()}", f"--name={name}", "--quiet", *how)
 
 
-def _jobs() -> dict[str, Standing]:
+def _jobs() -> dict[str, JobState]:
     lines = _said("squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r|%N|%j").splitlines()
-    found: dict[str, Standing] = {}
+    found: dict[str, JobState] = {}
     for number, state, reason, node, name in (line.split("|", 4) for line in lines if line.count("|") >= 4):
-        standing = Standing(int(number), state, "" if reason == "None" else reason, node)
+        standing = JobState(int(number), state, "" if reason == "None" else reason, node)
         if name not in found or found[name].is_over:
             found[name] = standing
     return found

@@ -17,8 +17,8 @@ from typing import Any
 
 from orchestrator.executors import ExecutorError, Exit, Reason
 from orchestrator.executors.slurm import commands, job_files
-from orchestrator.executors.slurm.commands import Away, Queue, Standing
-from orchestrator.executors.slurm.job_files import LOG, Order
+from orchestrator.executors.slurm.commands import Away, JobState, Queue
+from orchestrator.executors.slurm.job_files import LOG, JobFile
 
 LOOK_SECONDS = 0.3  # between looks into the folder
 NODE_PROGRAM = Path(__file__).resolve().with_name("_slurm_node.py")
@@ -33,10 +33,10 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Errand:
+class SlurmJob:
     """One job given to SLURM. `settle_seconds`: how much later than squeue the folder may tell of its end."""
 
-    order: Order
+    order: JobFile
     options: Sequence[str]
     queue: Queue
     settle_seconds: float
@@ -141,7 +141,7 @@ class Errand:
             return self.settle_seconds
         return 0.0 if self._node is None else min(self.settle_seconds, SETTLED_IF_STOPPED_SECONDS)
 
-    def _stop(self, standing: Standing | None) -> None:
+    def _stop(self, standing: JobState | None) -> None:
         """Ask the job to end its trial, or take it back before it has begun."""
         now = time.monotonic()
         self._stopping_since = self._stopping_since or now
@@ -156,7 +156,7 @@ class Errand:
         except Away as problem:
             self.queue.forgive(problem, PATIENCE_IF_STOPPED_SECONDS)
 
-    def _check_that_it_can_start(self, standing: Standing) -> None:
+    def _check_that_it_can_start(self, standing: JobState) -> None:
         if standing.reason.replace(" ", "_") not in commands.NEVER:
             return
         raise ExecutorError(
@@ -169,7 +169,7 @@ class Errand:
             raise ExecutorError(f"on {result['node']}: {result['refused']}")
         return job_files.exit_of(result)
 
-    def _lost(self, standing: Standing | None) -> Exit:
+    def _lost(self, standing: JobState | None) -> Exit:
         """The end of a job that left no result."""
         if self.stopped() and self._node is None:
             return Exit.before_start()

@@ -23,7 +23,7 @@ LOG = "slurm.log"  # what the job itself says, apart from its trial
 
 
 @dataclass(frozen=True)
-class Order:
+class JobFile:
     """A job as SLURM is given it. `key` is its name there, which no other job has."""
 
     key: str
@@ -59,15 +59,15 @@ class Order:
         return found if found.get("key") == self.key else None
 
 
-def order_of(job: Job, environment: Mapping[str, str]) -> Order:
+def order_of(job: Job, environment: Mapping[str, str]) -> JobFile:
     """The order that the folder keeps of this very job, or else a new one. Raises OSError."""
     contents, identity = batch_script.read(str(job.folder), ORDER), _identity(job)
     if contents.get("identity") == identity:
-        return Order(str(contents["key"]), job, is_kept=True)
+        return JobFile(str(contents["key"]), job, is_kept=True)
     for path in (job.stdout, job.stderr):
         path.unlink(missing_ok=True)  # an earlier job may still write to it
         path.touch()
-    order = Order(_name(job.folder), job)
+    order = JobFile(_name(job.folder), job)
     order.forget()
     written = {
         "executor": "slurm",
