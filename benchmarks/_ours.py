@@ -8,9 +8,9 @@ import numpy as np
 
 from trainer import data
 from trainer.config import TrialConfig
-from trainer.machine import machine
-from trainer.setting import Setting, setting
-from trainer.trainee import Trainee
+from trainer.device import machine
+from trainer.setup import Setting, setting
+from trainer.train_state import Trainee
 
 _WARM_STEPS = 10  # not counted
 _TOTAL = 10**6  # steps, of which those taken here are the first: nothing changes with progress

@@ -123,9 +123,9 @@ def _config(asked: argparse.Namespace, changes: Json, run: int) -> Json:
 def _dropped(asked: argparse.Namespace) -> dict[str, Json]:
     names = asked.drop
     if names == ["each"]:
-        from trainer import ingredients, recipe  # may import torch, so only where it must
+        from trainer import ingredients, recipes  # may import torch, so only where it must
 
-        names = [ingredients.name_of(found) for found in recipe.load(asked.recipe).ingredients]
+        names = [ingredients.name_of(found) for found in recipes.load(asked.recipe).ingredients]
     return {f"without {name}": {"ingredients": {name: None}} for name in names}
 
 

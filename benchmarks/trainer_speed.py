@@ -27,8 +27,8 @@ from _training import trained
 
 from trainer import config as configs
 from trainer.describe import model_fields
-from trainer.machine import Machine
-from trainer.setting import Setting
+from trainer.device import Machine
+from trainer.setup import Setting
 
 DISTRIBUTIONS = ("nomad-nas", "torch", "torchvision", "timm", "numpy", "pillow")
 FLOPS_A_MAC = 6  # of a training image: 2 forward, 4 backward

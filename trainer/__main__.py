@@ -74,11 +74,11 @@ def _models(report: Report, options: argparse.Namespace) -> None:
 
 
 def _recipes(report: Report, options: argparse.Namespace) -> None:
-    from trainer import recipe
+    from trainer import recipes
 
     _end_with_the_reader()
-    for name in recipe.names():
-        report.event("recipe", name=name, **recipe.load(name).to_json())
+    for name in recipes.names():
+        report.event("recipe", name=name, **recipes.load(name).to_json())
 
 
 def _end_with_the_reader() -> None:

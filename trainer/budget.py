@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from trainer.costs import Costs
 from trainer.errors import TooShort
+from trainer.timings import Costs
 
 MOST_VALIDATIONS = 24  # before the last
 _VALIDATION_SHARE = 0.05  # of the budget, at most

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from trainer import data, ingredients, models, optimizers, recipe
+from trainer import data, ingredients, models, optimizers, recipes
 from trainer._json import Fields
 from trainer.errors import Refused
 
@@ -113,7 +113,7 @@ def from_json(value: Any) -> TrialConfig:
         budget=_budget(top.object("budget")),
         seed=top.whole("seed", 0, 2**63 - 1),
         scale=_scale(top.object("scale", default={})),
-        recipe=top.choice("recipe", recipe.names(), default="nomad_haet"),
+        recipe=top.choice("recipe", recipes.names(), default="nomad_haet"),
         hyperparameters=_hyperparameters(top.object("hyperparameters", default={})),
         clock=top.choice("clock", ["train", "strict"], default="train"),
         device=top.choice("device", ["auto", "cpu", "cuda"], default="auto"),

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer import config as configs
-from trainer import data, models, recipe, subset
+from trainer import data, models, recipes, subset
 from trainer.config import TrialConfig
-from trainer.cost import MACS_COUNTER, Cost, cost, cost_and_layers
 from trainer.data import About, Source
 from trainer.errors import Refused
 from trainer.ingredients import Surgery, Vote
+from trainer.model_cost import MACS_COUNTER, Cost, cost, cost_and_layers
 from trainer.models import Shape
 from trainer.report import Report
 
@@ -62,11 +62,11 @@ def model_and_layers(config: TrialConfig, about: About) -> dict[str, Any]:
 
 
 def _operations(config: TrialConfig) -> tuple[Surgery, ...]:
-    return recipe.load(config.recipe, config.ingredients).every(Surgery)
+    return recipes.load(config.recipe, config.ingredients).every(Surgery)
 
 
 def _model_fields(config: TrialConfig, about: About, spent: Cost) -> dict[str, Any]:
-    vote = recipe.load(config.recipe, config.ingredients).one(Vote)
+    vote = recipes.load(config.recipe, config.ingredients).one(Vote)
     return {
         "model": config.model,
         "macs": spent.macs * (vote.count if vote else 1),

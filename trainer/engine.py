@@ -15,7 +15,7 @@ from functools import cached_property
 import torch
 from torch import Generator
 
-from trainer.lesson import Phase
+from trainer.objective import Phase
 
 _EAGER_STEPS = 3  # of each phase, before it is captured
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.images import DeviceImages
-from trainer.lesson import Lesson
+from trainer.objective import Lesson
 
 _BATCH = 500
 _LEAST_PROBABILITY = 1e-12  # so that a vote of 0 has a finite loss

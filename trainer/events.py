@@ -7,7 +7,7 @@ from trainer.budget import Pace
 from trainer.engine import Eager, Graphed
 from trainer.evaluate import Score
 from trainer.report import Report
-from trainer.trainee import Trainee
+from trainer.train_state import Trainee
 
 
 class Events:

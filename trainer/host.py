@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from trainer import _warden
+from trainer import supervisor
 from trainer.errors import Refused
 
 GREETING, READY = b"host 1\n", b"ready\n"  # 1 is the version of this conversation
@@ -44,7 +44,7 @@ def serve(prepare: Callable[[], None], program: Callable[[], object]) -> NoRetur
     door = _door()
     door.sendall(GREETING)  # before the imports: whoever hears this may send and wait
     owner = _owner(door)
-    _warden.adopt_orphans()
+    supervisor.adopt_orphans()
     prepare()
     _refuse_threads()
     gc.collect()
@@ -87,7 +87,7 @@ def _request(door: socket.socket) -> socket.socket | None:
 def _stand(connection: socket.socket, owner: int, program: Callable[[], object]) -> NoReturn:
     code = 1
     try:
-        _warden.stand(connection, owner, _unfit(), program)
+        supervisor.stand(connection, owner, _unfit(), program)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -142,7 +142,7 @@ def _bury(pid: int, pidfd: int, wardens: set[int]) -> None:
     _, status = os.waitpid(pid, 0)
     deadline = time.monotonic() + _ORPHAN_SECONDS
     while status != 0 and time.monotonic() < deadline:
-        orphans = set(_warden.children()) - wardens
+        orphans = set(supervisor.children()) - wardens
         if not orphans:
             return
         for orphan in orphans:

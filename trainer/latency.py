@@ -9,10 +9,10 @@ import time
 
 import torch
 
-from trainer import models, recipe
+from trainer import models, recipes
 from trainer.config import TrialConfig
+from trainer.device import Machine, machine
 from trainer.ingredients import Surgery, Vote
-from trainer.machine import Machine, machine
 from trainer.models import Shape
 
 PASSES, WARM_UPS = 30, 10
@@ -25,7 +25,7 @@ def latency(config: TrialConfig, shape: Shape, classes: int) -> dict[str, float]
     PASSES, in milliseconds, as fields of the `model` event.
     """
     where = machine(config)
-    chosen = recipe.load(config.recipe, config.ingredients)
+    chosen = recipes.load(config.recipe, config.ingredients)
     vote = chosen.one(Vote)
     network = models.build(config.model, shape, classes)
     for surgery in chosen.every(Surgery):

@@ -16,11 +16,11 @@ import torch
 
 from trainer import data
 from trainer.config import TrialConfig
+from trainer.device import machine
 from trainer.errors import OutOfMemory, Refused
-from trainer.machine import machine
 from trainer.report import Report
-from trainer.setting import Setting, setting
-from trainer.trainee import Trainee
+from trainer.setup import Setting, setting
+from trainer.train_state import Trainee
 from trainer.trial import memory_errors_named
 
 _STEPS_CPU, _STEPS_GPU = 2, 5  # of each phase: more than a GPU takes eagerly before a step is captured

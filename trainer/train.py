@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from trainer.budget import Pace
-from trainer.costs import Costs
+from trainer.device import Machine
 from trainer.engine import heed
 from trainer.errors import Diverged
 from trainer.evaluate import Score
-from trainer.lesson import Phase
-from trainer.machine import Machine
-from trainer.trainee import Trainee
+from trainer.objective import Phase
+from trainer.timings import Costs
+from trainer.train_state import Trainee
 
 _WARM_STEPS = 5  # more than are taken eagerly before a step is captured
 _FEWEST_TIMED_STEPS, _MOST_TIMED_STEPS = 3, 50

@@ -20,20 +20,20 @@ from trainer import data
 from trainer.budget import Done, Pace
 from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
-from trainer.costs import Costs
 from trainer.describe import model_and_layers
+from trainer.device import machine
 from trainer.engine import heed
 from trainer.errors import DeviceLost, OutOfMemory, Refused, TooShort
 from trainer.evaluate import Judge, Score, evaluate
 from trainer.events import Events
-from trainer.final import final
+from trainer.final_event import final
 from trainer.images import DeviceImages
 from trainer.ingredients import Vote
-from trainer.machine import machine
 from trainer.report import Report
-from trainer.setting import Setting, setting
+from trainer.setup import Setting, setting
+from trainer.timings import Costs
 from trainer.train import measure, train
-from trainer.trainee import Trainee
+from trainer.train_state import Trainee
 
 _TIMING_SHARE = 0.05  # of a budget in seconds, for timing steps
 _MOST_TIMING_SECONDS = 5.0

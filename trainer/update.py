@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer import optimizers
 from trainer.ingredients import Average, Groups, Perturbation
-from trainer.lesson import Lesson, Phase
+from trainer.objective import Lesson, Phase
 
 
 class Update:

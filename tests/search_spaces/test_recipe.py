@@ -9,7 +9,7 @@ import search_spaces
 from search_spaces import recipe
 from tests.trainer.configs import trial
 from trainer import config, ingredients
-from trainer import recipe as recipes
+from trainer import recipes as recipes
 
 
 def by_name(recipe_name: str, changes: recipe.Ingredients) -> dict[str, object]:

@@ -4,7 +4,7 @@ import pytest
 
 from search_spaces import Point, resnet_budget
 from trainer import models
-from trainer.cost import cost
+from trainer.model_cost import cost
 
 
 def counted(point: Point, classes: int = 10) -> int:

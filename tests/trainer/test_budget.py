@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.budget import Pace
-from trainer.costs import Costs
 from trainer.errors import TooShort
+from trainer.timings import Costs
 
 
 class Simulated:

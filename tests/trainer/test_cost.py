@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainer.test_models import smallest
 from trainer import models
-from trainer.cost import cost, cost_and_layers
+from trainer.model_cost import cost, cost_and_layers
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -62,7 +62,7 @@ def test_counting_leaves_the_random_state_alone() -> None:
 def test_a_network_without_libraries_is_counted_without_importing_any() -> None:
     """An import of torchvision takes seconds, in every trial of a network that does not need it."""
     program = (
-        "import sys; from trainer import models; from trainer.cost import cost\n"
+        "import sys; from trainer import models; from trainer.model_cost import cost\n"
         "cost('resnet9', models.realise('resnet9', 1.0, 1.0, 1.0, 8), 10)\n"
         "print([name for name in ('torchvision', 'torch._inductor', 'sympy') if name in sys.modules])"
     )

@@ -12,7 +12,7 @@ from tests.trainer.test_train import Lines, trained
 from tests.trainer.test_update import prepared, stepped
 from trainer.errors import OutOfMemory
 from trainer.ingredients import _operations
-from trainer.trainee import Trainee
+from trainer.train_state import Trainee
 
 pytestmark = [
     pytest.mark.gpu,

@@ -7,8 +7,8 @@ import torch
 
 from tests.trainer import configs
 from trainer import config, data, describe, models
-from trainer.cost import cost
 from trainer.errors import Refused
+from trainer.model_cost import cost
 from trainer.models import resnet_budget
 
 TABLES = [

@@ -7,8 +7,8 @@ import pytest
 
 from tests.thinned import rest_slow
 from trainer import models
-from trainer.cost import cost
 from trainer.errors import Refused
+from trainer.model_cost import cost
 
 # million parameters and GMACs at 32x32 with 10 classes
 REFERENCE = {

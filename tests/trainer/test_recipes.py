@@ -11,7 +11,7 @@ import pytest
 
 from tests.thinned import rest_slow
 from tests.trainer.configs import trial
-from trainer import config, ingredients, optimizers, recipe
+from trainer import config, ingredients, optimizers, recipes
 from trainer import trial as trials
 from trainer.ingredients import Ingredient, Perturbation, Vote
 from trainer.report import Report
@@ -43,17 +43,17 @@ def final(**changes: Any) -> dict[str, Any]:
     return event
 
 
-@pytest.mark.parametrize("name", rest_slow(recipe.names(), ["best", "ensemble6", "nomad_haet"]))
+@pytest.mark.parametrize("name", rest_slow(recipes.names(), ["best", "ensemble6", "nomad_haet"]))
 def test_a_recipe_trains_a_network_for_a_few_steps(name: str) -> None:
-    vote = recipe.load(name).one(Vote)
+    vote = recipes.load(name).one(Vote)
     steps = vote.count if vote else 3
     event = final(**RESNET9, recipe=name, budget={"steps": steps})
     assert (event["event"], event["steps"]) == ("final", steps)
 
 
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", recipes.names())
 def test_a_recipe_has_one_ingredient_of_a_kind_that_stands_alone(name: str) -> None:
-    held = recipe.load(name).ingredients
+    held = recipes.load(name).ingredients
     kinds = [kind for one in held for kind in type(one).__mro__ if vars(kind).get("alone")]
     assert len(kinds) == len(set(kinds))
     names = [ingredients.name_of(one) for one in held]
@@ -61,19 +61,19 @@ def test_a_recipe_has_one_ingredient_of_a_kind_that_stands_alone(name: str) -> N
     assert set(names) <= set(ingredients.names())
 
 
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", recipes.names())
 def test_a_recipe_says_where_it_is_from_and_what_is_claimed(name: str) -> None:
-    said = import_module(f"trainer.recipe.{name}").__doc__ or ""
+    said = import_module(f"trainer.recipes.{name}").__doc__ or ""
     assert re.search(r"section|Our own", said)
     if name not in ("nomad_haet", "best"):
         assert re.search(r"\d%", said)
-    assert recipe.load(name).defaults.optimizer in optimizers.names()
+    assert recipes.load(name).defaults.optimizer in optimizers.names()
 
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_papers_recipe_is_what_its_paper_says(name: str) -> None:
     *expected, listed = PAPERS[name]
-    found = recipe.load(name)
+    found = recipes.load(name)
     defaults = found.defaults
     given = [defaults.optimizer, defaults.learning_rate, defaults.weight_decay, defaults.batch_size]
     assert given == expected
@@ -81,20 +81,20 @@ def test_a_papers_recipe_is_what_its_paper_says(name: str) -> None:
 
 
 def test_the_rate_of_the_5m_network_falls_by_a_twentieth_every_fifth_of_300_epochs() -> None:
-    schedule = recipe.load("budget5m_mixup").one(ingredients.Schedule)
+    schedule = recipes.load("budget5m_mixup").one(ingredients.Schedule)
     assert schedule is not None
     rates = [schedule.rate(epoch / 300) for epoch in (4.99, 5, 10, 299)]
     assert rates == pytest.approx([1, 0.95, 0.95**2, 0.95**59])
 
 
 def test_our_own_seeks_a_flat_minimum_in_its_second_half_only() -> None:
-    perturbation = recipe.load("best").one(Perturbation)
+    perturbation = recipes.load("best").one(Perturbation)
     assert perturbation is not None
     assert [perturbation.active(progress) for progress in (0.0, 0.49, 0.5, 1.0)] == [False, False, True, True]
 
 
 def test_a_configuration_takes_an_ingredient_out_and_puts_one_in() -> None:
-    changed = recipe.load("resnet9_sam", {"sam": None, "asam": {"rho": 2.0}, "cosine": {"final": 0.1}})
+    changed = recipes.load("resnet9_sam", {"sam": None, "asam": {"rho": 2.0}, "cosine": {"final": 0.1}})
     found: dict[str, Ingredient] = {ingredients.name_of(one): one for one in changed.ingredients}
     assert list(found) == ["crop", "flip", "cosine", "asam"]
     assert repr(found["asam"]) == "Asam(rho=2.0, eta=0.01, start=0.0)"

@@ -12,15 +12,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.thinned import rest_slow
 from tests.trainer.configs import trial
-from trainer import config, data, ingredients, recipe
+from trainer import config, data, ingredients, recipes
+from trainer.device import machine
 from trainer.engine import Eager, Graphed, heed
 from trainer.errors import Refused
 from trainer.ingredients import Average
-from trainer.lesson import Phase
-from trainer.machine import machine
-from trainer.setting import Setting, setting
+from trainer.objective import Phase
+from trainer.setup import Setting, setting
 from trainer.train import measure
-from trainer.trainee import Trainee
+from trainer.train_state import Trainee
 
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal.default")
 
@@ -56,7 +56,7 @@ def stepped(trainee: Trainee, steps: int, total: int = 10) -> Trainee:
     return trainee
 
 
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", recipes.names())
 def test_a_step_of_every_recipe_waits_for_nothing(name: str) -> None:
     changes: dict[str, Any] = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
     # Adam counts its steps in a number on the host, unless it is captured
@@ -153,10 +153,10 @@ def test_early_epochs_are_trained_on_fewer_pixels_and_the_last_on_all() -> None:
     stepped(chosen.trainee(), 2)
 
 
-@pytest.mark.parametrize("name", rest_slow(recipe.names(), ["best", "nomad_haet", "resnet9_sam_ip"]))
+@pytest.mark.parametrize("name", rest_slow(recipes.names(), ["best", "nomad_haet", "resnet9_sam_ip"]))
 def test_a_training_taken_up_again_goes_on_bit_by_bit(name: str) -> None:
     changes: dict[str, Any] = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
-    optimizer = recipe.load(name).defaults.optimizer
+    optimizer = recipes.load(name).defaults.optimizer
     chosen = prepared(recipe=name, hyperparameters={"batch_size": 20, "optimizer": optimizer}, **changes)
     trainee = stepped(chosen.trainee(), 3)
     held = trainee.state()
@@ -171,9 +171,9 @@ def test_a_training_taken_up_again_goes_on_bit_by_bit(name: str) -> None:
 
 
 def test_an_ingredient_is_added_changed_and_taken_out_by_a_configuration() -> None:
-    base = recipe.load("nomad_haet").ingredients
+    base = recipes.load("nomad_haet").ingredients
     names = {ingredients.name_of(found) for found in base}
-    more = recipe.load("nomad_haet", {"label_smoothing": {"alpha": 0.2}, "cutout": None, "linear": {}})
+    more = recipes.load("nomad_haet", {"label_smoothing": {"alpha": 0.2}, "cutout": None, "linear": {}})
     found = {ingredients.name_of(each): each for each in more.ingredients}
     assert set(found) == names - {"cutout", "cosine"} | {"label_smoothing", "linear"}
     assert found["label_smoothing"] == replace(ingredients.build("label_smoothing", {}), alpha=0.2)  # type: ignore[call-arg]
@@ -216,7 +216,7 @@ def operations(batch_size: int, **changes: Any) -> int:
     return count
 
 
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", recipes.names())
 def test_a_step_takes_as_many_operations_whatever_the_batch(name: str) -> None:
     assert operations(8, recipe=name) == operations(16, recipe=name), "something is done image by image"
 
@@ -228,4 +228,4 @@ def test_an_operation_for_each_few_images_is_seen() -> None:
 
 def test_averaging_over_tasks_is_refused() -> None:
     with pytest.raises(Refused, match="mltp and ema do not go together"):
-        recipe.load("nomad_haet", {"mltp": {}, "ema": {}})
+        recipes.load("nomad_haet", {"mltp": {}, "ema": {}})

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer import ingredients, optimizers, recipe
+from trainer import ingredients, optimizers, recipes
 from trainer.errors import Refused
 from trainer.ingredients import Ingredient
 
@@ -71,7 +71,7 @@ def test_an_ingredient_has_tests_of_its_own(name: str) -> None:
 
 def test_the_table_has_a_line_for_every_ingredient_that_is_true() -> None:
     found = rows(r"`\w+`")
-    assert sorted(found) == sorted([*NAMES, *recipe.names()])
+    assert sorted(found) == sorted([*NAMES, *recipes.names()])
     for name in NAMES:
         _, kind, _, _, strengths = found[name]
         loaded = ingredients.load(name)
@@ -83,8 +83,8 @@ def test_the_table_has_a_line_for_every_ingredient_that_is_true() -> None:
 
 def test_the_table_has_a_line_for_every_recipe_that_is_true() -> None:
     found = rows(r"`\w+`")
-    for name in recipe.names():
-        made = recipe.load(name)
+    for name in recipes.names():
+        made = recipes.load(name)
         _, _, hyperparameters, listed = found[name]
         assert hyperparameters == ", ".join(str(value) for value in dataclasses.astuple(made.defaults))
         assert listed == ", ".join(ingredients.name_of(one) for one in made.ingredients)

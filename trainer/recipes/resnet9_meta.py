@@ -5,7 +5,7 @@ the tasks' weights become one is not in its text; `mltp` says how it is read her
 """
 
 from trainer.ingredients.mltp import Mltp
-from trainer.recipe import Recipe
-from trainer.recipe.resnet9_baseline import RECIPE as BASELINE
+from trainer.recipes import Recipe
+from trainer.recipes.resnet9_baseline import RECIPE as BASELINE
 
 RECIPE = Recipe(BASELINE.defaults, (*BASELINE.ingredients, Mltp(tasks=2)))

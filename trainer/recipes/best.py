@@ -16,7 +16,7 @@ from trainer.ingredients.linear import Linear
 from trainer.ingredients.sam import Sam
 from trainer.ingredients.test_views import TestViews
 from trainer.ingredients.trivial_augment import TrivialAugment
-from trainer.recipe import Defaults, Recipe
+from trainer.recipes import Defaults, Recipe
 
 RECIPE = Recipe(
     Defaults(optimizer="nesterov", learning_rate=0.1, weight_decay=5e-4, batch_size=128),

@@ -5,7 +5,7 @@ for CIFAR-10 (Foret et al. 2021).
 """
 
 from trainer.ingredients.sam import Sam
-from trainer.recipe import Recipe
-from trainer.recipe.resnet9_baseline import RECIPE as BASELINE
+from trainer.recipes import Recipe
+from trainer.recipes.resnet9_baseline import RECIPE as BASELINE
 
 RECIPE = Recipe(BASELINE.defaults, (*BASELINE.ingredients, Sam(rho=0.05)))

@@ -12,7 +12,7 @@ from trainer.engine import Eager, Graphed
 from trainer.evaluate import Judge, Score, evaluate, judge
 from trainer.images import DeviceImages
 from trainer.ingredients import Average, Meta
-from trainer.lesson import Lesson
+from trainer.objective import Lesson
 from trainer.update import Update
 
 _STEPS_AHEAD = 3  # that the host may be of the GPU

@@ -11,7 +11,7 @@ from trainer.ingredients.crop import Crop
 from trainer.ingredients.ensemble import Ensemble
 from trainer.ingredients.flip import Flip
 from trainer.ingredients.step_decay import StepDecay
-from trainer.recipe import Defaults, Recipe
+from trainer.recipes import Defaults, Recipe
 
 RECIPE = Recipe(
     Defaults(optimizer="adam", learning_rate=1e-4, weight_decay=0.0, batch_size=16),

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainer import data, images, models, recipe, subset
+from trainer import data, images, models, recipes, subset
 from trainer.config import TrialConfig
 from trainer.data import About, Images
 from trainer.describe import realised
+from trainer.device import Machine
 from trainer.images import DeviceImages
 from trainer.ingredients import Surgery, Vote
-from trainer.lesson import Lesson
-from trainer.machine import Machine
-from trainer.trainee import Trainee
+from trainer.objective import Lesson
+from trainer.train_state import Trainee
 
 _FIT_IMAGES = 5000  # at most, of which surgery learns what depends on the images
 _SEED_STEP = 1_000_003  # between the members of a vote
@@ -79,7 +79,7 @@ def setting(config: TrialConfig, about: About, machine: Machine, held: Images | 
         images.to_device(held.train_images[chosen], held.train_labels[chosen], sizes, machine.device)
         for chosen in subset.draw(held.train_labels, held.classes, config.subset, held.names)
     )
-    chosen_recipe = recipe.load(config.recipe, config.ingredients)
+    chosen_recipe = recipes.load(config.recipe, config.ingredients)
     lesson = Lesson(
         training,
         validation if len(validation) else None,
@@ -87,7 +87,7 @@ def setting(config: TrialConfig, about: About, machine: Machine, held: Images | 
         held.classes,
         held.mirrored,
         chosen_recipe,
-        recipe.settled(chosen_recipe.defaults, config.hyperparameters),
+        recipes.settled(chosen_recipe.defaults, config.hyperparameters),
         machine,
     )
     return Setting(config, about, held, lesson)

@@ -12,7 +12,7 @@ from trainer.ingredients.flip import Flip
 from trainer.ingredients.grayscale import Grayscale
 from trainer.ingredients.mixup import Mixup
 from trainer.ingredients.step_decay import StepDecay
-from trainer.recipe import Defaults, Recipe
+from trainer.recipes import Defaults, Recipe
 
 RECIPE = Recipe(
     Defaults(optimizer="adam", learning_rate=0.01, weight_decay=1e-9, batch_size=64),

@@ -10,8 +10,8 @@ from dataclasses import replace
 from trainer.ingredients.celu import Celu
 from trainer.ingredients.label_smoothing import LabelSmoothing
 from trainer.ingredients.patch_whitening import PatchWhitening
-from trainer.recipe import Recipe
-from trainer.recipe.resnet9_sam import RECIPE as WITH_SAM
+from trainer.recipes import Recipe
+from trainer.recipes.resnet9_sam import RECIPE as WITH_SAM
 
 RECIPE = Recipe(
     replace(WITH_SAM.defaults, weight_decay=5e-4),

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from trainer.device import Machine
 from trainer.errors import Refused
 from trainer.images import DeviceImages, Normalisation, resized
 from trainer.ingredients import (
@@ -24,8 +25,7 @@ from trainer.ingredients import (
     Targets,
     Views,
 )
-from trainer.machine import Machine
-from trainer.recipe import Defaults, Recipe
+from trainer.recipes import Defaults, Recipe
 
 
 class Phase(NamedTuple):

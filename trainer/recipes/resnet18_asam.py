@@ -13,7 +13,7 @@ from trainer.ingredients.cosine import Cosine
 from trainer.ingredients.crop import Crop
 from trainer.ingredients.ema import Ema
 from trainer.ingredients.flip import Flip
-from trainer.recipe import Defaults, Recipe
+from trainer.recipes import Defaults, Recipe
 
 RECIPE = Recipe(
     Defaults(optimizer="sgd", learning_rate=1e-4, weight_decay=0.0, batch_size=16),

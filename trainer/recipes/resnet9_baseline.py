@@ -8,7 +8,7 @@ here, the usual ones for such networks. Weight decay is none because the paper a
 from trainer.ingredients.cosine import Cosine
 from trainer.ingredients.crop import Crop
 from trainer.ingredients.flip import Flip
-from trainer.recipe import Defaults, Recipe
+from trainer.recipes import Defaults, Recipe
 
 RECIPE = Recipe(
     Defaults(optimizer="sgd", learning_rate=0.1, weight_decay=0.0, batch_size=128),

@@ -5,7 +5,7 @@ from typing import Any
 
 from trainer.budget import Done
 from trainer.evaluate import Score
-from trainer.setting import Setting
+from trainer.setup import Setting
 
 
 def final(
