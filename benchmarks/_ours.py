@@ -8,9 +8,9 @@ import numpy as np
 
 from trainer import data
 from trainer.config import TrialConfig
-from trainer.device import machine
-from trainer.setup import Setting, setting
-from trainer.train_state import Trainee
+from trainer.device import resolve_device
+from trainer.setup import TrialSetup, set_up
+from trainer.train_state import TrainState
 
 _WARM_STEPS = 10  # not counted
 _TOTAL = 10**6  # steps, of which those taken here are the first: nothing changes with progress
@@ -21,7 +21,7 @@ Clock = Callable[[], float]  # seconds
 class Ours:
     """A network in training."""
 
-    def __init__(self, trainee: Trainee, clock: Clock = time.perf_counter) -> None:
+    def __init__(self, trainee: TrainState, clock: Clock = time.perf_counter) -> None:
         self._trainee, self._step, self._clock = trainee, 0, clock
 
     def images_per_second(self, seconds: float) -> float:
@@ -50,7 +50,7 @@ class Ours:
         self._step += 1
 
 
-def made_setting(config: TrialConfig, images: int, pixels: int) -> Setting:
+def made_setting(config: TrialConfig, images: int, pixels: int) -> TrialSetup:
     """The setting of a configuration with so many made images in place of its own.
 
     They are smooth with some noise: neither flat ones nor random ones would be like pictures.
@@ -61,4 +61,4 @@ def made_setting(config: TrialConfig, images: int, pixels: int) -> Setting:
     pictures = (128 + 90 * waves + rng.normal(0, 12, waves.shape)).clip(0, 255).astype(np.uint8)
     held = data.Images(10, True, pictures, rng.permutation(np.arange(images) % 10))
     subset = replace(config.subset, train=images, validation=0)
-    return setting(replace(config, subset=subset), data.about(config.dataset), machine(config), held)
+    return set_up(replace(config, subset=subset), data.about(config.dataset), resolve_device(config), held)

@@ -27,8 +27,8 @@ from _training import trained
 
 from trainer import config as configs
 from trainer.describe import model_fields
-from trainer.device import Machine
-from trainer.setup import Setting
+from trainer.device import Device
+from trainer.setup import TrialSetup
 
 DISTRIBUTIONS = ("nomad-nas", "torch", "torchvision", "timm", "numpy", "pillow")
 FLOPS_A_MAC = 6  # of a training image: 2 forward, 4 backward
@@ -109,7 +109,7 @@ def _config(asked: argparse.Namespace) -> Json:
     }
 
 
-def matmul_flops(where: Machine, clock: Clock) -> float:
+def matmul_flops(where: Device, clock: Clock) -> float:
     """FLOP/s of square matrix products in the precision that is trained in: the median of many."""
     size = 8192 if where.cuda else 1024
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[where.precision]
@@ -125,7 +125,7 @@ def matmul_flops(where: Machine, clock: Clock) -> float:
     return 2.0 * size**3 / statistics.median(seconds)
 
 
-def _measured(asked: argparse.Namespace, chosen: Setting, macs: int) -> Json:
+def _measured(asked: argparse.Namespace, chosen: TrialSetup, macs: int) -> Json:
     """Segments of all in turn. Ours begins: its steps are captured before the loader's processes start."""
     where, each = chosen.lesson.machine, asked.seconds / (2 * asked.segments)
     clock = CLOCKS[asked.clock]

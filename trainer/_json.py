@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 _REQUIRED: Any = object()  # no default: the key must be there
 
@@ -13,7 +13,7 @@ class Fields:
 
     def __init__(self, value: Any, where: str) -> None:
         if not isinstance(value, dict):
-            raise Refused(f"{where} must be a JSON object, not {_shown(value)}")
+            raise InvalidConfig(f"{where} must be a JSON object, not {_shown(value)}")
         self._values: dict[str, Any] = value
         self._where = where
         self._known: list[str] = []
@@ -23,7 +23,7 @@ class Fields:
         for key in self._values:
             if key not in self._known:
                 known = ", ".join(sorted(self._known))
-                raise Refused(f"unknown key {_shown(key)} in {self._where}; known: {known}")
+                raise InvalidConfig(f"unknown key {_shown(key)} in {self._where}; known: {known}")
 
     def object(self, key: str, default: Any = _REQUIRED) -> "Fields":
         """An object within this one."""
@@ -35,7 +35,9 @@ class Fields:
         self.refuse_unknown()
         for key, value in self._values.items():
             if value is not None and not isinstance(value, dict):
-                raise Refused(f"{key} in {self._where} must be a JSON object or null, not {_shown(value)}")
+                raise InvalidConfig(
+                    f"{key} in {self._where} must be a JSON object or null, not {_shown(value)}"
+                )
         return dict(self._values)
 
     def mapping(self, key: str) -> dict[str, Any]:
@@ -47,7 +49,7 @@ class Fields:
         values = self._take(key, [])
         pairs = isinstance(values, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in values)
         if not pairs or not all(type(n) is int and 0 <= n <= 10**9 for pair in values for n in pair):
-            raise Refused(f"{key} must be a list of pairs of whole numbers, not {_shown(values)}")
+            raise InvalidConfig(f"{key} must be a list of pairs of whole numbers, not {_shown(values)}")
         return [(first, second) for first, second in values]
 
     def text(self, key: str, default: Any = _REQUIRED) -> Any:
@@ -56,14 +58,14 @@ class Fields:
         if value is default:
             return value
         if not isinstance(value, str) or not value or "\0" in value or not value.isprintable():
-            raise Refused(f"{key} must be a printable text, not {_shown(value)}")
+            raise InvalidConfig(f"{key} must be a printable text, not {_shown(value)}")
         return value
 
     def truth(self, key: str, default: Any = _REQUIRED) -> Any:
         """true or false."""
         value = self._take(key, default)
         if not isinstance(value, bool):
-            raise Refused(f"{key} must be true or false, not {_shown(value)}")
+            raise InvalidConfig(f"{key} must be true or false, not {_shown(value)}")
         return value
 
     def choice(self, key: str, choices: list[str], default: Any = _REQUIRED) -> Any:
@@ -72,7 +74,7 @@ class Fields:
         if value is default:
             return value
         if not isinstance(value, str) or value not in choices:
-            raise Refused(f"{key} {_shown(value)} is not known; known: {', '.join(choices)}")
+            raise InvalidConfig(f"{key} {_shown(value)} is not known; known: {', '.join(choices)}")
         return value
 
     def whole(self, key: str, low: int, high: int, default: Any = _REQUIRED) -> Any:
@@ -81,7 +83,7 @@ class Fields:
         if value is default:
             return value
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise Refused(f"{key} must be a whole number from {low} to {high}, not {_shown(value)}")
+            raise InvalidConfig(f"{key} must be a whole number from {low} to {high}, not {_shown(value)}")
         return value
 
     def number(self, key: str, low: float, high: float, default: Any = _REQUIRED, above: bool = False) -> Any:
@@ -92,7 +94,7 @@ class Fields:
         number = isinstance(value, int | float) and not isinstance(value, bool) and not _is_nan(value)
         if not number or not low <= value <= high or (above and value == low):
             bound = f"above {low:g}" if above else f"from {low:g}"
-            raise Refused(f"{key} must be a number {bound} to {high:g}, not {_shown(value)}")
+            raise InvalidConfig(f"{key} must be a number {bound} to {high:g}, not {_shown(value)}")
         return float(value)
 
     def _take(self, key: str, default: Any) -> Any:
@@ -100,7 +102,7 @@ class Fields:
         if key in self._values:
             return self._values[key]
         if default is _REQUIRED:
-            raise Refused(f"{self._where} lacks {key}; see docs/trainer-protocol.md")
+            raise InvalidConfig(f"{self._where} lacks {key}; see docs/trainer-protocol.md")
         return default
 
 

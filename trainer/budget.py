@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from trainer.errors import TooShort
-from trainer.timings import Costs
+from trainer.timings import Timings
 
 MOST_VALIDATIONS = 24  # before the last
 _VALIDATION_SHARE = 0.05  # of the budget, at most
@@ -54,7 +54,7 @@ class Pace:
 
     def __init__(
         self,
-        costs: Costs,
+        costs: Timings,
         *,
         seconds: float | None = None,
         steps: int | None = None,

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from trainer.config import TrialConfig
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 _FORMAT = 1
 
@@ -50,7 +50,7 @@ class Checkpoint:
             logger.warning("cannot read the checkpoint %s: %s; training from the start", self._path, error)
             return None
         if (held.get("format"), held.get("config")) != (_FORMAT, self._config):
-            raise Refused(
+            raise InvalidConfig(
                 f"the checkpoint {self._path} is another training's; delete it or give another file"
             )
         return held

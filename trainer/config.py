@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from trainer import data, ingredients, models, optimizers, recipes
 from trainer._json import Fields
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 PROTOCOL = 1
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -87,7 +87,9 @@ def read(path: Path) -> TrialConfig:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"cannot read the configuration {path}: {error}; give --config FILE.json") from error
+        raise InvalidConfig(
+            f"cannot read the configuration {path}: {error}; give --config FILE.json"
+        ) from error
     return parse(text)
 
 
@@ -96,7 +98,9 @@ def parse(text: str) -> TrialConfig:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"the configuration is not JSON ({error}); see docs/trainer-protocol.md") from error
+        raise InvalidConfig(
+            f"the configuration is not JSON ({error}); see docs/trainer-protocol.md"
+        ) from error
     return from_json(value)
 
 
@@ -105,7 +109,7 @@ def from_json(value: Any) -> TrialConfig:
     top = Fields(value, "the configuration")
     protocol = top.whole("protocol", 0, 10**6)
     if protocol != PROTOCOL:
-        raise Refused(f"protocol {protocol} is not known; this trainer speaks protocol {PROTOCOL}")
+        raise InvalidConfig(f"protocol {protocol} is not known; this trainer speaks protocol {PROTOCOL}")
     config = TrialConfig(
         model=_model(top),
         dataset=_source(top),
@@ -152,7 +156,9 @@ def _subset(fields: Fields, test: bool) -> Subset:
     )
     fields.refuse_unknown()
     if subset.validation == 0 and not test:
-        raise Refused('subset has no validation images and "test" is false, so nothing would be measured')
+        raise InvalidConfig(
+            'subset has no validation images and "test" is false, so nothing would be measured'
+        )
     return subset
 
 
@@ -164,11 +170,11 @@ def _budget(fields: Fields) -> Budget:
     )
     fields.refuse_unknown()
     if (budget.seconds is None) == (budget.steps is None):
-        raise Refused('budget must have exactly one of "seconds" and "steps"')
+        raise InvalidConfig('budget must have exactly one of "seconds" and "steps"')
     began = [step for step, _ in budget.plan]
     rises = began == sorted(set(began)) and all(step <= total for step, total in budget.plan)
     if budget.plan and (began[0] != 0 or not rises or budget.plan[-1][1] != budget.steps):
-        raise Refused('plan must be the one of a final line, and "steps" its total_steps')
+        raise InvalidConfig('plan must be the one of a final line, and "steps" its total_steps')
     return budget
 
 

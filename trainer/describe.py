@@ -14,9 +14,9 @@ from trainer import config as configs
 from trainer import data, models, recipes, subset
 from trainer.config import TrialConfig
 from trainer.data import About, Source
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Surgery, Vote
-from trainer.model_cost import MACS_COUNTER, Cost, cost, cost_and_layers
+from trainer.model_cost import MACS_COUNTER, ModelCost, cost, cost_and_layers
 from trainer.models import Shape
 from trainer.report import Report
 
@@ -29,10 +29,10 @@ def describe(report: Report, check_data: bool, timed: bool, paths: Sequence[Path
     for text in (path.read_bytes() for path in paths) if paths else sys.stdin.buffer:
         try:
             answer = _answer(configs.parse(text.decode(errors="replace")), check_data, timed)
-        except Refused as error:
+        except InvalidConfig as error:
             report.error(error)
         except MemoryError as error:
-            report.error(Refused(f"the machine's memory is too small for the data set: {error}"))
+            report.error(InvalidConfig(f"the machine's memory is too small for the data set: {error}"))
         else:
             report.event("model", **answer)
 
@@ -65,7 +65,7 @@ def _operations(config: TrialConfig) -> tuple[Surgery, ...]:
     return recipes.load(config.recipe, config.ingredients).every(Surgery)
 
 
-def _model_fields(config: TrialConfig, about: About, spent: Cost) -> dict[str, Any]:
+def _model_fields(config: TrialConfig, about: About, spent: ModelCost) -> dict[str, Any]:
     vote = recipes.load(config.recipe, config.ingredients).one(Vote)
     return {
         "model": config.model,

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from trainer.config import TrialConfig
-from trainer.errors import DeviceLost, Refused, TrialError
+from trainer.errors import DeviceLost, InvalidConfig, TrialError
 from trainer.host import STARTED_BY_HOST
 
 
 @dataclass(frozen=True)
-class Machine:
+class Device:
     """Where the numbers are computed, and how precisely."""
 
     device: torch.device
@@ -59,19 +59,19 @@ class Machine:
         }
 
 
-def machine(config: TrialConfig) -> Machine:
+def resolve_device(config: TrialConfig) -> Device:
     """The device and precision a configuration asks for. Raises Refused where the machine lacks them."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise _no_gpu(os.environ.get("CUDA_VISIBLE_DEVICES"))
     cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     if cuda:
         torch.backends.cudnn.benchmark = True
-        return Machine(torch.device("cuda"), _precision_on_gpu(config.precision), config.engine)
+        return Device(torch.device("cuda"), _precision_on_gpu(config.precision), config.engine)
     if config.engine == "graph":
-        raise Refused('engine graph needs a GPU; give "engine": "auto" or "eager"')
+        raise InvalidConfig('engine graph needs a GPU; give "engine": "auto" or "eager"')
     if config.precision == "fp16":
-        raise Refused('precision fp16 needs a GPU; give "precision": "auto", "fp32" or "bf16"')
-    return Machine(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32", config.engine)
+        raise InvalidConfig('precision fp16 needs a GPU; give "precision": "auto", "fp32" or "bf16"')
+    return Device(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32", config.engine)
 
 
 def _no_gpu(pinned: str | None) -> TrialError:
@@ -81,7 +81,7 @@ def _no_gpu(pinned: str | None) -> TrialError:
             f"the GPU {pinned} that CUDA_VISIBLE_DEVICES names is gone, or its driver does not answer; "
             "see what nvidia-smi and dmesg say of it"
         )
-    return Refused(
+    return InvalidConfig(
         "device cuda was asked for, but torch sees no GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES, "
         'or give "device": "cpu"'
     )
@@ -91,7 +91,7 @@ def _precision_on_gpu(asked: str) -> str:
     """Auto is bf16 where the GPU computes it natively, else fp16 with a scaler."""
     native_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     if asked == "bf16" and not native_bf16:
-        raise Refused(
+        raise InvalidConfig(
             f'{torch.cuda.get_device_name()} has no bf16; give "precision": "fp16", "fp32" or "auto"'
         )
     if asked == "auto":

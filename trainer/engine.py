@@ -122,7 +122,7 @@ class Graphed:
         self._before_capture()
 
 
-def heed(engine: Eager | Graphed, tried: Eager | Graphed) -> None:
+def share_capture_failure(engine: Eager | Graphed, tried: Eager | Graphed) -> None:
     """Capture nothing where another engine could not capture the same step."""
     if isinstance(engine, Graphed) and tried.reason is not None:
         engine.forgo(tried.reason)

@@ -21,7 +21,7 @@ class TrialError(Exception):
         super().__init__(one_line(message))
 
 
-class Refused(TrialError):
+class InvalidConfig(TrialError):
     """The configuration, its data or the machine does not allow this training."""
 
     reason = "refused"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.images import DeviceImages
-from trainer.objective import Lesson
+from trainer.objective import TrainingObjective
 
 _BATCH = 500
 _LEAST_PROBABILITY = 1e-12  # so that a vote of 0 has a finite loss
@@ -27,7 +27,7 @@ class Score:
     first_accuracy: float | None = None
 
 
-def judge(network: nn.Module, lesson: Lesson) -> Judge:
+def judge(network: nn.Module, lesson: TrainingObjective) -> Judge:
     """What a network in evaluation mode says of images, by all views."""
 
     def probabilities(images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from trainer.budget import Pace
 from trainer.engine import Eager, Graphed
 from trainer.evaluate import Score
 from trainer.report import Report
-from trainer.train_state import Trainee
+from trainer.train_state import TrainState
 
 
 class Events:
@@ -44,7 +44,7 @@ class Events:
         self._report.event("engine", name=engine.name, reason=engine.reason)
 
     def epoch(
-        self, member: int, trainee: Trainee, pace: Pace, epoch: int, loss: float, score: Score | None
+        self, member: int, trainee: TrainState, pace: Pace, epoch: int, loss: float, score: Score | None
     ) -> None:
         """A validation, and the mean training loss since the last."""
         self._epoch(

@@ -5,11 +5,11 @@ from typing import Any
 
 from trainer.budget import Done
 from trainer.evaluate import Score
-from trainer.setup import Setting
+from trainer.setup import TrialSetup
 
 
 def final(
-    chosen: Setting, score: Score | None, tested: Score | None, paces: Sequence[Done], train_seconds: float
+    chosen: TrialSetup, score: Score | None, tested: Score | None, paces: Sequence[Done], train_seconds: float
 ) -> dict[str, Any]:
     """All but `wall_seconds` and `engine`, which are the process's.
 

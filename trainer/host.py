@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from trainer import supervisor
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 GREETING, READY = b"host 1\n", b"ready\n"  # 1 is the version of this conversation
 STARTED_BY_HOST = "NOMAD_NAS_STARTED_BY_HOST"  # in a trial's environment, for its `machine` event
@@ -122,7 +122,7 @@ def _import_all_a_trial_needs() -> None:
 def _refuse_threads() -> None:
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
-        raise Refused(
+        raise InvalidConfig(
             f"{threads} threads run after the imports, and a fork would lose all but one; find the module "
             "that starts them, or set OPENBLAS_NUM_THREADS=1"
         )
@@ -156,9 +156,13 @@ def _bury(pid: int, pidfd: int, wardens: set[int]) -> None:
 def _door() -> socket.socket:
     """Our end of the executor's socket pair, kept from whoever reads stdin."""
     if sys.platform != "linux":
-        raise Refused(f"a host needs Linux, not {sys.platform}; run `trainer train` for each trial instead")
+        raise InvalidConfig(
+            f"a host needs Linux, not {sys.platform}; run `trainer train` for each trial instead"
+        )
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
-        raise Refused("a host's stdin must be a Unix socket (docs/trainer-protocol.md); executors start one")
+        raise InvalidConfig(
+            "a host's stdin must be a Unix socket (docs/trainer-protocol.md); executors start one"
+        )
     door = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     return door
@@ -170,4 +174,6 @@ def _owner(door: socket.socket) -> int:
     try:
         return os.pidfd_open(pid)
     except OSError as error:
-        raise Refused(f"cannot watch process {pid}, which started this host: {error.strerror}") from error
+        raise InvalidConfig(
+            f"cannot watch process {pid}, which started this host: {error.strerror}"
+        ) from error

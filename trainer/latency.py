@@ -11,7 +11,7 @@ import torch
 
 from trainer import models, recipes
 from trainer.config import TrialConfig
-from trainer.device import Machine, machine
+from trainer.device import Device, resolve_device
 from trainer.ingredients import Surgery, Vote
 from trainer.models import Shape
 
@@ -24,7 +24,7 @@ def latency(config: TrialConfig, shape: Shape, classes: int) -> dict[str, float]
     Where several networks vote, a pass is one of each. Returns the median and the interquartile range of
     PASSES, in milliseconds, as fields of the `model` event.
     """
-    where = machine(config)
+    where = resolve_device(config)
     chosen = recipes.load(config.recipe, config.ingredients)
     vote = chosen.one(Vote)
     network = models.build(config.model, shape, classes)
@@ -41,7 +41,7 @@ def latency(config: TrialConfig, shape: Shape, classes: int) -> dict[str, float]
     return {"latency_ms": 1000 * median, "latency_iqr_ms": 1000 * (third - first)}
 
 
-def _seconds(network: torch.nn.Module, image: torch.Tensor, where: Machine, count: int) -> float:
+def _seconds(network: torch.nn.Module, image: torch.Tensor, where: Device, count: int) -> float:
     """One pass of the image through `count` networks, waited for."""
     where.synchronize()
     began = time.perf_counter()

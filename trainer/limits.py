@@ -16,11 +16,11 @@ import torch
 
 from trainer import data
 from trainer.config import TrialConfig
-from trainer.device import machine
-from trainer.errors import OutOfMemory, Refused
+from trainer.device import resolve_device
+from trainer.errors import InvalidConfig, OutOfMemory
 from trainer.report import Report
-from trainer.setup import Setting, setting
-from trainer.train_state import Trainee
+from trainer.setup import TrialSetup, set_up
+from trainer.train_state import TrainState
 from trainer.trial import memory_errors_named
 
 _STEPS_CPU, _STEPS_GPU = 2, 5  # of each phase: more than a GPU takes eagerly before a step is captured
@@ -35,12 +35,12 @@ def limits(config: TrialConfig, report: Report, memory_bytes: int | None = None)
 
     memory_bytes: of the host, to use at most; None: what is free. A GPU is used as far as it goes.
     """
-    where = machine(config)
+    where = resolve_device(config)
     if not where.cuda:
         torch.set_num_threads(1)  # a child of a process with several may hang
     smallest = replace(config, hyperparameters=replace(config.hyperparameters, batch_size=2))
     with memory_errors_named():
-        chosen = setting(smallest, data.about(config.dataset), where)
+        chosen = set_up(smallest, data.about(config.dataset), where)
         chosen.trainee()  # imports what every child would import
     most = len(chosen.lesson.training)
     peak: dict[int, int | None] = {}  # bytes, by batch size
@@ -81,12 +81,12 @@ def _largest(fits: Callable[[int], bool], most: int) -> int:
     return fitting
 
 
-def _with_batches_of(chosen: Setting, batch_size: int) -> Setting:
+def _with_batches_of(chosen: TrialSetup, batch_size: int) -> TrialSetup:
     settings = replace(chosen.lesson.settings, batch_size=batch_size)
     return replace(chosen, lesson=replace(chosen.lesson, settings=settings))
 
 
-def _fits_gpu(tried: Setting) -> bool:
+def _fits_gpu(tried: TrialSetup) -> bool:
     torch.cuda.reset_peak_memory_stats()
     try:
         with memory_errors_named():
@@ -99,7 +99,7 @@ def _fits_gpu(tried: Setting) -> bool:
     return True
 
 
-def _fits_child(tried: Setting, memory_bytes: int) -> bool:
+def _fits_child(tried: TrialSetup, memory_bytes: int) -> bool:
     child = os.fork()
     if child == 0:
         os._exit(_tried_within(tried, memory_bytes))
@@ -109,7 +109,7 @@ def _fits_child(tried: Setting, memory_bytes: int) -> bool:
     return ended == _FITS
 
 
-def _tried_within(tried: Setting, memory_bytes: int) -> int:
+def _tried_within(tried: TrialSetup, memory_bytes: int) -> int:
     try:
         _forbid_more_than(memory_bytes)
         with memory_errors_named(_ONEDNN):
@@ -122,7 +122,7 @@ def _tried_within(tried: Setting, memory_bytes: int) -> int:
     return _FITS
 
 
-def _train_a_little(trainee: Trainee) -> None:
+def _train_a_little(trainee: TrainState) -> None:
     lesson = trainee.lesson
     steps = _STEPS_GPU if lesson.machine.cuda else _STEPS_CPU
     for progress in {lesson.phase(part / 100): part / 100 for part in range(101)}.values():
@@ -139,7 +139,9 @@ def _forbid_more_than(memory_bytes: int) -> None:
         with open("/proc/self/statm", encoding="ascii") as statm:
             used = int(statm.read().split()[0]) * resource.getpagesize()
     except OSError as error:
-        raise Refused("the largest batch on a CPU is found on Linux alone; use a GPU or guess") from error
+        raise InvalidConfig(
+            "the largest batch on a CPU is found on Linux alone; use a GPU or guess"
+        ) from error
     resource.setrlimit(resource.RLIMIT_AS, (used + memory_bytes, resource.RLIM_INFINITY))
 
 

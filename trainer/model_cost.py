@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from trainer import models
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Surgery
 from trainer.models import Shape
 
@@ -28,7 +28,7 @@ MACS_COUNTER = "torch.utils.flop_counter/2"
 
 
 @dataclass(frozen=True)
-class Cost:
+class ModelCost:
     """Of one image's forward pass, and of the weights."""
 
     macs: int
@@ -47,7 +47,7 @@ class Layer:
 
 
 @lru_cache(maxsize=4096)
-def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()) -> Cost:
+def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()) -> ModelCost:
     """MACs of one image and the number of parameters, after a recipe's operations on the network.
 
     Raises Refused where a network of the user's own fails, or gives other than one logit a class.
@@ -57,7 +57,7 @@ def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] 
 
 def cost_and_layers(
     name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()
-) -> tuple[Cost, list[Layer]]:
+) -> tuple[ModelCost, list[Layer]]:
     """The cost, and the layers of the network in the order in which an image passes them.
 
     What a module with others in it computes or holds by itself is no layer's, so the sums may be less than
@@ -70,7 +70,7 @@ def cost_and_layers(
 
 def _counted(
     network: nn.Module, name: str, shape: Shape, classes: int, passed: list[Layer] | None = None
-) -> Cost:
+) -> ModelCost:
     """Send an image through. Raises Refused. `passed`: to be filled with the layers."""
     for module in network.modules():
         if not isinstance(module, nn.Conv2d):  # a convolution is skipped, so its weights need no memory
@@ -80,7 +80,7 @@ def _counted(
         _follow(network, counter, passed)
     with torch.no_grad(), counter:
         _check(name, network, shape.resolution, classes)
-    return Cost(
+    return ModelCost(
         macs=counter.flops // 2,
         parameters=sum(weights.numel() for weights in network.parameters()),
     )
@@ -134,7 +134,7 @@ def _check(name: str, network: nn.Module, resolution: int, classes: int) -> None
         logits = network(torch.zeros(1, 3, resolution, resolution))
     if not isinstance(logits, Tensor) or logits.shape != (1, classes):
         given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise Refused(
+        raise InvalidConfig(
             f"{name} answers an image with {given}, not with {(1, classes)}; give one logit a class"
         )
 

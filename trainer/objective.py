@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from trainer.device import Machine
-from trainer.errors import Refused
+from trainer.device import Device
+from trainer.errors import InvalidConfig
 from trainer.images import DeviceImages, Normalisation, resized
 from trainer.ingredients import (
     BatchImages,
@@ -36,7 +36,7 @@ class Phase(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingObjective:
     """Raises Refused for a batch larger than the training set.
 
     training: at the network's full resolution; classes: of the data set, K
@@ -49,11 +49,11 @@ class Lesson:
     mirrored: bool  # a mirrored image is still one of its class
     recipe: Recipe
     settings: Defaults
-    machine: Machine
+    machine: Device
 
     def __post_init__(self) -> None:
         if self.settings.batch_size > len(self.training):
-            raise Refused(
+            raise InvalidConfig(
                 f"batch_size {self.settings.batch_size} is more than the {len(self.training)} training "
                 "images; give a smaller one, or more images in subset"
             )

@@ -9,11 +9,11 @@ from trainer import data, images, models, recipes, subset
 from trainer.config import TrialConfig
 from trainer.data import About, Images
 from trainer.describe import realised
-from trainer.device import Machine
+from trainer.device import Device
 from trainer.images import DeviceImages
 from trainer.ingredients import Surgery, Vote
-from trainer.objective import Lesson
-from trainer.train_state import Trainee
+from trainer.objective import TrainingObjective
+from trainer.train_state import TrainState
 
 _FIT_IMAGES = 5000  # at most, of which surgery learns what depends on the images
 _SEED_STEP = 1_000_003  # between the members of a vote
@@ -21,22 +21,22 @@ _COMPETITION = 1000  # test images, of the papers' protocol
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrialSetup:
     """What all networks of one trial have in common."""
 
     config: TrialConfig
     about: About
     held: Images
-    lesson: Lesson
+    lesson: TrainingObjective
 
     @property
     def vote(self) -> Vote | None:
         """How several networks are judged together; None where there is one."""
         return self.lesson.recipe.one(Vote)
 
-    def trainee(self, member: int = 0) -> Trainee:
+    def trainee(self, member: int = 0) -> TrainState:
         """A network at its first weights, to be trained."""
-        return Trainee(self.network(member), self.lesson, self.seed(member))
+        return TrainState(self.network(member), self.lesson, self.seed(member))
 
     def seed(self, member: int = 0) -> int:
         """Of all that one network draws."""
@@ -71,7 +71,7 @@ class Setting:
         return images.to_device(*chosen, sizes, self.lesson.machine.device), _COMPETITION
 
 
-def setting(config: TrialConfig, about: About, machine: Machine, held: Images | None = None) -> Setting:
+def set_up(config: TrialConfig, about: About, machine: Device, held: Images | None = None) -> TrialSetup:
     """Read the images, unless `held` are they, and put them on the device. Raises Refused."""
     held = held or data.load(config.dataset, config.test)
     sizes = (about.image_size, realised(config, about).resolution)
@@ -80,7 +80,7 @@ def setting(config: TrialConfig, about: About, machine: Machine, held: Images | 
         for chosen in subset.draw(held.train_labels, held.classes, config.subset, held.names)
     )
     chosen_recipe = recipes.load(config.recipe, config.ingredients)
-    lesson = Lesson(
+    lesson = TrainingObjective(
         training,
         validation if len(validation) else None,
         images.normalisation(training.images),
@@ -90,4 +90,4 @@ def setting(config: TrialConfig, about: About, machine: Machine, held: Images | 
         recipes.settled(chosen_recipe.defaults, config.hyperparameters),
         machine,
     )
-    return Setting(config, about, held, lesson)
+    return TrialSetup(config, about, held, lesson)

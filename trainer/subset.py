@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.config import Subset
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 Indices = NDArray[np.int64]
 
@@ -33,7 +33,7 @@ def draw(labels: Indices, classes: int, subset: Subset, names: Sequence[str] = (
         mine = shuffled[subset.part * needed : (subset.part + 1) * needed]
         if needed > len(mine):
             name = names[label] if names else str(label)
-            raise Refused(_too_few(name, len(shuffled), needed, subset))
+            raise InvalidConfig(_too_few(name, len(shuffled), needed, subset))
         validation.append(mine[:held_out])
         train.append(mine[held_out:])
     return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(validation))

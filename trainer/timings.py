@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Costs:
+class Timings:
     """Seconds of each thing a training does, as measured.
 
     profile: what a step costs in each of equal parts of the training, relative to `step`

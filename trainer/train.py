@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from trainer.budget import Pace
-from trainer.device import Machine
-from trainer.engine import heed
+from trainer.device import Device
+from trainer.engine import share_capture_failure
 from trainer.errors import Diverged
 from trainer.evaluate import Score
 from trainer.objective import Phase
-from trainer.timings import Costs
-from trainer.train_state import Trainee
+from trainer.timings import Timings
+from trainer.train_state import TrainState
 
 _WARM_STEPS = 5  # more than are taken eagerly before a step is captured
 _FEWEST_TIMED_STEPS, _MOST_TIMED_STEPS = 3, 50
@@ -28,7 +28,7 @@ OnStep = Callable[[], None]
 
 
 def train(
-    trainee: Trainee, pace: Pace, on_report: OnReport, after_step: OnStep = lambda: None
+    trainee: TrainState, pace: Pace, on_report: OnReport, after_step: OnStep = lambda: None
 ) -> Score | None:
     """Train until the budget is spent; the score of the last weights, None without validation images.
 
@@ -55,7 +55,7 @@ def train(
     return score
 
 
-def measure(trainee: Trainee, most_seconds: float, closing_validations: int = 0) -> Costs:
+def measure(trainee: TrainState, most_seconds: float, closing_validations: int = 0) -> Timings:
     """Warm up on a copy and time it, so that the trainee's weights and draws stay untouched.
 
     Where the copy's steps could not be captured, the trainee's will not be.
@@ -63,13 +63,13 @@ def measure(trainee: Trainee, most_seconds: float, closing_validations: int = 0)
     """
     gpus = [torch.cuda.current_device()] if trainee.lesson.machine.cuda else []
     with torch.random.fork_rng(gpus):  # from which layers draw, as often as steps are timed
-        dummy = Trainee(copy.deepcopy(trainee.network), trainee.lesson, seed=0)
+        dummy = TrainState(copy.deepcopy(trainee.network), trainee.lesson, seed=0)
         found = _costs(dummy, most_seconds, closing_validations)
-    heed(trainee.engine, dummy.engine)
+    share_capture_failure(trainee.engine, dummy.engine)
     return found
 
 
-def _costs(dummy: Trainee, most_seconds: float, closing_validations: int) -> Costs:
+def _costs(dummy: TrainState, most_seconds: float, closing_validations: int) -> Timings:
     """What each thing costs that a training does, by doing it with a trainee that is of no other use."""
     machine, lesson = dummy.lesson.machine, dummy.lesson
     middles = [(part + 0.5) / _PARTS for part in range(_PARTS)]
@@ -81,7 +81,7 @@ def _costs(dummy: Trainee, most_seconds: float, closing_validations: int) -> Cos
     dummy.validate()
     validation = _seconds(machine, dummy.validate)
     step = statistics.fmean(seconds[phase] for phase in phases)
-    return Costs(
+    return Timings(
         validation=validation,
         epoch=_seconds(machine, lambda: dummy.start_epoch(0.0)),
         step=step,
@@ -91,7 +91,7 @@ def _costs(dummy: Trainee, most_seconds: float, closing_validations: int) -> Cos
     )
 
 
-def _mean_loss(trainee: Trainee, step: int) -> float:
+def _mean_loss(trainee: TrainState, step: int) -> float:
     """Since the last time. Raises Diverged where it is not finite."""
     mean = trainee.read_loss()
     if not math.isfinite(mean):
@@ -105,7 +105,7 @@ def _refuse_broken(network: nn.Module, score: Score | None) -> None:
         raise Diverged("the last weights or their validation loss are not finite; give a lower learning_rate")
 
 
-def _median_step(dummy: Trainee, progress: float, most_seconds: float) -> float:
+def _median_step(dummy: TrainState, progress: float, most_seconds: float) -> float:
     """Seconds of a step at a progress, once it is warm."""
     machine, steps_per_epoch = dummy.lesson.machine, dummy.lesson.steps_per_epoch
     parts = 2 * _PARTS
@@ -123,7 +123,7 @@ def _median_step(dummy: Trainee, progress: float, most_seconds: float) -> float:
     return statistics.median(seconds)
 
 
-def _seconds(machine: Machine, work: Callable[[], object]) -> float:
+def _seconds(machine: Device, work: Callable[[], object]) -> float:
     machine.synchronize()
     began = time.monotonic()
     work()

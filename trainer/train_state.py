@@ -12,16 +12,16 @@ from trainer.engine import Eager, Graphed
 from trainer.evaluate import Judge, Score, evaluate, judge
 from trainer.images import DeviceImages
 from trainer.ingredients import Average, Meta
-from trainer.objective import Lesson
+from trainer.objective import TrainingObjective
 from trainer.update import Update
 
 _STEPS_AHEAD = 3  # that the host may be of the GPU
 
 
-class Trainee:
+class TrainState:
     """A network, what it learns, and its random draws."""
 
-    def __init__(self, network: nn.Module, lesson: Lesson, seed: int) -> None:
+    def __init__(self, network: nn.Module, lesson: TrainingObjective, seed: int) -> None:
         self.network, self.lesson = network, lesson
         self._seed, self._epoch, self._losses = seed, 0, 0
         self.generator = torch.Generator(lesson.machine.device).manual_seed(seed)
@@ -145,7 +145,7 @@ class Trainee:
             self._events.popleft().synchronize()
 
 
-def _why_no_graph(lesson: Lesson) -> str | None:
+def _why_no_graph(lesson: TrainingObjective) -> str | None:
     """Why steps are not captured; None where they are."""
     if not lesson.machine.cuda:
         return "there is no GPU"

@@ -21,19 +21,19 @@ from trainer.budget import Done, Pace
 from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
 from trainer.describe import model_and_layers
-from trainer.device import machine
-from trainer.engine import heed
-from trainer.errors import DeviceLost, OutOfMemory, Refused, TooShort
+from trainer.device import resolve_device
+from trainer.engine import share_capture_failure
+from trainer.errors import DeviceLost, InvalidConfig, OutOfMemory, TooShort
 from trainer.evaluate import Judge, Score, evaluate
 from trainer.events import Events
 from trainer.final_event import final
 from trainer.images import DeviceImages
 from trainer.ingredients import Vote
 from trainer.report import Report
-from trainer.setup import Setting, setting
-from trainer.timings import Costs
+from trainer.setup import TrialSetup, set_up
+from trainer.timings import Timings
 from trainer.train import measure, train
-from trainer.train_state import Trainee
+from trainer.train_state import TrainState
 
 _TIMING_SHARE = 0.05  # of a budget in seconds, for timing steps
 _MOST_TIMING_SECONDS = 5.0
@@ -55,13 +55,13 @@ def run(
     """Train and report. process_began: time.monotonic() at the start. Raises TrialError."""
     with memory_errors_named():
         held = checkpoint.read() if checkpoint else None
-        where = machine(config)
+        where = resolve_device(config)
         about = data.about(config.dataset)
         model = model_and_layers(config, about)
         report.event("model", **model)
         report.event("machine", **where.describe())
         maker = {"device": where.device.type, "precision": where.precision, "source": model["source"]}
-        training = _Training(setting(config, about, where), report, checkpoint, maker)
+        training = _Training(set_up(config, about, where), report, checkpoint, maker)
         score = training.run(process_began, _of_same(maker, held))
         report.event("final", **training.result(score, process_began))
     if checkpoint:
@@ -85,12 +85,12 @@ class _Training:
     """
 
     def __init__(
-        self, chosen: Setting, report: Report, checkpoint: Checkpoint | None, maker: dict[str, Any]
+        self, chosen: TrialSetup, report: Report, checkpoint: Checkpoint | None, maker: dict[str, Any]
     ) -> None:
         self._setting, self._report, self._checkpoint, self._maker = chosen, report, checkpoint, maker
         self._vote = chosen.vote
         self._count = self._vote.count if self._vote else 1
-        self._members: list[Trainee] = []
+        self._members: list[TrainState] = []
         self._paces: list[Done] = []
 
     def run(self, process_began: float, held: dict[str, Any] | None) -> Score | None:
@@ -104,7 +104,7 @@ class _Training:
         self._take_up(held)
         for member in range(len(self._members), self._count):
             trainee = self._setting.trainee(member) if member else first
-            heed(trainee.engine, first.engine)
+            share_capture_failure(trainee.engine, first.engine)
             score = self._train(member, trainee, costs, held)
             held = None
         if self._vote:
@@ -133,7 +133,7 @@ class _Training:
         self._events.again(held["epochs"] if held else [])
 
     def _train(
-        self, member: int, trainee: Trainee, costs: Costs, held: dict[str, Any] | None
+        self, member: int, trainee: TrainState, costs: Timings, held: dict[str, Any] | None
     ) -> Score | None:
         began = self._events.elapsed() if held is None else held["member_began"]
         share = _share(self._setting.config.budget, member, self._count, costs.closing)
@@ -159,7 +159,7 @@ class _Training:
         self._paces.append(pace.done)
         return score
 
-    def _keep(self, trainee: Trainee, pace: Pace, began: float) -> None:
+    def _keep(self, trainee: TrainState, pace: Pace, began: float) -> None:
         """Write a checkpoint if it is time. Called after a step that the pace has not counted yet."""
         if self._checkpoint is None:
             return
@@ -205,7 +205,7 @@ def _share(budget: Budget, member: int, count: int, closing: float) -> Budget:
         last = member + 1 == count
         return Budget(seconds=budget.seconds if last else (budget.seconds - closing) * (member + 1) / count)
     if budget.plan and count > 1:
-        raise Refused("a plan is one network's; leave it out where several vote")
+        raise InvalidConfig("a plan is one network's; leave it out where several vote")
     if budget.steps < count:
         raise TooShort(f"{budget.steps} steps do not go round {count} networks; give at least {count}")
     return Budget(steps=budget.steps // count + (member < budget.steps % count), plan=budget.plan)

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer import optimizers
 from trainer.ingredients import Average, Groups, Perturbation
-from trainer.objective import Lesson, Phase
+from trainer.objective import Phase, TrainingObjective
 
 
 class Update:
@@ -29,7 +29,9 @@ class Update:
     loss_sum: 0-d float, over the steps since somebody read it
     """
 
-    def __init__(self, network: nn.Module, lesson: Lesson, generator: Generator, seed: int, graphed: bool):
+    def __init__(
+        self, network: nn.Module, lesson: TrainingObjective, generator: Generator, seed: int, graphed: bool
+    ):
         device = lesson.machine.device
         self.network = network
         self.weights: list[Tensor] = [weight for weight in network.parameters() if weight.requires_grad]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trainer.budget import Pace
 from trainer.errors import TooShort
-from trainer.timings import Costs
+from trainer.timings import Timings
 
 
 class Simulated:
@@ -21,7 +21,7 @@ class Simulated:
         self.now, self._unlike = began, unlike
         self.plans: list[str] = []
         self._step_seconds = step_seconds
-        costs = Costs(step=step_seconds(0.0), epoch=0.02, validation=0.05, steps_per_epoch=20)
+        costs = Timings(step=step_seconds(0.0), epoch=0.02, validation=0.05, steps_per_epoch=20)
         self.pace = Pace(
             costs,
             seconds=seconds,
@@ -112,7 +112,7 @@ def test_a_drift_of_less_than_two_percent_is_left_alone() -> None:
 
 
 def test_a_budget_in_steps_is_never_planned_again() -> None:
-    pace = Pace(Costs(1.0, 1.0, 1.0, 10), steps=25)
+    pace = Pace(Timings(1.0, 1.0, 1.0, 10), steps=25)
     assert list(pace.steps()) == list(range(25))
     assert (pace.total_steps, pace.replans, pace.progress, pace.reserve_seconds) == (25, 0, 1.0, 0.0)
 
@@ -129,7 +129,9 @@ def test_a_strict_clock_that_ran_out_before_training_is_refused() -> None:
 
 def test_what_ends_a_vote_is_kept_for_with_the_last_validation() -> None:
     reserves = [
-        Pace(Costs(0.01, 0.01, 0.05, 20, closing=closing), seconds=20.0, elapsed=lambda: 0.0).reserve_seconds
+        Pace(
+            Timings(0.01, 0.01, 0.05, 20, closing=closing), seconds=20.0, elapsed=lambda: 0.0
+        ).reserve_seconds
         for closing in (0.0, 2.0)
     ]
     assert reserves[0] >= 0.05

@@ -19,7 +19,7 @@ from trainer import checkpoint as checkpoints
 from trainer import config
 from trainer import trial as trials
 from trainer.checkpoint import Checkpoint
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.report import Report
 
 pytestmark = pytest.mark.usefixtures("digits_drawn_once")
@@ -126,7 +126,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         events(parsed, Dying(tmp_path / "checkpoint.pt", parsed, 2))
     other = config.from_json(trial(seed=1))
-    with pytest.raises(Refused, match="is another training's; delete it"):
+    with pytest.raises(InvalidConfig, match="is another training's; delete it"):
         events(other, Checkpoint(tmp_path / "checkpoint.pt", other, 60))
 
 

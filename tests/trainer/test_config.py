@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests._trying import OFTEN
 from tests.trainer.configs import trial
 from trainer import config
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 json_values = st.recursive(
@@ -31,7 +31,7 @@ def test_what_is_left_out_takes_the_protocol_s_default() -> None:
 def test_a_required_key_left_out_is_named(key: str) -> None:
     value = trial()
     del value[key]
-    with pytest.raises(Refused, match=f"lacks {key}"):
+    with pytest.raises(InvalidConfig, match=f"lacks {key}"):
         config.from_json(value)
 
 
@@ -39,12 +39,12 @@ def test_a_required_key_left_out_is_named(key: str) -> None:
 def test_an_unknown_key_is_refused_with_the_known_ones(inside: str) -> None:
     value = trial()
     value[inside] = value[inside] | {"momentum": 0.9}
-    with pytest.raises(Refused, match=f"unknown key 'momentum' in {inside}; known: "):
+    with pytest.raises(InvalidConfig, match=f"unknown key 'momentum' in {inside}; known: "):
         config.from_json(value)
 
 
 def test_an_unknown_key_at_the_top_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(Refused, match=r"unknown key 'epochs' in the configuration; known: .*budget"):
+    with pytest.raises(InvalidConfig, match=r"unknown key 'epochs' in the configuration; known: .*budget"):
         config.from_json(trial(epochs=5))
 
 
@@ -101,7 +101,7 @@ def test_an_unknown_key_at_the_top_is_refused_with_the_known_ones() -> None:
     ],
 )
 def test_a_value_out_of_range_is_refused_with_what_would_do(key: str, value: Any, says: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidConfig) as refused:
         config.from_json(trial(**{key: value}))
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -109,14 +109,14 @@ def test_a_value_out_of_range_is_refused_with_what_would_do(key: str, value: Any
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, "1" * 5000, '{"protocol": 1}'])
 def test_a_text_that_is_no_configuration_is_refused(text: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidConfig):
         config.parse(text)
 
 
 def check_parsed_or_refused(value: dict[str, Any]) -> None:
     try:
         config.parse(json.dumps(value))
-    except Refused as refused:
+    except InvalidConfig as refused:
         said = str(refused)
         assert 10 < len(said) < 2000, said
         assert said.isprintable(), said  # one line

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer import data
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -36,7 +36,7 @@ def refusals(source: data.Source) -> list[str]:
     for read in (data.about, lambda source: data.load(source, test=True)):
         try:
             read(source)
-        except Refused as refused:
+        except InvalidConfig as refused:
             messages.append(str(refused))
     return messages
 
@@ -126,7 +126,7 @@ def test_wrong_arrays_are_refused_by_name(tmp_path: Path, changes: Arrays, says:
 def test_a_missing_array_is_refused_with_the_present_ones(tmp_path: Path, missing: str) -> None:
     contents = arrays()
     del contents[missing]
-    with pytest.raises(Refused, match=f"lacks the array {missing}; it has: "):
+    with pytest.raises(InvalidConfig, match=f"lacks the array {missing}; it has: "):
         data.load(written(tmp_path, contents), test=True)
 
 
@@ -139,7 +139,7 @@ def test_without_test_arrays_everything_but_the_test_works(tmp_path: Path) -> No
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images.npz").write_bytes(b"not an archive")
-    with pytest.raises(Refused, match=r"cannot read .* as \.npz"):
+    with pytest.raises(InvalidConfig, match=r"cannot read .* as \.npz"):
         data.load(data.source(f"npz:{tmp_path}/images.npz"))
 
 
@@ -151,7 +151,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     damaged = bytearray(source.path.read_bytes())
     damaged[offset + 400] ^= 0xFF
     source.path.write_bytes(damaged)
-    with pytest.raises(Refused, match=r"cannot read .* as \.npz"):
+    with pytest.raises(InvalidConfig, match=r"cannot read .* as \.npz"):
         data.load(source)
 
 
@@ -159,7 +159,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
 def test_a_missing_path_is_refused(name: str, tmp_path: Path) -> None:
     source = data.source(f"{name}:{tmp_path}/absent")
     for read in (data.about, data.load):
-        with pytest.raises(Refused, match="absent"):
+        with pytest.raises(InvalidConfig, match="absent"):
             read(source)
 
 
@@ -177,17 +177,17 @@ def test_a_folder_of_images_is_decoded_to_squares_with_labels_in_alphabetical_or
 def test_an_unreadable_image_is_refused_by_name(tmp_path: Path) -> None:
     source = image_folder(tmp_path, ant=2, wolf=2)
     (tmp_path / "train" / "wolf" / "broken.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(Refused, match=r"cannot read the image .*wolf/broken\.png"):
+    with pytest.raises(InvalidConfig, match=r"cannot read the image .*wolf/broken\.png"):
         data.load(source)
 
 
 def test_an_empty_class_and_a_class_that_only_the_test_has_are_refused(tmp_path: Path) -> None:
     source = image_folder(tmp_path, ant=2, wolf=2)
     (tmp_path / "test" / "bee").mkdir()
-    with pytest.raises(Refused, match="bee is a class that train lacks"):
+    with pytest.raises(InvalidConfig, match="bee is a class that train lacks"):
         data.load(source, test=True)
     (tmp_path / "train" / "bee").mkdir()
-    with pytest.raises(Refused, match="bee has no images"):
+    with pytest.raises(InvalidConfig, match="bee has no images"):
         data.load(source)
 
 
@@ -195,7 +195,7 @@ def test_a_folder_without_test_images_refuses_a_test(tmp_path: Path) -> None:
     source = image_folder(tmp_path / "images", ant=2, wolf=2)
     (tmp_path / "images" / "test").rename(tmp_path / "elsewhere")
     assert data.about(source).test_images == 0
-    with pytest.raises(Refused, match="has no test images"):
+    with pytest.raises(InvalidConfig, match="has no test images"):
         data.load(source, test=True)
 
 
@@ -215,7 +215,7 @@ def test_cifar10_without_a_network_is_refused_with_the_alternative(
 ) -> None:
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(Refused, match=r"cannot get CIFAR-10 .* npz:PATH"):
+    with pytest.raises(InvalidConfig, match=r"cannot get CIFAR-10 .* npz:PATH"):
         data.load(data.source("cifar10", data_dir=tmp_path))
 
 
@@ -226,5 +226,5 @@ def test_cifar10_is_read_from_the_file_that_the_first_download_left(tmp_path: Pa
 
 def test_a_read_only_cache_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(Refused, match="data_dir with a folder that can be written"):
+    with pytest.raises(InvalidConfig, match="data_dir with a folder that can be written"):
         data.load(data.source("cifar10", data_dir=tmp_path / "file" / "cache"))

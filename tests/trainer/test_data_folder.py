@@ -14,7 +14,7 @@ from PIL import Image
 
 from trainer import data
 from trainer.describe import describe
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.report import Report
 
 SIZE = 8
@@ -157,11 +157,15 @@ def test_all_images_that_cannot_be_read_are_named_at_once(tmp_path: Path) -> Non
     source = folder(tmp_path, "ant", "wolf", images=12)
     for index in range(2):
         (tmp_path / "train" / "ant" / f"{index}.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(Refused, match=r"cannot read 2 images: .*ant/0\.png: .*; .*ant/1\.png: .*remove them"):
+    with pytest.raises(
+        InvalidConfig, match=r"cannot read 2 images: .*ant/0\.png: .*; .*ant/1\.png: .*remove them"
+    ):
         data.load(source)
     for index in range(12):
         (tmp_path / "train" / "wolf" / f"{index}.png").write_bytes(b"")
-    with pytest.raises(Refused, match=r"cannot read 14 images: .*; and 11 more; replace or remove them$"):
+    with pytest.raises(
+        InvalidConfig, match=r"cannot read 14 images: .*; and 11 more; replace or remove them$"
+    ):
         data.load(source)
 
 
@@ -169,7 +173,7 @@ def test_a_link_that_leads_nowhere_is_refused_by_name(tmp_path: Path) -> None:
     source = folder(tmp_path, "ant", "wolf")
     (tmp_path / "train" / "ant" / "gone.png").symlink_to(tmp_path / "nowhere")
     for read in (data.fingerprint, data.load):
-        with pytest.raises(Refused, match=r"gone\.png: No such file"):
+        with pytest.raises(InvalidConfig, match=r"gone\.png: No such file"):
             read(source)
 
 

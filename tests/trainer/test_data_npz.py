@@ -13,7 +13,7 @@ import pytest
 from trainer import config, data
 from trainer.checkpoint import fingerprint
 from trainer.describe import describe
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.report import Report
 
 OF_OLD = "3b0676f207ad66300cf4401e7b6af48875a914168732ede652b57129ff18eeea"  # of the trial below
@@ -57,7 +57,7 @@ def test_an_array_that_is_not_what_it_says_is_refused_before_anything_is_unpacke
 
     monkeypatch.setattr(np.lib.format, "read_array", unpacked)
     for read in (data.about, lambda source: data.load(source, test="test" in name)):
-        with pytest.raises(Refused, match=r"(train|test)_(images|labels) of .*x\.npz"):
+        with pytest.raises(InvalidConfig, match=r"(train|test)_(images|labels) of .*x\.npz"):
             read(source)
 
 
@@ -68,7 +68,7 @@ def test_an_encrypted_archive_is_refused_in_a_line(tmp_path: Path) -> None:
         at = content.index(signature) + offset
         content[at] |= 1  # the flag of encryption
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(Refused, match="cannot read"):
+    with pytest.raises(InvalidConfig, match="cannot read"):
         data.about(source)
 
 

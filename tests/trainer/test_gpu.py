@@ -12,7 +12,7 @@ from tests.trainer.test_train import Lines, trained
 from tests.trainer.test_update import prepared, stepped
 from trainer.errors import OutOfMemory
 from trainer.ingredients import _operations
-from trainer.train_state import Trainee
+from trainer.train_state import TrainState
 
 pytestmark = [
     pytest.mark.gpu,
@@ -83,7 +83,7 @@ def test_an_operation_gives_the_same_pixels_as_on_the_cpu() -> None:
         assert (on_gpu == operation(images, strength)).float().mean() > 0.999
 
 
-def on_gpu(engine: str, **changes: Any) -> Trainee:
+def on_gpu(engine: str, **changes: Any) -> TrainState:
     """A trainee in full precision that draws nothing in its steps."""
     small = {"model": "resnet9", "scale": {"width": 0.25}, "device": "cuda", "precision": "fp32"}
     undrawn = {"ingredients": dict.fromkeys(DRAWN)}

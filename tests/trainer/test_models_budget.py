@@ -7,7 +7,7 @@ import torch
 
 from tests.trainer import configs
 from trainer import config, data, describe, models
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.model_cost import cost
 from trainer.models import resnet_budget
 
@@ -93,10 +93,12 @@ def test_a_configuration_s_architecture_is_described() -> None:
     ],
 )
 def test_settings_that_make_no_network_are_refused(architecture: dict[str, Any], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(InvalidConfig, match=message):
         realised(architecture)
 
 
 def test_a_family_without_settings_refuses_an_architecture() -> None:
-    with pytest.raises(Refused, match="resnet18 has no settings of its own, so leave architecture empty"):
+    with pytest.raises(
+        InvalidConfig, match="resnet18 has no settings of its own, so leave architecture empty"
+    ):
         models.realise("resnet18", 1.0, 1.0, 1.0, 32, {"layers": 3})

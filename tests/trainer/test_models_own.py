@@ -7,7 +7,7 @@ import torch
 
 from tests.trainer import configs
 from trainer import config, data, describe, models
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.model_cost import cost
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def test_a_scale_that_the_function_does_not_take_is_refused(tmp_path: Path) -> N
     name = own(tmp_path, NETWORK.replace(", blocks=(1, 2)", ""))
     assert models.scales(name) == ("width", "resolution")
     with pytest.raises(
-        Refused, match="no depth to multiply: its function takes no `blocks`; leave depth at 1"
+        InvalidConfig, match="no depth to multiply: its function takes no `blocks`; leave depth at 1"
     ):
         models.realise(name, 1.5, 1.0, 1.0, 32)
 
@@ -110,10 +110,10 @@ def test_the_example_is_what_the_guide_shows_and_a_network() -> None:
 )
 def test_a_file_that_makes_no_network_is_refused(tmp_path: Path, text: str, message: str) -> None:
     name = own(tmp_path, text)
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(InvalidConfig, match=message):
         cost(name, models.realise(name, 1.0, 1.0, 1.0, 8), 10)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"cannot read .*none.py: No such file"):
+    with pytest.raises(InvalidConfig, match=r"cannot read .*none.py: No such file"):
         models.realise(f"{tmp_path}/none.py:build", 1.0, 1.0, 1.0, 32)

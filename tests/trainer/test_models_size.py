@@ -7,7 +7,7 @@ import pytest
 
 from tests.thinned import rest_slow
 from trainer import models
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.model_cost import cost
 
 # million parameters and GMACs at 32x32 with 10 classes
@@ -77,7 +77,7 @@ def test_the_page_of_networks_has_each_with_the_size_that_is_counted() -> None:
 )
 def test_more_of_a_scale_never_costs_less(name: str, scale: str) -> None:
     if scale not in models.scales(name):
-        with pytest.raises(Refused, match=f"{name} has no {scale} to multiply: "):
+        with pytest.raises(InvalidConfig, match=f"{name} has no {scale} to multiply: "):
             realised(name, {scale: 0.5})
         return
     multipliers = (1.0, 1.1, 1.75) if scale == "depth" else (0.25, 0.6, 1.0)

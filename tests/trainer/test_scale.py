@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.models import _scale
 
 stages = st.lists(st.integers(1, 36), min_size=1, max_size=6).map(tuple)
@@ -31,7 +31,7 @@ def test_every_depth_in_eighths_of_an_18_layer_network_is_a_network_of_its_own()
 
 
 def test_less_than_a_block_a_stage_is_refused_with_the_least_depth() -> None:
-    with pytest.raises(Refused, match=r"leaves 3 blocks for 4 stages; give at least 0\.4375"):
+    with pytest.raises(InvalidConfig, match=r"leaves 3 blocks for 4 stages; give at least 0\.4375"):
         _scale.scaled_blocks((2, 2, 2, 2), 0.4)
     assert _scale.scaled_blocks((2, 2, 2, 2), 0.4375) == (1, 1, 1, 1)
 
@@ -54,7 +54,7 @@ def test_a_tie_between_widths_goes_up_whatever_the_fuzz() -> None:
 def test_a_resolution_is_from_8_to_128_pixels_or_refused(image_size: int, resolution: float) -> None:
     try:
         pixels = _scale.scaled_resolution(image_size, resolution)
-    except Refused:
+    except InvalidConfig:
         assert not 8 <= image_size * resolution < 128.5 - 1e-6
     else:
         assert 8 <= pixels <= 128

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from trainer import subset
 from trainer.config import Subset
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(7), 40))
 
@@ -34,7 +34,7 @@ def test_more_training_images_leave_the_validation_images_as_they_were() -> None
 
 def test_too_few_images_of_a_class_are_refused_with_numbers() -> None:
     with pytest.raises(
-        Refused, match=r"class 0 has 40 training images, but 210 for training and 140 .* need 50"
+        InvalidConfig, match=r"class 0 has 40 training images, but 210 for training and 140 .* need 50"
     ):
         subset.draw(LABELS, 7, Subset(210, 140, 0))
 
@@ -60,7 +60,7 @@ def test_the_first_part_is_the_draw_without_parts() -> None:
 
 
 def test_a_part_that_is_not_there_is_refused_with_how_many_there_are() -> None:
-    with pytest.raises(Refused, match="make 2 disjoint parts of 20; part 2 is not among them"):
+    with pytest.raises(InvalidConfig, match="make 2 disjoint parts of 20; part 2 is not among them"):
         subset.draw(LABELS, 7, Subset(70, 70, 0, part=2))
 
 

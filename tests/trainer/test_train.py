@@ -15,7 +15,7 @@ from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, models, optimizers
 from trainer import trial as trials
-from trainer.errors import DeviceLost, Diverged, OutOfMemory, Refused, TooShort
+from trainer.errors import DeviceLost, Diverged, InvalidConfig, OutOfMemory, TooShort
 from trainer.report import Report
 
 pytestmark = pytest.mark.usefixtures("digits_drawn_once")
@@ -185,7 +185,7 @@ def test_a_rate_that_makes_weights_infinite_diverges() -> None:
 
 
 def test_a_batch_larger_than_the_training_set_is_refused() -> None:
-    with pytest.raises(Refused, match="batch_size 128 is more than the 100 training images"):
+    with pytest.raises(InvalidConfig, match="batch_size 128 is more than the 100 training images"):
         trained(hyperparameters={})
 
 
@@ -198,7 +198,7 @@ def test_more_memory_than_the_machine_has_is_told_from_other_errors(monkeypatch:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    with pytest.raises(Refused, match="torch sees no GPU"):
+    with pytest.raises(InvalidConfig, match="torch sees no GPU"):
         trained(device="cuda")
 
 
@@ -239,5 +239,5 @@ def test_images_are_stored_at_image_size_before_they_are_scaled(tmp_path: Path) 
 def test_a_test_that_the_data_set_lacks_is_refused_before_training(tmp_path: Path) -> None:
     images, labels = np.zeros((160, 16, 16, 3), np.uint8), np.arange(160) % 2
     np.savez(tmp_path / "images.npz", allow_pickle=False, train_images=images, train_labels=labels)
-    with pytest.raises(Refused, match="lacks the array test_images"):
+    with pytest.raises(InvalidConfig, match="lacks the array test_images"):
         trained(dataset=f"npz:{tmp_path}/images.npz", test=True)

@@ -13,14 +13,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, data, ingredients, recipes
-from trainer.device import machine
-from trainer.engine import Eager, Graphed, heed
-from trainer.errors import Refused
+from trainer.device import resolve_device
+from trainer.engine import Eager, Graphed, share_capture_failure
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Average
 from trainer.objective import Phase
-from trainer.setup import Setting, setting
+from trainer.setup import TrialSetup, set_up
 from trainer.train import measure
-from trainer.train_state import Trainee
+from trainer.train_state import TrainState
 
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal.default")
 
@@ -44,12 +44,12 @@ class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         return func(*args, **(kwargs or {}))
 
 
-def prepared(**changes: Any) -> Setting:
+def prepared(**changes: Any) -> TrialSetup:
     parsed = config.from_json(trial(**changes))
-    return setting(parsed, data.about(parsed.dataset), machine(parsed))
+    return set_up(parsed, data.about(parsed.dataset), resolve_device(parsed))
 
 
-def stepped(trainee: Trainee, steps: int, total: int = 10) -> Trainee:
+def stepped(trainee: TrainState, steps: int, total: int = 10) -> TrainState:
     trainee.start_epoch(0.0)
     for step in range(steps):
         trainee.step(step % trainee.lesson.steps_per_epoch, step, total)
@@ -199,7 +199,7 @@ def test_timing_a_network_that_draws_leaves_its_draws_alone() -> None:
 def test_what_cannot_be_captured_once_is_not_tried_again() -> None:
     taken: list[Phase] = []
     engine = Graphed(taken.append, [], lambda: None)
-    heed(engine, Eager(taken.append, "its layers ask the host"))
+    share_capture_failure(engine, Eager(taken.append, "its layers ask the host"))
     engine(Phase(perturbed=False, pixels=8))
     assert (engine.name, engine.reason, engine.steady) == ("eager", "its layers ask the host", True)
     assert len(taken) == 1
@@ -227,5 +227,5 @@ def test_an_operation_for_each_few_images_is_seen() -> None:
 
 
 def test_averaging_over_tasks_is_refused() -> None:
-    with pytest.raises(Refused, match="mltp and ema do not go together"):
+    with pytest.raises(InvalidConfig, match="mltp and ema do not go together"):
         recipes.load("nomad_haet", {"mltp": {}, "ema": {}})

@@ -16,7 +16,7 @@ from typing import Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 Fit = Literal["crop", "pad", "squash"]  # how an image that is not square becomes one
 BACKGROUND = (128, 128, 128)  # RGB beside a padded image and behind a transparent one: neither ink nor paper
@@ -91,11 +91,11 @@ def source(
     """`digits` or `npz:PATH` as a Source. Raises Refused."""
     name, colon, path = text.partition(":")
     if name not in names():
-        raise Refused(f"dataset {text!r} is not known; known: {', '.join(names())}")
+        raise InvalidConfig(f"dataset {text!r} is not known; known: {', '.join(names())}")
     if _module(name).NEEDS_PATH and not path:
-        raise Refused(f"dataset {text!r} needs a path: {name}:PATH")
+        raise InvalidConfig(f"dataset {text!r} needs a path: {name}:PATH")
     if not _module(name).NEEDS_PATH and colon:
-        raise Refused(f"dataset {text!r} takes no path: {name}")
+        raise InvalidConfig(f"dataset {text!r} takes no path: {name}")
     return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir, fit)
 
 

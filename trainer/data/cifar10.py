@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from trainer.data import About, Images, Source, npz
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 NEEDS_PATH = False
 
@@ -49,7 +49,7 @@ def load(source: Source, test: bool) -> Images:
             if not kept.exists():
                 _download(folder, kept)
     except (OSError, RuntimeError) as error:
-        raise Refused(
+        raise InvalidConfig(
             f"cannot get CIFAR-10 into {folder} ({error}); place cifar-10-python.tar.gz there, give "
             "data_dir with a folder that can be written, or take dataset npz:PATH with the images in a file"
         ) from error

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data import About, Images, Source
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 NEEDS_PATH = False
 
@@ -63,12 +63,12 @@ def _originals() -> tuple[Floats, NDArray[np.int64]]:
     """
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
-        raise Refused("dataset digits needs scikit-learn; run: pip install scikit-learn")
+        raise InvalidConfig("dataset digits needs scikit-learn; run: pip install scikit-learn")
     path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     try:
         table = np.loadtxt(path, delimiter=",", dtype=np.int64)
     except (OSError, ValueError) as error:
-        raise Refused(
+        raise InvalidConfig(
             f"cannot read the digits of scikit-learn: {error}; install scikit-learn again"
         ) from error
     return (table[:, :64].reshape(-1, 8, 8) / 16).astype(np.float32), table[:, 64]

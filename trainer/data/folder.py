@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from trainer.data import About, Images, Source
 from trainer.data._pictures import RULES, SUFFIXES, Unreadable, square
-from trainer.errors import Refused, one_line
+from trainer.errors import InvalidConfig, one_line
 
 NEEDS_PATH = True
 
@@ -117,7 +117,9 @@ def load(source: Source, test: bool) -> Images:
     """Decode the images. Raises Refused, which names the files that cannot be read."""
     held = _held(source)
     if test and not held.test:
-        raise Refused(f"{source.path} has no test images; place them in {source.path}/test, a folder a class")
+        raise InvalidConfig(
+            f"{source.path} has no test images; place them in {source.path}/test, a folder a class"
+        )
     pictures = [*held.train, *(held.test if test else [])]
     images, labels = _decoded(pictures, source), np.array([picture.label for picture in pictures], np.int64)
     split = len(held.train)
@@ -165,10 +167,10 @@ def _each(read: Callable[[Path], _Found], pictures: Sequence[_Picture]) -> list[
         if isinstance(its, Unreadable)
     ]
     if len(wrong) == 1:
-        raise Refused(f"cannot read the image {wrong[0]}; replace or remove it")
+        raise InvalidConfig(f"cannot read the image {wrong[0]}; replace or remove it")
     if wrong:
         more = f"; and {len(wrong) - _TOLD} more" if len(wrong) > _TOLD else ""
-        raise Refused(
+        raise InvalidConfig(
             f"cannot read {len(wrong)} images: {'; '.join(wrong[:_TOLD])}{more}; replace or remove them"
         )
     return cast(list[_Found], found)
@@ -194,20 +196,26 @@ def _held(source: Source) -> _Held:
     root, unread = source.path, _Unread()
     try:
         if root is None or not (root / "train").is_dir():
-            raise Refused(f"there is no folder {root}/train; place the images as {root}/train/CLASS/*.png")
+            raise InvalidConfig(
+                f"there is no folder {root}/train; place the images as {root}/train/CLASS/*.png"
+            )
         train, test = _folders(root / "train", unread), _folders(root / "test", unread)
         classes = tuple(sorted(train))
         if len(classes) < 2:
-            raise Refused(f"{root}/train has {len(classes)} class folders; give at least two, with images in")
+            raise InvalidConfig(
+                f"{root}/train has {len(classes)} class folders; give at least two, with images in"
+            )
         if strangers := sorted(set(test) - set(classes)):
             stranger = test[strangers[0]][0]
-            raise Refused(f"{stranger} is a class that train lacks; remove it or add training images")
+            raise InvalidConfig(f"{stranger} is a class that train lacks; remove it or add training images")
         pictures, tests = (_pictures(part, classes, unread) for part in (train, test))
     except OSError as error:
-        raise Refused(f"cannot look into {error.filename}: {error.strerror}; make it readable") from error
+        raise InvalidConfig(
+            f"cannot look into {error.filename}: {error.strerror}; make it readable"
+        ) from error
     if empty := sorted(set(range(len(classes))) - {picture.label for picture in pictures}):
         folder, kinds = train[classes[empty[0]]][0], ", ".join(sorted(SUFFIXES))
-        raise Refused(f"{folder} has no images ({kinds}); add some or remove it")
+        raise InvalidConfig(f"{folder} has no images ({kinds}); add some or remove it")
     return _Held(classes, pictures, tests, unread.told())
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data import About, Images, Source, _arrays
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 NEEDS_PATH = True
 
@@ -37,7 +37,7 @@ def about(source: Source) -> About:
     height, width = shapes["train"][1:3]
     is_square = all(shape[1] == shape[2] for shape in shapes.values())
     if source.image_size is None and height != width:
-        raise Refused(
+        raise InvalidConfig(
             f"images of {path} are {height}x{width}; give image_size, the pixels a side to make squares of"
         )
     return About(
@@ -77,7 +77,7 @@ def load(source: Source, test: bool) -> Images:
 
 def _path(source: Source) -> Path:
     if source.path is None or not source.path.is_file():
-        raise Refused(f"no file {source.path}; give dataset npz:PATH with the path of an .npz file")
+        raise InvalidConfig(f"no file {source.path}; give dataset npz:PATH with the path of an .npz file")
     return source.path
 
 
@@ -90,8 +90,8 @@ def _readable(path: Path) -> Iterator[zipfile.ZipFile]:
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> Refused:
-    return Refused(f"cannot read {path} as .npz: {error}; write it again with numpy.savez")
+def _unreadable(path: Path, error: Exception) -> InvalidConfig:
+    return InvalidConfig(f"cannot read {path} as .npz: {error}; write it again with numpy.savez")
 
 
 def _shapes(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[int, ...]]:
@@ -117,11 +117,15 @@ def _header(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[np.dtype[A
             (2, 0): np.lib.format.read_array_header_2_0,
         }.get(version)
         if read_header is None:
-            raise Refused(f"{name} of {path} is in .npy version {version}; write it again with numpy.savez")
+            raise InvalidConfig(
+                f"{name} of {path} is in .npy version {version}; write it again with numpy.savez"
+            )
         shape, _, dtype = read_header(stream)
         held = archive.getinfo(f"{name}.npy").file_size - stream.tell()
     if held != math.prod(shape) * dtype.itemsize and not dtype.hasobject:  # pickled, it is refused for that
-        raise Refused(f"{name} of {path} holds {held} bytes for {list(shape)} {dtype}; write the file again")
+        raise InvalidConfig(
+            f"{name} of {path} holds {held} bytes for {list(shape)} {dtype}; write the file again"
+        )
     return dtype, shape
 
 
@@ -149,9 +153,9 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> IO[bytes]:
     return archive.open(f"{name}.npy")
 
 
-def _lacking(archive: zipfile.ZipFile, name: str, path: Path) -> Refused:
+def _lacking(archive: zipfile.ZipFile, name: str, path: Path) -> InvalidConfig:
     held = ", ".join(sorted(n.removesuffix(".npy") for n in archive.namelist())) or "none"
-    return Refused(f"{path} lacks the array {name}; it has: {held}")
+    return InvalidConfig(f"{path} lacks the array {name}; it has: {held}")
 
 
 @lru_cache(maxsize=16)

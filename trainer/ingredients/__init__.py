@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any, cast
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients._kinds import (
     Average,
     BatchImages,
@@ -97,7 +97,7 @@ def _born(name: str, make: Any) -> Ingredient:
     try:
         return cast(Ingredient, make())
     except ValueError as error:
-        raise Refused(f"ingredient {name}: {error}") from error
+        raise InvalidConfig(f"ingredient {name}: {error}") from error
 
 
 def _check(name: str, strengths: Mapping[str, Any]) -> None:
@@ -106,11 +106,11 @@ def _check(name: str, strengths: Mapping[str, Any]) -> None:
     for key, value in strengths.items():
         if key not in fields:
             known = ", ".join(fields) or "none"
-            raise Refused(f"ingredient {name} has no strength {key!r}; known: {known}")
+            raise InvalidConfig(f"ingredient {name} has no strength {key!r}; known: {known}")
         wanted = type(fields[key].default)
         fits = isinstance(value, int | float) if wanted is float else isinstance(value, wanted)
         if not fits or (isinstance(value, bool) and wanted is not bool):
-            raise Refused(f"ingredient {name}: {key} must be {_WORDS[wanted]}, not {value!r}")
+            raise InvalidConfig(f"ingredient {name}: {key} must be {_WORDS[wanted]}, not {value!r}")
 
 
 _WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}

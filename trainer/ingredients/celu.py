@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Surgery
 from trainer.ingredients._swapped import swap
 
@@ -24,7 +24,9 @@ class Celu(Surgery):
 
     def apply(self, network: nn.Module) -> nn.Module:
         if not swap(network, nn.ReLU, self._in_place_of):
-            raise Refused("ingredient celu: the network has no ReLU to take the place of; leave celu out")
+            raise InvalidConfig(
+                "ingredient celu: the network has no ReLU to take the place of; leave celu out"
+            )
         return network
 
     def _in_place_of(self, relu: nn.Module) -> nn.Module:

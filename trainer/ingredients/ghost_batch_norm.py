@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Surgery
 from trainer.ingredients._swapped import swap
 
@@ -36,7 +36,9 @@ class GhostBatchNorm(Surgery):
         ]
         if left or not norms:
             what = f"a {type(left[0]).__name__}" if left else "no batch norm"
-            raise Refused(f"ingredient ghost_batch_norm: the network has {what}; leave ghost_batch_norm out")
+            raise InvalidConfig(
+                f"ingredient ghost_batch_norm: the network has {what}; leave ghost_batch_norm out"
+            )
         return network
 
     def _in_place_of(self, norm: nn.Module) -> nn.Module:

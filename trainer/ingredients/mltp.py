@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Meta, OuterLoop
 
 
@@ -48,7 +48,7 @@ class Mltp(Meta):
         """Deals out each class's images to the tasks. Raises Refused where a task has no whole batch."""
         fewest = len(labels) // self.tasks
         if batch_size > fewest:
-            raise Refused(
+            raise InvalidConfig(
                 f"a batch of {batch_size} is more than the {fewest} images of each of {self.tasks} tasks; "
                 "give a smaller batch_size, fewer tasks or more images in subset"
             )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Surgery
 
 _PATCH = 27  # values of 3 channels x 3 x 3 pixels
@@ -65,10 +65,10 @@ def _stem(network: nn.Module) -> tuple[str, nn.Conv2d]:
     convolutions = ((name, one) for name, one in network.named_modules() if isinstance(one, nn.Conv2d))
     name, stem = next(convolutions, ("", None))
     if stem is None or not name:
-        raise Refused("ingredient patch_whitening: the network has no convolution inside; leave it out")
+        raise InvalidConfig("ingredient patch_whitening: the network has no convolution inside; leave it out")
     shape = (stem.in_channels, stem.kernel_size, stem.stride, stem.padding, stem.dilation)
     if shape != (3, (3, 3), (1, 1), (1, 1), (1, 1)):
-        raise Refused(
+        raise InvalidConfig(
             "ingredient patch_whitening takes the place of a first convolution of 3 channels, 3x3, stride 1 "
             f"and padding 1, and this network's is {stem}; leave it out, or take resnet9 or resnet18"
         )

@@ -17,7 +17,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.models import _own
 from trainer.models._scale import Architecture, Base, Shape
 from trainer.models._scale import realise as _realise
@@ -93,7 +93,7 @@ def realise(
     asked = {"depth": depth, "width": width, "resolution": resolution}
     for scale, reason in _fixed(name).items():
         if asked[scale] != 1.0:
-            raise Refused(f"{name} has no {scale} to multiply: {reason}; leave {scale} at 1")
+            raise InvalidConfig(f"{name} has no {scale} to multiply: {reason}; leave {scale} at 1")
     settings = _settings(name, architecture or {})
     shape = _realise(settings.base if settings else base(name), depth, width, resolution, image_size)
     return replace(shape, architecture=settings, source=_own.fingerprint(name) if is_own(name) else None)
@@ -114,17 +114,19 @@ def _settings(name: str, architecture: Mapping[str, Any]) -> Architecture | None
     kind = getattr(_network(name), "Architecture", None)
     if kind is None:
         if architecture:
-            raise Refused(f"{name} has no settings of its own, so leave architecture empty")
+            raise InvalidConfig(f"{name} has no settings of its own, so leave architecture empty")
         return None
     known = [field.name for field in fields(kind)]
     for key in architecture:
         if key not in known:
-            raise Refused(f"unknown key {key!r} in the architecture of {name}; known: {', '.join(known)}")
+            raise InvalidConfig(
+                f"unknown key {key!r} in the architecture of {name}; known: {', '.join(known)}"
+            )
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in architecture.items()}
     try:
         return cast(Architecture, kind(**given))
     except ValueError as error:
-        raise Refused(f"the architecture of {name}: {error}") from error
+        raise InvalidConfig(f"the architecture of {name}: {error}") from error
 
 
 def _fixed(name: str) -> Mapping[str, str]:

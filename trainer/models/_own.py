@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.models._scale import WIDTH_STEP, Base, Shape
 
 if TYPE_CHECKING:
@@ -49,9 +49,13 @@ class OwnNetwork:
                 classes=classes, **{key: value for key, value in given.items() if key in taken}
             )
         if not isinstance(network, nn.Module):
-            raise Refused(f"{self.name} gives {type(network).__name__}; it must return a torch.nn.Module")
+            raise InvalidConfig(
+                f"{self.name} gives {type(network).__name__}; it must return a torch.nn.Module"
+            )
         if any(map(nn.parameter.is_lazy, (*network.parameters(), *network.buffers()))):
-            raise Refused(f"{self.name} has lazy layers, whose sizes are not known; give all their sizes")
+            raise InvalidConfig(
+                f"{self.name} has lazy layers, whose sizes are not known; give all their sizes"
+            )
         return network
 
 
@@ -70,13 +74,15 @@ def blamed(name: str) -> Iterator[None]:
     """Turn what the user's code raises into Refused with the last of its own lines."""
     try:
         yield
-    except (Refused, MemoryError):
+    except (InvalidConfig, MemoryError):
         raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame.lineno for frame in frames if frame.filename == str(_path(name))]
         where = f"{_path(name)}, line {own[-1]}," if own else str(_path(name))
-        raise Refused(f"the network of {where} fails: {type(error).__name__}: {error}; mend it") from error
+        raise InvalidConfig(
+            f"the network of {where} fails: {type(error).__name__}: {error}; mend it"
+        ) from error
 
 
 @lru_cache(maxsize=16)
@@ -89,7 +95,7 @@ def _loaded(name: str, fingerprint: str) -> OwnNetwork:
         exec(compile(_text(path), str(path), "exec"), module.__dict__)
     function = getattr(module, function_name, None)
     if not callable(function):
-        raise Refused(f"{path} has no function {function_name}; define one: {_CONTRACT}")
+        raise InvalidConfig(f"{path} has no function {function_name}; define one: {_CONTRACT}")
     return _network(name, function)
 
 
@@ -97,10 +103,10 @@ def _network(name: str, function: Callable[..., Any]) -> OwnNetwork:
     parameters = inspect.signature(function).parameters
     unknown = [p.name for p in parameters.values() if p.default is p.empty and p.name not in _GIVEN]
     if "classes" not in parameters or unknown:
-        raise Refused(f"{name} takes {', '.join(parameters) or 'nothing'}; {_CONTRACT}")
+        raise InvalidConfig(f"{name} takes {', '.join(parameters) or 'nothing'}; {_CONTRACT}")
     channels, blocks = (_numbers(name, parameters, key) for key in ("channels", "blocks"))
     if any(count % WIDTH_STEP for count in channels):
-        raise Refused(f"{name} has channels {channels} by default; give multiples of {WIDTH_STEP}")
+        raise InvalidConfig(f"{name} has channels {channels} by default; give multiples of {WIDTH_STEP}")
     lacking = {"width": ("channels", channels), "depth": ("blocks", blocks)}
     fixed = {
         scale: f"its function takes no `{key}`" for scale, (key, default) in lacking.items() if not default
@@ -114,7 +120,7 @@ def _numbers(name: str, parameters: Mapping[str, inspect.Parameter], key: str) -
         return ()
     default = parameters[key].default
     if not isinstance(default, tuple) or not default or not all(type(n) is int and n > 0 for n in default):
-        raise Refused(
+        raise InvalidConfig(
             f"{name} must have a tuple of whole numbers above 0 as the default of {key}; {_CONTRACT}"
         )
     return default
@@ -128,6 +134,6 @@ def _text(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Refused(
+        raise InvalidConfig(
             f"cannot read {path}: {error.strerror}; give model as path/to/file.py:function"
         ) from error

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 
 SMALLEST_RESOLUTION, LARGEST_RESOLUTION = 8, 128  # pixels a side
 WIDTH_STEP = 8  # channels
@@ -78,7 +78,7 @@ def scaled_blocks(blocks: tuple[int, ...], depth: float) -> tuple[int, ...]:
     spread = [min(1, base) for base in blocks]
     stages = sum(spread)
     if total < stages:
-        raise Refused(
+        raise InvalidConfig(
             f"depth {depth:g} leaves {total} blocks for {stages} stages; "
             f"give at least {(stages - 0.5) / sum(blocks):g}"
         )
@@ -92,7 +92,7 @@ def scaled_resolution(image_size: int, resolution: float) -> int:
     """Pixels a side. Raises Refused outside 8 to 128."""
     pixels = _rounded(image_size * resolution)
     if not SMALLEST_RESOLUTION <= pixels <= LARGEST_RESOLUTION:
-        raise Refused(
+        raise InvalidConfig(
             f"resolution {resolution:g} of {image_size}-pixel images is {pixels} pixels; it must be "
             f"from {SMALLEST_RESOLUTION} to {LARGEST_RESOLUTION}: change resolution or image_size"
         )

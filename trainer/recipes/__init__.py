@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainer import ingredients as shelf
 from trainer import optimizers
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Average, Ingredient, Meta
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _check_together(chosen: tuple[Ingredient, ...]) -> None:
     meta = next((found for found in chosen if isinstance(found, Meta)), None)
     average = next((found for found in chosen if isinstance(found, Average)), None)
     if meta and average:
-        raise Refused(
+        raise InvalidConfig(
             f"ingredients {shelf.name_of(meta)} and {shelf.name_of(average)} do not go together: the "
             "average would run through weights that only one task has seen; take one of them out"
         )
@@ -107,7 +107,7 @@ def settled(defaults: Defaults, given: "Hyperparameters") -> Defaults:
     """
     optimizer = given.optimizer or defaults.optimizer
     if optimizer not in optimizers.names():
-        raise Refused(f"optimizer {optimizer!r} is not known; known: {', '.join(optimizers.names())}")
+        raise InvalidConfig(f"optimizer {optimizer!r} is not known; known: {', '.join(optimizers.names())}")
     usual = (
         defaults.learning_rate
         if optimizer == defaults.optimizer

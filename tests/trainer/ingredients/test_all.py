@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from trainer import ingredients, optimizers, recipes
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Ingredient
 
 TESTS = Path(__file__).parent
@@ -50,17 +50,17 @@ def test_strengths_are_plain_values_that_a_configuration_can_give(name: str) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_strength_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(Refused, match=rf"ingredient {name} has no strength 'colour'; known: "):
+    with pytest.raises(InvalidConfig, match=rf"ingredient {name} has no strength 'colour'; known: "):
         ingredients.build(name, {"colour": 1})
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_strength_of_another_type_or_that_is_no_number_is_refused(name: str) -> None:
     for key, usual in dataclasses.asdict(ingredients.load(name)()).items():
-        with pytest.raises(Refused, match=rf"ingredient {name}: {key} must be"):
+        with pytest.raises(InvalidConfig, match=rf"ingredient {name}: {key} must be"):
             ingredients.build(name, {key: [usual]})
         if type(usual) is float:
-            with pytest.raises(Refused, match=rf"ingredient {name}: "):
+            with pytest.raises(InvalidConfig, match=rf"ingredient {name}: "):
                 ingredients.build(name, {key: float("nan")})
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.trainer.ingredients._networks import batch, network
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients.celu import Celu
 
 
@@ -30,7 +30,7 @@ def test_a_tiny_alpha_leaves_the_network_as_it_was() -> None:
 
 
 def test_a_network_without_relu_is_refused() -> None:
-    with pytest.raises(Refused, match="has no ReLU"):
+    with pytest.raises(InvalidConfig, match="has no ReLU"):
         Celu().apply(nn.Sequential(nn.SiLU()))
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients.ghost_batch_norm import GhostBatchNorm
 
 
@@ -59,7 +59,7 @@ def test_features_in_channels_last_memory_stay_there() -> None:
 
 @pytest.mark.parametrize("network", [nn.ReLU(), nn.BatchNorm1d(2)])
 def test_a_network_whose_norms_it_cannot_replace_is_refused(network: nn.Module) -> None:
-    with pytest.raises(Refused, match="leave ghost_batch_norm out"):
+    with pytest.raises(InvalidConfig, match="leave ghost_batch_norm out"):
         GhostBatchNorm().apply(nn.Sequential(network))
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients import OuterLoop
 from trainer.ingredients.mltp import Mltp
 
@@ -153,7 +153,7 @@ def test_settling_twice_changes_nothing_more() -> None:
 
 
 def test_a_batch_larger_than_a_task_is_refused() -> None:
-    with pytest.raises(Refused, match="a batch of 8 is more than the 6 images of each of 16 tasks"):
+    with pytest.raises(InvalidConfig, match="a batch of 8 is more than the 6 images of each of 16 tasks"):
         begin(Mltp(tasks=16), network())
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer import models
-from trainer.errors import Refused
+from trainer.errors import InvalidConfig
 from trainer.ingredients.patch_whitening import PatchWhitening
 from trainer.models import Shape
 
@@ -69,12 +69,12 @@ def test_a_network_of_the_folder_takes_it_and_keeps_its_shape(name: str) -> None
     [nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Conv2d(3, 8, 5, padding=2), nn.Conv2d(1, 8, 3, padding=1)],
 )
 def test_a_stem_of_another_shape_is_refused_with_the_reason(stem: nn.Module) -> None:
-    with pytest.raises(Refused, match=r"this network's is Conv2d\("):
+    with pytest.raises(InvalidConfig, match=r"this network's is Conv2d\("):
         PatchWhitening().apply(nn.Sequential(stem))
 
 
 def test_a_network_without_a_convolution_is_refused() -> None:
-    with pytest.raises(Refused, match="has no convolution"):
+    with pytest.raises(InvalidConfig, match="has no convolution"):
         PatchWhitening().apply(nn.Sequential(nn.Flatten(), nn.Linear(3, 2)))
 
 
