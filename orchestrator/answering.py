@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import threading
@@ -31,6 +32,7 @@ _MENDABLE = (
     TrainerBroken,
     environment.Clash,
 )
+_NO_THREAD = "can't start new thread"  # Python's words for EAGAIN there
 _INTERRUPTED = 130
 _Request = TypeVar("_Request", bound=options.Contract)
 
@@ -66,6 +68,11 @@ def answered(command: str, act: Callable[[], None]) -> None:
     except _MENDABLE as error:
         print(f"{command}: {_one_line(error)}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        print(f"{command}: {_one_line(OSError(errno.EAGAIN, _NO_THREAD))}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from None
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
@@ -79,7 +86,6 @@ def _stop_on_signals(stop: threading.Event) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return (
-            f"{where}{error.strerror}; mend that and run the same command again, nothing that ended is lost"
-        )
+        advice = environment.advice(error) or "mend that"
+        return f"{where}{error.strerror}; {advice} and run the same command again, nothing that ended is lost"
     return " ".join(str(error).split())

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from orchestrator import environment
+
 _PAUSE_SECONDS = 0.2
 
 
@@ -81,7 +83,7 @@ class Describer:
         self, trainer: Sequence[str], check_data: bool = True, stop: threading.Event | None = None
     ) -> None:
         self._stop = stop or threading.Event()
-        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+        variables = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         self._command = [*trainer, "describe", *(["--check-data"] if check_data else [])]
         try:
             self._process = subprocess.Popen(
@@ -89,13 +91,12 @@ class Describer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=environment,
+                env=variables,
                 start_new_session=True,  # a terminal's Ctrl-C is for the orchestrator alone
             )
         except OSError as error:
-            raise Refused(
-                f"cannot start the trainer {trainer[0]!r}: {error.strerror}; see --trainer"
-            ) from error
+            advice = environment.advice(error) or "see --trainer"
+            raise Refused(f"cannot start the trainer {trainer[0]!r}: {error.strerror}; {advice}") from error
 
     def describe(self, config: Mapping[str, Any]) -> Description:
         """Return what `config` comes to; raise Refused with the trainer's reason."""

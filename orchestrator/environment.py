@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from results import packages
 from results.packages import versions
 
-__all__ = ["Clash", "git_commit", "refuse_clashes", "versions"]
+__all__ = ["Clash", "advice", "git_commit", "refuse_clashes", "versions"]
 
 
 class Clash(RuntimeError):
@@ -21,6 +22,17 @@ def refuse_clashes() -> None:
     clash = packages.clash()
     if clash is not None:
         raise Clash(clash)
+
+
+_ADVICE = {
+    errno.EAGAIN: "raise the limit of processes and threads (ulimit -u, or the container's)",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+def advice(error: OSError) -> str | None:
+    """Say what a user may do where this machine gives no more processes or files; None of other errors."""
+    return _ADVICE.get(error.errno or 0)
 
 
 @cache
