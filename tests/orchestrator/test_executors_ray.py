@@ -194,7 +194,7 @@ def test_a_trial_that_its_node_takes_along_is_told_and_can_be_run_on_another(fol
             running = pool.submit(executor.run, one, threading.Event())
             assert has_begun(folder / "1")
             small.kill(small.nodes[0])
-            assert eventually(lambda: naming(folder) == [], 3), "the trial outlives its node"
+            assert eventually(lambda: naming(folder) == []), "the trial outlives its node"
             end = running.result(60)
             assert (end.code, end.reason) == (-9, "lost")
             assert "lost on" in end.said

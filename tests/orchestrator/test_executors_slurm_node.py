@@ -49,7 +49,7 @@ def is_training(folder: Path) -> bool:
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder that no process is left over in."""
     yield tmp_path
-    assert eventually(lambda: naming(tmp_path) == [], 5)
+    assert eventually(lambda: naming(tmp_path) == [])
 
 
 def test_a_trials_exit_code_comes_through(folder: Path) -> None:

@@ -16,12 +16,16 @@ from tests.orchestrator._studies import command, record, trials
 from tests.thinned import rest_slow
 
 ROOT = Path(__file__).parents[2]
-ASKED = ("--base", "senet18", "--data", "fake:", "--budget", "10steps", "--trials", "6", "--study", "s")
-ASKED += ("--solver", "random", "--slots", "2", "--replicates", "1", "--confirm", "0", "--executor", "local")
-ASKED += ("--trainer", f"{sys.executable} {HOSTING_TRAINER}")
+ASKED = [
+    *("--base", "senet18", "--data", "fake:", "--budget", "10steps", "--trials", "6", "--study", "s"),
+    *("--solver", "random", "--slots", "2", "--replicates", "1", "--confirm", "0", "--executor", "local"),
+    *("--trainer", f"{sys.executable} {HOSTING_TRAINER}"),
+]
 # another user than root, who is held to no number of processes, but one that may read what root may
-ANOTHER = ("setpriv", "--reuid=64999", "--regid=64999", "--clear-groups")
-ANOTHER += tuple(f"--{which}-caps=+dac_override,+dac_read_search" for which in ("inh", "ambient"))
+ANOTHER = [
+    *("setpriv", "--reuid=64999", "--regid=64999", "--clear-groups"),
+    *(f"--{which}-caps=+dac_override,+dac_read_search" for which in ("inh", "ambient")),
+]
 
 
 def under(limit: str, folder: Path, *another: str) -> subprocess.CompletedProcess[str]:
