@@ -46,7 +46,7 @@ def victims(kind: str, orchestrator: int, folder: Path) -> list[int]:
     """The study's processes of one kind; `any` is all of them."""
     below = [pid for pid in _pids() if orchestrator in _ancestors(pid)]
     words = {pid: _words(pid) for pid in below}
-    guards = [pid for pid in below if "_guard.py" in words[pid]]
+    guards = [pid for pid in below if "supervisor.py" in words[pid]]
     hosts = [
         pid for pid in below if words[pid].rstrip("\0").endswith("\0host") and _parent(pid) == orchestrator
     ]

@@ -37,7 +37,7 @@ NODES, STUDY = 3, "demo"
 SEARCH = "from orchestrator.cli.commands import nas_search; nas_search()"
 REPEATS = 7
 POLL_SECONDS = 0.05
-GUARD = "_guard.py"
+GUARD = "supervisor.py"
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ class TrainerClient:
     ) -> None:
         self._stop = stop or threading.Event()
         self._most_bytes = limits.usual_memory_bytes() if memory_bytes is None else memory_bytes
-        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+        variables = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         self._command = [*trainer, "describe", *(["--check-data"] if check_data else [])]
         try:
             self._process = subprocess.Popen(
@@ -99,12 +99,13 @@ class TrainerClient:
                 stdout=subprocess.PIPE,
                 encoding="utf-8",
                 errors="replace",
-                env=environment,
+                env=variables,
                 start_new_session=True,  # a terminal's Ctrl-C is for the orchestrator alone
             )
         except OSError as error:
+            advice = limits.advice(error) or "see --trainer"
             raise TrainerRefused(
-                f"cannot start the trainer {trainer[0]!r}: {error.strerror}; see --trainer"
+                f"cannot start the trainer {trainer[0]!r}: {error.strerror}; {advice}"
             ) from error
 
     def describe(self, config: Mapping[str, Any]) -> NetworkInfo:

@@ -90,7 +90,8 @@ def trials(db: Database, study: str) -> pd.DataFrame:
 def evaluation(db: Database, study: str) -> pd.DataFrame:
     """One row a pair of model and recipe of an evaluation, the best first.
 
-    Its columns are those of `results.analysis.evaluation.ranked`. Raises NotOnRecord for a study of another kind.
+    Its columns are those of `results.analysis.evaluation.ranked`. Raises NotOnRecord for a study of another
+    kind.
     """
     with _reading(db) as connection:
         study_id = _known(connection, study)

@@ -60,7 +60,7 @@ class StudyRecord:
 
     @property
     def minimised(self) -> str | None:
-        """Which of the SIZES of `results.analysis.networks` it minimises; None for a study for accuracy alone."""
+        """Which of `results.analysis.networks.SIZES` it minimises; None for a study for accuracy alone."""
         minimised: str | None = self.study["minimise"]
         return minimised
 

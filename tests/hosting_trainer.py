@@ -1,7 +1,8 @@
 """The fake trainer as one that also knows `host`: the real host's doors and wardens round fake trainings.
 
-HOST_FAULT in its environment: slow (its imports take a second), broken (they fail), deaf (it never greets),
-threads (it leaves a thread running). TRIAL_SOURCE: what its trials run in place of a training.
+HOST_FAULT in its environment: slow (its imports take until there is a file READY), broken (they fail), deaf
+(it never greets), threads (it leaves a thread running). TRIAL_SOURCE: what its trials run in place of a
+training.
 """
 
 import os
@@ -28,8 +29,8 @@ def main() -> None:
 
 
 def prepare(fault: str) -> None:
-    if fault == "slow":
-        time.sleep(1)
+    while fault == "slow" and not os.path.exists(os.environ["READY"]):
+        time.sleep(0.01)
     if fault == "broken":
         raise ImportError("broken as asked")
     if fault == "threads":

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -138,6 +139,18 @@ def test_a_folder_under_a_file_cannot_be_made(
     refused(capfd, code, "Not a directory; mend that and run the same command again")
 
 
+def test_a_machine_without_room_for_a_thread_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
+) -> None:
+    def start_none(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for name in ("_start_new_thread", "_start_joinable_thread"):  # until Python 3.12, and from 3.13 on
+        monkeypatch.setattr(threading, name, start_none, raising=False)
+    code = search(monkeypatch, tmp_path)
+    refused(capfd, code, "can't start new thread; raise the limit of processes and threads (ulimit -u")
+
+
 def test_a_file_that_is_no_database_is_left_as_it_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
 ) -> None:
@@ -181,7 +194,8 @@ def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:
 
 
 def test_a_command_starts_without_what_only_its_end_needs() -> None:
-    program = "import sys, orchestrator.cli.commands; print([name for name in ('pandas', 'torch') if name in sys.modules])"
+    program = "import sys, orchestrator.cli.commands as _; "
+    program += "print([name for name in ('pandas', 'torch') if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n", "half a second and more to import, of every command"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from orchestrator import executors
 from orchestrator.executors import ExecutorError
+from orchestrator.executors._process import limits
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.solver_session import NotReproducible, SolverFailed
 from orchestrator.spec import options, provenance
@@ -33,6 +35,7 @@ _MENDABLE = (
     TrainerBroken,
     provenance.Clash,
 )
+_NO_THREAD = "can't start new thread"  # Python's words for EAGAIN there
 _INTERRUPTED = 130
 _REMOVED = {"stack": "replicates are trained one a slot"}  # options, and what there is instead
 _Request = TypeVar("_Request", bound=options.RunOptions)
@@ -69,6 +72,11 @@ def answered(command: str, act: Callable[[], None]) -> None:
     except _MENDABLE as error:
         print(strip_escapes(f"{command}: {_one_line(error)}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        print(f"{command}: {_one_line(OSError(errno.EAGAIN, _NO_THREAD))}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from None
 
 
 def say_removed(command: str, given: Mapping[str, Any]) -> None:
@@ -90,7 +98,6 @@ def _stop_on_signals(stop: threading.Event) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return (
-            f"{where}{error.strerror}; mend that and run the same command again, nothing that ended is lost"
-        )
+        advice = limits.advice(error) or "mend that"
+        return f"{where}{error.strerror}; {advice} and run the same command again, nothing that ended is lost"
     return " ".join(str(error).split())

@@ -29,7 +29,7 @@ def git_commit() -> str | None:
 
     Asked once a process: what is imported stays as it was at the start.
     """
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     if not (checkout / ".git").exists():
         return None
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

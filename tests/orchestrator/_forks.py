@@ -30,7 +30,7 @@ def has_begun(folder: Path) -> bool:
 
 def first_process(folder: Path) -> int:
     """Of the trial that runs there: the one that leads a session and is no guard."""
-    guards = naming("_guard.py")
+    guards = naming("supervisor.py")
     return next(pid for pid in naming(folder) if os.getsid(pid) == pid and pid not in guards)
 
 

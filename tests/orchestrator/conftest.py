@@ -54,7 +54,7 @@ def trainer(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """A trainer that knows `host`, under a name of this test's own; no process of it outlives the test."""
     (tmp_path / "hosting.py").symlink_to(HOSTING_TRAINER)
     yield sys.executable, str(tmp_path / "hosting.py")
-    assert eventually(lambda: naming(tmp_path) == [], 3)
+    assert eventually(lambda: naming(tmp_path) == [])
 
 
 @pytest.fixture

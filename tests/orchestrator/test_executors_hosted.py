@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -101,13 +100,17 @@ def test_a_stop_does_not_wait_for_a_host_that_still_imports(
     trainer: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: ThreadPoolExecutor
 ) -> None:
     monkeypatch.setenv("HOST_FAULT", "slow")
+    monkeypatch.setenv("READY", str(tmp_path / "ready"))
     executor, stop, told = local.create("cpu", slots=1, trainer=trainer), threading.Event(), list[str]()
     running = pool.submit(executor.run, train(tmp_path / "t", "hang"), stop, told.append)
     assert eventually((tmp_path / "t" / "out").exists)
     stop.set()
-    ended = running.result(timeout=0.5)
+    ended = running.result(timeout=60)
     assert (ended.code, ended.reason, told) == (STOPPED, "stopped", [])
-    time.sleep(1.2)  # the host is through with its imports and has heard of the trial
+    (tmp_path / "ready").touch()
+    later = begun(pool, executor, tmp_path / "u", "sleep=.3")
+    assert was_forked(first_process(tmp_path / "u")), "by the host, which has heard of the first one before"
+    assert later.result().code == 0
     assert naming(tmp_path / "t") == []
     assert (tmp_path / "t" / "out").read_text() == ""
     executor.close()

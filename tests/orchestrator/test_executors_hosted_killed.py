@@ -31,7 +31,7 @@ def test_forks_end_when_their_study_is_killed(trainer: tuple[str, str], tmp_path
         assert eventually(lambda: has_begun(tmp_path / "0") and has_begun(tmp_path / "1"))
         assert was_forked(first_process(tmp_path / "0"))
         killed.kill()
-    assert eventually(lambda: naming(tmp_path) == [], 3)
+    assert eventually(lambda: naming(tmp_path) == [])
 
 
 @pytest.mark.parametrize("seed", rest_slow(range(5), [0, 1]))
@@ -42,7 +42,7 @@ def test_forks_end_when_their_study_is_killed_as_they_start(
         assert eventually(lambda: (tmp_path / "1" / "trial.json").exists())
         time.sleep(random.Random(seed).uniform(0, 0.1))
         killed.kill()
-    assert eventually(lambda: naming(tmp_path) == [], 3)
+    assert eventually(lambda: naming(tmp_path) == [])
 
 
 def test_a_process_that_the_study_forked_keeps_neither_host_nor_fork_alive(
@@ -63,7 +63,7 @@ def test_a_process_that_the_study_forked_keeps_neither_host_nor_fork_alive(
         assert was_forked(first_process(tmp_path / "t"))
         killed.kill()
     try:
-        assert eventually(lambda: not any(map(was_forked, naming(trainer[1]))), 3)
+        assert eventually(lambda: not any(map(was_forked, naming(trainer[1]))))
     finally:
         (left,) = naming(trainer[1])
         os.kill(left, signal.SIGKILL)
@@ -75,9 +75,9 @@ def test_a_gpu_stays_locked_until_the_fork_of_a_killed_study_is_gone(
     lock = tmp_path / "locks" / "GPU-a.lock"
     with study(tmp_path, 1, "fake:hang,ignore_sigterm", lock.parent, trainer) as killed:
         assert eventually(lambda: has_begun(tmp_path / "0"))
+        clock = time.monotonic()
         killed.kill()
-    clock = time.monotonic()
-    assert eventually(lambda: free(lock), 3)
+    assert eventually(lambda: free(lock))
     assert naming(tmp_path / "0") == []
     assert time.monotonic() - clock > 0.2  # the trial's grace is .3 seconds
 
@@ -87,7 +87,7 @@ def test_a_killed_fork_is_told_and_takes_its_children_along(
 ) -> None:
     running = begun(pool, executor, tmp_path / "t", "grandchild=child,hang")
     os.kill(first_process(tmp_path / "t"), signal.SIGKILL)
-    ended = running.result(timeout=3)
+    ended = running.result(timeout=60)
     assert (ended.code, ended.reason) == (-signal.SIGKILL, "exited")
     assert naming(tmp_path / "t") == []
 
@@ -98,9 +98,9 @@ def test_a_fork_dies_with_its_warden_and_a_daemon_with_both(
     running = begun(pool, executor, tmp_path / "t", "grandchild=daemon,hang,ignore_sigterm")
     assert eventually(lambda: len(naming(tmp_path / "t")) == 2)
     os.kill(parent(first_process(tmp_path / "t")), signal.SIGKILL)
-    ended = running.result(timeout=3)
+    ended = running.result(timeout=60)
     assert (ended.code, ended.reason) == (-signal.SIGKILL, "lost")
-    assert eventually(lambda: naming(tmp_path / "t") == [], 1)
+    assert eventually(lambda: naming(tmp_path / "t") == [])
 
 
 def test_a_fork_outlives_its_host_and_the_trainings_after_it_are_run_all_the_same(
@@ -126,7 +126,7 @@ def test_a_killed_host_is_missed_at_once_while_a_fork_of_it_goes_on(
     executor = local.create("cpu", slots=2, trainer=trainer)
     going_on = begun(pool, executor, tmp_path / "0", "hang")
     os.kill(host_of(tmp_path / "0"), signal.SIGKILL)
-    assert executor.run(train(tmp_path / "1"), threading.Event()).wall_seconds < 3
+    assert executor.run(train(tmp_path / "1"), threading.Event()).wall_seconds < 20
     assert not going_on.done()
     executor.close()
     assert going_on.result().reason == "stopped"

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def trainers(folder: Path) -> list[int]:
     """The trials that have begun to train and are alive: their own processes and what they left behind."""
     begun = [out for out in folder.glob("*/out") if "machine" in out.read_text()]
-    guards = naming("_guard.py")
+    guards = naming("supervisor.py")
     return [pid for out in begun for pid in naming(out.with_name("trial.json")) if pid not in guards]
 
 
@@ -43,7 +43,7 @@ def test_trials_end_when_their_study_is_killed(folder: Path, fault: str) -> None
     with study(folder, 2, f"fake:hang{fault}") as killed:
         assert eventually(lambda: len(trainers(folder)) >= 2)
         killed.kill()
-        assert eventually(lambda: naming(folder) == [], seconds=3)
+        assert eventually(lambda: naming(folder) == [])
 
 
 @pytest.mark.parametrize("seed", rest_slow(range(5), [0, 1]))
@@ -52,7 +52,7 @@ def test_trials_end_when_their_study_is_killed_as_they_start(folder: Path, seed:
         assert eventually(lambda: (folder / "1" / "trial.json").exists())  # the first trial is about to start
         time.sleep(random.Random(seed).uniform(0, 0.1))
         killed.kill()
-        assert eventually(lambda: naming(folder) == [], seconds=3)
+        assert eventually(lambda: naming(folder) == [])
 
 
 def test_a_process_that_the_study_forked_does_not_keep_its_trials_alive(folder: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_process_that_the_study_forked_does_not_keep_its_trials_alive(folder: 
     with subprocess.Popen([sys.executable, "-c", source, folder / "0"], cwd=ROOT) as killed:
         assert eventually(lambda: trainers(folder) != [])
         killed.kill()
-    assert eventually(lambda: naming(folder / "0" / "trial.json") == [], seconds=3)
+    assert eventually(lambda: naming(folder / "0" / "trial.json") == [])
     (forked,) = naming(folder)
     os.kill(forked, signal.SIGKILL)
 
@@ -77,11 +77,11 @@ def test_a_trial_dies_with_its_guard(folder: Path) -> None:
         hanging = training(folder, "fake:hang,ignore_sigterm,grandchild=child")
         running = pool.submit(executor.run, hanging, threading.Event())
         assert eventually(lambda: "machine" in (folder / "out").read_text() if naming(folder) else False)
-        (guard,) = set(naming("_guard.py")) & set(naming(folder))
+        (guard,) = set(naming("supervisor.py")) & set(naming(folder))
         os.kill(guard, signal.SIGKILL)
-        ended = running.result(timeout=3)
+        ended = running.result(timeout=60)
     assert (ended.code, ended.reason) == (-signal.SIGKILL, "lost")
-    assert eventually(lambda: naming(folder) == [], seconds=1)
+    assert eventually(lambda: naming(folder) == [])
 
 
 def test_a_killed_trial_is_told_and_takes_its_children_along(folder: Path) -> None:
@@ -90,6 +90,6 @@ def test_a_killed_trial_is_told_and_takes_its_children_along(folder: Path) -> No
         running = pool.submit(executor.run, training(folder / "0", "fake:hang"), threading.Event())
         assert eventually(lambda: trainers(folder) != [])
         os.kill(trainers(folder)[0], signal.SIGKILL)
-        ended = running.result(timeout=3)
+        ended = running.result(timeout=60)
     assert (ended.code, ended.reason) == (-signal.SIGKILL, "exited")
     assert naming(folder) == []

@@ -196,7 +196,7 @@ def test_a_trial_that_its_node_takes_along_is_told_and_can_be_run_on_another(fol
             running = pool.submit(executor.run, one, threading.Event())
             assert has_begun(folder / "1")
             small.kill(small.nodes[0])
-            assert eventually(lambda: naming(folder) == [], 3), "the trial outlives its node"
+            assert eventually(lambda: naming(folder) == []), "the trial outlives its node"
             end = running.result(60)
             assert (end.code, end.reason) == (-9, "lost")
             assert "lost on" in end.said
@@ -304,7 +304,7 @@ def test_a_search_loses_nothing_with_a_node(folder: Path, calm: list[dict[str, o
     with cluster(3) as opened:
 
         def kill_a_busy_node(study: subprocess.Popen[str]) -> None:
-            assert eventually(lambda: len(set(naming("_guard.py")) & set(naming(folder))) == 3, 60)
+            assert eventually(lambda: len(set(naming("supervisor.py")) & set(naming(folder))) == 3, 60)
             opened.kill(opened.nodes[0])
 
         disturbed(folder, kill_a_busy_node, opened.address)

@@ -128,12 +128,12 @@ FORGOTTEN = """
 import os, sys, time
 from functools import partial
 from pathlib import Path
-from orchestrator.executors import _ray_node
+from orchestrator.executors.ray import actor
 from orchestrator.executors.ray.actor import Greeting
 from orchestrator.executors.ray.transfer import parcel_of
 from tests.orchestrator._processes import job
-_ray_node.UNBEGUN_SECONDS, _ray_node.LINGER_SECONDS = map(float, sys.argv[2:4])
-node = _ray_node.Node(partial(os._exit, 0))
+actor.UNBEGUN_SECONDS, actor.LINGER_SECONDS = map(float, sys.argv[2:4])
+node = actor.TrialActor(partial(os._exit, 0))
 if sys.argv[4:]:
     one = job(Path(sys.argv[1]), "-c", sys.argv[4])
     node.begin(parcel_of(one, Greeting("", "", None, True), False))

@@ -145,7 +145,7 @@ def test_a_stop_ends_every_process_of_a_job(
     stop.set()
     ended = running.result(10)
     assert (ended.code, ended.reason) == (-signal.SIGKILL if fault else 143, "stopped")
-    assert [pid for pid in naming(folder) if pid not in naming("_slurm_node.py")] == []
+    assert [pid for pid in naming(folder) if pid not in naming("batch_script.py")] == []
 
 
 def test_a_job_that_waits_in_slurms_queue_is_taken_back(

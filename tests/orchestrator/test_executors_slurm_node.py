@@ -50,7 +50,7 @@ def is_training(folder: Path) -> bool:
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder that no process is left over in."""
     yield tmp_path
-    assert eventually(lambda: naming(tmp_path) == [], 5)
+    assert eventually(lambda: naming(tmp_path) == [])
 
 
 def test_a_trials_exit_code_comes_through(folder: Path) -> None:
@@ -127,9 +127,9 @@ def test_an_attempt_that_slurm_lost_sight_of_leaves_all_to_the_next(folder: Path
         assert eventually(lambda: is_training(folder))
         with begun(order, restarts=1) as second:
             assert eventually(lambda: (order.began() or {}).get("restarts") == 1)
-            assert eventually(lambda: len(naming("_guard.py")) >= 1)
+            assert eventually(lambda: len(naming("supervisor.py")) >= 1)
             assert eventually(lambda: is_training(folder))
-            assert eventually(lambda: len(set(naming(folder)) & set(naming("_slurm_node.py"))) == 1, 10)
+            assert eventually(lambda: len(set(naming(folder)) & set(naming("batch_script.py"))) == 1, 10)
             assert order.result() is None
             second.send_signal(signal.SIGUSR1)
     assert (order.result() or {})["reason"] == "stopped"

@@ -125,7 +125,7 @@ def processes(orchestrator: int, victim: str, folder: Path) -> list[int]:
         return hosts
     if victim == "warden":
         return [pid for pid in naming(HOSTED[1]) if parent(pid) in hosts]
-    guards = naming("_guard.py")
+    guards = naming("supervisor.py")
     return [pid for pid in naming(folder) if pid not in (orchestrator, *guards)]
 
 

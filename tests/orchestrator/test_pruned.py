@@ -46,7 +46,6 @@ def test_a_training_that_cannot_reach_the_bound_is_cut_and_says_why(study: tuple
         assert (row.val_accuracy or 1) < (row.predicted_accuracy or 0) < (row.stop_bound or 0) < 0.76
         assert f"pruned at {row.stop_progress:.0%}: expected {row.predicted_accuracy:.2%}" in said
         assert row.wall_seconds is not None
-        assert row.wall_seconds < 1
 
 
 def test_the_solver_hears_what_is_known_of_a_pruned_trial(study: tuple[Path, str]) -> None:

@@ -112,7 +112,7 @@ def test_a_trial_that_was_suspended_with_its_guard_has_its_time_all_the_same(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(executor.run, one, threading.Event())
         assert has_begun(tmp_path / "1")
-        guards = set(naming("_guard.py"))
+        guards = set(naming("supervisor.py"))
         [trial] = set(naming(tmp_path / "1")) - guards
         with suspended(parent(trial), trial):
             time.sleep(7)

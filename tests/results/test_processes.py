@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,12 +105,12 @@ def test_a_file_that_cannot_grow_loses_no_trial_and_is_written_again_once_it_can
     assert queries.events(db, "demo")["kind"].tolist() == ["room again"]
 
 
-HOLD_FOR_HALF_A_SECOND = """
-import sqlite3, sys, time
+HOLD_UNTIL_TOLD = """
+import sqlite3, sys
 other = sqlite3.connect(sys.argv[1], isolation_level=None)
 other.execute("BEGIN IMMEDIATE")
 print("held", flush=True)
-time.sleep(0.5)
+sys.stdin.readline()
 other.execute("COMMIT")
 other.close()
 """
@@ -119,9 +120,12 @@ def test_a_writer_waits_for_another_writer(tmp_path: Path) -> None:
     db = tmp_path / "results.db"
     with Store(db) as store:
         study = open_study(store)
-        with python(HOLD_FOR_HALF_A_SECOND, str(db)) as holder:
+        with python(HOLD_UNTIL_TOLD, str(db)) as holder, ThreadPoolExecutor(1) as pool:
             assert holder.stdout
+            assert holder.stdin
             holder.stdout.readline()
-            begun = time.monotonic()
-            store.note(study.id, "after the other", {})
-            assert 0.2 < time.monotonic() - begun < 20
+            writing = pool.submit(store.note, study.id, "after the other", {})
+            time.sleep(0.3)
+            assert not writing.done()
+            print("go", file=holder.stdin, flush=True)
+            writing.result(timeout=60)

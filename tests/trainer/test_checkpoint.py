@@ -95,14 +95,12 @@ def test_a_killed_training_goes_on_with_what_is_left_of_its_budget(tmp_path: Pat
     with pytest.raises(Killed):
         events(parsed, Dying(path, parsed, 9))
     time.sleep(0.5)  # while it is dead its clock stands
-    began = time.monotonic()
     lines = events(parsed, Checkpoint(path, parsed, 60))
     plans = [line for line in lines if line["event"] == "plan"]
     assert plans[0]["reason"] == "resumed"
     assert plans[0]["step"] == 9
     assert 0 < plans[0]["elapsed_seconds"] < 1.5
-    assert lines[-1]["overshoot_seconds"] <= 0.015
-    assert time.monotonic() - began < 8
+    assert lines[-1]["train_seconds"] < 3.0, "not 1.5 s once more"
 
 
 def test_a_program_killed_with_sigkill_goes_on_from_its_file(trainers: Host, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def anys(tmp_path: Path) -> Iterator[Host]:
         yield host
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -167,10 +167,10 @@ def test_a_trial_deaf_to_sigterm_is_killed_after_its_grace(anys: Host, tmp_path:
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + WAITS
     forked = ask_for(anys, tmp_path / "t", deaf, grace_seconds=0.3)
     assert eventually(lambda: forked.out.read_text() != "")
-    forked.connection.sendall(b"stop\n")
     began = time.monotonic()
+    forked.connection.sendall(b"stop\n")
     assert forked.ending() == ["ended", "-9", "stopped"]
-    assert 0.3 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.3
 
 
 LEAVES_BEHIND = """
@@ -211,13 +211,15 @@ def test_a_trial_ends_with_its_connection(anys: Host, tmp_path: Path) -> None:
     forked = ask_for(anys, tmp_path / "t", WAITS)
     pid = forked.started()
     forked.hang_up()
-    assert eventually(lambda: not alive(pid), 2)
+    assert eventually(lambda: not alive(pid))
 
 
 def test_a_request_withdrawn_before_its_turn_is_never_run(tmp_path: Path) -> None:
-    with hosting(ANY_PROGRAM, tmp_path / "host", HOST_FAULT="slow") as host:
+    ready = tmp_path / "ready"
+    with hosting(ANY_PROGRAM, tmp_path / "host", HOST_FAULT="slow", READY=str(ready)) as host:
         forked = ask_for(host, tmp_path / "t", "print('ran')")
         forked.connection.shutdown(1)
+        ready.touch()
         assert forked.heard.read() == b""
         assert forked.out.read_text() == ""
 
@@ -237,7 +239,7 @@ def test_a_killed_warden_takes_its_trial_and_a_daemon_along(anys: Host, tmp_path
     warden = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(warden, signal.SIGKILL)
     assert forked.heard.read() == b""
-    assert eventually(lambda: not alive(pid) and not alive(int(forked.out.read_text())), 2)
+    assert eventually(lambda: not alive(pid) and not alive(int(forked.out.read_text())))
     assert ask_for(anys, tmp_path / "next", "pass").ending() == ["ended", "0", "exited"]
 
 

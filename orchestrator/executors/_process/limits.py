@@ -4,6 +4,7 @@ Whoever waits for a trial looks every few moments, by /proc and the sizes of the
 log stays open in the trial while its middle is cut out here, so it must have been opened for appending.
 """
 
+import errno
 import math
 import os
 import signal
@@ -199,3 +200,14 @@ def _field(pid: int, file: str, name: str) -> int:
             if line.startswith(name):
                 return 1024 * int(line.split()[1])
     return 0
+
+
+_ADVICE = {
+    errno.EAGAIN: "raise the limit of processes and threads (ulimit -u, or the container's)",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+def advice(error: OSError) -> str | None:
+    """Say what a user may do where this machine gives no more processes or files; None of other errors."""
+    return _ADVICE.get(error.errno or 0)

@@ -1,4 +1,4 @@
-"""Run one job as a fresh process under a guard: the orchestrator's end of `_guard.py`.
+"""Run one job as a fresh process under a guard: the orchestrator's end of `supervisor.py`.
 
 The surprise: the guard takes the end of its stdin for "stop", and only we hold the other end; so it ends the
 trial also when we are killed. When the guard itself is killed, the kernel kills the trial and we kill its
@@ -25,7 +25,7 @@ from orchestrator.executors._process.pipe import (
 )
 from orchestrator.executors.local.slots import Held
 
-GUARD = Path(__file__).resolve().with_name("_guard.py")
+GUARD = Path(__file__).resolve().with_name("supervisor.py")
 GUARD_EXIT_SECONDS = 1.0
 NO_ROOM = (errno.EAGAIN, errno.ENOMEM)  # for another process
 

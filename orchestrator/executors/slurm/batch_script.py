@@ -1,6 +1,6 @@
 """Run one trial on the node that SLURM gave it, and leave in a file how it ended.
 
-It is the batch script of a job, `python -I -S _slurm_node.py FOLDER KEY`, needs the standard library alone,
+It is the batch script of a job, `python -I -S batch_script.py FOLDER KEY`, needs the standard library alone,
 and runs the trial under the guard and the limits that local trials have. The surprise: it ends its trial by
 itself once nobody wants it, because the order in the folder is another's, or SLURM, having lost sight of this
 node, has begun the job again elsewhere; and where SLURM ends it (SIGTERM) it leaves no result, for such a job
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # by its path, so that a node needs no more than to see this file
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors._process.supervised import run_guarded

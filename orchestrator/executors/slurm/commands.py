@@ -18,7 +18,7 @@ from pathlib import Path
 from orchestrator.executors import ExecutorError
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo")
-SCRIPT = Path(__file__).resolve().with_name("_slurm_job.sh")
+SCRIPT = Path(__file__).resolve().with_name("job.sh")
 COMMAND_SECONDS = 60.0  # for one of SLURM's commands; each gives up by itself before
 OVER = (  # states that a job does not leave, but for a requeue
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),

@@ -21,7 +21,7 @@ from orchestrator.executors.slurm.commands import Away, JobState, Queue
 from orchestrator.executors.slurm.job_files import LOG, JobFile
 
 LOOK_SECONDS = 0.3  # between looks into the folder
-NODE_PROGRAM = Path(__file__).resolve().with_name("_slurm_node.py")
+NODE_PROGRAM = Path(__file__).resolve().with_name("batch_script.py")
 SETTLED_IF_STOPPED_SECONDS = 5.0
 NOT_BY_ITSELF_SECONDS = 10.0  # beyond both graces, before a job that was asked to stop is cancelled
 PATIENCE_IF_STOPPED_SECONDS = 30.0  # with a slurmctld that is away

@@ -1,4 +1,4 @@
-"""Run by Alembic. The connection is handed in, with a transaction begun, by `results.db.migrations.upgrade`."""
+"""Run by Alembic; `results.db.migrations.upgrade` hands in the connection, with a transaction begun."""
 
 from alembic import context
 
