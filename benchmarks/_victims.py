@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 ROOT = Path(__file__).resolve().parents[1]
 FAKE, HOSTING = ROOT / "tests" / "fake_trainer.py", ROOT / "tests" / "hosting_trainer.py"
-RUN = "import sys; from orchestrator import cli; sys.argv = sys.argv[1:]; cli.{}()"
+RUN = "import sys; from orchestrator.cli import commands; sys.argv = sys.argv[1:]; commands.{}()"
 # what must be equal in two records of one question; times, attempts and places may differ
 COMPARED = (
     *("number", "purpose", "state", "reason", "point", "replicate", "of_trial_number", "macs"),

@@ -25,7 +25,7 @@ REFUSED = (
     *("address", "gpu_fraction", "partition", "account"),
 )
 _REMOVED = ("stack",)  # of commands of earlier versions
-_RUN = "import sys; from orchestrator import cli; sys.argv[0] = '{0}-search'; cli.{0}_search()"
+_RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _KINDS: Mapping[Any, Any] = {
     str: _TEXT,

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from orchestrator.executors import Executor, local
-from orchestrator.executors.local.slots import Slot
+from orchestrator.executors._process.slots import Slot
 from tests.orchestrator._processes import HOSTED, job, training
 
 

@@ -22,7 +22,7 @@ from results.db.tables import Trial
 from tests.orchestrator._processes import FAKE_TRAINER
 
 TRAINER = shlex.join([sys.executable, str(FAKE_TRAINER)])
-RUN_COMMAND = "import sys; from orchestrator import cli; sys.argv = sys.argv[1:]; cli.{}()"
+RUN_COMMAND = "import sys; from orchestrator.cli import commands; sys.argv = sys.argv[1:]; commands.{}()"
 
 # what must be equal in two records of one question; times, folders and attempts may differ
 COMPARED = (

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from orchestrator.executors import local
+from orchestrator.executors._process.slots import Slot
 from orchestrator.executors.local import gpus
-from orchestrator.executors.local.slots import Slot
 from orchestrator.search import final_selection
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.budget import StudyBudget

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import Executor, ExecutorError, local
+from orchestrator.executors._process.slots import take
 from orchestrator.executors.local import gpus
 from orchestrator.executors.local.gpus import Gpu, visible
-from orchestrator.executors.local.slots import take
 from tests.orchestrator._a_study import study, two_pretend_gpus
 from tests.orchestrator._processes import eventually, job, naming, training
 

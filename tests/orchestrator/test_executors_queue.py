@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.executors import _queue
-from orchestrator.executors._queue import Queue
-from orchestrator.executors.local.slots import take
+from orchestrator.executors._process.slots import take
+from orchestrator.executors.local import fair_share
+from orchestrator.executors.local.fair_share import Queue
 from tests.orchestrator._a_study import study
 from tests.orchestrator._processes import eventually
 
@@ -85,7 +85,7 @@ def test_a_note_of_a_suspended_study_no_longer_stands(
     asleep.wait()
     with holding(other, gpus[0]):
         assert not takes(other, gpus[1])
-        monkeypatch.setattr(_queue, "STALE_SECONDS", 0.0)
+        monkeypatch.setattr(fair_share, "STALE_SECONDS", 0.0)
         assert takes(other, gpus[1])
 
 

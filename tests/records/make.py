@@ -65,8 +65,10 @@ def main(root: Path, out: Path) -> None:
 def begun(root: Path, command: str, folder: Path) -> subprocess.Popen[str]:
     """Start a command of the version at `root`, with its record in `folder`."""
     program, *options = shlex.split(command)
-    entry = program.replace("-", "_")
-    code = f"import sys; from orchestrator import cli; sys.argv = sys.argv[1:]; cli.{entry}()"
+    code = (
+        "import sys; from importlib.metadata import entry_points; sys.argv = sys.argv[1:]; "
+        "[found] = entry_points(group='console_scripts', name=sys.argv[0]); found.load()()"
+    )
     where = "--runs" if program != "nas-evaluate" else "--folder"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.Popen(

@@ -23,7 +23,7 @@ from orchestrator.executors._process.pipe import (
     follow,
     warn_of_the_undead,
 )
-from orchestrator.executors.local.slots import Held
+from orchestrator.executors._process.slots import Held
 
 GUARD = Path(__file__).resolve().with_name("supervisor.py")
 GUARD_EXIT_SECONDS = 1.0

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
 from orchestrator.executors._process.pipe import POLL_SECONDS, Ending
+from orchestrator.executors._process.slots import ONE_THREAD, Held, Slot
 from orchestrator.executors._process.supervised import run_guarded
-from orchestrator.executors._queue import Queue
 from orchestrator.executors.local import gpus as _gpus
+from orchestrator.executors.local.fair_share import Queue
 from orchestrator.executors.local.forked import ForkServers
-from orchestrator.executors.local.slots import ONE_THREAD, Held, Slot
 from results.db.locks import gpu_lock_folder
 
 DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)

@@ -25,8 +25,8 @@ from orchestrator.executors._process.pipe import (
     readable,
     warn_of_the_undead,
 )
+from orchestrator.executors._process.slots import Held
 from orchestrator.executors.local.fork_server import ForkServer
-from orchestrator.executors.local.slots import Held
 
 MOST_HOSTS = 3  # that are started before trainings do without
 GREETING_SECONDS = 20.0  # that a program may take to say that it is a host

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors._process.pipe import Ending
+from orchestrator.executors._process.slots import ONE_THREAD, Held
 from orchestrator.executors._process.supervised import run_guarded
-from orchestrator.executors.local.slots import ONE_THREAD, Held
 
 LINGER_SECONDS = 300.0  # that an ended trial's files and end are kept for, and its slot with them
 UNBEGUN_SECONDS = 60.0  # that an actor waits for its trial

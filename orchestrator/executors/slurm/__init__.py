@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
 from orchestrator.executors._process.capacity import Capacity
-from orchestrator.executors.local.slots import ONE_THREAD
+from orchestrator.executors._process.slots import ONE_THREAD
 from orchestrator.executors.slurm import commands, job_files
 from orchestrator.executors.slurm.commands import Node, Queue, Unreachable
 from orchestrator.executors.slurm.job import SlurmJob

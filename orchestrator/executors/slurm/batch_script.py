@@ -21,8 +21,8 @@ if __name__ == "__main__":  # by its path, so that a node needs no more than to 
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from orchestrator.executors import ExecutorError, Job
+from orchestrator.executors._process.slots import Held
 from orchestrator.executors._process.supervised import run_guarded
-from orchestrator.executors.local.slots import Held
 
 ORDER, BEGAN, RESULT = "job.json", "job.began.json", "job.result.json"
 MOST_REQUEUES = 3

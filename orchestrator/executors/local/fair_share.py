@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.executors.local.slots import make_folder, take
+from orchestrator.executors._process.slots import make_folder, take
 
 STALE_SECONDS = 5.0  # after which a note no longer stands: its study is suspended, and would keep a GPU idle
 _NEVER = 0.0  # on the monotonic clock
