@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.console.progress import RunningTrial
 from orchestrator.executors import Exit, Job
 from orchestrator.pruners.learning_curve import PrunerConfig
 from orchestrator.search.budget import StudyBudget
@@ -24,11 +23,12 @@ from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec.formulation import Formulation
+from orchestrator.spec.limits import TrialLimits
 from orchestrator.spec.objective import Objective
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
-from orchestrator.trial.retries import TrialLimits
+from orchestrator.trial.progress import RunningTrial
 from orchestrator.trial.runner import Runner
 from results.db.store import Store
 from results.db.tables import Study, Trial

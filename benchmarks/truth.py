@@ -25,8 +25,7 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.console.meter import ProgressMeter
-from orchestrator.console.progress import PlainProgress
+from orchestrator.console.progress import PlainProgress, ProgressMeter
 from orchestrator.pruners.learning_curve import NEVER, LearningCurvePruner
 from orchestrator.search.budget import StudyBudget
 from orchestrator.search.confirmation import ConfidenceTarget, Winner

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from results.analysis.networks import SIZES
-from results.cli.tables import millions, number
+from results.format import millions, number
 
 
 def limits_of(question: Mapping[str, Any]) -> dict[str, float]:

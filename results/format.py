@@ -7,6 +7,8 @@ list, most of which no recipe had.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pandas as pd
+
 
 def settings(row: Mapping[str, Any]) -> str:
     """A model's architecture and ingredients: `layers 3, blocks 4-6-8; sam 0.1, ema 0.02, 2 left out`."""
@@ -47,3 +49,29 @@ def _short(value: Any) -> str:
 def _object(value: Any) -> Mapping[str, Any]:
     """The JSON object, an empty one where the database has none."""
     return value if isinstance(value, Mapping) else {}
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """0.9012 as 90.12%."""
+    return "-" if fraction is None or pd.isna(fraction) else f"{fraction:.{digits}%}"
+
+
+def half(row: Mapping[str, Any]) -> float:
+    """Half the interval of an accuracy; NaN where there is none."""
+    low, high = row["accuracy_low"], row["accuracy_high"]
+    return float("nan") if pd.isna(low) else float(high - low) / 2
+
+
+def millions(count: float | None) -> str:
+    """1234567 as 1.23M."""
+    return "-" if count is None or pd.isna(count) else f"{count / 1e6:.2f}M"
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number with so many digits after its point."""
+    return "-" if value is None or pd.isna(value) else f"{value:.{digits}f}"
+
+
+def moment(at: Any) -> str:
+    """A time in UTC, to the minute."""
+    return "-" if at is None or pd.isna(at) else f"{at:%Y-%m-%d %H:%M}"

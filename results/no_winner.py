@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from results.cli.tables import percent
+from results.format import percent
 from results.study_record import Row, StudyRecord
 
 

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
-
-from results.plain_table import fits, lines
 
 _WIDE = 1000
 _ESCAPES = re.compile(
@@ -171,3 +170,27 @@ def telling_of_loss(tell: Callable[[str, str], Any]) -> Iterator[None]:
     finally:
         for output in outputs.values():
             output.when_lost = None
+
+
+def lines(table: Table) -> Iterator[str]:
+    """Yield the table's lines, head first, without blanks at their ends."""
+    columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    widths = [max(map(cell_len, cells)) for cells in columns]
+    aligned = [
+        [_aligned(cell, width, column.justify == "right") for cell in cells]
+        for column, cells, width in zip(table.columns, columns, widths, strict=True)
+    ]
+    for row in zip(*aligned, strict=True):
+        yield "  ".join(row).rstrip()
+
+
+def fits(table: Table, width: int) -> bool:
+    """Whether no cell would be folded in lines of `width` cells, or has lines of its own."""
+    widths = [max(map(cell_len, (str(c.header), *map(str, c.cells)))) for c in table.columns]
+    one_line = not any("\n" in str(cell) for column in table.columns for cell in column.cells)
+    return one_line and sum(widths) + 2 * len(widths) <= width
+
+
+def _aligned(cell: str, width: int, right: bool) -> str:
+    blanks = " " * (width - cell_len(cell))
+    return blanks + cell if right else cell + blanks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -14,7 +15,6 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from rich.console import Console
 
-from orchestrator.service.settings import is_loopback
 from orchestrator.spec.options import BadOption, check
 
 TOKEN = "NAS_TOKEN"  # the environment variable that may hold it
@@ -128,3 +128,11 @@ def _shown(given: Mapping[str, Any]) -> dict[str, str]:
         token = _read(Path(given["token_file"]))
     check(token.isascii() and len(token.split()) <= 1, "the token is one word of letters, digits, - and _")
     return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

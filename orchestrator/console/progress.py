@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -25,10 +22,10 @@ from orchestrator.console.format import (
     result_text,
     size_number,
 )
-from orchestrator.console.meter import ProgressMeter
 from orchestrator.spec.objective import UNITS
-from orchestrator.trial import metrics as report
-from orchestrator.trial.request import TrialRequest
+from orchestrator.trial import outcome
+from orchestrator.trial.progress import RunningTrial
+from results.analysis import forecast
 from results.db.tables import Trial
 
 _RECENT = 10  # ended trials that the live table keeps in view
@@ -37,60 +34,6 @@ _FOLDED = ("point", "state")  # words fold, numbers never
 _NUMBERS = ("accuracy", "seconds")
 _LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
 _UNBOUNDED = 1000
-
-
-@dataclass
-class RunningTrial:
-    """A trial under way. It waits for a slot until `has_started` is called, by the executor's thread."""
-
-    order: TrialRequest
-    row: Trial
-    folder: Path
-    stop: threading.Event = field(default_factory=threading.Event)  # of this trial alone
-    slot: str | None = None
-    started: float = field(default_factory=time.monotonic)
-    seen_bytes: int = 0  # of its metrics, when they were last asked for
-
-    @property
-    def metrics(self) -> Path:
-        return self.folder / "metrics.jsonl"
-
-    @property
-    def latest_epoch(self) -> dict[str, Any] | None:
-        """What the trainer last told of it."""
-        return report.latest_epoch(self.metrics)
-
-    def has_news(self) -> bool:
-        """Whether its metrics have grown since the last time that this was asked."""
-        try:
-            size = self.metrics.stat().st_size
-        except FileNotFoundError:
-            return False
-        grown, self.seen_bytes = size > self.seen_bytes, size
-        return grown
-
-    def has_started(self, slot: str) -> None:
-        self.slot, self.started = slot, time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the process began; 0 while the trial waits for a slot."""
-        return time.monotonic() - self.started if self.slot else 0.0
-
-
-class ProgressDisplay(Protocol):
-    """Told of everything that a person would want to see; changes nothing."""
-
-    def note(self, text: str) -> None: ...
-    def started(self, trial: RunningTrial) -> None: ...
-    def ended(self, row: Trial) -> None: ...
-    def answered(self, row: Trial) -> None: ...
-    def best(self, row: Trial) -> None: ...
-    def tick(self, running: Sequence[RunningTrial]) -> None: ...
-    def slept(self, seconds: float) -> None:
-        """This process was suspended so long, which tells nothing of how the search goes on."""
-
-    def close(self) -> None: ...
 
 
 class PlainProgress:
@@ -269,3 +212,50 @@ def _running_cells(trial: RunningTrial, start: PointValues | None, size: str) ->
 
 def _purpose(row: Trial) -> str:
     return row.purpose if row.purpose != "confirmation" else f"confirms {row.of_trial_number}"
+
+
+@dataclass
+class ProgressMeter:
+    """What a study has spent of its budgets, in trainings and in hours of a GPU or a CPU slot."""
+
+    trainings: int  # the budget
+    seconds_per_training: float | None  # None for budgets in steps
+    unit: str  # "GPU" or "CPU"
+    slots: int = 1
+    slot_hours: float | None = None  # the budget; None for as many as it takes
+    done: float = 0.0
+    seconds: float = 0.0
+    joules: float | None = 0.0
+    begun: float = field(default_factory=time.monotonic)  # moved by what the process was suspended
+    of_this_run: tuple[int, float] = (0, 0.0)  # trials that ended, and what they used
+
+    def remember(self, row: Trial) -> None:
+        """Count a trial that an earlier run ended."""
+        self.done += outcome.spent([row])
+        self.seconds += row.slot_seconds or 0.0
+        self.joules = _sum(self.joules, row.energy_joules)
+
+    def count(self, row: Trial) -> None:
+        """Count a trial that has ended now."""
+        self.remember(row)
+        ended, seconds = self.of_this_run
+        self.of_this_run = (ended + 1, seconds + (row.slot_seconds or 0.0))
+
+    def __str__(self) -> str:
+        bound = f" of {self.slot_hours:g}" if self.slot_hours is not None else ""
+        joules = f", {forecast.energy(self.joules)}" if self.joules else ""
+        left = self._ahead()
+        return (
+            f"{self.done:.4g}/{self.trainings} trainings, {self.unit}-hours: {self.seconds / 3600:.3f} "
+            f"used{bound}{joules}, {f'{left} left' if left else 'how long is left is not known yet'}"
+        )
+
+    def _ahead(self) -> forecast.Forecast | None:
+        ended, used = self.of_this_run
+        elapsed = time.monotonic() - self.begun
+        so_far = forecast.Spending(self.done, self.done, self.seconds, used, ended, elapsed)
+        return forecast.ahead(so_far, self.trainings, self.slot_hours, self.slots, self.seconds_per_training)
+
+
+def _sum(joules: float | None, more: float | None) -> float | None:
+    return None if joules is None or more is None else joules + more

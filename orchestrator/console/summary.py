@@ -24,6 +24,7 @@ from results.analysis import pruning
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
+from search_spaces import scaling
 
 _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
 
@@ -121,11 +122,10 @@ def closing(console: Console, store: Store, spec: StudySpec) -> None:
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:
     """Show the front as the record now holds it, the smallest network first."""
     # pandas: half a second to import, and needed only here
-    from results import queries
-    from results.cli import front_table
+    from results import queries, tables
 
     found = patient(queries.front)(spec.request.database, spec.study_name)
-    terminal.tell(front_table.front_table(found), console.file)
+    terminal.tell(tables.front_table(found), console.file)
     many = f"{spec.save_as}_1 to {spec.save_as}_{len(names)}"
     say(console, f"saved as the models {many}" if len(names) > 1 else f"saved as the model {names[0]}")
     say(console, f"again: nas-results front {spec.study_name}{_where(spec.request)}")
@@ -201,3 +201,15 @@ def stopped(console: Console) -> None:
     """Say how to resume."""
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     say(console, f"stopped; nothing that ended is lost. To resume: {command}")
+
+
+def warm_start_lines(spec: StudySpec) -> Iterator[str]:
+    """Say on a line each which points are asked first, and what was otherwise where they were found."""
+    warm = spec.warm_start
+    if warm is None:
+        return
+    yield f"warm start: {len(warm.hints)} of the best points of the study {warm.study} are asked first"
+    for hint in warm.hints:
+        yield f"  {point_text(hint, spec.start or scaling.start(spec.space))}"
+    if warm.unlike:
+        yield f"  that study differs: {'; '.join(warm.unlike)}"

@@ -15,7 +15,7 @@ from orchestrator.evaluation.options import RECIPE, EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import BadOption, check
-from orchestrator.spec.settled import absolute, fitted, recorded_subject, scale_of, training_of
+from orchestrator.spec.study_spec import absolute, fitted, recorded_subject, scale_of, training_of
 from orchestrator.spec.trial_config import Choices, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused, network_key
 from orchestrator.trial.request import TrialRequest

@@ -157,12 +157,11 @@ def _train(
 def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:
     """Show the table that the record now holds, and write it where the user wants it."""
     # pandas: half a second to import, and needed only here
-    from results import export, queries
-    from results.cli import evaluation_table
+    from results import export, queries, tables
 
     ranked = patient(queries.evaluation)(request.database, study.name)
     summary.say(console, f"finished: {counted(store.trials(study.id))}")
-    terminal.tell(evaluation_table.evaluation_table(ranked), console.file)
+    terminal.tell(tables.evaluation_table(ranked), console.file)
     if request.csv is not None:
         export.write_csv(ranked, request.csv)
         summary.say(console, f"written to {request.csv}")

@@ -15,12 +15,12 @@ from statistics import fmean
 from typing import Any, Literal
 
 from orchestrator.console.format import accuracy_text, belief_text
-from orchestrator.console.progress import ProgressDisplay
 from orchestrator.search.budget import StudyBudget
 from orchestrator.spec.formulation import Formulation, accuracy
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkDescriber, network_key
 from orchestrator.trial.outcome import is_open
+from orchestrator.trial.progress import ProgressDisplay
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.analysis.posterior import Posterior, believe, noisier, passing, pooled

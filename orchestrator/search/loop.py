@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.console.progress import ProgressDisplay
 from orchestrator.pruners.learning_curve import (
     MOST_CURVES,
     NEVER,
@@ -30,6 +29,7 @@ from orchestrator.spec.problem import Evaluation
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkDescriber, Stopped, network_key
 from orchestrator.trial.outcome import is_open, is_training, spent
+from orchestrator.trial.progress import ProgressDisplay
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.db.store import Store

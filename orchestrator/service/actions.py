@@ -21,7 +21,7 @@ from orchestrator.service.settings import Settings
 from orchestrator.service.turns import Turns
 from orchestrator.spec import base_model, options
 from orchestrator.spec.options import BadOption
-from orchestrator.spec.settled import study_name
+from orchestrator.spec.study_spec import study_name
 from orchestrator.study import checks, plan
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, TrainerRefused
 from results.db import locks

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.cli.client import is_loopback
 from orchestrator.service import app, auth
 from orchestrator.service.clients import Network
-from orchestrator.service.settings import Settings, is_loopback
+from orchestrator.service.settings import Settings
 from orchestrator.spec import provenance
 from orchestrator.spec.options import BadOption, check
 from results import terminal

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestrator.cli.client import is_loopback
 from orchestrator.service import auth, clients
 from orchestrator.service.responses import HEADERS
-from orchestrator.service.settings import Settings, is_loopback
+from orchestrator.service.settings import Settings
 
 _NAME = r"(\[[0-9a-f:.]+\]|[\w.-]*)"  # of a host, in brackets where it is an address of IPv6
 _HOST = re.compile(rf"(?P<name>{_NAME})(:\d{{0,5}})?", re.ASCII)

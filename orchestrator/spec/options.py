@@ -1,7 +1,7 @@
 """What a command is asked, every option settled: what the user gave, then a demo's value, then the usual one.
 
 An option that is not given is None on the command line, so that another value can stand in for it;
-`demo.filled` is where that happens.
+`filled` is where that happens.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from orchestrator.spec import demo
-from orchestrator.spec.bounds import idle, out_of_range
-from orchestrator.spec.objective import Objective, parse_objective
+from orchestrator.spec.limits import RETRIES, TrialLimits
+from orchestrator.spec.objective import Objective, parse_objective, unused
 from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.recipe_overrides import parse as parse_ingredients
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import located
-from orchestrator.trial.retries import RETRIES, TrialLimits
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 
@@ -220,8 +218,8 @@ def resolve_options(kind: str, subject: str, given: Mapping[str, Any]) -> Search
 
     Raise BadOption for a value out of range.
     """
-    values = demo.values(kind, given.get("space") or SearchOptions.space)
-    request = SearchOptions(kind=kind, subject=subject, **demo.filled(SearchOptions, given, values))
+    values = demo_values(kind, given.get("space") or SearchOptions.space)
+    request = SearchOptions(kind=kind, subject=subject, **filled(SearchOptions, given, values))
     refuse(idle(given, request.aim, request.early_stop))
     return request
 
@@ -277,3 +275,66 @@ def _parsed(parse: Callable[[_Asked], _Parsed], given: _Asked, name: str) -> _Pa
         return parse(given)
     except ValueError as error:
         raise BadOption(f"--{name}: {error}") from error
+
+
+LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
+_LARGEST = 2**31  # of any other number: what the record and the libraries hold
+_LARGEST_OF = dict.fromkeys(("slots", "replicates", "confirm"), 1000) | {"trials": 1_000_000}
+_LARGEST_OF |= dict.fromkeys(("base_depth", "base_width", "base_resolution"), LARGEST_SCALE)
+_COUNTS = ("max_macs", "max_params")  # of a network: `aim.parse_count` bounds them
+
+
+def out_of_range(options: Mapping[str, object]) -> Iterator[str]:
+    """Say of each number that is not finite, or too large, what to give instead."""
+    for name, value in options.items():
+        most = _LARGEST_OF.get(name, _LARGEST)
+        if name in _COUNTS or not isinstance(value, int | float):
+            continue
+        if not abs(value) <= most:  # which holds of no NaN
+            yield f"--{name.replace('_', '-')} {value} is out of range; give at most {most}"
+
+
+def idle(given: Mapping[str, object], aim: Objective, early_stop: float | None) -> Iterator[str]:
+    """Say of each option that was given and would do nothing in a search for `aim` why it would not."""
+    for name in unused(aim):
+        if given.get(name) is not None:
+            yield f"--{name} {given[name]} does nothing in a search for {aim}; leave it out"
+    if given.get("min_accuracy") is not None and given.get("replicates") is not None:
+        yield (
+            f"--replicates {given['replicates']} is for a measured baseline, and none is trained with "
+            "--min-accuracy; leave one of them out"
+        )
+    if early_stop == 0 and given.get("audit") is not None:
+        yield f"--audit {given['audit']} does nothing with --early-stop 0, which stops none; leave it out"
+
+
+_DEMO: Mapping[str, Any] = {
+    "data": "digits",
+    "train_images": 4000,
+    "validation_images": 1000,
+    "budget": "15s",
+    "trials": 12,
+    "tolerance": 0.01,
+}
+_NAS_DEMO: Mapping[str, Any] = {"base_width": 0.25, "batch_size": 64}  # small: many steps in few seconds
+
+_SPACE_DEMO: Mapping[str, Mapping[str, Any]] = {
+    "recipe": {"batch_size": 64},
+    "resnet_budget": {"batch_size": 64, "max_params": 200_000},
+}
+
+
+def demo_values(kind: str, space: str) -> dict[str, Any]:
+    """Return the options of a demo of this kind of search, where the user gives no others."""
+    return {**_DEMO, **(_NAS_DEMO if kind == "nas" else _SPACE_DEMO.get(space, {}))}
+
+
+def filled(kind: type[Any], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `kind` that `given` answers, or else `demo` where a demo is asked for.
+
+    An option that may be given several times and was not is an empty list: it counts as not given.
+    """
+    known = {field.name for field in fields(kind)}
+    asked = {name: value for name, value in given.items() if name in known and value not in (None, [], ())}
+    several = {name: tuple(value) for name, value in asked.items() if isinstance(value, list)}
+    return {**(demo if given.get("demo") else {}), **asked, **several}

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 import search_spaces
 from orchestrator.spec.base_model import BaseModel
-from orchestrator.spec.bounds import LARGEST_SCALE
 from orchestrator.spec.objective import Objective
-from orchestrator.spec.options import BadOption, SearchOptions, check
+from orchestrator.spec.options import LARGEST_SCALE, BadOption, SearchOptions, check
 from orchestrator.trainer_client import NetworkInfo
 from search_spaces import Named, Space, scaling
 

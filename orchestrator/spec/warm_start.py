@@ -7,11 +7,10 @@ have gone on since, or be gone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.console.format import point_text
 from orchestrator.spec.options import BadOption, check
 from orchestrator.spec.study_spec import StudySpec, WarmStart
 from results.analysis.pareto import undominated
@@ -65,18 +64,6 @@ def warmed(spec: StudySpec, store: Store | None) -> StudySpec:
         f"--warm-start {name}: nothing there kept the bounds, other than the start; leave the option out",
     )
     return replace(spec, warm_start=WarmStart(name, hints, _unlike(earlier, spec)))
-
-
-def warm_start_lines(spec: StudySpec) -> Iterator[str]:
-    """Say on a line each which points are asked first, and what was otherwise where they were found."""
-    warm = spec.warm_start
-    if warm is None:
-        return
-    yield f"warm start: {len(warm.hints)} of the best points of the study {warm.study} are asked first"
-    for hint in warm.hints:
-        yield f"  {point_text(hint, _start(spec))}"
-    if warm.unlike:
-        yield f"  that study differs: {'; '.join(warm.unlike)}"
 
 
 def nearest(values: Mapping[str, Any], space: Space, start: Point) -> Point:

@@ -14,11 +14,10 @@ from orchestrator.console import summary
 from orchestrator.console.format import accuracy_text
 from orchestrator.executors import Executor
 from orchestrator.search import budget, final_selection
-from orchestrator.spec import base_model, feasibility, warm_start
+from orchestrator.spec import base_model, feasibility
 from orchestrator.spec.objective import SIZES, UNITS, number_text, size
 from orchestrator.spec.options import RunOptions, SearchOptions
-from orchestrator.spec.settled import subject_of
-from orchestrator.spec.study_spec import StudySpec, resolve_spec
+from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.trainer_client import TrainerClient
@@ -75,7 +74,7 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
     yield summary.network_text(spec)
     yield from summary.data_lines(spec.base, summary.drawn(request))
     yield spec.space.table()
-    yield from warm_start.warm_start_lines(spec)
+    yield from summary.warm_start_lines(spec)
     yield f"points in the space: {spec.space.size or 'infinitely many'}"
     yield f"sought: {spec.aim}{_bound_text(spec)}"
     yield from _networks(spec, trainer_client)

@@ -11,21 +11,20 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.console import summary
-from orchestrator.console.progress import ProgressDisplay
 from orchestrator.executors import Executor
 from orchestrator.pruners.learning_curve import PrunerConfig
-from orchestrator.search import baseline, budget, final_selection, front, leaders
+from orchestrator.search import baseline, budget, final_selection
 from orchestrator.search.confirmation import AT_A_TIME, ConfidenceTarget, Winner
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, incarnation_on_record
 from orchestrator.solvers import SolverProcess
-from orchestrator.spec import feasibility, options, provenance, warm_start
+from orchestrator.spec import feasibility, options, provenance
 from orchestrator.spec.problem import Problem
-from orchestrator.spec.settled import subject_of
-from orchestrator.spec.study_spec import StudySpec, resolve_spec
+from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
 from orchestrator.study import checks, save_models, session
 from orchestrator.trainer_client import NetworkDescriber, TrainerClient
 from orchestrator.trial.latency import LatencyProfiler
+from orchestrator.trial.progress import ProgressDisplay
 from orchestrator.trial.runner import Runner
 from results.db.search_queue import SearchQueue
 from results.db.tables import Study, Trial
@@ -90,7 +89,7 @@ class StudyRun:
 
     def _tell(self, study: Study, reached: Sequence[str]) -> None:
         summary.opening(self.console, self.spec, self.executor, study, self.store.trials(study.id))
-        for line in (*warm_start.warm_start_lines(self.spec), *reached):
+        for line in (*summary.warm_start_lines(self.spec), *reached):
             summary.say(self.console, line)
 
     def _is_answered(self, recorded: Study) -> bool:
@@ -136,7 +135,7 @@ class StudyRun:
             with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
                 message = search.run()
                 if self.spec.aim.objectives > 1:
-                    front.confirm_front(search, request.confirm, self._budget)
+                    final_selection.confirm_front(search, request.confirm, self._budget)
                     save_models.save_front(self.store, self.spec, study, search.rows)
                 else:
                     save_models.save(self.store, self.spec, study, self._winner(search))
@@ -233,7 +232,9 @@ class StudyRun:
         request = self.spec.request
         if search.confirmer is not None:
             return search.confirmer.winner()
-        return leaders.select_winner(search, search.trust, final_selection.kept_back(request), self._budget)
+        return final_selection.select_winner(
+            search, search.trust, final_selection.kept_back(request), self._budget
+        )
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> ProgressDisplay:
         title = f"{study.name}: {self.spec.request.kind}-search of {self.spec.request.subject}"

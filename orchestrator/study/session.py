@@ -11,12 +11,12 @@ from rich.console import Console
 
 from orchestrator import executors
 from orchestrator.console import summary
-from orchestrator.console.meter import ProgressMeter
-from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressDisplay
+from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressMeter
 from orchestrator.executors import ClusterOptions, Executor
 from orchestrator.spec.options import RunOptions, check
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import Stopped
+from orchestrator.trial.progress import ProgressDisplay
 from results.db.store import Store
 from results.db.tables import Study, Trial
 from results.errors import StoreError

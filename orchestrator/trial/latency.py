@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Executor, Job
+from orchestrator.spec.limits import RETRIES
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, Stopped, TrainerRefused, network_key
 from orchestrator.trial import metrics
-from orchestrator.trial.retries import RETRIES
 from results.db.tables import Trial
 
 _START_SECONDS, _NETWORK_SECONDS = 180.0, 60.0  # that measuring may take

@@ -17,9 +17,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from orchestrator.awake import awake
-from orchestrator.console.progress import ProgressDisplay, RunningTrial
 from orchestrator.executors import Executor, Exit, Job, StopOfOne
 from orchestrator.pruners.learning_curve import NEVER, LearningCurvePruner
+from orchestrator.spec.limits import TrialLimits
 from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import Stopped, TrainerRefused
@@ -27,8 +27,9 @@ from orchestrator.trial import folder as trial_folder
 from orchestrator.trial import metrics as report
 from orchestrator.trial import outcome, retries, usage
 from orchestrator.trial.outcome import TrialOutcome
+from orchestrator.trial.progress import ProgressDisplay, RunningTrial
 from orchestrator.trial.request import TrialRequest
-from orchestrator.trial.retries import TrialLimits, run_after
+from orchestrator.trial.retries import run_after
 from orchestrator.trial.usage import Usage
 from results.db.store import Store
 from results.db.tables import Trial

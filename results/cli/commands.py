@@ -9,13 +9,11 @@ import typer
 from rich.console import RenderableType
 from typer.core import TyperGroup
 
-from results import export, optuna_mirror, queries, terminal
-from results.cli import maintenance, show, tables
-from results.cli.evaluation_table import evaluation_table
-from results.cli.front_table import front_table
+from results import export, optuna_mirror, queries, tables, terminal
+from results.cli import maintenance, show
 from results.cli.options import DEFAULT_DB, AsJson, Db, Optuna, StudyName
-from results.cli.slack_table import slack_table
 from results.errors import StoreError
+from results.tables import evaluation_table, front_table, slack_table
 
 
 class _OneLineErrors(TyperGroup):

@@ -11,8 +11,9 @@ from rich.table import Table
 
 from results import constraints, export, queries
 from results.analysis import forecast, pruning
-from results.cli.tables import millions, moment, number, outcome, percent, plain, table_of, time_left
 from results.errors import NotOnRecord
+from results.format import millions, moment, number, percent
+from results.tables import outcome, plain, table_of, time_left
 
 
 def study_facts(db: queries.Database, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.cli.tables import percent
+from results.format import percent
 
 GREY, BLUE, GREEN, ORANGE, RED, PINK, TEAL, VIOLET = (
     *("#7f7f7f", "#0072b2", "#009e73", "#b07a00", "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"),

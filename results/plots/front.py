@@ -25,8 +25,8 @@ _DRAWN = ("below bound", "trained", "passed", "baseline", "rejected", "undecided
 def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     """The plot of a study; an accuracy of a network trained again is the mean with its 95% interval.
 
-    `results.analysis.networks` says what the intervals mean. The line is the Pareto front: no network that was
-    trained is both smaller and more accurate.
+    `results.analysis.networks` says what the intervals mean. The line is the Pareto front: no trained network
+    is both smaller and more accurate.
     """
     placed = [row for row in study.rows if study.size(row) is not None and row["outcome"] != "duplicate"]
     lanes = [lane for lane in LANES if any(row["outcome"] == lane for row in placed)]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from results.cli.tables import percent
+from results.format import percent
 from results.plots._look import BLUE, GREEN, VIOLET, drawn, empty, finished, log_if_wide, marker, told
 from results.study_record import Row, StudyRecord
 

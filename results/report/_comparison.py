@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from results.cli.tables import millions, percent
 from results.db.spec_diff import differences
+from results.format import millions, percent
 from results.plots._look import short
 from results.plots.path import seconds_of
 from results.report._table import Table

@@ -12,16 +12,14 @@ from results.analysis.evaluation import ranked
 from results.analysis.forecast import energy
 from results.analysis.posterior import level_of
 from results.analysis.slack import cheapest
-from results.cli.evaluation_table import evaluation_table
-from results.cli.front_table import front_table
-from results.cli.slack_table import slack_table
-from results.cli.tables import millions, models_table, moment, number, percent, plain, trials_table
+from results.format import millions, moment, number, percent
 from results.plots.path import seconds_of
 from results.report._command import command
 from results.report._logs import log_end
 from results.report._table import MOST, Table, flat, latest, of_console, pairs, table
 from results.report._words import base, winner
 from results.study_record import Row, StudyRecord, plain_rows
+from results.tables import evaluation_table, front_table, models_table, plain, slack_table, trials_table
 
 LOGS = 20  # failures whose logs are shown
 _MACHINE = ("host", "device", "device_name", "driver")

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from results import plots
 from results.analysis.networks import Network
-from results.cli.tables import number, percent
+from results.format import number, percent
 from results.plots.path import Kind, Step, names, reached, steps
 from results.plots.timeline import uses
 from results.report._table import MOST, Table, table

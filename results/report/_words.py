@@ -8,7 +8,7 @@ from typing import Any
 from results import no_winner
 from results.analysis import pruning
 from results.analysis.forecast import used
-from results.cli.tables import percent
+from results.format import percent
 from results.plots.path import seconds_of
 from results.study_record import UNITS, Row, StudyRecord, plain_rows
 

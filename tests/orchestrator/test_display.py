@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.console.meter import ProgressMeter
-from orchestrator.console.progress import LiveProgress, PlainProgress, RunningTrial
+from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressMeter
 from orchestrator.trainer_client import NetworkInfo
+from orchestrator.trial.progress import RunningTrial
 from orchestrator.trial.request import TrialRequest
 from results.db.tables import Trial
 

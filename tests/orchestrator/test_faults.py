@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator.executors import Executor, ExecutorError, local
 from orchestrator.executors._process import limits as _limits
+from orchestrator.spec import limits as trial_limits
 from orchestrator.spec.options import BadOption
 from orchestrator.trial import retries
 from results.db.store import Store
@@ -148,7 +149,7 @@ def test_a_training_may_use_nine_tenths_of_the_machine_unasked(tmp_path: Path) -
     ("text", "size"), [("8GB", 8e9), ("8 gb", 8e9), ("1.5G", 1.5e9), ("6GiB", 6 * 2**30), ("5000000", 5e6)]
 )
 def test_an_amount_of_memory_is_read_as_people_write_it(text: str, size: float) -> None:
-    assert retries.memory_bytes(text) == size
+    assert trial_limits.memory_bytes(text) == size
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,7 @@ from rich.console import Console
 from orchestrator.console import summary
 from orchestrator.spec import base_model
 from orchestrator.spec.options import OWN_TRAINER, BadOption
-from orchestrator.spec.settled import training_of
-from orchestrator.spec.study_spec import StudySpec, resolve_spec
+from orchestrator.spec.study_spec import StudySpec, resolve_spec, training_of
 from orchestrator.study import plan
 from orchestrator.study import run as launch
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused

@@ -19,8 +19,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator import awake
-from orchestrator.console.meter import ProgressMeter
-from orchestrator.console.progress import PlainProgress
+from orchestrator.console.progress import PlainProgress, ProgressMeter
 from orchestrator.executors import Exit, local
 from orchestrator.executors._process import supervisor
 from orchestrator.executors._process.pipe import Ending

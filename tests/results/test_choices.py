@@ -2,8 +2,8 @@
 
 from rich.table import Table
 
-from results import queries
-from results.cli import show, tables
+from results import queries, tables
+from results.cli import show
 from results.db.store import Store
 from results.format import changes, settings
 from tests.results.records import complete, config, open_study

@@ -7,8 +7,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from results import plain_table
-from results.cli import tables
+from results import tables, terminal
 
 FRAME = pd.DataFrame({"name": ["Zürich", "東京", ""], "amount": [1.5, 20.25, 300.0]})
 
@@ -22,11 +21,11 @@ def test_a_table_in_a_pipe_is_what_rich_makes_of_it() -> None:
     console = Console(file=io.StringIO(), width=1000)
     with console.capture() as printed:
         console.print(table())
-    assert list(plain_table.lines(table())) == [line.rstrip() for line in printed.get().splitlines()]
+    assert list(terminal.lines(table())) == [line.rstrip() for line in printed.get().splitlines()]
 
 
 @pytest.mark.parametrize(("cell", "width"), [("two\nlines", 100), ("x" * 100, 100)])
 def test_cells_that_need_several_lines_are_left_to_rich(cell: str, width: int) -> None:
     folded = tables.table_of(pd.DataFrame({"a": [cell]}), {"a": lambda row: row["a"]})
-    assert not plain_table.fits(folded, width)
-    assert plain_table.fits(table(), width)
+    assert not terminal.fits(folded, width)
+    assert terminal.fits(table(), width)

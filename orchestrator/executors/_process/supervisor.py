@@ -2,8 +2,9 @@
 
 A program of its own, standard library only:
 `python -I -S supervisor.py PARENT OUTPUT TIMEOUT GRACE COMMAND…`. It survives the orchestrator's death, and
-takes anything to read on stdin, the end included, for "stop". On Linux it adopts every orphan below it and so finds the trial's processes as its own children;
-not even a daemon that left its group and session escapes. Elsewhere only the trial's process group is ended.
+takes anything to read on stdin, the end included, for "stop". On Linux it adopts every orphan below it and so
+finds the trial's processes as its own children; not even a daemon that left its group and session escapes.
+Elsewhere only the trial's process group is ended.
 """
 
 import errno

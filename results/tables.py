@@ -11,7 +11,7 @@ import pandas as pd
 from rich.table import Table
 
 from results.analysis import forecast
-from results.format import changes, settings
+from results.format import changes, half, millions, moment, number, percent, settings
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -194,27 +194,88 @@ _TEXTS |= {"change", "settings"}
 _FOLDING = {"study", "choice", "model", "network", "recipe", "change", "settings"}
 
 
-def percent(fraction: float | None, digits: int = 2) -> str:
-    """0.9012 as 90.12%."""
-    return "-" if fraction is None or pd.isna(fraction) else f"{fraction:.{digits}%}"
+def front_table(frame: pd.DataFrame) -> Table:
+    """A row a network, the smallest first."""
+    return table_of(
+        frame,
+        {
+            "trial": plain("trial"),
+            **sizes(frame),
+            "val acc": lambda row: percent(row["mean_accuracy"]),
+            "+-": lambda row: percent(half(row)),
+            "n": plain("trainings"),
+            "probability": lambda row: percent(row["probability"], 1),
+            "status": plain("status"),
+        },
+    )
 
 
-def half(row: Row) -> float:
-    """Half the interval of an accuracy; NaN where there is none."""
-    low, high = row["accuracy_low"], row["accuracy_high"]
-    return float("nan") if pd.isna(low) else float(high - low) / 2
+def slack_table(frame: pd.DataFrame) -> Table:
+    """Two rows a bound: the cheapest network whose mean keeps it, and the cheapest that surely does."""
+    return table_of(
+        frame,
+        {
+            "slack": lambda row: f"{100 * row['slack']:+.2f}",
+            "bound": lambda row: percent(row["bound"]),
+            "by": lambda row: row["evidence"],
+            "trial": plain("trial"),
+            **sizes(frame),
+            "val acc": lambda row: percent(row["mean_accuracy"]),
+            "+-": lambda row: percent(half(row)),
+            "n": plain("trainings"),
+            "probability": lambda row: percent(row["probability"], 1),
+        },
+    )
 
 
-def millions(count: float | None) -> str:
-    """1234567 as 1.23M."""
-    return "-" if count is None or pd.isna(count) else f"{count / 1e6:.2f}M"
+def evaluation_table(frame: pd.DataFrame) -> Table:
+    """A row a pair of model and recipe, the best first. Differences are in points, taken run by run."""
+    shown: Columns = {
+        "#": lambda row: str(row["rank"]),
+        "model": lambda row: row["model"],
+        "recipe": lambda row: row["recipe"],
+        "MACs": lambda row: millions(row["macs"]),
+        "params": lambda row: millions(row["parameters"]),
+        "n": lambda row: str(row["n"]),
+        "failed": lambda row: str(row["failed"] or "-"),
+        "open": lambda row: str(row["open"] or "-"),
+        "test acc": _spread("test_accuracy"),
+        "on 1,000": _spread("test_accuracy_1000"),
+        "val acc": _spread("val_accuracy"),
+        "train s": lambda row: number(row["train_seconds_mean"], 1),
+        "difference": _difference,
+    }
+    idle = [name for name, column in _IDLE.items() if not frame[column].fillna(0).any()]
+    return table_of(frame, {name: said for name, said in shown.items() if name not in idle})
 
 
-def number(value: float | None, digits: int) -> str:
-    """A number with so many digits after its point."""
-    return "-" if value is None or pd.isna(value) else f"{value:.{digits}f}"
+_IDLE = {  # columns that are left out where they have nothing to say, and what says it
+    "failed": "failed",
+    "open": "open",
+    "test acc": "test_accuracy_mean",
+    "on 1,000": "test_accuracy_1000_mean",
+    "val acc": "val_accuracy_mean",
+    "difference": "difference_n",
+}
 
 
-def moment(at: Any) -> str:
-    """A time in UTC, to the minute."""
-    return "-" if at is None or pd.isna(at) else f"{at:%Y-%m-%d %H:%M}"
+def _spread(metric: str) -> Callable[[Row], str]:
+    """88.12 ± 0.40%: the mean and the sample standard deviation over runs."""
+
+    def said(row: Row) -> str:
+        mean, std = row[f"{metric}_mean"], row[f"{metric}_std"]
+        if pd.isna(mean):
+            return "-"
+        return percent(mean) if pd.isna(std) else f"{100 * mean:.2f} ± {percent(std)}"
+
+    return said
+
+
+def _difference(row: Row) -> str:
+    """+0.31 ± 0.20 (8): mean and standard deviation in points, and the runs that both completed."""
+    if pd.isna(row["difference_n"]):
+        return "from this"
+    if pd.isna(row["difference_mean"]):
+        return "-"
+    spread = "" if pd.isna(row["difference_std"]) else f" ± {100 * row['difference_std']:.2f}"
+    return f"{100 * row['difference_mean']:+.2f}{spread} ({row['difference_n']})"

@@ -1,0 +1,61 @@
+"""What one training may take: time, host memory, and how often it is tried again."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+RETRIES = 2
+
+_MOST_RETRIES = 100
+
+_UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+@dataclass(frozen=True)
+class TrialLimits:
+    """Of one training. `memory_bytes`: host memory of all its processes; None: .9 of the machine's.
+
+    `affords` says whether the study may begin an attempt more, beside so many others.
+    """
+
+    timeout_seconds: float
+    memory_bytes: float | None = None
+    retries: int = RETRIES
+    affords: Callable[[int], bool] = lambda others: True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout_seconds < math.inf:
+            raise ValueError(f"--timeout {self.timeout_seconds} bounds nothing; give seconds above 0")
+        if not 0 <= self.retries <= _MOST_RETRIES:
+            raise ValueError(f"--retries {self.retries} is out of range; give 0 to {_MOST_RETRIES}")
+
+    @staticmethod
+    def settled(
+        budget_seconds: float | None, timeout: float | None, max_memory: str | None, retries: int
+    ) -> TrialLimits:
+        """Return those of the options; a budget in steps says nothing of time, so it gets a day.
+
+        Raise ValueError.
+        """
+        usual = 86400.0 if budget_seconds is None else 1.1 * budget_seconds + 180.0
+        return TrialLimits(usual if timeout is None else timeout, memory_bytes(max_memory), retries)
+
+
+def memory_bytes(text: str | None) -> float | None:
+    """Read an amount of memory: `8GB`, `500MB`, `6GiB`, or `none` for no limit. Raise ValueError."""
+    if text is None:
+        return None
+    if text.strip().lower() == "none":
+        return math.inf
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
+    size = 0.0
+    if found:
+        amount, unit, binary = found.groups()
+        power = list(_UNITS).index(unit.upper())
+        size = float(amount) * (1024.0**power if binary else _UNITS[unit.upper()])
+    if size < 1e6:
+        raise ValueError(f"--max-memory {text!r} is no amount of memory; write it like 8GB, 500MB or none")
+    return size
