@@ -8,7 +8,7 @@ import ast
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -21,12 +21,34 @@ MAY_IMPORT = {
     "trainer": set[str](),
     "orchestrator": {"search_spaces", "results"},
 }
+# the folders and modules of a package, each of which imports only what stands after it
+LAYERS = {
+    "orchestrator": (
+        *("service", "cli", "evaluation", "study", "search", "console", "trial", "spec", "pruners"),
+        *("trainer_client", "solvers", "executors", "spec.problem", "awake"),
+    ),
+    "results": (
+        *("cli", "report", "plots", "optuna_mirror", "no_winner", "study_record", "export", "queries"),
+        *("tables", "constraints", "format", "analysis", "db", "terminal", "packages", "errors"),
+    ),
+}
 NAME_WORDS = 4
 LOADERS = ("import_module", "__import__", "run_module")
 
 
 def test_no_package_imports_what_it_may_not() -> None:
     assert forbidden_imports(ROOT) == []
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_a_layer_imports_only_what_stands_below_it(package: str) -> None:
+    assert upward_imports(ROOT, package) == []
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_module_of_a_package_in_layers_has_one(package: str) -> None:
+    tops = {path.relative_to(ROOT / package).parts[0].removesuffix(".py") for path in layered(ROOT, package)}
+    assert tops == {layer.partition(".")[0] for layer in LAYERS[package]}
 
 
 def test_the_name_of_a_test_is_a_sentence() -> None:
@@ -90,6 +112,24 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, path: str, source: str, seen
 @pytest.mark.parametrize(
     ("path", "source"),
     [
+        ("orchestrator/trial/runner.py", "from orchestrator.search import budget"),
+        ("orchestrator/trial/runner.py", "from orchestrator.search.budget import StudyBudget"),
+        ("orchestrator/trial/runner.py", "def late():\n    import orchestrator.cli.main"),
+        ("orchestrator/trial/runner.py", "from orchestrator import study"),
+        ("orchestrator/solvers/nomad.py", "from orchestrator.spec import options"),
+    ],
+)
+def test_an_import_of_a_higher_layer_is_seen(tmp_path: Path, path: str, source: str) -> None:
+    for higher in ("search/budget.py", "cli/main.py", "study/run.py", "spec/options.py"):
+        write(tmp_path / "orchestrator" / higher, "")
+    write(tmp_path / path, source)
+    [seen] = upward_imports(tmp_path, "orchestrator")
+    assert seen.startswith(f"{path} imports orchestrator.")
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
         ("orchestrator/search/loop.py", "from results.db.store import Store\nimport search_spaces"),
         ("orchestrator/solvers/nomad.py", "from ..problem import Problem\nfrom . import _process"),
         ("orchestrator/solvers/__init__.py", "from ..problem import Problem"),
@@ -108,7 +148,7 @@ def test_a_test_that_is_no_sentence_is_seen(tmp_path: Path) -> None:
 
 
 def write(path: Path, source: str) -> None:
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(source)
 
 
@@ -121,6 +161,41 @@ def forbidden_imports(root: Path) -> list[str]:
         tops = [top for node in ast.walk(parsed(path)) for top in imported(node, package)]
         found += [f"{path.relative_to(root)} imports {top}" for top in tops if top in ours]
     return found
+
+
+def upward_imports(root: Path, package: str) -> list[str]:
+    """Every import of a module whose layer stands before that of the importing one."""
+    order = {layer: position for position, layer in enumerate(LAYERS[package])}
+    found = []
+    for path in layered(root, package):
+        own = layer_of(".".join(path.relative_to(root).with_suffix("").parts), order)
+        asked = {name for node in ast.walk(parsed(path)) for name in modules_imported(node, root, package)}
+        higher = sorted(name for name in asked if order[layer_of(name, order)] < order[own])
+        found += [f"{path.relative_to(root)} imports {name}" for name in higher]
+    return found
+
+
+def layered(root: Path, package: str) -> list[Path]:
+    return sorted(path for path in (root / package).rglob("*.py") if path != root / package / "__init__.py")
+
+
+def layer_of(module: str, order: Collection[str]) -> str:
+    """The longest name of a layer that the module's begins with."""
+    parts = module.split(".")[1:]
+    names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next(name for name in names if name in order)
+
+
+def modules_imported(node: ast.AST, root: Path, package: str) -> list[str]:
+    """The modules of `package` that a node imports, if it is an import at all."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names if alias.name.startswith(f"{package}.")]
+    if not isinstance(node, ast.ImportFrom) or (node.module or "").partition(".")[0] != package:
+        return []
+    base = str(node.module)
+    full = {f"{base}.{alias.name}": root.joinpath(*base.split("."), alias.name) for alias in node.names}
+    inner = [name for name, path in full.items() if path.is_dir() or path.with_suffix(".py").exists()]
+    return inner or ([base] if base != package else [])
 
 
 def imported(node: ast.AST, package: tuple[str, ...]) -> list[str]:
