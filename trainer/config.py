@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from trainer import data, ingredients, models, optimizers, recipes
 from trainer._json import Fields
 from trainer.errors import InvalidConfig
+from trainer.hyperparameters import Hyperparameters
 
 PROTOCOL = 1
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -43,16 +44,6 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Hyperparameters:
-    """None: the recipe's own."""
-
-    optimizer: str | None = None
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    batch_size: int | None = None
-
-
-@dataclass(frozen=True)
 class Budget:
     """Exactly one of seconds and steps is given. plan: of another training, to be repeated in its steps."""
 
@@ -72,7 +63,7 @@ class TrialConfig:
     seed: int
     scale: Scale = Scale()
     recipe: str = "nomad_haet"
-    hyperparameters: Hyperparameters = Hyperparameters()
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     clock: Literal["train", "strict"] = "train"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Precision = "auto"

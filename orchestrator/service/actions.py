@@ -25,7 +25,7 @@ from orchestrator.spec.study_spec import study_name
 from orchestrator.study import checks, plan
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, TrainerRefused
 from results.db import locks
-from results.db.search_queue import SearchQueue
+from results.db.search_queue import SearchQueue, repeatable
 
 _PLAN_SECONDS = 120.0
 _NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"
@@ -71,7 +71,7 @@ class Actions:
             raise HTTPException(
                 409, f"how {name} was asked is not on record; repeat its command to resume it"
             )
-        options = {**request.repeatable(), "study": name}
+        options = {**repeatable(request.kind, request.options), "study": name}
         if trials is not None:
             options["trials"] = trials
         told = schemas.allowed(request.kind, request.subject, options, self.settings)

@@ -13,8 +13,8 @@ from sqlalchemy import Row, Select, column, func, select, table
 from results.analysis import forecast
 from results.db import connection as database
 from results.db import locks, schema
-from results.db.search_queue import SearchRequest, repeatable
-from results.db.tables import Event, Measurement, Model, Study, Trial
+from results.db.search_queue import repeatable
+from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
 from results.db.types import Instant
 
 Facts = dict[str, Any]

@@ -23,7 +23,8 @@ from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
 from orchestrator.trial import metrics
 from results.db import locks
-from results.db.search_queue import SearchQueue, SearchRequest
+from results.db.search_queue import SearchQueue, repeatable
+from results.db.tables import SearchRequest
 from results.errors import StoreError, StudyLocked, StudyLost
 
 _TICK_SECONDS = 0.3
@@ -156,7 +157,9 @@ class QueueWorker:
         self.queue.started(request.id, child.pid)
 
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
-        told = schemas.allowed(request.kind, request.subject, request.repeatable(), self.settings)
+        told = schemas.allowed(
+            request.kind, request.subject, repeatable(request.kind, request.options), self.settings
+        )
         words = schemas.command(
             request.kind, request.subject, told, self.settings, f"--study={request.study}"
         )

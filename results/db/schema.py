@@ -1,7 +1,8 @@
 """Bring a database to this version's tables and views, or say why that cannot be.
 
-Views are no part of the migrations' history: they are dropped before and made anew after each, so
-they always are what `views.py` says. Alembic costs a second to import and is so only where needed.
+A new database gets the tables that the models describe; an older one is migrated to them. Views are no part
+of the migrations' history: they are dropped before and made anew after each, so they always are what
+`views.py` says. Alembic takes a second to import, and only a migration imports it.
 """
 
 import sqlite3
@@ -12,9 +13,10 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from results.db import migrations
+from results.db import migrations, views
 from results.db.connection import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, sqlite_file, sqlite_path
 from results.db.locks import preparation_lock
+from results.db.tables import Base
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
 
 REVISION = "0011"  # the newest file in migrations/versions
@@ -73,8 +75,19 @@ def _migrate(engine: Engine) -> None:
     ):
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7302250140)"))  # any number, ours
-        if _revision(connection, engine) != REVISION:
+        revision = _revision(connection, engine)
+        if revision is None and not inspect(connection).get_table_names():
+            _create(connection)
+        elif revision != REVISION:
             _upgrade(connection, shown(engine.url))
+
+
+def _create(connection: Connection) -> None:
+    """Make the tables of a new database as this version has them: all that the migrations would end with."""
+    Base.metadata.create_all(connection)
+    views.create(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION})
 
 
 def _upgrade(connection: Connection, name: str) -> None:

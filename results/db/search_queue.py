@@ -10,39 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, UniqueConstraint, delete, func, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from results.db import connection
 from results.db.rows import assign, get
 from results.db.store import Store
-from results.db.tables import Base, Model, Study, Trial, one_of
+from results.db.tables import Model, SearchRequest, Study, Trial
 from results.db.transactions import patient
-
-REQUEST_STATES = ("queued", "running", "ended")
-
-
-class SearchRequest(Base):
-    """What a search was asked, and where it stands in the queue. 'ended' says nothing of success."""
-
-    __tablename__ = "requests"
-    __table_args__ = (UniqueConstraint("study"), one_of("state", REQUEST_STATES))
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    study: Mapped[str]  # by name: there may be no study of it yet
-    kind: Mapped[str]
-    subject: Mapped[str]
-    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # those that differ from the usual
-    state: Mapped[str]
-    pid: Mapped[int | None]  # of the search's process, on the machine of the service
-    message: Mapped[str | None]  # what its process said last, where it ended without a record
-    queued_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
-
-    def repeatable(self) -> dict[str, Any]:
-        """The options that ask the search again."""
-        return repeatable(self.kind, self.options)
 
 
 def repeatable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:

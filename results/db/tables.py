@@ -244,3 +244,25 @@ Row = Study | Trial | Measurement | Model | Event
 def column_types() -> dict[str, Any]:
     """The SQL type of each column name. Names that several tables share have one type."""
     return {column.name: column.type for table in Base.metadata.tables.values() for column in table.columns}
+
+
+REQUEST_STATES = ("queued", "running", "ended")
+
+
+class SearchRequest(Base):
+    """What a search was asked, and where it stands in the queue. 'ended' says nothing of success."""
+
+    __tablename__ = "requests"
+    __table_args__ = (UniqueConstraint("study"), one_of("state", REQUEST_STATES))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study: Mapped[str]  # by name: there may be no study of it yet
+    kind: Mapped[str]
+    subject: Mapped[str]
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # those that differ from the usual
+    state: Mapped[str]
+    pid: Mapped[int | None]  # of the search's process, on the machine of the service
+    message: Mapped[str | None]  # what its process said last, where it ended without a record
+    queued_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]

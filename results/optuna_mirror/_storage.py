@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from results.db import connection
 from results.errors import StoreUnavailable
@@ -42,7 +43,8 @@ def opened(url: str, record: Any) -> Iterator[RDBStorage]:
 def _engine_options(target: URL) -> dict[str, Any]:
     if connection.sqlite_path(target) is None:
         return {"pool_pre_ping": True}
-    return {"connect_args": {"timeout": connection.BUSY_SECONDS}}
+    # a storage that Optuna refuses to open is never ours to close, so it must keep no connection
+    return {"connect_args": {"timeout": connection.BUSY_SECONDS}, "poolclass": NullPool}
 
 
 def _refuse_the_record(target: URL, record: Any) -> None:

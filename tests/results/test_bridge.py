@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -317,6 +319,17 @@ def test_what_cannot_be_written_is_refused_in_words(
     for url, said in (("nowhere/o.db", "there is no folder"), ("text.db", "not a database")):
         with pytest.raises(StoreError, match=said):
             optuna_mirror.export(searched[0], "demo", str(tmp_path / url))
+
+
+def test_a_storage_of_another_version_is_refused_and_left_closed(
+    searched: tuple[str, Store, Study], url: str
+) -> None:
+    optuna.create_study(study_name="another", storage=storage(url))
+    with closing(sqlite3.connect(url)) as older, older:
+        older.execute("UPDATE alembic_version SET version_num = 'v2.4.0.a'")
+    with pytest.raises(StoreUnavailable, match="as an Optuna storage"):
+        optuna_mirror.export(searched[0], "demo", url)
+    assert url not in [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
 
 
 def test_a_study_without_a_space_is_refused(tmp_path: Path, url: str) -> None:

@@ -8,15 +8,13 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from trainer import ingredients as shelf
 from trainer import optimizers
 from trainer.errors import InvalidConfig
+from trainer.hyperparameters import Hyperparameters
 from trainer.ingredients import Average, Ingredient, Meta
-
-if TYPE_CHECKING:
-    from trainer.config import Hyperparameters
 
 Changes = Mapping[str, Mapping[str, Any] | None]  # ingredients by name; None takes one out
 _Kind = TypeVar("_Kind", bound=Ingredient)
@@ -99,7 +97,7 @@ def _excludes(added: Ingredient, held: Ingredient) -> bool:
     return any(issubclass(kind, Ingredient) and kind.__dict__.get("alone") for kind in shared)
 
 
-def settled(defaults: Defaults, given: "Hyperparameters") -> Defaults:
+def settled(defaults: Defaults, given: Hyperparameters) -> Defaults:
     """The hyperparameters of a training: the given ones, else the recipe's.
 
     An optimizer given without a rate takes its own usual one, for the recipe's

@@ -97,8 +97,7 @@ def lacking(command: Sequence[str], needed: Sequence[str]) -> str | None:
 class TrialActor:
     """The actor. Every method may be called while another one waits.
 
-    leave: ends the process once nobody has asked for the trial for long; None where the process is not the
-    actor's own
+    leave: ends the process once nobody has asked for the trial for long; None in a process of another's
     """
 
     def __init__(self, leave: Callable[[], object] | None = None) -> None:
