@@ -18,9 +18,6 @@ import pytest
 from orchestrator.cli import commands
 from results.db.store import Store
 from tests.orchestrator._studies import TRAINER, typed
-from tests.tables import tables_at_once
-
-__all__ = ["tables_at_once"]  # a fixture is there where it is imported
 
 USUAL = {"--base": "senet18", "--data": "fake:", "--budget": "10steps", "--trials": "6", "--confirm": "0"}
 USUAL |= {"--device": "cpu", "--slots": "1", "--solver": "random", "--replicates": "1", "--study": "s"}

@@ -157,9 +157,8 @@ class QueueWorker:
         self.queue.started(request.id, child.pid)
 
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
-        told = schemas.allowed(
-            request.kind, request.subject, repeatable(request.kind, request.options), self.settings
-        )
+        asked = repeatable(request.kind, request.options)
+        told = schemas.allowed(request.kind, request.subject, asked, self.settings)
         words = schemas.command(
             request.kind, request.subject, told, self.settings, f"--study={request.study}"
         )

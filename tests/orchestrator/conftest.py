@@ -1,4 +1,4 @@
-"""What tests of forked trainings have in common; for all of studies, tables at once and forked solvers."""
+"""What tests of forked trainings have in common."""
 
 import sys
 from collections.abc import Iterator
@@ -8,23 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import Executor, local
-from orchestrator.solvers import SolverProcess
-from tests.orchestrator import _forked_solvers, _slurm
+from tests.orchestrator import _slurm
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, naming
 from tests.orchestrator._ray import Cluster, cluster
-from tests.tables import tables_at_once
-
-__all__ = ["tables_at_once"]  # a fixture is there where it is imported
-
-START = SolverProcess._start
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _solvers_forked() -> Iterator[None]:
-    """Start solvers as forks; `fresh_solvers` has them started as a study of a user does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SolverProcess, "_start", _forked_solvers.starting(START))
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +27,6 @@ def two_nodes() -> Iterator[_slurm.Cluster]:
         pytest.skip(why)
     with _slurm.cluster() as opened:
         yield opened
-
-
-@pytest.fixture
-def fresh_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Solvers in processes that import all they need."""
-    monkeypatch.setattr(SolverProcess, "_start", START)
 
 
 @pytest.fixture

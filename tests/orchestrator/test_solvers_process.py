@@ -15,8 +15,6 @@ from orchestrator.spec.problem import Evaluation
 from tests.orchestrator import _solving
 from tests.orchestrator._processes import alive, eventually
 
-pytestmark = pytest.mark.usefixtures("fresh_solvers")
-
 ONE = [Evaluation(1.0, (0.0,))]
 
 

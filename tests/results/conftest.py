@@ -15,9 +15,6 @@ from sqlalchemy import create_engine, make_url, text
 
 from results.db.store import Store
 from tests.results.records import write_two_studies
-from tests.tables import step_by_step, tables_at_once
-
-__all__ = ["step_by_step", "tables_at_once"]  # fixtures are there where they are imported
 
 SERVER = os.environ.get("NAS_TEST_DATABASE_URL")
 

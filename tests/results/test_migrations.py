@@ -15,8 +15,6 @@ from results.db import migrations
 from results.db.store import Store
 from tests.results.records import config, curve, open_study
 
-pytestmark = pytest.mark.usefixtures("step_by_step")
-
 TABLES = ("studies", "trials", "measurements", "models", "events")
 MOMENT = "'2026-01-02 03:04:05'"
 FIRST = f"""

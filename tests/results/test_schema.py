@@ -2,39 +2,74 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import Engine, inspect, text
 
 from results.db import connection as database
-from results.db import migrations, schema, search_queue
+from results.db import migrations, schema
 from results.db.store import Store
 from results.db.tables import Base
 from tests.results.processes import ROOT, outcome_of
 
-pytestmark = pytest.mark.usefixtures("step_by_step")
 
-
-def test_migrating_an_empty_database_makes_the_tables_of_the_models(store: Store) -> None:
-    engine = database.connect(store.url, read_only=True)
-    with engine.connect() as connection:
-        assert search_queue.SearchRequest.__table__ in Base.metadata.sorted_tables  # its module knows it
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
+@pytest.fixture
+def migrated(tmp_path: Path) -> Iterator[Engine]:
+    """A database that was made by all migrations, one after the other."""
+    engine = database.connect(database.address(tmp_path / "migrated.db"), read_only=False)
+    with engine.begin() as connection:
+        migrations.upgrade(connection)
+    yield engine
     engine.dispose()
 
 
-def test_the_database_checks_the_words_that_the_models_allow(store: Store) -> None:
-    engine = database.connect(store.url, read_only=True)
+def test_all_migrations_make_the_tables_of_the_models(migrated: Engine) -> None:
+    with migrated.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_new_database_is_what_all_migrations_end_with(tmp_path: Path, migrated: Engine) -> None:
+    with Store(tmp_path / "new.db") as store:
+        new = database.connect(store.url, read_only=True)
+    assert described(new) == described(migrated)
+    new.dispose()
+
+
+def described(engine: Engine) -> dict[str, Any]:
+    """Its revision, and its columns, keys, checks and views, as far as their order says nothing."""
+    found = inspect(engine)
+    tables = found.get_table_names()
+    with engine.connect() as connection:
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    columns = {
+        table: sorted((c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table))
+        for table in tables
+    }
+    return {
+        "revision": revision,
+        "columns": columns,
+        "checks": {t: sorted(c["sqltext"] for c in found.get_check_constraints(t)) for t in tables},
+        "keys": {t: sorted(map(str, found.get_foreign_keys(t))) for t in tables},
+        "unique": {t: sorted(map(str, found.get_unique_constraints(t))) for t in tables},
+        "indexes": {t: sorted(map(str, found.get_indexes(t))) for t in tables},
+        "views": {view: found.get_view_definition(view) for view in found.get_view_names()},
+    }
+
+
+def test_the_database_checks_the_words_that_the_models_allow(migrated: Engine) -> None:
     for table in Base.metadata.sorted_tables:
         allowed = {
             str(check.name) for check in table.constraints if type(check).__name__ == "CheckConstraint"
         }
-        assert {str(check["name"]) for check in inspect(engine).get_check_constraints(table.name)} == allowed
-    engine.dispose()
+        assert {
+            str(check["name"]) for check in inspect(migrated).get_check_constraints(table.name)
+        } == allowed
 
 
 def test_the_newest_migration_is_the_revision_of_this_version() -> None:

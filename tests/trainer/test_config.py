@@ -9,6 +9,7 @@ from tests._trying import OFTEN
 from tests.trainer.configs import trial
 from trainer import config
 from trainer.errors import InvalidConfig
+from trainer.hyperparameters import Hyperparameters
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 json_values = st.recursive(
@@ -23,7 +24,7 @@ def test_what_is_left_out_takes_the_protocol_s_default() -> None:
     parsed = config.from_json({key: value for key, value in trial().items() if key in required})
     assert parsed.scale == config.Scale(1.0, 1.0, 1.0)
     assert parsed.recipe == "nomad_haet"
-    assert parsed.hyperparameters == config.Hyperparameters()
+    assert parsed.hyperparameters == Hyperparameters()
     assert (parsed.clock, parsed.device, parsed.precision, parsed.test) == ("train", "auto", "auto", False)
 
 
