@@ -14,6 +14,7 @@ import pandas as pd
 
 from results import queries
 from results.errors import StoreError
+from results.terminal import strip_escapes
 
 
 class ExportError(StoreError):
@@ -85,9 +86,11 @@ def _write_csv(frame: pd.DataFrame, to: Path) -> None:
 
 
 def _without_formula(value: Any) -> Any:
-    """Return the value, a text that a spreadsheet would take for a formula with an apostrophe before it."""
-    begins_one = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if begins_one else value
+    """Return a text without escape sequences, and after an apostrophe where it looks like a formula."""
+    if not isinstance(value, str):
+        return value
+    text = strip_escapes(value)
+    return f"'{text}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _write_parquet(frame: pd.DataFrame, to: Path) -> None:

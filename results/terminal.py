@@ -7,6 +7,7 @@ print on one that has no `±`. A search goes on through all of it: what it print
 import errno
 import io
 import json
+import logging
 import os
 import re
 import sys
@@ -123,6 +124,27 @@ def open_missing() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+class _LogFormatter(logging.Formatter):
+    """Warnings in one line of text, which may hold the words of trainers and servers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return strip_escapes(super().format(record))
+
+
+def log_to_stderr() -> None:
+    """Print warnings and errors of the log on standard error, without what would command a terminal."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LogFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def prepare() -> None:
+    """Make the standard streams fit for a command, whatever its caller did with them: call it first."""
+    open_missing()
+    outlive_readers()
+    log_to_stderr()
 
 
 def outlive_readers() -> None:

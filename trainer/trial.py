@@ -37,6 +37,7 @@ from trainer.train_state import TrainState
 
 _TIMING_SHARE = 0.05  # of a budget in seconds, for timing steps
 _MOST_TIMING_SECONDS = 5.0
+_FIRST_FIT = "squash"  # of checkpoints from before there was a choice
 _TIMING_SECONDS = 0.3  # of a budget in steps, where only people read the timing
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
 
@@ -61,6 +62,7 @@ def run(
         report.event("model", **model)
         report.event("machine", **where.describe())
         maker = {"device": where.device.type, "precision": where.precision, "source": model["source"]}
+        maker["fit"] = about.fit
         training = _Training(set_up(config, about, where), report, checkpoint, maker)
         score = training.run(process_began, _of_same(maker, held))
         report.event("final", **training.result(score, process_began))
@@ -70,10 +72,13 @@ def run(
 
 def _of_same(maker: dict[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
     """What a checkpoint holds; None, and that is told, where its numbers mean nothing here."""
-    if held is not None and held.get("maker") != maker:
-        logger.warning(
-            "the checkpoint is of %s, this is %s; training from the start", held.get("maker"), maker
-        )
+    if held is None:
+        return None
+    made = {"fit": _FIRST_FIT, **held.get("maker", {})}
+    if maker["fit"] is None:  # all images are squares
+        made["fit"] = None
+    if made != maker:
+        logger.warning("the checkpoint is of %s, this is %s; training from the start", made, maker)
         return None
     return held
 
@@ -81,7 +86,7 @@ def _of_same(maker: dict[str, Any], held: dict[str, Any] | None) -> dict[str, An
 class _Training:
     """The networks of one trial, one after the other.
 
-    maker: device, precision and network's file, which a checkpoint is good for
+    maker: device, precision, network's file and fit of the images, which a checkpoint is good for
     """
 
     def __init__(

@@ -242,8 +242,7 @@ def nas_evaluate() -> None:
 
 
 def _start(command: Any) -> None:
-    terminal.open_missing()
-    terminal.outlive_readers()
+    terminal.prepare()
     _app(command)()
 
 

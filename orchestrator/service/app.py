@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -94,7 +96,21 @@ def server(place: ServiceState) -> uvicorn.Server:
         access_log=False,
         log_level="error",  # nobody is to fill the log by malformed requests
     )
-    return uvicorn.Server(config)
+    return _Server(config)
+
+
+class _Server(uvicorn.Server):
+    """Ends on SIGINT and SIGTERM, unless they were ignored when it began, as they are for a script's job."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        ours = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM) if ours else ()
+        ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+        with super().capture_signals():
+            for number in ignored:
+                signal.signal(number, signal.SIG_IGN)
+            yield
 
 
 def listen(host: str, port: int) -> socket.socket:

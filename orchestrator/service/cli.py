@@ -131,8 +131,7 @@ def _print_token(path: Path) -> None:
 
 def main() -> None:
     """The entry point `nas-serve`."""
-    terminal.open_missing()
-    terminal.outlive_readers()
+    terminal.prepare()
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     program.command()(_serve)
     program()

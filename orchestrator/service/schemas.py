@@ -34,7 +34,6 @@ _KINDS: Mapping[Any, Any] = {
     list[str]: Annotated[list[_TEXT], Field(max_length=60)],
     bool: bool,
 }
-_LONGEST_NAME = 100
 _PATHS = ("npz", "folder")  # data sets that are named by a path
 
 
@@ -97,7 +96,7 @@ def allowed(kind: str, subject: str, asked: Mapping[str, Any], settings: Setting
 
 def check_name(name: str) -> None:
     """Raise BadOption for a name that makes too long a file's."""
-    longest = _LONGEST_NAME
+    longest = options.LONGEST_NAME
     check(len(name.encode()) <= longest, f"the name {name[:20]!r}... is too long; {longest} bytes will do")
 
 

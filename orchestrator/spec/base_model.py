@@ -132,6 +132,11 @@ def _saved(name: str, store: Store | None) -> list[BaseModel]:
     ]
 
 
+def _first_fit(dataset: str | None) -> str | None:
+    """How the images of a user's own became squares before there was a choice. Of others it is not asked."""
+    return "squash" if (dataset or "").startswith(("npz:", "folder:")) else None
+
+
 def _of_model(model: Model, study: Study, others: tuple[str, ...]) -> BaseModel:
     scale = {"depth": model.depth, "width": model.width, "resolution": model.resolution}
     return BaseModel(
@@ -142,7 +147,7 @@ def _of_model(model: Model, study: Study, others: tuple[str, ...]) -> BaseModel:
         f"{model.depth:g}, width {model.width:g}, resolution {model.resolution:g}",
         model.dataset,
         model.image_size,
-        study.question.get("training", {}).get("fit"),
+        study.question.get("training", {}).get("fit") or _first_fit(model.dataset),
         model.hyperparameters or {},
         model.recipe,
         model.ingredients or {},

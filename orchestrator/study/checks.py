@@ -66,8 +66,8 @@ def check_study(
 
 
 def study_folder(runs: Path, name: str) -> Path:
-    """The folder of a study's trials, with every link followed."""
-    return (runs / name).resolve()
+    """The folder of a study's trials, with every link but its own followed."""
+    return runs.resolve() / name
 
 
 def refuse_folder(folder: Path, url: URL) -> None:
@@ -91,7 +91,11 @@ def own(folder: Path, url: URL) -> None:
     refuse_folder(folder, url)
     if not owner(folder):
         path = connection.sqlite_file(url)
-        shown = url.render_as_string(hide_password=True) if path is None else os.path.relpath(path, folder)
+        shown = (
+            url.render_as_string(hide_password=True)
+            if path is None
+            else os.path.relpath(path, folder.resolve())
+        )
         (folder / _OWNER).write_text(shown + "\n")
 
 
@@ -107,7 +111,9 @@ def is_own(folder: Path, url: URL) -> bool:
     path = connection.sqlite_file(url)
     if path is None or not named:
         return named == url.render_as_string(hide_password=True)
-    return "://" not in named and os.path.realpath(folder / named) == str(path)
+    # relative to where the folder is, or to where it was before a link took its place
+    places = (str(folder / named), os.path.normpath(folder / named))
+    return "://" not in named and any(os.path.realpath(place) == str(path) for place in places)
 
 
 def check_budget(spec: StudySpec) -> None:

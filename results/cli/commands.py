@@ -34,8 +34,7 @@ class _OneLineErrors(TyperGroup):
 
 def nas_results() -> None:
     """The entry point `nas-results`."""
-    terminal.open_missing()
-    terminal.outlive_readers()
+    terminal.prepare()
     main()
 
 

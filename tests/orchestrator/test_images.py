@@ -227,3 +227,17 @@ def test_data_that_take_more_memory_than_a_training_may_are_refused(act: Any, tm
         act(request, Console(file=io.StringIO()), *stop)
     pid = int((tmp_path / "pid").read_text())
     assert eventually(lambda: not Path(f"/proc/{pid}").exists(), 10)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "fit"), [("npz:wide.npz", "squash"), ("folder:photos", "squash"), ("cifar10", None)]
+)
+def test_a_model_found_before_there_was_a_fit_is_squashed_as_its_images_were(
+    tmp_path: Path, dataset: str, fit: str | None
+) -> None:
+    sizes = {"depth": 1.0, "width": 0.5, "resolution": 1.0, "macs": 1, "parameters": 1}
+    with Store(tmp_path / "results.db") as store:
+        study = store.open_study("s", "nas", {"training": {"network": "senet18"}}, 8, {}, None)
+        named = {"name": "small", "network": "senet18", "dataset": dataset, "recipe": "nomad_haet", **sizes}
+        store.save_model(**named, val_accuracy=0.5, status="provisional", study_id=study.id)
+        assert base_model.find("small", store).fit == fit

@@ -46,6 +46,17 @@ def test_a_folder_is_its_database_s_by_whatever_name(tmp_path: Path) -> None:
         checks.own(folder, address("postgresql://somewhere/nas"))
 
 
+def test_a_folder_that_was_moved_and_linked_from_its_place_is_its_database_s_still(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    folder = checks.study_folder(runs, "s")
+    checks.own(folder, address(runs / "results.db"))
+    (tmp_path / "larger").mkdir()
+    folder.rename(tmp_path / "larger" / "s")
+    folder.symlink_to(tmp_path / "larger" / "s")
+    checks.own(folder, address(runs / "results.db"))
+    assert not checks.is_own(folder, address(tmp_path / "other.db"))
+
+
 def test_a_folder_is_its_database_s_however_that_is_written(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "link").symlink_to(tmp_path)

@@ -203,7 +203,7 @@ def test_a_link_is_followed_before_it_is_judged(tmp_path: Path) -> None:
         ({"data": "npz:/etc/passwd"}, "started without --data-root"),
         ({"data": "folder:../.."}, "started without --data-root"),
         ({"study": "../s"}, "is no good for a folder"),
-        ({"study": "s" * 200}, "is too long"),
+        ({"study": "s" * 201}, "is too long"),
         ({"trials": 0}, "--trials 0 allows no training"),
         ({"max_macs": "1e400"}, "--max-macs: 1e400 is more than any network has"),
         ({"trials": "6"}, "trials: input should be a valid integer"),

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from results.db.store import Store
@@ -76,6 +79,31 @@ def test_a_signal_that_was_ignored_when_a_search_began_does_not_end_it(tmp_path:
     assert study(tmp_path) == ("finished", [])
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_was_ignored_when_the_service_began_does_not_end_it(
+    tmp_path: Path, number: int
+) -> None:
+    program = "import sys; from orchestrator.service import cli; sys.argv = ['nas-serve', *sys.argv[1:]]; cli.main()"
+    words = [sys.executable, "-u", "-P", "-c", program, "--runs", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, preexec_fn=ignoring(number)) as service:
+        assert service.stdout is not None
+        address = re.search(r"http://[\w.:]+", service.stdout.readline())
+        assert address is not None
+        assert eventually(lambda: answers(address[0]), 30)
+        service.send_signal(number)
+        time.sleep(0.5)  # in which one that hears it would have ended; only a broken one makes this test wait
+        assert answers(address[0])
+        service.terminate()
+        assert service.wait(30) is not None
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(address, trust_env=False, timeout=10).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def test_a_name_that_is_not_utf_8_is_refused_in_words(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff"
     words = [sys.executable, "-c", RUN_COMMAND.format("nas_search"), "nas-search", "--base", "senet18"]
@@ -102,6 +130,13 @@ def test_a_trainers_words_command_no_terminal(tmp_path: Path) -> None:
     words[words.index("--trainer") + 1] = f"{sys.executable} {trainer}"
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (ended.returncode, ended.stderr) == (2, "nas-search: no good\n")
+
+
+def test_what_is_logged_commands_no_terminal(tmp_path: Path) -> None:
+    program = "import logging; from results import terminal; terminal.prepare(); "
+    program += "logging.getLogger('any').warning('no \\x1b[31m%s', '\\x07good')"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stderr == "no good\n"
 
 
 BEGINS_WITH_A_MARK = """

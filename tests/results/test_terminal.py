@@ -96,9 +96,9 @@ def test_a_command_goes_on_when_its_reader_is_gone_and_says_which_stream_was_los
 
 
 def test_a_spreadsheet_is_given_text_where_a_name_looks_like_a_formula(tmp_path: Path) -> None:
-    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "plain", "a=1"]
-    frame = pd.DataFrame({"message": texts, "loss": [-0.5] * 7})
+    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "plain", "a=1", "\x1b[31mred"]
+    frame = pd.DataFrame({"message": texts, "loss": [-0.5] * 8})
     export.write_csv(frame, tmp_path / "x.csv")
     back = pd.read_csv(tmp_path / "x.csv")
-    assert list(back["message"]) == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "plain", "a=1"]
-    assert list(back["loss"]) == [-0.5] * 7
+    assert list(back["message"]) == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "plain", "a=1", "red"]
+    assert list(back["loss"]) == [-0.5] * 8

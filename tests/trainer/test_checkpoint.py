@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -180,6 +181,31 @@ def test_a_checkpoint_made_in_another_precision_is_told_and_left(
     assert told(lines) == told(undisturbed(parsed))
     assert "training from the start" in caplog.text
     assert [line["reason"] for line in lines if line["event"] == "plan"] == ["calibrated"]
+
+
+def test_a_checkpoint_of_squashed_images_is_no_good_for_cropped_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {
+        "train_images": rng.integers(0, 256, (80, 8, 16, 3), np.uint8),
+        "train_labels": np.arange(80) % 2,
+    }
+    np.savez(tmp_path / "wide.npz", **arrays)
+    wide = {"dataset": f"npz:{tmp_path / 'wide.npz'}", "image_size": 16, "hyperparameters": {"batch_size": 8}}
+    wide |= {"subset": {"train": 40, "validation": 20, "seed": 0}}
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Killed):
+        events(config.from_json(trial(**wide, fit="squash")), Dying(path, config.from_json(trial(**wide)), 3))
+    held = torch.load(path)
+    del held["maker"]["fit"]  # as one from before there was a choice, which squashed
+    torch.save(held, path)
+    for fit, begun in (({}, "calibrated"), ({"fit": "squash"}, "resumed")):
+        torch.save(held, path)
+        parsed = config.from_json(trial(**wide, **fit))
+        lines = events(parsed, Checkpoint(path, parsed, 60))
+        assert next(line["reason"] for line in lines if line["event"] == "plan") == begun
+    assert "training from the start" in caplog.text
 
 
 def test_configurations_that_differ_have_different_fingerprints() -> None:

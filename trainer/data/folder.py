@@ -30,7 +30,8 @@ NEEDS_PATH = True
 _SIZE = 32  # pixels a side, where image_size is not given
 _THREADS = 8  # decoding lets go of the interpreter's lock
 _SHARE = 16  # pictures that a thread takes at once: handing over one alone takes as long as reading it
-_TOLD = 3  # of many files or kinds, before "and 17 more"
+_TOLD = 3  # of many kinds of files, before "…"
+_MOST_NAMED = 20  # of files that cannot be read, before "and 17 more"
 _LEFT_BY_SYSTEMS = frozenset(
     {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}
 )  # and names that begin with a dot
@@ -169,9 +170,9 @@ def _each(read: Callable[[Path], _Found], pictures: Sequence[_Picture]) -> list[
     if len(wrong) == 1:
         raise InvalidConfig(f"cannot read the image {wrong[0]}; replace or remove it")
     if wrong:
-        more = f"; and {len(wrong) - _TOLD} more" if len(wrong) > _TOLD else ""
+        more = f"; and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
         raise InvalidConfig(
-            f"cannot read {len(wrong)} images: {'; '.join(wrong[:_TOLD])}{more}; replace or remove them"
+            f"cannot read {len(wrong)} images: {'; '.join(wrong[:_MOST_NAMED])}{more}; replace or remove them"
         )
     return cast(list[_Found], found)
 
@@ -223,7 +224,7 @@ def _folders(part: Path, unread: _Unread) -> dict[str, list[Path]]:
     """The folders of each class: several where its name is there in several forms of Unicode."""
     folders: dict[str, list[Path]] = {}
     for entry in _entries(part) if part.is_dir() else ():
-        if entry.is_dir():
+        if _is_folder(entry):
             folders.setdefault(_composed(entry.name), []).append(Path(entry.path))
         else:
             unread.outside += 1
@@ -237,7 +238,7 @@ def _pictures(
     found = []
     for label, name in enumerate(classes):
         for entry in chain.from_iterable(map(_entries, folders.get(name, ()))):
-            if entry.is_dir():
+            if _is_folder(entry):
                 unread.look_into(entry)
             elif _suffix(entry.name) in SUFFIXES and _is_to_be_read(entry):
                 found.append(_Picture(label, _composed(entry.name), Path(entry.path)))
@@ -255,8 +256,12 @@ def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _is_to_be_read(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a file, or a link to one that is missing, which the user must hear of."""
-    return entry.is_file() or not os.path.exists(entry.path)
+    """Whether it is a file, or a link that leads nowhere, which the user must hear of."""
+    return not os.path.exists(entry.path) or entry.is_file()
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return os.path.isdir(entry.path)  # which a link to itself is not; asking the entry would raise
 
 
 def _suffix(name: str) -> str:
