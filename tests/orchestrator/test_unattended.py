@@ -83,7 +83,7 @@ def test_a_signal_that_was_ignored_when_a_search_began_does_not_end_it(tmp_path:
 def test_a_signal_that_was_ignored_when_the_service_began_does_not_end_it(
     tmp_path: Path, number: int
 ) -> None:
-    program = "import sys; from orchestrator.service import cli; sys.argv = ['nas-serve', *sys.argv[1:]]; cli.main()"
+    program = "import sys; from orchestrator.service import cli; sys.argv[0] = 'nas-serve'; cli.main()"
     words = [sys.executable, "-u", "-P", "-c", program, "--runs", str(tmp_path), "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, preexec_fn=ignoring(number)) as service:
         assert service.stdout is not None

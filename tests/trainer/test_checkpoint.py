@@ -187,11 +187,8 @@ def test_a_checkpoint_of_squashed_images_is_no_good_for_cropped_ones(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rng = np.random.default_rng(0)
-    arrays = {
-        "train_images": rng.integers(0, 256, (80, 8, 16, 3), np.uint8),
-        "train_labels": np.arange(80) % 2,
-    }
-    np.savez(tmp_path / "wide.npz", **arrays)
+    images = rng.integers(0, 256, (80, 8, 16, 3), np.uint8)
+    np.savez(tmp_path / "wide.npz", train_images=images, train_labels=np.arange(80) % 2)
     wide = {"dataset": f"npz:{tmp_path / 'wide.npz'}", "image_size": 16, "hyperparameters": {"batch_size": 8}}
     wide |= {"subset": {"train": 40, "validation": 20, "seed": 0}}
     path = tmp_path / "checkpoint.pt"
