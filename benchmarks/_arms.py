@@ -22,9 +22,10 @@ from rich.console import Console
 
 from orchestrator.spec import options
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
-from orchestrator.study import run as launch
+from orchestrator.study.run import run_study
 from results.db.store import Store
 from results.db.tables import Event, Study, Trial
+from tests import inline
 
 IDLE_TRAINER = [sys.executable, str(Path(__file__).resolve().with_name("idle_trainer.py"))]
 MIN_ACCURACY = 0.8  # some 30% of the base network's MACs reach it
@@ -111,7 +112,8 @@ def study(folder: Path, data: str = "idle:", **given: Any) -> None:
     usual = {"budget": "1steps", "min_accuracy": MIN_ACCURACY, "confirm": 0, "device": "cpu", "slots": 1}
     where = {"trainer": shlex.join(IDLE_TRAINER), "runs": folder, "study": "benchmark", "data": data}
     request = options.resolve_options("nas", "senet18", {**usual, **where, **given})
-    launch.run_study(request, Console(file=io.StringIO()), threading.Event())
+    with inline.offered():
+        run_study(request, Console(file=io.StringIO()), threading.Event())
 
 
 def record(folder: Path) -> tuple[Study, Sequence[Trial], Sequence[Event]]:

@@ -32,7 +32,8 @@ Rows = list[tuple[Any, ...]]
 def typed(folder: Path, program: str, *options: str, forks: bool = False) -> list[str]:
     """The command of a study with its record in `folder`."""
     trainer = shlex.join([sys.executable, str(HOSTING if forks else FAKE)])
-    places = ["--folder", str(folder), "--trainer", trainer, "--device", "cpu", "--study", "s"]
+    where = "--folder" if program == "nas_evaluate" else "--runs"
+    places = [where, str(folder), "--trainer", trainer, "--device", "cpu", "--study", "s"]
     if server := server_of(folder):
         places += ["--db", server]
     return [sys.executable, "-P", "-c", RUN.format(program), program, *places, *options]

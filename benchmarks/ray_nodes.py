@@ -86,7 +86,7 @@ def _timed(executor: Executor, folder: Path) -> float:
 
 
 def _disturbed(cluster: Any, node: Any, folder: Path) -> dict[str, Any]:
-    words = ("--base", "senet18", "--demo", "--study", STUDY, "--folder", str(folder))
+    words = ("--base", "senet18", "--demo", "--study", STUDY, "--runs", str(folder))
     command = [sys.executable, "-P", "-c", SEARCH, *words, "--executor", "ray", "--address", "auto"]
     environment = os.environ | {"RAY_ADDRESS": cluster.address}
     began = time.monotonic()

@@ -28,7 +28,7 @@ from rich.table import Table
 from orchestrator.search.loop import SearchLoop
 from orchestrator.spec import options
 from orchestrator.spec.formulation import Formulation
-from orchestrator.study import run as launch
+from orchestrator.study.run import run_study
 from orchestrator.trial.outcome import spent
 from results.db.store import Store
 from results.db.tables import Trial
@@ -96,7 +96,7 @@ def searched(arm: str, seed: int, trials: int, budget: str) -> Spent:
         if "keys" in ARMS[arm]:
             off.enter_context(patch.object(SearchLoop, "_trained", lambda *_: None))
         request = options.resolve_options("nas", "senet18", given)
-        launch.run_study(request, Console(quiet=True), threading.Event())
+        run_study(request, Console(quiet=True), threading.Event())
         with Store(request.database, read_only=True) as store:
             rows = store.trials(store.studies()[0].id)
     return _counted(arm, seed, rows, time.monotonic() - began)

@@ -25,7 +25,7 @@ MAY_IMPORT = {
 LAYERS = {
     "orchestrator": (
         *("service", "cli", "evaluation", "study", "search", "console", "trial", "spec", "pruners"),
-        *("trainer_client", "solvers", "executors", "spec.problem", "awake"),
+        *("trainer_client", "solvers", "executors", "problem", "spec.problem", "awake"),
     ),
     "results": (
         *("cli", "report", "plots", "optuna_mirror", "no_winner", "study_record", "export", "queries"),

@@ -12,7 +12,7 @@ from orchestrator.evaluation import options as evaluate_options
 from orchestrator.evaluation import run as evaluate
 from orchestrator.spec import options
 from orchestrator.study import plan
-from orchestrator.study import run as launch
+from orchestrator.study.run import run_study
 from results import terminal
 
 
@@ -221,7 +221,7 @@ def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
     main.answer(
         f"{kind}-search",
         lambda: options.resolve_options(kind, subject, given),
-        launch.run_study,
+        run_study,
         plan.show_plan,
     )
 

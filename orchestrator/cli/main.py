@@ -51,7 +51,7 @@ def answer(
 
     def act() -> None:
         request = settle()
-        executors.check(request.executor, executors.offered())
+        executors.check(request.executor)
         if request.plan:
             show_plan(request, SafeConsole())
             return

@@ -198,7 +198,7 @@ Stack = Annotated[
     int | None, typer.Option("--stack", hidden=True)
 ]  # gone; commands of earlier versions have it
 Executor = Annotated[
-    str | None, _option(f"What runs the trainings: {' or '.join(executors.offered())}. [local]", _MACHINE)
+    str | None, _option(f"What runs the trainings: {' or '.join(executors.names())}. [local]", _MACHINE)
 ]
 Address = Annotated[
     str | None,
@@ -235,7 +235,7 @@ Database = Annotated[
     str | None,
     _option("SQLAlchemy URL or SQLite file. [FOLDER/results.db]", _RECORD, "--db", envvar="NAS_DB"),
 ]
-Runs = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--runs", "--folder")]
+Runs = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--runs")]
 Folder = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--folder")]
 Server = Annotated[
     str | None,

@@ -83,7 +83,7 @@ class Exit:
 
     code: int
     reason: Reason
-    slot: str  # "gpu-0", "cpu-1", "inline"; "" where the job was stopped before it got one
+    slot: str  # "gpu-0", "cpu-1"; "" where the job was stopped before it got one
     wall_seconds: float  # that the job held its slot
     started_at: datetime
     ended_at: datetime
@@ -168,18 +168,13 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def offered() -> list[str]:
-    """Those that a command offers: a trial apart from its process, which `inline` does not give."""
-    return [name for name in names() if name != "inline"]
-
-
-def check(name: str, known: Sequence[str]) -> None:
-    """Raise ExecutorError for a name that is not among the `known`."""
-    if name not in known:
-        raise ExecutorError(f"no executor is named {name!r}; choose from {', '.join(offered())}")
+def check(name: str) -> None:
+    """Raise ExecutorError for a name that no executor has."""
+    if name not in names():
+        raise ExecutorError(f"no executor is named {name!r}; choose from {', '.join(names())}")
 
 
 def load(name: str) -> ExecutorModule:
     """The module of an executor. Raises ExecutorError for an unknown name."""
-    check(name, names())
+    check(name)
     return cast(ExecutorModule, importlib.import_module(f"{__name__}.{name}"))

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from orchestrator.service import responses as answers
+from orchestrator.service import responses
 from orchestrator.service.actions import Actions
 from orchestrator.service.connections import impatient
 from orchestrator.service.middleware import GuardMiddleware
@@ -62,8 +62,8 @@ def create(place: ServiceState) -> ASGIApp:
     )
     app.state.place = place
     app.include_router(api)
-    for kind in answers.MENDABLE:
-        app.add_exception_handler(kind, answers.refusal_of)
+    for kind in responses.MENDABLE:
+        app.add_exception_handler(kind, responses.refusal_of)
     app.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/static/plotly.js", _plotly, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC))

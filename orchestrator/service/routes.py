@@ -1,4 +1,4 @@
-"""The addresses under /api: one function each, which hands on and answers."""
+"""The addresses under /api: one function each, which hands on and responses."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from orchestrator import solvers
 from orchestrator.service import events as stream
-from orchestrator.service import files, schemas
-from orchestrator.service import responses as answers
+from orchestrator.service import files, responses, schemas
 from orchestrator.service.actions import Actions
 from orchestrator.service.plots import PLOTS, PlotCache
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.settings import Settings
 from orchestrator.spec.base_model import BUILT_IN
 
-api = APIRouter(prefix="/api", responses=answers.REFUSALS)
+api = APIRouter(prefix="/api", responses=responses.REFUSALS)
 
 Name = Annotated[str, Path(max_length=300, pattern=r"^\w[\w .+-]*$", description="A study's name.")]
 Number = Annotated[int, Path(ge=1, le=2**31, description="A trial's number in its study.")]
@@ -79,7 +78,7 @@ Here = Annotated[ServiceState, Depends(_place)]
 
 @api.get("/choices", summary="What the form offers: names to choose from, and every option in words")
 def choices(here: Here) -> Response:
-    return answers.told(
+    return responses.told(
         {
             "networks": here.desk.networks(),
             "models": [*BUILT_IN, *here.record.models()],
@@ -92,39 +91,39 @@ def choices(here: Here) -> Response:
 
 @api.get("/studies", summary="All studies and all searches in the queue, the latest first")
 def studies(here: Here) -> Response:
-    return answers.told(here.record.studies())
+    return responses.told(here.record.studies())
 
 
 @api.post("/plan", summary="What a search would cost. Nothing is started")
 def plan(here: Here, asked: Asked) -> Response:
-    return answers.told(here.desk.plan(*schemas.given(asked)))
+    return responses.told(here.desk.plan(*schemas.given(asked)))
 
 
 @api.post("/studies", status_code=202, summary="Queue a search")
 def start(here: Here, asked: Asked) -> Response:
-    return answers.told({"study": here.desk.start(*schemas.given(asked))}, 202)
+    return responses.told({"study": here.desk.start(*schemas.given(asked))}, 202)
 
 
 @api.get("/studies/{name}", summary="All about a study")
 def study(here: Here, name: Name) -> Response:
-    return answers.told(_found(here.record.study(name), f"there is no study {name!r}"))
+    return responses.told(_found(here.record.study(name), f"there is no study {name!r}"))
 
 
 @api.post("/studies/{name}/stop", status_code=202, summary="Stop a search, or take it out of the queue")
 def stop(here: Here, name: Name) -> Response:
     here.desk.stop(name)
-    return answers.told({"study": name}, 202)
+    return responses.told({"study": name}, 202)
 
 
 @api.post("/studies/{name}/resume", status_code=202, summary="Queue a study's search again")
 def resume(here: Here, name: Name, more: More | None = None) -> Response:
     here.desk.resume(name, more.trials if more else None)
-    return answers.told({"study": name}, 202)
+    return responses.told({"study": name}, 202)
 
 
 @api.delete("/studies/{name}", summary="Delete a study: its rows, its folder, the models it saved")
 def delete(here: Here, name: Name, confirm: Annotated[str, Query(max_length=300)]) -> Response:
-    return answers.told({"deleted": name, "left": here.desk.delete(name, confirm)})
+    return responses.told({"deleted": name, "left": here.desk.delete(name, confirm)})
 
 
 @api.get("/studies/{name}/trials", summary="A study's trials by number, so many after one")
@@ -137,20 +136,20 @@ def trials(
     rows = here.record.trials(name, after, most)
     if not rows:
         _found(here.record.study(name), f"there is no study {name!r}")
-    return answers.told(rows)
+    return responses.told(rows)
 
 
 @api.get("/studies/{name}/trials/{number}", summary="All about a trial, with its configuration")
 def trial(here: Here, name: Name, number: Number) -> Response:
-    return answers.told(_trial(here, name, number))
+    return responses.told(_trial(here, name, number))
 
 
 @api.get("/studies/{name}/trials/{number}/curve", summary="A trial's measurements, while it runs as well")
 def curve(here: Here, name: Name, number: Number) -> Response:
     row = _trial(here, name, number)
     if row["state"] == "running" and row["folder"]:
-        return answers.told(files.curve(here.settings.runs, row["folder"]))
-    return answers.told(here.record.curve(name, number))
+        return responses.told(files.curve(here.settings.runs, row["folder"]))
+    return responses.told(here.record.curve(name, number))
 
 
 @api.get("/studies/{name}/trials/{number}/log", summary="A piece of a trial's log")
@@ -160,27 +159,27 @@ def trial_log(
     row = _trial(here, name, number)
     folder = _found(row["folder"], "the trial was answered without training: it has no log")
     path = files.inside(here.settings.runs, f"{folder}/log.txt")
-    return answers.told(files.piece(path, offset, most))
+    return responses.told(files.piece(path, offset, most))
 
 
 @api.get("/studies/{name}/log", summary="A piece of what the search itself said, where it was started here")
 def search_log(here: Here, name: Name, offset: Offset = 0, most: Most = files.PIECE) -> Response:
     _found(here.record.study(name), f"there is no study {name!r}")
     path = files.inside(here.settings.own, here.desk.searches.log(name))
-    return answers.told(files.piece(path, offset, most))
+    return responses.told(files.piece(path, offset, most))
 
 
 @api.get("/studies/{name}/events", summary="What happened to a study, oldest first")
 def events(here: Here, name: Name, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
     _found(here.record.study(name), f"there is no study {name!r}")
-    return answers.told(here.record.events(name, after))
+    return responses.told(here.record.events(name, after))
 
 
 @api.get("/studies/{name}/plots/{plot}", summary="A plot of the report as plotly's JSON, with two themes")
 def plot(here: Here, name: Name, plot: Plot) -> Response:
     study = _found(here.record.study(name), f"there is no study {name!r}")
     mark = (study["created_at"], study["state"], study["min_accuracy"], hash(repr(here.record.marks(name))))
-    return answers.written(here.figures.drawn(name, plot, mark))
+    return responses.written(here.figures.drawn(name, plot, mark))
 
 
 class _Stream(StreamingResponse):

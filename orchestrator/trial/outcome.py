@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from orchestrator.executors import Exit
 from orchestrator.pruners.learning_curve import Prune
-from orchestrator.trial import metrics as report
+from orchestrator.trial import metrics as metrics_log
 from results.db.tables import Trial
 
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
@@ -50,8 +50,8 @@ def asked_of(config: Mapping[str, Any]) -> tuple[str, ...]:
 def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> TrialOutcome:
     """Say how a trial ended, from its exit and its two files. `asked`: the accuracies it must have."""
     try:
-        events = report.read(metrics)
-    except report.MalformedMetrics as error:
+        events = metrics_log.read(metrics)
+    except metrics_log.MalformedMetrics as error:
         state, reason, message = (
             _of_the_machine(end) or _of_the_disk(metrics) or ("failed", "bad_report", str(error))
         )
@@ -144,8 +144,8 @@ def _of_a_signal(number: int, said: str) -> _Failure:
     return "lost", "killed", said or f"killed from outside by signal {number}{_HINTS.get(number, '')}"
 
 
-def _failure(end: Exit, events: report.MetricsLog, log: Path, asked: tuple[str, ...]) -> _Failure:
-    said = str((events.last("error") or {}).get("message") or report.last_line(log))
+def _failure(end: Exit, events: metrics_log.MetricsLog, log: Path, asked: tuple[str, ...]) -> _Failure:
+    said = str((events.last("error") or {}).get("message") or metrics_log.last_line(log))
     if found := _of_the_machine(end):
         return found
     if end.reason == "timeout":
@@ -168,8 +168,8 @@ def _failure(end: Exit, events: report.MetricsLog, log: Path, asked: tuple[str, 
 def adopt(folder: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> TrialOutcome | None:
     """Return the result of a trial whose end was not recorded: the orchestrator was killed after it."""
     try:
-        events = report.read(folder / "metrics.jsonl")
-    except report.MalformedMetrics:
+        events = metrics_log.read(folder / "metrics.jsonl")
+    except metrics_log.MalformedMetrics:
         return None  # train it again: that attempt's files are no result
     if not events.is_complete(asked):
         return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.trial import metrics as report
+from orchestrator.trial import metrics as metrics_log
 from orchestrator.trial.request import TrialRequest
 from results.db.tables import Trial
 
@@ -33,7 +33,7 @@ class RunningTrial:
     @property
     def latest_epoch(self) -> dict[str, Any] | None:
         """What the trainer last told of it."""
-        return report.latest_epoch(self.metrics)
+        return metrics_log.latest_epoch(self.metrics)
 
     def has_news(self) -> bool:
         """Whether its metrics have grown since the last time that this was asked."""

@@ -24,7 +24,7 @@ from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import Stopped, TrainerRefused
 from orchestrator.trial import folder as trial_folder
-from orchestrator.trial import metrics as report
+from orchestrator.trial import metrics as metrics_log
 from orchestrator.trial import outcome, retries, usage
 from orchestrator.trial.outcome import TrialOutcome
 from orchestrator.trial.progress import ProgressDisplay, RunningTrial
@@ -137,7 +137,7 @@ class Runner:
         """End a trial that the rule gives up, unless it is one of the audit's."""
         if trial.stop.is_set() or not trial.has_news() or self._rule.audits(trial.row.number):
             return
-        if self._rule.first_stop(report.measured_so_far(trial.metrics)):
+        if self._rule.first_stop(metrics_log.measured_so_far(trial.metrics)):
             trial.stop.set()
 
     def _adopted(self, order: TrialRequest) -> bool:

@@ -16,9 +16,10 @@ from rich.console import Console
 from orchestrator.evaluation import options as evaluate_options
 from orchestrator.evaluation import run as evaluation
 from orchestrator.spec import options
-from orchestrator.study import run as launch
+from orchestrator.study.run import run_study
 from results.db.store import Store
 from results.db.tables import Trial
+from tests import inline
 from tests.orchestrator._processes import FAKE_TRAINER
 
 TRAINER = shlex.join([sys.executable, str(FAKE_TRAINER)])
@@ -83,7 +84,8 @@ def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: 
 def run(folder: Path, stop: threading.Event | None = None, **given: Any) -> str:
     """Run a study here to its end, and return what it printed."""
     printed = io.StringIO()
-    launch.run_study(settled(folder, **given), Console(file=printed, width=200), stop or threading.Event())
+    with inline.offered():
+        run_study(settled(folder, **given), Console(file=printed, width=200), stop or threading.Event())
     return printed.getvalue()
 
 
@@ -104,7 +106,8 @@ def evaluate(folder: Path, **given: Any) -> str:
     printed = io.StringIO()
     request = evaluate_options.resolve_options({**usual, **given})
     act = evaluation.show_plan if request.plan else partial(evaluation.run_evaluation, stop=threading.Event())
-    act(request, Console(file=printed, width=200))
+    with inline.offered():
+        act(request, Console(file=printed, width=200))
     return printed.getvalue()
 
 
@@ -129,7 +132,7 @@ def command(folder: Path, *arguments: str, program: str = "nas_search") -> list[
         RUN_COMMAND.format(program),
         program.replace("_", "-"),
         *("--trainer", TRAINER),
-        *("--folder", str(folder)),
+        *("--folder" if program == "nas_evaluate" else "--runs", str(folder)),
         *("--device", "cpu"),
         *arguments,
     ]

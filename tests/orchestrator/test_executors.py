@@ -12,6 +12,7 @@ from _pytest.mark.structures import ParameterSet
 
 from orchestrator import executors
 from orchestrator.executors import STOPPED, ClusterOptions, Executor, ExecutorError, Job
+from tests import inline
 from tests.orchestrator._processes import job, training
 
 ELSEWHERE = {"ray": "three_nodes", "slurm": "two_nodes"}  # executors of other machines, and their fixtures
@@ -20,7 +21,7 @@ MARKS = {"ray": [pytest.mark.slow], "slurm": [pytest.mark.slurm]}
 
 def each() -> list[ParameterSet]:
     """Every executor; those that need other machines take long to have some."""
-    return [pytest.param(name, marks=MARKS.get(name, [])) for name in executors.names()]
+    return [pytest.param(name, marks=MARKS.get(name, [])) for name in ("inline", *executors.names())]
 
 
 @pytest.fixture(params=each())
@@ -28,7 +29,8 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     if request.param in ELSEWHERE:
         opened = request.getfixturevalue(ELSEWHERE[request.param]).executor()
     else:
-        opened = executors.load(request.param).create("cpu")
+        with inline.offered():
+            opened = executors.load(request.param).create("cpu")
     yield opened
     opened.close()
 
@@ -44,7 +46,7 @@ def script(folder: Path, source: str) -> Job:
 
 
 def test_executors_are_found_by_their_files() -> None:
-    assert executors.names() == ["inline", "local", "ray", "slurm"]
+    assert executors.names() == ["local", "ray", "slurm"]
 
 
 def test_an_unknown_executor_is_refused_with_the_known_ones() -> None:
@@ -53,7 +55,7 @@ def test_an_unknown_executor_is_refused_with_the_known_ones() -> None:
 
 
 def test_an_executor_goes_by_its_files_name(executor: Executor) -> None:
-    assert executor.name in executors.names()
+    assert executor.name in ("inline", *executors.names())
     assert executor.slots >= 1
 
 
@@ -135,27 +137,26 @@ def test_an_unwritable_report_is_an_error(executor: Executor, stop: threading.Ev
         executor.run(nowhere, stop)
 
 
-@pytest.mark.parametrize("name", ["inline", "local"])
-def test_an_executor_of_this_machine_refuses_what_is_said_of_another(name: str) -> None:
+def test_an_executor_of_this_machine_refuses_what_is_said_of_another() -> None:
     elsewhere = ClusterOptions(address="head:6379", partition="long")
-    with pytest.raises(ExecutorError, match=f"--address head:6379 says nothing to --executor {name}"):
-        executors.load(name).create("cpu", place=elsewhere)
+    with pytest.raises(ExecutorError, match="--address head:6379 says nothing to --executor local"):
+        executors.load("local").create("cpu", place=elsewhere)
 
 
 def test_inline_refuses_what_it_cannot_run(stop: threading.Event, tmp_path: Path) -> None:
-    inline = executors.load("inline").create()
+    opened = inline.create()
     with pytest.raises(ExecutorError, match=r"runs a Python script or module, not '.* -c pass'"):
-        inline.run(job(tmp_path, "-c", "pass"), stop)
+        opened.run(job(tmp_path, "-c", "pass"), stop)
 
 
 def test_inline_has_one_slot() -> None:
     with pytest.raises(ExecutorError, match="2 slots in one process"):
-        executors.load("inline").create(slots=2)
+        inline.create(slots=2)
 
 
 def test_inline_gives_back_the_standard_streams(stop: threading.Event, tmp_path: Path) -> None:
     before = (sys.stdout, sys.stderr, sys.argv)
-    executors.load("inline").create().run(script(tmp_path, "1 / 0"), stop)
+    inline.create().run(script(tmp_path, "1 / 0"), stop)
     assert (sys.stdout, sys.stderr, sys.argv) == before
 
 

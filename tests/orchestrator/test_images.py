@@ -20,7 +20,7 @@ from orchestrator.spec import base_model
 from orchestrator.spec.options import OWN_TRAINER, BadOption
 from orchestrator.spec.study_spec import StudySpec, resolve_spec, training_of
 from orchestrator.study import plan
-from orchestrator.study import run as launch
+from orchestrator.study.run import run_study
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
 from results.db.rows import refuse_another_question
 from results.db.store import Store
@@ -216,7 +216,7 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("act", [launch.run_study, plan.show_plan])
+@pytest.mark.parametrize("act", [run_study, plan.show_plan])
 def test_data_that_take_more_memory_than_a_training_may_are_refused(act: Any, tmp_path: Path) -> None:
     script = tmp_path / "hoarding.py"
     script.write_text(HOARDING)

@@ -1,6 +1,9 @@
 import json
 import math
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +13,17 @@ from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Integer, Point, Space
 from tests.search_spaces import _spaces
 
+ROOT = Path(__file__).parents[2]
 SPACE = Space((Integer("n", 1, 9),))
 finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def test_the_module_s_old_place_still_works_and_says_where_it_is_now() -> None:
+    program = "from orchestrator.problem import Evaluate, Evaluation, Problem; print(Problem.__module__)"
+    words = [sys.executable, "-W", "always", "-c", program]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "orchestrator.spec.problem\n"
+    assert "DeprecationWarning: orchestrator.problem is now orchestrator.spec.problem" in ended.stderr
 
 
 @settings(deadline=None)

@@ -37,7 +37,7 @@ def test_a_search_over_recipes_survives_a_kill_of_its_orchestrator(tmp_path: Pat
 @pytest.mark.timeout(300)
 def test_recipes_are_searched_with_the_real_trainer(tmp_path: Path) -> None:
     program = [sys.executable, "-P", "-c", RUN_COMMAND.format("hpo_search"), "hpo-search"]
-    asked = [*program, *OWN, *SMALL, "--solver", "random", "--trials", "3", "--folder", str(tmp_path)]
+    asked = [*program, *OWN, *SMALL, "--solver", "random", "--trials", "3", "--runs", str(tmp_path)]
     ended = subprocess.run(
         [*asked, "--slots", "2", "--device", "cpu", "--batch-size", "32"],
         capture_output=True,

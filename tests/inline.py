@@ -1,4 +1,4 @@
-"""Trials inside this process, one at a time, for tests and for a debugger: no command offers it.
+"""An executor that runs trials inside this process, one at a time, for tests and benchmarks of the rest.
 
 Nothing is isolated: a crash of the program is a crash of ours, its environment and working directory are
 ours, what any thread prints meanwhile goes to the job's files, and neither `stop` nor the timeout ends it.
@@ -13,8 +13,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
-from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job
+import pytest
+
+from orchestrator import executors
+from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, ExecutorModule, Exit, Job
 
 FLAGS = frozenset({"-P", "-u", "-I", "-E", "-S", "-B"})  # of the interpreter; too late for them here
 
@@ -100,3 +104,16 @@ def _code_of(execute: Callable[[], object]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def offered() -> Iterator[None]:
+    """Within, `inline` is the name of an executor."""
+    load = executors.load
+
+    def load_or_inline(name: str) -> ExecutorModule:
+        return cast(ExecutorModule, sys.modules[__name__]) if name == "inline" else load(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executors, "load", load_or_inline)
+        yield
