@@ -15,7 +15,7 @@ from orchestrator.trainer_client import Stopped
 from results.db.store import Store
 from results.errors import QuestionChanged
 from tests.orchestrator._studies import evaluate, record, run, settled
-from tests.orchestrator.test_search import stopping_at
+from tests.orchestrator.search.test_loop import stopping_at
 
 TUNED: dict[str, Any] = {"kind": "hpo", "subject": "nomad_senet18", "trials": 6, "study": "h"}
 NAME = "nomad_senet18"

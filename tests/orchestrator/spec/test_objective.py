@@ -16,7 +16,7 @@ from results.db.tables import Model, Study, Trial
 from results.errors import QuestionChanged
 from search_spaces import Integer, Space
 from tests.orchestrator._studies import record, run, settled, trials
-from tests.orchestrator.test_search import stopping_at
+from tests.orchestrator.search.test_loop import stopping_at
 
 BUDGET: dict[str, Any] = {"kind": "hpo", "subject": "resnet_budget", "space": "resnet_budget"}
 CALM = "fake:noise=0"

@@ -13,7 +13,7 @@ from orchestrator.trainer_client import Stopped
 from results import queries
 from results.db.store import Store
 from tests.orchestrator._studies import record, run, trials
-from tests.orchestrator.test_search import stopping_at
+from tests.orchestrator.search.test_loop import stopping_at
 from tests.thinned import rest_slow
 
 BOTH: dict[str, Any] = {"minimise": "macs", "maximise": "accuracy", "trials": 24, "confirm": 2}

@@ -153,7 +153,7 @@ def test_an_actor_that_nobody_asks_leaves_with_its_files(tmp_path: Path, patienc
     (tmp_path / "far").mkdir()
     environment = os.environ | {"TMPDIR": str(tmp_path / "far")}
     words = [sys.executable, "-c", FORGOTTEN, str(tmp_path / "1"), *patience]
-    ended = subprocess.run(words, cwd=Path(__file__).parents[2], env=environment, timeout=30, check=False)
+    ended = subprocess.run(words, cwd=Path(__file__).parents[3], env=environment, timeout=30, check=False)
     assert ended.returncode == 0
     assert list((tmp_path / "far").iterdir()) == []
     assert (tmp_path / "1" / "ran").exists() == (len(patience) > 2)

@@ -19,7 +19,7 @@ from results import queries
 from results.db.store import Store
 from results.db.tables import Model, Trial
 from tests.orchestrator._studies import record, run, trials
-from tests.orchestrator.test_search import stopping_at
+from tests.orchestrator.search.test_loop import stopping_at
 
 ACCURATE: dict[str, Any] = {"kind": "hpo", "trials": 32, "solver": "random", "data": "fake:noise=.02"}
 

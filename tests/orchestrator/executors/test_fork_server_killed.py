@@ -16,10 +16,10 @@ from orchestrator.executors import Executor, local
 from tests.orchestrator._a_study import study
 from tests.orchestrator._forks import begun, first_process, has_begun, host_of, parent, train, was_forked
 from tests.orchestrator._processes import eventually, naming
-from tests.orchestrator.test_executors_gpus import free
+from tests.orchestrator.executors.test_gpus import free
 from tests.thinned import rest_slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_a_job_is_followed_by_the_next_executor(
 ) -> None:
     one = job(folder, "-c", SLOW.format(4) + "; import sys; sys.exit(5)")
     killed = subprocess.Popen(
-        [sys.executable, "-c", FOLLOWED, str(folder)], cwd=Path(__file__).parents[2], env=dict(os.environ)
+        [sys.executable, "-c", FOLLOWED, str(folder)], cwd=Path(__file__).parents[3], env=dict(os.environ)
     )
     with killed:
         assert eventually(lambda: (folder / "out").exists() and (folder / "out").read_text() != "", 20)
@@ -296,7 +296,7 @@ from dataclasses import replace
 from pathlib import Path
 from orchestrator.executors import slurm
 from tests.orchestrator._processes import job
-from tests.orchestrator.test_executors_slurm import SLOW
+from tests.orchestrator.executors.test_slurm import SLOW
 one = job(Path(sys.argv[1]), "-c", SLOW.format(4) + "; import sys; sys.exit(5)")
 slurm.create("cpu").run(one, threading.Event())
 """

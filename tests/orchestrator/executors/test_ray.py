@@ -26,7 +26,7 @@ from tests.orchestrator._ray import Cluster, cluster
 from tests.orchestrator._studies import command, record
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 STARTS = "import os, pathlib, sys, time; pathlib.Path('starts').open('a').write(f'{os.getpid()} '); "
 LONG = STARTS + "print('first', flush=True); time.sleep(float(sys.argv[1])); print('last')"

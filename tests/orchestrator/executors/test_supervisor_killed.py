@@ -18,7 +18,7 @@ from tests.orchestrator._a_study import study
 from tests.orchestrator._processes import eventually, naming, training
 from tests.thinned import rest_slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from results.db.tables import Model, Trial
 from results.errors import QuestionChanged
 from search_spaces import recipe, resnet_budget
 from tests.orchestrator._studies import evaluate, record, run, trials
-from tests.orchestrator.test_search import stopping_at
+from tests.orchestrator.search.test_loop import stopping_at
 from tests.thinned import rest_slow
 
 SPACES = {"training": "senet18", "recipe": "senet18", "resnet_budget": "resnet_budget"}  # a network for each

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.trainer_client import Stopped, TrainerRefused
 from results import queries
 from tests.orchestrator._studies import record, run, trials
-from tests.orchestrator.test_search import stopping_at
+from tests.orchestrator.search.test_loop import stopping_at
 
 CALM: dict[str, Any] = {"data": "fake:noise=0"}
 
@@ -75,7 +75,7 @@ def test_a_search_for_latency_resumes_to_the_same_record(tmp_path: Path) -> None
 
 
 def test_a_trainer_that_measures_no_latency_is_named_with_what_to_leave_out(tmp_path: Path) -> None:
-    fake = Path(__file__).parents[1] / "fake_trainer.py"
+    fake = Path(__file__).parents[2] / "fake_trainer.py"
     older = tmp_path / "older_trainer.py"
     older.write_text(fake.read_text().replace('"--latency"', '"--lateness"'))
     with pytest.raises(TrainerRefused, match=r"measures no latency .*leave out --minimise latency"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-STYLE = Path(__file__).parents[2] / "orchestrator" / "service" / "static" / "style.css"
+STYLE = Path(__file__).parents[3] / "orchestrator" / "service" / "static" / "style.css"
 # as plot.js names them
 KINDS = ("circle", ".confirmed", ".rejected", ".undecided", ".baseline", ".confirmation")
 

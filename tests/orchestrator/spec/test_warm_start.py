@@ -16,9 +16,9 @@ from results.db.tables import Trial
 from results.errors import QuestionChanged
 from search_spaces import Choice, Integer, Real, Space
 from tests.orchestrator._studies import command, evaluate, record, run, trials
+from tests.orchestrator.search.test_loop import stopping_at
+from tests.orchestrator.study.test_plan import planned
 from tests.orchestrator.test_killed import ARGUMENTS, exits_unseen, harry
-from tests.orchestrator.test_plan import planned
-from tests.orchestrator.test_search import stopping_at
 from tests.thinned import rest_slow
 
 EXACT: dict[str, Any] = {"data": "fake:noise=0", "tolerance": 0.03}

@@ -13,7 +13,7 @@ from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Integer, Point, Space
 from tests.search_spaces import _spaces
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPACE = Space((Integer("n", 1, 9),))
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
