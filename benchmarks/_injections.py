@@ -76,6 +76,20 @@ def killing(kind: str, number: int) -> Inject:
     return inject
 
 
+def hang_up(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
+    """Tell the orchestrator that its terminal is gone, which it was begun to ignore."""
+    study.send_signal(signal.SIGHUP)
+    return True
+
+
+def suspend(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
+    """Suspend the orchestrator alone for some seconds, as Ctrl-Z or a debugger does."""
+    study.send_signal(signal.SIGSTOP)
+    time.sleep(rng.uniform(5.5, 7.0))
+    study.send_signal(signal.SIGCONT)
+    return True
+
+
 def cut_lines(study: subprocess.Popen[str], folder: Path, rng: random.Random) -> bool:
     """Kill the orchestrator, and cut what its running trials have written somewhere."""
     study.kill()

@@ -34,10 +34,12 @@ from _injections import (
     cut_log,
     cutting_lock,
     forget,
+    hang_up,
     hold_database,
     killing,
     restarting,
     small_disk,
+    suspend,
     undisturbed,
 )
 from _setting import setting
@@ -58,6 +60,12 @@ KILLS = {
     "kill -9 of a guard": ("guard", signal.SIGKILL),
     "kill -9 of the trainer's host": ("host", signal.SIGKILL),
     "kill -9 of a warden": ("warden", signal.SIGKILL),
+}
+UNATTENDED = {  # how a shell begins a study
+    "unattended: its terminal hangs up, under nohup": """trap '' HUP; exec "$@" >/dev/null""",
+    "unattended: the reader of its output leaves": """"$@" | head -n 1""",
+    "unattended: its output's disk is full": """exec "$@" >/dev/full""",
+    "unattended: begun without stdin, stdout and stderr": """exec "$@" <&- >&- 2>&-""",
 }
 TRAINERS = {  # a fault of the fake trainer, and the reason that its trials must have on record
     "a NaN accuracy": ("nan", "no_result"),
@@ -112,6 +120,7 @@ def _faults(folder: Path, asked: argparse.Namespace, console: Console) -> Iterat
     injections: dict[str, tuple[Inject, bool]] = {
         name: (killing(*kill), kill[0] in ("host", "warden")) for name, kill in KILLS.items()
     }
+    injections["unattended: its orchestrator suspended for 6 s"] = (suspend, False)
     injections["power cut: a trial's lines cut"] = (cut_lines, False)
     injections["power cut: the database's log cut"] = (cut_log, False)
     injections["a database locked for 3 s"] = (hold_database, False)
@@ -123,6 +132,10 @@ def _faults(folder: Path, asked: argparse.Namespace, console: Console) -> Iterat
         if asked.only in name:
             console.print(name)
             yield _misbehaving(Fault(name), folder, fault, reason, asked.times)
+    for name, line in UNATTENDED.items():
+        if asked.only in name:
+            console.print(name)
+            yield _unattended(Fault(name), folder, options, calm, line, asked.times)
     yield from _of_the_record(folder, asked, options, calm, console)
     if asked.only in "a full disk":
         console.print("a full disk")
@@ -199,6 +212,30 @@ def _one_study(
             continue
         if study.returncode not in (-signal.SIGKILL, -signal.SIGTERM, 130):
             raise SystemExit(f"{fault.name}: exit {study.returncode}: {said}")
+
+
+def _unattended(
+    fault: Fault, folder: Path, options: tuple[str, ...], calm: Rows, line: str, times: int
+) -> Fault:
+    """Run the study again and again as the shell's line begins it; a terminal hangs up in the middle."""
+    rng = random.Random(fault.name)
+    while fault.injected < times:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            words = typed(Path(place), "nas_search", *options)
+            study = begin(["bash", "-o", "pipefail", "-c", line, "bash", *words])
+            if "HUP" in line:
+                wait_until(lambda: len(ended(Path(place))) >= 3, SECONDS_OF_STUDY)
+                hang_up(study, Path(place), rng)
+            _, said = study.communicate(timeout=SECONDS_OF_STUDY)
+            if study.returncode != 0:
+                raise SystemExit(f"{fault.name}: exit {study.returncode}: {said}")
+            fault.injected += 1
+            found = rows(Path(place))
+            fault.lost += len(calm) - len(found)
+            fault.trained_twice += sum(attempts > 1 for (attempts,) in rows(Path(place), ("attempts",)))
+            fault.equal &= found == calm
+            fault.orphans += left_over(Path(place))
+    return fault
 
 
 def _misbehaving(fault: Fault, folder: Path, asked: str, reason: str, times: int) -> Fault:
