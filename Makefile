@@ -12,7 +12,7 @@ INTERPRETER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_inf
 test test-slow test-slurm: export OMP_NUM_THREADS := 1
 test test-slow test-slurm: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo check test test-slow test-slurm test-gpu benchmark benchmark-trainer gpu-session
+.PHONY: install demo check test test-slow test-slurm test-gpu benchmark benchmark-trainer gpu-session pictures
 
 install: $(INSTALLED)
 
@@ -62,3 +62,7 @@ benchmark-trainer: install
 # ten minutes of a GPU at most; say it again to go on (docs/reproduction.md)
 gpu-session: install
 	$(BIN)/python benchmarks/gpu.py
+
+# docs/images from today's output, of a demo that it runs (with apt-get's chromium and chromium-driver)
+pictures: install
+	$(BIN)/python benchmarks/pictures.py

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, LEFT, TOP, GAP, LEGEND = 330, 240, 44, 34, 56, 130
+WIDTH, HEIGHT, LEFT, TOP, GAP, LEGEND = 330, 240, 44, 34, 56, 170
 COLOURS = {
     "nomad": "#0b63c5",
     "nomad without poll": "#7fb2ea",
@@ -24,6 +24,7 @@ class Line:
 
     name: str
     points: Sequence[tuple[float, float]]
+    is_staircase: bool = True  # whether a value holds until the next one; else the points alone are known
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _panel(panel: Panel, left: float) -> list[str]:
     for step in range(6):
         value, y = low + (high - low) * step / 5, TOP + HEIGHT * (1 - step / 5)
         parts.append(f'<path d="M{left} {y:g}h{WIDTH}" stroke="#ddd"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4:g}" text-anchor="end">{value:.1f}</text>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4:g}" text-anchor="end">{value:.2f}</text>')
     for trainings in (0, 25, 50, 75, 100):
         x = left + WIDTH * trainings / 100
         parts.append(f'<text x="{x:g}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{trainings}</text>')
@@ -73,15 +74,24 @@ def _panel(panel: Panel, left: float) -> list[str]:
 
 
 def _path(line: Line, panel: Panel, left: float) -> str:
-    """A staircase, since a best value holds until the next one; above the panel it is left out."""
+    """A staircase, or straight lines between points that are marked; above the panel it is left out."""
     low, high = panel.range
     places = [
         (left + WIDTH * x / 100, TOP + HEIGHT * (1 - (y - low) / (high - low)))
         for x, y in line.points
         if math.isfinite(y) and y <= high
     ]
+    across, down = ("H", "V") if line.is_staircase else ("L", " ")
     steps = [
-        f"{'M' if not n else 'H'}{x:.1f}{' ' if not n else 'V'}{y:.1f}" for n, (x, y) in enumerate(places)
+        f"{'M' if not n else across}{x:.1f}{' ' if not n else down}{y:.1f}" for n, (x, y) in enumerate(places)
     ]
-    thick = 2.5 if line.name == "nomad" else 1.5
-    return f'<path d="{"".join(steps)}" fill="none" stroke="{COLOURS[line.name]}" stroke-width="{thick}"/>'
+    colour, thick = COLOURS[line.name], 2.5 if line.name == "nomad" else 1.5
+    path = f'<path d="{"".join(steps)}" fill="none" stroke="{colour}" stroke-width="{thick}"/>'
+    marks = (
+        ""
+        if line.is_staircase
+        else "".join(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{thick + 1}" fill="{colour}"/>' for x, y in places
+        )
+    )
+    return path + marks

@@ -5,7 +5,8 @@
 All nodes are processes of this machine, each with one CPU to give; the head has none. A node is killed with
 SIGKILL when every one of them trains a network, then `nas-search` once two networks are trained again; it is
 started once more with the same command. The report says what came of it, counted from the record and from the
-processes that were seen, and how long an empty job takes here and there. Needs nomad-nas[ray] and Linux.
+processes that were seen, and how long an empty job takes here and there. Needs Linux and Ray
+(`pip install -e '.[ray]'`).
 """
 
 from __future__ import annotations

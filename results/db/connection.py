@@ -95,7 +95,8 @@ def connect(url: URL, *, read_only: bool) -> Engine:
         raise StoreUnavailable(f"no driver for {shown(url)}; {_FORMS}") from error
     except ImportError as error:
         raise StoreUnavailable(
-            f"the driver of {shown(url)} is not installed ({error}); pip install 'nomad-nas[postgresql]'"
+            f"the driver of {shown(url)} is not installed ({error}); "
+            "run pip install -e '.[postgresql]' in the checkout of nomad-nas"
         ) from error
     event.listen(engine, "begin", _begin)
     return engine

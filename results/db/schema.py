@@ -148,6 +148,6 @@ def _revision(connection: Connection, engine: Engine) -> str | None:
     if revision is not None and revision not in migrations.revisions():
         raise SchemaTooNew(
             f"{name} was made by a newer version (schema {revision}, this one knows up to {REVISION}); "
-            "upgrade with pip install -U nomad-nas"
+            "update the checkout of nomad-nas (git pull) and run pip install -e . in it"
         )
     return revision

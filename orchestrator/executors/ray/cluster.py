@@ -153,7 +153,9 @@ def imported() -> Any:
         import ray  # an extra, and seconds to import
         import ray.util.scheduling_strategies
     except ModuleNotFoundError as error:
-        raise ExecutorError("--executor ray needs Ray: pip install 'nomad-nas[ray]'") from error
+        raise ExecutorError(
+            "--executor ray needs Ray; run pip install -e '.[ray]' in the checkout of nomad-nas"
+        ) from error
     return ray
 
 

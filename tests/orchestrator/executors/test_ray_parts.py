@@ -215,5 +215,5 @@ def test_a_share_fits_as_often_as_whole_devices_hold_it(
 
 def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ExecutorError, match=r"needs Ray: pip install 'nomad-nas\[ray\]'"):
+    with pytest.raises(ExecutorError, match=r"needs Ray; run pip install -e '\.\[ray\]' in the checkout"):
         cluster.imported()

@@ -196,8 +196,8 @@ def test_a_newer_schema_is_told_of(tmp_path: Path) -> None:
     with sqlite3.connect(db) as newer:
         newer.execute("UPDATE alembic_version SET version_num = '0999'")
     newer.close()
-    assert "upgrade with pip install -U" in refused("list", db=str(db))
-    assert "upgrade with pip install -U" in refused("migrate", db=str(db))
+    assert "run pip install -e ." in refused("list", db=str(db))
+    assert "run pip install -e ." in refused("migrate", db=str(db))
 
 
 def test_migrate_leaves_a_database_of_this_version_as_it_is(tmp_path: Path) -> None:

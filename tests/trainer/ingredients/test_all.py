@@ -97,12 +97,3 @@ def test_listing_the_names_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-
-
-def test_the_readme_lists_every_ingredient_as_the_table_does() -> None:
-    listed = re.findall(
-        r"^\| `(\w+)` \| (.+) \| (.+) \|$", (TABLE.parents[1] / "README.md").read_text(), re.M
-    )
-    told = {name: (cells[2], cells[3]) for name, cells in rows(r"`\w+`").items() if name in NAMES}
-    assert {name: (what, source) for name, what, source in listed} == told
-    assert sorted(told) == NAMES
