@@ -174,7 +174,7 @@ def _search(
         ),
         _Lookup(table),
         _Draw(store, study.id, table, seed),
-        PlainProgress(Console(quiet=True), ProgressMeter(trials, None, "CPU")),
+        PlainProgress(Console(quiet=True), ProgressMeter(trials, None)),
         threading.Event(),
         StudyBudget(trials),
         trust=trust,

@@ -1,1 +1,1 @@
-"""Ask a solver for points, train each within its budget, and keep every result on record."""
+"""Ask a solver for candidates, train each within its budget, and record every result."""

@@ -1,15 +1,15 @@
-"""A clock that stands while this process is suspended: by Ctrl-Z, a debugger, a frozen container.
+"""A clock that stops while this process is suspended: by Ctrl-Z, a debugger, a frozen container.
 
-The monotonic clock goes on then, and stands only while the whole machine sleeps.
+The monotonic clock goes on in that case; it stops only while the whole machine sleeps.
 """
 
 import time
 
-ASLEEP_SECONDS = 5.0  # between two looks, where a look is due several times a second
+ASLEEP_SECONDS = 5.0  # between two readings that are normally a fraction of a second apart
 
 
 class Awake:
-    """Seconds since it was made. Look at it several times a second."""
+    """Seconds since it was created, without suspensions. Read it several times a second."""
 
     def __init__(self) -> None:
         self._looked = time.monotonic()
@@ -23,5 +23,5 @@ class Awake:
 
 
 def awake(seconds: float) -> float:
-    """Return what of the time between two looks counts: none of it where we were suspended."""
+    """Return how much of the time between two readings counts: none of it after a suspension."""
     return 0.0 if seconds > ASLEEP_SECONDS else seconds

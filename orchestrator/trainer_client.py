@@ -1,7 +1,7 @@
-"""Ask the trainer what a configuration is, without training it.
+"""Ask the trainer to describe configurations without training them.
 
-One process answers for the whole study, because a trainer that has to import torch takes
-seconds to start and milliseconds to answer.
+One process answers for the whole study, because a trainer takes seconds to import torch and milliseconds to
+answer.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ _PAUSE_SECONDS = 0.2
 
 
 class Stopped(Exception):
-    """The user stopped the study; what ran is handed out again when it resumes."""
+    """The user stopped the study; its running trials are trained again when it resumes."""
 
 
 class TrainerRefused(ValueError):
-    """The trainer will not train this configuration; its message says what to change."""
+    """The trainer rejects this configuration; its message says what to change."""
 
 
 class TrainerBroken(RuntimeError):
-    """The trainer does not keep to the protocol (docs/trainer-protocol.md)."""
+    """The trainer violates the protocol (docs/trainer-protocol.md)."""
 
 
 @dataclass(frozen=True)
 class NetworkInfo:
-    """A realised network: what a configuration comes to after rounding."""
+    """A network as it is built from a configuration, after rounding."""
 
     network: str
     macs: int
     macs_counter: str
     parameters: int
-    channels: tuple[int, ...]  # one a stage
-    blocks: tuple[int, ...]  # one a stage
-    resolution: int  # pixels a side that the network sees
-    image_size: int  # pixels a side that the data set stores
+    channels: tuple[int, ...]  # one per stage
+    blocks: tuple[int, ...]  # one per stage
+    resolution: int  # side of the network's input, in pixels
+    image_size: int  # side of the data set's images, in pixels
     classes: int
     dataset: Mapping[str, Any]
-    scales: tuple[str, ...] = ("depth", "width", "resolution")  # the multipliers that the network takes
-    architecture: Mapping[str, Any] | None = None  # the settings of its family, where it has some
-    source: str | None = None  # changes with the file of a network of the user's own
-    latency_ms: float | None = None  # of one image, where it was measured
+    scales: tuple[str, ...] = ("depth", "width", "resolution")  # the multipliers that the network supports
+    architecture: Mapping[str, Any] | None = None  # the settings of its family, if it has any
+    source: str | None = None  # changes when the file of a user's own network changes
+    latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
 
     def columns(self) -> dict[str, Any]:
-        """Return what a trial's row says of its network."""
+        """Return the columns of a trial's row about its network."""
         return {
             "model": self.network,
             "macs": self.macs,
@@ -68,17 +68,17 @@ class NetworkInfo:
 
 
 class NetworkDescriber(Protocol):
-    """Says what configurations come to, without training them."""
+    """Describes the networks of configurations, without training them."""
 
     def describe(self, config: Mapping[str, Any]) -> NetworkInfo: ...
     def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]: ...
 
 
 class TrainerClient:
-    """A `trainer describe` process; `describe` is a question and its answer. Close it when done.
+    """A `trainer describe` process. Close it when done.
 
-    `check_data` also opens the data set (and downloads it), and holds its images a class against the subset.
-    `memory_bytes`: of the host, which the process may use as a trial may; None: .9 of the machine's.
+    `check_data` also opens the data set (downloading it if needed), and checks that it has enough images of
+    each class. `memory_bytes`: limit of the process's host memory, as for a trial; None: .9 of the machine's.
     """
 
     def __init__(
@@ -109,7 +109,9 @@ class TrainerClient:
             ) from error
 
     def describe(self, config: Mapping[str, Any]) -> NetworkInfo:
-        """Return what `config` comes to; raise Refused with the trainer's reason."""
+        """Return the network of `config`; raise TrainerRefused with the trainer's reason, or
+        TrainerBroken.
+        """
         # a description is about shapes, so it needs no accelerator even where the trial will have one
         answer = self._ask(json.dumps({**config, "device": "cpu", "precision": "auto"}))
         if answer.get("event") == "error":
@@ -134,7 +136,7 @@ class TrainerClient:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error
 
     def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]:
-        """Return what each comes to; raise as `describe` does."""
+        """Describe each configuration; raise as `describe` does."""
         return [self.describe(config) for config in configs]
 
     def _ask(self, line: str) -> dict[str, Any]:
@@ -152,13 +154,13 @@ class TrainerClient:
         except TrainerRefused:
             raise
         except (OSError, ValueError) as error:
-            raise TrainerBroken(f"{self._shown} gives no answer; run it by hand to see why") from error
+            raise TrainerBroken(f"{self._shown} did not answer; run it by hand to see why") from error
         if not isinstance(answer, dict):
             raise TrainerBroken(f"{self._shown} answers {answer!r}, not a JSON object")
         return answer
 
     def _refuse_too_much_memory(self) -> None:
-        """End the process and raise Refused where it uses more than a training may."""
+        """End the process and raise TrainerRefused if it uses more memory than a training may."""
         if self._most_bytes == math.inf:
             return
         used = limits.memory_bytes(self._process.pid, self._most_bytes, itself=True)
@@ -166,7 +168,7 @@ class TrainerClient:
             self._process.kill()
             raise TrainerRefused(
                 f"opening the data took {limits.words(used)} of memory, more than the limit of "
-                f"{limits.words(self._most_bytes)} (--max-memory); give more, or smaller data"
+                f"{limits.words(self._most_bytes)} (--max-memory); raise the limit, or use smaller data"
             )
 
     @property
@@ -174,7 +176,7 @@ class TrainerClient:
         return f"`{' '.join(self._command)}`"
 
     def close(self) -> None:
-        """End the process. It holds nothing, so it is not asked twice."""
+        """Kill the process. It holds nothing, so it need not end cleanly."""
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -182,7 +184,7 @@ class TrainerClient:
                 try:
                     stream.close()
                 except BrokenPipeError:
-                    continue  # it died with a question unread: nothing to flush any more
+                    continue  # it died with a request unread: nothing is left to flush
 
     def __enter__(self) -> TrainerClient:
         return self
@@ -191,13 +193,13 @@ class TrainerClient:
         self.close()
 
 
-def located(command: Sequence[str]) -> tuple[str, ...]:
-    """The command with the files it names made absolute, for trials run in folders of their own."""
+def with_absolute_paths(command: Sequence[str]) -> tuple[str, ...]:
+    """Return the command with absolute paths for its files, since trials run in folders of their own."""
     return tuple(os.path.abspath(word) if os.path.isfile(word) else word for word in command)
 
 
 def network_key(description: NetworkInfo, config: Mapping[str, Any]) -> str:
-    """Return the name of one training: configurations with one key train one network in one way."""
+    """Return a key of a training: configurations with the same key train the same network in the same way."""
     facts = {
         "network": description.network,
         "blocks": list(description.blocks),

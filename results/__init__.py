@@ -1,4 +1,4 @@
-"""Keep every study, trial and measurement on record, and read them back.
+"""The results database: every study, trial and measurement, and how to read them.
 
-The record is also the checkpoint of a search: what is not a row here does not survive it.
+The database is also the checkpoint of a search: only what is in it survives a crash.
 """

@@ -1,4 +1,4 @@
-"""Say in words what a solver heard of a trial: its objective, and how it stands to the bound and limits."""
+"""Describe what the solver was told of a trial: its objective, and how far it is from the constraints."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from results.format import millions, number
 
 
 def limits_of(question: Mapping[str, Any]) -> dict[str, float]:
-    """The most MACs, parameters and milliseconds that a study allows, in the order of its constraints."""
+    """Return the most MACs, parameters and milliseconds that a study allows, in the order of its
+    constraints.
+    """
     own = question.get("most_parameters")
     limits = question.get("aim", {}).get("limits") or ({} if own is None else {"params": own})
     return {name: limits[name] for name in SIZES if name in limits}
 
 
 def words(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
-    """One line. `study` is its row of `queries.studies`."""
+    """Return the description in one line. `study`: its row of `queries.studies`."""
     if trial["objective"] is None:
         return "failed" if trial["state"] == "failed" else ""
     return "; ".join([f"objective {trial['objective']:.10g}", *_constraints(trial, study)])

@@ -1,19 +1,19 @@
-"""What can be wrong with a record. Each message is one line for the user: what is wrong and what to do.
+"""Errors of the results database. Each message is one line: what is wrong and what to do.
 
 StoreError
 ├── StoreUnavailable  cannot be opened, read or written: a folder, a disk, a server, not a database
 │   └── ServerLost    the connection to its server broke, or none could be made
 ├── SchemaTooNew      made by a newer version of this project
 ├── SchemaTooOld      made by an older version, and opened only for reading
-├── QuestionChanged   the study on record asks something else
+├── QuestionChanged   the recorded study has other settings
 ├── StudyLocked       another process is running the study
-├── StudyLost         another process has taken the study from the one that was running it
-└── NotOnRecord       no study or trial of that name
+├── StudyLost         another process has taken over the study that this one was running
+└── NotOnRecord       no study or trial with that name
 """
 
 
 class StoreError(Exception):
-    """The base of all of these."""
+    """Base class of these errors."""
 
 
 class StoreUnavailable(StoreError):
@@ -21,7 +21,7 @@ class StoreUnavailable(StoreError):
 
 
 class ServerLost(StoreUnavailable):
-    """The connection to the server broke, or none could be made; nothing of the transaction is on record."""
+    """The connection to the server broke, or none could be made; the transaction was not written."""
 
 
 class SchemaTooNew(StoreError):
@@ -33,7 +33,7 @@ class SchemaTooOld(StoreError):
 
 
 class QuestionChanged(StoreError):
-    """The study on record asks another question than the one asked now."""
+    """The recorded study has other settings than those given now."""
 
 
 class StudyLocked(StoreError):
@@ -41,8 +41,8 @@ class StudyLocked(StoreError):
 
 
 class StudyLost(StoreError):
-    """This process had lost its lock, and another has taken up the study: it can write nothing more."""
+    """This process lost its lock, and another has taken over the study: this one cannot write any more."""
 
 
 class NotOnRecord(StoreError):
-    """There is no study, or no trial, of that name or number."""
+    """There is no study with that name, or no trial with that number."""

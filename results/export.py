@@ -1,6 +1,6 @@
-"""Hand the record on: as JSON values, and as a CSV, Parquet or JSON file of a study's trials.
+"""Export results: as JSON values, and as a CSV, Parquet or JSON file of a study's trials.
 
-JSON has no NaN and no infinity: both become null, in what is printed and in what is exported as JSON.
+JSON has no NaN and no infinity, so both become null.
 """
 
 import json
@@ -22,13 +22,13 @@ class ExportError(StoreError):
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as JSON objects: times in ISO 8601, whatever is missing as null."""
+    """Return the rows as JSON objects: times in ISO 8601, missing values as null."""
     rows = frame.astype(object).to_dict("records")
     return [{str(name): json_value(value) for name, value in row.items()} for row in rows]
 
 
 def json_value(value: Any) -> Any:
-    """The value as JSON can hold it."""
+    """Return the value as JSON can hold it."""
     if isinstance(value, dict):
         return {str(key): json_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -39,11 +39,11 @@ def json_value(value: Any) -> Any:
 
 
 def export(db: queries.Database, study: str, to: Path, form: str | None = None) -> int:
-    """Write the study's trials to a file that is there whole or not at all, and return their number.
+    """Write the study's trials to a file, complete or not at all, and return their number.
 
     `form` is csv, parquet or json; None: by the file's suffix. In CSV and Parquet a JSON column is JSON text;
-    in CSV a text that a spreadsheet would take for a formula begins with an apostrophe.
-    Raises ExportError for another form and where the file cannot be written.
+    in CSV an apostrophe is put before a text that a spreadsheet would take for a formula.
+    Raises ExportError for another form, or if the file cannot be written.
     """
     write = _writer(to, form)
     frame = queries.trials(db, study).drop(columns=["id", "study_id"])
@@ -53,12 +53,14 @@ def export(db: queries.Database, study: str, to: Path, form: str | None = None) 
 
 
 def write_csv(frame: pd.DataFrame, to: Path) -> None:
-    """Write a frame with all its digits to a CSV file, whole or not at all. Raises ExportError."""
+    """Write a frame with all its digits to a CSV file, complete or not at all. Raises ExportError."""
     _write_whole(lambda path: _write_csv(frame, path), to, "--csv")
 
 
 def write_text(text: str, to: Path, option: str) -> None:
-    """Write a text to a file, whole or not at all. Raises ExportError, which names the option to change."""
+    """Write a text to a file, complete or not at all. Raises ExportError, which names the option to
+    change.
+    """
     _write_whole(lambda path: _write(text, path), to, option)
 
 
@@ -76,7 +78,7 @@ def _writer(to: Path, form: str | None) -> Callable[[pd.DataFrame, Path], None]:
     name = form or to.suffix.removeprefix(".")
     if name not in _WRITERS:
         known = ", ".join(_WRITERS)
-        wrong = f"no format {name!r}" if name else f"{to} has no suffix"
+        wrong = f"unknown format {name!r}" if name else f"{to} has no suffix"
         raise ExportError(f"{wrong}; give a --to that ends in one of {known}, or a --format")
     return _WRITERS[name]
 

@@ -1,7 +1,7 @@
-"""Say in few words what a search settled beside scales and hyperparameters: ingredients, an architecture.
+"""Format numbers, times and a model's settings for tables.
 
-What a recipe leaves out is counted and not named: a search over recipes settles every ingredient of a
-list, most of which no recipe had.
+Ingredients that a model leaves out are counted and not named: a search over recipes decides on every
+ingredient of a long list, most of which no recipe had.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,15 +9,19 @@ from typing import Any
 
 import pandas as pd
 
+from results.analysis.posterior import interval_text
+
 
 def settings(row: Mapping[str, Any]) -> str:
-    """A model's architecture and ingredients: `layers 3, blocks 4-6-8; sam 0.1, ema 0.02, 2 left out`."""
+    """Return a model's architecture and ingredients: `layers 3, blocks 4-6-8; sam 0.1, ema 0.02, 2
+    left out`.
+    """
     parts = (_architecture(_object(row["architecture"])), _ingredients(_object(row["ingredients"])))
     return "; ".join(part for part in parts if part) or "-"
 
 
 def changes(point: Any, start: Any) -> str:
-    """What a point has other than the start's: `policy none, rho 0.12`."""
+    """Return the values in which a candidate differs from the start: `policy none, rho 0.12`."""
     from_start = _object(start)
     return _named((name, v) for name, v in _object(point).items() if v != from_start.get(name)) or "-"
 
@@ -47,31 +51,37 @@ def _short(value: Any) -> str:
 
 
 def _object(value: Any) -> Mapping[str, Any]:
-    """The JSON object, an empty one where the database has none."""
+    """Return the JSON object, an empty one if the database has none."""
     return value if isinstance(value, Mapping) else {}
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
-    """0.9012 as 90.12%."""
+    """Return 0.9012 as 90.12%."""
     return "-" if fraction is None or pd.isna(fraction) else f"{fraction:.{digits}%}"
 
 
-def half(row: Mapping[str, Any]) -> float:
-    """Half the interval of an accuracy; NaN where there is none."""
+def mean_text(mean: float | None, std: float | None, n: int) -> str:
+    """Return a mean with its standard deviation over n trainings: 15.40% (sd 1.78, n 3)."""
+    spread = "" if std is None or pd.isna(std) else f"sd {100 * std:.2f}, "
+    return f"{percent(mean)} ({spread}n {n})"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """Return the 95% interval of an accuracy in percent: [11.31, 17.52]."""
     low, high = row["accuracy_low"], row["accuracy_high"]
-    return float("nan") if pd.isna(low) else float(high - low) / 2
+    return "-" if pd.isna(low) else interval_text(low, high)
 
 
 def millions(count: float | None) -> str:
-    """1234567 as 1.23M."""
+    """Return 1234567 as 1.23M."""
     return "-" if count is None or pd.isna(count) else f"{count / 1e6:.2f}M"
 
 
 def number(value: float | None, digits: int) -> str:
-    """A number with so many digits after its point."""
+    """Return a number with so many digits after the decimal point."""
     return "-" if value is None or pd.isna(value) else f"{value:.{digits}f}"
 
 
 def moment(at: Any) -> str:
-    """A time in UTC, to the minute."""
+    """Return a time in UTC, to the minute."""
     return "-" if at is None or pd.isna(at) else f"{at:%Y-%m-%d %H:%M}"

@@ -1,7 +1,7 @@
-"""Say why a study has named no network, from what became of its trials.
+"""Explain why a study has found no network, from the outcomes of its trials.
 
-The causes are told apart because what to do differs: a failed training has a log to read, a missed bound
-wants more trainings or a lower bound, and a limit that screens every point was never anything but too low.
+Each cause has its own remedy. A failed training has a log to read. If the required accuracy was missed, more
+trainings or a lower requirement help. A limit that excludes every candidate is too low.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 
 from results.format import percent
-from results.study_record import Row, StudyRecord
+from results.study_record import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, Row, StudyRecord
 
 
 def why(study: StudyRecord) -> str:
-    """Return one sentence, without a full stop: the cause, and the counts that make it so."""
+    """Return one sentence without a full stop: the cause, and the counts behind it."""
     failed = failed_baseline(study)
     if failed is not None:
         return (
-            f"the baseline failed, so nothing was searched for: trial {failed['number']}, "
+            f"the baseline failed, so the search did not start: trial {failed['number']}, "
             f"{failed['reason']}, {failed['message']}"
         )
     rows = [row for row in study.rows if row["purpose"] == "search"]
@@ -27,21 +27,23 @@ def why(study: StudyRecord) -> str:
 
 
 def advice(study: StudyRecord) -> str:
-    """Return what the study's owner might do about it."""
+    """Return what the user can do about it."""
     rows = [row for row in study.rows if row["purpose"] == "search"]
     states = {row["state"] for row in rows}
     if failed_baseline(study) or states.isdisjoint(_TRAINED - {"failed"}):
         trained = failed_baseline(study) or "failed" in states
         return (
-            "see nas-results show for the reasons" if trained else "give a higher limit under another --study"
+            "see nas-results show for the reasons" if trained else "set a higher limit, under another --study"
         )
     if study.bound is None:
         return "try more --trials"
-    return "try more --trials, or a lower bound under another --study"
+    return "try more --trials, or a lower required accuracy under another --study"
 
 
 def failed_baseline(study: StudyRecord) -> Row | None:
-    """Return the training of the base network that failed, for which there is no bound; None if none did."""
+    """Return the training of the base network whose failure left no required accuracy; None if none
+    failed.
+    """
     failed = (row for row in study.rows if row["purpose"] == "baseline" and row["state"] == "failed")
     return next(failed, None) if study.bound is None else None
 
@@ -53,34 +55,36 @@ def _cause(study: StudyRecord, rows: list[Row]) -> str:
     states = {row["state"] for row in rows}
     yet = " yet" if study.study["state"] == "running" else ""
     if states and states.isdisjoint({*_TRAINED, "running"}) and any(map(_is_over_a_limit, rows)):
-        return "every point asked was answered untrained, none of them within the limits"
+        return "every candidate was skipped before training, and none is within the limits"
     if states.isdisjoint({"completed", "pruned"}):
         return f"no training has succeeded{yet}"
     if study.has_two_aims or not study.minimised:
-        return f"no network has kept the bound{yet}"
-    return f"nothing smaller has kept the bound{yet}"
+        return f"no network has reached the required accuracy{yet}"
+    return f"no smaller network has reached the required accuracy{yet}"
 
 
 def _counts(study: StudyRecord, rows: list[Row]) -> Iterator[str]:
     outcomes = Counter(row["outcome"] for row in rows)
-    if study.bound is not None and any(outcomes[name] for name in ("passed", "undecided", "confirmed")):
-        yield "the start itself kept it"
-    if below := outcomes["below bound"]:
-        best = percent(max(row["accuracy"] for row in rows if row["outcome"] == "below bound"))
-        yield f"{below:,} missed the accuracy of {percent(study.bound)}, the best of them with {best}"
+    if study.bound is not None and any(outcomes[name] for name in (MET_ONCE, "undecided", "confirmed")):
+        yield "the start itself reached it"
+    if below := outcomes[BELOW]:
+        best = percent(max(row["accuracy"] for row in rows if row["outcome"] == BELOW))
+        yield (
+            f"{below:,} missed the required accuracy of {percent(study.bound)}, the best of them with {best}"
+        )
     if rejected := outcomes["rejected"]:
-        yield f"{rejected:,} passed once and fell short when trained again"
+        yield f"{rejected:,} reached it once and missed it when trained again"
     if failed := Counter(row["reason"] for row in rows if row["state"] == "failed"):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in failed.most_common())
         yield f"failed: {reasons}"
-    if pruned := outcomes["pruned"]:
-        yield f"{pruned:,} were stopped early as hopeless"
+    if pruned := outcomes[STOPPED_EARLY]:
+        yield f"{pruned:,} were stopped early"
     if over := sum(map(_is_over_a_limit, rows)):
-        yield f"{over:,} were over a limit, and not trained"
-    if large := outcomes["screened"] - over:
-        yield f"{large:,} were no smaller than what is known to keep the bound, and not trained"
+        yield f"{over:,} were skipped before training (too large)"
+    if large := outcomes[SKIPPED] - over:
+        yield f"{large:,} were skipped: not smaller than a network that reaches it"
 
 
 def _is_over_a_limit(row: Row) -> bool:
-    """Of what a screened point is told, the stand-in for the accuracy missed is 0."""
+    """Whether a candidate was skipped because of a limit; its unknown accuracy has the constraint value 0."""
     return row["state"] == "screened" and any(value > 0 for value in row["constraints"] or ())

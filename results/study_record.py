@@ -1,7 +1,7 @@
-"""One study as it stands on record, read once, for plots and reports that look at it from several sides.
+"""One study, read once from the database, for plots and reports.
 
-The rows are plain dicts with None for what is missing; a surprise saved from every reader: pandas says
-NaN, NaT or NA for it, by the column's type.
+Its rows are plain dicts with None for a missing value. Pandas would have NaN, NaT or NA there, depending on
+the column's type.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from results.analysis.posterior import level_of
 from results.queries import plain_rows as plain_rows
 
 Row = dict[str, Any]
+MET_ONCE, BELOW, REPEAT = "met once, unconfirmed", "below required accuracy", "repeat"
+STOPPED_EARLY, SKIPPED = "stopped early", "skipped before training"
 OUTCOMES = (
-    *("confirmed", "passed", "trained", "below bound", "undecided", "rejected", "baseline", "replicate"),
-    *("pruned", "failed", "screened", "duplicate", "running"),
+    *("confirmed", MET_ONCE, "trained", BELOW, "undecided", "rejected", "baseline", REPEAT),
+    *(STOPPED_EARLY, "failed", SKIPPED, "duplicate", "running"),
 )
 UNITS = {  # of what a study may minimise: the axis, the unit and its size
     "macs": ("MACs (millions)", "M MACs", 1e6),
     "params": ("parameters (millions)", "M parameters", 1e6),
     "latency": ("latency (ms)", "ms", 1.0),
 }
+_STATES = {"pruned": STOPPED_EARLY, "screened": SKIPPED}  # a trial's states that have another name for people
 _BULKY = ("config", "versions", "network_key")  # columns that no row needs
 
 
@@ -54,7 +57,7 @@ class StudyRecord:
 
     @property
     def bound(self) -> float | None:
-        """The least accuracy of a network, a fraction; None where the study has none (yet)."""
+        """The required accuracy, a fraction; None if the study has none (yet)."""
         bound: float | None = self.study["min_accuracy"]
         return bound
 
@@ -66,7 +69,7 @@ class StudyRecord:
 
     @property
     def has_two_aims(self) -> bool:
-        """Whether it also maximises the accuracy, so that its answer is a front."""
+        """Whether it also maximises the accuracy, so that its result is a Pareto front."""
         return self.minimised is not None and self.study["maximise"] is not None
 
     @property
@@ -78,7 +81,7 @@ class StudyRecord:
         return UNITS[self.minimised or "macs"][1]
 
     def size(self, row: Mapping[str, Any]) -> float | None:
-        """What a trial's network comes to, in the axis's unit."""
+        """Return the size of a trial's network in the unit of the axis; None if it is not known."""
         minimised = self.minimised or "macs"
         value = row[SIZES[minimised]]
         return None if value is None else float(value) / UNITS[minimised][2]
@@ -87,7 +90,7 @@ class StudyRecord:
     def rows(self) -> list[Row]:
         """The trials by number, each with its `outcome` (one of OUTCOMES) and its `accuracy`.
 
-        The accuracy is that on validation images, or on test images in a study that holds none out.
+        The accuracy is that on validation images, or on test images in a study without validation images.
         """
         found = plain_rows(self.trials.drop(columns=[name for name in _BULKY if name in self.trials]))
         tested = bool(found) and all(row["val_accuracy"] is None for row in found)
@@ -102,32 +105,32 @@ class StudyRecord:
 
     @cached_property
     def trained(self) -> list[Row]:
-        """The trials that cost of the budget and have ended, in the order they ended."""
+        """The finished trials that count against the budget, in the order in which they ended."""
         ended = [row for row in self.rows if row["attempts"] and row["finished_at"] is not None]
         return sorted(ended, key=lambda row: (row["finished_at"], row["number"]))
 
     @cached_property
     def networks(self) -> list[Network]:
-        """The networks trained to the end, with what their trainings say of their accuracy."""
+        """The networks trained to the end, with the posterior of their accuracy."""
         known = [row["accuracy"] for row in self.rows if row["accuracy"] is not None]
         usual = statistics.median(known) if known else 0.5
         return networks(self.trials, usual if self.bound is None else self.bound)
 
     @cached_property
     def front(self) -> pd.DataFrame:
-        """The networks of the front of a study of two aims, the smallest first."""
+        """The networks on the Pareto front of a study with two objectives, the smallest first."""
         level = level_of(self.study["question"])
         return members(self.trials, self.minimised or "macs", level, self.bound or 0.0)
 
     @property
     def slot_kind(self) -> str:
-        """What a slot is: GPU or CPU slot."""
-        return "GPU" if any(row["device"] == "cuda" for row in self.rows) else "CPU slot"
+        """What a worker is: a GPU or a CPU worker."""
+        return "GPU" if any(row["device"] == "cuda" for row in self.rows) else "CPU worker"
 
 
 def read_study(db: queries.Database, study: str) -> StudyRecord:
-    """Read a study. Raises StoreError, and its NotOnRecord for a study there is not."""
-    trials = queries.trials(db, study)  # first, for it knows what to say of a study there is not
+    """Read a study. Raises StoreError; NotOnRecord, one of its kinds, for an unknown study."""
+    trials = queries.trials(db, study)  # first, since it raises the error for an unknown study
     studies = queries.studies(db)
     models = queries.models(db)
     return StudyRecord(
@@ -143,11 +146,11 @@ def read_study(db: queries.Database, study: str) -> StudyRecord:
 
 def _outcome(row: Row, bound: float | None) -> str:
     if row["state"] != "completed":
-        return str(row["state"])
+        return _STATES.get(row["state"], str(row["state"]))
     if row["verdict"]:
         return str(row["verdict"])
     if row["purpose"] in ("baseline", "confirmation"):
-        return "baseline" if row["purpose"] == "baseline" else "replicate"
+        return "baseline" if row["purpose"] == "baseline" else REPEAT
     if bound is None or row["accuracy"] is None:
         return "trained"
-    return "passed" if row["accuracy"] >= bound else "below bound"
+    return MET_ONCE if row["accuracy"] >= bound else BELOW

@@ -1,7 +1,7 @@
-"""Tables and short words for people, of the DataFrames of `results.queries`.
+"""Tables for people, made from the DataFrames of `results.queries`.
 
-On a terminal a table fits its width: only names and choices fold, numbers stay whole. In a pipe it is
-plain, and as wide as it needs to be.
+On a terminal a table fits the width: names and choices fold, numbers stay whole. In a pipe it is plain
+text, as wide as it needs to be.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,14 +11,14 @@ import pandas as pd
 from rich.table import Table
 
 from results.analysis import forecast
-from results.format import changes, half, millions, moment, number, percent, settings
+from results.format import changes, interval, millions, moment, number, percent, settings
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
 
 
 def studies_table(frame: pd.DataFrame) -> Table:
-    """A row a study."""
+    """Return a table with one row per study."""
     return table_of(
         frame,
         {
@@ -26,7 +26,7 @@ def studies_table(frame: pd.DataFrame) -> Table:
             "kind": lambda row: row["kind"],
             "state": lambda row: row["state"],
             "trainings": lambda row: f"{row['spent']:.4g}/{row['budget_trials']}",
-            "slot h": lambda row: number(row["slot_seconds"] / 3600, 2),
+            "device-hours": lambda row: number(row["slot_seconds"] / 3600, 2),
             "left": time_left,
             "best MACs": lambda row: millions(row["best_macs"]),
             "best acc": lambda row: percent(row["best_mean_accuracy"]),
@@ -36,7 +36,7 @@ def studies_table(frame: pd.DataFrame) -> Table:
 
 
 def time_left(study: Row) -> str:
-    """How long a study of `queries.studies` goes on, while it runs."""
+    """Return how much longer a running study of `queries.studies` will take."""
     least, likely = study["least_seconds_left"], study["likely_seconds_left"]
     if least is None or pd.isna(least):
         return "-"
@@ -44,10 +44,10 @@ def time_left(study: Row) -> str:
 
 
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
-    """A row a trial of the study, with those of the searched values that differ between its trials.
+    """Return a table with one row per trial. It shows those searched values that differ between trials.
 
-    Of a recipe or an architecture it has what is other than in the study's first point.
-    An evaluation's trials have their model, recipe and run instead. `study`: its row of `queries.studies`.
+    Of a recipe or an architecture it shows what differs from the study's first candidate. The trials of an
+    evaluation have their model, recipe and run instead. `study`: its row of `queries.studies`.
     """
     varied = [name for name in (*_SCALE, *_HYPERPARAMETERS) if frame[name].nunique() > 1]
     pair: Columns = {
@@ -74,7 +74,7 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
 
 
 def sizes(frame: pd.DataFrame) -> Columns:
-    """The columns of a network's sizes; latency where any was measured."""
+    """Return the columns of a network's sizes; latency if any was measured."""
     known: Columns = {
         "MACs": lambda row: millions(row["macs"]),
         "params": lambda row: millions(row["parameters"]),
@@ -85,7 +85,7 @@ def sizes(frame: pd.DataFrame) -> Columns:
 
 
 def _has_own(point: Any) -> bool:
-    """Whether a point settles what has no column."""
+    """Whether a candidate has values without a column of their own."""
     return isinstance(point, Mapping) and bool(set(point) - {*_SCALE, *_HYPERPARAMETERS, "model", "recipe"})
 
 
@@ -95,13 +95,13 @@ _SHORT = {"resolution": "res", "learning_rate": "lr", "weight_decay": "decay", "
 
 
 def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = None) -> str:
-    """What came of a trial, in a word or two. `best` is the number of the study's best trial."""
+    """Return the outcome of a trial in a few words. `best`: the number of the study's best trial."""
     if trial["state"] == "duplicate" and not pd.isna(trial["of_trial_number"]):
         return f"same as {trial['of_trial_number']}"
-    if trial["state"] == "screened" and not pd.isna(trial["of_trial_number"]):
-        return f"screened by {trial['of_trial_number']}"
+    if trial["state"] == "screened":
+        return _skipped(trial)
     if trial["state"] == "pruned":
-        return f"pruned at {percent(trial['stop_progress'], 0)}"
+        return f"stopped early at {percent(trial['stop_progress'], 0)}"
     if trial["state"] != "completed":
         return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
     if trial["number"] == best:
@@ -112,11 +112,19 @@ def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = No
         return str(trial["verdict"])
     if min_accuracy is None or trial["val_accuracy"] is None:
         return "completed"
-    return "feasible" if trial["val_accuracy"] >= min_accuracy else "below bound"
+    return "met once, unconfirmed" if trial["val_accuracy"] >= min_accuracy else "below required accuracy"
+
+
+def _skipped(trial: Row) -> str:
+    """Return why a trial was not trained: it is over a limit, or not smaller than a known network."""
+    if any(excess > 0 for excess in trial["constraints"] or ()):
+        return "skipped (too large)"
+    of = trial["of_trial_number"]
+    return f"skipped: not smaller than {'the base' if pd.isna(of) else f'trial {of}'}"
 
 
 def best_table(frame: pd.DataFrame) -> Table:
-    """A row a study's best trial."""
+    """Return a table with the best trial of each study."""
     return table_of(
         frame,
         {
@@ -132,7 +140,7 @@ def best_table(frame: pd.DataFrame) -> Table:
 
 
 def choice(trial: Row) -> str:
-    """What a trial's network and training were given: `senet18, width 0.7, lr 0.01, sam 0.1`."""
+    """Return the settings of a trial's network and training: `senet18, width 0.7, lr 0.01, sam 0.1`."""
     scaled = [name for name in _SCALE if not pd.isna(trial[name]) and trial[name] != 1]
     given = [*scaled, *(name for name in _HYPERPARAMETERS if not pd.isna(trial[name]))]
     named = [f"{_SHORT.get(name, name)} {plain(name)(trial)}" for name in given]
@@ -141,7 +149,7 @@ def choice(trial: Row) -> str:
 
 
 def models_table(frame: pd.DataFrame) -> Table:
-    """A row a saved network."""
+    """Return a table with one row per saved network."""
     told = {"settings": settings} if frame[["architecture", "ingredients"]].notna().any(axis=None) else {}
     return table_of(
         frame,
@@ -152,10 +160,10 @@ def models_table(frame: pd.DataFrame) -> Table:
             **told,
             **sizes(frame),
             "val acc": lambda row: percent(row["val_accuracy"]),
-            "+-": lambda row: percent(half(row)),
+            "95% interval": interval,
             "n": plain("trainings"),
             "status": lambda row: row["status"],
-            "keeps bound": lambda row: percent(row["probability"], 1),
+            "probability": lambda row: percent(row["probability"], 1),
             "study": lambda row: row["study"],
         },
     )
@@ -172,7 +180,7 @@ def plain(name: str) -> Callable[[Row], str]:
 
 
 def table_of(frame: pd.DataFrame, columns: Columns) -> Table:
-    """A table of the frame's rows: the columns' names, and what each says of a row."""
+    """Return a table of the frame's rows. `columns`: each column's name, and its text for a row."""
     records = frame.astype(object).to_dict("records")
     named = [{str(name): value for name, value in record.items()} for record in records]
     rows = [[said(record) for said in columns.values()] for record in named]
@@ -191,18 +199,18 @@ def table_of(frame: pd.DataFrame, columns: Columns) -> Table:
 
 _TEXTS = {"study", "kind", "state", "outcome", "optimizer", "choice", "model", "network", "status", "recipe"}
 _TEXTS |= {"change", "settings"}
-_FOLDING = {"study", "choice", "model", "network", "recipe", "change", "settings"}
+_FOLDING = {"study", "outcome", "choice", "model", "network", "recipe", "change", "settings"}
 
 
 def front_table(frame: pd.DataFrame) -> Table:
-    """A row a network, the smallest first."""
+    """Return a table with one row per network of the Pareto front, the smallest first."""
     return table_of(
         frame,
         {
             "trial": plain("trial"),
             **sizes(frame),
             "val acc": lambda row: percent(row["mean_accuracy"]),
-            "+-": lambda row: percent(half(row)),
+            "95% interval": interval,
             "n": plain("trainings"),
             "probability": lambda row: percent(row["probability"], 1),
             "status": plain("status"),
@@ -210,18 +218,23 @@ def front_table(frame: pd.DataFrame) -> Table:
     )
 
 
-def slack_table(frame: pd.DataFrame) -> Table:
-    """Two rows a bound: the cheapest network whose mean keeps it, and the cheapest that surely does."""
+def slack_table(frame: pd.DataFrame, level: float = 0.95) -> Table:
+    """Return a table with two rows per required accuracy.
+
+    The first has the smallest network whose mean reaches it, the second the smallest that reaches it at the
+    confidence `level`.
+    """
+    evidence = {"mean": "estimate", "sure": f"at {100 * level:g}% confidence"}
     return table_of(
         frame,
         {
-            "slack": lambda row: f"{100 * row['slack']:+.2f}",
-            "bound": lambda row: percent(row["bound"]),
-            "by": lambda row: row["evidence"],
+            "trade-off": lambda row: f"{100 * row['slack']:+.2f}",
+            "required": lambda row: percent(row["bound"]),
+            "evidence": lambda row: evidence[row["evidence"]],
             "trial": plain("trial"),
             **sizes(frame),
             "val acc": lambda row: percent(row["mean_accuracy"]),
-            "+-": lambda row: percent(half(row)),
+            "95% interval": interval,
             "n": plain("trainings"),
             "probability": lambda row: percent(row["probability"], 1),
         },
@@ -229,7 +242,10 @@ def slack_table(frame: pd.DataFrame) -> Table:
 
 
 def evaluation_table(frame: pd.DataFrame) -> Table:
-    """A row a pair of model and recipe, the best first. Differences are in points, taken run by run."""
+    """Return a table with one row per pair of model and recipe, the best first.
+
+    Differences are in percentage points, taken run by run.
+    """
     shown: Columns = {
         "#": lambda row: str(row["rank"]),
         "model": lambda row: row["model"],
@@ -249,7 +265,7 @@ def evaluation_table(frame: pd.DataFrame) -> Table:
     return table_of(frame, {name: said for name, said in shown.items() if name not in idle})
 
 
-_IDLE = {  # columns that are left out where they have nothing to say, and what says it
+_IDLE = {  # columns left out when they are empty, and the frame's column that decides it
     "failed": "failed",
     "open": "open",
     "test acc": "test_accuracy_mean",
@@ -260,22 +276,24 @@ _IDLE = {  # columns that are left out where they have nothing to say, and what 
 
 
 def _spread(metric: str) -> Callable[[Row], str]:
-    """88.12 ± 0.40%: the mean and the sample standard deviation over runs."""
+    """Return the text of a metric's mean and sample standard deviation over runs: 88.12% (sd 0.40)."""
 
     def said(row: Row) -> str:
         mean, std = row[f"{metric}_mean"], row[f"{metric}_std"]
         if pd.isna(mean):
             return "-"
-        return percent(mean) if pd.isna(std) else f"{100 * mean:.2f} ± {percent(std)}"
+        return percent(mean) if pd.isna(std) else f"{percent(mean)} (sd {100 * std:.2f})"
 
     return said
 
 
 def _difference(row: Row) -> str:
-    """+0.31 ± 0.20 (8): mean and standard deviation in points, and the runs that both completed."""
+    """Return the mean difference in points, its standard deviation, and the runs that both completed:
+    +0.31 (sd 0.20, n 8).
+    """
     if pd.isna(row["difference_n"]):
-        return "from this"
+        return "reference"
     if pd.isna(row["difference_mean"]):
         return "-"
-    spread = "" if pd.isna(row["difference_std"]) else f" ± {100 * row['difference_std']:.2f}"
-    return f"{100 * row['difference_mean']:+.2f}{spread} ({row['difference_n']})"
+    spread = "" if pd.isna(row["difference_std"]) else f"sd {100 * row['difference_std']:.2f}, "
+    return f"{100 * row['difference_mean']:+.2f} ({spread}n {row['difference_n']})"

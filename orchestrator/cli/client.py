@@ -1,4 +1,4 @@
-"""Start a search on another machine: hand the options to its service, and say where to watch it."""
+"""Start a search on another machine: send its options to the service there, and print where to watch it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SECONDS = 150.0  # a plan starts a trainer
 
 
 def start(kind: str, given: Mapping[str, Any], console: Console) -> None:
-    """Have the service at `given["server"]` make the plan of a search, or queue it, and say so.
+    """Ask the service at `given["server"]` to plan or to queue a search, and print its answer.
 
-    Raise BadOption for what the service refuses, and where it cannot be reached.
+    Raise BadOption if the service refuses the options or cannot be reached.
     """
     url = _address(str(given["server"]))
     asked = {"kind": kind, **_options(given)}
@@ -39,7 +39,7 @@ def start(kind: str, given: Mapping[str, Any], console: Console) -> None:
 
 
 def _address(server: str) -> str:
-    """Return the service's address. Raise BadOption for none, and for one with a password, to be shown."""
+    """Return the service's address. Raise BadOption if it is not one, or has a password in it."""
     if "@" in server.partition("://")[2].partition("/")[0]:
         raise BadOption(
             "--server takes no user or password; nas-serve asks for a token: --token-file or NAS_TOKEN"
@@ -48,12 +48,12 @@ def _address(server: str) -> str:
         has_host = bool(urlsplit(server).hostname)
     except ValueError:
         has_host = False
-    check(has_host, f"--server {server} is no address; give one like http://gpu-box:8420")
+    check(has_host, f"--server {server} is not an address; give one like http://gpu-box:8420")
     return server.rstrip("/")
 
 
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was given of the search itself, as JSON values."""
+    """Return the options of the search itself, as JSON values."""
     mine = ("server", "token_file", "plan")
     asked = {name: value for name, value in given.items() if name not in mine and value not in (None, [])}
     if os.environ.get("NAS_DB") == asked.get("db"):
@@ -86,7 +86,7 @@ def _answer(url: str, path: str, asked: Mapping[str, Any], given: Mapping[str, A
         raise BadOption(
             f"the service at {url} asks for its token; give --token-file FILE, or {TOKEN}, with the right one"
         )
-    said = told.get("detail") or f"it answered {answer.status_code}, which no nas-serve does"
+    said = told.get("detail") or f"it answered {answer.status_code}, which nas-serve never does"
     raise BadOption(f"the service at {url} refuses: {said}")
 
 
@@ -115,18 +115,20 @@ def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
+        why = getattr(error, "strerror", None) or "it is not text"
         raise BadOption(
-            f"--token-file {path} cannot be read: {why}; give the file of the token's text"
+            f"--token-file {path} cannot be read: {why}; give the file that holds the token"
         ) from error
 
 
 def _shown(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the header that shows the token, where there is one."""
+    """Return the header with the token, if there is a token."""
     token = os.environ.get(TOKEN, "")
     if given.get("token_file") is not None:
         token = _read(Path(given["token_file"]))
-    check(token.isascii() and len(token.split()) <= 1, "the token is one word of letters, digits, - and _")
+    check(
+        token.isascii() and len(token.split()) <= 1, "the token must be one word of letters, digits, - and _"
+    )
     return {"authorization": f"Bearer {token}"} if token else {}
 
 

@@ -80,8 +80,8 @@ def _nas(
 ) -> None:
     """Find the smallest variant of a base network that is still as accurate.
 
-    NOMAD searches depth, width and resolution multipliers: fewest MACs subject to accuracy, or what
-    --minimise and --maximise say. The same command again resumes.
+    The search varies depth, width and resolution multipliers. It minimises MACs subject to a required
+    accuracy, unless --minimise and --maximise say otherwise. To resume, run the same command again.
     """
     _run("nas", base, locals())
 
@@ -146,9 +146,10 @@ def _hpo(
     server: flags.Server = None,
     token_file: flags.TokenFile = None,
 ) -> None:
-    """Tune a network's training for accuracy: its hyperparameters, its recipe or its architecture.
+    """Tune how a network is trained: its hyperparameters, its recipe or its architecture (--space).
 
-    --space says which, --minimise what else it may be for. The same command again resumes.
+    The search maximises accuracy, unless --minimise and --maximise say otherwise. To resume, run the same
+    command again.
     """
     _run("hpo", model, locals())
 
@@ -198,10 +199,10 @@ def _evaluate(
     runs: flags.Folder = None,
     data_folder: flags.DataFolder = None,
 ) -> None:
-    """Train models with recipes several times each, on disjoint images, and rank them by test accuracy.
+    """Train models several times each, on disjoint images, and rank them by test accuracy.
 
-    Every model is trained with every recipe; run r of each sees the same images.
-    The same command again resumes, more --runs add to it.
+    Every model is trained with every recipe. Run r of each pair sees the same images, so pairs compare
+    fairly. To resume, run the same command again; a larger --runs adds to the study.
     """
     given = locals()
     main.say_removed("nas-evaluate", given)

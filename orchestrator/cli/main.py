@@ -1,4 +1,4 @@
-"""Do what a command is asked. Whatever a user can mend ends in one line on stderr and exit code 2."""
+"""Run a command. An error that the user can fix ends in one line on stderr and exit code 2."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MENDABLE = (
 )
 _NO_THREAD = "can't start new thread"  # Python's words for EAGAIN there
 _INTERRUPTED = 130
-_REMOVED = {"stack": "replicates are trained one a slot"}  # options, and what there is instead
+_REMOVED = {"stack": "each worker trains one repeat at a time"}  # options, and what there is instead
 _Request = TypeVar("_Request", bound=options.RunOptions)
 
 
@@ -47,7 +47,7 @@ def answer(
     run: Callable[[_Request, Console, threading.Event], None],
     show_plan: Callable[[_Request, Console], None],
 ) -> None:
-    """Run a study as its options say, or show its plan, or say what is wrong with them in one line."""
+    """Run a study or show its plan. Print one line if its options are wrong."""
 
     def act() -> None:
         request = settle()
@@ -63,7 +63,7 @@ def answer(
 
 
 def answered(command: str, act: Callable[[], None]) -> None:
-    """Act, or say in one line what is wrong."""
+    """Call `act`. Print one line if it raises an error that the user can fix."""
     try:
         provenance.refuse_clashes()
         act()
@@ -80,10 +80,10 @@ def answered(command: str, act: Callable[[], None]) -> None:
 
 
 def say_removed(command: str, given: Mapping[str, Any]) -> None:
-    """Say which of the options given are gone. The command goes on: its study may be older than that."""
+    """Say which of the given options were removed. The command goes on, so that older studies can resume."""
     for name, instead in _REMOVED.items():
         if given.get(name) is not None:
-            print(f"{command}: --{name} is gone and left out: {instead}", file=sys.stderr)  # noqa: T201
+            print(f"{command}: --{name} was removed and is ignored: {instead}", file=sys.stderr)  # noqa: T201
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
@@ -98,6 +98,6 @@ def _stop_on_signals(stop: threading.Event) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        advice = limits.advice(error) or "mend that"
-        return f"{where}{error.strerror}; {advice} and run the same command again, nothing that ended is lost"
+        advice = limits.advice(error) or "fix that"
+        return f"{where}{error.strerror}; {advice} and run the same command again; finished trials are kept"
     return " ".join(str(error).split())

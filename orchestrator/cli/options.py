@@ -1,6 +1,6 @@
-"""The options of the commands as typer reads them: names, help and the defaults that the help tells.
+"""The options of the commands as typer reads them: names, help texts, and defaults in square brackets.
 
-An option that is not given is None here; `options.py` settles what stands in for it.
+An option that is not given is None here; `spec/options.py` and `evaluation/options.py` fill in its default.
 """
 
 from __future__ import annotations
@@ -18,73 +18,87 @@ _EVALUATION = "The evaluation"
 _STUDY = "The study"
 _TRAINING = "Each training"
 _MACHINE = "The machine"
-_RECORD = "The record"
+_RECORD = "The results"
 
 
 def _option(help_text: str, panel: str, *names: str, **settings: Any) -> Any:
     return typer.Option(*names, help=escape(help_text), rich_help_panel=panel, show_default=False, **settings)
 
 
-Base = Annotated[str, _option("Base network, as `trainer models` lists them, or a saved model.", _SEARCH)]
+Base = Annotated[
+    str,
+    _option("Base network: one that `trainer models` lists, FILE.py:FUNCTION, or a saved model.", _SEARCH),
+]
 Model = Annotated[
-    str, _option("Model to tune: saved by a study, built in (nomad_senet18), or a network.", _SEARCH)
+    str, _option("Model to tune: saved by a study, built in (nomad_senet18), or a base network.", _SEARCH)
 ]
 SearchSpace = Annotated[
     str | None,
     _option(
-        "training: its four hyperparameters; recipe: which ingredients, how strong; resnet_budget: "
-        "that network's architecture. [training]",
+        "What to tune. training: optimizer, learning rate, weight decay and batch size; recipe: which "
+        "ingredients, and how strong; resnet_budget: the architecture of that network. [training]",
         _SEARCH,
         "--space",
     ),
 ]
 Minimise = Annotated[
     str | None,
-    _option(
-        "macs, params or latency (measured): the least that is as accurate. [macs]", _SEARCH, "--minimise"
-    ),
+    _option("Size to minimise: macs, params or latency (measured). [macs]", _SEARCH, "--minimise"),
 ]
 Maximise = Annotated[
     str | None,
     _option(
-        "accuracy, without a baseline. With --minimise: all that nothing betters in both.",
+        "accuracy, without a baseline. Together with --minimise: the Pareto front.",
         _SEARCH,
         "--maximise",
     ),
 ]
-MaxMacs = Annotated[str | None, _option("The most MACs of a network: 5000000, 5e6, 5M.", _SEARCH)]
+MaxMacs = Annotated[str | None, _option("Most MACs a network may have: 5000000, 5e6 or 5M.", _SEARCH)]
 MaxParams = Annotated[
-    str | None, _option("The most parameters of a network. [of --space resnet_budget 5M]", _SEARCH)
+    str | None, _option("Most parameters a network may have. [5M for --space resnet_budget]", _SEARCH)
 ]
 MaxLatency = Annotated[
     float | None,
     _option(
-        "The most ms of one image's way through a network, measured on a slot.", _SEARCH, "--max-latency-ms"
+        "Most milliseconds a network may take for one image, measured on a worker.",
+        _SEARCH,
+        "--max-latency-ms",
     ),
 ]
-Trials = Annotated[int | None, _option("Trainings to spend, replicates included. [100]", _SEARCH)]
+Trials = Annotated[int | None, _option("Most trainings, repeats included. [100]", _SEARCH)]
 MaxGpuHours = Annotated[
     float | None,
     _option(
-        "Hours of a GPU or CPU slot to spend at most, failed trainings and resumes included. [no limit]",
+        "Most device-hours: the search starts no training once they run out. Failed trainings and resumes "
+        "count. [no limit]",
         _SEARCH,
         "--max-gpu-hours",
     ),
 ]
-Solver = Annotated[str | None, _option(f"One of {', '.join(solvers.names())}. [nomad]", _SEARCH)]
-Block = Annotated[int | None, _option("Points asked of the solver at once. [number of slots]", _SEARCH)]
+Solver = Annotated[
+    str | None,
+    _option(f"Solver that proposes the candidates: {', '.join(solvers.names())}. [nomad]", _SEARCH),
+]
+Block = Annotated[int | None, _option("Candidates per iteration. [number of workers]", _SEARCH)]
 WarmStart = Annotated[
     str | None,
-    _option("Earlier study on this record whose best points are asked first.", _SEARCH, "--warm-start"),
+    _option(
+        "Earlier study in this results database whose best candidates are tried first.",
+        _SEARCH,
+        "--warm-start",
+    ),
 ]
 Seed = Annotated[
-    int | None, _option("Seed of the images drawn and the weights, and of the solver. [0]", _STUDY)
+    int | None, _option("Seed of the image sample, the initial weights and the solver. [0]", _STUDY)
 ]
-Replicates = Annotated[int | None, _option("Trainings of the base network. [3]", _SEARCH, "--replicates")]
+Replicates = Annotated[
+    int | None,
+    _option("Trainings of the base network that measure the baseline. [3]", _SEARCH, "--replicates"),
+]
 Confirm = Annotated[
     int | None,
     _option(
-        "The most trainings more of a network that may be named, until it is believed or not; 0: none. [6]",
+        "Most confirmation trainings per candidate; 0 turns confirmation off. [6]",
         _SEARCH,
         "--confirm",
     ),
@@ -92,158 +106,187 @@ Confirm = Annotated[
 Confidence = Annotated[
     float | None,
     _option(
-        "Probability with which the network named must be true; each one that is looked at must reach more, "
-        "1 - (1 - it) / 3. [.95]",
+        "Confidence c in the final answer. A single candidate is held to more: 1 - (1 - c) / 3. [.95]",
         _SEARCH,
     ),
 ]
 EarlyStop = Annotated[
     float | None,
     _option(
-        "Stop a training once its curve is hopeless; of those stopped, the share that may be wrongly so. "
-        "0: none is stopped. [.05]",
+        "Stop a training once its learning curve cannot reach the required accuracy. The value is "
+        "the tolerated "
+        "fraction of wrong stops; 0 turns early stopping off. [.05]",
         _SEARCH,
         "--early-stop",
     ),
 ]
 Audit = Annotated[
     float | None,
-    _option("Share of the trials that is never stopped early, to tell false stops. [.1]", _SEARCH),
+    _option("Fraction of trials exempt from early stopping, to estimate its error rate. [.1]", _SEARCH),
 ]
 MinAccuracy = Annotated[
-    float | None, _option("Accuracy to keep, a fraction; no baseline is trained then.", _SEARCH)
+    float | None, _option("Required accuracy, a fraction such as .87. No baseline is trained then.", _SEARCH)
 ]
 Tolerance = Annotated[
-    float | None, _option("Accuracy that may be given up, a fraction: .005 is half a point. [0]", _SEARCH)
+    float | None,
+    _option(
+        "Accuracy that may be lost against the baseline, a fraction: .005 is half a percentage point. [0]",
+        _SEARCH,
+    ),
 ]
-Span = Annotated[str | None, _option("Multipliers LOW:HIGH. [depth .5:1.5, width .25:1.25]", _SEARCH)]
-PixelSpan = Annotated[str | None, _option("Multipliers LOW:HIGH of the resolution. [.5:1.5]", _SEARCH)]
-BaseScale = Annotated[float | None, _option("Scale of the network itself. [1]", _STUDY)]
-SaveAs = Annotated[str | None, _option("Name to save the winner under. [nomad_BASE, tuned_MODEL]", _SEARCH)]
-Demo = Annotated[bool, _option("A small study on embedded data: minutes on two CPU cores.", _STUDY, "--demo")]
-Plan = Annotated[bool, _option("Say what it would cost, and do nothing.", _STUDY, "--plan")]
+Span = Annotated[
+    str | None, _option("Multipliers to search, LOW:HIGH. [depth .5:1.5, width .25:1.25]", _SEARCH)
+]
+PixelSpan = Annotated[str | None, _option("Resolution multipliers to search, LOW:HIGH. [.5:1.5]", _SEARCH)]
+BaseScale = Annotated[
+    float | None, _option("Multiplier applied to the base network before the search. [1]", _STUDY)
+]
+SaveAs = Annotated[
+    str | None, _option("Name to save the best network under. [nomad_BASE, tuned_MODEL]", _SEARCH)
+]
+Demo = Annotated[
+    bool, _option("Run a small study on built-in data: minutes on two CPU cores.", _STUDY, "--demo")
+]
+Plan = Annotated[
+    bool,
+    _option("Show what the study would cost, then exit. Nothing is trained or downloaded.", _STUDY, "--plan"),
+]
 
 Models = Annotated[
     list[str] | None,
-    _option(
-        "Model to evaluate, as --model of hpo-search; give it as often as wanted.", _EVALUATION, "--model"
-    ),
+    _option("Model to evaluate, as for hpo-search --model. Repeatable.", _EVALUATION, "--model"),
 ]
 ModelList = Annotated[
     str | None,
-    _option("A list of networks: table1, the NOMAD paper's search for a baseline.", _EVALUATION, "--models"),
+    _option(
+        "A predefined list of networks. table1: the candidates for a baseline in the NOMAD paper.",
+        _EVALUATION,
+        "--models",
+    ),
 ]
 Recipes = Annotated[
     list[str] | None,
-    _option(
-        "Recipe to train every model with; may be given often. [each model's own]", _EVALUATION, "--recipe"
-    ),
+    _option("Recipe to train every model with. Repeatable. [each model's own]", _EVALUATION, "--recipe"),
 ]
 RunsOfEach = Annotated[
-    int | None, _option("Trainings of each model with each recipe. [10]", _EVALUATION, "--runs")
+    int | None, _option("Runs (trainings) of each model with each recipe. [10]", _EVALUATION, "--runs")
 ]
 NoTest = Annotated[
-    bool, _option("Read no test image: rank by validation accuracy.", _EVALUATION, "--no-test")
+    bool, _option("Rank by validation accuracy and leave the test images unread.", _EVALUATION, "--no-test")
 ]
 Ensemble = Annotated[
-    int | None, _option("Members of an ensemble that each training trains.", _EVALUATION, "--ensemble")
+    int | None, _option("Train an ensemble of this many members in every run.", _EVALUATION, "--ensemble")
 ]
 Vote = Annotated[str | None, _option("How an ensemble votes: soft or hard. [soft]", _EVALUATION, "--vote")]
-Csv = Annotated[
-    Path | None, _option("Write the ranked table to this CSV file as well.", _EVALUATION, "--csv")
-]
+Csv = Annotated[Path | None, _option("Also write the ranking to this CSV file.", _EVALUATION, "--csv")]
 ValidationImagesOfEach = Annotated[
     int | None,
-    _option("Validation images of a run. [0, or 1000 with --no-test]", _TRAINING, "--validation-images"),
+    _option("Validation images per run. [0, or 1000 with --no-test]", _TRAINING, "--validation-images"),
 ]
 
 Dataset = Annotated[
-    str | None, _option("digits, cifar10, npz:PATH or folder:PATH. [cifar10]", _TRAINING, "--data")
+    str | None, _option("Data set: digits, cifar10, npz:PATH or folder:PATH. [cifar10]", _TRAINING, "--data")
 ]
 ImageSize = Annotated[
-    int | None, _option("Pixels a side that images are stored at. [the data set's own]", _TRAINING)
+    int | None, _option("Image size in pixels, before scaling. [the data set's own]", _TRAINING)
 ]
 Fit = Annotated[
     str | None,
     _option(
-        "How images that are not square become so: crop, pad or squash. [a saved model's own, or crop]",
+        "How to make images square: crop, pad or squash. [as for the saved model, or crop]",
         _TRAINING,
     ),
 ]
-TrainImages = Annotated[int | None, _option("Training images drawn. [5000]", _TRAINING)]
+TrainImages = Annotated[int | None, _option("Training images to sample. [5000]", _TRAINING)]
 ValidationImages = Annotated[
-    int | None, _option("Validation images, out of the training set. [1000]", _TRAINING)
+    int | None, _option("Validation images to sample from the training set. [1000]", _TRAINING)
 ]
-Budget = Annotated[str | None, _option("Of one training: 600s, 10m, 500steps. [600s]", _TRAINING)]
-Clock = Annotated[str | None, _option("train, or strict: from the process's start. [train]", _TRAINING)]
-Recipe = Annotated[
-    str | None, _option("How a network is trained. [a saved model's own, or nomad_haet]", _TRAINING)
+Budget = Annotated[str | None, _option("Budget of one training: 600s, 10m or 500steps. [600s]", _TRAINING)]
+Clock = Annotated[
+    str | None,
+    _option(
+        "What a budget in seconds covers. train: training only; strict: everything from process "
+        "start. [train]",
+        _TRAINING,
+    ),
 ]
-Optimizer = Annotated[str | None, _option("Optimizer of all trainings. [the recipe's]", _TRAINING)]
-LearningRate = Annotated[float | None, _option("Learning rate of all trainings. [the recipe's]", _TRAINING)]
-WeightDecay = Annotated[float | None, _option("Weight decay of all trainings. [the recipe's]", _TRAINING)]
-BatchSize = Annotated[int | None, _option("Images a step. [the recipe's]", _TRAINING)]
+Recipe = Annotated[str | None, _option("Training recipe. [as for the saved model, or nomad_haet]", _TRAINING)]
+Optimizer = Annotated[str | None, _option("Optimizer. [the recipe's]", _TRAINING)]
+LearningRate = Annotated[float | None, _option("Learning rate. [the recipe's]", _TRAINING)]
+WeightDecay = Annotated[float | None, _option("Weight decay. [the recipe's]", _TRAINING)]
+BatchSize = Annotated[int | None, _option("Batch size. [the recipe's]", _TRAINING)]
 Ingredient = Annotated[
     list[str] | None,
     _option(
-        "Ingredient of all trainings: NAME, NAME=JSON of its settings, NAME=null to leave it out. [recipe's]",
+        "Ingredient to add to the recipe (NAME), change (NAME=JSON of its settings) or remove (NAME=null). "
+        "Repeatable. [the recipe's]",
         _TRAINING,
     ),
 ]
-Precision = Annotated[str | None, _option("auto, fp32, bf16 or fp16. [auto]", _TRAINING)]
+Precision = Annotated[str | None, _option("Numeric precision: auto, fp32, bf16 or fp16. [auto]", _TRAINING)]
 
-Device = Annotated[str | None, _option("auto, cpu or cuda. [auto: GPUs where there are any]", _MACHINE)]
-Slots = Annotated[int | None, _option("Trainings at a time. [one a GPU, or one a CPU core]", _MACHINE)]
+Device = Annotated[str | None, _option("auto, cpu or cuda. [auto: GPUs if there are any]", _MACHINE)]
+Slots = Annotated[
+    int | None, _option("Workers: trainings that run at a time. [one per GPU, or one per CPU core]", _MACHINE)
+]
 Stack = Annotated[
     int | None, typer.Option("--stack", hidden=True)
-]  # gone; commands of earlier versions have it
+]  # removed; commands of earlier versions have it
 Executor = Annotated[
-    str | None, _option(f"What runs the trainings: {' or '.join(executors.names())}. [local]", _MACHINE)
+    str | None, _option(f"Where the trainings run: {' or '.join(executors.names())}. [local]", _MACHINE)
 ]
 Address = Annotated[
     str | None,
-    _option("Cluster of --executor ray: HOST:PORT, or auto for the one this machine is in.", _MACHINE),
+    _option("Ray cluster: HOST:PORT, or auto for the one that this machine belongs to.", _MACHINE),
 ]
 GpuFraction = Annotated[
     float | None,
-    _option("Share of a GPU that a training takes on a Ray cluster, with a budget in steps. [1]", _MACHINE),
+    _option("Fraction of a GPU per training on a Ray cluster. Needs a budget in steps. [1]", _MACHINE),
 ]
-Partition = Annotated[
-    str | None, _option("Machines of the cluster that --executor slurm asks for.", _MACHINE)
-]
-Account = Annotated[str | None, _option("Whom the cluster of --executor slurm charges.", _MACHINE)]
+Partition = Annotated[str | None, _option("SLURM partition.", _MACHINE)]
+Account = Annotated[str | None, _option("SLURM account.", _MACHINE)]
 Timeout = Annotated[
     float | None,
-    _option("Wall seconds after which a training counts as hung. [budget + 10% + 180]", _MACHINE),
+    _option("Seconds of wall time after which a training counts as hung. [budget + 10% + 180]", _MACHINE),
 ]
 MaxMemory = Annotated[
     str | None,
-    _option("Host memory of a training, all its processes: 8GB, or none. [.9 of the machine's]", _MACHINE),
+    _option(
+        "Most host memory of one training and all its processes: 8GB, or none for no limit. [.9 of "
+        "the machine's]",
+        _MACHINE,
+    ),
 ]
 Retries = Annotated[
     int | None,
-    _option("How often a training is tried again that its machine failed: killed, GPU lost. [2]", _MACHINE),
+    _option("Retries of a training that its machine failed: killed, or its GPU lost. [2]", _MACHINE),
 ]
 Trainer = Annotated[
-    str | None, _option("Another trainer's command (docs/trainer-protocol.md).", _MACHINE, "--trainer")
+    str | None, _option("Command of a trainer of your own (docs/trainer-protocol.md).", _MACHINE, "--trainer")
 ]
 
 StudyName = Annotated[
-    str | None, _option("Name on record; the same name resumes. [made of the above]", _RECORD, "--study")
+    str | None,
+    _option("Name of the study. The same name resumes it. [made from the options above]", _RECORD, "--study"),
 ]
 Database = Annotated[
     str | None,
-    _option("SQLAlchemy URL or SQLite file. [FOLDER/results.db]", _RECORD, "--db", envvar="NAS_DB"),
+    _option(
+        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]",
+        _RECORD,
+        "--db",
+        envvar="NAS_DB",
+    ),
 ]
-Runs = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--runs")]
-Folder = Annotated[Path | None, _option("Folder of trials' files. [runs]", _RECORD, "--folder")]
+Runs = Annotated[Path | None, _option("Folder for the trials' files. [runs]", _RECORD, "--runs")]
+Folder = Annotated[Path | None, _option("Folder for the trials' files. [runs]", _RECORD, "--folder")]
 Server = Annotated[
     str | None,
     _option(
-        "Start the search at this nas-serve instead, http://HOST:8420, and say where to watch it.", _RECORD
+        "Queue the search at this nas-serve instead (http://HOST:8420), and print where to watch it.", _RECORD
     ),
 ]
 TokenFile = Annotated[
-    Path | None, _option("File with the token that the --server asks for. [NAS_TOKEN]", _RECORD)
+    Path | None, _option("File with the token for --server. [the variable NAS_TOKEN]", _RECORD)
 ]
-DataFolder = Annotated[Path | None, _option("Where downloads are kept. [the user's cache]", _RECORD)]
+DataFolder = Annotated[Path | None, _option("Folder for downloaded data sets. [the user's cache]", _RECORD)]

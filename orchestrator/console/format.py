@@ -1,6 +1,6 @@
-"""Say a point, a trial's end and its numbers in few words, for a display, a log line or a summary.
+"""Format a candidate, a trial's outcome and its numbers for the display, a log line or a summary.
 
-A point of many variables is told by what it has other than the search's start.
+A candidate with many variables is shown by the values in which it differs from the start of the search.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.spec.objective import SIZES, NetworkSize, amount_text, number_text
-from results.analysis.posterior import Posterior
+from results.analysis.posterior import Posterior, interval_text
 from results.db.tables import Trial
 
-_FEW = 6  # variables of a point that is told whole
+_FEW = 6  # variables of a candidate that is shown in full
 PointValues = Mapping[str, Any]
 
 
 def point_text(point: PointValues | None, start: PointValues | None = None) -> str:
-    """Return a point on one line: `depth 1 width 0.75`; of many variables those unlike the start's."""
+    """Return a candidate on one line: `depth 1 width 0.75`; of many variables those that differ
+    from `start`.
+    """
     told = point or {}
     if start and len(told) > _FEW:
         told = {name: value for name, value in told.items() if value != start.get(name)}
@@ -26,27 +28,27 @@ def point_text(point: PointValues | None, start: PointValues | None = None) -> s
 
 
 def result_text(row: Trial, start: PointValues | None = None, size: str = "macs") -> str:
-    """Return what became of a trial, in words. `size`: which one is told."""
+    """Return the outcome of a trial on one line. `size`: which of its sizes is shown."""
     point = point_text(row.point, start)
     if row.state == "completed":
         accuracy = accuracy_text(measured(row))
         return f"{point}: {size_text(row, size)}, accuracy {accuracy}"
     if row.state == "screened":
-        return f"{point}: screened, {row.message}"
+        return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":
-        return f"{point}: the network of trial {row.of_trial_number} again"
+        return f"{point}: the same network as trial {row.of_trial_number}"
     if row.state == "pruned":
         return f"{point}: {pruned_text(row)}"
     return f"{point}: {row.state}, {row.reason}: {row.message}"
 
 
 def pruned_text(row: Trial) -> str:
-    """Return when a trial was stopped and why: `pruned at 40%: expected 61.20%, bound 73.10%`."""
-    return f"pruned at {row.stop_progress or 0:.0%}: {row.message}"
+    """Return when a trial was stopped and why: `stopped early at 40%: expected 61.20%, required 73.10%`."""
+    return f"stopped early at {row.stop_progress or 0:.0%}: {row.message}"
 
 
 def best_text(row: Trial, start: PointValues | None = None, size: str = "macs") -> str:
-    """Return which trial leads, and whether it is believed."""
+    """Return the best trial so far, and whether it is confirmed."""
     return (
         f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {result_text(row, start, size)}"
     )
@@ -69,16 +71,21 @@ def accuracy_text(accuracy: float | None) -> str:
 
 
 def measured(row: Trial) -> float | None:
-    """Return the accuracy to show of a trial: on validation images, or without those on the test images."""
+    """Return the accuracy to show of a trial: on the validation images, or on the test images
+    without those.
+    """
     return row.test_accuracy if row.val_accuracy is None else row.val_accuracy
 
 
 def belief_text(belief: Posterior, probability: float | None) -> str:
-    """Return an accuracy with its 95% interval, the trainings behind it and what the bound's chances are."""
-    spread = 100 * (belief.interval()[1] - belief.mean)
-    trainings = "1 training" if belief.trainings == 1 else f"{belief.trainings} trainings"
-    chance = "" if probability is None else f", keeps the bound with probability {100 * probability:.1f}%"
-    return f"{accuracy_text(belief.mean)} +- {spread:.2f} (95%, {trainings}){chance}"
+    """Return an accuracy with its 95% interval and number of trainings: `14.43% [11.31, 17.55] (n 3)`.
+
+    `probability`: of reaching the required accuracy; None leaves it out.
+    """
+    known = f"{accuracy_text(belief.mean)} {interval_text(*belief.interval())} (n {belief.trainings})"
+    if probability is None:
+        return known
+    return f"{known}, {100 * probability:.1f}% likely to reach the required accuracy"
 
 
 def _short(value: Any) -> str:

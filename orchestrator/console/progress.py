@@ -1,4 +1,4 @@
-"""What a search shows while it runs: a live table on a terminal, plain lines elsewhere."""
+"""Show a running search: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,15 +29,20 @@ from results.analysis import forecast
 from results.db.tables import Trial
 
 _RECENT = 10  # ended trials that the live table keeps in view
-_LEFT_OUT = ("purpose", "seconds", "state", "point")  # columns that a narrow terminal does without, in turn
-_FOLDED = ("point", "state")  # words fold, numbers never
+_LEFT_OUT = (
+    "purpose",
+    "seconds",
+    "state",
+    "candidate",
+)  # columns that a narrow terminal leaves out, in this order
+_FOLDED = ("candidate", "state")  # words fold, numbers never
 _NUMBERS = ("accuracy", "seconds")
 _LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
 _UNBOUNDED = 1000
 
 
 class PlainProgress:
-    """One line an event, for pipes and logs."""
+    """Prints one line per event, for pipes and logs."""
 
     def __init__(
         self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: str = "macs"
@@ -52,7 +57,7 @@ class PlainProgress:
 
     def started(self, trial: RunningTrial) -> None:
         point = point_text(trial.order.point, self._start)
-        self._print(f"trial {trial.row.number} begins: {trial.row.purpose}, {point}")
+        self._print(f"trial {trial.row.number} starts: {_purpose(trial.row)}, {point}")
 
     def ended(self, row: Trial) -> None:
         self._meter.count(row)
@@ -65,7 +70,7 @@ class PlainProgress:
         self._print(best_text(row, self._start, self._size))
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
-        pass  # a clock is for a screen
+        pass  # running clocks are only for a terminal
 
     def slept(self, seconds: float) -> None:
         self._meter.begun += seconds
@@ -78,7 +83,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A table that stays in place: the trials running with their clocks, the last ended, the best."""
+    """Updates a table in place: the running trials with their clocks, the last finished ones, the best."""
 
     def __init__(
         self,
@@ -127,7 +132,7 @@ class LiveProgress:
         self._live.stop()
 
     def _render(self) -> RenderableType:
-        """The summary, and below it as many of the latest trials as the terminal has lines left for."""
+        """Return the summary, and below it as many of the latest trials as fit on the terminal."""
         console = self._console
         words = [self._title, str(self._meter), *self._notes]
         if self._best:
@@ -142,7 +147,7 @@ class LiveProgress:
         return Group(summary, table)
 
     def _rows(self) -> list[tuple[list[str], str | None]]:
-        """The cells of each trial and their style, the latest last."""
+        """Return the cells and the style of each trial, the latest last."""
         ended = [
             (_row_cells(row, self._start, self._size), "bold green" if row is self._best else None)
             for row in list(self._recent)
@@ -150,9 +155,9 @@ class LiveProgress:
         return ended + [(_running_cells(trial, self._start, self._size), "cyan") for trial in self._running]
 
     def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
-        """The trials, without those columns for which the terminal has no room."""
+        """Return the table of trials, without the columns that do not fit on the terminal."""
         console = self._console
-        names = ["trial", "purpose", "point", UNITS[self._size], "accuracy", "seconds", "state"]
+        names = ["trial", "purpose", "candidate", UNITS[self._size], "accuracy", "seconds", "state"]
         shown = set(names)
         for left_out in ("", *_LEFT_OUT):
             shown -= {left_out}
@@ -182,6 +187,8 @@ class LiveProgress:
 
 def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
+    if row.state == "screened":
+        state = "skipped before training"
     if row.state == "pruned":
         state = pruned_text(row)
     if row.state == "duplicate":
@@ -206,31 +213,33 @@ def _running_cells(trial: RunningTrial, start: PointValues | None, size: str) ->
         size_number(trial.order.description, size),
         accuracy_text(epoch.get("val_accuracy")),
         f"{trial.seconds:.1f}",
-        f"on {trial.slot}" if trial.slot else "waits for a slot",
+        f"on {trial.slot}" if trial.slot else "waits for a worker",
     ]
 
 
 def _purpose(row: Trial) -> str:
-    return row.purpose if row.purpose != "confirmation" else f"confirms {row.of_trial_number}"
+    return row.purpose if row.purpose != "confirmation" else f"repeat of {row.of_trial_number}"
 
 
 @dataclass
 class ProgressMeter:
-    """What a study has spent of its budgets, in trainings and in hours of a GPU or a CPU slot."""
+    """How much of its budgets a study has spent, in trainings and in device-hours."""
 
     trainings: int  # the budget
     seconds_per_training: float | None  # None for budgets in steps
-    unit: str  # "GPU" or "CPU"
+
     slots: int = 1
-    slot_hours: float | None = None  # the budget; None for as many as it takes
+    slot_hours: float | None = None  # the budget in device-hours; None for no limit
     done: float = 0.0
     seconds: float = 0.0
     joules: float | None = 0.0
-    begun: float = field(default_factory=time.monotonic)  # moved by what the process was suspended
-    of_this_run: tuple[int, float] = (0, 0.0)  # trials that ended, and what they used
+    begun: float = field(
+        default_factory=time.monotonic
+    )  # moved forward by the time for which the process was suspended
+    of_this_run: tuple[int, float] = (0, 0.0)  # trials that ended, and the seconds they used
 
     def remember(self, row: Trial) -> None:
-        """Count a trial that an earlier run ended."""
+        """Count a trial that ended in an earlier run."""
         self.done += outcome.spent([row])
         self.seconds += row.slot_seconds or 0.0
         self.joules = _sum(self.joules, row.energy_joules)
@@ -242,12 +251,12 @@ class ProgressMeter:
         self.of_this_run = (ended + 1, seconds + (row.slot_seconds or 0.0))
 
     def __str__(self) -> str:
-        bound = f" of {self.slot_hours:g}" if self.slot_hours is not None else ""
+        limit = f" of {self.slot_hours:g}" if self.slot_hours is not None else ""
         joules = f", {forecast.energy(self.joules)}" if self.joules else ""
         left = self._ahead()
         return (
-            f"{self.done:.4g}/{self.trainings} trainings, {self.unit}-hours: {self.seconds / 3600:.3f} "
-            f"used{bound}{joules}, {f'{left} left' if left else 'how long is left is not known yet'}"
+            f"{self.done:.4g}/{self.trainings} trainings, {self.seconds / 3600:.3f}{limit} device-hours"
+            f"{joules}, {f'{left} left' if left else 'time left not known yet'}"
         )
 
     def _ahead(self) -> forecast.Forecast | None:

@@ -1,4 +1,4 @@
-"""What a command says before and after the search itself."""
+"""Text that a command prints before and after the search itself."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
 from results import terminal
 from results.analysis import pruning
+from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
@@ -32,7 +33,7 @@ _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
 def opening(
     console: Console, spec: StudySpec, executor: Executor, study: Study, recorded: Sequence[Trial]
 ) -> None:
-    """Say which network, data, budget and machine were taken, and whether this is a resume."""
+    """Print which network, data, budget and machine the study uses, and whether it resumes."""
     request = spec.request
     say(console, f"study {study.name} in {request.database}")
     say(console, f"network: {spec.subject.origin}")
@@ -41,19 +42,19 @@ def opening(
     say(console, network_text(spec))
     for line in data_lines(spec.base, drawn(request)):
         say(console, line)
-    where = "GPUs" if executor.device == "cuda" else "CPU slots"
+    where = "GPUs" if executor.device == "cuda" else "CPU workers"
     say(
         console,
         f"{request.trials} trainings of {spec.training.budget} on {executor.slots} {where}, "
-        f"solver {request.solver}; sought: {spec.aim}",
+        f"solver {request.solver}; goal: {spec.aim}",
     )
     if recorded:
         ended = sum(row.state != "running" for row in recorded)
-        say(console, f"resuming: {ended} of {len(recorded)} trials on record have ended")
+        say(console, f"resuming: {ended} of {len(recorded)} trials in the results database have ended")
 
 
 def say(console: Console, text: str) -> None:
-    """Print one line as it is, however long."""
+    """Print one line without wrapping it."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -71,12 +72,12 @@ def network_text(spec: StudySpec) -> str:
 
 
 def drawn(request: RunOptions) -> str:
-    """Return how many images are drawn, in words."""
+    """Return how many images are sampled, in words."""
     return f"{request.train_images} training and {request.validation_images} validation images"
 
 
 def data_lines(described: NetworkInfo, use: str) -> Iterator[str]:
-    """Yield what the data are and their use, and then what lies there and is not read."""
+    """Yield a line about the data set and its use, and a line about files that are not read, if any."""
     data = described.dataset
     squares = f", {_SQUARES[data['fit']]} to squares" if data.get("fit") in _SQUARES else ""
     yield f"data: {data['name']}, {described.classes} classes, {described.image_size} px{squares}; {use}"
@@ -84,25 +85,22 @@ def data_lines(described: NetworkInfo, use: str) -> Iterator[str]:
         yield f"  {data['note']}"
 
 
-def bound_text(mean: float, std: float | None, replicates: int, bound: float) -> str:
-    """Return the baseline and the bound it gives, on one line."""
-    spread = "" if std is None else f" +- {100 * std:.2f}"
-    return (
-        f"baseline {100 * mean:.2f}%{spread} (mean of {replicates} trainings); "
-        f"a network must reach {100 * bound:.2f}%"
-    )
+def required_accuracy_text(mean: float, std: float | None, replicates: int, bound: float) -> str:
+    """Return the baseline and the required accuracy that follows from it, on one line."""
+    spread = "" if std is None else f"sd {100 * std:.2f}, "
+    return f"baseline: {100 * mean:.2f}% ({spread}n {replicates}); required accuracy: {100 * bound:.2f}%"
 
 
 def closing(console: Console, store: Store, spec: StudySpec) -> None:
-    """Say what the study found, from the record alone."""
+    """Print what the study found, from its rows in the database."""
     study = store.study(spec.study_name)
     assert study is not None
     models = [model for model in store.models() if model.study_id == study.id]
     model = next(iter(models), None)
     say(console, f"finished: {study.message}")
     rows = store.trials(study.id)
-    if stops := pruning.stops_text(pruning.counted(rows)):
-        say(console, f"early stop: {stops}")
+    if stops := pruning.stops_text(pruning.count_stops(rows)):
+        say(console, f"early stopping: {stops}")
     if model is not None and spec.aim.objectives > 1:
         _tell_front(console, spec, [model.name for model in models])
         return
@@ -112,27 +110,27 @@ def closing(console: Console, store: Store, spec: StudySpec) -> None:
     terminal.tell(_comparison(study, model, rows), console.file)
     winner = next(row for row in rows if row.id == model.trial_id)
     say(console, f"found: {point_text(winner.point, spec.start)}")
-    say(console, f"saved as the model {model.name} ({model.status}{_trust_text(model, spec.aim)})")
+    say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, spec.aim)})")
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
-        say(console, "that is where the search started: nothing better came out when trained again")
+        say(console, "that is where the search started: no candidate was better when it was retrained")
     if study.kind == "nas":
         say(console, f"next: {_next_command(spec.request, model.name)}")
 
 
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:
-    """Show the front as the record now holds it, the smallest network first."""
+    """Print the Pareto front in the database, the smallest network first."""
     # pandas: half a second to import, and needed only here
     from results import queries, tables
 
     found = patient(queries.front)(spec.request.database, spec.study_name)
     terminal.tell(tables.front_table(found), console.file)
     many = f"{spec.save_as}_1 to {spec.save_as}_{len(names)}"
-    say(console, f"saved as the models {many}" if len(names) > 1 else f"saved as the model {names[0]}")
-    say(console, f"again: nas-results front {spec.study_name}{_where(spec.request)}")
+    say(console, f"saved as models {many}" if len(names) > 1 else f"saved as model {names[0]}")
+    say(console, f"show this table again: nas-results front {spec.study_name}{_where(spec.request)}")
 
 
 def _tell_shortfall(console: Console, spec: StudySpec) -> None:
-    """Say why nothing is named."""
+    """Print why no network was found."""
     # pandas, as above
     from results import no_winner, study_record
 
@@ -149,7 +147,7 @@ _HANDED_ON = ("train_images", "validation_images", "budget", "device", "slots", 
 
 
 def _next_command(request: SearchOptions, model: str) -> str:
-    """Return the hpo-search of the model found, on the same data, machine and record."""
+    """Return the hpo-search of the model found, on the same data, machine and results database."""
     usual = resolve_options(request.kind, request.subject, {"demo": request.demo})
     words = ["hpo-search", "--model", model, *(["--demo"] if request.demo else [])]
     for name in _HANDED_ON:
@@ -159,7 +157,7 @@ def _next_command(request: SearchOptions, model: str) -> str:
 
 
 def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
-    """Return the winner beside what it started from: the base network, or the first point."""
+    """Return a table that compares the winner with the start: the base network, or the first candidate."""
     table = Table(title=f"result of {study.name}", title_justify="left")
     sizes = [name for name in SIZES if name != "latency" or rows[0].latency_ms is not None]
     for name in ("", "trial", *(UNITS[name] for name in sizes), "accuracy", "trainings"):
@@ -178,7 +176,7 @@ def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
 
 
 def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float | None, int]:
-    """Return what is known of the accuracy of a study's first trial, and the trainings behind it."""
+    """Return the mean accuracy of a study's first trial, and the number of trainings behind it."""
     if first.purpose == "baseline":
         return study.baseline_accuracy, study.baseline_replicates or 1
     again = [
@@ -188,27 +186,27 @@ def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float 
 
 
 def _trust_text(model: Model, aim: Objective) -> str:
-    """Return the interval of the winner's accuracy and the chance of its claim, as far as they are known."""
+    """Return the interval of the winner's accuracy and the probability of its claim, if they are known."""
     if model.accuracy_low is None or model.accuracy_high is None:
         return ""
-    spread = 50 * (model.accuracy_high - model.accuracy_low)
-    claim = "keeps the bound" if aim.minimise else "is more accurate than the start"
-    chance = "" if model.probability is None else f", {claim} with probability {model.probability:.1%}"
-    return f": {accuracy_text(model.val_accuracy)} +- {spread:.2f}{chance}"
+    interval = interval_text(model.accuracy_low, model.accuracy_high)
+    claim = "to reach the required accuracy" if aim.minimise else "to be more accurate than the start"
+    chance = "" if model.probability is None else f", {model.probability:.1%} likely {claim}"
+    return f": {accuracy_text(model.val_accuracy)} {interval}{chance}"
 
 
 def stopped(console: Console) -> None:
-    """Say how to resume."""
+    """Print how to resume."""
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    say(console, f"stopped; nothing that ended is lost. To resume: {command}")
+    say(console, f"stopped; finished trials are kept. To resume: {command}")
 
 
 def warm_start_lines(spec: StudySpec) -> Iterator[str]:
-    """Say on a line each which points are asked first, and what was otherwise where they were found."""
+    """Yield a line per candidate that is tried first, and one on how the earlier study differs."""
     warm = spec.warm_start
     if warm is None:
         return
-    yield f"warm start: {len(warm.hints)} of the best points of the study {warm.study} are asked first"
+    yield f"warm start: the {len(warm.hints)} best candidates of the study {warm.study} are tried first"
     for hint in warm.hints:
         yield f"  {point_text(hint, spec.start or scaling.start(spec.space))}"
     if warm.unlike:

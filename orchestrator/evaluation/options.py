@@ -1,6 +1,6 @@
-"""What nas-evaluate is asked: which networks, with which recipes, how often, and what of it is measured.
+"""The options of nas-evaluate: which networks, with which recipes, how many runs, and what is measured.
 
-`runs` is the folder of trials' files, as for the searches; how often a pair is trained is `runs_of_each`.
+`runs` is the folder for the trials' files, as for the searches; `runs_of_each` is the number of runs.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 from orchestrator.spec.options import BadOption, RunOptions, check, filled, out_of_range, refuse
 from orchestrator.spec.recipe_overrides import Ingredients
 
-RECIPE = "nomad_haet"  # of a network that no study has saved with another
+RECIPE = "nomad_haet"  # of a network that was not saved by a study
 VOTES = ("soft", "hard")
 
-# NOMAD paper, Table 1: the classifiers it tried in its search for a baseline network
+# NOMAD paper, Table 1: the classifiers tried as a baseline network
 TABLE_1 = (
     *("senet18", "resnet18", "preactresnet18", "resnet50", "resnext29_2x64d", "regnetx_200mf"),
     *("mobilenetv1", "mobilenetv2", "efficientnet_b0", "shufflenetv2", "shufflenetg2", "googlenet"),
@@ -27,7 +27,7 @@ LISTS = {"table1": TABLE_1}
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions(RunOptions):
-    """What a user asks an evaluation, but for what only the machine or the data can tell."""
+    """Options of an evaluation, before the machine, the data and the trainer are asked."""
 
     model: tuple[str, ...] = ()
     models: str | None = None  # the name of a list of networks
@@ -41,21 +41,24 @@ class EvaluationOptions(RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(bool(self.names), "nothing to evaluate; give --model NAME, --models table1 or --demo")
-        check(self.runs_of_each >= 1, f"--runs {self.runs_of_each} trains nothing; give at least 1")
+        check(self.runs_of_each >= 1, f"--runs {self.runs_of_each} is too few; give at least 1")
         check(
             not self.no_test or self.validation_images > 0,
             "--no-test without validation images measures nothing; give --validation-images 1000",
         )
         members = self.ensemble
-        check(members is None or members >= 2, f"--ensemble {members} has nobody to vote; give at least 2")
+        check(members is None or members >= 2, f"--ensemble {members} is too few; give at least 2")
         check(self.vote in (None, *VOTES), f"--vote {self.vote} is unknown; give soft or hard")
         check(self.vote is None or members is not None, f"--vote {self.vote} is for --ensemble; give both")
         check(
             members is None or "ensemble" not in super().ingredients,
-            "--ensemble and --ingredient ensemble both settle the ensemble; give one of them",
+            "--ensemble and --ingredient ensemble both set the ensemble; give one of them",
         )
         folder = self.csv.parent if self.csv else Path()
-        check(folder.is_dir(), f"--csv {self.csv} has no folder to be in; make {folder}, or give another")
+        check(
+            folder.is_dir(),
+            f"the folder of --csv {self.csv} does not exist; create {folder}, or give another",
+        )
         refuse(out_of_range(vars(self)))
 
     @property
@@ -71,7 +74,7 @@ class EvaluationOptions(RunOptions):
         return {**super().ingredients, "ensemble": settings}
 
     def study_name(self, models: Sequence[str], dataset: str) -> str:
-        """Return the name that the user gives the study, or else one made of what it evaluates."""
+        """Return the study's name: the user's, or one made from the models and the data set."""
         if self.study:
             return self.study
         named = self.models if self.models and not self.model else _joined(models)
@@ -81,12 +84,12 @@ class EvaluationOptions(RunOptions):
 
 
 def resolve_options(given: Mapping[str, Any]) -> EvaluationOptions:
-    """Return the request: what the user gave, then the demo's defaults, then the usual ones.
+    """Return the options: the user's values, then the demo's defaults, then the usual ones.
 
-    All training images are trained on, unless validation is all there is to measure by. Raise BadOption
-    for a value out of range.
+    There are no validation images by default, except with --no-test. Raise BadOption for a value out of
+    range.
     """
-    listed = {"model": ()} if given.get("models") else {}  # a list of models is in place of the demo's
+    listed = {"model": ()} if given.get("models") else {}  # a list of models replaces the demo's
     validated = {"validation_images": 500} if given.get("no_test") else {}
     asked = filled(EvaluationOptions, given, {**_DEMO, **listed, **validated})
     usual: dict[str, Any] = {} if given.get("no_test") else {"validation_images": 0}
@@ -106,10 +109,10 @@ _DEMO: Mapping[str, Any] = {
 
 def _listed(name: str | None) -> tuple[str, ...]:
     if name is not None and name not in LISTS:
-        raise BadOption(f"--models {name} is no list of models; there is {', '.join(LISTS)}")
+        raise BadOption(f"--models {name} is not a list of models; there is {', '.join(LISTS)}")
     return LISTS[name] if name else ()
 
 
 def _joined(names: Sequence[str]) -> str:
-    """Return a few names as they are, of many the first and how many more there are."""
+    """Return one or two names as they are, of more the first and how many follow."""
     return "+".join(names) if len(names) <= 2 else f"{names[0]}+{len(names) - 1}"

@@ -1,7 +1,7 @@
-"""Turn a request for an evaluation into its pairs of model and recipe, and into the question on record.
+"""Turn an evaluation's options into pairs of model and recipe, and into the settings that are recorded.
 
-Run r of every pair trains on part r of one draw with one seed: its images are those of no other run of
-the pair, and the same as every other pair's, so that a difference between two pairs is not one of images.
+Run r of every pair trains on part r of one sample of images, with one seed. The runs of a pair have no
+image in common. Run r has the same images in every pair, so that pairs do not differ by their images.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OWN = (
     "scale",
     "source",
     "model",
-)  # what stands with each pair in the question, be it the same in all
+)  # settings recorded with each pair, even if they are the same in all
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Pair:
 
     @property
     def point(self) -> dict[str, str]:
-        """What its trials are told apart by."""
+        """The model and recipe in its trials' rows."""
         return {"model": self.subject.name, "recipe": self.training.recipe}
 
     def config(self, run: int) -> dict[str, Any]:
@@ -53,11 +53,11 @@ class Pair:
 def pairs_of(
     request: EvaluationOptions, store: Store | None, device: str, trainer_client: TrainerClient
 ) -> tuple[Pair, ...]:
-    """Return every model with every recipe, as the trainer describes it. Raise BadOption or Refused."""
+    """Return every model with every recipe, described by the trainer. Raise BadOption or TrainerRefused."""
     subjects = _subjects(request, store)
     names = [subject.name for subject in subjects]
     twice = next((name for name in names if names.count(name) > 1), None)
-    check(twice is None, f"two of the models are called {twice}; rename the file of one, or leave it out")
+    check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
     dataset = _dataset(request, subjects)
     pairs = []
     for subject in subjects:
@@ -70,7 +70,7 @@ def pairs_of(
 
 
 def _subjects(request: EvaluationOptions, store: Store | None) -> list[BaseModel]:
-    """Return the models by the user's names: those that the evaluation on record began with, if any."""
+    """Return the models that the user names: those with which the recorded evaluation started, if any."""
     found = [base_model.candidates(name, store) for name in request.names]
     newest = [subjects[0] for subjects in found]
     if store is None:
@@ -87,13 +87,13 @@ def _subjects(request: EvaluationOptions, store: Store | None) -> list[BaseModel
 
 
 def _asked_of(recorded: Mapping[str, Any], model: str) -> dict[str, Any] | None:
-    """Return what a question on record asks of the first pair of a model."""
+    """Return the recorded settings of a model's first pair."""
     own = next((its for pair, its in recorded["pairs"].items() if pair.startswith(f"{model} with ")), None)
     return None if own is None else {**recorded["training"], **own}
 
 
 def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
-    """Return the one data set of all pairs: the user's, or that which the saved models were found on."""
+    """Return the data set of all pairs: the user's, or that on which the saved models were found."""
     theirs = list(dict.fromkeys(subject.dataset for subject in subjects if subject.dataset))
     check(
         request.data is not None or len(theirs) <= 1,
@@ -122,7 +122,7 @@ def _pair(
 
 
 def _check_parts(request: EvaluationOptions, held: int | None) -> None:
-    """Raise BadOption where the training images, if their number is known, do not reach for the runs."""
+    """Raise BadOption if there are too few training images for the runs, as far as their number is known."""
     train, validation, runs = request.train_images, request.validation_images, request.runs_of_each
     needed = (train + validation) * runs
     if held is None or needed <= held:
@@ -133,16 +133,16 @@ def _check_parts(request: EvaluationOptions, held: int | None) -> None:
         remedies.append("--validation-images 0")
     raise BadOption(
         f"--runs {runs} of {train}+{validation} images, none used twice, need {needed} training images but "
-        f"there are {held}; give {', or '.join(remedies) or 'fewer of all'}"
+        f"there are {held}; give {', or '.join(remedies) or 'fewer of each'}"
     )
 
 
 def question(
     request: EvaluationOptions, pairs: Sequence[Pair], recorded: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return what a resume must repeat to the letter; the number of runs is not in it and may grow.
+    """Return the settings that a resume must repeat exactly. The number of runs is not one; it may grow.
 
-    recorded: the question on record, which once kept no models
+    recorded: the recorded settings; older versions did not record the models
     """
     keeps_models = recorded is None or any("model" in its for its in recorded.get("pairs", {}).values())
     questions = [_asked(pair, keeps_models) for pair in pairs]
@@ -173,9 +173,9 @@ def names_of(pairs: Sequence[Pair]) -> list[str]:
 
 
 def orders(pairs: Sequence[Pair], runs: int, recorded: Sequence[Trial]) -> list[TrialRequest]:
-    """Return the trials to be trained yet, run by run, so that what is there at any time can be compared.
+    """Return the trials still to be trained, run by run, so that pairs can be compared at any time.
 
-    One with a row that did not end keeps its number; the others take the next ones.
+    An unfinished trial keeps its number; the others get the next free ones.
     """
     rows = {_place(row.point or {}, row.replicate): row for row in recorded}
     free = max((row.number for row in recorded), default=0) + 1
@@ -198,8 +198,8 @@ def _order(pair: Pair, run: int, number: int, row: Trial | None) -> TrialRequest
     return TrialRequest(number, PURPOSE, pair.point, run, config, pair.description, key, row)
 
 
-def counted(rows: Iterable[Trial]) -> str:
-    """Return what came of an evaluation's trials, in words."""
+def count_text(rows: Iterable[Trial]) -> str:
+    """Return how many of an evaluation's runs completed and failed, in words."""
     states = [row.state for row in rows]
     failed = f", {states.count('failed')} failed" if "failed" in states else ""
     return f"{states.count('completed')} of {len(states)} runs completed{failed}"

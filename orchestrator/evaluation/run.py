@@ -1,7 +1,7 @@
-"""Train models with recipes several times each, as a study on record, and rank them.
+"""Train models with recipes several times each, as a study, and rank them.
 
-The study has no state but its trials' rows: the same command trains what has none yet, and more `--runs`
-add to it. A run that fails is an answer and stays one.
+The study's only state is its trials' rows. The same command trains what is missing, and a larger `--runs`
+adds to it. A failed run is a result and is not repeated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.console import Console
 from orchestrator.console import summary
 from orchestrator.console.format import macs_text
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.evaluation.pairs import PURPOSE, Pair, counted, names_of, orders, pairs_of, question
+from orchestrator.evaluation.pairs import PURPOSE, Pair, count_text, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
@@ -35,8 +35,8 @@ from results.db.transactions import patient
 def run_evaluation(request: EvaluationOptions, console: Console, stop: threading.Event) -> None:
     """Run the evaluation of `request` to its end, or until `stop` is set: then raise Stopped.
 
-    Raise BadOption, Refused, StoreError, ExecutorError or TrainerBroken; whatever had ended by then is on
-    record.
+    Raise BadOption, TrainerRefused, StoreError, ExecutorError or TrainerBroken. Trials that have ended by
+    then are in the database.
     """
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
@@ -65,12 +65,12 @@ def run_evaluation(request: EvaluationOptions, console: Console, stop: threading
             summary.say(console, line)
         with session.ending_on_record(store, study, console, recorded):
             _train(request, pairs, executor, study, store, console, stop)
-        store.end_study(study.id, "finished", counted(store.trials(study.id)))
+        store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         _close(request, study, store, console)
 
 
 def show_plan(request: EvaluationOptions, console: Console) -> None:
-    """Say what the evaluation would cost, and do nothing. Raise as `run` does."""
+    """Print what the evaluation would cost. Raise as `run_evaluation` does."""
     with ExitStack() as stack:
         store = store_to_read(request, stack)
         executor = stack.enter_context(closing(session.executor(request)))
@@ -79,7 +79,7 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
         )
         pairs = pairs_of(request, store, executor.device, trainer_client)
         name = _study_name(request, pairs)
-        summary.say(console, f"plan of the study {name}; nothing is done")
+        summary.say(console, f"plan of the study {name}; nothing is started")
         for line in _contents(request, pairs):
             summary.say(console, line)
         trainings = len(pairs) * request.runs_of_each
@@ -88,7 +88,7 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
 
 
 def _study_name(request: EvaluationOptions, pairs: Sequence[Pair]) -> str:
-    """Return the study's name. Raise BadOption where it, or its folder, is another's."""
+    """Return the study's name. Raise BadOption if it, or its folder, belongs to another study."""
     name = request.study_name(names_of(pairs), pairs[0].training.dataset)
     check_name(name, "--study")
     folder = checks.study_folder(request.runs, name)
@@ -101,7 +101,7 @@ def _opening(
 ) -> Iterable[str]:
     yield f"study {study.name} in {request.database}"
     yield from _contents(request, pairs)
-    where = "GPUs" if executor.device == "cuda" else "CPU slots"
+    where = "GPUs" if executor.device == "cuda" else "CPU workers"
     yield (
         f"{len(pairs)} pairs x {request.runs_of_each} runs: {study.budget_trials} trainings of "
         f"{pairs[0].training.budget} on {executor.slots} {where}"
@@ -109,7 +109,7 @@ def _opening(
     recorded = store.trials(study.id)
     if recorded:
         ended = sum(row.state != "running" for row in recorded)
-        yield f"resuming: {ended} of {len(recorded)} trials on record have ended"
+        yield f"resuming: {ended} of {len(recorded)} trials in the results database have ended"
 
 
 def _contents(request: EvaluationOptions, pairs: Sequence[Pair]) -> Iterable[str]:
@@ -120,8 +120,8 @@ def _contents(request: EvaluationOptions, pairs: Sequence[Pair]) -> Iterable[str
             f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
         )
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
-    read = "none of its test images" if request.no_test else "all test images, read once a training"
-    parts = f"run r trains on the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
+    read = "no test images" if request.no_test else "all test images, read once per training"
+    parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
     yield from summary.data_lines(pairs[0].description, f"{parts}; {read}")
 
 
@@ -134,7 +134,7 @@ def _train(
     console: Console,
     stop: threading.Event,
 ) -> None:
-    """Train what the record lacks."""
+    """Train the runs that have no result yet."""
     folder = checks.study_folder(request.runs, study.name)
     rows = store.trials(study.id)
     title = f"{study.name}: {len(pairs)} pairs"
@@ -155,17 +155,17 @@ def _train(
 
 
 def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:
-    """Show the table that the record now holds, and write it where the user wants it."""
+    """Print the ranking, and write it to the user's CSV file, if any."""
     # pandas: half a second to import, and needed only here
     from results import export, queries, tables
 
     ranked = patient(queries.evaluation)(request.database, study.name)
-    summary.say(console, f"finished: {counted(store.trials(study.id))}")
+    summary.say(console, f"finished: {count_text(store.trials(study.id))}")
     terminal.tell(tables.evaluation_table(ranked), console.file)
     if request.csv is not None:
         export.write_csv(ranked, request.csv)
         summary.say(console, f"written to {request.csv}")
-    summary.say(console, f"again: nas-results evaluation {study.name}{_where(request)}")
+    summary.say(console, f"show this table again: nas-results evaluation {study.name}{_where(request)}")
 
 
 def _where(request: EvaluationOptions) -> str:

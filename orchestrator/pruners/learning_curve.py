@@ -1,10 +1,10 @@
-"""Whether a training's learning curve can still reach what its search asks of it.
+"""Early stopping by learning curves: stop a training that can no longer reach the required accuracy.
 
-The rule is learnt from the study's own finished curves: their final accuracies are regressed on what each
-had reached at the same share of its budget. The surprise: nothing is taken off for looking at every epoch.
-What is bounded is the share of stopped trainings that would have got there, and a probability that is right
-at each look is right at the one at which it first falls below the level; benchmarks/early_stop.py holds that
-against real curves, and every study against the trials that its audit leaves uncut.
+The rule is learnt from the study's own finished curves: their final accuracies are regressed on the accuracy
+that each had reached at the same fraction of its budget. There is no correction for checking after every
+epoch. The level bounds the fraction of stopped trainings that would have reached the required accuracy. A
+probability that is right at each check is also right at the check where it first falls below the level.
+benchmarks/early_stop.py tests this on real curves, and every study tests it on its exempt (audited) trials.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import Any
 
 from results.analysis.posterior import students
 
-EARLIEST = 0.25  # of the budget: before it nothing is stopped
-FEWEST_CURVES = 6  # that have finished; fewer tell too little
-MOST_CURVES = (
-    500  # the latest ones; a line through more of them is no better, and each look would take longer
+EARLIEST = 0.25  # of the budget, before which nothing is stopped
+FEWEST_CURVES = 6  # finished ones that the rule needs
+MOST_CURVES = 500  # the latest ones; more do not improve the fit and make each check slower
+_LOOKS = (
+    2  # independent checks that the many checks of one curve amount to (measured in benchmarks/early_stop.py)
 )
-_LOOKS = 2  # that the many at one curve, much alike, count for (benchmarks/early_stop.py has what came of it)
-LEVEL, AUDIT = 0.05, 0.1  # where the user gives neither
+LEVEL, AUDIT = 0.05, 0.1  # the defaults
 
 Points = Sequence[tuple[float, float]]  # (progress, validation accuracy), in order
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The learning curve of a training that ended by itself, and its last weights' accuracy."""
+    """The learning curve of a training that ended by itself, and its final accuracy."""
 
     points: Points
     accuracy: float
@@ -38,7 +38,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class Prune:
-    """The first look at which a curve could not reach the bound; all but `progress` are accuracies."""
+    """The first check at which a curve could not reach the bound; all fields but `progress` are
+    accuracies.
+    """
 
     progress: float
     accuracy: float  # measured there
@@ -46,7 +48,7 @@ class Prune:
     bound: float
 
     def columns(self) -> dict[str, float]:
-        """Return what a trial's row says of it."""
+        """Return the columns of a trial's row."""
         return {
             "stop_progress": self.progress,
             "predicted_accuracy": self.predicted,
@@ -56,10 +58,10 @@ class Prune:
 
 @dataclass(frozen=True)
 class PrunerConfig:
-    """What a study does about hopeless trainings: none is stopped at level 0.
+    """The settings of early stopping. At level 0 nothing is stopped.
 
-    `level`: of the trainings stopped, the share that may be expected to have reached the bound all the same.
-    `audit`: the share of trials that is never stopped, so that false stops are known.
+    `level`: the tolerated fraction of stopped trainings that would have reached the required accuracy.
+    `audit`: the fraction of trials that is never stopped, to estimate the error rate.
     """
 
     level: float = LEVEL
@@ -69,9 +71,9 @@ class PrunerConfig:
     def settled(
         cls, level: float | None, audit: float | None, recorded: Mapping[str, Any] | None
     ) -> PrunerConfig:
-        """Return what the user asks; what is not given is as on record, or the usual in a new study.
+        """Return the user's settings; missing ones are as recorded, or the defaults in a new study.
 
-        `recorded`: the question of the study on record; one without a policy stops nothing.
+        `recorded`: the recorded settings of the study; without an entry nothing is stopped.
         """
         usual = recorded.get("early_stop", {"level": 0.0}) if recorded is not None else {}
         known = {"level": LEVEL, "audit": AUDIT, **usual}
@@ -82,18 +84,22 @@ class PrunerConfig:
         return cls(**asked)
 
     def question(self) -> dict[str, Any]:
-        """Return what a resume must repeat; nothing where nothing is stopped, as in studies of old."""
+        """Return the settings that a resume must repeat; empty if nothing is stopped, as in older
+        versions.
+        """
         return {"early_stop": {"level": self.level, "audit": self.audit}} if self.level else {}
 
     def audits(self, seed: int, number: int) -> bool:
-        """Whether the trial of this number is never stopped, by a draw of its own."""
+        """Whether the trial with this number is exempt from early stopping, by a random draw from
+        the seed.
+        """
         digest = hashlib.sha256(f"audit {seed} {number}".encode()).digest()
         return int.from_bytes(digest[:6]) / 2**48 < self.audit
 
 
 @dataclass(frozen=True)
 class LearningCurvePruner:
-    """What the trials of one block are held against. It depends on nothing that they do themselves."""
+    """The early-stopping rule for the trials of one iteration, learnt from earlier trials only."""
 
     finished: tuple[Finished, ...]
     bound: float
@@ -102,11 +108,11 @@ class LearningCurvePruner:
     seed: int
 
     def audits(self, number: int) -> bool:
-        """Whether this trial is left to run, whatever its curve says."""
+        """Whether this trial is exempt from early stopping."""
         return self.policy.audits(self.seed, number)
 
     def first_stop(self, measurements: Iterable[Mapping[str, Any]]) -> Prune | None:
-        """Return the first measurement by which the bound is out of reach, if there is one."""
+        """Return the first measurement after which the bound is out of reach, if there is one."""
         if not self.finished:
             return None
         curve = points((measured["progress"], measured["val_accuracy"]) for measured in measurements)
@@ -114,7 +120,7 @@ class LearningCurvePruner:
         return next((look for look in looks if look is not None), None)
 
     def columns(self, number: int, measurements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return what the row of a trial says of this rule; nothing where nothing is stopped."""
+        """Return a trial's columns about early stopping; empty if nothing is stopped."""
         if not self.policy.level:
             return {}
         hopeless = self.first_stop(measurements)
@@ -134,7 +140,7 @@ class LearningCurvePruner:
         return Prune(progress, accuracy, min(max(predicted, 0.0), 1.0), self.bound)
 
     def _least_variance(self) -> float:
-        """Return the variance that drawing the validation images alone gives an accuracy near the bound."""
+        """Return the variance of an accuracy near the bound from sampling the validation images alone."""
         images = max(self.validation_images, 1)
         share = (min(self.bound, 1.0) * images + 1) / (images + 2)  # never quite 0 or 1
         return share * (1 - share) / images
@@ -144,14 +150,14 @@ NEVER = LearningCurvePruner((), 0.0, 1, PrunerConfig(level=0.0, audit=0.0), 0)  
 
 
 def points(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[tuple[float, float], ...]:
-    """Return the curve of (progress, accuracy); pairs without either are left out."""
+    """Return the curve of (progress, accuracy); incomplete pairs are left out."""
     return tuple((float(p), float(a)) for p, a in pairs if p is not None and a is not None)
 
 
 def reached(curve: Points, progress: float) -> float:
-    """Return the best accuracy of a curve up to a progress, where it is read between its measurements.
+    """Return the best accuracy of a curve up to a progress, interpolated between measurements.
 
-    The best, for a step of a large learning rate may throw an accuracy back that returns by itself.
+    The best and not the last, because with a large learning rate the accuracy may drop and recover.
     """
     before = [point for point in curve if point[0] <= progress]
     best, (share, accuracy) = max(reading for _, reading in before), before[-1]
@@ -162,14 +168,14 @@ def reached(curve: Points, progress: float) -> float:
 
 
 def predict(known: Sequence[tuple[float, float]], seen: float, floor: float) -> tuple[float, float, float]:
-    """Return the location, scale and degrees of freedom of Student's t of a final accuracy.
+    """Predict a final accuracy: return the location, scale and degrees of freedom of a Student's t.
 
-    known: pairs of what a finished training had reached, and its final accuracy: a straight line is put
-        through them (Gelman et al., Bayesian Data Analysis, 3rd edition, section 14.2: flat prior)
-    seen: what the training in question has reached
-    floor: the least variance around the line that is believed
+    known: pairs (accuracy reached so far, final accuracy) of finished trainings; a straight line is fitted
+        to them (Gelman et al., Bayesian Data Analysis, 3rd edition, section 14.2: flat prior)
+    seen: the accuracy that the training in question has reached
+    floor: the least residual variance
     """
-    import numpy as np  # a tenth of a second, which the start of a search does not wait for
+    import numpy as np  # a tenth of a second to import, so not at start-up
 
     x, y = np.array(known).T
     freedom, spread = len(x) - 2, float(((x - x.mean()) ** 2).sum())

@@ -1,4 +1,4 @@
-"""Measure the base network: the bound of a search is a measurement, not a guess."""
+"""Measure the base network. Its mean accuracy gives the required accuracy of the search."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.db.tables import Trial
 
-_NO_HOURS = "the hours left are not enough to train the base network; give a larger --max-gpu-hours"
+_NO_HOURS = "the device-hours left are not enough to train the base network; give a larger --max-gpu-hours"
 _OTHERWISE = "try other hyperparameters or a longer --budget under another --study"
-_MENDED = {  # what the same command can do better, by the reason
+_REMEDIES = {  # for running the same command again, by the reason of the failure
     "host_memory": "give a larger --max-memory and run the same command again",
     "timeout": "give a longer --timeout and run the same command again",
-    "killed": "mend that and run the same command again",
+    "killed": "fix that and run the same command again",
 }
 
 
 class BaselineFailed(RuntimeError):
-    """The base network itself cannot be trained, so there is nothing to be as accurate as."""
+    """The base network itself cannot be trained, so the search has no required accuracy."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The accuracy of the base network under the study's contract: replicates differ in images and seed."""
+    """Accuracies of the base network under the study's training settings. Repeats differ in images
+    and seed.
+    """
 
-    accuracies: tuple[float, ...]  # fractions, one a replicate
+    accuracies: tuple[float, ...]  # fractions, one per repeat
 
     @property
     def mean(self) -> float:
@@ -39,7 +41,7 @@ class Baseline:
 
     @property
     def std(self) -> float | None:
-        """Sample standard deviation; None for a single replicate."""
+        """Sample standard deviation; None for a single training."""
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
 
 
@@ -52,10 +54,10 @@ def measure(
     replicates: int,
     recorded: Sequence[Trial],
 ) -> Baseline:
-    """Train what `recorded` lacks of the replicates, trials 1 to `replicates`, and return their accuracies.
+    """Train those of trials 1 to `replicates` that `recorded` lacks, and return the accuracies of all.
 
-    `point` and what it settles: the search's start, which is the base network.
-    Raise BaselineFailed where a replicate fails.
+    `point` and `chosen` are the search's start and its settings: the base network.
+    Raise BaselineFailed if a training fails.
     """
     rows = {row.number: row for row in recorded if row.purpose == "baseline"}
     missing = [n for n in range(1, replicates + 1) if n not in rows or rows[n].state != "completed"]
@@ -69,7 +71,7 @@ def measure(
         if row.state != "completed":
             raise BaselineFailed(
                 f"the base network could not be trained (trial {row.number}: {row.reason}, {row.message}); "
-                f"{_MENDED.get(row.reason or '', _OTHERWISE)}"
+                f"{_REMEDIES.get(row.reason or '', _OTHERWISE)}"
             )
     accuracies = [rows[n].val_accuracy for n in range(1, replicates + 1)]
     return Baseline(tuple(a for a in accuracies if a is not None))

@@ -1,7 +1,7 @@
-"""What a study may spend: trainings, and hours of slots where the user bounds those as well.
+"""The budget of a study: trainings, and device-hours if the user limits them.
 
-The surprise: a training is begun only where as many hours are left as the dearest one so far has taken, so
-some of the hours may stay unspent; but they hold unless a training takes longer than every one before it.
+A training starts only if the hours left are enough for the longest training so far. So some hours may stay
+unused, and the limit is exceeded only if a training takes longer than every one before it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from results.db.tables import Trial
 
 @dataclass(frozen=True)
 class StudyBudget:
-    """The most of both; `training_seconds` is one training's own budget, None where that is in steps."""
+    """The limits of both; `training_seconds` is one training's budget, None if that is in steps."""
 
     trials: int
     slot_hours: float | None = None
     training_seconds: float | None = None
-    unit: str = "slot"  # what a slot is: GPU or CPU
 
     def reached(self, orders: Sequence[TrialRequest], rows: Iterable[Trial]) -> list[TrialRequest]:
-        """Return those of `orders` that it pays for, after `rows`.
+        """Return those of `orders` that the budget covers after `rows`.
 
-        A row that was left open is paid for in trainings already, but begins anew in hours; it comes first.
+        An unfinished row already counts as a training, but needs its hours again; it comes first.
         """
         if not orders:
             return []
@@ -42,23 +41,23 @@ class StudyBudget:
         return [order for order in orders if order.number in paid]
 
     def reaches_a_training(self, rows: Iterable[Trial]) -> bool:
-        """Whether it pays for a training more after `rows`."""
+        """Whether the budget covers another training after `rows`."""
         rows = list(rows)
         return outcome.affordable(self.trials, rows) > 0 and self.trainings_by_hours(rows) != 0
 
     def spent_text(self, rows: Iterable[Trial], told: Iterable[Trial]) -> str:
-        """Return why nothing more is trained after `rows`; the trainings named are those among `told`."""
+        """Return why no more is trained after `rows`. The trainings counted in it are those among `told`."""
         rows = list(rows)
         if self.slot_hours is None or outcome.affordable(self.trials, rows) == 0:
             return f"the search has spent its {outcome.spent(told):.4g} trainings"
         used, next_one = hours_used(rows), self._dearest(rows) / 3600
         return (
-            f"the search has used {used:.4g} of its {self.slot_hours:g} {self.unit}-hours, and a training "
-            f"takes up to {next_one:.2g}"
+            f"the search has used {used:.4g} of its {self.slot_hours:g} device-hours, and a training takes "
+            f"up to {next_one:.2g}"
         )
 
     def trainings_by_hours(self, rows: Iterable[Trial]) -> int | None:
-        """Return how many trainings the hours left are enough for; None for any number."""
+        """Return for how many trainings the remaining hours are enough; None for any number."""
         if self.slot_hours is None:
             return None
         rows = list(rows)
@@ -68,23 +67,22 @@ class StudyBudget:
         return math.floor(left / dearest) if dearest else None
 
     def reaches_beside(self, committed: int, rows: Iterable[Trial]) -> bool:
-        """Whether its hours are enough for an attempt more beside trainings that run or are to be run."""
+        """Whether the hours are enough for one more attempt besides `committed` trainings."""
         most = self.trainings_by_hours(rows)
         return most is None or committed < most
 
     def _dearest(self, rows: Iterable[Trial]) -> float:
-        """Return the most seconds that a training has taken in one attempt, at least its own budget."""
+        """Return the longest time that a training took in one attempt, in seconds, at least its budget."""
         ended = (row for row in rows if row.state in ("completed", "failed") and row.attempts == 1)
         whole = (row.slot_seconds or 0.0 for row in ended)
         return max(self.training_seconds or 0.0, max(whole, default=0.0))
 
 
-def study_budget(request: SearchOptions, training: TrialBudget, device: str) -> StudyBudget:
-    """Return what the user lets a search spend on trainings of such a budget, on slots of that device."""
-    unit = "GPU" if device == "cuda" else "CPU"
-    return StudyBudget(request.trials, request.max_gpu_hours, training.seconds, unit)
+def study_budget(request: SearchOptions, training: TrialBudget) -> StudyBudget:
+    """Return the budget of a search whose trainings have the budget `training`."""
+    return StudyBudget(request.trials, request.max_gpu_hours, training.seconds)
 
 
 def hours_used(rows: Iterable[Trial]) -> float:
-    """Return the hours that the attempts of these trials held a slot."""
+    """Return the device-hours that the attempts of these trials used."""
     return math.fsum(row.slot_seconds or 0.0 for row in rows) / 3600

@@ -1,10 +1,11 @@
-"""Believe a network only after it was trained again.
+"""Confirm networks by repeated trainings before one is named the winner.
 
-The cheapest network that passed a single noisy training is often the luckiest one. So whatever passes
-and is cheaper than all that is believed is trained again before the solver is asked again, on the images
-and with the seeds of the baseline's replicates, until it keeps the bound with enough probability, or too
-little. One that has neither after the most replicates is undecided, and no longer in question. The surprise:
-the training by which it came into question was selected for being high, so it is no evidence, and left out.
+The smallest network that reached the required accuracy in one noisy training is often just the luckiest
+(the winner's curse). So a candidate that reaches it, and is smaller than every confirmed network, is
+retrained before the next iteration, with the images and seeds of the baseline's repeats. It is confirmed
+when it is likely enough to reach the required accuracy, and rejected when it is more likely not to. After
+the most repeats it is undecided. The first training is left out of the estimate, because the candidate was
+selected by it.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from results.analysis.posterior import Posterior, believe, noisier, passing, poo
 from results.db.store import Store
 from results.db.tables import Trial
 
-HOPELESS = 0.5  # the probability at which a network is rejected; benchmarks/truth.py has what others cost
+HOPELESS = 0.5  # the probability at which a network is rejected; benchmarks/truth.py compares others
 
-AT_A_TIME = 2  # replicates of one candidate that are trained side by side, where blocks are as large
+AT_A_TIME = 2  # repeats of one candidate that are trained in parallel, if iterations have as many candidates
 
 
 @dataclass(frozen=True)
 class ConfidenceTarget:
-    """What it takes to believe a network: the probability that it keeps the bound, the most replicates."""
+    """What confirms a network: the confidence `level` of the final answer, and the `most` repeats."""
 
     level: float = 0.95
     most: int = 6
-    at_a_time: int = 1  # replicates that are trained before the probability is asked for again
+    at_a_time: int = 1  # repeats that are trained before the probability is computed again
 
     @property
     def passing(self) -> float:
@@ -48,15 +49,15 @@ class ConfidenceTarget:
 
 @dataclass(frozen=True)
 class Winner:
-    """The network that a search names; `probability` is None where it was never trained again."""
+    """The network that a search found; `probability` is None if it was never retrained."""
 
     trial: Trial
     status: Literal["provisional", "confirmed"]
-    belief: Posterior | None  # None where no bound is to be kept
+    belief: Posterior | None  # None if there is no required accuracy
     probability: float | None = None
 
     def columns(self) -> dict[str, Any]:
-        """Return what a model's row says of its accuracy: of the replicates, or else of its only training."""
+        """Return a model's columns about its accuracy: that of its repeats, or of its only training."""
         known = {"status": self.status, "probability": self.probability}
         if self.belief is None:
             return known | {"val_accuracy": self.trial.val_accuracy, "trainings": 1}
@@ -69,7 +70,7 @@ class Winner:
 class Confirmation:
     """Confirms and rejects the candidates of one search, in the order in which they came.
 
-    What it decides depends on nothing but the rows before it, so a resumed search decides the same.
+    Its decisions depend only on the rows before it, so a resumed search decides the same.
     """
 
     store: Store
@@ -85,21 +86,21 @@ class Confirmation:
     incumbent: Trial | None = None  # the smallest network confirmed so far
 
     def settle(self, numbers: range) -> bool:
-        """Come to a verdict on the candidates among the trials of a block, the cheapest first.
+        """Decide on the candidates among the trials of an iteration, the smallest first.
 
-        Return False where the budget does not reach a verdict. Raise as `Runner.run` does.
+        Return False if the budget ends before a verdict. Raise as `Runner.run` does.
         """
         for row in self._candidates(numbers) if self.trust.most else []:
             verdict = row.verdict or self._verdict(row, numbers.stop)
             if verdict == "confirmed":
                 self.incumbent = self.rows[row.number]
-                return True  # the others cost more
+                return True  # the others are larger
             if verdict is None:
                 return False
         return True
 
     def winner(self) -> Winner | None:
-        """Return the confirmed network, or else the best that passed and was not rejected, if any."""
+        """Return the confirmed network, or else the best that met the required accuracy once, if any."""
         if self.incumbent is not None:
             accuracies = self._accuracies(self.incumbent, max(self.rows))
             belief = self._belief(accuracies, max(self.rows))
@@ -117,7 +118,7 @@ class Confirmation:
         return self.formulation.min_accuracy
 
     def _candidates(self, numbers: range) -> list[Trial]:
-        """Return the trials that passed and would be the smallest network believed, in order of size."""
+        """Return the trials that met the required accuracy and are smaller than the incumbent, by size."""
         rows = [self.rows[number] for number in numbers if number in self.rows]
         passed = [r for r in rows if self.formulation.passed(r) and self._is_cheaper(r)]
         return sorted(passed, key=lambda row: (self.formulation.size(row), row.number))
@@ -126,7 +127,7 @@ class Confirmation:
         return self.incumbent is None or self.formulation.size(row) < self.formulation.size(self.incumbent)
 
     def _verdict(self, candidate: Trial, first_number: int) -> str | None:
-        """Train the candidate again until a verdict, and put it on record; None where the budget ends."""
+        """Retrain the candidate until there is a verdict, and record it; None if the budget ends first."""
         step = self.trust.at_a_time
         for first in range(1, self.trust.most + 1, step):
             replicates = range(first, min(first + step, self.trust.most + 1))
@@ -143,7 +144,7 @@ class Confirmation:
         return None
 
     def _judged(self, candidate: Trial, last: TrialRequest) -> str | None:
-        """Put the verdict on record, if the replicates up to `last` give one."""
+        """Record the verdict, if the repeats up to `last` give one."""
         trained = self._accuracies(candidate, last.number)
         known = [a for a in trained if a is not None]
         belief = self._belief(known or [0.0], last.number)
@@ -164,7 +165,9 @@ class Confirmation:
         belief: Posterior,
         probability: float,
     ) -> None:
-        """Record the verdict, and with it what the solver hears: a network not confirmed misses the bound."""
+        """Record the verdict, and with it what the solver is told: without confirmation a constraint is
+        missed.
+        """
         mean = sum(a or 0.0 for a in trained) / len(trained)
         missed = (
             self._bound - mean if verdict == "confirmed" else max(self._bound - mean, belief.standard_error)
@@ -182,13 +185,13 @@ class Confirmation:
         )
         self.rows[row.number] = row
         known, asked = belief_text(belief, probability), f"{self.trust.passing:.1%}"
-        less = "" if verdict == "confirmed" else f"; {asked} confirm it"
-        self.display.note(
-            f"trial {row.number} {verdict}: {known}{less}; the bound is {accuracy_text(self._bound)}"
-        )
+        needed = "" if verdict == "confirmed" else f" ({asked} needed)"
+        self.display.note(f"trial {row.number} {verdict}: {known} of {accuracy_text(self._bound)}{needed}")
 
     def _belief(self, accuracies: Sequence[float | None], up_to: int) -> Posterior:
-        """Return the belief from these trainings, under the noise that the trials up to a number tell of."""
+        """Return the posterior from these trainings, with the noise estimated from the trials up to
+        a number.
+        """
         groups: dict[int | None, list[float]] = {}
         for row in self.rows.values():
             if (
@@ -202,7 +205,7 @@ class Confirmation:
         return believe(known, noise)
 
     def _accuracies(self, candidate: Trial, up_to: int) -> list[float | None]:
-        """Return the accuracies of the ended replicates, None for one that failed."""
+        """Return the accuracies of the repeats that have ended, None for one that failed."""
         rows = (row for row in self._replicates(candidate) if row.number <= up_to and not is_open(row))
         return [row.val_accuracy for row in rows]
 
@@ -211,7 +214,9 @@ class Confirmation:
         return (r for r in rows if r.purpose == "confirmation" and r.of_trial_number == candidate.number)
 
     def _orders(self, candidate: Trial, replicates: range, first_number: int) -> list[TrialRequest]:
-        """Return one order a replicate, with its row where the record has it; numbers follow the block's."""
+        """Return one request per repeat, with its row if there is one; numbers follow those of the
+        iteration.
+        """
         recorded = {row.replicate: row for row in self._replicates(candidate)}
         number, orders = max(first_number, max(self.rows) + 1), list[TrialRequest]()
         for replicate in replicates:

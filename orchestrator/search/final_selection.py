@@ -1,8 +1,8 @@
-"""Train networks of a search again that has ended, by trainings that they were not picked by.
+"""Retrain the best networks of a finished search before naming a winner.
 
-What is picked by single noisy trainings was lucky as likely as good. So a search without a bound keeps a part
-of its budget back, and when it has ended what it is about to name is trained again, on the images and with
-the seeds of a baseline's replicates. `front.py` and `leaders.py` say which networks, and how often.
+A network picked on one noisy training looks better than it is (the winner's curse). So a search without a
+required accuracy reserves part of its budget. When it has ended, its best networks are retrained, with the
+images and seeds of a baseline's repeats. `FinalSelection` and `FrontSelection` say which, and how often.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from results.db.tables import Trial
 
 KEPT_BACK = 0.25  # of all trainings
 
-Due = Callable[[int], list[tuple[Trial, int]]]  # networks to train, each with the number of its replicate
+Due = Callable[[int], list[tuple[Trial, int]]]  # networks to train, each with the number of its repeat
 
 
 def kept_back(request: SearchOptions) -> int:
-    """Return the trainings that a search keeps back, none where its networks are confirmed on its way."""
+    """Return how many trainings a search reserves; 0 if it confirms networks as it goes."""
     kept = 0 if request.aim.needs_bound or not request.confirm else int(KEPT_BACK * request.trials)
     return kept if request.aim.objectives > 1 else sum(rounds(kept, request.confirm))
 
 
 def rounds(kept: int, most: int) -> list[int]:
-    """Return how many leaders are trained in each round, the start among them: at most `kept` trainings.
+    """Return how many networks are retrained in each round, the start among them: at most `kept` trainings.
 
-    The first takes a third beside the start, each other one half as many as the one before, in the end one.
+    The first round takes a third of `kept` besides the start, each later one half of the round before, and
+    the last one network.
     """
     sizes, others, left = list[int](), max(1, kept // 3), kept
     while left > 1 and len(sizes) < most:
@@ -50,7 +51,7 @@ def rounds(kept: int, most: int) -> list[int]:
 
 
 def search_budget(budget: StudyBudget, request: SearchOptions, rows: Iterable[Trial]) -> StudyBudget:
-    """Return what a search may have spent when it ends, what is on its record included."""
+    """Return the budget of the search itself, without the reserve; trainings in `rows` count."""
     kept, again = kept_back(request), [row for row in rows if row.purpose == "confirmation"]
     if not kept:
         return budget
@@ -61,10 +62,11 @@ def search_budget(budget: StudyBudget, request: SearchOptions, rows: Iterable[Tr
 
 
 def train(search: SearchLoop, due: Due, budget: StudyBudget) -> None:
-    """Train what is due, and what is due then, until nothing is or the budget is spent.
+    """Retrain networks in rounds until no more are due or the budget is spent.
 
-    due: told the first number that no trial before it has. budget: of all the study's trainings. Raise
-    as `Runner.run` does.
+    due: returns the networks of the next round, given the first free trial number
+    budget: of all the study's trainings
+    Raise as `Runner.run` does.
     """
     number = search.next_number
     left = [row for row in search.rows.values() if row.purpose == "confirmation" and is_open(row)]
@@ -78,21 +80,21 @@ def train(search: SearchLoop, due: Due, budget: StudyBudget) -> None:
 
 
 def unconfirmed_text(search: SearchLoop) -> str:
-    """Return what of the budget was spent when the search had ended, to go on with its own."""
+    """Return how much was spent on retraining, to follow the text about the search's own trainings."""
     if search.formulation.confirms:
         return ""
     trained = spent(row for row in search.rows.values() if row.purpose == "confirmation")
-    return f", and {trained:.4g} more to train its best again" if trained else ""
+    return f", and {trained:.4g} more to retrain its best networks" if trained else ""
 
 
 def replicates(rows: Mapping[int, Trial], of: Trial, before: int) -> list[float]:
-    """Return the accuracies of its trainings again with smaller numbers, 0 for one that failed."""
+    """Return the accuracies of a trial's repeats with numbers below `before`, 0 for one that failed."""
     found = [row for row in rows.values() if row.purpose == "confirmation" and row.number < before]
     return [accuracy(row) for row in found if row.of_trial_number == of.number]
 
 
 def _run(search: SearchLoop, budget: StudyBudget, orders: Sequence[TrialRequest]) -> bool:
-    """Train those that the budget reaches; whether that is all of them."""
+    """Train those that the budget covers; return whether that is all of them."""
     paid = budget.reached(orders, search.rows.values())
     trained = search.runner.run(paid)
     search.rows |= {row.number: row for row in trained}
@@ -117,14 +119,16 @@ def _order_of(search: SearchLoop, row: Trial) -> TrialRequest:
 def select_winner(
     search: SearchLoop, trust: ConfidenceTarget, kept: int, budget: StudyBudget
 ) -> Winner | None:
-    """Train the leaders of a search that has ended again, and return the winner; None where there is none.
+    """Retrain the best networks of a finished search, and return the winner; None if there is none.
 
-    kept: trainings for it. budget: of all the study's trainings. Raise as `Runner.run` does.
+    kept: the reserved trainings. budget: of all the study's trainings. Raise as `Runner.run` does.
     """
     leaders = FinalSelection(search.formulation, search.rows, rounds(kept, trust.most), search.next_number)
     if kept:
         found = ", ".join(str(row.number) for row in leaders.entrants)
-        search.display.note(f"trained again: {f'trials {found}' if found else 'none, for none succeeded'}")
+        search.display.note(
+            f"retraining the best: {f'trials {found}' if found else 'none, since none succeeded'}"
+        )
         train(search, leaders.due, budget)
     winner = leaders.winner(trust, search.training.validation_images)
     if winner and winner.belief:
@@ -136,21 +140,21 @@ def select_winner(
 def _better(winner: Winner) -> str:
     if winner.probability is None:
         return ""
-    return f", more accurate than the start with probability {winner.probability:.1%}"
+    return f", {winner.probability:.1%} likely to be more accurate than the start"
 
 
 @dataclass(frozen=True)
 class FinalSelection:
-    """The leaders of one search. They depend on nothing but rows, so a resumed search trains the same."""
+    """The best networks of one search. They depend only on rows, so a resumed search retrains the same."""
 
     formulation: Formulation
     rows: Mapping[int, Trial]  # the study's, by number
     sizes: Sequence[int]  # of the rounds
-    end: int  # the first number that the search has not taken
+    end: int  # the first trial number that the search has not used
 
     @property
     def entrants(self) -> list[Trial]:
-        """The first round: the start, where it was trained, and the most accurate others."""
+        """The first round: the start, if it was trained, and the most accurate others."""
         trained = [
             row for row in self.rows.values() if row.number < self.end and self.formulation.passed(row)
         ]
@@ -158,16 +162,16 @@ class FinalSelection:
         return trained[: self.sizes[0]] if self.sizes else []
 
     def due(self, before: int) -> list[tuple[Trial, int]]:
-        """Return the networks that the first incomplete round lacks."""
+        """Return the networks still to be trained in the first incomplete round."""
         for replicate, field in self._rounds(before):
             if lacking := [row for row in field if len(self._again(row, before)) < replicate]:
                 return [(row, replicate) for row in lacking]
         return []
 
     def winner(self, trust: ConfidenceTarget, validation_images: int) -> Winner | None:
-        """Return the best of the last round that is complete; without any, the best training.
+        """Return the best of the last complete round; without one, the best single training.
 
-        It is confirmed where it is the start, or believed to be more accurate.
+        It is confirmed if it is the start, or more accurate with enough probability.
         """
         end = max(self.rows, default=0) + 1
         field = list[Trial]()
@@ -186,7 +190,7 @@ class FinalSelection:
         return Winner(best, "confirmed" if is_true else "provisional", beliefs[best.number], chance)
 
     def _rounds(self, before: int) -> Iterator[tuple[int, list[Trial]]]:
-        """Give the number and the field of each round, to the first that is not complete."""
+        """Yield the number and the networks of each round, up to the first incomplete one."""
         field = self.entrants
         for replicate, size in enumerate(self.sizes, start=1):
             if replicate > 1:
@@ -196,7 +200,7 @@ class FinalSelection:
                 return
 
     def _best(self, field: Sequence[Trial], size: int, trained: int, before: int) -> list[Trial]:
-        """Return the start and the best of the others after so many trainings again."""
+        """Return the start and the best of the others after so many repeats."""
         known = {row.number: fmean(self._again(row, before)[:trained]) for row in field}
         ranked = sorted(field, key=lambda row: (not self._is_start(row), -known[row.number], row.number))
         return ranked[:size]
@@ -208,7 +212,9 @@ class FinalSelection:
         return row.point == dict(self.formulation.start)
 
     def _chance(self, best: Trial, first: Trial, beliefs: Mapping[int, Posterior]) -> float | None:
-        """Return the probability of being more accurate than the start, as if both were independent."""
+        """Return the probability that `best` is more accurate than the start, treating both as
+        independent.
+        """
         if best.number == first.number or not self._is_start(first):
             return None
         one, start = beliefs[best.number], beliefs[first.number]
@@ -217,26 +223,26 @@ class FinalSelection:
 
 
 def confirm_front(search: SearchLoop, most: int, budget: StudyBudget) -> None:
-    """Train the networks on the front of a search that has ended again, in rounds.
+    """Retrain the networks on the Pareto front of a finished search, in rounds.
 
+    most: repeats per network. budget: of all the study's trainings
     Raise as `Runner.run` does.
-    most: trainings more of a network. budget: of all the study's trainings
     """
     front = FrontSelection(search.formulation, search.rows)
     found = ", ".join(str(row.number) for row in front.known(search.next_number))
-    search.display.note(f"the front of the search: {f'trials {found}' if found else 'nothing yet'}")
+    search.display.note(f"Pareto front of the search: {f'trials {found}' if found else 'empty'}")
     train(search, lambda number: front.due(number, most), budget)
 
 
 @dataclass(frozen=True)
 class FrontSelection:
-    """The front of one search. It depends on nothing but rows, so a resumed search trains the same."""
+    """The Pareto front of one search. It depends only on rows, so a resumed search retrains the same."""
 
     formulation: Formulation
     rows: Mapping[int, Trial]  # the study's, by number
 
     def known(self, before: int) -> list[Trial]:
-        """Return the front as the trials with smaller numbers than `before` know it, the smallest first."""
+        """Return the front according to the trials with numbers below `before`, the smallest first."""
         passed = [
             row for row in self.rows.values() if row.number < before and self._mean(row, before) is not None
         ]
@@ -245,14 +251,14 @@ class FrontSelection:
         )
 
     def due(self, before: int, most: int) -> list[tuple[Trial, int]]:
-        """Return the networks of the next round: those of the front that have had the fewest trainings."""
+        """Return the networks of the next round: those on the front with the fewest trainings."""
         counted = [(len(replicates(self.rows, row, before)), row) for row in self.known(before)]
         due = [(count, row) for count, row in counted if count < most]
         least = min((count for count, _ in due), default=0)
         return [(row, count + 1) for count, row in due if count == least]
 
     def _mean(self, row: Trial, before: int) -> float | None:
-        """Return the mean of its replicates, or else its own accuracy; None where it takes no part."""
+        """Return the mean of a network's repeats, or else its own accuracy; None if it is not compared."""
         if row.purpose != "search" or row.state != "completed":
             return None
         trained = replicates(self.rows, row, before)

@@ -1,7 +1,7 @@
-"""The rows of a search, and what is asked of all of them again and again.
+"""The rows of a search, indexed.
 
-A search that looked through its rows for every trial would take a time that grows with their square; so each
-row is taken in once.
+Looking through all rows for every trial would take time that grows with their square; so each row is indexed
+once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _TRAINED = ("completed", "failed", "pruned")
 
 
 class TrialHistory:
-    """Knows the rows of `rows`, by number, and of those that `keep` adds to them."""
+    """Index of the rows in `rows`, by number, and of those that `keep` adds."""
 
     def __init__(self, rows: dict[int, Trial], formulation: Formulation) -> None:
         self._rows = rows
@@ -27,20 +27,20 @@ class TrialHistory:
         self.weigh()
 
     def weigh(self) -> None:
-        """Find the best of all rows anew, as after verdicts."""
+        """Find the best of all rows again, after verdicts have changed."""
         self.best = self._formulation.best(list(self._rows.values()))
 
     def has_search_trial_from(self, number: int) -> bool:
-        """Whether the search has a trial of this number or a higher one."""
+        """Whether the search has a trial with this number or a higher one."""
         return number <= self._last
 
     def trained(self, key: str) -> Trial | None:
-        """Return the trial that trained the network of `key` in the same way, if there is one."""
+        """Return the trial that trained the network with this `network_key`, if there is one."""
         number = self._by_key.get(key)
         return None if number is None else self._rows[number]
 
     def keep(self, row: Trial) -> bool:
-        """Take a row in; whether it is the best now."""
+        """Index a row; return whether it is now the best."""
         self._rows[row.number] = row
         self._index(row)
         self.best = self._formulation.best([row] if self.best is None else [self.best, row])

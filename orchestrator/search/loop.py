@@ -1,8 +1,8 @@
 """The loop of a search: ask the solver, train, record, tell.
 
-It keeps no state but the record. Run again, it asks the solver from the start and answers from
-the rows until a question comes up that has none; each question is held against its row, so a
-search that would go another way than its record stops instead.
+Its only state is in the database. A resumed search asks the solver from the start and answers from the
+recorded rows, until the solver proposes points that have no row. Each proposed point is compared with its
+row; if they differ, the search stops.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_UNTRAINED_IN_A_ROW = 500
 
 @dataclass
 class SearchLoop:
-    """One search, run once. `budget` is for its trainings, the baseline's and the confirmations'."""
+    """One run of one search. `budget` covers its trainings, those of the baseline and the repeats."""
 
     store: Store
     study_id: int
@@ -53,20 +53,20 @@ class SearchLoop:
     display: ProgressDisplay
     stop: threading.Event
     budget: StudyBudget
-    baseline_mean: float | None = None  # a fraction; None where the bound was given
-    rows: dict[int, Trial] = field(default_factory=dict)  # by number; all that the record holds
+    baseline_mean: float | None = None  # a fraction; None if the user gave the required accuracy
+    rows: dict[int, Trial] = field(default_factory=dict)  # by number; all of the study
     trust: ConfidenceTarget = field(default_factory=ConfidenceTarget)
-    policy: PrunerConfig = field(default_factory=lambda: NEVER.policy)  # of stopping hopeless trainings early
-    next_number: int = 1  # the first number that no block of points has taken
+    policy: PrunerConfig = field(default_factory=lambda: NEVER.policy)  # of early stopping
+    next_number: int = 1  # the first trial number that no iteration has used
 
     def __post_init__(self) -> None:
-        self.confirmer = self._confirmer()  # None where no bound is to be kept
+        self.confirmer = self._confirmer()  # None if there is no required accuracy
         self._ledger = TrialHistory(self.rows, self.formulation)
 
     def run(self) -> str:
-        """Search until the budget is spent or the solver has finished, and say which it was.
+        """Search until the budget is spent or the solver has finished, and return a text that says which.
 
-        Raise Stopped, Refused, NotReproducible, SolverFailed or a StoreError.
+        Raise Stopped, TrainerRefused, NotReproducible, SolverFailed or a StoreError.
         """
         untrained = 0
         first = self._free_number(self.proposals.reign.first)
@@ -82,20 +82,23 @@ class SearchLoop:
             block = [self.rows[first + i] for i in range(len(points))]
             untrained = 0 if any(is_training(row) for row in block) else untrained + len(block)
             if untrained >= MAX_UNTRAINED_IN_A_ROW:
-                return f"the solver's last {untrained} points were all known without training"
+                return (
+                    f"the solver's last {untrained} candidates were duplicates or skipped, so no "
+                    "training was needed"
+                )
             first = self._free_number(self.next_number)
         return self.budget.spent_text(self.rows.values(), self._own)
 
     @property
     def _own(self) -> list[Trial]:
-        """All rows but those that were trained again when the search had ended, here or before a resume."""
+        """All rows except those retrained after the search had ended, in this run or before a resume."""
         if self.formulation.confirms:
             return list(self.rows.values())
         return [row for row in self.rows.values() if row.purpose != "confirmation"]
 
     @property
     def incumbent(self) -> Trial | None:
-        """The smallest network that is confirmed."""
+        """The smallest confirmed network."""
         return self.confirmer.incumbent if self.confirmer else None
 
     def close(self) -> None:
@@ -103,7 +106,7 @@ class SearchLoop:
         self.proposals.close()
 
     def _confirmer(self) -> Confirmation | None:
-        """Return what confirms networks. A solver's successor begins where earlier blocks were settled."""
+        """Return what confirms networks. A restarted solver starts from what earlier iterations confirmed."""
         if not self.formulation.confirms:
             return None
         settled = [row for row in self.rows.values() if row.number < self.proposals.reign.first]
@@ -122,19 +125,19 @@ class SearchLoop:
         )
 
     def _pause(self) -> None:
-        """Called again and again while the solver thinks."""
+        """Stop or keep the study's lock while the solver computes; called several times a second."""
         self.display.tick([])
         if self.stop.is_set():
             raise Stopped
 
     def _free_number(self, number: int) -> int:
-        """Return the first number from `number` on that no baseline or confirmation trial has."""
+        """Return the first number from `number` on that no baseline trial or repeat has."""
         while number in self.rows and self.rows[number].purpose != "search":
             number += 1
         return number
 
     def _answer(self, first: int, points: Sequence[Point]) -> list[Evaluation] | None:
-        """Return what the solver hears of a block, or None where the budget does not reach its end."""
+        """Return what the solver is told of an iteration; None if the budget ends before its end."""
         numbers = range(first, first + len(points))
         orders, repeats = list[TrialRequest](), list[TrialRequest]()
         taken = self._trained_among(numbers)
@@ -145,7 +148,7 @@ class SearchLoop:
                 orders.append(order)
                 taken.add(order.key)
         rule = self._rule(first) if orders else NEVER
-        # what is pruned leaves some of the budget to the others
+        # a trial that is stopped early leaves some of the budget to the others
         while due := self.budget.reached(orders, self.rows.values()):
             for trial in self.runner.run(due, self.formulation.evaluation, rule):
                 self._keep(trial)
@@ -160,7 +163,7 @@ class SearchLoop:
         return [_heard(self.rows[n]) for n in numbers] if all(n in self.rows for n in numbers) else None
 
     def _due(self, first: int, points: Sequence[Point]) -> list[TrialRequest]:
-        """Return the orders of those points whose answers the record lacks."""
+        """Return the requests for those points that have no result yet."""
         numbered = dict(enumerate(points, start=first))
         for number, point in numbered.items():
             if number in self.rows:
@@ -176,12 +179,14 @@ class SearchLoop:
         ]
 
     def _trained_among(self, numbers: range) -> set[str | None]:
-        """Return the keys of a block's trainings: a point that is one of them waits for what comes of it."""
+        """Return the keys of an iteration's trainings: a duplicate of one of them waits for its result."""
         known = (self.rows[number] for number in numbers if number in self.rows)
         return {row.network_key for row in known if is_training(row)}
 
     def _settled(self, numbers: range) -> bool:
-        """Confirm what the block found, if anything; whether the budget reached a verdict."""
+        """Confirm what the iteration found, if anything; return whether the budget was enough for a
+        verdict.
+        """
         if self.confirmer is None:
             return True
         before = self.incumbent
@@ -196,7 +201,7 @@ class SearchLoop:
         return self.budget.reaches_a_training(self.rows.values())
 
     def _rule(self, first: int) -> LearningCurvePruner:
-        """Return what the trainings of a block are held against, learnt from the trials before the block."""
+        """Return the early-stopping rule of an iteration, learnt from the trials before it."""
         if not self.policy.level:
             return NEVER
         settled = [row for row in self.rows.values() if row.number < first and row.state == "completed"]
@@ -211,7 +216,7 @@ class SearchLoop:
         )
 
     def _answer_untrained(self, order: TrialRequest) -> bool:
-        """Record `order` as a duplicate or as screened, if it is either."""
+        """Record `order` as a duplicate or as skipped, if it is one; return whether it was."""
         original, why = self._ledger.trained(order.key), None
         if original is not None:
             heard, state = self._heard_again(original), "duplicate"
@@ -250,6 +255,6 @@ def _heard(row: Trial) -> Evaluation:
 def _hold(point: Point, row: Trial) -> None:
     if dict(point) != row.point:
         raise NotReproducible(
-            f"the solver now proposes {dict(point)} as trial {row.number}, where the record has {row.point}; "
-            f"the record stays as it is, start another --study"
+            f"the solver now proposes {dict(point)} as trial {row.number}, but the results database has "
+            f"{row.point}; nothing was changed, start another --study"
         )

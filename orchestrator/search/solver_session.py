@@ -1,9 +1,9 @@
-"""A solver's questions in order, whatever becomes of its process.
+"""Ask a solver for points, and restart its process when it dies.
 
-NOMAD can die or hang by itself. A death is answered by asking again from the start, from the
-answers at hand; a solver that dies twice at the same question has a defect there, so a successor
-with another seed starts from the best point found. Every succession is an event on record, from
-which a resumed study begins.
+NOMAD can crash or hang. After a crash a new process is asked from the start and told the known answers. A
+solver that crashes twice at the same point has a defect there, so it is restarted with another seed, from
+the best point found. Every restart with a new seed is an event in the database, from which a resumed study
+continues.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from search_spaces import Point
 
 RESTART = "solver_succeeded"  # the event's kind
 MAX_SUCCESSIONS = 20
-_PATIENCE = 1  # deaths at one question that are answered by asking again
-_PATIENCE_WITH_STRANGERS = 10  # the same, for kills from outside
+_PATIENCE = 1  # crashes at one point after which the solver is replayed with the same seed
+_PATIENCE_WITH_STRANGERS = 10  # the same for kills from outside
 
 
 class SolverFailed(RuntimeError):
-    """No process of this solver gets any further."""
+    """No process of this solver gets past this point."""
 
 
 class NotReproducible(RuntimeError):
-    """A solver asked from the start proposes other points than the record holds."""
+    """A solver that is replayed from the start proposes other points than recorded."""
 
 
 @dataclass(frozen=True)
 class Incarnation:
-    """The rule of one solver process and its replays; `first` is the number of its first trial."""
+    """One solver process and its replays, with one seed; `first` is the number of its first trial."""
 
     index: int
     first: int
@@ -49,9 +49,9 @@ class Incarnation:
         }
 
     def successor(self, first: int, start: Point) -> Incarnation:
-        """The next reign, which begins from the best point found.
+        """Return the incarnation after a restart, which starts from the best point found.
 
-        It has the hints as well: those that were trained are duplicates, which cost nothing.
+        It keeps the hints: those already trained are duplicates, which cost nothing.
         """
         return Incarnation(
             self.index + 1, first, replace(self.problem, seed=self.problem.seed + 1000, start=start)
@@ -59,7 +59,7 @@ class Incarnation:
 
 
 def incarnation_on_record(problem: Problem, first: int, successions: list[dict[str, Any]]) -> Incarnation:
-    """Return the reign in force: the last succession's, or the first solver's."""
+    """Return the current incarnation: that of the last restart, or the first."""
     if not successions:
         return Incarnation(0, first, problem)
     last = successions[-1]
@@ -68,10 +68,10 @@ def incarnation_on_record(problem: Problem, first: int, successions: list[dict[s
 
 
 class SolverSession:
-    """`ask()` and `tell()` of a solver that survives its own process.
+    """`ask()` and `tell()` of a solver whose process may crash.
 
-    `start(problem)` starts a process, `incumbent()` gives the point a successor starts from, and
-    `succeeded(reign, why)` puts a succession on record.
+    `start(problem)` starts a process, `incumbent()` returns the point from which a restart starts, and
+    `succeeded(incarnation, why)` records a restart.
     """
 
     def __init__(
@@ -87,15 +87,15 @@ class SolverSession:
         self._succeeded = succeeded
         self._answered: list[tuple[list[Point], list[Evaluation]]] = []
         self._deaths_in_place = 0  # since the last new question
-        self._question: list[Point] | None = None  # that the process waits for an answer to
+        self._question: list[Point] | None = None  # the points whose answers the process waits for
         self._start()
 
     def ask(self, next_number: int | None, pause: Callable[[], None]) -> list[Point] | None:
-        """Return the next points, or None where the solver has finished.
+        """Return the next points, or None if the solver has finished.
 
-        `next_number` is the first of these points' trials, should a successor begin with them; None where
-        they are on record already, which a successor would contradict.
-        `pause` is called again and again while the solver thinks; what it raises ends the asking.
+        `next_number`: the trial number of the first of them, in case a restart begins here; None if they
+        are recorded already, so that a restart would contradict them.
+        `pause` is called several times a second while the solver computes; its exceptions pass through.
         """
         while True:
             try:
@@ -112,7 +112,7 @@ class SolverSession:
                 return points
 
     def tell(self, evaluations: list[Evaluation]) -> None:
-        """Answer the last question. The process hears it with the next `ask`."""
+        """Answer the last points. The process gets the answers with the next `ask`."""
         assert self._question is not None
         self._answered.append((self._question, evaluations))
 
@@ -120,7 +120,7 @@ class SolverSession:
         self._process.close()
 
     def _first_unanswered(self, pause: Callable[[], None]) -> list[Point] | None:
-        """Tell the process what it has not heard yet, and return what it asks then."""
+        """Tell the process the answers it does not have yet, and return the points it proposes then."""
         while True:
             if self._question is None:
                 self._question = self._process.ask(pause)
@@ -129,8 +129,9 @@ class SolverSession:
             points, evaluations = self._answered[self._heard]
             if points != self._question:
                 raise NotReproducible(
-                    f"the solver, asked again, proposes {self._question} where it proposed {points}; "
-                    f"the record stays as it is, take another --solver under another --study"
+                    f"the solver, replayed, proposes {self._question} instead of {points}; nothing "
+                    "was changed, "
+                    f"choose another --solver under another --study"
                 )
             self._process.tell(evaluations)
             self._heard += 1
@@ -138,9 +139,11 @@ class SolverSession:
 
     def _succeed(self, death: SolverDied, next_number: int | None) -> None:
         if next_number is None:
-            raise SolverFailed(f"{death}; the record is whole, run the same command again") from death
+            raise SolverFailed(
+                f"{death}; the results database is intact, run the same command again"
+            ) from death
         if not self._answered or self.reign.index >= MAX_SUCCESSIONS:
-            raise SolverFailed(f"{death}; take another --solver under another --study") from death
+            raise SolverFailed(f"{death}; choose another --solver under another --study") from death
         self.reign = self.reign.successor(next_number, self._incumbent())
         self._succeeded(self.reign, str(death))
         self._answered, self._deaths_in_place = [], 0

@@ -1,4 +1,4 @@
-"""`nas-serve`: serve the record of a folder of runs, and run searches in it."""
+"""`nas-serve`: serve the results database of a folder of runs, and run searches in that folder."""
 
 from __future__ import annotations
 
@@ -19,29 +19,38 @@ from orchestrator.spec.options import BadOption, check
 from results import terminal
 from results.errors import StoreError
 
-Host = Annotated[str, typer.Option(help="Address to listen at. Any but the loopback demands a token.")]
-Port = Annotated[int, typer.Option(help="Port to listen at; 0: any free one.", min=0, max=65535)]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of trials' files.")]
+Host = Annotated[str, typer.Option(help="Address to listen on. Any but a loopback address requires a token.")]
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder for the trials' files.")]
 Db = Annotated[
-    str | None, typer.Option(envvar="NAS_DB", help="SQLAlchemy URL or SQLite file. [RUNS/results.db]")
+    str | None,
+    typer.Option(
+        envvar="NAS_DB", help="Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]"
+    ),
 ]
 TokenFile = Annotated[
-    Path | None, typer.Option(help="File of the token's hash. [RUNS/.service/token, where there is one]")
+    Path | None, typer.Option(help="File with the token's hash. [RUNS/.service/token, if it exists]")
 ]
-NewToken = Annotated[bool, typer.Option("--new-token", help="Make a token, print it this once, and exit.")]
-AtATime = Annotated[int, typer.Option(help="Searches that run at a time; the others wait.", min=1)]
-HostName = Annotated[list[str] | None, typer.Option(help="Another name that this machine is asked for by.")]
+NewToken = Annotated[bool, typer.Option("--new-token", help="Create a token, print it once, and exit.")]
+AtATime = Annotated[int, typer.Option(help="Searches that run at a time; others wait in the queue.", min=1)]
+HostName = Annotated[
+    list[str] | None, typer.Option(help="Another host name to accept in requests. Repeatable.")
+]
 TrustedProxy = Annotated[
     list[str] | None,
     typer.Option(
-        help="Address or network of a proxy whose X-Forwarded-For tells who asks.", metavar="ADDRESS"
+        help="Address or network of a proxy whose X-Forwarded-For header is trusted. Repeatable.",
+        metavar="ADDRESS",
     ),
 ]
 DataRoot = Annotated[
-    Path | None, typer.Option(help="Folder under which npz:FILE and folder:PATH may be. [none]")
+    Path | None,
+    typer.Option(
+        help="Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
+    ),
 ]
-DataFolder = Annotated[Path | None, typer.Option(help="Where downloads are kept. [the user's cache]")]
-Trainer = Annotated[str | None, typer.Option(help="Another trainer's command, for every search.")]
+DataFolder = Annotated[Path | None, typer.Option(help="Folder for downloaded data sets. [the user's cache]")]
+Trainer = Annotated[str | None, typer.Option(help="Command of a trainer of your own, used for every search.")]
 
 
 def _serve(
@@ -58,10 +67,10 @@ def _serve(
     data_folder: DataFolder = None,
     trainer: Trainer = None,
 ) -> None:
-    """Serve a page and a REST interface on the record of searches, and run searches from a queue.
+    """Serve a web page and a REST API for the searches in a folder, and run searches from a queue.
 
-    A search that the commands start in the same folder appears here, and the other way round. Stopping the
-    service stops no search.
+    Searches started on the command line in the same folder appear here, and the other way round. Stopping
+    the service does not stop its searches.
     """
     given = locals()
     try:
@@ -77,7 +86,7 @@ def _serve(
 
 
 def _settings(given: Mapping[str, Any], kept: Path) -> Settings:
-    """Return what the options say, with paths made absolute and the token's hash read."""
+    """Return the service's settings: paths made absolute, and the token's hash read."""
     folder = given["runs"].resolve()
     return Settings(
         runs=folder,
@@ -95,15 +104,16 @@ def _settings(given: Mapping[str, Any], kept: Path) -> Settings:
 
 
 def run(settings: Settings) -> None:
-    """Serve until a signal ends it. Raise BadOption, StoreError or OSError where it cannot."""
+    """Serve until a signal ends it. Raise BadOption, StoreError or OSError if it cannot start."""
     check(
         settings.token_hash is not None or is_loopback(settings.host),
-        f"--host {settings.host} can be reached from other machines; make a token with nas-serve --new-token",
+        f"--host {settings.host} can be reached from other machines; create a token with nas-serve "
+        "--new-token",
     )
     with app.opened(settings) as place, app.listen(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-        asked = "it asks for the token" if settings.token_hash else "whoever uses this machine may use it"
+        asked = "requests need the token" if settings.token_hash else "every user of this machine may use it"
         print(f"serving {settings.runs} at http://{shown}:{port}; {asked}", flush=True)  # noqa: T201
         app.server(place).run(sockets=[listening])
 
@@ -113,7 +123,7 @@ def _proxy(text: str) -> Network:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise BadOption(
-            f"--trusted-proxy {text} is no address; give the proxy's, like 10.0.0.2 or 10.0.0.0/24"
+            f"--trusted-proxy {text} is not an address; give the proxy's, like 10.0.0.2 or 10.0.0.0/24"
         ) from None
 
 
@@ -126,7 +136,8 @@ def _database(db: str | None, runs: Path) -> str:
 def _print_token(path: Path) -> None:
     made = auth.make(path)
     print(made)  # noqa: T201
-    print(f"only its hash is kept, in {path}; show it as: authorization: Bearer TOKEN", file=sys.stderr)  # noqa: T201
+    hint = f"only its hash is kept, in {path}; send it as: authorization: Bearer TOKEN"
+    print(hint, file=sys.stderr)  # noqa: T201
 
 
 def main() -> None:

@@ -193,7 +193,7 @@ class RecordQueries:
             **{name: spending[name] for name in ("slot_seconds", "energy_joules", "measured")},
             "seconds_left": left and {"least": left.least, "likely": left.likely},
             "left": left and str(left),
-            "used": forecast.used(study | spending),
+            "used": forecast.used_text(study | spending),
             "resumable": asked is not None,
         }
 

@@ -1,4 +1,4 @@
-"""Named networks that a search starts from: saved by a study, built in, or plain."""
+"""Named networks from which a search starts: saved by a study, built in, or a network of the trainer."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class BaseModel:
     """A base network and its scale, and where they come from."""
 
     name: str
-    network: str  # as the trainer names it
+    network: str  # its name in the trainer
     scale: Mapping[str, float]
-    origin: str  # for people: which one was taken
+    origin: str  # for people: which one this is
     dataset: str | None = None
     image_size: int | None = None
     fit: str | None = None  # how images become squares
@@ -36,7 +36,7 @@ class BaseModel:
     others: tuple[str, ...] = ()  # studies that have saved a model of its name too
 
     def to_json(self) -> dict[str, Any]:
-        """Return a saved model as a study that begins with it keeps it, whatever becomes of the model."""
+        """Return a saved model as recorded by a study that starts from it; the model may change later."""
         return {name: getattr(self, name) for name in _KEPT}
 
 
@@ -64,15 +64,15 @@ BUILT_IN = {
 
 
 def find(name: str, store: Store | None) -> BaseModel:
-    """Return the model `name`: the first of its candidates."""
+    """Return the model `name`: the first of its `candidates`."""
     return candidates(name, store)[0]
 
 
 def candidates(name: str, store: Store | None) -> list[BaseModel]:
-    """Return what `name` may mean: models saved under it, the newest first, then one built in or a network.
+    """Return what `name` may mean: models saved under it, the newest first, then a built-in one or a network.
 
-    `NAME@STUDY` is the model that the study saved. `path/to/file.py:function` is a network of the user's own.
-    Whether the trainer knows a network is for the trainer to say. Raise BadOption where no study saved it.
+    `NAME@STUDY` is the model that the study saved. `path/to/file.py:function` is a network of your own. Only
+    the trainer can tell whether it knows a network. Raise BadOption for `NAME@STUDY` that was never saved.
     """
     if (own := _own(name)) is not None:
         return [own]
@@ -87,28 +87,28 @@ def candidates(name: str, store: Store | None) -> list[BaseModel]:
 
 
 def as_kept(kept: Mapping[str, Any], found: BaseModel) -> BaseModel:
-    """Return the model that a study on record began with, be it replaced or deleted since."""
+    """Return the model with which a recorded study started, even if it was replaced or deleted since."""
     others = {*found.others, *((found.study,) if found.study else ())} - {kept["study"]}
     at = ", ".join(f"{part} {factor:g}" for part, factor in kept["scale"].items())
-    origin = f"saved by the study {kept['study']}: {kept['network']} at {at}, as this study began with it"
+    origin = f"saved by the study {kept['study']}: {kept['network']} at {at}, as when this study started"
     return BaseModel(found.name, origin=origin, others=tuple(sorted(others)), **kept)
 
 
 def same_name_lines(subject: BaseModel, kind: str) -> Iterator[str]:
-    """Say which model a study of this kind takes, where several studies have saved one of its name."""
+    """Yield a line about which model is used, if several studies have saved one under this name."""
     if subject.study and subject.others:
         name, others = subject.name, " and ".join(subject.others)
         option = "--base" if kind == "nas" else "--model"
         yield (
-            f"model {name}: taken from the study {subject.study}; {others} saved one too, which "
-            f"{option} {name}@{subject.others[0]} takes"
+            f"model {name}: from the study {subject.study}; {others} saved one too, for which give "
+            f"{option} {name}@{subject.others[0]}"
         )
 
 
 def _own(name: str) -> BaseModel | None:
-    """Return the network of a file, its path made absolute, for trials run elsewhere.
+    """Return the network defined in a file, with an absolute path, because trials run in other folders.
 
-    Studies and models are named by the file, and by the function if it is not `build`.
+    Studies and models are named after the file, and after the function if it is not `build`.
     """
     path, _, function = name.rpartition(":")
     if not path.endswith(".py"):

@@ -1,7 +1,7 @@
-"""What limits leave of a space, found out before anything is trained.
+"""Check before training how much of a space is within the limits.
 
-Only a space of multipliers has a smallest network; of any other a sample is looked at, which can say that a
-limit is hard to keep but never that nothing keeps it.
+Only a space of multipliers has a known smallest network. Of any other space a sample is described, which can
+show that a limit is hard to meet, but not that nothing meets it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SAMPLE = 300  # networks described to estimate a share
 
 
 def check_limits(spec: StudySpec, trainer_client: NetworkDescriber) -> None:
-    """Raise BadOption where even the smallest network around a base network is over a limit."""
+    """Raise BadOption if even the smallest network around a base network is over a limit."""
     over = _over(spec, spec.first)
     if not over or spec.named is not None:
         return
@@ -27,13 +27,13 @@ def check_limits(spec: StudySpec, trainer_client: NetworkDescriber) -> None:
     smallest = trainer_client.describe(_config(spec, spec.space.point(least)))
     for name in _over(spec, smallest):
         raise BadOption(
-            f"{LIMITS[name]} {_most(spec, name)} leaves no network: the smallest has "
+            f"{LIMITS[name]} {_most(spec, name)} excludes every network: the smallest has "
             f"{amount_text(size(smallest, name), name)}; give a higher limit or wider ranges of multipliers"
         )
 
 
 def limit_lines(spec: StudySpec, trainer_client: NetworkDescriber) -> Iterator[str]:
-    """Say it where the search's start is over a limit, and how much of the space is not."""
+    """Yield a line if the search's start is over a limit, and one on how much of the space is within."""
     for name in _over(spec, spec.first):
         yield (
             f"the {'start' if spec.named else 'base network'} has "
@@ -42,16 +42,16 @@ def limit_lines(spec: StudySpec, trainer_client: NetworkDescriber) -> Iterator[s
     if _over(spec, spec.first):
         networks = sample_networks(spec, trainer_client)
         within = sum(not _over(spec, network) for network in networks)
-        yield f"of {len(networks)} networks looked at {within or 'none'} are within the limits"
+        yield f"within the limits: {within or 'none'} of {len(networks)} sampled networks"
 
 
 def sample_networks(spec: StudySpec, trainer_client: NetworkDescriber) -> list[NetworkInfo]:
-    """Return the networks of a space, or of SAMPLE points of a large one."""
+    """Return all networks of a small space, or SAMPLE of a large one."""
     return trainer_client.describe_all([_config(spec, point) for point in _points(spec)])
 
 
 def _over(spec: StudySpec, network: NetworkInfo) -> list[str]:
-    """Return the limits, by name, that a network is over, as far as its sizes are known."""
+    """Return the names of the limits that a network is over, as far as its sizes are known."""
     known = {name: most for name, most in spec.aim.limits.items() if name != "latency"}
     return [name for name, most in known.items() if size(network, name) > most]
 

@@ -1,4 +1,4 @@
-"""What one training may take: time, host memory, and how often it is tried again."""
+"""Limits of one training: time, host memory, retries."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 @dataclass(frozen=True)
 class TrialLimits:
-    """Of one training. `memory_bytes`: host memory of all its processes; None: .9 of the machine's.
+    """Limits of one training. `memory_bytes`: host memory of all its processes; None: .9 of the machine's.
 
-    `affords` says whether the study may begin an attempt more, beside so many others.
+    `affords`: whether the study's budget allows one more attempt besides so many others.
     """
 
     timeout_seconds: float
@@ -28,7 +28,7 @@ class TrialLimits:
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout_seconds < math.inf:
-            raise ValueError(f"--timeout {self.timeout_seconds} bounds nothing; give seconds above 0")
+            raise ValueError(f"--timeout {self.timeout_seconds} is not positive; give seconds above 0")
         if not 0 <= self.retries <= _MOST_RETRIES:
             raise ValueError(f"--retries {self.retries} is out of range; give 0 to {_MOST_RETRIES}")
 
@@ -36,7 +36,7 @@ class TrialLimits:
     def settled(
         budget_seconds: float | None, timeout: float | None, max_memory: str | None, retries: int
     ) -> TrialLimits:
-        """Return those of the options; a budget in steps says nothing of time, so it gets a day.
+        """Return the limits that the options give. The timeout of a budget in steps is a day.
 
         Raise ValueError.
         """
@@ -57,5 +57,7 @@ def memory_bytes(text: str | None) -> float | None:
         power = list(_UNITS).index(unit.upper())
         size = float(amount) * (1024.0**power if binary else _UNITS[unit.upper()])
     if size < 1e6:
-        raise ValueError(f"--max-memory {text!r} is no amount of memory; write it like 8GB, 500MB or none")
+        raise ValueError(
+            f"--max-memory {text!r} is not an amount of memory; write it like 8GB, 500MB or none"
+        )
     return size

@@ -1,6 +1,6 @@
-"""What a search is for: the least size, the greatest accuracy or both, under limits of sizes.
+"""The goal of a search: smallest size, highest accuracy or both, under limits on sizes.
 
-A size is anything that is known of a network before it is trained, so a network over a limit need not be.
+A size is known before training, so a network over a limit is not trained.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ SIZES = MappingProxyType({"macs": "macs", "params": "parameters", "latency": "la
 LIMITS = MappingProxyType(
     {"macs": "--max-macs", "params": "--max-params", "latency": "--max-latency-ms"}
 )  # and its option
+FEWEST = MappingProxyType({"macs": "fewest MACs", "params": "fewest parameters", "latency": "lowest latency"})
 UNITS = MappingProxyType({"macs": "M MACs", "params": "M parameters", "latency": "ms"})
 _MOST = 1e18  # MACs or parameters
 _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
 class NetworkSize(Protocol):
-    """A network as far as it is known before it is trained: a description, or a trial's row."""
+    """A network's sizes before training: those of a description, or of a trial's row."""
 
     @property
     def macs(self) -> int | None: ...
@@ -46,7 +47,7 @@ class Objective:
 
     @property
     def needs_bound(self) -> bool:
-        """Whether it means nothing without a least accuracy: the smallest network of all is no answer."""
+        """Whether it needs a required accuracy: the smallest network of all is not a useful answer."""
         return self.maximise is None
 
     @property
@@ -55,11 +56,11 @@ class Objective:
 
     @property
     def told(self) -> str:
-        """The size that people are told of a network."""
+        """The size that is shown to people."""
         return self.minimise or next(iter(self.limits), "macs")
 
     def under(self, limits: Mapping[str, float]) -> Objective:
-        """The same under these limits as well."""
+        """Return the same objective with these limits added."""
         merged = {**self.limits, **limits}
         return replace(self, limits={name: merged[name] for name in SIZES if name in merged})
 
@@ -67,36 +68,37 @@ class Objective:
         return {"minimise": self.minimise, "maximise": self.maximise, "limits": dict(self.limits)}
 
     def __str__(self) -> str:
-        said = [f"the least {self.minimise}"] if self.minimise else []
-        said += [f"the greatest {self.maximise}"] if self.maximise else []
+        goals = [FEWEST[self.minimise]] if self.minimise else []
+        goals += [f"highest {self.maximise}"] if self.maximise else []
+        front = "Pareto front of " if len(goals) > 1 else ""
         under = [f"at most {amount_text(most, name)}" for name, most in self.limits.items()]
-        return ", ".join([" and ".join(said), *under])
+        return ", ".join([front + " and ".join(goals), *under])
 
 
-def usual(kind: str) -> Objective:
-    """What a search of this kind is for where the user does not say."""
+def default_objective(kind: str) -> Objective:
+    """Return the objective of a search of this kind if the user gives none."""
     return Objective(minimise="macs") if kind == "nas" else Objective(maximise="accuracy")
 
 
 def parse_objective(
     kind: str, minimise: str | None, maximise: str | None, most: Mapping[str, str | float | None]
 ) -> Objective:
-    """Return the aim that the options of a search of `kind` give; raise ValueError.
+    """Return the objective that the options of a search of `kind` give; raise ValueError.
 
-    most: of each size, as the user wrote it, None where there is no limit
+    most: the limit of each size, as the user wrote it; None: no limit
     """
     if minimise not in (None, *SIZES):
         raise ValueError(f"--minimise {minimise} is unknown; give one of {', '.join(SIZES)}")
     if maximise not in (None, "accuracy"):
-        raise ValueError(f"--maximise {maximise} is unknown; give accuracy, or leave it out")
+        raise ValueError(f"--maximise {maximise} is unknown; give accuracy, or omit it")
     limits = {name: _limit(name, written) for name, written in most.items() if written is not None}
     if minimise is None and maximise is None:
-        return replace(usual(kind), limits=limits)
+        return replace(default_objective(kind), limits=limits)
     return Objective(minimise, maximise, limits)
 
 
-def unused(aim: Objective) -> tuple[str, ...]:
-    """Return the options of a search that mean nothing to this aim."""
+def unused_options(aim: Objective) -> tuple[str, ...]:
+    """Return the options of a search that have no effect with this objective."""
     return () if aim.needs_bound else ("replicates", "tolerance")
 
 
@@ -108,9 +110,9 @@ def _limit(name: str, written: str | float) -> float:
         raise ValueError(f"{option}: {error}") from error
     if name == "latency":
         if not 0 < most < math.inf:
-            raise ValueError(f"{option} {written} leaves no network; give more than 0")
+            raise ValueError(f"{option} {written} excludes every network; give more than 0")
     elif most < 1:
-        raise ValueError(f"{option} {written} leaves no network; give at least 1")
+        raise ValueError(f"{option} {written} excludes every network; give at least 1")
     return most
 
 
@@ -128,7 +130,7 @@ def parse_count(text: str | float) -> int:
         raise ValueError(f"cannot read {text!r} as a number; write it like 5000000, 5e6, 5M or 1.2G")
     count = float(match[1]) * _FACTORS[match[2]]
     if count > _MOST:
-        raise ValueError(f"{text} is more than any network has; leave it out, or give {_MOST:.0e} or less")
+        raise ValueError(f"{text} is more than any network has; omit it, or give {_MOST:.0e} or less")
     return round(count)
 
 
@@ -138,7 +140,7 @@ def amount_text(amount: float | None, name: str) -> str:
 
 
 def number_text(amount: float | None, name: str) -> str:
-    """Return one of a network's SIZES in its unit; empty where it is not known."""
+    """Return one of a network's SIZES in its unit; empty if it is not known."""
     if amount is None:
         return ""
     return f"{amount:.3f}" if name == "latency" else f"{amount / 1e6:.{2 if name == 'macs' else 3}f}"

@@ -1,7 +1,6 @@
-"""What a command is asked, every option settled: what the user gave, then a demo's value, then the usual one.
+"""The options of a search with every default filled in: the user's value, a demo's, or the usual one.
 
-An option that is not given is None on the command line, so that another value can stand in for it;
-`filled` is where that happens.
+An option that is not given is None on the command line; `filled` replaces it.
 """
 
 from __future__ import annotations
@@ -16,19 +15,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.spec.limits import RETRIES, TrialLimits
-from orchestrator.spec.objective import Objective, parse_objective, unused
+from orchestrator.spec.objective import Objective, parse_objective, unused_options
 from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.recipe_overrides import parse as parse_ingredients
 from orchestrator.spec.trial_config import TrialBudget
-from orchestrator.trainer_client import located
+from orchestrator.trainer_client import with_absolute_paths
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16")  # of the trainer's protocol
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
-_FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we keep in --runs
+_FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we write to --runs
 _FITS = ("crop", "pad", "squash")  # likewise
-_LARGEST_SEED = 2_000_000_000  # a solver's is below 2**31, and a successor's is some thousands more
+_LARGEST_SEED = (
+    2_000_000_000  # a solver's seed is below 2**31, and each restart of a solver adds some thousands
+)
 _Parsed = TypeVar("_Parsed")
 _Asked = TypeVar("_Asked")
 
@@ -39,7 +40,7 @@ class BadOption(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What every command is told of its trainings, its machine and its record. Each command adds its own."""
+    """Options that all commands share: training, machine, results database. Each command adds its own."""
 
     seed: int = 0
     demo: bool = False
@@ -91,21 +92,25 @@ class RunOptions:
         _parsed(TrialBudget.parse, self.budget, "budget")
         _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
-        check(bool(self.trainer_command), "--trainer is empty; give a command, or leave it out")
+        check(bool(self.trainer_command), "--trainer is empty; give a command, or omit it")
 
     @property
     def trainer_command(self) -> tuple[str, ...]:
-        return OWN_TRAINER if self.trainer is None else located(_parsed(shlex.split, self.trainer, "trainer"))
+        return (
+            OWN_TRAINER
+            if self.trainer is None
+            else with_absolute_paths(_parsed(shlex.split, self.trainer, "trainer"))
+        )
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """Those that the user fixed for every training."""
+        """The hyperparameters that the user fixed for every training."""
         names = ("optimizer", "learning_rate", "weight_decay", "batch_size")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @property
     def ingredients(self) -> Ingredients:
-        """Those that the user settled for every training."""
+        """The ingredients that the user fixed for every training."""
         return parse_ingredients(self.ingredient)
 
     @property
@@ -118,7 +123,7 @@ class RunOptions:
 
     @property
     def limits(self) -> TrialLimits:
-        """What one training may take. Raise BadOption."""
+        """The limits of one training. Raise BadOption."""
         seconds = TrialBudget.parse(self.budget).seconds
         try:
             return TrialLimits.settled(seconds, self.timeout, self.max_memory, self.retries)
@@ -128,7 +133,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions(RunOptions):
-    """What a user asks a search, but for what only the machine or the data can tell."""
+    """Options of a search, before the machine, the data and the trainer are asked."""
 
     kind: str
     subject: str  # the base network's or the model's name
@@ -158,40 +163,43 @@ class SearchOptions(RunOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.trials >= 1, f"--trials {self.trials} allows no training; give at least 1")
+        check(self.trials >= 1, f"--trials {self.trials} is too few; give at least 1")
         check(
             0 < (1 if self.max_gpu_hours is None else self.max_gpu_hours) < math.inf,
-            f"--max-gpu-hours {self.max_gpu_hours} bounds nothing; give hours above 0",
+            f"--max-gpu-hours {self.max_gpu_hours} is not positive; give hours above 0",
         )
-        check(self.replicates >= 1, f"--replicates {self.replicates} measures no base; give at least 1")
+        check(
+            self.replicates >= 1,
+            f"--replicates {self.replicates} is too few to measure the base network; give at least 1",
+        )
         check(self.confirm >= 0, f"--confirm {self.confirm} is negative; give 0 or more")
         check(
             0.5 <= self.confidence < 1,
-            f"--confidence {self.confidence} is no level of belief; give 0.5 or more and less than 1",
+            f"--confidence {self.confidence} is out of range; give 0.5 or more and less than 1",
         )
         check(
             self.block is None or 1 <= self.block <= self.trials,
-            f"--block {self.block} is no number of points to ask at once; give 1 to --trials {self.trials}",
+            f"--block {self.block} is out of range; give 1 to {self.trials}, the number of --trials",
         )
         self._check_accuracies()
         check(
             self.early_stop is None or 0 <= self.early_stop < 0.5,
-            f"--early-stop {self.early_stop} is no small probability; give 0 or more and less than .5",
+            f"--early-stop {self.early_stop} is out of range; give 0 or more and less than .5",
         )
         check(
             self.audit is None or 0 <= self.audit <= 1,
-            f"--audit {self.audit} is no share of the trials; give 0 to 1",
+            f"--audit {self.audit} is not a fraction; give 0 to 1",
         )
         check_name(self.save_as)
         check(
             self.save_as != self.subject.partition("@")[0],
-            f"--save-as {self.save_as} would hide what it came from",
+            f"--save-as {self.save_as} would hide the model it was made from; give another name",
         )
         refuse(out_of_range(vars(self)))
 
     @property
     def aim(self) -> Objective:
-        """What is asked for, under the limits that the user gave. Raise BadOption."""
+        """The objective, with the limits that the user gave. Raise BadOption."""
         amounts = {"macs": self.max_macs, "params": self.max_params, "latency": self.max_latency_ms}
         try:
             return parse_objective(self.kind, self.minimise, self.maximise, amounts)
@@ -200,21 +208,24 @@ class SearchOptions(RunOptions):
 
     def _check_accuracies(self) -> None:
         bound = self.min_accuracy
-        check(bound is None or 0 <= bound <= 1, f"--min-accuracy {bound} is no fraction; 87% is 0.87")
-        check(0 <= self.tolerance <= 1, f"--tolerance {self.tolerance} is no fraction; half a point is 0.005")
+        check(bound is None or 0 <= bound <= 1, f"--min-accuracy {bound} is not a fraction; 87% is 0.87")
+        check(
+            0 <= self.tolerance <= 1,
+            f"--tolerance {self.tolerance} is not a fraction; half a percentage point is 0.005",
+        )
         check(
             bound is None or self.demo or not self.tolerance,
-            f"--tolerance {self.tolerance} is for a measured baseline; leave it out with --min-accuracy",
+            f"--tolerance {self.tolerance} needs a measured baseline; omit it with --min-accuracy",
         )
         check(
             bound is None or self.aim.minimise is not None,
-            f"--min-accuracy {bound} bounds what --maximise accuracy seeks; leave it out, or "
-            "give --minimise macs as well",
+            f"--min-accuracy {bound} has no effect with --maximise accuracy alone; omit it, or add "
+            "--minimise macs",
         )
 
 
 def resolve_options(kind: str, subject: str, given: Mapping[str, Any]) -> SearchOptions:
-    """Return the request of a search: what the user gave, then the demo's defaults, then the usual ones.
+    """Return the options of a search: the user's values, then the demo's defaults, then the usual ones.
 
     Raise BadOption for a value out of range.
     """
@@ -225,19 +236,19 @@ def resolve_options(kind: str, subject: str, given: Mapping[str, Any]) -> Search
 
 
 def check(holds: bool, otherwise: str) -> None:
-    """Raise BadOption unless it holds."""
+    """Raise BadOption with the message `otherwise` unless `holds`."""
     if not holds:
         raise BadOption(otherwise)
 
 
 def refuse(words: Iterable[str]) -> None:
-    """Raise BadOption with the first of these words, if there are any."""
+    """Raise BadOption with the first of these messages, if there are any."""
     for wrong in words:
         raise BadOption(wrong)
 
 
 def _unreadable(given: Mapping[str, Any]) -> Iterator[str]:
-    """Say of each text or path that is not UTF-8: neither the database nor a trial's JSON can hold it."""
+    """Yield a message for each text or path that is not UTF-8: the database and trial.json cannot hold it."""
     for name, value in given.items():
         if isinstance(value, str | Path) and any("\ud800" <= letter <= "\udfff" for letter in str(value)):
             shown = str(value).encode(errors="surrogateescape")
@@ -248,21 +259,21 @@ def _unreadable(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def check_name(name: str | None, option: str = "") -> None:
-    """Raise BadOption for a name that is no good for a folder, or is a file's that is written beside it.
+    """Raise BadOption for a name that cannot be a folder's, or that is one of our files in --runs.
 
-    option: what to give, where the name is one that was made of others
+    option: which option to give instead, if the name was made from other options
     """
     if not name:
         return
     remedy = f"; give another {option}" if option else ""
     check(
         re.fullmatch(r"\w([\w .+-]*[\w+-])?", name) is not None,
-        f"the name {name!r} is no good for a folder; use letters, digits, and . + - _ within{remedy}",
+        f"the name {name!r} cannot be the name of a folder; use letters, digits, and . + - _ within{remedy}",
     )
     size = len(name.encode())
     check(
         size <= LONGEST_NAME,
-        f"the name {name[:20]!r}... has {size} bytes, and {LONGEST_NAME} is the most{remedy}",
+        f"the name {name[:20]!r}... has {size} bytes, more than {LONGEST_NAME}{remedy}",
     )
     check(
         _FILES.fullmatch(name) is None,
@@ -278,34 +289,35 @@ def _parsed(parse: Callable[[_Asked], _Parsed], given: _Asked, name: str) -> _Pa
 
 
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
-_LARGEST = 2**31  # of any other number: what the record and the libraries hold
+_LARGEST = 2**31  # of any other number: what the database and the libraries can hold
 _LARGEST_OF = dict.fromkeys(("slots", "replicates", "confirm"), 1000) | {"trials": 1_000_000}
 _LARGEST_OF |= dict.fromkeys(("base_depth", "base_width", "base_resolution"), LARGEST_SCALE)
-_COUNTS = ("max_macs", "max_params")  # of a network: `aim.parse_count` bounds them
+_COUNTS = ("max_macs", "max_params")  # of a network: `parse_count` checks their range
 
 
 def out_of_range(options: Mapping[str, object]) -> Iterator[str]:
-    """Say of each number that is not finite, or too large, what to give instead."""
+    """Yield a message for each number that is not finite or too large."""
     for name, value in options.items():
         most = _LARGEST_OF.get(name, _LARGEST)
         if name in _COUNTS or not isinstance(value, int | float):
             continue
-        if not abs(value) <= most:  # which holds of no NaN
+        if not abs(value) <= most:  # NaN fails this too
             yield f"--{name.replace('_', '-')} {value} is out of range; give at most {most}"
 
 
 def idle(given: Mapping[str, object], aim: Objective, early_stop: float | None) -> Iterator[str]:
-    """Say of each option that was given and would do nothing in a search for `aim` why it would not."""
-    for name in unused(aim):
+    """Yield a message for each given option that has no effect in a search with the objective `aim`."""
+    for name in unused_options(aim):
         if given.get(name) is not None:
-            yield f"--{name} {given[name]} does nothing in a search for {aim}; leave it out"
+            yield f"--{name} {given[name]} has no effect in a search for {aim}; omit it"
     if given.get("min_accuracy") is not None and given.get("replicates") is not None:
         yield (
-            f"--replicates {given['replicates']} is for a measured baseline, and none is trained with "
-            "--min-accuracy; leave one of them out"
+            f"--replicates {given['replicates']} has no effect with --min-accuracy, which replaces "
+            "the baseline; "
+            "omit one of them"
         )
     if early_stop == 0 and given.get("audit") is not None:
-        yield f"--audit {given['audit']} does nothing with --early-stop 0, which stops none; leave it out"
+        yield f"--audit {given['audit']} has no effect with --early-stop 0; omit it"
 
 
 _DEMO: Mapping[str, Any] = {
@@ -325,14 +337,14 @@ _SPACE_DEMO: Mapping[str, Mapping[str, Any]] = {
 
 
 def demo_values(kind: str, space: str) -> dict[str, Any]:
-    """Return the options of a demo of this kind of search, where the user gives no others."""
+    """Return the default options of a demo of this kind of search."""
     return {**_DEMO, **(_NAS_DEMO if kind == "nas" else _SPACE_DEMO.get(space, {}))}
 
 
 def filled(kind: type[Any], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `kind` that `given` answers, or else `demo` where a demo is asked for.
+    """Return the fields of `kind` that are in `given`, or else in `demo` if a demo is asked for.
 
-    An option that may be given several times and was not is an empty list: it counts as not given.
+    A repeatable option that was not given is an empty list.
     """
     known = {field.name for field in fields(kind)}
     asked = {name: value for name, value in given.items() if name in known and value not in (None, [], ())}

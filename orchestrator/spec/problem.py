@@ -1,8 +1,8 @@
-"""What a solver is asked, and what it hears.
+"""The problem that a solver is given, and the answers it gets.
 
-A solver minimises the objective over points whose constraints are all 0 or less; where there are
-several objectives it looks for the points that no other one betters in all (the Pareto front). A
-failed evaluation has no numbers: a solver must live with that, and must not take it for a bad value.
+A solver minimises the objective over points whose constraints are all 0 or less. With several objectives it
+looks for the Pareto front: the points that no other point beats in all objectives. A failed evaluation has
+no numbers; a solver must handle that, and must not treat it as a bad value.
 """
 
 import math
@@ -17,11 +17,11 @@ LARGEST_SEED = 2**31 - 1  # what every solver's library takes
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A point's answer: a finite objective and constraints, or the word that it failed.
+    """The answer to a point: a finite objective and constraints, or that it failed.
 
-    `screened`: given without evaluating, and so half known. Where it is feasible the objective is true,
-    and no better than one already found, and the constraints are stand-ins; where it is not, the other
-    way round, but for a constraint of exactly 0, which is a stand-in as well.
+    `screened`: answered without training, so only half of it is known. If it is feasible, the objective is
+    true (and not better than one already found) and the constraints are placeholders. If it is not, the
+    constraints are true and the objective is a placeholder; a constraint of exactly 0 is one as well.
     `others`: the objectives after the first, minimised as well.
     """
 
@@ -42,23 +42,23 @@ class Evaluation:
 
     @classmethod
     def failure(cls) -> "Evaluation":
-        """The answer for a point that gave no numbers."""
+        """Return the answer for a point whose training failed."""
         return cls(objective=math.inf, failed=True)
 
     @property
     def feasible(self) -> bool:
-        """Whether the point succeeded and every constraint holds."""
+        """Whether the point succeeded and meets every constraint."""
         return not self.failed and all(constraint <= 0 for constraint in self.constraints)
 
     def columns(self) -> dict[str, Any]:
-        """What a trial's row says of it; nothing where it failed."""
+        """Return the columns of a trial's row; empty if it failed."""
         if self.failed:
             return {}
         others = {"other_objectives": list(self.others)} if self.others else {}
         return {"objective": self.objective, "constraints": list(self.constraints), **others}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; floats come back exactly."""
+        """Return plain JSON data; floats are kept exactly."""
         if self.failed:
             return {"failed": True}
         written: dict[str, Any] = {"objective": self.objective, "constraints": list(self.constraints)}
@@ -67,7 +67,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> "Evaluation":
-        """What `to_json` wrote."""
+        """Return the value that `to_json` wrote."""
         if written.get("failed"):
             return cls.failure()
         screened = written.get("screened", False)
@@ -77,7 +77,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Problem:
-    """A question for a solver. `start` is the first point it asks about, and `hints` are the next ones.
+    """A problem for a solver. `start` is the first point it asks about, and `hints` are the next ones.
 
     Raises:
         ValueError: the start or a hint is not in the space, or a number is out of range.
@@ -85,7 +85,7 @@ class Problem:
 
     space: Space
     start: Point
-    batch_size: int = 1  # the most points a solver may ask about at once
+    batch_size: int = 1  # most points a solver may ask about at once
     constraints: int = 0  # how many constraints an evaluation has
     seed: int = 0
     objectives: int = 1  # how many an evaluation has, all minimised
@@ -95,21 +95,21 @@ class Problem:
         object.__setattr__(self, "start", self.space.point(self.start))
         object.__setattr__(self, "hints", tuple(self.space.point(hint) for hint in self.hints))
         if self.batch_size < 1:
-            raise ValueError(f"batch_size {self.batch_size} leaves nothing to ask; give at least 1")
+            raise ValueError(f"batch_size {self.batch_size} is too small; give at least 1")
         if self.constraints < 0:
-            raise ValueError(f"{self.constraints} is no number of constraints; give 0 or more")
+            raise ValueError(f"{self.constraints} is not a number of constraints; give 0 or more")
         if self.objectives < 1:
-            raise ValueError(f"{self.objectives} objectives leave nothing to minimise; give at least 1")
+            raise ValueError(f"{self.objectives} is not a number of objectives; give at least 1")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed {self.seed} is out of range; give 0 to {LARGEST_SEED}")
 
     @property
     def opening(self) -> tuple[Point, ...]:
-        """What a solver asks about first: the start and then the hints, each point once."""
+        """Return the first points a solver asks about: the start and then the hints, each point once."""
         return tuple(dict.fromkeys((self.start, *self.hints)))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data, which also serves as the study's statement of the question."""
+        """Return plain JSON data, which is also part of the study's settings."""
         return {
             "space": self.space.to_json(),
             "start": dict(self.start),
@@ -122,7 +122,7 @@ class Problem:
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> "Problem":
-        """What `to_json` wrote."""
+        """Return the value that `to_json` wrote."""
         space = Space.from_json(written["space"])
         return cls(
             space=space,

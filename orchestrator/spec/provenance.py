@@ -1,4 +1,4 @@
-"""What surrounds a study: the versions it runs with, and packages that would run in its place."""
+"""The versions with which a study runs, and packages that hide ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Clash(RuntimeError):
 
 
 def refuse_clashes() -> None:
-    """Raise Clash where another installed distribution has a package of the same name as ours."""
+    """Raise Clash if another installed distribution has a package with the same name as ours."""
     clash = packages.clash()
     if clash is not None:
         raise Clash(clash)
@@ -25,9 +25,9 @@ def refuse_clashes() -> None:
 
 @cache
 def git_commit() -> str | None:
-    """Return the commit of the checkout this package runs from, None where it runs from a wheel.
+    """Return the commit of the checkout this package runs from; None if it runs from a wheel.
 
-    Asked once a process: what is imported stays as it was at the start.
+    It is determined once per process, because imported code stays as it was at the start.
     """
     checkout = Path(__file__).resolve().parents[2]
     if not (checkout / ".git").exists():

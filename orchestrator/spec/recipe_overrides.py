@@ -1,7 +1,7 @@
-"""The ingredients of a recipe that a user settles: which are left out, and which have other settings.
+"""Changes that a user makes to a recipe's ingredients: which are removed, and which have other settings.
 
-Their names and settings are the trainer's to know. None leaves an ingredient out, which an empty
-object does not: that one is put in with its usual settings.
+Only the trainer knows their names and settings. None removes an ingredient; an empty object adds it with its
+default settings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def parse(given: Iterable[str]) -> Ingredients:
     for text in given:
         name, _, settings = text.partition("=")
         if not name.strip():
-            raise ValueError(f"{text!r} names no ingredient; {_FORMS}")
+            raise ValueError(f"{text!r} has no ingredient name; {_FORMS}")
         if name.strip() in settled:
             raise ValueError(f"{name.strip()} is given twice; give it once")
         settled[name.strip()] = _settings(text, settings.strip())
@@ -28,26 +28,26 @@ def parse(given: Iterable[str]) -> Ingredients:
 
 
 def changed(ingredients: Ingredients, changes: Ingredients) -> dict[str, Settings]:
-    """Return both, the changes in their own order behind the others.
+    """Return both merged, the changes in their own order after the others.
 
-    The order counts: of the ingredients of which there can be one alone, the last one is it.
+    The order matters: of ingredients that exclude each other the last one is used.
     """
     kept = {name: settings for name, settings in ingredients.items() if name not in changes}
     return {**kept, **changes}
 
 
-_FORMS = """write it like sam='{"rho": 0.1}', mixup=null (left out) or ema (its usual settings)"""
+_FORMS = """write it like sam='{"rho": 0.1}', mixup=null (to remove it) or ema (default settings)"""
 
 
 def _settings(text: str, settings: str) -> Settings:
     try:
         value = json.loads(settings or "{}", parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{text!r} has settings that are no JSON; {_FORMS}") from error
+        raise ValueError(f"{text!r} has settings that are not JSON; {_FORMS}") from error
     if value is not None and not isinstance(value, dict):
-        raise ValueError(f"{text!r} has settings that are no JSON object; {_FORMS}")
+        raise ValueError(f"{text!r} has settings that are not a JSON object; {_FORMS}")
     return value
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

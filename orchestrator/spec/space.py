@@ -1,6 +1,6 @@
-"""Which space a search is over: multipliers around a base network, or a named one of trainings.
+"""The search space: multipliers around a base network, or a named space of training settings.
 
-What a space settles cannot also be settled by an option: the point would win, and nobody would see it.
+A value that is searched cannot also be fixed by an option: the searched value would silently win.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
 
 
 def multipliers(request: SearchOptions, whole: NetworkInfo, scale: Mapping[str, float]) -> Space:
-    """Return the multipliers to search around the base network of `scale`; raise BadOption.
+    """Return the space of multipliers around the base network of `scale`; raise BadOption.
 
     whole: the named network, at scale 1
     """
@@ -39,13 +39,13 @@ def named(request: SearchOptions, subject: BaseModel, aim: Objective) -> Named:
         raise BadOption(f"--space {request.space}: {error}") from error
     check(
         found.network in (None, subject.network),
-        f"--space {found.name} is of the network {found.network}, which {subject.name} is not; "
+        f"--space {found.name} belongs to the network {found.network}, not to {subject.name}; "
         f"give --model {found.network}, or another --space",
     )
     check(
         "architecture" in found.parts(found.start) or not (aim.minimise or aim.limits),
-        f"--space {found.name} leaves the network as it is, so no size of it can be minimised or limited; "
-        "leave that out, give --space resnet_budget, or use nas-search",
+        f"--space {found.name} does not change the network, so its size cannot be minimised or limited; "
+        "omit that, give --space resnet_budget, or use nas-search",
     )
     _check_settled_once(request, found)
     _check_batches(request, found.space)
@@ -58,30 +58,30 @@ def _check_settled_once(request: SearchOptions, found: Named) -> None:
         twice = [name for name in given if name in parts.get(option, {})]
         check(
             not twice,
-            f"{', '.join(twice)} cannot be given: --space {found.name} searches over it; leave it out",
+            f"{', '.join(twice)} cannot be given: --space {found.name} searches over it; omit it",
         )
 
 
 def _check_batches(request: SearchOptions, space: Space) -> None:
-    """Raise BadOption where a batch that is searched would be more than all images."""
+    """Raise BadOption if the largest searched batch has more images than there are."""
     for variable in space.variables:
         if variable.name == "batch_size":
             largest = int(variable.from_number(variable.upper))
             check(
                 request.train_images >= largest,
-                f"--train-images {request.train_images} do not fill the search's largest batch; "
+                f"--train-images {request.train_images} are fewer than the largest batch of the search; "
                 f"give at least {largest}",
             )
 
 
 def _range(request: SearchOptions, name: str, whole: NetworkInfo) -> tuple[float, float]:
-    """Return the multipliers to search, 1 alone for a scale that the network lacks; raise BadOption."""
+    """Return the range of a multiplier, just 1 for a scale that the network lacks; raise BadOption."""
     asked = getattr(request, name)
     span = _span(asked, name)
     if name in whole.scales or span == (1.0, 1.0):
         return span
     if asked != getattr(SearchOptions, name):
-        raise BadOption(f"--{name} {asked}: {whole.network} has no {name} to scale; leave --{name} out")
+        raise BadOption(f"--{name} {asked}: {whole.network} has no {name} to scale; omit --{name}")
     return 1.0, 1.0
 
 
@@ -93,6 +93,6 @@ def _span(text: str, name: str) -> tuple[float, float]:
         numbers = []
     if len(numbers) not in (1, 2) or not 0 < numbers[0] <= numbers[-1] <= LARGEST_SCALE:
         raise BadOption(
-            f"--{name} {text!r} is no range of multipliers up to {LARGEST_SCALE}; write it like .5:1.25"
+            f"--{name} {text!r} is not a range of multipliers up to {LARGEST_SCALE}; write it like .5:1.25"
         )
     return numbers[0], numbers[-1]

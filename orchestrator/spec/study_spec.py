@@ -1,4 +1,4 @@
-"""Turn a request into the question that a study puts on record, and what it takes to ask it."""
+"""Turn a request into a validated study definition, part of which is recorded as the study's settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.spec import base_model, provenance
 from orchestrator.spec import space as spaces
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.objective import Objective, usual
+from orchestrator.spec.objective import Objective, default_objective
 from orchestrator.spec.options import BadOption, RunOptions, SearchOptions, check, check_name, demo_values
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.recipe_overrides import changed
@@ -31,20 +31,20 @@ _OF_THE_COMMAND = (
 
 @dataclass(frozen=True)
 class WarmStart:
-    """The points that a search begins with, after its start, and where they come from."""
+    """The points that a search tries first after its start, and where they come from."""
 
     study: str
     hints: tuple[Point, ...]
-    unlike: tuple[str, ...] = ()  # what the earlier study asked otherwise, in words; not part of the question
+    unlike: tuple[str, ...] = ()  # how the earlier study differs, in words; not recorded
 
     def to_json(self) -> dict[str, Any]:
-        """What the question on record holds."""
+        """Return what is recorded of it."""
         return {"study": self.study, "hints": [dict(hint) for hint in self.hints]}
 
 
 @dataclass(frozen=True)
 class StudySpec:
-    """A request with everything known that the machine, the data and the trainer had to tell."""
+    """A request, completed with what the machine, the data and the trainer told."""
 
     request: SearchOptions
     subject: BaseModel
@@ -52,15 +52,15 @@ class StudySpec:
     training: TrialTemplate
     aim: Objective
     base: NetworkInfo  # the base network or the model, untrained
-    first: NetworkInfo  # the network at the search's start, which is the baseline where one is trained
+    first: NetworkInfo  # the network at the search's start, which is the baseline if one is trained
     space: Space
-    named: Named | None  # the space, where it is one of trainings and not of multipliers
+    named: Named | None  # the space, if it is one of training settings and not of multipliers
     study_name: str
     save_as: str
     warm_start: WarmStart | None = None
 
     def question(self, block: int, policy: PrunerConfig = NEVER.policy) -> dict[str, Any]:
-        """Return what a resume must repeat to the letter."""
+        """Return the study's settings, as JSON values. A resume must have exactly the same."""
         asked: dict[str, Any] = {
             "subject": self.subject.name,
             "scale": dict(self.scale),
@@ -87,9 +87,9 @@ class StudySpec:
         return asked | self._asked_of_aim()
 
     def _asked_of_aim(self) -> dict[str, Any]:
-        """The part of the question that says what is sought; a search for the usual has no `aim`."""
+        """Return the part of the settings about the objective; the default objective has no `aim`."""
         request, asked = self.request, dict[str, Any]()
-        if self.aim != usual(request.kind).under(self._own_limits):
+        if self.aim != default_objective(request.kind).under(self._own_limits):
             asked["aim"] = self.aim.to_json()
         if self.aim.minimise is not None:
             asked["baseline"] = {
@@ -97,14 +97,16 @@ class StudySpec:
                 "min_accuracy": request.min_accuracy,
                 "tolerance": request.tolerance if self.aim.needs_bound else 0.0,
             }
-        if self.aim.minimise is not None or request.confirm:  # without, as searches for accuracy once were
+        if (
+            self.aim.minimise is not None or request.confirm
+        ):  # older searches for accuracy had no confirmation, and no such entry
             asked["confirmation"] = {"most": request.confirm, "level": request.confidence}
         return asked
 
     def repeatable(self) -> dict[str, Any]:
-        """Return the options, as JSON values, that ask the same search again, wherever its record is kept.
+        """Return the options, as JSON values, that start the same search again, also with another database.
 
-        They are what the user gave: neither the usual values nor a demo's, some of which nobody may give.
+        They are those that the user gave: no defaults, and none of a demo's, some of which cannot be given.
         """
         request = self.request
         usual = {
@@ -119,13 +121,13 @@ class StudySpec:
 
     @property
     def _own_limits(self) -> dict[str, float]:
-        """The space's, which are in the question as the space's."""
+        """Return the limits that the space itself has; they are recorded with the space."""
         most = self.named.most_parameters if self.named else None
         return {} if most is None else {"params": most}
 
     @property
     def start(self) -> Point | None:
-        """Where a search of a named space starts; one around a base network starts at that."""
+        """The start of a search over a named space; None for one that starts at its base network."""
         return self.named.start if self.named else None
 
     @property
@@ -135,7 +137,7 @@ class StudySpec:
         return self.request.replicates if is_measured else 0
 
     def choice(self, point: Point) -> Choices:
-        """Return what a point settles of its training."""
+        """Return the training settings that a point chooses."""
         return choice(point, self.scale, self.named)
 
     def formulation(self, min_accuracy: float | None) -> Formulation:
@@ -151,14 +153,14 @@ class StudySpec:
 def resolve_spec(
     request: SearchOptions, subject: BaseModel, device: str, trainer_client: TrainerClient
 ) -> StudySpec:
-    """Return the inquiry of `request` for trials on `device`. Raise BadOption or Refused."""
+    """Return the study of `request` for trials on `device`. Raise BadOption or TrainerRefused."""
     _check_solver(request)
     aim = request.aim
     named = spaces.named(request, subject, aim) if request.kind == "hpo" else None
     if named and named.most_parameters is not None:
         aim = aim.under({"params": named.most_parameters})
     scale = scale_of(request, subject)
-    dataset, recipe = dataset_of(request, subject), usual_recipe(request, subject)
+    dataset, recipe = dataset_of(request, subject), recipe_of(request, subject)
     name, save_as = study_name(request, subject), request.save_as or f"{_found_by(named, aim)}_{subject.name}"
     check_name(name, "--study")
     check_name(save_as, "--save-as")
@@ -182,7 +184,7 @@ def resolve_spec(
 
 
 def choice(point: Point, scale: Mapping[str, float], named: Named | None) -> Choices:
-    """Return what a point of a space settles: multipliers of `scale`, or what the named space says."""
+    """Return what a point chooses: multipliers on top of `scale`, or the settings of the named space."""
     if named is None:
         return Choices(scaling.absolute(scale, point))
     return Choices(scale, **named.parts(point))
@@ -209,21 +211,21 @@ def _check_solver(request: SearchOptions) -> None:
         raise BadOption(str(error)) from error
     check(
         asked <= most,
-        f"--solver {request.solver} minimises one objective, not {asked}; give one of "
+        f"--solver {request.solver} handles one objective, not {asked}; give one of "
         f"{', '.join(name for name in solvers.names() if solvers.most_objectives(name) >= asked)}",
     )
 
 
-# what of a study's question its model settles, with the options that were given
+# the part of a study's settings that its model determines, together with the given options
 _OF_THE_MODEL = (
     *("network", "scale", "image_size", "recipe", "hyperparameters", "ingredients", "architecture"),
 )
 
 
 def subject_of(request: SearchOptions, store: Store | None) -> BaseModel:
-    """Return what the user names: of models of one name that which the study on record began with, if any.
+    """Return the model that the user names: of several, that with which the recorded study started, if any.
 
-    Another study may have saved a model of that name since, or the same study a better one.
+    Another study may have saved a model under that name since, or the same study a better one.
     """
     found = base_model.candidates(request.subject, store)
     for subject in found if store else ():
@@ -240,9 +242,9 @@ def subject_of(request: SearchOptions, store: Store | None) -> BaseModel:
 def recorded_subject(
     found: Sequence[BaseModel], asked: Mapping[str, Any], request: RunOptions, recipe: str | None = None
 ) -> BaseModel | None:
-    """Return which of `found` a study on record began with, as it was then; None where it is none of them.
+    """Return that of `found` with which a recorded study started, as it was then; None if it is not there.
 
-    asked: what the study asks of it: the training, its scale, and the model where one is on record.
+    asked: the recorded training settings, scale and, in newer studies, model
     """
     kept = asked.get("model")
     if kept and (len(found) > 1 or found[0].study in (None, kept["study"])):
@@ -251,8 +253,8 @@ def recorded_subject(
 
 
 def _fits(subject: BaseModel, asked: Mapping[str, Any], request: RunOptions, recipe: str | None) -> bool:
-    """Whether the study would ask the same of this one, with the options given now."""
-    recipe = recipe or usual_recipe(request, subject)
+    """Whether this model, with the options given now, has the recorded settings."""
+    recipe = recipe or recipe_of(request, subject)
     try:
         training = training_of(request, subject, recipe, dataset_of(request, subject), "cpu")
     except BadOption:
@@ -261,24 +263,24 @@ def _fits(subject: BaseModel, asked: Mapping[str, Any], request: RunOptions, rec
     return all(own.get(name) == asked.get(name) for name in _OF_THE_MODEL)
 
 
-def usual_recipe(request: RunOptions, subject: BaseModel) -> str:
-    """Return the recipe that the user gives, the one it was saved with, or the usual one."""
+def recipe_of(request: RunOptions, subject: BaseModel) -> str:
+    """Return the recipe: the user's, that with which the model was saved, or the default."""
     given: str | None = getattr(request, "recipe", None)
     return given or subject.recipe or TrialTemplate.recipe
 
 
 def scale_of(request: RunOptions, subject: BaseModel) -> dict[str, float]:
-    """Return the scale of the network that a study begins with."""
+    """Return the scale of the network with which a study starts."""
     return {name: factor * subject.scale[name] for name, factor in request.scale.items()}
 
 
 def training_of(
     request: RunOptions, subject: BaseModel, recipe: str, dataset: str, device: str
 ) -> TrialTemplate:
-    """Return how `subject` is trained: as the user settled, and as it was saved where the user did not.
+    """Return how `subject` is trained: with the user's options, and else as it was saved.
 
-    The ingredients it was saved with are those of its own recipe, and left behind with it. Raise BadOption
-    for a batch of more than all images.
+    The ingredients with which it was saved belong to its recipe, and are dropped if the user gives another
+    one. Raise BadOption for a batch of more than all images.
     """
     ingredients = subject.ingredients if recipe == subject.recipe else {}
     is_same = dataset == subject.dataset
@@ -311,14 +313,14 @@ def training_of(
 
 
 def fitted(training: TrialTemplate, described: NetworkInfo) -> TrialTemplate:
-    """Return the training with the way in which its images become squares, None where all are squares."""
+    """Return the training with the way in which its images are made square; None if all are square."""
     return replace(training, fit=described.dataset.get("fit", training.fit))
 
 
 def _hyperparameters(request: RunOptions, subject: BaseModel) -> dict[str, Any]:
-    """Return what the user fixed on top of what `subject` was saved with.
+    """Return the hyperparameters: those with which `subject` was saved, overridden by the user's.
 
-    A learning rate is one optimizer's: it is left behind where the user gives another optimizer.
+    A learning rate belongs to its optimizer: it is dropped if the user gives another optimizer.
     """
     kept, given = dict(subject.hyperparameters), request.hyperparameters
     if given.get("optimizer", kept.get("optimizer")) != kept.get("optimizer"):
@@ -327,7 +329,7 @@ def _hyperparameters(request: RunOptions, subject: BaseModel) -> dict[str, Any]:
 
 
 def study_name(request: SearchOptions, subject: BaseModel) -> str:
-    """Return what the study is called: as the user says, or else by what it asks."""
+    """Return the study's name: the user's, or one made from the kind, the model, the space and the data."""
     if request.study:
         return request.study
     searched = [request.space] if request.space != SearchOptions.space else []
@@ -336,12 +338,12 @@ def study_name(request: SearchOptions, subject: BaseModel) -> str:
 
 
 def dataset_of(request: RunOptions, subject: BaseModel) -> str:
-    """Return the data set: the one asked for, or the one that the subject was found with."""
+    """Return the data set: the user's, or that on which the model was found."""
     return absolute(request.data or subject.dataset or "cifar10")
 
 
 def absolute(dataset: str) -> str:
-    """Return a data set's name with its path, if it has one, made absolute: trials run elsewhere."""
+    """Return a data set's name with an absolute path, if it has a path: trials run in other folders."""
     kind, colon, path = dataset.partition(":")
     if kind in ("npz", "folder") and colon:
         return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"

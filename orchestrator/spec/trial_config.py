@@ -1,8 +1,8 @@
-"""What every trial of a study has in common, and the configuration of one.
+"""The template of a study's trainings, and the configuration (trial.json) of one.
 
-All trials of a search see the same images and the same seed, so that two networks differ by
-themselves and not by their draw; replicates differ in both. Images of two draws may be the same
-ones; only the parts of one draw (`disjoint`) share none.
+All trials of a search use the same images and the same seed, so that two networks do not differ by their
+sample of images. Repeats differ in both. Two samples may have images in common; only the parts of one
+sample (`disjoint`) do not.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _ADDED = (
     "test",
     "disjoint",
     "fit",
-)  # what a question has only where it is asked
+)  # settings that are recorded only if they are set
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
 class TrialBudget:
-    """What one training may use: seconds of its clock, or optimizer steps. Exactly one is set."""
+    """The budget of one training: seconds of its clock, or optimizer steps. Exactly one is set."""
 
     seconds: float | None = None
     steps: int | None = None
@@ -38,7 +38,9 @@ class TrialBudget:
             raise ValueError("a trial's budget is either seconds or steps; give one of them")
         amount = self.seconds if self.steps is None else self.steps
         if amount is None or not 0 < amount < _MOST:
-            raise ValueError(f"a budget of {amount} is no training; give more than 0, less than {_MOST:.0e}")
+            raise ValueError(
+                f"a budget of {amount} is out of range; give more than 0 and less than {_MOST:.0e}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> TrialBudget:
@@ -62,7 +64,7 @@ class TrialBudget:
 
 @dataclass(frozen=True)
 class Choices:
-    """What a point settles of one training; what it leaves empty is the study's."""
+    """The settings of one training that a point chooses; empty ones are the study's."""
 
     scale: Mapping[str, float]  # multipliers of the named network
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
@@ -72,7 +74,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class TrialTemplate:
-    """How the networks of one study are trained; a point's choices come on top of it."""
+    """How the networks of one study are trained; a point's choices override it."""
 
     network: str
     dataset: str
@@ -85,13 +87,13 @@ class TrialTemplate:
     ingredients: Ingredients = field(default_factory=dict)  # those that differ from the recipe's
     architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings
     image_size: int | None = None  # pixels; None: the data set's own
-    fit: str | None = None  # how images become squares; None: they are, or the trainer does not say
+    fit: str | None = None  # how images are made square; None: they are square, or the trainer does not say
     clock: str = "train"
     precision: str = "auto"
     device: str = "cpu"
     data_folder: str | None = None
     test: bool = False  # read the test images once, after training
-    disjoint: bool = False  # a replicate's images are a part of one draw, not a draw of its own
+    disjoint: bool = False  # a repeat's images are a part of one sample, not a sample of its own
 
     def config(self, chosen: Choices, replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one training (docs/trainer-protocol.md)."""
@@ -126,10 +128,10 @@ class TrialTemplate:
         return {**images, "seed": self.seed + replicate}
 
     def question(self) -> dict[str, Any]:
-        """Return what a resumed study must ask again: all but where on this machine the data are.
+        """Return the settings that a resumed study must repeat: all except the data's place on this machine.
 
-        What the data are is for the trainer to say, by their fingerprint. What studies could not ask
-        before some version is left out where it is not asked, so that their records stay good.
+        The trainer identifies the data by their fingerprint. Settings that older versions did not have are
+        left out if they are not set, so that older studies can resume.
         """
         asked = asdict(self) | {
             "dataset": self.dataset.partition(":")[0],

@@ -1,7 +1,7 @@
-"""Begin a search from the best points of an earlier study on the same record.
+"""Start a search from the best candidates of an earlier study in the same database.
 
-The points stand in the new study's question, so a resume takes them from there: the earlier study may
-have gone on since, or be gone.
+The candidates are recorded in the new study's settings. A resume takes them from there, because the earlier
+study may have changed or been deleted since.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _OF_NO_MATTER = (
     "confirmation",
     "baseline",
     "early_stop",
-    "model",  # what matters of it is compared by itself
+    "model",  # its relevant parts are compared on their own
     "training.seed",
 )
 
 
 def warmed(spec: StudySpec, store: Store | None) -> StudySpec:
-    """Return the inquiry with its warm start, where it asks for one.
+    """Return the study with its warm start, if it asks for one.
 
-    Raise BadOption where the earlier study is not there, asks about other variables or found nothing.
+    Raise BadOption if the earlier study does not exist, has other variables or found nothing.
     """
     name = spec.request.warm_start
     if name is None:
@@ -45,7 +45,7 @@ def warmed(spec: StudySpec, store: Store | None) -> StudySpec:
     if written is not None:
         hints = tuple(
             Point(hint) for hint in written["hints"]
-        )  # whatever they are: the question is compared next
+        )  # whatever they are: the settings are compared next
         return replace(spec, warm_start=WarmStart(name, hints))
     check(
         name != spec.study_name,
@@ -61,7 +61,7 @@ def warmed(spec: StudySpec, store: Store | None) -> StudySpec:
     hints = tuple(_hints(store.trials(earlier.id), spec))
     check(
         bool(hints),
-        f"--warm-start {name}: nothing there kept the bounds, other than the start; leave the option out",
+        f"--warm-start {name}: no candidate there met the constraints, other than the start; omit the option",
     )
     return replace(spec, warm_start=WarmStart(name, hints, _unlike(earlier, spec)))
 
@@ -74,8 +74,8 @@ def nearest(values: Mapping[str, Any], space: Space, start: Point) -> Point:
 def best_points(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """Return the points of a study's best networks, each network once, the best first.
 
-    Confirmed networks come first, then those that kept all bounds, by their objectives; one that was rejected
-    is none of them. Of a front there are MOST_HINTS at most, from its smallest to its largest.
+    Confirmed networks come first, then others that met all constraints, by their objectives. Rejected ones
+    are left out. Of a Pareto front there are at most MOST_HINTS, from its smallest to its largest network.
     """
     good = [
         trial
@@ -98,13 +98,13 @@ def _place(trial: Trial) -> tuple[float, float, int]:
 
 
 def _spread(front: Sequence[Trial]) -> list[Trial]:
-    """Return at most MOST_HINTS of a front, as far apart in it as can be, its ends among them."""
+    """Return at most MOST_HINTS of a front, evenly spaced, its ends among them."""
     steps = min(MOST_HINTS, len(front)) - 1
     return [front[round(k * (len(front) - 1) / max(steps, 1))] for k in range(steps + 1)]
 
 
 def _hints(trials: Sequence[Trial], spec: StudySpec) -> list[Point]:
-    """Return the earlier study's best points, moved into this one's space; the start is asked anyway."""
+    """Return the earlier study's best points, moved into this one's space, without the start."""
     moved = dict.fromkeys(_moved(point, spec) for point in best_points(trials))
     return [point for point in moved if point != _start(spec)][:MOST_HINTS]
 
@@ -143,13 +143,15 @@ def _refuse_another_family(earlier: Study, spec: StudySpec) -> None:
     kind, name = spec.request.kind, earlier.name
     check(
         earlier.kind == kind,
-        f"--warm-start {name} is of the kind {earlier.kind}, this search {kind}; give one of the same kind",
+        f"--warm-start {name} is a study of kind {earlier.kind}, this search is {kind}; give one of "
+        "the same kind",
     )
     theirs, ours = (_variables(space) for space in (earlier.question["space"], spec.space.to_json()))
     apart = sorted(f"{name} ({kind})" for name, kind in set(theirs.items()) ^ set(ours.items()))
     check(
         not apart,
-        f"--warm-start {name} has other variables: {', '.join(apart)} not in both; give one of this space",
+        f"--warm-start {name} has other variables: {', '.join(apart)} not in both; give a study "
+        "with the same space",
     )
 
 
@@ -158,6 +160,6 @@ def _variables(space: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _unlike(earlier: Study, spec: StudySpec) -> tuple[str, ...]:
-    """Say what is asked otherwise, of what may move the best points: the base, the data, the budget."""
+    """Return how the earlier study differs in what may change its best points: base, data, budget."""
     found = differences(earlier.question, spec.question(1))
-    return tuple(one.replace("on record", "there") for one in found if not one.startswith(_OF_NO_MATTER))
+    return tuple(one.replace(" recorded, ", " there, ") for one in found if not one.startswith(_OF_NO_MATTER))

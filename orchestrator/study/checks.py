@@ -1,4 +1,4 @@
-"""What must hold before a study runs, beyond what its options say by themselves."""
+"""Checks before a study runs that need more than its options: the database, its folder, the trainer."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _OWNER = "database.txt"
 
 @dataclass(frozen=True)
 class CheckedStudy:
-    """An inquiry that the record allows: a study of its own, or the one on record again."""
+    """A study that may run: a new one, or a recorded one that resumes."""
 
     spec: StudySpec
-    block: int  # points asked of the solver at once
+    block: int  # candidates per iteration
     question: dict[str, Any]
     recorded: Study | None
 
@@ -37,10 +37,10 @@ class CheckedStudy:
 def check_study(
     spec: StudySpec, store: Store | None, slots: int, trainer_client: NetworkDescriber
 ) -> CheckedStudy:
-    """Hold an inquiry against the record, where there is one: every way to ask for a search comes here.
+    """Check a study against the database, if there is one. The commands and the service both call this.
 
-    Nothing is written. Raise BadOption for what leaves nothing to search or to begin from and for a folder
-    of another study's trials, QuestionChanged for another question.
+    Nothing is written. Raise BadOption if nothing is left to search or to start from, or if the folder holds
+    another study's trials. Raise QuestionChanged if the recorded study has other settings.
     """
     request = spec.request
     refuse_folder(study_folder(request.runs, spec.study_name), connection.address(request.database))
@@ -52,40 +52,42 @@ def check_study(
     feasibility.check_limits(spec, trainer_client)
     if recorded is None and spec.space.size == 1:
         raise BadOption(
-            "the ranges hold the start alone, so there is nothing to search; give wider ones, such as "
+            "the ranges contain only the start, so there is nothing to search; give wider ones, such as "
             "--width .25:1.25"
         )
     block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
     policy = PrunerConfig.settled(request.early_stop, request.audit, recorded.question if recorded else None)
     question = spec.question(block, policy)
     if recorded is not None:
-        if "model" not in recorded.question:  # studies did not keep it once
+        if "model" not in recorded.question:  # of an older version
             question.pop("model", None)
         refuse_another_question(recorded, request.kind, question)
     return CheckedStudy(spec, block, question, recorded)
 
 
 def study_folder(runs: Path, name: str) -> Path:
-    """The folder of a study's trials, with every link but its own followed."""
+    """Return the folder of a study's trials, with every link but its own followed."""
     return runs.resolve() / name
 
 
 def refuse_folder(folder: Path, url: URL) -> None:
-    """Raise BadOption for what is no folder, and for one that holds the trials of another database."""
+    """Raise BadOption for a path that is not a folder, and for one with the trials of another database."""
     path = connection.sqlite_file(url)
     if path and folder.parent == path.parent and re.fullmatch(re.escape(path.name) + "(-.*)?", folder.name):
-        raise BadOption(f"the name {folder.name!r} is a file's of the database; give another --study")
+        raise BadOption(f"the name {folder.name!r} belongs to a file of the database; give another --study")
     if folder.exists() and not folder.is_dir():
-        raise BadOption(f"{folder} is a file, so no study can have its trials there; give another --study")
+        raise BadOption(f"{folder} is a file, so a study cannot keep its trials there; give another --study")
     named = owner(folder)
     if named and not is_own(folder, url):
-        raise BadOption(f"{folder} holds trials on record in {named}; give another --runs or --study")
+        raise BadOption(
+            f"{folder} holds trials of another results database, {named}; give another --runs or --study"
+        )
 
 
 def own(folder: Path, url: URL) -> None:
-    """Make a study's folder, unless it is refused, and write into it which database its trials are in.
+    """Create a study's folder, and record in it which database its trials are in. Raise as `refuse_folder`.
 
-    A file is named relative to the folder, so that both may move together.
+    An SQLite file is named relative to the folder, so that both can move together.
     """
     folder.mkdir(parents=True, exist_ok=True)
     refuse_folder(folder, url)
@@ -100,7 +102,7 @@ def own(folder: Path, url: URL) -> None:
 
 
 def owner(folder: Path) -> str:
-    """Return the database that a study's folder names; empty where it names none, or a power cut tore it."""
+    """Return the database that a study's folder names; empty if it names none, or after a power cut."""
     path = folder / _OWNER
     return path.read_text(errors="replace").strip("\0 \n") if path.is_file() else ""
 
@@ -117,17 +119,17 @@ def is_own(folder: Path, url: URL) -> bool:
 
 
 def check_budget(spec: StudySpec) -> None:
-    """Raise BadOption where the replicates leave no training, or no hours for one, to the search."""
+    """Raise BadOption if the baseline leaves no training, or no hours for one, to the search."""
     before = spec.replicates
     if spec.request.trials <= before:
         raise BadOption(
-            f"--trials {spec.request.trials} leaves none for the search, after {before} of the base "
+            f"--trials {spec.request.trials} leaves no training for the search after {before} of the base "
             f"network; give at least {before + 1}"
         )
-    whole = budget.study_budget(spec.request, spec.training.budget, spec.training.device)
+    whole = budget.study_budget(spec.request, spec.training.budget)
     enough = final_selection.search_budget(whole, spec.request, ()).trainings_by_hours(())
     if enough is not None and enough <= before:
         raise BadOption(
-            f"--max-gpu-hours {whole.slot_hours:g} leaves hours for {enough} trainings, less than {before} "
-            "of the base network and one of the search; give more"
+            f"--max-gpu-hours {whole.slot_hours:g} is enough for {enough} trainings, but the search needs "
+            f"{before} of the base network and one more; give more"
         )

@@ -34,8 +34,8 @@ from search_spaces import Point
 def run_study(request: options.SearchOptions, console: Console, stop: threading.Event) -> None:
     """Run the study of `request` to its end, or until `stop` is set: then raise Stopped.
 
-    Raise BadOption, Refused, StoreError, ExecutorError, BaselineFailed, SolverFailed, NotReproducible
-    or TrainerBroken; whatever had ended by then is on record.
+    Raise BadOption, TrainerRefused, StoreError, ExecutorError, BaselineFailed, SolverFailed,
+    NotReproducible or TrainerBroken. Trials that have ended by then are in the database.
     """
     with ExitStack() as stack:
         store = stack.enter_context(SearchQueue(request.database))
@@ -51,7 +51,7 @@ def run_study(request: options.SearchOptions, console: Console, stop: threading.
 
 @dataclass
 class StudyRun:
-    """One run of one study, whose lock is held."""
+    """One run of one study. It holds the study's lock."""
 
     spec: StudySpec
     store: SearchQueue
@@ -61,7 +61,7 @@ class StudyRun:
     stop: threading.Event
 
     def run(self) -> None:
-        """Take up the study on record or begin it, and run it to its end."""
+        """Resume the recorded study or start it, and run it to its end."""
         asked = checks.check_study(self.spec, self.store, self.executor.slots, self.trainer_client)
         self.spec, request, recorded = asked.spec, asked.spec.request, asked.recorded
         if recorded and self._is_answered(recorded):
@@ -93,7 +93,7 @@ class StudyRun:
             summary.say(self.console, line)
 
     def _is_answered(self, recorded: Study) -> bool:
-        """Whether the record holds the end of this very request."""
+        """Whether the study has already finished with this request's budgets."""
         saved = {model.name for model in self.store.models() if model.study_id == recorded.id}
         return (
             recorded.state == "finished"
@@ -108,7 +108,7 @@ class StudyRun:
 
     @property
     def _budget(self) -> budget.StudyBudget:
-        return budget.study_budget(self.spec.request, self.spec.training.budget, self.executor.device)
+        return budget.study_budget(self.spec.request, self.spec.training.budget)
 
     def _measure_and_search(self, study: Study, block: int) -> str:
         request = self.spec.request
@@ -142,7 +142,7 @@ class StudyRun:
         return message + final_selection.unconfirmed_text(search)
 
     def _time_networks(self, rows: Sequence[Trial]) -> None:
-        """From here on networks are described with their latencies, if the search asks for them."""
+        """From here on measure the latency of networks as well, if the search needs it."""
         spec = self.spec
         if not spec.aim.needs_latency:
             return
@@ -159,7 +159,7 @@ class StudyRun:
     def _bound(
         self, study: Study, runner: Runner, rows: Sequence[Trial], display: ProgressDisplay
     ) -> tuple[float | None, float | None]:
-        """Return the least accuracy allowed and the base network's mean, as far as the question has them."""
+        """Return the required accuracy and the base network's mean; None for what the study does not have."""
         spec, request = self.spec, self.spec.request
         if not spec.replicates:
             if request.min_accuracy is None:
@@ -178,7 +178,7 @@ class StudyRun:
             baseline_std=measured.std,
             baseline_replicates=spec.replicates,
         )
-        display.note(summary.bound_text(measured.mean, measured.std, spec.replicates, bound))
+        display.note(summary.required_accuracy_text(measured.mean, measured.std, spec.replicates, bound))
         return bound, measured.mean
 
     def _search(
@@ -201,7 +201,9 @@ class StudyRun:
 
         def succeeded(reign: Incarnation, why: str) -> None:
             self.store.note(study.id, RESTART, reign.to_json(why))
-            display.note(f"the solver died twice at one question; seed {reign.problem.seed} takes over")
+            display.note(
+                f"the solver died twice at the same point; restarting it with seed {reign.problem.seed}"
+            )
 
         reign = self._reign(study, problem)
         return SearchLoop(

@@ -1,4 +1,4 @@
-"""Save what a search found as models, which every command takes up by name."""
+"""Save the networks that a search found as models, which every command accepts by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from results.db.transactions import patient
 
 
 def save(store: Store, spec: StudySpec, study: Study, winner: Winner | None) -> None:
-    """Save the winner as the study's model, unless nothing, or nothing smaller, was found."""
+    """Save the winner as the study's model, if there is one and it is better than the base network."""
     store.drop_models(study.id)
     start = dict(spec.formulation(None).start)
     if winner is None or (spec.aim.minimise and winner.trial.point == start):
@@ -22,7 +22,7 @@ def save(store: Store, spec: StudySpec, study: Study, winner: Winner | None) -> 
 
 
 def save_front(store: Store, spec: StudySpec, study: Study, rows: Mapping[int, Trial]) -> None:
-    """Save each network of the front as a model: NAME_1 is the smallest."""
+    """Save each network on the Pareto front as a model: NAME_1 is the smallest."""
     from results import queries  # pandas: half a second to import
 
     store.drop_models(study.id)
@@ -34,7 +34,7 @@ def save_front(store: Store, spec: StudySpec, study: Study, rows: Mapping[int, T
 
 
 def is_of(spec: StudySpec, name: str) -> bool:
-    """Whether a model of this name is one that this search saves."""
+    """Whether this search saves a model of this name."""
     if spec.aim.objectives == 1:
         return name == spec.save_as
     stem, _, place = name.rpartition("_")
@@ -44,7 +44,7 @@ def is_of(spec: StudySpec, name: str) -> bool:
 def _save(
     store: Store, spec: StudySpec, study: Study, trial: Trial, name: str, known: Mapping[str, Any]
 ) -> None:
-    """`known`: what the model's row says of its accuracy."""
+    """Save one model. `known`: the columns of its row about its accuracy."""
     training, config = spec.training, trial.config or {}
     store.save_model(
         name=name,

@@ -1,4 +1,4 @@
-"""What every run of a study has, whatever it asks: its end on record, its display, its versions."""
+"""What every run of a study needs: an executor, a recorded end, a display."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalc
 def executor(request: RunOptions) -> Executor:
     """Return the executor that the user asks for; close it when done. Raise ExecutorError or BadOption.
 
-    It is told the trainer's command, to keep one ready, unless nothing is to be trained.
+    It gets the trainer's command, to keep a process ready, unless this is only a plan.
     """
     trainer = () if request.plan else request.trainer_command
     check(
         request.gpu_fraction is None or TrialBudget.parse(request.budget).steps is not None,
         f"--gpu-fraction {request.gpu_fraction} with --budget {request.budget}: trainings that share a GPU "
-        "slow each other down, so seconds would compare neighbours; give a budget like 500steps",
+        "slow each other down, so a budget in seconds would not be fair; give one in steps, like 500steps",
     )
     place = ClusterOptions(**{field.name: getattr(request, field.name) for field in fields(ClusterOptions)})
     return executors.load(request.executor).create(request.device, request.slots, trainer, place)
@@ -44,15 +44,15 @@ def executor(request: RunOptions) -> Executor:
 def ending_on_record(
     store: Store, study: Study, console: Console, before: Study | None = None
 ) -> Iterator[None]:
-    """Leave on record that a run was stopped or failed; that it finished is for the caller to record.
+    """Record it if a run is stopped or fails; the caller records that it finished.
 
     A run whose output nobody can read any more goes on, with an event that says so.
-    before: the study as the run found it. Where it had finished, and the run fails before it begins a
-    trial, it is left as it was.
+    before: the study as the run found it. If it had finished, and the run fails before it starts a trial,
+    it is left as it was.
     """
 
     def note_loss(stream: str, why: str) -> None:
-        with suppress(StoreError):  # which the search meets itself when it writes next
+        with suppress(StoreError):  # the search sees the same error when it writes next
             store.note(study.id, "output_lost", {"stream": stream, "why": why})
 
     begun = _begun(store, study)
@@ -64,7 +64,7 @@ def ending_on_record(
         summary.stopped(console)
         raise
     except StoreError:
-        raise  # the record cannot be written: it stays at the last row
+        raise  # the database cannot be written: it keeps the last committed row
     except Exception as error:
         if before is not None and before.state == "finished" and _begun(store, study) == begun:
             store.restore_study(before)
@@ -87,14 +87,13 @@ def display(
     start: Mapping[str, Any] | None = None,
     size: str = "macs",
 ) -> ProgressDisplay:
-    """Return what shows the run: a live table on a terminal, plain lines elsewhere.
+    """Return the display of the run: a live table on a terminal, plain lines elsewhere.
 
     `seconds`: one training's budget, None for steps. `recorded`: the trials that count as spent.
-    `start`: where a search starts, if points of many variables are told as changes of it. `size`: which of
-    a network's is told.
+    `start`: the search's start, if candidates are shown as changes of it. `size`: which size of a network
+    is shown.
     """
-    unit = "GPU" if where.device == "cuda" else "CPU"
-    meter = ProgressMeter(study.budget_trials, seconds, unit, where.slots, study.budget_slot_hours)
+    meter = ProgressMeter(study.budget_trials, seconds, where.slots, study.budget_slot_hours)
     for row in recorded:
         if row.state in ("completed", "failed", "pruned"):
             meter.remember(row)

@@ -1,8 +1,8 @@
-"""Measure networks' latencies on a slot, and remember them: the record's value is the true one.
+"""Measure the latency of networks on a worker, once per network and study.
 
-A measured value differs from one time to the next. So each network is measured once in a study, before any of
-its trainings, and a resumed study takes what its rows say. It is measured as a trial is run, on a slot and
-under its lock, so on what the trainings run on and while nothing else of ours runs there.
+Measurements vary, so each network is measured once in a study, before any of its trainings, and a resumed
+study uses the recorded value. The measurement runs like a trial, on a worker and under its lock: on the same
+device as the trainings, while nothing else of ours runs there.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ from results.db.tables import Trial
 
 _START_SECONDS, _NETWORK_SECONDS = 180.0, 60.0  # that measuring may take
 _KILLED = (137, 143)
-_SAME = ("subset", "seed", "hyperparameters")  # facts of a training that its network's latency does not know
+_SAME = (
+    "subset",
+    "seed",
+    "hyperparameters",
+)  # parts of a training's key that do not affect its network's latency
 Measured = tuple[float, float]  # median and interquartile range, ms
 
 
 @dataclass
 class LatencyProfiler:
-    """A describer that knows latencies as well. `folder`: where its files go; it is the study's."""
+    """A `NetworkDescriber` that also measures latencies. `folder`: the study's, where its files go."""
 
     trainer_client: NetworkDescriber
     executor: Executor
@@ -39,7 +43,7 @@ class LatencyProfiler:
     known: dict[str, Measured] = field(default_factory=dict)
 
     def remember(self, rows: Iterable[Trial]) -> None:
-        """Take the latencies of these rows, the earliest of each network."""
+        """Take over the latencies of these rows, the earliest of each network."""
         for row in rows:
             if row.network_key and row.latency_ms is not None:
                 self.known.setdefault(_network(row.network_key), (row.latency_ms, row.latency_iqr_ms or 0.0))
@@ -48,7 +52,7 @@ class LatencyProfiler:
         return self.describe_all([config])[0]
 
     def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]:
-        """Return what each comes to, with its latency; raise as `Describer.describe` does."""
+        """Describe each configuration, with its latency; raise as `TrainerClient.describe` does."""
         found = self.trainer_client.describe_all(configs)
         names = [_network(network_key(one, config)) for one, config in zip(found, configs, strict=True)]
         new = {name: config for name, config in zip(names, configs, strict=True) if name not in self.known}
@@ -88,9 +92,9 @@ class LatencyProfiler:
                 break
         if end.code != 0:
             raise TrainerRefused(
-                f"the trainer measures no latency (exit code {end.code}: "
+                f"the trainer could not measure the latency (exit code {end.code}: "
                 f"{end.said or metrics.last_line(job.stderr)}); "
-                f"see {job.stderr}, or leave out --minimise latency and --max-latency-ms"
+                f"see {job.stderr}, or omit --minimise latency and --max-latency-ms"
             )
 
 
@@ -109,13 +113,14 @@ def _read(job: Job, count: int) -> list[Measured]:
     measured = [(ms, iqr) for ms, iqr in zip(*told, strict=True) if isinstance(ms, int | float) and ms > 0]
     if len(measured) != count:
         raise TrainerRefused(
-            f"the trainer gives {len(measured)} latencies for {count} networks (docs/trainer-protocol.md); "
-            "leave out --minimise latency and --max-latency-ms"
+            f"the trainer returned {len(measured)} latencies for {count} networks "
+            "(docs/trainer-protocol.md); "
+            "omit --minimise latency and --max-latency-ms"
         )
     return [(float(ms), float(iqr)) for ms, iqr in measured]
 
 
 def _network(key: str) -> str:
-    """Return what a network_key says of the network alone."""
+    """Return the part of a `network_key` that is about the network alone."""
     facts = {name: fact for name, fact in json.loads(key).items() if name not in _SAME}
     return json.dumps(facts, sort_keys=True)

@@ -46,7 +46,7 @@ _LARGEST = 2.0**63  # a whole number from here on is more than a database keeps
 
 
 class MalformedMetrics(ValueError):
-    """A line of metrics.jsonl, not the last, is no JSON object."""
+    """A line of metrics.jsonl, other than the last, is not a JSON object."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class MetricsLog:
 
     @property
     def final_columns(self) -> dict[str, Any]:
-        """What a trial's row says of the end of its training; empty where there was none."""
+        """Return a trial's columns about the end of its training; empty if it did not end."""
         final = self.last("final") or {}
         return {name: number(name, final[name]) for name in _FINAL if name in final}
 
     @property
     def machine_columns(self) -> dict[str, Any]:
-        """What a trial's row says of where it was trained."""
+        """Return a trial's columns about the machine."""
         machine = self.last("machine") or {}
         known = [name for name in _MACHINE if isinstance(machine.get(name, 0), str | None)]
         told: dict[str, Any] = {name: machine[name] for name in known}
@@ -81,16 +81,16 @@ class MetricsLog:
         return told
 
     def is_complete(self, asked: Iterable[str] = ("val_accuracy",)) -> bool:
-        """Whether training ended and each of the accuracies asked for is one."""
+        """Whether training ended and reported each of the accuracies asked for."""
         return all(_is_share(self.final_columns.get(name)) for name in asked)
 
     def lack(self, asked: Iterable[str] = ("val_accuracy",)) -> str:
-        """Say what a report that is not complete lacks, as the end of a sentence."""
+        """Return what incomplete metrics lack, as the end of a sentence."""
         final = self.last("final")
         if final is None:
             return "without a final line"
         wrong = [f"{name} {final.get(name)!r:.40}" for name in asked if not _is_share(final.get(name))]
-        return f"with {', '.join(wrong)}, which is no fraction in [0, 1]"
+        return f"with {', '.join(wrong)}, which is not a fraction in [0, 1]"
 
 
 def _is_share(value: Any) -> bool:
@@ -98,7 +98,7 @@ def _is_share(value: Any) -> bool:
 
 
 def number(name: str, value: Any) -> int | float | None:
-    """Return the value of a metric; None for NaN, infinities and whatever else no database column holds."""
+    """Return the value of a metric; None for NaN, infinities and others that a database cannot hold."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST < value < _LARGEST:
         return None
     if name in _WHOLE:
@@ -107,13 +107,13 @@ def number(name: str, value: Any) -> int | float | None:
 
 
 def read(path: Path) -> MetricsLog:
-    """Return the events in the file at `path`; none where it does not exist. Raise MalformedReport."""
+    """Return the events in the file at `path`; none if it does not exist. Raise MalformedMetrics."""
     if not path.exists():
         return MetricsLog(())
     events = tuple(_events(path.read_text(encoding="utf-8-sig", errors="replace"), path))
     finals = sum(event.get("event") == "final" for event in events)
     if finals > 1:
-        raise MalformedMetrics(f"{path} has {finals} final results; a training ends once")
+        raise MalformedMetrics(f"{path} has {finals} final events; a training has exactly one")
     return MetricsLog(events)
 
 
@@ -129,14 +129,14 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
                 return
             raise MalformedMetrics(f"line {number} of {path} is not JSON: {line[:60]!r}") from error
         if not isinstance(event, dict):
-            raise MalformedMetrics(f"line {number} of {path} is no JSON object: {line[:60]!r}")
+            raise MalformedMetrics(f"line {number} of {path} is not a JSON object: {line[:60]!r}")
         yield event
 
 
 def measured_so_far(path: Path) -> list[dict[str, Any]]:
-    """Return the measurements in a file that is being written; none where it is malformed or too long."""
+    """Return the measurements in a file that is being written; none if it is malformed or too long."""
     try:
-        if path.stat().st_size > MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
+        if path.stat().st_size > MOST_OF_CURVE_BYTES:  # too long to be read several times a second
             return []
         return read(path).measurements
     except (MalformedMetrics, FileNotFoundError):
@@ -163,7 +163,7 @@ def _epoch(line: str) -> dict[str, Any] | None:
 
 
 def last_line(path: Path) -> str:
-    """Return the last line of a log that says anything; empty where there is none."""
+    """Return the last line of a log that is not blank; empty if there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))

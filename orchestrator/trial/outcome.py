@@ -1,7 +1,7 @@
-"""Turn the end of a trainer's process into the end of a trial.
+"""Turn the end of a trainer's process into the outcome of a trial.
 
-What a machine did to a trainer says nothing about its network, so that trial is handed out again
-(`retries.py`); one that diverged, went over a limit, hung or crashed is an answer the solver hears.
+A failure of the machine says nothing about the network, so the trial is retried (`retries.py`). Divergence,
+a limit that was exceeded, a hang or a crash of the trainer is a result, which the solver is told.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from orchestrator.trial import metrics as metrics_log
 from results.db.tables import Trial
 
 _REFUSED, _TERMINATED, _KILLED = 2, 143, 137
-_FULL_BYTES = 200_000  # that are left of a disk on which a trainer may have found no room for a line
+_FULL_BYTES = 200_000  # of free space, below which a trainer may have failed to write a line
 _ROUNDING = 1e-9  # of shares that come to whole trainings
 _ACCURACIES = ("val_accuracy", "test_accuracy", "test_accuracy_1000")
 _DEVICE_LOST = 6
 _FAILED = {3: "diverged", 4: "out_of_memory", 5: "budget_too_short"}  # docs/trainer-protocol.md
-_SUSPENDED_SHARE = 0.02  # of a budget: a trainer plans its steps anew where it is behind by so much
+_SUSPENDED_SHARE = 0.02  # of a budget: a trainer replans its steps if it is behind by this much
 _OVER_LIMIT = {"memory": "host_memory", "output": "too_much_output"}
 
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """How a trial ended: `refused` ends the search, `stopped` and `lost` are handed out again."""
+    """How a trial ended: `refused` ends the search, `stopped` and `lost` are trained again."""
 
     state: Literal["completed", "failed", "pruned", "refused", "stopped", "lost"]
     reason: str | None = None  # one word, for SQL
@@ -42,13 +42,13 @@ class TrialOutcome:
 
 
 def asked_of(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the accuracies that a training of `config` must end with."""
+    """Return the accuracies that a training of `config` must report."""
     of_validation = ("val_accuracy",) if config["subset"]["validation"] else ()
     return (*of_validation, "test_accuracy") if config["test"] else of_validation
 
 
 def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> TrialOutcome:
-    """Say how a trial ended, from its exit and its two files. `asked`: the accuracies it must have."""
+    """Return how a trial ended, from its exit and its two files. `asked`: the accuracies it must report."""
     try:
         events = metrics_log.read(metrics)
     except metrics_log.MalformedMetrics as error:
@@ -62,14 +62,14 @@ def judge(end: Exit, metrics: Path, log: Path, asked: tuple[str, ...] = ("val_ac
     if end.code == 0 and events.is_complete(asked):
         return TrialOutcome("completed", None, None, columns, events.measurements, has_read_test)
     state, reason, message = _failure(end, events, log, asked)
-    columns |= dict.fromkeys(_ACCURACIES)  # whatever it printed, this training did not end
+    columns |= dict.fromkeys(_ACCURACIES)  # whatever it wrote, this training did not finish
     return TrialOutcome(state, reason, message, columns, events.measurements, has_read_test)
 
 
 def judge_suspended(found: TrialOutcome, end: Exit, config: Mapping[str, Any]) -> TrialOutcome:
-    """Return the outcome `found`, or `lost` where the trial was suspended for too much of its budget.
+    """Return the outcome `found`, or `lost` if the trial was suspended for too much of its budget.
 
-    Its clock went on meanwhile, so it took fewer steps than others of its budget. One in steps lost none.
+    Its clock went on meanwhile, so it took fewer steps than others. A budget in steps is not affected.
     """
     budget = config["budget"].get("seconds", math.inf)
     is_affected = found.state in ("completed", "pruned") or found.reason == "budget_too_short"
@@ -80,19 +80,19 @@ def judge_suspended(found: TrialOutcome, end: Exit, config: Mapping[str, Any]) -
 
 
 def pruned(found: TrialOutcome, hopeless: Prune) -> TrialOutcome:
-    """Return the outcome of a trial that was stopped because its curve is hopeless."""
-    message = f"expected {hopeless.predicted:.2%}, bound {hopeless.bound:.2%}"
+    """Return the outcome of a trial that was stopped early by its learning curve."""
+    message = f"expected {hopeless.predicted:.2%}, required {hopeless.bound:.2%}"
     columns = found.columns | {"val_accuracy": hopeless.accuracy}
     return replace(found, state="pruned", reason="hopeless", message=message, columns=columns)
 
 
 def is_training(row: Trial) -> bool:
-    """Whether a trial costs of the budget: it was trained, or is being trained."""
+    """Whether a trial counts against the budget: it was trained, or is being trained."""
     return row.state not in ("screened", "duplicate")
 
 
 def spent(rows: Iterable[Trial]) -> float:
-    """Return what these trials take of the budget, in trainings: a pruned one the share that it used."""
+    """Return how many trainings of the budget these trials use: one stopped early counts as a fraction."""
     shares = (
         (row.stop_progress or 1.0) if row.state == "pruned" else 1.0 for row in rows if is_training(row)
     )
@@ -100,12 +100,12 @@ def spent(rows: Iterable[Trial]) -> float:
 
 
 def affordable(budget_trials: int, rows: Iterable[Trial]) -> int:
-    """Return how many whole trainings are left of a budget that these trials take of."""
+    """Return how many whole trainings are left of a budget after these trials."""
     return max(0, math.floor(budget_trials - spent(rows) + _ROUNDING))
 
 
 def is_open(row: Trial) -> bool:
-    """Whether a recorded trial is to be trained (again): left by a kill, or refused by the trainer."""
+    """Whether a recorded trial is still to be trained: it was killed, or refused by the trainer."""
     return row.state == "running" or row.reason == "refused"
 
 
@@ -115,9 +115,9 @@ _HINTS = {9: " (the kernel's, where memory ran out?)"}
 
 
 def _of_the_machine(end: Exit) -> _Failure | None:
-    """What ended a trial that did not end by itself, in a way that its own words do not matter."""
+    """Return the failure of a trial that was ended from outside, whatever its log says."""
     if end.reason == "stopped":
-        return "stopped", "stopped", "stopped by the user; it will be handed out again"
+        return "stopped", "stopped", "stopped by the user; it will be trained again"
     if end.reason == "lost":
         return "lost", "lost", end.said
     if end.reason in _OVER_LIMIT:
@@ -126,14 +126,14 @@ def _of_the_machine(end: Exit) -> _Failure | None:
 
 
 def _of_the_disk(file: Path) -> _Failure | None:
-    """Whether a trainer may have failed because nothing more could be written."""
+    """Return a failure if the disk is full, so that the trainer may have been unable to write."""
     if shutil.disk_usage(file.parent).free > _FULL_BYTES:
         return None
     return "lost", "disk_full", f"the disk of {file.parent} is full; free some space"
 
 
 def _of_a_signal(number: int, said: str) -> _Failure:
-    """What killed a trial: somebody outside, or a fault that nobody can tell from one of the machine's."""
+    """Return the failure of a killed trial: killed from outside, or crashed in native code."""
     if number in _OF_NATIVE_CODE:
         name = signal.Signals(number).name
         return (
@@ -149,7 +149,7 @@ def _failure(end: Exit, events: metrics_log.MetricsLog, log: Path, asked: tuple[
     if found := _of_the_machine(end):
         return found
     if end.reason == "timeout":
-        return "failed", "timeout", f"did not end by itself and was stopped after {end.wall_seconds:.0f} s"
+        return "failed", "timeout", f"did not end and was stopped after {end.wall_seconds:.0f} s"
     if end.code == _REFUSED:
         return "refused", "refused", said
     if end.code == _DEVICE_LOST:
@@ -166,11 +166,11 @@ def _failure(end: Exit, events: metrics_log.MetricsLog, log: Path, asked: tuple[
 
 
 def adopt(folder: Path, asked: tuple[str, ...] = ("val_accuracy",)) -> TrialOutcome | None:
-    """Return the result of a trial whose end was not recorded: the orchestrator was killed after it."""
+    """Return the result of a trial that ended after the orchestrator was killed, if it has one."""
     try:
         events = metrics_log.read(folder / "metrics.jsonl")
     except metrics_log.MalformedMetrics:
-        return None  # train it again: that attempt's files are no result
+        return None  # train it again: that attempt left no result
     if not events.is_complete(asked):
         return None
     columns = events.machine_columns | events.final_columns

@@ -1,4 +1,4 @@
-"""A trial under way, and what is told of trials as they go on."""
+"""A running trial, and the interface of progress displays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from results.db.tables import Trial
 
 @dataclass
 class RunningTrial:
-    """A trial under way. It waits for a slot until `has_started` is called, by the executor's thread."""
+    """A running trial. It waits for a worker until `has_started` is called, by the executor's thread."""
 
     order: TrialRequest
     row: Trial
@@ -24,7 +24,7 @@ class RunningTrial:
     stop: threading.Event = field(default_factory=threading.Event)  # of this trial alone
     slot: str | None = None
     started: float = field(default_factory=time.monotonic)
-    seen_bytes: int = 0  # of its metrics, when they were last asked for
+    seen_bytes: int = 0  # of its metrics, when they were last read
 
     @property
     def metrics(self) -> Path:
@@ -32,11 +32,11 @@ class RunningTrial:
 
     @property
     def latest_epoch(self) -> dict[str, Any] | None:
-        """What the trainer last told of it."""
+        """Return the trainer's last `epoch` event."""
         return metrics_log.latest_epoch(self.metrics)
 
     def has_news(self) -> bool:
-        """Whether its metrics have grown since the last time that this was asked."""
+        """Whether its metrics have grown since the last call."""
         try:
             size = self.metrics.stat().st_size
         except FileNotFoundError:
@@ -49,12 +49,12 @@ class RunningTrial:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the process began; 0 while the trial waits for a slot."""
+        """Seconds since the process started; 0 while the trial waits for a worker."""
         return time.monotonic() - self.started if self.slot else 0.0
 
 
 class ProgressDisplay(Protocol):
-    """Told of everything that a person would want to see; changes nothing."""
+    """Shows the events of a study to a person. It changes nothing."""
 
     def note(self, text: str) -> None: ...
     def started(self, trial: RunningTrial) -> None: ...
@@ -63,6 +63,6 @@ class ProgressDisplay(Protocol):
     def best(self, row: Trial) -> None: ...
     def tick(self, running: Sequence[RunningTrial]) -> None: ...
     def slept(self, seconds: float) -> None:
-        """This process was suspended so long, which tells nothing of how the search goes on."""
+        """This process was suspended for so long; that time does not count in forecasts."""
 
     def close(self) -> None: ...

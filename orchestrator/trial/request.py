@@ -1,4 +1,4 @@
-"""A trial to be trained, before it is one on record."""
+"""A trial to be trained, before it has a row in the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from results.db.tables import Trial
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """A trial to be trained; `row` is its row where an earlier run left it unfinished."""
+    """A trial to be trained; `row` is its row if an earlier run left it unfinished."""
 
     number: int
     purpose: str
@@ -23,8 +23,8 @@ class TrialRequest:
     description: NetworkInfo
     key: str
     row: Trial | None = None
-    of_trial_number: int | None = None  # the trial that this one confirms
-    losses: int = 0  # how often it was killed from outside since the study was taken up
+    of_trial_number: int | None = None  # the trial that this one repeats
+    losses: int = 0  # how often it was killed from outside in this run of the study
 
     def columns(self) -> dict[str, Any]:
         budget = self.config["budget"]
@@ -42,7 +42,9 @@ class TrialRequest:
         }
 
     def test_reading(self, found: TrialOutcome) -> dict[str, Any]:
-        """Say how the test images were read: all of them, and of those perhaps a thousand on their own."""
+        """Return the event of reading the test images: all of them, and of those perhaps 1,000 on
+        their own.
+        """
         images = self.description.dataset.get("test_images")
         protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
         return {"number": self.number, "images": images, "protocols": protocols}

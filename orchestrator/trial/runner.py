@@ -1,7 +1,7 @@
-"""Train trials on the executor's slots and put each end on record.
+"""Train trials on the executor's workers and record the end of each.
 
-Threads only wait for processes: the thread that calls `run` alone reads and writes the database,
-so a trial's row is committed before its process starts and before the next one is begun.
+Threads only wait for processes. Only the thread that calls `run` reads and writes the database, so a
+trial's row is committed before its process starts and before the next trial is started.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from orchestrator.trial.usage import Usage
 from results.db.store import Store
 from results.db.tables import Trial
 
-TEST_READ = "test_read"  # the event of a trial that has read the test images, on record with its result
+TEST_READ = "test_read"  # the event of a trial that has read the test images, recorded with its result
 _TICK_SECONDS = 0.2
-_LOCK_SECONDS = 10.0  # between two looks at the study's lock, which may be lost without a word
-Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver hears
+_LOCK_SECONDS = 10.0  # between two checks of the study's lock, which may be lost silently
+Hear = Callable[[Trial, float], Evaluation]  # (its row, its accuracy) -> what the solver is told
 
 
 class Runner:
-    """Runs the orders of one study. `folder` is the study's; each trial gets one of its own in it."""
+    """Runs the requests of one study. `folder` is the study's; each trial gets a folder of its own in it."""
 
     def __init__(
         self,
@@ -67,8 +67,8 @@ class Runner:
         self._waiting: deque[TrialRequest] = deque()
         self._running: dict[Future[Exit], RunningTrial] = {}
         self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
-        self._looked = 0.0  # when the curves of the running were last looked at
-        self._kept = time.monotonic()  # when the study's lock was
+        self._looked = 0.0  # when the curves of running trials were last read
+        self._kept = time.monotonic()  # when the study's lock was last checked
         self._ended: dict[int, Trial] = {}
         self._hear: Hear | None = None
         self._rule = NEVER
@@ -76,12 +76,13 @@ class Runner:
     def run(
         self, orders: Sequence[TrialRequest], hear: Hear | None = None, rule: LearningCurvePruner = NEVER
     ) -> list[Trial]:
-        """Train `orders` and return their rows in order. Raise Stopped, Refused or a StoreError.
+        """Train `orders` and return their rows in order. Raise Stopped, TrainerRefused or a StoreError.
 
-        StudyLost is one of them: nothing of what runs then is recorded, for the study is another process's.
+        After StudyLost, a StoreError, nothing is recorded any more, since another process has the study.
 
-        `hear` gives what a solver hears of a completed trial, recorded with it, and of one that `rule`
-        stopped, by what its curve let expect. A lost trial that no hours are left for stays `running`.
+        `hear` returns what the solver is told of a completed trial, and of one that `rule` stopped, from its
+        predicted accuracy; it is recorded with the trial. A lost trial without hours for a retry stays
+        `running`.
         """
         self._ended, self._hear, self._rule = {}, hear, rule
         left = [order for order in orders if not self._adopted(order)]  # before any folder is cleared
@@ -92,7 +93,7 @@ class Runner:
                     self._begin_what_fits(pool)
                     self._settle_what_ended()
             except BaseException:
-                self._stop.set()  # the pool waits for its threads, and they for their processes
+                self._stop.set()  # the pool waits for its threads, which wait for their processes
                 raise
         if len(self._ended) < len(orders):
             raise Stopped
@@ -115,9 +116,9 @@ class Runner:
             self._settle(self._running.pop(future), future.result())
 
     def _arrived(self) -> list[Future[Exit]]:
-        """Return what has ended; where nothing has, wait a moment for it.
+        """Return what has ended; if nothing has, wait a moment for it.
 
-        A queue costs the same however many run; asking each of thousands of futures does not.
+        The cost of a queue does not grow with the number of running trials; polling each future would.
         """
         began, ended = time.monotonic(), list[Future[Exit]]()
         with suppress(Empty):
@@ -134,14 +135,14 @@ class Runner:
         self._kept = time.monotonic()
 
     def _stop_if_hopeless(self, trial: RunningTrial) -> None:
-        """End a trial that the rule gives up, unless it is one of the audit's."""
+        """End a trial that the rule stops, unless it is exempt (audited)."""
         if trial.stop.is_set() or not trial.has_news() or self._rule.audits(trial.row.number):
             return
         if self._rule.first_stop(metrics_log.measured_so_far(trial.metrics)):
             trial.stop.set()
 
     def _adopted(self, order: TrialRequest) -> bool:
-        """Record the result, if there is one, of an order whose process ended when nobody was there."""
+        """Record the result of a trial that ended while no orchestrator ran; return whether there is one."""
         folder = self._folder_of(order)
         if order.row is None or order.row.state != "running" or not trial_folder.holds(folder, order.config):
             return False
@@ -155,7 +156,7 @@ class Runner:
         return True
 
     def _begin(self, order: TrialRequest, pool: ThreadPoolExecutor) -> None:
-        self._keep_study()  # or the trial's folder may be another process's by now
+        self._keep_study()  # otherwise the trial's folder may belong to another process by now
         trial = RunningTrial(order, self._open(order), self._folder_of(order), StopOfOne(self._stop))
         folder = trial.folder
         kept = trial_folder.checkpoint_words(folder) if self._trainer == OWN_TRAINER else ()
@@ -176,7 +177,7 @@ class Runner:
         return self._folder / f"{order.number:05d}"
 
     def _open(self, order: TrialRequest) -> Trial:
-        """Clear the folder, then commit the row: a result found beside a row is always that row's."""
+        """Clear the folder, then commit the row: so a result found in a row's folder always belongs to it."""
         folder = self._folder_of(order)
         columns = order.columns() | {"folder": str(folder), "git_commit": self._git_commit}
         was_running = order.row is not None and order.row.state == "running"
@@ -192,7 +193,7 @@ class Runner:
         return row
 
     def _settle(self, trial: RunningTrial, end: Exit) -> None:
-        """Record how `trial` ended; its row stays `running` where it is to be trained again."""
+        """Record how `trial` ended; its row stays `running` if it is retried."""
         order, row = trial.order, trial.row
         found = outcome.judge(end, trial.metrics, trial.folder / "log.txt", outcome.asked_of(order.config))
         if found.state == "stopped":
@@ -210,7 +211,7 @@ class Runner:
             raise TrainerRefused(f"the trainer refuses trial {row.number}: {found.message}")
 
     def _is_tried_again(self, trial: RunningTrial, found: TrialOutcome, end: Exit) -> bool:
-        """Whether a lost trial waits to be trained again. Raise ExecutorError where none would do better."""
+        """Whether a lost trial is retried. Raise ExecutorError if no other trial would succeed either."""
         order, row = trial.order, trial.row
         self._store.note(self._study_id, "trial_lost", retries.lost(row, found, end), row.id)
         again = retries.may_try_again(found, order.losses, self.limits.retries)
@@ -223,15 +224,17 @@ class Runner:
         if not again:
             raise retries.given_up(row, found, order.losses)
         if not self.limits.affords(len(self._running) + len(self._waiting)):
-            self._ended[row.number] = row  # left open, for the same command with more hours
-            self._display.note(f"trial {row.number} is lost, {found.message}; no hours are left for it")
+            self._ended[row.number] = row  # left unfinished, for the same command with more hours
+            self._display.note(
+                f"trial {row.number} is lost, {found.message}; no device-hours are left to retry it"
+            )
             return True
-        self._display.note(f"trial {row.number} is lost, {found.message}; training it again")
+        self._display.note(f"trial {row.number} is lost, {found.message}; retrying it")
         self._waiting.appendleft(replace(order, row=row, losses=order.losses + 1))
         return True
 
     def _charged(self, row: Trial, used: Usage) -> Trial:
-        """Return the row with what an attempt has used that brought no end."""
+        """Return the row with the usage of an unfinished attempt added."""
         return self._store.charge_trial(row.id, **(usage.on_record(row) + used).columns())
 
     def _record(self, order: TrialRequest, row: Trial, found: TrialOutcome, used: Usage) -> Trial:

@@ -1,7 +1,7 @@
-"""What the attempts of a trial have used: seconds of a slot, and joules of its GPU.
+"""What the attempts of a trial have used: seconds of a worker, and joules of its GPU.
 
-Every attempt counts, whatever came of it. The surprise: joules are known of all attempts or not at all, for
-a sum that leaves some out would be no measurement.
+Every attempt counts, whatever its outcome. If the energy of one attempt is unknown, that of the trial is
+unknown too, since a partial sum would look like a measurement.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from results.db.tables import Trial
 
 @dataclass(frozen=True)
 class Usage:
-    """Seconds that a slot was held, and what its GPU took meanwhile; None where that was not measured."""
+    """Seconds that a worker was held, and the energy of its GPU meanwhile; None if it was not measured."""
 
     slot_seconds: float = 0.0
     energy_joules: float | None = 0.0
@@ -37,15 +37,15 @@ def of_exit(end: Exit) -> Usage:
 
 
 def on_record(row: Trial) -> Usage:
-    """Return what a trial's row says of its attempts so far."""
+    """Return the usage of a trial's attempts so far, from its row."""
     return Usage() if row.slot_seconds is None else Usage(row.slot_seconds, row.energy_joules)
 
 
 def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Usage:
-    """Return the use of a trial's attempts where the orchestrator was killed during the last one.
+    """Return the usage of a trial's attempts if the orchestrator was killed during the last one.
 
-    That one's end is taken to be the last moment at which it wrote anything, and no more than `most_seconds`
-    after its start, for the clock may have jumped. A row without a start has no attempt but those on record.
+    That attempt is taken to have ended when it last wrote a file, and at most `most_seconds` after its
+    start, because the clock may have jumped. A row without a start has only the recorded attempts.
     """
     known = on_record(row)
     path = folder / "metrics.jsonl"
@@ -57,6 +57,6 @@ def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Usage:
 
 
 def adopted(found: TrialOutcome, row: Trial) -> Usage:
-    """Return the use of a trial's attempts, the last of which ended when nobody was there."""
+    """Return the usage of a trial's attempts, the last of which ended while no orchestrator ran."""
     seconds = found.columns.get("wall_seconds") or found.columns.get("train_seconds") or 0.0
     return on_record(row) + Usage(seconds, None)

@@ -1,8 +1,9 @@
-"""What a study has used, and how long it may go on: from the counts of the view `spending`, for every reader.
+"""How much a study has used, and how much longer it will take, from the counts of the view `spending`.
 
-The surprise: two times are told. The first has every slot busy until the end, which blocks that do not fill
-the slots never reach; the second goes on as the latest run went so far. Early stops shorten neither, for what
-they save is spent on further trainings; a solver that finishes before its budget does.
+The forecast is a range. Its lower end assumes that every worker is busy until the end, which iterations
+smaller than the number of workers never reach. Its upper end assumes the speed of the latest run so far.
+Early stopping shortens neither, since the time it saves goes into further trainings. A solver that finishes
+before the budget is spent shortens both.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Spending:
-    """What the trials of a study have used."""
+    """Budget and time that the trials of a study have used."""
 
-    spent: float = 0.0  # of the budget, in trainings; those that run count as whole
+    spent: float = 0.0  # of the budget, in trainings; running ones count in full
     ended: float = 0.0  # the same without those that run
     slot_seconds: float = 0.0  # of all attempts
     run_seconds: float = 0.0  # the same of its latest run alone
@@ -26,7 +27,7 @@ class Spending:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Spending:
-        """Return it from a row of the view, with the study's `begun_at`."""
+        """Return the spending in a row of the view, which has the study's `begun_at` as well."""
         begun, last = row["begun_at"], row["last_finished_at"]
         return cls(
             row["spent"],
@@ -40,7 +41,9 @@ class Spending:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds until the budget is spent: with all slots busy, and as it went so far (None: not known yet)."""
+    """Seconds until the budget is spent: with all workers busy, and at the speed so far (None: not known
+    yet).
+    """
 
     least: float
     likely: float | None
@@ -59,9 +62,10 @@ def ahead(
     slots: int | None,
     training_seconds: float | None = None,
 ) -> Forecast | None:
-    """Return how long a study of these budgets goes on; None where nothing tells how long a training takes.
+    """Return how much longer a study takes; None while the length of a training is not known.
 
-    training_seconds: one training's own budget, which stands for the trainings before the first has ended
+    trials: the budget in trainings; slot_hours: the budget in device-hours, None for no limit
+    slots: workers; training_seconds: one training's budget, used until the first training has ended
     """
     each = spending.slot_seconds / spending.ended if spending.ended else training_seconds
     if not each or not slots:
@@ -78,7 +82,7 @@ def ahead(
 
 
 def of_study(study: Mapping[str, Any]) -> Forecast | None:
-    """Return the outlook of a study's row beside that of its spending; None where it does not run."""
+    """Return the forecast of a row of `queries.studies`; None if the study does not run."""
     if study["state"] != "running":
         return None
     budget = ((study["question"] or {}).get("training") or {}).get("budget") or {}
@@ -91,17 +95,17 @@ def of_study(study: Mapping[str, Any]) -> Forecast | None:
     )
 
 
-def used(study: Mapping[str, Any], unit: str = "slot") -> str:
-    """Return what a study's trials have used of the hours that it may; their energy where it was measured."""
+def used_text(study: Mapping[str, Any]) -> str:
+    """Return the device-hours that a study has used, of how many, and the energy if it was measured."""
     most, joules = study["budget_slot_hours"], energy(study["energy_joules"])
-    hours = f"{study['slot_seconds'] / 3600:.3f}{'' if most is None else f' of {most:g}'} {unit}-hours"
+    hours = f"{study['slot_seconds'] / 3600:.3f}{'' if most is None else f' of {most:g}'} device-hours"
     trainings, measured = study["trainings"], study["measured"]
-    partly = f" (of {measured} of {trainings} trainings)" if measured < trainings else ""
+    partly = f" (measured in {measured} of {trainings} trainings)" if measured < trainings else ""
     return f"{hours}, {joules}{partly}" if joules else hours
 
 
 def duration(seconds: float) -> str:
-    """40 s, 12 min, 3.5 h or 2.1 days."""
+    """Return a time in words: 40 s, 12 min, 3.5 h or 2.1 days."""
     for unit, size, digits in (("s", 1, 0), ("min", 60, 0), ("h", 3600, 1)):
         if seconds < _UPTO[unit]:
             return f"{seconds / size:.{digits}f} {unit}"
@@ -112,7 +116,7 @@ _UPTO = {"s": 99.5, "min": 99.5 * 60, "h": 48 * 3600}
 
 
 def energy(joules: float | None) -> str:
-    """350 J, 1.2 Wh or 3.4 kWh; empty where it is not known."""
+    """Return an energy in words: 350 J, 1.2 Wh or 3.4 kWh; empty if it is not known."""
     if joules is None or joules != joules:
         return ""
     if joules < 3600:
@@ -121,4 +125,4 @@ def energy(joules: float | None) -> str:
 
 
 def _is_moment(value: Any) -> bool:
-    return isinstance(value, datetime) and value == value  # pandas has NaT, which is no moment
+    return isinstance(value, datetime) and value == value  # pandas has NaT, which is not a time

@@ -1,9 +1,9 @@
-"""What trainings say of a network's true accuracy: a mean, an interval, the chance that a bound holds.
+"""Estimate a network's true accuracy from its trainings: mean, interval, probability of reaching an accuracy.
 
-A network has few trainings, so their spread is shared: every network of a study that was trained more than
-once tells of it, and before any did, the validation images alone do, since no training can be judged more
-exactly than by drawing that many images. The surprise: a training by which a network was chosen out of
-many is no evidence. It is likely a lucky one, so callers leave it out.
+A network has few trainings, so the noise is estimated from all networks of a study that were trained more
+than once. Before there are any, the noise is that of sampling the validation images, which is its least
+value. Callers leave out the training by which a network was selected: it was probably a lucky one (the
+winner's curse), so it is biased upwards.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-PRIOR_TRAININGS = 4.0  # that the spread known from the validation images counts for
-_LOOKS = 3  # at a network, in which most verdicts have come
+PRIOR_TRAININGS = 4.0  # weight of the noise known from the validation images, in trainings
+_LOOKS = 3  # checks per network within which most verdicts come
 
 
 @dataclass(frozen=True)
 class ReplicateNoise:
-    """The spread of a training's accuracy around its network's own: a variance and its degrees of freedom."""
+    """Noise of a training's accuracy around its network's true one: a variance and its degrees of freedom."""
 
     variance: float
     freedom: float
@@ -28,7 +28,7 @@ class ReplicateNoise:
 
 @dataclass(frozen=True)
 class Posterior:
-    """The posterior of a network's true accuracy, a fraction: Student's t around its trainings' mean."""
+    """Posterior of a network's true accuracy, a fraction: Student's t around the mean of its trainings."""
 
     mean: float
     standard_error: float
@@ -36,11 +36,11 @@ class Posterior:
     trainings: int
 
     def probability(self, bound: float) -> float:
-        """The probability that the true accuracy is at least `bound`."""
+        """Return the probability that the true accuracy is at least `bound`, a fraction."""
         return students(self.freedom, (self.mean - bound) / self.standard_error)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """The central interval that holds the true accuracy with probability `level`."""
+        """Return the central interval that holds the true accuracy with probability `level`, as fractions."""
         from scipy import special
 
         reach = self.standard_error * float(special.stdtrit(self.freedom, (1 + level) / 2))
@@ -49,7 +49,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Spread:
-    """What the trainings of several networks tell of the noise: squared deviations, degrees of freedom."""
+    """Noise within the trainings of several networks: sum of squared deviations, degrees of freedom."""
 
     squares: float
     freedom: float
@@ -70,8 +70,8 @@ class Spread:
 
 
 def students(freedom: float, value: float) -> float:
-    """The probability that a variable of Student's t with so many degrees of freedom is at most `value`."""
-    from scipy import special  # a quarter of a second to import, which no start waits for
+    """Return the distribution function of Student's t with `freedom` degrees of freedom at `value`."""
+    from scipy import special  # a quarter of a second to import, so not at start-up
 
     return float(special.stdtr(freedom, value))
 
@@ -84,31 +84,36 @@ def spread(groups: Iterable[Sequence[float]]) -> Spread:
 
 
 def pooled(groups: Iterable[Sequence[float]], accuracy: float, validation_images: int) -> ReplicateNoise:
-    """Return the noise that `groups` and the validation images tell of: `Spread.noise` of their spread."""
+    """Return the noise estimated from `groups` and the validation images: `Spread.noise` of their spread."""
     return spread(groups).noise(accuracy, validation_images)
 
 
 def noisier(one: float, other: float) -> float:
-    """Return which of two accuracies is judged less exactly by images: the one nearer to a half."""
+    """Return which of two accuracies has the larger sampling noise: the one nearer to a half."""
     return min(one, other, key=lambda accuracy: abs(accuracy - 0.5))
 
 
+def interval_text(low: float, high: float) -> str:
+    """Return an interval of accuracies in percent, cut to [0, 100]: [11.31, 17.52]."""
+    return f"[{100 * max(low, 0.0):.2f}, {100 * min(high, 1.0):.2f}]"
+
+
 def level_of(question: Mapping[str, Any]) -> float:
-    """Return the level of belief that a study's question asks for, the usual one where it asks for none."""
+    """Return the confidence level in a study's settings, or the default if they have none."""
     return float((question.get("confirmation") or {}).get("level", 0.95))
 
 
 def passing(level: float) -> float:
-    """The probability that confirms one network: of the doubt that `level` leaves, each look may use a third.
+    """Return the probability that confirms one network: 1 - (1 - level) / 3.
 
-    A verdict comes at the first look that gives one, mostly by the third, and several networks are looked
-    at; so each is judged more strictly than the search as a whole (Bonferroni). Without that, searches at
-    .95 named true networks in 90 to 94% of runs (benchmarks/truth.py).
+    The probability is checked after each repeat, mostly up to three times, for several networks. Each check
+    is therefore stricter than the search as a whole (Bonferroni). Without that, searches at .95 named a
+    network that really reached the required accuracy in 90 to 94% of runs (benchmarks/truth.py).
     """
     return 1 - (1 - level) / _LOOKS
 
 
 def believe(accuracies: Sequence[float], noise: ReplicateNoise) -> Posterior:
-    """Return what one network's trainings, at least one, say of it, under a flat prior of its accuracy."""
+    """Return the posterior from one network's trainings, at least one, under a flat prior of its accuracy."""
     error = math.sqrt(noise.variance / len(accuracies))
     return Posterior(statistics.fmean(accuracies), error, noise.freedom, len(accuracies))

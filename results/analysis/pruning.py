@@ -1,6 +1,6 @@
-"""What stopping hopeless trainings early saved, and how often it was wrong, in one line.
+"""How many trainings early stopping saved, and how often it was wrong, in one line.
 
-`counted` says the same of a study's rows as the view `early_stops` of its database.
+`count_stops` computes from a study's rows what the view `early_stops` holds in its database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import Any
 from results.db.tables import Trial
 
 
-def counted(trials: Sequence[Trial]) -> dict[str, Any] | None:
-    """The counts of the view `early_stops`; None where the study stops nothing early (yet)."""
+def count_stops(trials: Sequence[Trial]) -> dict[str, Any] | None:
+    """Return the counts of the view `early_stops`; None if the study stops nothing early (yet)."""
     under_rule = [trial for trial in trials if trial.audited is not None]
     if not under_rule:
         return None
@@ -27,9 +27,10 @@ def counted(trials: Sequence[Trial]) -> dict[str, Any] | None:
 
 
 def stops_text(stops: Mapping[str, Any] | None) -> str:
-    """The counts in words; nothing where there are none."""
+    """Return the counts in words; empty if there are none."""
     if stops is None:
         return ""
-    saved = f"{stops['pruned']} pruned, {stops['trainings_saved']:.1f} trainings saved"
-    audit = f"of {stops['audited']} audited trials {stops['would_stop']} would have been stopped"
-    return f"{saved}; {audit}, {stops['false_stops']} of them falsely"
+    words = [f"{stops['pruned']} stopped", f"{stops['trainings_saved']:.1f} trainings saved"]
+    if stops["would_stop"]:  # stops that were checked, because the trial was exempt
+        words.append(f"{stops['false_stops']} of {stops['would_stop']} checks wrong")
+    return ", ".join(words)

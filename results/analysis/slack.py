@@ -1,7 +1,7 @@
-"""What giving up a little accuracy would save: the cheapest network at several bounds, from a study's trials.
+"""Accuracy trade-off: the smallest network at several required accuracies, from the trials of a study.
 
-Nothing is trained for it. A network that was trained once is known by that training alone, which a search
-picked for being good, so it has no probability and never counts as sure.
+Nothing is trained for it. A network that was trained once was selected by that training, which is therefore
+biased upwards (the winner's curse). So it has no probability and never counts as sure.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ SLACKS = (
     -0.0025,
     0.0,
     0.0025,
-)  # added to the bound; a negative one gives up accuracy
+)  # added to the required accuracy; a negative one gives up accuracy
 COLUMNS = ["slack", "bound", "evidence", "trial", *SIZE_COLUMNS, "mean_accuracy", "accuracy_low"]
 COLUMNS += ["accuracy_high", "trainings", "probability"]
 
 
 def cheapest(trials: pd.DataFrame, bound: float, minimise: str = "macs", level: float = 0.95) -> pd.DataFrame:
-    """Return two rows a bound, each with the cheapest network, or without one where there is none.
+    """Return two rows per required accuracy, each with the smallest network that reaches it, if there is one.
 
-    `evidence` is 'mean' where the mean of a network's trainings keeps the bound, and 'sure' where it does so
-    with the probability that confirms a network at `level`. Columns: slack, bound, evidence, trial, macs,
+    `evidence` is 'mean' if the mean of the network's trainings reaches it, and 'sure' if it does so with
+    the probability that confirms a network at `level`. Columns: slack, bound, evidence, trial, macs,
     parameters, latency_ms, mean_accuracy, accuracy_low and accuracy_high (the 95% interval), trainings,
     probability (missing for a single training of a search).
     `trials`: the rows of `queries.trials` of one study. `minimise`: what it minimises.

@@ -1,4 +1,6 @@
-"""`nas-results`: read the record of searches on the command line. Those that change it are in `upkeep.py`."""
+"""`nas-results`: read the results database on the command line. `maintenance.py` has the commands
+that write.
+"""
 
 from contextlib import suppress
 from dataclasses import asdict
@@ -10,6 +12,7 @@ from rich.console import RenderableType
 from typer.core import TyperGroup
 
 from results import export, optuna_mirror, queries, tables, terminal
+from results.analysis.posterior import level_of
 from results.cli import maintenance, show
 from results.cli.options import DEFAULT_DB, AsJson, Db, Optuna, StudyName
 from results.errors import StoreError
@@ -17,12 +20,12 @@ from results.tables import evaluation_table, front_table, slack_table
 
 
 class _OneLineErrors(TyperGroup):
-    """Tells an error of the record, or of its own output, in one line, and exits with 2."""
+    """Reports an error of the database, or of its own output, in one line, and exits with 2."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             answer = super().invoke(ctx)
-            if ctx.invoked_subcommand != "mirror":  # which goes on without a reader
+            if ctx.invoked_subcommand != "mirror":  # it goes on when nobody reads its output
                 terminal.check_output()
         except BrokenPipeError:
             raise typer.Exit(1) from None  # its reader has read enough, as head has
@@ -43,7 +46,7 @@ main = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Read what nas-search, hpo-search and nas-evaluate have put on record. Times are UTC.",
+    help="Read the results of nas-search, hpo-search and nas-evaluate. Times are UTC.",
 )
 
 main.add_typer(maintenance.commands)
@@ -58,7 +61,7 @@ def list_studies(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 
 @main.command()
 def trials(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """List a study's trials, with the failed, screened and running ones."""
+    """List the trials of a study, also those that failed, were skipped or are running."""
     frame = queries.trials(db, study)
     studies = queries.studies(db)
     asked = export.records(studies[studies["name"] == study])[0]
@@ -71,7 +74,9 @@ def best(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Give each study's best trial: NAS the fewest MACs that meet the bound, HPO the greatest accuracy."""
+    """Show the best trial of each study: for NAS the fewest MACs at the required accuracy, for HPO the most
+    accurate.
+    """
     frame = queries.best(db, study)
     _print(tables.best_table(frame), export.records(frame), as_json)
 
@@ -80,12 +85,12 @@ def best(
 def show_one(
     study: StudyName,
     trial: Annotated[
-        int | None, typer.Argument(metavar="[TRIAL]", help="The number of one of its trials.")
+        int | None, typer.Argument(metavar="[TRIAL]", help="Number of one of its trials.")
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Tell all about a study, or about one of its trials."""
+    """Show everything about a study, or about one of its trials."""
     if trial is None:
         facts = show.study_facts(db, study)
         _print(show.study_words(facts), [facts], as_json)
@@ -98,19 +103,23 @@ def show_one(
 
 @main.command()
 def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Give the cheapest network at the bound and around it, from the trials at hand: what accuracy costs."""
+    """Show the accuracy trade-off: the smallest network at the required accuracy, and slightly above and
+    below.
+    """
     frame = queries.slack(db, study)
-    _print(slack_table(frame), export.records(frame), as_json)
+    studies = queries.studies(db)
+    settings = export.records(studies[studies["name"] == study])[0]["question"]
+    _print(slack_table(frame, level_of(settings)), export.records(frame), as_json)
 
 
 @main.command()
 def front(
     study: StudyName,
-    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Give the networks that none betters both in size and in accuracy, as their replicates know them."""
+    """Show the Pareto front of a study: networks that no other beats in both size and accuracy."""
     frame = queries.front(db, study)
     if csv is not None:
         export.write_csv(frame, csv)
@@ -120,11 +129,11 @@ def front(
 @main.command()
 def evaluation(
     study: StudyName,
-    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file as well.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Rank an evaluation's pairs of model and recipe: mean and standard deviation over n runs."""
+    """Rank the pairs of model and recipe of an evaluation: mean and standard deviation (sd) over n runs."""
     frame = queries.evaluation(db, study)
     if csv is not None:
         export.write_csv(frame, csv)
@@ -133,7 +142,7 @@ def evaluation(
 
 @main.command()
 def models(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """List the networks that studies have saved. Of several with one name the newest is meant by it."""
+    """List the saved models. If several have one name, the name means the newest."""
     frame = queries.models(db)
     _print(tables.models_table(frame), export.records(frame), as_json)
 
@@ -141,18 +150,20 @@ def models(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 @main.command("export")
 def export_trials(
     study: StudyName,
-    to: Annotated[Path | None, typer.Option(help="The file to write. One that is there is replaced.")] = None,
+    to: Annotated[Path | None, typer.Option(help="File to write. An existing file is replaced.")] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="csv, parquet or json.", show_default="by the file's suffix"),
+        typer.Option("--format", help="csv, parquet or json.", show_default="from the file's suffix"),
     ] = None,
     optuna: Optuna = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Write a study's trials to a CSV, Parquet or JSON file, or what is new of them to an Optuna storage."""
+    """Write the trials of a study to a CSV, Parquet or JSON file, or add the new ones to an Optuna
+    storage.
+    """
     if (to is None) == (optuna is None):
-        raise export.ExportError("give a file to write (--to) or an Optuna storage (--optuna), one of them")
+        raise export.ExportError("give either a file to write (--to) or an Optuna storage (--optuna)")
     if to is None:
         _tell_brought(optuna_mirror.export(db, study, str(optuna)), study, as_json)
         return
@@ -164,11 +175,11 @@ def export_trials(
 def mirror(
     study: StudyName,
     optuna: Optuna = "runs/optuna.db",
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates.")] = 5.0,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Keep an Optuna storage up to date with a study until it ends, for optuna-dashboard; Ctrl-C ends it."""
+    """Keep an Optuna storage up to date with a running study, for optuna-dashboard. Stop it with Ctrl-C."""
     with suppress(KeyboardInterrupt):
         optuna_mirror.mirror(
             db, study, str(optuna), interval, lambda brought: _tell_brought(brought, study, as_json)
@@ -186,19 +197,19 @@ def _tell_brought(brought: optuna_mirror.MirrorResult, study: str, as_json: bool
 def report(
     study: StudyName,
     out: Annotated[
-        Path | None, typer.Option(help="The page to write.", show_default="STUDY.html, in this folder")
+        Path | None, typer.Option(help="HTML file to write.", show_default="STUDY.html, in this folder")
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(metavar="STUDY", help="Another study, to show beside it.")
+        str | None, typer.Option(metavar="STUDY", help="Another study to compare with.")
     ] = None,
     figures: Annotated[
         Path | None,
-        typer.Option(help="Write each plot as PNG and SVG to this folder too; needs Chrome or Chromium."),
+        typer.Option(help="Also write each plot to this folder, as PNG and SVG. Needs Chrome or Chromium."),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Write a report with plots and tables: one HTML page that needs no network."""
+    """Write a report with plots and tables: one HTML page that works offline."""
     from results import report as reports  # here, since plotly takes a second to import
 
     written = reports.write(db, study, out, compare, figures)

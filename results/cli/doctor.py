@@ -1,7 +1,7 @@
-"""Look over a machine and a record, and mend what is safe to mend.
+"""Check a machine and a results database, and fix what can be fixed safely.
 
-Each check is a function that yields findings. The surprise: torch, NOMAD and the GPU are asked in
-processes of their own, since a broken driver or library may hang or crash whoever asks.
+Each check is a function that yields findings. Checks of torch, NOMAD and the GPU run in processes of
+their own, because a broken driver or library can hang or crash its process.
 """
 
 import json
@@ -23,7 +23,7 @@ from results.errors import StoreError, StudyLocked
 
 NEEDED = ("torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "pandas")
 LEAST_FREE_BYTES = 2**30
-ABANDONED = "its process ended without a word; run its command again to go on"
+ABANDONED = "its process was killed; run its command again to go on"
 _PATIENCE_SECONDS = 120.0
 _NOT_OF_THE_FILE = (
     sqlite3.SQLITE_CANTOPEN,
@@ -40,7 +40,7 @@ _NOMAD = "import PyNomad"
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found. `advice`: what to do, or what was done where `mended`."""
+    """What one check found. `advice`: what to do, or what was done if `mended`."""
 
     subject: str
     level: Literal["good", "warning", "fault"]
@@ -50,7 +50,7 @@ class Finding:
 
 
 def machine(runs: Path) -> Iterator[Finding]:
-    """Yield what is found of this machine; `runs` is the folder whose disk is to have room."""
+    """Yield the findings about this machine. `runs`: the folder whose disk needs free space."""
     yield from _packages()
     yield from _gpus()
     yield from _torch()
@@ -60,13 +60,13 @@ def machine(runs: Path) -> Iterator[Finding]:
 
 
 def record(db: str, repair: bool = False) -> Iterator[Finding]:
-    """Yield what is found of the database at `db`. With `repair` mend what is safe."""
+    """Yield the findings about the database at `db`. With `repair`, fix what can be fixed safely."""
     path = connection.sqlite_path(connection.address(db))
     if path is not None and path.is_dir():
-        yield Finding("database", "fault", f"{path} is a folder", "give the file in it as --db")
+        yield Finding("database", "fault", f"{path} is a folder", "give the database file in it as --db")
         return
     if path is not None and not path.is_file():
-        yield Finding("database", "good", f"there is no {path} yet; the first search makes it")
+        yield Finding("database", "good", f"{path} does not exist yet; the first search creates it")
         return
     if path is not None:
         damaged = list(_damage(path))
@@ -77,24 +77,26 @@ def record(db: str, repair: bool = False) -> Iterator[Finding]:
 
 
 def disk(runs: Path) -> Finding:
-    """Say how much room the disk of `runs` has."""
+    """Return how much space is free on the disk of `runs`."""
     place = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
     found = f"{free / 2**30:.1f} GiB free in {place}"
     if free < LEAST_FREE_BYTES:
-        return Finding("disk", "warning", found, "free some: a search that finds the disk full stops")
+        return Finding("disk", "warning", found, "free some space: a search stops when the disk is full")
     return Finding("disk", "good", found)
 
 
 def gpu_locks() -> Finding:
-    """Say whether the locks can be used by which studies share the GPUs of this machine."""
+    """Return whether the locks with which studies share this machine's GPUs are usable."""
     folder = gpu_lock_folder()
     if not folder.is_dir():
-        return Finding("GPU locks", "good", f"there is no {folder} yet; the first search on a GPU makes it")
+        return Finding(
+            "GPU locks", "good", f"{folder} does not exist yet; the first search on a GPU creates it"
+        )
     files = sorted(folder.glob("*.lock"))
     shut = [path for path in (folder, *files) if not os.access(path, os.R_OK | os.W_OK)]
     if shut:
-        advice = "give NOMAD_NAS_LOCK_FOLDER a folder that every user of the GPUs can write to"
+        advice = "set NOMAD_NAS_LOCK_FOLDER to a folder that every user of the GPUs can write to"
         return Finding("GPU locks", "fault", f"{shut[0]} cannot be written to", advice)
     return Finding("GPU locks", "good", f"{len(files)} in {folder}, all of them usable")
 
@@ -102,11 +104,11 @@ def gpu_locks() -> Finding:
 def _packages() -> Iterator[Finding]:
     clash = packages.clash()
     if clash is not None:
-        yield Finding("packages", "fault", "a package of ours is hidden", clash)
+        yield Finding("packages", "fault", "one of our packages is hidden by another", clash)
     found = packages.versions(NEEDED)
     missing = [name for name in NEEDED if name not in found]
     if missing:
-        yield Finding("packages", "fault", f"not installed: {', '.join(missing)}", "pip install them")
+        yield Finding("packages", "fault", f"not installed: {', '.join(missing)}", "install them with pip")
     else:
         yield Finding("packages", "good", ", ".join(f"{name} {version}" for name, version in found.items()))
 
@@ -119,7 +121,7 @@ def _gpus() -> Iterator[Finding]:
     asked = "--query-gpu=name,driver_version,memory.used,memory.total"
     said, trouble = _answer([program, asked, "--format=csv,noheader"])
     if trouble:
-        advice = "mend the driver, or run with --device cpu"
+        advice = "repair the driver, or run with --device cpu"
         yield Finding("GPU driver", "fault", f"nvidia-smi fails: {trouble}", advice)
     for index, line in enumerate(said.splitlines()):
         yield Finding("GPU driver", "good", f"GPU {index}: {line}")
@@ -128,20 +130,20 @@ def _gpus() -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     said, trouble = _answer([sys.executable, "-P", "-c", _TORCH])
     if trouble:
-        yield Finding("torch", "fault", f"cannot be imported: {trouble}", "install torch again")
+        yield Finding("torch", "fault", f"cannot be imported: {trouble}", "reinstall torch")
         return
     version, cuda, gpus = json.loads(said.splitlines()[-1])
     seen = f"sees {', '.join(gpus)}" if gpus else "sees no GPU"
     yield Finding("torch", "good", f"{version}, {'CUDA ' + cuda if cuda else 'no CUDA'}: {seen}")
     if shutil.which("nvidia-smi") and not gpus:
-        advice = "install a torch made for this driver's CUDA, or run with --device cpu"
+        advice = "install a torch built for this driver's CUDA, or run with --device cpu"
         yield Finding("torch", "warning", "there is a driver, but torch sees no GPU", advice)
 
 
 def _solver() -> Finding:
     _, trouble = _answer([sys.executable, "-P", "-c", _NOMAD])
     if trouble:
-        advice = "pip install PyNomadBBO (none for Linux on Arm), or take another --solver"
+        advice = "pip install PyNomadBBO (not available for Linux on Arm), or choose another --solver"
         return Finding("NOMAD", "fault", f"PyNomad cannot be imported: {trouble}", advice)
     return Finding("NOMAD", "good", "PyNomad can be imported")
 
@@ -159,11 +161,11 @@ def _damage(path: Path) -> Iterator[Finding]:
     for line in found:
         yield Finding("database", "fault", f"{path}: {line}", advice)
     if not found:
-        yield Finding("database", "good", f"{path} is whole, {path.stat().st_size / 2**20:.1f} MiB")
+        yield Finding("database", "good", f"{path} is intact, {path.stat().st_size / 2**20:.1f} MiB")
 
 
 def _studies(db: str, repair: bool) -> Iterator[Finding]:
-    """Yield what is wrong with the schema and the studies; a study that runs is left alone."""
+    """Yield the findings about the schema and the studies; a running study is left alone."""
     try:
         with Store(db, read_only=not repair) as store:
             yield Finding("schema", "good", schema.REVISION)
@@ -175,23 +177,26 @@ def _studies(db: str, repair: bool) -> Iterator[Finding]:
 
 
 def _running(store: Store, study_id: int, name: str, repair: bool) -> Finding:
-    """Who looks only never takes a lock: a search that begins just then would be refused."""
-    found = f"study {name} is on record as running, and no process runs it"
+    """Return the finding about a study in the state `running`.
+
+    Without `repair` no lock is taken: a search that starts at that moment would be refused.
+    """
+    found = f"study {name} is marked as running, but no process runs it"
     if not repair:
         held = holder(store.url, name)
         if held is None:
-            return Finding("studies", "warning", found, "run its command again, or --repair")
+            return Finding("studies", "warning", found, "run its command again, or use --repair")
         return Finding("studies", "good", refusal(name, held).partition(";")[0])
     try:
         with study_lock(store.url, name):
             store.end_study(study_id, "stopped", ABANDONED)
-            return Finding("studies", "warning", found, "now recorded as stopped", mended=True)
+            return Finding("studies", "warning", found, "now marked as stopped", mended=True)
     except StudyLocked as locked:
         return Finding("studies", "good", str(locked).partition(";")[0])
 
 
 def _answer(command: list[str]) -> tuple[str, str]:
-    """Return what a program prints, and in one line what went wrong with it, if anything did."""
+    """Return what a program prints, and its error in one line; the error is empty if all went well."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The commands of `nas-results` that look after a record: doctor, backup and migrate."""
+"""The commands of `nas-results` that maintain a database: doctor, backup and migrate."""
 
 import json
 from dataclasses import asdict
@@ -22,16 +22,16 @@ _SIGNS = {"good": ("ok", "green"), "warning": ("warning", "yellow"), "fault": ("
 
 @commands.command("doctor")
 def examine(
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what is safe to mend.")] = False,
-    runs: Annotated[Path, typer.Option(help="Folder of trials' files, for the room on its disk.")] = Path(
-        "runs"
-    ),
+    repair: Annotated[bool, typer.Option("--repair", help="Fix what can be fixed safely.")] = False,
+    runs: Annotated[
+        Path, typer.Option(help="Folder for the trials' files; the free space of its disk is checked.")
+    ] = Path("runs"),
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Look over the machine and the record: GPU, torch, NOMAD, disk, database, studies left by a kill.
+    """Check the machine and the results database: GPU, torch, NOMAD, disk, schema, killed studies.
 
-    Exit code 1 where a fault remains.
+    The exit code is 1 if a fault remains.
     """
     findings = [*doctor.machine(runs), *doctor.record(db, repair)]
     if as_json:
@@ -45,12 +45,13 @@ def examine(
 @commands.command("backup")
 def back_up(
     to: Annotated[
-        Path | None, typer.Option(help="The new file.", show_default="beside it, with the time")
+        Path | None,
+        typer.Option(help="File to write.", show_default="beside the database, with the time in its name"),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the database, also while searches write to it. The copy is checked before it gets its name."""
+    """Copy the database. Searches may go on writing to it. The copy is checked before it gets its name."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     written = to or Path(f"{connection.shown(connection.address(db))}.backup-{now}")
     size = backup.back_up(db, written)
@@ -62,7 +63,7 @@ def back_up(
 
 @commands.command()
 def migrate(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Bring a database of an older version up to date. The searches do so by themselves."""
+    """Migrate the database of an older version. Searches do this themselves when they start."""
     url = connection.address(db)
     path = connection.sqlite_path(url)
     if path is not None and not path.is_file():

@@ -9,16 +9,17 @@ DEFAULT_DB = "runs/results.db"
 Db = Annotated[
     str,
     typer.Option(
-        envvar="NAS_DB", help="The database: an SQLite file, or a URL such as postgresql://user@host/name."
+        envvar="NAS_DB",
+        help="Results database: an SQLite file, or a URL such as postgresql://user@host/name.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, a list of objects, instead.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead: a list of objects.")]
 StudyName = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study's name, as `nas-results list` gives it.")
+    str, typer.Argument(metavar="STUDY", help="Name of the study, as in `nas-results list`.")
 ]
 Optuna = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="An Optuna storage: an SQLite file, or an SQLAlchemy URL; made if missing."
+        metavar="URL", help="Optuna storage: an SQLite file or an SQLAlchemy URL. Created if missing."
     ),
 ]

@@ -1,4 +1,4 @@
-"""Tell about one study, or one trial, in words."""
+"""Describe one study or one trial, in words."""
 
 import json
 from collections.abc import Iterable
@@ -11,14 +11,15 @@ from rich.table import Table
 
 from results import constraints, export, queries
 from results.analysis import forecast, pruning
+from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
-from results.format import millions, moment, number, percent
+from results.format import mean_text, millions, moment, number, percent
 from results.tables import outcome, plain, table_of, time_left
 
 
 def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
-    """All there is to say about a study, as one JSON object."""
-    trials = queries.trials(db, name)  # first, for it knows what to say of a study there is not
+    """Return everything about a study, as one JSON object."""
+    trials = queries.trials(db, name)  # first, since it raises the error for an unknown study
     studies = queries.studies(db)
     models = queries.models(db)
     best = export.records(queries.best(db, name))
@@ -35,20 +36,20 @@ def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
 
 
 def study_words(facts: dict[str, Any]) -> RenderableType:
-    """The facts of a study, for people."""
+    """Return the facts of a study as text for people."""
     said = f": {facts['message']}" if facts["message"] else ""
     saved = [_model(model, facts["minimise"] is not None) for model in facts["models"]]
     lines = {
         "study": f"{facts['name']} ({facts['kind']})",
         "state": f"{facts['state']}{said}",
-        "bound": _bound(facts),
+        "required accuracy": _required_accuracy(facts),
         "trials": _counts(facts),
-        "used": forecast.used(facts),
+        "used": forecast.used_text(facts),
         "left": "" if time_left(facts) == "-" else time_left(facts),
-        "early stop": pruning.stops_text(facts["early_stops"]),
+        "early stopping": pruning.stops_text(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts),
         "saved as": ", ".join(saved),
-        "begun": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
+        "started": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
         "updated": f"{moment(pd.Timestamp(facts['updated_at']))} UTC",
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         "commit": facts["git_commit"] or "",
@@ -56,25 +57,24 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
     question = [(f"  {path}", str(value)) for path, value in _flat("", facts["question"])]
     events = [(f"  {moment(pd.Timestamp(event['at']))}", _event(event)) for event in facts["events"]]
     told: list[RenderableType] = ["", "events", _grid(events)] if events else []
-    return Group(_grid(lines.items()), "", "question", _grid(question), *told)
+    return Group(_grid(lines.items()), "", "settings", _grid(question), *told)
 
 
-def _bound(facts: dict[str, Any]) -> str:
+def _required_accuracy(facts: dict[str, Any]) -> str:
     if facts["min_accuracy"] is None:
         return ""
-    bound = f"validation accuracy of at least {percent(facts['min_accuracy'])}"
+    required = f"validation accuracy of at least {percent(facts['min_accuracy'])}"
     if facts["baseline_accuracy"] is None:
-        return bound
-    spread = f" ± {percent(facts['baseline_std'])}" if facts["baseline_std"] is not None else ""
-    baseline = f"baseline {percent(facts['baseline_accuracy'])}{spread}, n = {facts['baseline_replicates']}"
-    return f"{bound} ({baseline})"
+        return required
+    baseline = mean_text(facts["baseline_accuracy"], facts["baseline_std"], facts["baseline_replicates"])
+    return f"{required}; baseline {baseline}"
 
 
 def _counts(facts: dict[str, Any]) -> str:
     states = ", ".join(f"{count} {state}" for state, count in facts["trials_by_state"].items())
     reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
     searched = f"{facts['spent']:.4g} of {facts['budget_trials']} trainings spent"
-    return "; ".join(part for part in (searched, f"in all {states}" if states else "", reasons) if part)
+    return "; ".join(part for part in (searched, f"trials: {states}" if states else "", reasons) if part)
 
 
 def _best(facts: dict[str, Any]) -> str:
@@ -86,17 +86,17 @@ def _best(facts: dict[str, Any]) -> str:
 
 
 def _model(model: dict[str, Any], sized: bool) -> str:
-    """`sized`: whether its study minimises a size."""
+    """Return a saved model in words. `sized`: whether its study minimises a size."""
     said = f"{model['name']} ({model['status']})"
     if model["accuracy_low"] is None:
         return said
-    half = (model["accuracy_high"] - model["accuracy_low"]) / 2
-    known = f"{said}: {percent(model['val_accuracy'])} ± {percent(half)}, n = {model['trainings']}"
+    interval = interval_text(model["accuracy_low"], model["accuracy_high"])
+    known = f"{said}: {percent(model['val_accuracy'])} {interval}, n = {model['trainings']}"
     chance = model["probability"]
     if chance is None:
         return known
-    what = "keeps the bound" if sized else "is more accurate than the start"
-    return f"{known}, {what} with probability {percent(chance, 1)}"
+    what = "to reach the required accuracy" if sized else "to be more accurate than the start"
+    return f"{known}, {percent(chance, 1)} likely {what}"
 
 
 def _event(event: dict[str, Any]) -> str:
@@ -105,7 +105,7 @@ def _event(event: dict[str, Any]) -> str:
 
 
 def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
-    """All there is to say about a trial, with its learning curve, as one JSON object."""
+    """Return everything about a trial, with its learning curve, as one JSON object."""
     trials = queries.trials(db, study)
     row = trials[trials["number"] == trial]
     if row.empty:
@@ -120,11 +120,11 @@ def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
 
 
 def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
-    """The facts of a trial, for people. `study`: its row of `queries.studies`."""
+    """Return the facts of a trial as text for people. `study`: its row of `queries.studies`."""
     folder = Path(facts["folder"]) if facts["folder"] else None
     lines = {
         "trial": f"{facts['number']} of study {facts['study']}",
-        "purpose": f"{facts['purpose']}, replicate {facts['replicate']}",
+        "purpose": f"{facts['purpose']}, repeat {facts['replicate']}",
         "outcome": outcome(facts),
         "message": facts["message"] or "",
         "val accuracy": percent(facts["val_accuracy"]),
@@ -132,11 +132,11 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "used": _used(facts),
-        "solver heard": constraints.words(facts, study),
+        "told to the solver": constraints.words(facts, study),
         "verdict": _verdict(facts),
-        "early stop": _stop(facts),
+        "early stopping": _stop(facts),
         "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
-        "seeds": f"{facts['seed']}, of the subset {facts['subset_seed']}"
+        "seeds": f"{facts['seed']} for the training, {facts['subset_seed']} for the image sample"
         if facts["seed"] is not None
         else "",
         "folder": str(folder or ""),
@@ -148,7 +148,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
 
 
 def _curve_table(frame: pd.DataFrame) -> Table:
-    """A row a measurement of one trial."""
+    """Return a table with one row per measurement of a trial."""
     return table_of(
         frame,
         {
@@ -167,7 +167,9 @@ def _tested(facts: dict[str, Any]) -> str:
     if facts["test_accuracy"] is None:
         return ""
     of_1000 = facts["test_accuracy_1000"]
-    return percent(facts["test_accuracy"]) + (f", {percent(of_1000)} on 1,000" if of_1000 is not None else "")
+    return percent(facts["test_accuracy"]) + (
+        f", {percent(of_1000)} on 1,000 images" if of_1000 is not None else ""
+    )
 
 
 def _trained(facts: dict[str, Any]) -> str:
@@ -183,20 +185,20 @@ def _used(facts: dict[str, Any]) -> str:
     if facts["slot_seconds"] is None:
         return ""
     joules = forecast.energy(facts["energy_joules"]) or "energy not measured"
-    return f"{number(facts['slot_seconds'], 1)} s of a slot, {joules}"
+    return f"{number(facts['slot_seconds'], 1)} s of a worker, {joules}"
 
 
 def _verdict(facts: dict[str, Any]) -> str:
     if not facts["verdict"]:
         return ""
-    return f"{facts['verdict']}: keeps the bound with probability {percent(facts['probability'], 1)}"
+    return f"{facts['verdict']}: {percent(facts['probability'], 1)} likely to reach the required accuracy"
 
 
 def _stop(facts: dict[str, Any]) -> str:
     if facts["stop_progress"] is None:
         return ""
     did = "stopped" if facts["state"] == "pruned" else "would have been stopped"
-    expected = f"expected {percent(facts['predicted_accuracy'])}, bound {percent(facts['stop_bound'])}"
+    expected = f"expected {percent(facts['predicted_accuracy'])}, required {percent(facts['stop_bound'])}"
     return f"{did} at {percent(facts['stop_progress'], 0)}: {expected}"
 
 

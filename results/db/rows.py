@@ -16,27 +16,27 @@ R = TypeVar("R", bound=Base)
 
 
 def assign(row: Base, **columns: Any) -> None:
-    """Set the row's columns. A NaN becomes null, and what no database takes as text becomes a question mark.
+    """Set columns of the row. NaN becomes null; characters that databases refuse become question marks.
 
-    Raises TypeError for a column that there is not.
+    Raises TypeError for an unknown column.
     """
     known = row.__table__.columns
     for name, value in columns.items():
         if name not in known:
-            raise TypeError(f"{name!r} is no column of {row.__table__}; it has {', '.join(known.keys())}")
+            raise TypeError(f"{name!r} is not a column of {row.__table__}; it has {', '.join(known.keys())}")
         setattr(row, name, _storable(value))
 
 
 def _storable(value: Any) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return None
-    if isinstance(value, str):  # a trainer's last words may hold anything
+    if isinstance(value, str):  # a trainer's output may hold anything
         return value.encode(errors="replace").decode().replace("\0", "?")
     return value
 
 
 def get(session: Session, kind: type[R], row_id: int) -> R:
-    """The row of that id. Raises NotOnRecord where there is none."""
+    """Return the row with this id. Raises NotOnRecord if there is none."""
     row = session.get(kind, row_id)
     if row is None:
         raise NotOnRecord(f"there is no {kind.__name__.lower()} with id {row_id}; was it deleted meanwhile?")
@@ -44,14 +44,14 @@ def get(session: Session, kind: type[R], row_id: int) -> R:
 
 
 def event_now(study_id: int, kind: str, detail: Mapping[str, Any], trial_id: int | None = None) -> Event:
-    """An event of this moment."""
+    """Return an event with the present time."""
     return Event(study_id=study_id, trial_id=trial_id, at=datetime.now(UTC), kind=kind, detail=dict(detail))
 
 
 def from_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a trial that its trial.json answers, so that plain SQL need not look into JSON.
+    """Return a trial's columns that come from its trial.json, so that plain SQL need not parse JSON.
 
-    A multiplier that is not given is 1; a hyperparameter that is not given is the recipe's, and null here.
+    A missing multiplier is 1. A missing hyperparameter is the recipe's, and null here.
     """
     if not config:
         return {}
@@ -73,7 +73,7 @@ _HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 
 
 def begun(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a study that begins now. It seeks what its question says, or its kind's usual."""
+    """Return the columns of a study that starts now, with the objective of its settings or of its kind."""
     usual = {"nas": {"minimise": "macs"}, "hpo": {"maximise": "accuracy"}}.get(kind, {})
     aim = question.get("aim", usual)
     sought = {name: aim.get(name) for name in ("minimise", "maximise")}
@@ -81,11 +81,11 @@ def begun(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_another_question(study: Study, kind: str, question: Mapping[str, Any]) -> None:
-    """Raise QuestionChanged, naming each difference, unless the study asks this question."""
-    asked = json.loads(json.dumps(question))  # as it would come back from the record: no tuples
+    """Raise QuestionChanged, naming each difference, unless the study has these settings."""
+    asked = json.loads(json.dumps(question))  # as the database would return it: no tuples
     changed = differences({"kind": study.kind, **study.question}, {"kind": kind, **asked})
     if changed:
         raise QuestionChanged(
-            f"study {study.name!r} is on record with another question: {'; '.join(changed)}; "
+            f"study {study.name!r} is in the results database with other settings: {'; '.join(changed)}; "
             "give another --study name, or repeat the recorded options"
         )

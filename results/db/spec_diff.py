@@ -1,19 +1,19 @@
-"""Compare the question a study has on record with the one asked now."""
+"""Compare a study's recorded settings with those of the command that resumes it."""
 
 from collections.abc import Iterator
 from typing import Any
 
 _ABSENT = object()
-_LONGEST = 60  # characters of a list that are told
-_UNSAID = {"fit": "squash"}  # what questions from before there was such a key asked
+_LONGEST = 60  # characters of a list that are shown
+_UNSAID = {"fit": "squash"}  # values of settings that older versions did not record
 
 
 def differences(recorded: object, asked: object) -> list[str]:
-    """What differs, one phrase each: `space.width.high: 1.0 on record, 1.25 asked`.
+    """Return the differences, one phrase each: `space.width.high: 1.0 recorded, 1.25 now`.
 
-    Both are JSON values. Keys are dotted; a list's items go by their index when both have the same length.
-    An integer and a float of equal value are equal; true and 1 are not. Images are told to differ in words,
-    not by their fingerprints.
+    Both are JSON values. Keys are dotted; items of two lists of one length are named by index. An integer
+    and a float of equal value are equal; true and 1 are not. Different images are described in words, not
+    by their fingerprints.
     """
     return list(_differences("", recorded, asked))
 
@@ -22,7 +22,7 @@ def _differences(path: str, recorded: object, asked: object) -> Iterator[str]:
     children = _pairs(recorded, asked)
     if children is None:
         if not _same(recorded, asked):
-            yield f"{path or 'it'}: {_told(recorded)} on record, {_told(asked)} asked"
+            yield f"{path or 'it'}: {_told(recorded)} recorded, {_told(asked)} now"
         return
     for key, before, now in children:
         if key == "fingerprint" and isinstance(before, str) and isinstance(now, str):
@@ -32,7 +32,7 @@ def _differences(path: str, recorded: object, asked: object) -> Iterator[str]:
 
 
 def _pairs(recorded: object, asked: object) -> list[tuple[str, object, object]] | None:
-    """The children of two objects, or of two lists of one length, side by side; None for anything else."""
+    """Return the children of two objects, or of two lists of one length, in pairs; None for anything else."""
     if isinstance(recorded, dict) and isinstance(asked, dict):
         keys = list(dict.fromkeys((*recorded, *asked)))
         return [(key, _value(recorded, key), _value(asked, key)) for key in keys]
@@ -47,14 +47,14 @@ def _value(held: dict[str, Any], key: str) -> object:
 
 
 def _of_images(recorded: Any, asked: Any, before: str, now: str) -> Iterator[str]:
-    """Say of two fingerprints, `rules-hash`, what differs; nothing where another data set is asked anyway."""
+    """Yield how two fingerprints (`rules-hash`) differ; nothing if the data sets have other names anyway."""
     name = asked.get("dataset", "the data set")
     if before == now or recorded.get("dataset", name) != name:
         return
     if before.rpartition("-")[0] != now.rpartition("-")[0]:
-        yield f"the images ({name}) are decoded by other rules than when the study began (docs/data.md)"
+        yield f"the images ({name}) are decoded by other rules than when the study started (docs/data.md)"
     else:
-        yield f"the images ({name}) are not those that the study began with"
+        yield f"the images ({name}) are not those with which the study started"
 
 
 def _same(recorded: object, asked: object) -> bool:

@@ -1,14 +1,13 @@
-"""Plots of a study on record, as plotly figures.
+"""Plots of a study, as plotly figures.
 
-    from results import plots, recorded
+    from results import plots, study_record
 
-    study = recorded.read("runs/results.db", "nas-senet18-cifar10")
+    study = study_record.read_study("runs/results.db", "nas-senet18-cifar10")
     plots.front(study).show()
 
-Every function works for a study with no trial, with one and with thousands; what it leaves out to stay
-readable stands in `figure.layout.meta["note"]` and under the title. The surprise: colours are the same on
-light and on dark ground (a contrast of at least 3 to 1 with both), so a page changes its theme by the
-template alone; `dark=True` gives the other one.
+Every function works for a study with no trial, with one and with thousands. `figure.layout.meta["note"]` and
+the subtitle say what is left out to stay readable. Colours have a contrast of at least 3 to 1 with both a
+light and a dark background, so a page changes its theme by the template alone; `dark=True` is the dark one.
 """
 
 from results.plots._look import TEMPLATES, themed, untitled

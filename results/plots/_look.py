@@ -1,7 +1,7 @@
-"""How plots look: a colour and a symbol for each outcome, two themes, words on axes and under the cursor.
+"""The look of plots: a colour and a symbol for each outcome, two themes, axis titles, hover texts.
 
-Colours are Okabe and Ito's where those can be seen on white and on black, else darkened until they can; no
-two outcomes differ in colour alone.
+Colours are Okabe and Ito's, darkened if needed to be visible on white and on black. No two outcomes differ in
+colour alone.
 """
 
 from __future__ import annotations
@@ -14,14 +14,24 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results.format import percent
+from results.study_record import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY
 
 GREY, BLUE, GREEN, ORANGE, RED, PINK, TEAL, VIOLET = (
     *("#7f7f7f", "#0072b2", "#009e73", "#b07a00", "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"),
 )
-COLOURS = (BLUE, RED, GREEN, VIOLET, ORANGE, PINK, TEAL, GREY)  # of studies and others that have no outcome
+COLOURS = (
+    BLUE,
+    RED,
+    GREEN,
+    VIOLET,
+    ORANGE,
+    PINK,
+    TEAL,
+    GREY,
+)  # of studies and other things without an outcome
 GROUNDS = {"light": "#ffffff", "dark": "#14181d"}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-MOST = 2000  # points of a kind that are drawn: not every browser has the WebGL that more would need
+MOST = 2000  # points drawn of each kind: more would need WebGL, which not every browser has
 
 
 @dataclass(frozen=True)
@@ -33,16 +43,16 @@ class Look:
 
 LOOKS = {
     "confirmed": Look(BLUE, "star", 14),
-    "passed": Look(GREEN, "circle"),
+    MET_ONCE: Look(GREEN, "circle"),
     "trained": Look(GREEN, "circle"),
-    "below bound": Look(GREY, "circle-open"),
+    BELOW: Look(GREY, "circle-open"),
     "undecided": Look(ORANGE, "diamond", 10),
     "rejected": Look(PINK, "diamond-x", 10),
     "baseline": Look(VIOLET, "square", 9),
-    "replicate": Look(TEAL, "cross-thin-open", 7),
-    "pruned": Look(ORANGE, "triangle-down", 9),
+    REPEAT: Look(TEAL, "cross-thin-open", 7),
+    STOPPED_EARLY: Look(ORANGE, "triangle-down", 9),
     "failed": Look(RED, "x", 9),
-    "screened": Look(GREY, "line-ns-open", 9),
+    SKIPPED: Look(GREY, "line-ns-open", 9),
     "duplicate": Look(VIOLET, "line-nw-open", 9),
     "running": Look(TEAL, "hourglass-open", 9),
 }
@@ -75,19 +85,21 @@ TEMPLATES = {
 
 
 def finished(figure: go.Figure, title: str, dark: bool, note: str = "", height: int = 460) -> go.Figure:
-    """The figure with its theme and title, and a note of what it leaves out."""
+    """Return the figure with its theme and title, and a note of what it leaves out."""
     subtitle = {"text": note, "font": {"size": 12, "color": GREY}} if note else {}
     figure.update_layout(title={"text": title, "subtitle": subtitle}, height=height, meta={"note": note})
     return themed(figure, dark)
 
 
 def themed(figure: go.Figure, dark: bool) -> go.Figure:
-    """The figure, in the dark or the light theme."""
+    """Return the figure in the dark or the light theme."""
     return figure.update_layout(template=TEMPLATES["dark" if dark else "light"])
 
 
 def untitled(figure: go.Figure) -> go.Figure:
-    """The figure for a page with a heading and theme of its own: the legend above, where phones have room."""
+    """Return the figure for a page with its own heading and theme. The legend is above, for narrow
+    screens.
+    """
     legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
     figure.update_layout(
         title=None, template="none", margin={"l": 56, "r": 12, "t": 30, "b": 48}, legend=legend
@@ -97,7 +109,7 @@ def untitled(figure: go.Figure) -> go.Figure:
 
 
 def empty(title: str, why: str, dark: bool) -> go.Figure:
-    """A figure that says why there is nothing to see."""
+    """Return a figure that says why it is empty."""
     figure = go.Figure()
     figure.add_annotation(text=why, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
@@ -105,13 +117,13 @@ def empty(title: str, why: str, dark: bool) -> go.Figure:
 
 
 def marker(outcome: str, **changes: Any) -> dict[str, Any]:
-    """The marker of an outcome."""
+    """Return the marker of an outcome."""
     look = LOOKS[outcome]
     return {"color": look.colour, "symbol": look.symbol, "size": look.size} | changes
 
 
-def told(row: Mapping[str, Any], *more: str) -> str:
-    """A trial under the cursor: its number, what came of it, its point, its cost and its accuracy."""
+def hover_text(row: Mapping[str, Any], *more: str) -> str:
+    """Return the hover text of a trial: number, outcome, candidate, size and accuracy."""
     why = f": {row['reason']}" if row["reason"] and row["state"] != "completed" else ""
     of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
     lines = [f"<b>trial {row['number']}</b>: {html.escape(row['outcome'] + why)}{of}", *_point(row["point"])]
@@ -126,26 +138,26 @@ def told(row: Mapping[str, Any], *more: str) -> str:
 
 
 def _stop(row: Mapping[str, Any]) -> str:
-    """At which share of its budget a trial was stopped early, or would have been, and why."""
+    """Return at which fraction of its budget a trial was stopped early, or would have been, and why."""
     did = "stopped" if row["state"] == "pruned" else "would have been stopped"
-    expected = f"expected {percent(row['predicted_accuracy'])}, needed {percent(row['stop_bound'])}"
+    expected = f"expected {percent(row['predicted_accuracy'])}, required {percent(row['stop_bound'])}"
     return f"{did} at {percent(row['stop_progress'], 0)}: {expected}"
 
 
 def _point(point: Mapping[str, Any] | None, most: int = 8, across: int = 3) -> list[str]:
-    """The values of a point, a few to a line."""
+    """Return the values of a candidate, a few per line."""
     words = [f"{html.escape(str(name))} {html.escape(short(value))}" for name, value in (point or {}).items()]
     words = words[:most] + ([f"and {len(words) - most} more"] if len(words) > most else [])
     return [", ".join(words[first : first + across]) for first in range(0, len(words), across)]
 
 
 def short(value: Any) -> str:
-    """A value of a point in few characters."""
+    """Return a value of a candidate in few characters."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def at_bound(figure: go.Figure, bound: float | None, baseline: float | None, **where: Any) -> None:
-    """Draw the bound and, shaded, the margin between it and the baseline it comes from; both fractions."""
+    """Draw the required accuracy, and the shaded margin between it and the baseline; both are fractions."""
     if bound is None:
         return
     below = {"layer": "below", **where}
@@ -153,7 +165,9 @@ def at_bound(figure: go.Figure, bound: float | None, baseline: float | None, **w
         margin = {"fillcolor": VIOLET, "opacity": 0.18, "line_width": 0}
         figure.add_hrect(y0=100 * bound, y1=100 * baseline, **margin, **below)
         _line(figure, baseline, "baseline", {"color": VIOLET, "width": 1, "dash": "dot"}, "top left", below)
-    _line(figure, bound, "bound", {"color": RED, "width": 1.5, "dash": "dash"}, "bottom left", below)
+    _line(
+        figure, bound, "required accuracy", {"color": RED, "width": 1.5, "dash": "dash"}, "bottom left", below
+    )
 
 
 def _line(
@@ -164,7 +178,7 @@ def _line(
 
 
 def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: float = 20) -> None:
-    """Make the `xaxis` or `yaxis` of all panels logarithmic where the values need it."""
+    """Make the `xaxis` or `yaxis` of all panels logarithmic if the values span a large range."""
     known = [value for value in values if value > 0]
     if known and max(known) / min(known) > factor:
         update = figure.update_xaxes if axes == "xaxis" else figure.update_yaxes
@@ -174,7 +188,9 @@ def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: f
 
 
 def drawn(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:
-    """The rows to draw, an even sample where there are too many, of which a note is left."""
+    """Return the rows to draw. If there are too many, it is an even sample, and a note is added to
+    `notes`.
+    """
     kept = sample(rows, most)
     if len(kept) < len(rows):
         notes.append(f"{len(kept):,} of {len(rows):,} {kind}")
@@ -182,7 +198,7 @@ def drawn(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) ->
 
 
 def sample(items: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of the items, evenly spread, the first and the last among them."""
+    """Return at most so many of the items, evenly spaced, with the first and the last."""
     if len(items) <= most:
         return list(items)
     step = (len(items) - 1) / (most - 1)

@@ -1,4 +1,4 @@
-"""Several studies in one plot: their fronts, and the paths of their incumbents."""
+"""Several studies in one plot: their Pareto fronts, and their best results over time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from results.plots._look import COLOURS, SYMBOLS, empty, finished, told
+from results.plots._look import COLOURS, SYMBOLS, empty, finished, hover_text
 from results.plots.front import front_of
 from results.plots.path import Over, add_path, axis_title, names, span, steps
 from results.study_record import StudyRecord
@@ -16,8 +16,8 @@ _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
-    """The front of each study, with the interval of every network on it, and its bound."""
-    title = "Fronts compared"
+    """Plot the Pareto front of each study with the intervals of its networks, and its required accuracy."""
+    title = "Pareto fronts compared"
     figure = go.Figure()
     for index, study in enumerate(studies):
         kept = front_of(study)
@@ -33,22 +33,22 @@ def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
             name=label(study),
             line={"color": colour, "shape": "hv", "dash": _DASHES[index % len(_DASHES)]},
             marker={"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 9},
-            text=[told(study.by_number[network.trial]) for _, network in kept],
+            text=[hover_text(study.by_number[network.trial]) for _, network in kept],
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         )
         if study.bound is not None:
             figure.add_hline(y=100 * study.bound, line={"color": colour, "width": 1, "dash": "dash"})
     if not figure.data:
-        return empty(title, "no network was trained to its end yet", dark)
+        return empty(title, "no network has been trained to the end yet", dark)
     axes = dict.fromkeys(study.size_axis for study in studies)
     figure.update_xaxes(title=" or ".join(axes)).update_yaxes(title="accuracy (%)")
     return finished(figure, title, dark)
 
 
 def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool = False) -> go.Figure:
-    """The path of each study's incumbent, passed or confirmed. Studies of one kind can be compared.
+    """Plot the best result of each study over time. Studies of one kind can be compared.
 
-    A search for accuracy has a second path, thicker: the best mean of those it trained again.
+    A search for accuracy has a second, thicker line: the best mean of its retrained networks.
     """
     title = "Best so far compared"
     walked = [(index, study, list(steps(study))) for index, study in enumerate(studies)]
@@ -56,7 +56,7 @@ def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool =
     if not walked:
         return empty(title, "no training has ended yet", dark)
     if len({axis_title(study) for _, study, _ in walked}) > 1 or any(s.has_two_aims for s in studies):
-        return empty(title, "the studies do not search for the same", dark)
+        return empty(title, "the studies have different objectives", dark)
     figure = go.Figure()
     longest = max(path[-1].hours for _, _, path in walked)
     scale, axis = span(walked[0][1], over, longest)
@@ -67,11 +67,11 @@ def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool =
             name = f"{label(study)}, {names(study)['confirmed']}"
             add_path(figure, study, path, over, scale, "confirmed", {**line, "width": 4}, name)
     if not any(len(trace.x) for trace in figure.data):
-        return empty(title, "no study has come to a network that passes yet", dark)
+        return empty(title, "no network has met the required accuracy yet", dark)
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(walked[0][1]))
     return finished(figure, title, dark)
 
 
 def label(study: StudyRecord) -> str:
-    """The study's name for plotly, which reads some HTML in every text."""
+    """Return the study's name for plotly, which interprets some HTML in texts."""
     return html.escape(study.name)

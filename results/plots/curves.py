@@ -1,4 +1,4 @@
-"""Learning curves against the budget: its share that is spent, or its seconds."""
+"""Learning curves over the budget: the fraction of it that is spent, or seconds."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from results.plots._look import LOOKS, at_bound, empty, finished, marker, sample, told
+from results.plots._look import LOOKS, at_bound, empty, finished, hover_text, marker, sample
 from results.study_record import OUTCOMES, Row, StudyRecord, plain_rows
 
-MOST = 60  # curves that can be told apart at all
+MOST = 60  # curves that can still be distinguished
 Against = Literal["progress", "seconds"]
 _COLUMNS = {"progress": "progress", "seconds": "elapsed_seconds"}
-_AXES = {"progress": "share of the budget (%)", "seconds": "seconds of training"}
+_AXES = {"progress": "budget spent (%)", "seconds": "seconds of training"}
 _ALWAYS = ("confirmed", "undecided", "rejected", "baseline")
 
 
 def learning_curves(study: StudyRecord, against: Against = "progress", dark: bool = False) -> go.Figure:
-    """The validation accuracy of trials as their budget went by, at most MOST of them.
+    """Plot the validation accuracy of trials over their budget, at most MOST of them.
 
-    Those that were confirmed, rejected or the baseline come first; of the others an even sample by number.
+    Confirmed and rejected trials and the baseline come first; of the others an even sample is shown.
     """
     title = "Learning curves"
     column = _COLUMNS[against]
     measured = study.curves[study.curves[column].notna() & study.curves["val_accuracy"].notna()]
     numbers = [int(number) for number in measured["trial"].unique()]
     if not numbers:
-        return empty(title, "no measurement is on record yet", dark)
+        return empty(title, "there are no measurements yet", dark)
     shown = chosen([study.by_number[number] for number in numbers])
     curves = _curves(measured[measured["trial"].isin([row["number"] for row in shown])], column)
     figure = go.Figure()
@@ -44,14 +44,14 @@ def learning_curves(study: StudyRecord, against: Against = "progress", dark: boo
 
 
 def chosen(rows: Sequence[Row], most: int = MOST) -> list[Row]:
-    """The rows whose curves are shown."""
+    """Return the rows whose curves are shown."""
     first = sample([row for row in rows if row["outcome"] in _ALWAYS], most // 2)
     others = [row for row in rows if row["outcome"] not in _ALWAYS]
     return [*first, *sample(others, most - len(first))]
 
 
 def _curves(measured: pd.DataFrame, column: str) -> dict[int, list[tuple[float, Row]]]:
-    """By trial, its measurements with their place on the axis."""
+    """Return each trial's measurements with their position on the axis, by trial."""
     curves: dict[int, list[tuple[float, Row]]] = {}
     for row in plain_rows(measured):
         curves.setdefault(row["trial"], []).append((row[column], row))
@@ -61,7 +61,7 @@ def _curves(measured: pd.DataFrame, column: str) -> dict[int, list[tuple[float, 
 def _add_curves(
     figure: go.Figure, outcome: str, curves: Sequence[tuple[Row, list[tuple[float, Row]]]], against: Against
 ) -> None:
-    """All curves of an outcome as one trace, with gaps between them."""
+    """Add all curves of an outcome as one trace, with gaps between them."""
     if not curves:
         return
     x: list[float | None] = []
@@ -71,7 +71,7 @@ def _add_curves(
     for trial, curve in curves:
         x += [*(scale * place for place, _ in curve), None]
         y += [*(100 * row["val_accuracy"] for _, row in curve), None]
-        words += [*(told(trial, _measured(row)) for _, row in curve), None]
+        words += [*(hover_text(trial, _measured(row)) for _, row in curve), None]
     matters = outcome in _ALWAYS
     figure.add_scatter(
         x=x, y=y, text=words, mode="lines+markers", name=outcome, connectgaps=False,
@@ -84,4 +84,4 @@ def _add_curves(
 def _measured(row: dict[str, Any]) -> str:
     seconds = "" if row["elapsed_seconds"] is None else f" after {row['elapsed_seconds']:.1f} s"
     epoch = "" if row["epoch"] is None else f" (epoch {row['epoch']:.3g})"
-    return f"here {row['val_accuracy']:.2%}{seconds}{epoch}"
+    return f"measured here: {row['val_accuracy']:.2%}{seconds}{epoch}"

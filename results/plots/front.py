@@ -1,6 +1,7 @@
-"""Size against accuracy: what was trained, how far it is known, and what was never trained to its end.
+"""Size against accuracy: the trained networks with their intervals, and the trials without an accuracy.
 
-Below it is a lane each for what has a cost and no accuracy: screened, pruned, failed and running trials.
+Trials that have a size but no accuracy are in lanes below the plot, one lane each for skipped, stopped,
+failed and running trials.
 """
 
 from __future__ import annotations
@@ -13,25 +14,26 @@ from plotly.subplots import make_subplots
 
 from results.analysis.networks import Network
 from results.analysis.pareto import undominated
-from results.plots._look import GREY, LOOKS, at_bound, drawn, empty, finished, log_if_wide, marker, told
-from results.study_record import Row, StudyRecord
+from results.analysis.posterior import interval_text
+from results.plots._look import GREY, LOOKS, at_bound, drawn, empty, finished, hover_text, log_if_wide, marker
+from results.study_record import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, Row, StudyRecord
 
 TITLE = "Size and accuracy"
-LANES = ("running", "failed", "pruned", "screened")  # from the lowest
+LANES = ("running", "failed", STOPPED_EARLY, SKIPPED)  # from the lowest
 # over each other
-_DRAWN = ("below bound", "trained", "passed", "baseline", "rejected", "undecided", "confirmed")
+_DRAWN = (BELOW, "trained", MET_ONCE, "baseline", "rejected", "undecided", "confirmed")
 
 
 def front(study: StudyRecord, dark: bool = False) -> go.Figure:
-    """The plot of a study; an accuracy of a network trained again is the mean with its 95% interval.
+    """Plot a study. A network with repeats is drawn at the mean of its repeats, with the 95% interval.
 
-    `results.analysis.networks` says what the intervals mean. The line is the Pareto front: no trained network
-    is both smaller and more accurate.
+    `results.analysis.networks` defines the intervals. The line is the Pareto front: no trained network is
+    both smaller and more accurate.
     """
     placed = [row for row in study.rows if study.size(row) is not None and row["outcome"] != "duplicate"]
     lanes = [lane for lane in LANES if any(row["outcome"] == lane for row in placed)]
     if not placed:
-        return empty(TITLE, "no network has a known cost yet", dark)
+        return empty(TITLE, "no network has a known size yet", dark)
     share = 0.055 * len(lanes)
     figure = make_subplots(
         rows=2 if lanes else 1, shared_xaxes=True, vertical_spacing=0.03,
@@ -45,7 +47,7 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     for outcome in _DRAWN:
         _add_networks(figure, study, outcome, shown_of[outcome])
     for lane in lanes:
-        shown = [(row, told(row)) for row in shown_of[lane]]
+        shown = [(row, hover_text(row)) for row in shown_of[lane]]
         _add(figure, study, lane, lane, shown, [lane] * len(shown), line=2, showlegend=False)
     at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
     figure.update_yaxes(title="accuracy (%)", row=1)
@@ -57,7 +59,7 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
 
 
 def front_of(study: StudyRecord) -> list[tuple[float, Network]]:
-    """The networks that no other beats in both size and mean accuracy, by size, each with its size."""
+    """Return the networks that no other beats in both size and mean accuracy, by size, each with its size."""
     sized = [(study.size(study.by_number[network.trial]), network) for network in study.networks]
     known = [(size, network) for size, network in sized if size is not None]
     return undominated(known, lambda pair: (pair[0], pair[1].belief.mean, pair[1].trial))
@@ -67,24 +69,28 @@ def _add_front(figure: go.Figure, study: StudyRecord) -> None:
     kept = front_of(study)
     figure.add_scatter(
         x=[size for size, _ in kept], y=[100 * network.belief.mean for _, network in kept], mode="lines",
-        name="front", line={"color": GREY, "width": 1, "shape": "hv"}, hoverinfo="skip", row=1, col=1,
+        name="Pareto front", line={"color": GREY, "width": 1, "shape": "hv"}, hoverinfo="skip", row=1, col=1,
     )  # fmt: skip
 
 
 def _add_trainings(figure: go.Figure, study: StudyRecord, placed: Sequence[Row]) -> None:
-    """The single trainings of networks that were trained again, small: it is their mean that counts."""
+    """Add the single trainings of retrained networks as small marks, since their mean counts."""
     again = _replicated(study)
     shown = [
-        (row, told(row, "the training it was picked by") if row["purpose"] == "search" else told(row))
+        (
+            row,
+            hover_text(row, "the training that selected it")
+            if row["purpose"] == "search"
+            else hover_text(row),
+        )
         for row in placed
-        if row["accuracy"] is not None
-        and (row["number"] in again or row["outcome"] in ("replicate", "baseline"))
+        if row["accuracy"] is not None and (row["number"] in again or row["outcome"] in (REPEAT, "baseline"))
     ]
-    _add(figure, study, "replicate", "single trainings", shown, [100 * row["accuracy"] for row, _ in shown])
+    _add(figure, study, REPEAT, "single trainings", shown, [100 * row["accuracy"] for row, _ in shown])
 
 
 def _add_networks(figure: go.Figure, study: StudyRecord, outcome: str, rows: Sequence[Row]) -> None:
-    """Networks at their mean, with the 95% interval of those that were trained again."""
+    """Add networks at their mean, with the 95% interval of those with repeats."""
     again = _replicated(study)
     drawn = [
         row
@@ -97,8 +103,8 @@ def _add_networks(figure: go.Figure, study: StudyRecord, outcome: str, rows: Seq
         mean = network.belief.mean if network else row["accuracy"]
         half = network.belief.interval()[1] - mean if network else 0.0
         trainings = network.belief.trainings if network else 1
-        known = f"mean of {trainings}: {mean:.2%} ± {100 * half:.2f} points (95%)"
-        words.append((row, told(row, known) if network else told(row)))
+        known = f"mean of {trainings}: {mean:.2%} {interval_text(mean - half, mean + half)} (95% interval)"
+        words.append((row, hover_text(row, known) if network else hover_text(row)))
         height.append(100 * mean)
         reach.append(100 * half or None)
     bars = {"array": reach, "color": LOOKS[outcome].colour, "thickness": 1.5, "width": 5}

@@ -1,7 +1,7 @@
-"""How much each parameter mattered for the accuracy, as Optuna's evaluators judge it.
+"""Importance of each parameter for the accuracy, by Optuna's evaluators.
 
-A search looks where it hopes to win, so its trials are no even sample of the space, and importances of few
-trials are guesses: read them as hints.
+A search concentrates on promising regions, so its trials are not an even sample of the space. Importances,
+especially from few trials, are therefore only hints.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from results.study_record import Row, StudyRecord
 if TYPE_CHECKING:
     import optuna
 
-FEWEST = 4  # trials; fewer say nothing of several parameters
-MOST = 400  # trials that are looked at, an even sample: fANOVA's time grows with them
+FEWEST = 4  # trials; fewer say nothing about several parameters
+MOST = 400  # trials that are used, an even sample: fANOVA's time grows with them
 _SHOWN = 15
-_NAMES = {"fanova": "fANOVA: share of the variance", "ped_anova": "PED-ANOVA: what sets the best tenth apart"}
+_NAMES = {"fanova": "fANOVA: share of the variance", "ped_anova": "PED-ANOVA: difference of the best tenth"}
 _LOOKS = {"fanova": (BLUE, ""), "ped_anova": (ORANGE, "/")}
 
 
 def importance(study: StudyRecord, dark: bool = False) -> go.Figure:
-    """Bars of each parameter's importance for the accuracy, one for each evaluator."""
-    title = "What mattered for the accuracy"
+    """Plot each parameter's importance for the accuracy as bars, one per evaluator."""
+    title = "Parameter importance for the accuracy"
     found = importances(study)
     if not found:
-        return empty(title, f"needs {FEWEST} trained points whose parameters and accuracies differ", dark)
+        return empty(title, f"needs {FEWEST} trained candidates whose parameters and accuracies differ", dark)
     most_first = sorted(found["fanova"], key=lambda name: -found["fanova"][name])
     names = most_first[:_SHOWN][::-1]
     figure = go.Figure()
@@ -53,7 +53,7 @@ def importance(study: StudyRecord, dark: bool = False) -> go.Figure:
 
 
 def importances(study: StudyRecord) -> dict[str, dict[str, float]]:
-    """By evaluator the share of each parameter, in [0, 1]; nothing where too little is known."""
+    """Return the importance of each parameter in [0, 1], by evaluator; empty with too few trials."""
     rows = sample(_points(study), MOST)
     varied = parameters(study, rows)
     if len(rows) < FEWEST or not varied or len({row["accuracy"] for row in rows}) < 2:
@@ -74,14 +74,14 @@ def importances(study: StudyRecord) -> dict[str, dict[str, float]]:
 
 
 def _points(study: StudyRecord) -> list[Row]:
-    """The trained points of the search."""
+    """Return the trained candidates of the search."""
     purposes = ("search", "evaluation")
     done = (row for row in study.rows if row["state"] == "completed" and row["purpose"] in purposes)
     return [row for row in done if row["accuracy"] is not None and row["point"]]
 
 
 def _study_of(rows: Sequence[Row], varied: Mapping[str, Mapping[str, Any]]) -> optuna.Study:
-    """The rows as a study of Optuna's, in memory."""
+    """Return the rows as an Optuna study in memory."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -96,7 +96,7 @@ def _study_of(rows: Sequence[Row], varied: Mapping[str, Mapping[str, Any]]) -> o
 
 
 def _distribution(name: str, variable: Mapping[str, Any], rows: Sequence[Row]) -> Any:
-    """What the values are drawn from, as wide as the values on record."""
+    """Return the distribution of a variable, as wide as its recorded values."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     values = [row["point"].get(name) for row in rows]

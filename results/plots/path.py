@@ -1,8 +1,8 @@
-"""The path of the incumbent: the best that a study knew of, as its trainings and its hours went by.
+"""The best result so far of a study, over its trainings or its device-hours.
 
-What counts is what was known then: a network that passed is the incumbent until its replicates reject it, so
-the path can turn back. A search for accuracy has two paths: the luckiest of single trainings, and the best
-mean of those trained again, by which the record names its best; that mean is the lower one, and can fall.
+Each step shows what was known at that time: a network that met the required accuracy once leads until its
+repeats reject it, so the line can go back. A search for accuracy has two lines: the best single training,
+which is usually lucky, and the best mean of retrained networks, which decides the study's best trial.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from results.format import percent
-from results.plots._look import BLUE, GREEN, VIOLET, drawn, empty, finished, log_if_wide, marker, told
+from results.plots._look import BLUE, GREEN, VIOLET, drawn, empty, finished, hover_text, log_if_wide, marker
 from results.study_record import Row, StudyRecord
 
 Over = Literal["trainings", "hours"]
 Kind = Literal["provisional", "confirmed"]
-_SIZES = {"provisional": "passed, not rejected", "confirmed": "confirmed"}
-_ACCURACIES = {"provisional": "best single training", "confirmed": "best mean of trainings again"}
+_SIZES = {"provisional": "met the required accuracy once", "confirmed": "confirmed"}
+_ACCURACIES = {"provisional": "best single training", "confirmed": "best mean of repeats"}
 
 
 @dataclass(frozen=True)
 class Step:
-    """The incumbents after a training. `hours` are summed over all slots."""
+    """The incumbents after a training. `hours` are summed over all workers."""
 
-    trainings: float  # a training that was stopped early counts for the share of its budget that it used
+    trainings: float  # a training that was stopped early counts by the fraction of its budget that it used
     hours: float
-    provisional: Row | None  # the best of those that passed and are not rejected
-    confirmed: Row | None  # the best of those that are confirmed; for accuracy, of those trained again
-    mean: float | None = None  # of the latter's trainings again
+    provisional: Row | None  # the best of those that met the required accuracy once and are not rejected
+    confirmed: Row | None  # the best confirmed one; in a search for accuracy the best retrained one
+    mean: float | None = None  # of the repeats of the latter
 
 
 def steps(study: StudyRecord) -> Iterator[Step]:
-    """The incumbents after each training, in the order in which the trainings ended."""
+    """Yield the incumbents after each training, in the order in which the trainings ended."""
     last = {
         row["of_trial_number"]: row["number"] for row in study.trained if row["purpose"] == "confirmation"
     }
     passing: dict[int, Row] = {}
-    again: dict[int, list[float]] = {}  # what those for accuracy reached again, by trial
+    again: dict[int, list[float]] = {}  # accuracies of the repeats in a search for accuracy, by trial
     best = sure = None
     count = hours = 0.0
     for row in study.trained:
@@ -64,22 +64,22 @@ def steps(study: StudyRecord) -> Iterator[Step]:
 
 
 def names(study: StudyRecord) -> dict[str, str]:
-    """What each of a step's incumbents is."""
+    """Return the label of each of a step's incumbents."""
     return _SIZES if study.minimised else _ACCURACIES
 
 
 def seconds_of(row: Mapping[str, Any]) -> float:
-    """How long a trial held its slot, all its attempts together."""
+    """Return how long a trial held its worker, in seconds, all its attempts together."""
     return float(row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0)
 
 
 def value(study: StudyRecord, row: Row) -> float:
-    """What the study searches for: the least size, or the greatest accuracy in percent."""
+    """Return the value of the study's objective: the size, or the accuracy in percent."""
     return float(study.size(row) or 0 if study.minimised else 100 * row["accuracy"])
 
 
 def reached(study: StudyRecord, step: Step, kind: Kind) -> float | None:
-    """How high a step of a path lies; None where it has no incumbent yet."""
+    """Return the height of a step; None if it has no incumbent yet."""
     row = step.provisional if kind == "provisional" else step.confirmed
     if kind == "confirmed" and step.mean is not None:
         return 100 * step.mean
@@ -91,20 +91,24 @@ def axis_title(study: StudyRecord) -> str:
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
-    """By what to multiply so as to have readable numbers, and the axis they are on."""
+    """Return the factor for readable numbers, and the axis title."""
     if over == "trainings":
         return 1, "trainings spent"
-    return (1, f"{study.slot_kind}-hours") if hours >= 2 else (60, f"{study.slot_kind}-minutes")
+    return (1, "device-hours") if hours >= 2 else (60, "device-minutes")
 
 
 def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) -> go.Figure:
-    """The path over trainings, or over the hours of all slots, with every training that could have won."""
-    title = f"Best so far over {over if over == 'trainings' else study.slot_kind + '-hours'}"
+    """Plot the best so far over trainings, or over device-hours, with every training of the search."""
+    title = f"Best so far over {over if over == 'trainings' else 'device-hours'}"
     walked = list(steps(study))
     if not walked:
         return empty(title, "no training has ended yet", dark)
     if study.has_two_aims:
-        return empty(title, "it has two aims, and so a front and no best network", dark)
+        return empty(
+            title,
+            "the study has two objectives, so its result is a Pareto front and not one best network",
+            dark,
+        )
     figure = go.Figure()
     scale, axis = span(study, over, walked[-1].hours)
     notes: list[str] = []
@@ -123,7 +127,7 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
             mode="lines",
             name="base network",
             line={"color": VIOLET, "width": 1.5, "dash": "dot"},
-            hovertemplate=f"{told(base)}<extra></extra>",
+            hovertemplate=f"{hover_text(base)}<extra></extra>",
         )
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
     if study.minimised:
@@ -141,7 +145,7 @@ def add_path(
     line: dict[str, Any],
     name: str,
 ) -> None:
-    """Draw one path, by the steps at which it changes and its end."""
+    """Draw one line, through the steps at which it changes and to its end."""
     kept = [
         (step, row, height)
         for step in walked
@@ -159,7 +163,7 @@ def add_path(
         name=name,
         line={"shape": "hv", **line},
         marker={"size": 6},
-        text=[told(row, *_mean(step, kind)) for step, row, _ in turns],
+        text=[hover_text(row, *_mean(step, kind)) for step, row, _ in turns],
         hovertemplate="%{text}<extra></extra>",
     )
 
@@ -170,15 +174,15 @@ def _at(turn: tuple[Step, Row, float]) -> tuple[int, float]:
 
 def _mean(step: Step, kind: Kind) -> list[str]:
     known = kind == "confirmed" and step.mean is not None
-    return [f"mean of its trainings again {percent(step.mean)}"] if known else []
+    return [f"mean of its repeats {percent(step.mean)}"] if known else []
 
 
 def _why_empty(study: StudyRecord) -> str:
     if study.study["kind"] == "evaluation":
-        return "an evaluation compares, and searches for nothing"
+        return "an evaluation is not a search"
     if study.minimised and study.bound is None:
-        return "the bound is not known yet"
-    return "no training of the search has come to an accuracy yet"
+        return "the required accuracy is not known yet"
+    return "no training of the search has ended with an accuracy yet"
 
 
 def _line(kind: Kind) -> dict[str, Any]:
@@ -208,7 +212,7 @@ def _add_trained(
                 "size": 7 if len(shown) < 300 else 4,
                 "opacity": 0.9,
             },
-            text=[told(row) for _, row in shown],
+            text=[hover_text(row) for _, row in shown],
             hovertemplate="%{text}<extra></extra>",
             showlegend=False,
         )
@@ -228,5 +232,5 @@ def _better(study: StudyRecord, one: Row | None, other: Row) -> Row:
 
 
 def _order(study: StudyRecord, row: Row) -> tuple[float, int]:
-    """The better comes first, and of equal ones the earlier."""
+    """Return a sort key: the better first, and of equal ones the earlier."""
     return (value(study, row) if study.minimised else -value(study, row)), row["number"]

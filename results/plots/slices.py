@@ -1,4 +1,4 @@
-"""Each searched parameter against the accuracy: where in its range the good trials lie."""
+"""Each searched parameter against the accuracy: where in its range the good trials are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from results.plots._look import RED, drawn, empty, finished, marker, told
-from results.study_record import OUTCOMES, Row, StudyRecord
+from results.plots._look import RED, drawn, empty, finished, hover_text, marker
+from results.study_record import OUTCOMES, REPEAT, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
 _ACROSS = 3
@@ -17,12 +17,12 @@ _POINTS = 6000  # in all panels together
 
 
 def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
-    """A panel a parameter, with every trial that has an accuracy; a parameter that never varied has none."""
+    """Plot every trial with an accuracy, in one panel per parameter that has varied."""
     title = "Accuracy by parameter"
     rows = [
         row
         for row in study.rows
-        if row["point"] and row["accuracy"] is not None and row["outcome"] not in ("replicate", "duplicate")
+        if row["point"] and row["accuracy"] is not None and row["outcome"] not in (REPEAT, "duplicate")
     ]
     varied = parameters(study, rows)
     if not varied:
@@ -51,9 +51,9 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
 
 
 def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str, Any]]:
-    """The variables of the study's space that have more than one value in `rows`, by name.
+    """Return the variables of the study's space that have more than one value in `rows`, by name.
 
-    A study whose question has no space, as an evaluation's, has those of its points.
+    For a study without a space, such as an evaluation, they are the values that its trials differ in.
     """
     space = study.study["question"].get("space")
     known = {v["name"]: v for v in space if isinstance(v, Mapping)} if isinstance(space, list) else {}
@@ -76,7 +76,7 @@ def _add_panel(
             y=[100 * row["accuracy"] for row in shown],
             mode="markers", name=outcome, legendgroup=outcome, showlegend=(down, across) == (1, 1),
             marker=marker(outcome),
-            text=[told(row) for row in shown], hovertemplate="%{text}<extra></extra>",
+            text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(trace, row=down, col=across)
     kind = "category" if not is_number else "log" if variable.get("log") else "linear"

@@ -1,4 +1,4 @@
-"""When each GPU or CPU slot was busy, with which trial, and what share of the time it stood idle."""
+"""When each worker was busy, with which trial, and what fraction of the time it was idle."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.plots._look import LOOKS, empty, finished, told
-from results.study_record import OUTCOMES, Row, StudyRecord, plain_rows
+from results.plots._look import LOOKS, empty, finished, hover_text
+from results.study_record import OUTCOMES, REPEAT, STOPPED_EARLY, Row, StudyRecord, plain_rows
 
 _FEW = 200  # bars that are wide enough for an edge and a number
-_PATTERNS = {"failed": "x", "pruned": "/", "baseline": ".", "replicate": "\\"}
+_PATTERNS = {"failed": "x", STOPPED_EARLY: "/", "baseline": ".", REPEAT: "\\"}
 Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
 class Use:
-    """How a slot was used between the study's first start and its last end, while the study was running."""
+    """How a worker was used between the study's first start and its last end, while the study was running."""
 
     slot: str
     trials: int
@@ -28,13 +28,13 @@ class Use:
 
     @property
     def idle(self) -> float:
-        """The share of the time, in [0, 1]."""
+        """The fraction of idle time, in [0, 1]."""
         whole = self.busy_seconds + self.idle_seconds
         return self.idle_seconds / whole if whole else 0.0
 
 
 def timeline(study: StudyRecord, dark: bool = False) -> go.Figure:
-    """A lane a slot, a bar a training from its start to its end; the axis says what share stood idle."""
+    """Plot one lane per worker and one bar per training; the axis shows the fraction of idle time."""
     title = f"When each {study.slot_kind} was busy"
     rows = trained_on_slots(study)
     if not rows:
@@ -53,12 +53,12 @@ def timeline(study: StudyRecord, dark: bool = False) -> go.Figure:
 
 
 def trained_on_slots(study: StudyRecord) -> list[Row]:
-    """The trainings that have ended, in order of their end."""
+    """Return the finished trainings, in the order in which they ended."""
     return [row for row in study.trained if row["started_at"] is not None]
 
 
 def uses(study: StudyRecord) -> list[Use]:
-    """Each slot's use, by name. The time between a stop and the resume after it is nobody's idle time."""
+    """Return the use of each worker, by name. Time between a stop and a resume does not count as idle."""
     rows = trained_on_slots(study)
     if not rows:
         return []
@@ -74,11 +74,13 @@ def uses(study: StudyRecord) -> list[Use]:
 
 
 def slot_of(row: Row) -> str:
-    return " ".join(str(row[key]) for key in ("host", "slot") if row[key]) or "unknown slot"
+    return " ".join(str(row[key]) for key in ("host", "slot") if row[key]) or "unknown worker"
 
 
 def _away(study: StudyRecord, rows: Sequence[Row]) -> list[Span]:
-    """The times when no orchestrator ran: from the last end before a resume to the first start after it."""
+    """Return the times when no orchestrator ran: from the last end before a resume to the first
+    start after.
+    """
     spans = []
     for event in plain_rows(study.events):
         if event["kind"] != "resumed":
@@ -91,7 +93,7 @@ def _away(study: StudyRecord, rows: Sequence[Row]) -> list[Span]:
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
-    """The same times without overlaps."""
+    """Return the same times without overlaps."""
     kept: list[Span] = []
     for start, end in sorted(spans):
         if kept and start <= kept[-1][1]:
@@ -129,7 +131,8 @@ def _add_bars(figure: go.Figure, outcome: str, rows: Sequence[Row], names: dict[
         textposition="inside",
         insidetextanchor="middle",
         hovertext=[
-            told(row, f"{span:.1f} s on {slot_of(row)}") for row, span in zip(rows, seconds, strict=True)
+            hover_text(row, f"{span:.1f} s on {slot_of(row)}")
+            for row, span in zip(rows, seconds, strict=True)
         ],
         hovertemplate="%{hovertext}<extra></extra>",
     )

@@ -1,8 +1,7 @@
-"""The report of a study: one HTML page for people, with everything in it.
+"""The report of a study: one HTML page that contains everything it needs.
 
-The page asks no network for anything: plotly.js stands in it, and a content security policy lets the browser
-run the page's own two scripts, by their hashes, and nothing else. So a name or a log that holds a script is
-shown as text, and would not run if it were not.
+The page loads nothing from the network: plotly.js is part of it. A content security policy allows only the
+page's own two scripts, by their hashes. A script in a name or a log is shown as text, and could not run.
 """
 
 import re
@@ -26,8 +25,8 @@ def write(
 ) -> list[Path]:
     """Write the page of a study, STUDY.html by default, and its plots as files to the folder `pictures`.
 
-    Returns the files, the page first. Raises StoreError for a study there is not, its ExportError where the
-    page cannot be written, and its PicturesUnavailable where the plots cannot be drawn.
+    Returns the files, the page first. Raises StoreError for an unknown study, ExportError if the page
+    cannot be written, and PicturesUnavailable if the plots cannot be drawn.
     """
     shown = study_record.read_study(db, study)
     written, figures = page(shown, study_record.read_study(db, compare) if compare is not None else None)

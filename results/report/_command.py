@@ -1,7 +1,7 @@
-"""The command that asks a study's question again, as far as the record holds it.
+"""The command that runs a study again, as far as it is recorded.
 
-It is made of the options that were settled, for the words that were typed are not on record. A study that was
-resumed has its latest budget. Where it ran (its record, folders, executor) is no part of the question.
+It is made from the recorded options, since the text that was typed is not recorded. A resumed study has its
+latest budget. Where it ran (database, folders, executor) is not part of the study's settings.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from typing import Any
 from results.db.search_queue import repeatable
 from results.study_record import StudyRecord
 
-_SUBJECTS = {"nas": "base", "hpo": "model"}  # how each command calls what it starts from
-_ELSEWHERE = "--db, --runs, --data-folder and --executor are to be added where they were given"
+_SUBJECTS = {"nas": "base", "hpo": "model"}  # each command's option for the network to start from
+_ELSEWHERE = "add --db, --runs, --data-folder and --executor if they were given"
 
 
 def command(study: StudyRecord) -> str:
-    """Return the command line, or why there is none."""
+    """Return the command line, or why it is not known."""
     request = study.request
     if request is None or request["kind"] not in _SUBJECTS:
-        return "not on record: evaluations keep none, nor do studies of earlier versions; see the question"
+        return (
+            "not recorded: neither evaluations nor studies of earlier versions have one; see the "
+            "study's settings"
+        )
     program, subject = f"{request['kind']}-search", f"--{_SUBJECTS[request['kind']]}={request['subject']}"
     words = [
         program,

@@ -1,4 +1,4 @@
-"""Two studies side by side in tables: what each found, and in what their questions differ."""
+"""Tables that compare two studies: their results, and the differences of their settings."""
 
 from __future__ import annotations
 
@@ -15,21 +15,19 @@ from results.study_record import StudyRecord
 
 
 def compared(study: StudyRecord, other: StudyRecord) -> list[Table]:
-    """Return the tables of two studies' findings and of their questions."""
+    """Return the tables of two studies' results and of their settings."""
     heads = ("", study.name, other.name)
     rows = [(name, said(study), said(other)) for name, said in _COMPARED.items()]
     asked = differences(study.study["question"], other.study["question"])
     differ = []
     for line in asked:
         what, _, values = line.partition(": ")
-        one, _, two = values.removesuffix(" asked").partition(" on record, ")
+        one, _, two = values.removesuffix(" now").partition(" recorded, ")
         differ.append((what, one, two))
     kept = [row for row in rows if row[1:] != ("-", "-")]
     return [
-        Table("Findings side by side", heads, kept),
-        Table(
-            "Questions: what differs", ("what", study.name, other.name), differ, frozenset(("what", *heads))
-        ),
+        Table("Results side by side", heads, kept),
+        Table("Settings that differ", ("what", study.name, other.name), differ, frozenset(("what", *heads))),
     ]
 
 
@@ -44,19 +42,21 @@ def _of_winner(name: str, said: Callable[[Any], Any]) -> Callable[[StudyRecord],
 _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
     "kind": lambda study: str(study.study["kind"]),
     "state": lambda study: str(study.study["state"]),
-    "bound": lambda study: percent(study.bound),
+    "required accuracy": lambda study: percent(study.bound),
     "baseline": lambda study: percent(study.study["baseline_accuracy"]),
     "trainings spent": lambda study: f"{study.study['spent']:,.10g} of {study.study['budget_trials']:,}",
     "seconds of trainings": lambda study: f"{sum(map(seconds_of, study.trained)):,.0f}",
-    "screened": lambda study: f"{study.study['screened']:,}",
+    "skipped before training": lambda study: f"{study.study['screened']:,}",
     "failed": lambda study: f"{study.study['failed']:,}",
     "best trial": _of_winner("number", str),
     "its MACs": _of_winner("macs", millions),
     "its parameters": _of_winner("parameters", millions),
     "its mean accuracy": lambda study: percent(study.study["best_mean_accuracy"]),
     "its verdict": _of_winner("verdict", lambda verdict: verdict or "provisional"),
-    "keeps its bound": _of_winner("probability", lambda chance: percent(chance, 1)),
-    "its choice": lambda study: _choice(study),
+    "probability of reaching the required accuracy": _of_winner(
+        "probability", lambda chance: percent(chance, 1)
+    ),
+    "its values": lambda study: _choice(study),
 }
 
 

@@ -1,4 +1,4 @@
-"""The report's tables that no plot goes with: the network, the trials, failures, and how to repeat it."""
+"""The report's tables without a plot: the network, the trials, failures, and how to reproduce the study."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _failed(study: StudyRecord) -> list[Row]:
 
 
 def stages(study: StudyRecord) -> Table | None:
-    """The layers of the network found, stage by stage, beside the base network's; None where unknown."""
+    """Return the layers of the network found, by stage, beside the base network's; None if unknown."""
     found, first = winner(study), base(study)
     if found is None or not (found["blocks"] or found["channels"]):
         return None
@@ -63,11 +63,11 @@ def stages(study: StudyRecord) -> Table | None:
     heads = ("stage", *(head for head, _ in columns))
     lines = zip_longest(*(values for _, values in columns), fillvalue="-")
     rows = [(str(stage), *map(str, values)) for stage, values in enumerate(lines, 1)]
-    return Table("The network's stages of layers", heads, rows)
+    return Table("Layers of the network by stage", heads, rows)
 
 
 def network(study: StudyRecord) -> Table | None:
-    """What the network found costs and was given, beside the base network."""
+    """Return the sizes and values of the network found, beside the base network's."""
     found, first = winner(study), base(study)
     if found is None:
         return None
@@ -77,7 +77,7 @@ def network(study: StudyRecord) -> Table | None:
     point = list((found["point"] or {}).items())
     rows += [(str(name), *(_value(row, name) for row in shown)) for name, _ in point]
     rows = [row for row in rows if any(cell not in ("-", "") for cell in row[1:])]
-    return Table("The network found", heads, rows)
+    return Table("Network found", heads, rows)
 
 
 _NETWORK: dict[str, Callable[[Row], str]] = {
@@ -97,39 +97,39 @@ def _value(row: Row, name: str) -> str:
 
 
 def trials(study: StudyRecord) -> Table:
-    """Every trial of the study."""
+    """Return the table of all trials."""
     shown = trials_table(study.trials.tail(MOST), study.study)
     return of_console(latest("All trials", len(study.trials)), shown)
 
 
 def ranking(study: StudyRecord) -> Table | None:
-    """The pairs of an evaluation, or the front of a study of two aims; None for other searches."""
+    """Return the pairs of an evaluation, or the Pareto front of a study with two objectives; else None."""
     if study.has_two_aims:
         told = front_table(study.front)
-        return None if study.front.empty else of_console("The front, as its replicates know it", told)
+        return None if study.front.empty else of_console("Pareto front, by the repeats of its networks", told)
     if study.study["kind"] != "evaluation":
         return None
     return of_console("Pairs of model and recipe, the best first", evaluation_table(ranked(study.trials)))
 
 
 def offers(study: StudyRecord) -> list[Table]:
-    """What there is to take: the models that were saved, and what giving up accuracy would save."""
+    """Return the tables of the saved models and of the accuracy trade-off."""
     found = [of_console("Saved models", models_table(study.models))] if len(study.models) else []
     if study.bound is not None and study.minimised and study.networks:
         slack = slack_table(
             cheapest(study.trials, study.bound, study.minimised, level_of(study.study["question"]))
         )
-        found.append(of_console("What giving up accuracy would save, in points", slack))
+        found.append(of_console("Accuracy trade-off, in percentage points", slack))
     return found
 
 
 def question(study: StudyRecord) -> Table:
-    """The question on record: what the command was asked, with every option settled."""
-    return pairs("The question", ("what", "value"), flat("", study.study["question"]))
+    """Return the recorded settings of the study, defaults included."""
+    return pairs("Study settings", ("what", "value"), flat("", study.study["question"]))
 
 
 def provenance(study: StudyRecord) -> Table:
-    """What it takes to repeat the study, and where it ran."""
+    """Return what is needed to reproduce the study, and where it ran."""
     about, rows = study.study, study.rows
     trainings = [row for row in rows if row["attempts"]]
     commits = {about["git_commit"], *(row["git_commit"] for row in rows)} - {None}
@@ -140,14 +140,14 @@ def provenance(study: StudyRecord) -> Table:
         ("commit", ", ".join(sorted(commits))),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))),
         ("machines", "; ".join(sorted({_machine(row) for row in trainings} - {""}))),
-        ("seeds", f"{len(seeds):,} pairs of a training's seed and its images'; each has its own below"),
-        ("begun", f"{moment(about['created_at'])} UTC"),
+        ("seeds", f"{len(seeds):,} pairs of training seed and image seed; see the table below"),
+        ("started", f"{moment(about['created_at'])} UTC"),
         ("updated", f"{moment(about['updated_at'])} UTC"),
         ("time of all trainings", f"{sum(map(seconds_of, study.trained)):,.1f} s"),
-        ("energy", energy(about["energy_joules"]) or "not measured (no GPU that tells)"),
+        ("energy", energy(about["energy_joules"]) or "not measured (no GPU that reports it)"),
         ("trainings with known energy", f"{about['measured']:,} of {about['trainings']:,}"),
     ]  # fmt: skip
-    return pairs("Where it comes from", ("what", "value"), said)
+    return pairs("Reproduction", ("what", "value"), said)
 
 
 def _trainer_versions(study: StudyRecord) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _machine(row: Row) -> str:
 
 
 def seeds(study: StudyRecord) -> Table:
-    """The seeds, the times and the folder of each training."""
+    """Return the seeds, times and folder of each training."""
     rows = [row for row in study.rows if row["attempts"]]
     return table(
         latest("Seeds, times and folders of the trainings", len(rows)),
@@ -170,9 +170,9 @@ def seeds(study: StudyRecord) -> Table:
         {
             "trial": plain("number"),
             "purpose": plain("purpose"),
-            "replicate": plain("replicate"),
+            "repeat": plain("replicate"),
             "seed": lambda row: str(row["seed"]),
-            "images' seed": lambda row: str(row["subset_seed"]),
+            "image seed": lambda row: str(row["subset_seed"]),
             "attempts": plain("attempts"),
             "started (UTC)": lambda row: moment(row["started_at"]),
             "seconds": lambda row: number(seconds_of(row), 1),
@@ -184,7 +184,7 @@ def seeds(study: StudyRecord) -> Table:
 
 
 def events(study: StudyRecord) -> Table:
-    """What happened to the study and is no trial, oldest first."""
+    """Return the events of the study, oldest first."""
     return table(
         "Events",
         plain_rows(study.events),

@@ -1,4 +1,4 @@
-"""The report's plots in order, each with its words and the table of the same numbers."""
+"""The report's plots in order, each with an explanation and a table of the same numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from results import plots
 from results.analysis.networks import Network
+from results.analysis.posterior import interval_text
 from results.format import number, percent
 from results.plots.path import Kind, Step, names, reached, steps
 from results.plots.timeline import uses
@@ -19,7 +20,7 @@ from results.study_record import Row, StudyRecord
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure of the page. `name` is its file's and its element's; `words` say how to read it."""
+    """A figure of the page. `name` names its file and its element; `words` explain how to read it."""
 
     name: str
     heading: str
@@ -29,7 +30,7 @@ class Plot:
 
     @property
     def nothing(self) -> str:
-        """Why there is nothing to see; empty where there is."""
+        """Why the figure is empty; no text if it is not."""
         return "" if self.figure.data else str(self.figure.layout.annotations[0].text)
 
     @property
@@ -38,28 +39,28 @@ class Plot:
         return str((self.figure.layout.meta or {}).get("note", ""))
 
 
-_FRONT = """Each mark is a network. One that was trained again stands at the mean of its replicates, with the
-interval that holds its true accuracy with probability .95; the training it was picked by does not count, for
-it was likely a lucky one. The shaded band is the margin between the baseline and the bound. Below the plot
-are trials that have a cost and no accuracy."""
-_PATH = """The best that was known as the study went on. A network that passed once leads until its replicates
-reject it, so the dashed line can rise again; the solid line is what had been confirmed."""
-_PATH_UP = """The best that was known as the study went on. The dashed line is the most accurate of single
-trainings, which was lucky as a rule. The solid line begins where the best were trained again: it is the best
-mean of those trained again most often, by which the record names the best."""
-_HOURS = "The same over the time that all slots spent."
-_CURVES = "Validation accuracy as a training's budget goes by."
-_SECONDS = "The same by the clock of each budget."
-_SLICES = "Every trained point, by the value of each parameter that varied."
-_IMPORTANCE = """As Optuna's evaluators judge it from the trained points. A search looks where it hopes to
-win, so these are hints."""
-_TIMELINE = """Each bar is a training, with its trial's number. The time between a stop and a resume counts as
-no slot's idle time."""
+_FRONT = """Each mark is a network. A network with repeats is drawn at their mean, with the 95% interval of
+its true accuracy. The training that selected it is left out, since it was probably a lucky one (the
+winner's curse). The shaded band is the margin between the baseline and the required accuracy. Below the
+plot are trials that have a size but no accuracy."""
+_PATH = """The best network known at each time. A network that met the required accuracy once leads until its
+repeats reject it, so the dashed line can rise again. The solid line is the best confirmed network."""
+_PATH_UP = """The best training known at each time. The dashed line is the best single training, which is
+usually a lucky one. The solid line starts where the best candidates were retrained. It is the best mean among
+those retrained most often, which decides the study's best trial."""
+_HOURS = "The same over device-hours, summed over all workers."
+_CURVES = "Validation accuracy over the budget of each training."
+_SECONDS = "The same over the seconds of each budget."
+_SLICES = "Every trained candidate, by the value of each parameter that varied."
+_IMPORTANCE = """By Optuna's evaluators, from the trained candidates. A search concentrates on promising
+regions, so these are only hints."""
+_TIMELINE = """Each bar is a training, with the number of its trial. Time between a stop and a resume does not
+count as idle."""
 
 
 def of_study(study: StudyRecord) -> list[Plot]:
     """Return the plots of one study."""
-    slots = study.slot_kind
+
     by_hours = plots.incumbent(study, over="hours")
     by_seconds = plots.learning_curves(study, against="seconds")
     mattered = plots.importance(study)
@@ -67,32 +68,44 @@ def of_study(study: StudyRecord) -> list[Plot]:
     return [
         Plot("front", "Size and accuracy", _FRONT, plots.front(study), _networks(study)),
         Plot("path-trainings", "Best so far over trainings", words, plots.incumbent(study), _path(study)),
-        Plot("path-hours", f"Best so far over {slots}-hours", _HOURS, by_hours),
+        Plot("path-hours", "Best so far over device-hours", _HOURS, by_hours),
         Plot("curves-progress", "Learning curves by budget", _CURVES, plots.learning_curves(study)),
         Plot("curves-seconds", "Learning curves by seconds", _SECONDS, by_seconds),
         Plot("slices", "Accuracy by parameter", _SLICES, plots.slices(study)),
-        Plot("importance", "What mattered for the accuracy", _IMPORTANCE, mattered, _importance(mattered)),
-        Plot("timeline", f"{slots}s over time", _TIMELINE, plots.timeline(study), _uses(study)),
+        Plot(
+            "importance",
+            "Parameter importance for the accuracy",
+            _IMPORTANCE,
+            mattered,
+            _importance(mattered),
+        ),
+        Plot("timeline", "Workers over time", _TIMELINE, plots.timeline(study), _uses(study)),
     ]
 
 
 def of_both(study: StudyRecord, other: StudyRecord) -> list[Plot]:
     """Return the plots that show two studies together."""
     both = (study, other)
-    bounds = "The front of each study, and its bound as a thin line."
+    bounds = "The Pareto front of each study, with its required accuracy as a thin line."
     by_hours = plots.paths(both, over="hours")
     return [
-        Plot("compared-fronts", "Fronts", bounds, plots.fronts(both)),
-        Plot("compared-paths", "Best so far over trainings", "What each knew by then.", plots.paths(both)),
+        Plot("compared-fronts", "Pareto fronts", bounds, plots.fronts(both)),
+        Plot(
+            "compared-paths",
+            "Best so far over trainings",
+            "The best that each study knew at each time.",
+            plots.paths(both),
+        ),
         Plot("compared-hours", "Best so far over hours", _HOURS, by_hours),
     ]
 
 
 def _networks(study: StudyRecord) -> Table:
-    """The networks trained to the end, the cheapest first."""
+    """Return the table of networks trained to the end, the smallest first."""
     known = sorted(study.networks, key=lambda one: (study.size(study.by_number[one.trial]) or 0, one.trial))
-    caption = "Networks by size: mean accuracy over n trainings, and its 95% interval"
-    heads = ("trial", "outcome", study.size_unit, "accuracy", "±", "n", "keeps bound")
+    caption = "Networks by size: mean accuracy over n trainings, its 95% interval, and the probability of "
+    caption += "reaching the required accuracy"
+    heads = ("trial", "outcome", study.size_unit, "accuracy", "95% interval", "n", "probability")
     if len(known) > MOST:
         caption += f"; the first {MOST:,} of {len(known):,}"
     rows = [_network(study, network) for network in known[:MOST]]
@@ -107,7 +120,7 @@ def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
         study.by_number[network.trial]["outcome"],
         _sized(study, study.by_number[network.trial]),
         percent(belief.mean),
-        f"{100 * (belief.interval()[1] - belief.mean):.2f}",
+        interval_text(*belief.interval()),
         str(belief.trainings),
         percent(chance, 1),
     )
@@ -118,7 +131,7 @@ def _sized(study: StudyRecord, row: Row) -> str:
 
 
 def _path(study: StudyRecord) -> Table:
-    """The steps at which an incumbent changed, or the mean by which it leads."""
+    """Return the table of steps at which an incumbent, or its mean, changed."""
     kinds: tuple[Kind, ...] = ("provisional", "confirmed")
     before, rows = ("-", "-"), []
     for step in steps(study):
@@ -126,8 +139,8 @@ def _path(study: StudyRecord) -> Table:
         if known != before:
             rows.append((f"{step.trainings:,.10g}", f"{step.hours:.3f}", *known))
         before = known
-    heads = ("trainings", f"{study.slot_kind}-hours", *(names(study)[kind] for kind in kinds))
-    return Table("The best so far whenever it changed", heads, rows, frozenset(heads[2:]))
+    heads = ("trainings", "device-hours", *(names(study)[kind] for kind in kinds))
+    return Table("Changes of the best so far", heads, rows, frozenset(heads[2:]))
 
 
 def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
@@ -140,7 +153,7 @@ def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
 
 
 def _importance(figure: go.Figure) -> Table | None:
-    """The heights of the bars, the greatest first."""
+    """Return the table of importances, the highest first."""
     bars = [bar for bar in reversed(figure.data) if bar.type == "bar"]
     if not bars:
         return None
@@ -155,10 +168,10 @@ def _share(value: float) -> str:
 
 def _uses(study: StudyRecord) -> Table:
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
-        "slot": lambda use: use["slot"],
+        "worker": lambda use: use["slot"],
         "trainings": lambda use: f"{use['trials']:,}",
         "busy s": lambda use: f"{use['busy_seconds']:,.1f}",
         "idle s": lambda use: f"{use['idle_seconds']:,.1f}",
         "idle": lambda use: percent(use["idle"], 1),
     }
-    return table("Use of each slot", [{**vars(use), "idle": use.idle} for use in uses(study)], columns)
+    return table("Use of each worker", [{**vars(use), "idle": use.idle} for use in uses(study)], columns)

@@ -1,7 +1,7 @@
-"""The layers of the network found, as its training told them when it began.
+"""The layers of the network found, as the trainer reported them.
 
-They are too many for the record: they stand in the trial's folder, which may be gone, or be of a trainer that
-tells no layers. Then there is a sentence in place of the table.
+They are too many for the database, so they are in the trial's folder only. If the folder is gone, or the
+trainer reports no layers, a sentence replaces the table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BYTES = 1_000_000  # of a line, at most
 
 
 def layers(study: StudyRecord) -> Table | str | None:
-    """Return the layers, or why there are none; None where no network was found."""
+    """Return the table of layers, or why there is none; None if no network was found."""
     found = winner(study)
     if found is None:
         return None
@@ -27,7 +27,7 @@ def layers(study: StudyRecord) -> Table | str | None:
     if isinstance(told, str):
         return f"The layers of the network are not known: {told}."
     return table(
-        f"Layers of the network of trial {found['number']}, as an image passes them",
+        f"Layers of the network of trial {found['number']}, from input to output",
         [{"place": str(place), **layer} for place, layer in enumerate(told, 1)],
         {
             "layer": lambda layer: layer["place"],
@@ -50,12 +50,12 @@ def _told(found: Row) -> list[dict[str, Any]] | str:
     except OSError as error:
         return f"{path}: {error.strerror or error}"
     if not isinstance(told, list) or not told or not all(map(_is_layer, told)):
-        return f"{path} does not tell them"
+        return f"{path} does not list them"
     return list(told)
 
 
 def _of_model(path: Path) -> Iterator[object]:
-    """What the `model` events say of them."""
+    """Yield the layers listed in the `model` events."""
     with path.open(encoding="utf-8", errors="replace") as lines:
         while line := lines.readline(_BYTES):
             try:

@@ -1,7 +1,7 @@
-"""What failed trials said last.
+"""The ends of the logs of failed trials.
 
-A log is somebody else's output: it may be huge, be gone, or steer a terminal. Only its end is read, and only
-what can be printed is kept.
+A log is the output of another program: it may be huge, be missing, or hold escape sequences. Only its end is
+read, and only printable characters are kept.
 """
 
 from __future__ import annotations

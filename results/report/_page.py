@@ -1,4 +1,4 @@
-"""Put the page together. What comes from the record is escaped by the template, all of it."""
+"""Build the page. The template escapes everything that comes from the database."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _policy(scripts: Sequence[str]) -> str:
     allowed = {
         "default-src": "'none'",
         "script-src": hashes,
-        "style-src": "'unsafe-inline'",  # plotly styles its elements
+        "style-src": "'unsafe-inline'",  # plotly sets styles on its elements
         "img-src": "data: blob:",
         "base-uri": "'none'",
         "form-action": "'none'",
@@ -85,7 +85,7 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _drawn(plots: Sequence[Plot]) -> dict[str, Any]:
-    """What the page's script needs: each figure without a theme, and the themes."""
+    """Return what the page's script needs: each figure without a theme, and the themes."""
     return {
         "figures": {
             plot.name: untitled(go.Figure(plot.figure)).to_plotly_json() for plot in plots if not plot.nothing
@@ -95,7 +95,7 @@ def _drawn(plots: Sequence[Plot]) -> dict[str, Any]:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    """Return JSON that may stand in a script element: no tag can begin or end in it."""
+    """Return JSON that is safe inside a script element: it cannot contain a tag."""
     text = json.dumps(value, default=_plain, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -1,6 +1,6 @@
-"""Figures as PNG and SVG files, drawn by a Chrome or Chromium of this machine.
+"""Figures as PNG and SVG files, drawn by Chrome or Chromium on this machine.
 
-Plotly's renderer is a browser's. Kaleido finds one that is installed, and is told to load nothing besides.
+Plotly needs a browser to render. Kaleido finds an installed one, and is told to load nothing else.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _WIDTH, _SCALE = 1000, 2
 
 
 class PicturesUnavailable(StoreError):
-    """The files cannot be drawn here, or not written there."""
+    """The files cannot be drawn or written."""
 
 
 def write_pictures(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
     """Write NAME.png and NAME.svg of each figure, in the light theme, and return the files.
 
-    Raises PicturesUnavailable where no browser is installed and where the folder cannot be written.
+    Raises PicturesUnavailable if no browser is installed or the folder cannot be written.
     """
     asked = [
         {"fig": themed(go.Figure(figure), dark=False), "path": path, "opts": _options(path, figure)}
@@ -40,7 +40,7 @@ def write_pictures(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]
         raise PicturesUnavailable(
             "PNG and SVG files are drawn by Chrome or Chromium, which does not start here "
             f"({type(error).__name__}); install it (apt-get install chromium), or name it in BROWSER_PATH, "
-            "or save a plot by the camera above it in the page"
+            "or save a plot with the camera button above it in the page"
         ) from error
     except OSError as error:
         why = error.strerror or error

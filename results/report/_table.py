@@ -1,4 +1,4 @@
-"""A table as a reader's software understands it: a caption, and headings for columns and rows."""
+"""An accessible table: a caption, and headings for columns and rows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import rich.table
 
-MOST = 2000  # rows of a page's table: a browser takes seconds for more
+MOST = 2000  # rows of a table: a browser takes seconds for more
 Columns = Mapping[str, Callable[[Mapping[str, Any]], str]]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are text. The first column has the rows' headings; those named in `texts` are set to the left."""
+    """Cells are text. The first column has the row headings; columns in `texts` are aligned left."""
 
     caption: str
     heads: tuple[str, ...]
@@ -25,25 +25,27 @@ class Table:
 def table(
     caption: str, rows: Iterable[Mapping[str, Any]], columns: Columns, texts: Iterable[str] = ()
 ) -> Table:
-    """Return the table of the rows: the columns' names, and what each says of a row."""
+    """Return the table of the rows. `columns`: each column's name, and its text for a row."""
     cells = [tuple(said(row) for said in columns.values()) for row in rows]
     return Table(caption, tuple(columns), cells, frozenset(texts))
 
 
 def latest(caption: str, count: int) -> str:
-    """Return the caption of a table that has the last MOST of so many rows."""
+    """Return the caption of a table that shows the last MOST of `count` rows."""
     return (
-        caption if count <= MOST else f"{caption}: the last {MOST:,} of {count:,} (nas-results export: all)"
+        caption
+        if count <= MOST
+        else f"{caption}: the last {MOST:,} of {count:,} (nas-results export has all)"
     )
 
 
 def pairs(caption: str, heads: tuple[str, str], rows: Iterable[tuple[str, str]]) -> Table:
-    """Return a table of names and what they stand for, those without a word left out."""
+    """Return a table of names and values, without those that are empty."""
     return Table(caption, heads, [row for row in rows if row[1]], frozenset(heads))
 
 
 def flat(path: str, value: Any) -> list[tuple[str, str]]:
-    """The leaves of a JSON value with their dotted paths."""
+    """Return the leaves of a JSON value with their dotted paths."""
     if isinstance(value, Mapping) and value:
         return [
             leaf for key, inner in value.items() for leaf in flat(f"{path}.{key}" if path else key, inner)
@@ -63,7 +65,7 @@ def _leaf(value: Any) -> str:
 
 
 def of_console(caption: str, shown: rich.table.Table) -> Table:
-    """Return a table made for the console as one for the page."""
+    """Return a console table as one for the page."""
     heads = tuple(str(column.header) for column in shown.columns)
     rows = list(zip(*(map(str, column.cells) for column in shown.columns), strict=True))
     left = (head for head, column in zip(heads, shown.columns, strict=True) if column.justify == "left")

@@ -1,4 +1,4 @@
-"""What a study was asked and what it found, in sentences, from the record alone."""
+"""The settings and results of a study in sentences, from its rows in the database."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from results import no_winner
 from results.analysis import pruning
-from results.analysis.forecast import used
-from results.format import percent
+from results.analysis.forecast import used_text
+from results.analysis.posterior import interval_text
+from results.format import mean_text, percent
 from results.plots.path import seconds_of
 from results.study_record import UNITS, Row, StudyRecord, plain_rows
 
@@ -17,14 +18,14 @@ _STATES = {"finished": "It has finished", "running": "It is still running", "sto
 
 
 def asked(study: StudyRecord) -> list[str]:
-    """Return the question, its bound, its budget and what became of the study."""
+    """Return the study's objective, required accuracy, budget and state."""
     question = study.study["question"]
     training = question.get("training") or {}
     said = [_aim(study, question), _bound(study), _limits(question), _contract(study, training)]
     solver = (
         (question.get("solver") or {}).get("name") if isinstance(question.get("solver"), Mapping) else None
     )
-    said.append(f"The solver {solver} proposed the points." if solver else "")
+    said.append(f"The solver {solver} proposed the candidates." if solver else "")
     ended = _STATES.get(study.study["state"], "It failed")
     message = f": {study.study['message']}" if study.study["message"] else ""
     said.append(f"{ended}{message}.")
@@ -35,17 +36,19 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
     subject = question.get("subject") or question.get("base") or "a network"
     if study.has_two_aims:
         return (
-            f"The study asked for the front of {_LEAST[study.minimised or 'macs']} and accuracy of {subject}."
+            f"Goal: the Pareto front of {_LEAST[study.minimised or 'macs']} and highest accuracy, "
+            "for variants "
+            f"of {subject}."
         )
     if study.minimised:
         least = _LEAST[study.minimised]
-        return f"The study asked for the network of {least} made of {subject} that is accurate enough."
+        return f"Goal: the variant of {subject} with the {least} that reaches the required accuracy."
     if study.study["kind"] == "nas":
-        return f"The study asked for the most accurate network made of {subject}."
+        return f"Goal: the most accurate variant of {subject}."
     if study.study["kind"] != "evaluation":
         space = question.get("searched", "hyperparameters")
-        return f"The study asked how {subject} is trained to the greatest accuracy, over the space {space}."
-    return "The study compared models and recipes, each trained several times."
+        return f"Goal: the highest accuracy of {subject}, over the search space {space}."
+    return "The study compares models and recipes, each trained several times."
 
 
 def _bound(study: StudyRecord) -> str:
@@ -53,34 +56,33 @@ def _bound(study: StudyRecord) -> str:
         return _no_bound(study)
     baseline, count = study.study["baseline_accuracy"], study.study["baseline_replicates"]
     if baseline is None:
-        return f"A network must reach a validation accuracy of {percent(study.bound)}; that bound was given."
-    std = study.study["baseline_std"]
-    spread = f" ± {percent(std)} (standard deviation)" if std is not None else ""
+        return f"The required validation accuracy is {percent(study.bound)}, as given by the user."
+    measured = mean_text(baseline, study.study["baseline_std"], count)
     margin = 100 * (baseline - study.bound)
-    less = f"less a margin of {margin:.2f} points" if margin >= 0.005 else "without a margin"
+    less = f"minus a margin of {margin:.2f} points" if margin >= 0.005 else "without a margin"
     return (
-        f"A network must reach a validation accuracy of {percent(study.bound)}: the base network's mean of "
-        f"{percent(baseline)}{spread} over {count} {'training' if count == 1 else 'trainings'}, {less}."
+        f"The required validation accuracy is {percent(study.bound)}: the base network's mean of {measured}, "
+        f"{less}."
     )
 
 
 def _limits(question: Mapping[str, Any]) -> str:
-    """Return the most that a network may come to."""
+    """Return the limits of a network's sizes."""
     most = dict((question.get("aim") or {}).get("limits") or {})
     if question.get("most_parameters") is not None:
         most["params"] = question["most_parameters"]
     said = [f"{limit / UNITS[name][2]:,.6g} {UNITS[name][1]}" for name, limit in most.items()]
     latency = " of latency" if "latency" in most else ""
-    return f"A network may have {' and '.join(said)}{latency} at most." if said else ""
+    return f"A network may have at most {' and '.join(said)}{latency}." if said else ""
 
 
 def _no_bound(study: StudyRecord) -> str:
     asked = study.study["question"].get("baseline")
     if not (isinstance(asked, Mapping) and asked.get("replicates")):
-        return "It has no bound on the accuracy." if study.minimised else ""
+        return "There is no required accuracy." if study.minimised else ""
     failed = no_winner.failed_baseline(study)
-    but = "but that could not be trained" if failed else "which is not measured yet"
-    return f"A network was to be as accurate as the base network, {but}."
+    but = "could not be trained" if failed else "is not measured yet"
+    return f"The required accuracy is that of the base network, which {but}."
 
 
 def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
@@ -94,17 +96,17 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     )
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
-    return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used(study.study, study.slot_kind)}."
+    return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used_text(study.study)}."
 
 
 def found(study: StudyRecord) -> list[str]:
-    """Return the winner, how it compares, how far it is to be believed, and what the trials came to."""
-    stops = f"Early stops: {pruning.stops_text(study.early_stops)}." if study.early_stops else ""
+    """Return the winner, its comparison with the base, its probability, and a summary of the trials."""
+    stops = f"Early stopping: {pruning.stops_text(study.early_stops)}." if study.early_stops else ""
     return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]
 
 
 def winner(study: StudyRecord) -> Row | None:
-    """Return the trial that the study's saved model is from, or else its best trial."""
+    """Return the trial of the study's saved model, or else its best trial."""
     saved = _saved(study)
     number = saved["trial"] if saved else study.study["best_trial"]
     return study.by_number.get(number) if number is not None else None
@@ -124,13 +126,13 @@ def _winner(study: StudyRecord) -> list[str]:
     if study.has_two_aims and study.front.empty:
         return [_nothing(study)]
     if study.has_two_aims:
-        return ["The answer is a front, which the table below has: what each step in size buys in accuracy."]
+        return ["The result is a Pareto front; the table below shows how much accuracy each size gives."]
     best, model = winner(study), _saved(study)
     if best is None:
         return ["" if study.study["kind"] == "evaluation" else _nothing(study)]
     said = [f"Trial {best['number']} is the best{_compared(study, best)}.", _accuracy(study, best, model)]
     said.append(_trust(study, best, model))
-    said.append(f"It is saved as the model {model['name']} ({model['status']})." if model else "")
+    said.append(f"It is saved as model {model['name']} ({model['status']})." if model else "")
     return said
 
 
@@ -140,7 +142,7 @@ def _nothing(study: StudyRecord) -> str:
 
 
 def _compared(study: StudyRecord, best: Row) -> str:
-    """Return the winner's size beside the base network's."""
+    """Return the winner's size, compared with the base network's."""
     first, size = base(study), study.size(best)
     if not study.minimised or size is None:
         return ""
@@ -157,11 +159,10 @@ def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
     elif known is not None:
         mean, (low, high), trainings = known.belief.mean, known.belief.interval(), known.belief.trainings
     else:
-        return f"The training it was picked by had a validation accuracy of {percent(best['accuracy'])}."
-    plural = "training" if trainings == 1 else "trainings"
+        return f"The training that selected it had a validation accuracy of {percent(best['accuracy'])}."
     return (
-        f"Its validation accuracy is {percent(mean)} over {trainings} {plural}; the true one lies between "
-        f"{percent(max(low, 0.0))} and {percent(min(high, 1.0))} with a probability of 95%."
+        f"Its validation accuracy is {percent(mean)} {interval_text(low, high)} (95% interval, n "
+        f"{trainings})."
     )
 
 
@@ -172,20 +173,20 @@ def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
         return ""
     if best["verdict"]:
         chance = percent(best["probability"], 1)
-        return f"It is {best['verdict']}: its replicates keep the bound with a probability of {chance}."
-    return "It is provisional: no verdict was reached by training it again, so it may have been lucky."
+        return f"It is {best['verdict']}: {chance} likely to reach the required accuracy, by its repeats."
+    return "It is provisional: its repeats gave no verdict, so its training may have been lucky."
 
 
 def _lead(model: Row | None) -> str:
-    """Return how far the winner of a search for accuracy is believed to be better than where that began."""
+    """Return how likely the winner of a search for accuracy is to be better than the start."""
     if model is not None and model["probability"] is not None:
         chance = percent(model["probability"], 1)
-        return f"It is more accurate than the search's start with a probability of {chance}."
+        return f"It is {chance} likely to be more accurate than the start of the search."
     if model is not None and model["status"] == "confirmed":
-        return "That is where the search started: nothing better came out when the best were trained again."
+        return "That is where the search started: no candidate was better when the best were retrained."
     if model is not None and model["accuracy_low"] is not None:
-        return "The search's start was not trained again, so it is not known to be more accurate than that."
-    return "It is provisional: it was not trained again, so it may have been lucky."
+        return "The start of the search was not retrained, so it is not known whether this is more accurate."
+    return "It is provisional: it was not retrained, so its training may have been lucky."
 
 
 def _counts(study: StudyRecord) -> str:
@@ -193,12 +194,8 @@ def _counts(study: StudyRecord) -> str:
     for row in study.rows:
         counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
     if not counts:
-        return "No trial is on record yet."
+        return "There are no trials yet."
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items(), key=lambda c: -c[1]))
     hours = sum(map(seconds_of, study.trained)) / 3600
-    time = (
-        f"{hours:.1f} {study.slot_kind}-hours"
-        if hours >= 2
-        else f"{60 * hours:.1f} {study.slot_kind}-minutes"
-    )
+    time = f"{hours:.1f} device-hours" if hours >= 2 else f"{60 * hours:.1f} device-minutes"
     return f"All trials: {told}. Trainings took {time}."

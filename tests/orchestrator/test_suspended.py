@@ -165,7 +165,7 @@ def test_energy_is_not_known_where_it_is_read_long_after_the_end(
 
 
 def test_what_a_display_tells_of_the_time_left_leaves_out_what_was_slept() -> None:
-    meter = ProgressMeter(10, 600.0, "CPU")
+    meter = ProgressMeter(10, 600.0)
     begun = meter.begun
     PlainProgress(Console(), meter).slept(3600.0)
     assert meter.begun == begun + 3600.0

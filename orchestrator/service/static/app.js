@@ -16,7 +16,7 @@ async function list(main, signal) {
     const rows = await ask("/studies");
     if (signal.aborted) return;
     const now = JSON.stringify(rows);
-    if (now !== before) show(place, rows.length ? studies(rows) : el("p", {}, "Nothing is on record yet. ", el("a", { href: "#/new" }, "Start a search"), ", or run nas-search in this folder."));
+    if (now !== before) show(place, rows.length ? studies(rows) : el("p", {}, "There are no studies yet. ", el("a", { href: "#/new" }, "Start a search"), ", or run nas-search in this folder."));
     before = now;
     await new Promise((wake) => setTimeout(wake, 2000));
   }
@@ -47,7 +47,7 @@ async function route() {
   try {
     await (pages[page] ?? list)(main, leaving.signal, ...names);
   } catch (error) {
-    show(main, el("h1", {}, "This cannot be shown"), el("p", { class: "wrong", role: "alert" }, error.message),
+    show(main, el("h1", {}, "This page cannot be shown"), el("p", { class: "wrong", role: "alert" }, error.message),
       facts([]), el("p", {}, el("a", { href: "#/" }, "All studies")));
   }
 }

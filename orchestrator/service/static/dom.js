@@ -22,7 +22,9 @@ export const seconds = (count) => (count === null || count === undefined ? "" : 
 export const moment = (text) => (text ? new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "");
 const few = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value));
 export const point = (values) => Object.entries(values ?? {}).map(([name, value]) => `${name} ${few(value)}`).join(", ");
-export const state = (word) => el("span", { class: `state ${word}` }, word);
+const LABELS = { screened: "skipped before training", pruned: "stopped early" }; // states that people know by another name
+export const label = (word) => LABELS[word] ?? word;
+export const state = (word) => el("span", { class: `state ${word}` }, label(word));
 
 export function table(caption, columns, rows) {
   const head = columns.map(([name, kind]) => el("th", { scope: "col", class: kind }, name));

@@ -23,17 +23,17 @@ export async function form(main, signal) {
   made.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(async () => {
-      show(plan, el("section", { class: "card" }, el("p", { class: "soft" }, "Making the plan; nothing is started …")));
+      show(plan, el("section", { class: "card" }, el("p", { class: "soft" }, "Making the plan. Nothing is started …")));
       const asked = answers(made);
       const told = await ask("/plan", { method: "POST", body: asked }).catch((error) => { show(plan); throw error; });
       show(plan, el("section", { class: "card", "aria-label": "Plan" }, el("h2", {}, `Plan of ${told.study}`),
-        told.on_record ? el("p", {}, "A study of this name is on record: the same question goes on with it.") : "",
+        told.on_record ? el("p", {}, "A study with this name exists. With the same settings it is resumed.") : "",
         el("pre", { tabindex: 0, "aria-label": "What the search would cost" }, told.lines.slice(1).join("\n"))));
       plan.scrollIntoView({ block: "nearest" });
       start.disabled = false;
       start.className = "main";
       check.className = "";
-      say("The plan is there; nothing has been started yet.");
+      say("The plan is ready. Nothing has been started yet.");
     });
   });
   start.addEventListener("click", () => busy(async () => {
@@ -44,12 +44,12 @@ export async function form(main, signal) {
   draw();
 }
 
-const queueText = (count) => `Searches wait in a queue; ${count === 1 ? "one runs" : `${count} run`} at a time. An empty field takes the value in brackets.`;
+const queueText = (count) => `Searches wait in a queue; ${count === 1 ? "one runs" : `${count} run`} at a time. An empty field means the value in brackets.`;
 
 function kinds() {
   const radio = (value, text, checked) => el("label", { class: "check" }, el("input", { type: "radio", name: "kind", value, checked }), text);
-  return el("fieldset", {}, el("legend", {}, "What is searched"), radio("nas", "the smallest network that is as accurate (nas-search)", true),
-    radio("hpo", "the most accurate training of a network (hpo-search)", false));
+  return el("fieldset", {}, el("legend", {}, "Kind of search"), radio("nas", "architecture search: the smallest network that is accurate enough (nas-search)", true),
+    radio("hpo", "hyperparameter search: the most accurate training (hpo-search)", false));
 }
 
 function questions(choices, kind) {

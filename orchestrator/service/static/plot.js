@@ -1,4 +1,4 @@
-// Small plots as SVG, drawn anew at each change. The tables beside them have the same numbers for those who read.
+// Small plots as SVG, redrawn at each change. The tables beside them have the same numbers for screen readers.
 import { el, percent } from "./dom.js";
 
 const WIDE = 520, HIGH = 280, LEFT = 54, BOTTOM = 38, TOP = 12, RIGHT = 14;
@@ -43,10 +43,10 @@ export function kindOf(row) {
   return row.state === "pruned" ? row.state : row.verdict ?? "search";
 }
 
-// In the order in which they are drawn: what was decided lies above what it was decided by.
-const KINDS = [["confirmation", "trained again"], ["pruned", "stopped early"], ["search", "search"],
+// In drawing order: decided trials lie above the trainings that decided them.
+const KINDS = [["confirmation", "repeat"], ["pruned", "stopped early"], ["search", "search"],
   ["baseline", "baseline"], ["rejected", "rejected"], ["undecided", "undecided"], ["confirmed", "confirmed"]];
-// Without a size to minimise, what a training costs: MACs.
+// MACs are shown if no size is minimised.
 const SIZES = {
   macs: { axis: "M MACs", of: (row) => (row.macs === null ? null : row.macs / 1e6), text: (value) => value.toFixed(2) },
   params: { axis: "M parameters", of: (row) => (row.parameters === null ? null : row.parameters / 1e6), text: (value) => value.toFixed(2) },
@@ -65,7 +65,7 @@ export function scatter(rows, told, open) {
     { x: axis, y: "validation accuracy", xText: number, yText: share });
   if (bound !== null) {
     svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }),
-      el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, `bound ${percent(bound)}`));
+      el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, `required accuracy ${percent(bound)}`));
   }
   for (const row of [...trained].sort((a, b) => depth(a) - depth(b))) {
     const says = `trial ${row.number}: ${text(of(row))} ${axis}, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
@@ -75,10 +75,10 @@ export function scatter(rows, told, open) {
   for (const row of trained.filter((one) => told.front.includes(one.number))) svg.append(el("svg:circle", { class: "front", r: 8, cx: px(of(row)), cy: py(row.val_accuracy) }));
   const seen = KINDS.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
   return el("div", {}, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text)),
-    told.front.length ? el("li", {}, "with a ring: on the front") : null));
+    told.front.length ? el("li", {}, "with a ring: on the Pareto front") : null));
 }
 
-// The best so far after so many trainings: the least size, or the best accuracy of one training.
+// Return the best so far after each training: the smallest size, or the best accuracy of one training.
 export function steps(rows, told) {
   const { of } = sizeOf(told), bound = told.min_accuracy ?? null, small = told.minimise !== null;
   const trained = rows.filter((row) => !["screened", "duplicate", "running"].includes(row.state));
@@ -100,14 +100,14 @@ export function steps(rows, told) {
 }
 
 export function path(rows, told) {
-  if (told.minimise && told.maximise) return nothing("It has two aims, and so a front and no best network.");
+  if (told.minimise && told.maximise) return nothing("The study has two objectives, so its result is a Pareto front and not one best network.");
   const { passed, confirmed, count } = steps(rows, told), { axis } = sizeOf(told), small = told.minimise !== null;
-  if (!passed.length) return nothing(small ? "The bound is not known yet, or no network has reached it." : "No trial has ended yet.");
+  if (!passed.length) return nothing(small ? "The required accuracy is not known yet, or no network has reached it." : "No trial has ended yet.");
   const all = [...passed, ...confirmed].map(([, value]) => value);
   const last = (confirmed.length ? confirmed : passed).at(-1);
-  const label = `The best so far over ${count} trainings: now ${small ? `${number(last[1])} ${axis}` : percent(last[1])}, since training ${last[0]}.`;
+  const label = `Best so far over ${count} trainings: now ${small ? `${number(last[1])} ${axis}` : percent(last[1])}, since training ${last[0]}.`;
   const { svg, px, py } = frame(label, [1, count + 1], all,
-    { x: "trainings", y: small ? `${axis} of the best so far` : "best accuracy of one training so far", xText: number, yText: small ? number : share, fromZero: true });
+    { x: "trainings", y: small ? `${axis} of the best network` : "best accuracy of one training", xText: number, yText: small ? number : share, fromZero: true });
   const draw = (points, style) => {
     if (!points.length) return;
     const through = [...points, [count, points.at(-1)[1]]].map(([x, y]) => [px(x), py(y)]);
@@ -116,7 +116,7 @@ export function path(rows, told) {
   };
   draw(passed, small ? "path faint" : "path");
   draw(confirmed, "path");
-  const words = small ? [["search", "passed, not rejected"], ["confirmed", "confirmed, from the base on"]] : [["search", "best accuracy of one training"]];
+  const words = small ? [["search", "met the required accuracy once"], ["confirmed", "confirmed, starting with the base network"]] : [["search", "best accuracy of one training"]];
   return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), word))));
 }
 
@@ -125,7 +125,7 @@ export function curve(rows, bound) {
   if (!told.length) return nothing("No epoch has ended yet.");
   const timed = told.every((row) => row.elapsed_seconds !== null);
   const xs = told.map((row) => (timed ? row.elapsed_seconds : row.step)), ys = told.map((row) => row.val_accuracy);
-  const label = `Learning curve of ${told.length} validations, the last at ${percent(ys.at(-1))}; the table below has them all.`;
+  const label = `Learning curve of ${told.length} measurements, the last at ${percent(ys.at(-1))}; the table below has them all.`;
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
     { x: timed ? "seconds of the budget" : "steps", y: "validation accuracy", xText: number, yText: share, fromZero: true });
   if (bound !== null) svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }));

@@ -2,9 +2,9 @@
 import { ask, at } from "./api.js";
 import { el, show } from "./dom.js";
 
-const PLOTS = [["front", "Size and accuracy, with bound, margin and intervals"], ["path-trainings", "Best so far over trainings"],
-  ["path-hours", "Best so far over hours"], ["curves-progress", "Learning curves by budget"], ["curves-seconds", "Learning curves by seconds"],
-  ["slices", "Accuracy by parameter"], ["importance", "What mattered for the accuracy"], ["timeline", "Slots over time, with idle time"]];
+const PLOTS = [["front", "Size and accuracy, with required accuracy, margin and intervals"], ["path-trainings", "Best so far over trainings"],
+  ["path-hours", "Best so far over device-hours"], ["curves-progress", "Learning curves by budget"], ["curves-seconds", "Learning curves by seconds"],
+  ["slices", "Accuracy by parameter"], ["importance", "Parameter importance for the accuracy"], ["timeline", "Workers over time, with idle time"]];
 const PAUSE = 4000; // ms between two drawings of a plot
 
 let plotly = null;
@@ -12,7 +12,7 @@ function library() {
   plotly ??= new Promise((settle, fail) => {
     const script = el("script", { src: "/static/plotly.js" });
     script.addEventListener("load", () => settle(window.Plotly));
-    script.addEventListener("error", () => { plotly = null; fail(new Error("plotly.js did not come; close the plot and open it again")); });
+    script.addEventListener("error", () => { plotly = null; fail(new Error("plotly.js could not be loaded; close the plot and open it again")); });
     document.head.append(script);
   });
   return plotly;
@@ -48,7 +48,7 @@ function one(name, plot, words, signal) {
     while (stale && details.open && !signal.aborted) {
       stale = false;
       try {
-        if (!told) note.textContent = "Being drawn …";
+        if (!told) note.textContent = "Drawing …";
         told = await ask(`/studies${at(name)}/plots${at(plot)}`);
         await draw();
       } catch (error) { note.textContent = error.message; stale ||= error.status === 429; } // others are being made

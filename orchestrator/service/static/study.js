@@ -1,10 +1,11 @@
 // One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
 import { ask, at, listen } from "./api.js";
-import { el, facts, millions, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
+import { el, facts, label, millions, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
 import { path, scatter, sizeOf } from "./plot.js";
 import { plots } from "./plots.js";
 
 const SHOWN = 200; // trials in the table until all are asked for
+
 const ENDED = ["finished", "stopped", "failed", "interrupted"];
 
 export async function study(main, signal, name) {
@@ -36,7 +37,7 @@ async function everything(page) {
 function heard(page, rows) {
   for (const row of rows) page.rows.set(row.number, row);
   const last = rows.at(-1);
-  if (last && last.state !== "running") say(`Trial ${last.number} ${last.state}${last.val_accuracy === null ? "" : `, accuracy ${percent(last.val_accuracy)}`}`);
+  if (last && last.state !== "running") say(`Trial ${last.number} ${label(last.state)}${last.val_accuracy === null ? "" : `, accuracy ${percent(last.val_accuracy)}`}`);
 }
 
 function frame(page) {
@@ -47,16 +48,16 @@ function frame(page) {
   page.actions = el("div", { class: "row" });
   page.trials.className = "table";
   page.plots = plots(page.name, page.signal);
-  const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "What the search said"), page.log);
+  const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "Output of the search"), page.log);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
     page.lost, page.wrong, page.numbers,
     el("div", { class: "two" },
       el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter),
-      el("section", { class: "card", "aria-label": "The best so far" }, el("h2", {}, "The best so far"), page.path)),
+      el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path)),
     el("p"), page.plots.section, el("p"),
     el("section", { class: "card", "aria-label": "Trials" }, el("h2", {}, "Trials"), page.trials),
-    el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "What was asked"), page.asked)));
+    el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "Settings"), page.asked)));
   draw(page);
 }
 
@@ -69,19 +70,19 @@ function draw(page) {
     ["Trainings", `${told.trainings} of ${told.budget_trials ?? "?"}`],
     ["Used", told.used ?? ""],
     ["Left", told.left ?? ""],
-    ["Bound", percent(bound)],
+    ["Required accuracy", percent(bound)],
     ["Baseline", told.baseline_accuracy ? percent(told.baseline_accuracy) : ""],
     ["Best so far", told.minimise && told.maximise ? "" : best(told)],
-    ["The front", told.front.length ? `trials ${told.front.join(", ")}` : ""],
+    ["Pareto front", told.front.length ? `trials ${told.front.join(", ")}` : ""],
     ["Saved as", (told.models ?? []).map((model) => `${model.name} (${model.status})`).join(", ")],
-    ["Begun", moment(told.created_at)],
+    ["Started", moment(told.created_at)],
   ]), el("progress", { max: told.budget_trials ?? 1, value: told.trainings, "aria-label": "Trainings spent" }));
   show(page.scatter, scatter(rows, told, open));
   show(page.path, path(rows, told));
   trials(page, rows, told.best ? [told.best.trial] : told.front);
   actions(page);
   const asked = JSON.stringify(told.question ?? told.options, null, 2);
-  if (page.asked.textContent !== asked) show(page.asked, el("pre", { tabindex: 0, "aria-label": "The question on record" }, asked));
+  if (page.asked.textContent !== asked) show(page.asked, el("pre", { tabindex: 0, "aria-label": "Settings of the study" }, asked));
 }
 
 // Only these words change each second; what a pointer may be on stays.
@@ -106,23 +107,24 @@ function trials(page, rows, best) {
   const focus = document.activeElement?.closest?.("[data-trial]")?.dataset.trial;
   const made = rows.slice(hidden).reverse().map((row) => line(page, row, best.includes(row.number)));
   const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, `Show the ${hidden} earlier ones`) : null;
-  const columns = [["Trial"], ["Purpose", "wide"], ["Point"], ["M MACs", "n"], ["Accuracy", "n"], ["Seconds", "n wide"], ["State"]];
-  show(page.trials, rows.length ? table(`${rows.length} trials, the latest first; open one for its curve and log`, columns, made) : el("p", { class: "soft" }, "There is none yet."), more ?? "");
+  const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], ["M MACs", "n"], ["Accuracy", "n"], ["Seconds", "n wide"], ["State"]];
+  show(page.trials, rows.length ? table(`${rows.length} trials, the latest first; open one to see its curve and log`, columns, made) : el("p", { class: "soft" }, "There are no trials yet."), more ?? "");
   if (focus) page.trials.querySelector(`[data-trial="${focus}"] a`)?.focus({ preventScroll: true });
 }
 
 function line(page, row, isBest) {
   const clock = row.state === "running" ? page.clocks.get(row.number) : null, runs = row.state === "running" && page.told.state === "running";
   const waits = row.state === "running" && ENDED.includes(page.told.state);
-  const word = waits ? "to be trained again" : row.state === "running" ? "running" : row.verdict ?? row.state;
+  const outcome = row.state === "running" ? "running" : row.verdict ?? row.state;
+  const word = waits ? "to be trained again" : label(outcome);
   const why = row.reason ? `: ${row.reason}` : row.state === "duplicate" ? ` of ${row.of_trial_number}` : "";
   return el("tr", { "data-trial": row.number, class: isBest ? "best" : runs ? "running" : null },
     el("th", { scope: "row" }, el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
-    el("td", { class: "wide" }, row.purpose === "confirmation" ? `confirms ${row.of_trial_number}` : row.purpose),
+    el("td", { class: "wide" }, row.purpose === "confirmation" ? `repeat of ${row.of_trial_number}` : row.purpose),
     el("td", {}, point(row.point)), el("td", { class: "n" }, millions(row.macs)),
     el("td", { class: "n", "data-clock": runs }, percent(row.val_accuracy ?? clock?.val_accuracy)),
     el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
-    el("td", {}, el("span", { class: `state ${runs ? "running" : word}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the front" : ", the best") : ""}`)));
+    el("td", {}, el("span", { class: `state ${runs ? "running" : waits ? "waiting" : outcome}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the Pareto front" : ", the best") : ""}`)));
 }
 
 function actions(page) {
@@ -132,18 +134,18 @@ function actions(page) {
   page.acted = key;
   const act = (verb) => async () => {
     page.wrong.textContent = "";
-    try { await ask(`/studies${at(page.name)}/${verb}`, { method: "POST" }); say(`${verb} was asked`); }
+    try { await ask(`/studies${at(page.name)}/${verb}`, { method: "POST" }); say(`${verb} was requested`); }
     catch (error) { page.wrong.textContent = error.message; }
   };
   show(page.actions,
-    busy ? el("button", { type: "button", onclick: act("stop") }, told.state === "queued" ? "Take out of the queue" : "Stop") : "",
+    busy ? el("button", { type: "button", onclick: act("stop") }, told.state === "queued" ? "Remove from the queue" : "Stop") : "",
     !busy && told.resumable && told.state !== "finished" ? el("button", { type: "button", class: "main", onclick: act("resume") }, "Resume") : "",
     busy ? "" : el("button", { type: "button", class: "danger", onclick: () => remove(page.name) }, "Delete …"));
 }
 
 function remove(name) {
   const dialog = document.getElementById("delete"), field = dialog.querySelector("input"), wrong = dialog.querySelector(".wrong");
-  dialog.querySelector(".ask").textContent = `Repeat its name, ${name}:`;
+  dialog.querySelector(".ask").textContent = `Type its name, ${name}, to confirm:`;
   field.value = wrong.textContent = "";
   dialog.querySelector(".cancel").onclick = () => dialog.close();
   dialog.querySelector("form").onsubmit = async (event) => {
@@ -159,8 +161,9 @@ function remove(name) {
 }
 
 export async function follow(page, details, path = `/studies${at(page.name)}/log`) {
+  const over = () => page.told && ENDED.includes(page.told.state); // a study, and not a trial
   const text = el("pre", { tabindex: 0, "aria-label": "Log" });
-  const quiet = el("p", { class: "soft", hidden: true }, "It says nothing so far.");
+  const quiet = el("p", { class: "soft", hidden: true }, "No output yet.");
   show(page.log, quiet, text);
   let offset = -65536;
   while (details.open && !page.signal.aborted) {
@@ -169,6 +172,7 @@ export async function follow(page, details, path = `/studies${at(page.name)}/log
     text.append(piece.text);
     offset = piece.next_offset;
     if (piece.wrong) { show(page.log, el("p", { class: "soft" }, piece.wrong)); return; }
+    quiet.textContent = over() ? "It was started in a terminal; its output is not kept." : "No output yet.";
     quiet.hidden = text.textContent !== "";
     if (below) text.scrollTop = text.scrollHeight;
     await new Promise((wake) => setTimeout(wake, piece.text ? 300 : 1500));

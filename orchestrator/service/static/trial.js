@@ -15,7 +15,7 @@ export async function trial(main, signal, name, number) {
       el("section", { class: "card", "aria-label": "Learning curve" }, el("h2", {}, "Learning curve"), drawn),
       el("section", { class: "card", "aria-label": "Log" }, log)), el("p"),
     el("section", { class: "card" }, el("details", {}, el("summary", {}, "The curve as a table"), rows),
-      el("details", {}, el("summary", {}, "Its configuration, trial.json"), config)));
+      el("details", {}, el("summary", {}, "Configuration (trial.json)"), config)));
   const about = await ask(`/studies${at(name)}`);
   follow(page, log, `${place}/log`);
   for (;;) {
@@ -23,7 +23,7 @@ export async function trial(main, signal, name, number) {
     if (signal.aborted) return;
     show(numbers, head(told));
     show(drawn, curve(measured, about.min_accuracy ?? null));
-    show(rows, table("Validations", [["Epoch", "n"], ["Seconds", "n"], ["Train loss", "n"], ["Accuracy", "n"]], measured.map(measurement)));
+    show(rows, table("Measurements", [["Epoch", "n"], ["Seconds", "n"], ["Train loss", "n"], ["Accuracy", "n"]], measured.map(measurement)));
     if (!config.hasChildNodes()) show(config, el("pre", { tabindex: 0, "aria-label": "trial.json" }, JSON.stringify(told.config, null, 2)));
     if (told.state !== "running") return;
     await new Promise((wake) => setTimeout(wake, 1000));
@@ -39,13 +39,13 @@ function head(told) {
   return facts([
     ["State", state(told.state)],
     ["Why", [told.reason, told.message].filter(Boolean).join(": ")],
-    ["Purpose", told.purpose === "confirmation" ? `confirms trial ${told.of_trial_number}` : told.purpose],
-    ["Point", point(told.point)],
+    ["Purpose", told.purpose === "confirmation" ? `repeat of trial ${told.of_trial_number}` : told.purpose],
+    ["Candidate", point(told.point)],
     ["Accuracy", percent(told.val_accuracy)],
-    ["Verdict", told.verdict ? `${told.verdict}, keeps the bound with probability ${percent(told.probability, 1)}` : ""],
+    ["Verdict", told.verdict ? `${told.verdict}, ${percent(told.probability, 1)} likely to reach the required accuracy` : ""],
     ["M MACs", millions(told.macs)],
     ["M parameters", millions(told.parameters)],
     ["Trained", told.train_seconds === null ? "" : `${seconds(told.train_seconds)} s, ${told.steps} steps`],
-    ["On", [told.slot, told.device_name].filter(Boolean).join(", ")],
+    ["Worker", [told.slot, told.device_name].filter(Boolean).join(", ")],
   ]);
 }

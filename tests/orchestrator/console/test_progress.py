@@ -32,7 +32,7 @@ def running(folder: Path, number: int) -> RunningTrial:
 def screen(folder: Path) -> str:
     """What a terminal shows with a trial on a slot, one that waits, an end of each kind, and a best."""
     console = Console(file=io.StringIO(), force_terminal=True, width=150, height=40)
-    shown = LiveProgress(console, ProgressMeter(10, 600.0, "GPU"), "nas-senet18")
+    shown = LiveProgress(console, ProgressMeter(10, 600.0), "nas-senet18")
     best = trial(4, val_accuracy=0.8765, wall_seconds=3600.0, slot_seconds=3600.0)
     for row in (best, trial(5, state="failed", reason="diverged", message="loss is nan")):
         shown.ended(row)
@@ -60,7 +60,7 @@ def test_a_screen_shows_trials_with_clock_and_last_accuracy_the_best_and_the_bud
 
 def test_a_pipe_gets_one_plain_line_an_event() -> None:
     printed = io.StringIO()
-    plain = PlainProgress(Console(file=printed, width=40), ProgressMeter(10, 600.0, "CPU"))
+    plain = PlainProgress(Console(file=printed, width=40), ProgressMeter(10, 600.0))
     plain.ended(trial(4, val_accuracy=0.8765, wall_seconds=36.0))
     plain.answered(trial(5, state="screened"))
     plain.close()
@@ -73,7 +73,7 @@ def test_a_pipe_gets_one_plain_line_an_event() -> None:
 def narrow(width: int, height: int = 40, trials: int = 1) -> str:
     """What a terminal of this size shows of a search with a best network."""
     console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height)
-    shown = LiveProgress(console, ProgressMeter(10, 600.0, "GPU"), "nas-senet18")
+    shown = LiveProgress(console, ProgressMeter(10, 600.0), "nas-senet18")
     point = {"depth": 0.875, "width": 0.5625, "resolution": 0.75}
     confirming = {"purpose": "confirmation", "of_trial_number": 12}
     for number in range(1, trials + 1):

@@ -84,7 +84,7 @@ def test_neither_the_baseline_nor_the_audited_are_cut(study: tuple[Path, str]) -
 
 def test_the_record_tells_what_was_saved_and_what_the_audit_found(study: tuple[Path, str]) -> None:
     folder, said = study
-    counted = pruning.counted(trials(folder))
+    counted = pruning.count_stops(trials(folder))
     assert counted is not None
     [viewed] = queries.early_stops(folder / "results.db", "s").to_dict("records")
     assert counted == {name: pytest.approx(viewed[name]) for name in counted}
