@@ -82,7 +82,7 @@ def of_the_demo(runs: Path, wanted: set[str]) -> None:
         if "service.png" in wanted:
             keep(
                 "service.png",
-                page(f"{address}/#/study/{STUDY}", 1250, 1240, "[data-plot] .main-svg", open_plot),
+                page(f"{address}/#/study/{STUDY}", 1250, 1080, "[data-plot] .main-svg", open_plot),
             )
         if "service-form.png" in wanted:
             keep("service-form.png", page(f"{address}/#/new", 1250, 1000, "[aria-label=Plan] pre", fill_form))

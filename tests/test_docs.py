@@ -21,6 +21,12 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
 
 
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as links name them: small letters, hyphens for spaces, no punctuation."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def option_names(command: object) -> set[str]:
     app = cli._app(command)
     return {name for option in typer.main.get_command(app).params for name in option.opts}
@@ -30,6 +36,13 @@ def option_names(command: object) -> set[str]:
 def test_every_link_leads_to_a_file(page: Path) -> None:
     links = re.findall(r"\]\((?!http)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", page.read_text())
+    targets = [(page.parent / link if link else page, anchor) for link, anchor in links]
+    assert [anchor for target, anchor in targets if anchor not in anchors(target)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import Executor, local
+from tests import inline
 from tests.orchestrator import _slurm
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, naming
 from tests.orchestrator._ray import Cluster, cluster
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _inline_is_an_executor() -> Iterator[None]:
+    with inline.offered():
+        yield
 
 
 @pytest.fixture(scope="session")
