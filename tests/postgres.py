@@ -59,12 +59,12 @@ class Server:
 
     def cut_locks(self) -> int:
         """End the sessions that hold studies' locks, as a pooler or a firewall would; how many there were."""
-        return len(
-            self.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name LIKE 'nomad-nas%'"
-            )
-        )
+        ours = "FROM pg_stat_activity WHERE application_name LIKE 'nomad-nas%'"
+        ended = self.execute(f"SELECT pg_terminate_backend(pid), pid {ours}")
+        for _, pid in ended:
+            while self.execute(f"SELECT pid FROM pg_stat_activity WHERE pid = {pid}"):
+                time.sleep(0.02)  # a session that is told to end lets go of its lock a moment later
+        return len(ended)
 
     def start(self) -> None:
         options = f"-p {self.port} -k '' -h 127.0.0.1 {_QUICK}"

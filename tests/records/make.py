@@ -2,7 +2,7 @@
 
 Run once a version, with its own tests/fake_trainer.py: `python tests/records/make.py ROOT FOLDER`. Each study
 is run whole, for the rows to expect (NAME.json), and again until it is killed in the middle (NAME.sql).
-NAME.txt is the command.
+NAME.txt is the command. All trials are audited, for when one is stopped early depends on how fast they run.
 """
 
 import json
@@ -22,13 +22,13 @@ USUAL = (
     "--data fake:sleep=0.03 --budget 10steps --device cpu --slots 2 --trainer 'python tests/fake_trainer.py'"
 )
 NAS = "nas-search --base senet18"
-CHECKED = f"{NAS} --tolerance 0.01 --replicates 2 --confirm 2"
+CHECKED = f"{NAS} --tolerance 0.01 --replicates 2 --confirm 2 --audit 1"
 STUDIES = {
     "nas": f"{CHECKED} --solver random --trials 24",
     "nomad": f"{CHECKED} --solver nomad --trials 24",
-    "hpo": "hpo-search --model resnet18 --solver random --trials 16",
-    "recipe": "hpo-search --model senet18 --space recipe --solver random --trials 12",
-    "front": f"{NAS} --minimise macs --maximise accuracy --solver random --trials 16",
+    "hpo": "hpo-search --model resnet18 --solver random --trials 16 --audit 1",
+    "recipe": "hpo-search --model senet18 --space recipe --solver random --trials 12 --audit 1",
+    "front": f"{NAS} --minimise macs --maximise accuracy --solver random --trials 16 --audit 1",
     "evaluation": "nas-evaluate --model senet18 --model resnet18 --runs 4",
     "stacked": f"{CHECKED} --solver random --trials 16 --stack 2",
 }
