@@ -50,7 +50,7 @@ def test_what_is_no_number_of_macs_is_refused(written: str) -> None:
         ({"max_macs": "lots"}, "--max-macs: cannot read 'lots' as a number; write it like"),
         ({"max_macs": "0"}, "--max-macs 0 leaves no network; give at least 1"),
         ({"max_latency_ms": 0.0}, "--max-latency-ms 0.0 leaves no network; give more than 0"),
-        ({"maximise": "accuracy", "min_accuracy": 0.8}, "leave it out, or give --minimise macs as well"),
+        ({"maximise": "accuracy", "min_accuracy": 0.8}, "omit it, or add --minimise macs"),
         ({"maximise": "accuracy", "tolerance": 0.1}, "--tolerance 0.1 does nothing in a search for"),
         (
             {"maximise": "accuracy", "replicates": 2},
@@ -170,9 +170,9 @@ def test_what_is_usual_asks_the_question_that_older_studies_have_on_record(tmp_p
 
 def test_another_aim_under_the_same_name_is_refused(tmp_path: Path) -> None:
     run(tmp_path, trials=3)
-    with pytest.raises(QuestionChanged, match="aim: nothing on record"):
+    with pytest.raises(QuestionChanged, match="aim: nothing recorded"):
         run(tmp_path, trials=3, minimise="params")
-    with pytest.raises(QuestionChanged, match="aim: nothing on record"):
+    with pytest.raises(QuestionChanged, match="aim: nothing recorded"):
         run(tmp_path, trials=3, max_macs="5M")
 
 

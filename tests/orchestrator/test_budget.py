@@ -110,7 +110,7 @@ def test_a_front_is_known_by_hours_kept_back(tmp_path: Path) -> None:
 def test_hours_for_less_than_the_baseline_and_one_training_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match="leaves hours for 2 trainings, less than 2 of"):
         run(tmp_path, budget="300s", replicates=2, max_gpu_hours=0.2)
-    with pytest.raises(BadOption, match="bounds nothing"):
+    with pytest.raises(BadOption, match="is not positive"):
         settled(tmp_path, max_gpu_hours=0.0)
 
 
@@ -234,7 +234,7 @@ def test_a_base_network_that_the_hours_left_are_not_enough_for_is_not_trained(
     ("given", "said"),
     [
         ({"data": "fake:hang", "timeout": 0.1}, "timeout, .*; give a longer --timeout and run the same"),
-        ({"data": "fake:killed=1", "retries": 0}, "killed, .*; mend that and run the same command again"),
+        ({"data": "fake:killed=1", "retries": 0}, "killed, .*; fix that and run the same command again"),
         ({"data": "fake:diverge_above=-1"}, "diverged, .*; try other hyperparameters or a longer --budget"),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_screen_shows_trials_with_clock_and_last_accuracy_the_best_and_the_bud
     text = screen(tmp_path)
     assert "43.21%" in text, "the last accuracy of the trial under way"
     assert "on gpu-0" in text
-    assert "waits for a slot" in text
+    assert "waits for a worker" in text
     assert "failed: diverged" in text
     assert "duplicate of 4" in text
     assert "best so far (provisional): trial 4" in text
@@ -90,8 +90,8 @@ def narrow(width: int, height: int = 40, trials: int = 1) -> str:
 @pytest.mark.parametrize(
     ("width", "whole"),
     [
-        (120, ["confirms 12", "250.34", "87.65%", "3600.0", "accuracy", "completed"]),
-        (80, ["confirms 12", "250.34", "87.65%", "3600.0", "accuracy"]),
+        (120, ["repeat of 12", "250.34", "87.65%", "3600.0", "accuracy", "completed"]),
+        (80, ["repeat of 12", "250.34", "87.65%", "3600.0", "accuracy"]),
         (60, ["250.34", "87.65%", "accuracy"]),
         (40, ["250.34", "87.65%", "accuracy"]),
     ],

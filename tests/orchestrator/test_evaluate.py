@@ -84,7 +84,7 @@ def test_the_same_command_again_trains_nothing(tmp_path: Path) -> None:
     evaluate(tmp_path)
     before = [row.finished_at for row in trials(tmp_path)]
     printed = evaluate(tmp_path)
-    assert "resuming: 2 of 2 trials on record have ended" in printed
+    assert "resuming: 2 of 2 trials in the results database have ended" in printed
     assert [row.finished_at for row in trials(tmp_path)] == before
 
 
@@ -105,10 +105,10 @@ def test_models_and_recipes_in_another_order_are_the_same_question(tmp_path: Pat
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"model": ["senet18", "resnet18"]}, "pairs.resnet18 with nomad_haet: nothing on record"),
-        ({"budget": "20steps"}, "training.budget.steps: 10 on record, 20 asked"),
-        ({"ensemble": 3}, r"training.ingredients: nothing on record, \{'ensemble'"),
-        ({"seed": 5}, "training.seed: 0 on record, 5 asked"),
+        ({"model": ["senet18", "resnet18"]}, "pairs.resnet18 with nomad_haet: nothing recorded"),
+        ({"budget": "20steps"}, "training.budget.steps: 10 recorded, 20 now"),
+        ({"ensemble": 3}, r"training.ingredients: nothing recorded, \{'ensemble'"),
+        ({"seed": 5}, "training.seed: 0 recorded, 5 now"),
     ],
 )
 def test_another_question_is_refused_with_the_difference(

@@ -138,7 +138,7 @@ def test_an_unwritable_report_is_an_error(executor: Executor, stop: threading.Ev
 @pytest.mark.parametrize("name", ["inline", "local"])
 def test_an_executor_of_this_machine_refuses_what_is_said_of_another(name: str) -> None:
     elsewhere = ClusterOptions(address="head:6379", partition="long")
-    with pytest.raises(ExecutorError, match=f"--address head:6379 says nothing to --executor {name}"):
+    with pytest.raises(ExecutorError, match=f"--address head:6379 has no effect with --executor {name}"):
         executors.load(name).create("cpu", place=elsewhere)
 
 

@@ -177,7 +177,7 @@ def test_a_gpu_is_pinned_by_its_uuid_and_locked_where_the_user_says(
 
 @pytest.mark.usefixtures("twins")
 def test_more_slots_than_gpus_are_refused() -> None:
-    with pytest.raises(ExecutorError, match=r"3 slots were asked for but 2 GPUs .* give --slots 2 or fewer"):
+    with pytest.raises(ExecutorError, match=r"--slots 3, but only 2 GPUs .* give --slots 2 or fewer"):
         local.create(slots=3)
 
 

@@ -18,11 +18,11 @@ def test_an_ingredient_is_read_with_its_settings_without_them_or_left_out() -> N
     ("given", "words"),
     [
         ("=null", "names no ingredient"),
-        ("sam=rho", "settings that are no JSON; write it like sam="),
-        ("sam={'rho': 1}", "settings that are no JSON; write"),
-        ('sam={"rho": NaN}', "settings that are no JSON; write"),
-        ("sam=0.1", "settings that are no JSON object; write"),
-        ("sam=[1]", "settings that are no JSON object; write"),
+        ("sam=rho", "settings that are not JSON; write it like sam="),
+        ("sam={'rho': 1}", "settings that are not JSON; write"),
+        ('sam={"rho": NaN}', "settings that are not JSON; write"),
+        ("sam=0.1", "settings that are not a JSON object; write"),
+        ("sam=[1]", "settings that are not a JSON object; write"),
     ],
 )
 def test_an_ingredient_that_cannot_be_read_is_refused(given: str, words: str) -> None:

@@ -14,7 +14,11 @@ from tests.orchestrator._studies import run
 def test_a_folder_is_one_database_s_and_a_name_torn_by_a_power_cut_is_nobody_s(tmp_path: Path) -> None:
     folder, owner = tmp_path / "s", tmp_path / "s" / "database.txt"
     checks.own(folder, address(tmp_path / "results.db"))
-    with pytest.raises(BadOption, match=r"holds trials on record in \.\./results.db; give another"):
+    with pytest.raises(
+        BadOption,
+        match=r"holds trials of another results database, "
+        r"\.\./results.db; give another",
+    ):
         checks.own(folder, address(tmp_path / "other.db"))
     for torn in (b"", b"\0" * 14):
         owner.write_bytes(torn)
