@@ -1,8 +1,8 @@
-"""Locks between processes: one orchestrator a study, one process that makes or migrates a database.
+"""Locks between processes: one orchestrator per study, one process that creates or migrates a database.
 
-They are advisory and held by an open file (or a server connection), never by a file's existence: a
-killed process lets go at once, and a lock file left behind locks nothing. A child that is forked without
-a program of its own shares its parent's open files, and so keeps the lock as long as it lives.
+They are advisory locks on an open file (or a server connection); the existence of a file locks nothing. A
+killed process releases its lock at once. A forked child shares its parent's open files, so it keeps the
+lock as long as it lives.
 """
 
 import base64
@@ -211,7 +211,7 @@ def _try(path: Path) -> int | None:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StoreUnavailable(
-                f"cannot make {path}: {error.strerror}; make its folder writable, or give another --db"
+                f"cannot create {path}: {error.strerror}; make its folder writable, or give another --db"
             ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -251,10 +251,10 @@ def _holder(path: Path) -> dict[str, str]:
 def refusal(study: str, holder: dict[str, str]) -> str:
     """Say who runs a study, as far as that is known, and what to do."""
     if not holder:
-        return f"study {study!r} is being run by another process; wait for it, or give another --study name"
+        return f"study {study!r} is running in another process; wait for it, or give another --study name"
     pid, host, since = holder["pid"], holder["host"], holder["since"]
     return (
-        f"study {study!r} is being run by process {pid} on {host} since {since}; "
+        f"study {study!r} is running in process {pid} on {host} since {since}; "
         f"wait for it, stop it (kill {pid}), or give another --study name"
     )
 
@@ -262,9 +262,9 @@ def refusal(study: str, holder: dict[str, str]) -> str:
 def lost(study: str) -> str:
     """Say that another process has a study that this one had, and what to do."""
     return (
-        f"study {study!r} was taken up by another process after this one had lost its lock (its connection "
-        "broke, or the lock's file was removed); its trainings were ended, and nothing more of them is "
-        "recorded: leave the study to the other process"
+        f"study {study!r} was taken over by another process after this one had lost its lock (its connection "
+        "broke, or the lock file was removed); its trainings were ended and are not recorded: leave the "
+        "study to the other process"
     )
 
 

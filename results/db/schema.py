@@ -1,7 +1,7 @@
-"""Bring a database to this version's tables and views, or say why that cannot be.
+"""Create or migrate a database to this version's tables and views, or raise why that is not possible.
 
-Views are no part of the migrations' history: they are dropped before and made anew after each, so
-they always are what `views.py` says. Alembic costs a second to import and is so only where needed.
+Views are not part of the migrations: they are dropped before and created again after each, so they always
+match `views.py`. Alembic takes a second to import, so it is imported only when needed.
 """
 
 import sqlite3
@@ -42,7 +42,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(
-            f"cannot make the folder {folder}: {error.strerror}; give a --db that you can write to"
+            f"cannot create the folder {folder}: {error.strerror}; give a --db that you can write to"
         ) from error
 
 
@@ -50,7 +50,8 @@ def _refuse_two_names(path: Path) -> None:
     """SQLite keeps its log beside the name that a file was opened by; another name has another log."""
     if path.is_file() and (names := path.stat().st_nlink) > 1:
         raise StoreUnavailable(
-            f"{path} has {names} names (hard links), and writing by two of them would damage it; remove the "
+            f"{path} has {names} names (hard links), and writing through two of them would damage "
+            "it; remove the "
             f"others, or make a copy (nas-results backup --db {path}) and give that as --db"
         )
 
@@ -84,8 +85,9 @@ def _upgrade(connection: Connection, name: str) -> None:
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
             raise
         raise StoreUnavailable(
-            f"{name} has not the tables that its schema says it has ({error.orig}), so it cannot be brought "
-            f"to {REVISION}; restore a backup, or give another --db"
+            f"{name} lacks tables that its schema version should have ({error.orig}), so it cannot "
+            "be migrated to "
+            f"{REVISION}; restore a backup, or give another --db"
         ) from error
 
 
@@ -112,11 +114,11 @@ def check(engine: Engine) -> None:
     path = sqlite_path(engine.url)
     name = shown(engine.url)
     if path is not None and not path.is_file():
-        raise StoreUnavailable(f"there is no database {name}; run a search first, or give its --db")
+        raise StoreUnavailable(f"there is no database {name}; run a search first, or give another --db")
     with explained(engine.url), engine.begin() as connection:
         revision = _revision(connection, engine)
     if revision is None:
-        raise StoreUnavailable(f"{name} holds no record of a search; give another --db")
+        raise StoreUnavailable(f"{name} is not a results database; give another --db")
     if revision != REVISION:
         raise SchemaTooOld(f"{name} was made by an older version; run `nas-results migrate --db {name}` once")
 

@@ -1,7 +1,7 @@
-"""The only writer of the record. Each method is one short transaction, committed when it returns.
+"""The only module that writes to the database. Each method is one short transaction, committed when it returns.
 
-Rows come back detached from the database: they are snapshots, and changing one changes no record.
-A killed process leaves every transaction whole or absent.
+Rows are returned detached: they are snapshots, and changing one does not change the database. If the
+process is killed, each transaction is either complete or absent.
 """
 
 import json
@@ -25,11 +25,11 @@ from results.errors import StudyLost
 
 
 class Store:
-    """A database of studies, made and migrated where it is not read-only. Close it, or use it in a `with`.
+    """A results database, created and migrated unless read-only. Close it, or use it in a `with` statement.
 
     It may be used from several threads; a forked child must open its own. Columns are those of
-    `results.db.tables`; a NaN is kept as null, for no comparison in SQL would understand it. A server that is
-    lost once the store is open is waited for, `database.BUSY_SECONDS`.
+    `results.db.tables`; NaN is stored as null, because SQL cannot compare it. If a server is lost while the
+    store is open, methods wait for it, up to `connection.BUSY_SECONDS`.
 
     Raises, of `results.errors`:
         StoreUnavailable: the database cannot be opened, read or written. Any method may.

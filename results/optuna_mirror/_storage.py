@@ -1,4 +1,6 @@
-"""Open an Optuna storage to write into, never the record itself: both have tables `studies` and `trials`."""
+"""Open an Optuna storage for writing, but never a results database: both have tables `studies` and
+`trials`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(url: str, record: Any) -> Iterator[RDBStorage]:
-    """The storage at `url`, with its tables. Raises StoreUnavailable, also for errors while it is used."""
+    """Open the storage at `url` with its tables. Raises StoreUnavailable, also for errors while it
+    is used.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -48,14 +52,14 @@ def _engine_options(target: URL) -> dict[str, Any]:
 def _refuse_the_record(target: URL, record: Any) -> None:
     path, own = connection.sqlite_path(target), connection.sqlite_path(connection.address(record))
     if path is not None and not path.parent.is_dir():
-        raise StoreUnavailable(f"there is no folder {path.parent}; make it, or give another --optuna")
+        raise StoreUnavailable(f"there is no folder {path.parent}; create it, or give another --optuna")
     if path is not None and not path.exists():
         return
     if path is not None and own is not None and own.exists() and path.samefile(own):
-        raise StoreUnavailable(f"{path} is the record itself; give Optuna a file of its own")
+        raise StoreUnavailable(f"{path} is the results database itself; give Optuna a file of its own")
     if "measurements" in _tables(target):
         raise StoreUnavailable(
-            f"{connection.shown(target)} is a record of searches; give Optuna one of its own"
+            f"{connection.shown(target)} is a results database; give Optuna one of its own"
         )
 
 

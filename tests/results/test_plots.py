@@ -288,7 +288,7 @@ def test_the_path_of_a_search_for_accuracy_ends_at_the_best_mean_on_record(store
     known = study_record.read_study(db, "demo")
     assert known.study["best_trial"] == 1
     figure = plots.incumbent(known)
-    again = trace(figure, "best mean of trainings again")
+    again = trace(figure, "best mean of repeats")
     assert list(again.y) == pytest.approx([90, 93, 91]), "a second training again counts for more than luck"
     assert again.y[-1] == pytest.approx(100 * known.study["best_mean_accuracy"])
     assert "trial 1" in again.text[-1]

@@ -121,9 +121,9 @@ def test_what_a_record_says_is_shown_as_text_and_never_as_html(store: Store, db:
 def test_the_summary_says_what_was_asked_and_found(record: str) -> None:
     said = words(page(record, "nas-demo"))
     assert "validation accuracy is 89.00%: the base network's mean of 90.00% (sd 0.40, n 3)" in said
-    assert "over 3 trainings, less a margin of 1.00 points" in said
+    assert "minus a margin of 1.00 points" in said
     assert "Trial 4 is the best with 5.00 M MACs, 50% less than the base network's 10.00" in said
-    assert "saved as the model nomad_senet18 (confirmed)" in said
+    assert "saved as model nomad_senet18 (confirmed)" in said
     assert "It has finished: the budget of 12 trials is spent." in said
 
 

@@ -27,7 +27,7 @@ def reported(folder: Path) -> str:
             FRONT | {"min_accuracy": 0.95},
             "no network has reached the required accuracy (6 missed the required accuracy of "
             "95.00%, the best of them with 9",
-            "try more --trials, or a lower bound under another --study",
+            "try more --trials, or a lower required accuracy under another --study",
         ),
         (
             {"min_accuracy": 0.8, "data": "fake:crash=1"},
@@ -38,7 +38,7 @@ def reported(folder: Path) -> str:
             {"min_accuracy": 0.98, "data": "fake:noise=0,crash=.4"},
             "no smaller network has reached the required accuracy (6 missed the required accuracy "
             "of 98.00%, the best of them with 90.",
-            "try more --trials, or a lower bound under another --study",
+            "try more --trials, or a lower required accuracy under another --study",
         ),
         (
             {"kind": "hpo", "data": "fake:crash=1", "trials": 3},
@@ -82,7 +82,7 @@ def test_the_report_of_a_study_whose_baseline_failed_says_so(tmp_path: Path) -> 
         run(tmp_path, data="fake:crash=1")
     told = reported(tmp_path)
     assert "The required accuracy is that of the base network, which could not be trained." in told
-    assert "The baseline failed, so nothing was searched for: trial 1, crashed" in told
+    assert "The baseline failed, so the search did not start: trial 1, crashed" in told
     assert "no bound" not in told
     assert "Nothing smaller" not in told
 

@@ -3,8 +3,8 @@
 The function takes `classes` and gives a module. Its parameters `channels` and
 `blocks` have the base network as their defaults and are given what the width and
 depth multipliers make of them; one that is not there is not scaled. It may also
-take `resolution`, the pixels a side. The surprise: nothing else of the file is
-looked at, so it needs nothing of this package.
+take `resolution`, the pixels a side. Nothing else in the file is used, so it
+need not import this package.
 """
 
 import hashlib
