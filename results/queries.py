@@ -21,7 +21,7 @@ from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, te
 from sqlalchemy.types import TypeEngine
 
 from results.analysis import forecast
-from results.analysis.evaluation import ranked
+from results.analysis.evaluation import rank_pairs
 from results.analysis.pareto import members
 from results.analysis.posterior import level_of
 from results.analysis.slack import cheapest
@@ -101,7 +101,7 @@ def evaluation(db: Database, study: str) -> pd.DataFrame:
             raise NotOnRecord(
                 f"study {study!r} is of kind {kind} and not an evaluation; see nas-results trials {study}"
             )
-    return ranked(trials(db, study))
+    return rank_pairs(trials(db, study))
 
 
 def slack(db: Database, study: str) -> pd.DataFrame:
@@ -209,7 +209,7 @@ def _reading(db: Database) -> Iterator[Connection]:
     engine = database.connect(url, read_only=True)
     try:
         schema.check(engine)
-        with database.explained(url), engine.connect() as connection:
+        with database.explain_errors(url), engine.connect() as connection:
             yield connection
     finally:
         engine.dispose()

@@ -51,7 +51,7 @@ def answer(
 
     def act() -> None:
         request = settle()
-        executors.check(request.executor, executors.offered())
+        executors.check(request.executor, executors.list_offered())
         if request.plan:
             show_plan(request, SafeConsole())
             return
@@ -59,10 +59,10 @@ def answer(
         _stop_on_signals(stop)
         run(request, SafeConsole(), stop)
 
-    answered(command, act)
+    report_errors(command, act)
 
 
-def answered(command: str, act: Callable[[], None]) -> None:
+def report_errors(command: str, act: Callable[[], None]) -> None:
     """Call `act`. Print one line if it raises an error that the user can fix."""
     try:
         provenance.refuse_clashes()

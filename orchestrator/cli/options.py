@@ -231,7 +231,7 @@ Stack = Annotated[
     int | None, typer.Option("--stack", hidden=True)
 ]  # removed; commands of earlier versions have it
 Executor = Annotated[
-    str | None, _option(f"Where the trainings run: {', '.join(executors.offered())}. [local]", _MACHINE)
+    str | None, _option(f"Where the trainings run: {', '.join(executors.list_offered())}. [local]", _MACHINE)
 ]
 Address = Annotated[
     str | None,

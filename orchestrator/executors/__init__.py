@@ -169,7 +169,7 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def offered() -> list[str]:
+def list_offered() -> list[str]:
     """Return the executors that the commands offer: all that run a trial in a process of its own."""
     return [name for name in names() if name != "inline"]
 
@@ -177,7 +177,7 @@ def offered() -> list[str]:
 def check(name: str, known: Sequence[str]) -> None:
     """Raise ExecutorError for a name that is not `known`."""
     if name not in known:
-        raise ExecutorError(f"unknown executor {name!r}; choose from {', '.join(offered())}")
+        raise ExecutorError(f"unknown executor {name!r}; choose from {', '.join(list_offered())}")
 
 
 def load(name: str) -> ExecutorModule:

@@ -43,7 +43,7 @@ class Actions:
 
     def start(self, kind: str, subject: str, asked: Mapping[str, Any]) -> str:
         """Queue a search and return its study's name. Raise BadOption or HTTPException."""
-        told = schemas.allowed(kind, subject, asked, self.settings)
+        told = schemas.restrict_options(kind, subject, asked, self.settings)
         request = schemas.settle(kind, subject, told, self.settings)
         name = study_name(request, base_model.find(subject, self.queue))
         schemas.check_name(name)
@@ -53,7 +53,7 @@ class Actions:
 
     def plan(self, kind: str, subject: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return the lines that `--plan` prints for a search, and its study's name."""
-        told = schemas.allowed(kind, subject, asked, self.settings)
+        told = schemas.restrict_options(kind, subject, asked, self.settings)
         request = schemas.settle(kind, subject, told, self.settings)
         name = study_name(request, base_model.find(subject, self.queue))
         words = schemas.command(kind, subject, told, self.settings, "--plan")
@@ -74,7 +74,7 @@ class Actions:
         options = {**request.repeatable(), "study": name}
         if trials is not None:
             options["trials"] = trials
-        told = schemas.allowed(request.kind, request.subject, options, self.settings)
+        told = schemas.restrict_options(request.kind, request.subject, options, self.settings)
         self._check(schemas.settle(request.kind, request.subject, told, self.settings))
         self._queue(name, request.kind, request.subject, told)
 
@@ -125,7 +125,7 @@ class Actions:
                 return None
         except OSError as error:
             return f"{error.filename} is left: {error.strerror}"
-        return f"{folder} is left: it belongs to {checks.owner(folder) or 'no'} results database"
+        return f"{folder} is left: it belongs to {checks.read_owner(folder) or 'no'} results database"
 
     def networks(self) -> list[dict[str, Any]]:
         """Return the trainer's networks, which are read once."""
@@ -147,7 +147,7 @@ class Actions:
                 trainer_client = stack.enter_context(
                     TrainerClient(request.trainer_command, limit, check_data=False, stop=stop)
                 )
-                plan.checked(replace(request, plan=True), trainer_client, stack)
+                plan.check_request(replace(request, plan=True), trainer_client, stack)
             except (TrainerRefused, TrainerBroken, ExecutorError) as error:
                 raise BadOption(str(error)) from error
             except Stopped:

@@ -36,7 +36,7 @@ _FAREWELL_SECONDS = 3
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[ServiceState]:
+def open_service(settings: Settings) -> Iterator[ServiceState]:
     """Open and migrate the database, and process the queue until the block ends.
 
     Raise BadOption if another service processes it, or StoreError.

@@ -34,7 +34,7 @@ def behind(peer: str, forwarded: str, proxies: Sequence[Network]) -> str:
     return address
 
 
-def counted_as(address: str) -> str:
+def client_key(address: str) -> str:
     """Return what counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address."""
     try:
         known = _plain(address)

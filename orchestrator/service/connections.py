@@ -139,4 +139,4 @@ class _Open:
 
 
 def _client(connection: _Connection) -> str:
-    return clients.counted_as(connection.client[0] if connection.client else "")
+    return clients.client_key(connection.client[0] if connection.client else "")

@@ -94,7 +94,7 @@ class GuardMiddleware:
             address = clients.behind(peer, headers.get("x-forwarded-for", ""), self._settings.proxies)
         except ValueError:
             raise _malformed("x-forwarded-for") from None
-        return clients.counted_as(address)
+        return clients.client_key(address)
 
     @contextmanager
     def _counted(self, headers: Mapping[str, str], client: str, peer: str) -> Iterator[None]:

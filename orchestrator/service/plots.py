@@ -60,7 +60,7 @@ class PlotCache:
 def _told(figure: go.Figure) -> dict[str, Any]:
     note = str((figure.layout.meta or {}).get("note", ""))
     nothing = "" if figure.data else str(figure.layout.annotations[0].text)
-    drawn = plots.untitled(figure).to_plotly_json()
+    drawn = plots.remove_title(figure).to_plotly_json()
     shown = {"data": _plain(drawn["data"]), "layout": _plain(drawn["layout"]), "themes": THEMES}
     return {**shown, "note": note, "nothing": nothing}
 

@@ -207,7 +207,7 @@ class RecordQueries:
         return "interrupted" if study["state"] == "running" else str(study["state"])
 
     def _rows(self, query: Any) -> Sequence[Any]:
-        with database.explained(self.url), self._engine.connect() as connection:
+        with database.explain_errors(self.url), self._engine.connect() as connection:
             return connection.execute(query).all()
 
 

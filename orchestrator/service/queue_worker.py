@@ -93,7 +93,7 @@ class QueueWorker:
         held = (self._signed(study) if is_ours else {}) or locks.holder(self.queue.url, study) or {}
         if held.get("pid") == str(os.getpid()):  # the lock of a study that is just being deleted is ours
             return False
-        return locks.signalled(held, signal.SIGTERM)
+        return locks.send_signal(held, signal.SIGTERM)
 
     def tick(self) -> None:
         """Record the searches that have ended, and start queued ones."""
@@ -156,7 +156,7 @@ class QueueWorker:
         self.queue.started(request.id, child.pid)
 
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
-        told = schemas.allowed(request.kind, request.subject, request.repeatable(), self.settings)
+        told = schemas.restrict_options(request.kind, request.subject, request.repeatable(), self.settings)
         words = schemas.command(
             request.kind, request.subject, told, self.settings, f"--study={request.study}"
         )

@@ -62,7 +62,7 @@ def to_json(told: Any) -> str:
         return json.dumps(json_value(json.loads(json.dumps(told, default=_plain))), ensure_ascii=False)
 
 
-def told(what: Any, status: int = 200) -> Response:
+def json_response(what: Any, status: int = 200) -> Response:
     """Return the response with this JSON value."""
     return written(to_json(what).encode(errors="replace"), status)
 

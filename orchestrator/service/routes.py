@@ -79,7 +79,7 @@ Here = Annotated[ServiceState, Depends(_place)]
 
 @api.get("/choices", summary="Values for the form: names to choose from, and the help text of every option")
 def choices(here: Here) -> Response:
-    return answers.told(
+    return answers.json_response(
         {
             "networks": here.desk.networks(),
             "models": [*BUILT_IN, *here.record.models()],
@@ -92,39 +92,39 @@ def choices(here: Here) -> Response:
 
 @api.get("/studies", summary="All studies and all searches in the queue, the latest first")
 def studies(here: Here) -> Response:
-    return answers.told(here.record.studies())
+    return answers.json_response(here.record.studies())
 
 
 @api.post("/plan", summary="Plan a search: its cost. Nothing is started")
 def plan(here: Here, asked: Asked) -> Response:
-    return answers.told(here.desk.plan(*schemas.given(asked)))
+    return answers.json_response(here.desk.plan(*schemas.given(asked)))
 
 
 @api.post("/studies", status_code=202, summary="Queue a search")
 def start(here: Here, asked: Asked) -> Response:
-    return answers.told({"study": here.desk.start(*schemas.given(asked))}, 202)
+    return answers.json_response({"study": here.desk.start(*schemas.given(asked))}, 202)
 
 
 @api.get("/studies/{name}", summary="Everything about a study")
 def study(here: Here, name: Name) -> Response:
-    return answers.told(_found(here.record.study(name), f"there is no study {name!r}"))
+    return answers.json_response(_found(here.record.study(name), f"there is no study {name!r}"))
 
 
 @api.post("/studies/{name}/stop", status_code=202, summary="Stop a search, or remove it from the queue")
 def stop(here: Here, name: Name) -> Response:
     here.desk.stop(name)
-    return answers.told({"study": name}, 202)
+    return answers.json_response({"study": name}, 202)
 
 
 @api.post("/studies/{name}/resume", status_code=202, summary="Queue a study to be resumed")
 def resume(here: Here, name: Name, more: More | None = None) -> Response:
     here.desk.resume(name, more.trials if more else None)
-    return answers.told({"study": name}, 202)
+    return answers.json_response({"study": name}, 202)
 
 
 @api.delete("/studies/{name}", summary="Delete a study: its rows, its folder, its saved models")
 def delete(here: Here, name: Name, confirm: Annotated[str, Query(max_length=300)]) -> Response:
-    return answers.told({"deleted": name, "left": here.desk.delete(name, confirm)})
+    return answers.json_response({"deleted": name, "left": here.desk.delete(name, confirm)})
 
 
 @api.get("/studies/{name}/trials", summary="A study's trials by number, a page at a time")
@@ -137,20 +137,20 @@ def trials(
     rows = here.record.trials(name, after, most)
     if not rows:
         _found(here.record.study(name), f"there is no study {name!r}")
-    return answers.told(rows)
+    return answers.json_response(rows)
 
 
 @api.get("/studies/{name}/trials/{number}", summary="Everything about a trial, with its configuration")
 def trial(here: Here, name: Name, number: Number) -> Response:
-    return answers.told(_trial(here, name, number))
+    return answers.json_response(_trial(here, name, number))
 
 
 @api.get("/studies/{name}/trials/{number}/curve", summary="A trial's measurements, also while it runs")
 def curve(here: Here, name: Name, number: Number) -> Response:
     row = _trial(here, name, number)
     if row["state"] == "running" and row["folder"]:
-        return answers.told(files.curve(here.settings.runs, row["folder"]))
-    return answers.told(here.record.curve(name, number))
+        return answers.json_response(files.curve(here.settings.runs, row["folder"]))
+    return answers.json_response(here.record.curve(name, number))
 
 
 @api.get("/studies/{name}/trials/{number}/log", summary="A piece of a trial's log")
@@ -160,20 +160,20 @@ def trial_log(
     row = _trial(here, name, number)
     folder = _found(row["folder"], "the trial was skipped before training, so it has no log")
     path = files.inside(here.settings.runs, f"{folder}/log.txt")
-    return answers.told(files.piece(path, offset, most))
+    return answers.json_response(files.piece(path, offset, most))
 
 
 @api.get("/studies/{name}/log", summary="A piece of the search's output, if it was started by this service")
 def search_log(here: Here, name: Name, offset: Offset = 0, most: Most = files.PIECE) -> Response:
     _found(here.record.study(name), f"there is no study {name!r}")
     path = files.inside(here.settings.own, here.desk.searches.log(name))
-    return answers.told(files.piece(path, offset, most))
+    return answers.json_response(files.piece(path, offset, most))
 
 
 @api.get("/studies/{name}/events", summary="A study's events, oldest first")
 def events(here: Here, name: Name, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
     _found(here.record.study(name), f"there is no study {name!r}")
-    return answers.told(here.record.events(name, after))
+    return answers.json_response(here.record.events(name, after))
 
 
 @api.get("/studies/{name}/plots/{plot}", summary="A plot of the report as plotly JSON, with two themes")

@@ -77,7 +77,7 @@ def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:
     return kind, subject, {name: value for name, value in said.items() if value is not False and value != []}
 
 
-def allowed(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the options with paths made absolute; raise BadOption for those not allowed here.
 
     The recorded options of a search from the command line are checked here as well, when it is resumed.

@@ -15,7 +15,7 @@ PAIR = ("model", "recipe")
 METRICS = ("test_accuracy", "test_accuracy_1000", "val_accuracy")
 
 
-def ranked(trials: pd.DataFrame) -> pd.DataFrame:
+def rank_pairs(trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row per pair of model and recipe, the best mean first, from the rows of `queries.trials`.
 
     Columns: rank, model, recipe, macs, parameters, n (runs completed), failed, open (not ended yet); for each

@@ -69,7 +69,7 @@ def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
     return found
 
 
-def typed(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+def build_frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """Return rows as a DataFrame whose whole numbers may be missing."""
     import pandas as pd
 

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, networks, typed
+from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, build_frame, networks
 from results.analysis.posterior import students
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ COLUMNS += ["probability", "status"]
 _Item = TypeVar("_Item")
 
 
-def undominated(items: Iterable[_Item], place: Callable[[_Item], tuple[float, float, int]]) -> list[_Item]:
+def find_front(items: Iterable[_Item], place: Callable[[_Item], tuple[float, float, int]]) -> list[_Item]:
     """Return the items that no other dominates, the smallest first.
 
     place: returns an item's size, its accuracy, and a number; of equal items the one with the lowest stays
@@ -50,8 +50,8 @@ def members(trials: pd.DataFrame, minimise: str, level: float, bound: float = 0.
     usual = float(statistics.median(accuracies)) if len(accuracies) else 0.5
     known = [one for one in networks(searched, usual) if one.belief.mean >= bound]
     size = SIZES[minimise]
-    front = undominated(known, lambda one: (one.row[size], one.belief.mean, one.trial))
-    return typed([_row(one, front[:place], level) for place, one in enumerate(front)], COLUMNS)
+    front = find_front(known, lambda one: (one.row[size], one.belief.mean, one.trial))
+    return build_frame([_row(one, front[:place], level) for place, one in enumerate(front)], COLUMNS)
 
 
 def _row(network: Network, smaller: Sequence[Network], level: float) -> dict[str, Any]:

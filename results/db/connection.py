@@ -73,7 +73,7 @@ def sqlite_file(url: URL) -> Path | None:
     return path and Path(os.path.realpath(path))
 
 
-def shown(url: URL) -> str:
+def display_name(url: URL) -> str:
     """The database as a user would write it, without a password."""
     return str(sqlite_path(url) or url.set(drivername=url.get_backend_name()).render_as_string())
 
@@ -92,10 +92,11 @@ def connect(url: URL, *, read_only: bool) -> Engine:
             return _server_engine(url, options, pool_pre_ping=True, json_serializer=_to_json)
         engine = create_engine(url, creator=_sqlite_opener(path, read_only), json_serializer=_to_json)
     except NoSuchModuleError as error:
-        raise StoreUnavailable(f"no driver for {shown(url)}; {_FORMS}") from error
+        raise StoreUnavailable(f"no driver for {display_name(url)}; {_FORMS}") from error
     except ImportError as error:
         raise StoreUnavailable(
-            f"the driver of {shown(url)} is not installed ({error}); pip install 'nomad-nas[postgresql]'"
+            f"the driver of {display_name(url)} is not installed ({error}); pip install "
+            "'nomad-nas[postgresql]'"
         ) from error
     event.listen(engine, "begin", _begin)
     return engine
@@ -181,7 +182,7 @@ def _reading_mode(path: Path) -> str:
 
 
 @contextmanager
-def explained(url: URL) -> Iterator[None]:
+def explain_errors(url: URL) -> Iterator[None]:
     """Turn a driver's errors into StoreUnavailable, in words that say what to do."""
     try:
         yield
@@ -205,7 +206,7 @@ _PASSING = ("08", "40", "57P")  # a broken connection, a deadlock, a server that
 
 
 def _explanation(url: URL, error: DBAPIError) -> str | None:
-    name = shown(url)
+    name = display_name(url)
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         known = advice(cause)

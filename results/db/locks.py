@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, text
 
-from results.db.connection import explained, sessions, sqlite_file
+from results.db.connection import explain_errors, sessions, sqlite_file
 from results.db.transactions import patient
 from results.errors import ServerLost, StoreUnavailable, StudyLocked, StudyLost
 
@@ -108,7 +108,7 @@ def holder(url: URL, study: str) -> dict[str, str] | None:
     """
     path = sqlite_file(url)
     if path is None:
-        with explained(url):
+        with explain_errors(url):
             return _server_holder(sessions(url), study) or None
     try:
         held = _holder(_beside(path, study)) if _beside(path, study).exists() else None
@@ -134,7 +134,7 @@ def _lives(held: dict[str, str]) -> bool:
     return "begun" not in held or _begun(held["pid"]) == held["begun"]  # signed by an earlier version
 
 
-def signalled(held: Mapping[str, str], number: int) -> bool:
+def send_signal(held: Mapping[str, str], number: int) -> bool:
     """Send the signal to the process that signed; False, and nothing is sent, unless it certainly lives here.
 
     A number alone may meanwhile be another process's: after a reboot, or on another machine of the same name.
@@ -277,7 +277,7 @@ class _ServerLock:
         self._connection: Connection | None = patient(self._take)()
 
     def _take(self) -> Connection:
-        with explained(self._engine.url):
+        with explain_errors(self._engine.url):
             connection = self._engine.connect()
             try:
                 if self._is_taken(connection):
@@ -314,7 +314,7 @@ class _ServerLock:
 
     def _is_held(self, connection: Connection) -> bool:
         try:
-            with explained(self._engine.url):
+            with explain_errors(self._engine.url):
                 return bool(connection.execute(_HELD, {"key": _key(self._study)}).scalar_one())
         except ServerLost:
             return False

@@ -13,7 +13,15 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from results.db import migrations
-from results.db.connection import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, sqlite_file, sqlite_path
+from results.db.connection import (
+    BUSY_SECONDS,
+    UNBEGUN,
+    WRITING,
+    display_name,
+    explain_errors,
+    sqlite_file,
+    sqlite_path,
+)
 from results.db.locks import preparation_lock
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
 
@@ -27,12 +35,12 @@ def prepare(engine: Engine) -> None:
     """
     path = sqlite_file(engine.url)
     if path is None:
-        with explained(engine.url):
+        with explain_errors(engine.url):
             _migrate(engine)
         return
     _make_folder(path.parent)
     _refuse_two_names(path)
-    with preparation_lock(path, BUSY_SECONDS), explained(engine.url):
+    with preparation_lock(path, BUSY_SECONDS), explain_errors(engine.url):
         _keep_a_write_ahead_log(engine)
         _migrate(engine)
 
@@ -62,7 +70,8 @@ def _keep_a_write_ahead_log(engine: Engine) -> None:
         mode = connection.execute(text("PRAGMA journal_mode = WAL")).scalar_one()
     if mode != "wal":
         raise StoreUnavailable(
-            f"{shown(engine.url)} cannot keep a write-ahead log where it is ({mode}); put it on a local disk"
+            f"{display_name(engine.url)} cannot keep a write-ahead log where it is ({mode}); put it "
+            "on a local disk"
         )
 
 
@@ -75,7 +84,7 @@ def _migrate(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7302250140)"))  # any number, ours
         if _revision(connection, engine) != REVISION:
-            _upgrade(connection, shown(engine.url))
+            _upgrade(connection, display_name(engine.url))
 
 
 def _upgrade(connection: Connection, name: str) -> None:
@@ -112,10 +121,10 @@ def _foreign_keys_unheld(connection: Connection) -> Iterator[None]:
 def check(engine: Engine) -> None:
     """Raise StoreUnavailable, SchemaTooNew or SchemaTooOld unless the database can be read as it is."""
     path = sqlite_path(engine.url)
-    name = shown(engine.url)
+    name = display_name(engine.url)
     if path is not None and not path.is_file():
         raise StoreUnavailable(f"there is no database {name}; run a search first, or give another --db")
-    with explained(engine.url), engine.begin() as connection:
+    with explain_errors(engine.url), engine.begin() as connection:
         revision = _revision(connection, engine)
     if revision is None:
         raise StoreUnavailable(f"{name} is not a results database; give another --db")
@@ -126,7 +135,7 @@ def check(engine: Engine) -> None:
 def _revision(connection: Connection, engine: Engine) -> str | None:
     """The revision of the database's tables, None where there are none yet."""
     tables = set(inspect(connection).get_table_names())
-    name = shown(engine.url)
+    name = display_name(engine.url)
     if "measurements" not in tables and tables & {"studies", "trials", "models", "events", "alembic_version"}:
         raise StoreUnavailable(f"{name} belongs to another program; give another --db")
     if "alembic_version" not in tables:

@@ -1,4 +1,4 @@
-"""The only module that writes to the database. Each method is one short transaction, committed when it returns.
+"""The only module that writes to the database. Each method is one transaction, committed when it returns.
 
 Rows are returned detached: they are snapshots, and changing one does not change the database. If the
 process is killed, each transaction is either complete or absent.
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from results.db import connection, curves, schema
 from results.db.locks import Lock, lost, study_lock
-from results.db.rows import assign, begun, event_now, from_config, get, refuse_another_question
+from results.db.rows import assign, event_now, from_config, get, new_study_columns, refuse_another_question
 from results.db.tables import Event, Measurement, Model, Study, Trial
 from results.db.transactions import commit, patient
 from results.errors import StudyLost
@@ -124,7 +124,12 @@ class Store:
         with self._write() as session:
             study = session.scalar(select(Study).where(Study.name == name).with_for_update(key_share=True))
             if study is None:
-                study = Study(name=name, **begun(kind, asked), versions=dict(versions), git_commit=git_commit)
+                study = Study(
+                    name=name,
+                    **new_study_columns(kind, asked),
+                    versions=dict(versions),
+                    git_commit=git_commit,
+                )
                 session.add(study)
             else:
                 refuse_another_question(study, kind, asked)
@@ -318,12 +323,12 @@ class Store:
 
     @contextmanager
     def _read(self) -> Iterator[Session]:
-        with connection.explained(self.url), Session(self._engine) as session:
+        with connection.explain_errors(self.url), Session(self._engine) as session:
             yield session
 
     @contextmanager
     def _write(self) -> Iterator[Session]:
-        with connection.explained(self.url), Session(self._writing, expire_on_commit=False) as session:
+        with connection.explain_errors(self.url), Session(self._writing, expire_on_commit=False) as session:
             yield session
             commit(session)
 

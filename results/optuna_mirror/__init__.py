@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from results import export as exporting
 from results import queries
 from results.errors import NotOnRecord
-from results.optuna_mirror._storage import opened
+from results.optuna_mirror._storage import open_storage
 from results.optuna_mirror._trial import Asked, is_finished, to_optuna
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def export(db: queries.Database, study: str, url: str) -> MirrorResult:
 
     Raises StoreError if something cannot be read or written, and for a study without a search space.
     """
-    with opened(url, db) as storage:
+    with open_storage(url, db) as storage:
         return _Mirror(db, study, storage).bring()
 
 
@@ -51,7 +51,7 @@ def mirror(
     db: queries.Database, study: str, url: str, interval_seconds: float, tell: Callable[[MirrorResult], None]
 ) -> None:
     """Call `export` repeatedly until the study ends; `tell` is called after each update with changes."""
-    with opened(url, db) as storage:
+    with open_storage(url, db) as storage:
         bridge = _Mirror(db, study, storage)
         while True:
             brought = bridge.bring()

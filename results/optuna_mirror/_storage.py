@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(url: str, record: Any) -> Iterator[RDBStorage]:
+def open_storage(url: str, record: Any) -> Iterator[RDBStorage]:
     """Open the storage at `url` with its tables. Raises StoreUnavailable, also for errors while it
     is used.
     """
@@ -59,7 +59,7 @@ def _refuse_the_record(target: URL, record: Any) -> None:
         raise StoreUnavailable(f"{path} is the results database itself; give Optuna a file of its own")
     if "measurements" in _tables(target):
         raise StoreUnavailable(
-            f"{connection.shown(target)} is a results database; give Optuna one of its own"
+            f"{connection.display_name(target)} is a results database; give Optuna one of its own"
         )
 
 
@@ -77,5 +77,5 @@ def _unavailable(target: URL, error: BaseException) -> StoreUnavailable:
     cause = getattr(error, "orig", None) or error
     said = " ".join(str(cause).split())
     return StoreUnavailable(
-        f"cannot use {connection.shown(target)} as an Optuna storage: {said}; give another --optuna"
+        f"cannot use {connection.display_name(target)} as an Optuna storage: {said}; give another --optuna"
     )

@@ -57,17 +57,17 @@ def test_a_study_is_named_by_what_it_evaluates(given: dict[str, Any], name: str)
     [
         ({"model": []}, "nothing to evaluate; give --model NAME, --models table1 or --demo"),
         ({"models": "table2"}, "--models table2 is not a list of models; there is table1"),
-        ({"runs_of_each": 0}, "--runs 0 trains nothing; give at least 1"),
+        ({"runs_of_each": 0}, "--runs 0 is too few; give at least 1"),
         ({"no_test": True, "validation_images": 0}, "measures nothing; give --validation-images 1000"),
-        ({"ensemble": 1}, "--ensemble 1 has nobody to vote; give at least 2"),
+        ({"ensemble": 1}, "--ensemble 1 is too few; give at least 2"),
         ({"ensemble": 3, "vote": "loud"}, "--vote loud is unknown; give soft or hard"),
         ({"vote": "soft"}, "--vote soft is for --ensemble; give both"),
-        ({"ensemble": 3, "ingredient": ["ensemble=null"]}, "both settle the ensemble; give one"),
+        ({"ensemble": 3, "ingredient": ["ensemble=null"]}, "both set the ensemble; give one"),
         ({"precision": "fp8"}, "--precision fp8 is unknown; give one of auto, fp32, bf16, fp16"),
         ({"ingredient": ["sam=1"]}, "--ingredient: 'sam=1' has settings that are not a JSON object"),
         (
             {"csv": Path("/no/such/folder/table.csv")},
-            "--csv /no/such/folder/table.csv has no folder to be in",
+            "the folder of --csv /no/such/folder/table.csv does not exist",
         ),
     ],
 )

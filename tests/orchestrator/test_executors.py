@@ -149,7 +149,7 @@ def test_inline_refuses_what_it_cannot_run(stop: threading.Event, tmp_path: Path
 
 
 def test_inline_has_one_slot() -> None:
-    with pytest.raises(ExecutorError, match="2 slots in one process"):
+    with pytest.raises(ExecutorError, match="--slots 2: the inline executor has 1 worker"):
         executors.load("inline").create(slots=2)
 
 
@@ -162,7 +162,7 @@ def test_inline_gives_back_the_standard_streams(stop: threading.Event, tmp_path:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"command": ()}, "command is empty"),
+        ({"command": ()}, "the command of a job is empty"),
         ({"timeout_seconds": 0.0}, "timeout_seconds=0.0"),
         ({"grace_seconds": float("inf")}, "grace_seconds=inf"),
         ({"stdout": Path("out")}, "out is a relative path"),

@@ -117,7 +117,7 @@ def test_locks_are_for_every_user_of_the_machine(locks: Path) -> None:
 
 def test_a_place_where_no_lock_can_be_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ExecutorError, match=r"Not a directory.*give NOMAD_NAS_LOCK_FOLDER a folder"):
+    with pytest.raises(ExecutorError, match=r"Not a directory.*set NOMAD_NAS_LOCK_FOLDER to a folder"):
         take(tmp_path / "file" / "GPU-a.lock")
 
 

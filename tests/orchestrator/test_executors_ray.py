@@ -18,7 +18,7 @@ from orchestrator import executors
 from orchestrator.executors import ClusterOptions, Executor, ExecutorError
 from orchestrator.executors.ray import job as _ray_trial
 from orchestrator.executors.ray.actor import Sight
-from orchestrator.executors.ray.cluster import Share, imported
+from orchestrator.executors.ray.cluster import Share, import_ray
 from orchestrator.trial import folder as trial_folder
 from results.db.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming
@@ -143,7 +143,7 @@ def test_an_actor_whose_orchestrator_is_gone_leaves_its_slot(folder: Path) -> No
         sys.modules[type(node).__module__].UNBEGUN_SECONDS = 0.0  # type: ignore[attr-defined]
 
     actor = _ray_trial._actor(job(folder / "1", "-c", ""), Share(0.0))
-    ray = imported()
+    ray = import_ray()
     ray.get(actor.__ray_call__.remote(forget_at_once), timeout=30)
     assert eventually(lambda: is_gone(ray, actor))
 

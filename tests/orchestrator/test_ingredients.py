@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.spec.recipe_overrides import Ingredients, changed, parse
+from orchestrator.spec.recipe_overrides import Ingredients, merge_ingredients, parse
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, network_key
 
@@ -37,7 +37,7 @@ def test_an_ingredient_given_twice_is_refused() -> None:
 
 def test_a_change_comes_after_all_it_may_take_the_place_of() -> None:
     saved: Ingredients = {"auto_augment": None, "trivial_augment": {}, "flip": {}}
-    settled = changed(saved, {"auto_augment": {}})
+    settled = merge_ingredients(saved, {"auto_augment": {}})
     assert list(settled.items()) == [("trivial_augment", {}), ("flip", {}), ("auto_augment", {})]
 
 

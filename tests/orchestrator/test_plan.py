@@ -22,7 +22,7 @@ def planned(folder: Path, **given: Any) -> str:
 def test_a_plan_says_what_a_search_would_cost(tmp_path: Path) -> None:
     printed = planned(tmp_path, trials=100, replicates=3, confirm=2, budget="600s", executor="local", slots=4)
     assert "100 = 3 of the base network, 97 of the search, up to 2 repeats per candidate included" in printed
-    assert "16.67 CPU-hours of training, 4 at a time: 4.17 hours" in printed
+    assert "16.67 device-hours of training, 4 at a time: 4.17 hours" in printed
     assert "candidates in the space: 5265" in printed
 
 

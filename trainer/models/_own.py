@@ -81,7 +81,7 @@ def blamed(name: str) -> Iterator[None]:
         own = [frame.lineno for frame in frames if frame.filename == str(_path(name))]
         where = f"{_path(name)}, line {own[-1]}," if own else str(_path(name))
         raise InvalidConfig(
-            f"the network of {where} fails: {type(error).__name__}: {error}; mend it"
+            f"the network of {where} fails: {type(error).__name__}: {error}; fix it"
         ) from error
 
 

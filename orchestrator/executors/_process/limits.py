@@ -147,7 +147,7 @@ def words(size: float) -> str:
     return f"{size:.0f} bytes"
 
 
-def opened(job: Job) -> tuple[BinaryIO, BinaryIO]:
+def open_outputs(job: Job) -> tuple[BinaryIO, BinaryIO]:
     """Open the job's two files, emptied and for appending. Raises OSError."""
     for path in (job.stdout, job.stderr):
         path.write_bytes(b"")

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from orchestrator.executors import STOPPED, ExecutorError, Job
-from orchestrator.executors._process.limits import LimitsWatch, opened
+from orchestrator.executors._process.limits import LimitsWatch, open_outputs
 from orchestrator.executors._process.pipe import (
     Ending,
     NotStarted,
@@ -75,7 +75,7 @@ def _supervisor(job: Job, environment: Mapping[str, str], held: Held) -> Iterato
 def _spawned(job: Job, environment: Mapping[str, str], held: Held) -> subprocess.Popen[bytes]:
     try:
         with ExitStack() as files:
-            stdout, stderr = map(files.enter_context, opened(job))
+            stdout, stderr = map(files.enter_context, open_outputs(job))
             numbers = (os.getpid(), stdout.fileno(), job.timeout_seconds, job.grace_seconds)
             return subprocess.Popen(
                 [sys.executable, "-I", "-S", str(GUARD), *map(str, numbers), *job.command],

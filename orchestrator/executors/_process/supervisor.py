@@ -42,15 +42,15 @@ def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float,
         return
     tell("started", trial.pid)
     patience = Patience(timeout_seconds)
-    reason = watched(trial, parent, wakeup, patience)
+    reason = watch_trial(trial, parent, wakeup, patience)
     if reason != "exited":
         trial.signal_group(signal.SIGTERM)
-        waited(trial, wakeup, grace_seconds)
-    swept(trial, wakeup, grace_seconds)
+        wait_for_exit(trial, wakeup, grace_seconds)
+    sweep_processes(trial, wakeup, grace_seconds)
     code = -signal.SIGKILL if trial.code is None else trial.code
     tell("ended", code, reason, time.monotonic(), patience.slept)
     os.close(sys.stdout.fileno())  # the orchestrator need not wait for processes that survive SIGKILL
-    while not swept(trial, wakeup, LOOK_AROUND_SECONDS):
+    while not sweep_processes(trial, wakeup, LOOK_AROUND_SECONDS):
         pass
 
 
@@ -98,7 +98,7 @@ class Patience:
             self.left -= gap
 
 
-def watched(trial: SupervisedTrial, parent: int, wakeup: int, patience: Patience) -> str:
+def watch_trial(trial: SupervisedTrial, parent: int, wakeup: int, patience: Patience) -> str:
     """Wait until the trial has ended or must be ended, and return the reason."""
     while True:
         readable = wait([sys.stdin.fileno(), wakeup], min(max(0.0, patience.left), LOOK_AROUND_SECONDS))
@@ -112,7 +112,7 @@ def watched(trial: SupervisedTrial, parent: int, wakeup: int, patience: Patience
             return "timeout"
 
 
-def waited(trial: SupervisedTrial, wakeup: int, seconds: float) -> None:
+def wait_for_exit(trial: SupervisedTrial, wakeup: int, seconds: float) -> None:
     """Wait for the trial's first process to end, for at most so long."""
     patience = Patience(seconds)
     while trial.code is None and patience.left > 0:
@@ -121,7 +121,7 @@ def waited(trial: SupervisedTrial, wakeup: int, seconds: float) -> None:
         trial.reap()
 
 
-def swept(trial: SupervisedTrial, wakeup: int, seconds: float) -> bool:
+def sweep_processes(trial: SupervisedTrial, wakeup: int, seconds: float) -> bool:
     """Kill all processes of the trial. Return False if some are left when the time is over."""
     deadline = time.monotonic() + seconds
     while trial.reap():

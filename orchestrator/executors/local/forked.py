@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from orchestrator.awake import Awake
 from orchestrator.executors import STOPPED, Job
-from orchestrator.executors._process.limits import LimitsWatch, opened
+from orchestrator.executors._process.limits import LimitsWatch, open_outputs
 from orchestrator.executors._process.pipe import (
     POLL_SECONDS,
     Ending,
@@ -97,7 +97,7 @@ class ForkServers:
             "grace_seconds": job.grace_seconds,
         }
         with ExitStack() as files:
-            stdout, stderr = map(files.enter_context, opened(job))
+            stdout, stderr = map(files.enter_context, open_outputs(job))
             return host.ask(request, [stdout.fileno(), stderr.fileno(), *held.descriptors])
 
     def _replace(self, host: ForkServer, why: str) -> None:

@@ -13,7 +13,7 @@ from orchestrator.executors._process.capacity import Capacity
 from orchestrator.executors.ray import cluster
 from orchestrator.executors.ray.cluster import Share
 from orchestrator.executors.ray.job import RayJob
-from orchestrator.executors.ray.transfer import needed
+from orchestrator.executors.ray.transfer import find_needed
 
 
 def create(
@@ -31,7 +31,7 @@ def create(
         share = cluster.share_of(device, place.gpu_fraction)
         room = cluster.slots_of(share, slots)
         if trainer:
-            cluster.check_nodes(share, trainer, needed(trainer))
+            cluster.check_nodes(share, trainer, find_needed(trainer))
     except BaseException:
         cluster.leave()
         raise

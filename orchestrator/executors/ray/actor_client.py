@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrator.executors import ExecutorError, Job
-from orchestrator.executors.ray.cluster import imported
+from orchestrator.executors.ray.cluster import import_ray
 
 POLL_SECONDS = 0.1
 AGAIN_SECONDS = 1.0  # between two calls to an actor that cannot be reached
@@ -33,7 +33,7 @@ class Line:
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method and return the actor's answer, with retries. Raises Gone or ExecutorError."""
-        errors = imported().exceptions
+        errors = import_ray().exceptions
         away_since: float | None = None  # not since the call: we may have been suspended meanwhile
         while True:
             try:
@@ -53,7 +53,7 @@ class Line:
 
     def end(self) -> None:
         """Have the trial ended and its files removed, then end the actor."""
-        ray = imported()
+        ray = import_ray()
         with suppress(ray.exceptions.RayError):  # it is gone already, or does not answer
             seconds = self._ending_seconds
             ray.get(self._actor.end.remote(seconds - SPARE_SECONDS), timeout=seconds)
@@ -61,7 +61,7 @@ class Line:
             ray.kill(self._actor, no_restart=True)
 
     def _answer(self, method: str, *arguments: Any) -> Any:
-        ray = imported()
+        ray = import_ray()
         answer = getattr(self._actor, method).remote(*arguments)
         while not ray.wait([answer], timeout=POLL_SECONDS)[0]:
             if self._told is None and self._stopped():

@@ -61,7 +61,7 @@ def join(address: str | None) -> None:
         raise ExecutorError("--executor ray needs a cluster: give --address HOST:PORT, or --address auto")
     _knock(address)
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".?")  # else it prints the logs of dead nodes
-    ray = imported()
+    ray = import_ray()
     if ray.is_initialized():
         raise ExecutorError("this process is in a Ray cluster already; leave it first, with ray.shutdown()")
     code = [str(path) for path in map(_package, SENT) if path is not None]
@@ -83,7 +83,7 @@ def join(address: str | None) -> None:
 
 
 def leave() -> None:
-    imported().shutdown()
+    import_ray().shutdown()
 
 
 def share_of(device: str, fraction: float | None) -> Share:
@@ -122,7 +122,7 @@ def slots_of(share: Share, asked: int | None) -> int:
 
 def check_nodes(share: Share, command: Sequence[str], needed: Sequence[str]) -> None:
     """Raise ExecutorError if a node on which trials will run lacks something that `command` needs."""
-    ray = imported()
+    ray = import_ray()
     asked = ray.remote(lacking)
     nodes = [node for node, resources in _resources().items() if share.fits(resources)]
     pins = [ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
@@ -151,7 +151,7 @@ def _left(ray: Any) -> tuple[type[Exception], ...]:
     return tuple(getattr(ray.exceptions, name) for name in of_a_node if hasattr(ray.exceptions, name))
 
 
-def imported() -> Any:
+def import_ray() -> Any:
     """Return the package ray. Raises ExecutorError if it is not installed."""
     try:
         import ray  # an extra, and seconds to import
@@ -183,7 +183,7 @@ def _package(name: str) -> Path | None:
 
 def _resources() -> dict[str, dict[str, float]]:
     """Return the total resources of each living node, by its id."""
-    return {node["NodeID"]: node["Resources"] for node in imported().nodes() if node["Alive"]}
+    return {node["NodeID"]: node["Resources"] for node in import_ray().nodes() if node["Alive"]}
 
 
 def _counted() -> str:

@@ -21,11 +21,11 @@ from orchestrator.executors import STOPPED, ExecutorError, Exit, Job
 from orchestrator.executors._process.pipe import Ending
 from orchestrator.executors.ray.actor import Greeting, Sight, Status, TrialActor
 from orchestrator.executors.ray.actor_client import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
-from orchestrator.executors.ray.cluster import NAMESPACE, Share, imported
+from orchestrator.executors.ray.cluster import NAMESPACE, Share, import_ray
 from orchestrator.executors.ray.transfer import (
     actor_name,
-    followed,
     identity_of,
+    mark_followed,
     parcel_of,
     sight_of,
     written_whole,
@@ -61,7 +61,7 @@ class RayJob:
         line, greeting = placed
         with (
             self._ended(line),
-            followed(self.job.folder),
+            mark_followed(self.job.folder),
             self.named(greeting.host, greeting.gpus) as slot,
             self.job.stdout.open("w+b") as out,
             self.job.stderr.open("w+b") as err,
@@ -72,7 +72,7 @@ class RayJob:
         """Return the connection to the actor that runs this job, or will; None if the job was
         stopped before.
         """
-        errors, identity, births = imported().exceptions, identity_of(self.job), 0
+        errors, identity, births = import_ray().exceptions, identity_of(self.job), 0
         while True:
             births += 1
             actor = _actor(self.job, self.share)
@@ -87,7 +87,7 @@ class RayJob:
                 time.sleep(AGAIN_SECONDS)
                 continue
             if greeting is None:
-                imported().kill(actor, no_restart=True)
+                import_ray().kill(actor, no_restart=True)
                 return None
             if greeting.running in (None, identity):
                 if greeting.running:
@@ -98,7 +98,7 @@ class RayJob:
 
     def _greeting(self, actor: Any, sight: Sight) -> Greeting | None:
         """Return an actor's greeting once there is room for it; None if we must stop before that."""
-        ray = imported()
+        ray = import_ray()
         answer = actor.hello.remote(sight)
         while not ray.wait([answer], timeout=POLL_SECONDS)[0]:
             if self.stopped():
@@ -151,7 +151,7 @@ class RayJob:
 def _actor(job: Job, share: Share) -> Any:
     """Return the actor of the job's folder, which may exist already."""
     return (
-        imported()
+        import_ray()
         .remote(TrialActor)
         .options(
             name=actor_name(job.folder),

@@ -31,7 +31,9 @@ def parcel_of(job: Job, greeting: Greeting, on_gpu: bool) -> Transfer:
     """Return the job as sent to a node, after its greeting."""
     root = job.folder.parent
     files = None if greeting.sees_folder else {str(p.relative_to(root)): p.read_bytes() for p in _sent(job)}
-    return Transfer(job, identity_of(job), root, files, needed(job.command, root), sys.executable, on_gpu)
+    return Transfer(
+        job, identity_of(job), root, files, find_needed(job.command, root), sys.executable, on_gpu
+    )
 
 
 def identity_of(job: Job) -> str:
@@ -43,7 +45,7 @@ def identity_of(job: Job) -> str:
     return digest.hexdigest()
 
 
-def needed(command: Sequence[str], root: Path | None = None) -> tuple[str, ...]:
+def find_needed(command: Sequence[str], root: Path | None = None) -> tuple[str, ...]:
     """Return the files that a command needs on the node: all but Python itself and those in `root`."""
     named = [path for path in _named(command) if path != Path(sys.executable)]
     return tuple(str(path) for path in named if root is None or not path.is_relative_to(root))
@@ -64,7 +66,7 @@ def sight_of(folder: Path) -> Iterator[Sight]:
 
 
 @contextmanager
-def followed(folder: Path) -> Iterator[None]:
+def mark_followed(folder: Path) -> Iterator[None]:
     """Mark the folder as having a trial in the cluster: if we are killed, the next run follows that."""
     with written_whole(folder / ORDER) as file:
         file.write(json.dumps({"executor": "ray"}).encode())
