@@ -1,4 +1,4 @@
-"""Which distributions are installed, and which of them would run in place of ours."""
+"""Installed distributions, and those that hide ours."""
 
 import importlib.metadata
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ OURS = ("orchestrator", "trainer", "search_spaces", "results")
 
 
 def clash() -> str | None:
-    """Say which other installed distribution has a package of the same name as ours, if one does.
+    """Return a message about another distribution with a package named like ours, if one is installed.
 
-    `trainer`, `results` and `orchestrator` exist on PyPI; installed here, they overwrite ours silently.
+    `trainer`, `results` and `orchestrator` exist on PyPI; if installed here, they silently overwrite ours.
     """
     held = [(one, _ours_in(one)) for one in importlib.metadata.distributions()]
     others = [(ours[0], one.name) for one, ours in held if ours and one.name != DISTRIBUTION]
@@ -25,10 +25,10 @@ def clash() -> str | None:
 
 
 def _ours_in(distribution: importlib.metadata.Distribution) -> list[str]:
-    """Our names that a distribution has at its top: what `importlib.metadata.packages_distributions` finds.
+    """Return our package names that a distribution has, as `importlib.metadata.packages_distributions` does.
 
-    That takes the record of every installed file apart, and from Python 3.12 on looks for each file as well:
-    a fifth of a second for each command.
+    That function parses the list of every installed file, and from Python 3.12 on checks each file: a fifth
+    of a second for each command.
     """
     top = distribution.read_text("top_level.txt")
     if top:
@@ -38,7 +38,7 @@ def _ours_in(distribution: importlib.metadata.Distribution) -> list[str]:
 
 
 def versions(distributions: Iterable[str]) -> dict[str, str]:
-    """Return the installed versions of `distributions`, those that are not installed left out."""
+    """Return the versions of those `distributions` that are installed."""
     found = {name: _version(name) for name in distributions}
     return {name: version for name, version in found.items() if version is not None}
 

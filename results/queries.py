@@ -1,11 +1,11 @@
-"""Read the record into DataFrames. Nothing here writes, migrates or needs torch.
+"""Read the results database into DataFrames. Nothing here writes, migrates or needs torch.
 
-`db` is the path of an SQLite file or an SQLAlchemy URL. Whole numbers are `Int64`, so that a missing
-one makes no float of the others; other numbers are float64, missing ones NaN; times are UTC; JSON
-columns hold Python objects; a missing text or object is None.
+`db` is the path of an SQLite file or an SQLAlchemy URL. Whole numbers are `Int64`, so that a missing one does
+not turn the others into floats. Other numbers are float64, missing ones NaN; times are UTC; JSON columns hold
+Python objects; a missing text or object is None.
 
-Every function raises `results.errors.StoreError` where the database cannot be read, and its NotOnRecord,
-naming the studies there are, for a study there is not.
+Every function raises `results.errors.StoreError` if the database cannot be read, and NotOnRecord, which lists
+the studies, for an unknown study.
 
     from results import queries
     queries.best("runs/results.db")[["study", "model", "width", "macs_millions", "val_accuracy"]]
@@ -21,7 +21,7 @@ from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, te
 from sqlalchemy.types import TypeEngine
 
 from results.analysis import forecast
-from results.analysis.evaluation import ranked
+from results.analysis.evaluation import rank_pairs
 from results.analysis.pareto import members
 from results.analysis.posterior import level_of
 from results.analysis.slack import cheapest
@@ -35,13 +35,14 @@ Database = str | Path
 
 
 def studies(db: Database) -> pd.DataFrame:
-    """One row a study, oldest first: the columns of `studies`, and its trials counted by what came of them.
+    """Return one row per study, oldest first: the columns of `studies`, and counts of its trials.
 
-    `trainings` counts all that were trained, replicates included, and `spent` what of the budget they took:
-    a pruned one the share at which it was stopped. `slot_seconds`, `energy_joules` and `measured` are of the
-    view `spending`; `least_seconds_left` and `likely_seconds_left` are its `outlook.Outlook` while it runs.
-    `trials` counts the solver's points; `trained`, `failed`, `screened` and `duplicates` count among those.
-    `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of `best_trials`.
+    `trainings` counts all trainings, repeats included. `spent` is the budget they used: a trial stopped
+    early counts by the fraction at which it was stopped. `slot_seconds`, `energy_joules` and `measured` are
+    those of the view `spending`. `least_seconds_left` and `likely_seconds_left` are the `forecast.Forecast`
+    of a running study. `trials` counts the solver's candidates, and `trained`, `failed`, `screened` and
+    `duplicates` count among those. `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of
+    `best_trials`.
     """
     with _reading(db) as connection:
         frame = _frame(connection, _STUDIES)
@@ -81,14 +82,14 @@ ORDER BY studies.id
 
 
 def trials(db: Database, study: str) -> pd.DataFrame:
-    """One row a trial of the study, failed and unfinished ones too, by number: the columns of `trials`."""
+    """Return one row per trial of the study, by number, with the columns of `trials`."""
     with _reading(db) as connection:
         study_id = _known(connection, study)
         return _frame(connection, "SELECT * FROM trials WHERE study_id = :id ORDER BY number", id=study_id)
 
 
 def evaluation(db: Database, study: str) -> pd.DataFrame:
-    """One row a pair of model and recipe of an evaluation, the best first.
+    """Return one row per pair of model and recipe of an evaluation, the best first.
 
     Its columns are those of `results.analysis.evaluation.ranked`. Raises NotOnRecord for a study of another
     kind.
@@ -98,15 +99,15 @@ def evaluation(db: Database, study: str) -> pd.DataFrame:
         kind = connection.execute(text("SELECT kind FROM studies WHERE id = :id"), {"id": study_id}).scalar()
         if kind != "evaluation":
             raise NotOnRecord(
-                f"study {study!r} is of the kind {kind}, no evaluation; see nas-results trials {study}"
+                f"study {study!r} is of kind {kind} and not an evaluation; see nas-results trials {study}"
             )
-    return ranked(trials(db, study))
+    return rank_pairs(trials(db, study))
 
 
 def slack(db: Database, study: str) -> pd.DataFrame:
-    """The cheapest network at the study's bound and at bounds around it: the rows of `slack.cheapest`.
+    """Return the smallest network at several required accuracies: the rows of `slack.cheapest`.
 
-    Raises NotOnRecord for a study that has no bound, or none yet.
+    Raises NotOnRecord for a study that has no required accuracy (yet).
     """
     with _reading(db) as connection:
         study_id = _known(connection, study)
@@ -114,37 +115,39 @@ def slack(db: Database, study: str) -> pd.DataFrame:
         asked = connection.execute(query.columns(question=JSON()), {"id": study_id}).one()
         bound, minimise = asked.min_accuracy, asked.minimise
     if bound is None:
-        raise NotOnRecord(f"study {study!r} has no bound on its accuracy (yet); see nas-results show {study}")
+        raise NotOnRecord(f"study {study!r} has no required accuracy (yet); see nas-results show {study}")
     return cheapest(trials(db, study), float(bound), minimise, level_of(asked.question))
 
 
 def front(db: Database, study: str) -> pd.DataFrame:
-    """The networks that none betters both in size and in accuracy, the smallest first: `front.members`.
+    """Return the networks on the Pareto front, the smallest first: the rows of `pareto.members`.
 
-    Raises NotOnRecord for a study that does not seek a front.
+    Raises NotOnRecord for a study with one objective.
     """
     with _reading(db) as connection:
         study_id = _known(connection, study)
         query = text("SELECT minimise, maximise, min_accuracy, question FROM studies WHERE id = :id")
         asked = connection.execute(query.columns(question=JSON()), {"id": study_id}).one()
     if asked.minimise is None or asked.maximise is None:
-        sought = asked.minimise or asked.maximise or "no optimum"
-        raise NotOnRecord(f"study {study!r} seeks {sought}, no front; see nas-results show {study}")
+        sought = asked.minimise or asked.maximise or "none"
+        raise NotOnRecord(
+            f"study {study!r} has no Pareto front (objective: {sought}); see nas-results show {study}"
+        )
     level = level_of(asked.question)
     return members(trials(db, study), asked.minimise, level, asked.min_accuracy or 0.0)
 
 
 def early_stops(db: Database, study: str) -> pd.DataFrame:
-    """The view `early_stops` for the study: one row, or none where nothing is stopped early (yet)."""
+    """Return the view `early_stops` for the study: one row, or none if nothing is stopped early (yet)."""
     with _reading(db) as connection:
         _known(connection, study)
         return _frame(connection, "SELECT * FROM early_stops WHERE study = :study", study=study)
 
 
 def best(db: Database, study: str | None = None) -> pd.DataFrame:
-    """The view `best_trials` with each trial's `config`: one row a study that has a best trial.
+    """Return the view `best_trials` with each trial's `config`: one row per study that has a best trial.
 
-    With `study`, that one's or none.
+    With `study`, only the row of that study, if it has one.
     """
     with _reading(db) as connection:
         if study is None:
@@ -161,7 +164,7 @@ JOIN trials ON trials.study_id = studies.id AND trials.number = best_trials.tria
 
 
 def learning_curves(db: Database, study: str) -> pd.DataFrame:
-    """The view `learning_curves` for the study: one row a measurement, in order of trial and time."""
+    """Return the view `learning_curves` for the study: one row per measurement, by trial and time."""
     query = "SELECT * FROM learning_curves WHERE study = :study ORDER BY trial, ordinal"
     with _reading(db) as connection:
         _known(connection, study)
@@ -169,7 +172,7 @@ def learning_curves(db: Database, study: str) -> pd.DataFrame:
 
 
 def models(db: Database) -> pd.DataFrame:
-    """One row a saved network, by name, the newest of a name first, with the study and trial it is from."""
+    """Return one row per saved network, by name and newest first, with its study and trial."""
     with _reading(db) as connection:
         return _frame(connection, _MODELS)
 
@@ -182,14 +185,16 @@ ORDER BY models.name, models.id DESC
 
 
 def request(db: Database, study: str) -> pd.DataFrame:
-    """What the study was asked last: one row, or none of an evaluation. `options`: those not as usual."""
+    """Return the latest request of the study: one row, or none for an evaluation, with non-default
+    `options`.
+    """
     with _reading(db) as connection:
         query = "SELECT kind, subject, options FROM requests WHERE study = :study"
         return _frame(connection, query, study=study)
 
 
 def events(db: Database, study: str) -> pd.DataFrame:
-    """One row an event of the study, oldest first; `trial` is the trial's number where it is about one."""
+    """Return one row per event of the study, oldest first; `trial` is the number of the trial it is about."""
     query = (
         "SELECT events.*, trials.number AS trial FROM events LEFT JOIN trials ON trials.id = events.trial_id"
         " WHERE events.study_id = :id ORDER BY events.id"
@@ -204,7 +209,7 @@ def _reading(db: Database) -> Iterator[Connection]:
     engine = database.connect(url, read_only=True)
     try:
         schema.check(engine)
-        with database.explained(url), engine.connect() as connection:
+        with database.explain_errors(url), engine.connect() as connection:
             yield connection
     finally:
         engine.dispose()
@@ -215,7 +220,7 @@ def _known(connection: Connection, study: str) -> int:
     ids = {str(row.name): int(row.id) for row in rows}
     if study not in ids:
         there_are = f"there are {', '.join(ids)}" if ids else "there is none yet"
-        raise NotOnRecord(f"no study {study!r} on record; {there_are}")
+        raise NotOnRecord(f"there is no study {study!r}; {there_are}")
     return ids[study]
 
 
@@ -240,7 +245,7 @@ _TYPES: dict[str, TypeEngine[Any]] = {
 
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The frame's rows as dicts, None for what is missing."""
+    """Return the frame's rows as dicts, with None for missing values."""
     whole = frame.astype(object).where(frame.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
 

@@ -1,7 +1,8 @@
-"""The standard streams of a command, whatever its caller did with them, and text that is safe to print.
+"""The standard streams of a command, and text that is safe to print.
 
-A command may be started with descriptors closed (`<&-`), lose its reader (`| head`) or its terminal, or
-print on one that has no `±`. A search goes on through all of it: what it prints is not its work.
+A command may be started with closed descriptors (`<&-`), lose its reader (`| head`) or its terminal, or
+print on a terminal that lacks a character. A search goes on in all these cases, since its output is not its
+result.
 """
 
 import errno
@@ -30,18 +31,18 @@ _ESCAPES = re.compile(
 
 
 def strip_escapes(text: str) -> str:
-    """Return the text without what would command a terminal: escape sequences and control characters."""
+    """Return the text without escape sequences and control characters."""
     return _ESCAPES.sub("", text)
 
 
 def json_text(value: Any) -> str:
-    """Return JSON for people and programs: characters as they are, but those that command a terminal."""
+    """Return JSON with characters as they are, except control characters, which are escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     return _ESCAPES.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 class SafeConsole(Console):
-    """A rich console that prints no escape sequence but its own, whatever text it is given."""
+    """A rich console that strips escape sequences from the text it is given."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render as rich does, with escape sequences stripped from the text."""
@@ -50,9 +51,9 @@ class SafeConsole(Console):
 
 
 def tell(words: RenderableType, to: IO[str] | None = None) -> None:
-    """Print on stdout: without colour in a pipe or under NO_COLOR, and in a pipe without cuts or padding.
+    """Print on stdout: without colour in a pipe or with NO_COLOR, and in a pipe without cuts or padding.
 
-    So it is on a terminal too narrow for the numbers: it then wraps the lines itself.
+    The same holds on a terminal that is too narrow for the numbers; it then wraps the lines itself.
     """
     to = to or sys.stdout
     is_terminal = to.isatty()

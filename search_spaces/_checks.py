@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class Named(Protocol):
+class HasName(Protocol):
     """A variable, as far as a refusal needs it."""
 
     @property
@@ -14,7 +14,7 @@ class Named(Protocol):
     def allowed(self) -> str: ...
 
 
-def refusal(variable: Named, value: object, why: str) -> ValueError:
+def refusal(variable: HasName, value: object, why: str) -> ValueError:
     """The error for a value that a variable cannot take."""
     return ValueError(f"{variable.name} = {value!r} {why}; allowed: {variable.allowed}")
 
@@ -38,7 +38,7 @@ def check_range(name: str, low: float, high: float) -> None:
         raise ValueError(f"{name}: low {low!r} is above high {high!r}; exchange them")
 
 
-def index(variable: Named, number: float, count: int) -> int:
+def index(variable: HasName, number: float, count: int) -> int:
     """The index that a solver's number stands for, in a variable of `count` values."""
     position = whole(variable, number)
     if not 0 <= position < count:
@@ -46,7 +46,7 @@ def index(variable: Named, number: float, count: int) -> int:
     return position
 
 
-def whole(variable: Named, number: float) -> int:
+def whole(variable: HasName, number: float) -> int:
     """The integer that a solver's number stands for."""
     if not math.isfinite(number) or number != int(number):
         raise ValueError(f"{variable.name}: number {number!r} is not whole; round it in the solver")

@@ -43,7 +43,7 @@ def named(package: str, names: list[str], name: str, most_parameters: int | None
     module = modules[name]
     usual = getattr(module, "MOST_PARAMETERS", None)
     if most_parameters is not None and usual is None:
-        raise ValueError(f"the space {name} has no networks of several sizes; leave the parameter limit out")
+        raise ValueError(f"the space {name} has networks of one size only; omit the parameter limit")
     return _read(name, module, usual if most_parameters is None else most_parameters)
 
 

@@ -135,7 +135,7 @@ def _variable_to_json(variable: Variable) -> dict[str, Any]:
 def _variable_from_json(variable: Mapping[str, Any]) -> Variable:
     kind = variable.get("kind")
     if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no kind of variable; known: {', '.join(KINDS)}")
+        raise ValueError(f"{kind!r} is not a kind of variable; known: {', '.join(KINDS)}")
     known = [field.name for field in dataclasses.fields(KINDS[kind])]
     given = {key: value for key, value in variable.items() if key != "kind"}
     try:

@@ -1,7 +1,7 @@
 """An executor that runs trials inside this process, one at a time, for tests and benchmarks of the rest.
 
-Nothing is isolated: a crash of the program is a crash of ours, its environment and working directory are
-ours, what any thread prints meanwhile goes to the job's files, and neither `stop` nor the timeout ends it.
+Nothing is isolated: a crash of the program crashes this process, environment and working directory are
+shared, all output goes to the job's files meanwhile, and neither `stop` nor the timeout ends the program.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def create(
     """One slot in this process, whatever the device and the trainer. Raises ExecutorError for more slots."""
     place.check_only(executor="inline")
     if slots not in (None, 1):
-        raise ExecutorError(f"{slots} slots in one process; the inline executor has 1, so leave out --slots")
+        raise ExecutorError(f"--slots {slots}: the inline executor has 1 worker; omit --slots")
     return Inline()
 
 

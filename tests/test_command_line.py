@@ -60,48 +60,48 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
-        ({"executor": "pigeons"}, "no executor is named 'pigeons'; choose from local, ray, slurm"),
-        ({"executor": "inline"}, "no executor is named 'inline'; choose from local, ray, slurm"),
+        ({"executor": "pigeons"}, "unknown executor 'pigeons'; choose from local, ray, slurm"),
+        ({"executor": "inline"}, "unknown executor 'inline'; choose from local, ray, slurm"),
         (
             {"executor": "local", "address": "head:6379"},
-            "--address head:6379 says nothing to --executor local",
+            "--address head:6379 has no effect with --executor local",
         ),
         ({"executor": "ray"}, "--executor ray needs a cluster: give --address HOST:PORT, or --address auto"),
-        ({"executor": "ray", "address": "head"}, "--address head is no address of a cluster"),
+        ({"executor": "ray", "address": "head"}, "--address head is not the address of a cluster"),
         ({"executor": "ray", "address": "127.0.0.1:9"}, "no Ray cluster answers at 127.0.0.1:9"),
-        ({"executor": "ray", "gpu_fraction": ".5", "budget": "9s"}, "give a budget like 500steps"),
+        ({"executor": "ray", "gpu_fraction": ".5", "budget": "9s"}, "give one in steps, like 500steps"),
         ({"warm_start": "x"}, "--warm-start x: no such study in"),
-        ({"trials": "0"}, "--trials 0 allows no training; give at least 1"),
+        ({"trials": "0"}, "--trials 0 is too few; give at least 1"),
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),
-        ({"replicates": "0"}, "--replicates 0 measures no base; give at least 1"),
+        ({"replicates": "0"}, "--replicates 0 is too few to measure the base network"),
         ({"confirm": "-1"}, "--confirm -1 is negative; give 0 or more"),
-        ({"block": "0"}, "--block 0 is no number of points to ask at once; give 1 to --trials 6"),
-        ({"executor": "local", "slots": "0"}, "0 slots run no trial; give --slots 1 or more"),
-        ({"block": "1000000000"}, "--block 1000000000 is no number of points to ask at once; give 1 to"),
-        ({"max_macs": "1e400"}, "--max-macs: 1e400 is more than any network has; leave it out, or give"),
+        ({"block": "0"}, "--block 0 is out of range; give 1 to 6, the number of --trials"),
+        ({"executor": "local", "slots": "0"}, "--slots 0 is too few; give 1 or more"),
+        ({"block": "1000000000"}, "--block 1000000000 is out of range; give 1 to"),
+        ({"max_macs": "1e400"}, "--max-macs: 1e400 is more than any network has; omit it, or give"),
         ({"max_params": "1e400G"}, "--max-params: 1e400G is more than any network has"),
-        ({"width": ".5:1e400"}, "is no range of multipliers up to 100; write it like"),
+        ({"width": ".5:1e400"}, "is not a range of multipliers up to 100; write it like"),
         ({"base_depth": "1e9"}, "--base-depth 1000000000.0 is out of range; give at most 100"),
         ({"trials": str(10**50)}, "is out of range; give at most 1000000"),
         ({"timeout": "1e300"}, "--timeout 1e+300 is out of range; give at most 2147483648"),
         ({"min_accuracy": "87"}, "87% is 0.87"),
-        ({"tolerance": "nan"}, "half a point is 0.005"),
-        ({"min_accuracy": ".8", "tolerance": ".1"}, "leave it out with --min-accuracy"),
-        ({"min_accuracy": ".8"}, "--replicates 1 is for a measured baseline, and none is trained with"),
-        ({"early_stop": "0", "audit": ".2"}, "--audit 0.2 does nothing with --early-stop 0"),
-        ({"timeout": "inf"}, "--timeout inf bounds nothing"),
+        ({"tolerance": "nan"}, "half a percentage point is 0.005"),
+        ({"min_accuracy": ".8", "tolerance": ".1"}, "omit it with --min-accuracy"),
+        ({"min_accuracy": ".8"}, "--replicates 1 has no effect with --min-accuracy"),
+        ({"early_stop": "0", "audit": ".2"}, "--audit 0.2 has no effect with --early-stop 0"),
+        ({"timeout": "inf"}, "--timeout inf is out of range"),
         (
             {"ingredient": "sam=1"},
-            "--ingredient: 'sam=1' has settings that are no JSON object; write it like",
+            "--ingredient: 'sam=1' has settings that are not a JSON object; write it like",
         ),
         ({"ingredient": "salt"}, "ingredients has unknown keys salt; known are mixup, sam, ensemble"),
         ({"clock": "wall"}, "--clock wall is unknown; give train or strict"),
         ({"seed": "99999999999"}, "--seed 99999999999 is out of range; give 0 to"),
-        ({"study": "../s"}, "the name '../s' is no good for a folder"),
+        ({"study": "../s"}, "the name '../s' cannot be the name of a folder"),
         ({"budget": "ten minutes"}, "write it like 600s, 10m, 1h or 500steps"),
-        ({"budget": "0s"}, "a budget of 0.0 is no training; give more than 0"),
+        ({"budget": "0s"}, "a budget of 0.0 is out of range; give more than 0"),
         ({"budget": "1.5steps"}, "is not a whole number; write it like 500steps"),
-        ({"width": "1:.5"}, "--width '1:.5' is no range of multipliers up to 100; write it like"),
+        ({"width": "1:.5"}, "--width '1:.5' is not a range of multipliers up to 100; write it like"),
         ({"width": "2:3"}, "leaves out 1, the base network; give one around 1"),
         ({"base_width": "-1"}, "width is -1.0; give a number above 0"),
         ({"train_images": "60000"}, "there are 50000, ask for fewer"),
@@ -110,10 +110,10 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"trainer": "/no/such/trainer"}, "cannot start the trainer '/no/such/trainer': No such file"),
         ({"trainer": "python 'x"}, "--trainer: No closing quotation"),
         ({"trainer": ""}, "--trainer is empty; give a command"),
-        ({"trainer": f"{sys.executable} -c pass"}, "gives no answer; run it by hand to see why"),
+        ({"trainer": f"{sys.executable} -c pass"}, "did not answer; run it by hand to see why"),
         ({"db": "mysql://host/name"}, "is neither SQLite nor PostgreSQL; give a file"),
         ({"db": "/proc/results.db"}, "make its folder writable, or give another --db"),
-        ({"runs": "/proc/runs"}, "/proc/runs: No such file or directory; mend that"),
+        ({"runs": "/proc/runs"}, "/proc/runs: No such file or directory; fix that"),
     ],
     ids=lambda given: " ".join(map(str, given.values())) if isinstance(given, dict) else "",
 )
@@ -133,7 +133,7 @@ def test_a_folder_under_a_file_cannot_be_made(
         capfd, search(monkeypatch, tmp_path / "file" / "runs"), "Not a directory; give a --db that you can"
     )
     code = search(monkeypatch, tmp_path, runs=str(tmp_path / "file" / "runs"))
-    refused(capfd, code, "Not a directory; mend that and run the same command again")
+    refused(capfd, code, "Not a directory; fix that and run the same command again")
 
 
 def test_a_machine_without_room_for_a_thread_is_told_of(
@@ -180,7 +180,7 @@ def test_another_question_under_a_recorded_name_is_refused_with_the_difference(
     assert search(monkeypatch, tmp_path, executor="local") == 0  # inline it would catch what is said here
     capfd.readouterr()
     code = search(monkeypatch, tmp_path, budget="20steps")
-    refused(capfd, code, "training.budget.steps: 10 on record, 20 asked; give another --study name")
+    refused(capfd, code, "training.budget.steps: 10 recorded, 20 now; give another --study name")
 
 
 def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path: Path) -> No
         study.send_signal(signal.SIGINT)
         said, complaint = study.communicate(timeout=60)
     assert (study.returncode, complaint) == (130, "")
-    assert "stopped; nothing that ended is lost. To resume: nas-search --trainer" in said
+    assert "stopped; finished trials are kept. To resume: nas-search --trainer" in said
     assert eventually(lambda: naming(tmp_path) == []), "a process is left over"
     assert [row.state for row in trials(tmp_path)].count("running") > 0
     resumed = typed(tmp_path, *asked)

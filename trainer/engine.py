@@ -27,7 +27,7 @@ Step = Callable[[Phase], None]
 class Eager:
     """Every step as Python says it, though its passes may be compiled."""
 
-    steady = True  # every step is like those to come
+    is_steady = True  # every step is like those to come
 
     def __init__(self, step: Step, reason: str, compiled: bool = False) -> None:
         self.name = "compile" if compiled else "eager"
@@ -54,7 +54,7 @@ class Graphed:
     ) -> None:
         self.name = "cuda_graph"
         self.reason: str | None = None
-        self.steady = False  # whether the last step was like those of its phase to come
+        self.is_steady = False  # whether the last step was like those of its phase to come
         self._step = step
         self._generators = generators
         self._before_capture = before_capture
@@ -63,7 +63,7 @@ class Graphed:
 
     def __call__(self, phase: Phase) -> None:
         """Take one step: the first few of a phase eagerly."""
-        self.steady = self.reason is not None or phase in self._graphs
+        self.is_steady = self.reason is not None or phase in self._graphs
         if self.reason is not None:
             self._step(phase)
             return
@@ -75,7 +75,7 @@ class Graphed:
         else:
             self._step(phase)
 
-    def forgo(self, reason: str) -> None:
+    def fall_back_to_eager(self, reason: str) -> None:
         """Take every step eagerly from now on."""
         self.name, self.reason = "eager", reason
         self.release()
@@ -106,7 +106,7 @@ class Graphed:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._step(phase)
         except RuntimeError as error:
-            self.forgo(f"a step cannot be captured: {str(error).splitlines()[0]}")
+            self.fall_back_to_eager(f"a step cannot be captured: {str(error).splitlines()[0]}")
             logger.warning("%s; training eagerly", self.reason)
             self._recover(stream)
             return False
@@ -125,4 +125,4 @@ class Graphed:
 def share_capture_failure(engine: Eager | Graphed, tried: Eager | Graphed) -> None:
     """Capture nothing where another engine could not capture the same step."""
     if isinstance(engine, Graphed) and tried.reason is not None:
-        engine.forgo(tried.reason)
+        engine.fall_back_to_eager(tried.reason)

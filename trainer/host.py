@@ -1,8 +1,8 @@
-"""`trainer host`: a process that has imported all a trial needs, and forks one per request in milliseconds.
+"""`trainer host`: a fork server. It imports all that a trial needs, then forks a trial per request.
 
-Its stdin is one end of a Unix socket pair and its only door: there is no path that could be stale or a
-stranger's, and requests may be sent while it still imports. The surprise: it must never start a thread or
-touch CUDA, for neither survives a fork; it looks, and rather refuses to serve than to serve badly.
+Its stdin is one end of a Unix socket pair, which is its only input: there is no socket path that could be
+stale or belong to someone else. Requests may be sent while it still imports. It must never start a thread
+or use CUDA, since neither survives a fork; it checks this, and refuses to serve if it is violated.
 """
 
 import gc
@@ -137,7 +137,7 @@ def _unfit() -> str | None:
 
 
 def _bury(pid: int, pidfd: int, wardens: set[int]) -> None:
-    """Collect a warden. One that was killed, or failed, leaves its trial's orphans to us: kill them."""
+    """Reap a supervisor. If it was killed or failed, its trial's orphans become our children: kill them."""
     os.close(pidfd)
     _, status = os.waitpid(pid, 0)
     deadline = time.monotonic() + _ORPHAN_SECONDS

@@ -1,8 +1,8 @@
-"""Stand between an executor and one forked trial, so that no process of the trial outlives its connection.
+"""Supervise one forked trial, so that none of its processes outlives the executor's connection.
 
-Linux only. A warden is forked from the host, adopts every orphan below it, and takes anything to read on the
-connection, its end included, for "stop". The surprise: it never asks after the host, so a trial outlives a
-host that is killed; what it does watch, beside the trial, is the process that the trial is for.
+Linux only. A supervisor is forked from the fork server (`trainer host`), adopts every orphan below it, and
+treats any input on the connection, or its end, as "stop". It does not depend on the fork server, so a trial
+survives a server that is killed. Besides the trial it watches the process for which the trial runs.
 """
 
 import ctypes

@@ -44,7 +44,7 @@ def train(
             with pace.preparing_epoch():
                 trainee.start_epoch(pace.progress)
         trainee.step(batch, step, pace.total_steps)
-        if not trainee.engine.steady:
+        if not trainee.engine.is_steady:
             pace.disregard_step()
         after_step()
     last_loss = _mean_loss(trainee, pace.step)

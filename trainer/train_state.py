@@ -43,7 +43,7 @@ class TrainState:
         self.update.progress.fill_(progress)
         self._pixels = self.lesson.phase(progress).pixels
         draw = self.lesson.draw(self.generator, self.update.progress, self._seed, self._epoch)
-        self.update.hold(self.lesson.epoch_images(draw, self._pixels))
+        self.update.load_epoch_images(self.lesson.epoch_images(draw, self._pixels))
         self._order = self._outer.order(self.generator) if self._outer else self._any_order()
         self._epoch += 1
 

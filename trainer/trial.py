@@ -210,7 +210,7 @@ def _share(budget: Budget, member: int, count: int, closing: float) -> Budget:
         last = member + 1 == count
         return Budget(seconds=budget.seconds if last else (budget.seconds - closing) * (member + 1) / count)
     if budget.plan and count > 1:
-        raise InvalidConfig("a plan is one network's; leave it out where several vote")
+        raise InvalidConfig("a plan is for one network; omit it with an ensemble")
     if budget.steps < count:
         raise TooShort(f"{budget.steps} steps do not go round {count} networks; give at least {count}")
     return Budget(steps=budget.steps // count + (member < budget.steps % count), plan=budget.plan)

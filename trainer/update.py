@@ -88,7 +88,7 @@ class Update:
         """As a step finds them, so that a capture makes its own."""
         self._optimizer.zero_grad(set_to_none=True)
 
-    def hold(self, images: Tensor) -> None:
+    def load_epoch_images(self, images: Tensor) -> None:
         """Take uint8 [N, 3, S, S] for the steps to come, where a captured step looks for them."""
         pixels = images.shape[-1]
         if self._graphed and pixels in self.images:

@@ -217,7 +217,7 @@ def _evaluate(
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
     main.say_removed(f"{kind}-search", given)
     if given["server"] is not None:
-        main.answered(f"{kind}-search", lambda: client.start(kind, given, terminal.SafeConsole()))
+        main.report_errors(f"{kind}-search", lambda: client.start(kind, given, terminal.SafeConsole()))
         return
     main.answer(
         f"{kind}-search",

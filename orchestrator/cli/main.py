@@ -59,10 +59,10 @@ def answer(
         _stop_on_signals(stop)
         run(request, SafeConsole(), stop)
 
-    answered(command, act)
+    report_errors(command, act)
 
 
-def answered(command: str, act: Callable[[], None]) -> None:
+def report_errors(command: str, act: Callable[[], None]) -> None:
     """Call `act`. Print one line if it raises an error that the user can fix."""
     try:
         provenance.refuse_clashes()

@@ -48,7 +48,7 @@ Minimise = Annotated[
 Maximise = Annotated[
     str | None,
     _option(
-        "accuracy, without a baseline. Together with --minimise: the Pareto front.",
+        "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
         _SEARCH,
         "--maximise",
     ),
@@ -138,9 +138,7 @@ Span = Annotated[
     str | None, _option("Multipliers to search, LOW:HIGH. [depth .5:1.5, width .25:1.25]", _SEARCH)
 ]
 PixelSpan = Annotated[str | None, _option("Resolution multipliers to search, LOW:HIGH. [.5:1.5]", _SEARCH)]
-BaseScale = Annotated[
-    float | None, _option("Multiplier applied to the base network before the search. [1]", _STUDY)
-]
+BaseScale = Annotated[float | None, _option("Multiplier of the base network itself. [1]", _STUDY)]
 SaveAs = Annotated[
     str | None, _option("Name to save the best network under. [nomad_BASE, tuned_MODEL]", _SEARCH)
 ]
@@ -225,7 +223,7 @@ Ingredient = Annotated[
 ]
 Precision = Annotated[str | None, _option("Numeric precision: auto, fp32, bf16 or fp16. [auto]", _TRAINING)]
 
-Device = Annotated[str | None, _option("auto, cpu or cuda. [auto: GPUs if there are any]", _MACHINE)]
+Device = Annotated[str | None, _option("Device: auto, cpu or cuda. [auto: GPUs if there are any]", _MACHINE)]
 Slots = Annotated[
     int | None, _option("Workers: trainings that run at a time. [one per GPU, or one per CPU core]", _MACHINE)
 ]
@@ -233,7 +231,7 @@ Stack = Annotated[
     int | None, typer.Option("--stack", hidden=True)
 ]  # removed; commands of earlier versions have it
 Executor = Annotated[
-    str | None, _option(f"Where the trainings run: {' or '.join(executors.names())}. [local]", _MACHINE)
+    str | None, _option(f"Where the trainings run: {', '.join(executors.names())}. [local]", _MACHINE)
 ]
 Address = Annotated[
     str | None,
@@ -259,7 +257,9 @@ MaxMemory = Annotated[
 ]
 Retries = Annotated[
     int | None,
-    _option("Retries of a training that its machine failed: killed, or its GPU lost. [2]", _MACHINE),
+    _option(
+        "Retries after a failure of the machine: the training was killed, or its GPU lost. [2]", _MACHINE
+    ),
 ]
 Trainer = Annotated[
     str | None, _option("Command of a trainer of your own (docs/trainer-protocol.md).", _MACHINE, "--trainer")

@@ -31,7 +31,7 @@ def result_text(row: Trial, start: PointValues | None = None, size: str = "macs"
     """Return the outcome of a trial on one line. `size`: which of its sizes is shown."""
     point = point_text(row.point, start)
     if row.state == "completed":
-        accuracy = accuracy_text(measured(row))
+        accuracy = accuracy_text(shown_accuracy(row))
         return f"{point}: {size_text(row, size)}, accuracy {accuracy}"
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
@@ -70,7 +70,7 @@ def accuracy_text(accuracy: float | None) -> str:
     return "" if accuracy is None else f"{100 * accuracy:.2f}%"
 
 
-def measured(row: Trial) -> float | None:
+def shown_accuracy(row: Trial) -> float | None:
     """Return the accuracy to show of a trial: on the validation images, or on the test images
     without those.
     """

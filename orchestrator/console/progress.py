@@ -16,10 +16,10 @@ from orchestrator.console.format import (
     PointValues,
     accuracy_text,
     best_text,
-    measured,
     point_text,
     pruned_text,
     result_text,
+    shown_accuracy,
     size_number,
 )
 from orchestrator.spec.objective import UNITS
@@ -198,7 +198,7 @@ def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
         _purpose(row),
         point_text(row.point, start),
         size_number(row, size),
-        accuracy_text(measured(row)),
+        accuracy_text(shown_accuracy(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]

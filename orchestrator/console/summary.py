@@ -195,7 +195,7 @@ def _trust_text(model: Model, aim: Objective) -> str:
     return f": {accuracy_text(model.val_accuracy)} {interval}{chance}"
 
 
-def stopped(console: Console) -> None:
+def say_stopped(console: Console) -> None:
     """Print how to resume."""
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     say(console, f"stopped; finished trials are kept. To resume: {command}")

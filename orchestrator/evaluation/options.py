@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.spec.options import BadOption, RunOptions, check, filled, out_of_range, refuse
+from orchestrator.spec.options import BadOption, RunOptions, check, fill_defaults, out_of_range, refuse
 from orchestrator.spec.recipe_overrides import Ingredients
 
 RECIPE = "nomad_haet"  # of a network that was not saved by a study
@@ -91,7 +91,7 @@ def resolve_options(given: Mapping[str, Any]) -> EvaluationOptions:
     """
     listed = {"model": ()} if given.get("models") else {}  # a list of models replaces the demo's
     validated = {"validation_images": 500} if given.get("no_test") else {}
-    asked = filled(EvaluationOptions, given, {**_DEMO, **listed, **validated})
+    asked = fill_defaults(EvaluationOptions, given, {**_DEMO, **listed, **validated})
     usual: dict[str, Any] = {} if given.get("no_test") else {"validation_images": 0}
     return EvaluationOptions(**{**usual, **asked})
 

@@ -15,7 +15,7 @@ from orchestrator.evaluation.options import RECIPE, EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import BadOption, check
-from orchestrator.spec.study_spec import absolute, fitted, recorded_subject, scale_of, training_of
+from orchestrator.spec.study_spec import absolute, recorded_subject, scale_of, set_fit, training_of
 from orchestrator.spec.trial_config import Choices, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused, network_key
 from orchestrator.trial.request import TrialRequest
@@ -115,7 +115,7 @@ def _pair(
     )
     scale = scale_of(request, subject)
     description = trainer_client.describe(training.config(Choices(scale)))
-    training = fitted(training, description)
+    training = set_fit(training, description)
     _check_parts(request, description.dataset.get("train_images"))
     last = training.config(Choices(scale), replicate=request.runs_of_each - 1)
     return Pair(subject, scale, training, trainer_client.describe(last))

@@ -51,7 +51,7 @@ def run_evaluation(request: EvaluationOptions, console: Console, stop: threading
         asked = question(request, pairs, recorded.question if recorded else None)
         if recorded is not None:
             refuse_another_question(recorded, PURPOSE, asked)
-        checks.own(checks.study_folder(request.runs, name), store.url)
+        checks.claim_folder(checks.study_folder(request.runs, name), store.url)
         study = store.open_study(
             name,
             PURPOSE,

@@ -133,8 +133,8 @@ class LearningCurvePruner:
         curves = [finished for finished in self.finished if _spans(finished.points, progress)]
         if len(curves) < FEWEST_CURVES:
             return None
-        known = [(reached(finished.points, progress), finished.accuracy) for finished in curves]
-        predicted, scale, freedom = predict(known, reached(curve, progress), self._least_variance())
+        known = [(interpolate_best(finished.points, progress), finished.accuracy) for finished in curves]
+        predicted, scale, freedom = predict(known, interpolate_best(curve, progress), self._least_variance())
         if students(freedom, (predicted - self.bound) / scale) >= self.policy.level / _LOOKS:
             return None
         return Prune(progress, accuracy, min(max(predicted, 0.0), 1.0), self.bound)
@@ -154,7 +154,7 @@ def points(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[tuple[fl
     return tuple((float(p), float(a)) for p, a in pairs if p is not None and a is not None)
 
 
-def reached(curve: Points, progress: float) -> float:
+def interpolate_best(curve: Points, progress: float) -> float:
     """Return the best accuracy of a curve up to a progress, interpolated between measurements.
 
     The best and not the last, because with a large learning rate the accuracy may drop and recover.

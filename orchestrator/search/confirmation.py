@@ -24,7 +24,7 @@ from orchestrator.trial.outcome import is_open
 from orchestrator.trial.progress import ProgressDisplay
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
-from results.analysis.posterior import Posterior, believe, noisier, passing, pooled
+from results.analysis.posterior import Posterior, believe, noisier, passing, pool_noise
 from results.db.store import Store
 from results.db.tables import Trial
 
@@ -201,7 +201,9 @@ class Confirmation:
             ):
                 groups.setdefault(row.of_trial_number, []).append(accuracy(row))
         known = [a or 0.0 for a in accuracies]
-        noise = pooled(groups.values(), noisier(self._bound, fmean(known)), self.training.validation_images)
+        noise = pool_noise(
+            groups.values(), noisier(self._bound, fmean(known)), self.training.validation_images
+        )
         return believe(known, noise)
 
     def _accuracies(self, candidate: Trial, up_to: int) -> list[float | None]:

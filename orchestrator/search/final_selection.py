@@ -21,7 +21,7 @@ from orchestrator.spec.options import SearchOptions
 from orchestrator.trainer_client import network_key
 from orchestrator.trial.outcome import is_open, spent
 from orchestrator.trial.request import TrialRequest
-from results.analysis.pareto import undominated
+from results.analysis.pareto import find_front
 from results.analysis.posterior import Posterior, believe, spread, students
 from results.db.tables import Trial
 
@@ -30,7 +30,7 @@ KEPT_BACK = 0.25  # of all trainings
 Due = Callable[[int], list[tuple[Trial, int]]]  # networks to train, each with the number of its repeat
 
 
-def kept_back(request: SearchOptions) -> int:
+def count_reserved(request: SearchOptions) -> int:
     """Return how many trainings a search reserves; 0 if it confirms networks as it goes."""
     kept = 0 if request.aim.needs_bound or not request.confirm else int(KEPT_BACK * request.trials)
     return kept if request.aim.objectives > 1 else sum(rounds(kept, request.confirm))
@@ -52,7 +52,7 @@ def rounds(kept: int, most: int) -> list[int]:
 
 def search_budget(budget: StudyBudget, request: SearchOptions, rows: Iterable[Trial]) -> StudyBudget:
     """Return the budget of the search itself, without the reserve; trainings in `rows` count."""
-    kept, again = kept_back(request), [row for row in rows if row.purpose == "confirmation"]
+    kept, again = count_reserved(request), [row for row in rows if row.purpose == "confirmation"]
     if not kept:
         return budget
     hours = budget.slot_hours
@@ -246,7 +246,7 @@ class FrontSelection:
         passed = [
             row for row in self.rows.values() if row.number < before and self._mean(row, before) is not None
         ]
-        return undominated(
+        return find_front(
             passed, lambda row: (self.formulation.size(row), self._mean(row, before) or 0.0, row.number)
         )
 

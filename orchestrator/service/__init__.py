@@ -1,5 +1,5 @@
-"""`nas-serve`: searches over HTTP, on the record that the commands keep.
+"""`nas-serve`: searches over HTTP, with the same database as the commands.
 
-The service runs no search in its own process and keeps no state of its own but the queue, which is in the
-record: it may be stopped, killed and started again while searches go on.
+The service runs no search in its own process, and its only state is the queue, which is in the database. So
+it can be stopped, killed and restarted while searches go on.
 """

@@ -1,4 +1,4 @@
-"""What is done for a client who changes something: a search started, stopped, resumed or deleted."""
+"""Requests that change something: start, stop, resume or delete a search."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from results.db import locks
 from results.db.search_queue import SearchQueue, repeatable
 
 _PLAN_SECONDS = 120.0
-_NO_ANSWER = f"the trainer gave no answer in {_PLAN_SECONDS:.0f} s"
+_NO_ANSWER = f"the trainer did not answer within {_PLAN_SECONDS:.0f} s"
 
 
 class Actions:
-    """Answers the requests that change the record or start a process."""
+    """Handles the requests that change the database or start a process."""
 
     def __init__(self, settings: Settings, queue: SearchQueue, searches: QueueWorker) -> None:
         self.settings = settings
@@ -43,7 +43,7 @@ class Actions:
 
     def start(self, kind: str, subject: str, asked: Mapping[str, Any]) -> str:
         """Queue a search and return its study's name. Raise BadOption or HTTPException."""
-        told = schemas.allowed(kind, subject, asked, self.settings)
+        told = schemas.restrict_options(kind, subject, asked, self.settings)
         request = schemas.settle(kind, subject, told, self.settings)
         name = study_name(request, base_model.find(subject, self.queue))
         schemas.check_name(name)
@@ -52,14 +52,14 @@ class Actions:
         return name
 
     def plan(self, kind: str, subject: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a search would cost, in the words of `--plan`, and what its study would be called."""
-        told = schemas.allowed(kind, subject, asked, self.settings)
+        """Return the lines that `--plan` prints for a search, and its study's name."""
+        told = schemas.restrict_options(kind, subject, asked, self.settings)
         request = schemas.settle(kind, subject, told, self.settings)
         name = study_name(request, base_model.find(subject, self.queue))
         words = schemas.command(kind, subject, told, self.settings, "--plan")
         ended = self._said([*words])
         if ended.returncode != 0:
-            said = ended.stderr.strip().splitlines() or ["the plan failed without a word"]
+            said = ended.stderr.strip().splitlines() or ["the plan failed without a message"]
             raise BadOption(said[-1].removeprefix(f"{kind}-search: "))
         return {"study": name, "lines": ended.stdout.splitlines(), "on_record": self._is_known(name)}
 
@@ -69,17 +69,17 @@ class Actions:
         if request is None:
             self._known(name)
             raise HTTPException(
-                409, f"how {name} was asked is not on record; repeat its command to resume it"
+                409, f"the options of {name} are not in the results database; repeat its command to resume it"
             )
         options = {**repeatable(request.kind, request.options), "study": name}
         if trials is not None:
             options["trials"] = trials
-        told = schemas.allowed(request.kind, request.subject, options, self.settings)
+        told = schemas.restrict_options(request.kind, request.subject, options, self.settings)
         self._check(schemas.settle(request.kind, request.subject, told, self.settings))
         self._queue(name, request.kind, request.subject, told)
 
     def stop(self, name: str) -> None:
-        """Take a search out of the queue, or have its process stop as Ctrl-C does."""
+        """Remove a search from the queue, or stop its process as Ctrl-C does."""
         try:
             is_told = self.searches.stop(name)
         except OSError as error:
@@ -87,34 +87,34 @@ class Actions:
             raise HTTPException(409, why) from error
         if not is_told:
             self._known(name)
-            raise HTTPException(409, f"{name} does not run on this machine")
+            raise HTTPException(409, f"{name} is not running on this machine")
         self.searches.look()
 
     def delete(self, name: str, confirm: str) -> str | None:
-        """Delete a study's rows and its folder, once its name was repeated.
+        """Delete a study's rows and its folder, if `confirm` repeats its name.
 
-        Return what is left of its files, and why: those of another database's study are not removed.
+        Return which files are left, and why: those of another database's study are not removed.
         """
         if confirm != name:
-            raise HTTPException(422, f"confirm: repeat the study's name, {name}, to delete all of it")
+            raise HTTPException(422, f"confirm: repeat the study's name, {name}, to delete it")
         self.queue.withdraw(name)
         self._known(name)
         request = self.queue.request(name)
         if request is not None and request.state != "ended":
-            raise HTTPException(409, f"{name} is being run; stop it first")
+            raise HTTPException(409, f"{name} is running; stop it first")
         with self.queue.lock_study(name):
             folder = self._folder(name)
             self.queue.delete_study(name)
             return self._remove(name, folder)
 
     def _folder(self, name: str) -> Path | None:
-        """The folder of a study on record; None where there is none in the folder of runs itself."""
+        """Return the folder of a recorded study; None if it is not directly in the folder of runs."""
         folder = files.inside(self.settings.runs, name)
         is_there = self.queue.study(name) is not None and folder.is_dir()
         return folder if is_there and folder.parent == self.settings.runs else None
 
     def _remove(self, name: str, folder: Path | None) -> str | None:
-        """Remove a study's files. Return what is left and why, None where all is gone."""
+        """Remove a study's files. Return what is left and why, None if nothing is."""
         try:
             for suffix in ("log", "lock"):
                 self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
@@ -125,10 +125,10 @@ class Actions:
                 return None
         except OSError as error:
             return f"{error.filename} is left: {error.strerror}"
-        return f"{folder} is left: it names {checks.owner(folder) or 'no database'} as its record"
+        return f"{folder} is left: it belongs to {checks.read_owner(folder) or 'no'} results database"
 
     def networks(self) -> list[dict[str, Any]]:
-        """The networks that the trainer knows; asked of it once."""
+        """Return the trainer's networks, which are read once."""
         if self._networks is None:
             told = schemas.settle("nas", "any", {}, self.settings).trainer_command
             ended = self._said([*told, "models"])
@@ -136,7 +136,7 @@ class Actions:
         return self._networks
 
     def _check(self, request: options.SearchOptions) -> None:
-        """Raise what the search itself would be refused for as soon as it is begun."""
+        """Raise the errors with which the search itself would end at its start."""
         stop = threading.Event()
         timer = threading.Timer(_PLAN_SECONDS, stop.set)
         with self._planning.turn(), ExitStack() as stack:
@@ -147,7 +147,7 @@ class Actions:
                 trainer_client = stack.enter_context(
                     TrainerClient(request.trainer_command, limit, check_data=False, stop=stop)
                 )
-                plan.checked(replace(request, plan=True), trainer_client, stack)
+                plan.check_request(replace(request, plan=True), trainer_client, stack)
             except (TrainerRefused, TrainerBroken, ExecutorError) as error:
                 raise BadOption(str(error)) from error
             except Stopped:
@@ -161,7 +161,7 @@ class Actions:
             request = self.queue.request(name)
             busy = held is not None or (request is not None and request.state != "ended")
             raise HTTPException(
-                409, f"{name} is being run" if busy else "the queue is full; stop a search first"
+                409, f"{name} is already running" if busy else "the queue is full; stop a search first"
             )
         self.searches.look()
 

@@ -1,4 +1,4 @@
-"""The application: its addresses, its page, its guard, and the queue that lives as long as it does."""
+"""The application: its endpoints, its page, its middleware, and the worker of its queue."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _FAREWELL_SECONDS = 3
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[ServiceState]:
-    """Open the record, which is migrated, and work off the queue until the block ends.
+def open_service(settings: Settings) -> Iterator[ServiceState]:
+    """Open and migrate the database, and process the queue until the block ends.
 
-    Raise BadOption where another service does, or StoreError.
+    Raise BadOption if another service processes it, or StoreError.
     """
     with ExitStack() as stack:
         queue = stack.enter_context(SearchQueue(settings.database))
@@ -52,12 +52,12 @@ def opened(settings: Settings) -> Iterator[ServiceState]:
 
 
 def create(place: ServiceState) -> ASGIApp:
-    """Return the application, behind its guard."""
+    """Return the application with its middleware."""
     app = FastAPI(
         title="nomad-nas",
         version=importlib.metadata.version(DISTRIBUTION),
         openapi_url="/api/openapi.json",
-        docs_url=None,  # they load their scripts from elsewhere
+        docs_url=None,  # these pages load scripts from other sites
         redoc_url=None,
     )
     app.state.place = place
@@ -76,7 +76,7 @@ def _page() -> Response:
 
 
 def _plotly() -> Response:
-    """The library that draws the plots, of the installed plotly: megabytes, so a browser may keep it."""
+    """Return plotly.js of the installed plotly. It has megabytes, so a browser may cache it."""
     kept = {"cache-control": "private, max-age=86400"}
     return FileResponse(_PLOTLY, media_type="text/javascript", headers=kept)
 
@@ -94,7 +94,7 @@ def server(place: ServiceState) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         access_log=False,
-        log_level="error",  # nobody is to fill the log by malformed requests
+        log_level="error",  # malformed requests must not fill the log
     )
     return _Server(config)
 
@@ -114,14 +114,14 @@ class _Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there; port 0 is any free one. Raise BadOption where that cannot be."""
+    """Return a listening socket; port 0 picks a free one. Raise BadOption if that is not possible."""
     kind = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=kind, backlog=128)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise BadOption(
-            f"cannot listen at {host}, port {port}: {why}; give another --port or --host"
+            f"cannot listen on {host}, port {port}: {why}; give another --port or --host"
         ) from error
     # accepted connections have it too: the kernel would hold megabytes for each client that does not read
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)

@@ -1,6 +1,6 @@
-"""The token that a client shows. It is printed once; what is kept is its hash.
+"""The token that authorises clients. It is printed once; only its hash is kept.
 
-A token has 256 random bits, so a plain SHA-256 of it can be guessed back no sooner than the token itself.
+A token has 256 random bits, so a plain SHA-256 is enough: guessing the token is not easier with it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from orchestrator.spec.options import BadOption
 
 
 def make(path: Path) -> str:
-    """Put the hash of a new token at `path`, for its owner's eyes, and return the token."""
+    """Write the hash of a new token to `path`, readable only by its owner, and return the token."""
     token = secrets.token_urlsafe(32)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
@@ -27,18 +27,22 @@ def make(path: Path) -> str:
 
 
 def read(path: Path) -> str:
-    """Return the hash at `path`. Raise BadOption where there is none."""
+    """Return the hash at `path`. Raise BadOption if there is none."""
     try:
         kind, _, digest = path.read_text().strip().partition(":")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadOption(f"--token-file {path} cannot be read; make one with nas-serve --new-token") from error
+        raise BadOption(
+            f"--token-file {path} cannot be read; create one with nas-serve --new-token"
+        ) from error
     if kind != "sha256" or len(digest) != 64:
-        raise BadOption(f"--token-file {path} holds no token's hash; make one with nas-serve --new-token")
+        raise BadOption(
+            f"--token-file {path} holds no hash of a token; create one with nas-serve --new-token"
+        )
     return digest
 
 
 def fits(shown: str, token_hash: str) -> bool:
-    """Whether the token shown is the one hashed, in a time that tells nothing of how much of it is right."""
+    """Whether a token has this hash, compared in constant time."""
     return hmac.compare_digest(_hash(shown), token_hash)
 
 

@@ -110,7 +110,7 @@ def run(settings: Settings) -> None:
         f"--host {settings.host} can be reached from other machines; create a token with nas-serve "
         "--new-token",
     )
-    with app.opened(settings) as place, app.listen(settings.host, settings.port) as listening:
+    with app.open_service(settings) as place, app.listen(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         asked = "requests need the token" if settings.token_hash else "every user of this machine may use it"

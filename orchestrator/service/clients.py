@@ -1,4 +1,4 @@
-"""Who asks: the address of a client, which a proxy tells of those behind it."""
+"""The address of a client, also of one behind a trusted proxy."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def is_among(address: str, networks: Iterable[Network]) -> bool:
 
 
 def behind(peer: str, forwarded: str, proxies: Sequence[Network]) -> str:
-    """Return the client's address: the last that is no trusted proxy's.
+    """Return the client's address: the last one that is not a trusted proxy's.
 
-    Each proxy adds by whom it was asked. What stands before that in `forwarded`, the value of
-    X-Forwarded-For, anybody may have written. Raise ValueError where a trusted proxy tells of no address.
+    Each proxy appends the address of its client to `forwarded`, the value of X-Forwarded-For. Earlier entries
+    may be forged. Raise ValueError if a trusted proxy gives no valid address.
     """
     told = [part.strip() for part in forwarded.split(",")] if forwarded else []
     address = peer
@@ -34,8 +34,8 @@ def behind(peer: str, forwarded: str, proxies: Sequence[Network]) -> str:
     return address
 
 
-def counted_as(address: str) -> str:
-    """Return what counts as one client: an address, of IPv6 the 64 bits that one machine has whole."""
+def client_key(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address."""
     try:
         known = _plain(address)
     except ValueError:

@@ -1,8 +1,8 @@
-"""The connections of the service: how many there may be, and how long a client may keep one waiting.
+"""Limits on connections: how many there may be, and how long a client may keep one waiting.
 
-uvicorn waits for ever for the rest of a head that has begun, and for a client that reads nothing of its
-answer. A client at its limit gets another connection in place of the one that it has neglected longest: so
-whoever neglects many locks nobody out who shares its address.
+uvicorn waits for ever for the rest of a request's head, and for a client that does not read its response. A
+client at its limit gets a new connection in place of its longest idle one. So a client with many idle
+connections does not lock out others with the same address.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from orchestrator.service.settings import Limits, Settings
 
 
 def impatient(settings: Settings) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol, made to keep the limits of `settings`."""
+    """Return uvicorn's protocol class with the limits of `settings`."""
 
     class Impatient(_Connection):
         limits = settings.limits
@@ -43,7 +43,7 @@ class _Connection(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether it is the client's turn: to send a request or its rest, or to take the answer."""
+        """Whether the client must act: send a request or its rest, or read the response."""
         cycle = self.cycle
         return self.flow.write_paused or cycle is None or cycle.response_complete or cycle.more_body
 
@@ -83,7 +83,7 @@ class _Connection(H11Protocol):
         self._refuse(400, "this is not HTTP/1.1: its first line, a header or a length is malformed")
 
     def _refuse(self, status: int, detail: str) -> None:
-        """Answer what is no request yet, and hang up."""
+        """Respond to an incomplete request, and close the connection."""
         body = json.dumps({"detail": detail}).encode()
         told = {**HEADERS, "content-type": "application/json", "content-length": str(len(body))}
         headers = [(name.encode(), value.encode()) for name, value in {**told, "connection": "close"}.items()]
@@ -101,14 +101,14 @@ class _Connection(H11Protocol):
 
 
 class _Open:
-    """The connections that are open, by client."""
+    """The open connections, by client."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._by_client: dict[str, set[_Connection]] = defaultdict(set)
 
     def admit(self, new: _Connection) -> bool:
-        """Count a connection; False where there is no room for it, nor any neglected one to end instead."""
+        """Count a connection. Return False if there is no room for it, and no idle one to close instead."""
         limits, client = self._settings.limits, _client(new)
         # a proxy's are those of many: the guard counts their requests by whom they come from
         is_proxy = clients.is_among(client, self._settings.proxies)
@@ -139,4 +139,4 @@ class _Open:
 
 
 def _client(connection: _Connection) -> str:
-    return clients.counted_as(connection.client[0] if connection.client else "")
+    return clients.client_key(connection.client[0] if connection.client else "")

@@ -1,7 +1,7 @@
-"""Server-sent events: what changes in a study, as it changes.
+"""Server-sent events: the changes of a study, as they happen.
 
-Any number of pages watch a study at the price of one: it is looked at once a second, for all of them. A page
-opens the stream first and then asks for what there is, so that nothing falls between.
+A study is polled once a second for all pages that watch it, so many pages cost no more than one. A page
+opens the stream first and reads the present state afterwards, so that it misses nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Look:
 
 
 class Watch:
-    """One study, looked at once a period by whoever asks first."""
+    """One study, polled once a period for all streams."""
 
     def __init__(self, record: RecordQueries, runs: Path, name: str) -> None:
         self._record = record
@@ -74,7 +74,7 @@ def _clock(runs: Path, row: dict[str, Any]) -> dict[str, Any]:
 async def changes(watch: Watch, record: RecordQueries, last_event: int | None) -> AsyncIterator[str]:
     """Yield the study's changes as they come: events `study`, `trials`, `clocks` and `note`.
 
-    With `last_event`, the id of the last note that was heard, those since; else those from now on.
+    `last_event`: the id of the last note that the client received; None: only notes from now on.
     """
     told: Look | None = None
     said = time.monotonic()

@@ -1,4 +1,4 @@
-"""Read the files of trials: those inside the folder of runs, and a piece at a time."""
+"""Read the files of trials: only those inside the folder of runs, a piece at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Elsewhere(ValueError):
 
 
 def inside(root: Path, path: str | Path) -> Path:
-    """Return the path with every link followed. Raise Elsewhere unless that ends inside `root`."""
+    """Return the path with every link followed. Raise Elsewhere if that is not inside `root`."""
     try:
         whole = (root / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
@@ -26,9 +26,9 @@ def inside(root: Path, path: str | Path) -> Path:
 
 
 def piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
-    """Return the text of a log from a byte on, and where the next piece begins; nothing of no file.
+    """Return the text of a log from a byte offset on, and where the next piece starts; empty without a file.
 
-    A negative offset is counted from the end. A character that the piece's end would cut is left to the next.
+    A negative offset counts from the end. A character that would be cut goes to the next piece.
     """
     if not path.is_file():
         return {"text": "", "offset": 0, "next_offset": 0, "size": 0}
@@ -55,7 +55,7 @@ def curve(root: Path, folder: str) -> list[dict[str, Any]]:
 
 
 def latest(root: Path, folder: str | None) -> dict[str, Any]:
-    """Return the last measurement of a trial that still runs; nothing where there is none to be read."""
+    """Return the last measurement of a running trial; empty if there is none."""
     try:
         return metrics.latest_epoch(inside(root, inside(root, folder or "") / "metrics.jsonl")) or {}
     except (OSError, ValueError):

@@ -1,9 +1,9 @@
-"""What stands before every request: who may ask, how much, how fast.
+"""Checks before every request: who may send it, how large it may be, and how many there may be.
 
-On loopback without a token the danger is a page of another site in the owner's own browser: it can send
-requests here, and by renaming its own host to this address (DNS rebinding) read the answers. So the Host must
-be a name of this machine, the Origin must be the page's own, and what changes anything must say that it is
-JSON, which no form of another site can without being asked first.
+On loopback without a token the risk is a page of another site in the owner's browser. It can send requests
+here, and with DNS rebinding (its host name resolving to this address) read the responses. So the Host must
+be a name of this machine, and the Origin must be the page's own. Requests that change something must have
+the content type JSON, which a form of another site cannot send without a preflight request.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LINGER_SECONDS = 1.0
 
 
 class Refusal(Exception):
-    """The request goes no further."""
+    """The request is rejected."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -42,14 +42,14 @@ class Refusal(Exception):
 
 @dataclass
 class Buckets:
-    """A token bucket for each address, of which the longest unseen are forgotten."""
+    """A token bucket for each address; those not seen for longest are forgotten."""
 
     per_second: float
     burst: float
     _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def take(self, address: str) -> bool:
-        """Take one; False where there is none."""
+        """Take a token from the bucket; False if it is empty."""
         left = self._now(address)
         self._left[address] = (max(left - 1, 0.0) if left >= 1 else left, time.monotonic())
         self._left.move_to_end(address)
@@ -63,7 +63,7 @@ class Buckets:
 
 
 class GuardMiddleware:
-    """The application behind its guard."""
+    """The application behind these checks."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -94,11 +94,11 @@ class GuardMiddleware:
             address = clients.behind(peer, headers.get("x-forwarded-for", ""), self._settings.proxies)
         except ValueError:
             raise _malformed("x-forwarded-for") from None
-        return clients.counted_as(address)
+        return clients.client_key(address)
 
     @contextmanager
     def _counted(self, headers: Mapping[str, str], client: str, peer: str) -> Iterator[None]:
-        """Count the request. Those that show the token do not count for others of the same address."""
+        """Count the request. Requests with the token do not count for others with the same address."""
         whose = f"{client} with the token" if self._shows_the_token(headers) else client
         if not self._asked.take(whose):
             raise Refusal(429, "too many requests; wait a second")
@@ -123,10 +123,12 @@ class GuardMiddleware:
         if scope["method"] in ("POST", "PUT", "PATCH"):
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
-                raise Refusal(415, "say content-type: application/json, and send that")
+                raise Refusal(415, "send JSON, with content-type: application/json")
 
     def _know_the_host(self, headers: Mapping[str, str]) -> None:
-        """With a token any name will do: a page of another host has not got it."""
+        """Check the Host. With a token any name is accepted, since a page of another site does not
+        have it.
+        """
         told = headers.get("host", "").lower()
         match = _HOST.fullmatch(told)
         if match is None:
@@ -145,14 +147,14 @@ class GuardMiddleware:
             is_of_another = match["host"] != headers.get("host", "").lower()
         is_cross = headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api")
         if is_of_another or is_cross:
-            raise Refusal(403, "a page of another site asks; nothing is done for it")
+            raise Refusal(403, "the request comes from a page of another site")
 
     def _know_the_token(self, headers: Mapping[str, str], client: str) -> None:
-        """Whoever shows the right one is let in, however many wrong ones come from the same address."""
+        """Check the token. The right one is accepted however many wrong ones come from the same address."""
         if self._shows_the_token(headers):
             return
         if not _token(headers):
-            raise Refusal(401, "show the token: authorization: Bearer TOKEN")
+            raise Refusal(401, "send the token: authorization: Bearer TOKEN")
         if not self._wrong.take(client):
             raise Refusal(429, "too many wrong tokens; wait a minute")
         raise Refusal(401, "this is not the token of this service")
@@ -162,9 +164,9 @@ class GuardMiddleware:
         return known is not None and auth.fits(_token(headers), known)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """Read the body whole, before anything is done with it."""
+        """Read the whole body before the application sees it."""
         limits = self._settings.limits
-        too_much = Refusal(413, f"a body has {limits.body_bytes} bytes at most")
+        too_much = Refusal(413, f"a body may have at most {limits.body_bytes} bytes")
         told = dict(scope["headers"]).get(b"content-length", b"0")
         if not told.isdigit():
             raise _malformed("content-length")
@@ -185,7 +187,7 @@ class GuardMiddleware:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """The headers by name. Raise Refusal where one that has one value is there twice."""
+    """Return the headers by name. Raise Refusal if one that must be single is there twice."""
     found: dict[str, str] = {}
     for name, value in (
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
@@ -197,7 +199,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _token(headers: Mapping[str, str]) -> str:
-    """The token that is shown, empty where none is."""
+    """Return the token in the headers, empty if there is none."""
     scheme, _, shown = headers.get("authorization", "").partition(" ")
     return shown.strip() if scheme.lower() == "bearer" else ""
 
@@ -220,7 +222,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _in_pieces(send: Send, most: int) -> Send:
-    """Return what sends an answer with our headers, and no more of it at a time than a client has to take."""
+    """Return a `send` that adds our headers, and sends the response in pieces that a client must read."""
 
     async def send_pieces(message: Message) -> None:
         body = message.get("body", b"")

@@ -1,7 +1,7 @@
-"""The report's plots of a study as it stands, for the page to draw.
+"""The report's plots of a study at present, for the page to draw.
 
-One is made at a time, for each takes the processor for a second or so of a study of thousands of trials. The
-last ones are kept, so that any number of pages watch at the price of one.
+They are made one at a time, because each takes about a second of CPU for a study of thousands of trials.
+The latest ones are cached, so that many pages cost no more than one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KEPT = 64  # plots
 
 
 class PlotCache:
-    """Makes the plots of studies. They are made again when `mark`, how a study stands, is another."""
+    """Makes and caches the plots of studies. A plot is made again when the study's `mark` has changed."""
 
     def __init__(self, database: str) -> None:
         self._database = database
@@ -43,7 +43,7 @@ class PlotCache:
     def drawn(self, study: str, name: str, mark: Hashable) -> bytes:
         """Return JSON of a plot: `data`, `layout`, `themes`, `note`, and `nothing`: why it is empty.
 
-        Raise StoreError, or HTTPException where others are being made for too long.
+        Raise StoreError, or HTTPException if the wait for other plots is too long.
         """
         with self._making.turn():
             known, body = self._made.get((study, name), (None, b""))
@@ -60,13 +60,13 @@ class PlotCache:
 def _told(figure: go.Figure) -> dict[str, Any]:
     note = str((figure.layout.meta or {}).get("note", ""))
     nothing = "" if figure.data else str(figure.layout.annotations[0].text)
-    drawn = plots.untitled(figure).to_plotly_json()
+    drawn = plots.remove_title(figure).to_plotly_json()
     shown = {"data": _plain(drawn["data"]), "layout": _plain(drawn["layout"]), "themes": THEMES}
     return {**shown, "note": note, "nothing": nothing}
 
 
 def _plain(value: Any) -> Any:
-    """The value with lists in place of arrays."""
+    """Return the value with lists in place of arrays."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

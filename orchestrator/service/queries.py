@@ -1,6 +1,6 @@
-"""Read the record for pages that poll: a few columns, a few rows at a time, opened read-only.
+"""Read the database for pages that poll: a few columns and rows at a time, read-only.
 
-Nothing here can write, lock or migrate, so that no page can hold up or crash a study.
+Nothing here can write, lock or migrate, so a page cannot delay or crash a study.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class RecordQueries:
         self._engine.dispose()
 
     def studies(self) -> list[Facts]:
-        """All studies and all searches that wait to be one, the latest first, with how each stands."""
+        """Return all studies and all queued searches with their state, the latest first."""
         counts, spending = self._counted(_COUNTS), self._spending(_SPENDING.select())
         asked = {row.study: row for row in self._rows(_columns(SearchRequest))}
         studies = [row._asdict() for row in self._rows(_columns(Study).order_by(Study.id.desc()))]
@@ -87,10 +87,9 @@ class RecordQueries:
         return [_unbegun(row) for row in waiting] + listed
 
     def study(self, name: str, found_already: Facts | None = None) -> Facts | None:
-        """All about one study, or about the search that waits to be it.
+        """Return everything about a study, or about a queued search with that name.
 
-        Its `best` and `front` may be `found_already`: of all its columns they alone take longer the more
-        trials there are.
+        `found_already`: its `best` and `front`, if known. Only these take longer the more trials there are.
         """
         found = next(iter(self._rows(_columns(Study).where(Study.name == name))), None)
         asked = next(iter(self._rows(_columns(SearchRequest).where(SearchRequest.study == name))), None)
@@ -110,39 +109,39 @@ class RecordQueries:
         }
 
     def trials(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
-        """The trials of higher numbers than `after`, by number, `most` of them."""
+        """Return the trials with numbers above `after`, in order, at most `most`."""
         query = _of(study, *_LISTED).where(Trial.number > after).order_by(Trial.number).limit(most)
         return [row._asdict() for row in self._rows(query)]
 
     def these(self, study: str, numbers: Sequence[int]) -> list[Facts]:
-        """The trials of these numbers."""
+        """Return the trials with these numbers."""
         query = _of(study, *_LISTED).where(Trial.number.in_(numbers)).order_by(Trial.number)
         return [row._asdict() for row in self._rows(query)]
 
     def trial(self, study: str, number: int) -> Facts | None:
-        """All the columns of a trial."""
+        """Return all columns of a trial."""
         columns = [getattr(Trial, name) for name in _names(Trial) if name not in ("id", "study_id")]
         rows = self._rows(_of(study, *columns).where(Trial.number == number))
         return next((row._asdict() for row in rows), None)
 
     def curve(self, study: str, number: int) -> list[Facts]:
-        """The measurements of a trial that has ended."""
+        """Return the measurements of a trial that has ended."""
         query = _of(study, *_CURVE).join(Measurement, Measurement.trial_id == Trial.id)
         rows = self._rows(query.where(Trial.number == number).order_by(Measurement.ordinal))
         return [row._asdict() for row in rows]
 
     def marks(self, study: str) -> dict[int, tuple[Any, ...]]:
-        """What changes when a trial does, by its number."""
+        """Return for each trial number a value that changes when the trial does."""
         columns = (Trial.state, Trial.verdict, Trial.attempts, Trial.slot, Trial.probability)
         return {row[0]: tuple(row[1:]) for row in self._rows(_of(study, Trial.number, *columns))}
 
     def running(self, study: str) -> list[Facts]:
-        """The trials that are being trained, or were when their search was killed."""
+        """Return the running trials, including those whose search was killed."""
         query = _of(study, Trial.number, Trial.folder, Trial.started_at).where(Trial.state == "running")
         return [row._asdict() for row in self._rows(query)]
 
     def events(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
-        """What happened to the study since the event of the id `after`."""
+        """Return the study's events after the one with the id `after`."""
         query = (
             select(Event.id, Event.at, Event.kind, Event.detail, Trial.number.label("trial"))
             .join(Study, Study.id == Event.study_id)
@@ -152,16 +151,16 @@ class RecordQueries:
         return [row._asdict() for row in self._rows(query.order_by(Event.id).limit(most))]
 
     def newest_event(self, study: str) -> int:
-        """The id of the study's last event, 0 before the first."""
+        """Return the id of the study's last event, 0 before the first."""
         query = select(func.max(Event.id)).join(Study, Study.id == Event.study_id).where(Study.name == study)
         return self._rows(query)[0][0] or 0
 
     def models(self) -> list[str]:
-        """The names of saved models."""
+        """Return the names of saved models."""
         return [row.name for row in self._rows(select(Model.name).distinct().order_by(Model.name))]
 
     def _found(self, study: Facts) -> Facts:
-        """The best trial of a study with one objective, or those on the front of one with two."""
+        """Return the best trial of a study with one objective, or the Pareto front of one with two."""
         if study["minimise"] and study["maximise"]:
             query = select(_FRONT.c.trial).where(_FRONT.c.study == study["name"]).order_by(_FRONT.c.trial)
             return {"best": None, "front": [row.trial for row in self._rows(query)]}
@@ -198,7 +197,7 @@ class RecordQueries:
         }
 
     def _standing(self, study: Facts, asked: Row[Any] | None) -> str:
-        """The study's state, but for one whose row is behind what is."""
+        """Return the study's state, corrected if its row is out of date."""
         if asked is not None and asked.state == "queued":
             return "queued"
         if study["state"] == "running" and locks.holder(self.url, study["name"]) is not None:
@@ -208,7 +207,7 @@ class RecordQueries:
         return "interrupted" if study["state"] == "running" else str(study["state"])
 
     def _rows(self, query: Any) -> Sequence[Any]:
-        with database.explained(self.url), self._engine.connect() as connection:
+        with database.explain_errors(self.url), self._engine.connect() as connection:
             return connection.execute(query).all()
 
 
@@ -227,7 +226,7 @@ def _of(study: str, *columns: Any) -> Select[Any]:
 
 
 def _unbegun(asked: Row[Any]) -> Facts:
-    """What is known of a search that has no study yet, or never got one."""
+    """Return what is known of a search that has no study yet, or never got one."""
     standing = {"queued": "queued", "running": "starting"}.get(asked.state, "failed")
     return {
         "name": asked.study,

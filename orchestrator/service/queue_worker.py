@@ -1,8 +1,8 @@
-"""Run the queue: start each search as a process of its own, and see it end.
+"""Process the queue: start each search as a process of its own, and record its end.
 
-A search is no child to depend on: it has a session of its own, writes to files, and holds a lock on one of
-them that it inherits. So a service that is killed or started anew kills nothing, and finds by the locks what
-still runs.
+A search does not depend on the service: it has its own session, writes to files, and inherits a lock on one
+of them. So its search goes on when the service is killed or restarted, and the lock shows which searches
+still run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class QueueWorker:
-    """The one that works off the queue of a record, in a thread between `open` and `close`."""
+    """Processes the queue of a database, in a thread between `open` and `close`."""
 
     def __init__(self, settings: Settings, queue: SearchQueue) -> None:
         self.settings = settings
@@ -47,7 +47,7 @@ class QueueWorker:
         self._held = ExitStack()
 
     def open(self) -> None:
-        """Begin. Raise BadOption where another service works off the same queue."""
+        """Start. Raise BadOption if another service processes the same queue."""
         self.settings.own.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.settings.own / "service.lock")
         if self._lock is None:
@@ -56,14 +56,14 @@ class QueueWorker:
             self._held.enter_context(self.queue.lock_study(_QUEUE))
         except StudyLocked as error:
             raise BadOption(
-                f"another nas-serve works off the queue of {self.queue.url.render_as_string()}; "
+                f"another nas-serve processes the queue of {self.queue.url.render_as_string()}; "
                 "stop it, or give another --db"
             ) from error
         self._take_up()
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; what runs goes on."""
+        """End the thread; running searches go on."""
         self._closing.set()
         self._changed.set()
         if self._thread.is_alive():
@@ -75,17 +75,17 @@ class QueueWorker:
         self._held.close()
 
     def look(self) -> None:
-        """Look at the queue at once, for it has changed."""
+        """Check the queue at once, because it has changed."""
         self._changed.set()
 
     def log(self, study: str) -> Path:
-        """Where the search of that name says what it says to a terminal, if it was started here."""
+        """Return the file with a search's output, if it was started here."""
         return self._file(study, "log")
 
     def stop(self, study: str) -> bool:
-        """Take the search out of the queue, or ask its process to stop; False where there is none here.
+        """Remove the search from the queue, or ask its process to stop; False if there is none here.
 
-        Raise OSError where this system does not let its process be asked.
+        Raise OSError if this system does not allow to signal its process.
         """
         if self.queue.withdraw(study):
             return True
@@ -94,10 +94,10 @@ class QueueWorker:
         held = (self._signed(study) if is_ours else {}) or locks.holder(self.queue.url, study) or {}
         if held.get("pid") == str(os.getpid()):  # the lock of a study that is just being deleted is ours
             return False
-        return locks.signalled(held, signal.SIGTERM)
+        return locks.send_signal(held, signal.SIGTERM)
 
     def tick(self) -> None:
-        """Record what has ended and start what there is room for."""
+        """Record the searches that have ended, and start queued ones."""
         self.queue.keep_lock(_QUEUE)
         running = [request for request in self.queue.requests("running") if not self._see_end(request)]
         for request in self.queue.requests("queued")[: max(self.settings.at_a_time - len(running), 0)]:
@@ -110,7 +110,7 @@ class QueueWorker:
                 self.tick()
                 said = ""
             except StudyLost:
-                _log.error("another nas-serve works off this queue by now; this one starts no more searches")
+                _log.error("another nas-serve processes this queue now; this one starts no more searches")
                 return
             except (StoreError, OSError) as error:  # a full disk, a locked database: it may pass
                 if str(error) != said:
@@ -120,13 +120,13 @@ class QueueWorker:
             self._changed.clear()
 
     def _take_up(self) -> None:
-        """Queue again what was running when the machine went down; what still runs is left to run."""
+        """Queue again what was running when the machine went down; running searches go on."""
         for request in self.queue.requests("running"):
             if not self._lives(request) and not self._has_ended(request):
                 self.queue.requeue(request.id)
 
     def _has_ended(self, request: SearchRequest) -> bool:
-        """Whether the study tells how this search ended, and not how an earlier one did."""
+        """Whether the study's end is that of this search, and not of an earlier one."""
         study = self.queue.study(request.study)
         if study is None or study.state == "running" or study.begun_at is None or request.started_at is None:
             return False
@@ -158,7 +158,7 @@ class QueueWorker:
 
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
         asked = repeatable(request.kind, request.options)
-        told = schemas.allowed(request.kind, request.subject, asked, self.settings)
+        told = schemas.restrict_options(request.kind, request.subject, asked, self.settings)
         words = schemas.command(
             request.kind, request.subject, told, self.settings, f"--study={request.study}"
         )
@@ -174,7 +174,7 @@ class QueueWorker:
             )
 
     def _see_end(self, request: SearchRequest) -> bool:
-        """Whether the search has ended, which is then on record."""
+        """Return whether the search has ended; if so, record it."""
         if self._lives(request):
             return False
         child = self._children.get(request.id)
@@ -186,12 +186,12 @@ class QueueWorker:
         return True
 
     def _last_words(self, request: SearchRequest, code: int | None) -> str | None:
-        """What to say of a search whose study does not tell how it ended."""
+        """Return the message for a search whose study does not tell how it ended."""
         if code in (0, 130) or (code is None and self._has_ended(request)):
             return None
         if code is not None and code < 0:
             return f"it was ended by {signal.Signals(-code).name}"
-        return metrics.last_line(self._file(request.study, "log")) or "it ended without a word"
+        return metrics.last_line(self._file(request.study, "log")) or "it ended without a message"
 
     def _lives(self, request: SearchRequest) -> bool:
         lock = _locked(self._file(request.study, "lock"))
@@ -200,7 +200,7 @@ class QueueWorker:
         return lock is None
 
     def _signed(self, study: str) -> dict[str, str]:
-        """Who was started with the lock; empty where a kill or a full disk left it unsigned."""
+        """Return the process that was started with the lock; empty after a kill or on a full disk."""
         try:
             signed: dict[str, str] = json.loads(self._file(study, "lock").read_text())
         except ValueError:
@@ -212,7 +212,7 @@ class QueueWorker:
 
 
 def _locked(path: Path) -> int | None:
-    """Return the file's descriptor, with its lock; None where another process holds that."""
+    """Open and lock the file; return its descriptor, or None if another process holds the lock."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

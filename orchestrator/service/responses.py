@@ -1,4 +1,4 @@
-"""What the service answers: JSON of rows as they come from the record, and refusals in one line."""
+"""The service's responses: JSON of rows from the database, and errors in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEADERS = {
 
 
 class Refused(BaseModel):
-    """Why nothing was done, in one line."""
+    """Why a request failed, in one line."""
 
     detail: str
 
@@ -40,40 +40,40 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     for status, words in {
         400: "a header is malformed",
         401: "the token is missing or wrong",
-        403: "a page of another site asks",
+        403: "the request comes from a page of another site",
         404: "there is no such study, trial or file",
         408: "the request did not arrive in time",
         409: "the study is not in a state for that",
         413: "the body is too large",
         415: "the body is not JSON",
-        421: "the service has another name",
+        421: "the service has another host name",
         422: "an option is unknown or out of range",
         429: "too many requests, or the service is busy",
-        503: "the record cannot be read or written",
+        503: "the results database cannot be read or written",
     }.items()
 }
 
 
 def to_json(told: Any) -> str:
-    """Return compact JSON. Infinities, which it has not, become null."""
+    """Return compact JSON. Infinities become null, since JSON has none."""
     try:
         return json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
     except ValueError:
         return json.dumps(json_value(json.loads(json.dumps(told, default=_plain))), ensure_ascii=False)
 
 
-def told(what: Any, status: int = 200) -> Response:
-    """Return the answer that says this."""
+def json_response(what: Any, status: int = 200) -> Response:
+    """Return the response with this JSON value."""
     return written(to_json(what).encode(errors="replace"), status)
 
 
 def written(json_text: bytes, status: int = 200) -> Response:
-    """Return the answer whose JSON is written already."""
+    """Return the response with JSON that is already text."""
     return Response(json_text, status_code=status, media_type="application/json")
 
 
 def refusal_of(request: Request, error: Exception) -> Response:
-    """Return the answer for an error that a client can do something about."""
+    """Return the response for an error that a client can act on."""
     del request
     if isinstance(error, HTTPException):
         return JSONResponse({"detail": str(error.detail)}, error.status_code, headers=error.headers)
@@ -89,7 +89,7 @@ def refusal_of(request: Request, error: Exception) -> Response:
     status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 503)
     if isinstance(error, OSError):  # a full disk, a folder that cannot be written
         where = f"{error.filename}: " if error.filename else ""
-        return JSONResponse({"detail": f"{where}{error.strerror}; mend that and ask again"}, 503)
+        return JSONResponse({"detail": f"{where}{error.strerror}; fix that and ask again"}, 503)
     return JSONResponse({"detail": " ".join(str(error).split())}, status)
 
 
@@ -106,10 +106,10 @@ def _one_line(error: RequestValidationError) -> str:
 
 
 def _words(kind: str, message: str) -> str:
-    return "is no option of this search" if kind == "extra_forbidden" else message.lower()
+    return "is not an option of this search" if kind == "extra_forbidden" else message.lower()
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON")

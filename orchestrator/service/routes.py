@@ -1,4 +1,4 @@
-"""The addresses under /api: one function each, which hands on and responses."""
+"""The endpoints of the REST API under /api, one function each."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ Name = Annotated[str, Path(max_length=300, pattern=r"^\w[\w .+-]*$", description
 Number = Annotated[int, Path(ge=1, le=2**31, description="A trial's number in its study.")]
 Asked = Annotated[schemas.NasSearch | schemas.HpoSearch, Body(discriminator="kind")]  # type: ignore[valid-type]
 Plot = Annotated[str, Path(pattern=f"^({'|'.join(PLOTS)})$", description="One of the report's plots.")]
-Offset = Annotated[int, Query(ge=-(2**40), le=2**40, description="A byte; negative: from the end.")]
-Most = Annotated[int, Query(ge=1, le=files.PIECE, description="Bytes at most.")]
+Offset = Annotated[int, Query(ge=-(2**40), le=2**40, description="Byte offset; negative: from the end.")]
+Most = Annotated[int, Query(ge=1, le=files.PIECE, description="Most bytes.")]
 
 
 class More(BaseModel):
-    """How a study goes on."""
+    """Options of a resume."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     trials: Annotated[int, Field(ge=1, le=2**31)] | None = None
 
 
 class ServiceState:
-    """What the application keeps for its addresses."""
+    """What the application keeps for its endpoints."""
 
     def __init__(self, settings: Settings, record: RecordQueries, desk: Actions) -> None:
         self.settings = settings
@@ -52,7 +52,7 @@ class ServiceState:
         self._watches: dict[str, stream.Watch] = {}
 
     def open_stream(self, client: str) -> None:
-        """Count a stream until it is closed. Raise HTTPException where there are too many."""
+        """Count a stream until it is closed. Raise HTTPException if there are too many."""
         limits = self.settings.limits
         if self._streams[client] >= limits.streams_of_one or self._streams.total() >= limits.streams:
             raise HTTPException(429, "too many pages are watching; close some")
@@ -76,9 +76,9 @@ def _place(request: Request) -> ServiceState:
 Here = Annotated[ServiceState, Depends(_place)]
 
 
-@api.get("/choices", summary="What the form offers: names to choose from, and every option in words")
+@api.get("/choices", summary="Values for the form: names to choose from, and the help text of every option")
 def choices(here: Here) -> Response:
-    return responses.told(
+    return responses.json_response(
         {
             "networks": here.desk.networks(),
             "models": [*BUILT_IN, *here.record.models()],
@@ -91,42 +91,42 @@ def choices(here: Here) -> Response:
 
 @api.get("/studies", summary="All studies and all searches in the queue, the latest first")
 def studies(here: Here) -> Response:
-    return responses.told(here.record.studies())
+    return responses.json_response(here.record.studies())
 
 
-@api.post("/plan", summary="What a search would cost. Nothing is started")
+@api.post("/plan", summary="Plan a search: its cost. Nothing is started")
 def plan(here: Here, asked: Asked) -> Response:
-    return responses.told(here.desk.plan(*schemas.given(asked)))
+    return responses.json_response(here.desk.plan(*schemas.given(asked)))
 
 
 @api.post("/studies", status_code=202, summary="Queue a search")
 def start(here: Here, asked: Asked) -> Response:
-    return responses.told({"study": here.desk.start(*schemas.given(asked))}, 202)
+    return responses.json_response({"study": here.desk.start(*schemas.given(asked))}, 202)
 
 
-@api.get("/studies/{name}", summary="All about a study")
+@api.get("/studies/{name}", summary="Everything about a study")
 def study(here: Here, name: Name) -> Response:
-    return responses.told(_found(here.record.study(name), f"there is no study {name!r}"))
+    return responses.json_response(_found(here.record.study(name), f"there is no study {name!r}"))
 
 
-@api.post("/studies/{name}/stop", status_code=202, summary="Stop a search, or take it out of the queue")
+@api.post("/studies/{name}/stop", status_code=202, summary="Stop a search, or remove it from the queue")
 def stop(here: Here, name: Name) -> Response:
     here.desk.stop(name)
-    return responses.told({"study": name}, 202)
+    return responses.json_response({"study": name}, 202)
 
 
-@api.post("/studies/{name}/resume", status_code=202, summary="Queue a study's search again")
+@api.post("/studies/{name}/resume", status_code=202, summary="Queue a study to be resumed")
 def resume(here: Here, name: Name, more: More | None = None) -> Response:
     here.desk.resume(name, more.trials if more else None)
-    return responses.told({"study": name}, 202)
+    return responses.json_response({"study": name}, 202)
 
 
-@api.delete("/studies/{name}", summary="Delete a study: its rows, its folder, the models it saved")
+@api.delete("/studies/{name}", summary="Delete a study: its rows, its folder, its saved models")
 def delete(here: Here, name: Name, confirm: Annotated[str, Query(max_length=300)]) -> Response:
-    return responses.told({"deleted": name, "left": here.desk.delete(name, confirm)})
+    return responses.json_response({"deleted": name, "left": here.desk.delete(name, confirm)})
 
 
-@api.get("/studies/{name}/trials", summary="A study's trials by number, so many after one")
+@api.get("/studies/{name}/trials", summary="A study's trials by number, a page at a time")
 def trials(
     here: Here,
     name: Name,
@@ -136,20 +136,20 @@ def trials(
     rows = here.record.trials(name, after, most)
     if not rows:
         _found(here.record.study(name), f"there is no study {name!r}")
-    return responses.told(rows)
+    return responses.json_response(rows)
 
 
-@api.get("/studies/{name}/trials/{number}", summary="All about a trial, with its configuration")
+@api.get("/studies/{name}/trials/{number}", summary="Everything about a trial, with its configuration")
 def trial(here: Here, name: Name, number: Number) -> Response:
-    return responses.told(_trial(here, name, number))
+    return responses.json_response(_trial(here, name, number))
 
 
-@api.get("/studies/{name}/trials/{number}/curve", summary="A trial's measurements, while it runs as well")
+@api.get("/studies/{name}/trials/{number}/curve", summary="A trial's measurements, also while it runs")
 def curve(here: Here, name: Name, number: Number) -> Response:
     row = _trial(here, name, number)
     if row["state"] == "running" and row["folder"]:
-        return responses.told(files.curve(here.settings.runs, row["folder"]))
-    return responses.told(here.record.curve(name, number))
+        return responses.json_response(files.curve(here.settings.runs, row["folder"]))
+    return responses.json_response(here.record.curve(name, number))
 
 
 @api.get("/studies/{name}/trials/{number}/log", summary="A piece of a trial's log")
@@ -157,25 +157,25 @@ def trial_log(
     here: Here, name: Name, number: Number, offset: Offset = 0, most: Most = files.PIECE
 ) -> Response:
     row = _trial(here, name, number)
-    folder = _found(row["folder"], "the trial was answered without training: it has no log")
+    folder = _found(row["folder"], "the trial was skipped before training, so it has no log")
     path = files.inside(here.settings.runs, f"{folder}/log.txt")
-    return responses.told(files.piece(path, offset, most))
+    return responses.json_response(files.piece(path, offset, most))
 
 
-@api.get("/studies/{name}/log", summary="A piece of what the search itself said, where it was started here")
+@api.get("/studies/{name}/log", summary="A piece of the search's output, if it was started by this service")
 def search_log(here: Here, name: Name, offset: Offset = 0, most: Most = files.PIECE) -> Response:
     _found(here.record.study(name), f"there is no study {name!r}")
     path = files.inside(here.settings.own, here.desk.searches.log(name))
-    return responses.told(files.piece(path, offset, most))
+    return responses.json_response(files.piece(path, offset, most))
 
 
-@api.get("/studies/{name}/events", summary="What happened to a study, oldest first")
+@api.get("/studies/{name}/events", summary="A study's events, oldest first")
 def events(here: Here, name: Name, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
     _found(here.record.study(name), f"there is no study {name!r}")
-    return responses.told(here.record.events(name, after))
+    return responses.json_response(here.record.events(name, after))
 
 
-@api.get("/studies/{name}/plots/{plot}", summary="A plot of the report as plotly's JSON, with two themes")
+@api.get("/studies/{name}/plots/{plot}", summary="A plot of the report as plotly JSON, with two themes")
 def plot(here: Here, name: Name, plot: Plot) -> Response:
     study = _found(here.record.study(name), f"there is no study {name!r}")
     mark = (study["created_at"], study["state"], study["min_accuracy"], hash(repr(here.record.marks(name))))
@@ -183,7 +183,7 @@ def plot(here: Here, name: Name, plot: Plot) -> Response:
 
 
 class _Stream(StreamingResponse):
-    """An endless answer. It counts for a client until it ends."""
+    """An endless response. It counts for a client until it ends."""
 
     def __init__(self, here: ServiceState, client: str, parts: AsyncIterator[str]) -> None:
         here.open_stream(client)

@@ -1,5 +1,5 @@
-"""What a client may ask: the commands' own options, read off the commands, but for those that could run or
-read what the service's owner did not mean to offer.
+"""The options that a client may give: those of the commands, except those that could run programs or read
+files that the service's owner did not offer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from orchestrator.service.settings import Settings
 from orchestrator.spec import options
 from orchestrator.spec.options import BadOption, check
 
-SUBJECTS = {"nas": "base", "hpo": "model"}  # how each command calls what it starts from
+SUBJECTS = {"nas": "base", "hpo": "model"}  # each command's option for the network to start from
 # a trainer is a command to run, the others say where files are: the owner's to say when the service starts
 REFUSED = (
     *("trainer", "executor", "db", "runs", "data_folder", "plan", "server", "token_file"),
@@ -38,7 +38,7 @@ _PATHS = ("npz", "folder")  # data sets that are named by a path
 
 
 def _asked(kind: str, command: Any) -> type[BaseModel]:
-    """Return the model of a command's options, described in the words of its help."""
+    """Return the model of a command's options, with their help texts as descriptions."""
     fields: dict[str, Any] = {"kind": (Literal[kind], Field(description="nas or hpo"))}
     for name, hint in get_type_hints(command, include_extras=True).items():
         if name in (*REFUSED, *_REMOVED) or name == "return":
@@ -64,7 +64,7 @@ MODELS = {"nas": NasSearch, "hpo": HpoSearch}
 
 
 def words(kind: str) -> dict[str, str]:
-    """Return each option of a search with its help."""
+    """Return the help text of each option of a search."""
     return {name: str(field.description) for name, field in MODELS[kind].model_fields.items()}
 
 
@@ -76,17 +76,17 @@ def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:
     return kind, subject, {name: value for name, value in said.items() if value is not False and value != []}
 
 
-def allowed(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return the options with paths made absolute; raise BadOption for what this service does not do.
+def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return the options with paths made absolute; raise BadOption for those not allowed here.
 
-    What the record holds of a search on the command line passes through here as well, when it is resumed.
+    The recorded options of a search from the command line are checked here as well, when it is resumed.
     """
     check(
         re.fullmatch(r"\w[\w .+-]*(@\w[\w .+-]*)?", subject) is not None,
-        f"{subject!r} is no network's or model's name; one in a file is for the command line",
+        f"{subject!r} is not the name of a network or model; use the command line for one in a file",
     )
     forbidden = sorted(set(asked) & set(REFUSED))
-    check(not forbidden, f"{', '.join(forbidden)} can be given on the command line alone")
+    check(not forbidden, f"{', '.join(forbidden)} can be given only on the command line")
     check_name(asked.get("study") or "")
     told = dict(asked)
     if told.get("data") is not None:
@@ -95,13 +95,15 @@ def allowed(kind: str, subject: str, asked: Mapping[str, Any], settings: Setting
 
 
 def check_name(name: str) -> None:
-    """Raise BadOption for a name that makes too long a file's."""
+    """Raise BadOption for a name that would make a file name too long."""
     longest = options.LONGEST_NAME
-    check(len(name.encode()) <= longest, f"the name {name[:20]!r}... is too long; {longest} bytes will do")
+    check(
+        len(name.encode()) <= longest, f"the name {name[:20]!r}... is too long; use at most {longest} bytes"
+    )
 
 
 def settle(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> options.SearchOptions:
-    """Return the request as the command will settle it. Raise BadOption for a value out of range."""
+    """Return the options as the command will fill them in. Raise BadOption for a value out of range."""
     where = {"db": settings.database, "runs": settings.runs, "trainer": settings.trainer}
     return options.resolve_options(kind, subject, {**asked, **where})
 
@@ -109,7 +111,7 @@ def settle(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings
 def command(
     kind: str, subject: str, asked: Mapping[str, Any], settings: Settings, *more: str
 ) -> Sequence[str]:
-    """Return the command line of a search. The database is told beside it: its URL may hold a password."""
+    """Return the command line of a search, without the database, whose URL may hold a password."""
     words = [f"--{SUBJECTS[kind]}={subject}", f"--runs={settings.runs}", *more]
     if settings.trainer is not None:
         words.append(f"--trainer={settings.trainer}")
@@ -123,7 +125,7 @@ def command(
 
 
 def networks(printed: str) -> list[dict[str, str]]:
-    """Return the networks out of what a trainer's `models` printed, for people to choose from."""
+    """Return the networks in the output of a trainer's `models`, to choose from."""
     events = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     named = [event for event in events if event.get("event") == "network"]
     return [{"name": str(event["name"]), "summary": str(event.get("summary", ""))} for event in named]
@@ -137,17 +139,17 @@ def _dataset(name: str, settings: Settings) -> str:
     known = r"[\w:=.,+-]+" if settings.trainer else r"\w+"
     check(
         re.fullmatch(known, name) is not None,
-        f"{name!r} is no data set that this service reads; give digits, cifar10, npz:FILE or folder:PATH",
+        f"{name!r} is not a data set that this service reads; give digits, cifar10, npz:FILE or folder:PATH",
     )
     return name
 
 
 def _under(path: str, root: Path | None) -> Path:
     if root is None:
-        raise BadOption("this service reads no files of images; it was started without --data-root")
+        raise BadOption("this service reads no image files; it was started without --data-root")
     try:
         whole = (root / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise BadOption(f"{path!r} is no path") from error
-    check(whole.is_relative_to(root.resolve()), f"{path!r} is outside the folder of images that is served")
+        raise BadOption(f"{path!r} is not a path") from error
+    check(whole.is_relative_to(root.resolve()), f"{path!r} is outside the --data-root of this service")
     return whole

@@ -1,4 +1,4 @@
-"""What a service serves, and to whom."""
+"""Settings of a service: what it serves, and to whom."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.service.clients import Network
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much one client may ask."""
+    """Limits of one client."""
 
     body_bytes: int = 64 * 1024
     per_second: float = 50.0  # requests of one address, in the long run
@@ -36,7 +36,7 @@ class Settings:
     port: int = 8420
     names: tuple[str, ...] = ()  # host names it answers to, beside the loopback's
     proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
-    token_hash: str | None = None  # None: who reaches the port may do everything
+    token_hash: str | None = None  # None: everyone who can reach the port may do everything
     trainer: str | None = None
     data_root: Path | None = None
     data_folder: Path | None = None

@@ -1,7 +1,7 @@
-"""What is done for one client at a time, because it takes the processor or a process for seconds.
+"""Work that is done for one client at a time, because it takes seconds of CPU or a process.
 
-A request that waits for its turn keeps one of the service's threads, so that few may wait: with all threads
-waiting nothing else would be answered.
+A waiting request occupies one of the service's threads. So only few may wait, or nothing else would be
+answered.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class Turns:
     """Turns at making one `what` after the other."""
 
     def __init__(self, what: str) -> None:
-        self._busy = f"another {what} is being made; ask again"
+        self._busy = f"another {what} is being made; try again"
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._one = threading.Lock()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a turn, and hold it. Raise HTTPException where too many wait, or for too long."""
+        """Wait for a turn, and hold it. Raise HTTPException if too many wait, or for too long."""
         if not self._waiting.acquire(blocking=False):
             raise HTTPException(429, self._busy)
         try:

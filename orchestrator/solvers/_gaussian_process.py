@@ -59,7 +59,7 @@ class GaussianProcess:
         return _conditioned(joined, values, self.groups, self.logs, self.mean, self.spread)
 
 
-def fitted(
+def fit_process(
     points: Array, values: Array, groups: NDArray[np.intp], logs: Array | None, iterations: int
 ) -> GaussianProcess:
     """The process of the most probable hyperparameters, sought from `logs` in so many iterations."""

@@ -168,7 +168,7 @@ class SolverProcess:
         except ValueError as error:
             raise self._died(f"sent a line that is not JSON: {line[:80]!r}") from error
         if not isinstance(message, dict):
-            raise self._died(f"sent {line[:80]!r}, which is no message")
+            raise self._died(f"sent {line[:80]!r}, which is not a message")
         return message
 
     def _line(self, pause: Callable[[], None] | None) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from orchestrator.solvers._acquisition import AcquisitionCandidates
-from orchestrator.solvers._gaussian_process import Array, GaussianProcess, fitted
+from orchestrator.solvers._gaussian_process import Array, GaussianProcess, fit_process
 from orchestrator.solvers._history import AnswerHistory, objectives
 from orchestrator.solvers._hypervolume import expected_improvement, front_of
 from orchestrator.spec.problem import Evaluation, Problem
@@ -109,7 +109,7 @@ class Surrogate:
         if due:
             self._fitted_at[what] = len(points)
         iterations = ITERATIONS if due else 0
-        process = fitted(known, values, self._candidates.groups, self._logs.get(what), iterations)
+        process = fit_process(known, values, self._candidates.groups, self._logs.get(what), iterations)
         self._logs[what] = process.logs
         return process
 

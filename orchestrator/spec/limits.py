@@ -28,7 +28,7 @@ class TrialLimits:
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout_seconds < math.inf:
-            raise ValueError(f"--timeout {self.timeout_seconds} is not positive; give seconds above 0")
+            raise ValueError(f"--timeout {self.timeout_seconds} is out of range; give seconds above 0")
         if not 0 <= self.retries <= _MOST_RETRIES:
             raise ValueError(f"--retries {self.retries} is out of range; give 0 to {_MOST_RETRIES}")
 

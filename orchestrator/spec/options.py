@@ -230,7 +230,7 @@ def resolve_options(kind: str, subject: str, given: Mapping[str, Any]) -> Search
     Raise BadOption for a value out of range.
     """
     values = demo_values(kind, given.get("space") or SearchOptions.space)
-    request = SearchOptions(kind=kind, subject=subject, **filled(SearchOptions, given, values))
+    request = SearchOptions(kind=kind, subject=subject, **fill_defaults(SearchOptions, given, values))
     refuse(idle(given, request.aim, request.early_stop))
     return request
 
@@ -309,7 +309,7 @@ def idle(given: Mapping[str, object], aim: Objective, early_stop: float | None) 
     """Yield a message for each given option that has no effect in a search with the objective `aim`."""
     for name in unused_options(aim):
         if given.get(name) is not None:
-            yield f"--{name} {given[name]} has no effect in a search for {aim}; omit it"
+            yield f"--{name} {given[name]} has no effect with the goal '{aim}'; omit it"
     if given.get("min_accuracy") is not None and given.get("replicates") is not None:
         yield (
             f"--replicates {given['replicates']} has no effect with --min-accuracy, which replaces "
@@ -341,7 +341,7 @@ def demo_values(kind: str, space: str) -> dict[str, Any]:
     return {**_DEMO, **(_NAS_DEMO if kind == "nas" else _SPACE_DEMO.get(space, {}))}
 
 
-def filled(kind: type[Any], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
+def fill_defaults(kind: type[Any], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of `kind` that are in `given`, or else in `demo` if a demo is asked for.
 
     A repeatable option that was not given is an empty list.

@@ -27,7 +27,7 @@ def parse(given: Iterable[str]) -> Ingredients:
     return settled
 
 
-def changed(ingredients: Ingredients, changes: Ingredients) -> dict[str, Settings]:
+def merge_ingredients(ingredients: Ingredients, changes: Ingredients) -> dict[str, Settings]:
     """Return both merged, the changes in their own order after the others.
 
     The order matters: of ingredients that exclude each other the last one is used.

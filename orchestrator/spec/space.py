@@ -29,7 +29,7 @@ def multipliers(request: SearchOptions, whole: NetworkInfo, scale: Mapping[str, 
         raise BadOption(str(error)) from error
 
 
-def named(request: SearchOptions, subject: BaseModel, aim: Objective) -> Named:
+def load_named(request: SearchOptions, subject: BaseModel, aim: Objective) -> Named:
     """Return the space that `--space` names, for trainings of `subject`; raise BadOption."""
     try:
         found = search_spaces.load(request.space)

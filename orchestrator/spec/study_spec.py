@@ -17,7 +17,7 @@ from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Objective, default_objective
 from orchestrator.spec.options import BadOption, RunOptions, SearchOptions, check, check_name, demo_values
 from orchestrator.spec.problem import Problem
-from orchestrator.spec.recipe_overrides import changed
+from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
 from results.db.store import Store
@@ -156,7 +156,7 @@ def resolve_spec(
     """Return the study of `request` for trials on `device`. Raise BadOption or TrainerRefused."""
     _check_solver(request)
     aim = request.aim
-    named = spaces.named(request, subject, aim) if request.kind == "hpo" else None
+    named = spaces.load_named(request, subject, aim) if request.kind == "hpo" else None
     if named and named.most_parameters is not None:
         aim = aim.under({"params": named.most_parameters})
     scale = scale_of(request, subject)
@@ -166,7 +166,7 @@ def resolve_spec(
     check_name(save_as, "--save-as")
     training = training_of(request, subject, recipe, dataset, device)
     base = trainer_client.describe(training.config(Choices(scale)))
-    training = fitted(training, base)
+    training = set_fit(training, base)
     space = named.space if named else _multipliers(request, training, scale, trainer_client)
     return StudySpec(
         request,
@@ -301,7 +301,7 @@ def training_of(
         seed=request.seed,
         recipe=recipe,
         hyperparameters=hyperparameters,
-        ingredients=changed(ingredients, request.ingredients),
+        ingredients=merge_ingredients(ingredients, request.ingredients),
         architecture=subject.architecture,
         image_size=image_size,
         fit=subject.fit if request.fit is None and is_same else request.fit,
@@ -312,7 +312,7 @@ def training_of(
     )
 
 
-def fitted(training: TrialTemplate, described: NetworkInfo) -> TrialTemplate:
+def set_fit(training: TrialTemplate, described: NetworkInfo) -> TrialTemplate:
     """Return the training with the way in which its images are made square; None if all are square."""
     return replace(training, fit=described.dataset.get("fit", training.fit))
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from orchestrator.spec.recipe_overrides import Ingredients, changed
+from orchestrator.spec.recipe_overrides import Ingredients, merge_ingredients
 
 PROTOCOL = 1
 _MOST = 1e12  # seconds or steps
@@ -116,7 +116,7 @@ class TrialTemplate:
         }
         rare = {
             "fit": self.fit,
-            "ingredients": changed(self.ingredients, chosen.ingredients),
+            "ingredients": merge_ingredients(self.ingredients, chosen.ingredients),
             "architecture": dict(chosen.architecture or self.architecture),
         }
         return config | {name: value for name, value in rare.items() if value}

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.spec.options import BadOption, check
 from orchestrator.spec.study_spec import StudySpec, WarmStart
-from results.analysis.pareto import undominated
+from results.analysis.pareto import find_front
 from results.db.spec_diff import differences
 from results.db.store import Store
 from results.db.tables import Study, Trial
@@ -32,7 +32,7 @@ _OF_NO_MATTER = (
 )
 
 
-def warmed(spec: StudySpec, store: Store | None) -> StudySpec:
+def add_warm_start(spec: StudySpec, store: Store | None) -> StudySpec:
     """Return the study with its warm start, if it asks for one.
 
     Raise BadOption if the earlier study does not exist, has other variables or found nothing.
@@ -85,7 +85,7 @@ def best_points(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     ]
     good.sort(key=lambda trial: (trial.verdict != "confirmed", trial.objective, trial.number))
     if any(trial.other_objectives for trial in good):
-        good = _spread(undominated(good, _place))
+        good = _spread(find_front(good, _place))
     by_network: dict[str | None, dict[str, Any]] = {}
     for trial in good:
         by_network.setdefault(trial.network_key, dict(trial.point or {}))

@@ -47,7 +47,7 @@ def check_study(
     recorded = store.study(spec.study_name) if store else None
     if recorded is not None and recorded.kind != spec.request.kind:
         refuse_another_question(recorded, spec.request.kind, recorded.question)
-    spec = warm_start.warmed(spec, store)
+    spec = warm_start.add_warm_start(spec, store)
     check_budget(spec)
     feasibility.check_limits(spec, trainer_client)
     if recorded is None and spec.space.size == 1:
@@ -77,21 +77,21 @@ def refuse_folder(folder: Path, url: URL) -> None:
         raise BadOption(f"the name {folder.name!r} belongs to a file of the database; give another --study")
     if folder.exists() and not folder.is_dir():
         raise BadOption(f"{folder} is a file, so a study cannot keep its trials there; give another --study")
-    named = owner(folder)
+    named = read_owner(folder)
     if named and not is_own(folder, url):
         raise BadOption(
             f"{folder} holds trials of another results database, {named}; give another --runs or --study"
         )
 
 
-def own(folder: Path, url: URL) -> None:
+def claim_folder(folder: Path, url: URL) -> None:
     """Create a study's folder, and record in it which database its trials are in. Raise as `refuse_folder`.
 
     An SQLite file is named relative to the folder, so that both can move together.
     """
     folder.mkdir(parents=True, exist_ok=True)
     refuse_folder(folder, url)
-    if not owner(folder):
+    if not read_owner(folder):
         path = connection.sqlite_file(url)
         shown = (
             url.render_as_string(hide_password=True)
@@ -101,7 +101,7 @@ def own(folder: Path, url: URL) -> None:
         (folder / _OWNER).write_text(shown + "\n")
 
 
-def owner(folder: Path) -> str:
+def read_owner(folder: Path) -> str:
     """Return the database that a study's folder names; empty if it names none, or after a power cut."""
     path = folder / _OWNER
     return path.read_text(errors="replace").strip("\0 \n") if path.is_file() else ""
@@ -109,7 +109,7 @@ def owner(folder: Path) -> str:
 
 def is_own(folder: Path, url: URL) -> bool:
     """Whether a study's folder holds the trials of this database and of no other."""
-    named = owner(folder)
+    named = read_owner(folder)
     path = connection.sqlite_file(url)
     if path is None or not named:
         return named == url.render_as_string(hide_password=True)

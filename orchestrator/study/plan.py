@@ -30,12 +30,12 @@ def show_plan(request: SearchOptions, console: Console) -> None:
         trainer_client = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
         )
-        spec, executor = checked(request, trainer_client, stack)
+        spec, executor = check_request(request, trainer_client, stack)
         for line in _lines(spec, executor, trainer_client):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def checked(
+def check_request(
     request: SearchOptions, trainer_client: TrainerClient, stack: ExitStack
 ) -> tuple[StudySpec, Executor]:
     """Return the study and the executor with which a search would start. Raise as `run_study` does.

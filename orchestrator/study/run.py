@@ -69,7 +69,7 @@ class StudyRun:
             summary.closing(self.console, self.store, self.spec)
             return
         reached = tuple(feasibility.limit_lines(self.spec, self.trainer_client))
-        checks.own(self._folder, self.store.url)
+        checks.claim_folder(self._folder, self.store.url)
         study = self.store.open_study(
             self.spec.study_name,
             request.kind,
@@ -235,7 +235,7 @@ class StudyRun:
         if search.confirmer is not None:
             return search.confirmer.winner()
         return final_selection.select_winner(
-            search, search.trust, final_selection.kept_back(request), self._budget
+            search, search.trust, final_selection.count_reserved(request), self._budget
         )
 
     def _display(self, study: Study, rows: Sequence[Trial]) -> ProgressDisplay:

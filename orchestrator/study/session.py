@@ -61,7 +61,7 @@ def ending_on_record(
             yield
     except Stopped:
         store.end_study(study.id, "stopped", "stopped by the user")
-        summary.stopped(console)
+        summary.say_stopped(console)
         raise
     except StoreError:
         raise  # the database cannot be written: it keeps the last committed row

@@ -133,7 +133,7 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
         yield event
 
 
-def measured_so_far(path: Path) -> list[dict[str, Any]]:
+def read_measurements(path: Path) -> list[dict[str, Any]]:
     """Return the measurements in a file that is being written; none if it is malformed or too long."""
     try:
         if path.stat().st_size > MOST_OF_CURVE_BYTES:  # too long to be read several times a second

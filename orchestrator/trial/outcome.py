@@ -79,7 +79,7 @@ def judge_suspended(found: TrialOutcome, end: Exit, config: Mapping[str, Any]) -
     return TrialOutcome("lost", "suspended", message, {"exit_code": end.code, "slot": end.slot})
 
 
-def pruned(found: TrialOutcome, hopeless: Prune) -> TrialOutcome:
+def mark_pruned(found: TrialOutcome, hopeless: Prune) -> TrialOutcome:
     """Return the outcome of a trial that was stopped early by its learning curve."""
     message = f"expected {hopeless.predicted:.2%}, required {hopeless.bound:.2%}"
     columns = found.columns | {"val_accuracy": hopeless.accuracy}

@@ -138,7 +138,7 @@ class Runner:
         """End a trial that the rule stops, unless it is exempt (audited)."""
         if trial.stop.is_set() or not trial.has_news() or self._rule.audits(trial.row.number):
             return
-        if self._rule.first_stop(metrics_log.measured_so_far(trial.metrics)):
+        if self._rule.first_stop(metrics_log.read_measurements(trial.metrics)):
             trial.stop.set()
 
     def _adopted(self, order: TrialRequest) -> bool:
@@ -151,7 +151,7 @@ class Runner:
             return False
         trial_folder.forget_job(folder)
         self._store.note(self._study_id, "result_adopted", {"number": order.number}, order.row.id)
-        used = usage.adopted(found, order.row)
+        used = usage.adopt_usage(found, order.row)
         self._ended[order.number] = self._record(order, order.row, found, used)
         return True
 
@@ -183,7 +183,7 @@ class Runner:
         was_running = order.row is not None and order.row.state == "running"
         name = self._executor.name
         if order.row is not None and was_running and not trial_folder.goes_on(folder, order.config, name):
-            columns |= usage.unwitnessed(order.row, folder, self.limits.timeout_seconds).columns()
+            columns |= usage.estimate_usage(order.row, folder, self.limits.timeout_seconds).columns()
         trial_folder.prepare(folder, order.config, was_running, name)
         if order.row is None:
             row = self._store.start_trial(self._study_id, order.number, **columns)
@@ -201,7 +201,7 @@ class Runner:
             if hopeless is None or self._rule.audits(order.number):
                 self._charged(row, usage.of_exit(end))
                 return
-            found = outcome.pruned(found, hopeless)
+            found = outcome.mark_pruned(found, hopeless)
             trial_folder.forget_checkpoint(trial.folder)
         found = outcome.judge_suspended(found, end, order.config)
         if found.state == "lost" and self._is_tried_again(trial, found, end):

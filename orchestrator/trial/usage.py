@@ -41,7 +41,7 @@ def on_record(row: Trial) -> Usage:
     return Usage() if row.slot_seconds is None else Usage(row.slot_seconds, row.energy_joules)
 
 
-def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Usage:
+def estimate_usage(row: Trial, folder: Path, most_seconds: float) -> Usage:
     """Return the usage of a trial's attempts if the orchestrator was killed during the last one.
 
     That attempt is taken to have ended when it last wrote a file, and at most `most_seconds` after its
@@ -56,7 +56,7 @@ def unwitnessed(row: Trial, folder: Path, most_seconds: float) -> Usage:
     return known + Usage(min(max(seconds, 0.0), most_seconds), None)
 
 
-def adopted(found: TrialOutcome, row: Trial) -> Usage:
+def adopt_usage(found: TrialOutcome, row: Trial) -> Usage:
     """Return the usage of a trial's attempts, the last of which ended while no orchestrator ran."""
     seconds = found.columns.get("wall_seconds") or found.columns.get("train_seconds") or 0.0
     return on_record(row) + Usage(seconds, None)

@@ -1,8 +1,8 @@
-"""The ranked table of an evaluation: means and spreads over runs, and paired differences from the first pair.
+"""The ranking of an evaluation: means and standard deviations over runs, and paired differences.
 
-Run r of every pair trains on the same images with the same seed, so a difference is taken within a run first:
-its spread is that of the pairs' own difference, without what the images did to both. Failed runs are counted
-and take no part in any mean: a mean over fewer runs says so by its `n`.
+Run r of every pair trains on the same images with the same seed. So differences from the first pair are
+taken run by run, which removes the effect of the images. Failed runs are counted but left out of all means;
+`n` is the number of runs in a mean.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ PAIR = ("model", "recipe")
 METRICS = ("test_accuracy", "test_accuracy_1000", "val_accuracy")
 
 
-def ranked(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a pair of model and recipe, the best mean first, from the rows of `queries.trials`.
+def rank_pairs(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per pair of model and recipe, the best mean first, from the rows of `queries.trials`.
 
     Columns: rank, model, recipe, macs, parameters, n (runs completed), failed, open (not ended yet); for each
     of the metrics its `_mean` and `_std` (sample standard deviation; NaN for one run), fractions in [0, 1];
     train_seconds_mean; difference_mean, difference_std and difference_n, of the ranking metric less that of
     the study's first pair over the runs that both completed (all missing for the first pair itself).
-    Ranked by the test accuracy on all images, or by the validation accuracy where no test image was read.
+    Ranked by the test accuracy on all images, or by the validation accuracy if no test image was read.
     """
     runs = trials[trials["purpose"] == "evaluation"].sort_values("number")
     named = runs.assign(**{name: [point[name] for point in runs["point"]] for name in PAIR})

@@ -1,7 +1,7 @@
-"""What a study's trials say of each of its networks: its size, and a belief of its true accuracy.
+"""The networks of a study: the size of each, and the posterior of its true accuracy.
 
-A network that was trained again is known by those trainings; the one by which it was picked out of many was
-likely a lucky one, so it counts only where there is no other.
+The accuracy of a retrained network is estimated from its repeats. The training that selected it was
+probably a lucky one (the winner's curse), so it counts only if there is no other.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Network:
     trial: int
     row: Mapping[Any, Any]  # the trial's
     belief: Posterior
-    is_replicated: bool  # so that the belief is of trainings that nothing was selected by
+    is_replicated: bool  # whether the estimate is from repeats, which selected nothing
 
     def columns(self) -> dict[str, Any]:
-        """What a table says of it."""
+        """Return its columns in a table."""
         low, high = self.belief.interval()
         known = {"trial": self.trial, "mean_accuracy": self.belief.mean, "trainings": self.belief.trainings}
         sizes = {name: self.row[name] for name in SIZE_COLUMNS}
@@ -42,7 +42,7 @@ class Network:
 def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
     """Return every network that was trained to the end: the base network, and those of the search.
 
-    A replicate that failed counts as an accuracy of 0.
+    A failed repeat counts as an accuracy of 0.
 
     Args:
         trials: the rows of `queries.trials` of one study.
@@ -69,7 +69,7 @@ def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
     return found
 
 
-def typed(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+def build_frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """Return rows as a DataFrame whose whole numbers may be missing."""
     import pandas as pd
 
@@ -81,6 +81,6 @@ def typed(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
 
 
 def _validation_images(trials: pd.DataFrame) -> int:
-    """Return how many images judged a training; the fewest there can be where the record does not say."""
+    """Return the number of validation images of a training; 1 if it is not recorded."""
     configs = [config for config in trials["config"] if config]
     return max(1, int(configs[0]["subset"]["validation"])) if configs else 1

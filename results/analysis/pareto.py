@@ -1,7 +1,7 @@
-"""The front of a study: the networks that no other one betters both in size and in accuracy (Pareto).
+"""The Pareto front of a study: the networks that no other network beats in both size and accuracy.
 
-A network that was trained once is on the front of a search by luck more often than not, so accuracies are
-those of its replicates as soon as it has any, and a member without any is provisional.
+A network that was trained once is often on the front by luck. So accuracies are the means of repeats if
+there are any, and a network without repeats is provisional.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, networks, typed
+from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, build_frame, networks
 from results.analysis.posterior import students
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ COLUMNS += ["probability", "status"]
 _Item = TypeVar("_Item")
 
 
-def undominated(items: Iterable[_Item], place: Callable[[_Item], tuple[float, float, int]]) -> list[_Item]:
-    """Return the items that no other betters, the smallest first.
+def find_front(items: Iterable[_Item], place: Callable[[_Item], tuple[float, float, int]]) -> list[_Item]:
+    """Return the items that no other dominates, the smallest first.
 
-    place: an item's size, its accuracy, and a number by which the first of equals is the one that stays
+    place: returns an item's size, its accuracy, and a number; of equal items the one with the lowest stays
     """
     front = list[_Item]()
     most = -math.inf
@@ -38,20 +38,20 @@ def undominated(items: Iterable[_Item], place: Callable[[_Item], tuple[float, fl
 
 
 def members(trials: pd.DataFrame, minimise: str, level: float, bound: float = 0.0) -> pd.DataFrame:
-    """Return a row a network of the front, the smallest first.
+    """Return one row per network of the front, the smallest first.
 
-    `probability`: with which it is truly more accurate than every smaller one of the front, taken one by one
-    as if they were independent; missing for a network that was trained once. `status` is 'confirmed' where
-    that is at least `level`. `trials`: the rows of `queries.trials` of one study; those whose accuracy is
-    below `bound` take no part.
+    `probability`: that it is truly more accurate than every smaller one on the front, treating the
+    comparisons as independent; missing for a network that was trained once. `status` is 'confirmed' if that
+    is at least `level`. `trials`: the rows of `queries.trials` of one study; those with an accuracy below
+    `bound` are left out.
     """
     searched = trials[trials["purpose"].isin(("search", "confirmation"))]
     accuracies = searched[searched["state"] == "completed"]["val_accuracy"].dropna()
     usual = float(statistics.median(accuracies)) if len(accuracies) else 0.5
     known = [one for one in networks(searched, usual) if one.belief.mean >= bound]
     size = SIZES[minimise]
-    front = undominated(known, lambda one: (one.row[size], one.belief.mean, one.trial))
-    return typed([_row(one, front[:place], level) for place, one in enumerate(front)], COLUMNS)
+    front = find_front(known, lambda one: (one.row[size], one.belief.mean, one.trial))
+    return build_frame([_row(one, front[:place], level) for place, one in enumerate(front)], COLUMNS)
 
 
 def _row(network: Network, smaller: Sequence[Network], level: float) -> dict[str, Any]:

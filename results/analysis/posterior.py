@@ -83,7 +83,7 @@ def spread(groups: Iterable[Sequence[float]]) -> Spread:
     return Spread(squares, sum(len(group) - 1 for group in told))
 
 
-def pooled(groups: Iterable[Sequence[float]], accuracy: float, validation_images: int) -> ReplicateNoise:
+def pool_noise(groups: Iterable[Sequence[float]], accuracy: float, validation_images: int) -> ReplicateNoise:
     """Return the noise estimated from `groups` and the validation images: `Spread.noise` of their spread."""
     return spread(groups).noise(accuracy, validation_images)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, networks, typed
+from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, build_frame, networks
 from results.analysis.posterior import passing
 
 SLACKS = (
@@ -40,7 +40,7 @@ def cheapest(trials: pd.DataFrame, bound: float, minimise: str = "macs", level: 
         kept = [network for network in found if network.belief.mean >= bound + slack]
         sure = [n for n in kept if n.is_replicated and n.belief.probability(bound + slack) >= passing(level)]
         rows += [_row(slack, bound, "mean", kept), _row(slack, bound, "sure", sure)]
-    return typed(rows, COLUMNS)
+    return build_frame(rows, COLUMNS)
 
 
 def _row(slack: float, bound: float, evidence: str, found: Sequence[Network]) -> dict[str, Any]:

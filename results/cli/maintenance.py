@@ -53,7 +53,7 @@ def back_up(
 ) -> None:
     """Copy the database. Searches may go on writing to it. The copy is checked before it gets its name."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    written = to or Path(f"{connection.shown(connection.address(db))}.backup-{now}")
+    written = to or Path(f"{connection.display_name(connection.address(db))}.backup-{now}")
     size = backup.back_up(db, written)
     if as_json:
         typer.echo(json.dumps([{"file": str(written), "bytes": size}]))
@@ -73,7 +73,7 @@ def migrate(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         schema.prepare(engine)
     finally:
         engine.dispose()
-    name = connection.shown(url)
+    name = connection.display_name(url)
     if as_json:
         typer.echo(json.dumps([{"database": name, "schema": schema.REVISION}]))
     else:

@@ -1,7 +1,7 @@
-"""Copy a record while it is being written.
+"""Copy a database while searches write to it.
 
-SQLite copies page by page under a reader's lock, so the copy is one state of the database and no
-search waits for it. The copy gets its name only once it is whole and checked.
+SQLite copies page by page under a reader's lock, so the copy is a consistent state of the database and no
+search waits for it. The copy gets its name only when it is complete and checked.
 """
 
 import errno
@@ -17,32 +17,32 @@ from results.errors import StoreUnavailable
 def back_up(url_or_path: str | Path, to: Path) -> int:
     """Write a copy of the database to the new file `to` and return its size in bytes.
 
-    Raises StoreUnavailable where there is no SQLite file to copy, `to` exists or cannot be written, or
-    the copy is damaged.
+    Raises StoreUnavailable if there is no SQLite file to copy, `to` exists or cannot be written, or the copy
+    is damaged.
     """
     path = database.sqlite_path(database.address(url_or_path))
     if path is None:
-        raise StoreUnavailable("a server's database is not one file; copy it by pg_dump")
+        raise StoreUnavailable("the database of a server is not one file; copy it with pg_dump")
     if not path.is_file():
-        raise StoreUnavailable(f"there is no database {path}; give its --db")
+        raise StoreUnavailable(f"there is no database {path}; give another --db")
     if to.exists():
-        raise StoreUnavailable(f"{to} is there already; give another --to")
+        raise StoreUnavailable(f"{to} already exists; give another --to")
     unfinished = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         _copy(path, unfinished)
         _name(unfinished, to)
         return to.stat().st_size
     except FileExistsError as error:
-        raise StoreUnavailable(f"{to} is there already; give another --to") from error
+        raise StoreUnavailable(f"{to} already exists; give another --to") from error
     except (OSError, sqlite3.Error) as error:
         said = error.strerror if isinstance(error, OSError) else error
-        raise StoreUnavailable(f"cannot copy {path} to {to}: {said}; mend that and run it again") from error
+        raise StoreUnavailable(f"cannot copy {path} to {to}: {said}; fix that and run it again") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def _name(unfinished: Path, to: Path) -> None:
-    """Give the copy its name, but not that of a file made meanwhile, as a mere rename would."""
+    """Give the copy its name, without replacing a file created meanwhile, as a plain rename would."""
     try:
         os.link(unfinished, to)
     except OSError as error:
@@ -53,9 +53,9 @@ def _name(unfinished: Path, to: Path) -> None:
 
 
 def damage(path: Path) -> list[str]:
-    """Return what SQLite finds wrong in the file at `path`, nothing where it is whole.
+    """Return the errors that SQLite finds in the file at `path`; empty if it is intact.
 
-    Raises sqlite3.Error where the file cannot be read at all.
+    Raises sqlite3.Error if the file cannot be read at all.
     """
     with closing(database.read(path)) as connection:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]

@@ -1,8 +1,8 @@
-"""Reach a database: SQLite by a path, or SQLite or PostgreSQL by an SQLAlchemy URL.
+"""Connect to a database: SQLite by a path, or SQLite or PostgreSQL by an SQLAlchemy URL.
 
-SQLite's Python driver begins transactions late and with too weak a lock; here every transaction is
-begun explicitly, and a writing one takes SQLite's write lock at once, so that two writers queue
-(up to `BUSY_SECONDS`) instead of failing half-way.
+SQLite's Python driver starts transactions late and with too weak a lock. Here every transaction is started
+explicitly, and a writing one takes SQLite's write lock at once. So two writers queue (up to `BUSY_SECONDS`)
+instead of failing half-way.
 """
 
 import json
@@ -35,9 +35,9 @@ _SERVER_KEEPALIVES = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, 
 
 
 def address(url_or_path: str | Path) -> URL:
-    """The URL of a database given by a URL or by the path of an SQLite file.
+    """Return the URL of a database, given by a URL or by the path of an SQLite file.
 
-    Raises StoreUnavailable for what is neither, and for databases that this project was never run on.
+    Raises StoreUnavailable for anything else, and for unsupported databases.
     """
     text = str(url_or_path)
     if "://" not in text:
@@ -45,7 +45,7 @@ def address(url_or_path: str | Path) -> URL:
     try:
         url = make_url(text)
     except ArgumentError as error:
-        raise StoreUnavailable(f"{text!r} is no database URL; {_FORMS}") from error
+        raise StoreUnavailable(f"{text!r} is not a database URL; {_FORMS}") from error
     if url.get_backend_name() == "sqlite":
         return _sqlite_file(url.database or "")
     if url.get_backend_name() not in ("postgresql", "postgres"):
@@ -58,7 +58,7 @@ _FORMS = "give a file (runs/results.db) or a URL (postgresql://user@host/name)"
 
 def _sqlite_file(path: str) -> URL:
     if path in ("", ":memory:"):
-        raise StoreUnavailable(f"{path!r} keeps no record after the process ends; {_FORMS}")
+        raise StoreUnavailable(f"{path!r} would be lost when the process ends; {_FORMS}")
     return URL.create("sqlite", database=path)
 
 
@@ -73,7 +73,7 @@ def sqlite_file(url: URL) -> Path | None:
     return path and Path(os.path.realpath(path))
 
 
-def shown(url: URL) -> str:
+def display_name(url: URL) -> str:
     """The database as a user would write it, without a password."""
     return str(sqlite_path(url) or url.set(drivername=url.get_backend_name()).render_as_string())
 
@@ -92,10 +92,10 @@ def connect(url: URL, *, read_only: bool) -> Engine:
             return _server_engine(url, options, pool_pre_ping=True, json_serializer=_to_json)
         engine = create_engine(url, creator=_sqlite_opener(path, read_only), json_serializer=_to_json)
     except NoSuchModuleError as error:
-        raise StoreUnavailable(f"no driver for {shown(url)}; {_FORMS}") from error
+        raise StoreUnavailable(f"no driver for {display_name(url)}; {_FORMS}") from error
     except ImportError as error:
         raise StoreUnavailable(
-            f"the driver of {shown(url)} is not installed ({error}); "
+            f"the driver of {display_name(url)} is not installed ({error}); "
             "run pip install -e '.[postgresql]' in the checkout of nomad-nas"
         ) from error
     event.listen(engine, "begin", _begin)
@@ -182,7 +182,7 @@ def _reading_mode(path: Path) -> str:
 
 
 @contextmanager
-def explained(url: URL) -> Iterator[None]:
+def explain_errors(url: URL) -> Iterator[None]:
     """Turn a driver's errors into StoreUnavailable, in words that say what to do."""
     try:
         yield
@@ -206,31 +206,32 @@ _PASSING = ("08", "40", "57P")  # a broken connection, a deadlock, a server that
 
 
 def _explanation(url: URL, error: DBAPIError) -> str | None:
-    name = shown(url)
+    name = display_name(url)
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         known = advice(cause)
         return None if known is None else f"{name}: {cause}; {known}"
     if is_lost(error):
-        return f"cannot use {name}: {_one_line(cause)}; is the server up and the address right?"
+        return f"cannot use {name}: {_one_line(cause)}; is the server running and the address correct?"
     if isinstance(error, OperationalError):  # its disk, its memory
-        return f"cannot use {name}: {_one_line(cause)}; mend that and run the same again"
+        return f"cannot use {name}: {_one_line(cause)}; fix that and run the same again"
     if type(cause).__name__ in ("InsufficientPrivilege", "ReadOnlySqlTransaction"):
-        return f"cannot write to {name}: {_one_line(cause)}; ask for the right, or give another --db"
+        return f"cannot write to {name}: {_one_line(cause)}; ask for the permission, or give another --db"
     return None
 
 
 _KEPT_LOCKED = f"another process kept it locked for {BUSY_SECONDS:.0f} s; end that one, or try again"
 _SQLITE_ADVICE = {
     sqlite3.SQLITE_FULL: "free some disk space and run the same again",
-    sqlite3.SQLITE_IOERR: "the disk may be full, over its quota or gone; mend that and run the same again",
+    sqlite3.SQLITE_IOERR: "the disk may be full, over its quota or gone; fix that and run the same again",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable, or give another --db",
-    sqlite3.SQLITE_CANTOPEN: "make the file and its folder yours to open, or give another --db",
-    sqlite3.SQLITE_PERM: "make the file and its folder yours to open, or give another --db",
+    sqlite3.SQLITE_CANTOPEN: "change the permissions of the file and its folder, or give another --db",
+    sqlite3.SQLITE_PERM: "change the permissions of the file and its folder, or give another --db",
     sqlite3.SQLITE_BUSY: _KEPT_LOCKED,
     sqlite3.SQLITE_LOCKED: _KEPT_LOCKED,
     sqlite3.SQLITE_NOTADB: "give another --db",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; restore a copy, or save what is left by `sqlite3 FILE .recover`",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore a backup, or save what is left with `sqlite3 "
+    "FILE .recover`",
 }
 
 

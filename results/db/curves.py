@@ -1,4 +1,4 @@
-"""Learning curves in the record: a trial's measurements, from the trainer's events and back."""
+"""Learning curves in the database: a trial's measurements, from the trainer's events and back."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any

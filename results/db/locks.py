@@ -1,8 +1,8 @@
-"""Locks between processes: one orchestrator a study, one process that makes or migrates a database.
+"""Locks between processes: one orchestrator per study, one process that creates or migrates a database.
 
-They are advisory and held by an open file (or a server connection), never by a file's existence: a
-killed process lets go at once, and a lock file left behind locks nothing. A child that is forked without
-a program of its own shares its parent's open files, and so keeps the lock as long as it lives.
+They are advisory locks on an open file (or a server connection); the existence of a file locks nothing. A
+killed process releases its lock at once. A forked child shares its parent's open files, so it keeps the
+lock as long as it lives.
 """
 
 import base64
@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, text
 
-from results.db.connection import explained, sessions, sqlite_file
+from results.db.connection import explain_errors, sessions, sqlite_file
 from results.db.transactions import patient
 from results.errors import ServerLost, StoreUnavailable, StudyLocked, StudyLost
 
@@ -108,7 +108,7 @@ def holder(url: URL, study: str) -> dict[str, str] | None:
     """
     path = sqlite_file(url)
     if path is None:
-        with explained(url):
+        with explain_errors(url):
             return _server_holder(sessions(url), study) or None
     try:
         held = _holder(_beside(path, study)) if _beside(path, study).exists() else None
@@ -134,7 +134,7 @@ def _lives(held: dict[str, str]) -> bool:
     return "begun" not in held or _begun(held["pid"]) == held["begun"]  # signed by an earlier version
 
 
-def signalled(held: Mapping[str, str], number: int) -> bool:
+def send_signal(held: Mapping[str, str], number: int) -> bool:
     """Send the signal to the process that signed; False, and nothing is sent, unless it certainly lives here.
 
     A number alone may meanwhile be another process's: after a reboot, or on another machine of the same name.
@@ -211,7 +211,7 @@ def _try(path: Path) -> int | None:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StoreUnavailable(
-                f"cannot make {path}: {error.strerror}; make its folder writable, or give another --db"
+                f"cannot create {path}: {error.strerror}; make its folder writable, or give another --db"
             ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -251,10 +251,10 @@ def _holder(path: Path) -> dict[str, str]:
 def refusal(study: str, holder: dict[str, str]) -> str:
     """Say who runs a study, as far as that is known, and what to do."""
     if not holder:
-        return f"study {study!r} is being run by another process; wait for it, or give another --study name"
+        return f"study {study!r} is running in another process; wait for it, or give another --study name"
     pid, host, since = holder["pid"], holder["host"], holder["since"]
     return (
-        f"study {study!r} is being run by process {pid} on {host} since {since}; "
+        f"study {study!r} is running in process {pid} on {host} since {since}; "
         f"wait for it, stop it (kill {pid}), or give another --study name"
     )
 
@@ -262,9 +262,9 @@ def refusal(study: str, holder: dict[str, str]) -> str:
 def lost(study: str) -> str:
     """Say that another process has a study that this one had, and what to do."""
     return (
-        f"study {study!r} was taken up by another process after this one had lost its lock (its connection "
-        "broke, or the lock's file was removed); its trainings were ended, and nothing more of them is "
-        "recorded: leave the study to the other process"
+        f"study {study!r} was taken over by another process after this one had lost its lock (its connection "
+        "broke, or the lock file was removed); its trainings were ended and are not recorded: leave the "
+        "study to the other process"
     )
 
 
@@ -277,7 +277,7 @@ class _ServerLock:
         self._connection: Connection | None = patient(self._take)()
 
     def _take(self) -> Connection:
-        with explained(self._engine.url):
+        with explain_errors(self._engine.url):
             connection = self._engine.connect()
             try:
                 if self._is_taken(connection):
@@ -314,7 +314,7 @@ class _ServerLock:
 
     def _is_held(self, connection: Connection) -> bool:
         try:
-            with explained(self._engine.url):
+            with explain_errors(self._engine.url):
                 return bool(connection.execute(_HELD, {"key": _key(self._study)}).scalar_one())
         except ServerLost:
             return False

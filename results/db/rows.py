@@ -72,7 +72,7 @@ def from_config(config: Mapping[str, Any]) -> dict[str, Any]:
 _HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 
 
-def begun(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
+def new_study_columns(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a study that starts now, with the objective of its settings or of its kind."""
     usual = {"nas": {"minimise": "macs"}, "hpo": {"maximise": "accuracy"}}.get(kind, {})
     aim = question.get("aim", usual)

@@ -1,8 +1,8 @@
-"""Bring a database to this version's tables and views, or say why that cannot be.
+"""Create or migrate a database to this version's tables and views, or raise why that is not possible.
 
-A new database gets the tables that the models describe; an older one is migrated to them. Views are no part
-of the migrations' history: they are dropped before and made anew after each, so they always are what
-`views.py` says. Alembic takes a second to import, and only a migration imports it.
+A new database gets the tables that the models describe; an older one is migrated to them. Views are not part
+of the migrations: they are dropped before and created again after each, so they always match `views.py`.
+Alembic takes a second to import, and only a migration imports it.
 """
 
 import sqlite3
@@ -14,7 +14,15 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from results.db import migrations, views
-from results.db.connection import BUSY_SECONDS, UNBEGUN, WRITING, explained, shown, sqlite_file, sqlite_path
+from results.db.connection import (
+    BUSY_SECONDS,
+    UNBEGUN,
+    WRITING,
+    display_name,
+    explain_errors,
+    sqlite_file,
+    sqlite_path,
+)
 from results.db.locks import preparation_lock
 from results.db.tables import Base
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
@@ -29,12 +37,12 @@ def prepare(engine: Engine) -> None:
     """
     path = sqlite_file(engine.url)
     if path is None:
-        with explained(engine.url):
+        with explain_errors(engine.url):
             _migrate(engine)
         return
     _make_folder(path.parent)
     _refuse_two_names(path)
-    with preparation_lock(path, BUSY_SECONDS), explained(engine.url):
+    with preparation_lock(path, BUSY_SECONDS), explain_errors(engine.url):
         _keep_a_write_ahead_log(engine)
         _migrate(engine)
 
@@ -44,7 +52,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(
-            f"cannot make the folder {folder}: {error.strerror}; give a --db that you can write to"
+            f"cannot create the folder {folder}: {error.strerror}; give a --db that you can write to"
         ) from error
 
 
@@ -52,7 +60,8 @@ def _refuse_two_names(path: Path) -> None:
     """SQLite keeps its log beside the name that a file was opened by; another name has another log."""
     if path.is_file() and (names := path.stat().st_nlink) > 1:
         raise StoreUnavailable(
-            f"{path} has {names} names (hard links), and writing by two of them would damage it; remove the "
+            f"{path} has {names} names (hard links), and writing through two of them would damage "
+            "it; remove the "
             f"others, or make a copy (nas-results backup --db {path}) and give that as --db"
         )
 
@@ -63,7 +72,8 @@ def _keep_a_write_ahead_log(engine: Engine) -> None:
         mode = connection.execute(text("PRAGMA journal_mode = WAL")).scalar_one()
     if mode != "wal":
         raise StoreUnavailable(
-            f"{shown(engine.url)} cannot keep a write-ahead log where it is ({mode}); put it on a local disk"
+            f"{display_name(engine.url)} cannot keep a write-ahead log where it is ({mode}); put it "
+            "on a local disk"
         )
 
 
@@ -79,7 +89,7 @@ def _migrate(engine: Engine) -> None:
         if revision is None and not inspect(connection).get_table_names():
             _create(connection)
         elif revision != REVISION:
-            _upgrade(connection, shown(engine.url))
+            _upgrade(connection, display_name(engine.url))
 
 
 def _create(connection: Connection) -> None:
@@ -97,8 +107,9 @@ def _upgrade(connection: Connection, name: str) -> None:
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
             raise
         raise StoreUnavailable(
-            f"{name} has not the tables that its schema says it has ({error.orig}), so it cannot be brought "
-            f"to {REVISION}; restore a backup, or give another --db"
+            f"{name} lacks tables that its schema version should have ({error.orig}), so it cannot "
+            "be migrated to "
+            f"{REVISION}; restore a backup, or give another --db"
         ) from error
 
 
@@ -123,13 +134,13 @@ def _foreign_keys_unheld(connection: Connection) -> Iterator[None]:
 def check(engine: Engine) -> None:
     """Raise StoreUnavailable, SchemaTooNew or SchemaTooOld unless the database can be read as it is."""
     path = sqlite_path(engine.url)
-    name = shown(engine.url)
+    name = display_name(engine.url)
     if path is not None and not path.is_file():
-        raise StoreUnavailable(f"there is no database {name}; run a search first, or give its --db")
-    with explained(engine.url), engine.begin() as connection:
+        raise StoreUnavailable(f"there is no database {name}; run a search first, or give another --db")
+    with explain_errors(engine.url), engine.begin() as connection:
         revision = _revision(connection, engine)
     if revision is None:
-        raise StoreUnavailable(f"{name} holds no record of a search; give another --db")
+        raise StoreUnavailable(f"{name} is not a results database; give another --db")
     if revision != REVISION:
         raise SchemaTooOld(f"{name} was made by an older version; run `nas-results migrate --db {name}` once")
 
@@ -137,7 +148,7 @@ def check(engine: Engine) -> None:
 def _revision(connection: Connection, engine: Engine) -> str | None:
     """The revision of the database's tables, None where there are none yet."""
     tables = set(inspect(connection).get_table_names())
-    name = shown(engine.url)
+    name = display_name(engine.url)
     if "measurements" not in tables and tables & {"studies", "trials", "models", "events", "alembic_version"}:
         raise StoreUnavailable(f"{name} belongs to another program; give another --db")
     if "alembic_version" not in tables:

@@ -1,7 +1,7 @@
-"""The queue of searches: what each was asked, in the same database as what came of it.
+"""The queue of searches and their requests, in the same database as their results.
 
-A study has one request at most, which outlives its searches: it is what a resume asks again. One that was
-started on the command line leaves its request here too, and never waits in the queue.
+A study has at most one request, which is kept after its search has ended, for a resume. A search from the
+command line is recorded here as well, but does not wait in the queue.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""The only writer of the record. Each method is one short transaction, committed when it returns.
+"""The only module that writes to the database. Each method is one transaction, committed when it returns.
 
-Rows come back detached from the database: they are snapshots, and changing one changes no record.
-A killed process leaves every transaction whole or absent.
+Rows are returned detached: they are snapshots, and changing one does not change the database. If the
+process is killed, each transaction is either complete or absent.
 """
 
 import json
@@ -18,18 +18,18 @@ from sqlalchemy.orm import Session
 
 from results.db import connection, curves, schema
 from results.db.locks import Lock, lost, study_lock
-from results.db.rows import assign, begun, event_now, from_config, get, refuse_another_question
+from results.db.rows import assign, event_now, from_config, get, new_study_columns, refuse_another_question
 from results.db.tables import Event, Measurement, Model, Study, Trial
 from results.db.transactions import commit, patient
 from results.errors import StudyLost
 
 
 class Store:
-    """A database of studies, made and migrated where it is not read-only. Close it, or use it in a `with`.
+    """A results database, created and migrated unless read-only. Close it, or use it in a `with` statement.
 
     It may be used from several threads; a forked child must open its own. Columns are those of
-    `results.db.tables`; a NaN is kept as null, for no comparison in SQL would understand it. A server that is
-    lost once the store is open is waited for, `database.BUSY_SECONDS`.
+    `results.db.tables`; NaN is stored as null, because SQL cannot compare it. If a server is lost while the
+    store is open, methods wait for it, up to `connection.BUSY_SECONDS`.
 
     Raises, of `results.errors`:
         StoreUnavailable: the database cannot be opened, read or written. Any method may.
@@ -124,7 +124,12 @@ class Store:
         with self._write() as session:
             study = session.scalar(select(Study).where(Study.name == name).with_for_update(key_share=True))
             if study is None:
-                study = Study(name=name, **begun(kind, asked), versions=dict(versions), git_commit=git_commit)
+                study = Study(
+                    name=name,
+                    **new_study_columns(kind, asked),
+                    versions=dict(versions),
+                    git_commit=git_commit,
+                )
                 session.add(study)
             else:
                 refuse_another_question(study, kind, asked)
@@ -318,12 +323,12 @@ class Store:
 
     @contextmanager
     def _read(self) -> Iterator[Session]:
-        with connection.explained(self.url), Session(self._engine) as session:
+        with connection.explain_errors(self.url), Session(self._engine) as session:
             yield session
 
     @contextmanager
     def _write(self) -> Iterator[Session]:
-        with connection.explained(self.url), Session(self._writing, expire_on_commit=False) as session:
+        with connection.explain_errors(self.url), Session(self._writing, expire_on_commit=False) as session:
             yield session
             commit(session)
 

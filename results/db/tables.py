@@ -56,7 +56,7 @@ def one_of(column: str, allowed: Iterable[str]) -> CheckConstraint:
 
 
 class Study(Base):
-    """One question, on record: its formulation, solver, seed and budget, and what came of it."""
+    """One study: its settings (space, objective, solver, seed), its budget, and its result."""
 
     __tablename__ = "studies"
     __table_args__ = (one_of("kind", STUDY_KINDS), one_of("state", STUDY_STATES))
@@ -64,7 +64,7 @@ class Study(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
-    question: Mapped[dict[str, Any]]  # what a resume must repeat to the letter
+    question: Mapped[dict[str, Any]]  # its settings, which a resume must repeat exactly
     minimise: Mapped[str | None]  # macs, params or latency; with `maximise`, the front of both is sought
     maximise: Mapped[str | None]  # accuracy
     budget_trials: Mapped[int]
@@ -85,7 +85,7 @@ class Study(Base):
 
 
 class Trial(Base):
-    """One point trained once, or answered without training ('screened', 'duplicate')."""
+    """One candidate trained once, or not trained ('screened': skipped before training; 'duplicate')."""
 
     __tablename__ = "trials"
     __table_args__ = (
@@ -226,7 +226,9 @@ class Model(Base):
 
 
 class Event(Base):
-    """Something that happened to a study and is no trial: a resume, a bound, a solver that died."""
+    """Something that happened to a study other than a trial: a resume, its required accuracy, a
+    solver crash.
+    """
 
     __tablename__ = "events"
 

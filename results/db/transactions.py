@@ -1,8 +1,8 @@
-"""Transactions that outlast a restart of the server, as those of SQLite outlast another's lock.
+"""Transactions that survive a restart of the database server.
 
-A method of a store is one transaction. Where the connection breaks before its end, the whole method runs
-again. Where it breaks while the server commits, the server is asked first what became of the transaction:
-what is on record is never applied twice.
+A method of a store is one transaction. If the connection breaks before its end, the whole method runs
+again. If it breaks during the commit, the server is first asked whether the transaction was committed, so
+that it is never applied twice.
 """
 
 import logging
@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from results.db.connection import BUSY_SECONDS, explained, is_lost, shown
+from results.db.connection import BUSY_SECONDS, display_name, explain_errors, is_lost
 from results.errors import ServerLost, StoreUnavailable
 
 PAUSE_SECONDS = 0.5
@@ -77,7 +77,7 @@ def _was_committed(engine: Engine, number: str) -> bool:
     end = time.monotonic() + BUSY_SECONDS
     while time.monotonic() < end:
         try:
-            with explained(engine.url), engine.connect() as connection:
+            with explain_errors(engine.url), engine.connect() as connection:
                 status = connection.execute(_STATUS, {"number": number}).scalar_one()
                 if status == "in progress":
                     connection.execute(_END, {"number": number})
@@ -87,6 +87,7 @@ def _was_committed(engine: Engine, number: str) -> bool:
             return bool(status == "committed")
         time.sleep(PAUSE_SECONDS)
     raise StoreUnavailable(
-        f"{shown(engine.url)} did not say in {BUSY_SECONDS:.0f} s whether it keeps what was written last; "
-        "run the same again when it is up"
+        f"{display_name(engine.url)} did not tell within {BUSY_SECONDS:.0f} s whether the last "
+        "transaction was "
+        "committed; run the same again when it is available"
     )

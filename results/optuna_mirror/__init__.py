@@ -1,10 +1,10 @@
-"""Write a study into an Optuna storage, once or while it goes on, for optuna-dashboard and Optuna's plots.
+"""Write a study to an Optuna storage, once or while it runs, for optuna-dashboard and Optuna's plots.
 
-A study that minimises a size has two objectives there, that size and validation accuracy (maximised), with
-its bound and limits as constraints; others have the accuracy alone. The surprise: Optuna never changes a
-trial that has ended, so what is learnt of one later, its verdict, stands in the study's attributes
-`confirmed`, `undecided` and `rejected`, which are kept up to date. Optuna is imported where it is used,
-for the record is read without it.
+A study that minimises a size has two objectives there, that size and the validation accuracy (maximised),
+with its required accuracy and limits as constraints. Others have only the accuracy. Optuna never changes a
+finished trial, so later verdicts are in the study's attributes `confirmed`, `undecided` and `rejected`,
+which are kept up to date. Optuna is imported where it is used, since the rest of the package does not need
+it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from results import export as exporting
 from results import queries
 from results.errors import NotOnRecord
-from results.optuna_mirror._storage import opened
+from results.optuna_mirror._storage import open_storage
 from results.optuna_mirror._trial import Asked, is_finished, to_optuna
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MirrorResult:
-    """What one look at a study brought over: trials that are new there, and those that have ended since."""
+    """What one update copied: new trials, and trials that have ended since the last update."""
 
     added: int
     ended: int
@@ -37,21 +37,21 @@ class MirrorResult:
 
 
 def export(db: queries.Database, study: str, url: str) -> MirrorResult:
-    """Write what an Optuna storage does not have of a study yet. Again: only what is new.
+    """Write to an Optuna storage what it does not have of a study yet.
 
     url: an SQLite file or an SQLAlchemy URL, as for `db`; made where it is not there.
 
-    Raises StoreError for what cannot be read or written, and for a study that searched no space.
+    Raises StoreError if something cannot be read or written, and for a study without a search space.
     """
-    with opened(url, db) as storage:
+    with open_storage(url, db) as storage:
         return _Mirror(db, study, storage).bring()
 
 
 def mirror(
     db: queries.Database, study: str, url: str, interval_seconds: float, tell: Callable[[MirrorResult], None]
 ) -> None:
-    """Do as `export` every so often until the study runs no more; `tell` gets each look that brought any."""
-    with opened(url, db) as storage:
+    """Call `export` repeatedly until the study ends; `tell` is called after each update with changes."""
+    with open_storage(url, db) as storage:
         bridge = _Mirror(db, study, storage)
         while True:
             brought = bridge.bring()
@@ -63,14 +63,14 @@ def mirror(
 
 
 class _Mirror:
-    """A study on record and the one of its name in an Optuna storage."""
+    """A study in the results database and its copy in an Optuna storage."""
 
     def __init__(self, db: queries.Database, name: str, storage: RDBStorage) -> None:
         self._db, self._name, self._storage = db, name, storage
         self._there: Study | None = None
 
     def bring(self) -> MirrorResult:
-        """Bring over what is new. The study's state is read first: what comes after it is not missed."""
+        """Copy what is new. The study's state is read first, so that later changes are not missed."""
         row = self._row()
         asked = Asked.of(row)
         trials = exporting.records(queries.trials(self._db, self._name))
@@ -86,7 +86,7 @@ class _Mirror:
         if not found:
             there_are = ", ".join(row["name"] for row in known)
             raise NotOnRecord(
-                f"no study {self._name!r} on record; there {f'are {there_are}' if known else 'is none yet'}"
+                f"there is no study {self._name!r}; there {f'are {there_are}' if known else 'is none yet'}"
             )
         return found[0]
 
@@ -139,7 +139,7 @@ _STUDY_FACTS = (
 
 
 def _study(storage: RDBStorage, row: dict[str, Any], asked: Asked) -> Study:
-    """The study of this name in the storage, made where it is missing. Raises NotOnRecord for another's."""
+    """Return the study in the storage, created if missing. Raises NotOnRecord if it is of another origin."""
     import optuna
 
     names = optuna.get_all_study_names(storage)
@@ -151,7 +151,7 @@ def _study(storage: RDBStorage, row: dict[str, Any], asked: Asked) -> Study:
         found.set_user_attr("begun", row["created_at"])
     if found.user_attrs.get("begun") != row["created_at"]:
         raise NotOnRecord(
-            f"the Optuna storage has another study {row['name']!r}, not begun at {row['created_at']}; "
+            f"the Optuna storage has another study {row['name']!r}, not started at {row['created_at']}; "
             "give another --optuna, or delete that one (optuna delete-study)"
         )
     return found

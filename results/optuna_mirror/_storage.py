@@ -1,4 +1,6 @@
-"""Open an Optuna storage to write into, never the record itself: both have tables `studies` and `trials`."""
+"""Open an Optuna storage for writing, but never a results database: both have tables `studies` and
+`trials`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(url: str, record: Any) -> Iterator[RDBStorage]:
-    """The storage at `url`, with its tables. Raises StoreUnavailable, also for errors while it is used."""
+def open_storage(url: str, record: Any) -> Iterator[RDBStorage]:
+    """Open the storage at `url` with its tables. Raises StoreUnavailable, also for errors while it
+    is used.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -50,14 +54,14 @@ def _engine_options(target: URL) -> dict[str, Any]:
 def _refuse_the_record(target: URL, record: Any) -> None:
     path, own = connection.sqlite_path(target), connection.sqlite_path(connection.address(record))
     if path is not None and not path.parent.is_dir():
-        raise StoreUnavailable(f"there is no folder {path.parent}; make it, or give another --optuna")
+        raise StoreUnavailable(f"there is no folder {path.parent}; create it, or give another --optuna")
     if path is not None and not path.exists():
         return
     if path is not None and own is not None and own.exists() and path.samefile(own):
-        raise StoreUnavailable(f"{path} is the record itself; give Optuna a file of its own")
+        raise StoreUnavailable(f"{path} is the results database itself; give Optuna a file of its own")
     if "measurements" in _tables(target):
         raise StoreUnavailable(
-            f"{connection.shown(target)} is a record of searches; give Optuna one of its own"
+            f"{connection.display_name(target)} is a results database; give Optuna one of its own"
         )
 
 
@@ -75,5 +79,5 @@ def _unavailable(target: URL, error: BaseException) -> StoreUnavailable:
     cause = getattr(error, "orig", None) or error
     said = " ".join(str(cause).split())
     return StoreUnavailable(
-        f"cannot use {connection.shown(target)} as an Optuna storage: {said}; give another --optuna"
+        f"cannot use {connection.display_name(target)} as an Optuna storage: {said}; give another --optuna"
     )

@@ -1,8 +1,8 @@
-"""A trial on record as one of Optuna's.
+"""A trial of the results database as an Optuna trial.
 
-What was answered without training has no accuracy: a screened trial is PRUNED there, a duplicate has the
-state and the values of the trial that it repeats. An intermediate value's step is thousandths of the
-training's budget, the one axis on which networks of different cost compare.
+A trial that was skipped before training has no accuracy, so it is PRUNED there. A duplicate has the state
+and the values of the trial that it repeats. The steps of intermediate values are thousandths of the
+training's budget, so that networks of different cost can be compared.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Asked:
         question = study["question"]
         if not question.get("space"):
             raise NotOnRecord(
-                f"study {study['name']!r} is of the kind {study['kind']} and searched no space; "
+                f"study {study['name']!r} is of kind {study['kind']} and has no search space; "
                 "give Optuna one of nas-search or hpo-search"
             )
         limits = question.get("aim", {}).get("limits", {})

@@ -10,7 +10,7 @@ the subtitle say what is left out to stay readable. Colours have a contrast of a
 light and a dark background, so a page changes its theme by the template alone; `dark=True` is the dark one.
 """
 
-from results.plots._look import TEMPLATES, themed, untitled
+from results.plots._look import TEMPLATES, apply_theme, remove_title
 from results.plots.comparison import fronts, paths
 from results.plots.curves import learning_curves
 from results.plots.front import front
@@ -21,14 +21,14 @@ from results.plots.timeline import timeline
 
 __all__ = [
     "TEMPLATES",
+    "apply_theme",
     "front",
     "fronts",
     "importance",
     "incumbent",
     "learning_curves",
     "paths",
+    "remove_title",
     "slices",
-    "themed",
     "timeline",
-    "untitled",
 ]

@@ -84,19 +84,19 @@ TEMPLATES = {
 }
 
 
-def finished(figure: go.Figure, title: str, dark: bool, note: str = "", height: int = 460) -> go.Figure:
+def finish_figure(figure: go.Figure, title: str, dark: bool, note: str = "", height: int = 460) -> go.Figure:
     """Return the figure with its theme and title, and a note of what it leaves out."""
     subtitle = {"text": note, "font": {"size": 12, "color": GREY}} if note else {}
     figure.update_layout(title={"text": title, "subtitle": subtitle}, height=height, meta={"note": note})
-    return themed(figure, dark)
+    return apply_theme(figure, dark)
 
 
-def themed(figure: go.Figure, dark: bool) -> go.Figure:
+def apply_theme(figure: go.Figure, dark: bool) -> go.Figure:
     """Return the figure in the dark or the light theme."""
     return figure.update_layout(template=TEMPLATES["dark" if dark else "light"])
 
 
-def untitled(figure: go.Figure) -> go.Figure:
+def remove_title(figure: go.Figure) -> go.Figure:
     """Return the figure for a page with its own heading and theme. The legend is above, for narrow
     screens.
     """
@@ -113,7 +113,7 @@ def empty(title: str, why: str, dark: bool) -> go.Figure:
     figure = go.Figure()
     figure.add_annotation(text=why, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
-    return finished(figure, title, dark, height=240)
+    return finish_figure(figure, title, dark, height=240)
 
 
 def marker(outcome: str, **changes: Any) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: f
         update(type="log", tickvals=near, ticktext=[f"{mark:g}" for mark in near])
 
 
-def drawn(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:
+def sample_rows(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:
     """Return the rows to draw. If there are too many, it is an even sample, and a note is added to
     `notes`.
     """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from results.plots._look import COLOURS, SYMBOLS, empty, finished, hover_text
+from results.plots._look import COLOURS, SYMBOLS, empty, finish_figure, hover_text
 from results.plots.front import front_of
 from results.plots.path import Over, add_path, axis_title, names, span, steps
 from results.study_record import StudyRecord
@@ -42,7 +42,7 @@ def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
         return empty(title, "no network has been trained to the end yet", dark)
     axes = dict.fromkeys(study.size_axis for study in studies)
     figure.update_xaxes(title=" or ".join(axes)).update_yaxes(title="accuracy (%)")
-    return finished(figure, title, dark)
+    return finish_figure(figure, title, dark)
 
 
 def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool = False) -> go.Figure:
@@ -69,7 +69,7 @@ def paths(studies: Sequence[StudyRecord], over: Over = "trainings", dark: bool =
     if not any(len(trace.x) for trace in figure.data):
         return empty(title, "no network has met the required accuracy yet", dark)
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(walked[0][1]))
-    return finished(figure, title, dark)
+    return finish_figure(figure, title, dark)
 
 
 def label(study: StudyRecord) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from results.plots._look import LOOKS, at_bound, empty, finished, hover_text, marker, sample
+from results.plots._look import LOOKS, at_bound, empty, finish_figure, hover_text, marker, sample
 from results.study_record import OUTCOMES, Row, StudyRecord, plain_rows
 
 MOST = 60  # curves that can still be distinguished
@@ -40,7 +40,7 @@ def learning_curves(study: StudyRecord, against: Against = "progress", dark: boo
         title="validation accuracy (%)"
     )
     note = f"{len(shown)} of {len(numbers):,} curves" if len(shown) < len(numbers) else ""
-    return finished(figure, title, dark, note)
+    return finish_figure(figure, title, dark, note)
 
 
 def chosen(rows: Sequence[Row], most: int = MOST) -> list[Row]:

@@ -13,9 +13,19 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.analysis.networks import Network
-from results.analysis.pareto import undominated
+from results.analysis.pareto import find_front
 from results.analysis.posterior import interval_text
-from results.plots._look import GREY, LOOKS, at_bound, drawn, empty, finished, hover_text, log_if_wide, marker
+from results.plots._look import (
+    GREY,
+    LOOKS,
+    at_bound,
+    empty,
+    finish_figure,
+    hover_text,
+    log_if_wide,
+    marker,
+    sample_rows,
+)
 from results.study_record import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, Row, StudyRecord
 
 TITLE = "Size and accuracy"
@@ -43,7 +53,7 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     _add_trainings(figure, study, placed)
     notes: list[str] = []
     by_outcome = {name: [row for row in placed if row["outcome"] == name] for name in (*_DRAWN, *lanes)}
-    shown_of = {name: drawn(rows, notes, name) for name, rows in by_outcome.items()}
+    shown_of = {name: sample_rows(rows, notes, name) for name, rows in by_outcome.items()}
     for outcome in _DRAWN:
         _add_networks(figure, study, outcome, shown_of[outcome])
     for lane in lanes:
@@ -55,14 +65,14 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
     log_if_wide(figure, "xaxis", [study.size(row) or 0 for row in placed])
-    return finished(figure, TITLE, dark, ", ".join(notes), height=520)
+    return finish_figure(figure, TITLE, dark, ", ".join(notes), height=520)
 
 
 def front_of(study: StudyRecord) -> list[tuple[float, Network]]:
     """Return the networks that no other beats in both size and mean accuracy, by size, each with its size."""
     sized = [(study.size(study.by_number[network.trial]), network) for network in study.networks]
     known = [(size, network) for size, network in sized if size is not None]
-    return undominated(known, lambda pair: (pair[0], pair[1].belief.mean, pair[1].trial))
+    return find_front(known, lambda pair: (pair[0], pair[1].belief.mean, pair[1].trial))
 
 
 def _add_front(figure: go.Figure, study: StudyRecord) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from results.plots._look import BLUE, ORANGE, empty, finished, sample
+from results.plots._look import BLUE, ORANGE, empty, finish_figure, sample
 from results.plots.slices import parameters
 from results.study_record import Row, StudyRecord
 
@@ -49,7 +49,7 @@ def importance(study: StudyRecord, dark: bool = False) -> go.Figure:
     trials = len(_points(study))
     notes = [f"{len(names)} of {len(most_first)} parameters"] if len(names) < len(most_first) else []
     notes += [f"{MOST:,} of {trials:,} trials"] if trials > MOST else []
-    return finished(figure, title, dark, ", ".join(notes), height=170 + 44 * len(names))
+    return finish_figure(figure, title, dark, ", ".join(notes), height=170 + 44 * len(names))
 
 
 def importances(study: StudyRecord) -> dict[str, dict[str, float]]:

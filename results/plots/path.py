@@ -15,7 +15,17 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from results.format import percent
-from results.plots._look import BLUE, GREEN, VIOLET, drawn, empty, finished, hover_text, log_if_wide, marker
+from results.plots._look import (
+    BLUE,
+    GREEN,
+    VIOLET,
+    empty,
+    finish_figure,
+    hover_text,
+    log_if_wide,
+    marker,
+    sample_rows,
+)
 from results.study_record import Row, StudyRecord
 
 Over = Literal["trainings", "hours"]
@@ -78,7 +88,7 @@ def value(study: StudyRecord, row: Row) -> float:
     return float(study.size(row) or 0 if study.minimised else 100 * row["accuracy"])
 
 
-def reached(study: StudyRecord, step: Step, kind: Kind) -> float | None:
+def step_height(study: StudyRecord, step: Step, kind: Kind) -> float | None:
     """Return the height of a step; None if it has no incumbent yet."""
     row = step.provisional if kind == "provisional" else step.confirmed
     if kind == "confirmed" and step.mean is not None:
@@ -132,7 +142,7 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
     if study.minimised:
         log_if_wide(figure, "yaxis", [study.size(row) or 0 for row in study.trained])
-    return finished(figure, title, dark, ", ".join(notes))
+    return finish_figure(figure, title, dark, ", ".join(notes))
 
 
 def add_path(
@@ -149,7 +159,7 @@ def add_path(
     kept = [
         (step, row, height)
         for step in walked
-        if (row := getattr(step, kind)) and (height := reached(study, step, kind)) is not None
+        if (row := getattr(step, kind)) and (height := step_height(study, step, kind)) is not None
     ]
     turns = [
         (step, row, height)
@@ -199,7 +209,7 @@ def _add_trained(
         for step, row in zip(walked, study.trained, strict=True)
         if row["purpose"] == "search" and row["accuracy"] is not None and study.size(row) is not None
     ]
-    shown = drawn(trained, notes, "trainings")
+    shown = sample_rows(trained, notes, "trainings")
     figure.add_trace(
         go.Scatter(
             x=[scale * getattr(step, over) for step, _ in shown],

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from results.plots._look import RED, drawn, empty, finished, hover_text, marker
+from results.plots._look import RED, empty, finish_figure, hover_text, marker, sample_rows
 from results.study_record import OUTCOMES, REPEAT, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
@@ -39,7 +39,7 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
         vertical_spacing=0.3 / down,
     )
     notes: list[str] = []
-    shown = drawn(rows, notes, "trials", _POINTS // len(names))
+    shown = sample_rows(rows, notes, "trials", _POINTS // len(names))
     for index, name in enumerate(names):
         _add_panel(figure, name, varied[name], shown, index // across + 1, index % across + 1)
     if study.bound is not None:
@@ -47,7 +47,7 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
         figure.add_hline(y=100 * study.bound, line=line, row="all", col="all")
     figure.update_yaxes(title="accuracy (%)", col=1)
     notes += [f"{len(names)} of {len(varied)} parameters"] if len(names) < len(varied) else []
-    return finished(figure, title, dark, ", ".join(notes), height=150 + 240 * down)
+    return finish_figure(figure, title, dark, ", ".join(notes), height=150 + 240 * down)
 
 
 def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str, Any]]:

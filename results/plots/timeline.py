@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.plots._look import LOOKS, empty, finished, hover_text
+from results.plots._look import LOOKS, empty, finish_figure, hover_text
 from results.study_record import OUTCOMES, REPEAT, STOPPED_EARLY, Row, StudyRecord, plain_rows
 
 _FEW = 200  # bars that are wide enough for an edge and a number
@@ -36,7 +36,7 @@ class Use:
 def timeline(study: StudyRecord, dark: bool = False) -> go.Figure:
     """Plot one lane per worker and one bar per training; the axis shows the fraction of idle time."""
     title = f"When each {study.slot_kind} was busy"
-    rows = trained_on_slots(study)
+    rows = list_trainings(study)
     if not rows:
         return empty(title, "no training has ended yet", dark)
     used = {use.slot: use for use in uses(study)}
@@ -49,17 +49,17 @@ def timeline(study: StudyRecord, dark: bool = False) -> go.Figure:
     figure.update_layout(barmode="overlay", bargap=0.25)
     figure.update_xaxes(type="date", title="time (UTC)")
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=list(names.values())[::-1])
-    return finished(figure, title, dark, height=170 + 60 * len(names))
+    return finish_figure(figure, title, dark, height=170 + 60 * len(names))
 
 
-def trained_on_slots(study: StudyRecord) -> list[Row]:
+def list_trainings(study: StudyRecord) -> list[Row]:
     """Return the finished trainings, in the order in which they ended."""
     return [row for row in study.trained if row["started_at"] is not None]
 
 
 def uses(study: StudyRecord) -> list[Use]:
     """Return the use of each worker, by name. Time between a stop and a resume does not count as idle."""
-    rows = trained_on_slots(study)
+    rows = list_trainings(study)
     if not rows:
         return []
     whole = (min(row["started_at"] for row in rows), max(row["finished_at"] for row in rows))

@@ -14,7 +14,7 @@ from results.report._words import winner
 from results.study_record import StudyRecord
 
 
-def compared(study: StudyRecord, other: StudyRecord) -> list[Table]:
+def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
     """Return the tables of two studies' results and of their settings."""
     heads = ("", study.name, other.name)
     rows = [(name, said(study), said(other)) for name, said in _COMPARED.items()]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from results.analysis.evaluation import ranked
+from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.posterior import level_of
 from results.analysis.slack import cheapest
@@ -109,7 +109,7 @@ def ranking(study: StudyRecord) -> Table | None:
         return None if study.front.empty else of_console("Pareto front, by the repeats of its networks", told)
     if study.study["kind"] != "evaluation":
         return None
-    return of_console("Pairs of model and recipe, the best first", evaluation_table(ranked(study.trials)))
+    return of_console("Pairs of model and recipe, the best first", evaluation_table(rank_pairs(study.trials)))
 
 
 def offers(study: StudyRecord) -> list[Table]:

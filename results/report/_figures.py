@@ -12,7 +12,7 @@ from results import plots
 from results.analysis.networks import Network
 from results.analysis.posterior import interval_text
 from results.format import number, percent
-from results.plots.path import Kind, Step, names, reached, steps
+from results.plots.path import Kind, Step, names, step_height, steps
 from results.plots.timeline import uses
 from results.report._table import MOST, Table, table
 from results.study_record import Row, StudyRecord
@@ -148,7 +148,7 @@ def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
     if row is None:
         return "-"
     if not study.minimised:
-        return f"trial {row['number']}, {reached(study, step, kind):.2f}%"
+        return f"trial {row['number']}, {step_height(study, step, kind):.2f}%"
     return f"trial {row['number']}, {_sized(study, row)} {study.size_unit}, {percent(row['accuracy'])}"
 
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from results.plots import TEMPLATES, untitled
+from results.plots import TEMPLATES, remove_title
 from results.report import _comparison, _facts, _layers, _words
 from results.report._figures import Plot, of_both, of_study
 from results.study_record import StudyRecord
@@ -33,8 +33,8 @@ def page(study: StudyRecord, other: StudyRecord | None = None) -> tuple[str, dic
         .render(
             study=study,
             other=other,
-            asked=_words.asked(study),
-            found=_words.found(study),
+            asked=_words.describe_settings(study),
+            found=_words.describe_result(study),
             facts=_facts,
             layers_of=_layers.layers,
             comparison=_comparison,
@@ -88,7 +88,9 @@ def _drawn(plots: Sequence[Plot]) -> dict[str, Any]:
     """Return what the page's script needs: each figure without a theme, and the themes."""
     return {
         "figures": {
-            plot.name: untitled(go.Figure(plot.figure)).to_plotly_json() for plot in plots if not plot.nothing
+            plot.name: remove_title(go.Figure(plot.figure)).to_plotly_json()
+            for plot in plots
+            if not plot.nothing
         },
         "themes": {name: theme.to_plotly_json() for name, theme in TEMPLATES.items()},
     }

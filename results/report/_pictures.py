@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from choreographer.errors import BrowserDepsError, BrowserFailedError, ChromeNotFoundError
 
 from results.errors import StoreError
-from results.plots import themed
+from results.plots import apply_theme
 
 _WIDTH, _SCALE = 1000, 2
 
@@ -29,7 +29,7 @@ def write_pictures(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]
     Raises PicturesUnavailable if no browser is installed or the folder cannot be written.
     """
     asked = [
-        {"fig": themed(go.Figure(figure), dark=False), "path": path, "opts": _options(path, figure)}
+        {"fig": apply_theme(go.Figure(figure), dark=False), "path": path, "opts": _options(path, figure)}
         for name, figure in figures.items()
         for path in (folder / f"{name}.png", folder / f"{name}.svg")
     ]

@@ -17,7 +17,7 @@ _LEAST = {"macs": "fewest MACs", "params": "fewest parameters", "latency": "leas
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
 
 
-def asked(study: StudyRecord) -> list[str]:
+def describe_settings(study: StudyRecord) -> list[str]:
     """Return the study's objective, required accuracy, budget and state."""
     question = study.study["question"]
     training = question.get("training") or {}
@@ -99,7 +99,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used_text(study.study)}."
 
 
-def found(study: StudyRecord) -> list[str]:
+def describe_result(study: StudyRecord) -> list[str]:
     """Return the winner, its comparison with the base, its probability, and a summary of the trials."""
     stops = f"Early stopping: {pruning.stops_text(study.early_stops)}." if study.early_stops else ""
     return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]

@@ -26,8 +26,8 @@ from tests.orchestrator._studies import evaluate, record, run, settled, trials
 from tests.thinned import rest_slow
 
 SAID = {  # what is on record of each fault: its reason, and words of its message
-    "nan": ("no_result", r"exited 0 with val_accuracy nan, which is no fraction in \[0, 1\]; see"),
-    "inf": ("no_result", r"exited 0 with val_accuracy inf, which is no fraction in \[0, 1\]; see"),
+    "nan": ("no_result", r"exited 0 with val_accuracy nan, which is not a fraction in \[0, 1\]; see"),
+    "inf": ("no_result", r"exited 0 with val_accuracy inf, which is not a fraction in \[0, 1\]; see"),
     "noresult": ("no_result", "exited 0 without a final line; see .*log.txt"),
     "garbage": ("bad_report", "line 3 of .*metrics.jsonl is not JSON: 'this is not JSON'"),
     "twice": ("bad_report", "has 2 final results; a training ends once"),

@@ -97,6 +97,6 @@ def test_any_file_in_a_trial_s_folder_is_read_or_left_aside(tmp_path: Path, valu
     assert trial_folder.holds(folder, {"protocol": 2}) is False
     assert trial_folder.goes_on(folder, {"protocol": 1}, "slurm") is False
     begun = Trial(number=2, started_at=datetime(2026, 1, 1, tzinfo=UTC), slot_seconds=1.0)
-    assert 1.0 <= usage.unwitnessed(begun, folder, 60.0).slot_seconds <= 61.0
+    assert 1.0 <= usage.estimate_usage(begun, folder, 60.0).slot_seconds <= 61.0
     assert isinstance(batch_script.read(str(folder), name), dict)
     (folder / name).unlink()

@@ -103,7 +103,7 @@ def test_a_study_of_wide_arrays_from_before_there_was_a_fit_resumes_where_they_a
     refuse_another_question(
         study, "nas", question(asked(trainer_client, tmp_path, wide, image_size=16, fit="squash"))
     )
-    with pytest.raises(QuestionChanged, match=r"training\.fit: 'squash' on record, 'crop' asked"):
+    with pytest.raises(QuestionChanged, match=r"training\.fit: 'squash' recorded, 'crop' now"):
         refuse_another_question(study, "nas", question(asked(trainer_client, tmp_path, wide, image_size=16)))
 
 
@@ -121,7 +121,7 @@ def test_a_resume_holds_on_a_copy_of_the_images_and_tells_in_words_of_others(
     Image.new("RGB", (9, 9)).save(tmp_path / "more" / "train" / "ant" / "40.png")
     others = question(asked(trainer_client, tmp_path, f"folder:{tmp_path / 'more'}"))
     with pytest.raises(
-        QuestionChanged, match=r"the images \(folder\) are not those that the study began with;"
+        QuestionChanged, match=r"the images \(folder\) are not those with which the study started;"
     ):
         refuse_another_question(study, "nas", others)
 

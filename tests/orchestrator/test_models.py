@@ -95,7 +95,7 @@ def test_both_studies_are_named_and_either_model_can_be_taken(begun: Path) -> No
     said = run(begun, **{**TUNED, "study": "chosen", "subject": f"{NAME}@first"})
     assert line.format("first", "second", "second") in said
     assert "network: saved by the study first (provisional): senet18 at depth 1, width 0.5" in said
-    with pytest.raises(QuestionChanged, match=r"model.study: 'first' on record, 'second' asked"):
+    with pytest.raises(QuestionChanged, match=r"model.study: 'first' recorded, 'second' now"):
         run(begun, **{**TUNED, "subject": f"{NAME}@second"})
     with pytest.raises(BadOption, match=r"the study third has saved no model nomad_senet18; there are: "):
         run(begun, **{**TUNED, "subject": f"{NAME}@third"})

@@ -111,7 +111,11 @@ def test_a_study_cannot_have_the_folder_of_a_file(tmp_path: Path) -> None:
 
 def test_a_plan_refuses_the_folder_that_the_search_would_refuse(finished: Path) -> None:
     asked = settled(finished, db=str(finished / "results.db"), runs=finished / "other", plan=True, trials=4)
-    with pytest.raises(BadOption, match=r"/other/s holds trials on record in \.\./results.db"):
+    with pytest.raises(
+        BadOption,
+        match=r"/other/s holds trials of another results database, "
+        r"\.\./results.db",
+    ):
         plan.show_plan(asked, Console())
 
 

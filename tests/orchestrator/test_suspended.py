@@ -23,7 +23,7 @@ from orchestrator.console.progress import PlainProgress, ProgressMeter
 from orchestrator.executors import Exit, local
 from orchestrator.executors._process import supervisor
 from orchestrator.executors._process.pipe import Ending
-from orchestrator.executors._process.supervised import run_guarded
+from orchestrator.executors._process.supervised import run_supervised
 from orchestrator.executors.local import Local
 from orchestrator.trial import outcome, retries
 from orchestrator.trial.outcome import TrialOutcome
@@ -154,13 +154,13 @@ def test_energy_is_not_known_where_it_is_read_long_after_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def sleeps_on(*given: Any) -> Ending:
-        return replace(run_guarded(*given), at=time.monotonic() - local.LATE_SECONDS - 1)
+        return replace(run_supervised(*given), at=time.monotonic() - local.LATE_SECONDS - 1)
 
     joules = map(float, chain(range(0, 1000, 100), repeat(1000)))
     slot = replace(local._cpu_slot(0), meter=lambda: next(joules))
     one = training(tmp_path / "1")
     assert Local([slot]).run(one, threading.Event()).energy_joules == 100.0
-    monkeypatch.setattr(local, "run_guarded", sleeps_on)
+    monkeypatch.setattr(local, "run_supervised", sleeps_on)
     assert Local([slot]).run(one, threading.Event()).energy_joules is None
 
 
@@ -181,8 +181,8 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def let_sleep(times: int) -> None:
         naps = chain(repeat(0.5, times), repeat(0.0))
-        run = lambda *given: replace(run_guarded(*given), slept_seconds=next(naps))  # noqa: E731
-        monkeypatch.setattr(local, "run_guarded", run)
+        run = lambda *given: replace(run_supervised(*given), slept_seconds=next(naps))  # noqa: E731
+        monkeypatch.setattr(local, "run_supervised", run)
         monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.01)
 
     return let_sleep

@@ -81,7 +81,7 @@ def test_a_full_disk_ends_a_search_in_a_line_and_once_it_has_room_nothing_is_mis
     full = typed(small_disk, *asked)
     assert full.returncode == 2, full.stdout
     assert full.stderr.count("\n") == 1
-    assert "nothing that ended is lost" in full.stderr or "run the same again" in full.stderr
+    assert "finished trials are kept" in full.stderr or "run the same again" in full.stderr
     ended = {row.number: row.finished_at for row in trials(small_disk) if row.state == "completed"}
     assert 0 < len(ended) < 14
     ballast.unlink()

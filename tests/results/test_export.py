@@ -52,7 +52,9 @@ def test_the_format_may_be_given_apart_from_the_name(record: str, tmp_path: Path
     assert len(pd.read_csv(tmp_path / "trials.txt")) == 3
 
 
-@pytest.mark.parametrize(("name", "said"), [("trials.xls", "no format 'xls'"), ("trials", "has no suffix")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("trials.xls", "unknown format 'xls'"), ("trials", "has no suffix")]
+)
 def test_another_format_is_refused_with_those_there_are(
     record: str, tmp_path: Path, name: str, said: str
 ) -> None:

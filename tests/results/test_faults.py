@@ -16,7 +16,7 @@ from tests.results.records import complete, open_study
 def test_a_database_with_no_room_left_says_to_free_some(tmp_path: Path) -> None:
     url = database.address(tmp_path / "full.db")
     engine = database.connect(url, read_only=False)
-    with pytest.raises(StoreUnavailable, match="full; free some disk space"), database.explained(url):
+    with pytest.raises(StoreUnavailable, match="full; free some disk space"), database.explain_errors(url):
         _fill(engine)
     engine.dispose()
 

@@ -17,7 +17,7 @@ FRONT: dict[str, Any] = {"minimise": "macs", "maximise": "accuracy", "trials": 8
 def reported(folder: Path) -> str:
     """What the study was asked and what it found, in the report's words."""
     study = study_record.read_study(folder / "results.db", "s")
-    return " ".join((*_words.asked(study), *_words.found(study)))
+    return " ".join((*_words.describe_settings(study), *_words.describe_result(study)))
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,9 @@ def reported(folder: Path) -> str:
     [
         (
             FRONT | {"min_accuracy": 0.95},
-            "no network has kept the bound (6 missed the accuracy of 95.00%, the best of them with 9",
-            "try more --trials, or a lower bound under another --study",
+            "no network has reached the required accuracy (6 missed the required accuracy of "
+            "95.00%, the best of them with 9",
+            "try more --trials, or a lower required accuracy under another --study",
         ),
         (
             {"min_accuracy": 0.8, "data": "fake:crash=1"},
@@ -35,8 +36,9 @@ def reported(folder: Path) -> str:
         ),
         (
             {"min_accuracy": 0.98, "data": "fake:noise=0,crash=.4"},
-            "nothing smaller has kept the bound (6 missed the accuracy of 98.00%, the best of them with 90.",
-            "try more --trials, or a lower bound under another --study",
+            "no smaller network has reached the required accuracy (6 missed the required accuracy "
+            "of 98.00%, the best of them with 90.",
+            "try more --trials, or a lower required accuracy under another --study",
         ),
         (
             {"kind": "hpo", "data": "fake:crash=1", "trials": 3},
@@ -62,31 +64,32 @@ def test_a_search_that_its_limit_kept_from_every_training_says_so(
     space: dict[str, Any] = {"kind": "hpo", "subject": "resnet_budget", "space": "resnet_budget"}
     printed = run(tmp_path, **space, max_macs="1000", trials=4).splitlines()
     assert "the start has 150.99 M MACs, over --max-macs 1000" in printed
-    assert "of 300 networks looked at none are within the limits" in printed
+    assert "within the limits: none of 300 sampled networks" in printed
     assert printed[-1] == (
-        "every point asked was answered untrained, none of them within the limits (20 were over a limit, "
-        "and not trained); give a higher limit under another --study"
+        "every candidate was skipped before training, and none is within the limits (20 were skipped before "
+        "training (too large)); set a higher limit, under another --study"
     )
 
 
 def test_a_bound_that_the_start_alone_keeps_is_not_called_missed(tmp_path: Path) -> None:
     printed = run(tmp_path, min_accuracy=0.89, data="fake:noise=0", trials=1)
-    assert "nothing smaller has kept the bound (the start itself kept it); try more" in printed
+    said = "no smaller network has reached the required accuracy (the start itself reached it); try more"
+    assert said in printed
 
 
 def test_the_report_of_a_study_whose_baseline_failed_says_so(tmp_path: Path) -> None:
     with pytest.raises(BaselineFailed):
         run(tmp_path, data="fake:crash=1")
     told = reported(tmp_path)
-    assert "A network was to be as accurate as the base network, but that could not be trained." in told
-    assert "The baseline failed, so nothing was searched for: trial 1, crashed" in told
+    assert "The required accuracy is that of the base network, which could not be trained." in told
+    assert "The baseline failed, so the search did not start: trial 1, crashed" in told
     assert "no bound" not in told
     assert "Nothing smaller" not in told
 
 
 def test_a_front_that_nothing_is_on_is_not_called_the_answer(tmp_path: Path) -> None:
     run(tmp_path, **FRONT, min_accuracy=0.95)
-    assert "The answer is a front" not in reported(tmp_path)
+    assert "The result is a Pareto front" not in reported(tmp_path)
     run(tmp_path, **FRONT, study="f")
     study = study_record.read_study(tmp_path / "results.db", "f")
-    assert "The answer is a front" in _words.found(study)[0]
+    assert "The result is a Pareto front" in _words.describe_result(study)[0]

@@ -344,7 +344,7 @@ def test_export_takes_a_file_or_a_storage_and_not_both(searched: tuple[str, Stor
     for wrong in ([], ["--to", "x.csv", "--optuna", url]):
         refused = CliRunner().invoke(main, [*given, *wrong])
         assert refused.exit_code == 2
-        assert "one of them" in refused.stderr
+        assert "give either a file" in refused.stderr
     done = CliRunner().invoke(main, [*given, "--optuna", url, "--json"])
     assert done.exit_code == 0, done.stderr
     assert '"added": 8' in done.stdout

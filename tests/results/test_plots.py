@@ -14,7 +14,7 @@ from results.plots._look import COLOURS, GROUNDS, LOOKS
 from results.plots.importance import importances
 from results.plots.path import steps
 from results.plots.timeline import uses
-from results.study_record import StudyRecord
+from results.study_record import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, StudyRecord
 from tests.results.processes import ROOT
 from tests.results.records import complete, config, open_study
 from tests.thinned import rest_slow
@@ -29,7 +29,7 @@ DRAWN: tuple[Drawing, ...] = (
     plots.timeline,
 )
 SPACE = [{"kind": "real", "name": name, "low": 0.1, "high": 1.0, "log": False} for name in ("width", "depth")]
-STATES = ("screened", "pruned", "failed", "rejected", "confirmed", "passed", "below bound", "baseline")
+STATES = (SKIPPED, STOPPED_EARLY, "failed", "rejected", "confirmed", MET_ONCE, BELOW, "baseline")
 
 
 def study_of(folder: Path, trials: int, monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
@@ -107,7 +107,7 @@ def test_a_study_of_5000_trials_is_drawn_with_a_note_of_what_is_left_out(
 def test_no_two_outcomes_look_alike_in_colour_and_symbol() -> None:
     looks = {state: LOOKS[state] for state in STATES}
     assert len({look.symbol for look in looks.values()}) == len(STATES)
-    told_apart = ("screened", "pruned", "failed", "rejected", "confirmed", "passed")
+    told_apart = (SKIPPED, STOPPED_EARLY, "failed", "rejected", "confirmed", MET_ONCE)
     assert len({looks[state].colour for state in told_apart}) == len(told_apart)
 
 
@@ -147,8 +147,8 @@ def test_the_front_shows_what_is_known_of_each_network(judged: StudyRecord) -> N
     assert confirmed.y == pytest.approx([89.75]), "the mean of the replicates, not what it was picked by"
     assert confirmed.error_y.array[0] > 0
     assert rejected.y == pytest.approx([85.5])
-    assert list(trace(figure, "front").x) == [2.0, 5.0, 8.0]
-    assert [found.name for found in figure.data if found.yaxis == "y2"] == ["failed", "pruned", "screened"]
+    assert list(trace(figure, "Pareto front").x) == [2.0, 5.0, 8.0]
+    assert [found.name for found in figure.data if found.yaxis == "y2"] == ["failed", STOPPED_EARLY, SKIPPED]
     lines = [shape.y0 for shape in figure.layout.shapes if shape.type == "line"]
     assert lines == pytest.approx([90, 88]), "the baseline and the bound"
     assert [(shape.y0, shape.y1) for shape in figure.layout.shapes if shape.type == "rect"] == [(88.0, 90.0)]
@@ -190,8 +190,8 @@ def test_a_trial_stopped_early_counts_for_its_share_and_says_why(
     pruned = [row for row in study.rows if row["state"] == "pruned"]
     assert list(steps(study))[-1].trainings == pytest.approx(len(study.trained) - 0.6 * len(pruned))
     assert study.study["spent"] == pytest.approx(list(steps(study))[-1].trainings)
-    words = trace(plots.front(study), "pruned").text
-    assert all("stopped at 40%: expected 80.00%, needed 89.00%" in said for said in words)
+    words = trace(plots.front(study), STOPPED_EARLY).text
+    assert all("stopped at 40%: expected 80.00%, required 89.00%" in said for said in words)
 
 
 def test_the_path_goes_by_the_hours_of_all_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def test_the_path_goes_by_the_hours_of_all_slots(tmp_path: Path, monkeypatch: py
     spent = [step.hours for step in steps(study)]
     assert spent == sorted(spent)
     assert spent[-1] == pytest.approx(sum(row["wall_seconds"] for row in study.trained) / 3600)
-    assert plots.incumbent(study, over="hours").layout.xaxis.title.text == "GPU-minutes"
+    assert plots.incumbent(study, over="hours").layout.xaxis.title.text == "device-minutes"
 
 
 def test_curves_go_by_share_of_the_budget_or_by_seconds(
@@ -209,7 +209,7 @@ def test_curves_go_by_share_of_the_budget_or_by_seconds(
     by_share, by_seconds = plots.learning_curves(study), plots.learning_curves(study, against="seconds")
     assert max(filter(None, trace(by_share, "baseline").x)) == pytest.approx(100)
     assert max(filter(None, trace(by_seconds, "baseline").x)) == pytest.approx(60)
-    assert {found.name for found in by_share.data} >= {"baseline", "pruned", "below bound"}
+    assert {found.name for found in by_share.data} >= {"baseline", STOPPED_EARLY, BELOW}
 
 
 def test_curves_that_matter_are_shown_whatever_is_left_out(
@@ -264,7 +264,7 @@ def test_two_studies_are_told_apart_in_one_plot(judged: StudyRecord, record: str
 
 def test_studies_that_search_for_different_things_have_no_common_path(record: str) -> None:
     both = [study_record.read_study(record, name) for name in ("nas-demo", "hpo-demo")]
-    assert "do not search for the same" in plots.paths(both).layout.annotations[0].text
+    assert "have different objectives" in plots.paths(both).layout.annotations[0].text
 
 
 def test_the_path_of_a_search_for_accuracy_rises(record: str) -> None:
@@ -288,7 +288,7 @@ def test_the_path_of_a_search_for_accuracy_ends_at_the_best_mean_on_record(store
     known = study_record.read_study(db, "demo")
     assert known.study["best_trial"] == 1
     figure = plots.incumbent(known)
-    again = trace(figure, "best mean of trainings again")
+    again = trace(figure, "best mean of repeats")
     assert list(again.y) == pytest.approx([90, 93, 91]), "a second training again counts for more than luck"
     assert again.y[-1] == pytest.approx(100 * known.study["best_mean_accuracy"])
     assert "trial 1" in again.text[-1]

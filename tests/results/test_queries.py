@@ -57,7 +57,7 @@ def test_an_event_tells_the_number_of_its_trial(record: str) -> None:
 @pytest.mark.parametrize("query", [queries.trials, queries.best, queries.learning_curves, queries.events])
 def test_a_study_that_there_is_not_is_answered_with_those_there_are(query: object, record: str) -> None:
     assert callable(query)
-    with pytest.raises(NotOnRecord, match="no study 'demo' on record; there are nas-demo, hpo-demo"):
+    with pytest.raises(NotOnRecord, match="there is no study 'demo'; there are nas-demo, hpo-demo"):
         query(record, "demo")
 
 

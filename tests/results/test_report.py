@@ -120,13 +120,10 @@ def test_what_a_record_says_is_shown_as_text_and_never_as_html(store: Store, db:
 
 def test_the_summary_says_what_was_asked_and_found(record: str) -> None:
     said = words(page(record, "nas-demo"))
-    assert (
-        "a validation accuracy of 89.00%: the base network's mean of 90.00% ± 0.40% (standard deviation)"
-        in said
-    )
-    assert "over 3 trainings, less a margin of 1.00 points" in said
+    assert "validation accuracy is 89.00%: the base network's mean of 90.00% (sd 0.40, n 3)" in said
+    assert "minus a margin of 1.00 points" in said
     assert "Trial 4 is the best with 5.00 M MACs, 50% less than the base network's 10.00" in said
-    assert "saved as the model nomad_senet18 (confirmed)" in said
+    assert "saved as model nomad_senet18 (confirmed)" in said
     assert "It has finished: the budget of 12 trials is spent." in said
 
 
@@ -136,10 +133,12 @@ def test_a_verdict_is_told_with_its_probability(store: Store, db: str) -> None:
     store.set_bound(
         study.id, min_accuracy=0.8, baseline_accuracy=None, baseline_std=None, baseline_replicates=0
     )
-    assert any("It is provisional" in said for said in _words.found(study_record.read_study(db, "demo")))
+    assert any(
+        "It is provisional" in said for said in _words.describe_result(study_record.read_study(db, "demo"))
+    )
     store.judge_trial(found.id, "confirmed", {}, probability=0.991)
-    told = _words.found(study_record.read_study(db, "demo"))
-    assert "It is confirmed: its replicates keep the bound with a probability of 99.1%." in told
+    told = _words.describe_result(study_record.read_study(db, "demo"))
+    assert "It is confirmed: 99.1% likely to reach the required accuracy, by its repeats." in told
 
 
 def test_failures_are_told_with_the_ends_of_their_logs(store: Store, db: str, tmp_path: Path) -> None:
@@ -189,7 +188,7 @@ def test_the_page_can_be_read_by_its_outline(shown: str) -> None:
 def test_a_comparison_names_what_differs(shown: str) -> None:
     said = words(shown)
     assert "Comparison with hpo-demo" in said
-    assert "Findings side by side" in said
+    assert "Results side by side" in said
     assert "kind nas hpo" in said
 
 
@@ -245,10 +244,10 @@ def test_the_layers_are_those_that_the_training_told(store: Store, db: str, tmp_
     ("text", "why"),
     [
         (None, "No such file or directory"),
-        ("", "does not tell them"),
-        ('{"event": "model"}', "does not tell them"),
-        ('{"event": "model", "layers": [{"name": 1}]}', "does not tell them"),
-        ('{"event": "model", "layers": "<script>"}', "does not tell them"),
+        ("", "does not list them"),
+        ('{"event": "model"}', "does not list them"),
+        ('{"event": "model", "layers": [{"name": 1}]}', "does not list them"),
+        ('{"event": "model", "layers": "<script>"}', "does not list them"),
     ],
 )
 def test_layers_that_nobody_told_are_said_to_be_unknown(
@@ -356,16 +355,19 @@ def test_a_browser_draws_every_plot_and_asks_no_network(store: Store, db: str, t
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"minimise": "macs", "maximise": "accuracy", "confirm": 2}, "The front, as its replicates know it"),
+        (
+            {"minimise": "macs", "maximise": "accuracy", "confirm": 2},
+            "Pareto front, by the repeats of its networks",
+        ),
         pytest.param(
             {"minimise": "params", "tolerance": 0.05, "confirm": 2},
             "the network of fewest parameters",
             marks=pytest.mark.slow,
         ),
-        ({"kind": "hpo"}, "is trained to the greatest accuracy"),
+        ({"kind": "hpo"}, "Goal: the highest accuracy of senet18"),
         (
             {"maximise": "accuracy", "max_macs": 4e8},
-            "the most accurate network made of senet18. A network may have 400 M MACs at most.",
+            "the most accurate variant of senet18. A network may have at most 400 M MACs.",
         ),
     ],
 )
@@ -399,7 +401,7 @@ def test_the_command_of_a_report_asks_the_same_question(tmp_path: Path) -> None:
 
 
 def test_a_study_whose_asking_is_not_on_record_has_no_command(record: str) -> None:
-    assert _command.command(study_record.read_study(record, "nas-demo")).startswith("not on record")
+    assert _command.command(study_record.read_study(record, "nas-demo")).startswith("not recorded")
 
 
 @pytest.mark.parametrize(
@@ -407,10 +409,10 @@ def test_a_study_whose_asking_is_not_on_record_has_no_command(record: str) -> No
     [
         (
             {"status": "confirmed", "probability": 0.99},
-            "more accurate than the search's start with a probability of 99.0%",
+            "99.0% likely to be more accurate than the start",
         ),
         ({"status": "confirmed", "probability": None}, "That is where the search started"),
-        (None, "it was not trained again"),
+        (None, "it was not retrained"),
     ],
 )
 def test_the_winner_of_a_search_for_accuracy_is_told_with_its_lead(
@@ -424,4 +426,4 @@ def test_the_winner_of_a_search_for_accuracy_is_told_with_its_lead(
             recipe="nomad_haet", macs=5_000_000, parameters=250_000, val_accuracy=0.9, trainings=2,
             accuracy_low=0.89, accuracy_high=0.91, study_id=study.id, trial_id=best.id, **model,
         )  # fmt: skip
-    assert said in " ".join(_words.found(study_record.read_study(db, "demo")))
+    assert said in " ".join(_words.describe_result(study_record.read_study(db, "demo")))

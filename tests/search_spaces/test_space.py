@@ -68,7 +68,7 @@ def test_numbers_must_be_as_many_as_the_variables() -> None:
         ([], "a space needs at least one variable"),
         (
             [{"kind": "complex", "name": "z"}],
-            "'complex' is no kind of variable; known: real, integer, choice",
+            "'complex' is not a kind of variable; known: real, integer, choice",
         ),
         ([{"kind": "integer", "name": "n", "low": 1}], "a variable of kind integer has name, low, high, log"),
         ([{"kind": "integer", "name": "n", "low": 1, "high": 2, "step": 1}], "has name, low, high, log, not"),

@@ -201,7 +201,7 @@ def test_what_cannot_be_captured_once_is_not_tried_again() -> None:
     engine = Graphed(taken.append, [], lambda: None)
     share_capture_failure(engine, Eager(taken.append, "its layers ask the host"))
     engine(Phase(perturbed=False, pixels=8))
-    assert (engine.name, engine.reason, engine.steady) == ("eager", "its layers ask the host", True)
+    assert (engine.name, engine.reason, engine.is_steady) == ("eager", "its layers ask the host", True)
     assert len(taken) == 1
 
 

@@ -24,9 +24,7 @@ class Celu(Surgery):
 
     def apply(self, network: nn.Module) -> nn.Module:
         if not swap(network, nn.ReLU, self._in_place_of):
-            raise InvalidConfig(
-                "ingredient celu: the network has no ReLU to take the place of; leave celu out"
-            )
+            raise InvalidConfig("ingredient celu: the network has no ReLU to replace; omit celu")
         return network
 
     def _in_place_of(self, relu: nn.Module) -> nn.Module:

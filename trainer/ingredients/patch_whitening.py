@@ -65,12 +65,12 @@ def _stem(network: nn.Module) -> tuple[str, nn.Conv2d]:
     convolutions = ((name, one) for name, one in network.named_modules() if isinstance(one, nn.Conv2d))
     name, stem = next(convolutions, ("", None))
     if stem is None or not name:
-        raise InvalidConfig("ingredient patch_whitening: the network has no convolution inside; leave it out")
+        raise InvalidConfig("ingredient patch_whitening: the network has no convolution; omit it")
     shape = (stem.in_channels, stem.kernel_size, stem.stride, stem.padding, stem.dilation)
     if shape != (3, (3, 3), (1, 1), (1, 1), (1, 1)):
         raise InvalidConfig(
             "ingredient patch_whitening takes the place of a first convolution of 3 channels, 3x3, stride 1 "
-            f"and padding 1, and this network's is {stem}; leave it out, or take resnet9 or resnet18"
+            f"and padding 1, and this network's is {stem}; omit it, or use resnet9 or resnet18"
         )
     return name, stem
 

@@ -93,7 +93,7 @@ def realise(
     asked = {"depth": depth, "width": width, "resolution": resolution}
     for scale, reason in _fixed(name).items():
         if asked[scale] != 1.0:
-            raise InvalidConfig(f"{name} has no {scale} to multiply: {reason}; leave {scale} at 1")
+            raise InvalidConfig(f"{name} has no {scale} to multiply: {reason}; keep {scale} at 1")
     settings = _settings(name, architecture or {})
     shape = _realise(settings.base if settings else base(name), depth, width, resolution, image_size)
     return replace(shape, architecture=settings, source=_own.fingerprint(name) if is_own(name) else None)

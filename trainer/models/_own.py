@@ -3,8 +3,8 @@
 The function takes `classes` and gives a module. Its parameters `channels` and
 `blocks` have the base network as their defaults and are given what the width and
 depth multipliers make of them; one that is not there is not scaled. It may also
-take `resolution`, the pixels a side. The surprise: nothing else of the file is
-looked at, so it needs nothing of this package.
+take `resolution`, the pixels a side. Nothing else in the file is used, so it
+need not import this package.
 """
 
 import hashlib
@@ -81,7 +81,7 @@ def blamed(name: str) -> Iterator[None]:
         own = [frame.lineno for frame in frames if frame.filename == str(_path(name))]
         where = f"{_path(name)}, line {own[-1]}," if own else str(_path(name))
         raise InvalidConfig(
-            f"the network of {where} fails: {type(error).__name__}: {error}; mend it"
+            f"the network of {where} fails: {type(error).__name__}: {error}; fix it"
         ) from error
 
 

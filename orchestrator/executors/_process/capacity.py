@@ -1,4 +1,4 @@
-"""Slots that are only counted: what a cluster's scheduler places is no slot of this machine."""
+"""A limit on the number of jobs at once, for executors whose cluster places the jobs."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ WAIT_SECONDS = 0.05
 
 
 class Capacity:
-    """At most so many jobs at once, until it is closed."""
+    """Runs at most so many jobs at once, until it is closed."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -18,7 +18,7 @@ class Capacity:
         self._closed = False
 
     def run(self, stop: threading.Event, work: Callable[[Callable[[], bool]], Exit]) -> Exit:
-        """Do the work with a slot; it is told how to see that it is to stop."""
+        """Call `work` once a slot is free. Its argument is a function that tells whether to stop."""
 
         def stopped() -> bool:
             return self._closed or stop.is_set()
@@ -33,7 +33,7 @@ class Capacity:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop what runs, and wait for it."""
+        """Stop running jobs, and wait for them."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._running == 0)

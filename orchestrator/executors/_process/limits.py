@@ -1,7 +1,8 @@
-"""What one trial may use of its machine: host memory, and room on the disk for what it prints.
+"""Limits of one trial: its host memory, and the size of its output.
 
-Whoever waits for a trial looks every few moments, by /proc and the sizes of the two files. The surprise: the
-log stays open in the trial while its middle is cut out here, so it must have been opened for appending.
+The process that waits for a trial checks them several times a second, by /proc and the sizes of the two
+files. The trial keeps its log open while its middle is cut out here, so the log must be opened for
+appending.
 """
 
 import errno
@@ -16,31 +17,32 @@ from typing import BinaryIO, Literal
 
 from orchestrator.executors import ExecutorError, Job
 
-USUAL_SHARE = 0.9  # of the machine's memory, where a job does not say
-MEMORY_SECONDS = 0.25  # between looks at the memory
-KEPT_OF_OUTPUT = 1 << 20  # bytes that stay of a stdout that was too much
+USUAL_SHARE = 0.9  # of the machine's memory, if a job sets no limit
+MEMORY_SECONDS = 0.25  # between two checks of the memory
+KEPT_OF_OUTPUT = 1 << 20  # bytes that are kept of a stdout that was too long
 CGROUP = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
 class Breach:
-    """A limit that a trial went over, in words for its record."""
+    """A limit that a trial exceeded, with a message for its row."""
 
     reason: Literal["memory", "output"]
     said: str
 
 
 class LimitsWatch:
-    """Watches one trial, from its first process on. `look` is cheap and is called every few moments."""
+    """Checks the limits of one trial. `look` is cheap, to be called several times a second."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._memory_bytes = usual_memory_bytes() if job.memory_bytes is None else job.memory_bytes
         if self._memory_bytes < math.inf and not _can_measure():
             raise ExecutorError(
-                f"a limit of {words(self._memory_bytes)} for a trial's memory needs Linux, whose /proc tells "
-                "what processes use; leave out --max-memory, or give none"
+                f"a memory limit of {words(self._memory_bytes)} per trial needs Linux, where /proc "
+                "tells how much "
+                "processes use; omit --max-memory, or give none"
             )
         self._group: int | None = None
         self._guard = 0
@@ -48,21 +50,23 @@ class LimitsWatch:
         self.breach: Breach | None = None
 
     def begin(self, group: int) -> None:
-        """The trial has begun, its first process being the leader of `group` and a child of its guard."""
+        """Start checking: the trial's first process leads the process group `group`, below its supervisor."""
         self._group, self._guard = group, _parent(group)
 
     def look(self) -> None:
-        """Cut the log to its limit; end the trial at once, children and all, where it is over another."""
+        """Cut the log to its limit. If the trial exceeds another limit, kill it with all its children."""
         cut(self._job.stderr, self._job.stderr_bytes)
         if self._group is None or self.breach is not None:
             return
         self.breach = self._printed_too_much() or self._uses_too_much()
         if self.breach is not None:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._group, signal.SIGKILL)  # its guard then sweeps up whoever left the group
+                os.killpg(
+                    self._group, signal.SIGKILL
+                )  # its supervisor then ends processes that left the group
 
     def end(self) -> None:
-        """Look a last time, and leave no file that is too long. All processes of the trial are gone."""
+        """Check a last time and shorten the files, once all processes of the trial have ended."""
         cut(self._job.stderr, self._job.stderr_bytes)
         self.breach = self.breach or self._printed_too_much()
         if self.breach is not None and self.breach.reason == "output":
@@ -73,7 +77,7 @@ class LimitsWatch:
         most = self._job.stdout_bytes
         if _size(self._job.stdout) <= most:
             return None
-        return Breach("output", f"printed more than {words(most)} to stdout, which is for JSON lines alone")
+        return Breach("output", f"printed more than {words(most)} to stdout, which is only for JSON lines")
 
     def _uses_too_much(self) -> Breach | None:
         now = time.monotonic()
@@ -88,10 +92,10 @@ class LimitsWatch:
 
 
 def cut(log: Path, most: int) -> None:
-    """Cut the middle out of a log that is longer than `most` bytes, and say so in its place."""
+    """Cut the middle out of a log that is longer than `most` bytes, and put a note in its place."""
     if _size(log) <= most:
         return
-    with suppress(OSError), log.open("r+b") as file:  # a log is no reason for a trial to fail
+    with suppress(OSError), log.open("r+b") as file:  # a log must not make a trial fail
         head = _whole_lines(file.read(most // 4))
         size = file.seek(0, os.SEEK_END)
         file.seek(size - most // 4)
@@ -103,10 +107,10 @@ def cut(log: Path, most: int) -> None:
 
 
 def memory_bytes(guard: int, limit: float = 0.0, itself: bool = False) -> int:
-    """What all processes below `guard` hold of the machine's memory; with `itself` that one as well.
+    """Return the memory of all processes below `guard`, in bytes; with `itself`, of that process as well.
 
-    Up to `limit` the sum of what each has resident is good enough; above it pages that several share are
-    counted once (the kernel's proportional set size), which takes longer to find out.
+    If the sum of the resident sizes is at most `limit`, it is returned. Otherwise shared pages are counted
+    once (the kernel's proportional set size), which takes longer.
     """
     pids = [*descendants(guard), *([guard] if itself else [])]
     resident = sum(_field(pid, "status", "VmRSS:") for pid in pids)
@@ -116,7 +120,7 @@ def memory_bytes(guard: int, limit: float = 0.0, itself: bool = False) -> int:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below one, whatever groups and sessions they have moved to."""
+    """Return all descendants of a process, whatever their process groups and sessions."""
     found, unseen = set[int](), [pid]
     while unseen:  # no recursion: a chain of forks may be longer than Python's stack
         for thread in (PROC / str(unseen.pop()) / "task").glob("*"):
@@ -128,7 +132,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def usual_memory_bytes() -> float:
-    """The share of this machine's memory, or of its container's, that a trial may use unasked."""
+    """Return the default memory limit of a trial: a share of this machine's or its container's memory."""
     if not _can_measure():
         return math.inf
     total = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -136,15 +140,15 @@ def usual_memory_bytes() -> float:
 
 
 def words(size: float) -> str:
-    """A size as people write it."""
+    """Return a size with its unit, for people."""
     for unit, bytes_each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= bytes_each:
             return f"{size / bytes_each:.1f} {unit}"
     return f"{size:.0f} bytes"
 
 
-def opened(job: Job) -> tuple[BinaryIO, BinaryIO]:
-    """The job's two files, new and for appending. Raises OSError."""
+def open_outputs(job: Job) -> tuple[BinaryIO, BinaryIO]:
+    """Open the job's two files, emptied and for appending. Raises OSError."""
     for path in (job.stdout, job.stderr):
         path.write_bytes(b"")
     stdout = job.stdout.open("ab")
@@ -156,7 +160,7 @@ def opened(job: Job) -> tuple[BinaryIO, BinaryIO]:
 
 
 def _of_containers() -> list[float]:
-    """The limits of the control groups that we are in, of either version; infinite where there is none."""
+    """Return the memory limits of this process's control groups (v1 and v2); infinite if there is none."""
     limits = [math.inf]
     for line in (PROC / "self" / "cgroup").read_text().splitlines():
         _, kind, inner = line.split(":", 2)
@@ -186,7 +190,7 @@ def _size(path: Path) -> int:
 
 
 def _parent(pid: int) -> int:
-    """0 where it is not known: the process has ended, or there is no /proc."""
+    """Return the parent of a process; 0 if it has ended, or without /proc."""
     try:
         return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
@@ -194,7 +198,7 @@ def _parent(pid: int) -> int:
 
 
 def _field(pid: int, file: str, name: str) -> int:
-    """A number of kB in a process's file in /proc, in bytes; 0 where the process has ended."""
+    """Return a number of kB in a process's file in /proc, in bytes; 0 if the process has ended."""
     with suppress(OSError):
         for line in (PROC / str(pid) / file).read_text().splitlines():
             if line.startswith(name):
@@ -209,5 +213,5 @@ _ADVICE = {
 
 
 def advice(error: OSError) -> str | None:
-    """Say what a user may do where this machine gives no more processes or files; None of other errors."""
+    """Return what a user can do if the machine allows no more processes or files; None for other errors."""
     return _ADVICE.get(error.errno or 0)

@@ -1,8 +1,8 @@
-"""Listen to what stands guard over a trial, until it says how the trial ended.
+"""Read the messages of a trial's supervisor until it reports how the trial ended.
 
-Guards and wardens speak the same words, a line each: `refused WHY`, or `started PID` and then `ended CODE
-REASON AT SLEPT`; `busy WHY` is a machine that has no process or memory to spare just then. The surprise: one
-that falls silent in between was killed, and then its trial is killed here too.
+All supervisors send the same messages, one per line: `refused WHY`, or `started PID` and then `ended CODE
+REASON AT SLEPT`. `busy WHY` means that the machine has no process or memory to spare at the moment. If the
+pipe closes after `started` and before `ended`, the supervisor was killed; its trial is then killed here.
 """
 
 import logging
@@ -18,49 +18,49 @@ from typing import cast
 from orchestrator.executors import STOPPED, Reason
 from orchestrator.executors._process.limits import LimitsWatch
 
-POLL_SECONDS = 0.05  # between looks at whether to stop
+POLL_SECONDS = 0.05  # between two checks of whether to stop
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a trial ended, as Exit tells it."""
+    """How a trial ended, as in `Exit`."""
 
     code: int
     reason: Reason
     said: str = ""
-    at: float | None = None  # by the monotonic clock; None where nobody told
-    slept_seconds: float = 0.0  # that the trial was suspended, its guard with it
+    at: float | None = None  # by the monotonic clock; None if it was not reported
+    slept_seconds: float = 0.0  # for which the trial was suspended, together with its supervisor
 
     def seconds_since(self, began: float) -> float:
-        """Return how long the slot was in use: while the trial was neither suspended nor over."""
+        """Return how long the slot was in use since `began`, without suspensions."""
         return max(0.0, (time.monotonic() if self.at is None else self.at) - began - self.slept_seconds)
 
 
 @dataclass(frozen=True)
 class SupervisorPipe:
-    """The way to a guard: the descriptor it is heard on, and the one it listens to."""
+    """The connection to a supervisor: the descriptor to read from, and the one to write to."""
 
     heard: int
     told: int
 
     def say_stop(self) -> None:
-        # in words, because closing the wire says nothing while a process that we forked holds it open
-        with suppress(BrokenPipeError, ConnectionResetError):  # the guard has ended already
+        # as a message, because closing the pipe has no effect while a process that we forked holds it open
+        with suppress(BrokenPipeError, ConnectionResetError):  # the supervisor has already ended
             os.write(self.told, b"stop\n")
 
 
 class NotStarted(Exception):
-    """The guard could not start the trial; the message is its own."""
+    """The supervisor could not start the trial; the message is the supervisor's."""
 
 
 def follow(
     wire: SupervisorPipe, stopped: Callable[[], bool], started: Callable[[], None], watch: LimitsWatch
 ) -> Ending | None:
-    """Wait for the trial's end, and pass our stop on meanwhile; None where the guard ended before the start.
+    """Wait for the end of the trial, and forward our stop. None: the supervisor ended before the start.
 
-    The trial is ended where `watch` finds it over a limit. Raises NotStarted.
+    The trial is killed if `watch` finds that it exceeds a limit. Raises NotStarted.
     """
     group: int | None = None
     for line in _lines(wire, stopped, watch.look):
@@ -77,11 +77,9 @@ def follow(
                 return _explained(_ended(ending), watch)
     if group is None:
         return None
-    with suppress(ProcessLookupError):  # the trial's first process was killed as its guard died
+    with suppress(ProcessLookupError):  # the trial's first process was killed when its supervisor died
         os.killpg(group, signal.SIGKILL)
-    return _explained(
-        Ending(-signal.SIGKILL, "lost", "the process that stands guard over it was killed"), watch
-    )
+    return _explained(Ending(-signal.SIGKILL, "lost", "its supervisor was killed"), watch)
 
 
 def _ended(words: str) -> Ending:
@@ -91,14 +89,14 @@ def _ended(words: str) -> Ending:
 
 
 def _explained(ending: Ending, watch: LimitsWatch) -> Ending:
-    """The ending with the limit that brought it about, if one did."""
+    """Return the ending, with the limit that caused it, if any."""
     watch.end()
     breach = watch.breach
     return replace(ending, reason=breach.reason, said=breach.said) if breach else ending
 
 
 def warn_of_the_undead(is_over: bool, guard: str = "their guard") -> None:
-    """Say where processes of a trial that has ended are left, if what guards them is not over."""
+    """Log a warning if processes of an ended trial remain, so that their supervisor does not end."""
     if not is_over:
         logger.warning(
             "processes of a trial do not die on SIGKILL, most likely inside a driver or a file system; "
@@ -114,7 +112,9 @@ def readable(descriptor: int, seconds: float) -> bool:
 
 
 def _lines(wire: SupervisorPipe, stopped: Callable[[], bool], look: Callable[[], None]) -> Iterator[str]:
-    """What the guard says, until it hangs up; meanwhile our stop is passed on, and `look` called."""
+    """Yield the supervisor's messages until it closes the pipe; forward our stop and call `look`
+    meanwhile.
+    """
     told, unread = False, b""
     while True:
         if not told and stopped():

@@ -1,8 +1,8 @@
-"""A place where one trial runs at a time, and the lock that keeps other studies off it.
+"""Slots, on each of which one trial runs at a time, and the locks that reserve them for one study.
 
-The surprise: a lock belongs to the open file, not to a process. Whoever inherits the descriptor holds it, so
-a trial keeps its GPU when the study that started it is killed. Nothing ever unlocks or deletes the file; the
-last close releases it.
+A lock belongs to the open file, not to a process. Every process that inherits the descriptor holds the lock,
+so a trial keeps its GPU when the study that started it is killed. The lock is released when the last copy of
+the descriptor is closed; the file is never unlocked or deleted.
 """
 
 import errno
@@ -20,16 +20,16 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THRE
 
 @dataclass(frozen=True)
 class Slot:
-    """One place for one trial: its name, what a trial's environment says there, its lock if it is shared."""
+    """One slot: its name, its environment variables for a trial, and its lock if studies share it."""
 
     name: str
     environment: Mapping[str, str]
-    lock: Path | None = None  # None: nobody else wants this slot
-    meter: Callable[[], float | None] = lambda: None  # joules counted so far; None where nothing counts
+    lock: Path | None = None  # None: the slot is not shared
+    meter: Callable[[], float | None] = lambda: None  # joules so far; None if there is no counter
 
 
 class Held:
-    """A slot's lock while we hold it, if it has one: until whoever runs the trial holds it."""
+    """A slot's lock, if it has one, held by us until the trial's processes hold it."""
 
     def __init__(self, *descriptors: int) -> None:
         self.descriptors = list(descriptors)
@@ -40,9 +40,9 @@ class Held:
 
 
 def take(lock: Path) -> int | None:
-    """Take a lock without waiting: a descriptor that holds it, or None where another has it.
+    """Take a lock without waiting. Return a descriptor that holds it, or None if it is taken.
 
-    Raises ExecutorError where the file cannot be made, opened or locked.
+    Raises ExecutorError if the file cannot be created, opened or locked.
     """
     try:
         descriptor = _opened(lock)
@@ -55,21 +55,21 @@ def take(lock: Path) -> int | None:
         if error.errno == errno.EWOULDBLOCK:
             return None
         raise ExecutorError(
-            f"the GPU lock {lock} cannot be used ({error.strerror}); give NOMAD_NAS_LOCK_FOLDER a folder "
+            f"the GPU lock {lock} cannot be used ({error.strerror}); set NOMAD_NAS_LOCK_FOLDER to a folder "
             "that every user of this machine's GPUs can write to"
         ) from error
     return descriptor
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of locks, for every user of the machine, if need be."""
+    """Create the folder of locks, for every user of the machine, if it does not exist."""
     with suppress(FileExistsError):
         folder.mkdir(parents=True)
         folder.chmod(0o1777)
 
 
 def _opened(lock: Path) -> int:
-    """Open the file, making it and its folder for every user of the machine if need be."""
+    """Open the file. If needed, create it and its folder for every user of the machine."""
     with suppress(FileNotFoundError):
         return _open_existing(lock)
     make_folder(lock.parent)
@@ -77,7 +77,7 @@ def _opened(lock: Path) -> int:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     except FileExistsError:  # another study was faster
         return _open_existing(lock)
-    os.fchmod(descriptor, 0o666)  # the umask took the others' right to write
+    os.fchmod(descriptor, 0o666)  # the umask may have removed write permission for others
     return descriptor
 
 

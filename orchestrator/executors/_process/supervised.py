@@ -1,8 +1,8 @@
-"""Run one job as a fresh process under a guard: the orchestrator's end of `supervisor.py`.
+"""Run one job in a new process below a supervisor: the orchestrator's side of `supervisor.py`.
 
-The surprise: the guard takes the end of its stdin for "stop", and only we hold the other end; so it ends the
-trial also when we are killed. When the guard itself is killed, the kernel kills the trial and we kill its
-process group; only a daemon that had left the group escapes then.
+The supervisor treats the end of its stdin as "stop", and only this process holds the other end. So it ends
+the trial even if the orchestrator is killed. If the supervisor is killed, the kernel kills the trial and we
+kill its process group; then only a daemon that had left the group survives.
 """
 
 import errno
@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from orchestrator.executors import STOPPED, ExecutorError, Job
-from orchestrator.executors._process.limits import LimitsWatch, opened
+from orchestrator.executors._process.limits import LimitsWatch, open_outputs
 from orchestrator.executors._process.pipe import (
     Ending,
     NotStarted,
@@ -30,20 +30,20 @@ GUARD_EXIT_SECONDS = 1.0
 NO_ROOM = (errno.EAGAIN, errno.ENOMEM)  # for another process
 
 
-def run_guarded(
+def run_supervised(
     job: Job,
     environment: Mapping[str, str],
     held: Held,
     stopped: Callable[[], bool],
     started: Callable[[], None],
 ) -> Ending:
-    """Run the job with `environment` for its own, until every process of it is gone.
+    """Run the job with the environment `environment` until all its processes have ended.
 
-    `held` is inherited by the job's processes, and released here. `stopped` is asked every 50 ms. Raises
-    ExecutorError where the program cannot be started, OSError where its files cannot.
+    The job's processes inherit `held`, which is released here. `stopped` is called every 50 ms. Raises
+    ExecutorError if the program cannot be started, OSError if its files cannot be written.
     """
     try:
-        with _guard(job, environment, held) as guard:
+        with _supervisor(job, environment, held) as guard:
             ending = follow(_wire(guard), stopped, started, LimitsWatch(job))
     except NotStarted as problem:
         raise ExecutorError(
@@ -53,12 +53,12 @@ def run_guarded(
         if error.errno not in NO_ROOM:
             raise
         return Ending(STOPPED, "lost", f"no process could be started for it: {error.strerror}")
-    return ending or Ending(-signal.SIGKILL, "lost", "the process to stand guard over it was killed")
+    return ending or Ending(-signal.SIGKILL, "lost", "its supervisor was killed")
 
 
 @contextmanager
-def _guard(job: Job, environment: Mapping[str, str], held: Held) -> Iterator[subprocess.Popen[bytes]]:
-    """A guard that runs the job; on leaving it is told to stop, and given time to end the job."""
+def _supervisor(job: Job, environment: Mapping[str, str], held: Held) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a supervisor that runs the job. On exit, tell it to stop and give it time to end the job."""
     guard = _spawned(job, environment, held)
     assert guard.stdin is not None
     assert guard.stdout is not None
@@ -69,13 +69,13 @@ def _guard(job: Job, environment: Mapping[str, str], held: Held) -> Iterator[sub
             _wire(guard).say_stop()
             guard.stdin.close()
             seconds = 2 * job.grace_seconds + GUARD_EXIT_SECONDS
-            warn_of_the_undead(_ends(guard, seconds), f"their guard, process {guard.pid},")
+            warn_of_the_undead(_ends(guard, seconds), f"their supervisor, process {guard.pid},")
 
 
 def _spawned(job: Job, environment: Mapping[str, str], held: Held) -> subprocess.Popen[bytes]:
     try:
         with ExitStack() as files:
-            stdout, stderr = map(files.enter_context, opened(job))
+            stdout, stderr = map(files.enter_context, open_outputs(job))
             numbers = (os.getpid(), stdout.fileno(), job.timeout_seconds, job.grace_seconds)
             return subprocess.Popen(
                 [sys.executable, "-I", "-S", str(GUARD), *map(str, numbers), *job.command],
@@ -89,7 +89,7 @@ def _spawned(job: Job, environment: Mapping[str, str], held: Held) -> subprocess
                 start_new_session=True,  # so that Ctrl-C in a terminal reaches us alone
             )
     finally:
-        held.release()  # from here on the guard and the trial hold it, and nobody else
+        held.release()  # from here on only the supervisor and the trial hold it
 
 
 def _wire(guard: subprocess.Popen[bytes]) -> SupervisorPipe:

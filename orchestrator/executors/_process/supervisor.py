@@ -1,10 +1,10 @@
-"""Stand between the orchestrator and one trial, so that no process of the trial outlives it.
+"""Supervise one trial, so that none of its processes outlives it or the orchestrator.
 
-A program of its own, standard library only:
+This is a program of its own that needs only the standard library:
 `python -I -S supervisor.py PARENT OUTPUT TIMEOUT GRACE COMMAND…`. It survives the orchestrator's death, and
-takes anything to read on stdin, the end included, for "stop". On Linux it adopts every orphan below it and so
-finds the trial's processes as its own children; not even a daemon that left its group and session escapes.
-Elsewhere only the trial's process group is ended.
+treats any input on stdin, or its end, as "stop". On Linux it is a subreaper: orphans below it become its
+children, so it finds all processes of the trial, even a daemon in another group and session. On other systems
+it ends only the trial's process group.
 """
 
 import errno
@@ -21,16 +21,16 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 NO_ROOM = (errno.EAGAIN, errno.ENOMEM)  # for another process: not the command's fault
 DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_AROUND_SECONDS = (
-    0.5  # to see whether the parent lives: a process it forked may hold stdin's other end open
+    0.5  # between two checks of the parent, since a process that it forked may hold stdin's other end open
 )
 SWEEP_SECONDS = 0.02
-ASLEEP_SECONDS = 5.0  # between two looks around: we were suspended, and the trial most likely with us
+ASLEEP_SECONDS = 5.0  # between two checks: we were suspended, and probably the trial as well
 
 Prctl = Callable[[int, int], None]
 
 
 def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float, command: list[str]) -> None:
-    """Run the command with its stdout in the descriptor `output`; tell line by line what became of it."""
+    """Run the command with the descriptor `output` as its stdout, and report its start and end on stdout."""
     wakeup = _wakeup()
     prctl = _prctl() if LINUX else None
     if prctl:
@@ -42,27 +42,27 @@ def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float,
         return
     tell("started", trial.pid)
     patience = Patience(timeout_seconds)
-    reason = watched(trial, parent, wakeup, patience)
+    reason = watch_trial(trial, parent, wakeup, patience)
     if reason != "exited":
         trial.signal_group(signal.SIGTERM)
-        waited(trial, wakeup, grace_seconds)
-    swept(trial, wakeup, grace_seconds)
+        wait_for_exit(trial, wakeup, grace_seconds)
+    sweep_processes(trial, wakeup, grace_seconds)
     code = -signal.SIGKILL if trial.code is None else trial.code
     tell("ended", code, reason, time.monotonic(), patience.slept)
-    os.close(sys.stdout.fileno())  # the orchestrator need not wait for what even SIGKILL does not end
-    while not swept(trial, wakeup, LOOK_AROUND_SECONDS):
+    os.close(sys.stdout.fileno())  # the orchestrator need not wait for processes that survive SIGKILL
+    while not sweep_processes(trial, wakeup, LOOK_AROUND_SECONDS):
         pass
 
 
 class SupervisedTrial:
-    """The trial's first process, and what it leaves behind."""
+    """The trial's first process and all that it started."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.code: int | None = None  # None while the first process runs
 
     def reap(self) -> bool:
-        """Collect the dead. False when none of our children is left."""
+        """Reap ended children. Return False when no child is left."""
         with suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -74,12 +74,14 @@ class SupervisedTrial:
         return False
 
     def signal_group(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # all gone; macOS says "not permitted" of zombies
+        with suppress(
+            ProcessLookupError, PermissionError
+        ):  # all have ended; macOS reports "not permitted" for zombies
             os.killpg(self.pid, number)
 
 
 class Patience:
-    """A time limit that stands still while this process is suspended, which the monotonic clock does not."""
+    """A time limit that does not run while this process is suspended, unlike the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
@@ -87,7 +89,7 @@ class Patience:
         self._looked = time.monotonic()
 
     def look(self) -> None:
-        """Count the time since the last look; to be called every few moments."""
+        """Count the time since the last call; to be called several times a second."""
         now = time.monotonic()
         gap, self._looked = now - self._looked, now
         if gap > ASLEEP_SECONDS:
@@ -96,8 +98,8 @@ class Patience:
             self.left -= gap
 
 
-def watched(trial: SupervisedTrial, parent: int, wakeup: int, patience: Patience) -> str:
-    """Wait until the trial has ended by itself or is to be ended, and say which."""
+def watch_trial(trial: SupervisedTrial, parent: int, wakeup: int, patience: Patience) -> str:
+    """Wait until the trial has ended or must be ended, and return the reason."""
     while True:
         readable = wait([sys.stdin.fileno(), wakeup], min(max(0.0, patience.left), LOOK_AROUND_SECONDS))
         patience.look()
@@ -110,8 +112,8 @@ def watched(trial: SupervisedTrial, parent: int, wakeup: int, patience: Patience
             return "timeout"
 
 
-def waited(trial: SupervisedTrial, wakeup: int, seconds: float) -> None:
-    """Give the trial's first process time to end."""
+def wait_for_exit(trial: SupervisedTrial, wakeup: int, seconds: float) -> None:
+    """Wait for the trial's first process to end, for at most so long."""
     patience = Patience(seconds)
     while trial.code is None and patience.left > 0:
         wait([wakeup], min(patience.left, LOOK_AROUND_SECONDS))
@@ -119,8 +121,8 @@ def waited(trial: SupervisedTrial, wakeup: int, seconds: float) -> None:
         trial.reap()
 
 
-def swept(trial: SupervisedTrial, wakeup: int, seconds: float) -> bool:
-    """Kill until nobody is left; False where somebody still is when the time is over."""
+def sweep_processes(trial: SupervisedTrial, wakeup: int, seconds: float) -> bool:
+    """Kill all processes of the trial. Return False if some are left when the time is over."""
     deadline = time.monotonic() + seconds
     while trial.reap():
         if trial.code is None:
@@ -135,7 +137,7 @@ def swept(trial: SupervisedTrial, wakeup: int, seconds: float) -> bool:
 
 
 def wait(descriptors: list[int], seconds: float) -> list[int]:
-    """Sleep until one of the descriptors can be read or a child has ended: the readable ones."""
+    """Sleep until a descriptor is readable or a child has ended, and return the readable descriptors."""
     readable = select.select(descriptors, [], [], max(0.0, seconds))[0]
     wakeup = descriptors[-1]
     if wakeup in readable:
@@ -144,12 +146,12 @@ def wait(descriptors: list[int], seconds: float) -> list[int]:
 
 
 def tell(*words: object) -> None:
-    with suppress(BrokenPipeError):  # nobody listens any more, but the trial must still be ended
+    with suppress(BrokenPipeError):  # the reader is gone, but the trial must still be ended
         os.write(sys.stdout.fileno(), " ".join(map(str, words)).encode() + b"\n")
 
 
 def _wakeup() -> int:
-    """Turn deaf to all but SIGKILL; a descriptor that can be read once a child has ended."""
+    """Ignore all signals that can be ignored; return a descriptor that is readable once a child has ended."""
     for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     reader, writer = os.pipe()
@@ -161,7 +163,7 @@ def _wakeup() -> int:
 
 
 def _prctl() -> Prctl:
-    import ctypes  # half of the guard's start-up time, and nothing for it elsewhere than on Linux
+    import ctypes  # half of the start-up time, and of no use except on Linux
 
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -175,9 +177,9 @@ def _prctl() -> Prctl:
 
 
 def _started(command: list[str], output: int, prctl: Prctl | None) -> int:
-    """Start the command in a session of its own: its process id. Raises OSError where it cannot be run."""
+    """Start the command in a new session; return its process id. Raises OSError if it cannot be run."""
     guard = os.getpid()
-    reader, writer = os.pipe()  # both close on exec, so that the end of file says "it runs"
+    reader, writer = os.pipe()  # both close on exec, so that the end of file means "it runs"
     pid = os.fork()
     if pid == 0:
         try:
@@ -198,7 +200,7 @@ def _become(command: list[str], output: int, prctl: Prctl | None, guard: int) ->
     os.setsid()
     if prctl:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != guard:  # it died before it could take us with it
+        if os.getppid() != guard:  # the supervisor died before the line above took effect
             return
     for number in (*DEAF_TO, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
@@ -209,7 +211,7 @@ def _become(command: list[str], output: int, prctl: Prctl | None, guard: int) ->
 
 
 def _children() -> list[int]:
-    """Our children's process ids, the adopted ones too; none known where there is no /proc."""
+    """Return the process ids of our children, adopted ones included; empty without /proc."""
     me, found = os.getpid(), []
     for name in filter(str.isdigit, os.listdir("/proc") if LINUX else []):
         with suppress(OSError), open(f"/proc/{name}/stat", "rb") as stat:  # OSError: it ended meanwhile
@@ -220,4 +222,4 @@ def _children() -> list[int]:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), sys.argv[5:])
-    os._exit(0)  # leave no time for the interpreter's own clearing up
+    os._exit(0)  # skip the interpreter's cleanup

@@ -1,7 +1,7 @@
-"""Trials on this machine: one on each GPU, or where there is none, one thread each on the CPU.
+"""Run trials on this machine: one per GPU, or without a GPU one per CPU core, each with one thread.
 
-The surprise: other studies may want the same GPUs, so a trial also waits for a lock that all studies of the
-machine share, and `run` may wait for hours with slots of its own free. CPU slots are not shared out.
+Other studies may want the same GPUs. So a trial also waits for a lock that all studies on the machine share,
+and `run` may wait for hours although this study has free slots. CPU slots are not shared with other studies.
 """
 
 import logging
@@ -17,14 +17,14 @@ from pathlib import Path
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
 from orchestrator.executors._process.pipe import POLL_SECONDS, Ending
 from orchestrator.executors._process.slots import ONE_THREAD, Held, Slot
-from orchestrator.executors._process.supervised import run_guarded
+from orchestrator.executors._process.supervised import run_supervised
 from orchestrator.executors.local import gpus as _gpus
 from orchestrator.executors.local.fair_share import Queue
 from orchestrator.executors.local.forked import ForkServers
 from results.db.locks import gpu_lock_folder
 
 DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)
-LATE_SECONDS = 5.0  # after a trial's end: we were suspended, and its GPU's counter went on
+LATE_SECONDS = 5.0  # after a trial's end: we were suspended, while its GPU's energy counter went on
 LINUX = sys.platform == "linux"
 
 logger = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ def create(
     place: ClusterOptions = HERE,
     lock_folder: Path | None = None,
 ) -> Executor:
-    """Slots for trials on this machine's GPUs, or on its CPU where `device` is cpu or there is no GPU.
+    """Return an executor on this machine's GPUs, or on its CPU if `device` is cpu or there is no GPU.
 
-    `slots` is how many trials run at once; by default one a GPU, or one a usable CPU core. With a
-    `trainer` that knows the command `host` a host of it is started, and its trainings are forks of that.
-    `lock_folder` is NOMAD_NAS_LOCK_FOLDER or /tmp/nomad-nas-locks by default. Raises ExecutorError where
-    `device` is cuda and there is no GPU, and for more slots than GPUs.
+    `slots`: trials at a time; by default one per GPU, or one per usable CPU core. If `trainer` has the
+    command `host`, a fork server is started with it, and trainings are forks of that process.
+    `lock_folder`: by default NOMAD_NAS_LOCK_FOLDER or /tmp/nomad-nas-locks. Raises ExecutorError if `device`
+    is cuda and there is no GPU, and for more slots than GPUs.
     """
     place.check_only(executor="local")
     check_slots(device, slots)
@@ -51,7 +51,7 @@ def create(
         return Local([_cpu_slot(index) for index in range(slots or _usable_cores())], trainer=trainer)
     if slots is not None and slots > len(gpus):
         raise ExecutorError(
-            f"{slots} slots were asked for but {len(gpus)} GPUs may be used, and one trial runs on each; "
+            f"--slots {slots}, but only {len(gpus)} GPUs may be used, and each runs one trial at a time; "
             f"give --slots {len(gpus)} or fewer, or --device cpu"
         )
     folder = lock_folder or gpu_lock_folder()
@@ -59,7 +59,7 @@ def create(
 
 
 class Local:
-    """Runs trials on the given places, at most `slots` at once (all of them by default)."""
+    """Runs trials on the given slots, at most `slots` at once (all of them by default)."""
 
     name = "local"
 
@@ -78,7 +78,7 @@ class Local:
         self._changed = threading.Condition()
         self._closed = False
         self._waiting = 0
-        self._lost: dict[Path, set[str]] = {}  # by a job's folder, the slots whose GPU it found gone
+        self._lost: dict[Path, set[str]] = {}  # by a job's folder: the slots whose GPU was lost to it
         locks = [place.lock for place in places if place.lock]
         self._queue = Queue(locks) if locks else None
         self._hosts = ForkServers(trainer, _environment(_shared(places))) if trainer and LINUX else None
@@ -99,7 +99,7 @@ class Local:
                 self._lost.setdefault(job.folder, set()).add(slot.name)
             used, now = _difference(joules, slot.meter()), datetime.now(UTC)
             if ending.at is not None and time.monotonic() - ending.at > LATE_SECONDS:
-                used = None  # of other studies as well, or of nobody
+                used = None  # also by other studies, or not known
             return Exit(
                 ending.code,
                 ending.reason,
@@ -127,7 +127,7 @@ class Local:
     ) -> Ending:
         environment = _environment(slot.environment)
         ending = self._hosts and self._hosts.run(job, environment, held, stopped, started)
-        return ending or run_guarded(job, environment, held, stopped, started)
+        return ending or run_supervised(job, environment, held, stopped, started)
 
     def _wait_for_slot(
         self, job: Job, stopped: Callable[[], bool], stop: threading.Event
@@ -140,7 +140,7 @@ class Local:
                     return taken
                 if not told and not lost and self._running < self.slots:
                     told = True
-                    logger.info("all GPUs are held by other studies; waiting for one")
+                    logger.info("all GPUs are in use by other studies; waiting for one")
                     self._wait_in_queue(1)
                 stop.wait(POLL_SECONDS)
             return None
@@ -149,14 +149,14 @@ class Local:
                 self._wait_in_queue(-1)
 
     def _wait_in_queue(self, change: int) -> None:
-        """One thread more, or less, waits for a GPU of other studies."""
+        """Count a thread that starts or stops waiting for a GPU used by other studies."""
         with self._changed:
             self._waiting += change
             if self._queue is not None:
                 (self._queue.wait if self._waiting else self._queue.leave)()
 
     def _take_slot(self, lost: set[str]) -> tuple[Slot, Held] | None:
-        """A free place and its lock; none of those that were `lost` to the job, unless all were."""
+        """Return a free slot and its lock; none of those that were `lost` to the job, unless all were."""
         with self._changed:
             if self._closed or self._running == self.slots:
                 return None
@@ -171,7 +171,7 @@ class Local:
         return None
 
     def _lock_of(self, slot: Slot) -> Held | None:
-        """The lock of a slot, taken; None where another study has it, or comes first."""
+        """Take the lock of a slot; None if another study has it, or it is that study's turn."""
         if slot.lock is None or self._queue is None:
             return Held()
         lock = self._queue.take(slot.lock)
@@ -200,7 +200,7 @@ def _usable_gpus(device: str) -> list[_gpus.Gpu]:
         why = (
             f"CUDA_VISIBLE_DEVICES={wish!r} hides all {len(gpus)}" if gpus else "no NVIDIA driver or no card"
         )
-        raise ExecutorError(f"no GPU to train on ({why}); use --device cpu to train on the CPU")
+        raise ExecutorError(f"there is no GPU to train on ({why}); use --device cpu to train on the CPU")
     return usable
 
 
@@ -210,7 +210,7 @@ def _gpu_slot(gpu: _gpus.Gpu, lock_folder: Path) -> Slot:
 
 
 def _difference(before: float | None, after: float | None) -> float | None:
-    """None as well where the counter began anew: the driver was loaded again."""
+    """Return the difference; None if it is unknown, or if the counter restarted with the driver."""
     return None if before is None or after is None or after < before else after - before
 
 
@@ -219,7 +219,7 @@ def _cpu_slot(index: int) -> Slot:
 
 
 def _shared(places: Sequence[Slot]) -> Mapping[str, str]:
-    """What the environment says at every one of these places."""
+    """Return the environment variables that all these slots have in common."""
     return dict(set.intersection(*(set(place.environment.items()) for place in places)))
 
 

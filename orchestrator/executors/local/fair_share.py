@@ -1,8 +1,9 @@
-"""Whose turn it is when a GPU comes free that several studies wait for.
+"""Share GPUs fairly between studies: decide whose turn it is when a GPU becomes free.
 
-A study that waits leaves a note beside the locks of the GPUs, and locks it, so that a killed study's does not
-count. Whoever finds a GPU free lets it go again while a note stands of a study that has fewer, or that has as
-many and took its last one earlier. So studies come to have as many GPUs each, whichever of them looks first.
+A waiting study keeps a note file beside the GPU locks, and locks it, so that the note of a killed study
+does not count. A study that finds a free GPU leaves it alone while there is a note of a study that has
+fewer GPUs, or as many and took its last one earlier. So all studies get the same number of GPUs, whichever
+looks first.
 """
 
 import fcntl
@@ -17,13 +18,13 @@ from pathlib import Path
 
 from orchestrator.executors._process.slots import make_folder, take
 
-STALE_SECONDS = 5.0  # after which a note no longer stands: its study is suspended, and would keep a GPU idle
+STALE_SECONDS = 5.0  # after which a note does not count: its study is suspended, and would leave a GPU idle
 _NEVER = 0.0  # on the monotonic clock
 
 
 @dataclass(frozen=True)
 class Note:
-    """A study that waits. Times are monotonic: the same for all processes of a machine."""
+    """A waiting study. Times are monotonic, so they are comparable between processes of a machine."""
 
     wants: frozenset[str]  # names of locks
     holds: frozenset[str]
@@ -31,7 +32,9 @@ class Note:
     written_at: float
 
     def turn(self, free: str) -> tuple[int, float]:
-        """Lower comes first. `free`: a lock that nobody but the reader holds, whatever the note says."""
+        """Return a sort key; the lowest goes first. `free`: a lock known to be free, whatever the
+        note says.
+        """
         return len(self.holds - {free}), self.served_at
 
     def line(self) -> bytes:
@@ -40,7 +43,7 @@ class Note:
 
     @staticmethod
     def read(descriptor: int) -> "Note | None":
-        """Return what stands there; None for a line that is being written, or is none of ours."""
+        """Read a note; None for one that is being written, or that is not ours."""
         try:
             text = os.pread(descriptor, 1 << 20, 0)
             wants, holds, served_at, written_at = json.loads(text[: text.index(b"\n")])
@@ -50,7 +53,7 @@ class Note:
 
 
 class Queue:
-    """One study's place among those that share these locks."""
+    """One study's turn among all studies that share these locks."""
 
     def __init__(self, locks: Sequence[Path]) -> None:
         self._folder = locks[0].parent
@@ -61,27 +64,27 @@ class Queue:
         self._note: int | None = None  # the descriptor, while we wait
 
     def wait(self) -> None:
-        """Tell the others that we wait."""
+        """Announce that this study waits."""
         if self._note is not None:
             return
         new = self._path.with_suffix(".new")
-        with suppress(OSError):  # a disk without room is no reason for a search to end here
+        with suppress(OSError):  # a full disk must not end a search here
             make_folder(self._folder)
             self._note = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-            os.fchmod(self._note, 0o666)  # whatever the umask: every user must be able to read and lock it
+            os.fchmod(self._note, 0o666)  # despite the umask: every user must be able to read and lock it
             fcntl.flock(self._note, fcntl.LOCK_EX)
             self._write()
-            new.rename(self._path)  # only now, for a note that nobody locks is removed
+            new.rename(self._path)  # only now, since others remove a note that is not locked
 
     def leave(self) -> None:
-        """We no longer wait."""
+        """Withdraw the announcement."""
         if self._note is not None:
             self._path.unlink(missing_ok=True)
             os.close(self._note)
             self._note = None
 
     def take(self, lock: Path) -> int | None:
-        """Take the lock of a GPU as `_slots.take` does, unless it is another study's turn."""
+        """Take the lock of a GPU as `slots.take` does, unless it is another study's turn."""
         self._write()
         descriptor = take(lock)
         if descriptor is None:
@@ -96,7 +99,7 @@ class Queue:
         return descriptor
 
     def give_back(self, lock: Path) -> None:
-        """Whoever ran on the GPU has let it go."""
+        """Note that this study has released the GPU."""
         self._holds -= {lock.name}
         self._write()
 
@@ -109,7 +112,7 @@ class Queue:
                 os.pwrite(self._note, self._said().line(), 0)  # what is left of a longer one follows the line
 
     def _others(self) -> Iterator[Note]:
-        """The notes that stand."""
+        """Yield the notes of other waiting studies."""
         now = time.monotonic()
         for path in self._folder.glob("*.waiting"):
             note = None if path == self._path else _standing(path)
@@ -118,7 +121,7 @@ class Queue:
 
 
 def _standing(path: Path) -> Note | None:
-    """Return a note; None where its study has ended, and then it is removed."""
+    """Return a note; None if its study has ended, in which case the note is removed."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:  # withdrawn this moment

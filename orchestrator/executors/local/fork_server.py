@@ -1,7 +1,7 @@
-"""One host process of a trainer (docs/trainer-protocol.md, `COMMAND host`), and our end of its door.
+"""A trainer's fork server process (docs/trainer-protocol.md, `COMMAND host`), and our end of its socket.
 
-The surprise: a request can be handed in while the host still imports, and a program that is no host at all is
-only known by its ending: whatever was handed in to it reads as a connection that ended.
+Requests may be sent while it still imports. A program that does not support `host` is only recognised when it
+ends: the connections of requests sent to it are closed.
 """
 
 import json
@@ -16,7 +16,7 @@ _SEND_SECONDS = 60.0  # for a request larger than the socket holds while the hos
 
 
 class ForkServer:
-    """Raises OSError where the program cannot be started."""
+    """A running fork server. Raises OSError if the program cannot be started."""
 
     def __init__(self, trainer: Sequence[str], environment: Mapping[str, str]) -> None:
         self._said = b""
@@ -35,10 +35,10 @@ class ForkServer:
             self._close()
             raise
         finally:
-            theirs.close()  # so that a dead host reads as the end of the door
+            theirs.close()  # so that the death of the server reads as the end of the socket
 
     def ask(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket | None:
-        """Hand in a request and its descriptors: the connection that its trial is told of on, or None."""
+        """Send a request with descriptors; return the connection on which its trial is reported, or None."""
         ours, theirs = socket.socketpair()
         ours.settimeout(_SEND_SECONDS)
         text = json.dumps(request).encode() + b"\n"
@@ -53,15 +53,15 @@ class ForkServer:
         return ours
 
     def has_greeted(self) -> bool:
-        """Whether the program has said that it is a host."""
+        """Whether the program has sent the greeting of a fork server."""
         return self._all_it_said().startswith(GREETING)
 
     def is_ready(self) -> bool:
-        """Whether its imports are over, so that it may have begun what it was asked for."""
+        """Whether its imports are done, so that it may have started requested trials."""
         return self._all_it_said().startswith(READY)
 
     def end(self) -> str:
-        """End the process, not the trials it began: the last line it left on stderr."""
+        """End the process, but not its trials, and return the last line of its stderr."""
         self._process.kill()
         self._process.wait()
         self._all_it_said()
@@ -71,7 +71,7 @@ class ForkServer:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def _all_it_said(self) -> bytes:
-        with suppress(OSError):  # nothing yet, or closed: then what was heard before stands
+        with suppress(OSError):  # nothing yet, or closed: then what was received before counts
             self._said = self._door.recv(len(READY), socket.MSG_PEEK | socket.MSG_DONTWAIT) or self._said
         return self._said
 

@@ -1,8 +1,8 @@
-"""Run trainings as forks of a trainer that has imported everything: the executor's end of `trainer host`.
+"""Run trainings as forks of a trainer that has already imported everything (a fork server).
 
-The surprise: nothing that befalls a host fails a trial. One that had not begun is left to the caller, to run
-as a fresh process, with a warning; one that had begun goes on, for its warden needs no host. That a trainer
-knows no `host` is no cause for a warning.
+No failure of a fork server fails a trial. A trial that had not started is left to the caller, to run in a
+new process, and a warning is logged. A running trial goes on, since its supervisor does not need the
+server. It is not worth a warning that a trainer has no command `host`.
 """
 
 import logging
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from orchestrator.awake import Awake
 from orchestrator.executors import STOPPED, Job
-from orchestrator.executors._process.limits import LimitsWatch, opened
+from orchestrator.executors._process.limits import LimitsWatch, open_outputs
 from orchestrator.executors._process.pipe import (
     POLL_SECONDS,
     Ending,
@@ -28,22 +28,22 @@ from orchestrator.executors._process.pipe import (
 from orchestrator.executors._process.slots import Held
 from orchestrator.executors.local.fork_server import ForkServer
 
-MOST_HOSTS = 3  # that are started before trainings do without
-GREETING_SECONDS = 20.0  # that a program may take to say that it is a host
-IMPORT_SECONDS = 180.0  # that a host may take until it serves
+MOST_HOSTS = 3  # servers that are started before trainings run without one
+GREETING_SECONDS = 20.0  # for the greeting of a fork server
+IMPORT_SECONDS = 180.0  # until a server is ready
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """Why a host did not begin a trial."""
+    """Why a fork server did not start a trial."""
 
     why: str
 
 
 class ForkServers:
-    """Keeps a host of `trainer` ready, with what all trials' environments have in common."""
+    """Keeps a fork server of `trainer` ready, with the environment that all trials have in common."""
 
     def __init__(self, trainer: Sequence[str], environment: Mapping[str, str]) -> None:
         self._trainer = tuple(trainer)
@@ -60,10 +60,10 @@ class ForkServers:
         stopped: Callable[[], bool],
         started: Callable[[], None],
     ) -> Ending | None:
-        """Run a training until every process of it is gone; None where it is none, or did not begin.
+        """Run a training until all its processes have ended; None if it is not one, or did not start.
 
-        `held` is released once the trial holds the lock itself. Raises OSError where the job's files
-        cannot be written.
+        `held` is released once the trial holds the lock itself. Raises OSError if the job's files cannot be
+        written.
         """
         host = self._host
         if host is None or job.command[: len(self._trainer) + 1] != (*self._trainer, "train"):
@@ -80,7 +80,7 @@ class ForkServers:
         return None
 
     def close(self) -> None:
-        """End the host, when no trial runs any more."""
+        """End the fork server, once no trial runs any more."""
         with self._turn:
             if self._host is not None:
                 self._host.end()
@@ -97,21 +97,21 @@ class ForkServers:
             "grace_seconds": job.grace_seconds,
         }
         with ExitStack() as files:
-            stdout, stderr = map(files.enter_context, opened(job))
+            stdout, stderr = map(files.enter_context, open_outputs(job))
             return host.ask(request, [stdout.fileno(), stderr.fileno(), *held.descriptors])
 
     def _replace(self, host: ForkServer, why: str) -> None:
-        """Give a host up, unless another trial has seen to that, and start a new one if that makes sense."""
+        """Replace a failed server, unless another trial has done so, as long as new ones make sense."""
         with self._turn:
             if self._host is not host:
                 return
             last_words = host.end()
             if not host.has_greeted():
-                logger.info("the trainer knows no host; every training is a fresh process")
+                logger.info("the trainer has no command `host`; every training runs in a new process")
                 self._host = None
                 return
             logger.warning(
-                "the trainer's host fails: %s; this training is a fresh process instead (host %d of %d)",
+                "the trainer's fork server failed: %s; this training runs in a new process (server %d of %d)",
                 f"{why} ({last_words})" if last_words else why,
                 self._started,
                 MOST_HOSTS,
@@ -122,20 +122,20 @@ class ForkServers:
         self._started += 1
         try:
             return ForkServer(self._trainer, self._environment)
-        except OSError as error:  # a training, which cannot be started either, will say so
-            logger.info("cannot start a host of %s: %s", self._trainer[0], error)
+        except OSError as error:  # starting the training fails as well, and reports it
+            logger.info("cannot start a fork server of %s: %s", self._trainer[0], error)
             return None
 
 
 @contextmanager
 def _ended_in_the_end(connection: socket.socket, host: ForkServer, job: Job) -> Iterator[None]:
-    """On leaving, what runs at the other end is stopped, and awaited unless the host has begun nothing."""
+    """On exit, stop the trial at the other end, and wait for it unless it never started."""
     with connection:
         try:
             yield
         finally:
             with suppress(OSError):  # it has hung up already
-                connection.shutdown(socket.SHUT_WR)  # a warden that comes to it now begins nothing
+                connection.shutdown(socket.SHUT_WR)  # a supervisor that reads it now starts nothing
             if host.is_ready():
                 warn_of_the_undead(_hangs_up(connection, 2 * job.grace_seconds + 1.0))
 
@@ -156,13 +156,13 @@ def _run(
         return Ending(STOPPED, "stopped") if stopped() else _Failure("it does not answer")
     try:
         wire = SupervisorPipe(connection.fileno(), connection.fileno())
-        return follow(wire, stopped, handed_on, LimitsWatch(job)) or _Failure("it began no trial")
+        return follow(wire, stopped, handed_on, LimitsWatch(job)) or _Failure("it did not start the trial")
     except NotStarted as problem:
         return _Failure(str(problem))
 
 
 def _answers(connection: socket.socket, host: ForkServer, stopped: Callable[[], bool]) -> bool:
-    """Wait for a first word or the end of the connection."""
+    """Wait for a first message or the end of the connection."""
     awake = Awake()
     while not readable(connection.fileno(), POLL_SECONDS):
         if stopped() or awake.seconds() > (IMPORT_SECONDS if host.has_greeted() else GREETING_SECONDS):

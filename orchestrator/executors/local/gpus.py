@@ -1,7 +1,7 @@
-"""The GPUs that trials may use: those NVML lists, less those the user's CUDA_VISIBLE_DEVICES hides.
+"""The GPUs that trials may use: those listed by NVML, without those hidden by CUDA_VISIBLE_DEVICES.
 
-The surprise: a GPU is pinned by its UUID, never by its number, because CUDA numbers GPUs fastest first and
-NVML by their place on the bus.
+A GPU is selected by its UUID and not by its number, because CUDA numbers GPUs fastest first and NVML numbers
+them by bus position.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NONE_VISIBLE = ("", "-1", "void", "none", "NoDevFiles")
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as NVML knows it: `name` by its place on the bus, its UUID, and what product it is."""
+    """A GPU as NVML lists it: `name` by its bus position, its UUID, and its product name."""
 
     name: str
     uuid: str
@@ -27,7 +27,7 @@ class DriverError(ExecutorError):
 
 
 def present() -> list[Gpu]:
-    """The machine's GPUs in bus order; none where no driver is installed. Raises DriverError."""
+    """Return the machine's GPUs in bus order; none without a driver. Raises DriverError."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError_LibraryNotFound:
@@ -43,7 +43,7 @@ def present() -> list[Gpu]:
 
 
 def energy_joules(uuid: str) -> float | None:
-    """What a GPU has used since its driver was loaded; None where it does not say (before Volta, MIG)."""
+    """Return the joules that a GPU has used since its driver was loaded; None before Volta, and for MIG."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
@@ -58,10 +58,10 @@ def energy_joules(uuid: str) -> float | None:
 
 
 def visible(gpus: list[Gpu], wish: str | None, order: str | None) -> list[Gpu]:
-    """The GPUs that a CUDA_VISIBLE_DEVICES of `wish` leaves, under a CUDA_DEVICE_ORDER of `order`.
+    """Return the GPUs visible with CUDA_VISIBLE_DEVICES=`wish` and CUDA_DEVICE_ORDER=`order`.
 
     Entries are numbers, UUIDs or the beginnings of UUIDs; MIG instances are taken as they are. Raises
-    ExecutorError for an entry that names no GPU or more than one (CUDA itself would silently stop there).
+    ExecutorError for an entry that matches no GPU or more than one (CUDA would silently stop there).
     """
     if wish is None:
         return gpus

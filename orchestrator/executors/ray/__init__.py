@@ -1,7 +1,7 @@
-"""Trials on an existing Ray cluster: one on each GPU, or a share of one, or one on each CPU.
+"""Run trials on an existing Ray cluster: one per GPU, per fraction of a GPU, or per CPU.
 
-The surprise: a trial outlives an orchestrator that is killed, for minutes, and the next one that is asked for
-the same job takes it up where it is. A stop and the job's timeout end it as they do elsewhere.
+A trial outlives a killed orchestrator for some minutes, and the next orchestrator with the same job follows
+it. A stop and the job's timeout end it as with other executors.
 """
 
 import threading
@@ -13,16 +13,16 @@ from orchestrator.executors._process.capacity import Capacity
 from orchestrator.executors.ray import cluster
 from orchestrator.executors.ray.cluster import Share
 from orchestrator.executors.ray.job import RayJob
-from orchestrator.executors.ray.transfer import needed
+from orchestrator.executors.ray.transfer import find_needed
 
 
 def create(
     device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: ClusterOptions = HERE
 ) -> Executor:
-    """Slots on the cluster at `place.address`; by default as many as it has room for.
+    """Return an executor on the cluster at `place.address`; `slots` is by default as many as fit.
 
-    A trial takes `place.gpu_fraction` of a GPU, or a CPU where `device` is cpu or the cluster has no GPU.
-    Every node is asked whether it has what `trainer` takes. Raises ExecutorError.
+    A trial takes `place.gpu_fraction` of a GPU, or a CPU if `device` is cpu or the cluster has no GPU. Every
+    node is checked for what `trainer` needs. Raises ExecutorError.
     """
     place.check_only("address", "gpu_fraction", executor="ray")
     check_slots(device, slots)
@@ -31,7 +31,7 @@ def create(
         share = cluster.share_of(device, place.gpu_fraction)
         room = cluster.slots_of(share, slots)
         if trainer:
-            cluster.check_nodes(share, trainer, needed(trainer))
+            cluster.check_nodes(share, trainer, find_needed(trainer))
     except BaseException:
         cluster.leave()
         raise
@@ -39,7 +39,7 @@ def create(
 
 
 class Ray:
-    """Runs trials in the cluster that this process has joined."""
+    """Runs trials on the cluster that this process has joined."""
 
     name = "ray"
 
@@ -67,7 +67,7 @@ class Ray:
 
     @contextmanager
     def _named(self, host: str, gpus: str) -> Iterator[str]:
-        """The name of a slot while a trial is on it, another one for each of those that share a device."""
+        """Return a name for a slot while a trial runs on it, unique also among trials that share a device."""
         device = f"{host}-gpu-{gpus}" if self._share.gpus else f"{host}-cpu"
         names = [device, *(f"{device}-{number}" for number in range(1, self.slots))]
         with self._naming:

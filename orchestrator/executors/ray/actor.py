@@ -1,8 +1,8 @@
-"""One trial on a node of a Ray cluster: the end of the executor `ray` that runs there, as an actor.
+"""One trial on a node of a Ray cluster: the actor that runs it there.
 
-The surprise: it outlives the orchestrator, whose calls it answers from several threads. A trial goes on when
-its orchestrator has been killed, and its end is kept for a while for the one that is started next. It does
-not outlive the actor: a guard stands between the two, as it does on the orchestrator's machine.
+The actor outlives the orchestrator, and answers its calls from several threads. A trial goes on when its
+orchestrator is killed, and its result is kept for some time for the next orchestrator. The trial does not
+outlive the actor, because it runs below a supervisor, as on the orchestrator's machine.
 """
 
 import hashlib
@@ -22,18 +22,20 @@ from pathlib import Path
 from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors._process.pipe import Ending
 from orchestrator.executors._process.slots import ONE_THREAD, Held
-from orchestrator.executors._process.supervised import run_guarded
+from orchestrator.executors._process.supervised import run_supervised
 
-LINGER_SECONDS = 300.0  # that an ended trial's files and end are kept for, and its slot with them
-UNBEGUN_SECONDS = 60.0  # that an actor waits for its trial
+LINGER_SECONDS = (
+    300.0  # for which the files and the result of an ended trial are kept, together with its slot
+)
+UNBEGUN_SECONDS = 60.0  # for which an actor waits for its trial
 CHUNK_BYTES = 2**20
-_PATIENCE_SECONDS = 1.0  # that a look waits for news
+_PATIENCE_SECONDS = 1.0  # for which `look` waits for output
 _GLANCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Sight:
-    """A file that the orchestrator wrote, by which a node knows that it sees the same folder."""
+    """A file that the orchestrator wrote, which tells a node whether it sees the same folder."""
 
     path: str
     content: str
@@ -49,8 +51,8 @@ class Sight:
 class Transfer:
     """A job as it is sent to a node.
 
-    `files` are the contents of what lies in the folder `root` on the orchestrator, by their paths in it; None
-    where the node sees that folder itself. `needed` are files that the node must have of its own.
+    `files`: contents of the files in the folder `root` of the orchestrator, by relative path; None if the
+    node sees that folder itself. `needed`: files that the node must have itself.
     """
 
     job: Job
@@ -58,13 +60,13 @@ class Transfer:
     root: Path
     files: Mapping[str, bytes] | None
     needed: tuple[str, ...]
-    python: str  # the orchestrator's own, for which the node takes its own
+    python: str  # the orchestrator's, which the node replaces by its own
     on_gpu: bool
 
 
 @dataclass(frozen=True)
 class Greeting:
-    """Where an actor is, what it runs (None: nothing yet), and whether it sees the orchestrator's folder."""
+    """An actor's host, what it runs (None: nothing yet), and whether it sees the orchestrator's folder."""
 
     host: str
     gpus: str
@@ -74,7 +76,7 @@ class Greeting:
 
 @dataclass(frozen=True)
 class Status:
-    """What a trial has printed since the last look; `ending` only once all of that has been seen."""
+    """A trial's output since the last call; `ending` is set once all output has been returned."""
 
     out: bytes
     err: bytes
@@ -85,7 +87,7 @@ class Status:
 
 
 def lacking(command: Sequence[str], needed: Sequence[str]) -> str | None:
-    """Say what this machine has not got of what `command` takes; None where it has all."""
+    """Return what this machine lacks to run `command`; None if it lacks nothing."""
     missing = [path for path in needed if not Path(path).exists()]
     if missing:
         return f"there is no {missing[0]} on {socket.gethostname()}; put it at the same path on every node"
@@ -97,7 +99,8 @@ def lacking(command: Sequence[str], needed: Sequence[str]) -> str | None:
 class TrialActor:
     """The actor. Every method may be called while another one waits.
 
-    leave: ends the process once nobody has asked for the trial for long; None in a process of another's
+    leave: ends the process when no orchestrator has asked for the trial for some time; None if the process is
+    not the actor's own
     """
 
     def __init__(self, leave: Callable[[], object] | None = None) -> None:
@@ -130,7 +133,7 @@ class TrialActor:
         threading.Thread(target=self._run, args=(parcel,), daemon=True).start()
 
     def look(self, out_offset: int, err_offset: int) -> Status:
-        """Wait a little for more output or the end."""
+        """Wait a moment for more output or the end, and return the status."""
         assert self._began is not None
         deadline = time.monotonic() + _PATIENCE_SECONDS
         has_started = self._has_started
@@ -146,7 +149,7 @@ class TrialActor:
             time.sleep(_GLANCE_SECONDS)
 
     def printed(self, stream: str, offset: int) -> bytes:
-        """The next of what is kept of the stream `out` or `err`."""
+        """Return the next part of the kept stream `out` or `err`."""
         self._heard = time.monotonic()
         return _read(self._folder / stream, offset)
 
@@ -158,7 +161,7 @@ class TrialActor:
         self._stop.set()
 
     def changed(self) -> list[str]:
-        """Return the paths, in the root, of the files that the trial made or changed."""
+        """Return the relative paths of the files that the trial created or changed."""
         assert self._parcel is not None
         sent = self._parcel.files
         if sent is None:
@@ -172,7 +175,7 @@ class TrialActor:
         return _read(self._root / name, offset)
 
     def end(self, seconds: float) -> None:
-        """Stop the trial, wait for its end, and remove what is here; the actor is to be killed then."""
+        """Stop the trial, wait for its end, and remove its files; the caller then kills the actor."""
         self._stop.set()
         deadline = time.monotonic() + seconds
         while self._began is not None and self._ended is None and time.monotonic() < deadline:
@@ -192,14 +195,14 @@ class TrialActor:
             if problem:
                 raise ExecutorError(problem)
             job = self._placed(parcel)
-            self._ending = run_guarded(job, _environment(parcel), Held(), self._stop.is_set, started)
+            self._ending = run_supervised(job, _environment(parcel), Held(), self._stop.is_set, started)
         except (ExecutorError, OSError) as error:
             self._refused = f"{error} (on {socket.gethostname()})"
         finally:
             self._ended = time.monotonic()
 
     def _placed(self, parcel: Transfer) -> Job:
-        """Return the job as it is to be run here, its files written where it will look for them."""
+        """Write the job's files to this node, and return the job with their paths here."""
         words = tuple(sys.executable if word == parcel.python else word for word in parcel.job.command)
         job = replace(parcel.job, command=words, stdout=self._folder / "out", stderr=self._folder / "err")
         if parcel.files is None:
@@ -214,7 +217,7 @@ class TrialActor:
         return replace(job, command=moved, folder=folder)
 
     def _leave_when_forgotten(self, leave: Callable[[], object]) -> None:
-        """Also after `end`: whoever asked for that may be gone before it has killed the actor."""
+        """Call `leave` when no orchestrator asks any more; also after `end`, whose caller may have died."""
         while not self._is_forgotten():
             time.sleep(1.0)
         self._clear()
@@ -235,7 +238,7 @@ def _environment(parcel: Transfer) -> dict[str, str]:
 
 
 def _moved(word: str, root: Path, to: Path) -> str:
-    """Return a word of a command, with its path in another folder if it names one in `root`."""
+    """Return a word of a command; if it is a path in `root`, moved to the folder `to`."""
     path = Path(word)
     return str(to / path.relative_to(root)) if path.is_absolute() and path.is_relative_to(root) else word
 

@@ -1,7 +1,7 @@
-"""Talk to a trial's actor in a Ray cluster: ask it, pass our stop on, and know when it is gone.
+"""Call a trial's actor in a Ray cluster, forward our stop, and detect when the actor is gone.
 
-The surprise: Ray's own cancellation does not interrupt what waits for a process, so nothing is cancelled
-here. The actor is told to stop and answers as ever; only one that does not answer in time is killed.
+Ray's cancellation does not interrupt a method that waits for a process, so it is not used. The actor is
+told to stop by a call; only if it does not answer in time is it killed.
 """
 
 import time
@@ -10,20 +10,20 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrator.executors import ExecutorError, Job
-from orchestrator.executors.ray.cluster import imported
+from orchestrator.executors.ray.cluster import import_ray
 
 POLL_SECONDS = 0.1
-AGAIN_SECONDS = 1.0  # between questions to an actor that cannot be reached
-UNREACHABLE_SECONDS = 60.0  # that it may not answer for until its trial counts as lost
+AGAIN_SECONDS = 1.0  # between two calls to an actor that cannot be reached
+UNREACHABLE_SECONDS = 60.0  # without an answer, after which its trial counts as lost
 SPARE_SECONDS = 5.0  # for an answer, on top of what a trial may take to end
 
 
 class Gone(Exception):
-    """The actor has died, or does not answer; the message says which."""
+    """The actor has died or does not answer; the message says which."""
 
 
 class Line:
-    """The line to the actor of one job; `stopped` is asked as long as we wait for an answer."""
+    """The connection to the actor of one job. `stopped` is polled while it waits for an answer."""
 
     def __init__(self, actor: Any, job: Job, stopped: Callable[[], bool]) -> None:
         self._actor = actor
@@ -32,9 +32,9 @@ class Line:
         self._told: float | None = None
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """Return the actor's answer, however often it has to be asked. Raises Gone, or ExecutorError."""
-        errors = imported().exceptions
-        away_since: float | None = None  # not since the question: we may have been suspended meanwhile
+        """Call a method and return the actor's answer, with retries. Raises Gone or ExecutorError."""
+        errors = import_ray().exceptions
+        away_since: float | None = None  # not since the call: we may have been suspended meanwhile
         while True:
             try:
                 return self._answer(method, *arguments)
@@ -52,8 +52,8 @@ class Line:
                 raise Gone("its node has died" if "node has died" in text else text) from error
 
     def end(self) -> None:
-        """Have the trial ended and what is left of it removed; then end the actor."""
-        ray = imported()
+        """Have the trial ended and its files removed, then end the actor."""
+        ray = import_ray()
         with suppress(ray.exceptions.RayError):  # it is gone already, or does not answer
             seconds = self._ending_seconds
             ray.get(self._actor.end.remote(seconds - SPARE_SECONDS), timeout=seconds)
@@ -61,7 +61,7 @@ class Line:
             ray.kill(self._actor, no_restart=True)
 
     def _answer(self, method: str, *arguments: Any) -> Any:
-        ray = imported()
+        ray = import_ray()
         answer = getattr(self._actor, method).remote(*arguments)
         while not ray.wait([answer], timeout=POLL_SECONDS)[0]:
             if self._told is None and self._stopped():
@@ -73,5 +73,5 @@ class Line:
 
 
 def one_line(error: Exception) -> str:
-    """The beginning of what Ray says, which may be pages."""
+    """Return the beginning of Ray's message, which may be pages long."""
     return " ".join(str(error).split())[:300]

@@ -1,8 +1,8 @@
-"""Join a Ray cluster that is there, and see what it has.
+"""Join an existing Ray cluster and read its resources.
 
-The code of this package and of our own trainer is sent along, so that every node runs what this machine has;
-the libraries are the nodes' own. The surprise: Ray takes over SIGTERM when it is joined, which is given back
-here, for it is how a search is stopped.
+The code of this package and of our trainer is sent to the nodes, so that every node runs the same version;
+the libraries are the nodes' own. Ray installs its own SIGTERM handler when it joins. Ours is restored here,
+because SIGTERM stops a search.
 """
 
 import importlib.util
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Share:
-    """What one trial takes of a node."""
+    """The share of a node that one trial takes."""
 
     gpus: float  # 0: it takes a CPU
 
@@ -42,11 +42,13 @@ class Share:
 
     @property
     def options(self) -> dict[str, float]:
-        """As Ray wants it. A GPU's trial asks for no CPU: nodes may have fewer than GPUs."""
+        """Return it as Ray's options. A trial on a GPU asks for no CPU: nodes may have fewer CPUs
+        than GPUs.
+        """
         return {"num_cpus": 0, "num_gpus": self.gpus} if self.gpus else {"num_cpus": 1, "num_gpus": 0}
 
     def fits(self, resources: dict[str, float]) -> int:
-        """How often it fits on a node."""
+        """Return how often it fits on a node."""
         has, takes = (resources.get("GPU", 0), self.gpus) if self.gpus else (resources.get("CPU", 0), 1.0)
         if takes <= 1:  # a trial's share is of one GPU, so a rest of each is left over
             return math.floor(has) * math.floor(1 / takes + 1e-9)
@@ -59,7 +61,7 @@ def join(address: str | None) -> None:
         raise ExecutorError("--executor ray needs a cluster: give --address HOST:PORT, or --address auto")
     _knock(address)
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".?")  # else it prints the logs of dead nodes
-    ray = imported()
+    ray = import_ray()
     if ray.is_initialized():
         raise ExecutorError("this process is in a Ray cluster already; leave it first, with ray.shutdown()")
     code = [str(path) for path in map(_package, SENT) if path is not None]
@@ -81,30 +83,32 @@ def join(address: str | None) -> None:
 
 
 def leave() -> None:
-    imported().shutdown()
+    import_ray().shutdown()
 
 
 def share_of(device: str, fraction: float | None) -> Share:
-    """What a trial takes: of a GPU where the cluster has any and the user does not want the CPU.
+    """Return what a trial takes: of a GPU, if the cluster has any and the user does not want the CPU.
 
-    Raises ExecutorError where `device` is cuda and the cluster has no GPU, and for a fraction that is none.
+    Raises ExecutorError if `device` is cuda and the cluster has no GPU, and for an invalid fraction.
     """
     if fraction is not None and not 0 < fraction <= 1:
-        raise ExecutorError(f"--gpu-fraction {fraction} is no share of a GPU; give more than 0, at most 1")
+        raise ExecutorError(
+            f"--gpu-fraction {fraction} is not a fraction of a GPU; give more than 0, at most 1"
+        )
     gpus = sum(resources.get("GPU", 0) for resources in _resources().values())
     if device == "cuda" and not gpus:
         raise ExecutorError(f"no GPU in the Ray cluster ({_counted()}); use --device cpu to train on CPUs")
     if device == "cpu" or not gpus:
         if fraction is not None:
-            raise ExecutorError(f"--gpu-fraction {fraction} without a GPU ({_counted()}); leave it out")
+            raise ExecutorError(f"--gpu-fraction {fraction} without a GPU ({_counted()}); omit it")
         return Share(0.0)
     return Share(fraction or 1.0)
 
 
 def slots_of(share: Share, asked: int | None) -> int:
-    """Return how many trials run at once: as many as the cluster has room for now, or as many as asked.
+    """Return how many trials run at once: as many as asked for, or as many as the cluster has room for now.
 
-    Raises ExecutorError where there is no room at all.
+    Raises ExecutorError if there is no room at all.
     """
     room = sum(share.fits(resources) for resources in _resources().values())
     if not room:
@@ -112,13 +116,13 @@ def slots_of(share: Share, asked: int | None) -> int:
             f"no room for a trial in the Ray cluster ({_counted()}); add nodes with CPUs to it"
         )
     if asked is not None and asked > room:
-        logger.warning("%d slots were asked for; the cluster has room for %d trials now", asked, room)
+        logger.warning("--slots %d, but the cluster has room for %d trials now", asked, room)
     return asked or room
 
 
 def check_nodes(share: Share, command: Sequence[str], needed: Sequence[str]) -> None:
-    """Raise ExecutorError with what a node lacks for `command`, of those on which trials will run."""
-    ray = imported()
+    """Raise ExecutorError if a node on which trials will run lacks something that `command` needs."""
+    ray = import_ray()
     asked = ray.remote(lacking)
     nodes = [node for node, resources in _resources().items() if share.fits(resources)]
     pins = [ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
@@ -142,13 +146,13 @@ def check_nodes(share: Share, command: Sequence[str], needed: Sequence[str]) -> 
 
 
 def _left(ray: Any) -> tuple[type[Exception], ...]:
-    """What is said of a node that has died, which Ray takes up to half a minute to know."""
+    """Return Ray's errors about a node that has died, which Ray takes up to half a minute to notice."""
     of_a_node = ("TaskUnschedulableError", "NodeDiedError", "LocalRayletDiedError", "WorkerCrashedError")
     return tuple(getattr(ray.exceptions, name) for name in of_a_node if hasattr(ray.exceptions, name))
 
 
-def imported() -> Any:
-    """The package ray. Raises ExecutorError where it is not installed."""
+def import_ray() -> Any:
+    """Return the package ray. Raises ExecutorError if it is not installed."""
     try:
         import ray  # an extra, and seconds to import
         import ray.util.scheduling_strategies
@@ -160,12 +164,12 @@ def imported() -> Any:
 
 
 def _knock(address: str) -> None:
-    """Raise ExecutorError where nobody listens at HOST:PORT; Ray itself takes a minute to say so."""
+    """Raise ExecutorError if nothing listens at HOST:PORT; Ray itself takes a minute to report that."""
     host, colon, port = address.rpartition(":")
     if address == "auto":
         return
     if not colon or not port.isdecimal() or "/" in host:  # ray:// is of Ray Client, which is not used
-        raise ExecutorError(f"--address {address} is no address of a cluster; give HOST:PORT, or auto")
+        raise ExecutorError(f"--address {address} is not the address of a cluster; give HOST:PORT, or auto")
     try:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
     except (OSError, OverflowError) as error:
@@ -180,8 +184,8 @@ def _package(name: str) -> Path | None:
 
 
 def _resources() -> dict[str, dict[str, float]]:
-    """What each living node has in all, by its id."""
-    return {node["NodeID"]: node["Resources"] for node in imported().nodes() if node["Alive"]}
+    """Return the total resources of each living node, by its id."""
+    return {node["NodeID"]: node["Resources"] for node in import_ray().nodes() if node["Alive"]}
 
 
 def _counted() -> str:

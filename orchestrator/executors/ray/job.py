@@ -1,8 +1,8 @@
-"""Run one job on a Ray cluster, from the search for its actor to its last file: the orchestrator's end.
+"""Run one job on a Ray cluster: the orchestrator's side, from finding the actor to fetching the last file.
 
-An actor is named by its job's folder, so an orchestrator that is started again finds the trial that the one
-before it left running, and follows it instead of starting another. The surprise: what the trial prints is
-then written once more from its first byte, for all of it is kept where it runs.
+An actor is named after its job's folder. So a restarted orchestrator finds a trial that is still running, and
+follows it instead of starting another one. It then writes the trial's output again from the first byte, since
+the node keeps all of it.
 """
 
 import hashlib
@@ -21,17 +21,17 @@ from orchestrator.executors import STOPPED, ExecutorError, Exit, Job
 from orchestrator.executors._process.pipe import Ending
 from orchestrator.executors.ray.actor import Greeting, Sight, Status, TrialActor
 from orchestrator.executors.ray.actor_client import AGAIN_SECONDS, POLL_SECONDS, Gone, Line, one_line
-from orchestrator.executors.ray.cluster import NAMESPACE, Share, imported
+from orchestrator.executors.ray.cluster import NAMESPACE, Share, import_ray
 from orchestrator.executors.ray.transfer import (
     actor_name,
-    followed,
     identity_of,
+    mark_followed,
     parcel_of,
     sight_of,
     written_whole,
 )
 
-MOST_BIRTHS = 30  # of actors that die before they have said hello
+MOST_BIRTHS = 30  # of actors that die before they answer
 CALLS_AT_ONCE = 8
 
 Named = Callable[[str, str], AbstractContextManager[str]]  # (host, its GPUs) -> the slot's name
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class RayJob:
-    """One job to be run in the cluster, on `share` of a node."""
+    """One job to run in the cluster, on `share` of a node."""
 
     job: Job
     share: Share
@@ -52,7 +52,7 @@ class RayJob:
     def run(self) -> Exit:
         """Wait for room, run the job and wait for its end.
 
-        Raises ExecutorError where a node cannot run it, OSError where the job's files cannot be written.
+        Raises ExecutorError if a node cannot run it, OSError if the job's files cannot be written.
         """
         with sight_of(self.job.folder) as sight:
             placed = self._placed(sight)
@@ -61,7 +61,7 @@ class RayJob:
         line, greeting = placed
         with (
             self._ended(line),
-            followed(self.job.folder),
+            mark_followed(self.job.folder),
             self.named(greeting.host, greeting.gpus) as slot,
             self.job.stdout.open("w+b") as out,
             self.job.stderr.open("w+b") as err,
@@ -69,8 +69,10 @@ class RayJob:
             return self._followed(line, greeting, slot, out, err)
 
     def _placed(self, sight: Sight) -> tuple[Line, Greeting] | None:
-        """The line to the actor that runs this job, or will; None where the job was stopped before."""
-        errors, identity, births = imported().exceptions, identity_of(self.job), 0
+        """Return the connection to the actor that runs this job, or will; None if the job was
+        stopped before.
+        """
+        errors, identity, births = import_ray().exceptions, identity_of(self.job), 0
         while True:
             births += 1
             actor = _actor(self.job, self.share)
@@ -85,18 +87,18 @@ class RayJob:
                 time.sleep(AGAIN_SECONDS)
                 continue
             if greeting is None:
-                imported().kill(actor, no_restart=True)
+                import_ray().kill(actor, no_restart=True)
                 return None
             if greeting.running in (None, identity):
                 if greeting.running:
-                    logger.info("following the trial that runs already for %s", self.job.folder)
+                    logger.info("following the trial that already runs for %s", self.job.folder)
                 return line, greeting
-            logger.warning("ending what an earlier run left running for %s", self.job.folder)
+            logger.warning("ending the trial that an earlier run left running for %s", self.job.folder)
             line.end()
 
     def _greeting(self, actor: Any, sight: Sight) -> Greeting | None:
-        """What an actor says once there is room for it; None where we are to stop before that."""
-        ray = imported()
+        """Return an actor's greeting once there is room for it; None if we must stop before that."""
+        ray = import_ray()
         answer = actor.hello.remote(sight)
         while not ray.wait([answer], timeout=POLL_SECONDS)[0]:
             if self.stopped():
@@ -112,7 +114,7 @@ class RayJob:
             line.end()
 
     def _followed(self, line: Line, greeting: Greeting, slot: str, out: BinaryIO, err: BinaryIO) -> Exit:
-        """Write what the trial prints until it has ended, and fetch the files it made."""
+        """Write the trial's output until it has ended, and fetch the files it created."""
         look = Status(b"", b"", has_started=False, seconds=0.0)
         try:
             line.ask("begin", parcel_of(self.job, greeting, on_gpu=self.share.gpus > 0))
@@ -147,9 +149,9 @@ class RayJob:
 
 
 def _actor(job: Job, share: Share) -> Any:
-    """The actor of the job's folder, which may be there already."""
+    """Return the actor of the job's folder, which may exist already."""
     return (
-        imported()
+        import_ray()
         .remote(TrialActor)
         .options(
             name=actor_name(job.folder),
@@ -170,7 +172,7 @@ def _write(file: BinaryIO, news: bytes) -> None:
 
 
 def _mend(line: Line, printed: Mapping[str, BinaryIO]) -> None:
-    """Write what was printed anew where it was cut on the node: limits are kept to there."""
+    """Rewrite output files that the node has cut, since limits are applied there."""
     for stream, file in printed.items():
         file.seek(0)
         if hashlib.sha256(file.read()).hexdigest() == line.ask("digest", stream):

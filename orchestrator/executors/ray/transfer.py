@@ -1,7 +1,7 @@
-"""What of a job is sent to a node, and by what it is known there.
+"""What is sent of a job to a node, and by what the job is identified there.
 
-The surprise: files are sent only to a node that does not see the job's folder itself. Whether it does is
-tried with a file of its own for each trial, never guessed from a path that exists.
+Files are sent only to a node that does not see the job's folder itself. This is tested with a new file for
+each trial, because a folder with the same path may be another one.
 """
 
 import hashlib
@@ -18,24 +18,26 @@ from typing import BinaryIO
 from orchestrator.executors import Job
 from orchestrator.executors.ray.actor import Greeting, Sight, Transfer
 
-ORDER = "job.json"  # by which a search knows that what it left running is followed, and not begun anew
+ORDER = "job.json"  # tells a search to follow the trial it left running instead of starting it again
 
 
 def actor_name(folder: Path) -> str:
-    """The name of a folder's actor: another machine, or another user of this one, has another for it."""
+    """Return the name of a folder's actor. It differs for other machines and other users."""
     whose = f"{socket.gethostname()} {os.getuid()} {folder}"
     return f"{folder.parent.name}/{folder.name}-{hashlib.sha256(whose.encode()).hexdigest()[:16]}"
 
 
 def parcel_of(job: Job, greeting: Greeting, on_gpu: bool) -> Transfer:
-    """The job for a node that has sent its greeting."""
+    """Return the job as sent to a node, after its greeting."""
     root = job.folder.parent
     files = None if greeting.sees_folder else {str(p.relative_to(root)): p.read_bytes() for p in _sent(job)}
-    return Transfer(job, identity_of(job), root, files, needed(job.command, root), sys.executable, on_gpu)
+    return Transfer(
+        job, identity_of(job), root, files, find_needed(job.command, root), sys.executable, on_gpu
+    )
 
 
 def identity_of(job: Job) -> str:
-    """Known by it: the command, and the configurations that it names. A checkpoint changes by itself."""
+    """Return what identifies a job: its command and its configurations, but not its changing checkpoint."""
     digest = hashlib.sha256(repr(job.command).encode())
     for path in _named(job.command):
         if path.suffix == ".json" and path.is_relative_to(job.folder.parent):
@@ -43,16 +45,16 @@ def identity_of(job: Job) -> str:
     return digest.hexdigest()
 
 
-def needed(command: Sequence[str], root: Path | None = None) -> tuple[str, ...]:
-    """The files named by a command that a node must have of its own: all but Python and those in `root`."""
+def find_needed(command: Sequence[str], root: Path | None = None) -> tuple[str, ...]:
+    """Return the files that a command needs on the node: all but Python itself and those in `root`."""
     named = [path for path in _named(command) if path != Path(sys.executable)]
     return tuple(str(path) for path in named if root is None or not path.is_relative_to(root))
 
 
 @contextmanager
 def sight_of(folder: Path) -> Iterator[Sight]:
-    """A file in the folder, as long as a node may look for it."""
-    for left in folder.glob(".seen-*"):  # by one that was killed meanwhile
+    """Keep a file in the folder while a node may look for it."""
+    for left in folder.glob(".seen-*"):  # of a run that was killed
         left.unlink()
     path = folder / f".seen-{secrets.token_hex(8)}"
     sight = Sight(str(path), secrets.token_hex(16))
@@ -64,8 +66,8 @@ def sight_of(folder: Path) -> Iterator[Sight]:
 
 
 @contextmanager
-def followed(folder: Path) -> Iterator[None]:
-    """Have the folder say that the cluster has its trial: if we are killed, the next run will follow that."""
+def mark_followed(folder: Path) -> Iterator[None]:
+    """Mark the folder as having a trial in the cluster: if we are killed, the next run follows that."""
     with written_whole(folder / ORDER) as file:
         file.write(json.dumps({"executor": "ray"}).encode())
     try:
@@ -76,7 +78,7 @@ def followed(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` once all is written."""
+    """Open a file that replaces `path` once it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.fetched")
     try:
@@ -88,7 +90,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
 
 def _sent(job: Job) -> list[Path]:
-    """The files in the job's folder, and those beside it that its command names."""
+    """Return the files in the job's folder, and those beside it that its command names."""
     beside = [path for path in _named(job.command) if path.is_relative_to(job.folder.parent)]
     own = (job.stdout, job.stderr, job.folder / ORDER)
     inside = [path for path in job.folder.rglob("*") if path.is_file() and not path.is_symlink()]

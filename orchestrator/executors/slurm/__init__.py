@@ -1,7 +1,7 @@
-"""Trials as jobs of a SLURM cluster, one a job, through its own commands and a folder that both ends see.
+"""Run trials as jobs of a SLURM cluster, by SLURM's commands and a folder that both sides can see.
 
-The surprise: a job outlives its orchestrator. Killed and started again, that finds the job by the order in
-the trial's folder and follows it, or takes the result that it left meanwhile.
+A job outlives its orchestrator. A restarted orchestrator finds the job by the job file in the trial's folder,
+and follows it, or takes the result that it has left meanwhile.
 """
 
 import math
@@ -15,20 +15,20 @@ from orchestrator.executors.slurm import commands, job_files
 from orchestrator.executors.slurm.commands import Node, Queue, Unreachable
 from orchestrator.executors.slurm.job import SlurmJob
 
-SETTLE_SECONDS = 60.0  # as long as a network file system may keep what it knew of a folder
-MEMORY_ROOM = 1.1  # of what a trial may use, so that its own limit is what ends it, with a reason
-SPARE_SECONDS = 60.0  # of a job's time limit, for its start and its end
+SETTLE_SECONDS = 60.0  # for which a network file system may cache a folder's contents
+MEMORY_ROOM = 1.1  # of a trial's limit, so that our limit ends it first, with a reason
+SPARE_SECONDS = 60.0  # added to a job's time limit for its start and end
 
 
 def create(
     device: str = "auto", slots: int | None = None, trainer: Sequence[str] = (), place: ClusterOptions = HERE
 ) -> Executor:
-    """Jobs on a partition, the cluster's default one unless `place` names another, charged to its account.
+    """Return an executor on a partition, by default the cluster's default one.
 
-    `slots` is how many jobs are in SLURM's queue at once, by default one a GPU of the partition's nodes that
-    are up, or one a CPU where `device` is cpu or the nodes have no GPU. `trainer` is not kept ready. Raises
-    ExecutorError where SLURM's commands are missing or slurmctld does not answer, for an unknown partition,
-    and where `device` is cuda and the partition has no GPU.
+    `slots`: jobs in SLURM's queue at a time, by default one per GPU of the partition's nodes that are up, or
+    one per CPU if `device` is cpu or the nodes have no GPU. `trainer` is not kept ready. Raises ExecutorError
+    if SLURM's commands are missing or slurmctld does not answer, for an unknown partition, and if `device` is
+    cuda and the partition has no GPU.
     """
     place.check_only("partition", "account", executor="slurm")
     check_slots(device, slots)
@@ -79,7 +79,7 @@ class Slurm:
         try:
             ended = errand.run()
         except Unreachable:
-            raise  # whoever comes next may follow the job
+            raise  # the next orchestrator may follow the job
         except BaseException:
             errand.abandon()
             raise
@@ -87,12 +87,14 @@ class Slurm:
         return ended
 
     def _environment(self) -> dict[str, str]:
-        """What a trial is told beyond what sbatch hands on of our own environment; SLURM itself pins GPUs."""
+        """Return variables that a trial needs besides those that sbatch passes on; SLURM itself
+        selects GPUs.
+        """
         pins = {} if self.device == "cuda" else {"CUDA_VISIBLE_DEVICES": "", **ONE_THREAD}
         return {**pins, "PYTHONUNBUFFERED": "1"}
 
     def _options(self, job: Job) -> list[str]:
-        """What sbatch is asked for."""
+        """Return sbatch's options."""
         minutes = math.ceil((job.timeout_seconds + 2 * job.grace_seconds + SPARE_SECONDS) / 60)
         wish = "--gres=gpu:1" if self.device == "cuda" else "--cpus-per-task=1"
         partition = [f"--partition={self._place.partition}"] if self._place.partition else []
@@ -100,20 +102,18 @@ class Slurm:
         most = job.memory_bytes
         bound = most is not None and most < math.inf
         memory = [f"--mem={math.ceil(MEMORY_ROOM * (most or 0) / 2**20)}M"] if bound else []
-        # the job's folder and log are settled by its script
+        # the script sets the job's folder and log
         where = ["--chdir=/", "--output=/dev/null", "--nodes=1", "--ntasks=1"]
         return [*partition, *account, wish, *memory, f"--time={minutes}", *where]
 
 
 def _nodes(nodes: Sequence[Node], partition: str | None) -> list[Node]:
-    """Those of the partitions asked for. Raises ExecutorError where there is none of a name."""
+    """Return the nodes of the requested partitions. Raises ExecutorError for an unknown one."""
     known = sorted({node.partition for node in nodes})
     asked = partition.split(",") if partition else sorted({n.partition for n in nodes if n.is_default})
     unknown = [name for name in asked if name not in known]
     if unknown or not asked:
-        problem = (
-            f"no partition is named {unknown[0]!r}" if unknown else "the cluster has no default partition"
-        )
+        problem = f"unknown partition {unknown[0]!r}" if unknown else "the cluster has no default partition"
         raise ExecutorError(
             f"{problem}; give --partition one of {', '.join(known) or 'those sinfo lists: none'}"
         )
@@ -121,7 +121,7 @@ def _nodes(nodes: Sequence[Node], partition: str | None) -> list[Node]:
 
 
 def _room(nodes: Sequence[Node], device: str) -> int:
-    """How many trials the nodes that are up have room for. Raises ExecutorError where none is up."""
+    """Return for how many trials the nodes that are up have room. Raises ExecutorError if none is up."""
     up = {node.name: node for node in nodes if node.is_up}
     room = sum(node.gpus if device == "cuda" else node.cpus for node in up.values())
     if not room:

@@ -1,10 +1,10 @@
-"""Run one trial on the node that SLURM gave it, and leave in a file how it ended.
+"""Run one trial on the node that SLURM assigned, and write its result to a file.
 
-It is the batch script of a job, `python -I -S batch_script.py FOLDER KEY`, needs the standard library alone,
-and runs the trial under the guard and the limits that local trials have. The surprise: it ends its trial by
-itself once nobody wants it, because the order in the folder is another's, or SLURM, having lost sight of this
-node, has begun the job again elsewhere; and where SLURM ends it (SIGTERM) it leaves no result, for such a job
-may be requeued. Ours to stop it is SIGUSR1.
+This is the batch script of a job, `python -I -S batch_script.py FOLDER KEY`. It needs only the standard
+library, and runs the trial with the supervisor and the limits of local trials. It ends its trial by itself
+when it is no longer wanted: the job file in the folder belongs to another job, or SLURM has lost this node
+and restarted the job elsewhere. If SLURM ends it (SIGTERM), it leaves no result, since the job may be
+requeued. The orchestrator stops it with SIGUSR1.
 """
 
 import json
@@ -17,22 +17,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # by its path, so that a node needs no more than to see this file
+if __name__ == "__main__":  # run by its path, so that a node only needs to see this file
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors._process.slots import Held
-from orchestrator.executors._process.supervised import run_guarded
+from orchestrator.executors._process.supervised import run_supervised
 
 ORDER, BEGAN, RESULT = "job.json", "job.began.json", "job.result.json"
 MOST_REQUEUES = 3
-LOOK_SECONDS = 5.0  # between looks at whether anybody still wants the trial
-HEARSAY_SECONDS = 0.5  # for SLURM's signal to reach us too where it has ended the trial before us
+LOOK_SECONDS = 5.0  # between two checks of whether the trial is still wanted
+HEARSAY_SECONDS = 0.5  # for SLURM's signal to reach us as well, if it reached the trial first
 ENDED_BY_SLURM = (143, -signal.SIGTERM, -signal.SIGKILL)
 
 
 def main(folder: str, key: str) -> None:
-    """Run what the order in `folder` says, if it is the order of `key` and nobody has done it."""
+    """Run the job file in `folder`, if it has the key `key` and no result yet."""
     attempt = Attempt(folder, key)
     order = attempt.order()
     if order is None or read(folder, RESULT).get("key") == key:
@@ -40,26 +40,26 @@ def main(folder: str, key: str) -> None:
     if attempt.restarts > MOST_REQUEUES:
         attempt.give_up()
         return
-    attempt.say_begun()  # first, so that an earlier attempt leaves no result without its files
+    attempt.say_begun()  # first, so that an earlier attempt cannot leave a result without its files
     attempt.run(job_of(order), order["environment"])
 
 
 class Attempt:
-    """This run of a job; SLURM may have begun it before, and may begin it again."""
+    """One run of a job; SLURM may have run it before, and may run it again."""
 
     def __init__(self, folder: str, key: str) -> None:
         self.folder, self.key = folder, key
         self.restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-        self.attempt = uuid.uuid4().hex  # a slurmctld that was killed may begin a job twice
+        self.attempt = uuid.uuid4().hex  # a slurmctld that was killed may start a job twice
         self.node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
-        self.is_stopped = False  # by the orchestrator, or because nobody wants it any more
+        self.is_stopped = False  # by the orchestrator, or because it is not wanted any more
         self.is_ended = False  # by SLURM
         self.looked = time.monotonic()
         signal.signal(signal.SIGUSR1, self._stop)
         signal.signal(signal.SIGTERM, self._end)
 
     def order(self) -> dict[str, Any] | None:
-        """What is to be done; None where the order is not this job's any more."""
+        """Return the job file; None if it does not belong to this job any more."""
         order = read(self.folder, ORDER)
         return order if order.get("key") == self.key else None
 
@@ -78,7 +78,10 @@ class Attempt:
         self._leave(code=-signal.SIGKILL, reason="lost", said=said, **times)
 
     def run(self, job: Job, environment: dict[str, str]) -> None:
-        for path in (job.stdout, job.stderr):  # an attempt that SLURM has given up may still write to the old
+        for path in (
+            job.stdout,
+            job.stderr,
+        ):  # an attempt that SLURM has given up may still write to the old files
             path.unlink(missing_ok=True)
         started, clock = time.time(), time.monotonic()
         ending = self._ending(job, {**os.environ, **environment})
@@ -88,9 +91,9 @@ class Attempt:
             self._leave(**ending, **times)
 
     def _ending(self, job: Job, environment: dict[str, str]) -> dict[str, Any] | None:
-        """How the trial ended; None where SLURM ended it."""
+        """Return how the trial ended; None if SLURM ended it."""
         try:
-            ending = run_guarded(job, environment, Held(), self._is_over, lambda: None)
+            ending = run_supervised(job, environment, Held(), self._is_over, lambda: None)
         except ExecutorError as error:
             return {"refused": str(error)}
         looks_so = ending.reason in ("stopped", "lost") or ending.code in ENDED_BY_SLURM
@@ -106,7 +109,7 @@ class Attempt:
         }
 
     def _is_over(self) -> bool:
-        """Whether to end the trial; asked many times a second."""
+        """Whether to end the trial; called many times a second."""
         if time.monotonic() - self.looked > LOOK_SECONDS:
             self.looked = time.monotonic()
             self.is_stopped = self.is_stopped or not self.is_wanted()
@@ -129,7 +132,7 @@ def job_of(order: dict[str, Any]) -> Job:
 
 
 def read(folder: str, name: str) -> dict[str, Any]:
-    """A file's object, empty where there is none."""
+    """Return the JSON object in a file, empty if there is none."""
     try:
         with open(os.path.join(folder, name), encoding="utf-8") as file:
             found = json.load(file)
@@ -139,7 +142,7 @@ def read(folder: str, name: str) -> dict[str, Any]:
 
 
 def write(folder: str, name: str, value: dict[str, Any]) -> None:
-    """Write the file whole, or not at all."""
+    """Write the file completely or not at all."""
     new = os.path.join(folder, f"{name}.{os.uname().nodename}.{os.getpid()}")
     try:
         with open(new, "w", encoding="utf-8") as file:

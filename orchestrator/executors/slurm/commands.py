@@ -1,7 +1,7 @@
-"""Talk to SLURM by its commands: what it has, what became of our jobs, one more job, one less.
+"""Use SLURM through its commands: list nodes and jobs, submit and cancel jobs.
 
-The surprise: jobs are known by names that nobody else gives, not by their numbers. A number can be lost, for
-whoever is killed while sbatch runs never hears it; a name is settled before.
+Jobs are identified by unique names, not by their numbers. A process that is killed while sbatch runs never
+learns the number, but it chose the name before.
 """
 
 import logging
@@ -20,36 +20,41 @@ from orchestrator.executors import ExecutorError
 PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo")
 SCRIPT = Path(__file__).resolve().with_name("job.sh")
 COMMAND_SECONDS = 60.0  # for one of SLURM's commands; each gives up by itself before
-OVER = (  # states that a job does not leave, but for a requeue
+OVER = (  # states that a job leaves only by a requeue
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("PREEMPTED", "TIMEOUT", "REVOKED"),
 )
-NEVER = (  # reasons to wait that only a person can mend
+NEVER = (  # reasons to wait that only a person can resolve
     *("AccountNotAllowed", "AssociationNotAllowed", "BadConstraints", "DependencyNeverSatisfied"),
     *("InvalidAccount", "InvalidQOS", "PartitionNodeLimit", "PartitionTimeLimit", "QOSNotAllowed"),
     "launch_failed_requeued_held",
 )
-FOR_NOW = (  # what is said where slurmctld is being restarted, or has more to do than it can
+FOR_NOW = (  # messages while slurmctld is restarted or overloaded
     *("contact slurm controller", "timed out", "temporarily", "connection refused", "connect failure"),
     *("zero bytes", "transport endpoint", "try again", "standby", "communication", "no route to host"),
 )
-OF_OTHER_JOBS = ("SLURM_", "SQUEUE_", "SINFO_", "SCANCEL_")  # if we run in one, or the user filters his lists
+OF_OTHER_JOBS = (
+    "SLURM_",
+    "SQUEUE_",
+    "SINFO_",
+    "SCANCEL_",
+)  # variables that would affect our commands, if we run in a job or the user filters lists
 KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER")
 
 logger = logging.getLogger(__name__)
 
 
 class Unreachable(ExecutorError):
-    """slurmctld has not answered for too long; what it has of ours goes on."""
+    """slurmctld has not answered for too long; our jobs in it go on."""
 
 
 class Away(Exception):
-    """slurmctld does not answer just now; the message is what SLURM's command said."""
+    """slurmctld does not answer at the moment; the message is that of SLURM's command."""
 
 
 @dataclass(frozen=True)
 class JobState:
-    """What squeue says of a job: `state` and `reason` are SLURM's words, `node` is "" before it has one."""
+    """A job as listed by squeue: `state` and `reason` are SLURM's words, `node` is "" before it has one."""
 
     number: int
     state: str
@@ -63,7 +68,7 @@ class JobState:
 
 @dataclass(frozen=True)
 class Node:
-    """A node as one of its partitions has it. `gpus` is 0 where SLURM knows of none."""
+    """A node in one of its partitions. `gpus` is 0 if SLURM knows of none."""
 
     name: str
     partition: str
@@ -77,25 +82,25 @@ class Node:
 class Queue:
     """Our jobs by name, from one squeue for all of them every `interval` seconds, however many ask.
 
-    slurmctld may be away for `patience` seconds; after that every question raises Unreachable.
+    slurmctld may be away for `patience` seconds; after that every call raises Unreachable.
     """
 
     interval: float = 2.0
     patience: float = 600.0
     _jobs: Mapping[str, JobState] = field(default_factory=dict)
-    _asked_at: float = -1e9  # when what we know was asked, on the monotonic clock
+    _asked_at: float = -1e9  # time of the last squeue, on the monotonic clock
     _away_since: float | None = None
     _tried_at: float = -1e9
     _turn: threading.Lock = field(default_factory=threading.Lock)
     looks: int = 0  # how often squeue was run
 
     def standing(self, name: str, since: float) -> tuple[bool, JobState | None]:
-        """Whether squeue was asked after `since` (monotonic), and what it said of the job."""
+        """Return whether squeue ran after `since` (monotonic), and the job in its list."""
         self._look()
         return self._asked_at > since, self._jobs.get(name)
 
     def forgive(self, problem: Away, patience: float | None = None) -> None:
-        """Take note that slurmctld is away. Raise Unreachable once it has been for too long."""
+        """Note that slurmctld is away. Raise Unreachable if it has been away for too long."""
         if self._away_since is None:
             self._away_since = time.monotonic()
             logger.warning("slurmctld does not answer (%s); waiting for it", problem)
@@ -112,7 +117,7 @@ class Queue:
             logger.warning("slurmctld answers again")
 
     def _look(self) -> None:
-        """Ask, unless somebody has just asked or does so now."""
+        """Run squeue, unless another thread has just done so or is doing so."""
         if time.monotonic() - self._tried_at < self.interval or not self._turn.acquire(blocking=False):
             return
         try:
@@ -128,7 +133,7 @@ class Queue:
 
 
 def check_programs() -> None:
-    """Raise ExecutorError where SLURM's commands are not installed."""
+    """Raise ExecutorError if SLURM's commands are not installed."""
     for program in PROGRAMS:
         if shutil.which(program) is None:
             raise ExecutorError(
@@ -138,7 +143,7 @@ def check_programs() -> None:
 
 
 def nodes() -> list[Node]:
-    """Every node in every partition. Raises ExecutorError where slurmctld does not answer."""
+    """Return every node in every partition. Raises ExecutorError if slurmctld does not answer."""
     try:
         lines = _said("sinfo", "--noheader", "--Node", "--format=%N|%R|%P|%T|%c|%G")
     except Away as problem:
@@ -149,10 +154,10 @@ def nodes() -> list[Node]:
 
 
 def submit(name: str, options: Sequence[str], command: Sequence[str]) -> int:
-    """Give SLURM a job: its number. Raises Away, and ExecutorError where it is refused.
+    """Submit a job and return its number. Raises Away, and ExecutorError if it is refused.
 
-    A job of a name waits until no other of that name is left (`singleton`), so one that was accepted without
-    our hearing of it, and is given again, runs once.
+    A job waits until no other job with its name is left (`singleton`). So a job that was accepted without
+    our knowing, and is submitted again, runs once.
     """
     fixed = ("--requeue", "--parsable", "--dependency=singleton", "--export=ALL", f"--job-name={name}")
     said = _said("sbatch", *fixed, *options, str(SCRIPT), *command)
@@ -160,7 +165,7 @@ def submit(name: str, options: Sequence[str], command: Sequence[str]) -> int:
 
 
 def cancel(name: str, *how: str) -> None:
-    """End the jobs of this name, or signal them; one that ends meanwhile is no error. Raises Away."""
+    """End the jobs with this name, or signal them; a job that has ended is not an error. Raises Away."""
     with suppress(ExecutorError):
         _said("scancel", f"--user={os.getuid()}", f"--name={name}", "--quiet", *how)
 
@@ -182,7 +187,7 @@ def _node(line: str) -> Node:
 
 
 def _gres(text: str) -> list[str]:
-    """The kinds in gpu:a100:4(S:0-1),gpu:1,shard:8 without what stands in brackets."""
+    """Return the kinds in gpu:a100:4(S:0-1),gpu:1,shard:8, without the text in brackets."""
     plain, depth = "", 0
     for letter in text:
         depth += (letter == "(") - (letter == ")")
@@ -196,7 +201,7 @@ def _gpus(kind: str) -> int:
 
 
 def _said(program: str, *words: str) -> str:
-    """Run a command of SLURM's: its stdout. Raises Away, and ExecutorError for any other complaint."""
+    """Run one of SLURM's commands and return its stdout. Raises Away, and ExecutorError for other errors."""
     environment = {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith(OF_OTHER_JOBS)}
     try:
         done = subprocess.run(

@@ -1,7 +1,7 @@
-"""See one job through SLURM, from its submission to its result.
+"""Follow one job in SLURM, from its submission to its result.
 
-The surprise: the result is what the job leaves in its folder, and squeue is asked only whether one is still
-to come. So a trial that has ended is heard of while slurmctld is away, and no accounting is needed.
+The result is a file that the job writes to its folder; squeue only tells whether one is still to come. So the
+end of a trial is noticed even while slurmctld is away, and SLURM's accounting is not needed.
 """
 
 import logging
@@ -20,21 +20,23 @@ from orchestrator.executors.slurm import commands, job_files
 from orchestrator.executors.slurm.commands import Away, JobState, Queue
 from orchestrator.executors.slurm.job_files import LOG, JobFile
 
-LOOK_SECONDS = 0.3  # between looks into the folder
+LOOK_SECONDS = 0.3  # between two checks of the folder
 NODE_PROGRAM = Path(__file__).resolve().with_name("batch_script.py")
 SETTLED_IF_STOPPED_SECONDS = 5.0
 NOT_BY_ITSELF_SECONDS = 10.0  # beyond both graces, before a job that was asked to stop is cancelled
 PATIENCE_IF_STOPPED_SECONDS = 30.0  # with a slurmctld that is away
 SIGNAL_SECONDS = 1.0  # between two requests to stop
 
-_REASONS: Mapping[str, Reason] = {"OUT_OF_MEMORY": "memory"}  # of a job that left no result; else it is lost
+_REASONS: Mapping[str, Reason] = {
+    "OUT_OF_MEMORY": "memory"
+}  # of a job that left no result; with any other state it counts as lost
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class SlurmJob:
-    """One job given to SLURM. `settle_seconds`: how much later than squeue the folder may tell of its end."""
+    """One job in SLURM. `settle_seconds`: by how much the folder may lag behind squeue."""
 
     order: JobFile
     options: Sequence[str]
@@ -42,9 +44,9 @@ class SlurmJob:
     settle_seconds: float
     stopped: Callable[[], bool]
     started: Callable[[str], None]
-    _given_at: float | None = None  # monotonic; None where SLURM may not have it yet
+    _given_at: float | None = None  # monotonic; None if SLURM may not have it yet
     _tried_at: float | None = None  # when it was last submitted
-    _node: str | None = None  # None before it has begun
+    _node: str | None = None  # None before it has started
     _began_at: float = 0.0
     _restarts: int = 0
     _gone_since: float | None = None
@@ -53,7 +55,7 @@ class SlurmJob:
     _opened_at: float = field(default_factory=time.monotonic)
 
     def run(self) -> Exit:
-        """Return how the job ended, with all its processes gone. Raises ExecutorError."""
+        """Return how the job ended, once all its processes have. Raises ExecutorError."""
         while True:
             self._hear_of_start()
             result = self.order.result()
@@ -68,27 +70,27 @@ class SlurmJob:
             time.sleep(LOOK_SECONDS)
 
     def abandon(self) -> None:
-        """Have SLURM end the job, and follow it no further."""
-        self.order.forget()  # ends it as well, should SLURM not hear us
+        """Have SLURM end the job, and stop following it."""
+        self.order.forget()  # this ends it as well, if SLURM cannot be reached
         with suppress(Away):
             commands.cancel(self.order.key)
 
     @property
     def _may_be_there(self) -> bool:
-        """Whether SLURM may have the job: from an earlier orchestrator, or from an answer that we missed."""
+        """Whether SLURM may have the job: from an earlier orchestrator, or from a lost answer."""
         return self.order.is_kept or self._tried_at is not None
 
     def _give(self) -> None:
         """Submit the job, unless SLURM has it."""
         if self.stopped():
-            self._given_at = time.monotonic()  # it is taken back if it is there
+            self._given_at = time.monotonic()  # it is cancelled if it is there
         elif self._tried_at is None and self.order.is_kept:
             self._find()
         elif self._tried_at is None or time.monotonic() - self._tried_at > self.queue.interval:
             self._submit()
 
     def _find(self) -> None:
-        """Follow the job that an earlier orchestrator gave, or else submit it."""
+        """Follow the job that an earlier orchestrator submitted, or else submit it."""
         is_fresh, standing = self.queue.standing(self.order.key, self._opened_at)
         if standing is not None and not standing.is_over:
             logger.info("following job %d of %s, which SLURM has", standing.number, self.order.folder)
@@ -116,11 +118,11 @@ class SlurmJob:
         elif began["restarts"] > self._restarts:
             self._restarts = began["restarts"]
             where = (began["job"], self.order.folder, began["node"], self._restarts)
-            logger.warning("SLURM has requeued job %s of %s: it begins afresh on %s, requeue %d", *where)
+            logger.warning("SLURM has requeued job %s of %s: it starts again on %s, requeue %d", *where)
         self._node, self._began_at = began["node"], began["at"]
 
     def _watch(self) -> Exit | None:
-        """Look at what squeue says, and pass our stop on; how the job ended if it left no result."""
+        """Check squeue and forward our stop. Return how the job ended, if it left no result."""
         assert self._given_at is not None
         is_fresh, standing = self.queue.standing(self.order.key, self._given_at)
         if is_fresh and (standing is None or standing.is_over):
@@ -136,13 +138,13 @@ class SlurmJob:
         return None
 
     def _patience(self) -> float:
-        """Seconds to wait for a result of a job that is gone."""
+        """Seconds to wait for the result of a job that squeue no longer lists."""
         if not self.stopped():
             return self.settle_seconds
         return 0.0 if self._node is None else min(self.settle_seconds, SETTLED_IF_STOPPED_SECONDS)
 
     def _stop(self, standing: JobState | None) -> None:
-        """Ask the job to end its trial, or take it back before it has begun."""
+        """Ask the job to end its trial, or cancel it if it has not started."""
         now = time.monotonic()
         self._stopping_since = self._stopping_since or now
         if now - self._signalled_at < SIGNAL_SECONDS:
@@ -170,13 +172,13 @@ class SlurmJob:
         return job_files.exit_of(result)
 
     def _lost(self, standing: JobState | None) -> Exit:
-        """The end of a job that left no result."""
+        """Return the exit of a job that left no result."""
         if self.stopped() and self._node is None:
             return Exit.before_start()
         number, state = (standing.number, standing.state) if standing else ("", "gone from its queue")
         if self._node is None and state == "FAILED":
             raise ExecutorError(
-                f"job {number} failed before its trial began ({self.order.last_words() or 'no word'}); its "
+                f"job {number} failed before its trial started ({self.order.last_words() or 'no word'}); its "
                 f"node needs {sys.executable} and {self.order.folder} under these paths: see {LOG} there"
             )
         said = f"its job {number} of SLURM left no result and is {state}"

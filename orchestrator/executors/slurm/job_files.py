@@ -1,7 +1,7 @@
-"""The files in a trial's folder by which a job of SLURM's and its orchestrators know of each other.
+"""The files in a trial's folder through which a SLURM job and the orchestrator communicate.
 
-The surprise: `job.json` outlives the orchestrator that wrote it. One that is started later finds it and takes
-over the job; and a job whose order is gone, or is another's, ends by itself.
+`job.json` outlives the orchestrator that wrote it. A later orchestrator finds it and follows the job. A job
+whose `job.json` is gone, or belongs to another job, ends by itself.
 """
 
 import hashlib
@@ -19,23 +19,23 @@ from orchestrator.executors import Exit, Job, Reason
 from orchestrator.executors.slurm import batch_script
 from orchestrator.executors.slurm.batch_script import BEGAN, ORDER, RESULT
 
-LOG = "slurm.log"  # what the job itself says, apart from its trial
+LOG = "slurm.log"  # output of the job itself, without its trial's
 
 
 @dataclass(frozen=True)
 class JobFile:
-    """A job as SLURM is given it. `key` is its name there, which no other job has."""
+    """A job as it is submitted. `key` is its unique name in SLURM."""
 
     key: str
     job: Job
-    is_kept: bool = False  # an orchestrator that has ended gave it, so SLURM may have it
+    is_kept: bool = False  # an earlier orchestrator submitted it, so SLURM may have it
 
     @property
     def folder(self) -> str:
         return str(self.job.folder)
 
     def began(self) -> Mapping[str, Any] | None:
-        """Where and when it was begun, and how often before: node, at (seconds), restarts, job."""
+        """Where and when it was started, and how often before: node, at (seconds), restarts, job."""
         return self._own(BEGAN)
 
     def result(self) -> Mapping[str, Any] | None:
@@ -43,7 +43,7 @@ class JobFile:
         return self._own(RESULT)
 
     def forget(self) -> None:
-        """Let nobody follow it any more. If it runs, it ends by itself."""
+        """Remove it, so that no orchestrator follows it. If it runs, it ends by itself."""
         for name in (ORDER, BEGAN, RESULT):
             with suppress(FileNotFoundError):
                 (self.job.folder / name).unlink()
@@ -60,7 +60,7 @@ class JobFile:
 
 
 def order_of(job: Job, environment: Mapping[str, str]) -> JobFile:
-    """The order that the folder keeps of this very job, or else a new one. Raises OSError."""
+    """Return the job file in the folder if it is of exactly this job, or else a new one. Raises OSError."""
     contents, identity = batch_script.read(str(job.folder), ORDER), _identity(job)
     if contents.get("identity") == identity:
         return JobFile(str(contents["key"]), job, is_kept=True)
@@ -90,7 +90,7 @@ def exit_of(result: Mapping[str, Any]) -> Exit:
 
 
 def _identity(job: Job) -> str:
-    """What tells this job from another in the same folder: its command, and the files there that it names."""
+    """Return what identifies a job in its folder: its command, and the files there that the command names."""
     digest = hashlib.sha256(json.dumps([*job.command, str(job.stdout), str(job.stderr)]).encode())
     for word in job.command:
         path = Path(word)

@@ -53,7 +53,7 @@ def test_what_a_service_refuses_ends_in_one_line(
         assert typed(monkeypatch, client, "--trainer=./mine") == 2
         assert capsys.readouterr().err == (
             f"nas-search: the service at {str(client.base_url).rstrip('/')} refuses: "
-            "trainer: is no option of this search\n"
+            "trainer: is not an option of this search\n"
         )
     assert typed(monkeypatch, client, "--tolerance=nan") == 2
     assert capsys.readouterr().err == "nas-search: --tolerance nan is out of range; give a finite number\n"
@@ -87,7 +87,7 @@ def test_no_proxy_stands_between_this_machine_and_itself(
         monkeypatch.setenv("ALL_PROXY", proxy)
         with serving(tmp_path) as client:
             assert typed(monkeypatch, client, "--trainer=./mine") == 2
-            assert "refuses: trainer: is no option" in capsys.readouterr().err
+            assert "refuses: trainer: is not an option" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_proxies")
@@ -109,5 +109,5 @@ def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, p
 
 @pytest.mark.parametrize("server", ["", "gpu-box", "http://[::1", "http://"])
 def test_a_server_without_an_address_is_refused(server: str) -> None:
-    with pytest.raises(BadOption, match="is no address; give one like http://gpu-box:8420"):
+    with pytest.raises(BadOption, match="is not an address; give one like http://gpu-box:8420"):
         remote.start("nas", {"server": server}, Console())

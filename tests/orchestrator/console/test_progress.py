@@ -51,11 +51,11 @@ def test_a_screen_shows_trials_with_clock_and_last_accuracy_the_best_and_the_bud
     text = screen(tmp_path)
     assert "43.21%" in text, "the last accuracy of the trial under way"
     assert "on gpu-0" in text
-    assert "waits for a slot" in text
+    assert "waits for a worker" in text
     assert "failed: diverged" in text
     assert "duplicate of 4" in text
     assert "best so far (provisional): trial 4" in text
-    assert "2/10 trainings, GPU-hours: 1.000 used, about 4.0 h left" in text
+    assert "2/10 trainings, 1.000 device-hours, about 4.0 h left" in text
 
 
 def test_a_pipe_gets_one_plain_line_an_event() -> None:
@@ -66,7 +66,7 @@ def test_a_pipe_gets_one_plain_line_an_event() -> None:
     plain.close()
     first, second = printed.getvalue().splitlines()
     assert first.startswith("trial 4 depth 1 width 0.6719: 250.34 M MACs, accuracy 87.65% [1/10 trainings")
-    assert "screened" in second
+    assert "skipped before training" in second
     assert "\x1b" not in printed.getvalue()
 
 
@@ -90,8 +90,8 @@ def narrow(width: int, height: int = 40, trials: int = 1) -> str:
 @pytest.mark.parametrize(
     ("width", "whole"),
     [
-        (120, ["confirms 12", "250.34", "87.65%", "3600.0", "accuracy", "completed"]),
-        (80, ["confirms 12", "250.34", "87.65%", "3600.0", "accuracy"]),
+        (120, ["repeat of 12", "250.34", "87.65%", "3600.0", "accuracy", "completed"]),
+        (80, ["repeat of 12", "250.34", "87.65%", "3600.0", "accuracy"]),
         (60, ["250.34", "87.65%", "accuracy"]),
         (40, ["250.34", "87.65%", "accuracy"]),
     ],

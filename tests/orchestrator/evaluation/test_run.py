@@ -58,7 +58,7 @@ def test_without_test_images_validation_images_measure(tmp_path: Path) -> None:
     assert {(c["subset"]["validation"], c["test"]) for c in configs(tmp_path)} == {(1000, False)}
     assert all(row.val_accuracy and row.test_accuracy is None for row in trials(tmp_path))
     assert events(tmp_path, "test_read") == []
-    assert "none of its test images" in printed
+    assert "no test images" in printed
 
 
 def test_each_reading_of_test_images_is_an_event(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_table_shown_is_that_of_the_record_and_of_the_file(tmp_path: Path) -
     printed = evaluate(tmp_path, recipe=BOTH, csv=to)
     ranked = queries.evaluation(tmp_path / "results.db", "s")
     assert ranked["recipe"].tolist() == ["resnet9_sam_ip", "nomad_haet"]
-    assert f"{100 * ranked['test_accuracy_mean'][0]:.2f} ± " in printed
+    assert f"{100 * ranked['test_accuracy_mean'][0]:.2f}% (sd " in printed
     assert ranked["difference_mean"][0] == pytest.approx(0.02)
     assert pd.read_csv(to)["test_accuracy_std"].tolist() == ranked["test_accuracy_std"].tolist()
 
@@ -84,7 +84,7 @@ def test_the_same_command_again_trains_nothing(tmp_path: Path) -> None:
     evaluate(tmp_path)
     before = [row.finished_at for row in trials(tmp_path)]
     printed = evaluate(tmp_path)
-    assert "resuming: 2 of 2 trials on record have ended" in printed
+    assert "resuming: 2 of 2 trials in the results database have ended" in printed
     assert [row.finished_at for row in trials(tmp_path)] == before
 
 
@@ -105,10 +105,10 @@ def test_models_and_recipes_in_another_order_are_the_same_question(tmp_path: Pat
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"model": ["senet18", "resnet18"]}, "pairs.resnet18 with nomad_haet: nothing on record"),
-        ({"budget": "20steps"}, "training.budget.steps: 10 on record, 20 asked"),
-        ({"ensemble": 3}, r"training.ingredients: nothing on record, \{'ensemble'"),
-        ({"seed": 5}, "training.seed: 0 on record, 5 asked"),
+        ({"model": ["senet18", "resnet18"]}, "pairs.resnet18 with nomad_haet: nothing recorded"),
+        ({"budget": "20steps"}, "training.budget.steps: 10 recorded, 20 now"),
+        ({"ensemble": 3}, r"training.ingredients: nothing recorded, \{'ensemble'"),
+        ({"seed": 5}, "training.seed: 0 recorded, 5 now"),
     ],
 )
 def test_another_question_is_refused_with_the_difference(
@@ -194,7 +194,7 @@ def test_a_saved_model_is_evaluated_as_it_was_found(tmp_path: Path) -> None:
 def test_a_plan_says_the_cost_and_does_nothing(tmp_path: Path) -> None:
     printed = evaluate(tmp_path, model=["senet18", "resnet18"], runs_of_each=9, budget="600s", plan=True)
     assert "trainings: 18 = 2 pairs x 9 runs" in printed
-    assert "cost: 3.00 CPU-hours of training, 1 at a time" in printed
+    assert "cost: 3.00 device-hours of training, 1 at a time" in printed
     assert list(tmp_path.iterdir()) == []
 
 

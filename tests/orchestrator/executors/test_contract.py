@@ -139,7 +139,7 @@ def test_an_unwritable_report_is_an_error(executor: Executor, stop: threading.Ev
 
 def test_an_executor_of_this_machine_refuses_what_is_said_of_another() -> None:
     elsewhere = ClusterOptions(address="head:6379", partition="long")
-    with pytest.raises(ExecutorError, match="--address head:6379 says nothing to --executor local"):
+    with pytest.raises(ExecutorError, match="--address head:6379 has no effect with --executor local"):
         executors.load("local").create("cpu", place=elsewhere)
 
 
@@ -150,7 +150,7 @@ def test_inline_refuses_what_it_cannot_run(stop: threading.Event, tmp_path: Path
 
 
 def test_inline_has_one_slot() -> None:
-    with pytest.raises(ExecutorError, match="2 slots in one process"):
+    with pytest.raises(ExecutorError, match="--slots 2: the inline executor has 1 worker"):
         inline.create(slots=2)
 
 
@@ -163,7 +163,7 @@ def test_inline_gives_back_the_standard_streams(stop: threading.Event, tmp_path:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"command": ()}, "command is empty"),
+        ({"command": ()}, "the command of a job is empty"),
         ({"timeout_seconds": 0.0}, "timeout_seconds=0.0"),
         ({"grace_seconds": float("inf")}, "grace_seconds=inf"),
         ({"stdout": Path("out")}, "out is a relative path"),

@@ -69,7 +69,7 @@ def test_a_trainer_that_knows_no_host_is_no_cause_for_a_warning(
         assert executor.run(training(tmp_path, program=FAKE_TRAINER), threading.Event()).code == 0
     executor.close()
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("INFO", "the trainer knows no host; every training is a fresh process")
+        ("INFO", "the trainer has no command `host`; every training runs in a new process")
     ]
 
 
@@ -93,7 +93,7 @@ def test_hosts_that_cannot_serve_are_given_up_after_three(
     executor.close()
     assert len(caplog.records) == 3
     assert "ImportError: broken as asked" in caplog.messages[0]
-    assert "(host 3 of 3)" in caplog.messages[2]
+    assert "(server 3 of 3)" in caplog.messages[2]
 
 
 def test_a_stop_does_not_wait_for_a_host_that_still_imports(
@@ -127,7 +127,7 @@ def test_a_program_that_never_greets_is_no_host(
     caplog.set_level(logging.INFO)
     executor = local.create("cpu", slots=1, trainer=trainer)
     assert executor.run(train(tmp_path / "t"), threading.Event()).code == 0
-    assert "knows no host" in caplog.text
+    assert "has no command `host`" in caplog.text
     executor.close()
 
 

@@ -117,7 +117,7 @@ def test_a_fork_outlives_its_host_and_the_trainings_after_it_are_run_all_the_sam
         assert running.result().code == 0
     assert forked == [False, True]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "this training is a fresh process instead (host 1 of 3)" in caplog.text
+    assert "this training runs in a new process (server 1 of 3)" in caplog.text
 
 
 def test_a_killed_host_is_missed_at_once_while_a_fork_of_it_goes_on(

@@ -117,7 +117,7 @@ def test_locks_are_for_every_user_of_the_machine(locks: Path) -> None:
 
 def test_a_place_where_no_lock_can_be_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ExecutorError, match=r"Not a directory.*give NOMAD_NAS_LOCK_FOLDER a folder"):
+    with pytest.raises(ExecutorError, match=r"Not a directory.*set NOMAD_NAS_LOCK_FOLDER to a folder"):
         take(tmp_path / "file" / "GPU-a.lock")
 
 
@@ -177,7 +177,7 @@ def test_a_gpu_is_pinned_by_its_uuid_and_locked_where_the_user_says(
 
 @pytest.mark.usefixtures("twins")
 def test_more_slots_than_gpus_are_refused() -> None:
-    with pytest.raises(ExecutorError, match=r"3 slots were asked for but 2 GPUs .* give --slots 2 or fewer"):
+    with pytest.raises(ExecutorError, match=r"--slots 3, but only 2 GPUs .* give --slots 2 or fewer"):
         local.create(slots=3)
 
 

@@ -18,7 +18,7 @@ from orchestrator import executors
 from orchestrator.executors import ClusterOptions, Executor, ExecutorError
 from orchestrator.executors.ray import job as _ray_trial
 from orchestrator.executors.ray.actor import Sight
-from orchestrator.executors.ray.cluster import Share, imported
+from orchestrator.executors.ray.cluster import Share, import_ray
 from orchestrator.trial import folder as trial_folder
 from results.db.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming
@@ -124,7 +124,7 @@ def test_a_trial_that_waits_for_room_in_the_cluster_can_be_stopped(
     three_nodes: Cluster, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     executor, stop = three_nodes.executor(slots=4), threading.Event()
-    assert "4 slots were asked for; the cluster has room for 3 trials now" in caplog.text
+    assert "--slots 4, but the cluster has room for 3 trials now" in caplog.text
     with ThreadPoolExecutor(4) as pool:
         jobs = [job(folder / str(number), "-c", LONG, "60") for number in range(4)]
         runs = [pool.submit(executor.run, one, stop) for one in jobs]
@@ -143,7 +143,7 @@ def test_an_actor_whose_orchestrator_is_gone_leaves_its_slot(folder: Path) -> No
         sys.modules[type(node).__module__].UNBEGUN_SECONDS = 0.0  # type: ignore[attr-defined]
 
     actor = _ray_trial._actor(job(folder / "1", "-c", ""), Share(0.0))
-    ray = imported()
+    ray = import_ray()
     ray.get(actor.__ray_call__.remote(forget_at_once), timeout=30)
     assert eventually(lambda: is_gone(ray, actor))
 
@@ -212,7 +212,7 @@ def test_gpus_are_shared_as_asked_and_named_by_the_slots(folder: Path) -> None:
         whole = small.executor("auto")
         assert (whole.device, whole.slots) == ("cuda", 2)
         whole.close()
-        with pytest.raises(ExecutorError, match="--gpu-fraction 2 is no share of a GPU"):
+        with pytest.raises(ExecutorError, match="--gpu-fraction 2 is not a fraction of a GPU"):
             small.executor("cuda", gpu_fraction=2)
         with pytest.raises(ExecutorError, match=r"no room for a trial .*0 CPUs, 2 GPUs"):
             small.executor("cpu")
@@ -236,7 +236,7 @@ def test_a_node_that_has_just_died_keeps_no_search_from_the_others() -> None:
     [
         ("cuda", {}, r"no GPU in the Ray cluster \(4 nodes, 3 CPUs, 0 GPUs\); use --device cpu"),
         ("auto", {"gpu_fraction": 0.5}, "--gpu-fraction 0.5 without a GPU"),
-        ("auto", {"partition": "long"}, "--partition long says nothing to --executor ray"),
+        ("auto", {"partition": "long"}, "--partition long has no effect with --executor ray"),
     ],
 )
 def test_what_a_cluster_cannot_give_is_refused(

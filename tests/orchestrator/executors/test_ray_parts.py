@@ -15,7 +15,7 @@ from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors.ray import actor, cluster
 from orchestrator.executors.ray.actor import Greeting, Sight, Status, TrialActor, lacking
 from orchestrator.executors.ray.cluster import Share
-from orchestrator.executors.ray.transfer import actor_name, identity_of, needed, parcel_of, sight_of
+from orchestrator.executors.ray.transfer import actor_name, find_needed, identity_of, parcel_of, sight_of
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, job, naming, training
 
 FAR, NEAR = Greeting("far", "", None, sees_folder=False), Greeting("near", "", None, sees_folder=True)
@@ -173,7 +173,7 @@ def test_what_a_node_lacks_is_said_with_its_name(tmp_path: Path) -> None:
         patch.setattr("importlib.util.find_spec", lambda name: None)
         assert "there is no torch on" in (lacking(("python", "-m", "trainer"), ()) or "")
     (tmp_path / "train.sh").touch()
-    (own,) = needed((sys.executable, "train.sh", str(tmp_path / "train.sh")))
+    (own,) = find_needed((sys.executable, "train.sh", str(tmp_path / "train.sh")))
     (tmp_path / "train.sh").unlink()
     assert f"there is no {own} on" in (lacking((), (own,)) or "")
 
@@ -216,4 +216,4 @@ def test_a_share_fits_as_often_as_whole_devices_hold_it(
 def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ExecutorError, match=r"needs Ray; run pip install -e '\.\[ray\]' in the checkout"):
-        cluster.imported()
+        cluster.import_ray()

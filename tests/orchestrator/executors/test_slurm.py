@@ -88,7 +88,7 @@ def test_a_gpu_is_given_by_slurm(two_nodes: Cluster, stop: threading.Event, fold
     ("asked", "complaint"),
     [
         ({"partition": "nope"}, "no partition is named 'nope'; give --partition one of brief, closed, main"),
-        ({"address": "here:1"}, "--address here:1 says nothing to --executor slurm"),
+        ({"address": "here:1"}, "--address here:1 has no effect with --executor slurm"),
     ],
 )
 def test_a_place_that_is_not_there_is_refused(
@@ -200,7 +200,7 @@ def test_a_requeue_is_told(
     number = two_nodes.said("squeue", "--noheader", "--format=%A").strip()
     two_nodes.said("scontrol", "requeue", number)
     assert running.result(100).code == 0
-    assert f"SLURM has requeued job {number} of {folder}: it begins afresh on c" in caplog.text
+    assert f"SLURM has requeued job {number} of {folder}: it starts again on c" in caplog.text
     assert (folder / "out").read_text() == "began\nended\n"
 
 

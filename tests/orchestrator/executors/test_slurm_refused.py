@@ -61,7 +61,7 @@ def test_gpus_and_nodes_that_are_up_are_counted(scripts: Scripts) -> None:
 @pytest.mark.parametrize(
     ("device", "slots", "partition", "sinfo", "words"),
     [
-        ("auto", None, "fast", NODES, "no partition is named 'fast'; give --partition one of cpu, gpu"),
+        ("auto", None, "fast", NODES, "unknown partition 'fast'; give --partition one of cpu, gpu"),
         (
             "auto",
             None,
@@ -71,8 +71,8 @@ def test_gpus_and_nodes_that_are_up_are_counted(scripts: Scripts) -> None:
         ),
         ("cuda", None, None, NODES, r"the nodes of partition cpu have no GPU that SLURM knows of"),
         ("cpu", None, None, "echo 'a|p|p*|drained|1|(null)'", "no node of partition p is up"),
-        ("tpu", None, None, NODES, "no device is named 'tpu'"),
-        ("cpu", 0, None, NODES, "0 slots run no trial"),
+        ("tpu", None, None, NODES, "unknown device 'tpu'"),
+        ("cpu", 0, None, NODES, "--slots 0 is too few"),
     ],
 )
 def test_what_the_cluster_cannot_give_is_refused(

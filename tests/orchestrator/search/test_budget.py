@@ -61,7 +61,7 @@ def test_a_search_ends_before_its_hours_do_and_goes_on_with_more_of_them(tmp_pat
     dearest = max(one.slot_seconds or 0.0 for one in rows)
     assert 0.6 - dearest < used(tmp_path) <= 0.6
     assert 2 <= len(rows) < 7
-    assert "of its 0.000166667 CPU-hours, and a training takes up to" in said
+    assert "of its 0.000166667 device-hours, and a training takes up to" in said
     run(tmp_path, **BRIEF, max_gpu_hours=0.6 / 3600)
     assert len(trials(tmp_path)) == len(rows), "the same again trains nothing"
     run(tmp_path, **BRIEF, max_gpu_hours=1.2 / 3600)
@@ -108,9 +108,9 @@ def test_a_front_is_known_by_hours_kept_back(tmp_path: Path) -> None:
 
 
 def test_hours_for_less_than_the_baseline_and_one_training_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="leaves hours for 2 trainings, less than 2 of"):
+    with pytest.raises(BadOption, match="is enough for 2 trainings, but the search needs 2 of"):
         run(tmp_path, budget="300s", replicates=2, max_gpu_hours=0.2)
-    with pytest.raises(BadOption, match="bounds nothing"):
+    with pytest.raises(BadOption, match="is not positive"):
         settled(tmp_path, max_gpu_hours=0.0)
 
 
@@ -118,9 +118,7 @@ def test_a_plan_says_how_many_trainings_the_hours_are_enough_for(tmp_path: Path)
     printed = io.StringIO()
     request = settled(tmp_path, budget="360s", trials=20, max_gpu_hours=1.0)
     plan.show_plan(request, Console(file=printed, width=200))
-    assert "trainings are not begun beyond 1 CPU-hours, failed trainings included: enough for 10" in (
-        printed.getvalue()
-    )
+    assert "limit: 1 device-hours, failed trainings included: enough for 10" in (printed.getvalue())
 
 
 def test_a_stopped_attempt_is_charged_and_its_sequel_on_top_of_it(tmp_path: Path) -> None:
@@ -151,12 +149,12 @@ def test_an_attempt_nobody_saw_end_counts_until_it_last_wrote(tmp_path: Path) ->
         (tmp_path / name).write_text("{}\n")
         written = (begun + timedelta(seconds=seconds)).timestamp()
         os.utime(tmp_path / name, (written, written))
-    assert usage.unwitnessed(row(1, started_at=begun), tmp_path, 3600.0) == Usage(40.0, None)
+    assert usage.estimate_usage(row(1, started_at=begun), tmp_path, 3600.0) == Usage(40.0, None)
     again = row(1, started_at=begun, slot_seconds=7.0, energy_joules=3.0)
-    assert usage.unwitnessed(again, tmp_path, 3600.0) == Usage(47.0, None)
+    assert usage.estimate_usage(again, tmp_path, 3600.0) == Usage(47.0, None)
     waiting = row(1, started_at=None, slot_seconds=7.0, energy_joules=3.0)
-    assert usage.unwitnessed(waiting, tmp_path, 3600.0) == Usage(7.0, 3.0)
-    assert usage.unwitnessed(again, tmp_path, 25.0) == Usage(32.0, None), (
+    assert usage.estimate_usage(waiting, tmp_path, 3600.0) == Usage(7.0, 3.0)
+    assert usage.estimate_usage(again, tmp_path, 25.0) == Usage(32.0, None), (
         "a clock that jumped charges no more"
     )
 
@@ -197,7 +195,7 @@ def test_trainings_that_are_killed_again_and_again_use_no_more_than_the_hours(
     [left] = trials(tmp_path)
     assert (left.state, left.started_at, left.val_accuracy) == ("running", None, None)
     assert 1 <= left.attempts < 20
-    assert "no hours are left for it" in said
+    assert "no device-hours are left to retry it" in said
     run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=0.6 / 3600)
     assert trials(tmp_path)[0].attempts == left.attempts, "the same again trains nothing"
     run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=1.2 / 3600)
@@ -234,7 +232,7 @@ def test_a_base_network_that_the_hours_left_are_not_enough_for_is_not_trained(
     ("given", "said"),
     [
         ({"data": "fake:hang", "timeout": 0.1}, "timeout, .*; give a longer --timeout and run the same"),
-        ({"data": "fake:killed=1", "retries": 0}, "killed, .*; mend that and run the same command again"),
+        ({"data": "fake:killed=1", "retries": 0}, "killed, .*; fix that and run the same command again"),
         ({"data": "fake:diverge_above=-1"}, "diverged, .*; try other hyperparameters or a longer --budget"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_start_that_is_best_is_named_and_said_to_be(tmp_path: Path) -> None:
     rows, found = trials(tmp_path), model(tmp_path)
     assert max(rows, key=lambda row: row.val_accuracy or 0) == rows[0], "so it is the fake trainer's best"
     assert (found.trial_id, found.status, found.trainings) == (rows[0].id, "confirmed", 2)
-    assert "nothing better came out when trained again" in printed
+    assert "no candidate was better when it was retrained" in printed
 
 
 def test_a_stopped_search_for_accuracy_resumes_to_the_same_record(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def stopping_at(study: Path, begun: int) -> threading.Event:
 
 def test_another_question_under_the_same_name_is_refused_with_the_difference_named(tmp_path: Path) -> None:
     run(tmp_path)
-    with pytest.raises(QuestionChanged, match=r"training\.budget\.steps: 10 on record, 20 asked"):
+    with pytest.raises(QuestionChanged, match=r"training\.budget\.steps: 10 recorded, 20 now"):
         run(tmp_path, budget="20steps")
     with pytest.raises(QuestionChanged, match=r"solver\.name"):
         run(tmp_path, solver="tpe")
@@ -279,7 +279,7 @@ def test_a_model_whose_trial_is_rejected_later_is_withdrawn(tmp_path: Path) -> N
 
 def test_a_folder_with_the_trials_of_another_database_is_refused(tmp_path: Path) -> None:
     run(tmp_path, db=str(tmp_path / "a.db"))
-    with pytest.raises(BadOption, match=r"holds trials on record in .*a\.db"):
+    with pytest.raises(BadOption, match=r"holds trials of another results database, .*a\.db"):
         run(tmp_path, db=str(tmp_path / "b.db"))
 
 

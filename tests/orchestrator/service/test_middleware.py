@@ -193,18 +193,18 @@ def test_a_link_is_followed_before_it_is_judged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"trainer": "rm -rf /"}, "trainer: is no option"),
-        ({"db": "/tmp/x.db"}, "db: is no option"),
-        ({"runs": "/tmp"}, "runs: is no option"),
-        ({"executor": "inline"}, "executor: is no option"),
-        ({"base": "/tmp/evil.py:build"}, "is no network's or model's name"),
-        ({"base": "evil.py:build"}, "is no network's or model's name"),
-        ({"base": "-x"}, "is no network's or model's name"),
+        ({"trainer": "rm -rf /"}, "trainer: is not an option"),
+        ({"db": "/tmp/x.db"}, "db: is not an option"),
+        ({"runs": "/tmp"}, "runs: is not an option"),
+        ({"executor": "inline"}, "executor: is not an option"),
+        ({"base": "/tmp/evil.py:build"}, "is not the name of a network or model"),
+        ({"base": "evil.py:build"}, "is not the name of a network or model"),
+        ({"base": "-x"}, "is not the name of a network or model"),
         ({"data": "npz:/etc/passwd"}, "started without --data-root"),
         ({"data": "folder:../.."}, "started without --data-root"),
-        ({"study": "../s"}, "is no good for a folder"),
+        ({"study": "../s"}, "cannot be the name of a folder"),
         ({"study": "s" * 201}, "is too long"),
-        ({"trials": 0}, "--trials 0 allows no training"),
+        ({"trials": 0}, "--trials 0 is too few"),
         ({"max_macs": "1e400"}, "--max-macs: 1e400 is more than any network has"),
         ({"trials": "6"}, "trials: input should be a valid integer"),
         ({"solver": "a\nb"}, "string should match"),
@@ -226,7 +226,7 @@ def test_images_are_read_under_their_folder_alone(tmp_path: Path) -> None:
     served = replace(settings(tmp_path), data_root=images)
 
     def data(name: str) -> object:
-        return schemas.allowed("nas", "senet18", {"data": name}, served)["data"]
+        return schemas.restrict_options("nas", "senet18", {"data": name}, served)["data"]
 
     assert data("npz:mine.npz") == f"npz:{images / 'mine.npz'}"
     assert data(f"folder:{images}/cats") == f"folder:{images / 'cats'}"
@@ -234,7 +234,7 @@ def test_images_are_read_under_their_folder_alone(tmp_path: Path) -> None:
         with pytest.raises(BadOption, match="outside the folder of images"):
             data(bad)
     with pytest.raises(BadOption, match="no data set that this service reads"):
-        schemas.allowed("nas", "senet18", {"data": "fake:x"}, replace(served, trainer=None))
+        schemas.restrict_options("nas", "senet18", {"data": "fake:x"}, replace(served, trainer=None))
 
 
 def test_without_the_token_nothing_of_the_record_is_told(tmp_path: Path) -> None:
@@ -288,5 +288,5 @@ def test_a_second_service_of_one_record_does_not_start_from_another_folder(
 ) -> None:
     assert client.get("/api/studies").status_code == 200
     beside = settings(tmp_path, database=str(folder / "results.db"))
-    with pytest.raises(BadOption, match="works off the queue of"), app.opened(beside):
+    with pytest.raises(BadOption, match="works off the queue of"), app.open_service(beside):
         pass

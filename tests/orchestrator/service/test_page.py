@@ -51,7 +51,7 @@ def test_a_search_goes_from_the_form_to_its_end(tmp_path: Path) -> None:
         press(page, "Delete …")
         found(page, "#delete input").send_keys("mine")
         press(page, "Delete it")
-        assert comes(page, lambda text: "Nothing is on record yet" in text)
+        assert comes(page, lambda text: "There are no studies yet" in text)
 
 
 @pytest.mark.parametrize(

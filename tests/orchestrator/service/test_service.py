@@ -48,7 +48,7 @@ def test_a_search_is_started_watched_stopped_resumed_and_deleted(tmp_path: Path)
         assert client.delete("/api/studies/s", params={"confirm": "s"}).status_code == 409
         post(client, "/api/studies/s/stop").raise_for_status()
         assert reaches(client, "stopped")
-        assert "trial 1 begins" in client.get("/api/studies/s/log").json()["text"]
+        assert "trial 1 starts" in client.get("/api/studies/s/log").json()["text"]
         before = len(trials(client))
         assert post(client, "/api/studies/s/resume", trials=5).status_code == 202
         assert reaches(client, "finished")
@@ -173,7 +173,7 @@ def test_a_full_disk_is_told_of_in_one_line() -> None:
     answer = responses.refusal_of(Request({"type": "http"}), full)
     assert answer.status_code == 503
     said = json.loads(bytes(answer.body))
-    assert said == {"detail": "runs/results.db.s.lock: No space left on device; mend that and ask again"}
+    assert said == {"detail": "runs/results.db.s.lock: No space left on device; fix that and ask again"}
     assert OSError in responses.MENDABLE
 
 
@@ -248,7 +248,7 @@ def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:
         ),
         pytest.param({"solver": "nosuch"}, "no solver is named 'nosuch'", marks=pytest.mark.slow),
         pytest.param({"device": "cuda"}, "use --device cpu to train on the CPU", marks=pytest.mark.slow),
-        ({"budget": "20steps", "study": "there"}, "training.budget.steps: 10 on record, 20 asked"),
+        ({"budget": "20steps", "study": "there"}, "training.budget.steps: 10 recorded, 20 now"),
     ],
     ids=["trials", "base", "objectives", "solver", "device", "question"],
 )
@@ -279,7 +279,7 @@ def test_a_trainer_that_gives_no_answer_is_told_of(tmp_path: Path) -> None:
     with serving(tmp_path, trainer="/bin/false") as client:
         answer = post(client, "/api/studies", **ASKED)
         assert answer.status_code == 422
-        assert "gives no answer; run it by hand to see why" in answer.json()["detail"]
+        assert "did not answer; run it by hand to see why" in answer.json()["detail"]
 
 
 def test_a_plan_says_what_a_search_would_cost_and_starts_nothing(served: httpx.Client) -> None:

@@ -70,7 +70,7 @@ def test_a_solver_that_hangs_is_killed() -> None:
     ("said", "message"),
     [
         ("print('hello', flush=True)", "sent a line that is not JSON: b'hello'"),
-        ("print('[1]', flush=True)", "sent b'[1]', which is no message"),
+        ("print('[1]', flush=True)", "sent b'[1]', which is not a message"),
         ("print('{\"ask\": []}', flush=True)", "asked about 0 points at once, not 1 to 1"),
         (
             'print(\'{"ask": [{"depth": 9, "width": 1}]}\', flush=True)',

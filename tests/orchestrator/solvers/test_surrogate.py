@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orchestrator.solvers._acquisition import SMALL, AcquisitionCandidates
-from orchestrator.solvers._gaussian_process import fitted
+from orchestrator.solvers._gaussian_process import fit_process
 from orchestrator.solvers._history import AnswerHistory
 from orchestrator.solvers._surrogate import Surrogate
 from orchestrator.spec.problem import Evaluation, Problem
@@ -36,7 +36,7 @@ def promising(
 
 def test_a_process_passes_through_smooth_values_and_doubts_itself_between_them() -> None:
     places = np.linspace(0, 1, 12)[:, None]
-    process = fitted(places, np.sin(5 * places[:, 0]), np.zeros(1, dtype=np.intp), None, 30)
+    process = fit_process(places, np.sin(5 * places[:, 0]), np.zeros(1, dtype=np.intp), None, 30)
     mean, spread = process.predict(np.array([[0.5], [3.0]]))
     assert mean[0] == pytest.approx(np.sin(2.5), abs=0.02)
     assert spread[1] > 10 * spread[0]
@@ -44,13 +44,13 @@ def test_a_process_passes_through_smooth_values_and_doubts_itself_between_them()
 
 def test_a_variable_that_does_not_matter_gets_a_longer_length() -> None:
     places = np.random.default_rng(0).random((30, 2))
-    process = fitted(places, np.sin(6 * places[:, 0]), np.arange(2), None, 30)
+    process = fit_process(places, np.sin(6 * places[:, 0]), np.arange(2), None, 30)
     assert process.logs[1] > process.logs[0] + 1
 
 
 def test_believing_what_it_expects_leaves_the_mean_and_removes_the_doubt() -> None:
     places = np.array([[0.0], [0.3], [1.0]])
-    process = fitted(places, np.array([1.0, 2.0, 0.5]), np.zeros(1, dtype=np.intp), None, 10)
+    process = fit_process(places, np.array([1.0, 2.0, 0.5]), np.zeros(1, dtype=np.intp), None, 10)
     new = np.array([[0.7]])
     told = process.believing(new)
     assert told.predict(new)[0] == pytest.approx(process.predict(new)[0], abs=0.02)

@@ -48,16 +48,16 @@ def test_what_is_no_number_of_macs_is_refused(written: str) -> None:
         ({"minimise": "flops"}, "--minimise flops is unknown; give one of macs, params, latency"),
         ({"maximise": "speed"}, "--maximise speed is unknown; give accuracy"),
         ({"max_macs": "lots"}, "--max-macs: cannot read 'lots' as a number; write it like"),
-        ({"max_macs": "0"}, "--max-macs 0 leaves no network; give at least 1"),
-        ({"max_latency_ms": 0.0}, "--max-latency-ms 0.0 leaves no network; give more than 0"),
-        ({"maximise": "accuracy", "min_accuracy": 0.8}, "leave it out, or give --minimise macs as well"),
-        ({"maximise": "accuracy", "tolerance": 0.1}, "--tolerance 0.1 does nothing in a search for"),
+        ({"max_macs": "0"}, "--max-macs 0 excludes every network; give at least 1"),
+        ({"max_latency_ms": 0.0}, "--max-latency-ms 0.0 excludes every network; give more than 0"),
+        ({"maximise": "accuracy", "min_accuracy": 0.8}, "omit it, or add --minimise macs"),
+        ({"maximise": "accuracy", "tolerance": 0.1}, "--tolerance 0.1 has no effect with the goal"),
         (
             {"maximise": "accuracy", "replicates": 2},
-            "--replicates 2 does nothing in a search for the greatest accuracy",
+            "--replicates 2 has no effect with the goal .highest accuracy",
         ),
-        ({"minimise": "macs", "maximise": "accuracy", "replicates": 2}, "--replicates 2 does nothing"),
-        ({"kind": "hpo", "minimise": "macs"}, "--space training leaves the network as it is"),
+        ({"minimise": "macs", "maximise": "accuracy", "replicates": 2}, "--replicates 2 has no effect"),
+        ({"kind": "hpo", "minimise": "macs"}, "--space training does not change the network"),
     ],
 )
 def test_an_aim_that_cannot_be_is_refused(tmp_path: Path, given: dict[str, Any], words: str) -> None:
@@ -76,7 +76,7 @@ def test_the_fewest_parameters_are_sought_and_screened_against(tmp_path: Path) -
     passed = [row for row in trained if (row.constraints or [1])[0] <= 0]
     model = saved(tmp_path)
     assert model.parameters == min(row.parameters or 0 for row in passed)
-    assert "M parameters are no less than the base's" in printed
+    assert "not smaller than the base: " in printed
     [best] = queries.best(tmp_path / "results.db").to_dict("records")
     assert best["parameters"] == model.parameters
 
@@ -99,7 +99,7 @@ def test_a_base_over_a_limit_screens_nothing_by_its_size(tmp_path: Path) -> None
     base, *rows = trials(tmp_path)
     assert (base.parameters or 0) > 3_000_000
     assert {row.message for row in rows if row.state == "screened"} == {
-        f"{(row.parameters or 0) / 1e6:.3f} M parameters are over the limit"
+        f"too large: {(row.parameters or 0) / 1e6:.3f} M parameters"
         for row in rows
         if row.state == "screened"
     }
@@ -122,7 +122,7 @@ def test_the_most_accurate_network_under_a_limit_needs_no_baseline(tmp_path: Pat
     assert all((row.macs or 0) <= 500_000_000 for row in trained)
     best = max((row for row in trained if row.purpose == "search"), key=lambda row: row.val_accuracy or 0)
     assert saved(tmp_path).trial_id == best.id
-    assert "the greatest accuracy, at most 500.00 M MACs" in printed
+    assert "highest accuracy, at most 500.00 M MACs" in printed
     assert study(tmp_path).min_accuracy is None
 
 
@@ -170,9 +170,9 @@ def test_what_is_usual_asks_the_question_that_older_studies_have_on_record(tmp_p
 
 def test_another_aim_under_the_same_name_is_refused(tmp_path: Path) -> None:
     run(tmp_path, trials=3)
-    with pytest.raises(QuestionChanged, match="aim: nothing on record"):
+    with pytest.raises(QuestionChanged, match="aim: nothing recorded"):
         run(tmp_path, trials=3, minimise="params")
-    with pytest.raises(QuestionChanged, match="aim: nothing on record"):
+    with pytest.raises(QuestionChanged, match="aim: nothing recorded"):
         run(tmp_path, trials=3, max_macs="5M")
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.spec.recipe_overrides import Ingredients, changed, parse
+from orchestrator.spec.recipe_overrides import Ingredients, merge_ingredients, parse
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, network_key
 
@@ -18,11 +18,11 @@ def test_an_ingredient_is_read_with_its_settings_without_them_or_left_out() -> N
     ("given", "words"),
     [
         ("=null", "names no ingredient"),
-        ("sam=rho", "settings that are no JSON; write it like sam="),
-        ("sam={'rho': 1}", "settings that are no JSON; write"),
-        ('sam={"rho": NaN}', "settings that are no JSON; write"),
-        ("sam=0.1", "settings that are no JSON object; write"),
-        ("sam=[1]", "settings that are no JSON object; write"),
+        ("sam=rho", "settings that are not JSON; write it like sam="),
+        ("sam={'rho': 1}", "settings that are not JSON; write"),
+        ('sam={"rho": NaN}', "settings that are not JSON; write"),
+        ("sam=0.1", "settings that are not a JSON object; write"),
+        ("sam=[1]", "settings that are not a JSON object; write"),
     ],
 )
 def test_an_ingredient_that_cannot_be_read_is_refused(given: str, words: str) -> None:
@@ -37,7 +37,7 @@ def test_an_ingredient_given_twice_is_refused() -> None:
 
 def test_a_change_comes_after_all_it_may_take_the_place_of() -> None:
     saved: Ingredients = {"auto_augment": None, "trivial_augment": {}, "flip": {}}
-    settled = changed(saved, {"auto_augment": {}})
+    settled = merge_ingredients(saved, {"auto_augment": {}})
     assert list(settled.items()) == [("trivial_augment", {}), ("flip", {}), ("auto_augment", {})]
 
 

@@ -1,4 +1,4 @@
-"""Searches of named spaces: what is trained, what is answered without training, what the model carries."""
+"""Searches of named spaces: what is trained, what is skipped before training, what the model carries."""
 
 import itertools
 from pathlib import Path
@@ -147,13 +147,13 @@ def test_a_stopped_search_of_a_named_space_resumes_to_the_same_record(
 
 def test_another_space_under_the_same_name_is_refused_with_the_difference_named(tmp_path: Path) -> None:
     search(tmp_path, "training", trials=1)
-    with pytest.raises(QuestionChanged, match="searched: nothing on record, 'recipe' asked"):
+    with pytest.raises(QuestionChanged, match="searched: nothing recorded, 'recipe' now"):
         search(tmp_path, "recipe", trials=1)
 
 
 def test_another_limit_under_the_same_name_is_refused_with_the_difference_named(tmp_path: Path) -> None:
     search(tmp_path, "resnet_budget", trials=1)
-    with pytest.raises(QuestionChanged, match="most_parameters: 5000000 on record, 4000000 asked"):
+    with pytest.raises(QuestionChanged, match="most_parameters: 5000000 recorded, 4000000 now"):
         search(tmp_path, "resnet_budget", trials=1, max_params=4_000_000)
 
 
@@ -194,6 +194,6 @@ def test_a_study_without_a_name_is_called_by_its_space(tmp_path: Path, space: st
 
 def test_many_variables_are_told_as_changes_of_the_start(tmp_path: Path) -> None:
     printed = search(tmp_path, "recipe", trials=2)
-    assert "trial 1 begins: search, the start" in printed
+    assert "trial 1 starts: search, the start" in printed
     [found] = [line for line in printed.splitlines() if line.startswith("found: ")]
     assert len(found.split(" ")) < 2 * len(recipe.space().variables)

@@ -102,11 +102,11 @@ def test_a_resume_takes_the_points_on_record_though_the_earlier_study_went_on(ea
 
 
 def test_another_warm_start_is_another_question(warmed: Path) -> None:
-    with pytest.raises(QuestionChanged, match=r"warm_start\.study: 's' on record, 'other' asked"):
+    with pytest.raises(QuestionChanged, match=r"warm_start\.study: 's' recorded, 'other' now"):
         run(warmed, trials=3, **WARM | {"warm_start": "other"})
-    with pytest.raises(QuestionChanged, match=r"warm_start: .* on record, nothing asked"):
+    with pytest.raises(QuestionChanged, match=r"warm_start: .* recorded, nothing now"):
         run(warmed, trials=3, **WARM | {"warm_start": None})
-    with pytest.raises(QuestionChanged, match="warm_start: nothing on record"):
+    with pytest.raises(QuestionChanged, match="warm_start: nothing recorded"):
         run(warmed, trials=16, **EXACT, warm_start="w")
 
 
@@ -131,7 +131,7 @@ def test_a_study_of_other_variables_is_refused_with_them_named(tmp_path: Path) -
 
 def test_a_study_where_nothing_kept_the_bound_is_refused(tmp_path: Path) -> None:
     run(tmp_path, trials=3, min_accuracy=0.99, tolerance=0.0)
-    with pytest.raises(BadOption, match="nothing there kept the bounds"):
+    with pytest.raises(BadOption, match="no candidate there met the constraints"):
         run(tmp_path, trials=5, **WARM)
 
 
@@ -222,7 +222,7 @@ def test_a_warm_started_name_that_is_asked_otherwise_is_refused_as_any_other(
 ) -> None:
     asked = {"study": "w", "trials": 8, "data": "fake:noise=0", **other}
     for ask in (run, planned):
-        with pytest.raises(QuestionChanged, match="study 'w' is on record with another question"):
+        with pytest.raises(QuestionChanged, match="study 'w' is in the results database with other settings"):
             ask(warmed, **asked)
 
 
@@ -231,11 +231,11 @@ def test_the_name_of_a_warm_started_search_of_hyperparameters_is_not_free_for_on
 ) -> None:
     run(tmp_path, kind="hpo", trials=3)
     run(tmp_path, kind="hpo", trials=3, study="w", warm_start="s")
-    with pytest.raises(QuestionChanged, match="kind: 'hpo' on record, 'nas' asked"):
+    with pytest.raises(QuestionChanged, match="kind: 'hpo' recorded, 'nas' now"):
         run(tmp_path, study="w", warm_start="s")
 
 
 def test_the_name_of_an_evaluation_is_not_free_for_a_search(tmp_path: Path) -> None:
     evaluate(tmp_path, study="e")
-    with pytest.raises(QuestionChanged, match="kind: 'evaluation' on record, 'nas' asked"):
+    with pytest.raises(QuestionChanged, match="kind: 'evaluation' recorded, 'nas' now"):
         run(tmp_path, study="e")

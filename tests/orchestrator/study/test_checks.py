@@ -13,12 +13,16 @@ from tests.orchestrator._studies import run
 
 def test_a_folder_is_one_database_s_and_a_name_torn_by_a_power_cut_is_nobody_s(tmp_path: Path) -> None:
     folder, owner = tmp_path / "s", tmp_path / "s" / "database.txt"
-    checks.own(folder, address(tmp_path / "results.db"))
-    with pytest.raises(BadOption, match=r"holds trials on record in \.\./results.db; give another"):
-        checks.own(folder, address(tmp_path / "other.db"))
+    checks.claim_folder(folder, address(tmp_path / "results.db"))
+    with pytest.raises(
+        BadOption,
+        match=r"holds trials of another results database, "
+        r"\.\./results.db; give another",
+    ):
+        checks.claim_folder(folder, address(tmp_path / "other.db"))
     for torn in (b"", b"\0" * 14):
         owner.write_bytes(torn)
-        checks.own(folder, address(tmp_path / "results.db"))
+        checks.claim_folder(folder, address(tmp_path / "results.db"))
         assert owner.read_text() == "../results.db\n"
 
 
@@ -38,32 +42,32 @@ def test_a_folder_is_its_database_s_by_whatever_name(tmp_path: Path) -> None:
     (tmp_path / "runs" / "s").symlink_to(tmp_path / "elsewhere")
     folder = checks.study_folder(tmp_path / "runs", "s")
     for name in ("real/results.db", "link/results.db", "link.db"):
-        checks.own(folder, address(tmp_path / name))
+        checks.claim_folder(folder, address(tmp_path / name))
     assert (folder / "database.txt").read_text() == "../real/results.db\n"
     (folder / "database.txt").write_text("../link/results.db\n")  # as it was once written
-    checks.own(folder, address(tmp_path / "real" / "results.db"))
+    checks.claim_folder(folder, address(tmp_path / "real" / "results.db"))
     with pytest.raises(BadOption, match="holds trials on record in"):
-        checks.own(folder, address("postgresql://somewhere/nas"))
+        checks.claim_folder(folder, address("postgresql://somewhere/nas"))
 
 
 def test_a_folder_that_was_moved_and_linked_from_its_place_is_its_database_s_still(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     folder = checks.study_folder(runs, "s")
-    checks.own(folder, address(runs / "results.db"))
+    checks.claim_folder(folder, address(runs / "results.db"))
     (tmp_path / "larger").mkdir()
     folder.rename(tmp_path / "larger" / "s")
     folder.symlink_to(tmp_path / "larger" / "s")
-    checks.own(folder, address(runs / "results.db"))
+    checks.claim_folder(folder, address(runs / "results.db"))
     assert not checks.is_own(folder, address(tmp_path / "other.db"))
 
 
 def test_a_folder_is_its_database_s_however_that_is_written(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "link").symlink_to(tmp_path)
-    checks.own(tmp_path / "s", address(tmp_path / "results.db"))
+    checks.claim_folder(tmp_path / "s", address(tmp_path / "results.db"))
     assert checks.is_own(tmp_path / "s", address(tmp_path / "link" / "results.db"))
     assert not checks.is_own(tmp_path / "s", address(tmp_path / "other.db"))
     assert not checks.is_own(tmp_path / "s", address("postgresql://me@server/results"))
     assert not checks.is_own(tmp_path, address(tmp_path / "results.db")), "it names none"
-    checks.own(tmp_path / "t", address("postgresql://me:secret@server/results"))
+    checks.claim_folder(tmp_path / "t", address("postgresql://me:secret@server/results"))
     assert checks.is_own(tmp_path / "t", address("postgresql://me:other@server/results"))

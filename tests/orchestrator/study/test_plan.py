@@ -21,24 +21,20 @@ def planned(folder: Path, **given: Any) -> str:
 
 def test_a_plan_says_what_a_search_would_cost(tmp_path: Path) -> None:
     printed = planned(tmp_path, trials=100, replicates=3, confirm=2, budget="600s", executor="local", slots=4)
-    assert "100 = 3 of the base network, 97 of the search, up to 2 of them for each that passes" in printed
-    assert "16.67 CPU-hours of training, 4 at a time: 4.17 hours" in printed
-    assert "points in the space: 5265" in printed
+    assert "100 = 3 of the base network, 97 of the search, up to 2 repeats per candidate included" in printed
+    assert "16.67 device-hours of training, 4 at a time: 4.17 hours" in printed
+    assert "candidates in the space: 5265" in printed
 
 
 def test_a_plan_counts_the_networks_that_need_no_training(tmp_path: Path) -> None:
     printed = planned(tmp_path, depth="1", width="1", resolution=".5:1.5")
     assert "of 9 networks looked at" in printed
-    assert (
-        "answered without training (no fewer MACs than the base): 56%" in printed
-    )  # 32 to 48 pixels: 5 of 9
+    assert "skipped before training (not smaller than the base): 56%" in printed  # 32 to 48 pixels: 5 of 9
 
 
 def test_a_plan_counts_the_networks_that_are_over_a_limit_of_parameters(tmp_path: Path) -> None:
     printed = planned(tmp_path, kind="hpo", subject="resnet_budget", space="resnet_budget", max_params=4000)
-    match = re.search(
-        r"answered without training \(more than 4000 parameters\): (\d+)% of the space", printed
-    )
+    match = re.search(r"skipped before training \(more than 4000 parameters\): (\d+)% of the space", printed)
     assert match
     assert 0 < int(match[1]) < 100
 
@@ -52,12 +48,12 @@ def test_a_plan_says_what_is_sought_and_which_share_each_limit_screens(tmp_path:
     }
     printed = planned(tmp_path, **asked)
     assert (
-        "sought: the least params, at most 500.00 M MACs, at most 3.000 ms, at an accuracy of at least"
+        "goal: fewest parameters, at most 500.00 M MACs, at most 3.000 ms, at an accuracy of at least"
         in printed
     )
     assert "the base network's less 0.5 points" in printed
     for why in ("more than 500000000 MACs", "no fewer parameters than the base"):
-        match = re.search(rf"answered without training \({why}\): (\d+)% of the space", printed)
+        match = re.search(rf"skipped before training \({why}\): (\d+)% of the space", printed)
         assert match
         assert 0 < int(match[1]) < 100
     assert "latency is measured as the search goes" in printed
@@ -106,5 +102,5 @@ def test_a_plan_is_refused_in_the_words_of_the_run(tmp_path: Path, given: dict[s
 def test_a_plan_of_another_question_under_a_recorded_name_is_refused(tmp_path: Path) -> None:
     run(tmp_path, trials=3)
     assert "plan of the study s" in planned(tmp_path, trials=5)
-    with pytest.raises(QuestionChanged, match="10 on record, 20 asked"):
+    with pytest.raises(QuestionChanged, match="10 recorded, 20 now"):
         planned(tmp_path, budget="20steps")

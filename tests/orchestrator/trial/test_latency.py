@@ -32,7 +32,7 @@ def test_the_least_latency_is_sought_and_screened_against(tmp_path: Path) -> Non
     )
     assert queries.models(tmp_path / "results.db")["latency_ms"].tolist() == [best["latency_ms"]]
     assert "ms are no less than the base's" in printed
-    assert "sought: the least latency" in printed
+    assert "goal: lowest latency" in printed
 
 
 def test_a_network_slower_than_the_limit_is_not_trained(tmp_path: Path) -> None:

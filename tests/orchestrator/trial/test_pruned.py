@@ -88,7 +88,7 @@ def test_the_record_tells_what_was_saved_and_what_the_audit_found(study: tuple[P
     assert counted is not None
     [viewed] = queries.early_stops(folder / "results.db", "s").to_dict("records")
     assert counted == {name: pytest.approx(viewed[name]) for name in counted}
-    assert f"early stop: {pruning.stops_text(counted)}" in said
+    assert f"early stopping: {pruning.stops_text(counted)}" in said
 
 
 def test_the_same_command_again_adds_nothing_to_pruned_trials(study: tuple[Path, str]) -> None:

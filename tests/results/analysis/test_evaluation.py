@@ -85,7 +85,7 @@ def test_a_study_without_runs_has_an_empty_table(store: Store, db: str) -> None:
 
 def test_a_search_is_no_evaluation(record: str) -> None:
     with pytest.raises(
-        NotOnRecord, match="is of the kind nas, no evaluation; see nas-results trials nas-demo"
+        NotOnRecord, match="is of kind nas and not an evaluation; see nas-results trials nas-demo"
     ):
         queries.evaluation(record, "nas-demo")
 
@@ -94,9 +94,9 @@ def test_the_command_tells_prints_and_writes_the_same_table(store: Store, db: st
     evaluated(store, {"slow": [0.801, 0.82], "quick": [1 / 3, 0.85]})
     to = tmp_path / "table.csv"
     said = CliRunner().invoke(main, ["evaluation", "e", "--db", db, "--csv", str(to)]).stdout
-    assert "81.05 ± 1.34%" in said
-    assert re.search(r"slow .* from this\n", said)
-    assert re.search(r"quick .* -21.88 ± 35.19 \(2\)\n", said)
+    assert "81.05% (sd 1.34)" in said
+    assert re.search(r"slow .* reference\n", said)
+    assert re.search(r"quick .* -21.88 \(sd 35.19, n 2\)\n", said)
     assert "failed" not in said, "a column of nothing"
     objects = json.loads(CliRunner().invoke(main, ["evaluation", "e", "--db", db, "--json"]).stdout)
     assert [found["model"] for found in objects] == ["slow", "quick"]

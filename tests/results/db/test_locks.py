@@ -156,9 +156,9 @@ def test_a_process_is_signalled_by_what_it_signed(store: Store, db: str) -> None
         held = locks.holder(address(db), "demo")
         assert held is not None
         assert held["pid"] == str(holder.pid)
-        assert locks.signalled(held, signal.SIGTERM)
+        assert locks.send_signal(held, signal.SIGTERM)
         assert holder.wait(20) == -signal.SIGTERM
-        assert not locks.signalled(held, signal.SIGTERM)
+        assert not locks.send_signal(held, signal.SIGTERM)
 
 
 def test_a_process_with_the_number_of_another_that_signed_elsewhere_is_left_alone() -> None:
@@ -168,9 +168,9 @@ def test_a_process_with_the_number_of_another_that_signed_elsewhere_is_left_alon
         stranger.stdout.readline()
         signed = locks.signature(stranger.pid)
         for mark in ({"mark": "AAAAAAAA"}, {"mark": ""}):
-            assert not locks.signalled({**signed, **mark}, signal.SIGTERM)
+            assert not locks.send_signal({**signed, **mark}, signal.SIGTERM)
         unsigned = {name: signed[name] for name in ("pid", "host", "since")}
-        assert not locks.signalled(unsigned, signal.SIGTERM), "an earlier version's"
+        assert not locks.send_signal(unsigned, signal.SIGTERM), "an earlier version's"
         assert stranger.poll() is None
 
 

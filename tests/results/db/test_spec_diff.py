@@ -41,20 +41,20 @@ def test_a_nested_difference_is_named_by_its_dotted_path() -> None:
     recorded = {"space": {"width": {"low": 0.25, "high": 1.0}}, "variables": [{"step": 4}, {"step": 8}]}
     asked = {"space": {"width": {"low": 0.25, "high": 1.25}}, "variables": [{"step": 4}, {"step": 16}]}
     assert differences(recorded, asked) == [
-        "space.width.high: 1.0 on record, 1.25 asked",
-        "variables.1.step: 8 on record, 16 asked",
+        "space.width.high: 1.0 recorded, 1.25 now",
+        "variables.1.step: 8 recorded, 16 now",
     ]
 
 
 def test_a_key_that_only_one_has_is_named_with_nothing_on_the_other_side() -> None:
     assert differences({"a": 1}, {"b": None}) == [
-        "a: 1 on record, nothing asked",
-        "b: nothing on record, None asked",
+        "a: 1 recorded, nothing now",
+        "b: nothing recorded, None now",
     ]
 
 
 def test_lists_of_two_lengths_are_told_whole() -> None:
-    assert differences({"sizes": [1, 2]}, {"sizes": [1]}) == ["sizes: [1, 2] on record, [1] asked"]
+    assert differences({"sizes": [1, 2]}, {"sizes": [1]}) == ["sizes: [1, 2] recorded, [1] now"]
 
 
 def test_images_are_told_to_differ_in_words_and_not_by_their_fingerprints() -> None:
@@ -63,17 +63,17 @@ def test_images_are_told_to_differ_in_words_and_not_by_their_fingerprints() -> N
 
     now = of("folder", "folder-2-abc")
     assert differences(of("folder", "folder-2-def"), now) == [
-        "the images (folder) are not those that the study began with"
+        "the images (folder) are not those with which the study started"
     ]
     assert differences(of("folder", "0" * 64), now) == [
-        "the images (folder) are decoded by other rules than when the study began (docs/data.md)"
+        "the images (folder) are decoded by other rules than when the study started (docs/data.md)"
     ]
     assert differences(of("digits", "digits-1-abc"), now) == [
-        "training.dataset: 'digits' on record, 'folder' asked"
+        "training.dataset: 'digits' recorded, 'folder' now"
     ]
     assert differences(now, now) == []
 
 
 def test_a_question_without_a_fit_asked_for_squashed_images() -> None:
     assert differences({}, {"fit": "squash"}) == []
-    assert differences({}, {"fit": "crop"}) == ["fit: 'squash' on record, 'crop' asked"]
+    assert differences({}, {"fit": "crop"}) == ["fit: 'squash' recorded, 'crop' now"]

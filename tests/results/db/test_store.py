@@ -36,9 +36,9 @@ def test_a_changed_question_is_refused_with_each_difference_named(store: Store) 
     with pytest.raises(QuestionChanged) as refused:
         open_study(store, kind="hpo", seed=1, space={"width": {"low": 0.25, "high": 1.25}})
     said = str(refused.value)
-    assert "kind: 'nas' on record, 'hpo' asked" in said
-    assert "space.width.high: 1.0 on record, 1.25 asked" in said
-    assert "seed: 0 on record, 1 asked" in said
+    assert "kind: 'nas' recorded, 'hpo' now" in said
+    assert "space.width.high: 1.0 recorded, 1.25 now" in said
+    assert "seed: 0 recorded, 1 now" in said
     assert "another --study name" in said
     assert "\n" not in said
 
@@ -137,7 +137,7 @@ def test_a_word_that_is_no_state_or_purpose_is_refused_by_the_database(store: St
 
 def test_a_column_that_there_is_not_is_refused_with_those_there_are(store: Store) -> None:
     study = open_study(store)
-    with pytest.raises(TypeError, match=r"'vall_accuracy' is no column of trials; it has .*val_accuracy"):
+    with pytest.raises(TypeError, match=r"'vall_accuracy' is not a column of trials; it has .*val_accuracy"):
         store.start_trial(study.id, 1, purpose="search", vall_accuracy=0.5)
 
 
