@@ -32,7 +32,7 @@ UNITS = {  # of what a study may minimise: the axis, the unit and its size
     "params": ("parameters (millions)", "M parameters", 1e6),
     "latency": ("latency (ms)", "ms", 1.0),
 }
-_STATES = {"pruned": STOPPED_EARLY, "screened": SKIPPED}  # a trial's states that have another name for people
+STATE_LABELS = {"pruned": STOPPED_EARLY, "screened": SKIPPED}  # for people; the database keeps its own names
 _BULKY = ("config", "versions", "network_key")  # columns that no row needs
 
 
@@ -146,7 +146,7 @@ def read_study(db: queries.Database, study: str) -> StudyRecord:
 
 def _outcome(row: Row, bound: float | None) -> str:
     if row["state"] != "completed":
-        return _STATES.get(row["state"], str(row["state"]))
+        return STATE_LABELS.get(row["state"], str(row["state"]))
     if row["verdict"]:
         return str(row["verdict"])
     if row["purpose"] in ("baseline", "confirmation"):

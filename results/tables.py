@@ -106,6 +106,8 @@ def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = No
         return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
     if trial["number"] == best:
         return "best"
+    if trial["purpose"] == "confirmation":
+        return "repeat" if pd.isna(trial["of_trial_number"]) else f"repeat of {trial['of_trial_number']}"
     if trial["purpose"] not in ("search", "evaluation"):
         return str(trial["purpose"])
     if trial["verdict"]:

@@ -80,8 +80,9 @@ def _nas(
 ) -> None:
     """Find the smallest variant of a base network that is still as accurate.
 
-    The search varies depth, width and resolution multipliers. It minimises MACs subject to a required
-    accuracy, unless --minimise and --maximise say otherwise. To resume, run the same command again.
+    The search varies depth, width and resolution multipliers. It minimises MACs subject to a
+    required accuracy, unless --minimise and --maximise say otherwise. To resume, run the same
+    command again.
     """
     _run("nas", base, locals())
 
@@ -148,8 +149,8 @@ def _hpo(
 ) -> None:
     """Tune how a network is trained: its hyperparameters, its recipe or its architecture (--space).
 
-    The search maximises accuracy, unless --minimise and --maximise say otherwise. To resume, run the same
-    command again.
+    The search maximises accuracy, unless --minimise and --maximise say otherwise. To resume, run
+    the same command again.
     """
     _run("hpo", model, locals())
 
@@ -201,8 +202,8 @@ def _evaluate(
 ) -> None:
     """Train models several times each, on disjoint images, and rank them by test accuracy.
 
-    Every model is trained with every recipe. Run r of each pair sees the same images, so pairs compare
-    fairly. To resume, run the same command again; a larger --runs adds to the study.
+    Every model is trained with every recipe. Run r of each pair sees the same images, so that pairs
+    can be compared. To resume, run the same command again; a larger --runs adds to the study.
     """
     given = locals()
     main.say_removed("nas-evaluate", given)

@@ -69,8 +69,8 @@ def _serve(
 ) -> None:
     """Serve a web page and a REST API for the searches in a folder, and run searches from a queue.
 
-    Searches started on the command line in the same folder appear here, and the other way round. Stopping
-    the service does not stop its searches.
+    Searches started on the command line in the same folder appear here, and the other way round.
+    Stopping the service does not stop its searches.
     """
     given = locals()
     try:

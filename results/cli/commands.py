@@ -74,9 +74,7 @@ def best(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Show the best trial of each study: for NAS the fewest MACs at the required accuracy, for HPO the most
-    accurate.
-    """
+    """Show the best trial of each study: the smallest accurate network, or the most accurate one."""
     frame = queries.best(db, study)
     _print(tables.best_table(frame), export.records(frame), as_json)
 
@@ -103,9 +101,7 @@ def show_one(
 
 @main.command()
 def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Show the accuracy trade-off: the smallest network at the required accuracy, and slightly above and
-    below.
-    """
+    """Show the accuracy trade-off: the smallest networks at, above and below the required accuracy."""
     frame = queries.slack(db, study)
     studies = queries.studies(db)
     settings = export.records(studies[studies["name"] == study])[0]["question"]
@@ -159,9 +155,7 @@ def export_trials(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Write the trials of a study to a CSV, Parquet or JSON file, or add the new ones to an Optuna
-    storage.
-    """
+    """Write the trials of a study to a CSV, Parquet or JSON file, or to an Optuna storage."""
     if (to is None) == (optuna is None):
         raise export.ExportError("give either a file to write (--to) or an Optuna storage (--optuna)")
     if to is None:

@@ -14,6 +14,7 @@ from results.analysis import forecast, pruning
 from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
 from results.format import mean_text, millions, moment, number, percent
+from results.study_record import STATE_LABELS
 from results.tables import outcome, plain, table_of, time_left
 
 
@@ -71,7 +72,8 @@ def _required_accuracy(facts: dict[str, Any]) -> str:
 
 
 def _counts(facts: dict[str, Any]) -> str:
-    states = ", ".join(f"{count} {state}" for state, count in facts["trials_by_state"].items())
+    by_state = facts["trials_by_state"].items()
+    states = ", ".join(f"{count} {STATE_LABELS.get(state, state)}" for state, count in by_state)
     reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
     searched = f"{facts['spent']:.4g} of {facts['budget_trials']} trainings spent"
     return "; ".join(part for part in (searched, f"trials: {states}" if states else "", reasons) if part)

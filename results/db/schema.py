@@ -107,7 +107,7 @@ def _upgrade(connection: Connection, name: str) -> None:
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
             raise
         raise StoreUnavailable(
-            f"{name} lacks tables that its schema version should have ({error.orig}), so it cannot "
+            f"the tables of {name} do not match its schema version ({error.orig}), so it cannot "
             "be migrated to "
             f"{REVISION}; restore a backup, or give another --db"
         ) from error

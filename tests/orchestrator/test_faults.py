@@ -30,14 +30,14 @@ SAID = {  # what is on record of each fault: its reason, and words of its messag
     "inf": ("no_result", r"exited 0 with val_accuracy inf, which is not a fraction in \[0, 1\]; see"),
     "noresult": ("no_result", "exited 0 without a final line; see .*log.txt"),
     "garbage": ("bad_report", "line 3 of .*metrics.jsonl is not JSON: 'this is not JSON'"),
-    "twice": ("bad_report", "has 2 final results; a training ends once"),
+    "twice": ("bad_report", "has 2 final events; a training has exactly one"),
     "crash=1": ("crashed", "exit code 1: RuntimeError: crashed as asked; see .*log.txt"),
     "oom=1": ("out_of_memory", "out of memory as asked; ask for less"),
     "diverge_above=-1": ("diverged", "the loss is not finite, as asked"),
     "leak=self": ("host_memory", r"out of host memory: used .* MB, limit 150.0 MB \(--max-memory\)"),
     "leak=session,hang": ("host_memory", "out of host memory: used .* MB, limit 150.0 MB"),
-    "flood=stdout": ("too_much_output", "printed more than 67.1 MB to stdout, which is for JSON lines alone"),
-    "hang,grandchild=session": ("timeout", "did not end by itself and was stopped after \\d+ s"),
+    "flood=stdout": ("too_much_output", "printed more than 67.1 MB to stdout, which is only for JSON lines"),
+    "hang,grandchild=session": ("timeout", "did not end and was stopped after \\d+ s"),
 }
 
 ALIKE = ("inf", "diverge_above=-1", "leak=self")  # another one of the same kind stands beside each
@@ -111,7 +111,7 @@ def test_a_flood_of_a_fork_ends_it_as_that_of_a_process(executor: Executor, tmp_
     flooding = train(tmp_path / "t", "flood=stdout")
     ended = executor.run(replace(flooding, stdout_bytes=1_000_000), threading.Event())
     assert (ended.code, ended.reason) == (-9, "output")
-    assert ended.said == "printed more than 1.0 MB to stdout, which is for JSON lines alone"
+    assert ended.said == "printed more than 1.0 MB to stdout, which is only for JSON lines"
     assert (tmp_path / "t" / "out").stat().st_size == 1_000_000
 
 

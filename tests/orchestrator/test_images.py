@@ -156,7 +156,7 @@ def test_plan_search_and_evaluation_say_the_same_of_the_data(tmp_path: Path) -> 
     plan.show_plan(settled(tmp_path, plan=True), Console(file=printed, width=60))
     assert f"{said}5000 training and 1000 validation images\n" in printed.getvalue()
     assert f"{said}5000 training and 1000 validation images\n" in run(tmp_path)
-    assert f"{said}run r trains on" in evaluate(tmp_path / "evaluated", plan=True)
+    assert f"{said}run r uses" in evaluate(tmp_path / "evaluated", plan=True)
 
 
 @pytest.mark.parametrize(

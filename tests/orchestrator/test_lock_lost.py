@@ -50,7 +50,7 @@ def test_a_run_that_lost_its_study_ends_its_trials_and_records_no_failure(
         cut()
         with other.lock_study("s"):
             take_up(other)
-            with pytest.raises(StudyLost, match="taken up by another process"):
+            with pytest.raises(StudyLost, match="taken over by another process"):
                 running.result(timeout=30)
             assert states(other) == ["running"]
             found = other.study("s")

@@ -86,9 +86,7 @@ def test_a_study_of_a_built_in_model_goes_on_when_one_of_its_name_is_saved(tmp_p
 def test_both_studies_are_named_and_either_model_can_be_taken(begun: Path) -> None:
     another_saves_one(begun)
     said = run(begun, **TUNED)
-    line = (
-        "model nomad_senet18: taken from the study {}; {} saved one too, which --model nomad_senet18@{} takes"
-    )
+    line = "model nomad_senet18: from the study {}; {} saved one too, for which give --model nomad_senet18@{}"
     assert line.format("first", "second", "second") in said
     said = run(begun, **{**TUNED, "study": "new"})
     assert line.format("second", "first", "first") in said
@@ -104,14 +102,14 @@ def test_both_studies_are_named_and_either_model_can_be_taken(begun: Path) -> No
 def test_a_plan_names_both_studies_too(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
     another_saves_one(begun)
     plan.show_plan(settled(begun, **{**TUNED, "study": "new"}, plan=True), Console(width=200))
-    assert "taken from the study second; first saved one too" in capsys.readouterr().out
+    assert "from the study second; first saved one too" in capsys.readouterr().out
 
 
 def test_one_study_s_model_can_be_the_base_of_a_search(begun: Path) -> None:
     another_saves_one(begun)
     said = run(begun, subject=f"{NAME}@first", study="n", trials=4)
-    assert "taken from the study first; second saved one too, which --base nomad_senet18@second takes" in said
-    with pytest.raises(BadOption, match="would hide what it came from"):
+    assert "from the study first; second saved one too, for which give --base nomad_senet18@second" in said
+    with pytest.raises(BadOption, match="would hide the model it was made from"):
         settled(begun, subject=f"{NAME}@first", save_as=NAME)
 
 
@@ -128,7 +126,7 @@ def test_an_evaluation_goes_on_with_the_model_that_it_began_with(begun: Path, ol
             )
     another_saves_one(begun)
     said = evaluate(begun, runs_of_each=2, **given)
-    assert "taken from the study first; second saved one too, which --model nomad_senet18@second" in said
+    assert "from the study first; second saved one too, for which give --model nomad_senet18@second" in said
     assert {row["point"]["model"] for row in record(begun, "e")} == {"resnet18", NAME}
     said = evaluate(begun, **{**given, "study": "f", "model": [f"{NAME}@first"]})
-    assert "taken from the study first" in said
+    assert "from the study first" in said

@@ -49,7 +49,7 @@ def test_a_scale_that_the_family_lacks_is_held_at_one(trainer_client: TrainerCli
 def test_a_range_of_a_scale_that_the_family_lacks_is_refused(
     trainer_client: TrainerClient, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadOption, match="googlenet has no depth to scale; leave --depth out"):
+    with pytest.raises(BadOption, match="googlenet has no depth to scale; omit --depth"):
         spec(trainer_client, tmp_path, "googlenet", depth=".5:2")
 
 

@@ -103,7 +103,11 @@ def test_a_finished_study_that_cannot_go_on_stays_finished(tmp_path: Path) -> No
 
 def test_a_study_cannot_have_the_folder_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "s").touch()
-    with pytest.raises(BadOption, match=r"/s is a file, so no study can have its trials there; give another"):
+    with pytest.raises(
+        BadOption,
+        match=r"/s is a file, so a study cannot keep its trials there; "
+        "give another",
+    ):
         run(tmp_path)
     with closing(sqlite3.connect(tmp_path / "results.db")) as db:
         assert db.execute("SELECT count(*) FROM studies").fetchall() == [(0,)]
@@ -122,8 +126,8 @@ def test_a_plan_refuses_the_folder_that_the_search_would_refuse(finished: Path) 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"study": None, "subject": "n" * 195}, "bytes, and 200 is the most; give another --study"),
-        ({"subject": "n" * 195}, "bytes, and 200 is the most; give another --save-as"),
+        ({"study": None, "subject": "n" * 195}, "bytes, more than 200; give another --study"),
+        ({"subject": "n" * 195}, "bytes, more than 200; give another --save-as"),
     ],
 )
 def test_a_name_made_of_others_that_is_too_long_is_refused(
@@ -143,7 +147,7 @@ def test_a_name_made_of_others_that_is_too_long_is_refused(
 
 def test_a_study_cannot_have_the_name_of_a_database_s_own_file(tmp_path: Path) -> None:
     for name in ("own.db", "own.db-wal", "own.db-journal"):
-        with pytest.raises(BadOption, match=r"is a file's of the database; give another --study"):
+        with pytest.raises(BadOption, match=r"belongs to a file of the database; give another --study"):
             run(tmp_path, study=name, db=str(tmp_path / "own.db"))
     assert run(tmp_path, study="own", db=str(tmp_path / "own.db"))
 

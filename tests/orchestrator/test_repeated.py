@@ -80,7 +80,7 @@ def test_a_study_on_record_with_what_its_demo_stands_for_is_resumed_too(
 
 def plans(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> int | str | None:
     """Type the command of the report of `s`, but for `--plan`, and return its exit code."""
-    printed, _, _ = command(study_record.read_study(str(folder / "results.db"), "s")).rpartition(" (--db")
+    printed, _, _ = command(study_record.read_study(str(folder / "results.db"), "s")).rpartition(" (add --db")
     words = [*shlex.split(printed), f"--runs={folder}", "--plan"]
     assert words[0] == f"{kind}-search"
     monkeypatch.setattr(sys, "argv", words)

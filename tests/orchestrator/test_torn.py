@@ -102,7 +102,7 @@ def test_a_second_orchestrator_of_a_study_is_refused_and_disturbs_nothing(tmp_pa
         assert eventually(lambda: bool(list((tmp_path / "s").glob("*/metrics.jsonl"))), 30)
         second = typed(tmp_path, *asked)
         assert second.returncode == 2
-        assert f"study 's' is being run by process {first.pid} on" in second.stderr
+        assert f"study 's' is running in process {first.pid} on" in second.stderr
         assert first.poll() is None
         first.terminate()
         assert first.wait(20) == 130

@@ -31,13 +31,13 @@ def _fill(engine: Engine) -> None:
 def test_a_folder_that_cannot_be_made_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
-        StoreUnavailable, match=r"cannot make the folder .*; give a --db that you can write to"
+        StoreUnavailable, match=r"cannot create the folder .*; give a --db that you can write to"
     ):
         Store(tmp_path / "file" / "runs" / "results.db")
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_of() -> None:
-    with pytest.raises(StoreUnavailable, match=r"cannot make /proc/results.db.lock: .*give another --db"):
+    with pytest.raises(StoreUnavailable, match=r"cannot create /proc/results.db.lock: .*give another --db"):
         Store("/proc/results.db")
 
 
@@ -77,7 +77,7 @@ def test_a_damaged_database_is_told_of(tmp_path: Path) -> None:
     pages = bytearray(db.read_bytes())
     pages[8192:] = b"\xff" * (len(pages) - 8192)
     db.write_bytes(pages)
-    with pytest.raises(StoreUnavailable, match="malformed; it is damaged; restore a copy"):
+    with pytest.raises(StoreUnavailable, match="malformed; it is damaged; restore a backup"):
         Store(db)
 
 
@@ -95,7 +95,7 @@ def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
 
 def test_an_empty_database_holds_no_record_to_read(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
-    with pytest.raises(StoreUnavailable, match="holds no record of a search"):
+    with pytest.raises(StoreUnavailable, match="is not a results database"):
         Store(tmp_path / "empty.db", read_only=True)
 
 
@@ -130,7 +130,7 @@ def test_a_database_of_an_older_schema_is_not_migrated_by_reading(
 
 @pytest.mark.parametrize("address", ["sqlite://", ":memory:", ""])
 def test_a_database_in_memory_is_refused(address: str) -> None:
-    with pytest.raises(StoreUnavailable, match="keeps no record after the process ends"):
+    with pytest.raises(StoreUnavailable, match="would be lost when the process ends"):
         Store(address)
 
 
@@ -138,7 +138,7 @@ def test_a_database_in_memory_is_refused(address: str) -> None:
     ("address", "said"),
     [
         ("mysql://user@host/name", "'mysql' is neither SQLite nor PostgreSQL"),
-        ("://", "is no database URL"),
+        ("://", "is not a database URL"),
         ("postgresql://user:secret@127.0.0.1:1/name", "cannot use postgresql://user:.*@127.0.0.1:1/name"),
     ],
 )

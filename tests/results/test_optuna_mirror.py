@@ -287,11 +287,11 @@ def test_the_mirror_on_the_command_line_ends_quietly_by_an_interrupt(
 def test_the_record_itself_and_any_other_are_no_storage(
     searched: tuple[str, Store, Study], tmp_path: Path
 ) -> None:
-    with pytest.raises(StoreUnavailable, match="is the record itself"):
+    with pytest.raises(StoreUnavailable, match="is the results database itself"):
         optuna_mirror.export(searched[0], "demo", searched[0])
     with Store(tmp_path / "another.db"):
         pass
-    with pytest.raises(StoreUnavailable, match="is a record of searches"):
+    with pytest.raises(StoreUnavailable, match="is a results database"):
         optuna_mirror.export(searched[0], "demo", str(tmp_path / "another.db"))
 
 
@@ -335,7 +335,7 @@ def test_a_storage_of_another_version_is_refused_and_left_closed(
 def test_a_study_without_a_space_is_refused(tmp_path: Path, url: str) -> None:
     with Store(db := tmp_path / "results.db") as store:
         open_study(store, kind="evaluation", space=[])
-    with pytest.raises(NotOnRecord, match="searched no space"):
+    with pytest.raises(NotOnRecord, match="has no search space"):
         optuna_mirror.export(db, "demo", url)
 
 

@@ -59,7 +59,7 @@ def test_the_front_is_of_means_that_leave_the_selecting_training_out(tmp_path: P
         assert member["mean_accuracy"] == pytest.approx(sum(again) / len(again) if again else own[0])
     dropped = {row.of_trial_number for row in rows.values() if row.of_trial_number} - set(front["trial"])
     assert dropped, "with so much noise the replicates find some out"
-    assert "saved as the models front_senet18_1 to front_senet18_" in printed
+    assert "saved as models front_senet18_1 to front_senet18_" in printed
 
 
 def test_plain_sql_gives_the_same_front(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_search_for_a_front_resumes_to_the_same_record(
     run(tmp_path, **asked)
     assert facts(tmp_path) == facts(calm[1])
     ended = {message(folder) for folder in (tmp_path, calm[1])}
-    assert ended == {"the search has spent its 18 trainings, and 6 more to train its best again"}
+    assert ended == {"the search has spent its 18 trainings, and 6 more to retrain its best networks"}
     fronts = [queries.front(folder / "results.db", "s") for folder in (tmp_path, calm[1])]
     assert fronts[0].equals(fronts[1])
 
@@ -142,14 +142,15 @@ def test_more_trials_go_on_with_the_search_and_keep_the_replicates(tmp_path: Pat
     assert after[: len(before)] == before
     assert len(after) == 28
     assert sum(row["purpose"] == "confirmation" for row in after) == 7
-    assert message(tmp_path) == "the search has spent its 21 trainings, and 7 more to train its best again"
+    assert message(tmp_path) == "the search has spent its 21 trainings, and 7 more to retrain its "
+        "best networks"
     assert "resuming" in run(tmp_path, **{**BOTH, "trials": 28})
     assert facts(tmp_path) == after
 
 
 def test_a_solver_of_one_objective_is_refused_with_the_able_ones_named(tmp_path: Path) -> None:
     with pytest.raises(
-        BadOption, match=r"--solver local minimises one objective, not 2; give one of .*nomad"
+        BadOption, match=r"--solver local handles one objective, not 2; give one of .*nomad"
     ):
         run(tmp_path, **BOTH, solver="local")
 

@@ -86,7 +86,7 @@ def test_a_resumed_study_begins_with_the_last_successor() -> None:
 
 def test_a_solver_that_cannot_even_begin_is_an_error_that_says_why() -> None:
     witness = Witness(lifetime=0, death="exit")
-    with pytest.raises(SolverFailed, match=r"as asked.*take another --solver"):
+    with pytest.raises(SolverFailed, match=r"as asked.*choose another --solver"):
         witness.ask(1)
     witness.proposals.close()
 
@@ -97,7 +97,7 @@ def test_a_solver_that_asks_otherwise_when_asked_again_is_found_out() -> None:
     os.kill(witness.processes[-1].pid, signal.SIGKILL)
     witness._command[-3:] = ["100", "signal", "0"]
     witness.proposals.reign = witness.proposals.reign.successor(1, START)  # another seed: other points
-    with pytest.raises(NotReproducible, match="asked again, proposes"):
+    with pytest.raises(NotReproducible, match="replayed, proposes"):
         witness.ask(1)
     witness.proposals.close()
 

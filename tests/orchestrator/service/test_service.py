@@ -243,7 +243,7 @@ def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:
         ),
         pytest.param(
             {"solver": "cmaes", "minimise": "macs", "maximise": "accuracy", "replicates": None},
-            "--solver cmaes minimises one objective, not 2",
+            "--solver cmaes handles one objective, not 2",
             marks=pytest.mark.slow,
         ),
         pytest.param({"solver": "nosuch"}, "no solver is named 'nosuch'", marks=pytest.mark.slow),

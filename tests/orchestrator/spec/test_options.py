@@ -105,7 +105,7 @@ def test_an_integer_too_large_for_the_record_is_refused() -> None:
             (name, "cannot be the name of a folder")
             for name in ("..", ".", "a/b", "a.", "a ", "ü..", " a", "a\n")
         ),
-        *((name, "has 2.. bytes, and 200 is the most") for name in ("a" * 201, "ü" * 101)),
+        *((name, "has 2.. bytes, more than 200") for name in ("a" * 201, "ü" * 101)),
         *(
             (name, "is that of a file in the folder of runs; give another")
             for name in ("results.db", "results.db-wal", "results.db-shm", "results.db.lock", "Results.DB")

@@ -49,7 +49,7 @@ def test_the_start_is_kept_as_the_space_keeps_it() -> None:
     ("changed", "message"),
     [
         ({"start": Point({"n": 10})}, "n = 10 is out of range; allowed: whole, 1 to 9"),
-        ({"batch_size": 0}, "batch_size 0 leaves nothing to ask; give at least 1"),
+        ({"batch_size": 0}, "batch_size 0 is too small; give at least 1"),
         ({"constraints": -1}, "-1 is not a number of constraints; give 0 or more"),
         ({"seed": 2**31}, "seed 2147483648 is out of range; give 0 to 2147483647"),
         ({"seed": -1}, "seed -1 is out of range"),

@@ -17,7 +17,7 @@ def test_an_ingredient_is_read_with_its_settings_without_them_or_left_out() -> N
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("=null", "names no ingredient"),
+        ("=null", "has no ingredient name"),
         ("sam=rho", "settings that are not JSON; write it like sam="),
         ("sam={'rho': 1}", "settings that are not JSON; write"),
         ('sam={"rho": NaN}', "settings that are not JSON; write"),

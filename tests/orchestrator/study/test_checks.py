@@ -27,7 +27,7 @@ def test_a_folder_is_one_database_s_and_a_name_torn_by_a_power_cut_is_nobody_s(t
 
 
 def test_a_space_of_one_network_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="hold the start alone, so there is nothing to search; give wider"):
+    with pytest.raises(BadOption, match="contain only the start, so there is nothing to search; give wider"):
         run(tmp_path, depth="1", width="1", resolution="1:1")
     with Store(tmp_path / "results.db", read_only=True) as store:
         assert store.studies() == []
@@ -46,7 +46,7 @@ def test_a_folder_is_its_database_s_by_whatever_name(tmp_path: Path) -> None:
     assert (folder / "database.txt").read_text() == "../real/results.db\n"
     (folder / "database.txt").write_text("../link/results.db\n")  # as it was once written
     checks.claim_folder(folder, address(tmp_path / "real" / "results.db"))
-    with pytest.raises(BadOption, match="holds trials on record in"):
+    with pytest.raises(BadOption, match="holds trials of another results database"):
         checks.claim_folder(folder, address("postgresql://somewhere/nas"))
 
 

@@ -72,7 +72,7 @@ def test_trials_tells_what_came_of_each(record: str) -> None:
     outcomes = [re.split(r"\s{2,}", line.strip())[1] for line in lines]
     assert outcomes == [
         "baseline", "below required accuracy", "met once, unconfirmed", "best", "met once, unconfirmed",
-        "failed: timeout", "skipped: not smaller than the base", "same as 4", "running", "confirmation",
+        "failed: timeout", "skipped: not smaller than the base", "same as 4", "running", "repeat",
     ]  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def test_a_copy_made_while_a_search_writes_is_whole_and_a_prefix_of_the_record(t
 def test_a_copy_never_replaces_a_file(file: Path, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("precious")
-    with pytest.raises(StoreUnavailable, match="is there already"):
+    with pytest.raises(StoreUnavailable, match="already exists"):
         backup.back_up(file, taken)
     assert taken.read_text() == "precious"
 
@@ -74,7 +74,7 @@ def test_a_disk_without_links_is_copied_to_as_well(
     monkeypatch.setattr(os, "link", none)
     assert backup.back_up(file, tmp_path / "copy.db") > 0
     assert not backup.damage(tmp_path / "copy.db")
-    with pytest.raises(StoreUnavailable, match="is there already"):
+    with pytest.raises(StoreUnavailable, match="already exists"):
         backup.back_up(file, tmp_path / "copy.db")
 
 
@@ -129,7 +129,7 @@ def test_a_study_that_runs_is_left_alone(tmp_path: Path) -> None:
         with store.lock_study("held"):
             found = last(doctor.record(str(db), repair=True))
         assert found.level == "good"
-        assert "being run by process" in found.found
+        assert "running in process" in found.found
         assert store.studies()[0].state == "running"
 
 
@@ -177,8 +177,8 @@ def test_who_only_looks_never_takes_the_lock_of_a_study(
     ("statement", "said"),
     [
         ("UPDATE alembic_version SET version_num = '0999'", "upgrade with pip"),
-        ("UPDATE alembic_version SET version_num = '0009'", "has not the tables that its schema says"),
-        ("DELETE FROM alembic_version", "has not the tables that its schema says"),
+        ("UPDATE alembic_version SET version_num = '0009'", "do not match its schema version"),
+        ("DELETE FROM alembic_version", "do not match its schema version"),
     ],
 )
 def test_a_schema_that_cannot_be_mended_is_a_fault_that_says_one_thing_to_do(

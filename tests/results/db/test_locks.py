@@ -32,7 +32,7 @@ def test_a_second_process_is_told_who_runs_the_study_and_what_to_do(store: Store
         with pytest.raises(StudyLocked) as locked, store.lock_study("demo"):
             pass
     said = str(locked.value)
-    assert f"study 'demo' is being run by process {holder.pid} on {socket.gethostname()} since" in said
+    assert f"study 'demo' is running in process {holder.pid} on {socket.gethostname()} since" in said
     assert f"(kill {holder.pid})" in said
 
 
@@ -105,7 +105,7 @@ def test_a_lock_that_another_process_has_by_now_is_lost_and_left_to_it(tmp_path:
             with python(HOLD, db, "demo") as holder:
                 assert holder.stdout
                 assert holder.stdout.readline() == "held\n"
-                with pytest.raises(StudyLost, match="study 'demo' was taken up by another process"):
+                with pytest.raises(StudyLost, match="study 'demo' was taken over by another process"):
                     store.keep_lock("demo")
         assert json.loads(file.read_text())["pid"] == str(holder.pid), "the file is the other's"
 

@@ -51,7 +51,7 @@ def test_a_run_that_lost_its_study_to_another_can_write_nothing_more(
         with second.lock_study("demo"):
             first.finish_trial(trial.id, "completed", val_accuracy=0.5)  # nobody has taken it up yet
             open_study(second)
-            with pytest.raises(StudyLost, match="study 'demo' was taken up by another process"):
+            with pytest.raises(StudyLost, match="study 'demo' was taken over by another process"):
                 first.keep_study(study.id)
             assert_writes_nothing(first, study.id, trial.id)
             complete(second, study, 2, 1_000_000, 0.5)
@@ -119,7 +119,7 @@ def test_a_restart_of_the_server_is_waited_for(
         with pytest.raises(StudyLocked), store.lock_study("demo"):
             pass
         assert [row.state for row in store.trials(study.id)] == ["completed"]
-    assert caplog.text.count("is the server up and the address right?") == 1
+    assert caplog.text.count("is the server running and the address correct?") == 1
 
 
 @pytest.mark.parametrize("lost", ["question", "answer"])
@@ -141,5 +141,5 @@ def test_a_commit_without_an_answer_is_applied_once(server: postgres.Server, url
 def test_an_own_setting_of_the_connection_is_kept_when_only_reading(url: str) -> None:
     own = make_url(url).update_query_dict({"options": "-c search_path=elsewhere", "connect_timeout": "3"})
     Store(url).close()
-    with pytest.raises(StoreUnavailable, match="holds no record of a search"):
+    with pytest.raises(StoreUnavailable, match="is not a results database"):
         Store(own.render_as_string(), read_only=True)

@@ -264,7 +264,7 @@ def test_a_study_opened_again_fences_out_whoever_had_opened_it(db: str) -> None:
         study = open_study(first)
         complete(first, study, 1, 1, 0.5)
         open_study(second)
-        with pytest.raises(StudyLost, match="study 'demo' was taken up by another process"):
+        with pytest.raises(StudyLost, match="study 'demo' was taken over by another process"):
             first.start_trial(study.id, 2, purpose="search")
         complete(second, study, 2, 1, 0.5)
         second.end_study(study.id, "finished", None)
