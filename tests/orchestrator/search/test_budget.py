@@ -194,7 +194,7 @@ def test_trainings_that_are_killed_again_and_again_use_no_more_than_the_hours(
     said = run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=0.6 / 3600)
     [left] = trials(tmp_path)
     assert (left.state, left.started_at, left.val_accuracy) == ("running", None, None)
-    assert 1 <= left.attempts < 20
+    assert 1 <= left.attempts < 100, "the hours end it, not the retries"
     assert "no device-hours are left to retry it" in said
     run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=0.6 / 3600)
     assert trials(tmp_path)[0].attempts == left.attempts, "the same again trains nothing"
