@@ -142,8 +142,8 @@ def test_more_trials_go_on_with_the_search_and_keep_the_replicates(tmp_path: Pat
     assert after[: len(before)] == before
     assert len(after) == 28
     assert sum(row["purpose"] == "confirmation" for row in after) == 7
-    assert message(tmp_path) == "the search has spent its 21 trainings, and 7 more to retrain its "
-        "best networks"
+    spent = "the search has spent its 21 trainings, and 7 more to retrain its best networks"
+    assert message(tmp_path) == spent
     assert "resuming" in run(tmp_path, **{**BOTH, "trials": 28})
     assert facts(tmp_path) == after
 
