@@ -142,16 +142,14 @@ def test_more_trials_go_on_with_the_search_and_keep_the_replicates(tmp_path: Pat
     assert after[: len(before)] == before
     assert len(after) == 28
     assert sum(row["purpose"] == "confirmation" for row in after) == 7
-    assert message(tmp_path) == "the search has spent its 21 trainings, and 7 more to retrain its "
-        "best networks"
+    spent = "the search has spent its 21 trainings, and 7 more to retrain its best networks"
+    assert message(tmp_path) == spent
     assert "resuming" in run(tmp_path, **{**BOTH, "trials": 28})
     assert facts(tmp_path) == after
 
 
 def test_a_solver_of_one_objective_is_refused_with_the_able_ones_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        BadOption, match=r"--solver local handles one objective, not 2; give one of .*nomad"
-    ):
+    with pytest.raises(BadOption, match=r"--solver local handles one objective, not 2; give one of .*nomad"):
         run(tmp_path, **BOTH, solver="local")
 
 
