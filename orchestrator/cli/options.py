@@ -27,7 +27,7 @@ def _option(help_text: str, panel: str, *names: str, **settings: Any) -> Any:
 
 Base = Annotated[
     str,
-    _option("Base network: one that `trainer models` lists, FILE.py:FUNCTION, or a saved model.", _SEARCH),
+    _option("Base network: one that `trainer models` lists, or a saved model.", _SEARCH),
 ]
 Model = Annotated[
     str, _option("Model to tune: saved by a study, built in (nomad_senet18), or a base network.", _SEARCH)

@@ -125,7 +125,7 @@ class Actions:
                 return None
         except OSError as error:
             return f"{error.filename} is left: {error.strerror}"
-        return f"{folder} is left: it belongs to {checks.read_owner(folder) or 'no'} results database"
+        return f"{folder} is left: it belongs to {checks.read_owner(folder) or 'no results database'}"
 
     def networks(self) -> list[dict[str, Any]]:
         """Return the trainer's networks, which are read once."""

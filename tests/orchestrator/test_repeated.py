@@ -98,7 +98,7 @@ def test_what_is_kept_is_what_was_given(tmp_path: Path) -> None:
 
 
 def test_what_does_nothing_is_refused_of_a_user_alone() -> None:
-    with pytest.raises(BadOption, match=r"--tolerance 0.01 does nothing"):
+    with pytest.raises(BadOption, match=r"--tolerance 0.01 has no effect"):
         options.resolve_options("hpo", "senet18", IDLE_IN_EARLIER_VERSIONS)
     assert repeatable("hpo", {"demo": True, **IDLE_IN_EARLIER_VERSIONS}) == {"demo": True}
     assert repeatable("nas", IDLE_IN_EARLIER_VERSIONS) == IDLE_IN_EARLIER_VERSIONS

@@ -149,9 +149,7 @@ def test_more_trials_go_on_with_the_search_and_keep_the_replicates(tmp_path: Pat
 
 
 def test_a_solver_of_one_objective_is_refused_with_the_able_ones_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        BadOption, match=r"--solver local handles one objective, not 2; give one of .*nomad"
-    ):
+    with pytest.raises(BadOption, match=r"--solver local handles one objective, not 2; give one of .*nomad"):
         run(tmp_path, **BOTH, solver="local")
 
 

@@ -212,7 +212,7 @@ def test_a_winner_without_a_verdict_after_the_most_replicates_is_undecided_and_p
     assert undecided
     assert all(0.5 < (row.probability or 0) < 1 - 0.05 / 3 for row in undecided)
     assert all((row.constraints or [0])[0] > 0 for row in undecided), "the solver hears of a miss"
-    assert "98.3% confirm it" in printed
+    assert "(98.3% needed)" in printed
     model = saved(tmp_path)
     assert model is not None
     assert model.status == "provisional"

@@ -231,7 +231,7 @@ def test_images_are_read_under_their_folder_alone(tmp_path: Path) -> None:
     assert data("npz:mine.npz") == f"npz:{images / 'mine.npz'}"
     assert data(f"folder:{images}/cats") == f"folder:{images / 'cats'}"
     for bad in ("npz:../x.npz", "npz:out/x.npz", "folder:/etc", f"npz:{images}/../x"):
-        with pytest.raises(BadOption, match="outside the folder of images"):
+        with pytest.raises(BadOption, match="outside the --data-root"):
             data(bad)
     with pytest.raises(BadOption, match="no data set that this service reads"):
         schemas.restrict_options("nas", "senet18", {"data": "fake:x"}, replace(served, trainer=None))
@@ -273,7 +273,7 @@ def test_a_client_that_asks_too_often_has_to_wait(tmp_path: Path) -> None:
 
 
 def test_other_machines_are_not_served_without_a_token(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="make a token with nas-serve --new-token"):
+    with pytest.raises(BadOption, match="create a token with nas-serve --new-token"):
         cli.run(Settings(runs=tmp_path, database=str(tmp_path / "results.db"), host="0.0.0.0"))
 
 
@@ -288,5 +288,5 @@ def test_a_second_service_of_one_record_does_not_start_from_another_folder(
 ) -> None:
     assert client.get("/api/studies").status_code == 200
     beside = settings(tmp_path, database=str(folder / "results.db"))
-    with pytest.raises(BadOption, match="works off the queue of"), app.open_service(beside):
+    with pytest.raises(BadOption, match="processes the queue of"), app.open_service(beside):
         pass

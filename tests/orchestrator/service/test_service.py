@@ -108,7 +108,7 @@ def test_files_of_another_database_s_study_are_left_when_one_of_that_name_is_del
         told = client.delete("/api/studies/s", params={"confirm": "s"}).json()
         assert told == {
             "deleted": "s",
-            "left": f"{tmp_path / 's'} is left: it names ../other.db as its record",
+            "left": f"{tmp_path / 's'} is left: it belongs to ../other.db",
         }
         assert state(client) is None
     assert len(list((tmp_path / "s").glob("*/metrics.jsonl"))) >= 2
@@ -272,7 +272,7 @@ def test_a_study_that_the_service_itself_holds_is_not_stopped_by_ending_the_serv
 def test_a_resume_with_too_small_a_budget_is_refused_at_once(served: httpx.Client) -> None:
     answer = post(served, "/api/studies/there/resume", trials=1)
     assert answer.status_code == 422
-    assert "--trials 1 leaves none for the search" in answer.json()["detail"]
+    assert "--trials 1 leaves no training for the search" in answer.json()["detail"]
 
 
 def test_a_trainer_that_gives_no_answer_is_told_of(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_networks_over_the_limit_are_answered_by_how_far_without_training(tmp_pa
     assert len(trained) == 6, "two are kept back"
     assert all((row.constraints or [1.0])[0] <= 0 for row in trained)
     assert rows[0].state == "completed", "the start keeps to any limit"
-    assert "M parameters are over the limit" in printed
+    assert "skipped before training, too large: " in printed
 
 
 def test_blocks_beyond_the_layers_make_a_duplicate(tmp_path: Path) -> None:
@@ -162,12 +162,12 @@ def test_another_limit_under_the_same_name_is_refused_with_the_difference_named(
     [
         ({"space": "scaling"}, "choose one of recipe, resnet_budget, training"),
         ({"space": "nothing"}, "no space 'nothing'"),
-        ({"space": "resnet_budget"}, "of the network resnet_budget, which senet18 is not; give --model"),
-        ({"space": "recipe", "max_params": 9}, "--space recipe leaves the network as it is"),
+        ({"space": "resnet_budget"}, "belongs to the network resnet_budget, not to senet18; give --model"),
+        ({"space": "recipe", "max_params": 9}, "--space recipe does not change the network"),
         ({"space": "resnet_budget", "max_params": 9}, "at most 9 parameters; the smallest has"),
         ({"space": "recipe", "ingredient": ["sam"]}, "sam cannot be given: --space recipe searches over it"),
         ({"space": "training", "optimizer": "adam"}, "optimizer cannot be given: --space training"),
-        ({"max_params": 0}, "--max-params 0 leaves no network"),
+        ({"max_params": 0}, "--max-params 0 excludes every network"),
     ],
 )
 def test_a_space_that_cannot_be_searched_as_asked_is_refused(

@@ -55,7 +55,7 @@ def winner(folder: Path, study: str) -> Trial:
 
 def test_a_warm_started_search_has_the_old_winner_at_once(earlier: Path) -> None:
     printed = run(earlier, trials=5, **WARM)
-    assert "best points of the study s are asked first" in printed
+    assert "best candidates of the study s are tried first" in printed
     asked = [row for row in trials(earlier, "w") if row.purpose == "search"]
     old = winner(earlier, "s")
     assert asked[1].point == old.point
@@ -115,7 +115,7 @@ def test_another_warm_start_is_another_question(warmed: Path) -> None:
     [
         ({"warm_start": "x"}, "no such study in .*; there are: s"),
         ({"study": "fresh", "warm_start": "fresh"}, "is this study's own name; give it another by --study"),
-        ({"kind": "hpo", "tolerance": None}, "is of the kind nas, this search hpo"),
+        ({"kind": "hpo", "tolerance": None}, "is a study of kind nas, this search is hpo"),
     ],
 )
 def test_a_study_that_gives_no_points_is_refused(earlier: Path, given: dict[str, Any], message: str) -> None:
@@ -137,7 +137,7 @@ def test_a_study_where_nothing_kept_the_bound_is_refused(tmp_path: Path) -> None
 
 def test_other_data_are_allowed_and_told(earlier: Path) -> None:
     printed = run(earlier, trials=5, **WARM | {"subject": "resnet18", "budget": "20steps"})
-    assert "subject: 'senet18' there, 'resnet18' asked" in printed
+    assert "subject: 'senet18' there, 'resnet18' now" in printed
     assert "training.budget.steps: 10 there, 20 asked" in printed
 
 
@@ -149,7 +149,7 @@ def test_an_hpo_search_begins_from_the_most_accurate(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_where_the_search_would_begin(earlier: Path) -> None:
-    assert "best points of the study s are asked first" in planned(earlier, **WARM)
+    assert "best candidates of the study s are tried first" in planned(earlier, **WARM)
 
 
 def test_the_best_points_are_no_rejected_nor_failed_ones_and_confirmed_ones_first() -> None:

@@ -44,7 +44,7 @@ def test_a_training_that_cannot_reach_the_bound_is_cut_and_says_why(study: tuple
         assert (row.purpose, row.reason, row.audited) == ("search", "hopeless", 0)
         assert 0.25 <= (row.stop_progress or 0) < 1
         assert (row.val_accuracy or 1) < (row.predicted_accuracy or 0) < (row.stop_bound or 0) < 0.76
-        assert f"pruned at {row.stop_progress:.0%}: expected {row.predicted_accuracy:.2%}" in said
+        assert f"stopped early at {row.stop_progress:.0%}: expected {row.predicted_accuracy:.2%}" in said
         assert row.wall_seconds is not None
 
 
