@@ -41,4 +41,6 @@ def test_a_killed_study_of_an_earlier_version_ends_as_it_would_have_ended_there(
     wanted = json.loads(record.with_suffix(".json").read_text())
     found = json.loads(make.as_text(make.expected(database)))
     assert found.pop("trials") == wanted.pop("trials")
+    for ended in (found, wanted):
+        del ended["message"]  # in the words of the version that ends the study
     assert found == wanted
