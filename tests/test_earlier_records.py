@@ -37,7 +37,7 @@ def test_a_killed_study_of_an_earlier_version_ends_as_it_would_have_ended_there(
     with make.begun(Path(__file__).parents[1], command, tmp_path) as search:
         _, said = search.communicate(timeout=100)
     assert search.returncode == 0, said
-    assert ("--stack is gone and left out" in said) == ("--stack" in command)
+    assert ("--stack was removed and is ignored" in said) == ("--stack" in command)
     wanted = json.loads(record.with_suffix(".json").read_text())
     found = json.loads(make.as_text(make.expected(database)))
     assert found.pop("trials") == wanted.pop("trials")

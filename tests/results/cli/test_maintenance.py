@@ -176,7 +176,7 @@ def test_who_only_looks_never_takes_the_lock_of_a_study(
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE alembic_version SET version_num = '0999'", "upgrade with pip"),
+        ("UPDATE alembic_version SET version_num = '0999'", "update the checkout"),
         ("UPDATE alembic_version SET version_num = '0009'", "do not match its schema version"),
         ("DELETE FROM alembic_version", "do not match its schema version"),
     ],
