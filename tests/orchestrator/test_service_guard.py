@@ -233,7 +233,7 @@ def test_images_are_read_under_their_folder_alone(tmp_path: Path) -> None:
     for bad in ("npz:../x.npz", "npz:out/x.npz", "folder:/etc", f"npz:{images}/../x"):
         with pytest.raises(BadOption, match="outside the --data-root"):
             data(bad)
-    with pytest.raises(BadOption, match="no data set that this service reads"):
+    with pytest.raises(BadOption, match="not a data set that this service reads"):
         schemas.restrict_options("nas", "senet18", {"data": "fake:x"}, replace(served, trainer=None))
 
 

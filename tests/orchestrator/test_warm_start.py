@@ -138,7 +138,7 @@ def test_a_study_where_nothing_kept_the_bound_is_refused(tmp_path: Path) -> None
 def test_other_data_are_allowed_and_told(earlier: Path) -> None:
     printed = run(earlier, trials=5, **WARM | {"subject": "resnet18", "budget": "20steps"})
     assert "subject: 'senet18' there, 'resnet18' now" in printed
-    assert "training.budget.steps: 10 there, 20 asked" in printed
+    assert "training.budget.steps: 10 there, 20 now" in printed
 
 
 def test_an_hpo_search_begins_from_the_most_accurate(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_scale_that_the_function_does_not_take_is_refused(tmp_path: Path) -> N
     name = own(tmp_path, NETWORK.replace(", blocks=(1, 2)", ""))
     assert models.scales(name) == ("width", "resolution")
     with pytest.raises(
-        InvalidConfig, match="no depth to multiply: its function takes no `blocks`; leave depth at 1"
+        InvalidConfig, match="no depth to multiply: its function takes no `blocks`; keep depth at 1"
     ):
         models.realise(name, 1.5, 1.0, 1.0, 32)
 
