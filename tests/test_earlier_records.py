@@ -1,6 +1,7 @@
 """A study that an earlier version began and a kill ended goes on as that version would have gone on."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from importlib.metadata import version
@@ -41,6 +42,6 @@ def test_a_killed_study_of_an_earlier_version_ends_as_it_would_have_ended_there(
     wanted = json.loads(record.with_suffix(".json").read_text())
     found = json.loads(make.as_text(make.expected(database)))
     assert found.pop("trials") == wanted.pop("trials")
-    for ended in (found, wanted):
-        del ended["message"]  # in the words of the version that ends the study
+    counts = [re.findall(r"\d+", ending.pop("message")) for ending in (found, wanted)]
+    assert counts[0] == counts[1], "the words of a message may change, its numbers not"
     assert found == wanted

@@ -87,7 +87,7 @@ def test_a_gpu_is_given_by_slurm(two_nodes: Cluster, stop: threading.Event, fold
 @pytest.mark.parametrize(
     ("asked", "complaint"),
     [
-        ({"partition": "nope"}, "no partition is named 'nope'; give --partition one of brief, closed, main"),
+        ({"partition": "nope"}, "unknown partition 'nope'; give --partition one of brief, closed, main"),
         ({"address": "here:1"}, "--address here:1 has no effect with --executor slurm"),
     ],
 )
