@@ -27,8 +27,8 @@ def count_stops(trials: Sequence[Trial]) -> dict[str, Any] | None:
 
 
 def stops_text(stops: Mapping[str, Any] | None) -> str:
-    """Return the counts in words; empty if there are none."""
-    if stops is None:
+    """Return the counts in words; empty if nothing was stopped and no stop was checked."""
+    if stops is None or not (stops["pruned"] or stops["would_stop"]):
         return ""
     words = [f"{stops['pruned']} stopped", f"{stops['trainings_saved']:.1f} trainings saved"]
     if stops["would_stop"]:  # stops that were checked, because the trial was exempt

@@ -101,7 +101,8 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
 
 def describe_result(study: StudyRecord) -> list[str]:
     """Return the winner, its comparison with the base, its probability, and a summary of the trials."""
-    stops = f"Early stopping: {pruning.stops_text(study.early_stops)}." if study.early_stops else ""
+    counts = pruning.stops_text(study.early_stops)
+    stops = f"Early stopping: {counts}." if counts else ""
     return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]
 
 

@@ -20,6 +20,7 @@ from orchestrator.pruners.learning_curve import (
     Prune,
     PrunerConfig,
 )
+from results.analysis import pruning
 
 LOOKS = tuple(n / 10 for n in range(1, 11))
 IMAGES = 1000
@@ -169,3 +170,20 @@ def test_what_is_not_asked_is_as_on_record_and_else_as_usual() -> None:
     assert PrunerConfig.settled(None, None, None).question() == {
         "early_stop": {"level": LEVEL, "audit": AUDIT}
     }
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"pruned": 0, "trainings_saved": 0, "audited": 3, "would_stop": 0, "false_stops": 0}, ""),
+        (
+            {"pruned": 3, "trainings_saved": 2.14, "audited": 9, "would_stop": 2, "false_stops": 0},
+            "3 stopped, 2.1 trainings saved, 0 of 2 checks wrong",
+        ),
+        (None, ""),
+    ],
+)
+def test_stops_are_counted_in_words_and_nothing_is_said_of_none(
+    counts: dict[str, Any] | None, said: str
+) -> None:
+    assert pruning.stops_text(counts) == said
