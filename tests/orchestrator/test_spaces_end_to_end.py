@@ -46,7 +46,7 @@ def test_recipes_are_searched_with_the_real_trainer(tmp_path: Path) -> None:
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "saved as the model tuned_own_network (provisional)" in ended.stdout
+    assert "saved as model tuned_own_network (provisional)" in ended.stdout
     rows = trials(tmp_path)
     assert [row.state for row in rows] == ["completed"] * 3
     for row in rows:

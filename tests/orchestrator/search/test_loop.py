@@ -274,7 +274,7 @@ def test_a_model_whose_trial_is_rejected_later_is_withdrawn(tmp_path: Path) -> N
         rejected = {event.trial_id for event in events(tmp_path) if event.kind == "candidate_rejected"}
         found = saved(tmp_path)
         assert found is None or found.trial_id not in rejected
-        assert ("saved as the model" in printed) == (found is not None)
+        assert ("saved as model" in printed) == (found is not None)
 
 
 def test_a_folder_with_the_trials_of_another_database_is_refused(tmp_path: Path) -> None:
