@@ -298,10 +298,10 @@ def test_the_record_itself_and_any_other_are_no_storage(
 def test_a_study_that_a_kill_left_empty_and_unmarked_is_filled(
     searched: tuple[str, Store, Study], url: str
 ) -> None:
-    optuna.create_study(study_name="demo", storage=f"sqlite:///{url}", directions=["minimize", "maximize"])
+    optuna.create_study(study_name="demo", storage=storage(url), directions=["minimize", "maximize"])
     assert optuna_mirror.export(searched[0], "demo", url).added > 0
     assert optuna_mirror.export(searched[0], "demo", url).added == 0
-    study = optuna.load_study(study_name="demo", storage=f"sqlite:///{url}")
+    study = optuna.load_study(study_name="demo", storage=storage(url))
     assert study.metric_names == ["MACs", "validation accuracy"]
 
 
