@@ -361,7 +361,7 @@ def test_a_browser_draws_every_plot_and_asks_no_network(store: Store, db: str, t
         ),
         pytest.param(
             {"minimise": "params", "tolerance": 0.05, "confirm": 2},
-            "the network of fewest parameters",
+            "Goal: the variant of senet18 with the fewest parameters that reaches the required accuracy.",
             marks=pytest.mark.slow,
         ),
         ({"kind": "hpo"}, "Goal: the highest accuracy of senet18"),
