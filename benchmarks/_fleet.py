@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,21 +19,22 @@ from typing import Any
 
 from orchestrator.executors import Exit, Job
 from orchestrator.pruners.learning_curve import PrunerConfig
-from orchestrator.search.budget import StudyBudget
+from orchestrator.search.context import SearchContext, TrialHistory
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
-from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.limits import TrialLimits
-from orchestrator.spec.objective import Objective
+from orchestrator.spec import options
+from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.problem import Problem
+from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
-from orchestrator.trial.progress import RunningTrial
+from orchestrator.trial.context import StudyContext
+from orchestrator.trial.request import RunningTrial
 from orchestrator.trial.runner import Runner
 from results.db.store import Store
 from results.db.tables import Study, Trial
-from search_spaces import Point, training
+from search_spaces import Named, Point, training
 
 TRAINING = TrialTemplate("senet18", "digits", 5000, 1000, TrialBudget(seconds=600.0))
 EPOCHS = 5
@@ -66,7 +68,7 @@ class Fleet:
     def close(self) -> None:
         pass
 
-    def slept(self, seconds: float) -> None:
+    def skip_seconds(self, seconds: float) -> None:
         pass
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
@@ -75,19 +77,19 @@ class Fleet:
             self._is_ending = True
             self._turns.release()
 
-    def ended(self, row: Trial) -> None:
+    def show_end(self, row: Trial) -> None:
         self._is_ending = False
 
     def note(self, text: str) -> None:
         pass
 
-    def started(self, trial: RunningTrial) -> None:
+    def show_start(self, trial: RunningTrial) -> None:
         pass
 
-    def answered(self, row: Trial) -> None:
+    def show_untrained(self, row: Trial) -> None:
         pass
 
-    def best(self, row: Trial) -> None:
+    def show_best(self, row: Trial) -> None:
         pass
 
 
@@ -121,44 +123,45 @@ def accuracy(config: Mapping[str, Any]) -> float:
     return 0.5 + 0.4 * random.Random(json.dumps(config["hyperparameters"], sort_keys=True)).random()
 
 
+def spec(runs: Path = Path("runs"), trials: int = 100) -> StudySpec:
+    """Return a search for accuracy that trains each network once and reserves nothing."""
+    request = options.resolve_options(
+        "hpo", "senet18", {"runs": runs, "trials": trials, "confirm": 0, "solver": "random"}
+    )
+    scale = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
+    subject = BaseModel("senet18", "senet18", scale, "built in")
+    named = Named("training", training.space(), training.start(), training.parts)
+    return StudySpec(
+        request, subject, scale, TRAINING, request.aim, NETWORK, NETWORK, named.space, named, "s", "s"
+    )
+
+
 def problem(block: int) -> Problem:
-    return formulation().problem(block, 0)
-
-
-def formulation() -> Formulation:
-    return Formulation(training.space(), training.start(), chosen, Objective(maximise="accuracy"))
+    return spec().problem(spec().formulation(None), block)
 
 
 def chosen(point: Point) -> Choices:
-    return Choices({"depth": 1.0, "width": 1.0, "resolution": 1.0}, **training.parts(point))
+    return spec().choice(point)
 
 
-def opened(store: Store, trials: int) -> Study:
+def opened(store: Store, trials: int, block: int = 8) -> Study:
     """Begin the study, or take it up."""
     asked = {"subject": "senet18", "training": TRAINING.question(), "space": training.space().to_json()}
+    asked |= {"solver": {"block": block}, **PrunerConfig().question()}
     return store.open_study("s", "hpo", asked, trials, {}, None)
 
 
+@contextmanager
 def search(
-    store: Store, study: Study, fleet: Fleet, folder: Path, trials: int, rows: Sequence[Trial]
-) -> SearchLoop:
-    """Return a search as `hpo-search` makes it, of blocks as large as the fleet."""
-    asked = problem(fleet.slots)
-    stop = threading.Event()
-    runner = Runner(store, study.id, fleet, ("trainer",), folder, TrialLimits(3600.0), fleet, stop)
-    return SearchLoop(
-        store,
-        study.id,
-        formulation(),
-        TRAINING,
-        SolverSession(
-            partial(SolverProcess, "random"), Incarnation(0, 1, asked), training.start, lambda *_: None
-        ),
-        _Same(),
-        runner,
-        fleet,
-        stop,
-        StudyBudget(trials),
-        rows={row.number: row for row in rows},
-        policy=PrunerConfig(),
-    )
+    store: Store, study: Study, fleet: Fleet, runs: Path, trials: int, rows: Sequence[Trial]
+) -> Iterator[tuple[SearchLoop, TrialHistory]]:
+    """Open a search as `hpo-search` makes it, of blocks as large as the fleet."""
+    sought = spec(runs, trials)
+    formulation = sought.formulation(None)
+    history = TrialHistory(rows, formulation)
+    context = StudyContext(store, study, sought, _Same(), fleet, fleet, threading.Event())
+    shared = SearchContext(**vars(context), formulation=formulation, runner=Runner(context), history=history)
+    first = Incarnation(0, 1, sought.problem(formulation, fleet.slots))
+    start = partial(SolverProcess, "random")
+    with closing(SolverSession(start, first, training.start, lambda *_: None)) as solver:
+        yield SearchLoop(shared, solver), history

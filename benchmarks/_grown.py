@@ -99,19 +99,17 @@ def resumed(folder: Path, trials: int, more: int) -> dict[str, float]:
         study = opened(store, trials)
         rows = store.trials(study.id)
         read = time.process_time()
-        replay = search(store, study, fleet, folder, trials, rows)
-        replay.run()
-        replay.close()
+        with search(store, study, fleet, folder, trials, rows) as (replay, history):
+            replay.run()
         replayed = time.process_time()
-        going_on = search(store, study, fleet, folder, trials + more, list(replay.rows.values()))
-        going_on.next_number = trials + 1
-        going_on.run()
-        going_on.close()
+        rows = list(history.rows.values())
+        with search(store, study, fleet, folder, trials + more, rows) as (going_on, history):
+            going_on.run()
     return {
         "read_cpu_seconds": read - began,
         "replay_cpu_seconds": replayed - read,
         "replay_and_more_cpu_seconds": time.process_time() - replayed,
-        "trained": len(going_on.rows) - trials,
+        "trained": len(history.rows) - trials,
     }
 
 

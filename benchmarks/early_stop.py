@@ -103,7 +103,7 @@ def replayed(trials: Sequence[Trained], least: float | None, level: float) -> li
                 rule = LearningCurvePruner(
                     tuple(finished), held, trial.validation_images, PrunerConfig(level, 0.0), 0
                 )
-                hopeless = rule.first_stop(trial.measurements)
+                hopeless = rule.find_stop(trial.measurements)
             judged.append(Judged(trial, held, hopeless))
             best = best if hopeless else max(best or 0.0, trial.accuracy)
         if hopeless is None:

@@ -25,11 +25,11 @@ from _setting import setting
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.search.loop import SearchLoop
+from orchestrator.search.context import TrialHistory
 from orchestrator.spec import options
 from orchestrator.spec.formulation import Formulation
 from orchestrator.study.run import run_study
-from orchestrator.trial.outcome import spent
+from orchestrator.trial.outcome import count_spent
 from results.db.store import Store
 from results.db.tables import Trial
 
@@ -94,7 +94,7 @@ def searched(arm: str, seed: int, trials: int, budget: str) -> Spent:
         if "screening" in ARMS[arm]:
             off.enter_context(patch.object(Formulation, "screened", lambda *_: None))
         if "keys" in ARMS[arm]:
-            off.enter_context(patch.object(SearchLoop, "_trained", lambda *_: None))
+            off.enter_context(patch.object(TrialHistory, "find_trained", lambda *_: None))
         request = options.resolve_options("nas", "senet18", given)
         run_study(request, Console(quiet=True), threading.Event())
         with Store(request.database, read_only=True) as store:
@@ -129,12 +129,12 @@ def _counted(arm: str, seed: int, rows: Sequence[Trial], seconds: float) -> Spen
             last = max(
                 r.number for r in rows if r.of_trial_number == row.number and r.purpose == "confirmation"
             )
-            path.append((round(spent(r for r in rows if r.number <= last), 2), row.macs or 0))
+            path.append((round(count_spent(r for r in rows if r.number <= last), 2), row.macs or 0))
     counts = {state: sum(row.state == state for row in rows) for state in ("screened", "duplicate", "pruned")}
     return Spent(
         arm,
         seed,
-        spent(rows),
+        count_spent(rows),
         counts["screened"],
         counts["duplicate"],
         counts["pruned"],

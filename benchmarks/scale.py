@@ -62,12 +62,11 @@ def _in_flight(slots: int, trials: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Store(folder / "results.db") as store:
-            study = opened(store, trials)
-            searching = search(store, study, fleet, folder / "s", trials, [])
-            began, busy = time.perf_counter(), time.process_time()
-            searching.run()
-            seconds, busy = time.perf_counter() - began, time.process_time() - busy
-            searching.close()
+            study = opened(store, trials, slots)
+            with search(store, study, fleet, folder, trials, []) as (searching, _):
+                began, busy = time.perf_counter(), time.process_time()
+                searching.run()
+                seconds, busy = time.perf_counter() - began, time.process_time() - busy
             ended = sum(row.state == "completed" for row in store.trials(study.id))
         size = sum(file.stat().st_size for file in folder.glob("results.db*"))
     return {

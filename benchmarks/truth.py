@@ -17,7 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,21 +28,25 @@ from rich.console import Console
 
 from orchestrator.console.progress import PlainProgress, ProgressMeter
 from orchestrator.pruners.learning_curve import NEVER, LearningCurvePruner
-from orchestrator.search.budget import StudyBudget
-from orchestrator.search.confirmation import ConfidenceTarget, Winner
+from orchestrator.search.confirmation import Winner
+from orchestrator.search.context import SearchContext, TrialHistory
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
-from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.objective import Objective
-from orchestrator.spec.problem import Evaluation
-from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
+from orchestrator.spec import options
+from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.options import SearchOptions
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
+from orchestrator.trial.context import StudyContext
 from orchestrator.trial.request import TrialRequest
-from orchestrator.trial.runner import Runner
+from orchestrator.trial.runner import Evaluate, Runner
 from results.db.store import Store
 from results.db.tables import Trial
-from search_spaces import Choice, Point, Space
+from search_spaces import Choice, Named, Space
+from search_spaces._named import Parts
+from tests.inline import Inline
 
 LAYERS = tuple(f"layer{n}" for n in range(1, 9))
 SPACE = Space(tuple(Choice(name, (0, 1, 2), ordered=True) for name in LAYERS))
@@ -78,8 +83,8 @@ class Found:
     replicates: int
 
 
-def _cells(point: Point) -> Choices:
-    return Choices({}, architecture=dict(point))
+def _cells(point: Mapping[str, Any]) -> Parts:
+    return {"architecture": dict(point)}
 
 
 class _Lookup(TrainerClient):
@@ -98,39 +103,40 @@ class _Lookup(TrainerClient):
 class _Draw(Runner):
     """Answers a training with one of the network's own, without a process."""
 
-    def __init__(self, store: Store, study_id: int, table: Table, seed: int) -> None:
-        self._of, self._id, self._table, self._seed = store, study_id, table, seed
+    def __init__(self, context: StudyContext[StudySpec], table: Table) -> None:
+        super().__init__(context)
+        self._table, self._seed = table, context.spec.request.seed
 
     def run(
         self,
-        orders: Sequence[TrialRequest],
-        hear: Callable[[Trial, float], Evaluation] | None = None,
-        rule: LearningCurvePruner = NEVER,
+        requests: Sequence[TrialRequest],
+        evaluate: Evaluate | None = None,
+        pruner: LearningCurvePruner = NEVER,
     ) -> list[Trial]:
-        return [self._trained(order, hear) for order in orders]
+        return [self._trained(request, evaluate) for request in requests]
 
-    def _trained(self, order: TrialRequest, hear: Callable[[Trial, float], Evaluation] | None) -> Trial:
-        name = _name(order.config)
-        rng = random.Random(f"{self._seed} {name} {order.replicate}")
+    def _trained(self, request: TrialRequest, evaluate: Evaluate | None) -> Trial:
+        name = _name(request.config)
+        rng = random.Random(f"{self._seed} {name} {request.replicate}")
         columns: dict[str, Any] = {"val_accuracy": rng.choice(self._table[name].trained)}
-        row = self._of.start_trial(self._id, order.number, **order.columns())
-        if hear is not None:
-            heard = hear(row, columns["val_accuracy"])
-            columns |= {"objective": heard.objective, "constraints": list(heard.constraints)}
-        return self._of.finish_trial(row.id, "completed", **columns)
+        row = self._store.start_trial(self._study_id, request.number, **request.columns())
+        if evaluate is not None:
+            columns |= evaluate(row, columns["val_accuracy"]).columns()
+        return self._store.finish_trial(row.id, "completed", **columns)
 
 
 def main(arguments: argparse.Namespace) -> None:
     table = read(arguments.table)
     for bound in arguments.bounds:
-        ask = partial(search, table, bound, arguments.solver, arguments.trials, trust_of(arguments))
+        given = {name: getattr(arguments, name) for name in ("solver", "trials", "confidence", "confirm")}
+        ask = partial(search, table, {**given, "min_accuracy": bound})
         began = time.monotonic()
         found = [ask(seed) for seed in range(arguments.seeds)]
         print(summary(bound, arguments.solver, found, time.monotonic() - began), flush=True)
         if arguments.out:
             with arguments.out.open("a") as file:
                 asked = {"bound": bound, "solver": arguments.solver, "trials": arguments.trials}
-                asked |= asdict(trust_of(arguments))
+                asked |= {"level": arguments.confidence, "most": arguments.confirm, "at_a_time": 1}
                 file.writelines(json.dumps(asked | asdict(one)) + "\n" for one in found)
 
 
@@ -142,43 +148,38 @@ def read(path: Path) -> Table:
     }
 
 
-def trust_of(arguments: argparse.Namespace) -> ConfidenceTarget:
-    return ConfidenceTarget(arguments.confidence, arguments.confirm)
-
-
-def search(table: Table, bound: float, solver: str, trials: int, trust: ConfidenceTarget, seed: int) -> Found:
-    """Run one search and hold what it names against the table."""
+def search(table: Table, given: Mapping[str, Any], seed: int) -> Found:
+    """Run one search and hold what it names against the table. `given`: its options."""
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "results.db") as store:
-        run = _search(table, bound, solver, trials, trust, seed, store)
-        try:
-            run.run()
-            assert run.confirmer is not None
-            return judged(table, bound, run.confirmer.winner(), seed, list(run.rows.values()))
-        finally:
-            run.close()
+        request = options.resolve_options("nas", "cells", {**given, "seed": seed, "runs": Path(folder)})
+        shared = _context(table, request, store)
+        problem = shared.spec.problem(shared.formulation, 1)
+        start = partial(SolverProcess, request.solver)
+        with closing(SolverSession(start, Incarnation(0, 1, problem), lambda: START, _ignore)) as solver:
+            loop = SearchLoop(shared, solver)
+            loop.run()
+            assert loop.confirmation is not None
+            rows = list(shared.history.rows.values())
+            return judged(
+                table, shared.formulation.min_accuracy or 0.0, loop.confirmation.winner(), seed, rows
+            )
 
 
-def _search(
-    table: Table, bound: float, solver: str, trials: int, trust: ConfidenceTarget, seed: int, store: Store
-) -> SearchLoop:
-    formulation = Formulation(SPACE, START, _cells, Objective(minimise="macs"), bound)
-    study = store.open_study("s", "nas", {}, trials, {}, None)
-    problem = formulation.problem(1, seed)
-    return SearchLoop(
-        store,
-        study.id,
-        formulation,
-        TRAINING,
-        SolverSession(
-            partial(SolverProcess, solver), Incarnation(0, 1, problem), lambda: START, lambda *_: None
-        ),
-        _Lookup(table),
-        _Draw(store, study.id, table, seed),
-        PlainProgress(Console(quiet=True), ProgressMeter(trials, None)),
-        threading.Event(),
-        StudyBudget(trials),
-        trust=trust,
-    )
+def _context(table: Table, request: SearchOptions, store: Store) -> SearchContext:
+    trainer, named = _Lookup(table), Named("cells", SPACE, START, _cells)
+    base = trainer.describe({"architecture": START})
+    subject = BaseModel("cells", "cells", {}, "the largest network of the table")
+    spec = StudySpec(request, subject, {}, TRAINING, request.aim, base, base, SPACE, named, "s", "s")
+    study = store.open_study("s", "nas", {"solver": {"block": 1}}, request.trials, {}, None)
+    reporter = PlainProgress(Console(quiet=True), ProgressMeter(request.trials, None))
+    context = StudyContext(store, study, spec, trainer, Inline(), reporter, threading.Event())
+    formulation = spec.formulation(request.min_accuracy)
+    runner, history = _Draw(context, table), TrialHistory([], formulation)
+    return SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
+
+
+def _ignore(incarnation: Incarnation, why: str) -> None:
+    """Keep no record of a restart."""
 
 
 def judged(table: Table, bound: float, winner: Winner | None, seed: int, rows: Sequence[Trial]) -> Found:
@@ -223,7 +224,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--solver", default="local")
     parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--confidence", type=float, default=ConfidenceTarget.level)
-    parser.add_argument("--confirm", type=int, default=ConfidenceTarget.most)
+    parser.add_argument("--confidence", type=float, default=SearchOptions.confidence)
+    parser.add_argument("--confirm", type=int, default=SearchOptions.confirm)
     parser.add_argument("--out", type=Path, help="append each search as a JSON line")
     main(parser.parse_args(sys.argv[1:]))

@@ -25,11 +25,12 @@ MAY_IMPORT = {
 LAYERS = {
     "orchestrator": (
         *("service", "cli", "evaluation", "study", "search", "console", "trial", "spec", "pruners"),
-        *("trainer_client", "solvers", "executors", "problem", "spec.problem", "awake"),
+        *("trainer_client", "solvers", "executors", "problem", "spec.problem", "awake", "exit_codes"),
     ),
     "results": (
         *("cli", "report", "plots", "optuna_mirror", "no_winner", "study_record", "export", "queries"),
         *("tables", "constraints", "format", "analysis", "db", "terminal", "packages", "errors"),
+        "file_names",
     ),
 }
 NAME_WORDS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -23,22 +23,31 @@ from orchestrator.console.format import (
     size_number,
 )
 from orchestrator.spec.objective import UNITS
-from orchestrator.trial import outcome
-from orchestrator.trial.progress import RunningTrial
+from orchestrator.trial.context import ProgressReporter
+from orchestrator.trial.outcome import count_spent
+from orchestrator.trial.request import RunningTrial
 from results.analysis import forecast
-from results.db.tables import Trial
+from results.db.tables import Study, Trial
 
 _RECENT = 10  # ended trials that the live table keeps in view
-_LEFT_OUT = (
-    "purpose",
-    "seconds",
-    "state",
-    "candidate",
-)  # columns that a narrow terminal leaves out, in this order
+_LEFT_OUT = ("purpose", "seconds", "state", "candidate")  # first, on a narrow terminal, in this order
 _FOLDED = ("candidate", "state")  # words fold, numbers never
 _NUMBERS = ("accuracy", "seconds")
 _LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
 _UNBOUNDED = 1000
+
+
+def open_reporter(
+    console: Console, meter: ProgressMeter, title: str, start: PointValues | None = None, size: str = "macs"
+) -> ProgressReporter:
+    """Return what shows a run: a live table on a terminal, plain lines elsewhere. Close it when done.
+
+    `start`: the search's start, if candidates are shown as changes of it. `size`: which size of a network
+    is shown.
+    """
+    if console.is_terminal:
+        return LiveProgress(console, meter, title, start, size)
+    return PlainProgress(console, meter, start, size)
 
 
 class PlainProgress:
@@ -47,39 +56,34 @@ class PlainProgress:
     def __init__(
         self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: str = "macs"
     ) -> None:
-        self._console = console
-        self._meter = meter
-        self._start = start
-        self._size = size
+        self._console, self._meter = console, meter
+        self._start, self._size = start, size
 
     def note(self, text: str) -> None:
-        self._print(text)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def started(self, trial: RunningTrial) -> None:
-        point = point_text(trial.order.point, self._start)
-        self._print(f"trial {trial.row.number} starts: {_purpose(trial.row)}, {point}")
+    def show_start(self, trial: RunningTrial) -> None:
+        point = point_text(trial.request.point, self._start)
+        self.note(f"trial {trial.row.number} starts: {_purpose(trial.row)}, {point}")
 
-    def ended(self, row: Trial) -> None:
+    def show_end(self, row: Trial) -> None:
         self._meter.count(row)
-        self._print(f"trial {row.number} {result_text(row, self._start, self._size)} [{self._meter}]")
+        self.note(f"trial {row.number} {result_text(row, self._start, self._size)} [{self._meter}]")
 
-    def answered(self, row: Trial) -> None:
-        self._print(f"trial {row.number} {result_text(row, self._start, self._size)}")
+    def show_untrained(self, row: Trial) -> None:
+        self.note(f"trial {row.number} {result_text(row, self._start, self._size)}")
 
-    def best(self, row: Trial) -> None:
-        self._print(best_text(row, self._start, self._size))
+    def show_best(self, row: Trial) -> None:
+        self.note(best_text(row, self._start, self._size))
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
         pass  # running clocks are only for a terminal
 
-    def slept(self, seconds: float) -> None:
+    def skip_seconds(self, seconds: float) -> None:
         self._meter.begun += seconds
 
     def close(self) -> None:
         pass
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveProgress:
@@ -93,11 +97,8 @@ class LiveProgress:
         start: PointValues | None = None,
         size: str = "macs",
     ) -> None:
-        self._console = console
-        self._meter = meter
-        self._start = start
-        self._size = size
-        self._title = title
+        self._console, self._meter, self._title = console, meter, title
+        self._start, self._size = start, size
         self._notes: deque[str] = deque(maxlen=2)
         self._recent: deque[Trial] = deque(maxlen=_RECENT)
         self._best: Trial | None = None
@@ -108,23 +109,23 @@ class LiveProgress:
     def note(self, text: str) -> None:
         self._notes.append(text)
 
-    def started(self, trial: RunningTrial) -> None:
+    def show_start(self, trial: RunningTrial) -> None:
         pass  # the next tick shows it
 
-    def ended(self, row: Trial) -> None:
+    def show_end(self, row: Trial) -> None:
         self._meter.count(row)
         self._recent.append(row)
 
-    def answered(self, row: Trial) -> None:
+    def show_untrained(self, row: Trial) -> None:
         self._recent.append(row)
 
-    def best(self, row: Trial) -> None:
+    def show_best(self, row: Trial) -> None:
         self._best = row
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
         self._running = running
 
-    def slept(self, seconds: float) -> None:
+    def skip_seconds(self, seconds: float) -> None:
         self._meter.begun += seconds
 
     def close(self) -> None:
@@ -205,13 +206,12 @@ def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
 
 
 def _running_cells(trial: RunningTrial, start: PointValues | None, size: str) -> list[str]:
-    epoch = trial.latest_epoch or {}
     return [
         str(trial.row.number),
         _purpose(trial.row),
-        point_text(trial.order.point, start),
-        size_number(trial.order.description, size),
-        accuracy_text(epoch.get("val_accuracy")),
+        point_text(trial.request.point, start),
+        size_number(trial.request.description, size),
+        accuracy_text(trial.latest_epoch.get("val_accuracy")),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a worker",
     ]
@@ -221,50 +221,57 @@ def _purpose(row: Trial) -> str:
     return row.purpose if row.purpose != "confirmation" else f"repeat of {row.of_trial_number}"
 
 
+def start_meter(
+    study: Study, seconds_per_training: float | None, slots: int, recorded: Sequence[Trial]
+) -> ProgressMeter:
+    """Return the meter of a run. `recorded`: the trials of earlier runs, those that were trained count."""
+    meter = ProgressMeter(study.budget_trials, seconds_per_training, slots, study.budget_slot_hours)
+    for row in recorded:
+        if row.state in ("completed", "failed", "pruned"):
+            meter.remember(row)
+    return meter
+
+
 @dataclass
 class ProgressMeter:
     """How much of its budgets a study has spent, in trainings and in device-hours."""
 
     trainings: int  # the budget
     seconds_per_training: float | None  # None for budgets in steps
-
     slots: int = 1
     slot_hours: float | None = None  # the budget in device-hours; None for no limit
-    done: float = 0.0
-    seconds: float = 0.0
-    joules: float | None = 0.0
-    begun: float = field(
-        default_factory=time.monotonic
-    )  # moved forward by the time for which the process was suspended
-    of_this_run: tuple[int, float] = (0, 0.0)  # trials that ended, and the seconds they used
+
+    def __post_init__(self) -> None:
+        self.begun = time.monotonic()  # moved forward by the time for which the process was suspended
+        self._done, self._seconds = 0.0, 0.0
+        self._joules: float | None = 0.0  # None if some were not measured
+        self._ended_now, self._seconds_now = 0, 0.0  # of this run
 
     def remember(self, row: Trial) -> None:
         """Count a trial that ended in an earlier run."""
-        self.done += outcome.spent([row])
-        self.seconds += row.slot_seconds or 0.0
-        self.joules = _sum(self.joules, row.energy_joules)
+        self._done += count_spent([row])
+        self._seconds += row.slot_seconds or 0.0
+        is_known = self._joules is not None and row.energy_joules is not None
+        self._joules = (self._joules or 0.0) + (row.energy_joules or 0.0) if is_known else None
 
     def count(self, row: Trial) -> None:
         """Count a trial that has ended now."""
         self.remember(row)
-        ended, seconds = self.of_this_run
-        self.of_this_run = (ended + 1, seconds + (row.slot_seconds or 0.0))
+        self._ended_now += 1
+        self._seconds_now += row.slot_seconds or 0.0
 
     def __str__(self) -> str:
         limit = f" of {self.slot_hours:g}" if self.slot_hours is not None else ""
-        joules = f", {forecast.energy(self.joules)}" if self.joules else ""
-        left = self._ahead()
+        joules = f", {forecast.energy(self._joules)}" if self._joules else ""
+        left = self._forecast()
         return (
-            f"{self.done:.4g}/{self.trainings} trainings, {self.seconds / 3600:.3f}{limit} device-hours"
+            f"{self._done:.4g}/{self.trainings} trainings, {self._seconds / 3600:.3f}{limit} device-hours"
             f"{joules}, {f'{left} left' if left else 'time left not known yet'}"
         )
 
-    def _ahead(self) -> forecast.Forecast | None:
-        ended, used = self.of_this_run
+    def _forecast(self) -> forecast.Forecast | None:
         elapsed = time.monotonic() - self.begun
-        so_far = forecast.Spending(self.done, self.done, self.seconds, used, ended, elapsed)
+        so_far = forecast.Spending(
+            self._done, self._done, self._seconds, self._seconds_now, self._ended_now, elapsed
+        )
         return forecast.ahead(so_far, self.trainings, self.slot_hours, self.slots, self.seconds_per_training)
-
-
-def _sum(joules: float | None, more: float | None) -> float | None:
-    return None if joules is None or more is None else joules + more

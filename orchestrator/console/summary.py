@@ -19,7 +19,7 @@ from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
-from results import terminal
+from results import file_names, terminal
 from results.analysis import pruning
 from results.analysis.posterior import interval_text
 from results.db.store import Store
@@ -35,22 +35,26 @@ def opening(
 ) -> None:
     """Print which network, data, budget and machine the study uses, and whether it resumes."""
     request = spec.request
-    say(console, f"study {study.name} in {request.database}")
-    say(console, f"network: {spec.subject.origin}")
-    for line in base_model.same_name_lines(spec.subject, request.kind):
-        say(console, line)
-    say(console, network_text(spec))
-    for line in data_lines(spec.base, drawn(request)):
-        say(console, line)
     where = "GPUs" if executor.device == "cuda" else "CPU workers"
-    say(
-        console,
+    for line in (
+        f"study {study.name} in {request.database}",
+        f"network: {spec.subject.origin}",
+        *base_model.same_name_lines(spec.subject, request.kind),
+        network_text(spec),
+        *data_lines(spec.base, drawn(request)),
         f"{request.trials} trainings of {spec.training.budget} on {executor.slots} {where}, "
         f"solver {request.solver}; goal: {spec.aim}",
-    )
+        *resume_lines(recorded),
+        *warm_start_lines(spec),
+    ):
+        say(console, line)
+
+
+def resume_lines(recorded: Sequence[Trial]) -> Iterator[str]:
+    """Yield a line on how much of a study is recorded, if any of it is."""
     if recorded:
         ended = sum(row.state != "running" for row in recorded)
-        say(console, f"resuming: {ended} of {len(recorded)} trials in the results database have ended")
+        yield f"resuming: {ended} of {len(recorded)} trials in the results database have ended"
 
 
 def say(console: Console, text: str) -> None:
@@ -126,7 +130,7 @@ def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None
     terminal.tell(tables.front_table(found), console.file)
     many = f"{spec.save_as}_1 to {spec.save_as}_{len(names)}"
     say(console, f"saved as models {many}" if len(names) > 1 else f"saved as model {names[0]}")
-    say(console, f"show this table again: nas-results front {spec.study_name}{_where(spec.request)}")
+    say(console, f"show this table again: nas-results front {spec.study_name}{database_text(spec.request)}")
 
 
 def _tell_shortfall(console: Console, spec: StudySpec) -> None:
@@ -138,8 +142,9 @@ def _tell_shortfall(console: Console, spec: StudySpec) -> None:
     say(console, f"{no_winner.why(study)}; {no_winner.advice(study)}")
 
 
-def _where(request: SearchOptions) -> str:
-    usual = str(Path("runs") / "results.db")
+def database_text(request: RunOptions) -> str:
+    """Return the option that names the results database, if it is not the usual one."""
+    usual = str(RunOptions.runs / file_names.DATABASE)
     return "" if request.database == usual else f" --db {request.database}"
 
 

@@ -17,19 +17,15 @@ from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import BadOption, check
 from orchestrator.spec.study_spec import absolute, recorded_subject, scale_of, set_fit, training_of
 from orchestrator.spec.trial_config import Choices, TrialTemplate
-from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused, network_key
+from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
+from orchestrator.trial.context import StudyContext
+from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
 from results.db.store import Store
 from results.db.tables import Trial
 
 PURPOSE = "evaluation"
-_OWN = (
-    "network",
-    "recipe",
-    "scale",
-    "source",
-    "model",
-)  # settings recorded with each pair, even if they are the same in all
+_OWN = ("network", "recipe", "scale", "source", "model")  # recorded with each pair, even if they are the same
 
 
 @dataclass(frozen=True)
@@ -46,13 +42,67 @@ class Pair:
         """The model and recipe in its trials' rows."""
         return {"model": self.subject.name, "recipe": self.training.recipe}
 
-    def config(self, run: int) -> dict[str, Any]:
-        return self.training.config(Choices(self.scale), replicate=run)
+
+@dataclass(frozen=True)
+class EvaluationSpec:
+    """An evaluation's options, completed with what the machine, the data and the trainer told."""
+
+    request: EvaluationOptions
+    pairs: tuple[Pair, ...]
+
+    @property
+    def study_name(self) -> str:
+        models = list(dict.fromkeys(pair.subject.name for pair in self.pairs))
+        return self.request.study_name(models, self.pairs[0].training.dataset)
+
+    def config(self, point: Mapping[str, Any], replicate: int = 0) -> dict[str, Any]:
+        """Return the trial.json of one run of a pair, which its `point` names."""
+        pair = next(pair for pair in self.pairs if pair.point == point)
+        return pair.training.config(Choices(pair.scale), replicate)
+
+    def question(self, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the settings that a resume must repeat exactly. The number of runs is not one; it may grow.
+
+        recorded: the recorded settings; older versions did not record the models
+        """
+        keeps_models = recorded is None or any("model" in its for its in recorded.get("pairs", {}).values())
+        questions = [_question_of(pair, keeps_models) for pair in self.pairs]
+        common = {
+            name: value
+            for name, value in questions[0].items()
+            if name not in _OWN and all(asked.get(name) == value for asked in questions)
+        }
+        own = [{name: asked[name] for name in asked if name not in common} for asked in questions]
+        names = [" with ".join(pair.point.values()) for pair in self.pairs]
+        return {
+            "pairs": dict(zip(names, own, strict=True)),
+            "training": common | {"fingerprint": self.pairs[0].description.dataset.get("fingerprint")},
+            "trainer": self.request.trainer or "built in",
+        }
 
 
-def pairs_of(
+def list_requests(context: StudyContext[EvaluationSpec], recorded: Sequence[Trial]) -> list[TrialRequest]:
+    """Return the trials still to be trained, run by run, so that pairs can be compared at any time.
+
+    An unfinished trial keeps its number; the others get the next free ones.
+    """
+    spec = context.spec
+    rows = {_place(row.point or {}, row.replicate): row for row in recorded}
+    free, requests = max((row.number for row in recorded), default=0) + 1, list[TrialRequest]()
+    for run, pair in product(range(spec.request.runs_of_each), spec.pairs):
+        row = rows.get(_place(pair.point, run))
+        if row is None or is_open(row):
+            number = row.number if row else free
+            requests.append(
+                context.request(number, PURPOSE, pair.point, run, row, description=pair.description)
+            )
+            free += row is None
+    return requests
+
+
+def resolve_evaluation(
     request: EvaluationOptions, store: Store | None, device: str, trainer_client: TrainerClient
-) -> tuple[Pair, ...]:
+) -> EvaluationSpec:
     """Return every model with every recipe, described by the trainer. Raise BadOption or TrainerRefused."""
     subjects = _subjects(request, store)
     names = [subject.name for subject in subjects]
@@ -62,11 +112,13 @@ def pairs_of(
     pairs = []
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
+            training = training_of(request, subject, recipe, dataset, device)
+            training = replace(training, test=not request.no_test, disjoint=True)
             try:
-                pairs.append(_pair(request, subject, recipe, dataset, device, trainer_client))
+                pairs.append(_pair(request, subject, training, trainer_client))
             except TrainerRefused as error:
                 raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
-    return tuple(pairs)
+    return EvaluationSpec(request, tuple(pairs))
 
 
 def _subjects(request: EvaluationOptions, store: Store | None) -> list[BaseModel]:
@@ -103,16 +155,8 @@ def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
 
 
 def _pair(
-    request: EvaluationOptions,
-    subject: BaseModel,
-    recipe: str,
-    dataset: str,
-    device: str,
-    trainer_client: TrainerClient,
+    request: EvaluationOptions, subject: BaseModel, training: TrialTemplate, trainer_client: TrainerClient
 ) -> Pair:
-    training = replace(
-        training_of(request, subject, recipe, dataset, device), test=not request.no_test, disjoint=True
-    )
     scale = scale_of(request, subject)
     description = trainer_client.describe(training.config(Choices(scale)))
     training = set_fit(training, description)
@@ -137,29 +181,7 @@ def _check_parts(request: EvaluationOptions, held: int | None) -> None:
     )
 
 
-def question(
-    request: EvaluationOptions, pairs: Sequence[Pair], recorded: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Return the settings that a resume must repeat exactly. The number of runs is not one; it may grow.
-
-    recorded: the recorded settings; older versions did not record the models
-    """
-    keeps_models = recorded is None or any("model" in its for its in recorded.get("pairs", {}).values())
-    questions = [_asked(pair, keeps_models) for pair in pairs]
-    common = {
-        name: value
-        for name, value in questions[0].items()
-        if name not in _OWN and all(asked.get(name) == value for asked in questions)
-    }
-    own = [{name: asked[name] for name in asked if name not in common} for asked in questions]
-    return {
-        "pairs": {" with ".join(pair.point.values()): its for pair, its in zip(pairs, own, strict=True)},
-        "training": common | {"fingerprint": pairs[0].description.dataset.get("fingerprint")},
-        "trainer": request.trainer or "built in",
-    }
-
-
-def _asked(pair: Pair, keeps_models: bool) -> dict[str, Any]:
+def _question_of(pair: Pair, keeps_models: bool) -> dict[str, Any]:
     source = pair.description.source
     own = {"scale": dict(pair.scale), **({"source": source} if source else {})}
     if pair.subject.study and keeps_models:
@@ -167,35 +189,8 @@ def _asked(pair: Pair, keeps_models: bool) -> dict[str, Any]:
     return pair.training.question() | own
 
 
-def names_of(pairs: Sequence[Pair]) -> list[str]:
-    """Return the models' names, each once, in order."""
-    return list(dict.fromkeys(pair.subject.name for pair in pairs))
-
-
-def orders(pairs: Sequence[Pair], runs: int, recorded: Sequence[Trial]) -> list[TrialRequest]:
-    """Return the trials still to be trained, run by run, so that pairs can be compared at any time.
-
-    An unfinished trial keeps its number; the others get the next free ones.
-    """
-    rows = {_place(row.point or {}, row.replicate): row for row in recorded}
-    free = max((row.number for row in recorded), default=0) + 1
-    found = []
-    for run, pair in product(range(runs), pairs):
-        row = rows.get(_place(pair.point, run))
-        if row is None or row.state == "running" or row.reason == "refused":
-            found.append(_order(pair, run, row.number if row else free, row))
-            free += row is None
-    return found
-
-
 def _place(point: Mapping[str, Any], run: int) -> tuple[Any, ...]:
     return point.get("model"), point.get("recipe"), run
-
-
-def _order(pair: Pair, run: int, number: int, row: Trial | None) -> TrialRequest:
-    config = pair.config(run)
-    key = network_key(pair.description, config)
-    return TrialRequest(number, PURPOSE, pair.point, run, config, pair.description, key, row)
 
 
 def count_text(rows: Iterable[Trial]) -> str:

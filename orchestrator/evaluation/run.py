@@ -9,26 +9,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.console import summary
+from orchestrator.console import progress, summary
 from orchestrator.console.format import macs_text
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.evaluation.pairs import PURPOSE, Pair, count_text, names_of, orders, pairs_of, question
+from orchestrator.evaluation.pairs import (
+    PURPOSE,
+    EvaluationSpec,
+    count_text,
+    list_requests,
+    resolve_evaluation,
+)
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
 from orchestrator.study import checks, session
 from orchestrator.study.plan import cost_text, store_to_read
 from orchestrator.trainer_client import TrainerClient
+from orchestrator.trial.context import StudyContext
+from orchestrator.trial.folder import study_folder
 from orchestrator.trial.runner import Runner
 from results import terminal
 from results.db import connection
 from results.db.rows import refuse_another_question
 from results.db.store import Store
-from results.db.tables import Study
+from results.db.tables import Study, Trial
 from results.db.transactions import patient
 
 
@@ -41,30 +48,25 @@ def run_evaluation(request: EvaluationOptions, console: Console, stop: threading
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
         executor = stack.enter_context(closing(session.executor(request)))
-        trainer_client = stack.enter_context(
+        trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        pairs = pairs_of(request, store, executor.device, trainer_client)
-        name = _study_name(request, pairs)
-        stack.enter_context(store.lock_study(name))
-        recorded = store.study(name)
-        asked = question(request, pairs, recorded.question if recorded else None)
-        if recorded is not None:
-            refuse_another_question(recorded, PURPOSE, asked)
-        checks.claim_folder(checks.study_folder(request.runs, name), store.url)
-        study = store.open_study(
-            name,
-            PURPOSE,
-            asked,
-            len(pairs) * request.runs_of_each,
-            provenance.versions(session.VERSIONS),
-            provenance.git_commit(),
-            executor.slots,
-        )
-        for line in _opening(request, pairs, executor, study, store):
+        spec = resolve_evaluation(request, store, executor.device, trainer)
+        _check_folder(spec)
+        stack.enter_context(store.lock_study(spec.study_name))
+        recorded = store.study(spec.study_name)
+        study = _open_study(spec, store, recorded, executor.slots)
+        rows = store.trials(study.id)
+        for line in _opening(spec, executor, study, rows):
             summary.say(console, line)
-        with session.ending_on_record(store, study, console, recorded):
-            _train(request, pairs, executor, study, store, console, stop)
+        meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
+        title = f"{study.name}: {len(spec.pairs)} pairs"
+        with (
+            session.ending_on_record(store, study, console, recorded),
+            closing(progress.open_reporter(console, meter, title)) as reporter,
+        ):
+            context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
+            Runner(context).run(list_requests(context, rows))
         store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         _close(request, study, store, console)
 
@@ -74,46 +76,59 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
     with ExitStack() as stack:
         store = store_to_read(request, stack)
         executor = stack.enter_context(closing(session.executor(request)))
-        trainer_client = stack.enter_context(
+        trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
         )
-        pairs = pairs_of(request, store, executor.device, trainer_client)
-        name = _study_name(request, pairs)
-        summary.say(console, f"plan of the study {name}; nothing is started")
-        for line in _contents(request, pairs):
+        spec = resolve_evaluation(request, store, executor.device, trainer)
+        _check_folder(spec)
+        summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
+        for line in _contents(spec):
             summary.say(console, line)
-        trainings = len(pairs) * request.runs_of_each
-        summary.say(console, f"trainings: {trainings} = {len(pairs)} pairs x {request.runs_of_each} runs")
-        summary.say(console, cost_text(trainings, pairs[0].training.budget, executor))
+        pairs, runs = len(spec.pairs), request.runs_of_each
+        summary.say(console, f"trainings: {pairs * runs} = {pairs} pairs x {runs} runs")
+        summary.say(console, cost_text(pairs * runs, spec.pairs[0].training.budget, executor))
 
 
-def _study_name(request: EvaluationOptions, pairs: Sequence[Pair]) -> str:
-    """Return the study's name. Raise BadOption if it, or its folder, belongs to another study."""
-    name = request.study_name(names_of(pairs), pairs[0].training.dataset)
-    check_name(name, "--study")
-    folder = checks.study_folder(request.runs, name)
-    checks.refuse_folder(folder, connection.address(request.database))
-    return name
+def _check_folder(spec: EvaluationSpec) -> None:
+    """Raise BadOption if the study's name cannot be one, or if its folder belongs to another study."""
+    check_name(spec.study_name, "--study")
+    folder = study_folder(spec.request.runs, spec.study_name)
+    checks.refuse_folder(folder, connection.address(spec.request.database))
+
+
+def _open_study(spec: EvaluationSpec, store: Store, recorded: Study | None, slots: int) -> Study:
+    """Start the study in the database, or take it up."""
+    question = spec.question(recorded.question if recorded else None)
+    if recorded is not None:
+        refuse_another_question(recorded, PURPOSE, question)
+    checks.claim_folder(study_folder(spec.request.runs, spec.study_name), store.url)
+    return store.open_study(
+        spec.study_name,
+        PURPOSE,
+        question,
+        len(spec.pairs) * spec.request.runs_of_each,
+        provenance.versions(session.VERSIONS),
+        provenance.git_commit(),
+        slots,
+    )
 
 
 def _opening(
-    request: EvaluationOptions, pairs: Sequence[Pair], executor: Executor, study: Study, store: Store
+    spec: EvaluationSpec, executor: Executor, study: Study, recorded: Sequence[Trial]
 ) -> Iterable[str]:
-    yield f"study {study.name} in {request.database}"
-    yield from _contents(request, pairs)
+    yield f"study {study.name} in {spec.request.database}"
+    yield from _contents(spec)
     where = "GPUs" if executor.device == "cuda" else "CPU workers"
     yield (
-        f"{len(pairs)} pairs x {request.runs_of_each} runs: {study.budget_trials} trainings of "
-        f"{pairs[0].training.budget} on {executor.slots} {where}"
+        f"{len(spec.pairs)} pairs x {spec.request.runs_of_each} runs: {study.budget_trials} trainings of "
+        f"{spec.pairs[0].training.budget} on {executor.slots} {where}"
     )
-    recorded = store.trials(study.id)
-    if recorded:
-        ended = sum(row.state != "running" for row in recorded)
-        yield f"resuming: {ended} of {len(recorded)} trials in the results database have ended"
+    yield from summary.resume_lines(recorded)
 
 
-def _contents(request: EvaluationOptions, pairs: Sequence[Pair]) -> Iterable[str]:
-    for pair in pairs:
+def _contents(spec: EvaluationSpec) -> Iterable[str]:
+    request = spec.request
+    for pair in spec.pairs:
         found = pair.description
         yield (
             f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
@@ -122,36 +137,7 @@ def _contents(request: EvaluationOptions, pairs: Sequence[Pair]) -> Iterable[str
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"
     parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
-    yield from summary.data_lines(pairs[0].description, f"{parts}; {read}")
-
-
-def _train(
-    request: EvaluationOptions,
-    pairs: Sequence[Pair],
-    executor: Executor,
-    study: Study,
-    store: Store,
-    console: Console,
-    stop: threading.Event,
-) -> None:
-    """Train the runs that have no result yet."""
-    folder = checks.study_folder(request.runs, study.name)
-    rows = store.trials(study.id)
-    title = f"{study.name}: {len(pairs)} pairs"
-    seconds = pairs[0].training.budget.seconds
-    with closing(session.display(console, executor, study, seconds, rows, title)) as display:
-        runner = Runner(
-            store,
-            study.id,
-            executor,
-            request.trainer_command,
-            folder,
-            request.limits,
-            display,
-            stop,
-            provenance.git_commit(),
-        )
-        runner.run(orders(pairs, request.runs_of_each, rows))
+    yield from summary.data_lines(spec.pairs[0].description, f"{parts}; {read}")
 
 
 def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:
@@ -165,9 +151,6 @@ def _close(request: EvaluationOptions, study: Study, store: Store, console: Cons
     if request.csv is not None:
         export.write_csv(ranked, request.csv)
         summary.say(console, f"written to {request.csv}")
-    summary.say(console, f"show this table again: nas-results evaluation {study.name}{_where(request)}")
-
-
-def _where(request: EvaluationOptions) -> str:
-    usual = str(Path("runs") / "results.db")
-    return "" if request.database == usual else f" --db {request.database}"
+    summary.say(
+        console, f"show this table again: nas-results evaluation {study.name}{summary.database_text(request)}"
+    )

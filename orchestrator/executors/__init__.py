@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
+from orchestrator.exit_codes import ExitCode
+
 Reason = Literal["exited", "timeout", "stopped", "memory", "output", "lost"]
 
-STOPPED = 143  # a trainer's exit code on SIGTERM, and that of a trial that never got a slot
+STOPPED = int(ExitCode.STOPPED)  # a trainer's exit code on SIGTERM, and that of a trial that never got a slot
 
 
 class ExecutorError(Exception):

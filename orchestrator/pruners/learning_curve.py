@@ -68,20 +68,16 @@ class PrunerConfig:
     audit: float = AUDIT
 
     @classmethod
-    def settled(
+    def resolve(
         cls, level: float | None, audit: float | None, recorded: Mapping[str, Any] | None
     ) -> PrunerConfig:
         """Return the user's settings; missing ones are as recorded, or the defaults in a new study.
 
         `recorded`: the recorded settings of the study; without an entry nothing is stopped.
         """
-        usual = recorded.get("early_stop", {"level": 0.0}) if recorded is not None else {}
-        known = {"level": LEVEL, "audit": AUDIT, **usual}
-        asked = {
-            name: known[name] if given is None else given
-            for name, given in (("level", level), ("audit", audit))
-        }
-        return cls(**asked)
+        usual = {} if recorded is None else recorded.get("early_stop", {"level": 0.0})
+        given = {name: value for name, value in (("level", level), ("audit", audit)) if value is not None}
+        return cls(**{**usual, **given})
 
     def question(self) -> dict[str, Any]:
         """Return the settings that a resume must repeat; empty if nothing is stopped, as in older
@@ -111,11 +107,11 @@ class LearningCurvePruner:
         """Whether this trial is exempt from early stopping."""
         return self.policy.audits(self.seed, number)
 
-    def first_stop(self, measurements: Iterable[Mapping[str, Any]]) -> Prune | None:
+    def find_stop(self, measurements: Iterable[Mapping[str, Any]]) -> Prune | None:
         """Return the first measurement after which the bound is out of reach, if there is one."""
         if not self.finished:
             return None
-        curve = points((measured["progress"], measured["val_accuracy"]) for measured in measurements)
+        curve = complete_points((measured["progress"], measured["val_accuracy"]) for measured in measurements)
         looks = (self._look(curve[:end]) for end in range(1, len(curve) + 1))
         return next((look for look in looks if look is not None), None)
 
@@ -123,7 +119,7 @@ class LearningCurvePruner:
         """Return a trial's columns about early stopping; empty if nothing is stopped."""
         if not self.policy.level:
             return {}
-        hopeless = self.first_stop(measurements)
+        hopeless = self.find_stop(measurements)
         return {"audited": int(self.audits(number)), **(hopeless.columns() if hopeless else {})}
 
     def _look(self, curve: Points) -> Prune | None:
@@ -149,7 +145,7 @@ class LearningCurvePruner:
 NEVER = LearningCurvePruner((), 0.0, 1, PrunerConfig(level=0.0, audit=0.0), 0)  # stops nothing
 
 
-def points(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[tuple[float, float], ...]:
+def complete_points(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[tuple[float, float], ...]:
     """Return the curve of (progress, accuracy); incomplete pairs are left out."""
     return tuple((float(p), float(a)) for p, a in pairs if p is not None and a is not None)
 

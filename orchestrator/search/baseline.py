@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from orchestrator.spec.trial_config import Choices, TrialTemplate
-from orchestrator.trainer_client import NetworkInfo, network_key
+from orchestrator.spec.formulation import accuracy
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.trial.context import StudyContext
 from orchestrator.trial.outcome import is_open
-from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.db.tables import Trial
 
@@ -45,26 +44,22 @@ class Baseline:
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
 
 
-def measure(
-    runner: Runner,
-    training: TrialTemplate,
-    point: Mapping[str, Any],
-    chosen: Choices,
-    description: NetworkInfo,
-    replicates: int,
-    recorded: Sequence[Trial],
-) -> Baseline:
-    """Train those of trials 1 to `replicates` that `recorded` lacks, and return the accuracies of all.
+def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence[Trial]) -> Baseline:
+    """Train those of the first trials, the baseline's, that `recorded` lacks; return the accuracies of all.
 
-    `point` and `chosen` are the search's start and its settings: the base network.
     Raise BaselineFailed if a training fails.
     """
+    spec = context.spec
+    start, numbers = spec.formulation(None).start, range(1, spec.replicates + 1)
     rows = {row.number: row for row in recorded if row.purpose == "baseline"}
-    missing = [n for n in range(1, replicates + 1) if n not in rows or rows[n].state != "completed"]
-    orders = [_order(n, training, point, chosen, description, rows.get(n)) for n in missing]
-    if orders and not runner.limits.affords(len(orders) - 1):
+    requests = [
+        context.request(n, "baseline", start, n - 1, rows.get(n), description=spec.first)
+        for n in numbers
+        if n not in rows or rows[n].state != "completed"
+    ]
+    if requests and not runner.affords(len(requests) - 1):
         raise BaselineFailed(_NO_HOURS)
-    rows |= {row.number: row for row in runner.run(orders)}
+    rows |= {row.number: row for row in runner.run(requests)}
     for row in rows.values():
         if is_open(row):
             raise BaselineFailed(_NO_HOURS)
@@ -73,18 +68,4 @@ def measure(
                 f"the base network could not be trained (trial {row.number}: {row.reason}, {row.message}); "
                 f"{_REMEDIES.get(row.reason or '', _OTHERWISE)}"
             )
-    accuracies = [rows[n].val_accuracy for n in range(1, replicates + 1)]
-    return Baseline(tuple(a for a in accuracies if a is not None))
-
-
-def _order(
-    number: int,
-    training: TrialTemplate,
-    point: Mapping[str, Any],
-    chosen: Choices,
-    description: NetworkInfo,
-    row: Trial | None,
-) -> TrialRequest:
-    config = training.config(chosen, replicate=number - 1)
-    key = network_key(description, config)
-    return TrialRequest(number, "baseline", dict(point), number - 1, config, description, key, row)
+    return Baseline(tuple(accuracy(rows[n]) for n in numbers))

@@ -2,19 +2,24 @@
 
 A training starts only if the hours left are enough for the longest training so far. So some hours may stay
 unused, and the limit is exceeded only if a training takes longer than every one before it.
+
+A search without a required accuracy reserves a part for retraining its best networks at the end
+(`final_selection.py`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.spec.options import SearchOptions
-from orchestrator.spec.trial_config import TrialBudget
-from orchestrator.trial import outcome
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.trial.outcome import count_affordable, count_spent
 from orchestrator.trial.request import TrialRequest
 from results.db.tables import Trial
+
+RESERVED = 0.25  # of all trainings
 
 
 @dataclass(frozen=True)
@@ -25,62 +30,94 @@ class StudyBudget:
     slot_hours: float | None = None
     training_seconds: float | None = None
 
-    def reached(self, orders: Sequence[TrialRequest], rows: Iterable[Trial]) -> list[TrialRequest]:
-        """Return those of `orders` that the budget covers after `rows`.
+    def select(self, requests: Sequence[TrialRequest], rows: Iterable[Trial]) -> list[TrialRequest]:
+        """Return those of `requests` that the budget covers after `rows`.
 
         An unfinished row already counts as a training, but needs its hours again; it comes first.
         """
-        if not orders:
+        if not requests:
             return []
         rows = list(rows)
-        trainings, paid = outcome.affordable(self.trials, rows), set[int]()
-        for order in sorted(orders, key=lambda order: order.row is None)[: self.trainings_by_hours(rows)]:
-            if order.row is not None or trainings > 0:
-                trainings -= order.row is None
-                paid.add(order.number)
-        return [order for order in orders if order.number in paid]
+        trainings, covered = count_affordable(self.trials, rows), set[int]()
+        unfinished_first = sorted(requests, key=lambda request: request.row is None)
+        for request in unfinished_first[: self.count_by_hours(rows)]:
+            if request.row is not None or trainings > 0:
+                trainings -= request.row is None
+                covered.add(request.number)
+        return [request for request in requests if request.number in covered]
 
-    def reaches_a_training(self, rows: Iterable[Trial]) -> bool:
+    def covers_a_training(self, rows: Iterable[Trial]) -> bool:
         """Whether the budget covers another training after `rows`."""
         rows = list(rows)
-        return outcome.affordable(self.trials, rows) > 0 and self.trainings_by_hours(rows) != 0
+        return count_affordable(self.trials, rows) > 0 and self.count_by_hours(rows) != 0
 
-    def spent_text(self, rows: Iterable[Trial], told: Iterable[Trial]) -> str:
-        """Return why no more is trained after `rows`. The trainings counted in it are those among `told`."""
+    def covers_retry(self, others: int, rows: Iterable[Trial]) -> bool:
+        """Whether the hours are enough for one more attempt besides `others` trainings."""
+        most = self.count_by_hours(rows)
+        return most is None or others < most
+
+    def count_by_hours(self, rows: Iterable[Trial]) -> int | None:
+        """Return for how many trainings the remaining hours are enough; None for any number."""
+        if self.slot_hours is None:
+            return None
         rows = list(rows)
-        if self.slot_hours is None or outcome.affordable(self.trials, rows) == 0:
-            return f"the search has spent its {outcome.spent(told):.4g} trainings"
-        used, next_one = hours_used(rows), self._dearest(rows) / 3600
+        longest, left = self._longest(rows), 3600 * self.slot_hours - 3600 * hours_used(rows)
+        if left <= 0:
+            return 0
+        return math.floor(left / longest) if longest else None
+
+    def spent_text(self, rows: Iterable[Trial], counted: Iterable[Trial]) -> str:
+        """Return why no more is trained after `rows`. The trainings counted in it are those of `counted`."""
+        rows = list(rows)
+        if self.slot_hours is None or count_affordable(self.trials, rows) == 0:
+            return f"the search has spent its {count_spent(counted):.4g} trainings"
+        used, next_one = hours_used(rows), self._longest(rows) / 3600
         return (
             f"the search has used {used:.4g} of its {self.slot_hours:g} device-hours, and a training takes "
             f"up to {next_one:.2g}"
         )
 
-    def trainings_by_hours(self, rows: Iterable[Trial]) -> int | None:
-        """Return for how many trainings the remaining hours are enough; None for any number."""
-        if self.slot_hours is None:
-            return None
-        rows = list(rows)
-        dearest, left = self._dearest(rows), 3600 * self.slot_hours - 3600 * hours_used(rows)
-        if left <= 0:
-            return 0
-        return math.floor(left / dearest) if dearest else None
-
-    def reaches_beside(self, committed: int, rows: Iterable[Trial]) -> bool:
-        """Whether the hours are enough for one more attempt besides `committed` trainings."""
-        most = self.trainings_by_hours(rows)
-        return most is None or committed < most
-
-    def _dearest(self, rows: Iterable[Trial]) -> float:
+    def _longest(self, rows: Iterable[Trial]) -> float:
         """Return the longest time that a training took in one attempt, in seconds, at least its budget."""
         ended = (row for row in rows if row.state in ("completed", "failed") and row.attempts == 1)
         whole = (row.slot_seconds or 0.0 for row in ended)
         return max(self.training_seconds or 0.0, max(whole, default=0.0))
 
 
-def study_budget(request: SearchOptions, training: TrialBudget) -> StudyBudget:
-    """Return the budget of a search whose trainings have the budget `training`."""
-    return StudyBudget(request.trials, request.max_gpu_hours, training.seconds)
+def study_budget(spec: StudySpec) -> StudyBudget:
+    """Return the budget of all the trainings of a study."""
+    return StudyBudget(spec.request.trials, spec.request.max_gpu_hours, spec.training.budget.seconds)
+
+
+def search_budget(whole: StudyBudget, request: SearchOptions, rows: Iterable[Trial]) -> StudyBudget:
+    """Return the budget of the search itself, without the reserve; trainings in `rows` count."""
+    reserved, repeats = count_reserved(request), [row for row in rows if row.purpose == "confirmation"]
+    if not reserved:
+        return whole
+    hours = whole.slot_hours
+    if hours is not None:
+        hours -= max(0.0, hours * reserved / whole.trials - hours_used(repeats))
+    return replace(whole, trials=whole.trials - max(0, reserved - len(repeats)), slot_hours=hours)
+
+
+def count_reserved(request: SearchOptions) -> int:
+    """Return how many trainings a search reserves; 0 if it confirms networks as it goes."""
+    most = 0 if request.aim.needs_bound or not request.confirm else int(RESERVED * request.trials)
+    return most if request.aim.objectives > 1 else sum(plan_rounds(most, request.confirm))
+
+
+def plan_rounds(reserved: int, most: int) -> list[int]:
+    """Return how many networks each round retrains, the start among them: at most `reserved` trainings.
+
+    The first round takes a third of `reserved` besides the start, each later one half of the round before,
+    and the last one network. most: rounds
+    """
+    sizes, others, left = list[int](), max(1, reserved // 3), reserved
+    while left > 1 and len(sizes) < most:
+        sizes.append(min(others + 1, left))
+        left -= sizes[-1]
+        others = max(1, (others + 1) // 2)
+    return sizes
 
 
 def hours_used(rows: Iterable[Trial]) -> float:

@@ -17,9 +17,9 @@ from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point
 
 RESTART = "solver_succeeded"  # the event's kind
-MAX_SUCCESSIONS = 20
+MAX_RESTARTS = 20
 _PATIENCE = 1  # crashes at one point after which the solver is replayed with the same seed
-_PATIENCE_WITH_STRANGERS = 10  # the same for kills from outside
+_PATIENCE_WITH_KILLS = 10  # the same for kills from outside
 
 
 class SolverFailed(RuntimeError):
@@ -39,30 +39,23 @@ class Incarnation:
     problem: Problem
 
     def to_json(self, why: str) -> dict[str, Any]:
-        start = dict(self.problem.start)
-        return {
-            "index": self.index,
-            "first": self.first,
-            "seed": self.problem.seed,
-            "start": start,
-            "why": why,
-        }
+        problem = {"seed": self.problem.seed, "start": dict(self.problem.start)}
+        return {"index": self.index, "first": self.first, **problem, "why": why}
 
-    def successor(self, first: int, start: Point) -> Incarnation:
+    def restart(self, first: int, start: Point) -> Incarnation:
         """Return the incarnation after a restart, which starts from the best point found.
 
         It keeps the hints: those already trained are duplicates, which cost nothing.
         """
-        return Incarnation(
-            self.index + 1, first, replace(self.problem, seed=self.problem.seed + 1000, start=start)
-        )
+        problem = replace(self.problem, seed=self.problem.seed + 1000, start=start)
+        return Incarnation(self.index + 1, first, problem)
 
 
-def incarnation_on_record(problem: Problem, first: int, successions: list[dict[str, Any]]) -> Incarnation:
-    """Return the current incarnation: that of the last restart, or the first."""
-    if not successions:
+def read_incarnation(problem: Problem, first: int, restarts: list[dict[str, Any]]) -> Incarnation:
+    """Return the current incarnation: that of the last recorded restart, or the first."""
+    if not restarts:
         return Incarnation(0, first, problem)
-    last = successions[-1]
+    last = restarts[-1]
     start = problem.space.point(last["start"])
     return Incarnation(last["index"], last["first"], replace(problem, seed=last["seed"], start=start))
 
@@ -70,21 +63,21 @@ def incarnation_on_record(problem: Problem, first: int, successions: list[dict[s
 class SolverSession:
     """`ask()` and `tell()` of a solver whose process may crash.
 
-    `start(problem)` starts a process, `incumbent()` returns the point from which a restart starts, and
-    `succeeded(incarnation, why)` records a restart.
+    `start(problem)` starts a process, `find_best()` returns the point from which a restart starts, and
+    `record(incarnation, why)` records a restart. `incarnation` is the current one.
     """
 
     def __init__(
         self,
         start: Callable[[Problem], SolverProcess],
-        reign: Incarnation,
-        incumbent: Callable[[], Point],
-        succeeded: Callable[[Incarnation, str], None],
+        resumed: Incarnation,
+        find_best: Callable[[], Point],
+        record: Callable[[Incarnation, str], None],
     ) -> None:
-        self.reign = reign
+        self.incarnation = resumed
         self._start_process = start
-        self._incumbent = incumbent
-        self._succeeded = succeeded
+        self._find_best = find_best
+        self._record = record
         self._answered: list[tuple[list[Point], list[Evaluation]]] = []
         self._deaths_in_place = 0  # since the last new question
         self._question: list[Point] | None = None  # the points whose answers the process waits for
@@ -103,9 +96,9 @@ class SolverSession:
             except SolverDied as death:
                 self._process.close()
                 self._deaths_in_place += 1
-                patience = _PATIENCE_WITH_STRANGERS if death.by_stranger else _PATIENCE
+                patience = _PATIENCE_WITH_KILLS if death.by_stranger else _PATIENCE
                 if self._deaths_in_place > patience:
-                    self._succeed(death, next_number)
+                    self._restart(death, next_number)
                 self._start()
             else:
                 self._deaths_in_place = 0
@@ -124,31 +117,30 @@ class SolverSession:
         while True:
             if self._question is None:
                 self._question = self._process.ask(pause)
-            if self._question is None or self._heard == len(self._answered):
+            if self._question is None or self._told == len(self._answered):
                 return self._question
-            points, evaluations = self._answered[self._heard]
+            points, evaluations = self._answered[self._told]
             if points != self._question:
                 raise NotReproducible(
-                    f"the solver, replayed, proposes {self._question} instead of {points}; nothing "
-                    "was changed, "
-                    f"choose another --solver under another --study"
+                    f"the solver, replayed, proposes {self._question} instead of {points}; nothing was "
+                    "changed, choose another --solver under another --study"
                 )
             self._process.tell(evaluations)
-            self._heard += 1
+            self._told += 1
             self._question = None
 
-    def _succeed(self, death: SolverDied, next_number: int | None) -> None:
+    def _restart(self, death: SolverDied, next_number: int | None) -> None:
         if next_number is None:
             raise SolverFailed(
                 f"{death}; the results database is intact, run the same command again"
             ) from death
-        if not self._answered or self.reign.index >= MAX_SUCCESSIONS:
+        if not self._answered or self.incarnation.index >= MAX_RESTARTS:
             raise SolverFailed(f"{death}; choose another --solver under another --study") from death
-        self.reign = self.reign.successor(next_number, self._incumbent())
-        self._succeeded(self.reign, str(death))
+        self.incarnation = self.incarnation.restart(next_number, self._find_best())
+        self._record(self.incarnation, str(death))
         self._answered, self._deaths_in_place = [], 0
 
     def _start(self) -> None:
-        self._process = self._start_process(self.reign.problem)
-        self._heard = 0  # answers that this process has been told
+        self._process = self._start_process(self.incarnation.problem)
+        self._told = 0  # answers that this process has been told
         self._question = None

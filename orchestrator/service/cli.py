@@ -16,7 +16,7 @@ from orchestrator.service.clients import Network
 from orchestrator.service.settings import Settings
 from orchestrator.spec import provenance
 from orchestrator.spec.options import BadOption, check
-from results import terminal
+from results import file_names, terminal
 from results.errors import StoreError
 
 Host = Annotated[str, typer.Option(help="Address to listen on. Any but a loopback address requires a token.")]
@@ -129,7 +129,7 @@ def _proxy(text: str) -> Network:
 
 def _database(db: str | None, runs: Path) -> str:
     if db is None:
-        return str(runs / "results.db")
+        return str(runs / file_names.DATABASE)
     return db if "://" in db else str(Path(db).resolve())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.trial import metrics
+from results import file_names
 
 PIECE = 64 * 1024  # bytes of a log at most at a time
 
@@ -46,7 +47,7 @@ def curve(root: Path, folder: str) -> list[dict[str, Any]]:
     """Return the measurements of a trial that still runs, from its folder. Raise Elsewhere."""
     place = inside(root, folder)
     try:
-        whole = inside(root, place / "metrics.jsonl")
+        whole = inside(root, place / file_names.METRICS)
         if whole.stat().st_size > metrics.MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
             return []
         return metrics.read(whole).measurements
@@ -57,7 +58,7 @@ def curve(root: Path, folder: str) -> list[dict[str, Any]]:
 def latest(root: Path, folder: str | None) -> dict[str, Any]:
     """Return the last measurement of a running trial; empty if there is none."""
     try:
-        return metrics.latest_epoch(inside(root, inside(root, folder or "") / "metrics.jsonl")) or {}
+        return metrics.latest_epoch(inside(root, inside(root, folder or "") / file_names.METRICS)) or {}
     except (OSError, ValueError):
         return {}
 

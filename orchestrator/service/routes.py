@@ -22,6 +22,7 @@ from orchestrator.service.plots import PLOTS, PlotCache
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.settings import Settings
 from orchestrator.spec.base_model import BUILT_IN
+from results import file_names
 
 api = APIRouter(prefix="/api", responses=responses.REFUSALS)
 
@@ -158,7 +159,7 @@ def trial_log(
 ) -> Response:
     row = _trial(here, name, number)
     folder = _found(row["folder"], "the trial was skipped before training, so it has no log")
-    path = files.inside(here.settings.runs, f"{folder}/log.txt")
+    path = files.inside(here.settings.runs, f"{folder}/{file_names.LOG}")
     return responses.json_response(files.piece(path, offset, most))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 RETRIES = 2
@@ -16,15 +15,11 @@ _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 @dataclass(frozen=True)
 class TrialLimits:
-    """Limits of one training. `memory_bytes`: host memory of all its processes; None: .9 of the machine's.
-
-    `affords`: whether the study's budget allows one more attempt besides so many others.
-    """
+    """Limits of one training. `memory_bytes`: host memory of all its processes; None: .9 of the machine's."""
 
     timeout_seconds: float
     memory_bytes: float | None = None
     retries: int = RETRIES
-    affords: Callable[[int], bool] = lambda others: True
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout_seconds < math.inf:

@@ -20,6 +20,7 @@ from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.recipe_overrides import parse as parse_ingredients
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import with_absolute_paths
+from results import file_names
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 
@@ -119,7 +120,7 @@ class RunOptions:
 
     @property
     def database(self) -> str:
-        return self.db or str(self.runs / "results.db")
+        return self.db or str(self.runs / file_names.DATABASE)
 
     @property
     def limits(self) -> TrialLimits:

@@ -140,6 +140,10 @@ class StudySpec:
         """Return the training settings that a point chooses."""
         return choice(point, self.scale, self.named)
 
+    def config(self, point: Mapping[str, Any], replicate: int = 0) -> dict[str, Any]:
+        """Return the trial.json of one training of a point."""
+        return self.training.config(self.choice(self.space.point(point)), replicate)
+
     def formulation(self, min_accuracy: float | None) -> Formulation:
         start = self.start or scaling.start(self.space)
         base = self.first if self.replicates else None

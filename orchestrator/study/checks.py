@@ -11,17 +11,17 @@ from typing import Any
 from sqlalchemy import URL
 
 from orchestrator.pruners.learning_curve import PrunerConfig
-from orchestrator.search import budget, final_selection
+from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility, warm_start
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkDescriber
+from orchestrator.trial.folder import study_folder
+from results import file_names
 from results.db import connection
 from results.db.rows import refuse_another_question
 from results.db.store import Store
 from results.db.tables import Study
-
-_OWNER = "database.txt"
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,13 @@ def check_study(
             "--width .25:1.25"
         )
     block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
-    policy = PrunerConfig.settled(request.early_stop, request.audit, recorded.question if recorded else None)
+    policy = PrunerConfig.resolve(request.early_stop, request.audit, recorded.question if recorded else None)
     question = spec.question(block, policy)
     if recorded is not None:
         if "model" not in recorded.question:  # of an older version
             question.pop("model", None)
         refuse_another_question(recorded, request.kind, question)
     return CheckedStudy(spec, block, question, recorded)
-
-
-def study_folder(runs: Path, name: str) -> Path:
-    """Return the folder of a study's trials, with every link but its own followed."""
-    return runs.resolve() / name
 
 
 def refuse_folder(folder: Path, url: URL) -> None:
@@ -98,12 +93,12 @@ def claim_folder(folder: Path, url: URL) -> None:
             if path is None
             else os.path.relpath(path, folder.resolve())
         )
-        (folder / _OWNER).write_text(shown + "\n")
+        (folder / file_names.OWNER).write_text(shown + "\n")
 
 
 def read_owner(folder: Path) -> str:
     """Return the database that a study's folder names; empty if it names none, or after a power cut."""
-    path = folder / _OWNER
+    path = folder / file_names.OWNER
     return path.read_text(errors="replace").strip("\0 \n") if path.is_file() else ""
 
 
@@ -126,8 +121,8 @@ def check_budget(spec: StudySpec) -> None:
             f"--trials {spec.request.trials} leaves no training for the search after {before} of the base "
             f"network; give at least {before + 1}"
         )
-    whole = budget.study_budget(spec.request, spec.training.budget)
-    enough = final_selection.search_budget(whole, spec.request, ()).trainings_by_hours(())
+    whole = study_budget(spec)
+    enough = search_budget(whole, spec.request, ()).count_by_hours(())
     if enough is not None and enough <= before:
         raise BadOption(
             f"--max-gpu-hours {whole.slot_hours:g} is enough for {enough} trainings, but the search needs "

@@ -13,7 +13,7 @@ from rich.console import Console
 from orchestrator.console import summary
 from orchestrator.console.format import accuracy_text
 from orchestrator.executors import Executor
-from orchestrator.search import budget, final_selection
+from orchestrator.search.budget import StudyBudget, search_budget, study_budget
 from orchestrator.spec import base_model, feasibility
 from orchestrator.spec.objective import SIZES, UNITS, number_text, size
 from orchestrator.spec.options import RunOptions, SearchOptions
@@ -78,8 +78,8 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
     yield f"candidates in the space: {spec.space.size or 'infinitely many'}"
     yield f"goal: {spec.aim}{_requirement_text(spec)}"
     yield from _networks(spec, trainer_client)
-    whole = budget.study_budget(request, spec.training.budget)
-    searched = final_selection.search_budget(whole, request, ()).trials - spec.replicates
+    whole = study_budget(spec)
+    searched = search_budget(whole, request, ()).trials - spec.replicates
     confirming = f", up to {request.confirm} repeats per candidate included" if spec.aim.needs_bound else ""
     if searched < request.trials - spec.replicates:
         whose = "the Pareto front" if spec.aim.objectives > 1 else "the start and the best candidates"
@@ -97,12 +97,12 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
     yield from _hours(whole)
 
 
-def _hours(whole: budget.StudyBudget) -> Iterable[str]:
+def _hours(whole: StudyBudget) -> Iterable[str]:
     """Yield how many trainings the user's device-hours are enough for, if they are limited."""
     if whole.slot_hours is None:
         return
     most = f"limit: {whole.slot_hours:g} device-hours, failed trainings included"
-    enough = whole.trainings_by_hours(())
+    enough = whole.count_by_hours(())
     if enough is None:
         yield most
     elif enough < whole.trials:

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 from rich.console import Console
 
-from orchestrator.console import summary
+from orchestrator.console import progress, summary
 from orchestrator.executors import Executor
-from orchestrator.pruners.learning_curve import PrunerConfig
-from orchestrator.search import baseline, budget, final_selection
-from orchestrator.search.confirmation import AT_A_TIME, ConfidenceTarget, Winner
+from orchestrator.search import baseline, final_selection
+from orchestrator.search.budget import study_budget
+from orchestrator.search.context import SearchContext, TrialHistory
 from orchestrator.search.loop import SearchLoop
-from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, incarnation_on_record
+from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, read_incarnation
 from orchestrator.solvers import SolverProcess
-from orchestrator.spec import feasibility, options, provenance
-from orchestrator.spec.problem import Problem
+from orchestrator.spec import feasibility, provenance
+from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
 from orchestrator.study import checks, save_models, session
-from orchestrator.trainer_client import NetworkDescriber, TrainerClient
+from orchestrator.study.checks import CheckedStudy
+from orchestrator.trainer_client import TrainerClient
+from orchestrator.trial.context import ProgressReporter, StudyContext
+from orchestrator.trial.folder import study_folder
 from orchestrator.trial.latency import LatencyProfiler
-from orchestrator.trial.progress import ProgressDisplay
 from orchestrator.trial.runner import Runner
+from results import file_names
 from results.db.search_queue import SearchQueue
-from results.db.tables import Study, Trial
+from results.db.store import Store
+from results.db.tables import Study
 from search_spaces import Point
 
 
-def run_study(request: options.SearchOptions, console: Console, stop: threading.Event) -> None:
+def run_study(request: SearchOptions, console: Console, stop: threading.Event) -> None:
     """Run the study of `request` to its end, or until `stop` is set: then raise Stopped.
 
     Raise BadOption, TrainerRefused, StoreError, ExecutorError, BaselineFailed, SolverFailed,
@@ -41,205 +44,138 @@ def run_study(request: options.SearchOptions, console: Console, stop: threading.
         store = stack.enter_context(SearchQueue(request.database))
         subject = subject_of(request, store)
         executor = stack.enter_context(closing(session.executor(request)))
-        trainer_client = stack.enter_context(
+        trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        spec = resolve_spec(request, subject, executor.device, trainer_client)
+        spec = resolve_spec(request, subject, executor.device, trainer)
         stack.enter_context(store.lock_study(spec.study_name))
-        StudyRun(spec, store, executor, trainer_client, console, stop).run()
+        checked = checks.check_study(spec, store, executor.slots, trainer)
+        spec, recorded = checked.spec, checked.recorded
+        if recorded and _is_answered(spec, store, recorded):
+            summary.opening(console, spec, executor, recorded, store.trials(recorded.id))
+        else:
+            reached = tuple(feasibility.limit_lines(spec, trainer))
+            study = _open_study(checked, store, executor)
+            summary.opening(console, spec, executor, study, store.trials(study.id))
+            for line in reached:
+                summary.say(console, line)
+            with (
+                session.ending_on_record(store, study, console, recorded),
+                closing(_reporter(spec, store, executor, study, console)) as reporter,
+            ):
+                context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
+                message = _search(_with_latency(context))
+            store.end_study(study.id, "finished", message)
+        summary.closing(console, store, spec)
 
 
-@dataclass
-class StudyRun:
-    """One run of one study. It holds the study's lock."""
+def _is_answered(spec: StudySpec, store: Store, recorded: Study) -> bool:
+    """Whether the study has already finished with this request's budgets."""
+    saved = {model.name for model in store.models() if model.study_id == recorded.id}
+    return (
+        recorded.state == "finished"
+        and recorded.budget_trials == spec.request.trials
+        and recorded.budget_slot_hours == spec.request.max_gpu_hours
+        and all(save_models.saves(spec, name) for name in saved)
+    )
 
-    spec: StudySpec
-    store: SearchQueue
-    executor: Executor
-    trainer_client: NetworkDescriber
-    console: Console
-    stop: threading.Event
 
-    def run(self) -> None:
-        """Resume the recorded study or start it, and run it to its end."""
-        asked = checks.check_study(self.spec, self.store, self.executor.slots, self.trainer_client)
-        self.spec, request, recorded = asked.spec, asked.spec.request, asked.recorded
-        if recorded and self._is_answered(recorded):
-            self._tell(recorded, ())
-            summary.closing(self.console, self.store, self.spec)
-            return
-        reached = tuple(feasibility.limit_lines(self.spec, self.trainer_client))
-        checks.claim_folder(self._folder, self.store.url)
-        study = self.store.open_study(
-            self.spec.study_name,
-            request.kind,
-            asked.question,
-            request.trials,
-            provenance.versions(session.VERSIONS),
-            provenance.git_commit(),
-            self.executor.slots,
-            request.max_gpu_hours,
-        )
-        self.store.remember(study.name, request.kind, request.subject, self.spec.repeatable())
-        self._tell(study, reached)
-        with session.ending_on_record(self.store, study, self.console, recorded):
-            message = self._measure_and_search(study, asked.block)
-        self.store.end_study(study.id, "finished", message)
-        summary.closing(self.console, self.store, self.spec)
+def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -> Study:
+    """Start the study in the database, or take it up, and keep its request."""
+    spec, request = checked.spec, checked.spec.request
+    checks.claim_folder(study_folder(request.runs, spec.study_name), store.url)
+    study = store.open_study(
+        spec.study_name,
+        request.kind,
+        checked.question,
+        request.trials,
+        provenance.versions(session.VERSIONS),
+        provenance.git_commit(),
+        executor.slots,
+        request.max_gpu_hours,
+    )
+    store.remember(study.name, request.kind, request.subject, spec.repeatable())
+    return study
 
-    def _tell(self, study: Study, reached: Sequence[str]) -> None:
-        summary.opening(self.console, self.spec, self.executor, study, self.store.trials(study.id))
-        for line in (*summary.warm_start_lines(self.spec), *reached):
-            summary.say(self.console, line)
 
-    def _is_answered(self, recorded: Study) -> bool:
-        """Whether the study has already finished with this request's budgets."""
-        saved = {model.name for model in self.store.models() if model.study_id == recorded.id}
-        return (
-            recorded.state == "finished"
-            and recorded.budget_trials == self.spec.request.trials
-            and recorded.budget_slot_hours == self.spec.request.max_gpu_hours
-            and all(save_models.is_of(self.spec, name) for name in saved)
-        )
+def _reporter(
+    spec: StudySpec, store: Store, executor: Executor, study: Study, console: Console
+) -> ProgressReporter:
+    title = f"{study.name}: {spec.request.kind}-search of {spec.request.subject}"
+    rows = store.trials(study.id)
+    meter = progress.start_meter(study, spec.training.budget.seconds, executor.slots, rows)
+    return progress.open_reporter(console, meter, title, spec.start, spec.aim.told)
 
-    @property
-    def _folder(self) -> Path:
-        return checks.study_folder(self.spec.request.runs, self.spec.study_name)
 
-    @property
-    def _budget(self) -> budget.StudyBudget:
-        return budget.study_budget(self.spec.request, self.spec.training.budget)
+def _with_latency(context: StudyContext[StudySpec]) -> StudyContext[StudySpec]:
+    """Return the context in which the latency of networks is measured too, if the search needs it."""
+    spec = context.spec
+    if not spec.aim.needs_latency:
+        return context
+    profiler = LatencyProfiler(context.trainer, context.executor, spec.request, context.folder, context.stop)
+    profiler.remember(context.store.trials(context.study.id))
+    first = profiler.describe(spec.config(spec.formulation(None).start))
+    return replace(context, trainer=profiler, spec=replace(spec, first=first))
 
-    def _measure_and_search(self, study: Study, block: int) -> str:
-        request = self.spec.request
-        rows = self.store.trials(study.id)
 
-        def affords(others: int) -> bool:
-            return self._budget.reaches_beside(others, self.store.trials(study.id))
+def _search(context: StudyContext[StudySpec]) -> str:
+    """Measure the base, search and save what was found; return a text that says why the search ended."""
+    spec, store, study_id = context.spec, context.store, context.study.id
+    budget = study_budget(spec)
+    runner = Runner(context, lambda others: budget.covers_retry(others, store.trials(study_id)))
+    bound, mean = _require_accuracy(context, runner)
+    formulation = spec.formulation(bound)
+    history = TrialHistory(store.trials(study_id), formulation)
+    search = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
+    with closing(_open_solver(search)) as solver:
+        loop = SearchLoop(search, solver, mean)
+        message = loop.run()
+        if spec.aim.objectives > 1:
+            final_selection.confirm_front(search, loop.next_number)
+            save_models.save_front(search)
+        elif loop.confirmation is not None:
+            save_models.save(search, loop.confirmation.winner())
+        else:
+            save_models.save(search, final_selection.select_winner(search, loop.next_number))
+    return message + final_selection.retrained_text(search)
 
-        with closing(self._display(study, rows)) as display:
-            runner = Runner(
-                self.store,
-                study.id,
-                self.executor,
-                request.trainer_command,
-                self._folder,
-                replace(request.limits, affords=affords),
-                display,
-                self.stop,
-                provenance.git_commit(),
-            )
-            self._time_networks(rows)
-            bound, mean = self._bound(study, runner, rows, display)
-            rows = self.store.trials(study.id)
-            with closing(self._search(study, block, runner, rows, bound, mean, display)) as search:
-                message = search.run()
-                if self.spec.aim.objectives > 1:
-                    final_selection.confirm_front(search, request.confirm, self._budget)
-                    save_models.save_front(self.store, self.spec, study, search.rows)
-                else:
-                    save_models.save(self.store, self.spec, study, self._winner(search))
-        return message + final_selection.unconfirmed_text(search)
 
-    def _time_networks(self, rows: Sequence[Trial]) -> None:
-        """From here on measure the latency of networks as well, if the search needs it."""
-        spec = self.spec
-        if not spec.aim.needs_latency:
-            return
-        trainer = spec.request.trainer_command
-        memory = spec.request.limits.memory_bytes
-        stopwatch = LatencyProfiler(
-            self.trainer_client, self.executor, trainer, self._folder, self.stop, memory
-        )
-        stopwatch.remember(rows)
-        self.trainer_client = stopwatch
-        config = spec.training.config(spec.choice(spec.formulation(None).start))
-        self.spec = replace(spec, first=stopwatch.describe(config))
+def _require_accuracy(context: StudyContext[StudySpec], runner: Runner) -> tuple[float | None, float | None]:
+    """Return the required accuracy and the base network's mean; None for what the study does not have."""
+    spec, store, study_id = context.spec, context.store, context.study.id
+    least = spec.request.min_accuracy
+    if not spec.replicates:
+        if least is not None:
+            store.set_bound(study_id, min_accuracy=least, baseline_replicates=0)
+        return least, None
+    measured = baseline.measure(context, runner, store.trials(study_id))
+    bound = measured.mean - spec.request.tolerance
+    store.set_bound(
+        study_id,
+        min_accuracy=bound,
+        baseline_accuracy=measured.mean,
+        baseline_std=measured.std,
+        baseline_replicates=spec.replicates,
+    )
+    context.reporter.note(summary.required_accuracy_text(measured.mean, measured.std, spec.replicates, bound))
+    return bound, measured.mean
 
-    def _bound(
-        self, study: Study, runner: Runner, rows: Sequence[Trial], display: ProgressDisplay
-    ) -> tuple[float | None, float | None]:
-        """Return the required accuracy and the base network's mean; None for what the study does not have."""
-        spec, request = self.spec, self.spec.request
-        if not spec.replicates:
-            if request.min_accuracy is None:
-                return None, None
-            self.store.set_bound(study.id, min_accuracy=request.min_accuracy, baseline_replicates=0)
-            return request.min_accuracy, None
-        start = spec.formulation(None).start
-        measured = baseline.measure(
-            runner, spec.training, start, spec.choice(start), spec.first, spec.replicates, rows
-        )
-        bound = measured.mean - request.tolerance
-        self.store.set_bound(
-            study.id,
-            min_accuracy=bound,
-            baseline_accuracy=measured.mean,
-            baseline_std=measured.std,
-            baseline_replicates=spec.replicates,
-        )
-        display.note(summary.required_accuracy_text(measured.mean, measured.std, spec.replicates, bound))
-        return bound, measured.mean
 
-    def _search(
-        self,
-        study: Study,
-        block: int,
-        runner: Runner,
-        rows: Sequence[Trial],
-        bound: float | None,
-        mean: float | None,
-        display: ProgressDisplay,
-    ) -> SearchLoop:
-        formulation, request = self.spec.formulation(bound), self.spec.request
-        by_number = {row.number: row for row in rows}
-        problem = self.spec.problem(formulation, block)
+def _open_solver(search: SearchContext) -> SolverSession:
+    """Start the solver, as it was after its last recorded restart."""
+    store, study, spec = search.store, search.study, search.spec
+    problem = spec.problem(search.formulation, study.question["solver"]["block"])
 
-        def incumbent() -> Point:
-            best = formulation.best(list(by_number.values()))
-            return problem.space.point(best.point) if best and best.point else problem.start
+    def find_best() -> Point:
+        best = search.history.best
+        return problem.space.point(best.point) if best and best.point else problem.start
 
-        def succeeded(reign: Incarnation, why: str) -> None:
-            self.store.note(study.id, RESTART, reign.to_json(why))
-            display.note(
-                f"the solver died twice at the same point; restarting it with seed {reign.problem.seed}"
-            )
+    def record(incarnation: Incarnation, why: str) -> None:
+        store.note(study.id, RESTART, incarnation.to_json(why))
+        seed = incarnation.problem.seed
+        search.reporter.note(f"the solver died twice at the same point; restarting it with seed {seed}")
 
-        reign = self._reign(study, problem)
-        return SearchLoop(
-            self.store,
-            study.id,
-            formulation,
-            self.spec.training,
-            SolverSession(self._start_solver, reign, incumbent, succeeded),
-            self.trainer_client,
-            runner,
-            display,
-            self.stop,
-            budget=final_selection.search_budget(self._budget, request, rows),
-            baseline_mean=mean,
-            rows=by_number,
-            trust=ConfidenceTarget(request.confidence, request.confirm, min(block, AT_A_TIME)),
-            policy=PrunerConfig.settled(None, None, study.question),
-        )
-
-    def _reign(self, study: Study, problem: Problem) -> Incarnation:
-        successions = [event.detail for event in self.store.events(study.id) if event.kind == RESTART]
-        return incarnation_on_record(problem, self.spec.replicates + 1, successions)
-
-    def _start_solver(self, problem: Problem) -> SolverProcess:
-        return SolverProcess(self.spec.request.solver, problem, log=self._folder / "solver.log")
-
-    def _winner(self, search: SearchLoop) -> Winner | None:
-        request = self.spec.request
-        if search.confirmer is not None:
-            return search.confirmer.winner()
-        return final_selection.select_winner(
-            search, search.trust, final_selection.count_reserved(request), self._budget
-        )
-
-    def _display(self, study: Study, rows: Sequence[Trial]) -> ProgressDisplay:
-        title = f"{study.name}: {self.spec.request.kind}-search of {self.spec.request.subject}"
-        seconds = self.spec.training.budget.seconds
-        start, told = self.spec.start, self.spec.aim.told
-        return session.display(self.console, self.executor, study, seconds, rows, title, start, told)
+    restarts = [event.detail for event in store.events(study.id) if event.kind == RESTART]
+    resumed = read_incarnation(problem, spec.replicates + 1, restarts)
+    start = partial(SolverProcess, spec.request.solver, log=search.folder / file_names.SOLVER_LOG)
+    return SolverSession(start, resumed, find_best, record)

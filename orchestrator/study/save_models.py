@@ -6,34 +6,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.search.confirmation import Winner
+from orchestrator.search.context import SearchContext
 from orchestrator.spec.study_spec import StudySpec
-from results.db.store import Store
-from results.db.tables import Study, Trial
+from results.db.tables import Trial
 from results.db.transactions import patient
 
 
-def save(store: Store, spec: StudySpec, study: Study, winner: Winner | None) -> None:
+def save(search: SearchContext, winner: Winner | None) -> None:
     """Save the winner as the study's model, if there is one and it is better than the base network."""
-    store.drop_models(study.id)
-    start = dict(spec.formulation(None).start)
-    if winner is None or (spec.aim.minimise and winner.trial.point == start):
-        return
-    _save(store, spec, study, winner.trial, spec.save_as, winner.columns())
+    spec = search.spec
+    search.store.drop_models(search.study.id)
+    if winner and not (spec.aim.minimise and winner.trial.point == dict(search.formulation.start)):
+        _save(search, winner.trial, spec.save_as, winner.columns())
 
 
-def save_front(store: Store, spec: StudySpec, study: Study, rows: Mapping[int, Trial]) -> None:
+def save_front(search: SearchContext) -> None:
     """Save each network on the Pareto front as a model: NAME_1 is the smallest."""
     from results import queries  # pandas: half a second to import
 
-    store.drop_models(study.id)
-    members = patient(queries.front)(spec.request.database, study.name).to_dict("records")
+    search.store.drop_models(search.study.id)
+    members = patient(queries.front)(search.spec.request.database, search.study.name).to_dict("records")
     for place, member in enumerate(members, start=1):
         known = {name: member[name] for name in ("status", "trainings", "accuracy_low", "accuracy_high")}
         known["val_accuracy"] = member["mean_accuracy"]
-        _save(store, spec, study, rows[member["trial"]], f"{spec.save_as}_{place}", known)
+        row = search.history.rows[member["trial"]]
+        _save(search, row, f"{search.spec.save_as}_{place}", known)
 
 
-def is_of(spec: StudySpec, name: str) -> bool:
+def saves(spec: StudySpec, name: str) -> bool:
     """Whether this search saves a model of this name."""
     if spec.aim.objectives == 1:
         return name == spec.save_as
@@ -41,12 +41,10 @@ def is_of(spec: StudySpec, name: str) -> bool:
     return stem == spec.save_as and place.isdecimal()
 
 
-def _save(
-    store: Store, spec: StudySpec, study: Study, trial: Trial, name: str, known: Mapping[str, Any]
-) -> None:
+def _save(search: SearchContext, trial: Trial, name: str, known: Mapping[str, Any]) -> None:
     """Save one model. `known`: the columns of its row about its accuracy."""
-    training, config = spec.training, trial.config or {}
-    store.save_model(
+    training, config = search.spec.training, trial.config or {}
+    search.store.save_model(
         name=name,
         network=training.network,
         **config["scale"],
@@ -60,6 +58,6 @@ def _save(
         parameters=trial.parameters,
         latency_ms=trial.latency_ms,
         **known,
-        study_id=study.id,
+        study_id=search.study.id,
         trial_id=trial.id,
     )

@@ -1,24 +1,21 @@
-"""What every run of a study needs: an executor, a recorded end, a display."""
+"""What every run of a study needs: an executor, and a recorded end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
-from typing import Any
 
 from rich.console import Console
 
 from orchestrator import executors
 from orchestrator.console import summary
-from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressMeter
 from orchestrator.executors import ClusterOptions, Executor
 from orchestrator.spec.options import RunOptions, check
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import Stopped
-from orchestrator.trial.progress import ProgressDisplay
 from results.db.store import Store
-from results.db.tables import Study, Trial
+from results.db.tables import Study
 from results.errors import StoreError
 from results.terminal import telling_of_loss
 
@@ -75,28 +72,3 @@ def ending_on_record(
 
 def _begun(store: Store, study: Study) -> list[tuple[int, int]]:
     return [(trial.number, trial.attempts) for trial in store.trials(study.id)]
-
-
-def display(
-    console: Console,
-    where: Executor,
-    study: Study,
-    seconds: float | None,
-    recorded: Sequence[Trial],
-    title: str,
-    start: Mapping[str, Any] | None = None,
-    size: str = "macs",
-) -> ProgressDisplay:
-    """Return the display of the run: a live table on a terminal, plain lines elsewhere.
-
-    `seconds`: one training's budget, None for steps. `recorded`: the trials that count as spent.
-    `start`: the search's start, if candidates are shown as changes of it. `size`: which size of a network
-    is shown.
-    """
-    meter = ProgressMeter(study.budget_trials, seconds, where.slots, study.budget_slot_hours)
-    for row in recorded:
-        if row.state in ("completed", "failed", "pruned"):
-            meter.remember(row)
-    if console.is_terminal:
-        return LiveProgress(console, meter, title, start, size)
-    return PlainProgress(console, meter, start, size)

@@ -1,88 +1,93 @@
-"""A trial's folder: the files that its process reads and writes."""
+"""The folders of a study and of its trials, and the files in them."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_CHECKPOINT = "checkpoint.pt"
-_JOB = "job.json"  # written by an executor whose jobs outlive the orchestrator, while one is pending
+from results import file_names
+
 _SHARED = "stack.json"  # in version 0.1, of a trial that was trained together with others in one process
-_FILES = ("trial.json", "metrics.jsonl", "log.txt", _JOB, _SHARED)
 
 
-def clear(folder: Path, keep_checkpoint: bool) -> None:
-    """Create the folder, or remove what an earlier attempt left in it."""
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        return
-    for name in _FILES:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder / name)
-    if not keep_checkpoint:
-        forget_checkpoint(folder)
+def study_folder(runs: Path, name: str) -> Path:
+    """Return the folder of a study's trials, with every link but its own followed."""
+    return runs.resolve() / name
 
 
-def goes_on(folder: Path, config: Mapping[str, Any], executor: str) -> bool:
-    """Whether the executor has a job of an earlier orchestrator there, which it will follow."""
-    return holds(folder, config) and _has_job(folder, executor)
+@dataclass(frozen=True)
+class TrialFolder:
+    """The files that a trial's process reads and writes."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / file_names.CONFIG
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / file_names.METRICS
+
+    @property
+    def log(self) -> Path:
+        return self.path / file_names.LOG
+
+    @property
+    def checkpoint(self) -> Path:
+        """Of our trainer, which resumes a killed training from it."""
+        return self.path / file_names.CHECKPOINT
+
+    def prepare(self, config: Mapping[str, Any], was_running: bool, executor: str) -> None:
+        """Keep of an earlier attempt only what this one continues: a checkpoint, or a running job."""
+        if was_running and self.has_job(config, executor):
+            return
+        keeps_checkpoint = was_running and self.has_config(config)
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in (file_names.CONFIG, file_names.METRICS, file_names.LOG, file_names.JOB, _SHARED):
+            (self.path / name).unlink(missing_ok=True)
+        if not keeps_checkpoint:
+            self.remove_checkpoint()
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        if not self.has_config(config):  # otherwise a job that is about to read it could find it half written
+            self.config.write_text(json.dumps(config, indent=1) + "\n")
+
+    def has_config(self, config: Mapping[str, Any]) -> bool:
+        """Whether the files in the folder belong to exactly this configuration."""
+        return bool(_read_json(self.config) == config)
+
+    def has_job(self, config: Mapping[str, Any], executor: str) -> bool:
+        """Whether the executor has a job of an earlier orchestrator for only this trial, to be followed."""
+        job = _read_json(self.path / file_names.JOB)
+        is_its = isinstance(job, dict) and job.get("executor") == executor
+        return is_its and self.has_config(config) and not (self.path / _SHARED).exists()
+
+    def remove_job(self) -> None:
+        """Forget a job there. If it still runs, it ends itself."""
+        (self.path / file_names.JOB).unlink(missing_ok=True)
+
+    def remove_checkpoint(self) -> None:
+        """Remove the checkpoint, and a partly written one, so that no attempt resumes from it."""
+        for path in (self.checkpoint, self.checkpoint.with_name(f"{file_names.CHECKPOINT}.new")):
+            path.unlink(missing_ok=True)
+
+    def put_aside(self, attempt: int) -> None:
+        """Move what a lost attempt wrote to a folder of its own, so that its cause can be looked up."""
+        aside = self.path / f"attempt-{attempt}"
+        aside.mkdir(exist_ok=True)
+        for path in (self.metrics, self.log):
+            if path.exists():
+                os.replace(path, aside / path.name)
 
 
-def prepare(folder: Path, config: Mapping[str, Any], was_running: bool, executor: str) -> None:
-    """Keep of an earlier attempt only what this one continues: a checkpoint, or a running job."""
-    if not was_running or not goes_on(folder, config, executor):
-        clear(folder, was_running and holds(folder, config))
-
-
-def forget_job(folder: Path) -> None:
-    """Forget a job there. If it still runs, it ends itself."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(folder / _JOB)
-
-
-def put_aside(folder: Path, attempt: int) -> None:
-    """Move what a lost attempt wrote to a folder of its own, so that its cause can be looked up."""
-    aside = folder / f"attempt-{attempt}"
-    aside.mkdir(exist_ok=True)
-    for name in ("metrics.jsonl", "log.txt"):
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(folder / name, aside / name)
-
-
-def checkpoint_words(folder: Path) -> tuple[str, str]:
-    """Return the arguments that make our trainer keep a checkpoint, from which a killed trial resumes."""
-    return "--checkpoint", str(folder / _CHECKPOINT)
-
-
-def forget_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint, and a partly written one, so that no attempt resumes from it."""
-    for name in (_CHECKPOINT, f"{_CHECKPOINT}.new"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder / name)
-
-
-def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    if not holds(folder, config):  # otherwise a job that is about to read it could find it half written
-        (folder / "trial.json").write_text(json.dumps(config, indent=1) + "\n")
-
-
-def holds(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Whether the files in `folder` belong to exactly this configuration."""
+def _read_json(path: Path) -> Any:
+    """Return what a file holds; None if it is missing, or torn by a power cut."""
     try:
-        return bool(json.loads((folder / "trial.json").read_text()) == config)
+        return json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
-        return False
-
-
-def _has_job(folder: Path, executor: str) -> bool:
-    """Whether an earlier orchestrator gave the executor a job with only this trial."""
-    try:
-        order = json.loads((folder / _JOB).read_text())
-    except (OSError, ValueError, RecursionError):
-        return False
-    is_its = isinstance(order, dict) and order.get("executor") == executor
-    return is_its and not (folder / _SHARED).exists()
+        return None

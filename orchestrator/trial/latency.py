@@ -15,18 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Executor, Job
+from orchestrator.exit_codes import ExitCode
 from orchestrator.spec.limits import RETRIES
+from orchestrator.spec.options import RunOptions
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, Stopped, TrainerRefused, network_key
 from orchestrator.trial import metrics
+from orchestrator.trial.folder import TrialFolder
 from results.db.tables import Trial
 
 _START_SECONDS, _NETWORK_SECONDS = 180.0, 60.0  # that measuring may take
-_KILLED = (137, 143)
-_SAME = (
-    "subset",
-    "seed",
-    "hyperparameters",
-)  # parts of a training's key that do not affect its network's latency
+_SAME = ("subset", "seed", "hyperparameters")  # of a training's key, without effect on its network's latency
 Measured = tuple[float, float]  # median and interquartile range, ms
 
 
@@ -34,13 +32,12 @@ Measured = tuple[float, float]  # median and interquartile range, ms
 class LatencyProfiler:
     """A `NetworkDescriber` that also measures latencies. `folder`: the study's, where its files go."""
 
-    trainer_client: NetworkDescriber
+    trainer: NetworkDescriber
     executor: Executor
-    trainer: Sequence[str]
+    request: RunOptions
     folder: Path
     stop: threading.Event
-    memory_bytes: float | None = None  # of the host, as of a training
-    known: dict[str, Measured] = field(default_factory=dict)
+    known: dict[str, Measured] = field(default_factory=dict, init=False)
 
     def remember(self, rows: Iterable[Trial]) -> None:
         """Take over the latencies of these rows, the earliest of each network."""
@@ -53,7 +50,7 @@ class LatencyProfiler:
 
     def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]:
         """Describe each configuration, with its latency; raise as `TrainerClient.describe` does."""
-        found = self.trainer_client.describe_all(configs)
+        found = self.trainer.describe_all(configs)
         names = [_network(network_key(one, config)) for one, config in zip(found, configs, strict=True)]
         new = {name: config for name, config in zip(names, configs, strict=True) if name not in self.known}
         if new:
@@ -64,20 +61,20 @@ class LatencyProfiler:
         ]
 
     def _measured(self, configs: Sequence[Mapping[str, Any]]) -> list[Measured]:
-        folder = self.folder / "latency"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = TrialFolder(self.folder / "latency")
+        folder.path.mkdir(parents=True, exist_ok=True)
         words = list[str]()
         for index, config in enumerate(configs):
-            path = folder / f"{index}.json"
+            path = folder.path / f"{index}.json"
             path.write_text(json.dumps(config, indent=1) + "\n")
             words += ["--config", str(path)]
         job = Job(
-            command=(*self.trainer, "describe", "--latency", *words),
-            folder=folder,
-            stdout=folder / "latency.jsonl",
-            stderr=folder / "log.txt",
+            command=(*self.request.trainer_command, "describe", "--latency", *words),
+            folder=folder.path,
+            stdout=folder.path / "latency.jsonl",
+            stderr=folder.log,
             timeout_seconds=_START_SECONDS + _NETWORK_SECONDS * len(configs),
-            memory_bytes=self.memory_bytes,
+            memory_bytes=self.request.limits.memory_bytes,
         )
         self._run(job)
         return _read(job, len(configs))
@@ -87,7 +84,7 @@ class LatencyProfiler:
             end = self.executor.run(job, self.stop)
             if end.reason == "stopped":
                 raise Stopped
-            was_killed = end.code < 0 or end.code in _KILLED  # from outside: try again
+            was_killed = end.code < 0 or end.code in (ExitCode.KILLED, ExitCode.STOPPED)  # from outside
             if end.reason in ("memory", "output") or not was_killed:
                 break
         if end.code != 0:

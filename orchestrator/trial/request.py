@@ -1,19 +1,23 @@
-"""A trial to be trained, before it has a row in the database."""
+"""A trial to be trained, and one that runs."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from orchestrator.trainer_client import NetworkInfo
-from orchestrator.trial.outcome import TrialOutcome
+from orchestrator.trainer_client import NetworkInfo, network_key
+from orchestrator.trial import metrics as metrics_log
+from orchestrator.trial.folder import TrialFolder
 from results.db.tables import Trial
 
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """A trial to be trained; `row` is its row if an earlier run left it unfinished."""
+    """A trial to be trained. `StudyContext.request` makes it."""
 
     number: int
     purpose: str
@@ -21,10 +25,13 @@ class TrialRequest:
     replicate: int
     config: Mapping[str, Any]
     description: NetworkInfo
-    key: str
-    row: Trial | None = None
+    row: Trial | None = None  # if an earlier run left it unfinished
     of_trial_number: int | None = None  # the trial that this one repeats
     losses: int = 0  # how often it was killed from outside in this run of the study
+
+    @cached_property
+    def key(self) -> str:
+        return network_key(self.description, self.config)
 
     def columns(self) -> dict[str, Any]:
         budget = self.config["budget"]
@@ -41,10 +48,37 @@ class TrialRequest:
             "budget_steps": budget.get("steps"),
         }
 
-    def test_reading(self, found: TrialOutcome) -> dict[str, Any]:
-        """Return the event of reading the test images: all of them, and of those perhaps 1,000 on
-        their own.
-        """
-        images = self.description.dataset.get("test_images")
-        protocols = ["all", "1000"] if found.columns.get("test_accuracy_1000") is not None else ["all"]
-        return {"number": self.number, "images": images, "protocols": protocols}
+
+@dataclass
+class RunningTrial:
+    """A running trial. It waits for a worker until the executor's thread calls `start`."""
+
+    request: TrialRequest
+    row: Trial
+    folder: TrialFolder
+    stop: threading.Event = field(default_factory=threading.Event)  # of this trial alone
+    slot: str | None = field(default=None, init=False)
+    _started: float = field(default=0.0, init=False)
+    _seen_bytes: int = field(default=0, init=False)  # of its metrics, when they were last read
+
+    def start(self, slot: str) -> None:
+        self.slot, self._started = slot, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the process started; 0 while the trial waits for a worker."""
+        return time.monotonic() - self._started if self.slot else 0.0
+
+    @property
+    def latest_epoch(self) -> dict[str, Any]:
+        """Return the trainer's last `epoch` event; empty if there is none yet."""
+        return metrics_log.latest_epoch(self.folder.metrics) or {}
+
+    def has_news(self) -> bool:
+        """Whether its metrics have grown since the last call."""
+        try:
+            size = self.folder.metrics.stat().st_size
+        except FileNotFoundError:
+            return False
+        grown, self._seen_bytes = size > self._seen_bytes, size
+        return grown

@@ -6,13 +6,13 @@ unknown too, since a partial sum would look like a measurement.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Exit
-from orchestrator.trial.outcome import TrialOutcome
+from orchestrator.trial.folder import TrialFolder
 from results.db.tables import Trial
 
 
@@ -32,31 +32,32 @@ class Usage:
         return {"slot_seconds": self.slot_seconds, "energy_joules": self.energy_joules}
 
 
-def of_exit(end: Exit) -> Usage:
-    return Usage(end.wall_seconds, end.energy_joules if end.wall_seconds else 0.0)
-
-
-def on_record(row: Trial) -> Usage:
-    """Return the usage of a trial's attempts so far, from its row."""
+def read_usage(row: Trial) -> Usage:
+    """Return the usage of a trial's recorded attempts."""
     return Usage() if row.slot_seconds is None else Usage(row.slot_seconds, row.energy_joules)
 
 
-def estimate_usage(row: Trial, folder: Path, most_seconds: float) -> Usage:
+def add_exit(row: Trial, end: Exit) -> Usage:
+    """Return the usage of a trial's attempts, the last of which ended so."""
+    joules = end.energy_joules if end.wall_seconds else 0.0
+    return read_usage(row) + Usage(end.wall_seconds, joules)
+
+
+def add_adopted(row: Trial, columns: Mapping[str, Any]) -> Usage:
+    """Return the usage of a trial's attempts, the last of which ended while no orchestrator ran."""
+    seconds = columns.get("wall_seconds") or columns.get("train_seconds") or 0.0
+    return read_usage(row) + Usage(seconds, None)
+
+
+def estimate_usage(row: Trial, folder: TrialFolder, most_seconds: float) -> Usage:
     """Return the usage of a trial's attempts if the orchestrator was killed during the last one.
 
     That attempt is taken to have ended when it last wrote a file, and at most `most_seconds` after its
     start, because the clock may have jumped. A row without a start has only the recorded attempts.
     """
-    known = on_record(row)
-    path = folder / "metrics.jsonl"
-    if row.started_at is None or not path.exists():
+    known = read_usage(row)
+    if row.started_at is None or not folder.metrics.exists():
         return known
-    written = max(file.stat().st_mtime for file in (path, folder / "log.txt") if file.exists())
+    written = max(file.stat().st_mtime for file in (folder.metrics, folder.log) if file.exists())
     seconds = (datetime.fromtimestamp(written, UTC) - row.started_at).total_seconds()
     return known + Usage(min(max(seconds, 0.0), most_seconds), None)
-
-
-def adopt_usage(found: TrialOutcome, row: Trial) -> Usage:
-    """Return the usage of a trial's attempts, the last of which ended while no orchestrator ran."""
-    seconds = found.columns.get("wall_seconds") or found.columns.get("train_seconds") or 0.0
-    return on_record(row) + Usage(seconds, None)

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_DB = "runs/results.db"
+from results import file_names
+
+DEFAULT_DB = f"runs/{file_names.DATABASE}"
 
 Db = Annotated[
     str,

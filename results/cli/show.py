@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from results import constraints, export, queries
+from results import constraints, export, file_names, queries
 from results.analysis import forecast, pruning
 from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
@@ -142,7 +142,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         if facts["seed"] is not None
         else "",
         "folder": str(folder or ""),
-        "log": str(folder / "log.txt") if folder else "",
+        "log": str(folder / file_names.LOG) if folder else "",
         "config": json.dumps(facts["config"], ensure_ascii=False) if facts["config"] else "",
     }
     curve = facts["measurements"]

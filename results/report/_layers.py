@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from results import file_names
 from results.report._table import Table, table
 from results.report._words import winner
 from results.study_record import Row, StudyRecord
@@ -44,7 +45,7 @@ def layers(study: StudyRecord) -> Table | str | None:
 def _told(found: Row) -> list[dict[str, Any]] | str:
     if not found["folder"]:
         return f"trial {found['number']} has no folder"
-    path = Path(found["folder"]) / "metrics.jsonl"
+    path = Path(found["folder"]) / file_names.METRICS
     try:
         told: Any = next(_of_model(path), None)
     except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from results import file_names
 from results.study_record import Row
 
 _BYTES = 8192
@@ -20,7 +21,7 @@ def log_end(row: Row) -> str:
     """Return the last lines of a trial's log, or in brackets why there are none."""
     if not row["folder"]:
         return "(it has no folder)"
-    path = Path(row["folder"]) / "log.txt"
+    path = Path(row["folder"]) / file_names.LOG
     try:
         with path.open("rb") as log:
             log.seek(max(0, path.stat().st_size - _BYTES))

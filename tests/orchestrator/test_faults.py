@@ -17,7 +17,7 @@ from orchestrator.executors import Executor, ExecutorError, local
 from orchestrator.executors._process import limits as _limits
 from orchestrator.spec import limits as trial_limits
 from orchestrator.spec.options import BadOption
-from orchestrator.trial import retries
+from orchestrator.trial import runner
 from results.db.store import Store
 from results.db.tables import Event
 from tests.orchestrator._forks import train
@@ -51,7 +51,7 @@ def _no_orphan(tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "PAUSE_SECONDS", 0.01)
 
 
 def train_once(folder: Path, fault: str, **given: Any) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from orchestrator.executors import Exit, Reason
 from orchestrator.executors.slurm import batch_script
-from orchestrator.trial import folder as trial_folder
 from orchestrator.trial import metrics as report
 from orchestrator.trial import outcome, usage
+from orchestrator.trial.folder import TrialFolder
+from results import file_names
 from results.db.store import Store
 from results.db.tables import Trial
 from tests._trying import OFTEN
@@ -73,7 +74,7 @@ def test_any_stream_of_metrics_ends_a_trial_in_a_way_that_can_be_recorded(
     metrics.write_bytes(b"".join(stream))
     log.write_bytes(stream[0][-30:])
     now = datetime.now(UTC)
-    found = outcome.judge(Exit(*end, "cpu-0", 1.0, now, now, said="why"), metrics, log)
+    found = outcome.judge(Exit(*end, "cpu-0", 1.0, now, now, said="why"), TrialFolder(tmp_path))
     if found.state != "completed":
         assert found.reason
         assert found.message is not None
@@ -84,19 +85,19 @@ def test_any_stream_of_metrics_ends_a_trial_in_a_way_that_can_be_recorded(
         assert ended.val_accuracy is not None
         assert 0 <= ended.val_accuracy <= 1
     assert report.latest_epoch(metrics) is None or isinstance(report.latest_epoch(metrics), dict)
-    outcome.adopt(tmp_path)
+    outcome.adopt(TrialFolder(tmp_path))
 
 
 @OFTEN
-@given(FILES, st.sampled_from(["trial.json", trial_folder._JOB]))
+@given(FILES, st.sampled_from(["trial.json", file_names.JOB]))
 def test_any_file_in_a_trial_s_folder_is_read_or_left_aside(tmp_path: Path, value: Any, name: str) -> None:
     folder = tmp_path / "00002"
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
     (folder / "metrics.jsonl").write_bytes(LINE)
-    assert trial_folder.holds(folder, {"protocol": 2}) is False
-    assert trial_folder.goes_on(folder, {"protocol": 1}, "slurm") is False
+    assert TrialFolder(folder).has_config({"protocol": 2}) is False
+    assert TrialFolder(folder).has_job({"protocol": 1}, "slurm") is False
     begun = Trial(number=2, started_at=datetime(2026, 1, 1, tzinfo=UTC), slot_seconds=1.0)
-    assert 1.0 <= usage.estimate_usage(begun, folder, 60.0).slot_seconds <= 61.0
+    assert 1.0 <= usage.estimate_usage(begun, TrialFolder(folder), 60.0).slot_seconds <= 61.0
     assert isinstance(batch_script.read(str(folder), name), dict)
     (folder / name).unlink()

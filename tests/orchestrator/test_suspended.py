@@ -25,7 +25,7 @@ from orchestrator.executors._process import supervisor
 from orchestrator.executors._process.pipe import Ending
 from orchestrator.executors._process.supervised import run_supervised
 from orchestrator.executors.local import Local
-from orchestrator.trial import outcome, retries
+from orchestrator.trial import outcome, runner
 from orchestrator.trial.outcome import TrialOutcome
 from results.db.store import Store
 from tests.orchestrator._processes import HOSTED, eventually, naming, training
@@ -167,7 +167,7 @@ def test_energy_is_not_known_where_it_is_read_long_after_the_end(
 def test_what_a_display_tells_of_the_time_left_leaves_out_what_was_slept() -> None:
     meter = ProgressMeter(10, 600.0)
     begun = meter.begun
-    PlainProgress(Console(), meter).slept(3600.0)
+    PlainProgress(Console(), meter).skip_seconds(3600.0)
     assert meter.begun == begun + 3600.0
 
 
@@ -183,7 +183,7 @@ def sleeper(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         naps = chain(repeat(0.5, times), repeat(0.0))
         run = lambda *given: replace(run_supervised(*given), slept_seconds=next(naps))  # noqa: E731
         monkeypatch.setattr(local, "run_supervised", run)
-        monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.01)
+        monkeypatch.setattr(runner, "PAUSE_SECONDS", 0.01)
 
     return let_sleep
 

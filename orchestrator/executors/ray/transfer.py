@@ -17,8 +17,9 @@ from typing import BinaryIO
 
 from orchestrator.executors import Job
 from orchestrator.executors.ray.actor import Greeting, Sight, Transfer
+from results import file_names
 
-ORDER = "job.json"  # tells a search to follow the trial it left running instead of starting it again
+ORDER = file_names.JOB  # tells a search to follow the trial it left running instead of starting it again
 
 
 def actor_name(folder: Path) -> str:

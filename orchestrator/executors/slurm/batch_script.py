@@ -20,15 +20,16 @@ from typing import Any
 if __name__ == "__main__":  # run by its path, so that a node only needs to see this file
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from orchestrator.executors import ExecutorError, Job
+from orchestrator.executors import STOPPED, ExecutorError, Job
 from orchestrator.executors._process.slots import Held
 from orchestrator.executors._process.supervised import run_supervised
+from results import file_names
 
-ORDER, BEGAN, RESULT = "job.json", "job.began.json", "job.result.json"
+ORDER, BEGAN, RESULT = file_names.JOB, "job.began.json", "job.result.json"
 MOST_REQUEUES = 3
 LOOK_SECONDS = 5.0  # between two checks of whether the trial is still wanted
 HEARSAY_SECONDS = 0.5  # for SLURM's signal to reach us as well, if it reached the trial first
-ENDED_BY_SLURM = (143, -signal.SIGTERM, -signal.SIGKILL)
+ENDED_BY_SLURM = (STOPPED, -signal.SIGTERM, -signal.SIGKILL)
 
 
 def main(folder: str, key: str) -> None:

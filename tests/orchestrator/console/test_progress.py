@@ -10,8 +10,8 @@ from rich.console import Console
 
 from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressMeter
 from orchestrator.trainer_client import NetworkInfo
-from orchestrator.trial.progress import RunningTrial
-from orchestrator.trial.request import TrialRequest
+from orchestrator.trial.folder import TrialFolder
+from orchestrator.trial.request import RunningTrial, TrialRequest
 from results.db.tables import Trial
 
 POINT = {"depth": 1.0, "width": 0.671875}
@@ -24,9 +24,9 @@ def trial(number: int, **columns: Any) -> Trial:
 
 def running(folder: Path, number: int) -> RunningTrial:
     description = NetworkInfo("senet18", 1_000_000, "counter", 1, (64,), (2,), 32, 32, 10, {})
-    order = TrialRequest(number, "search", POINT, 0, {}, description, "key")
+    request = TrialRequest(number, "search", POINT, 0, {}, description)
     (folder / "metrics.jsonl").write_text(json.dumps({"event": "epoch", "val_accuracy": 0.4321}) + "\n")
-    return RunningTrial(order, trial(number, state="running"), folder)
+    return RunningTrial(request, trial(number, state="running"), TrialFolder(folder))
 
 
 def screen(folder: Path) -> str:
@@ -35,11 +35,11 @@ def screen(folder: Path) -> str:
     shown = LiveProgress(console, ProgressMeter(10, 600.0), "nas-senet18")
     best = trial(4, val_accuracy=0.8765, wall_seconds=3600.0, slot_seconds=3600.0)
     for row in (best, trial(5, state="failed", reason="diverged", message="loss is nan")):
-        shown.ended(row)
-    shown.answered(trial(6, state="duplicate", of_trial_number=4))
-    shown.best(best)
+        shown.show_end(row)
+    shown.show_untrained(trial(6, state="duplicate", of_trial_number=4))
+    shown.show_best(best)
     working, waiting = running(folder, 7), running(folder, 8)
-    working.has_started("gpu-0")
+    working.start("gpu-0")
     shown.tick([working, waiting])
     with console.capture() as captured:
         console.print(shown._render())
@@ -61,8 +61,8 @@ def test_a_screen_shows_trials_with_clock_and_last_accuracy_the_best_and_the_bud
 def test_a_pipe_gets_one_plain_line_an_event() -> None:
     printed = io.StringIO()
     plain = PlainProgress(Console(file=printed, width=40), ProgressMeter(10, 600.0))
-    plain.ended(trial(4, val_accuracy=0.8765, wall_seconds=36.0))
-    plain.answered(trial(5, state="screened"))
+    plain.show_end(trial(4, val_accuracy=0.8765, wall_seconds=36.0))
+    plain.show_untrained(trial(5, state="screened"))
     plain.close()
     first, second = printed.getvalue().splitlines()
     assert first.startswith("trial 4 depth 1 width 0.6719: 250.34 M MACs, accuracy 87.65% [1/10 trainings")
@@ -78,8 +78,8 @@ def narrow(width: int, height: int = 40, trials: int = 1) -> str:
     confirming = {"purpose": "confirmation", "of_trial_number": 12}
     for number in range(1, trials + 1):
         row = trial(number, val_accuracy=0.8765, wall_seconds=3600.0, point=point, **confirming)
-        shown.ended(row)
-    shown.best(row)
+        shown.show_end(row)
+    shown.show_best(row)
     printed = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=width, height=height)
     with printed.capture() as captured:
         printed.print(shown._render())

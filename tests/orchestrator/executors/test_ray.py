@@ -19,7 +19,7 @@ from orchestrator.executors import ClusterOptions, Executor, ExecutorError
 from orchestrator.executors.ray import job as _ray_trial
 from orchestrator.executors.ray.actor import Sight
 from orchestrator.executors.ray.cluster import Share, import_ray
-from orchestrator.trial import folder as trial_folder
+from orchestrator.trial.folder import TrialFolder
 from results.db.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming
 from tests.orchestrator._ray import Cluster, cluster
@@ -155,11 +155,11 @@ def test_a_trial_is_taken_up_by_the_next_orchestrator(
         assert has_begun(folder / "1")
         killed.kill()
     (folder / "1" / "trial.json").write_text("{}")
-    assert trial_folder.goes_on(folder / "1", {}, "ray"), "or its hours would be charged twice"
+    assert TrialFolder(folder / "1").has_job({}, "ray"), "or its hours would be charged twice"
     (folder / "1" / "out").unlink()  # as a search does before it hands a trial out again
     end = executor.run(job(folder / "1", "-c", LONG, "8"), threading.Event())
     assert (end.code, end.reason) == (0, "exited")
-    assert not trial_folder.goes_on(folder / "1", {}, "ray")
+    assert not TrialFolder(folder / "1").has_job({}, "ray")
     assert end.wall_seconds >= 8, "all of the trial's time, not what was left of it"
     assert (folder / "1" / "out").read_text() == "first\nlast\n"
     assert len((folder / "1" / "starts").read_text().split()) == 1

@@ -49,7 +49,7 @@ POOR = measured(tuple((p, 0.3 * p) for p in LOOKS))
 
 
 def test_a_curve_far_below_all_that_reached_the_bound_is_given_up() -> None:
-    hopeless = rule(SPREAD, 0.8).first_stop(POOR)
+    hopeless = rule(SPREAD, 0.8).find_stop(POOR)
     assert hopeless is not None
     assert EARLIEST <= hopeless.progress < 1
     assert hopeless.accuracy == pytest.approx(0.3 * hopeless.progress)
@@ -57,38 +57,38 @@ def test_a_curve_far_below_all_that_reached_the_bound_is_given_up() -> None:
 
 
 def test_nothing_is_given_up_on_the_word_of_few_curves() -> None:
-    assert rule(SPREAD[: FEWEST_CURVES - 1], 0.8).first_stop(POOR) is None
-    assert rule([*SPREAD[: FEWEST_CURVES - 1], 0.85], 0.8).first_stop(POOR) is not None
+    assert rule(SPREAD[: FEWEST_CURVES - 1], 0.8).find_stop(POOR) is None
+    assert rule([*SPREAD[: FEWEST_CURVES - 1], 0.85], 0.8).find_stop(POOR) is not None
 
 
 def test_curves_that_do_not_span_a_progress_do_not_speak_of_it() -> None:
     whole = rule(SPREAD, 0.8)
     late = tuple(Finished(f.points[-2:], f.accuracy) for f in whole.finished)  # of large networks, say
-    hopeless = LearningCurvePruner(late, 0.8, IMAGES, PrunerConfig(), 0).first_stop(POOR)
+    hopeless = LearningCurvePruner(late, 0.8, IMAGES, PrunerConfig(), 0).find_stop(POOR)
     assert hopeless is None or hopeless.progress >= 0.9
 
 
 def test_the_first_quarter_and_the_end_of_a_budget_are_no_ground_to_stop() -> None:
     strict = rule(SPREAD, 0.8)
-    assert strict.first_stop(POOR[:2]) is None
-    assert strict.first_stop(POOR[-1:]) is None
+    assert strict.find_stop(POOR[:2]) is None
+    assert strict.find_stop(POOR[-1:]) is None
 
 
 def test_a_dip_after_a_good_measurement_is_forgiven() -> None:
     good = measured(((0.2, 0.4), (0.4, 0.65)))
     dipped = [*good, {"progress": 0.5, "val_accuracy": 0.2}]
-    assert rule(SPREAD, 0.7).first_stop(dipped) is None
+    assert rule(SPREAD, 0.7).find_stop(dipped) is None
 
 
 def test_measurements_without_an_accuracy_say_nothing() -> None:
     empty = [{"progress": 0.5, "val_accuracy": None}, {"progress": None, "val_accuracy": 0.1}]
-    assert rule(SPREAD, 0.8).first_stop(empty) is None
+    assert rule(SPREAD, 0.8).find_stop(empty) is None
 
 
 def test_a_policy_of_level_0_never_stops_and_leaves_no_mark() -> None:
     off = rule(SPREAD, 0.8, level=0.0)
-    assert (off.first_stop(POOR), off.columns(1, POOR)) == (None, {})
-    assert (NEVER.first_stop(POOR), NEVER.columns(1, POOR)) == (None, {})
+    assert (off.find_stop(POOR), off.columns(1, POOR)) == (None, {})
+    assert (NEVER.find_stop(POOR), NEVER.columns(1, POOR)) == (None, {})
 
 
 accuracies = st.lists(st.floats(0.1, 0.95), min_size=6, max_size=20)
@@ -102,9 +102,9 @@ def test_a_higher_bound_never_keeps_a_training_longer(
     points = measured(tuple(zip(LOOKS, seen, strict=False)))
     lower, higher = rule(finals, bound, seed=1), rule(finals, bound + more, seed=1)
     # a bound near 1 has less spread by its images alone, and so only makes the rule surer
-    given_up = lower.first_stop(points)
+    given_up = lower.find_stop(points)
     if given_up is not None and bound >= 0.5:
-        assert (higher.first_stop(points) or give_up_never()).progress <= given_up.progress
+        assert (higher.find_stop(points) or give_up_never()).progress <= given_up.progress
 
 
 def give_up_never() -> Prune:
@@ -115,7 +115,7 @@ def give_up_never() -> Prune:
 def test_what_is_expected_of_a_training_given_up_misses_the_bound(
     finals: list[float], seen: list[float], bound: float
 ) -> None:
-    hopeless = rule(finals, bound).first_stop(measured(tuple(zip(LOOKS, seen, strict=False))))
+    hopeless = rule(finals, bound).find_stop(measured(tuple(zip(LOOKS, seen, strict=False))))
     assert hopeless is None or 0 <= hopeless.predicted < bound
 
 
@@ -125,8 +125,8 @@ def test_what_came_after_the_first_stop_does_not_change_it(
 ) -> None:
     points = measured(tuple(zip(LOOKS, seen, strict=False)))
     held = rule(finals, 0.6)
-    early = held.first_stop(points[:at])
-    assert early is None or held.first_stop(points) == early
+    early = held.find_stop(points[:at])
+    assert early is None or held.find_stop(points) == early
 
 
 @pytest.mark.parametrize("level", [0.05, 0.2])
@@ -144,7 +144,7 @@ def given_up(level: float, studies: int) -> Iterator[bool]:
             final = min(max(rng.gauss(0.68, 0.06), 0.1), 0.95)
             points = curve(final, rng)
             held = LearningCurvePruner(tuple(finished), 0.7, IMAGES, PrunerConfig(level), 0)
-            if held.first_stop(measured(points)):
+            if held.find_stop(measured(points)):
                 yield final >= 0.7
             else:
                 finished.append(Finished(points, final))
@@ -161,13 +161,13 @@ def test_the_audit_takes_its_share_by_a_lot_that_never_changes() -> None:
 
 
 def test_what_is_not_asked_is_as_on_record_and_else_as_usual() -> None:
-    assert PrunerConfig.settled(None, None, None) == PrunerConfig(LEVEL, AUDIT)
-    assert PrunerConfig.settled(0.02, None, None) == PrunerConfig(0.02, AUDIT)
-    assert PrunerConfig.settled(None, None, {"early_stop": {"level": 0.01, "audit": 0.3}}) == PrunerConfig(
+    assert PrunerConfig.resolve(None, None, None) == PrunerConfig(LEVEL, AUDIT)
+    assert PrunerConfig.resolve(0.02, None, None) == PrunerConfig(0.02, AUDIT)
+    assert PrunerConfig.resolve(None, None, {"early_stop": {"level": 0.01, "audit": 0.3}}) == PrunerConfig(
         0.01, 0.3
     )
-    assert PrunerConfig.settled(None, None, {}).question() == {}, "a study from before there was a rule"
-    assert PrunerConfig.settled(None, None, None).question() == {
+    assert PrunerConfig.resolve(None, None, {}).question() == {}, "a study from before there was a rule"
+    assert PrunerConfig.resolve(None, None, None).question() == {
         "early_stop": {"level": LEVEL, "audit": AUDIT}
     }
 

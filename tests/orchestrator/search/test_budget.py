@@ -14,13 +14,13 @@ from rich.console import Console
 from orchestrator.executors import local
 from orchestrator.executors._process.slots import Slot
 from orchestrator.executors.local import gpus
-from orchestrator.search import final_selection
 from orchestrator.search.baseline import BaselineFailed
-from orchestrator.search.budget import StudyBudget
+from orchestrator.search.budget import StudyBudget, search_budget
 from orchestrator.spec.options import BadOption
 from orchestrator.study import plan
 from orchestrator.trainer_client import NetworkInfo, Stopped
-from orchestrator.trial import retries, usage
+from orchestrator.trial import runner, usage
+from orchestrator.trial.folder import TrialFolder
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.usage import Usage
 from results import queries
@@ -44,7 +44,7 @@ def row(number: int, **columns: object) -> Trial:
 
 def order(number: int, on_record: Trial | None = None) -> TrialRequest:
     description = NetworkInfo("senet18", 1, "counter", 1, (64,), (2,), 32, 32, 10, {})
-    return TrialRequest(number, "search", {}, 0, {}, description, "key", on_record)
+    return TrialRequest(number, "search", {}, 0, {}, description, on_record)
 
 
 def numbers(orders: list[TrialRequest]) -> list[int]:
@@ -91,26 +91,26 @@ def test_hours_pay_for_what_was_left_open_first_and_trainings_for_new_ones_alone
     done = [row(n, slot_seconds=100.0) for n in (1, 2)]
     left = row(3, state="running", slot_seconds=20.0)
     asked = [order(4), order(3, left), order(5)]
-    assert numbers(StudyBudget(10, 421 / 3600).reached(asked, [*done, left])) == [4, 3]
-    assert numbers(StudyBudget(10, 419 / 3600).reached(asked, [*done, left])) == [3]
-    assert numbers(StudyBudget(3, 1.0).reached(asked, [*done, left])) == [3]
-    assert numbers(StudyBudget(4).reached(asked, [*done, left])) == [4, 3]
-    assert not StudyBudget(10, 319 / 3600).reaches_a_training([*done, left])
+    assert numbers(StudyBudget(10, 421 / 3600).select(asked, [*done, left])) == [4, 3]
+    assert numbers(StudyBudget(10, 419 / 3600).select(asked, [*done, left])) == [3]
+    assert numbers(StudyBudget(3, 1.0).select(asked, [*done, left])) == [3]
+    assert numbers(StudyBudget(4).select(asked, [*done, left])) == [4, 3]
+    assert not StudyBudget(10, 319 / 3600).covers_a_training([*done, left])
 
 
 def test_a_training_counts_for_the_dearest_so_far_or_its_own_budget() -> None:
     rows = [row(1, slot_seconds=10.0), row(2, slot_seconds=60.0), row(3, slot_seconds=900.0, attempts=3)]
-    assert StudyBudget(99, 1.0, 30.0).trainings_by_hours(()) == 120
-    assert StudyBudget(99, 1.0, 30.0).trainings_by_hours(rows) == (3600 - 970) // 60
-    assert StudyBudget(99, 1.0).trainings_by_hours(()) is None, "nobody knows how long a step takes"
+    assert StudyBudget(99, 1.0, 30.0).count_by_hours(()) == 120
+    assert StudyBudget(99, 1.0, 30.0).count_by_hours(rows) == (3600 - 970) // 60
+    assert StudyBudget(99, 1.0).count_by_hours(()) is None, "nobody knows how long a step takes"
 
 
 def test_a_front_is_known_by_hours_kept_back(tmp_path: Path) -> None:
     request = settled(tmp_path, minimise="macs", maximise="accuracy", confirm=4, max_gpu_hours=4.0, trials=40)
     whole = StudyBudget(40, 4.0)
-    assert final_selection.search_budget(whole, request, ()) == StudyBudget(30, 3.0)
+    assert search_budget(whole, request, ()) == StudyBudget(30, 3.0)
     trained = [row(n, purpose="confirmation", slot_seconds=1800.0) for n in range(1, 5)]
-    assert final_selection.search_budget(whole, request, trained) == StudyBudget(34, 4.0)
+    assert search_budget(whole, request, trained) == StudyBudget(34, 4.0)
 
 
 def test_hours_for_less_than_the_baseline_and_one_training_are_refused(tmp_path: Path) -> None:
@@ -155,12 +155,12 @@ def test_an_attempt_nobody_saw_end_counts_until_it_last_wrote(tmp_path: Path) ->
         (tmp_path / name).write_text("{}\n")
         written = (begun + timedelta(seconds=seconds)).timestamp()
         os.utime(tmp_path / name, (written, written))
-    assert usage.estimate_usage(row(1, started_at=begun), tmp_path, 3600.0) == Usage(40.0, None)
+    assert usage.estimate_usage(row(1, started_at=begun), TrialFolder(tmp_path), 3600.0) == Usage(40.0, None)
     again = row(1, started_at=begun, slot_seconds=7.0, energy_joules=3.0)
-    assert usage.estimate_usage(again, tmp_path, 3600.0) == Usage(47.0, None)
+    assert usage.estimate_usage(again, TrialFolder(tmp_path), 3600.0) == Usage(47.0, None)
     waiting = row(1, started_at=None, slot_seconds=7.0, energy_joules=3.0)
-    assert usage.estimate_usage(waiting, tmp_path, 3600.0) == Usage(7.0, 3.0)
-    assert usage.estimate_usage(again, tmp_path, 25.0) == Usage(32.0, None), (
+    assert usage.estimate_usage(waiting, TrialFolder(tmp_path), 3600.0) == Usage(7.0, 3.0)
+    assert usage.estimate_usage(again, TrialFolder(tmp_path), 25.0) == Usage(32.0, None), (
         "a clock that jumped charges no more"
     )
 
@@ -195,7 +195,7 @@ def test_energy_on_record_is_summed_with_how_many_trainings_it_is_of(tmp_path: P
 def test_trainings_that_are_killed_again_and_again_use_no_more_than_the_hours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "PAUSE_SECONDS", 0.0)
     asked = {**BRIEF, "executor": "local", "retries": 100, "trials": 4, "block": 1}
     said = run(tmp_path, **{**asked, "data": "fake:killed=1"}, max_gpu_hours=0.6 / 3600)
     [left] = trials(tmp_path)
@@ -211,19 +211,19 @@ def test_trainings_that_are_killed_again_and_again_use_no_more_than_the_hours(
 
 def test_hours_that_are_used_up_begin_nothing_though_nobody_knows_how_long_a_training_takes() -> None:
     spent = [row(1, state="failed", slot_seconds=4000.0, attempts=9)]
-    assert StudyBudget(99, 1.0).trainings_by_hours(spent) == 0
-    assert not StudyBudget(99, 1.0).reaches_beside(0, spent)
-    assert StudyBudget(99, 2.0).reaches_beside(3, spent)
+    assert StudyBudget(99, 1.0).count_by_hours(spent) == 0
+    assert not StudyBudget(99, 1.0).covers_retry(0, spent)
+    assert StudyBudget(99, 2.0).covers_retry(3, spent)
     hung = row(2, state="failed", slot_seconds=900.0)
-    assert StudyBudget(99, 2.0, 600.0).trainings_by_hours([hung]) == 7
-    assert StudyBudget(99, 1.0, 600.0).reaches_beside(2, [hung])
-    assert not StudyBudget(99, 1.0, 600.0).reaches_beside(3, [hung])
+    assert StudyBudget(99, 2.0, 600.0).count_by_hours([hung]) == 7
+    assert StudyBudget(99, 1.0, 600.0).covers_retry(2, [hung])
+    assert not StudyBudget(99, 1.0, 600.0).covers_retry(3, [hung])
 
 
 def test_a_base_network_that_the_hours_left_are_not_enough_for_is_not_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "PAUSE_SECONDS", 0.0)
     asked: dict[str, Any] = {"executor": "local", "retries": 100, "max_gpu_hours": 0.3 / 3600}
     for _ in range(2):
         with pytest.raises(BaselineFailed, match=r"hours left are not enough .* larger --max-gpu-hours"):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.search.final_selection import rounds
+from orchestrator.search.budget import plan_rounds
 from orchestrator.service.queries import RecordQueries
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import Stopped
@@ -49,7 +49,7 @@ def trained_again(rows: list[Trial]) -> dict[int, list[float]]:
 
 @given(st.integers(0, 300), st.integers(1, 20))
 def test_rounds_spend_what_is_kept_and_end_with_the_start_and_one_rival(kept: int, most: int) -> None:
-    sizes = rounds(kept, most)
+    sizes = plan_rounds(kept, most)
     assert sum(sizes) <= kept
     assert len(sizes) <= most
     assert sizes == sorted(sizes, reverse=True)
@@ -63,7 +63,7 @@ def test_leaders_are_trained_again_beside_the_start_by_halves(searched: Path) ->
     again = trained_again(rows)
     searching = [row for row in rows if row.purpose == "search" and row.state == "completed"]
     best = sorted(searching[1:], key=lambda row: (-(row.val_accuracy or 0), row.number))
-    assert rounds(8, 6) == [3, 2, 2]
+    assert plan_rounds(8, 6) == [3, 2, 2]
     assert sorted(again) == sorted([1, best[0].number, best[1].number])
     assert sorted(map(len, again.values())) == [1, 3, 3]
     assert len(again[1]) == 3

@@ -10,7 +10,7 @@ from orchestrator.search.solver_session import (
     NotReproducible,
     SolverFailed,
     SolverSession,
-    incarnation_on_record,
+    read_incarnation,
 )
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec.problem import Evaluation, Problem
@@ -37,7 +37,7 @@ class Witness:
             self._start,
             Incarnation(0, 1, problem),
             lambda: self.incumbent,
-            lambda reign, why: self.successions.append(reign.to_json(why)),
+            lambda incarnation, why: self.successions.append(incarnation.to_json(why)),
         )
 
     def ask(self, times: int, first: int = 1) -> list[int]:
@@ -79,9 +79,9 @@ def test_a_resumed_study_begins_with_the_last_successor() -> None:
     witness = Witness(lifetime=2, mortal_seeds="0,1000")
     witness.ask(6)
     witness.proposals.close()
-    reign = incarnation_on_record(Problem(SPACE, START), 1, [dict(event) for event in witness.successions])
-    assert (reign.index, reign.first, reign.problem.seed) == (2, 5, 2000)
-    assert reign.problem.start == Point({"x": 1001})
+    found = read_incarnation(Problem(SPACE, START), 1, [dict(event) for event in witness.successions])
+    assert (found.index, found.first, found.problem.seed) == (2, 5, 2000)
+    assert found.problem.start == Point({"x": 1001})
 
 
 def test_a_solver_that_cannot_even_begin_is_an_error_that_says_why() -> None:
@@ -96,7 +96,9 @@ def test_a_solver_that_asks_otherwise_when_asked_again_is_found_out() -> None:
     witness.ask(2)
     os.kill(witness.processes[-1].pid, signal.SIGKILL)
     witness._command[-3:] = ["100", "signal", "0"]
-    witness.proposals.reign = witness.proposals.reign.successor(1, START)  # another seed: other points
+    witness.proposals.incarnation = witness.proposals.incarnation.restart(
+        1, START
+    )  # another seed: other points
     with pytest.raises(NotReproducible, match="replayed, proposes"):
         witness.ask(1)
     witness.proposals.close()

@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.spec.options import BadOption
 from orchestrator.study import checks
+from orchestrator.trial.folder import study_folder
 from results.db.connection import address
 from results.db.store import Store
 from tests.orchestrator._studies import run
@@ -40,7 +41,7 @@ def test_a_folder_is_its_database_s_by_whatever_name(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "runs" / "s").symlink_to(tmp_path / "elsewhere")
-    folder = checks.study_folder(tmp_path / "runs", "s")
+    folder = study_folder(tmp_path / "runs", "s")
     for name in ("real/results.db", "link/results.db", "link.db"):
         checks.claim_folder(folder, address(tmp_path / name))
     assert (folder / "database.txt").read_text() == "../real/results.db\n"
@@ -52,7 +53,7 @@ def test_a_folder_is_its_database_s_by_whatever_name(tmp_path: Path) -> None:
 
 def test_a_folder_that_was_moved_and_linked_from_its_place_is_its_database_s_still(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    folder = checks.study_folder(runs, "s")
+    folder = study_folder(runs, "s")
     checks.claim_folder(folder, address(runs / "results.db"))
     (tmp_path / "larger").mkdir()
     folder.rename(tmp_path / "larger" / "s")

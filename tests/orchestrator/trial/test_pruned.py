@@ -11,8 +11,8 @@ import pytest
 
 from orchestrator.executors import StopOfOne
 from orchestrator.pruners.learning_curve import PrunerConfig
-from orchestrator.trial import folder as trial_folder
-from orchestrator.trial.outcome import affordable, spent
+from orchestrator.trial.folder import TrialFolder
+from orchestrator.trial.outcome import count_affordable, count_spent
 from results import queries
 from results.analysis import pruning
 from results.db.store import Store
@@ -62,14 +62,14 @@ def test_a_pruned_trial_keeps_its_curve_and_costs_the_share_it_used(study: tuple
     saved = sum(1 - (row.stop_progress or 0) for row in rows if row.state == "pruned")
     trained = sum(row.state in ("completed", "pruned") for row in rows)
     assert trained > 14 - 1, "what was saved was spent on others"
-    assert 13 < spent(rows) <= 14
-    assert spent(rows) == pytest.approx(trained - saved)
+    assert 13 < count_spent(rows) <= 14
+    assert count_spent(rows) == pytest.approx(trained - saved)
     curves = queries.learning_curves(folder / "results.db", "s")
     for row in pruned(folder):
         assert 2 <= len(curves[curves["trial"] == row.number]) < 5
     facts = queries.studies(folder / "results.db").iloc[0]
-    assert (facts["trainings"], facts["spent"]) == (trained, pytest.approx(spent(rows)))
-    assert f"{spent(rows):.4g}/14 trainings" in said
+    assert (facts["trainings"], facts["spent"]) == (trained, pytest.approx(count_spent(rows)))
+    assert f"{count_spent(rows):.4g}/14 trainings" in said
 
 
 def test_neither_the_baseline_nor_the_audited_are_cut(study: tuple[Path, str]) -> None:
@@ -139,17 +139,17 @@ def test_a_hosted_training_is_cut_with_all_its_processes(tmp_path: Path) -> None
 def test_a_budget_is_spent_in_shares_but_a_training_begins_only_with_a_whole_one() -> None:
     cut = [Trial(state="pruned", stop_progress=share) for share in (0.3, 0.3, 0.4)]
     others = [Trial(state=state) for state in ("completed", "failed", "running", "screened", "duplicate")]
-    assert spent(cut) == 1.0
-    assert spent([*cut, *others]) == 4.0
-    assert (affordable(5, [*cut, *others]), affordable(4, [*cut, *others])) == (1, 0)
-    assert affordable(2, cut[:1]) == 1
+    assert count_spent(cut) == 1.0
+    assert count_spent([*cut, *others]) == 4.0
+    assert (count_affordable(5, [*cut, *others]), count_affordable(4, [*cut, *others])) == (1, 0)
+    assert count_affordable(2, cut[:1]) == 1
 
 
 def test_a_pruned_trial_leaves_no_checkpoint_to_go_on_from(tmp_path: Path) -> None:
-    words = trial_folder.checkpoint_words(tmp_path)
-    for name in (words[1], f"{words[1]}.new"):
-        Path(name).write_bytes(b"state")
-    trial_folder.forget_checkpoint(tmp_path)
+    folder = TrialFolder(tmp_path)
+    for path in (folder.checkpoint, tmp_path / "checkpoint.pt.new"):
+        path.write_bytes(b"state")
+    folder.remove_checkpoint()
     assert list(tmp_path.iterdir()) == []
 
 

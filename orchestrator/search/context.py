@@ -1,0 +1,104 @@
+"""What the parts of a search share: the study's context, what is sought, and the study's trials, indexed.
+
+Looking through all rows for every trial would take time that grows with their square; so each row is indexed
+once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestrator.search.budget import StudyBudget, study_budget
+from orchestrator.spec.formulation import Formulation, accuracy
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.trial.context import StudyContext
+from orchestrator.trial.outcome import is_open
+from orchestrator.trial.request import TrialRequest
+from orchestrator.trial.runner import Runner
+from results.db.tables import Trial
+
+_TRAINED = ("completed", "failed", "pruned")
+
+
+class TrialHistory:
+    """The trials of one study: `rows` by number, and `best`, the winner so far."""
+
+    def __init__(self, rows: Iterable[Trial], formulation: Formulation) -> None:
+        self.rows = {row.number: row for row in rows}
+        self._formulation = formulation
+        self._last = 0  # the number of the search's last trial
+        self._by_key: dict[str, int] = {}  # the first trial that trained a network
+        for row in self.rows.values():
+            self._index(row)
+        self.best = formulation.best(list(self.rows.values()))
+
+    def add(self, row: Trial) -> bool:
+        """Keep the row of a trial that has ended; return whether it is now the best."""
+        self.rows[row.number] = row
+        self._index(row)
+        self.best = self._formulation.best([row] if self.best is None else [self.best, row])
+        return self.best is row
+
+    def replace(self, row: Trial) -> None:
+        """Keep the row of a trial that has a verdict now."""
+        self.rows[row.number] = row
+        self.best = self._formulation.best(list(self.rows.values()))
+
+    def has_search_from(self, number: int) -> bool:
+        """Whether the search has a trial with this number or a higher one."""
+        return number <= self._last
+
+    def find_trained(self, key: str) -> Trial | None:
+        """Return the trial that trained the network with this `network_key`, if there is one."""
+        number = self._by_key.get(key)
+        return None if number is None else self.rows[number]
+
+    def repeats(self, of: Trial, before: float = math.inf) -> list[Trial]:
+        """Return the repeats of a trial, those with numbers below `before`, in order."""
+        rows = (row for row in self.rows.values() if row.of_trial_number == of.number)
+        found = [row for row in rows if row.purpose == "confirmation" and row.number < before]
+        return sorted(found, key=lambda row: row.number)
+
+    def repeat_accuracies(self, of: Trial, before: int) -> list[float]:
+        """Return the accuracies of these repeats, 0 for one that failed."""
+        return [accuracy(row) for row in self.repeats(of, before)]
+
+    def _index(self, row: Trial) -> None:
+        if row.purpose == "search":
+            self._last = max(self._last, row.number)
+        if row.network_key and row.state in _TRAINED and not is_open(row):
+            self._by_key.setdefault(row.network_key, row.number)
+
+
+@dataclass(frozen=True)
+class SearchContext(StudyContext[StudySpec]):
+    """The context of a study, with what a search adds once its required accuracy is known."""
+
+    formulation: Formulation
+    runner: Runner
+    history: TrialHistory
+
+    @cached_property
+    def budget(self) -> StudyBudget:
+        """Of all the study's trainings."""
+        return study_budget(self.spec)
+
+    def repeat(self, of: Trial, replicate: int, number: int) -> TrialRequest:
+        """Return the request to train a trial's network again, with the images and seed of a replicate."""
+        row = self.history.rows.get(number)
+        return self.request(number, "confirmation", of.point or {}, replicate, row, of.number)
+
+    def train_repeats(self, requests: Sequence[TrialRequest]) -> bool:
+        """Train those that have no result yet; return whether the budget was enough for all.
+
+        Raise as `Runner.run` does.
+        """
+        due = [request for request in requests if request.row is None or is_open(request.row)]
+        covered = self.budget.select(due, self.history.rows.values())
+        trained = self.runner.run(covered)
+        for row in trained:
+            self.history.add(row)
+        return len(covered) == len(due) and not any(map(is_open, trained))

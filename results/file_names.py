@@ -1,0 +1,14 @@
+"""The names of the files that studies and trials leave, each in one place."""
+
+DATABASE = "results.db"  # in the folder of runs
+
+# in a study's folder
+OWNER = "database.txt"  # which database has its trials
+SOLVER_LOG = "solver.log"
+
+# in a trial's folder; docs/trainer-protocol.md has their contents
+CONFIG = "trial.json"
+METRICS = "metrics.jsonl"  # the trainer's stdout
+LOG = "log.txt"  # its stderr
+CHECKPOINT = "checkpoint.pt"
+JOB = "job.json"  # of an executor whose jobs outlive the orchestrator, while one is pending
