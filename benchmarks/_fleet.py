@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Exit, Job
-from orchestrator.pruners.learning_curve import PrunerConfig
+from orchestrator.pruners import PrunerConfig
 from orchestrator.search.context import SearchContext, TrialHistory
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import Incarnation, SolverSession

@@ -1,6 +1,6 @@
 """What stopping hopeless trainings early would have saved of studies on record, and how often falsely.
 
-    python benchmarks/early_stop.py runs/results.db... [--levels .01,.05,.1] [--out FILE.json]
+    python benchmarks/early_stop.py runs/results.db... [--pruner NAME] [--levels .01,.05,.1] [--out FILE.json]
 
 The studies must have been searched with `--early-stop 0`, so that every curve went on to its end. The rule
 goes over each one's trials in order and knows, as it would have, only those before that it had not stopped. A
@@ -21,7 +21,8 @@ from _setting import setting
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.pruners.learning_curve import Finished, LearningCurvePruner, Prune, PrunerConfig
+from orchestrator import pruners
+from orchestrator.pruners import EarlyStopping, Evidence, Finished, Prune, PrunerConfig
 from results import export, queries
 
 COLUMNS = (
@@ -71,7 +72,7 @@ def main() -> None:
     asked = _arguments()
     studies = [(db, name) for db in asked.databases for name in queries.studies(db)["name"]]
     rows = [
-        counted(name, level, replayed(trained(db, name), bound(db, name), level))
+        counted(name, level, replayed(trained(db, name), bound(db, name), level, asked.pruner))
         for db, name in studies
         for level in map(float, asked.levels.split(","))
     ]
@@ -91,7 +92,7 @@ def main() -> None:
         asked.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def replayed(trials: Sequence[Trained], least: float | None, level: float) -> list[Judged]:
+def replayed(trials: Sequence[Trained], least: float | None, level: float, pruner: str) -> list[Judged]:
     """Return the search's trials as the rule judges them; `least`: their bound, None for the best so far."""
     finished, judged = list[Finished](), list[Judged]()
     best: float | None = None
@@ -100,9 +101,8 @@ def replayed(trials: Sequence[Trained], least: float | None, level: float) -> li
         if trial.purpose == "search":
             held = best if least is None else least
             if held is not None:
-                rule = LearningCurvePruner(
-                    tuple(finished), held, trial.validation_images, PrunerConfig(level, 0.0), 0
-                )
+                evidence = Evidence(tuple(finished), held, trial.validation_images, level)
+                rule = EarlyStopping(PrunerConfig(level, 0.0, pruner), evidence, seed=0)
                 hopeless = rule.find_stop(trial.measurements)
             judged.append(Judged(trial, held, hopeless))
             best = best if hopeless else max(best or 0.0, trial.accuracy)
@@ -168,6 +168,7 @@ def _facts(db: str, study: str) -> dict[str, Any]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("databases", nargs="+", metavar="DATABASE")
+    parser.add_argument("--pruner", choices=pruners.names(), default=pruners.USUAL)
     parser.add_argument("--levels", default=".01,.02,.05,.1,.2", help="comma-separated")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()

@@ -27,7 +27,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.console.progress import PlainProgress, ProgressMeter
-from orchestrator.pruners.learning_curve import NEVER, LearningCurvePruner
+from orchestrator.pruners import NEVER, EarlyStopping
 from orchestrator.search.confirmation import Winner
 from orchestrator.search.context import SearchContext, TrialHistory
 from orchestrator.search.loop import SearchLoop
@@ -111,7 +111,7 @@ class _Draw(Runner):
         self,
         requests: Sequence[TrialRequest],
         evaluate: Evaluate | None = None,
-        pruner: LearningCurvePruner = NEVER,
+        pruner: EarlyStopping = NEVER,
     ) -> list[Trial]:
         return [self._trained(request, evaluate) for request in requests]
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from orchestrator.pruners.learning_curve import (
+from orchestrator.pruners import (
     MOST_CURVES,
     NEVER,
+    EarlyStopping,
+    Evidence,
     Finished,
-    LearningCurvePruner,
     PrunerConfig,
     complete_points,
 )
@@ -46,7 +47,7 @@ class SearchLoop:
         self._search, self._solver, self._baseline_mean = search, solver, baseline_mean
         self._rows = search.history.rows
         self._budget = search_budget(search.budget, search.spec.request, self._rows.values())
-        self._pruner_config = PrunerConfig.resolve(None, None, search.study.question)
+        self._pruner_config = PrunerConfig.resolve(None, None, None, search.study.question)
 
     def run(self) -> str:
         """Search until the budget is spent or the solver has finished, and return a text that says which.
@@ -153,10 +154,10 @@ class SearchLoop:
             self._search.reporter.show_best(incumbent)
         return is_decided
 
-    def _pruner(self, first: int) -> LearningCurvePruner:
-        """Return the early-stopping rule of an iteration, learnt from the trials before it."""
+    def _pruner(self, first: int) -> EarlyStopping:
+        """Return the early stopping of an iteration, which learns from the trials before it."""
         search = self._search
-        if not self._pruner_config.level:
+        if not self._pruner_config.stops:
             return NEVER
         ended = [row for row in self._rows.values() if row.number < first and row.state == "completed"]
         bound = search.formulation.hurdle(ended)
@@ -166,7 +167,8 @@ class SearchLoop:
         curves = search.store.curves(search.study.id, [row.number for row in latest])
         finished = [Finished(complete_points(curves.get(row.number, [])), accuracy(row)) for row in latest]
         images, seed = search.spec.training.validation_images, search.spec.training.seed
-        return LearningCurvePruner(tuple(finished), bound, images, self._pruner_config, seed)
+        evidence = Evidence(tuple(finished), bound, images, self._pruner_config.level)
+        return EarlyStopping(self._pruner_config, evidence, seed)
 
     def _answer_untrained(self, request: TrialRequest) -> bool:
         """Record a request as a duplicate or as skipped, if it is one; return whether it was."""

@@ -151,6 +151,7 @@ class SearchOptions(RunOptions):
     depth: str = ".5:1.5"
     width: str = ".25:1.25"
     resolution: str = ".5:1.5"
+    pruner: str | None = None  # a recorded study's own, or the usual one
     early_stop: float | None = None
     audit: float | None = None
     save_as: str | None = None

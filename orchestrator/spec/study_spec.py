@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator import solvers
-from orchestrator.pruners.learning_curve import NEVER, PrunerConfig
+from orchestrator.pruners import NEVER, PrunerConfig
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec import space as spaces
 from orchestrator.spec.base_model import BaseModel
@@ -59,7 +59,7 @@ class StudySpec:
     save_as: str
     warm_start: WarmStart | None = None
 
-    def question(self, block: int, policy: PrunerConfig = NEVER.policy) -> dict[str, Any]:
+    def question(self, block: int, policy: PrunerConfig = NEVER.config) -> dict[str, Any]:
         """Return the study's settings, as JSON values. A resume must have exactly the same."""
         asked: dict[str, Any] = {
             "subject": self.subject.name,

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from orchestrator.pruners.learning_curve import PrunerConfig
+from orchestrator.pruners import PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility, warm_start
 from orchestrator.spec.options import BadOption
@@ -56,7 +56,8 @@ def check_study(
             "--width .25:1.25"
         )
     block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
-    policy = PrunerConfig.resolve(request.early_stop, request.audit, recorded.question if recorded else None)
+    before = recorded.question if recorded else None
+    policy = PrunerConfig.resolve(request.pruner, request.early_stop, request.audit, before)
     question = spec.question(block, policy)
     if recorded is not None:
         if "model" not in recorded.question:  # of an older version

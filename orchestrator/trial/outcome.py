@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from orchestrator.executors import Exit
 from orchestrator.exit_codes import ExitCode
-from orchestrator.pruners.learning_curve import Prune
+from orchestrator.pruners import Prune
 from orchestrator.trial import metrics as metrics_log
 from orchestrator.trial.folder import TrialFolder
 from results.db.tables import Trial
@@ -93,10 +93,9 @@ def judge_suspended(found: TrialOutcome, end: Exit, config: Mapping[str, Any]) -
 
 
 def mark_pruned(found: TrialOutcome, prune: Prune) -> TrialOutcome:
-    """Return the outcome of a trial that was stopped early by its learning curve."""
-    message = f"expected {prune.predicted:.2%}, required {prune.bound:.2%}"
+    """Return the outcome of a trial that was stopped early."""
     columns = found.columns | {"val_accuracy": prune.accuracy}
-    return replace(found, state="pruned", reason="hopeless", message=message, columns=columns)
+    return replace(found, state="pruned", reason="hopeless", message=prune.why, columns=columns)
 
 
 def is_training(row: Trial) -> bool:

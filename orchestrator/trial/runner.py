@@ -23,7 +23,7 @@ from queue import Empty, SimpleQueue
 
 from orchestrator.awake import awake
 from orchestrator.executors import ExecutorError, Exit, Job, StopOfOne
-from orchestrator.pruners.learning_curve import NEVER, LearningCurvePruner
+from orchestrator.pruners import NEVER, EarlyStopping
 from orchestrator.spec import provenance
 from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.problem import Evaluation
@@ -70,7 +70,7 @@ class Runner:
         self,
         requests: Sequence[TrialRequest],
         evaluate: Evaluate | None = None,
-        pruner: LearningCurvePruner = NEVER,
+        pruner: EarlyStopping = NEVER,
     ) -> list[Trial]:
         """Train `requests` and return their rows in order. Raise Stopped, TrainerRefused or a StoreError.
 

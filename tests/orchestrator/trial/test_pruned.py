@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from orchestrator.executors import StopOfOne
-from orchestrator.pruners.learning_curve import PrunerConfig
+from orchestrator.pruners import PrunerConfig
 from orchestrator.trial.folder import TrialFolder
 from orchestrator.trial.outcome import count_affordable, count_spent
 from results import queries
 from results.analysis import pruning
 from results.db.store import Store
 from results.db.tables import Trial
+from results.errors import QuestionChanged
 from tests.orchestrator._processes import HOSTED, eventually, naming
 from tests.orchestrator._studies import run, trials
 
@@ -96,6 +97,21 @@ def test_the_same_command_again_adds_nothing_to_pruned_trials(study: tuple[Path,
     before = [(row.number, row.state, row.objective, row.constraints) for row in trials(folder)]
     run(folder, **ASKED)
     assert [(row.number, row.state, row.objective, row.constraints) for row in trials(folder)] == before
+
+
+def test_a_search_stops_by_the_rule_it_was_given_and_resumes_by_it(tmp_path: Path) -> None:
+    asked = {**SMALL, **SLOW, "trials": 10, "pruner": "median", "min_accuracy": 0.99}
+    assert "half of" in run(tmp_path, **asked)
+    stopped = pruned(tmp_path)
+    assert stopped
+    assert all((row.val_accuracy or 1) == row.predicted_accuracy for row in stopped)
+    with Store(tmp_path / "results.db") as store:
+        found = store.study("s")
+        assert found is not None
+        assert found.question["early_stop"] == {"pruner": "median", "audit": 0.2}
+    run(tmp_path, **{**asked, "pruner": None, "audit": None})
+    with pytest.raises(QuestionChanged, match=r"early_stop\.pruner: 'median' recorded, nothing now"):
+        run(tmp_path, **{**asked, "pruner": "learning_curve"})
 
 
 def test_a_study_that_never_stopped_early_goes_on_so_unless_it_is_asked(tmp_path: Path) -> None:

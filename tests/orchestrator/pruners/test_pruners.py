@@ -1,4 +1,4 @@
-"""The rule that gives a training up: what it never does, and how often it is wrong on curves made here."""
+"""The rules that stop a training early: what none of them does, and how often they are wrong."""
 
 import math
 import random
@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.pruners.learning_curve import (
+from orchestrator import pruners
+from orchestrator.pruners import (
     AUDIT,
     EARLIEST,
     FEWEST_CURVES,
     LEVEL,
     NEVER,
+    EarlyStopping,
+    Evidence,
     Finished,
-    LearningCurvePruner,
     Prune,
     PrunerConfig,
 )
@@ -37,11 +39,19 @@ def measured(points: tuple[tuple[float, float], ...]) -> list[dict[str, Any]]:
     return [{"progress": progress, "val_accuracy": accuracy} for progress, accuracy in points]
 
 
-def rule(finals: list[float], bound: float, level: float = LEVEL, seed: int = 0) -> LearningCurvePruner:
-    rng = random.Random(seed)
-    return LearningCurvePruner(
-        tuple(Finished(curve(f, rng), f) for f in finals), bound, IMAGES, PrunerConfig(level), 0
+def stopping(
+    finished: tuple[Finished, ...], required: float, level: float = LEVEL, pruner: str = "learning_curve"
+) -> EarlyStopping:
+    return EarlyStopping(
+        PrunerConfig(level, AUDIT, pruner), Evidence(finished, required, IMAGES, level), seed=0
     )
+
+
+def rule(
+    finals: list[float], required: float, level: float = LEVEL, seed: int = 0, pruner: str = "learning_curve"
+) -> EarlyStopping:
+    rng = random.Random(seed)
+    return stopping(tuple(Finished(curve(f, rng), f) for f in finals), required, level, pruner)
 
 
 SPREAD = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85]
@@ -53,23 +63,27 @@ def test_a_curve_far_below_all_that_reached_the_bound_is_given_up() -> None:
     assert hopeless is not None
     assert EARLIEST <= hopeless.progress < 1
     assert hopeless.accuracy == pytest.approx(0.3 * hopeless.progress)
-    assert hopeless.predicted < hopeless.bound == 0.8
+    assert hopeless.predicted < hopeless.required == 0.8
 
 
-def test_nothing_is_given_up_on_the_word_of_few_curves() -> None:
-    assert rule(SPREAD[: FEWEST_CURVES - 1], 0.8).find_stop(POOR) is None
-    assert rule([*SPREAD[: FEWEST_CURVES - 1], 0.85], 0.8).find_stop(POOR) is not None
+@pytest.mark.parametrize("pruner", ["learning_curve", "median"])
+def test_nothing_is_given_up_on_the_word_of_few_curves(pruner: str) -> None:
+    assert rule(SPREAD[: FEWEST_CURVES - 1], 0.8, pruner=pruner).find_stop(POOR) is None
+    assert rule([*SPREAD[: FEWEST_CURVES - 1], 0.85], 0.8, pruner=pruner).find_stop(POOR) is not None
 
 
 def test_curves_that_do_not_span_a_progress_do_not_speak_of_it() -> None:
     whole = rule(SPREAD, 0.8)
-    late = tuple(Finished(f.points[-2:], f.accuracy) for f in whole.finished)  # of large networks, say
-    hopeless = LearningCurvePruner(late, 0.8, IMAGES, PrunerConfig(), 0).find_stop(POOR)
+    late = tuple(
+        Finished(f.points[-2:], f.accuracy) for f in whole.evidence.finished
+    )  # of large networks, say
+    hopeless = stopping(late, 0.8).find_stop(POOR)
     assert hopeless is None or hopeless.progress >= 0.9
 
 
-def test_the_first_quarter_and_the_end_of_a_budget_are_no_ground_to_stop() -> None:
-    strict = rule(SPREAD, 0.8)
+@pytest.mark.parametrize("pruner", pruners.names())
+def test_the_first_quarter_and_the_end_of_a_budget_are_no_ground_to_stop(pruner: str) -> None:
+    strict = rule(SPREAD, 0.8, pruner=pruner)
     assert strict.find_stop(POOR[:2]) is None
     assert strict.find_stop(POOR[-1:]) is None
 
@@ -108,23 +122,25 @@ def test_a_higher_bound_never_keeps_a_training_longer(
 
 
 def give_up_never() -> Prune:
-    return Prune(math.inf, 0.0, 0.0, 0.0)
+    return Prune(math.inf, 0.0, 0.0, 0.0, "")
 
 
+@pytest.mark.parametrize("pruner", pruners.names())
 @given(finals=accuracies, seen=running, bound=st.floats(0.05, 1.0))
 def test_what_is_expected_of_a_training_given_up_misses_the_bound(
-    finals: list[float], seen: list[float], bound: float
+    pruner: str, finals: list[float], seen: list[float], bound: float
 ) -> None:
-    hopeless = rule(finals, bound).find_stop(measured(tuple(zip(LOOKS, seen, strict=False))))
-    assert hopeless is None or 0 <= hopeless.predicted < bound
+    hopeless = rule(finals, bound, pruner=pruner).find_stop(measured(tuple(zip(LOOKS, seen, strict=False))))
+    assert hopeless is None or 0 <= hopeless.predicted < bound == hopeless.required
 
 
+@pytest.mark.parametrize("pruner", pruners.names())
 @given(finals=accuracies, seen=running, at=st.integers(0, 9))
 def test_what_came_after_the_first_stop_does_not_change_it(
-    finals: list[float], seen: list[float], at: int
+    pruner: str, finals: list[float], seen: list[float], at: int
 ) -> None:
     points = measured(tuple(zip(LOOKS, seen, strict=False)))
-    held = rule(finals, 0.6)
+    held = rule(finals, 0.6, pruner=pruner)
     early = held.find_stop(points[:at])
     assert early is None or held.find_stop(points) == early
 
@@ -143,7 +159,7 @@ def given_up(level: float, studies: int) -> Iterator[bool]:
         for _ in range(40):
             final = min(max(rng.gauss(0.68, 0.06), 0.1), 0.95)
             points = curve(final, rng)
-            held = LearningCurvePruner(tuple(finished), 0.7, IMAGES, PrunerConfig(level), 0)
+            held = stopping(tuple(finished), 0.7, level)
             if held.find_stop(measured(points)):
                 yield final >= 0.7
             else:
@@ -161,15 +177,44 @@ def test_the_audit_takes_its_share_by_a_lot_that_never_changes() -> None:
 
 
 def test_what_is_not_asked_is_as_on_record_and_else_as_usual() -> None:
-    assert PrunerConfig.resolve(None, None, None) == PrunerConfig(LEVEL, AUDIT)
-    assert PrunerConfig.resolve(0.02, None, None) == PrunerConfig(0.02, AUDIT)
-    assert PrunerConfig.resolve(None, None, {"early_stop": {"level": 0.01, "audit": 0.3}}) == PrunerConfig(
-        0.01, 0.3
+    resolve = PrunerConfig.resolve
+    assert resolve(None, None, None, None) == PrunerConfig(LEVEL, AUDIT, "learning_curve")
+    assert resolve(None, 0.02, None, None) == PrunerConfig(0.02, AUDIT)
+    recorded = {"early_stop": {"level": 0.01, "audit": 0.3}}
+    assert resolve(None, None, None, recorded) == PrunerConfig(0.01, 0.3)
+    assert resolve(None, None, None, {}).question() == {}, "a study from before there was a rule"
+    assert resolve(None, None, None, None).question() == {"early_stop": {"level": LEVEL, "audit": AUDIT}}
+
+
+def test_a_study_records_the_rule_it_stops_by_unless_it_is_the_usual_one() -> None:
+    median = PrunerConfig.resolve("median", None, None, None)
+    assert median.question() == {"early_stop": {"pruner": "median", "audit": AUDIT}}
+    assert PrunerConfig.resolve(None, None, None, median.question()) == median
+    assert PrunerConfig.resolve("none", None, None, None).question() == {}
+    assert PrunerConfig.resolve("none", None, None, median.question()).question() == {}, (
+        "a difference to be told"
     )
-    assert PrunerConfig.resolve(None, None, {}).question() == {}, "a study from before there was a rule"
-    assert PrunerConfig.resolve(None, None, None).question() == {
-        "early_stop": {"level": LEVEL, "audit": AUDIT}
-    }
+
+
+def test_the_median_rule_stops_below_half_of_the_earlier_trainings_running_averages() -> None:
+    # running averages at half the budget: .11, .12, …, .17, whose median is .14
+    flat = tuple(Finished(tuple((p, 0.1 + i / 100) for p in LOOKS), 0.5) for i in range(1, 8))
+    held = stopping(flat, 0.5, pruner="median")
+    below = held.find_stop(measured(((0.25, 0.15), (0.5, 0.13), (0.75, 0.13))))
+    assert below is None, "its best so far counts, not the last"
+    assert held.find_stop(measured(((0.5, 0.139),))) == Prune(
+        0.5, 0.139, 0.139, 0.5, "reached 13.90%, half of 7 earlier trainings 14.00%"
+    )
+    assert held.find_stop(measured(((0.5, 0.141),))) is None
+    high = tuple(Finished(tuple((p, 0.9) for p in LOOKS), 0.9) for _ in range(7))
+    assert stopping(high, 0.5, pruner="median").find_stop(measured(((0.5, 0.6),))) is None, "it reached .5"
+
+
+def test_an_unknown_rule_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(
+        ValueError, match="no pruner is named 'asha'; choose one of learning_curve, median, none"
+    ):
+        pruners.load("asha")
 
 
 @pytest.mark.parametrize(
