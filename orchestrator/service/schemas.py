@@ -9,70 +9,69 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
-from orchestrator.cli import commands
 from orchestrator.service.settings import Settings
 from orchestrator.spec import options
-from orchestrator.spec.options import BadOption, check
+from orchestrator.spec.options import REMOVED, SEARCHES, BadOption, Option, SearchOptions, check
 
-SUBJECTS = {"nas": "base", "hpo": "model"}  # each command's option for the network to start from
-# a trainer is a command to run, the others say where files are: the owner's to say when the service starts
-REFUSED = (
-    *("trainer", "executor", "db", "runs", "data_folder", "plan", "server", "token_file"),
-    *("address", "gpu_fraction", "partition", "account"),
-)
-_REMOVED = ("stack",)  # of commands of earlier versions
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _KINDS: Mapping[Any, Any] = {
     str: _TEXT,
     int: Annotated[int, Field(ge=-(2**31), le=2**31)],
     float: Annotated[float, Field(allow_inf_nan=False)],
-    list[str]: Annotated[list[_TEXT], Field(max_length=60)],
-    bool: bool,
 }
 _PATHS = ("npz", "folder")  # data sets that are named by a path
 
 
-def _asked(kind: str, command: Any) -> type[BaseModel]:
-    """Return the model of a command's options, with their help texts as descriptions."""
-    fields: dict[str, Any] = {"kind": (Literal[kind], Field(description="nas or hpo"))}
-    for name, hint in get_type_hints(command, include_extras=True).items():
-        if name in (*REFUSED, *_REMOVED) or name == "return":
-            continue
-        wanted, option = get_args(hint)
-        inner = next((part for part in get_args(wanted) if part is not type(None)), wanted)
-        text = str(option.help).replace("\\[", "[")
-        if name in SUBJECTS.values():
-            fields[name] = (_TEXT, Field(description=text))
-        elif inner is bool:
-            fields[name] = (bool, Field(default=False, description=text))
-        else:
-            fields[name] = (_KINDS[inner] | None, Field(default=None, description=text))
+def client_model(model: type[SearchOptions]) -> type[BaseModel]:
+    """Return what a client may ask of a search: the options that every user may set, with their help."""
+    fields: dict[str, Any] = {"kind": (Literal[model.kind], Field(description="nas or hpo"))}
+    for name, option in user_options(model).items():
+        default: Any = ... if option.field.is_required() else False if option.kind is bool else None
+        fields[name] = (_type(option), Field(default=default, description=option.help))
     config = ConfigDict(extra="forbid", strict=True)
-    return create_model(f"{kind.capitalize()}Search", __config__=config, **fields)
+    return create_model(f"{model.kind.capitalize()}Search", __config__=config, **fields)
 
 
-NasSearch = _asked("nas", commands._nas)
-HpoSearch = _asked("hpo", commands._hpo)
+def user_options(model: type[SearchOptions]) -> dict[str, Option]:
+    """Return the options that a client may give."""
+    return {name: model.options()[name] for name in model.set_by("user")}
 
 
-MODELS = {"nas": NasSearch, "hpo": HpoSearch}
+def _type(option: Option) -> Any:
+    if option.kind is bool:
+        return bool
+    if option.is_repeatable:
+        return Annotated[list[_TEXT], Field(max_length=60)] | None
+    return _KINDS[option.kind] if option.field.is_required() else _KINDS[option.kind] | None
 
 
-def words(kind: str) -> dict[str, str]:
-    """Return the help text of each option of a search."""
-    return {name: str(field.description) for name, field in MODELS[kind].model_fields.items()}
+NasSearch, HpoSearch = map(client_model, SEARCHES.values())
+
+
+def form_fields(kind: str) -> dict[str, dict[str, Any]]:
+    """Return what the form needs of each option of a search, by name, those first that matter most."""
+    model = SEARCHES[kind]
+    return {
+        name: {
+            "help": option.help,
+            "type": "list" if option.is_repeatable else option.kind.__name__,
+            "choices": option.choices,
+            "matters": name in model.ten,
+        }
+        for name, option in user_options(model).items()
+    }
 
 
 def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:
     """Return the kind, the subject and the options that a client gave."""
     said = asked.model_dump(exclude_none=True)
     kind = said.pop("kind")
-    subject = said.pop(SUBJECTS[kind])
+    subject = said.pop(SEARCHES[kind].subject_option)
     return kind, subject, {name: value for name, value in said.items() if value is not False and value != []}
 
 
@@ -85,7 +84,7 @@ def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings
         re.fullmatch(r"\w[\w .+-]*(@\w[\w .+-]*)?", subject) is not None,
         f"{subject!r} is not the name of a network or model; use the command line for one in a file",
     )
-    forbidden = sorted(set(asked) & set(REFUSED))
+    forbidden = sorted(set(asked) - {*SEARCHES[kind].set_by("user"), *REMOVED})
     check(not forbidden, f"{', '.join(forbidden)} can be given only on the command line")
     check_name(asked.get("study") or "")
     told = dict(asked)
@@ -112,7 +111,7 @@ def command(
     kind: str, subject: str, asked: Mapping[str, Any], settings: Settings, *more: str
 ) -> Sequence[str]:
     """Return the command line of a search, without the database, whose URL may hold a password."""
-    words = [f"--{SUBJECTS[kind]}={subject}", f"--runs={settings.runs}", *more]
+    words = [f"--{SEARCHES[kind].subject_option}={subject}", f"--runs={settings.runs}", *more]
     if settings.trainer is not None:
         words.append(f"--trainer={settings.trainer}")
     if settings.data_folder is not None:
