@@ -55,10 +55,10 @@ def _address(server: str) -> str:
 
 def _options(model: type[SearchOptions], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the search itself, as JSON values. Raise BadOption."""
-    mine = model.set_by("command")
+    mine = {*model.options("command"), *REMOVED}
     if os.environ.get("NAS_DB") == given.get("db"):
-        mine.append("db")  # meant for searches on this machine
-    asked = {name: value for name, value in given.items() if name not in (*mine, *REMOVED)}
+        mine.add("db")  # meant for searches on this machine
+    asked = {name: value for name, value in given.items() if name not in mine}
     return model.parse(asked).model_dump(mode="json", include=set(asked))
 
 

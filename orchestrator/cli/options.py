@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from orchestrator.spec.options import REMOVED, Option, RunOptions
 from results import terminal
 
 Given = Mapping[str, Any]  # options by name, as typed
+_SHOWN = {int: "INTEGER", float: "FLOAT", str: "TEXT", list[str]: "TEXT", Path: "PATH"}
 
 
 def run_command(model: type[RunOptions], act: Callable[[Given], None]) -> None:
@@ -42,7 +44,7 @@ def app(model: type[RunOptions], act: Callable[[Given], None]) -> typer.Typer:
         act(given)
 
     parameters = [_parameter(option) for option in model.options().values()]
-    parameters += [_hidden(name) for name in REMOVED]
+    parameters += [_keyword(name, str | None, typer.Option(f"--{name}", hidden=True)) for name in REMOVED]
     command.__doc__ = "\n\n".join(" ".join(part.split()) for part in str(model.__doc__).split("\n\n"))
     command.__annotations__ = {one.name: one.annotation for one in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -52,24 +54,19 @@ def app(model: type[RunOptions], act: Callable[[Given], None]) -> typer.Typer:
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    is_flag = option.kind is bool
-    text = list[str] if option.is_repeatable else str
     told = typer.Option(
         option.flag,
         help=escape(option.help),
         rich_help_panel=option.facts["panel"],
-        metavar=None if is_flag else {int: "INTEGER", float: "FLOAT", str: "TEXT"}.get(option.kind, "PATH"),
+        metavar=_SHOWN.get(option.kind),
         envvar=option.facts["environment"],
         show_default=False,
     )
-    return _keyword(option.name, bool if is_flag else text | None, told, False if is_flag else None)
+    kind = option.kind if option.kind in (bool, list[str]) else str
+    return _keyword(option.name, kind | None, told)
 
 
-def _hidden(name: str) -> inspect.Parameter:
-    return _keyword(name, str | None, typer.Option(f"--{name}", hidden=True), None)
-
-
-def _keyword(name: str, kind: Any, told: Any, default: Any) -> inspect.Parameter:
+def _keyword(name: str, kind: Any, told: Any) -> inspect.Parameter:
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, told]
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, told]
     )

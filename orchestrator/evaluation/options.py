@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from orchestrator.spec.options import LocalPath, RunOptions, check, option
+from orchestrator.spec.options import BadOption, LocalPath, RunOptions, option
 from orchestrator.spec.recipe_overrides import Ingredients
 
 RECIPE = "nomad_haet"  # of a network that was not saved by a study
@@ -52,24 +52,21 @@ class EvaluationOptions(RunOptions):
         "nas-evaluate --model senet18 --model nomad_senet18 --budget 10m",
     )
 
-    model: tuple[str, ...] = _evaluation((), "Model to evaluate, as for hpo-search --model. Repeatable.")
+    model: tuple[str, ...] = _evaluation("Model to evaluate, as for hpo-search --model. Repeatable.", ())
     models: str | None = _evaluation(
-        None,
         "A predefined list of networks. table1: the candidates for a baseline in the NOMAD paper.",
-        suggest=lambda: LISTS,
+        suggest=LISTS,
     )
     recipe: tuple[str, ...] = _evaluation(
-        (), "Recipe to train every model with. Repeatable.", shown="each model's own"
+        "Recipe to train every model with. Repeatable. [each model's own]", ()
     )
-    runs_of_each: int = _evaluation(10, "Runs (trainings) of each model with each recipe.", ge=1)
-    no_test: bool = _evaluation(False, "Rank by validation accuracy and leave the test images unread.")
-    ensemble: int | None = _evaluation(None, "Train an ensemble of this many members in every run.", ge=2)
-    vote: Literal["soft", "hard"] | None = _evaluation(
-        None, "How an ensemble votes: soft or hard.", shown="soft"
-    )
-    csv: LocalPath | None = _evaluation(None, "Also write the ranking to this CSV file.", set_by="command")
+    runs_of_each: int = _evaluation("Runs (trainings) of each model with each recipe.", 10, ge=1)
+    no_test: bool = _evaluation("Rank by validation accuracy and leave the test images unread.", False)
+    ensemble: int | None = _evaluation("Train an ensemble of this many members in every run.", ge=2)
+    vote: Literal["soft", "hard"] | None = _evaluation("How an ensemble votes: soft or hard. [soft]")
+    csv: LocalPath | None = _evaluation("Also write the ranking to this CSV file.", set_by="command")
     validation_images: int = option(
-        "Each training", 0, "Validation images per run.", shown="0, or 1000 with --no-test"
+        "Each training", "Validation images per run. [0, or 1000 with --no-test]", 0
     )
 
     @classmethod
@@ -81,28 +78,21 @@ class EvaluationOptions(RunOptions):
 
     @model_validator(mode="after")
     def _check_evaluation(self) -> Self:
-        check(
-            self.models is None or self.models in LISTS,
-            f"--models {self.models} is not a list of models; there is {', '.join(LISTS)}",
-        )
-        check(bool(self.names), "nothing to evaluate; give --model NAME, --models table1 or --demo")
-        check(
-            not self.no_test or self.validation_images > 0,
-            "--no-test without validation images measures nothing; give --validation-images 1000",
-        )
-        check(
-            self.vote is None or self.ensemble is not None,
-            f"--vote {self.vote} is for --ensemble; give both",
-        )
-        check(
-            self.ensemble is None or "ensemble" not in super().ingredients,
-            "--ensemble and --ingredient ensemble both set the ensemble; give one of them",
-        )
-        folder = self.csv.parent if self.csv else None
-        check(
-            folder is None or folder.is_dir(),
-            f"the folder of --csv {self.csv} does not exist; create {folder}, or give another",
-        )
+        if self.models not in (None, *LISTS):
+            raise BadOption(f"--models {self.models} is not a list of models; there is {', '.join(LISTS)}")
+        if not self.names:
+            raise BadOption("nothing to evaluate; give --model NAME, --models table1 or --demo")
+        if self.no_test and self.validation_images <= 0:
+            raise BadOption(
+                "--no-test without validation images measures nothing; give --validation-images 1000"
+            )
+        if self.vote and not self.ensemble:
+            raise BadOption(f"--vote {self.vote} is for --ensemble; give both")
+        if self.ensemble and "ensemble" in super().ingredients:
+            raise BadOption("--ensemble and --ingredient ensemble both set the ensemble; give one of them")
+        if self.csv and not self.csv.parent.is_dir():
+            remedy = f"create {self.csv.parent}, or give another"
+            raise BadOption(f"the folder of --csv {self.csv} does not exist; {remedy}")
         return self
 
     @property

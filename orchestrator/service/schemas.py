@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 
 from orchestrator.service.settings import Settings
 from orchestrator.spec import options
-from orchestrator.spec.options import REMOVED, SEARCHES, BadOption, Option, SearchOptions, check
+from orchestrator.spec.options import REMOVED, SEARCHES, BadOption, SearchOptions, check
 
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -23,6 +23,8 @@ _KINDS: Mapping[Any, Any] = {
     str: _TEXT,
     int: Annotated[int, Field(ge=-(2**31), le=2**31)],
     float: Annotated[float, Field(allow_inf_nan=False)],
+    list[str]: Annotated[list[_TEXT], Field(max_length=60)],
+    bool: bool,
 }
 _PATHS = ("npz", "folder")  # data sets that are named by a path
 
@@ -30,24 +32,13 @@ _PATHS = ("npz", "folder")  # data sets that are named by a path
 def client_model(model: type[SearchOptions]) -> type[BaseModel]:
     """Return what a client may ask of a search: the options that every user may set, with their help."""
     fields: dict[str, Any] = {"kind": (Literal[model.kind], Field(description="nas or hpo"))}
-    for name, option in user_options(model).items():
-        default: Any = ... if option.field.is_required() else False if option.kind is bool else None
-        fields[name] = (_type(option), Field(default=default, description=option.help))
+    for name, option in model.options("user").items():
+        kind, default = _KINDS[option.kind], {bool: False}.get(option.kind)
+        is_needed = option.field.is_required()
+        wanted = Field(description=option.help) if is_needed else Field(default, description=option.help)
+        fields[name] = (kind if is_needed or option.kind is bool else kind | None, wanted)
     config = ConfigDict(extra="forbid", strict=True)
     return create_model(f"{model.kind.capitalize()}Search", __config__=config, **fields)
-
-
-def user_options(model: type[SearchOptions]) -> dict[str, Option]:
-    """Return the options that a client may give."""
-    return {name: model.options()[name] for name in model.set_by("user")}
-
-
-def _type(option: Option) -> Any:
-    if option.kind is bool:
-        return bool
-    if option.is_repeatable:
-        return Annotated[list[_TEXT], Field(max_length=60)] | None
-    return _KINDS[option.kind] if option.field.is_required() else _KINDS[option.kind] | None
 
 
 NasSearch, HpoSearch = map(client_model, SEARCHES.values())
@@ -59,11 +50,11 @@ def form_fields(kind: str) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "help": option.help,
-            "type": "list" if option.is_repeatable else option.kind.__name__,
+            "type": option.kind.__name__,
             "choices": option.choices,
             "matters": name in model.ten,
         }
-        for name, option in user_options(model).items()
+        for name, option in model.options("user").items()
     }
 
 
@@ -84,7 +75,7 @@ def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings
         re.fullmatch(r"\w[\w .+-]*(@\w[\w .+-]*)?", subject) is not None,
         f"{subject!r} is not the name of a network or model; use the command line for one in a file",
     )
-    forbidden = sorted(set(asked) - {*SEARCHES[kind].set_by("user"), *REMOVED})
+    forbidden = sorted(set(asked) - {*SEARCHES[kind].options("user"), *REMOVED})
     check(not forbidden, f"{', '.join(forbidden)} can be given only on the command line")
     check_name(asked.get("study") or "")
     told = dict(asked)

@@ -42,6 +42,8 @@ _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  #
 # a solver's seed is below 2**31, and each restart of a solver adds some thousands
 _LARGEST_SEED = 2_000_000_000
 _LARGEST = 2**31  # of any other number: what the database and the libraries can hold
+_UNREAD = dict.fromkeys(("int_parsing", "int_from_float"), "is not a whole number; give one like 12")
+_UNREAD["float_parsing"] = "is not a number; give one like 0.5"
 _Parsed = TypeVar("_Parsed")
 _Asked = TypeVar("_Asked")
 
@@ -50,47 +52,62 @@ class BadOption(ValueError):
     """An option's value is out of range; the message says what to give instead."""
 
 
+def _within(least: float, most: float, otherwise: str) -> AfterValidator:
+    """Return a check of a range whose message follows the option and its value."""
+
+    def refuse(value: float) -> float:
+        if not least <= value <= most:
+            raise BadOption(otherwise)
+        return value
+
+    return AfterValidator(refuse)
+
+
+Seed = Annotated[int, _within(0, _LARGEST_SEED, f"is out of range; give 0 to {_LARGEST_SEED}")]
+Fraction = Annotated[
+    float, _within(0, 1, "is not a fraction; 87% is 0.87, and half a percentage point is 0.005")
+]
+Confidence = Annotated[
+    float, _within(0.5, math.nextafter(1, 0), "is out of range; give 0.5 or more and less than 1")
+]
+WrongStops = Annotated[
+    float, _within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
+]
+Hours = Annotated[float, _within(5e-324, _LARGEST, "is not positive; give hours above 0")]
 LocalPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
 PathText = Annotated[str, AfterValidator(os.path.expanduser)]  # a path, or something else that has no ~
-SetBy = Literal[
-    "user",  # whoever asks, by any door; kept with the study, so that a resume has it
-    "owner",  # of the machine: on its command line, or for all searches of a service
-    "command",  # this one call of the command
-]
+# user: whoever asks, by any door; kept with the study, so that a resume has it
+# owner: of the machine, on its command line or for all searches of a service
+# command: this one call of the command
+SetBy = Literal["user", "owner", "command"]
 
 
 def option(
     panel: str,
-    default: Any,
     help_text: str,
+    default: Any = None,
     *,
-    shown: str | None = None,
     set_by: SetBy = "user",
     environment: str | None = None,
-    suggest: Callable[[], Iterable[str]] | None = None,
-    refusal: str | None = None,
+    suggest: Iterable[str] = (),
     **settings: Any,
 ) -> Any:
     """Return the field of one option.
 
+    help_text: ends in the default in brackets where `default` does not say it
     default: the usual value; `...` for an option that must be given
-    shown: the default in words, for one that depends on something
     environment: the variable that may hold the value
-    suggest: returns values to choose from; others may be allowed
-    refusal: what is said of a value out of range, after the option and the value
+    suggest: values to choose from; others may be allowed
     settings: pydantic's, such as `ge` and `le`, the least and the most
     """
-    facts: dict[str, Any] = {"panel": panel, "shown": shown, "set_by": set_by, "environment": environment}
-    facts |= {"suggest": suggest, "refusal": refusal}
+    facts: Any = {"panel": panel, "set_by": set_by, "environment": environment, "suggest": tuple(suggest)}
     return Field(default, description=help_text, json_schema_extra=facts, **settings)
 
 
-_search = partial(option, "The search")
-_study = partial(option, "The study")
-_training = partial(option, "Each training")
-_machine = partial(option, "The machine")
-_results = partial(option, "The results")
-_PANELS = ("The search", "The evaluation", "The study", "Each training", "The machine", "The results")
+_SPACES = [name for name in search_spaces.names() if name != "scaling"]  # of which nas-search is
+PANELS = ("The search", "The evaluation", "The study", "Each training", "The machine", "The results")
+_search, _, _study, _training, _machine, _results = (partial(option, panel) for panel in PANELS)
+_place, _files = partial(_machine, set_by="owner"), partial(_results, set_by="owner")
 
 
 @dataclass(frozen=True)
@@ -108,34 +125,31 @@ class Option:
         return cast(dict[str, Any], self.field.json_schema_extra)
 
     @property
-    def kind(self) -> Any:
-        """The type of one value: `int` of an option that is `Whole | None`."""
+    def _annotation(self) -> Any:
+        """The field's type without None and validators."""
         kind: Any = self.field.annotation
         while get_origin(kind) in (Union, UnionType, Annotated):
             kind = get_args(kind)[0]
-        return str if self.is_repeatable or get_origin(kind) is Literal else kind
+        return kind
 
     @property
-    def is_repeatable(self) -> bool:
-        return get_origin(self.field.annotation) is tuple
+    def kind(self) -> Any:
+        """The type of a value: str, int, float, bool, Path, or `list[str]` of a repeatable option."""
+        return {Literal: str, tuple: list[str]}.get(get_origin(self._annotation), self._annotation)
 
     @property
-    def choices(self) -> tuple[str, ...]:
-        """Values to choose from; empty if there are too many to list."""
-        kind = next(iter(get_args(self.field.annotation)), None)
-        for literal in (self.field.annotation, kind):
-            if get_origin(literal) is Literal:
-                return get_args(literal)
-        return tuple(self.facts["suggest"]()) if self.facts["suggest"] else ()
+    def choices(self) -> Sequence[str]:
+        """Values to choose from; others may be allowed."""
+        is_closed = get_origin(self._annotation) is Literal
+        return get_args(self._annotation) if is_closed else self.facts["suggest"]
 
     @property
     def help(self) -> str:
         """The help text with the default in brackets."""
         text, default = str(self.field.description), self.field.default
-        if shown := self.shown or self.facts["shown"]:
-            return f"{text} [{shown}]"
-        is_told = isinstance(default, str | Path | int | float) and default is not False
-        return f"{text} [{f'{default:g}' if isinstance(default, float) else default}]" if is_told else text
+        is_told = text.endswith("]") or self.field.is_required() or default in (None, False, ())
+        shown = self.shown or ("" if is_told else default)
+        return f"{text} [{shown}]" if shown else text
 
 
 class RunOptions(BaseModel):
@@ -148,136 +162,92 @@ class RunOptions(BaseModel):
     ten: ClassVar[tuple[str, ...]]  # the options that matter most, which --help shows
     examples: ClassVar[tuple[str, ...]]
 
-    seed: int = _study(
-        0,
-        "Seed of the image sample, the initial weights and the solver.",
-        ge=0,
-        le=_LARGEST_SEED,
-        refusal=f"is out of range; give 0 to {_LARGEST_SEED}",
-    )
-    demo: bool = _study(False, "Run a small study on built-in data: minutes on two CPU cores.")
+    seed: Seed = _study("Seed of the image sample, the initial weights and the solver. [0]", 0)
+    demo: bool = _study("Run a small study on built-in data: minutes on two CPU cores.", False)
     plan: bool = _study(
-        False,
         "Show what the study would cost, then exit. Nothing is trained or downloaded.",
+        False,
         set_by="command",
     )
-    base_depth: float = _study(1.0, "Depth multiplier of the base network itself.", le=LARGEST_SCALE)
-    base_width: float = _study(1.0, "Width multiplier of the base network itself.", le=LARGEST_SCALE)
+    base_depth: float = _study("Depth multiplier of the base network itself.", 1.0, le=LARGEST_SCALE)
+    base_width: float = _study("Width multiplier of the base network itself.", 1.0, le=LARGEST_SCALE)
     base_resolution: float = _study(
-        1.0, "Resolution multiplier of the base network itself.", le=LARGEST_SCALE
+        "Resolution multiplier of the base network itself.", 1.0, le=LARGEST_SCALE
     )
 
-    data: str | None = _training(None, "Data set: digits, cifar10, npz:PATH or folder:PATH.", shown="cifar10")
-    image_size: int | None = _training(
-        None, "Image size in pixels, before scaling.", shown="the data set's own"
-    )
+    data: str | None = _training("Data set: digits, cifar10, npz:PATH or folder:PATH. [cifar10]")
+    image_size: int | None = _training("Image size in pixels, before scaling. [the data set's own]")
     fit: Literal["crop", "pad", "squash"] | None = _training(
-        None, "How to make images square: crop, pad or squash.", shown="as for the saved model, or crop"
+        "How to make images square: crop, pad or squash. [as for the saved model, or crop]"
     )
-    train_images: int = _training(5000, "Training images to sample.")
-    validation_images: int = _training(1000, "Validation images to sample from the training set.")
-    budget: str = _training("600s", "Budget of one training: 600s, 10m or 500steps.")
+    train_images: int = _training("Training images to sample.", 5000)
+    validation_images: int = _training("Validation images to sample from the training set.", 1000)
+    budget: str = _training("Budget of one training: 600s, 10m or 500steps.", "600s")
     clock: Literal["train", "strict"] = _training(
-        "train",
         "What a budget in seconds covers. train: training only; strict: everything from process start.",
+        "train",
     )
-    optimizer: str | None = _training(None, "Optimizer.", shown="the recipe's")
-    learning_rate: float | None = _training(None, "Learning rate.", shown="the recipe's")
-    weight_decay: float | None = _training(None, "Weight decay.", shown="the recipe's")
-    batch_size: int | None = _training(None, "Batch size.", shown="the recipe's")
+    optimizer: str | None = _training("Optimizer. [the recipe's]")
+    learning_rate: float | None = _training("Learning rate. [the recipe's]")
+    weight_decay: float | None = _training("Weight decay. [the recipe's]")
+    batch_size: int | None = _training("Batch size. [the recipe's]")
     ingredient: tuple[str, ...] = _training(
+        "Ingredient to add to the recipe (NAME), change (NAME=JSON of its settings) or remove "
+        "(NAME=null). Repeatable. [the recipe's]",
         (),
-        "Ingredient to add to the recipe (NAME), change (NAME=JSON of its settings) or remove (NAME=null). "
-        "Repeatable.",
-        shown="the recipe's",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _training(
-        "auto", "Numeric precision: auto, fp32, bf16 or fp16."
+        "Numeric precision: auto, fp32, bf16 or fp16.", "auto"
     )
 
     device: str = _machine(
-        "auto",
-        "Device: auto, cpu or cuda.",
-        shown="auto: GPUs if there are any",
-        suggest=lambda: ("auto", "cpu", "cuda"),
+        "Device: auto, cpu or cuda. [auto: GPUs if there are any]", "auto", suggest=("auto", "cpu", "cuda")
     )
     slots: int | None = _machine(
-        None,
-        "Workers: trainings that run at a time.",
-        shown="one per GPU, or one per CPU core",
-        le=1000,
+        "Workers: trainings that run at a time. [one per GPU, or one per CPU core]", le=1000
     )
-    executor: str = _machine(
-        "local",
-        f"Where the trainings run: {', '.join(executors.names())}.",
-        set_by="owner",
-        suggest=executors.names,
+    executor: str = _place(
+        f"Where the trainings run: {', '.join(executors.names())}.", "local", suggest=executors.names()
     )
-    address: str | None = _machine(
-        None,
-        "Ray cluster: HOST:PORT, or auto for the one that this machine belongs to.",
-        set_by="owner",
+    address: str | None = _place("Ray cluster: HOST:PORT, or auto for the one that this machine belongs to.")
+    gpu_fraction: float | None = _place(
+        "Fraction of a GPU per training on a Ray cluster. Needs a budget in steps. [1]"
     )
-    gpu_fraction: float | None = _machine(
-        None,
-        "Fraction of a GPU per training on a Ray cluster. Needs a budget in steps.",
-        shown="1",
-        set_by="owner",
-    )
-    partition: str | None = _machine(None, "SLURM partition.", set_by="owner")
-    account: str | None = _machine(None, "SLURM account.", set_by="owner")
+    partition: str | None = _place("SLURM partition.")
+    account: str | None = _place("SLURM account.")
     timeout: float | None = _machine(
-        None,
-        "Seconds of wall time after which a training counts as hung.",
-        shown="budget + 10% + 180",
+        "Seconds of wall time after which a training counts as hung. [budget + 10% + 180]"
     )
     max_memory: str | None = _machine(
-        None,
-        "Most host memory of one training and all its processes: 8GB, or none for no limit.",
-        shown=".9 of the machine's",
+        "Most host memory of one training and all its processes: 8GB, or none for no limit. [.9 of the "
+        "machine's]"
     )
     retries: int = _machine(
-        RETRIES, "Retries after a failure of the machine: the training was killed, or its GPU lost."
+        "Retries after a failure of the machine: the training was killed, or its GPU lost.", RETRIES
     )
-    trainer: str | None = _machine(
-        None, "Command of a trainer of your own (docs/trainer-protocol.md).", set_by="owner"
-    )
+    trainer: str | None = _place("Command of a trainer of your own (docs/trainer-protocol.md).")
 
-    study: str | None = _results(
-        None, "Name of the study. The same name resumes it.", shown="made from the options above"
+    study: str | None = _results("Name of the study. The same name resumes it. [made from the options above]")
+    db: PathText | None = _files(
+        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", environment="NAS_DB"
     )
-    db: PathText | None = _results(
-        None,
-        "Results database: an SQLite file or an SQLAlchemy URL.",
-        shown="RUNS/results.db",
-        set_by="owner",
-        environment="NAS_DB",
-    )
-    runs: LocalPath = _results(Path("runs"), "Folder for the trials' files.", set_by="owner")
-    data_folder: LocalPath | None = _results(
-        None, "Folder for downloaded data sets.", shown="the user's cache", set_by="owner"
-    )
+    runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
+    data_folder: LocalPath | None = _files("Folder for downloaded data sets. [the user's cache]")
 
     @classmethod
-    def options(cls) -> dict[str, Option]:
-        """Return the command's options by name, by panel, those first that must be given or matter most."""
+    def options(cls, *set_by: SetBy) -> dict[str, Option]:
+        """Return the options by name, or those that these may set: by panel, those that matter first."""
         found = [
             Option(name, cls.flag(name), field, cls.shown.get(name))
             for name, field in cls.model_fields.items()
         ]
-        order = {name: place for place, name in enumerate(cls.ten)}
-        found.sort(key=lambda one: (_PANELS.index(one.facts["panel"]), order.get(one.name, len(order))))
-        return {one.name: one for one in found}
+        found.sort(key=lambda one: (PANELS.index(one.facts["panel"]), (*cls.ten, one.name).index(one.name)))
+        return {one.name: one for one in found if not set_by or one.facts["set_by"] in set_by}
 
     @classmethod
     def flag(cls, name: str) -> str:
         """Return the option of a field as it is typed."""
         return cls.flags.get(name, f"--{name.replace('_', '-')}")
-
-    @classmethod
-    def set_by(cls, *who: SetBy) -> list[str]:
-        """Return the names of the options that these may set."""
-        return [name for name, one in cls.options().items() if one.facts["set_by"] in who]
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -291,16 +261,14 @@ class RunOptions(BaseModel):
     def resolve(cls, given: Mapping[str, Any]) -> Self:
         """Return the options: the user's values, then the demo's defaults, then the usual ones.
 
-        None and an empty list mean not given. Raise BadOption for a value out of range, and for one that has
-        no effect.
+        None and an empty list mean not given. Raise BadOption for a value that is out of range or has no
+        effect.
         """
-        asked = {
-            name: value
-            for name, value in given.items()
-            if value not in (None, [], ()) and name not in REMOVED
-        }
+        given = {name: value for name, value in given.items() if value not in (None, [], ())}
+        asked = {name: value for name, value in given.items() if name not in REMOVED}
         request = cls.parse({**cls.presets(asked), **asked})
-        refuse(request.idle(asked))
+        for wrong in request.idle(asked):
+            raise BadOption(wrong)
         return request
 
     @classmethod
@@ -315,29 +283,38 @@ class RunOptions(BaseModel):
     @classmethod
     def _refusal(cls, error: ErrorDetails) -> str:
         """Return one line about what pydantic refuses."""
-        if "error" in error.get("ctx", {}):  # of our own checks
-            return str(error["ctx"]["error"])
-        name, value = str(error["loc"][0]), error["input"]
+        facts = error.get("ctx", {})
+        if not error["loc"]:  # our own check of several options
+            return str(facts["error"])
+        name = str(error["loc"][0])
         if name not in cls.model_fields:
             return f"{name} is not an option of {cls.program}; see {cls.program} --help-all"
-        found = cls.options()[name]
         if error["type"] == "missing":
-            return f"{found.flag} is missing; give it, or see {cls.program} --help"
-        return f"{found.flag} {value} {_wrong(error, found)}"
+            return f"{cls.flag(name)} is missing; give it, or see {cls.program} --help"
+        match facts:
+            case {"error": why}:
+                wrong = str(why)
+            case {"expected": _}:
+                wrong = f"is unknown; give {_one_of(cls.options()[name].choices)}"
+            case {"ge": 0}:
+                wrong = "is negative; give 0 or more"
+            case {"ge": least}:
+                wrong = f"is too few; give at least {least}"
+            case {"le": most}:
+                wrong = f"is out of range; give at most {most:.10g}"
+            case _:
+                wrong = _UNREAD.get(error["type"], f"cannot be read: {error['msg'].lower()}")
+        return f"{cls.flag(name)} {error['input']} {wrong}"
 
     @model_validator(mode="after")
     def _check_run(self) -> Self:
         for name, value in self:  # what the database and trial.json cannot hold
             if isinstance(value, str | Path) and any("\ud800" <= letter <= "\udfff" for letter in str(value)):
-                shown = str(value).encode(errors="surrogateescape")
-                raise BadOption(
-                    f"{self.flag(name)} {shown!r} is not UTF-8 in this locale; rename it, or set LC_ALL to "
-                    "one with UTF-8, such as C.UTF-8"
-                )
-            check(
-                not isinstance(value, int | float) or abs(value) <= _LARGEST,
-                f"{self.flag(name)} {value} is out of range; give at most {_LARGEST}",
-            )
+                shown = f"{self.flag(name)} {str(value).encode(errors='surrogateescape')!r}"
+                remedy = "rename it, or set LC_ALL to one with UTF-8, such as C.UTF-8"
+                raise BadOption(f"{shown} is not UTF-8 in this locale; {remedy}")
+            if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+                raise BadOption(f"{self.flag(name)} {value} is out of range; give at most {_LARGEST}")
         check_name(self.study)
         _parsed(TrialBudget.parse, self.budget, "budget")
         _ = self.limits
@@ -386,94 +363,61 @@ class SearchOptions(RunOptions):
     kind: ClassVar[str]
     subject_option: ClassVar[str]  # that names the network to start from
 
-    minimise: str | None = _search(
-        None, "Size to minimise: macs, params or latency (measured).", suggest=lambda: SIZES
-    )
+    minimise: str | None = _search("Size to minimise: macs, params or latency (measured).", suggest=SIZES)
     maximise: str | None = _search(
-        None,
         "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
-        suggest=lambda: ["accuracy"],
+        suggest=("accuracy",),
     )
-    min_accuracy: float | None = _search(
-        None,
-        "Required accuracy, a fraction such as .87. No baseline is trained then.",
-        ge=0,
-        le=1,
-        refusal="is not a fraction; 87% is 0.87",
+    min_accuracy: Fraction | None = _search(
+        "Required accuracy, a fraction such as .87. No baseline is trained then."
     )
     max_macs: str | None = _search(
-        None, "Most MACs a network may have: 5000000, 5e6 or 5M.", coerce_numbers_to_str=True
+        "Most MACs a network may have: 5000000, 5e6 or 5M.", coerce_numbers_to_str=True
     )
-    max_params: str | None = _search(None, "Most parameters a network may have.", coerce_numbers_to_str=True)
+    max_params: str | None = _search("Most parameters a network may have.", coerce_numbers_to_str=True)
     max_latency_ms: float | None = _search(
-        None, "Most milliseconds a network may take for one image, measured on a worker."
+        "Most milliseconds a network may take for one image, measured on a worker."
     )
-    trials: int = _search(100, "Most trainings, repeats included.", ge=1, le=1_000_000)
-    max_gpu_hours: float | None = _search(
-        None,
-        "Most device-hours: the search starts no training once they run out. Failed trainings and resumes "
-        "count.",
-        shown="no limit",
-        gt=0,
-        refusal="is not positive; give hours above 0",
+    trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
+    max_gpu_hours: Hours | None = _search(
+        "Most device-hours: the search starts no training once they run out. Failed trainings and "
+        "resumes count. [no limit]"
     )
     solver: str = _search(
-        "nomad",
         f"Solver that proposes the candidates: {', '.join(solvers.names())}.",
-        suggest=solvers.names,
+        "nomad",
+        suggest=solvers.names(),
     )
-    block: int | None = _search(None, "Candidates per iteration.", shown="number of workers")
+    block: int | None = _search("Candidates per iteration. [number of workers]")
     warm_start: str | None = _search(
-        None, "Earlier study in this results database whose best candidates are tried first."
+        "Earlier study in this results database whose best candidates are tried first."
     )
-    replicates: int = _search(
-        3,
-        "Trainings of the base network that measure the baseline.",
-        le=1000,
-    )
+    replicates: int = _search("Trainings of the base network that measure the baseline.", 3, le=1000)
     confirm: int = _search(
-        6, "Most confirmation trainings per candidate; 0 turns confirmation off.", ge=0, le=1000
+        "Most confirmation trainings per candidate; 0 turns confirmation off.", 6, ge=0, le=1000
     )
-    confidence: float = _search(
-        0.95,
-        "Confidence c in the final answer. A single candidate is held to more: 1 - (1 - c) / 3.",
-        ge=0.5,
-        lt=1,
-        refusal="is out of range; give 0.5 or more and less than 1",
+    confidence: Confidence = _search(
+        "Confidence c in the final answer. A single candidate is held to more: 1 - (1 - c) / 3.", 0.95
     )
-    early_stop: float | None = _search(
-        None,
+    early_stop: WrongStops | None = _search(
         "Stop a training once its learning curve cannot reach the required accuracy. The value is the "
-        "tolerated fraction of wrong stops; 0 turns early stopping off.",
-        shown="0.05",
-        ge=0,
-        lt=0.5,
-        refusal="is out of range; give 0 or more and less than .5",
+        "tolerated fraction of wrong stops; 0 turns early stopping off. [0.05]"
     )
-    audit: float | None = _search(
-        None,
-        "Fraction of trials exempt from early stopping, to estimate its error rate.",
-        shown="0.1",
-        ge=0,
-        le=1,
-        refusal="is not a fraction; give 0 to 1",
+    audit: Fraction | None = _search(
+        "Fraction of trials exempt from early stopping, to estimate its error rate. [0.1]"
     )
-    tolerance: float = _search(
+    tolerance: Fraction = _search(
+        "Accuracy that may be lost against the baseline, a fraction: .005 is half a percentage point. [0]",
         0.0,
-        "Accuracy that may be lost against the baseline, a fraction: .005 is half a percentage point.",
-        ge=0,
-        le=1,
-        refusal="is not a fraction; half a percentage point is 0.005",
     )
-    save_as: str | None = _search(None, "Name to save the best network under.")
-    recipe: str | None = _training(None, "Training recipe.", shown="as for the saved model, or nomad_haet")
+    save_as: str | None = _search("Name to save the best network under.")
+    recipe: str | None = _training("Training recipe. [as for the saved model, or nomad_haet]")
     server: str | None = _results(
-        None,
         "Queue the search at this nas-serve instead (http://HOST:8420), and print where to watch it.",
         set_by="command",
     )
     token_file: LocalPath | None = _results(
-        None, "File with the token for --server.", shown="the variable NAS_TOKEN", set_by="command"
+        "File with the token for --server. [the variable NAS_TOKEN]", set_by="command"
     )
 
     @property
@@ -497,29 +441,26 @@ class SearchOptions(RunOptions):
 
     @model_validator(mode="after")
     def _check_search(self) -> Self:
-        check(
-            self.replicates >= 1,
-            f"--replicates {self.replicates} is too few to measure the base network; give at least 1",
-        )
-        check(
-            self.block is None or 1 <= self.block <= self.trials,
-            f"--block {self.block} is out of range; give 1 to {self.trials}, the number of --trials",
-        )
         bound = self.min_accuracy
-        check(
-            bound is None or self.demo or not self.tolerance,
-            f"--tolerance {self.tolerance} needs a measured baseline; omit it with --min-accuracy",
-        )
-        check(
-            bound is None or self.aim.minimise is not None,
-            f"--min-accuracy {bound} has no effect with --maximise accuracy alone; omit it, or add "
-            "--minimise macs",
-        )
+        if self.replicates < 1:
+            raise BadOption(
+                f"--replicates {self.replicates} is too few to measure the base network; give at least 1"
+            )
+        if self.block is not None and not 1 <= self.block <= self.trials:
+            most = f"{self.trials}, the number of --trials"
+            raise BadOption(f"--block {self.block} is out of range; give 1 to {most}")
+        if bound is not None and self.tolerance and not self.demo:
+            raise BadOption(
+                f"--tolerance {self.tolerance} needs a measured baseline; omit it with --min-accuracy"
+            )
+        if bound is not None and self.aim.minimise is None:
+            remedy = "omit it, or add --minimise macs"
+            raise BadOption(f"--min-accuracy {bound} has no effect with --maximise accuracy alone; {remedy}")
         check_name(self.save_as)
-        check(
-            self.save_as != self.subject.partition("@")[0],
-            f"--save-as {self.save_as} would hide the model it was made from; give another name",
-        )
+        if self.save_as == self.subject.partition("@")[0]:
+            raise BadOption(
+                f"--save-as {self.save_as} would hide the model it was made from; give another name"
+            )
         return self
 
     def idle(self, given: Mapping[str, Any]) -> Iterator[str]:
@@ -563,10 +504,10 @@ class NasOptions(SearchOptions):
         "nas-search --base resnet18 --min-accuracy .9 --trials 200",
     )
 
-    base: PathText = _search(..., "Base network: one that `trainer models` lists, or a saved model.")
-    depth: str = _search(".5:1.5", "Depth multipliers to search, LOW:HIGH.")
-    width: str = _search(".25:1.25", "Width multipliers to search, LOW:HIGH.")
-    resolution: str = _search(".5:1.5", "Resolution multipliers to search, LOW:HIGH.")
+    base: PathText = _search("Base network: one that `trainer models` lists, or a saved model.", ...)
+    depth: str = _search("Depth multipliers to search, LOW:HIGH.", ".5:1.5")
+    width: str = _search("Width multipliers to search, LOW:HIGH.", ".25:1.25")
+    resolution: str = _search("Resolution multipliers to search, LOW:HIGH.", ".5:1.5")
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -593,13 +534,13 @@ class HpoOptions(SearchOptions):
     )
 
     model: PathText = _search(
-        ..., "Model to tune: saved by a study, built in (nomad_senet18), or a base network."
+        "Model to tune: saved by a study, built in (nomad_senet18), or a base network.", ...
     )
     space: str = _search(
-        DEFAULT_SPACE,
         "What to tune. training: optimizer, learning rate, weight decay and batch size; recipe: which "
         "ingredients, and how strong; resnet_budget: the architecture of that network.",
-        suggest=lambda: [name for name in search_spaces.names() if name != "scaling"],
+        DEFAULT_SPACE,
+        suggest=_SPACES,
     )
 
     @property
@@ -632,12 +573,6 @@ def check(holds: bool, otherwise: str) -> None:
         raise BadOption(otherwise)
 
 
-def refuse(words: Iterable[str]) -> None:
-    """Raise BadOption with the first of these messages, if there are any."""
-    for wrong in words:
-        raise BadOption(wrong)
-
-
 def check_name(name: str | None, option: str = "") -> None:
     """Raise BadOption for a name that cannot be a folder's, or that is one of our files in --runs.
 
@@ -668,29 +603,5 @@ def _parsed(parse: Callable[[_Asked], _Parsed], given: _Asked, name: str) -> _Pa
         raise BadOption(f"--{name}: {error}") from error
 
 
-def one_of(values: Sequence[str]) -> str:
+def _one_of(values: Sequence[str]) -> str:
     return " or ".join(values) if len(values) == 2 else f"one of {', '.join(values)}"
-
-
-def _wrong(error: ErrorDetails, found: Option) -> str:
-    """Return what is wrong with an option's value, and what to give instead."""
-    limits = error.get("ctx", {})
-    match error["type"]:
-        case "literal_error":
-            return f"is unknown; give {one_of(found.choices)}"
-        case "int_parsing" | "int_from_float" | "int_type":
-            return "is not a whole number; give one like 12"
-        case "float_parsing" | "float_type":
-            return "is not a number; give one like 0.5"
-        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
-            if found.facts["refusal"]:
-                return str(found.facts["refusal"])
-            least, most = limits.get("ge", -math.inf), limits.get("le", _LARGEST)
-            if least == 0:
-                return "is negative; give 0 or more"
-            return (
-                f"is too few; give at least {least:g}"
-                if least > 0
-                else f"is out of range; give at most {most:.10g}"
-            )
-    return f"cannot be read: {error['msg'].lower()}"

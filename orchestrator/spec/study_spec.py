@@ -117,7 +117,7 @@ class StudySpec:
         presets = {**request.presets(vars(request)), "study": request.study, "demo": False}
         usual = {
             name: presets.get(name, fields[name].default)
-            for name in request.set_by("user")
+            for name in request.options("user")
             if name != request.subject_option
         }
         given = {name: getattr(request, name) for name in usual if getattr(request, name) != usual[name]}

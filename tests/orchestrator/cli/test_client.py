@@ -55,7 +55,7 @@ def test_what_a_service_refuses_ends_in_one_line(
             "trainer: is not an option of this search\n"
         )
     assert typed(monkeypatch, client, "--tolerance=nan") == 2
-    assert "--tolerance nan is not a fraction; half a percentage point" in capsys.readouterr().err
+    assert "--tolerance nan is not a fraction; 87% is 0.87" in capsys.readouterr().err
     assert typed(monkeypatch, client) == 2
     assert "cannot be reached" in capsys.readouterr().err
     assert typed(monkeypatch, client, "--server=http://me:secret@127.0.0.1:1") == 2

@@ -45,9 +45,8 @@ ANY: dict[Any, any_of.SearchStrategy[Any]] = {
 def kinds(command: type[RunOptions]) -> Iterator[tuple[str, Any]]:
     """The options of a command that are no files, each with its kind."""
     for name, option in command.options().items():
-        kind = list[str] if option.is_repeatable else option.kind
-        if kind in ANY and name not in ("base", "model", "server"):
-            yield name, kind
+        if option.kind in ANY and name not in ("base", "model", "server"):
+            yield name, option.kind
 
 
 def typed(command: type[RunOptions]) -> any_of.SearchStrategy[dict[str, Any]]:
