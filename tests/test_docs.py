@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from orchestrator.cli import commands as cli
+from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.service import cli as serve
+from orchestrator.spec.options import HpoOptions, NasOptions, RunOptions
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point, Space
 
@@ -27,9 +28,8 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def option_names(command: object) -> set[str]:
-    app = cli._app(command)
-    return {name for option in typer.main.get_command(app).params for name in option.opts}
+def option_names(model: type[RunOptions]) -> set[str]:
+    return {option.flag for option in model.options().values()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -53,9 +53,10 @@ def test_every_file_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
-    commands = {"nas-search": option_names(cli._nas), "hpo-search": option_names(cli._hpo)}
-    commands["nas-evaluate"] = option_names(cli._evaluate)
-    commands["nas-serve"] = option_names(serve._serve)
+    commands = {model.program: option_names(model) for model in (NasOptions, HpoOptions, EvaluationOptions)}
+    service = typer.Typer(add_completion=False)
+    service.command()(serve._serve)
+    commands["nas-serve"] = {name for one in typer.main.get_command(service).params for name in one.opts}
     shown = [line for block in blocks(page, "(?:sh|bash|console)?") for line in block.splitlines()]
     for line in (line.strip().removeprefix("$ ") for line in shown):
         name = line.split(" ")[0]

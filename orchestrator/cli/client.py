@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -13,29 +12,31 @@ from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
-from rich.console import Console
 
-from orchestrator.spec.options import BadOption, check
+from orchestrator.console.summary import say
+from orchestrator.spec.options import REMOVED, BadOption, SearchOptions, check
+from results.terminal import SafeConsole
 
 TOKEN = "NAS_TOKEN"  # the environment variable that may hold it
-_SUBJECTS = {"nas": "base", "hpo": "model"}
 _SECONDS = 150.0  # a plan starts a trainer
 
 
-def start(kind: str, given: Mapping[str, Any], console: Console) -> None:
+def start(model: type[SearchOptions], given: Mapping[str, Any]) -> None:
     """Ask the service at `given["server"]` to plan or to queue a search, and print its answer.
 
     Raise BadOption if the service refuses the options or cannot be reached.
     """
-    url = _address(str(given["server"]))
-    asked = {"kind": kind, **_options(given)}
+    console, url = SafeConsole(), _address(str(given["server"]))
+    asked = {"kind": model.kind, **_options(model, given)}
     if given.get("plan"):
         for line in _answer(url, "/api/plan", asked, given)["lines"]:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            say(console, line)
         return
     study = _answer(url, "/api/studies", asked, given)["study"]
-    watch = f"study {study} is in the queue; watch, stop or resume it at {url}/#/study/{quote(study)}"
-    console.print(watch, markup=False, highlight=False, soft_wrap=True)
+    say(
+        console,
+        f"study {study} is in the queue; watch, stop or resume it at {url}/#/study/{quote(study)}",
+    )
 
 
 def _address(server: str) -> str:
@@ -52,28 +53,21 @@ def _address(server: str) -> str:
     return server.rstrip("/")
 
 
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the search itself, as JSON values."""
-    mine = ("server", "token_file", "plan")
-    asked = {name: value for name, value in given.items() if name not in mine and value not in (None, [])}
-    if os.environ.get("NAS_DB") == asked.get("db"):
-        asked.pop("db", None)  # meant for searches on this machine
-    said = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
-    return {name: value for name, value in said.items() if value is not False}
+def _options(model: type[SearchOptions], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the search itself, as JSON values. Raise BadOption."""
+    mine = {*model.options("command"), *REMOVED}
+    if os.environ.get("NAS_DB") == given.get("db"):
+        mine.add("db")  # meant for searches on this machine
+    asked = {name: value for name, value in given.items() if name not in mine}
+    return model.parse(asked).model_dump(mode="json", include=set(asked))
 
 
 def _answer(url: str, path: str, asked: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     try:
-        body = json.dumps(asked, allow_nan=False)
-    except ValueError:
-        strange = [f"--{name.replace('_', '-')} {value}" for name, value in asked.items() if value != value]
-        raise BadOption(f"{', '.join(strange) or 'a value'} is out of range; give a finite number") from None
-    head = {"content-type": "application/json", **_shown(given)}
-    try:
         # httpx would need what a SOCKS proxy takes even where NO_PROXY says to go without
         way: Any = {"proxy": _proxy(url), "trust_env": False, "verify": httpx.create_ssl_context()}
         with httpx.Client(timeout=_SECONDS, **way) as client:
-            answer = client.post(url + path, content=body, headers=head)
+            answer = client.post(url + path, json=asked, headers=_shown(given))
     except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
         raise BadOption(_unreached(url, error)) from error
     try:

@@ -37,20 +37,19 @@ _MENDABLE = (
 )
 _NO_THREAD = "can't start new thread"  # Python's words for EAGAIN there
 _INTERRUPTED = 130
-_REMOVED = {"stack": "each worker trains one repeat at a time"}  # options, and what there is instead
 _Request = TypeVar("_Request", bound=options.RunOptions)
 
 
 def answer(
-    command: str,
-    settle: Callable[[], _Request],
+    model: type[_Request],
+    given: Mapping[str, Any],
     run: Callable[[_Request, Console, threading.Event], None],
     show_plan: Callable[[_Request, Console], None],
 ) -> None:
     """Run a study or show its plan. Print one line if its options are wrong."""
 
     def act() -> None:
-        request = settle()
+        request = model.resolve(given)
         executors.check(request.executor)
         if request.plan:
             show_plan(request, SafeConsole())
@@ -59,7 +58,7 @@ def answer(
         _stop_on_signals(stop)
         run(request, SafeConsole(), stop)
 
-    report_errors(command, act)
+    report_errors(model.program, act)
 
 
 def report_errors(command: str, act: Callable[[], None]) -> None:
@@ -77,13 +76,6 @@ def report_errors(command: str, act: Callable[[], None]) -> None:
             raise
         print(f"{command}: {_one_line(OSError(errno.EAGAIN, _NO_THREAD))}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
-
-
-def say_removed(command: str, given: Mapping[str, Any]) -> None:
-    """Say which of the given options were removed. The command goes on, so that older studies can resume."""
-    for name, instead in _REMOVED.items():
-        if given.get(name) is not None:
-            print(f"{command}: --{name} was removed and is ignored: {instead}", file=sys.stderr)  # noqa: T201
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

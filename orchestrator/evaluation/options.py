@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal, Self
 
-from orchestrator.spec.options import BadOption, RunOptions, check, fill_defaults, out_of_range, refuse
+from pydantic import model_validator
+
+from orchestrator.spec.options import BadOption, LocalPath, RunOptions, option
 from orchestrator.spec.recipe_overrides import Ingredients
 
 RECIPE = "nomad_haet"  # of a network that was not saved by a study
-VOTES = ("soft", "hard")
 
 # NOMAD paper, Table 1: the classifiers tried as a baseline network
 TABLE_1 = (
@@ -23,79 +24,7 @@ TABLE_1 = (
     *("densenet121", "dpn92", "simpledla", "vgg19", "resnet110"),
 )
 LISTS = {"table1": TABLE_1}
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOptions(RunOptions):
-    """Options of an evaluation, before the machine, the data and the trainer are asked."""
-
-    model: tuple[str, ...] = ()
-    models: str | None = None  # the name of a list of networks
-    recipe: tuple[str, ...] = ()  # none: each model's own
-    runs_of_each: int = 10
-    ensemble: int | None = None  # members of each training's ensemble
-    vote: str | None = None
-    no_test: bool = False
-    csv: Path | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(bool(self.names), "nothing to evaluate; give --model NAME, --models table1 or --demo")
-        check(self.runs_of_each >= 1, f"--runs {self.runs_of_each} is too few; give at least 1")
-        check(
-            not self.no_test or self.validation_images > 0,
-            "--no-test without validation images measures nothing; give --validation-images 1000",
-        )
-        members = self.ensemble
-        check(members is None or members >= 2, f"--ensemble {members} is too few; give at least 2")
-        check(self.vote in (None, *VOTES), f"--vote {self.vote} is unknown; give soft or hard")
-        check(self.vote is None or members is not None, f"--vote {self.vote} is for --ensemble; give both")
-        check(
-            members is None or "ensemble" not in super().ingredients,
-            "--ensemble and --ingredient ensemble both set the ensemble; give one of them",
-        )
-        folder = self.csv.parent if self.csv else Path()
-        check(
-            folder.is_dir(),
-            f"the folder of --csv {self.csv} does not exist; create {folder}, or give another",
-        )
-        refuse(out_of_range(vars(self)))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The models, each once."""
-        return tuple(dict.fromkeys((*self.model, *_listed(self.models))))
-
-    @property
-    def ingredients(self) -> Ingredients:
-        if self.ensemble is None:
-            return super().ingredients
-        settings = {"members": self.ensemble, "vote": self.vote or VOTES[0]}
-        return {**super().ingredients, "ensemble": settings}
-
-    def study_name(self, models: Sequence[str], dataset: str) -> str:
-        """Return the study's name: the user's, or one made from the models and the data set."""
-        if self.study:
-            return self.study
-        named = self.models if self.models and not self.model else _joined(models)
-        ensemble = f"ensemble{self.ensemble}" if self.ensemble else ""
-        where = "demo" if self.demo else dataset.partition(":")[0]
-        return "-".join(filter(None, ("evaluation", named, _joined(self.recipe), ensemble, where)))
-
-
-def resolve_options(given: Mapping[str, Any]) -> EvaluationOptions:
-    """Return the options: the user's values, then the demo's defaults, then the usual ones.
-
-    There are no validation images by default, except with --no-test. Raise BadOption for a value out of
-    range.
-    """
-    listed = {"model": ()} if given.get("models") else {}  # a list of models replaces the demo's
-    validated = {"validation_images": 500} if given.get("no_test") else {}
-    asked = fill_defaults(EvaluationOptions, given, {**_DEMO, **listed, **validated})
-    usual: dict[str, Any] = {} if given.get("no_test") else {"validation_images": 0}
-    return EvaluationOptions(**{**usual, **asked})
-
-
+_evaluation = partial(option, "The evaluation")
 _DEMO: Mapping[str, Any] = {
     "model": ("senet18", "resnet18"),
     "base_width": 0.25,
@@ -107,10 +36,84 @@ _DEMO: Mapping[str, Any] = {
 }
 
 
-def _listed(name: str | None) -> tuple[str, ...]:
-    if name is not None and name not in LISTS:
-        raise BadOption(f"--models {name} is not a list of models; there is {', '.join(LISTS)}")
-    return LISTS[name] if name else ()
+class EvaluationOptions(RunOptions):
+    """Train models several times each, on disjoint images, and rank them by test accuracy.
+
+    Every model is trained with every recipe. Run r of each pair sees the same images, so that pairs can be
+    compared. To resume, run the same command again; a larger --runs adds to the study.
+    """
+
+    program = "nas-evaluate"
+    flags = MappingProxyType({"runs_of_each": "--runs", "runs": "--folder"})
+    ten = ("model", "models", "recipe", "runs_of_each", "demo", "plan", "data", "budget", "slots", "study")
+    examples = (
+        "nas-evaluate --model senet18 --model resnet18 --demo",
+        "nas-evaluate --models table1 --runs 3 --plan",
+        "nas-evaluate --model senet18 --model nomad_senet18 --budget 10m",
+    )
+
+    model: tuple[str, ...] = _evaluation("Model to evaluate, as for hpo-search --model. Repeatable.", ())
+    models: str | None = _evaluation(
+        "A predefined list of networks. table1: the candidates for a baseline in the NOMAD paper.",
+        suggest=LISTS,
+    )
+    recipe: tuple[str, ...] = _evaluation(
+        "Recipe to train every model with. Repeatable. [each model's own]", ()
+    )
+    runs_of_each: int = _evaluation("Runs (trainings) of each model with each recipe.", 10, ge=1)
+    no_test: bool = _evaluation("Rank by validation accuracy and leave the test images unread.", False)
+    ensemble: int | None = _evaluation("Train an ensemble of this many members in every run.", ge=2)
+    vote: Literal["soft", "hard"] | None = _evaluation("How an ensemble votes: soft or hard. [soft]")
+    csv: LocalPath | None = _evaluation("Also write the ranking to this CSV file.", set_by="command")
+    validation_images: int = option(
+        "Each training", "Validation images per run. [0, or 1000 with --no-test]", 0
+    )
+
+    @classmethod
+    def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        no_test, demo = given.get("no_test"), given.get("demo")
+        listed = {"model": ()} if given.get("models") else {}  # a list of models replaces the demo's
+        validated = {"validation_images": 500 if demo else 1000} if no_test else {}
+        return {**(_DEMO if demo else {}), **listed, **validated}
+
+    @model_validator(mode="after")
+    def _check_evaluation(self) -> Self:
+        if self.models not in (None, *LISTS):
+            raise BadOption(f"--models {self.models} is not a list of models; there is {', '.join(LISTS)}")
+        if not self.names:
+            raise BadOption("nothing to evaluate; give --model NAME, --models table1 or --demo")
+        if self.no_test and self.validation_images <= 0:
+            raise BadOption(
+                "--no-test without validation images measures nothing; give --validation-images 1000"
+            )
+        if self.vote and not self.ensemble:
+            raise BadOption(f"--vote {self.vote} is for --ensemble; give both")
+        if self.ensemble and "ensemble" in super().ingredients:
+            raise BadOption("--ensemble and --ingredient ensemble both set the ensemble; give one of them")
+        if self.csv and not self.csv.parent.is_dir():
+            remedy = f"create {self.csv.parent}, or give another"
+            raise BadOption(f"the folder of --csv {self.csv} does not exist; {remedy}")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models, each once."""
+        return tuple(dict.fromkeys((*self.model, *(LISTS[self.models] if self.models else ()))))
+
+    @property
+    def ingredients(self) -> Ingredients:
+        if self.ensemble is None:
+            return super().ingredients
+        return {**super().ingredients, "ensemble": {"members": self.ensemble, "vote": self.vote or "soft"}}
+
+    def study_name(self, models: Sequence[str], dataset: str) -> str:
+        """Return the study's name: the user's, or one made from the models and the data set."""
+        if self.study:
+            return self.study
+        named = self.models if self.models and not self.model else _joined(models)
+        ensemble = f"ensemble{self.ensemble}" if self.ensemble else ""
+        where = "demo" if self.demo else dataset.partition(":")[0]
+        return "-".join(filter(None, ("evaluation", named, _joined(self.recipe), ensemble, where)))
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +146,7 @@ class Actions:
                 trainer_client = stack.enter_context(
                     TrainerClient(request.trainer_command, limit, check_data=False, stop=stop)
                 )
-                plan.check_request(replace(request, plan=True), trainer_client, stack)
+                plan.check_request(request.model_copy(update={"plan": True}), trainer_client, stack)
             except (TrainerRefused, TrainerBroken, ExecutorError) as error:
                 raise BadOption(str(error)) from error
             except Stopped:

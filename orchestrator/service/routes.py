@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from orchestrator import solvers
 from orchestrator.service import events as stream
 from orchestrator.service import files, responses, schemas
 from orchestrator.service.actions import Actions
@@ -22,6 +21,7 @@ from orchestrator.service.plots import PLOTS, PlotCache
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.settings import Settings
 from orchestrator.spec.base_model import BUILT_IN
+from orchestrator.spec.options import SEARCHES
 from results import file_names
 
 api = APIRouter(prefix="/api", responses=responses.REFUSALS)
@@ -77,14 +77,16 @@ def _place(request: Request) -> ServiceState:
 Here = Annotated[ServiceState, Depends(_place)]
 
 
-@api.get("/choices", summary="Values for the form: names to choose from, and the help text of every option")
+@api.get(
+    "/choices",
+    summary="Values for the form: names to choose from, and every option with its help text and type",
+)
 def choices(here: Here) -> Response:
     return responses.json_response(
         {
             "networks": here.desk.networks(),
             "models": [*BUILT_IN, *here.record.models()],
-            "solvers": solvers.names(),
-            "options": {kind: schemas.words(kind) for kind in schemas.SUBJECTS},
+            "options": {kind: schemas.form_fields(kind) for kind in SEARCHES},
             "at_a_time": here.settings.at_a_time,
         }
     )

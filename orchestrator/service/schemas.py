@@ -9,22 +9,14 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
-from orchestrator.cli import commands
 from orchestrator.service.settings import Settings
 from orchestrator.spec import options
-from orchestrator.spec.options import BadOption, check
+from orchestrator.spec.options import REMOVED, SEARCHES, BadOption, SearchOptions, check
 
-SUBJECTS = {"nas": "base", "hpo": "model"}  # each command's option for the network to start from
-# a trainer is a command to run, the others say where files are: the owner's to say when the service starts
-REFUSED = (
-    *("trainer", "executor", "db", "runs", "data_folder", "plan", "server", "token_file"),
-    *("address", "gpu_fraction", "partition", "account"),
-)
-_REMOVED = ("stack",)  # of commands of earlier versions
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _KINDS: Mapping[Any, Any] = {
@@ -37,42 +29,40 @@ _KINDS: Mapping[Any, Any] = {
 _PATHS = ("npz", "folder")  # data sets that are named by a path
 
 
-def _asked(kind: str, command: Any) -> type[BaseModel]:
-    """Return the model of a command's options, with their help texts as descriptions."""
-    fields: dict[str, Any] = {"kind": (Literal[kind], Field(description="nas or hpo"))}
-    for name, hint in get_type_hints(command, include_extras=True).items():
-        if name in (*REFUSED, *_REMOVED) or name == "return":
-            continue
-        wanted, option = get_args(hint)
-        inner = next((part for part in get_args(wanted) if part is not type(None)), wanted)
-        text = str(option.help).replace("\\[", "[")
-        if name in SUBJECTS.values():
-            fields[name] = (_TEXT, Field(description=text))
-        elif inner is bool:
-            fields[name] = (bool, Field(default=False, description=text))
-        else:
-            fields[name] = (_KINDS[inner] | None, Field(default=None, description=text))
+def client_model(model: type[SearchOptions]) -> type[BaseModel]:
+    """Return what a client may ask of a search: the options that every user may set, with their help."""
+    fields: dict[str, Any] = {"kind": (Literal[model.kind], Field(description="nas or hpo"))}
+    for name, option in model.options("user").items():
+        kind, default = _KINDS[option.kind], {bool: False}.get(option.kind)
+        is_needed = option.field.is_required()
+        wanted = Field(description=option.help) if is_needed else Field(default, description=option.help)
+        fields[name] = (kind if is_needed or option.kind is bool else kind | None, wanted)
     config = ConfigDict(extra="forbid", strict=True)
-    return create_model(f"{kind.capitalize()}Search", __config__=config, **fields)
+    return create_model(f"{model.kind.capitalize()}Search", __config__=config, **fields)
 
 
-NasSearch = _asked("nas", commands._nas)
-HpoSearch = _asked("hpo", commands._hpo)
+NasSearch, HpoSearch = map(client_model, SEARCHES.values())
 
 
-MODELS = {"nas": NasSearch, "hpo": HpoSearch}
-
-
-def words(kind: str) -> dict[str, str]:
-    """Return the help text of each option of a search."""
-    return {name: str(field.description) for name, field in MODELS[kind].model_fields.items()}
+def form_fields(kind: str) -> dict[str, dict[str, Any]]:
+    """Return what the form needs of each option of a search, by name, those first that matter most."""
+    model = SEARCHES[kind]
+    return {
+        name: {
+            "help": option.help,
+            "type": option.kind.__name__,
+            "choices": option.choices,
+            "matters": name in model.ten,
+        }
+        for name, option in model.options("user").items()
+    }
 
 
 def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:
     """Return the kind, the subject and the options that a client gave."""
     said = asked.model_dump(exclude_none=True)
     kind = said.pop("kind")
-    subject = said.pop(SUBJECTS[kind])
+    subject = said.pop(SEARCHES[kind].subject_option)
     return kind, subject, {name: value for name, value in said.items() if value is not False and value != []}
 
 
@@ -85,7 +75,7 @@ def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings
         re.fullmatch(r"\w[\w .+-]*(@\w[\w .+-]*)?", subject) is not None,
         f"{subject!r} is not the name of a network or model; use the command line for one in a file",
     )
-    forbidden = sorted(set(asked) & set(REFUSED))
+    forbidden = sorted(set(asked) - {*SEARCHES[kind].options("user"), *REMOVED})
     check(not forbidden, f"{', '.join(forbidden)} can be given only on the command line")
     check_name(asked.get("study") or "")
     told = dict(asked)
@@ -112,7 +102,7 @@ def command(
     kind: str, subject: str, asked: Mapping[str, Any], settings: Settings, *more: str
 ) -> Sequence[str]:
     """Return the command line of a search, without the database, whose URL may hold a password."""
-    words = [f"--{SUBJECTS[kind]}={subject}", f"--runs={settings.runs}", *more]
+    words = [f"--{SEARCHES[kind].subject_option}={subject}", f"--runs={settings.runs}", *more]
     if settings.trainer is not None:
         words.append(f"--trainer={settings.trainer}")
     if settings.data_folder is not None:

@@ -1,21 +1,32 @@
-"""The options of a search with every default filled in: the user's value, a demo's, or the usual one.
+"""The table of options: one model a command, whose fields are its options.
 
-An option that is not given is None on the command line; `filled` replaces it.
+A field has an option's type, default, range, help text and panel, and says who may set it. The command line,
+study.toml, the REST schema, the form of the page and the lists of what is refused there follow from it.
+A field's default is the usual value; a demo has others (`presets`).
 """
 
 from __future__ import annotations
 
 import math
+import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, cast, get_args, get_origin
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+import search_spaces
+from orchestrator import executors, pruners, solvers
 from orchestrator.spec.limits import RETRIES, TrialLimits
-from orchestrator.spec.objective import Objective, parse_objective, unused_options
+from orchestrator.spec.objective import SIZES, Objective, parse_objective, unused_options
 from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.recipe_overrides import parse as parse_ingredients
 from orchestrator.spec.trial_config import TrialBudget
@@ -23,14 +34,17 @@ from orchestrator.trainer_client import with_absolute_paths
 from results import file_names
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
-
-_PRECISIONS = ("auto", "fp32", "bf16", "fp16")  # of the trainer's protocol
+DEFAULT_SPACE = "training"  # of hpo-search
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
+LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
+REMOVED = {"stack": "each worker trains one repeat at a time"}  # options, and what there is instead
+
 _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we write to --runs
-_FITS = ("crop", "pad", "squash")  # likewise
-_LARGEST_SEED = (
-    2_000_000_000  # a solver's seed is below 2**31, and each restart of a solver adds some thousands
-)
+# a solver's seed is below 2**31, and each restart of a solver adds some thousands
+_LARGEST_SEED = 2_000_000_000
+_LARGEST = 2**31  # of any other number: what the database and the libraries can hold
+_UNREAD = dict.fromkeys(("int_parsing", "int_from_float"), "is not a whole number; give one like 12")
+_UNREAD["float_parsing"] = "is not a number; give one like 0.5"
 _Parsed = TypeVar("_Parsed")
 _Asked = TypeVar("_Asked")
 
@@ -39,69 +53,281 @@ class BadOption(ValueError):
     """An option's value is out of range; the message says what to give instead."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
+def _within(least: float, most: float, otherwise: str) -> AfterValidator:
+    """Return a check of a range whose message follows the option and its value."""
+
+    def refuse(value: float) -> float:
+        if not least <= value <= most:
+            raise BadOption(otherwise)
+        return value
+
+    return AfterValidator(refuse)
+
+
+Seed = Annotated[int, _within(0, _LARGEST_SEED, f"is out of range; give 0 to {_LARGEST_SEED}")]
+Fraction = Annotated[
+    float, _within(0, 1, "is not a fraction; 87% is 0.87, and half a percentage point is 0.005")
+]
+Confidence = Annotated[
+    float, _within(0.5, math.nextafter(1, 0), "is out of range; give 0.5 or more and less than 1")
+]
+WrongStops = Annotated[
+    float, _within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
+]
+Hours = Annotated[float, _within(5e-324, _LARGEST, "is not positive; give hours above 0")]
+LocalPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
+PathText = Annotated[str, AfterValidator(os.path.expanduser)]  # a path, or something else that has no ~
+# user: whoever asks, by any door; kept with the study, so that a resume has it
+# owner: of the machine, on its command line or for all searches of a service
+# command: this one call of the command
+SetBy = Literal["user", "owner", "command"]
+
+
+def option(
+    panel: str,
+    help_text: str,
+    default: Any = None,
+    *,
+    set_by: SetBy = "user",
+    environment: str | None = None,
+    suggest: Iterable[str] = (),
+    **settings: Any,
+) -> Any:
+    """Return the field of one option.
+
+    help_text: ends in the default in brackets where `default` does not say it
+    default: the usual value; `...` for an option that must be given
+    environment: the variable that may hold the value
+    suggest: values to choose from; others may be allowed
+    settings: pydantic's, such as `ge` and `le`, the least and the most
+    """
+    facts: Any = {"panel": panel, "set_by": set_by, "environment": environment, "suggest": tuple(suggest)}
+    return Field(default, description=help_text, json_schema_extra=facts, **settings)
+
+
+_SPACES = [name for name in search_spaces.names() if name != "scaling"]  # of which nas-search is
+PANELS = ("The search", "The evaluation", "The study", "Each training", "The machine", "The results")
+_search, _, _study, _training, _machine, _results = (partial(option, panel) for panel in PANELS)
+_place, _files = partial(_machine, set_by="owner"), partial(_results, set_by="owner")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command, as its field describes it."""
+
+    name: str  # of the field, in REST and in the database
+    flag: str  # as typed
+    field: FieldInfo
+    shown: str | None  # the default in words, if this command has its own
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `option` was told."""
+        return cast(dict[str, Any], self.field.json_schema_extra)
+
+    @property
+    def _annotation(self) -> Any:
+        """The field's type without None and validators."""
+        kind: Any = self.field.annotation
+        while get_origin(kind) in (Union, UnionType, Annotated):
+            kind = get_args(kind)[0]
+        return kind
+
+    @property
+    def kind(self) -> Any:
+        """The type of a value: str, int, float, bool, Path, or `list[str]` of a repeatable option."""
+        return {Literal: str, tuple: list[str]}.get(get_origin(self._annotation), self._annotation)
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """Values to choose from; others may be allowed."""
+        is_closed = get_origin(self._annotation) is Literal
+        return get_args(self._annotation) if is_closed else self.facts["suggest"]
+
+    @property
+    def help(self) -> str:
+        """The help text with the default in brackets."""
+        text, default = str(self.field.description), self.field.default
+        is_told = text.endswith("]") or self.field.is_required() or default in (None, False, ())
+        shown = self.shown or ("" if is_told else default)
+        return f"{text} [{shown}]" if shown else text
+
+
+class RunOptions(BaseModel):
     """Options that all commands share: training, machine, results database. Each command adds its own."""
 
-    seed: int = 0
-    demo: bool = False
-    plan: bool = False
-    base_depth: float = 1.0
-    base_width: float = 1.0
-    base_resolution: float = 1.0
-    data: str | None = None
-    image_size: int | None = None
-    fit: str | None = None
-    train_images: int = 5000
-    validation_images: int = 1000
-    budget: str = "600s"
-    clock: str = "train"
-    optimizer: str | None = None
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    batch_size: int | None = None
-    ingredient: tuple[str, ...] = ()
-    precision: str = "auto"
-    device: str = "auto"
-    slots: int | None = None
-    executor: str = "local"
-    address: str | None = None
-    gpu_fraction: float | None = None
-    partition: str | None = None
-    account: str | None = None
-    timeout: float | None = None
-    max_memory: str | None = None
-    retries: int = RETRIES
-    trainer: str | None = None
-    study: str | None = None
-    db: str | None = None
-    runs: Path = Path("runs")
-    data_folder: Path | None = None
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    program: ClassVar[str]
+    flags: ClassVar[Mapping[str, str]] = {}  # of fields whose option has another name
+    shown: ClassVar[Mapping[str, str]] = {}  # defaults in words that only this command has
+    ten: ClassVar[tuple[str, ...]]  # the options that matter most, which --help shows
+    examples: ClassVar[tuple[str, ...]]
 
-    def __post_init__(self) -> None:
-        refuse(_unreadable(vars(self)))
-        check(
-            self.precision in _PRECISIONS,
-            f"--precision {self.precision} is unknown; give one of {', '.join(_PRECISIONS)}",
-        )
-        check(self.fit in (None, *_FITS), f"--fit {self.fit} is unknown; give one of {', '.join(_FITS)}")
-        check(self.clock in ("train", "strict"), f"--clock {self.clock} is unknown; give train or strict")
-        check(
-            0 <= self.seed <= _LARGEST_SEED, f"--seed {self.seed} is out of range; give 0 to {_LARGEST_SEED}"
-        )
+    seed: Seed = _study("Seed of the image sample, the initial weights and the solver. [0]", 0)
+    demo: bool = _study("Run a small study on built-in data: minutes on two CPU cores.", False)
+    plan: bool = _study(
+        "Show what the study would cost, then exit. Nothing is trained or downloaded.",
+        False,
+        set_by="command",
+    )
+    base_depth: float = _study("Depth multiplier of the base network itself.", 1.0, le=LARGEST_SCALE)
+    base_width: float = _study("Width multiplier of the base network itself.", 1.0, le=LARGEST_SCALE)
+    base_resolution: float = _study(
+        "Resolution multiplier of the base network itself.", 1.0, le=LARGEST_SCALE
+    )
+
+    data: str | None = _training("Data set: digits, cifar10, npz:PATH or folder:PATH. [cifar10]")
+    image_size: int | None = _training("Image size in pixels, before scaling. [the data set's own]")
+    fit: Literal["crop", "pad", "squash"] | None = _training(
+        "How to make images square: crop, pad or squash. [as for the saved model, or crop]"
+    )
+    train_images: int = _training("Training images to sample.", 5000)
+    validation_images: int = _training("Validation images to sample from the training set.", 1000)
+    budget: str = _training("Budget of one training: 600s, 10m or 500steps.", "600s")
+    clock: Literal["train", "strict"] = _training(
+        "What a budget in seconds covers. train: training only; strict: everything from process start.",
+        "train",
+    )
+    optimizer: str | None = _training("Optimizer. [the recipe's]")
+    learning_rate: float | None = _training("Learning rate. [the recipe's]")
+    weight_decay: float | None = _training("Weight decay. [the recipe's]")
+    batch_size: int | None = _training("Batch size. [the recipe's]")
+    ingredient: tuple[str, ...] = _training(
+        "Ingredient to add to the recipe (NAME), change (NAME=JSON of its settings) or remove "
+        "(NAME=null). Repeatable. [the recipe's]",
+        (),
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = _training(
+        "Numeric precision: auto, fp32, bf16 or fp16.", "auto"
+    )
+
+    device: str = _machine(
+        "Device: auto, cpu or cuda. [auto: GPUs if there are any]", "auto", suggest=("auto", "cpu", "cuda")
+    )
+    slots: int | None = _machine(
+        "Workers: trainings that run at a time. [one per GPU, or one per CPU core]", le=1000
+    )
+    executor: str = _place(
+        f"Where the trainings run: {', '.join(executors.names())}.", "local", suggest=executors.names()
+    )
+    address: str | None = _place("Ray cluster: HOST:PORT, or auto for the one that this machine belongs to.")
+    gpu_fraction: float | None = _place(
+        "Fraction of a GPU per training on a Ray cluster. Needs a budget in steps. [1]"
+    )
+    partition: str | None = _place("SLURM partition.")
+    account: str | None = _place("SLURM account.")
+    timeout: float | None = _machine(
+        "Seconds of wall time after which a training counts as hung. [budget + 10% + 180]"
+    )
+    max_memory: str | None = _machine(
+        "Most host memory of one training and all its processes: 8GB, or none for no limit. [.9 of the "
+        "machine's]"
+    )
+    retries: int = _machine(
+        "Retries after a failure of the machine: the training was killed, or its GPU lost.", RETRIES
+    )
+    trainer: str | None = _place("Command of a trainer of your own (docs/trainer-protocol.md).")
+
+    study: str | None = _results("Name of the study. The same name resumes it. [made from the options above]")
+    db: PathText | None = _files(
+        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", environment="NAS_DB"
+    )
+    runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
+    data_folder: LocalPath | None = _files("Folder for downloaded data sets. [the user's cache]")
+
+    @classmethod
+    def options(cls, *set_by: SetBy) -> dict[str, Option]:
+        """Return the options by name, or those that these may set: by panel, those that matter first."""
+        found = [
+            Option(name, cls.flag(name), field, cls.shown.get(name))
+            for name, field in cls.model_fields.items()
+        ]
+        found.sort(key=lambda one: (PANELS.index(one.facts["panel"]), (*cls.ten, one.name).index(one.name)))
+        return {one.name: one for one in found if not set_by or one.facts["set_by"] in set_by}
+
+    @classmethod
+    def flag(cls, name: str) -> str:
+        """Return the option of a field as it is typed."""
+        return cls.flags.get(name, f"--{name.replace('_', '-')}")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Return the options with these values, and defaults for the others. Raise BadOption."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise BadOption(cls._refusal(error.errors()[0])) from None
+
+    @classmethod
+    def resolve(cls, given: Mapping[str, Any]) -> Self:
+        """Return the options: the user's values, then the demo's defaults, then the usual ones.
+
+        None and an empty list mean not given. Raise BadOption for a value that is out of range or has no
+        effect.
+        """
+        given = {name: value for name, value in given.items() if value not in (None, [], ())}
+        asked = {name: value for name, value in given.items() if name not in REMOVED}
+        request = cls.parse({**cls.presets(asked), **asked})
+        for wrong in request.idle(asked):
+            raise BadOption(wrong)
+        return request
+
+    @classmethod
+    def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the defaults that differ from the usual ones with these options, such as a demo's."""
+        raise NotImplementedError
+
+    def idle(self, given: Mapping[str, Any]) -> Iterable[str]:
+        """Yield a message for each given option that has no effect together with the others."""
+        return ()
+
+    @classmethod
+    def _refusal(cls, error: ErrorDetails) -> str:
+        """Return one line about what pydantic refuses."""
+        facts = error.get("ctx", {})
+        if not error["loc"]:  # our own check of several options
+            return str(facts["error"])
+        name = str(error["loc"][0])
+        if name not in cls.model_fields:
+            return f"{name} is not an option of {cls.program}; see {cls.program} --help-all"
+        if error["type"] == "missing":
+            return f"{cls.flag(name)} is missing; give it, or see {cls.program} --help"
+        match facts:
+            case {"error": why}:
+                wrong = str(why)
+            case {"expected": _}:
+                wrong = f"is unknown; give {_one_of(cls.options()[name].choices)}"
+            case {"ge": 0}:
+                wrong = "is negative; give 0 or more"
+            case {"ge": least}:
+                wrong = f"is too few; give at least {least}"
+            case {"le": most}:
+                wrong = f"is out of range; give at most {most:.10g}"
+            case _:
+                wrong = _UNREAD.get(error["type"], f"cannot be read: {error['msg'].lower()}")
+        return f"{cls.flag(name)} {error['input']} {wrong}"
+
+    @model_validator(mode="after")
+    def _check_run(self) -> Self:
+        for name, value in self:  # what the database and trial.json cannot hold
+            if isinstance(value, str | Path) and any("\ud800" <= letter <= "\udfff" for letter in str(value)):
+                shown = f"{self.flag(name)} {str(value).encode(errors='surrogateescape')!r}"
+                remedy = "rename it, or set LC_ALL to one with UTF-8, such as C.UTF-8"
+                raise BadOption(f"{shown} is not UTF-8 in this locale; {remedy}")
+            if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+                raise BadOption(f"{self.flag(name)} {value} is out of range; give at most {_LARGEST}")
         check_name(self.study)
         _parsed(TrialBudget.parse, self.budget, "budget")
         _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
         check(bool(self.trainer_command), "--trainer is empty; give a command, or omit it")
+        return self
 
     @property
     def trainer_command(self) -> tuple[str, ...]:
-        return (
-            OWN_TRAINER
-            if self.trainer is None
-            else with_absolute_paths(_parsed(shlex.split, self.trainer, "trainer"))
-        )
+        if self.trainer is None:
+            return OWN_TRAINER
+        return with_absolute_paths(_parsed(shlex.split, self.trainer, "trainer"))
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -132,72 +358,82 @@ class RunOptions:
             raise BadOption(str(error)) from error
 
 
-@dataclass(frozen=True, kw_only=True)
 class SearchOptions(RunOptions):
     """Options of a search, before the machine, the data and the trainer are asked."""
 
-    kind: str
-    subject: str  # the base network's or the model's name
-    trials: int = 100
-    max_gpu_hours: float | None = None
-    solver: str = "nomad"
-    block: int | None = None
-    warm_start: str | None = None
-    replicates: int = 3
-    confirm: int = 6
-    confidence: float = 0.95
-    min_accuracy: float | None = None
-    tolerance: float = 0.0
-    depth: str = ".5:1.5"
-    width: str = ".25:1.25"
-    resolution: str = ".5:1.5"
-    pruner: str | None = None  # a recorded study's own, or the usual one
-    early_stop: float | None = None
-    audit: float | None = None
-    save_as: str | None = None
-    recipe: str | None = None  # the model's own, or the usual one
-    space: str = "training"  # of an hpo search
-    minimise: str | None = None  # with `maximise`, the kind's usual aim where neither is given
-    maximise: str | None = None
-    max_macs: str | int | None = None
-    max_params: str | int | None = None
-    max_latency_ms: float | None = None
+    kind: ClassVar[str]
+    subject_option: ClassVar[str]  # that names the network to start from
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self.trials >= 1, f"--trials {self.trials} is too few; give at least 1")
-        check(
-            0 < (1 if self.max_gpu_hours is None else self.max_gpu_hours) < math.inf,
-            f"--max-gpu-hours {self.max_gpu_hours} is not positive; give hours above 0",
-        )
-        check(
-            self.replicates >= 1,
-            f"--replicates {self.replicates} is too few to measure the base network; give at least 1",
-        )
-        check(self.confirm >= 0, f"--confirm {self.confirm} is negative; give 0 or more")
-        check(
-            0.5 <= self.confidence < 1,
-            f"--confidence {self.confidence} is out of range; give 0.5 or more and less than 1",
-        )
-        check(
-            self.block is None or 1 <= self.block <= self.trials,
-            f"--block {self.block} is out of range; give 1 to {self.trials}, the number of --trials",
-        )
-        self._check_accuracies()
-        check(
-            self.early_stop is None or 0 <= self.early_stop < 0.5,
-            f"--early-stop {self.early_stop} is out of range; give 0 or more and less than .5",
-        )
-        check(
-            self.audit is None or 0 <= self.audit <= 1,
-            f"--audit {self.audit} is not a fraction; give 0 to 1",
-        )
-        check_name(self.save_as)
-        check(
-            self.save_as != self.subject.partition("@")[0],
-            f"--save-as {self.save_as} would hide the model it was made from; give another name",
-        )
-        refuse(out_of_range(vars(self)))
+    minimise: str | None = _search("Size to minimise: macs, params or latency (measured).", suggest=SIZES)
+    maximise: str | None = _search(
+        "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
+        suggest=("accuracy",),
+    )
+    min_accuracy: Fraction | None = _search(
+        "Required accuracy, a fraction such as .87. No baseline is trained then."
+    )
+    max_macs: str | None = _search(
+        "Most MACs a network may have: 5000000, 5e6 or 5M.", coerce_numbers_to_str=True
+    )
+    max_params: str | None = _search("Most parameters a network may have.", coerce_numbers_to_str=True)
+    max_latency_ms: float | None = _search(
+        "Most milliseconds a network may take for one image, measured on a worker."
+    )
+    trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
+    max_gpu_hours: Hours | None = _search(
+        "Most device-hours: the search starts no training once they run out. Failed trainings and "
+        "resumes count. [no limit]"
+    )
+    solver: str = _search(
+        f"Solver that proposes the candidates: {', '.join(solvers.names())}.",
+        "nomad",
+        suggest=solvers.names(),
+    )
+    block: int | None = _search("Candidates per iteration. [number of workers]")
+    warm_start: str | None = _search(
+        "Earlier study in this results database whose best candidates are tried first."
+    )
+    replicates: int = _search("Trainings of the base network that measure the baseline.", 3, le=1000)
+    confirm: int = _search(
+        "Most confirmation trainings per candidate; 0 turns confirmation off.", 6, ge=0, le=1000
+    )
+    confidence: Confidence = _search(
+        "Confidence c in the final answer. A single candidate is held to more: 1 - (1 - c) / 3.", 0.95
+    )
+    pruner: str | None = _search(
+        "Rule that stops a training early: learning_curve, median or none. [learning_curve]",
+        suggest=pruners.names(),
+    )
+    early_stop: WrongStops | None = _search(
+        "Stop a training once its learning curve cannot reach the required accuracy. The value is the "
+        "tolerated fraction of wrong stops; 0 turns early stopping off. [0.05]"
+    )
+    audit: Fraction | None = _search(
+        "Fraction of trials exempt from early stopping, to estimate its error rate. [0.1]"
+    )
+    tolerance: Fraction = _search(
+        "Accuracy that may be lost against the baseline, a fraction: .005 is half a percentage point. [0]",
+        0.0,
+    )
+    save_as: str | None = _search("Name to save the best network under.")
+    recipe: str | None = _training("Training recipe. [as for the saved model, or nomad_haet]")
+    server: str | None = _results(
+        "Queue the search at this nas-serve instead (http://HOST:8420), and print where to watch it.",
+        set_by="command",
+    )
+    token_file: LocalPath | None = _results(
+        "File with the token for --server. [the variable NAS_TOKEN]", set_by="command"
+    )
+
+    @property
+    def subject(self) -> str:
+        """The name of the network or model that the search starts from."""
+        return str(getattr(self, self.subject_option))
+
+    @property
+    def named_space(self) -> str:
+        """The named space that is searched, or the default one for a search of multipliers."""
+        return DEFAULT_SPACE
 
     @property
     def aim(self) -> Objective:
@@ -208,56 +444,141 @@ class SearchOptions(RunOptions):
         except ValueError as error:
             raise BadOption(str(error)) from error
 
-    def _check_accuracies(self) -> None:
+    @model_validator(mode="after")
+    def _check_search(self) -> Self:
         bound = self.min_accuracy
-        check(bound is None or 0 <= bound <= 1, f"--min-accuracy {bound} is not a fraction; 87% is 0.87")
-        check(
-            0 <= self.tolerance <= 1,
-            f"--tolerance {self.tolerance} is not a fraction; half a percentage point is 0.005",
-        )
-        check(
-            bound is None or self.demo or not self.tolerance,
-            f"--tolerance {self.tolerance} needs a measured baseline; omit it with --min-accuracy",
-        )
-        check(
-            bound is None or self.aim.minimise is not None,
-            f"--min-accuracy {bound} has no effect with --maximise accuracy alone; omit it, or add "
-            "--minimise macs",
-        )
+        if self.replicates < 1:
+            raise BadOption(
+                f"--replicates {self.replicates} is too few to measure the base network; give at least 1"
+            )
+        if self.block is not None and not 1 <= self.block <= self.trials:
+            most = f"{self.trials}, the number of --trials"
+            raise BadOption(f"--block {self.block} is out of range; give 1 to {most}")
+        if bound is not None and self.tolerance and not self.demo:
+            raise BadOption(
+                f"--tolerance {self.tolerance} needs a measured baseline; omit it with --min-accuracy"
+            )
+        if bound is not None and self.aim.minimise is None:
+            remedy = "omit it, or add --minimise macs"
+            raise BadOption(f"--min-accuracy {bound} has no effect with --maximise accuracy alone; {remedy}")
+        if self.pruner is not None and self.pruner not in pruners.names():
+            raise BadOption(f"--pruner {self.pruner} is unknown; give {_one_of(pruners.names())}")
+        check_name(self.save_as)
+        if self.save_as == self.subject.partition("@")[0]:
+            raise BadOption(
+                f"--save-as {self.save_as} would hide the model it was made from; give another name"
+            )
+        return self
+
+    def idle(self, given: Mapping[str, Any]) -> Iterator[str]:
+        for name in unused_options(self.aim):
+            if name in given:
+                yield f"--{name} {getattr(self, name)} has no effect with the goal '{self.aim}'; omit it"
+        if "min_accuracy" in given and "replicates" in given:
+            yield (
+                f"--replicates {self.replicates} has no effect with --min-accuracy, which replaces the "
+                "baseline; omit one of them"
+            )
+        off = "--early-stop 0" if self.early_stop == 0 else "--pruner none" if self.pruner == "none" else ""
+        if off and "audit" in given:
+            yield f"--audit {self.audit} has no effect with {off}; omit it"
+
+
+_DEMO: Mapping[str, Any] = {
+    "data": "digits",
+    "train_images": 4000,
+    "validation_images": 1000,
+    "budget": "15s",
+    "trials": 12,
+    "tolerance": 0.01,
+}
+
+
+class NasOptions(SearchOptions):
+    """Find the smallest variant of a base network that is still as accurate.
+
+    The search varies depth, width and resolution multipliers. It minimises MACs subject to a required
+    accuracy, unless --minimise and --maximise say otherwise. To resume, run the same command again.
+    """
+
+    program = "nas-search"
+    kind = "nas"
+    subject_option = "base"
+    shown = {"minimise": "macs", "save_as": "nomad_BASE"}
+    ten = ("base", "trials", "solver", "tolerance", "demo", "plan", "data", "budget", "slots", "study")
+    examples = (
+        "nas-search --base senet18 --demo",
+        "nas-search --base senet18 --data folder:PHOTOS --budget 5m --plan",
+        "nas-search --base resnet18 --min-accuracy .9 --trials 200",
+    )
+
+    base: PathText = _search("Base network: one that `trainer models` lists, or a saved model.", ...)
+    depth: str = _search("Depth multipliers to search, LOW:HIGH.", ".5:1.5")
+    width: str = _search("Width multipliers to search, LOW:HIGH.", ".25:1.25")
+    resolution: str = _search("Resolution multipliers to search, LOW:HIGH.", ".5:1.5")
+
+    @classmethod
+    def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        # small: many steps in few seconds
+        return {**_DEMO, "base_width": 0.25, "batch_size": 64} if given.get("demo") else {}
+
+
+class HpoOptions(SearchOptions):
+    """Tune how a network is trained: its hyperparameters, its recipe or its architecture (--space).
+
+    The search maximises accuracy, unless --minimise and --maximise say otherwise. To resume, run the same
+    command again.
+    """
+
+    program = "hpo-search"
+    kind = "hpo"
+    subject_option = "model"
+    shown = {"maximise": "accuracy", "save_as": "tuned_MODEL", "max_params": "5M for --space resnet_budget"}
+    ten = ("model", "space", "trials", "solver", "demo", "plan", "data", "budget", "slots", "study")
+    examples = (
+        "hpo-search --model senet18 --demo",
+        "hpo-search --model nomad_senet18 --space recipe --trials 200",
+        "hpo-search --model resnet_budget --space resnet_budget --max-params 5M",
+    )
+
+    model: PathText = _search(
+        "Model to tune: saved by a study, built in (nomad_senet18), or a base network.", ...
+    )
+    space: str = _search(
+        "What to tune. training: optimizer, learning rate, weight decay and batch size; recipe: which "
+        "ingredients, and how strong; resnet_budget: the architecture of that network.",
+        DEFAULT_SPACE,
+        suggest=_SPACES,
+    )
+
+    @property
+    def named_space(self) -> str:
+        return self.space
+
+    @classmethod
+    def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        spaces: Mapping[str, Mapping[str, Any]] = {
+            "recipe": {"batch_size": 64},
+            "resnet_budget": {"batch_size": 64, "max_params": "200000"},
+        }
+        if not given.get("demo"):
+            return {}
+        return {**_DEMO, **spaces.get(given.get("space", DEFAULT_SPACE), {})}
+
+
+SEARCHES: Mapping[str, type[SearchOptions]] = {"nas": NasOptions, "hpo": HpoOptions}
 
 
 def resolve_options(kind: str, subject: str, given: Mapping[str, Any]) -> SearchOptions:
-    """Return the options of a search: the user's values, then the demo's defaults, then the usual ones.
-
-    Raise BadOption for a value out of range.
-    """
-    values = demo_values(kind, given.get("space") or SearchOptions.space)
-    request = SearchOptions(kind=kind, subject=subject, **fill_defaults(SearchOptions, given, values))
-    refuse(idle(given, request.aim, request.early_stop))
-    return request
+    """Return the options of a search of `kind` that starts from `subject`. Raise BadOption."""
+    model = SEARCHES[kind]
+    return model.resolve({**given, model.subject_option: subject})
 
 
 def check(holds: bool, otherwise: str) -> None:
     """Raise BadOption with the message `otherwise` unless `holds`."""
     if not holds:
         raise BadOption(otherwise)
-
-
-def refuse(words: Iterable[str]) -> None:
-    """Raise BadOption with the first of these messages, if there are any."""
-    for wrong in words:
-        raise BadOption(wrong)
-
-
-def _unreadable(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message for each text or path that is not UTF-8: the database and trial.json cannot hold it."""
-    for name, value in given.items():
-        if isinstance(value, str | Path) and any("\ud800" <= letter <= "\udfff" for letter in str(value)):
-            shown = str(value).encode(errors="surrogateescape")
-            yield (
-                f"--{name.replace('_', '-')} {shown!r} is not UTF-8 in this locale; rename it, or set "
-                "LC_ALL to one with UTF-8, such as C.UTF-8"
-            )
 
 
 def check_name(name: str | None, option: str = "") -> None:
@@ -290,65 +611,5 @@ def _parsed(parse: Callable[[_Asked], _Parsed], given: _Asked, name: str) -> _Pa
         raise BadOption(f"--{name}: {error}") from error
 
 
-LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
-_LARGEST = 2**31  # of any other number: what the database and the libraries can hold
-_LARGEST_OF = dict.fromkeys(("slots", "replicates", "confirm"), 1000) | {"trials": 1_000_000}
-_LARGEST_OF |= dict.fromkeys(("base_depth", "base_width", "base_resolution"), LARGEST_SCALE)
-_COUNTS = ("max_macs", "max_params")  # of a network: `parse_count` checks their range
-
-
-def out_of_range(options: Mapping[str, object]) -> Iterator[str]:
-    """Yield a message for each number that is not finite or too large."""
-    for name, value in options.items():
-        most = _LARGEST_OF.get(name, _LARGEST)
-        if name in _COUNTS or not isinstance(value, int | float):
-            continue
-        if not abs(value) <= most:  # NaN fails this too
-            yield f"--{name.replace('_', '-')} {value} is out of range; give at most {most}"
-
-
-def idle(given: Mapping[str, object], aim: Objective, early_stop: float | None) -> Iterator[str]:
-    """Yield a message for each given option that has no effect in a search with the objective `aim`."""
-    for name in unused_options(aim):
-        if given.get(name) is not None:
-            yield f"--{name} {given[name]} has no effect with the goal '{aim}'; omit it"
-    if given.get("min_accuracy") is not None and given.get("replicates") is not None:
-        yield (
-            f"--replicates {given['replicates']} has no effect with --min-accuracy, which replaces "
-            "the baseline; "
-            "omit one of them"
-        )
-    if early_stop == 0 and given.get("audit") is not None:
-        yield f"--audit {given['audit']} has no effect with --early-stop 0; omit it"
-
-
-_DEMO: Mapping[str, Any] = {
-    "data": "digits",
-    "train_images": 4000,
-    "validation_images": 1000,
-    "budget": "15s",
-    "trials": 12,
-    "tolerance": 0.01,
-}
-_NAS_DEMO: Mapping[str, Any] = {"base_width": 0.25, "batch_size": 64}  # small: many steps in few seconds
-
-_SPACE_DEMO: Mapping[str, Mapping[str, Any]] = {
-    "recipe": {"batch_size": 64},
-    "resnet_budget": {"batch_size": 64, "max_params": 200_000},
-}
-
-
-def demo_values(kind: str, space: str) -> dict[str, Any]:
-    """Return the default options of a demo of this kind of search."""
-    return {**_DEMO, **(_NAS_DEMO if kind == "nas" else _SPACE_DEMO.get(space, {}))}
-
-
-def fill_defaults(kind: type[Any], given: Mapping[str, Any], demo: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `kind` that are in `given`, or else in `demo` if a demo is asked for.
-
-    A repeatable option that was not given is an empty list.
-    """
-    known = {field.name for field in fields(kind)}
-    asked = {name: value for name, value in given.items() if name in known and value not in (None, [], ())}
-    several = {name: tuple(value) for name, value in asked.items() if isinstance(value, list)}
-    return {**(demo if given.get("demo") else {}), **asked, **several}
+def _one_of(values: Sequence[str]) -> str:
+    return " or ".join(values) if len(values) == 2 else f"one of {', '.join(values)}"

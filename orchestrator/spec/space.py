@@ -10,14 +10,14 @@ from collections.abc import Mapping
 import search_spaces
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.objective import Objective
-from orchestrator.spec.options import LARGEST_SCALE, BadOption, SearchOptions, check
+from orchestrator.spec.options import LARGEST_SCALE, BadOption, HpoOptions, NasOptions, check
 from orchestrator.trainer_client import NetworkInfo
 from search_spaces import Named, Space, scaling
 
 WHOLE = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
 
 
-def multipliers(request: SearchOptions, whole: NetworkInfo, scale: Mapping[str, float]) -> Space:
+def multipliers(request: NasOptions, whole: NetworkInfo, scale: Mapping[str, float]) -> Space:
     """Return the space of multipliers around the base network of `scale`; raise BadOption.
 
     whole: the named network, at scale 1
@@ -29,7 +29,7 @@ def multipliers(request: SearchOptions, whole: NetworkInfo, scale: Mapping[str, 
         raise BadOption(str(error)) from error
 
 
-def load_named(request: SearchOptions, subject: BaseModel, aim: Objective) -> Named:
+def load_named(request: HpoOptions, subject: BaseModel, aim: Objective) -> Named:
     """Return the space that `--space` names, for trainings of `subject`; raise BadOption."""
     try:
         found = search_spaces.load(request.space)
@@ -52,7 +52,7 @@ def load_named(request: SearchOptions, subject: BaseModel, aim: Objective) -> Na
     return found
 
 
-def _check_settled_once(request: SearchOptions, found: Named) -> None:
+def _check_settled_once(request: HpoOptions, found: Named) -> None:
     parts = found.parts(found.start)
     for option, given in (("hyperparameters", request.hyperparameters), ("ingredients", request.ingredients)):
         twice = [name for name in given if name in parts.get(option, {})]
@@ -62,7 +62,7 @@ def _check_settled_once(request: SearchOptions, found: Named) -> None:
         )
 
 
-def _check_batches(request: SearchOptions, space: Space) -> None:
+def _check_batches(request: HpoOptions, space: Space) -> None:
     """Raise BadOption if the largest searched batch has more images than there are."""
     for variable in space.variables:
         if variable.name == "batch_size":
@@ -74,13 +74,13 @@ def _check_batches(request: SearchOptions, space: Space) -> None:
             )
 
 
-def _range(request: SearchOptions, name: str, whole: NetworkInfo) -> tuple[float, float]:
+def _range(request: NasOptions, name: str, whole: NetworkInfo) -> tuple[float, float]:
     """Return the range of a multiplier, just 1 for a scale that the network lacks; raise BadOption."""
     asked = getattr(request, name)
     span = _span(asked, name)
     if name in whole.scales or span == (1.0, 1.0):
         return span
-    if asked != getattr(SearchOptions, name):
+    if asked != NasOptions.model_fields[name].default:
         raise BadOption(f"--{name} {asked}: {whole.network} has no {name} to scale; omit --{name}")
     return 1.0, 1.0
 

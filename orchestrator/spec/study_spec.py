@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator import solvers
@@ -15,18 +15,22 @@ from orchestrator.spec import space as spaces
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Objective, default_objective
-from orchestrator.spec.options import BadOption, RunOptions, SearchOptions, check, check_name, demo_values
+from orchestrator.spec.options import (
+    DEFAULT_SPACE,
+    BadOption,
+    HpoOptions,
+    NasOptions,
+    RunOptions,
+    SearchOptions,
+    check,
+    check_name,
+)
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
 from results.db.store import Store
 from search_spaces import Named, Point, Space, scaling
-
-_OF_THE_COMMAND = (
-    *("kind", "subject", "plan", "study", "trainer", "executor", "db", "runs", "data_folder"),
-    *("address", "gpu_fraction", "partition", "account"),
-)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class StudySpec:
             "trainer": self.request.trainer or "built in",
             **policy.question(),
         }
-        if self.named and self.named.name != SearchOptions.space:
+        if self.named and self.named.name != DEFAULT_SPACE:
             asked["searched"] = self.named.name
         if self.named and self.named.most_parameters is not None:
             asked["most_parameters"] = self.named.most_parameters
@@ -109,11 +113,13 @@ class StudySpec:
         They are those that the user gave: no defaults, and none of a demo's, some of which cannot be given.
         """
         request = self.request
+        fields = type(request).model_fields
+        presets = {**request.presets(vars(request)), "study": request.study, "demo": False}
         usual = {
-            field.name: field.default for field in fields(SearchOptions) if field.name not in _OF_THE_COMMAND
+            name: presets.get(name, fields[name].default)
+            for name in request.options("user")
+            if name != request.subject_option
         }
-        if request.demo:
-            usual |= {**demo_values(request.kind, request.space), "demo": False}
         given = {name: getattr(request, name) for name in usual if getattr(request, name) != usual[name]}
         if "data" in given:
             given["data"] = absolute(given["data"])
@@ -160,7 +166,7 @@ def resolve_spec(
     """Return the study of `request` for trials on `device`. Raise BadOption or TrainerRefused."""
     _check_solver(request)
     aim = request.aim
-    named = spaces.load_named(request, subject, aim) if request.kind == "hpo" else None
+    named = spaces.load_named(request, subject, aim) if isinstance(request, HpoOptions) else None
     if named and named.most_parameters is not None:
         aim = aim.under({"params": named.most_parameters})
     scale = scale_of(request, subject)
@@ -197,6 +203,7 @@ def choice(point: Point, scale: Mapping[str, float], named: Named | None) -> Cho
 def _multipliers(
     request: SearchOptions, training: TrialTemplate, scale: Mapping[str, float], trainer_client: TrainerClient
 ) -> Space:
+    assert isinstance(request, NasOptions)
     whole = trainer_client.describe(training.config(Choices(spaces.WHOLE)))
     return spaces.multipliers(request, whole, scale)
 
@@ -336,7 +343,7 @@ def study_name(request: SearchOptions, subject: BaseModel) -> str:
     """Return the study's name: the user's, or one made from the kind, the model, the space and the data."""
     if request.study:
         return request.study
-    searched = [request.space] if request.space != SearchOptions.space else []
+    searched = [request.named_space] if request.named_space != DEFAULT_SPACE else []
     data = "demo" if request.demo else dataset_of(request, subject).partition(":")[0]
     return "-".join([request.kind, subject.name, *searched, data])
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
+from orchestrator import pruners
 from orchestrator.pruners import PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility, warm_start
@@ -58,6 +59,10 @@ def check_study(
     block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
     before = recorded.question if recorded else None
     policy = PrunerConfig.resolve(request.pruner, request.early_stop, request.audit, before)
+    if request.early_stop is not None and not pruners.load(policy.pruner).USES_LEVEL:
+        raise BadOption(
+            f"--early-stop {request.early_stop} has no effect with --pruner {policy.pruner}; omit it"
+        )
     question = spec.question(block, policy)
     if recorded is not None:
         if "model" not in recorded.question:  # of an older version

@@ -13,8 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.evaluation import options as evaluate_options
 from orchestrator.evaluation import run as evaluation
+from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.spec import options
 from orchestrator.study.run import run_study
 from results.db.store import Store
@@ -104,7 +104,7 @@ def evaluate(folder: Path, **given: Any) -> str:
         "runs": folder,
     }
     printed = io.StringIO()
-    request = evaluate_options.resolve_options({**usual, **given})
+    request = EvaluationOptions.resolve({**usual, **given})
     act = evaluation.show_plan if request.plan else partial(evaluation.run_evaluation, stop=threading.Event())
     with inline.offered():
         act(request, Console(file=printed, width=200))

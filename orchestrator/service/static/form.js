@@ -3,8 +3,7 @@ import { ask, at } from "./api.js";
 import { el, say, show } from "./dom.js";
 
 const SUBJECT = { nas: "base", hpo: "model" };
-const FIRST = ["data", "budget", "trials", "solver", "study"]; // of the others people seldom need one
-const LISTS = { data: ["digits", "cifar10", "npz:FILE", "folder:PATH"], space: ["training", "recipe", "resnet_budget"] };
+const DATA = ["digits", "cifar10", "npz:FILE", "folder:PATH"];
 
 export async function form(main, signal) {
   const choices = await ask("/choices");
@@ -53,35 +52,32 @@ function kinds() {
 }
 
 function questions(choices, kind) {
-  const words = choices.options[kind], subject = SUBJECT[kind];
-  const rest = Object.keys(words).filter((name) => !["kind", "demo", subject, ...FIRST].includes(name));
-  const named = [...choices.models, ...choices.networks.map((network) => network.name)];
-  const lists = { ...LISTS, solver: choices.solvers, [subject]: [...new Set(named)], device: ["cpu", "cuda"] };
-  const one = (name) => field(name, words[name] ?? "", lists[name], name === subject);
-  return [
-    el("div", { class: "fields" }, [subject, ...FIRST].map(one)),
-    el("p"), el("label", { class: "check" }, el("input", { type: "checkbox", name: "demo" }), words.demo),
-    el("p"), el("details", {}, el("summary", {}, "All options"), el("div", { class: "fields" }, rest.map(one))), el("p"),
+  const options = choices.options[kind], named = [...choices.models, ...choices.networks.map((network) => network.name)];
+  const lists = { data: DATA, [SUBJECT[kind]]: [...new Set(named)] };
+  const part = (type, matters) => Object.entries(options).filter(([, option]) => (option.type === "bool") === (type === "bool") && option.matters === matters);
+  const drawn = (matters) => [
+    el("div", { class: "fields" }, part("text", matters).map(([name, option]) => field(name, option, lists[name] ?? option.choices, name === SUBJECT[kind]))),
+    ...part("bool", matters).flatMap(([name, option]) => [el("p"), el("label", { class: "check" }, el("input", { type: "checkbox", name }), option.help)]),
   ];
+  return [...drawn(true), el("p"), el("details", {}, el("summary", {}, "All options"), ...drawn(false)), el("p")];
 }
 
-function field(name, words, list, required) {
-  const listed = list ? el("datalist", { id: `list-${name}` }, list.map((value) => el("option", { value }))) : "";
-  const input = el("input", { name, id: `field-${name}`, required, autocomplete: "off", spellcheck: "false", list: list ? `list-${name}` : null, "aria-describedby": `words-${name}` });
+function field(name, option, list, required) {
+  const listed = list.length ? el("datalist", { id: `list-${name}` }, list.map((value) => el("option", { value }))) : "";
+  const input = el("input", { name, id: `field-${name}`, "data-type": option.type, required, autocomplete: "off", spellcheck: "false", list: list.length ? `list-${name}` : null, "aria-describedby": `words-${name}` });
   return el("div", {}, el("label", { for: `field-${name}` }, name.replaceAll("_", " ")), input, listed,
-    el("span", { class: "soft", id: `words-${name}` }, words));
+    el("span", { class: "soft", id: `words-${name}` }, option.help));
 }
 
-// Numbers where the text is one: the service says which option takes what.
+// Numbers where the option takes one and the text is one; the service refuses the others.
 function answers(made) {
   const asked = { kind: made.elements.kind.value };
-  const texts = ["base", "model", "study", "data", "budget", "solver", "depth", "width", "resolution", "save_as"];
-  for (const input of made.querySelectorAll("input[id]")) {
-    const text = input.value.trim();
+  for (const input of made.querySelectorAll("input[data-type]")) {
+    const text = input.value.trim(), type = input.dataset.type;
     if (!text) continue;
-    if (input.name === "ingredient") asked.ingredient = [text];
-    else asked[input.name] = !texts.includes(input.name) && /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : text;
+    const isNumber = ["int", "float"].includes(type) && /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text);
+    asked[input.name] = type === "list" ? [text] : isNumber ? Number(text) : text;
   }
-  if (made.elements.demo.checked) asked.demo = true;
+  for (const box of made.querySelectorAll("input[type=checkbox]:checked")) asked[box.name] = true;
   return asked;
 }

@@ -5,36 +5,36 @@ from typing import Any
 
 import pytest
 
-from orchestrator.evaluation.options import TABLE_1, resolve_options
+from orchestrator.evaluation.options import TABLE_1, EvaluationOptions
 from orchestrator.spec.options import BadOption
 
 
 def test_the_list_table1_is_the_papers_seventeen_classifiers() -> None:
     assert len(set(TABLE_1)) == 17
-    assert resolve_options({"models": "table1"}).names == TABLE_1
-    assert resolve_options({"models": "table1", "model": ["resnet9", "vgg19"]}).names[:2] == (
+    assert EvaluationOptions.resolve({"models": "table1"}).names == TABLE_1
+    assert EvaluationOptions.resolve({"models": "table1", "model": ["resnet9", "vgg19"]}).names[:2] == (
         "resnet9",
         "vgg19",
     )
-    assert len(resolve_options({"models": "table1", "model": ["resnet9", "vgg19"]}).names) == 18
+    assert len(EvaluationOptions.resolve({"models": "table1", "model": ["resnet9", "vgg19"]}).names) == 18
 
 
 def test_a_demo_gives_way_to_what_the_user_gives() -> None:
-    demo = resolve_options({"demo": True, "runs_of_each": 5, "model": ["resnet9"]})
+    demo = EvaluationOptions.resolve({"demo": True, "runs_of_each": 5, "model": ["resnet9"]})
     assert (demo.names, demo.runs_of_each, demo.data) == (("resnet9",), 5, "digits")
-    assert resolve_options({"demo": True, "models": "table1"}).names == TABLE_1
+    assert EvaluationOptions.resolve({"demo": True, "models": "table1"}).names == TABLE_1
 
 
 @pytest.mark.parametrize("no_test", [False, True])
 def test_the_demos_runs_fit_the_images_that_it_has(no_test: bool) -> None:
-    demo = resolve_options({"demo": True, "no_test": no_test})
+    demo = EvaluationOptions.resolve({"demo": True, "no_test": no_test})
     assert (demo.train_images + demo.validation_images) * demo.runs_of_each <= 5000
 
 
 def test_validation_images_are_held_out_only_where_nothing_else_measures() -> None:
-    assert resolve_options({"model": ["a"]}).validation_images == 0
-    assert resolve_options({"model": ["a"], "no_test": True}).validation_images == 1000
-    assert resolve_options({"model": ["a"], "validation_images": 50}).validation_images == 50
+    assert EvaluationOptions.resolve({"model": ["a"]}).validation_images == 0
+    assert EvaluationOptions.resolve({"model": ["a"], "no_test": True}).validation_images == 1000
+    assert EvaluationOptions.resolve({"model": ["a"], "validation_images": 50}).validation_images == 50
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_validation_images_are_held_out_only_where_nothing_else_measures() -> No
     ],
 )
 def test_a_study_is_named_by_what_it_evaluates(given: dict[str, Any], name: str) -> None:
-    request = resolve_options(given)
+    request = EvaluationOptions.resolve(given)
     assert request.study_name(request.names, "cifar10") == name
 
 
@@ -73,4 +73,4 @@ def test_a_study_is_named_by_what_it_evaluates(given: dict[str, Any], name: str)
 )
 def test_what_cannot_be_evaluated_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(BadOption, match=words):
-        resolve_options({"model": ["senet18"], **given})
+        EvaluationOptions.resolve({"model": ["senet18"], **given})

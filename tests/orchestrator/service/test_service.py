@@ -19,7 +19,7 @@ from starlette.requests import Request
 from orchestrator.service import app, responses, schemas
 from orchestrator.service.files import piece
 from orchestrator.service.queue_worker import QueueWorker
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.options import SEARCHES, BadOption
 from orchestrator.trainer_client import Stopped
 from results.db import locks
 from results.db.search_queue import SearchQueue
@@ -345,7 +345,7 @@ def test_a_log_is_read_in_pieces_that_cut_no_character(tmp_path: Path) -> None:
 
 
 def test_every_option_of_a_search_is_one_of_its_command(tmp_path: Path) -> None:
-    for kind, model in schemas.MODELS.items():
+    for kind, model in (("nas", schemas.NasSearch), ("hpo", schemas.HpoSearch)):
         flags = schemas.command(kind, "x", dict.fromkeys(model.model_fields, 1), settings(tmp_path))
         assert "--base-width=1" in flags
 
@@ -353,7 +353,7 @@ def test_every_option_of_a_search_is_one_of_its_command(tmp_path: Path) -> None:
 def test_no_option_that_names_a_file_or_a_command_is_offered() -> None:
     """A new option of the commands is offered here by itself: this is where a dangerous one is seen."""
     dangerous = ("path", "file", "folder", "command", "url")
-    for kind in schemas.SUBJECTS:
-        offered = schemas.words(kind).items()
-        named = [name for name, words in offered if any(word in words.lower() for word in dangerous)]
+    for kind in SEARCHES:
+        offered = {name: field["help"].lower() for name, field in schemas.form_fields(kind).items()}
+        named = [name for name, words in offered.items() if any(word in words for word in dangerous)]
         assert named == ["data"]

@@ -1,17 +1,16 @@
 """Whatever is typed, options are settled or refused in words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as any_of
 
-from orchestrator.cli import commands
-from orchestrator.evaluation import options as evaluate_options
+from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.spec import options
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.options import SEARCHES, BadOption, RunOptions
 
 EXTREMES: dict[Any, list[Any]] = {
     int: [0, -1, 2**31, 2**63, 10**50],
@@ -41,18 +40,16 @@ ANY: dict[Any, any_of.SearchStrategy[Any]] = {
     list[str]: any_of.lists(any_of.text(max_size=12), max_size=3),
     bool: any_of.booleans(),
 }
-SEARCHES = [("nas", commands._nas), ("hpo", commands._hpo)]
 
 
-def kinds(command: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+def kinds(command: type[RunOptions]) -> Iterator[tuple[str, Any]]:
     """The options of a command that are no files, each with its kind."""
-    for name, hint in get_type_hints(command).items():
-        kind = next((one for one in get_args(hint) if one is not type(None) and one in ANY), hint)
-        if kind in ANY and name not in ("base", "model", "server"):
-            yield name, kind
+    for name, option in command.options().items():
+        if option.kind in ANY and name not in ("base", "model", "server"):
+            yield name, option.kind
 
 
-def typed(command: Callable[..., Any]) -> any_of.SearchStrategy[dict[str, Any]]:
+def typed(command: type[RunOptions]) -> any_of.SearchStrategy[dict[str, Any]]:
     """Some options of a command, with values of their kinds."""
     values = {name: ANY[kind] | any_of.sampled_from(EXTREMES[kind]) for name, kind in kinds(command)}
     names = any_of.lists(any_of.sampled_from(sorted(values)), unique=True, max_size=3)
@@ -67,16 +64,16 @@ def settled(kind: str, asked: dict[str, Any]) -> options.SearchOptions | None:
         return None
 
 
-@pytest.mark.parametrize(("kind", "command"), SEARCHES)
-def test_each_extreme_value_alone_is_settled_or_refused(kind: str, command: Callable[..., Any]) -> None:
-    for name, of in kinds(command):
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_each_extreme_value_alone_is_settled_or_refused(kind: str) -> None:
+    for name, of in kinds(SEARCHES[kind]):
         for value in EXTREMES[of]:
             settled(kind, {name: value})
 
 
-@pytest.mark.parametrize(("kind", "command"), SEARCHES)
-def test_options_of_a_search_are_settled_or_refused(kind: str, command: Callable[..., Any]) -> None:
-    @given(typed(command))
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_options_of_a_search_are_settled_or_refused(kind: str) -> None:
+    @given(typed(SEARCHES[kind]))
     def settle(asked: dict[str, Any]) -> None:
         request = settled(kind, asked)
         if request is not None:
@@ -86,10 +83,10 @@ def test_options_of_a_search_are_settled_or_refused(kind: str, command: Callable
     settle()
 
 
-@given(typed(commands._evaluate))
+@given(typed(EvaluationOptions))
 def test_options_of_an_evaluation_are_settled_or_refused(asked: dict[str, Any]) -> None:
     with suppress(BadOption):
-        assert evaluate_options.resolve_options({"model": ["senet18"], **asked}).names
+        assert EvaluationOptions.resolve({"model": ["senet18"], **asked}).names
 
 
 def test_an_integer_too_large_for_the_record_is_refused() -> None:
@@ -118,7 +115,7 @@ def test_a_name_that_cannot_be_a_folder_s_is_refused(name: str, said: str) -> No
         with pytest.raises(BadOption, match=said):
             options.resolve_options("nas", "senet18", {given_as: name})
     with pytest.raises(BadOption, match=said):
-        evaluate_options.resolve_options({"model": ["senet18"], "study": name})
+        EvaluationOptions.resolve({"model": ["senet18"], "study": name})
 
 
 @pytest.mark.parametrize("name", ["a" * 200, "ü" * 100, "results", "results.dbs", "a.b c+d-1", "lock"])
