@@ -144,7 +144,7 @@ def _tell_shortfall(console: Console, spec: StudySpec) -> None:
 
 def database_text(request: RunOptions) -> str:
     """Return the option that names the results database, if it is not the usual one."""
-    usual = str(RunOptions.runs / file_names.DATABASE)
+    usual = str(RunOptions.model_fields["runs"].default / file_names.DATABASE)
     return "" if request.database == usual else f" --db {request.database}"
 
 
