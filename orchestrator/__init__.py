@@ -1,1 +1,20 @@
-"""Ask a solver for candidates, train each within its budget, and record every result."""
+"""Ask a solver for candidates, train each within its budget, and record every result.
+
+The Python API is here: `from orchestrator import nas_search, hpo_search, evaluate, load_study` (docs/api.md).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.api import StudyResult, evaluate, hpo_search, load_study, nas_search
+
+__all__ = ["StudyResult", "evaluate", "hpo_search", "load_study", "nas_search"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the API when it is first used: every command imports this package."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from orchestrator import api
+
+    return getattr(api, name)

@@ -24,7 +24,7 @@ MAY_IMPORT = {
 # the folders and modules of a package, each of which imports only what stands after it
 LAYERS = {
     "orchestrator": (
-        *("service", "cli", "evaluation", "study", "search", "console", "trial", "spec", "pruners"),
+        *("service", "cli", "api", "evaluation", "study", "search", "console", "trial", "spec", "pruners"),
         *("trainer_client", "solvers", "executors", "problem", "spec.problem", "awake", "exit_codes"),
     ),
     "results": (

@@ -43,7 +43,7 @@ _Request = TypeVar("_Request", bound=options.RunOptions)
 def answer(
     model: type[_Request],
     given: Mapping[str, Any],
-    run: Callable[[_Request, Console, threading.Event], None],
+    run: Callable[[_Request, Console, threading.Event], object],
     show_plan: Callable[[_Request, Console], None],
 ) -> None:
     """Run a study or show its plan. Print one line if its options are wrong."""

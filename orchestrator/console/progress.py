@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+from tqdm import tqdm
 
 from orchestrator.console.format import (
     PointValues,
@@ -28,6 +31,7 @@ from orchestrator.trial.outcome import count_spent
 from orchestrator.trial.request import RunningTrial
 from results.analysis import forecast
 from results.db.tables import Study, Trial
+from results.terminal import strip_escapes
 
 _RECENT = 10  # ended trials that the live table keeps in view
 _LEFT_OUT = ("purpose", "seconds", "state", "candidate")  # first, on a narrow terminal, in this order
@@ -35,6 +39,19 @@ _FOLDED = ("candidate", "state")  # words fold, numbers never
 _NUMBERS = ("accuracy", "seconds")
 _LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
 _UNBOUNDED = 1000
+
+
+class ReporterFactory(Protocol):
+    """Opens what shows a run to a person; `open_reporter` and `BarProgress` are two."""
+
+    def __call__(
+        self,
+        console: Console,
+        meter: ProgressMeter,
+        title: str,
+        start: PointValues | None = None,
+        size: str = "macs",
+    ) -> ProgressReporter: ...
 
 
 def open_reporter(
@@ -48,6 +65,54 @@ def open_reporter(
     if console.is_terminal:
         return LiveProgress(console, meter, title, start, size)
     return PlainProgress(console, meter, start, size)
+
+
+class BarProgress:
+    """Shows one bar for the study, on a terminal and in a notebook."""
+
+    def __init__(
+        self,
+        console: Console,
+        meter: ProgressMeter,
+        title: str,
+        start: PointValues | None = None,
+        size: str = "macs",
+    ) -> None:
+        self._meter, self._start, self._size = meter, start, size
+        self._bar = tqdm(
+            total=meter.trainings,
+            initial=meter.spent,
+            desc=title,
+            unit="training",
+            file=sys.stdout,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
+        )
+
+    def note(self, text: str) -> None:
+        self._bar.write(strip_escapes(text), file=sys.stdout)
+
+    def show_start(self, trial: RunningTrial) -> None:
+        self._bar.refresh()
+
+    def show_end(self, row: Trial) -> None:
+        self._meter.count(row)
+        self._bar.n = self._meter.spent
+        self._bar.refresh()
+
+    def show_untrained(self, row: Trial) -> None:
+        pass
+
+    def show_best(self, row: Trial) -> None:
+        self._bar.set_postfix_str(strip_escapes(best_text(row, self._start, self._size)))
+
+    def tick(self, running: Sequence[RunningTrial]) -> None:
+        self._bar.update(0)  # at most ten times a second: the elapsed time goes on
+
+    def skip_seconds(self, seconds: float) -> None:
+        self._meter.begun += seconds
+
+    def close(self) -> None:
+        self._bar.close()
 
 
 class PlainProgress:
@@ -246,6 +311,11 @@ class ProgressMeter:
         self._done, self._seconds = 0.0, 0.0
         self._joules: float | None = 0.0  # None if some were not measured
         self._ended_now, self._seconds_now = 0, 0.0  # of this run
+
+    @property
+    def spent(self) -> float:
+        """How many trainings of the budget are used."""
+        return self._done
 
     def remember(self, row: Trial) -> None:
         """Count a trial that ended in an earlier run."""

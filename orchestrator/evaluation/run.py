@@ -14,6 +14,7 @@ from rich.console import Console
 
 from orchestrator.console import progress, summary
 from orchestrator.console.format import macs_text
+from orchestrator.console.progress import ReporterFactory
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.evaluation.pairs import (
     PURPOSE,
@@ -39,9 +40,15 @@ from results.db.tables import Study, Trial
 from results.db.transactions import patient
 
 
-def run_evaluation(request: EvaluationOptions, console: Console, stop: threading.Event) -> None:
+def run_evaluation(
+    request: EvaluationOptions,
+    console: Console,
+    stop: threading.Event,
+    show: ReporterFactory = progress.open_reporter,
+) -> str:
     """Run the evaluation of `request` to its end, or until `stop` is set: then raise Stopped.
 
+    Return the study's name.
     Raise BadOption, TrainerRefused, StoreError, ExecutorError or TrainerBroken. Trials that have ended by
     then are in the database.
     """
@@ -63,12 +70,13 @@ def run_evaluation(request: EvaluationOptions, console: Console, stop: threading
         title = f"{study.name}: {len(spec.pairs)} pairs"
         with (
             session.ending_on_record(store, study, console, recorded),
-            closing(progress.open_reporter(console, meter, title)) as reporter,
+            closing(show(console, meter, title)) as reporter,
         ):
             context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
             Runner(context).run(list_requests(context, rows))
         store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         _close(request, study, store, console)
+        return study.name
 
 
 def show_plan(request: EvaluationOptions, console: Console) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from rich.console import Console
 
 from orchestrator.console import progress, summary
+from orchestrator.console.progress import ReporterFactory
 from orchestrator.executors import Executor
 from orchestrator.search import baseline, final_selection
 from orchestrator.search.budget import study_budget
@@ -34,8 +35,13 @@ from results.db.tables import Study
 from search_spaces import Point
 
 
-def run_study(request: SearchOptions, console: Console, stop: threading.Event) -> None:
-    """Run the study of `request` to its end, or until `stop` is set: then raise Stopped.
+def run_study(
+    request: SearchOptions,
+    console: Console,
+    stop: threading.Event,
+    show: ReporterFactory = progress.open_reporter,
+) -> str:
+    """Run the study of `request` to its end, or until `stop` is set: then raise Stopped. Return its name.
 
     Raise BadOption, TrainerRefused, StoreError, ExecutorError, BaselineFailed, SolverFailed,
     NotReproducible or TrainerBroken. Trials that have ended by then are in the database.
@@ -61,12 +67,13 @@ def run_study(request: SearchOptions, console: Console, stop: threading.Event) -
                 summary.say(console, line)
             with (
                 session.ending_on_record(store, study, console, recorded),
-                closing(_reporter(spec, store, executor, study, console)) as reporter,
+                closing(_reporter(show, spec, store, executor, study, console)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
                 message = _search(_with_latency(context))
             store.end_study(study.id, "finished", message)
         summary.closing(console, store, spec)
+        return spec.study_name
 
 
 def _is_answered(spec: StudySpec, store: Store, recorded: Study) -> bool:
@@ -99,12 +106,17 @@ def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -
 
 
 def _reporter(
-    spec: StudySpec, store: Store, executor: Executor, study: Study, console: Console
+    show: ReporterFactory,
+    spec: StudySpec,
+    store: Store,
+    executor: Executor,
+    study: Study,
+    console: Console,
 ) -> ProgressReporter:
     title = f"{study.name}: {spec.request.kind}-search of {spec.request.subject}"
     rows = store.trials(study.id)
     meter = progress.start_meter(study, spec.training.budget.seconds, executor.slots, rows)
-    return progress.open_reporter(console, meter, title, spec.start, spec.aim.told)
+    return show(console, meter, title, spec.start, spec.aim.told)
 
 
 def _with_latency(context: StudyContext[StudySpec]) -> StudyContext[StudySpec]:

@@ -1,0 +1,207 @@
+"""The commands as functions: `from orchestrator import nas_search`.
+
+A function's keywords are its command's options, with underscores. It returns when the study has ended. To
+resume a study, call the function again, or `load_study(name).resume()`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from orchestrator import executors
+from orchestrator.console.progress import BarProgress, ReporterFactory, open_reporter
+from orchestrator.evaluation.options import EvaluationOptions
+from orchestrator.evaluation.run import run_evaluation
+from orchestrator.spec import provenance
+from orchestrator.spec.options import SEARCHES, BadOption, HpoOptions, NasOptions, RunOptions, SearchOptions
+from orchestrator.study.run import run_study
+
+if TYPE_CHECKING:
+    import pandas as pd  # half a second to import, and needed only where its frames are asked for
+
+
+def nas_search(base: str, *, progress: bool = True, **options: Any) -> StudyResult:
+    """Run `nas-search --base BASE`: find the smallest variant that is still as accurate."""
+    return _run(NasOptions, {"base": base, **options}, progress)
+
+
+def hpo_search(model: str, *, progress: bool = True, **options: Any) -> StudyResult:
+    """Run `hpo-search --model MODEL`: tune how a network is trained, or its recipe or architecture."""
+    return _run(HpoOptions, {"model": model, **options}, progress)
+
+
+def evaluate(model: str | list[str] = (), *, progress: bool = True, **options: Any) -> StudyResult:  # type: ignore[assignment]
+    """Run `nas-evaluate`: train models several times each on disjoint images, and rank them."""
+    models = [model] if isinstance(model, str) else list(model)
+    return _run(EvaluationOptions, {"model": models, **options}, progress)
+
+
+def load_study(name: str, **options: Any) -> StudyResult:
+    """Return a study that is in a results database.
+
+    options: where it is (`db`, `runs`) and, to resume it, what else belongs to the machine (`trainer`,
+        `data_folder`, `executor`, …)
+    Raise StoreError; NotOnRecord, one of its kinds, for an unknown study. Raise BadOption.
+    """
+    given = RunOptions.parse(options)
+    found = StudyResult(name, given.database, options)
+    _ = found.facts  # raises for a study that is not there
+    return found
+
+
+class StudyResult:
+    """A study in its results database, which is read anew by every property.
+
+    name: the study's name. database: the path or URL of its results database.
+    """
+
+    def __init__(self, name: str, database: str, given: Mapping[str, Any], progress: bool = True) -> None:
+        self.name, self.database = name, database
+        self._given, self._progress = dict(given), progress
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The study's row of `results.queries.studies`. Raise NotOnRecord for an unknown study."""
+        from results import queries
+
+        queries.events(self.database, self.name)  # raises the error that lists the studies
+        studies = queries.studies(self.database)
+        return queries.plain_rows(studies[studies["name"] == self.name])[0]
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial, by number: the columns of the table `trials`."""
+        from results import queries
+
+        return queries.trials(self.database, self.name)
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best trial, or of an evaluation the best pair; None if there is none.
+
+        Its keys are the columns of the view `best_trials`, or of `ranking`.
+        """
+        from results import queries
+
+        rows = self.ranking if self.is_evaluation else queries.best(self.database, self.name)
+        return next(iter(queries.plain_rows(rows)), None)
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The Pareto front, the smallest network first. Raise NotOnRecord for a study with one objective."""
+        from results import queries
+
+        return queries.front(self.database, self.name)
+
+    @property
+    def ranking(self) -> pd.DataFrame:
+        """The ranking of an evaluation, the best pair first. Raise NotOnRecord for another kind of study."""
+        from results import queries
+
+        return queries.evaluation(self.database, self.name)
+
+    @property
+    def saved_models(self) -> list[str]:
+        """The names under which the study saved networks, which `hpo_search` and `evaluate` take."""
+        from results import queries
+
+        models = queries.models(self.database)
+        return [str(name) for name in models[models["study"] == self.name]["name"]]
+
+    @property
+    def is_evaluation(self) -> bool:
+        return bool(self.facts["kind"] == "evaluation")
+
+    def report(self, out: str | Path | None = None, compare: str | None = None) -> Path:
+        """Write the study's report, one HTML page, and return its path: STUDY.html unless `out` is given.
+
+        compare: another study of this database, shown beside it. Raise StoreError or ExportError.
+        """
+        from results import report
+
+        return report.write(self.database, self.name, Path(out) if out else None, compare)[0]
+
+    def resume(self, **options: Any) -> StudyResult:
+        """Go on with the study, with its recorded options and these, such as a larger `trials`.
+
+        Raise as the function that began it. An evaluation's options are not recorded: one that was loaded
+        needs them all.
+        """
+        from results import queries
+        from results.db.search_queue import repeatable
+
+        recorded = next(iter(queries.plain_rows(queries.request(self.database, self.name))), None)
+        if recorded is None:
+            return _run(EvaluationOptions, {**self._given, **options, "study": self.name}, self._progress)
+        model = SEARCHES[recorded["kind"]]
+        asked = repeatable(recorded["kind"], recorded["options"])
+        of_machine = model.options("owner")
+        here = {name: value for name, value in self._given.items() if name in of_machine}
+        subject = {model.subject_option: recorded["subject"], "study": self.name}
+        return _run(model, {**asked, **here, **subject, **options}, self._progress)
+
+    def __repr__(self) -> str:
+        facts = self.facts
+        spent = f"{facts['spent']:.4g}/{facts['budget_trials']} trainings"
+        return f"<study {self.name!r}: {facts['state']}, {spent}>"
+
+
+def _run(model: type[RunOptions], given: Mapping[str, Any], progress: bool) -> StudyResult:
+    """Run a study. It runs in a thread, so that Ctrl-C and a notebook's stop button end it as a command's.
+
+    Raise BadOption and what else `run_study` and `run_evaluation` name. KeyboardInterrupt comes when the
+    trainings have been stopped: finished trials are in the database.
+    """
+    for name in given:
+        if name in model.options("command"):
+            raise BadOption(f"{name} is an option of the command {model.program} alone; omit it")
+    request = model.resolve(given)
+    provenance.refuse_clashes()
+    executors.check(request.executor)
+    stop, console = threading.Event(), Console(quiet=True, file=io.StringIO())
+    show: ReporterFactory = BarProgress if progress else open_reporter
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            if isinstance(request, SearchOptions):
+                name = thread.submit(run_study, request, console, stop, show).result()
+            else:
+                assert isinstance(request, EvaluationOptions)
+                name = thread.submit(run_evaluation, request, console, stop, show).result()
+        except KeyboardInterrupt:
+            stop.set()
+            raise
+    return StudyResult(name, request.database, given, progress)
+
+
+def _describe(function: Callable[..., StudyResult], model: type[RunOptions]) -> None:
+    """Give a function its options as its signature and in its docstring: the model's fields."""
+    own = list(inspect.signature(function).parameters.values())
+    known = model.options("user", "owner")
+    named = {parameter.name for parameter in own}
+    keywords = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=option.field.default,
+            annotation=option.field.annotation,
+        )
+        for name, option in known.items()
+        if name not in named
+    ]
+    function.__signature__ = inspect.Signature([*own[:-1], *keywords], return_annotation=StudyResult)  # type: ignore[attr-defined]
+    lines = [f"    {name}: {option.help}" for name, option in known.items()]
+    shown = "\n\nprogress: whether to show a progress bar\n\nOptions:\n"
+    function.__doc__ = f"{function.__doc__}{shown}" + "\n".join(lines)
+
+
+_describe(nas_search, NasOptions)
+_describe(hpo_search, HpoOptions)
+_describe(evaluate, EvaluationOptions)
