@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -82,6 +83,20 @@ def test_the_solver_that_the_guide_shows_is_one() -> None:
     with pytest.raises(StopIteration):
         module["search"](Problem(space, start, batch_size=4), evaluate)  # type: ignore[operator]
     assert asked[0] == start
+
+
+@pytest.mark.slow  # trains for two minutes
+def test_the_examples_of_the_python_api_run_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module: dict[str, Any] = {}
+    for block in blocks(ROOT / "docs" / "api.md", "python"):
+        exec(block, module)
+    assert re.fullmatch(r"<study 'smaller': finished, [7-8][.\d]*/8 trainings>", str(module["study"]))
+    assert module["page"].stat().st_size > 1_000_000
+    assert (tmp_path / "runs" / "tuned").is_dir()
+    assert len(module["ranked"].ranking) == 2
 
 
 def test_the_space_that_the_guide_shows_is_one() -> None:

@@ -85,6 +85,7 @@ class BarProgress:
             desc=title,
             unit="training",
             file=sys.stdout,
+            mininterval=1.0,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
         )
 
@@ -106,7 +107,7 @@ class BarProgress:
         self._bar.set_postfix_str(strip_escapes(best_text(row, self._start, self._size)))
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
-        self._bar.update(0)  # at most ten times a second: the elapsed time goes on
+        self._bar.update(0)  # at most once a second: the elapsed time goes on
 
     def skip_seconds(self, seconds: float) -> None:
         self._meter.begun += seconds
