@@ -11,7 +11,7 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.console.format import accuracy_text, macs_text, point_text, size_number
+from orchestrator.console.format import accuracy_text, point_text, size_number, size_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
 from orchestrator.spec.objective import SIZES, UNITS, Objective
@@ -38,10 +38,7 @@ def opening(
     where = "GPUs" if executor.device == "cuda" else "CPU workers"
     for line in (
         f"study {study.name} in {request.database}",
-        f"network: {spec.subject.origin}",
-        *base_model.same_name_lines(spec.subject, request.kind),
-        network_text(spec),
-        *data_lines(spec.base, drawn(request)),
+        *network_lines(spec),
         f"{request.trials} trainings of {spec.training.budget} on {executor.slots} {where}, "
         f"solver {request.solver}; goal: {spec.aim}",
         *resume_lines(recorded),
@@ -62,17 +59,20 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def network_text(spec: StudySpec) -> str:
-    """Return the realised base network on one line."""
+def network_lines(spec: StudySpec) -> Iterator[str]:
+    """Yield which network a search starts from, its realised sizes, and the data that it is trained on."""
     base = spec.base
+    yield f"network: {spec.subject.origin}"
+    yield from base_model.same_name_lines(spec.subject, spec.request.kind)
     blocks = ", ".join(map(str, base.blocks))
     channels = ", ".join(map(str, base.channels))
     own = [f"{name} {value:g}" for name, value in spec.request.scale.items() if value != 1]
     at = f"at {', '.join(own)}: " if own else ""
-    return (
-        f"  {at}{macs_text(base.macs)} M MACs, {base.parameters / 1e6:.3f} M parameters, blocks {blocks}, "
+    yield (
+        f"  {at}{size_text(base, 'macs')}, {size_text(base, 'params')}, blocks {blocks}, "
         f"channels {channels}, {base.resolution} px"
     )
+    yield from data_lines(base, drawn(spec.request))
 
 
 def drawn(request: RunOptions) -> str:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from rich.console import Console
 
 from orchestrator.console import progress, summary
-from orchestrator.console.format import macs_text
+from orchestrator.console.format import size_text
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.evaluation.pairs import (
     PURPOSE,
@@ -131,8 +131,8 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
     for pair in spec.pairs:
         found = pair.description
         yield (
-            f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
-            f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
+            f"{pair.subject.name} with {pair.training.recipe}: {size_text(found, 'macs')}, "
+            f"{size_text(found, 'params')} ({pair.subject.origin})"
         )
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"

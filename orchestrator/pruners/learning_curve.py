@@ -38,9 +38,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Prune:
-    """The first check at which a curve could not reach the bound; all fields but `progress` are
-    accuracies.
-    """
+    """The first check at which a curve could not reach the bound, with accuracies as fractions."""
 
     progress: float
     accuracy: float  # measured there
@@ -80,15 +78,11 @@ class PrunerConfig:
         return cls(**{**usual, **given})
 
     def question(self) -> dict[str, Any]:
-        """Return the settings that a resume must repeat; empty if nothing is stopped, as in older
-        versions.
-        """
+        """Return the settings that a resume must repeat; none if nothing is stopped, as in older versions."""
         return {"early_stop": {"level": self.level, "audit": self.audit}} if self.level else {}
 
     def audits(self, seed: int, number: int) -> bool:
-        """Whether the trial with this number is exempt from early stopping, by a random draw from
-        the seed.
-        """
+        """Whether a random draw from the seed exempts the trial with this number from early stopping."""
         digest = hashlib.sha256(f"audit {seed} {number}".encode()).digest()
         return int.from_bytes(digest[:6]) / 2**48 < self.audit
 

@@ -158,9 +158,7 @@ class Confirmation:
         return verdict
 
     def _belief(self, accuracies: Sequence[float | None], up_to: int) -> Posterior:
-        """Return the posterior from these trainings, with the noise estimated from the trials up to
-        a number.
-        """
+        """Return the posterior from these trainings, with the noise of the trials up to a number."""
         groups: dict[int | None, list[float]] = {}
         for row in self._rows.values():
             is_repeated = row.purpose in ("baseline", "confirmation")

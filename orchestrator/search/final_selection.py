@@ -151,9 +151,7 @@ class FinalSelection:
         return row.point == dict(self.search.formulation.start)
 
     def _chance(self, best: Trial, first: Trial, beliefs: Mapping[int, Posterior]) -> float | None:
-        """Return the probability that `best` is more accurate than the start, treating both as
-        independent.
-        """
+        """Return the probability that `best` is more accurate than the start, as if both were independent."""
         if best.number == first.number or not self._is_start(first):
             return None
         one, start = beliefs[best.number], beliefs[first.number]

@@ -29,7 +29,6 @@ class CheckedStudy:
     """A study that may run: a new one, or a recorded one that resumes."""
 
     spec: StudySpec
-    block: int  # candidates per iteration
     question: dict[str, Any]
     recorded: Study | None
 
@@ -62,7 +61,7 @@ def check_study(
         if "model" not in recorded.question:  # of an older version
             question.pop("model", None)
         refuse_another_question(recorded, request.kind, question)
-    return CheckedStudy(spec, block, question, recorded)
+    return CheckedStudy(spec, question, recorded)
 
 
 def refuse_folder(folder: Path, url: URL) -> None:

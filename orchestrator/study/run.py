@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -148,17 +149,14 @@ def _require_accuracy(context: StudyContext[StudySpec], runner: Runner) -> tuple
         if least is not None:
             store.set_bound(study_id, min_accuracy=least, baseline_replicates=0)
         return least, None
-    measured = baseline.measure(context, runner, store.trials(study_id))
-    bound = measured.mean - spec.request.tolerance
-    store.set_bound(
-        study_id,
-        min_accuracy=bound,
-        baseline_accuracy=measured.mean,
-        baseline_std=measured.std,
-        baseline_replicates=spec.replicates,
-    )
-    context.reporter.note(summary.required_accuracy_text(measured.mean, measured.std, spec.replicates, bound))
-    return bound, measured.mean
+    accuracies = baseline.measure(context, runner, store.trials(study_id))
+    mean, count = statistics.fmean(accuracies), len(accuracies)
+    std = statistics.stdev(accuracies) if count > 1 else None
+    bound = mean - spec.request.tolerance
+    known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
+    store.set_bound(study_id, min_accuracy=bound, **known)
+    context.reporter.note(summary.required_accuracy_text(mean, std, count, bound))
+    return bound, mean
 
 
 def _open_solver(search: SearchContext) -> SolverSession:

@@ -34,7 +34,7 @@ class TrialRequest:
         return network_key(self.description, self.config)
 
     def columns(self) -> dict[str, Any]:
-        budget = self.config["budget"]
+        """Return the columns of its row, but for those that the database takes from its configuration."""
         return self.description.columns() | {
             "purpose": self.purpose,
             "point": dict(self.point),
@@ -42,10 +42,6 @@ class TrialRequest:
             "of_trial_number": self.of_trial_number,
             "config": dict(self.config),
             "network_key": self.key,
-            "seed": self.config["seed"],
-            "subset_seed": self.config["subset"]["seed"],
-            "budget_seconds": budget.get("seconds"),
-            "budget_steps": budget.get("steps"),
         }
 
 
