@@ -50,14 +50,19 @@ def open_reporter(
     return PlainProgress(console, meter, start, size)
 
 
-class PlainProgress:
-    """Prints one line per event, for pipes and logs."""
-
+class _ConsoleProgress(ProgressReporter):
     def __init__(
         self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: str = "macs"
     ) -> None:
         self._console, self._meter = console, meter
         self._start, self._size = start, size
+
+    def skip_seconds(self, seconds: float) -> None:
+        self._meter.begun += seconds
+
+
+class PlainProgress(_ConsoleProgress):
+    """Prints one line per event, for pipes and logs."""
 
     def note(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -76,17 +81,8 @@ class PlainProgress:
     def show_best(self, row: Trial) -> None:
         self.note(best_text(row, self._start, self._size))
 
-    def tick(self, running: Sequence[RunningTrial]) -> None:
-        pass  # running clocks are only for a terminal
 
-    def skip_seconds(self, seconds: float) -> None:
-        self._meter.begun += seconds
-
-    def close(self) -> None:
-        pass
-
-
-class LiveProgress:
+class LiveProgress(_ConsoleProgress):
     """Updates a table in place: the running trials with their clocks, the last finished ones, the best."""
 
     def __init__(
@@ -97,8 +93,8 @@ class LiveProgress:
         start: PointValues | None = None,
         size: str = "macs",
     ) -> None:
-        self._console, self._meter, self._title = console, meter, title
-        self._start, self._size = start, size
+        super().__init__(console, meter, start, size)
+        self._title = title
         self._notes: deque[str] = deque(maxlen=2)
         self._recent: deque[Trial] = deque(maxlen=_RECENT)
         self._best: Trial | None = None
@@ -108,9 +104,6 @@ class LiveProgress:
 
     def note(self, text: str) -> None:
         self._notes.append(text)
-
-    def show_start(self, trial: RunningTrial) -> None:
-        pass  # the next tick shows it
 
     def show_end(self, row: Trial) -> None:
         self._meter.count(row)
@@ -124,9 +117,6 @@ class LiveProgress:
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
         self._running = running
-
-    def skip_seconds(self, seconds: float) -> None:
-        self._meter.begun += seconds
 
     def close(self) -> None:
         self._running = ()

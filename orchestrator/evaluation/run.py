@@ -57,8 +57,7 @@ def run_evaluation(request: EvaluationOptions, console: Console, stop: threading
         recorded = store.study(spec.study_name)
         study = _open_study(spec, store, recorded, executor.slots)
         rows = store.trials(study.id)
-        for line in _opening(spec, executor, study, rows):
-            summary.say(console, line)
+        summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
         title = f"{study.name}: {len(spec.pairs)} pairs"
         with (
@@ -82,8 +81,7 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
         spec = resolve_evaluation(request, store, executor.device, trainer)
         _check_folder(spec)
         summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
-        for line in _contents(spec):
-            summary.say(console, line)
+        summary.say(console, *_contents(spec))
         pairs, runs = len(spec.pairs), request.runs_of_each
         summary.say(console, f"trainings: {pairs * runs} = {pairs} pairs x {runs} runs")
         summary.say(console, cost_text(pairs * runs, spec.pairs[0].training.budget, executor))

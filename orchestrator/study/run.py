@@ -58,8 +58,7 @@ def run_study(request: SearchOptions, console: Console, stop: threading.Event) -
             reached = tuple(feasibility.limit_lines(spec, trainer))
             study = _open_study(checked, store, executor)
             summary.opening(console, spec, executor, study, store.trials(study.id))
-            for line in reached:
-                summary.say(console, line)
+            summary.say(console, *reached)
             with (
                 session.ending_on_record(store, study, console, recorded),
                 closing(_reporter(spec, store, executor, study, console)) as reporter,

@@ -17,8 +17,8 @@ from results.db.store import Store
 from results.db.tables import Study, Trial
 
 
-class ProgressReporter(Protocol):
-    """Shows the events of a study to a person. It changes nothing."""
+class ProgressReporter:
+    """Shows the events of a study to a person; this one shows nothing. It changes nothing."""
 
     def note(self, text: str) -> None: ...
     def show_start(self, trial: RunningTrial) -> None: ...

@@ -145,13 +145,22 @@ def read_measurements(path: Path) -> list[dict[str, Any]]:
 
 def latest_epoch(path: Path) -> dict[str, Any] | None:
     """Return the last whole `epoch` event near the end of a file that is still being written."""
+    return next(filter(None, map(_epoch, reversed(_tail(path).split("\n")))), None)
+
+
+def last_line(path: Path) -> str:
+    """Return the last line of a log that is not blank; empty if there is none."""
+    return next(filter(None, map(str.strip, reversed(_tail(path).splitlines()))), "")
+
+
+def _tail(path: Path) -> str:
+    """Return the end of a file; empty if it does not exist."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
+            return file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
-        return None
-    return next(filter(None, map(_epoch, reversed(lines))), None)
+        return ""
 
 
 def _epoch(line: str) -> dict[str, Any] | None:
@@ -160,14 +169,3 @@ def _epoch(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) and event.get("event") == "epoch" else None
-
-
-def last_line(path: Path) -> str:
-    """Return the last line of a log that is not blank; empty if there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
