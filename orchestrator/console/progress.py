@@ -148,21 +148,19 @@ class LiveProgress(_ConsoleProgress):
     def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
         """Return the table of trials, without the columns that do not fit on the terminal."""
         console = self._console
-        names = ["trial", "purpose", "candidate", UNITS[self._size], "accuracy", "seconds", "state"]
-        shown = set(names)
-        for left_out in ("", *_LEFT_OUT):
-            shown -= {left_out}
-            table = self._table_of(names, shown, rows)
+        for count in range(len(_LEFT_OUT) + 1):
+            table = self._table_without(_LEFT_OUT[:count], rows)
             least = console.measure(table, options=console.options.update_width(_UNBOUNDED)).minimum
             if least <= console.width:
                 break
         return table
 
-    def _table_of(
-        self, names: Sequence[str], shown: Collection[str], rows: Sequence[tuple[list[str], str | None]]
+    def _table_without(
+        self, left_out: Collection[str], rows: Sequence[tuple[list[str], str | None]]
     ) -> Table:
         table = Table(expand=False)
-        columns = [position for position, name in enumerate(names) if name in shown]
+        names = ["trial", "purpose", "candidate", UNITS[self._size], "accuracy", "seconds", "state"]
+        columns = [position for position, name in enumerate(names) if name not in left_out]
         for position in columns:
             name = names[position]
             if name in _FOLDED:

@@ -30,7 +30,7 @@ from search_spaces import scaling
 _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
 
 
-def opening(
+def say_opening(
     console: Console, spec: StudySpec, executor: Executor, study: Study, recorded: Sequence[Trial]
 ) -> None:
     """Print which network, data, budget and machine the study uses, and whether it resumes."""
@@ -73,10 +73,10 @@ def network_lines(spec: StudySpec) -> Iterator[str]:
         f"  {at}{size_text(base, 'macs')}, {size_text(base, 'params')}, blocks {blocks}, "
         f"channels {channels}, {base.resolution} px"
     )
-    yield from data_lines(base, drawn(spec.request))
+    yield from data_lines(base, sample_text(spec.request))
 
 
-def drawn(request: RunOptions) -> str:
+def sample_text(request: RunOptions) -> str:
     """Return how many images are sampled, in words."""
     return f"{request.train_images} training and {request.validation_images} validation images"
 
@@ -96,7 +96,7 @@ def required_accuracy_text(mean: float, std: float | None, replicates: int, boun
     return f"baseline: {100 * mean:.2f}% ({spread}n {replicates}); required accuracy: {100 * bound:.2f}%"
 
 
-def closing(console: Console, store: Store, spec: StudySpec) -> None:
+def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
     """Print what the study found, from its rows in the database."""
     study = store.study(spec.study_name)
     assert study is not None

@@ -47,7 +47,7 @@ def run_evaluation(request: EvaluationOptions, console: Console, stop: threading
     """
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
-        executor = stack.enter_context(closing(session.executor(request)))
+        executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
@@ -61,7 +61,7 @@ def run_evaluation(request: EvaluationOptions, console: Console, stop: threading
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
         title = f"{study.name}: {len(spec.pairs)} pairs"
         with (
-            session.ending_on_record(store, study, console, recorded),
+            session.record_end(store, study, console, recorded),
             closing(progress.open_reporter(console, meter, title)) as reporter,
         ):
             context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
@@ -74,7 +74,7 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
     """Print what the evaluation would cost. Raise as `run_evaluation` does."""
     with ExitStack() as stack:
         store = store_to_read(request, stack)
-        executor = stack.enter_context(closing(session.executor(request)))
+        executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
         )
@@ -134,7 +134,7 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
         )
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"
-    parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
+    parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.sample_text(request)}"
     yield from summary.data_lines(spec.pairs[0].description, f"{parts}; {read}")
 
 

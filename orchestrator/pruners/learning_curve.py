@@ -20,9 +20,7 @@ from results.analysis.posterior import students
 EARLIEST = 0.25  # of the budget, before which nothing is stopped
 FEWEST_CURVES = 6  # finished ones that the rule needs
 MOST_CURVES = 500  # the latest ones; more do not improve the fit and make each check slower
-_LOOKS = (
-    2  # independent checks that the many checks of one curve amount to (measured in benchmarks/early_stop.py)
-)
+_LOOKS = 2  # independent checks that those of one curve amount to (measured in benchmarks/early_stop.py)
 LEVEL, AUDIT = 0.05, 0.1  # the defaults
 
 Points = Sequence[tuple[float, float]]  # (progress, validation accuracy), in order

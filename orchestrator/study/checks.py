@@ -87,12 +87,8 @@ def claim_folder(folder: Path, url: URL) -> None:
     refuse_folder(folder, url)
     if not read_owner(folder):
         path = connection.sqlite_file(url)
-        shown = (
-            url.render_as_string(hide_password=True)
-            if path is None
-            else os.path.relpath(path, folder.resolve())
-        )
-        (folder / file_names.OWNER).write_text(shown + "\n")
+        named = os.path.relpath(path, folder.resolve()) if path else url.render_as_string(hide_password=True)
+        (folder / file_names.OWNER).write_text(named + "\n")
 
 
 def read_owner(folder: Path) -> str:

@@ -32,7 +32,7 @@ def show_plan(request: SearchOptions, console: Console) -> None:
         )
         spec, executor = check_request(request, trainer_client, stack)
         for line in _lines(spec, executor, trainer_client):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            summary.say(console, line)
 
 
 def check_request(
@@ -44,7 +44,7 @@ def check_request(
     """
     store = store_to_read(request, stack)
     subject = subject_of(request, store)
-    executor = stack.enter_context(closing(session.executor(request)))
+    executor = stack.enter_context(closing(session.open_executor(request)))
     spec = resolve_spec(request, subject, executor.device, trainer_client)
     return checks.check_study(spec, store, executor.slots, trainer_client).spec, executor
 

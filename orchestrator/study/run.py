@@ -44,7 +44,7 @@ def run_study(request: SearchOptions, console: Console, stop: threading.Event) -
     with ExitStack() as stack:
         store = stack.enter_context(SearchQueue(request.database))
         subject = subject_of(request, store)
-        executor = stack.enter_context(closing(session.executor(request)))
+        executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
@@ -53,20 +53,20 @@ def run_study(request: SearchOptions, console: Console, stop: threading.Event) -
         checked = checks.check_study(spec, store, executor.slots, trainer)
         spec, recorded = checked.spec, checked.recorded
         if recorded and _is_answered(spec, store, recorded):
-            summary.opening(console, spec, executor, recorded, store.trials(recorded.id))
+            summary.say_opening(console, spec, executor, recorded, store.trials(recorded.id))
         else:
             reached = tuple(feasibility.limit_lines(spec, trainer))
             study = _open_study(checked, store, executor)
-            summary.opening(console, spec, executor, study, store.trials(study.id))
+            summary.say_opening(console, spec, executor, study, store.trials(study.id))
             summary.say(console, *reached)
             with (
-                session.ending_on_record(store, study, console, recorded),
+                session.record_end(store, study, console, recorded),
                 closing(_reporter(spec, store, executor, study, console)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
                 message = _search(_with_latency(context))
             store.end_study(study.id, "finished", message)
-        summary.closing(console, store, spec)
+        summary.say_closing(console, store, spec)
 
 
 def _is_answered(spec: StudySpec, store: Store, recorded: Study) -> bool:

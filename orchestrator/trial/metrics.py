@@ -12,18 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results.db.tables import Measurement
+
 _TAIL_BYTES = 4096
 MOST_OF_CURVE_BYTES = 4 << 20
-_MEASURED = (
-    "epoch",
-    "step",
-    "progress",
-    "elapsed_seconds",
-    "learning_rate",
-    "train_loss",
-    "val_accuracy",
-    "val_loss",
-)
+_MEASURED = [
+    column.name for column in Measurement.__table__.columns if column.name not in ("trial_id", "ordinal")
+]
 _FINAL = (
     "val_accuracy",
     "val_loss",
