@@ -118,7 +118,8 @@ class LearningCurvePruner:
         progress, accuracy = curve[-1]
         if not EARLIEST <= progress < 1 or self.bound <= 0:
             return None
-        curves = [finished for finished in self.finished if _spans(finished.points, progress)]
+        measured = [finished for finished in self.finished if finished.points]
+        curves = [one for one in measured if one.points[0][0] <= progress <= one.points[-1][0]]
         if len(curves) < FEWEST_CURVES:
             return None
         known = [(interpolate_best(finished.points, progress), finished.accuracy) for finished in curves]
@@ -173,7 +174,3 @@ def predict(known: Sequence[tuple[float, float]], seen: float, floor: float) -> 
     away = seen - float(x.mean())
     doubt = 1 + 1 / len(x) + (away**2 / spread if spread else 0.0)
     return float(y.mean()) + slope * away, math.sqrt(variance * doubt), freedom
-
-
-def _spans(curve: Points, progress: float) -> bool:
-    return bool(curve) and curve[0][0] <= progress <= curve[-1][0]

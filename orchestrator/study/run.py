@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -24,14 +25,14 @@ from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
 from orchestrator.study import checks, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
-from orchestrator.trial.context import ProgressReporter, StudyContext
+from orchestrator.trial.context import StudyContext
 from orchestrator.trial.folder import study_folder
 from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.runner import Runner
 from results import file_names
 from results.db.search_queue import SearchQueue
 from results.db.store import Store
-from results.db.tables import Study
+from results.db.tables import Study, Trial
 from search_spaces import Point
 
 
@@ -57,14 +58,17 @@ def run_study(request: SearchOptions, console: Console, stop: threading.Event) -
         else:
             reached = tuple(feasibility.limit_lines(spec, trainer))
             study = _open_study(checked, store, executor)
-            summary.say_opening(console, spec, executor, study, store.trials(study.id))
+            rows = store.trials(study.id)
+            summary.say_opening(console, spec, executor, study, rows)
             summary.say(console, *reached)
+            meter = progress.start_meter(study, spec.training.budget.seconds, executor.slots, rows)
+            title = f"{study.name}: {request.kind}-search of {request.subject}"
             with (
                 session.record_end(store, study, console, recorded),
-                closing(_reporter(spec, store, executor, study, console)) as reporter,
+                closing(progress.open_reporter(console, meter, title, spec.start, spec.aim.told)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
-                message = _search(_with_latency(context))
+                message = _search(_with_latency(context, rows), rows)
             store.end_study(study.id, "finished", message)
         summary.say_closing(console, store, spec)
 
@@ -98,32 +102,26 @@ def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -
     return study
 
 
-def _reporter(
-    spec: StudySpec, store: Store, executor: Executor, study: Study, console: Console
-) -> ProgressReporter:
-    title = f"{study.name}: {spec.request.kind}-search of {spec.request.subject}"
-    rows = store.trials(study.id)
-    meter = progress.start_meter(study, spec.training.budget.seconds, executor.slots, rows)
-    return progress.open_reporter(console, meter, title, spec.start, spec.aim.told)
-
-
-def _with_latency(context: StudyContext[StudySpec]) -> StudyContext[StudySpec]:
+def _with_latency(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> StudyContext[StudySpec]:
     """Return the context in which the latency of networks is measured too, if the search needs it."""
     spec = context.spec
     if not spec.aim.needs_latency:
         return context
     profiler = LatencyProfiler(context.trainer, context.executor, spec.request, context.folder, context.stop)
-    profiler.remember(context.store.trials(context.study.id))
+    profiler.remember(rows)
     first = profiler.describe(spec.config(spec.formulation(None).start))
     return replace(context, trainer=profiler, spec=replace(spec, first=first))
 
 
-def _search(context: StudyContext[StudySpec]) -> str:
-    """Measure the base, search and save what was found; return a text that says why the search ended."""
+def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
+    """Measure the base, search and save what was found; return a text that says why the search ended.
+
+    rows: the study's trials at the start of this run
+    """
     spec, store, study_id = context.spec, context.store, context.study.id
     budget = study_budget(spec)
     runner = Runner(context, lambda others: budget.covers_retry(others, store.trials(study_id)))
-    bound, mean = _require_accuracy(context, runner)
+    bound, mean = _require_accuracy(context, runner, rows)
     formulation = spec.formulation(bound)
     history = TrialHistory(store.trials(study_id), formulation)
     search = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
@@ -140,7 +138,9 @@ def _search(context: StudyContext[StudySpec]) -> str:
     return message + final_selection.retrained_text(search)
 
 
-def _require_accuracy(context: StudyContext[StudySpec], runner: Runner) -> tuple[float | None, float | None]:
+def _require_accuracy(
+    context: StudyContext[StudySpec], runner: Runner, rows: Sequence[Trial]
+) -> tuple[float | None, float | None]:
     """Return the required accuracy and the base network's mean; None for what the study does not have."""
     spec, store, study_id = context.spec, context.store, context.study.id
     least = spec.request.min_accuracy
@@ -148,7 +148,7 @@ def _require_accuracy(context: StudyContext[StudySpec], runner: Runner) -> tuple
         if least is not None:
             store.set_bound(study_id, min_accuracy=least, baseline_replicates=0)
         return least, None
-    accuracies = baseline.measure(context, runner, store.trials(study_id))
+    accuracies = baseline.measure(context, runner, rows)
     mean, count = statistics.fmean(accuracies), len(accuracies)
     std = statistics.stdev(accuracies) if count > 1 else None
     bound = mean - spec.request.tolerance

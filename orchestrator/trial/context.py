@@ -78,4 +78,4 @@ class StudyContext(Generic[Spec]):
         """
         config = self.spec.config(point, replicate)
         described = description or self.trainer.describe(config)
-        return TrialRequest(number, purpose, point, replicate, config, described, row, of_trial_number)
+        return TrialRequest(number, purpose, dict(point), replicate, config, described, row, of_trial_number)

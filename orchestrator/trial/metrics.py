@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,12 @@ def read_measurements(path: Path) -> list[dict[str, Any]]:
 
 def latest_epoch(path: Path) -> dict[str, Any] | None:
     """Return the last whole `epoch` event near the end of a file that is still being written."""
-    return next(filter(None, map(_epoch, reversed(_tail(path).split("\n")))), None)
+    for line in reversed(_tail(path).split("\n")):
+        with suppress(ValueError, RecursionError):
+            event = json.loads(line)
+            if isinstance(event, dict) and event.get("event") == "epoch":
+                return event
+    return None
 
 
 def last_line(path: Path) -> str:
@@ -156,11 +162,3 @@ def _tail(path: Path) -> str:
             return file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return ""
-
-
-def _epoch(line: str) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) and event.get("event") == "epoch" else None

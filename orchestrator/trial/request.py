@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,9 +20,9 @@ class TrialRequest:
 
     number: int
     purpose: str
-    point: Mapping[str, Any]
+    point: dict[str, Any]
     replicate: int
-    config: Mapping[str, Any]
+    config: dict[str, Any]
     description: NetworkInfo
     row: Trial | None = None  # if an earlier run left it unfinished
     of_trial_number: int | None = None  # the trial that this one repeats
@@ -37,10 +36,10 @@ class TrialRequest:
         """Return the columns of its row, but for those that the database takes from its configuration."""
         return self.description.columns() | {
             "purpose": self.purpose,
-            "point": dict(self.point),
+            "point": self.point,
             "replicate": self.replicate,
             "of_trial_number": self.of_trial_number,
-            "config": dict(self.config),
+            "config": self.config,
             "network_key": self.key,
         }
 

@@ -56,7 +56,7 @@ class Runner:
         self.affords = affords
         self._context = context
         self._store, self._study_id = context.store, context.study.id
-        self._limits = context.spec.request.limits
+        self._folder, self._limits = context.folder, context.spec.request.limits
         self._waiting: deque[TrialRequest] = deque()
         self._running: dict[Future[Exit], RunningTrial] = {}
         self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
@@ -132,7 +132,7 @@ class Runner:
         self._context.reporter.show_start(trial)
 
     def _folder_of(self, request: TrialRequest) -> TrialFolder:
-        return TrialFolder(self._context.folder / f"{request.number:05d}")
+        return TrialFolder(self._folder / f"{request.number:05d}")
 
     def _open(self, request: TrialRequest, folder: TrialFolder) -> Trial:
         """Clear the folder, then commit the row: so a result found in a row's folder always belongs to it."""
