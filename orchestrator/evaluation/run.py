@@ -149,6 +149,5 @@ def _close(request: EvaluationOptions, study: Study, store: Store, console: Cons
     if request.csv is not None:
         export.write_csv(ranked, request.csv)
         summary.say(console, f"written to {request.csv}")
-    summary.say(
-        console, f"show this table again: nas-results evaluation {study.name}{summary.database_text(request)}"
-    )
+    again = f"nas-results evaluation {study.name}{summary.database_text(request)}"
+    summary.say(console, f"show this table again: {again}")

@@ -147,9 +147,9 @@ class Confirmation:
         missed = self._bound - sum(a or 0.0 for a in trained) / len(trained)
         if verdict != "confirmed":  # the solver is told of a constraint that is missed
             missed = max(missed, belief.standard_error)
-        heard = [missed, *(candidate.constraints or [])[1:]]  # the limits' are as they were
+        constraints = [missed, *(candidate.constraints or [])[1:]]  # the limits' are as they were
         row = self._search.store.judge_trial(
-            candidate.id, verdict, detail, probability=probability, constraints=heard
+            candidate.id, verdict, detail, probability=probability, constraints=constraints
         )
         self._search.history.replace(row)
         needed = "" if verdict == "confirmed" else f" ({self._needed:.1%} needed)"

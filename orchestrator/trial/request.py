@@ -57,7 +57,7 @@ class RunningTrial:
     _seen_bytes: int = field(default=0, init=False)  # of its metrics, when they were last read
 
     def start(self, slot: str) -> None:
-        self.slot, self._started = slot, time.monotonic()
+        self._started, self.slot = time.monotonic(), slot  # `seconds` is read by another thread
 
     @property
     def seconds(self) -> float:
