@@ -29,8 +29,7 @@ def result_text(row: Trial, start: PointValues | None = None, size: str = "macs"
     """Return the outcome of a trial on one line. `size`: which of its sizes is shown."""
     point = point_text(row.point, start)
     if row.state == "completed":
-        accuracy = accuracy_text(shown_accuracy(row))
-        return f"{point}: {size_text(row, size)}, accuracy {accuracy}"
+        return f"{point}: {size_text(row, size)}, accuracy {accuracy_text(shown_accuracy(row))}"
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":

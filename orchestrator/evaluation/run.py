@@ -15,13 +15,7 @@ from rich.console import Console
 from orchestrator.console import progress, summary
 from orchestrator.console.format import size_text
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.evaluation.pairs import (
-    PURPOSE,
-    EvaluationSpec,
-    count_text,
-    list_requests,
-    resolve_evaluation,
-)
+from orchestrator.evaluation.pairs import PURPOSE, EvaluationSpec, count_text, list_requests, resolve_spec
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
@@ -51,7 +45,7 @@ def run_evaluation(request: EvaluationOptions, console: Console, stop: threading
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        spec = resolve_evaluation(request, store, executor.device, trainer)
+        spec = resolve_spec(request, store, executor.device, trainer)
         _check_folder(spec)
         stack.enter_context(store.lock_study(spec.study_name))
         recorded = store.study(spec.study_name)
@@ -78,7 +72,7 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
         )
-        spec = resolve_evaluation(request, store, executor.device, trainer)
+        spec = resolve_spec(request, store, executor.device, trainer)
         _check_folder(spec)
         summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
         summary.say(console, *_contents(spec))
