@@ -29,7 +29,7 @@ from orchestrator.spec.problem import Problem
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
-from orchestrator.trial.context import StudyContext
+from orchestrator.trial.context import ProgressReporter, StudyContext
 from orchestrator.trial.request import RunningTrial
 from orchestrator.trial.runner import Runner
 from results.db.store import Store
@@ -44,7 +44,7 @@ NETWORK = NetworkInfo(
 )
 
 
-class Fleet:
+class Fleet(ProgressReporter):
     """An executor of slots that do not exist, and the display that tells it when a trial is on record."""
 
     name, device = "fleet", "cpu"
@@ -68,9 +68,6 @@ class Fleet:
     def close(self) -> None:
         pass
 
-    def skip_seconds(self, seconds: float) -> None:
-        pass
-
     def tick(self, running: Sequence[RunningTrial]) -> None:
         self.most_threads = max(self.most_threads, threading.active_count())
         if running and not self._is_ending:
@@ -79,18 +76,6 @@ class Fleet:
 
     def show_end(self, row: Trial) -> None:
         self._is_ending = False
-
-    def note(self, text: str) -> None:
-        pass
-
-    def show_start(self, trial: RunningTrial) -> None:
-        pass
-
-    def show_untrained(self, row: Trial) -> None:
-        pass
-
-    def show_best(self, row: Trial) -> None:
-        pass
 
 
 class _Same:

@@ -44,8 +44,7 @@ from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Evaluate, Runner
 from results.db.store import Store
 from results.db.tables import Trial
-from search_spaces import Choice, Named, Space
-from search_spaces._named import Parts
+from search_spaces import Choice, Named, Parts, Space
 from tests.inline import Inline
 
 LAYERS = tuple(f"layer{n}" for n in range(1, 9))

@@ -17,22 +17,19 @@ PointValues = Mapping[str, Any]
 
 
 def point_text(point: PointValues | None, start: PointValues | None = None) -> str:
-    """Return a candidate on one line: `depth 1 width 0.75`; of many variables those that differ
-    from `start`.
-    """
-    told = point or {}
-    if start and len(told) > _FEW:
-        told = {name: value for name, value in told.items() if value != start.get(name)}
-        return point_text(told) or "the start"
-    return " ".join(f"{name} {_short(value)}" for name, value in told.items())
+    """Return a candidate on one line: `depth 1 width 0.75`; of many values those unlike `start`."""
+    shown = point or {}
+    if start and len(shown) > _FEW:
+        changed = {name: value for name, value in shown.items() if value != start.get(name)}
+        return point_text(changed) or "the start"
+    return " ".join(f"{name} {_short(value)}" for name, value in shown.items())
 
 
 def result_text(row: Trial, start: PointValues | None = None, size: str = "macs") -> str:
     """Return the outcome of a trial on one line. `size`: which of its sizes is shown."""
     point = point_text(row.point, start)
     if row.state == "completed":
-        accuracy = accuracy_text(shown_accuracy(row))
-        return f"{point}: {size_text(row, size)}, accuracy {accuracy}"
+        return f"{point}: {size_text(row, size)}, accuracy {accuracy_text(shown_accuracy(row))}"
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":
@@ -62,18 +59,12 @@ def size_number(network: NetworkSize, size: str) -> str:
     return number_text(getattr(network, SIZES[size]), size)
 
 
-def macs_text(macs: int | None) -> str:
-    return "" if macs is None else f"{macs / 1e6:.2f}"
-
-
 def accuracy_text(accuracy: float | None) -> str:
     return "" if accuracy is None else f"{100 * accuracy:.2f}%"
 
 
 def shown_accuracy(row: Trial) -> float | None:
-    """Return the accuracy to show of a trial: on the validation images, or on the test images
-    without those.
-    """
+    """Return a trial's accuracy on the validation images, or on the test images if it had none."""
     return row.test_accuracy if row.val_accuracy is None else row.val_accuracy
 
 

@@ -67,63 +67,19 @@ def open_reporter(
     return PlainProgress(console, meter, start, size)
 
 
-class BarProgress:
-    """Shows one bar for the study, on a terminal and in a notebook."""
-
-    def __init__(
-        self,
-        console: Console,
-        meter: ProgressMeter,
-        title: str,
-        start: PointValues | None = None,
-        size: str = "macs",
-    ) -> None:
-        self._meter, self._start, self._size = meter, start, size
-        self._bar = tqdm(
-            total=meter.trainings,
-            initial=meter.spent,
-            desc=title,
-            unit="training",
-            file=sys.stdout,
-            mininterval=1.0,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
-        )
-
-    def note(self, text: str) -> None:
-        self._bar.write(strip_escapes(text), file=sys.stdout)
-
-    def show_start(self, trial: RunningTrial) -> None:
-        self._bar.refresh()
-
-    def show_end(self, row: Trial) -> None:
-        self._meter.count(row)
-        self._bar.n = self._meter.spent
-        self._bar.refresh()
-
-    def show_untrained(self, row: Trial) -> None:
-        pass
-
-    def show_best(self, row: Trial) -> None:
-        self._bar.set_postfix_str(strip_escapes(best_text(row, self._start, self._size)))
-
-    def tick(self, running: Sequence[RunningTrial]) -> None:
-        self._bar.update(0)  # at most once a second: the elapsed time goes on
-
-    def skip_seconds(self, seconds: float) -> None:
-        self._meter.begun += seconds
-
-    def close(self) -> None:
-        self._bar.close()
-
-
-class PlainProgress:
-    """Prints one line per event, for pipes and logs."""
-
+class _ConsoleProgress(ProgressReporter):
     def __init__(
         self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: str = "macs"
     ) -> None:
         self._console, self._meter = console, meter
         self._start, self._size = start, size
+
+    def skip_seconds(self, seconds: float) -> None:
+        self._meter.begun += seconds
+
+
+class PlainProgress(_ConsoleProgress):
+    """Prints one line per event, for pipes and logs."""
 
     def note(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -142,17 +98,47 @@ class PlainProgress:
     def show_best(self, row: Trial) -> None:
         self.note(best_text(row, self._start, self._size))
 
-    def tick(self, running: Sequence[RunningTrial]) -> None:
-        pass  # running clocks are only for a terminal
 
-    def skip_seconds(self, seconds: float) -> None:
-        self._meter.begun += seconds
+class BarProgress(_ConsoleProgress):
+    """Shows one bar for the study, on a terminal and in a notebook."""
+
+    def __init__(
+        self,
+        console: Console,
+        meter: ProgressMeter,
+        title: str,
+        start: PointValues | None = None,
+        size: str = "macs",
+    ) -> None:
+        super().__init__(console, meter, start, size)
+        self._bar = tqdm(
+            total=meter.trainings,
+            initial=meter.spent,
+            desc=title,
+            file=sys.stdout,
+            mininterval=1.0,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
+        )
+
+    def note(self, text: str) -> None:
+        self._bar.write(strip_escapes(text), file=sys.stdout)
+
+    def show_end(self, row: Trial) -> None:
+        self._meter.count(row)
+        self._bar.n = self._meter.spent
+        self._bar.refresh()
+
+    def show_best(self, row: Trial) -> None:
+        self._bar.set_postfix_str(strip_escapes(best_text(row, self._start, self._size)))
+
+    def tick(self, running: Sequence[RunningTrial]) -> None:
+        self._bar.update(0)  # at most once a second: the elapsed time goes on
 
     def close(self) -> None:
-        pass
+        self._bar.close()
 
 
-class LiveProgress:
+class LiveProgress(_ConsoleProgress):
     """Updates a table in place: the running trials with their clocks, the last finished ones, the best."""
 
     def __init__(
@@ -163,8 +149,8 @@ class LiveProgress:
         start: PointValues | None = None,
         size: str = "macs",
     ) -> None:
-        self._console, self._meter, self._title = console, meter, title
-        self._start, self._size = start, size
+        super().__init__(console, meter, start, size)
+        self._title = title
         self._notes: deque[str] = deque(maxlen=2)
         self._recent: deque[Trial] = deque(maxlen=_RECENT)
         self._best: Trial | None = None
@@ -174,9 +160,6 @@ class LiveProgress:
 
     def note(self, text: str) -> None:
         self._notes.append(text)
-
-    def show_start(self, trial: RunningTrial) -> None:
-        pass  # the next tick shows it
 
     def show_end(self, row: Trial) -> None:
         self._meter.count(row)
@@ -190,9 +173,6 @@ class LiveProgress:
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
         self._running = running
-
-    def skip_seconds(self, seconds: float) -> None:
-        self._meter.begun += seconds
 
     def close(self) -> None:
         self._running = ()
@@ -224,21 +204,19 @@ class LiveProgress:
     def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
         """Return the table of trials, without the columns that do not fit on the terminal."""
         console = self._console
-        names = ["trial", "purpose", "candidate", UNITS[self._size], "accuracy", "seconds", "state"]
-        shown = set(names)
-        for left_out in ("", *_LEFT_OUT):
-            shown -= {left_out}
-            table = self._table_of(names, shown, rows)
+        for count in range(len(_LEFT_OUT) + 1):
+            table = self._table_without(_LEFT_OUT[:count], rows)
             least = console.measure(table, options=console.options.update_width(_UNBOUNDED)).minimum
             if least <= console.width:
                 break
         return table
 
-    def _table_of(
-        self, names: Sequence[str], shown: Collection[str], rows: Sequence[tuple[list[str], str | None]]
+    def _table_without(
+        self, left_out: Collection[str], rows: Sequence[tuple[list[str], str | None]]
     ) -> Table:
         table = Table(expand=False)
-        columns = [position for position, name in enumerate(names) if name in shown]
+        names = ["trial", "purpose", "candidate", UNITS[self._size], "accuracy", "seconds", "state"]
+        columns = [position for position, name in enumerate(names) if name not in left_out]
         for position in columns:
             name = names[position]
             if name in _FOLDED:

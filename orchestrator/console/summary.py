@@ -11,7 +11,7 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.console.format import accuracy_text, macs_text, point_text, size_number
+from orchestrator.console.format import accuracy_text, point_text, size_number, size_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
 from orchestrator.spec.objective import SIZES, UNITS, Objective
@@ -30,24 +30,21 @@ from search_spaces import scaling
 _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
 
 
-def opening(
+def say_opening(
     console: Console, spec: StudySpec, executor: Executor, study: Study, recorded: Sequence[Trial]
 ) -> None:
     """Print which network, data, budget and machine the study uses, and whether it resumes."""
     request = spec.request
     where = "GPUs" if executor.device == "cuda" else "CPU workers"
-    for line in (
+    say(
+        console,
         f"study {study.name} in {request.database}",
-        f"network: {spec.subject.origin}",
-        *base_model.same_name_lines(spec.subject, request.kind),
-        network_text(spec),
-        *data_lines(spec.base, drawn(request)),
+        *network_lines(spec),
         f"{request.trials} trainings of {spec.training.budget} on {executor.slots} {where}, "
         f"solver {request.solver}; goal: {spec.aim}",
         *resume_lines(recorded),
         *warm_start_lines(spec),
-    ):
-        say(console, line)
+    )
 
 
 def resume_lines(recorded: Sequence[Trial]) -> Iterator[str]:
@@ -57,25 +54,29 @@ def resume_lines(recorded: Sequence[Trial]) -> Iterator[str]:
         yield f"resuming: {ended} of {len(recorded)} trials in the results database have ended"
 
 
-def say(console: Console, text: str) -> None:
-    """Print one line without wrapping it."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+def say(console: Console, *lines: str) -> None:
+    """Print lines without wrapping them."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def network_text(spec: StudySpec) -> str:
-    """Return the realised base network on one line."""
+def network_lines(spec: StudySpec) -> Iterator[str]:
+    """Yield which network a search starts from, its realised sizes, and the data that it is trained on."""
     base = spec.base
+    yield f"network: {spec.subject.origin}"
+    yield from base_model.same_name_lines(spec.subject, spec.request.kind)
     blocks = ", ".join(map(str, base.blocks))
     channels = ", ".join(map(str, base.channels))
     own = [f"{name} {value:g}" for name, value in spec.request.scale.items() if value != 1]
     at = f"at {', '.join(own)}: " if own else ""
-    return (
-        f"  {at}{macs_text(base.macs)} M MACs, {base.parameters / 1e6:.3f} M parameters, blocks {blocks}, "
+    yield (
+        f"  {at}{size_text(base, 'macs')}, {size_text(base, 'params')}, blocks {blocks}, "
         f"channels {channels}, {base.resolution} px"
     )
+    yield from data_lines(base, sample_text(spec.request))
 
 
-def drawn(request: RunOptions) -> str:
+def sample_text(request: RunOptions) -> str:
     """Return how many images are sampled, in words."""
     return f"{request.train_images} training and {request.validation_images} validation images"
 
@@ -95,29 +96,31 @@ def required_accuracy_text(mean: float, std: float | None, replicates: int, boun
     return f"baseline: {100 * mean:.2f}% ({spread}n {replicates}); required accuracy: {100 * bound:.2f}%"
 
 
-def closing(console: Console, store: Store, spec: StudySpec) -> None:
+def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
     """Print what the study found, from its rows in the database."""
     study = store.study(spec.study_name)
     assert study is not None
     models = [model for model in store.models() if model.study_id == study.id]
-    model = next(iter(models), None)
     say(console, f"finished: {study.message}")
     rows = store.trials(study.id)
     if stops := pruning.stops_text(pruning.count_stops(rows)):
         say(console, f"early stopping: {stops}")
-    if model is not None and spec.aim.objectives > 1:
-        _tell_front(console, spec, [model.name for model in models])
-        return
-    if model is None:
+    if not models:
         _tell_shortfall(console, spec)
-        return
-    terminal.tell(_comparison(study, model, rows), console.file)
-    winner = next(row for row in rows if row.id == model.trial_id)
+    elif spec.aim.objectives > 1:
+        _tell_front(console, spec, [model.name for model in models])
+    else:
+        winner = next(row for row in rows if row.id == models[0].trial_id)
+        terminal.tell(_comparison(study, models[0], winner, rows), console.file)
+        _tell_winner(console, spec, models[0], winner)
+
+
+def _tell_winner(console: Console, spec: StudySpec, model: Model, winner: Trial) -> None:
     say(console, f"found: {point_text(winner.point, spec.start)}")
     say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, spec.aim)})")
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: no candidate was better when it was retrained")
-    if study.kind == "nas":
+    if spec.request.kind == "nas":
         say(console, f"next: {_next_command(spec.request, model.name)}")
 
 
@@ -161,22 +164,19 @@ def _next_command(request: SearchOptions, model: str) -> str:
     return shlex.join(words)
 
 
-def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
+def _comparison(study: Study, model: Model, winner: Trial, rows: Sequence[Trial]) -> Table:
     """Return a table that compares the winner with the start: the base network, or the first candidate."""
+    first, start = rows[0], "base network" if study.kind == "nas" else "the start"
     table = Table(title=f"result of {study.name}", title_justify="left")
-    sizes = [name for name in SIZES if name != "latency" or rows[0].latency_ms is not None]
+    sizes = [name for name in SIZES if name != "latency" or first.latency_ms is not None]
     for name in ("", "trial", *(UNITS[name] for name in sizes), "accuracy", "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    first = rows[0]
-    start = "base network" if study.kind == "nas" else "the start"
-    accuracy, trainings = _known_of(study, first, rows)
-    winner = next(row for row in rows if row.id == model.trial_id)
-    for name, row, known, count in (
-        (start, first, accuracy, trainings),
-        (model.name, winner, model.val_accuracy, model.trainings or 1),
+    for name, row, (accuracy, trainings) in (
+        (start, first, _known_of(study, first, rows)),
+        (model.name, winner, (model.val_accuracy, model.trainings or 1)),
     ):
-        told = [size_number(row, size) for size in sizes]
-        table.add_row(name, str(row.number), *told, accuracy_text(known), str(count))
+        amounts = [size_number(row, size) for size in sizes]
+        table.add_row(name, str(row.number), *amounts, accuracy_text(accuracy), str(trainings))
     return table
 
 

@@ -100,7 +100,7 @@ def list_requests(context: StudyContext[EvaluationSpec], recorded: Sequence[Tria
     return requests
 
 
-def resolve_evaluation(
+def resolve_spec(
     request: EvaluationOptions, store: Store | None, device: str, trainer_client: TrainerClient
 ) -> EvaluationSpec:
     """Return every model with every recipe, described by the trainer. Raise BadOption or TrainerRefused."""

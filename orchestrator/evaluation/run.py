@@ -13,16 +13,10 @@ from contextlib import ExitStack, closing
 from rich.console import Console
 
 from orchestrator.console import progress, summary
-from orchestrator.console.format import macs_text
+from orchestrator.console.format import size_text
 from orchestrator.console.progress import ReporterFactory
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.evaluation.pairs import (
-    PURPOSE,
-    EvaluationSpec,
-    count_text,
-    list_requests,
-    resolve_evaluation,
-)
+from orchestrator.evaluation.pairs import PURPOSE, EvaluationSpec, count_text, list_requests, resolve_spec
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
@@ -54,22 +48,21 @@ def run_evaluation(
     """
     with ExitStack() as stack:
         store = stack.enter_context(Store(request.database))
-        executor = stack.enter_context(closing(session.executor(request)))
+        executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        spec = resolve_evaluation(request, store, executor.device, trainer)
+        spec = resolve_spec(request, store, executor.device, trainer)
         _check_folder(spec)
         stack.enter_context(store.lock_study(spec.study_name))
         recorded = store.study(spec.study_name)
         study = _open_study(spec, store, recorded, executor.slots)
         rows = store.trials(study.id)
-        for line in _opening(spec, executor, study, rows):
-            summary.say(console, line)
+        summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
         title = f"{study.name}: {len(spec.pairs)} pairs"
         with (
-            session.ending_on_record(store, study, console, recorded),
+            session.record_end(store, study, console, recorded),
             closing(show(console, meter, title)) as reporter,
         ):
             context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
@@ -83,15 +76,14 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
     """Print what the evaluation would cost. Raise as `run_evaluation` does."""
     with ExitStack() as stack:
         store = store_to_read(request, stack)
-        executor = stack.enter_context(closing(session.executor(request)))
+        executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
         )
-        spec = resolve_evaluation(request, store, executor.device, trainer)
+        spec = resolve_spec(request, store, executor.device, trainer)
         _check_folder(spec)
         summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
-        for line in _contents(spec):
-            summary.say(console, line)
+        summary.say(console, *_contents(spec))
         pairs, runs = len(spec.pairs), request.runs_of_each
         summary.say(console, f"trainings: {pairs * runs} = {pairs} pairs x {runs} runs")
         summary.say(console, cost_text(pairs * runs, spec.pairs[0].training.budget, executor))
@@ -139,12 +131,12 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
     for pair in spec.pairs:
         found = pair.description
         yield (
-            f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
-            f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
+            f"{pair.subject.name} with {pair.training.recipe}: {size_text(found, 'macs')}, "
+            f"{size_text(found, 'params')} ({pair.subject.origin})"
         )
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"
-    parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.drawn(request)}"
+    parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.sample_text(request)}"
     yield from summary.data_lines(spec.pairs[0].description, f"{parts}; {read}")
 
 
@@ -159,6 +151,5 @@ def _close(request: EvaluationOptions, study: Study, store: Store, console: Cons
     if request.csv is not None:
         export.write_csv(ranked, request.csv)
         summary.say(console, f"written to {request.csv}")
-    summary.say(
-        console, f"show this table again: nas-results evaluation {study.name}{summary.database_text(request)}"
-    )
+    again = f"nas-results evaluation {study.name}{summary.database_text(request)}"
+    summary.say(console, f"show this table again: {again}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.spec.formulation import accuracy
 from orchestrator.spec.study_spec import StudySpec
@@ -26,27 +24,10 @@ class BaselineFailed(RuntimeError):
     """The base network itself cannot be trained, so the search has no required accuracy."""
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """Accuracies of the base network under the study's training settings. Repeats differ in images
-    and seed.
-    """
+def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence[Trial]) -> list[float]:
+    """Train those of a study's first trials that `recorded` lacks, and return the accuracies of all.
 
-    accuracies: tuple[float, ...]  # fractions, one per repeat
-
-    @property
-    def mean(self) -> float:
-        return statistics.fmean(self.accuracies)
-
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation; None for a single training."""
-        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
-
-
-def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence[Trial]) -> Baseline:
-    """Train those of the first trials, the baseline's, that `recorded` lacks; return the accuracies of all.
-
+    They train the base network as the search will train others, each with other images and another seed.
     Raise BaselineFailed if a training fails.
     """
     spec = context.spec
@@ -68,4 +49,4 @@ def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence
                 f"the base network could not be trained (trial {row.number}: {row.reason}, {row.message}); "
                 f"{_REMEDIES.get(row.reason or '', _OTHERWISE)}"
             )
-    return Baseline(tuple(accuracy(rows[n]) for n in numbers))
+    return [accuracy(rows[n]) for n in numbers]

@@ -10,7 +10,7 @@ A search without a required accuracy reserves a part for retraining its best net
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.spec.options import SearchOptions
@@ -30,14 +30,13 @@ class StudyBudget:
     slot_hours: float | None = None
     training_seconds: float | None = None
 
-    def select(self, requests: Sequence[TrialRequest], rows: Iterable[Trial]) -> list[TrialRequest]:
+    def select(self, requests: Sequence[TrialRequest], rows: Collection[Trial]) -> list[TrialRequest]:
         """Return those of `requests` that the budget covers after `rows`.
 
         An unfinished row already counts as a training, but needs its hours again; it comes first.
         """
         if not requests:
             return []
-        rows = list(rows)
         trainings, covered = count_affordable(self.trials, rows), set[int]()
         unfinished_first = sorted(requests, key=lambda request: request.row is None)
         for request in unfinished_first[: self.count_by_hours(rows)]:
@@ -46,29 +45,26 @@ class StudyBudget:
                 covered.add(request.number)
         return [request for request in requests if request.number in covered]
 
-    def covers_a_training(self, rows: Iterable[Trial]) -> bool:
+    def covers_a_training(self, rows: Collection[Trial]) -> bool:
         """Whether the budget covers another training after `rows`."""
-        rows = list(rows)
         return count_affordable(self.trials, rows) > 0 and self.count_by_hours(rows) != 0
 
-    def covers_retry(self, others: int, rows: Iterable[Trial]) -> bool:
+    def covers_retry(self, others: int, rows: Collection[Trial]) -> bool:
         """Whether the hours are enough for one more attempt besides `others` trainings."""
         most = self.count_by_hours(rows)
         return most is None or others < most
 
-    def count_by_hours(self, rows: Iterable[Trial]) -> int | None:
+    def count_by_hours(self, rows: Collection[Trial]) -> int | None:
         """Return for how many trainings the remaining hours are enough; None for any number."""
         if self.slot_hours is None:
             return None
-        rows = list(rows)
         longest, left = self._longest(rows), 3600 * self.slot_hours - 3600 * hours_used(rows)
         if left <= 0:
             return 0
         return math.floor(left / longest) if longest else None
 
-    def spent_text(self, rows: Iterable[Trial], counted: Iterable[Trial]) -> str:
+    def spent_text(self, rows: Collection[Trial], counted: Collection[Trial]) -> str:
         """Return why no more is trained after `rows`. The trainings counted in it are those of `counted`."""
-        rows = list(rows)
         if self.slot_hours is None or count_affordable(self.trials, rows) == 0:
             return f"the search has spent its {count_spent(counted):.4g} trainings"
         used, next_one = hours_used(rows), self._longest(rows) / 3600
@@ -77,7 +73,7 @@ class StudyBudget:
             f"up to {next_one:.2g}"
         )
 
-    def _longest(self, rows: Iterable[Trial]) -> float:
+    def _longest(self, rows: Collection[Trial]) -> float:
         """Return the longest time that a training took in one attempt, in seconds, at least its budget."""
         ended = (row for row in rows if row.state in ("completed", "failed") and row.attempts == 1)
         whole = (row.slot_seconds or 0.0 for row in ended)
@@ -89,7 +85,7 @@ def study_budget(spec: StudySpec) -> StudyBudget:
     return StudyBudget(spec.request.trials, spec.request.max_gpu_hours, spec.training.budget.seconds)
 
 
-def search_budget(whole: StudyBudget, request: SearchOptions, rows: Iterable[Trial]) -> StudyBudget:
+def search_budget(whole: StudyBudget, request: SearchOptions, rows: Collection[Trial]) -> StudyBudget:
     """Return the budget of the search itself, without the reserve; trainings in `rows` count."""
     reserved, repeats = count_reserved(request), [row for row in rows if row.purpose == "confirmation"]
     if not reserved:
@@ -120,6 +116,6 @@ def plan_rounds(reserved: int, most: int) -> list[int]:
     return sizes
 
 
-def hours_used(rows: Iterable[Trial]) -> float:
+def hours_used(rows: Collection[Trial]) -> float:
     """Return the device-hours that the attempts of these trials used."""
     return math.fsum(row.slot_seconds or 0.0 for row in rows) / 3600

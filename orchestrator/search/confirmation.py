@@ -147,9 +147,9 @@ class Confirmation:
         missed = self._bound - sum(a or 0.0 for a in trained) / len(trained)
         if verdict != "confirmed":  # the solver is told of a constraint that is missed
             missed = max(missed, belief.standard_error)
-        heard = [missed, *(candidate.constraints or [])[1:]]  # the limits' are as they were
+        constraints = [missed, *(candidate.constraints or [])[1:]]  # the limits' are as they were
         row = self._search.store.judge_trial(
-            candidate.id, verdict, detail, probability=probability, constraints=heard
+            candidate.id, verdict, detail, probability=probability, constraints=constraints
         )
         self._search.history.replace(row)
         needed = "" if verdict == "confirmed" else f" ({self._needed:.1%} needed)"
@@ -158,9 +158,7 @@ class Confirmation:
         return verdict
 
     def _belief(self, accuracies: Sequence[float | None], up_to: int) -> Posterior:
-        """Return the posterior from these trainings, with the noise estimated from the trials up to
-        a number.
-        """
+        """Return the posterior from these trainings, with the noise of the trials up to a number."""
         groups: dict[int | None, list[float]] = {}
         for row in self._rows.values():
             is_repeated = row.purpose in ("baseline", "confirmation")

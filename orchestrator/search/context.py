@@ -88,8 +88,8 @@ class SearchContext(StudyContext[StudySpec]):
 
     def repeat(self, of: Trial, replicate: int, number: int) -> TrialRequest:
         """Return the request to train a trial's network again, with the images and seed of a replicate."""
-        row = self.history.rows.get(number)
-        return self.request(number, "confirmation", of.point or {}, replicate, row, of.number)
+        point, row = self.formulation.space.point(of.point or {}), self.history.rows.get(number)
+        return self.request(number, "confirmation", point, replicate, row, of.number)
 
     def train_repeats(self, requests: Sequence[TrialRequest]) -> bool:
         """Train those that have no result yet; return whether the budget was enough for all.

@@ -2,13 +2,14 @@
 
 A network picked on one noisy training looks better than it is (the winner's curse). So a search without a
 required accuracy reserves part of its budget. When it has ended, its best networks are retrained, with the
-images and seeds of a baseline's repeats. `FinalSelection` and `FrontSelection` say which, and how often.
+images and seeds of a baseline's repeats. `FinalSelection` says which, or the Pareto front, and how often.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import hypot
 from statistics import fmean
 
@@ -47,11 +48,13 @@ def select_winner(search: SearchContext, end: int) -> Winner | None:
 
 
 def confirm_front(search: SearchContext, end: int) -> None:
-    """Retrain the networks on the Pareto front of a finished search, in rounds. As `select_winner`."""
-    front = FrontSelection(search)
-    found = ", ".join(str(row.number) for row in front.members(end))
+    """Retrain the networks on the Pareto front of a finished search, in rounds. As `select_winner`.
+
+    The front depends only on rows, so a resumed search retrains the same networks.
+    """
+    found = ", ".join(str(row.number) for row in _find_front(search, end))
     search.reporter.note(f"Pareto front of the search: {f'trials {found}' if found else 'empty'}")
-    _retrain(search, front.next_round, end)
+    _retrain(search, partial(_next_front_round, search), end)
 
 
 def retrained_text(search: SearchContext) -> str:
@@ -151,9 +154,7 @@ class FinalSelection:
         return row.point == dict(self.search.formulation.start)
 
     def _chance(self, best: Trial, first: Trial, beliefs: Mapping[int, Posterior]) -> float | None:
-        """Return the probability that `best` is more accurate than the start, treating both as
-        independent.
-        """
+        """Return the probability that `best` is more accurate than the start, as if both were independent."""
         if best.number == first.number or not self._is_start(first):
             return None
         one, start = beliefs[best.number], beliefs[first.number]
@@ -161,32 +162,22 @@ class FinalSelection:
         return students(one.freedom, (one.mean - start.mean) / error)
 
 
-@dataclass(frozen=True)
-class FrontSelection:
-    """The Pareto front of one search. It depends only on rows, so a resumed search retrains the same."""
+def _find_front(search: SearchContext, before: int) -> list[Trial]:
+    """Return the Pareto front according to the trials with numbers below `before`, the smallest first."""
+    least, found = search.formulation.min_accuracy or 0.0, dict[int, float]()
+    rows = [row for row in search.history.rows.values() if row.number < before]
+    for row in rows:
+        if row.purpose == "search" and row.state == "completed":
+            repeated = search.history.repeat_accuracies(row, before)
+            found[row.number] = fmean(repeated) if repeated else accuracy(row)
+    passed = [row for row in rows if found.get(row.number, -1.0) >= least]
+    return find_front(passed, lambda row: (search.formulation.size(row), found[row.number], row.number))
 
-    search: SearchContext
 
-    def members(self, before: int) -> list[Trial]:
-        """Return the front according to the trials with numbers below `before`, the smallest first."""
-        size, rows = self.search.formulation.size, self.search.history.rows.values()
-        means = {row.number: self._mean(row, before) for row in rows if row.number < before}
-        passed = [row for row in rows if means.get(row.number) is not None]
-        return find_front(passed, lambda row: (size(row), means[row.number] or 0.0, row.number))
-
-    def next_round(self, before: int) -> list[tuple[Trial, int]]:
-        """Return the networks of the next round: those on the front with the fewest trainings."""
-        counted = [
-            (len(self.search.history.repeat_accuracies(row, before)), row) for row in self.members(before)
-        ]
-        due = [(count, row) for count, row in counted if count < self.search.spec.request.confirm]
-        least = min((count for count, _ in due), default=0)
-        return [(row, count + 1) for count, row in due if count == least]
-
-    def _mean(self, row: Trial, before: int) -> float | None:
-        """Return the mean of a network's repeats, or else its own accuracy; None if it is not compared."""
-        if row.purpose != "search" or row.state != "completed":
-            return None
-        trained = self.search.history.repeat_accuracies(row, before)
-        mean = fmean(trained) if trained else accuracy(row)
-        return mean if mean >= (self.search.formulation.min_accuracy or 0.0) else None
+def _next_front_round(search: SearchContext, before: int) -> list[tuple[Trial, int]]:
+    """Return the networks on the front with the fewest repeats, each with the number of its next one."""
+    members = _find_front(search, before)
+    counted = [(len(search.history.repeat_accuracies(row, before)), row) for row in members]
+    due = [(count, row) for count, row in counted if count < search.spec.request.confirm]
+    least = min((count for count, _ in due), default=0)
+    return [(row, count + 1) for count, row in due if count == least]

@@ -105,15 +105,15 @@ class SearchLoop:
             elif request.row is not None or not self._answer_untrained(request):
                 requests.append(request)
                 taken.add(request.key)
-        if not self._train(requests, first) or any(
-            is_open(self._rows[number]) for number in numbers if number in self._rows
-        ):
+        is_trained = self._train(requests, first)
+        if not is_trained or any(is_open(self._rows[n]) for n in numbers if n in self._rows):
             return None
         if not self._confirm(numbers):
             return None
         for request in repeated:
             self._answer_untrained(request)
-        return [_told(self._rows[n]) for n in numbers] if all(n in self._rows for n in numbers) else None
+        answered = [self._rows[n] for n in numbers if n in self._rows]
+        return [_read_answer(row) for row in answered] if len(answered) == len(numbers) else None
 
     def _requests(self, first: int, points: Sequence[Point]) -> list[TrialRequest]:
         """Return the requests for those points that have no result yet."""
@@ -191,7 +191,7 @@ class SearchLoop:
 
     def _answer_again(self, original: Trial) -> Evaluation:
         if original.purpose != "baseline":
-            return _told(original)
+            return _read_answer(original)
         assert self._baseline_mean is not None
         return self._search.formulation.evaluation(original, self._baseline_mean)
 
@@ -200,7 +200,7 @@ class SearchLoop:
             self._search.reporter.show_best(row)
 
 
-def _told(row: Trial) -> Evaluation:
+def _read_answer(row: Trial) -> Evaluation:
     """Return what the solver is told of a recorded trial."""
     if row.objective is None:
         return Evaluation.failure()

@@ -30,7 +30,7 @@ from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
 from results.db.store import Store
-from search_spaces import Named, Point, Space, scaling
+from search_spaces import Named, Point, Space, Value, scaling
 
 
 @dataclass(frozen=True)
@@ -142,13 +142,13 @@ class StudySpec:
         is_measured = self.aim.needs_bound and self.request.min_accuracy is None
         return self.request.replicates if is_measured else 0
 
-    def choice(self, point: Point) -> Choices:
+    def choice(self, point: Mapping[str, Value]) -> Choices:
         """Return the training settings that a point chooses."""
         return choice(point, self.scale, self.named)
 
     def config(self, point: Mapping[str, Any], replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one training of a point."""
-        return self.training.config(self.choice(self.space.point(point)), replicate)
+        return self.training.config(self.choice(point), replicate)
 
     def formulation(self, min_accuracy: float | None) -> Formulation:
         start = self.start or scaling.start(self.space)
@@ -193,7 +193,7 @@ def resolve_spec(
     )
 
 
-def choice(point: Point, scale: Mapping[str, float], named: Named | None) -> Choices:
+def choice(point: Mapping[str, Value], scale: Mapping[str, float], named: Named | None) -> Choices:
     """Return what a point chooses: multipliers on top of `scale`, or the settings of the named space."""
     if named is None:
         return Choices(scaling.absolute(scale, point))

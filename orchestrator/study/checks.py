@@ -30,7 +30,6 @@ class CheckedStudy:
     """A study that may run: a new one, or a recorded one that resumes."""
 
     spec: StudySpec
-    block: int  # candidates per iteration
     question: dict[str, Any]
     recorded: Study | None
 
@@ -68,7 +67,7 @@ def check_study(
         if "model" not in recorded.question:  # of an older version
             question.pop("model", None)
         refuse_another_question(recorded, request.kind, question)
-    return CheckedStudy(spec, block, question, recorded)
+    return CheckedStudy(spec, question, recorded)
 
 
 def refuse_folder(folder: Path, url: URL) -> None:
@@ -94,12 +93,8 @@ def claim_folder(folder: Path, url: URL) -> None:
     refuse_folder(folder, url)
     if not read_owner(folder):
         path = connection.sqlite_file(url)
-        shown = (
-            url.render_as_string(hide_password=True)
-            if path is None
-            else os.path.relpath(path, folder.resolve())
-        )
-        (folder / file_names.OWNER).write_text(shown + "\n")
+        named = os.path.relpath(path, folder.resolve()) if path else url.render_as_string(hide_password=True)
+        (folder / file_names.OWNER).write_text(named + "\n")
 
 
 def read_owner(folder: Path) -> str:

@@ -13,8 +13,8 @@ from rich.console import Console
 from orchestrator.console import summary
 from orchestrator.console.format import accuracy_text
 from orchestrator.executors import Executor
-from orchestrator.search.budget import StudyBudget, search_budget, study_budget
-from orchestrator.spec import base_model, feasibility
+from orchestrator.search.budget import search_budget, study_budget
+from orchestrator.spec import feasibility
 from orchestrator.spec.objective import SIZES, UNITS, number_text, size
 from orchestrator.spec.options import RunOptions, SearchOptions
 from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
@@ -32,7 +32,7 @@ def show_plan(request: SearchOptions, console: Console) -> None:
         )
         spec, executor = check_request(request, trainer_client, stack)
         for line in _lines(spec, executor, trainer_client):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            summary.say(console, line)
 
 
 def check_request(
@@ -44,7 +44,7 @@ def check_request(
     """
     store = store_to_read(request, stack)
     subject = subject_of(request, store)
-    executor = stack.enter_context(closing(session.executor(request)))
+    executor = stack.enter_context(closing(session.open_executor(request)))
     spec = resolve_spec(request, subject, executor.device, trainer_client)
     return checks.check_study(spec, store, executor.slots, trainer_client).spec, executor
 
@@ -69,10 +69,7 @@ def cost_text(trainings: int, budget: TrialBudget, executor: Executor) -> str:
 def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -> Iterable[str]:
     request = spec.request
     yield f"plan of the study {spec.study_name}; nothing is started"
-    yield f"network: {spec.subject.origin}"
-    yield from base_model.same_name_lines(spec.subject, request.kind)
-    yield summary.network_text(spec)
-    yield from summary.data_lines(spec.base, summary.drawn(request))
+    yield from summary.network_lines(spec)
     yield spec.space.table()
     yield from summary.warm_start_lines(spec)
     yield f"candidates in the space: {spec.space.size or 'infinitely many'}"
@@ -94,21 +91,12 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
             "budget that it used"
         )
     yield cost_text(request.trials, spec.training.budget, executor)
-    yield from _hours(whole)
-
-
-def _hours(whole: StudyBudget) -> Iterable[str]:
-    """Yield how many trainings the user's device-hours are enough for, if they are limited."""
-    if whole.slot_hours is None:
-        return
-    most = f"limit: {whole.slot_hours:g} device-hours, failed trainings included"
-    enough = whole.count_by_hours(())
-    if enough is None:
-        yield most
-    elif enough < whole.trials:
-        yield f"{most}: enough for {enough} trainings at most"
-    else:
-        yield f"{most}: enough for all trainings"
+    if whole.slot_hours is not None:
+        enough, text = whole.count_by_hours(()), ""
+        if enough is not None:
+            text = f"{enough} trainings at most" if enough < whole.trials else "all trainings"
+            text = f": enough for {text}"
+        yield f"limit: {whole.slot_hours:g} device-hours, failed trainings included{text}"
 
 
 def _requirement_text(spec: StudySpec) -> str:
@@ -135,17 +123,13 @@ def _networks(spec: StudySpec, trainer_client: TrainerClient) -> Iterable[str]:
     for name, most in spec.aim.limits.items():
         if name in known:
             share = sum(size(network, name) > most for network in networks) / len(networks)
-            yield _skipped_text(f"more than {most} {_plain(name)}", share)
+            yield _skipped_text(f"more than {most} {UNITS[name].removeprefix('M ')}", share)
     name = spec.aim.minimise or ""
     if spec.replicates and name in known:
         share = sum(size(n, name) >= size(spec.first, name) for n in networks) / len(networks)
         yield _skipped_text("not smaller than the base", share)
     if spec.aim.needs_latency:
         yield "latency is measured during the search, so how many networks are too slow is not known"
-
-
-def _plain(name: str) -> str:
-    return UNITS[name].removeprefix("M ")
 
 
 def _skipped_text(why: str, share: float) -> str:

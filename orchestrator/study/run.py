@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -24,14 +26,14 @@ from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
 from orchestrator.study import checks, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
-from orchestrator.trial.context import ProgressReporter, StudyContext
+from orchestrator.trial.context import StudyContext
 from orchestrator.trial.folder import study_folder
 from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.runner import Runner
 from results import file_names
 from results.db.search_queue import SearchQueue
 from results.db.store import Store
-from results.db.tables import Study
+from results.db.tables import Study, Trial
 from search_spaces import Point
 
 
@@ -49,7 +51,7 @@ def run_study(
     with ExitStack() as stack:
         store = stack.enter_context(SearchQueue(request.database))
         subject = subject_of(request, store)
-        executor = stack.enter_context(closing(session.executor(request)))
+        executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
@@ -58,21 +60,23 @@ def run_study(
         checked = checks.check_study(spec, store, executor.slots, trainer)
         spec, recorded = checked.spec, checked.recorded
         if recorded and _is_answered(spec, store, recorded):
-            summary.opening(console, spec, executor, recorded, store.trials(recorded.id))
+            summary.say_opening(console, spec, executor, recorded, store.trials(recorded.id))
         else:
             reached = tuple(feasibility.limit_lines(spec, trainer))
             study = _open_study(checked, store, executor)
-            summary.opening(console, spec, executor, study, store.trials(study.id))
-            for line in reached:
-                summary.say(console, line)
+            rows = store.trials(study.id)
+            summary.say_opening(console, spec, executor, study, rows)
+            summary.say(console, *reached)
+            meter = progress.start_meter(study, spec.training.budget.seconds, executor.slots, rows)
+            title = f"{study.name}: {request.kind}-search of {request.subject}"
             with (
-                session.ending_on_record(store, study, console, recorded),
-                closing(_reporter(show, spec, store, executor, study, console)) as reporter,
+                session.record_end(store, study, console, recorded),
+                closing(show(console, meter, title, spec.start, spec.aim.told)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
-                message = _search(_with_latency(context))
+                message = _search(_with_latency(context, rows), rows)
             store.end_study(study.id, "finished", message)
-        summary.closing(console, store, spec)
+        summary.say_closing(console, store, spec)
         return spec.study_name
 
 
@@ -105,37 +109,26 @@ def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -
     return study
 
 
-def _reporter(
-    show: ReporterFactory,
-    spec: StudySpec,
-    store: Store,
-    executor: Executor,
-    study: Study,
-    console: Console,
-) -> ProgressReporter:
-    title = f"{study.name}: {spec.request.kind}-search of {spec.request.subject}"
-    rows = store.trials(study.id)
-    meter = progress.start_meter(study, spec.training.budget.seconds, executor.slots, rows)
-    return show(console, meter, title, spec.start, spec.aim.told)
-
-
-def _with_latency(context: StudyContext[StudySpec]) -> StudyContext[StudySpec]:
+def _with_latency(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> StudyContext[StudySpec]:
     """Return the context in which the latency of networks is measured too, if the search needs it."""
     spec = context.spec
     if not spec.aim.needs_latency:
         return context
     profiler = LatencyProfiler(context.trainer, context.executor, spec.request, context.folder, context.stop)
-    profiler.remember(context.store.trials(context.study.id))
+    profiler.remember(rows)
     first = profiler.describe(spec.config(spec.formulation(None).start))
     return replace(context, trainer=profiler, spec=replace(spec, first=first))
 
 
-def _search(context: StudyContext[StudySpec]) -> str:
-    """Measure the base, search and save what was found; return a text that says why the search ended."""
+def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
+    """Measure the base, search and save what was found; return a text that says why the search ended.
+
+    rows: the study's trials at the start of this run
+    """
     spec, store, study_id = context.spec, context.store, context.study.id
     budget = study_budget(spec)
     runner = Runner(context, lambda others: budget.covers_retry(others, store.trials(study_id)))
-    bound, mean = _require_accuracy(context, runner)
+    bound, mean = _require_accuracy(context, runner, rows)
     formulation = spec.formulation(bound)
     history = TrialHistory(store.trials(study_id), formulation)
     search = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
@@ -152,7 +145,9 @@ def _search(context: StudyContext[StudySpec]) -> str:
     return message + final_selection.retrained_text(search)
 
 
-def _require_accuracy(context: StudyContext[StudySpec], runner: Runner) -> tuple[float | None, float | None]:
+def _require_accuracy(
+    context: StudyContext[StudySpec], runner: Runner, rows: Sequence[Trial]
+) -> tuple[float | None, float | None]:
     """Return the required accuracy and the base network's mean; None for what the study does not have."""
     spec, store, study_id = context.spec, context.store, context.study.id
     least = spec.request.min_accuracy
@@ -160,17 +155,14 @@ def _require_accuracy(context: StudyContext[StudySpec], runner: Runner) -> tuple
         if least is not None:
             store.set_bound(study_id, min_accuracy=least, baseline_replicates=0)
         return least, None
-    measured = baseline.measure(context, runner, store.trials(study_id))
-    bound = measured.mean - spec.request.tolerance
-    store.set_bound(
-        study_id,
-        min_accuracy=bound,
-        baseline_accuracy=measured.mean,
-        baseline_std=measured.std,
-        baseline_replicates=spec.replicates,
-    )
-    context.reporter.note(summary.required_accuracy_text(measured.mean, measured.std, spec.replicates, bound))
-    return bound, measured.mean
+    accuracies = baseline.measure(context, runner, rows)
+    mean, count = statistics.fmean(accuracies), len(accuracies)
+    std = statistics.stdev(accuracies) if count > 1 else None
+    bound = mean - spec.request.tolerance
+    known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
+    store.set_bound(study_id, min_accuracy=bound, **known)
+    context.reporter.note(summary.required_accuracy_text(mean, std, count, bound))
+    return bound, mean
 
 
 def _open_solver(search: SearchContext) -> SolverSession:

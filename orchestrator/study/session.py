@@ -22,7 +22,7 @@ from results.terminal import telling_of_loss
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
 
 
-def executor(request: RunOptions) -> Executor:
+def open_executor(request: RunOptions) -> Executor:
     """Return the executor that the user asks for; close it when done. Raise ExecutorError or BadOption.
 
     It gets the trainer's command, to keep a process ready, unless this is only a plan.
@@ -38,9 +38,7 @@ def executor(request: RunOptions) -> Executor:
 
 
 @contextmanager
-def ending_on_record(
-    store: Store, study: Study, console: Console, before: Study | None = None
-) -> Iterator[None]:
+def record_end(store: Store, study: Study, console: Console, before: Study | None = None) -> Iterator[None]:
     """Record it if a run is stopped or fails; the caller records that it finished.
 
     A run whose output nobody can read any more goes on, with an event that says so.

@@ -17,8 +17,8 @@ from results.db.store import Store
 from results.db.tables import Study, Trial
 
 
-class ProgressReporter(Protocol):
-    """Shows the events of a study to a person. It changes nothing."""
+class ProgressReporter:
+    """Shows the events of a study to a person; this one shows nothing. It changes nothing."""
 
     def note(self, text: str) -> None: ...
     def show_start(self, trial: RunningTrial) -> None: ...
@@ -78,4 +78,4 @@ class StudyContext(Generic[Spec]):
         """
         config = self.spec.config(point, replicate)
         described = description or self.trainer.describe(config)
-        return TrialRequest(number, purpose, point, replicate, config, described, row, of_trial_number)
+        return TrialRequest(number, purpose, dict(point), replicate, config, described, row, of_trial_number)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from results import file_names
-
-_SHARED = "stack.json"  # in version 0.1, of a trial that was trained together with others in one process
 
 
 def study_folder(runs: Path, name: str) -> Path:
@@ -19,28 +16,17 @@ def study_folder(runs: Path, name: str) -> Path:
     return runs.resolve() / name
 
 
-@dataclass(frozen=True)
 class TrialFolder:
     """The files that a trial's process reads and writes."""
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        return self.path / file_names.CONFIG
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / file_names.METRICS
-
-    @property
-    def log(self) -> Path:
-        return self.path / file_names.LOG
-
-    @property
-    def checkpoint(self) -> Path:
-        """Of our trainer, which resumes a killed training from it."""
-        return self.path / file_names.CHECKPOINT
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / file_names.CONFIG
+        self.metrics = path / file_names.METRICS
+        self.log = path / file_names.LOG
+        self.checkpoint = path / file_names.CHECKPOINT  # from which our trainer resumes a killed training
+        self._job = path / file_names.JOB
+        self._shared = path / "stack.json"  # in version 0.1, of several trials trained in one process
 
     def prepare(self, config: Mapping[str, Any], was_running: bool, executor: str) -> None:
         """Keep of an earlier attempt only what this one continues: a checkpoint, or a running job."""
@@ -48,8 +34,8 @@ class TrialFolder:
             return
         keeps_checkpoint = was_running and self.has_config(config)
         self.path.mkdir(parents=True, exist_ok=True)
-        for name in (file_names.CONFIG, file_names.METRICS, file_names.LOG, file_names.JOB, _SHARED):
-            (self.path / name).unlink(missing_ok=True)
+        for path in (self.config, self.metrics, self.log, self._job, self._shared):
+            path.unlink(missing_ok=True)
         if not keeps_checkpoint:
             self.remove_checkpoint()
 
@@ -63,13 +49,13 @@ class TrialFolder:
 
     def has_job(self, config: Mapping[str, Any], executor: str) -> bool:
         """Whether the executor has a job of an earlier orchestrator for only this trial, to be followed."""
-        job = _read_json(self.path / file_names.JOB)
+        job = _read_json(self._job)
         is_its = isinstance(job, dict) and job.get("executor") == executor
-        return is_its and self.has_config(config) and not (self.path / _SHARED).exists()
+        return is_its and self.has_config(config) and not self._shared.exists()
 
     def remove_job(self) -> None:
         """Forget a job there. If it still runs, it ends itself."""
-        (self.path / file_names.JOB).unlink(missing_ok=True)
+        self._job.unlink(missing_ok=True)
 
     def remove_checkpoint(self) -> None:
         """Remove the checkpoint, and a partly written one, so that no attempt resumes from it."""

@@ -103,18 +103,14 @@ def _read(job: Job, count: int) -> list[Measured]:
     refusal = next((event for event in events if event.get("event") == "error"), None)
     if refusal is not None:
         raise TrainerRefused(str(refusal.get("message", "the trainer gives no reason")))
-    told = (
-        [event.get("latency_ms") for event in events],
-        [event.get("latency_iqr_ms", 0.0) for event in events],
-    )
-    measured = [(ms, iqr) for ms, iqr in zip(*told, strict=True) if isinstance(ms, int | float) and ms > 0]
+    reported = [(event.get("latency_ms"), event.get("latency_iqr_ms", 0.0)) for event in events]
+    measured = [(float(ms), float(iqr)) for ms, iqr in reported if isinstance(ms, int | float) and ms > 0]
     if len(measured) != count:
         raise TrainerRefused(
             f"the trainer returned {len(measured)} latencies for {count} networks "
-            "(docs/trainer-protocol.md); "
-            "omit --minimise latency and --max-latency-ms"
+            "(docs/trainer-protocol.md); omit --minimise latency and --max-latency-ms"
         )
-    return [(float(ms), float(iqr)) for ms, iqr in measured]
+    return measured
 
 
 def _network(key: str) -> str:

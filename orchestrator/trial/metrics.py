@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results.db.tables import Measurement
+
 _TAIL_BYTES = 4096
 MOST_OF_CURVE_BYTES = 4 << 20
-_MEASURED = (
-    "epoch",
-    "step",
-    "progress",
-    "elapsed_seconds",
-    "learning_rate",
-    "train_loss",
-    "val_accuracy",
-    "val_loss",
-)
+_MEASURED = [
+    column.name for column in Measurement.__table__.columns if column.name not in ("trial_id", "ordinal")
+]
 _FINAL = (
     "val_accuracy",
     "val_loss",
@@ -145,29 +141,24 @@ def read_measurements(path: Path) -> list[dict[str, Any]]:
 
 def latest_epoch(path: Path) -> dict[str, Any] | None:
     """Return the last whole `epoch` event near the end of a file that is still being written."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        return None
-    return next(filter(None, map(_epoch, reversed(lines))), None)
-
-
-def _epoch(line: str) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) and event.get("event") == "epoch" else None
+    for line in reversed(_tail(path).split("\n")):
+        with suppress(ValueError, RecursionError):
+            event = json.loads(line)
+            if isinstance(event, dict) and event.get("event") == "epoch":
+                return event
+    return None
 
 
 def last_line(path: Path) -> str:
     """Return the last line of a log that is not blank; empty if there is none."""
+    return next(filter(None, map(str.strip, reversed(_tail(path).splitlines()))), "")
+
+
+def _tail(path: Path) -> str:
+    """Return the end of a file; empty if it does not exist."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", errors="replace").splitlines()
+            return file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -27,13 +27,7 @@ _ACCURACIES = (*_VALIDATED, "test_accuracy", "test_accuracy_1000")
 _SUSPENDED_SHARE = 0.02  # of a budget: a trainer replans its steps if it is behind by this much
 _NATIVE_CRASHES = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 _Failure = tuple[Literal["failed", "refused", "stopped", "lost"], str, str]  # state, reason, message
-_STATES: dict[int, Literal["failed", "refused", "lost"]] = {
-    ExitCode.REFUSED: "refused",
-    ExitCode.DIVERGED: "failed",
-    ExitCode.OUT_OF_MEMORY: "failed",
-    ExitCode.BUDGET_TOO_SHORT: "failed",
-    ExitCode.DEVICE_LOST: "lost",
-}
+_RESULTS = (ExitCode.DIVERGED, ExitCode.OUT_OF_MEMORY, ExitCode.BUDGET_TOO_SHORT)
 
 
 @dataclass(frozen=True)
@@ -136,8 +130,12 @@ def _failure(
         return found
     if end.reason == "timeout":
         return "failed", "timeout", f"did not end and was stopped after {end.wall_seconds:.0f} s"
-    if end.code in _STATES:
-        return _STATES[end.code], ExitCode(end.code).name.lower(), said
+    if end.code == ExitCode.REFUSED:
+        return "refused", "refused", said
+    if end.code == ExitCode.DEVICE_LOST:
+        return "lost", "device_lost", said
+    if end.code in _RESULTS:
+        return "failed", ExitCode(end.code).name.lower(), said
     if end.code < 0 or end.code in (ExitCode.KILLED, ExitCode.STOPPED):
         return _killed(-end.code if end.code < 0 else end.code - 128, end.said)
     if full := _disk_failure(folder):

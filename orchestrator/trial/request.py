@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,9 +20,9 @@ class TrialRequest:
 
     number: int
     purpose: str
-    point: Mapping[str, Any]
+    point: dict[str, Any]
     replicate: int
-    config: Mapping[str, Any]
+    config: dict[str, Any]
     description: NetworkInfo
     row: Trial | None = None  # if an earlier run left it unfinished
     of_trial_number: int | None = None  # the trial that this one repeats
@@ -34,18 +33,14 @@ class TrialRequest:
         return network_key(self.description, self.config)
 
     def columns(self) -> dict[str, Any]:
-        budget = self.config["budget"]
+        """Return the columns of its row, but for those that the database takes from its configuration."""
         return self.description.columns() | {
             "purpose": self.purpose,
-            "point": dict(self.point),
+            "point": self.point,
             "replicate": self.replicate,
             "of_trial_number": self.of_trial_number,
-            "config": dict(self.config),
+            "config": self.config,
             "network_key": self.key,
-            "seed": self.config["seed"],
-            "subset_seed": self.config["subset"]["seed"],
-            "budget_seconds": budget.get("seconds"),
-            "budget_steps": budget.get("steps"),
         }
 
 
@@ -62,7 +57,7 @@ class RunningTrial:
     _seen_bytes: int = field(default=0, init=False)  # of its metrics, when they were last read
 
     def start(self, slot: str) -> None:
-        self.slot, self._started = slot, time.monotonic()
+        self._started, self.slot = time.monotonic(), slot  # `seconds` is read by another thread
 
     @property
     def seconds(self) -> float:

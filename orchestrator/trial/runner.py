@@ -56,7 +56,8 @@ class Runner:
         self.affords = affords
         self._context = context
         self._store, self._study_id = context.store, context.study.id
-        self._limits = context.spec.request.limits
+        self._folder = context.folder
+        self._trainer, self._limits = context.spec.request.trainer_command, context.spec.request.limits
         self._waiting: deque[TrialRequest] = deque()
         self._running: dict[Future[Exit], RunningTrial] = {}
         self._done: SimpleQueue[Future[Exit]] = SimpleQueue()
@@ -83,12 +84,11 @@ class Runner:
         self._ended, self._evaluate, self._pruner = {}, evaluate, pruner
         left = [request for request in requests if not self._adopt(request)]  # before any folder is cleared
         self._waiting = deque(left)
-        stop, slots = self._context.stop, self._context.executor.slots
-        with ThreadPoolExecutor(max_workers=slots) as pool:
+        stop = self._context.stop
+        with ThreadPoolExecutor(max_workers=self._context.executor.slots) as pool:
             try:
                 while self._running or (self._waiting and not stop.is_set()):
-                    while self._waiting and len(self._running) < slots and not stop.is_set():
-                        self._start(self._waiting.popleft(), pool)
+                    self._start_what_fits(pool)
                     self._watch()
                     for future in self._collect_ended():
                         self._end(self._running.pop(future), future.result())
@@ -112,14 +112,18 @@ class Runner:
         self._record(request, row, found, usage.add_adopted(row, found.columns))
         return True
 
+    def _start_what_fits(self, pool: ThreadPoolExecutor) -> None:
+        slots, stop = self._context.executor.slots, self._context.stop
+        while self._waiting and len(self._running) < slots and not stop.is_set():
+            self._start(self._waiting.popleft(), pool)
+
     def _start(self, request: TrialRequest, pool: ThreadPoolExecutor) -> None:
         self._keep_study()  # otherwise the trial's folder may belong to another process by now
-        folder, trainer = self._folder_of(request), self._context.spec.request.trainer_command
-        row = self._open(request, folder)
-        trial = RunningTrial(request, row, folder, StopOfOne(self._context.stop))
-        checkpoint = ("--checkpoint", str(folder.checkpoint)) if trainer == OWN_TRAINER else ()
+        folder = self._folder_of(request)
+        trial = RunningTrial(request, self._open(request, folder), folder, StopOfOne(self._context.stop))
+        checkpoint = ("--checkpoint", str(folder.checkpoint)) if self._trainer == OWN_TRAINER else ()
         job = Job(
-            command=(*trainer, "train", "--config", str(folder.config), *checkpoint),
+            command=(*self._trainer, "train", "--config", str(folder.config), *checkpoint),
             folder=folder.path,
             stdout=folder.metrics,
             stderr=folder.log,
@@ -132,7 +136,7 @@ class Runner:
         self._context.reporter.show_start(trial)
 
     def _folder_of(self, request: TrialRequest) -> TrialFolder:
-        return TrialFolder(self._context.folder / f"{request.number:05d}")
+        return TrialFolder(self._folder / f"{request.number:05d}")
 
     def _open(self, request: TrialRequest, folder: TrialFolder) -> Trial:
         """Clear the folder, then commit the row: so a result found in a row's folder always belongs to it."""

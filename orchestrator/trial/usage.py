@@ -39,8 +39,7 @@ def read_usage(row: Trial) -> Usage:
 
 def add_exit(row: Trial, end: Exit) -> Usage:
     """Return the usage of a trial's attempts, the last of which ended so."""
-    joules = end.energy_joules if end.wall_seconds else 0.0
-    return read_usage(row) + Usage(end.wall_seconds, joules)
+    return read_usage(row) + Usage(end.wall_seconds, end.energy_joules if end.wall_seconds else 0.0)
 
 
 def add_adopted(row: Trial, columns: Mapping[str, Any]) -> Usage:
