@@ -169,6 +169,13 @@ class RunOptions(BaseModel):
         False,
         set_by="command",
     )
+    config: LocalPath | None = _study(
+        "File of options, one `name = value` a line (TOML). Options that are typed replace those in it.",
+        set_by="command",
+    )
+    write_config: LocalPath | None = _study(
+        "Write the options given to this file for --config, then exit.", set_by="command"
+    )
     base_depth: float = _study("Depth multiplier of the base network itself.", 1.0, le=LARGEST_SCALE)
     base_width: float = _study("Width multiplier of the base network itself.", 1.0, le=LARGEST_SCALE)
     base_resolution: float = _study(
@@ -236,12 +243,12 @@ class RunOptions(BaseModel):
 
     @classmethod
     def options(cls, *set_by: SetBy) -> dict[str, Option]:
-        """Return the options by name, or those that these may set: by panel, those that matter first."""
+        """Return the options by name, or those that these may set: the ten first, the others by panel."""
         found = [
             Option(name, cls.flag(name), field, cls.shown.get(name))
             for name, field in cls.model_fields.items()
         ]
-        found.sort(key=lambda one: (PANELS.index(one.facts["panel"]), (*cls.ten, one.name).index(one.name)))
+        found.sort(key=lambda one: ((*cls.ten, one.name).index(one.name), PANELS.index(one.facts["panel"])))
         return {one.name: one for one in found if not set_by or one.facts["set_by"] in set_by}
 
     @classmethod
@@ -497,7 +504,7 @@ class NasOptions(SearchOptions):
     kind = "nas"
     subject_option = "base"
     shown = {"minimise": "macs", "save_as": "nomad_BASE"}
-    ten = ("base", "trials", "solver", "tolerance", "demo", "plan", "data", "budget", "slots", "study")
+    ten = ("base", "data", "budget", "trials", "solver", "tolerance", "slots", "study", "demo", "plan")
     examples = (
         "nas-search --base senet18 --demo",
         "nas-search --base senet18 --data folder:PHOTOS --budget 5m --plan",
@@ -526,7 +533,7 @@ class HpoOptions(SearchOptions):
     kind = "hpo"
     subject_option = "model"
     shown = {"maximise": "accuracy", "save_as": "tuned_MODEL", "max_params": "5M for --space resnet_budget"}
-    ten = ("model", "space", "trials", "solver", "demo", "plan", "data", "budget", "slots", "study")
+    ten = ("model", "space", "data", "budget", "trials", "solver", "slots", "study", "demo", "plan")
     examples = (
         "hpo-search --model senet18 --demo",
         "hpo-search --model nomad_senet18 --space recipe --trials 200",
