@@ -12,17 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.spec.options import REMOVED, BadOption, RunOptions
+from orchestrator.spec.options import BadOption, CommandOptions
 
 
-def read_config(path: Path, model: type[RunOptions]) -> dict[str, Any]:
+def read_config(path: Path, model: type[CommandOptions]) -> dict[str, Any]:
     """Return the options in the file by name. Raise BadOption."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # tomllib's and UnicodeDecodeError are ValueErrors
         why = getattr(error, "strerror", None) or error
         raise BadOption(f"--config {path} cannot be read: {why}; give a file like `trials = 40`") from error
-    names = {model.flag(name): name for name in model.model_fields} | {f"--{name}": name for name in REMOVED}
+    names = {model.flag(name): name for name in model.model_fields} | {
+        f"--{name}": name for name in model.removed
+    }
     given = {f"--{key.replace('_', '-')}": value for key, value in values.items()}
     for flag in given.keys() - names.keys():
         raise BadOption(
@@ -31,7 +33,7 @@ def read_config(path: Path, model: type[RunOptions]) -> dict[str, Any]:
     return {names[flag]: value for flag, value in given.items()}
 
 
-def write_config(path: Path, model: type[RunOptions], given: Mapping[str, Any]) -> None:
+def write_config(path: Path, model: type[CommandOptions], given: Mapping[str, Any]) -> None:
     """Write the given options that ask the same again. Raise BadOption for those that cannot be."""
     request = model.resolve(given)
     kept = [name for name in model.options("user", "owner") if name in given]

@@ -18,12 +18,12 @@ from orchestrator.cli.config import read_config
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.service import schemas
 from orchestrator.spec import options as table
-from orchestrator.spec.options import BadOption, HpoOptions, NasOptions, RunOptions, option
+from orchestrator.spec.options import BadOption, CommandOptions, HpoOptions, NasOptions, option
 from results import study_record
 from tests.orchestrator import _studies
 from tests.orchestrator._serving import settings
 
-MODELS: tuple[type[RunOptions], ...] = (NasOptions, HpoOptions, EvaluationOptions)
+MODELS: tuple[type[CommandOptions], ...] = (NasOptions, HpoOptions, EvaluationOptions)
 ENTRIES = {"nas-search": commands.nas_search, "hpo-search": commands.hpo_search}
 ENTRIES["nas-evaluate"] = commands.nas_evaluate
 
@@ -39,7 +39,7 @@ class Newer(NasOptions):
 NEW = ("pace", "rack", "quiet")
 
 
-def typed(model: type[RunOptions], monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str, Any]:
+def typed(model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str, Any]:
     """Type a command, and return the options that it was given."""
     given: dict[str, Any] = {}
     monkeypatch.setattr(sys, "argv", [model.program, *words])
@@ -116,7 +116,7 @@ def test_a_new_field_is_kept_with_its_study_if_every_user_may_set_it(
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.program)
 def test_help_shows_the_ten_that_matter_with_their_defaults_and_examples(
-    model: type[RunOptions], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = printed(model.program, monkeypatch, capsys, "--help")
     shown = [one.name for one in model.options().values() if f"│ {one.flag} " in short]
@@ -132,7 +132,7 @@ def test_help_shows_the_ten_that_matter_with_their_defaults_and_examples(
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.program)
 def test_each_example_of_the_help_can_be_typed(
-    model: type[RunOptions], monkeypatch: pytest.MonkeyPatch
+    model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for example in model.examples:
         program, *words = shlex.split(example)
@@ -254,7 +254,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(
     ],
 )
 def test_a_written_file_asks_the_same_again(
-    model: type[RunOptions], given: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: type[CommandOptions], given: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = [
         f"{model.flag(name)}={one}" if one is not True else model.flag(name)
@@ -281,7 +281,7 @@ def test_a_file_is_never_overwritten(
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.program)
 def test_a_tilde_is_the_home_folder_in_every_path(
-    model: type[RunOptions], monkeypatch: pytest.MonkeyPatch
+    model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     paths = [name for name, one in model.options().items() if one.kind is Path and name != "csv"]
