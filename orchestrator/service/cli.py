@@ -15,14 +15,14 @@ from orchestrator.service import app, auth
 from orchestrator.service.clients import Network
 from orchestrator.service.settings import Settings
 from orchestrator.spec import provenance
-from orchestrator.spec.options import BadOption, CommandOptions, LocalPath, PathText, check, option
+from orchestrator.spec.options import BadOption, FileOptions, LocalPath, check, option
 from results import terminal
 from results.errors import StoreError
 
 _service = partial(option, "The service", set_by="owner")
 
 
-class ServeOptions(CommandOptions):
+class ServeOptions(FileOptions):
     """Serve a web page and a REST API for the searches in a folder, and run searches from a queue.
 
     Searches started on the command line in the same folder appear here, and the other way round. Stopping
@@ -42,12 +42,8 @@ class ServeOptions(CommandOptions):
 
     host: str = _service("Address to listen on. Any but a loopback address requires a token.", "127.0.0.1")
     port: int = _service("Port to listen on; 0 picks a free one.", 8420, ge=0, le=65535)
-    runs: LocalPath = _service("Folder for the trials' files.", Path("runs"))
-    db: PathText | None = _service(
-        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", environment="NAS_DB"
-    )
     token_file: LocalPath | None = _service("File with the token's hash. [RUNS/.service/token, if it exists]")
-    new_token: bool = _service("Create a token, print it once, and exit.", False)
+    new_token: bool = _service("Create a token, print it once, and exit.", False, set_by="command")
     at_a_time: int = _service("Searches that run at a time; others wait in the queue.", 1, ge=1)
     host_name: tuple[str, ...] = _service("Another host name to accept in requests. Repeatable.", ())
     trusted_proxy: tuple[str, ...] = _service(
@@ -56,7 +52,6 @@ class ServeOptions(CommandOptions):
     data_root: LocalPath | None = _service(
         "Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
     )
-    data_folder: LocalPath | None = _service("Folder for downloaded data sets. [the user's cache]")
     trainer: str | None = _service("Command of a trainer of your own, used for every search.")
 
 
@@ -76,10 +71,9 @@ def _serve(given: Given) -> None:
 
 def _settings(asked: ServeOptions, kept: Path) -> Settings:
     """Return the service's settings: paths made absolute, and the token's hash read."""
-    folder = asked.runs.resolve()
     return Settings(
-        runs=folder,
-        database=_database(asked.db, folder),
+        runs=asked.runs.resolve(),
+        database=_database(asked.database),
         host=asked.host,
         port=asked.port,
         names=tuple(map(str.lower, asked.host_name)),
@@ -116,9 +110,7 @@ def _proxy(text: str) -> Network:
         ) from None
 
 
-def _database(db: str | None, runs: Path) -> str:
-    if db is None:
-        return str(runs / "results.db")
+def _database(db: str) -> str:
     return db if "://" in db else str(Path(db).resolve())
 
 

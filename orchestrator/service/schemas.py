@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 from orchestrator.service.settings import Settings
 from orchestrator.spec import options
 from orchestrator.spec.options import SEARCHES, BadOption, SearchOptions, check
+from results.db.search_queue import typed_words
 
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -108,11 +109,7 @@ def command(
         words.append(f"--trainer={settings.trainer}")
     if settings.data_folder is not None:
         words.append(f"--data-folder={settings.data_folder}")
-    for name, value in asked.items():
-        flag = f"--{name.replace('_', '-')}"
-        values = value if isinstance(value, list) else [value]
-        words += [flag if one is True else f"{flag}={one}" for one in values]
-    return [sys.executable, "-P", "-c", _RUN.format(kind), *words]
+    return [sys.executable, "-P", "-c", _RUN.format(kind), *words, *typed_words(asked)]
 
 
 def networks(printed: str) -> list[dict[str, str]]:

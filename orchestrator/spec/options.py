@@ -256,7 +256,21 @@ class CommandOptions(BaseModel):
         return f"{cls.flag(name)} {error['input']} {wrong}"
 
 
-class RunOptions(CommandOptions):
+class FileOptions(CommandOptions):
+    """Options about where results and data are, of all commands that train."""
+
+    db: PathText | None = _files(
+        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", environment="NAS_DB"
+    )
+    runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
+    data_folder: LocalPath | None = _files("Folder for downloaded data sets. [the user's cache]")
+
+    @property
+    def database(self) -> str:
+        return self.db or str(self.runs / "results.db")
+
+
+class RunOptions(FileOptions):
     """Options that all studies share: training, machine, results database. Each command adds its own."""
 
     removed = MappingProxyType({"stack": "each worker trains one repeat at a time"})
@@ -330,11 +344,6 @@ class RunOptions(CommandOptions):
     trainer: str | None = _place("Command of a trainer of your own (docs/trainer-protocol.md).")
 
     study: str | None = _results("Name of the study. The same name resumes it. [made from the options above]")
-    db: PathText | None = _files(
-        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", environment="NAS_DB"
-    )
-    runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
-    data_folder: LocalPath | None = _files("Folder for downloaded data sets. [the user's cache]")
 
     @model_validator(mode="after")
     def _check_run(self) -> Self:
@@ -372,10 +381,6 @@ class RunOptions(CommandOptions):
     @property
     def scale(self) -> dict[str, float]:
         return {"depth": self.base_depth, "width": self.base_width, "resolution": self.base_resolution}
-
-    @property
-    def database(self) -> str:
-        return self.db or str(self.runs / "results.db")
 
     @property
     def limits(self) -> TrialLimits:

@@ -38,6 +38,16 @@ def repeatable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def typed_words(options: Mapping[str, Any]) -> list[str]:
+    """Return the options of a search as they are typed: `{"train_images": 50}` is `--train-images=50`."""
+    words = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        values = value if isinstance(value, list) else [value]
+        words += [flag if one is True else f"{flag}={one}" for one in values]
+    return words
+
+
 class SearchQueue(Store):
     """A record with its queue. Requests come back detached, as all rows do."""
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from orchestrator.cli import commands, options
 from orchestrator.cli.config import read_config
 from orchestrator.evaluation.options import EvaluationOptions
+from orchestrator.service import cli as service
 from orchestrator.service import schemas
 from orchestrator.spec import options as table
 from orchestrator.spec.options import BadOption, CommandOptions, HpoOptions, NasOptions, option
@@ -145,6 +146,27 @@ def test_searches_have_defaults_of_their_own_in_the_help() -> None:
     assert (nas["minimise"].help[-6:], nas["save_as"].help[-11:]) == ("[macs]", "[nomad_BASE]"[-11:])
     assert (hpo["maximise"].help[-10:], hpo["space"].help[-10:]) == ("[accuracy]", "[training]")
     assert "[" not in hpo["minimise"].help + nas["maximise"].help + nas["max_params"].help
+
+
+def test_a_service_takes_its_options_from_the_same_kind_of_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = written(tmp_path / "serve.toml", runs="~/runs", at_a_time=2, host_name=["Box"], data_root="~/x")
+    asked = service.ServeOptions.resolve(typed(service.ServeOptions, monkeypatch, config, "--port=0"))
+    told = service._settings(asked, tmp_path / "none")
+    assert (told.runs, told.database) == (tmp_path / "runs", str(tmp_path / "runs" / "results.db"))
+    assert (told.at_a_time, told.names, told.port, told.data_root) == (2, ("box",), 0, tmp_path / "x")
+    for words, said in (
+        (["--port=70000"], "--port 70000 is out of range; give at most 65535"),
+        (["--stack=2"], "No such option: --stack"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["nas-serve", *words])
+        with pytest.raises(SystemExit) as end:
+            service.main()
+        printed_words = capsys.readouterr().err
+        assert (end.value.code, printed_words.count("\n")) == (2, 1)
+        assert said in printed_words
 
 
 def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
