@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from orchestrator.console.summary import say
-from orchestrator.spec.options import REMOVED, BadOption, SearchOptions, check
+from orchestrator.spec.options import BadOption, SearchOptions, check
 from results.terminal import SafeConsole
 
 TOKEN = "NAS_TOKEN"  # the environment variable that may hold it
@@ -55,7 +55,7 @@ def _address(server: str) -> str:
 
 def _options(model: type[SearchOptions], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the search itself, as JSON values. Raise BadOption."""
-    mine = {*model.options("command"), *REMOVED}
+    mine = {*model.options("command"), *model.removed}
     if os.environ.get("NAS_DB") == given.get("db"):
         mine.add("db")  # meant for searches on this machine
     asked = {name: value for name, value in given.items() if name not in mine}

@@ -45,7 +45,7 @@ class EvaluationOptions(RunOptions):
 
     program = "nas-evaluate"
     flags = MappingProxyType({"runs_of_each": "--runs", "runs": "--folder"})
-    ten = ("model", "models", "recipe", "runs_of_each", "demo", "plan", "data", "budget", "slots", "study")
+    ten = ("model", "models", "recipe", "runs_of_each", "data", "budget", "slots", "study", "demo", "plan")
     examples = (
         "nas-evaluate --model senet18 --model resnet18 --demo",
         "nas-evaluate --models table1 --runs 3 --plan",
@@ -64,7 +64,7 @@ class EvaluationOptions(RunOptions):
     no_test: bool = _evaluation("Rank by validation accuracy and leave the test images unread.", False)
     ensemble: int | None = _evaluation("Train an ensemble of this many members in every run.", ge=2)
     vote: Literal["soft", "hard"] | None = _evaluation("How an ensemble votes: soft or hard. [soft]")
-    csv: LocalPath | None = _evaluation("Also write the ranking to this CSV file.", set_by="command")
+    csv: LocalPath | None = _evaluation("Also write the ranking to this CSV file.", set_by="owner")
     validation_images: int = option(
         "Each training", "Validation images per run. [0, or 1000 with --no-test]", 0
     )

@@ -4,102 +4,85 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
 
 import typer
 
 from orchestrator.cli.client import is_loopback
+from orchestrator.cli.options import Given, run_command
 from orchestrator.service import app, auth
 from orchestrator.service.clients import Network
 from orchestrator.service.settings import Settings
 from orchestrator.spec import provenance
-from orchestrator.spec.options import BadOption, check
-from results import file_names, terminal
+from orchestrator.spec.options import BadOption, FileOptions, LocalPath, check, option
+from results import terminal
 from results.errors import StoreError
 
-Host = Annotated[str, typer.Option(help="Address to listen on. Any but a loopback address requires a token.")]
-Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder for the trials' files.")]
-Db = Annotated[
-    str | None,
-    typer.Option(
-        envvar="NAS_DB", help="Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]"
-    ),
-]
-TokenFile = Annotated[
-    Path | None, typer.Option(help="File with the token's hash. [RUNS/.service/token, if it exists]")
-]
-NewToken = Annotated[bool, typer.Option("--new-token", help="Create a token, print it once, and exit.")]
-AtATime = Annotated[int, typer.Option(help="Searches that run at a time; others wait in the queue.", min=1)]
-HostName = Annotated[
-    list[str] | None, typer.Option(help="Another host name to accept in requests. Repeatable.")
-]
-TrustedProxy = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Address or network of a proxy whose X-Forwarded-For header is trusted. Repeatable.",
-        metavar="ADDRESS",
-    ),
-]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
-    ),
-]
-DataFolder = Annotated[Path | None, typer.Option(help="Folder for downloaded data sets. [the user's cache]")]
-Trainer = Annotated[str | None, typer.Option(help="Command of a trainer of your own, used for every search.")]
+_service = partial(option, "The service", set_by="owner")
 
 
-def _serve(
-    host: Host = "127.0.0.1",
-    port: Port = 8420,
-    runs: Runs = Path("runs"),
-    db: Db = None,
-    token_file: TokenFile = None,
-    new_token: NewToken = False,
-    at_a_time: AtATime = 1,
-    host_name: HostName = None,
-    trusted_proxy: TrustedProxy = None,
-    data_root: DataRoot = None,
-    data_folder: DataFolder = None,
-    trainer: Trainer = None,
-) -> None:
+class ServeOptions(FileOptions):
     """Serve a web page and a REST API for the searches in a folder, and run searches from a queue.
 
-    Searches started on the command line in the same folder appear here, and the other way round.
-    Stopping the service does not stop its searches.
+    Searches started on the command line in the same folder appear here, and the other way round. Stopping
+    the service does not stop its searches.
     """
-    given = locals()
+
+    program = "nas-serve"
+    ten = (
+        *("runs", "host", "port", "new_token", "token_file", "at_a_time", "data_root", "data_folder"),
+        *("trainer", "db"),
+    )
+    examples = (
+        "nas-serve",
+        "nas-serve --runs ~/runs --data-root ~/photos --at-a-time 2",
+        "nas-serve --new-token --host 0.0.0.0",
+    )
+
+    host: str = _service("Address to listen on. Any but a loopback address requires a token.", "127.0.0.1")
+    port: int = _service("Port to listen on; 0 picks a free one.", 8420, ge=0, le=65535)
+    token_file: LocalPath | None = _service("File with the token's hash. [RUNS/.service/token, if it exists]")
+    new_token: bool = _service("Create a token, print it once, and exit.", False, set_by="command")
+    at_a_time: int = _service("Searches that run at a time; others wait in the queue.", 1, ge=1)
+    host_name: tuple[str, ...] = _service("Another host name to accept in requests. Repeatable.", ())
+    trusted_proxy: tuple[str, ...] = _service(
+        "Address or network of a proxy whose X-Forwarded-For header is trusted. Repeatable.", ()
+    )
+    data_root: LocalPath | None = _service(
+        "Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
+    )
+    trainer: str | None = _service("Command of a trainer of your own, used for every search.")
+
+
+def _serve(given: Given) -> None:
     try:
         provenance.refuse_clashes()
-        kept = token_file or runs.resolve() / ".service" / "token"
-        if new_token:
+        asked = ServeOptions.resolve(given)
+        kept = asked.token_file or asked.runs.resolve() / ".service" / "token"
+        if asked.new_token:
             _print_token(kept)
         else:
-            run(_settings(given, kept))
+            run(_settings(asked, kept))
     except (BadOption, StoreError, OSError, provenance.Clash) as error:
         print(terminal.strip_escapes(f"nas-serve: {' '.join(str(error).split())}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
 
 
-def _settings(given: Mapping[str, Any], kept: Path) -> Settings:
+def _settings(asked: ServeOptions, kept: Path) -> Settings:
     """Return the service's settings: paths made absolute, and the token's hash read."""
-    folder = given["runs"].resolve()
     return Settings(
-        runs=folder,
-        database=_database(given["db"], folder),
-        host=given["host"],
-        port=given["port"],
-        names=tuple(name.lower() for name in given["host_name"] or ()),
-        proxies=tuple(map(_proxy, given["trusted_proxy"] or ())),
-        token_hash=auth.read(kept) if given["token_file"] or kept.exists() else None,
-        trainer=given["trainer"],
-        data_root=given["data_root"].resolve() if given["data_root"] else None,
-        data_folder=given["data_folder"].resolve() if given["data_folder"] else None,
-        at_a_time=given["at_a_time"],
+        runs=asked.runs.resolve(),
+        database=_database(asked.database),
+        host=asked.host,
+        port=asked.port,
+        names=tuple(map(str.lower, asked.host_name)),
+        proxies=tuple(map(_proxy, asked.trusted_proxy)),
+        token_hash=auth.read(kept) if asked.token_file or kept.exists() else None,
+        trainer=asked.trainer,
+        data_root=asked.data_root and asked.data_root.resolve(),
+        data_folder=asked.data_folder and asked.data_folder.resolve(),
+        at_a_time=asked.at_a_time,
     )
 
 
@@ -127,9 +110,7 @@ def _proxy(text: str) -> Network:
         ) from None
 
 
-def _database(db: str | None, runs: Path) -> str:
-    if db is None:
-        return str(runs / file_names.DATABASE)
+def _database(db: str) -> str:
     return db if "://" in db else str(Path(db).resolve())
 
 
@@ -142,7 +123,4 @@ def _print_token(path: Path) -> None:
 
 def main() -> None:
     """The entry point `nas-serve`."""
-    terminal.prepare()
-    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    program.command()(_serve)
-    program()
+    run_command(ServeOptions, _serve)

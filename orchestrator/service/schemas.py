@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 
 from orchestrator.service.settings import Settings
 from orchestrator.spec import options
-from orchestrator.spec.options import REMOVED, SEARCHES, BadOption, SearchOptions, check
+from orchestrator.spec.options import SEARCHES, BadOption, SearchOptions, check
+from results.db.search_queue import typed_words
 
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -75,7 +76,8 @@ def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings
         re.fullmatch(r"\w[\w .+-]*(@\w[\w .+-]*)?", subject) is not None,
         f"{subject!r} is not the name of a network or model; use the command line for one in a file",
     )
-    forbidden = sorted(set(asked) - {*SEARCHES[kind].options("user"), *REMOVED})
+    model = SEARCHES[kind]
+    forbidden = sorted(set(asked) - {*model.options("user"), *model.removed})
     check(not forbidden, f"{', '.join(forbidden)} can be given only on the command line")
     check_name(asked.get("study") or "")
     told = dict(asked)
@@ -107,11 +109,7 @@ def command(
         words.append(f"--trainer={settings.trainer}")
     if settings.data_folder is not None:
         words.append(f"--data-folder={settings.data_folder}")
-    for name, value in asked.items():
-        flag = f"--{name.replace('_', '-')}"
-        values = value if isinstance(value, list) else [value]
-        words += [flag if one is True else f"{flag}={one}" for one in values]
-    return [sys.executable, "-P", "-c", _RUN.format(kind), *words]
+    return [sys.executable, "-P", "-c", _RUN.format(kind), *words, *typed_words(asked)]
 
 
 def networks(printed: str) -> list[dict[str, str]]:

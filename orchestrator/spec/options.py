@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -37,7 +37,6 @@ OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 DEFAULT_SPACE = "training"  # of hpo-search
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
-REMOVED = {"stack": "each worker trains one repeat at a time"}  # options, and what there is instead
 
 _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we write to --runs
 # a solver's seed is below 2**31, and each restart of a solver adds some thousands
@@ -74,7 +73,6 @@ Confidence = Annotated[
 WrongStops = Annotated[
     float, _within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
 ]
-Hours = Annotated[float, _within(5e-324, _LARGEST, "is not positive; give hours above 0")]
 LocalPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
 PathText = Annotated[str, AfterValidator(os.path.expanduser)]  # a path, or something else that has no ~
 # user: whoever asks, by any door; kept with the study, so that a resume has it
@@ -106,8 +104,16 @@ def option(
 
 
 _SPACES = [name for name in search_spaces.names() if name != "scaling"]  # of which nas-search is
-PANELS = ("The search", "The evaluation", "The study", "Each training", "The machine", "The results")
-_search, _, _study, _training, _machine, _results = (partial(option, panel) for panel in PANELS)
+PANELS = (
+    "The service",
+    "The search",
+    "The evaluation",
+    "The study",
+    "Each training",
+    "The machine",
+    "The results",
+)
+_, _search, _, _study, _training, _machine, _results = (partial(option, panel) for panel in PANELS)
 _place, _files = partial(_machine, set_by="owner"), partial(_results, set_by="owner")
 
 
@@ -153,15 +159,122 @@ class Option:
         return f"{text} [{shown}]" if shown else text
 
 
-class RunOptions(BaseModel):
-    """Options that all commands share: training, machine, results database. Each command adds its own."""
+class CommandOptions(BaseModel):
+    """Options of one command. Each command has its own model, whose docstring is the command's help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     program: ClassVar[str]
     flags: ClassVar[Mapping[str, str]] = {}  # of fields whose option has another name
     shown: ClassVar[Mapping[str, str]] = {}  # defaults in words that only this command has
+    removed: ClassVar[Mapping[str, str]] = {}  # options of earlier versions, and what there is instead
     ten: ClassVar[tuple[str, ...]]  # the options that matter most, which --help shows
     examples: ClassVar[tuple[str, ...]]
+
+    config: LocalPath | None = option(
+        "The study",
+        "File of options, one `name = value` a line (TOML). Options that are typed replace those in it.",
+        set_by="command",
+    )
+    write_config: LocalPath | None = option(
+        "The study", "Write the options given to this file for --config, then exit.", set_by="command"
+    )
+
+    @classmethod
+    def options(cls, *set_by: SetBy) -> dict[str, Option]:
+        """Return the options by name, or those that these may set: the ten first, the others by panel."""
+        found = [
+            Option(name, cls.flag(name), field, cls.shown.get(name))
+            for name, field in cls.model_fields.items()
+        ]
+        found.sort(key=lambda one: ((*cls.ten, one.name).index(one.name), PANELS.index(one.facts["panel"])))
+        return {one.name: one for one in found if not set_by or one.facts["set_by"] in set_by}
+
+    @classmethod
+    def flag(cls, name: str) -> str:
+        """Return the option of a field as it is typed."""
+        return cls.flags.get(name, f"--{name.replace('_', '-')}")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Return the options with these values, and defaults for the others. Raise BadOption."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise BadOption(cls._refusal(error.errors()[0])) from None
+
+    @classmethod
+    def resolve(cls, given: Mapping[str, Any]) -> Self:
+        """Return the options: the user's values, then the demo's defaults, then the usual ones.
+
+        None and an empty list mean not given. Raise BadOption for a value that is out of range or has no
+        effect.
+        """
+        asked = {
+            name: value
+            for name, value in given.items()
+            if value not in (None, [], ()) and name not in cls.removed
+        }
+        request = cls.parse({**cls.presets(asked), **asked})
+        for wrong in request.idle(asked):
+            raise BadOption(wrong)
+        return request
+
+    @classmethod
+    def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the defaults that differ from the usual ones with these options, such as a demo's."""
+        return {}
+
+    def idle(self, given: Mapping[str, Any]) -> Iterable[str]:
+        """Yield a message for each given option that has no effect together with the others."""
+        return ()
+
+    @classmethod
+    def _refusal(cls, error: ErrorDetails) -> str:
+        """Return one line about what pydantic refuses."""
+        facts = error.get("ctx", {})
+        if not error["loc"]:  # our own check of several options
+            return str(facts["error"])
+        name = str(error["loc"][0])
+        if name not in cls.model_fields:
+            return f"{name} is not an option of {cls.program}; see {cls.program} --help-all"
+        if error["type"] == "missing":
+            return f"{cls.flag(name)} is missing; give it, or see {cls.program} --help"
+        match facts:
+            case {"error": why}:
+                wrong = str(why)
+            case {"expected": _}:
+                wrong = f"is unknown; give {_one_of(cls.options()[name].choices)}"
+            case {"ge": 0}:
+                wrong = "is negative; give 0 or more"
+            case {"ge": least}:
+                wrong = f"is too few; give at least {least}"
+            case {"gt": 0}:
+                wrong = "is not positive; give more than 0"
+            case {"le": most}:
+                wrong = f"is out of range; give at most {most:.10g}"
+            case _:
+                wrong = _UNREAD.get(error["type"], f"cannot be read: {error['msg'].lower()}")
+        return f"{cls.flag(name)} {error['input']} {wrong}"
+
+
+class FileOptions(CommandOptions):
+    """Options about where results and data are, of all commands that train."""
+
+    db: PathText | None = _files(
+        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", environment="NAS_DB"
+    )
+    runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
+    data_folder: LocalPath | None = _files("Folder for downloaded data sets. [the user's cache]")
+
+    @property
+    def database(self) -> str:
+        return self.db or str(self.runs / file_names.DATABASE)
+
+
+class RunOptions(FileOptions):
+    """Options that all studies share: training, machine, results database. Each command adds its own."""
+
+    removed = MappingProxyType({"stack": "each worker trains one repeat at a time"})
 
     seed: Seed = _study("Seed of the image sample, the initial weights and the solver. [0]", 0)
     demo: bool = _study("Run a small study on built-in data: minutes on two CPU cores.", False)
@@ -217,95 +330,21 @@ class RunOptions(BaseModel):
     partition: str | None = _place("SLURM partition.")
     account: str | None = _place("SLURM account.")
     timeout: float | None = _machine(
-        "Seconds of wall time after which a training counts as hung. [budget + 10% + 180]"
+        "Seconds of wall time after which a training counts as hung. [budget + 10% + 180]", gt=0
     )
     max_memory: str | None = _machine(
         "Most host memory of one training and all its processes: 8GB, or none for no limit. [.9 of the "
         "machine's]"
     )
     retries: int = _machine(
-        "Retries after a failure of the machine: the training was killed, or its GPU lost.", RETRIES
+        "Retries after a failure of the machine: the training was killed, or its GPU lost.",
+        RETRIES,
+        ge=0,
+        le=100,
     )
     trainer: str | None = _place("Command of a trainer of your own (docs/trainer-protocol.md).")
 
     study: str | None = _results("Name of the study. The same name resumes it. [made from the options above]")
-    db: PathText | None = _files(
-        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", environment="NAS_DB"
-    )
-    runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
-    data_folder: LocalPath | None = _files("Folder for downloaded data sets. [the user's cache]")
-
-    @classmethod
-    def options(cls, *set_by: SetBy) -> dict[str, Option]:
-        """Return the options by name, or those that these may set: by panel, those that matter first."""
-        found = [
-            Option(name, cls.flag(name), field, cls.shown.get(name))
-            for name, field in cls.model_fields.items()
-        ]
-        found.sort(key=lambda one: (PANELS.index(one.facts["panel"]), (*cls.ten, one.name).index(one.name)))
-        return {one.name: one for one in found if not set_by or one.facts["set_by"] in set_by}
-
-    @classmethod
-    def flag(cls, name: str) -> str:
-        """Return the option of a field as it is typed."""
-        return cls.flags.get(name, f"--{name.replace('_', '-')}")
-
-    @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Return the options with these values, and defaults for the others. Raise BadOption."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise BadOption(cls._refusal(error.errors()[0])) from None
-
-    @classmethod
-    def resolve(cls, given: Mapping[str, Any]) -> Self:
-        """Return the options: the user's values, then the demo's defaults, then the usual ones.
-
-        None and an empty list mean not given. Raise BadOption for a value that is out of range or has no
-        effect.
-        """
-        given = {name: value for name, value in given.items() if value not in (None, [], ())}
-        asked = {name: value for name, value in given.items() if name not in REMOVED}
-        request = cls.parse({**cls.presets(asked), **asked})
-        for wrong in request.idle(asked):
-            raise BadOption(wrong)
-        return request
-
-    @classmethod
-    def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the defaults that differ from the usual ones with these options, such as a demo's."""
-        raise NotImplementedError
-
-    def idle(self, given: Mapping[str, Any]) -> Iterable[str]:
-        """Yield a message for each given option that has no effect together with the others."""
-        return ()
-
-    @classmethod
-    def _refusal(cls, error: ErrorDetails) -> str:
-        """Return one line about what pydantic refuses."""
-        facts = error.get("ctx", {})
-        if not error["loc"]:  # our own check of several options
-            return str(facts["error"])
-        name = str(error["loc"][0])
-        if name not in cls.model_fields:
-            return f"{name} is not an option of {cls.program}; see {cls.program} --help-all"
-        if error["type"] == "missing":
-            return f"{cls.flag(name)} is missing; give it, or see {cls.program} --help"
-        match facts:
-            case {"error": why}:
-                wrong = str(why)
-            case {"expected": _}:
-                wrong = f"is unknown; give {_one_of(cls.options()[name].choices)}"
-            case {"ge": 0}:
-                wrong = "is negative; give 0 or more"
-            case {"ge": least}:
-                wrong = f"is too few; give at least {least}"
-            case {"le": most}:
-                wrong = f"is out of range; give at most {most:.10g}"
-            case _:
-                wrong = _UNREAD.get(error["type"], f"cannot be read: {error['msg'].lower()}")
-        return f"{cls.flag(name)} {error['input']} {wrong}"
 
     @model_validator(mode="after")
     def _check_run(self) -> Self:
@@ -345,10 +384,6 @@ class RunOptions(BaseModel):
         return {"depth": self.base_depth, "width": self.base_width, "resolution": self.base_resolution}
 
     @property
-    def database(self) -> str:
-        return self.db or str(self.runs / file_names.DATABASE)
-
-    @property
     def limits(self) -> TrialLimits:
         """The limits of one training. Raise BadOption."""
         seconds = TrialBudget.parse(self.budget).seconds
@@ -380,9 +415,10 @@ class SearchOptions(RunOptions):
         "Most milliseconds a network may take for one image, measured on a worker."
     )
     trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
-    max_gpu_hours: Hours | None = _search(
+    max_gpu_hours: float | None = _search(
         "Most device-hours: the search starts no training once they run out. Failed trainings and "
-        "resumes count. [no limit]"
+        "resumes count. [no limit]",
+        gt=0,
     )
     solver: str = _search(
         f"Solver that proposes the candidates: {', '.join(solvers.names())}.",
@@ -505,7 +541,7 @@ class NasOptions(SearchOptions):
     kind = "nas"
     subject_option = "base"
     shown = {"minimise": "macs", "save_as": "nomad_BASE"}
-    ten = ("base", "trials", "solver", "tolerance", "demo", "plan", "data", "budget", "slots", "study")
+    ten = ("base", "data", "budget", "trials", "solver", "tolerance", "slots", "study", "demo", "plan")
     examples = (
         "nas-search --base senet18 --demo",
         "nas-search --base senet18 --data folder:PHOTOS --budget 5m --plan",
@@ -534,7 +570,7 @@ class HpoOptions(SearchOptions):
     kind = "hpo"
     subject_option = "model"
     shown = {"maximise": "accuracy", "save_as": "tuned_MODEL", "max_params": "5M for --space resnet_budget"}
-    ten = ("model", "space", "trials", "solver", "demo", "plan", "data", "budget", "slots", "study")
+    ten = ("model", "space", "data", "budget", "trials", "solver", "slots", "study", "demo", "plan")
     examples = (
         "hpo-search --model senet18 --demo",
         "hpo-search --model nomad_senet18 --space recipe --trials 200",

@@ -23,7 +23,7 @@ _ADDED = (
     "disjoint",
     "fit",
 )  # settings that are recorded only if they are set
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,13 @@ class TrialBudget:
 
     @classmethod
     def parse(cls, text: str) -> TrialBudget:
-        """Read `600s`, `10m`, `1h`, `600` (seconds) or `500steps`; raise ValueError for anything else."""
+        """Read `600s`, `10m`, `1h` or `500steps`; raise ValueError for anything else."""
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|min|h|steps?)?\s*", text)
         if match is None:
             raise ValueError(f"cannot read the budget {text!r}; write it like 600s, 10m, 1h or 500steps")
-        number, unit = match[1], match[2] or ""
+        number, unit = match[1], match[2]
+        if unit is None:
+            raise ValueError(f"a budget of {number} has no unit; write {number}s, {number}m or {number}steps")
         if not unit.startswith("step"):
             return cls(seconds=float(number) * _UNITS[unit])
         if "." in number:

@@ -14,7 +14,16 @@ from typer.core import TyperGroup
 from results import export, optuna_mirror, queries, tables, terminal
 from results.analysis.posterior import level_of
 from results.cli import maintenance, show
-from results.cli.options import DEFAULT_DB, AsJson, Db, Optuna, StudyName
+from results.cli.options import (
+    DEFAULT_DB,
+    AsJson,
+    Db,
+    Optuna,
+    StudyName,
+    Version,
+    complete_study,
+    expand_home,
+)
 from results.errors import StoreError
 from results.tables import evaluation_table, front_table, slack_table
 
@@ -44,12 +53,16 @@ def nas_results() -> None:
 main = typer.Typer(
     cls=_OneLineErrors,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Read the results of nas-search, hpo-search and nas-evaluate. Times are UTC.",
 )
 
 main.add_typer(maintenance.commands)
+
+
+@main.callback()
+def _of_all_commands(version: Version = False) -> None:
+    """Options before the command's name."""
 
 
 @main.command("list")
@@ -70,7 +83,9 @@ def trials(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> No
 
 @main.command()
 def best(
-    study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Only this study.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="Only this study.", autocompletion=complete_study)
+    ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
@@ -111,7 +126,9 @@ def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> Non
 @main.command()
 def front(
     study: StudyName,
-    csv: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write the table to this CSV file.", callback=expand_home)
+    ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
@@ -125,7 +142,9 @@ def front(
 @main.command()
 def evaluation(
     study: StudyName,
-    csv: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write the table to this CSV file.", callback=expand_home)
+    ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +165,9 @@ def models(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 @main.command("export")
 def export_trials(
     study: StudyName,
-    to: Annotated[Path | None, typer.Option(help="File to write. An existing file is replaced.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write. An existing file is replaced.", callback=expand_home)
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option("--format", help="csv, parquet or json.", show_default="from the file's suffix"),
@@ -191,14 +212,21 @@ def _tell_brought(brought: optuna_mirror.MirrorResult, study: str, as_json: bool
 def report(
     study: StudyName,
     out: Annotated[
-        Path | None, typer.Option(help="HTML file to write.", show_default="STUDY.html, in this folder")
+        Path | None,
+        typer.Option(
+            help="HTML file to write.", callback=expand_home, show_default="STUDY.html, in this folder"
+        ),
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(metavar="STUDY", help="Another study to compare with.")
+        str | None,
+        typer.Option(metavar="STUDY", help="Another study to compare with.", autocompletion=complete_study),
     ] = None,
     figures: Annotated[
         Path | None,
-        typer.Option(help="Also write each plot to this folder, as PNG and SVG. Needs Chrome or Chromium."),
+        typer.Option(
+            help="Also write each plot to this folder, as PNG and SVG. Needs Chrome or Chromium.",
+            callback=expand_home,
+        ),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from results import terminal
 from results.cli import doctor
-from results.cli.options import DEFAULT_DB, AsJson, Db
+from results.cli.options import DEFAULT_DB, AsJson, Db, expand_home
 from results.db import backup, connection, schema
 from results.errors import StoreUnavailable
 
@@ -24,7 +24,10 @@ _SIGNS = {"good": ("ok", "green"), "warning": ("warning", "yellow"), "fault": ("
 def examine(
     repair: Annotated[bool, typer.Option("--repair", help="Fix what can be fixed safely.")] = False,
     runs: Annotated[
-        Path, typer.Option(help="Folder for the trials' files; the free space of its disk is checked.")
+        Path,
+        typer.Option(
+            help="Folder for the trials' files; the free space of its disk is checked.", callback=expand_home
+        ),
     ] = Path("runs"),
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
@@ -46,7 +49,11 @@ def examine(
 def back_up(
     to: Annotated[
         Path | None,
-        typer.Option(help="File to write.", show_default="beside the database, with the time in its name"),
+        typer.Option(
+            help="File to write.",
+            callback=expand_home,
+            show_default="beside the database, with the time in its name",
+        ),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,

@@ -1,12 +1,39 @@
 """The options that commands of `nas-results` share."""
 
+from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from results import file_names
+from results.errors import StoreError
 
 DEFAULT_DB = f"runs/{file_names.DATABASE}"
+
+
+def complete_study(context: typer.Context) -> list[str]:
+    """Return the names of the recorded studies, for the shell; none where there is no database."""
+    from results.db.store import Store  # sqlalchemy: not to print a version
+
+    try:
+        with Store(context.params.get("db") or DEFAULT_DB, read_only=True) as store:
+            return [study.name for study in store.studies()]
+    except StoreError:
+        return []
+
+
+def expand_home(path: Path | None) -> Path | None:
+    """Return the path with `~` as the home folder."""
+    return path and path.expanduser()
+
+
+def print_version(is_asked: bool) -> None:
+    """Print the version and exit."""
+    if is_asked:
+        typer.echo(f"nomad-nas {version('nomad-nas')}")
+        raise typer.Exit
+
 
 Db = Annotated[
     str,
@@ -17,11 +44,18 @@ Db = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead: a list of objects.")]
 StudyName = Annotated[
-    str, typer.Argument(metavar="STUDY", help="Name of the study, as in `nas-results list`.")
+    str,
+    typer.Argument(
+        metavar="STUDY", help="Name of the study, as in `nas-results list`.", autocompletion=complete_study
+    ),
 ]
 Optuna = Annotated[
     str | None,
     typer.Option(
         metavar="URL", help="Optuna storage: an SQLite file or an SQLAlchemy URL. Created if missing."
     ),
+]
+Version = Annotated[
+    bool,
+    typer.Option("--version", help="Show the version and exit.", callback=print_version, is_eager=True),
 ]

@@ -59,7 +59,7 @@ _FORMS = "give a file (runs/results.db) or a URL (postgresql://user@host/name)"
 def _sqlite_file(path: str) -> URL:
     if path in ("", ":memory:"):
         raise StoreUnavailable(f"{path!r} would be lost when the process ends; {_FORMS}")
-    return URL.create("sqlite", database=path)
+    return URL.create("sqlite", database=os.path.expanduser(path))
 
 
 def sqlite_path(url: URL) -> Path | None:

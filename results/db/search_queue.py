@@ -24,7 +24,7 @@ def repeatable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that ask a search again: those kept of it, but for what does nothing in it.
 
     What does nothing is refused of whoever gives it. Earlier versions kept some all the same, which a demo
-    had put there.
+    had put there. A budget without a unit is refused as well; earlier versions took it as seconds.
     """
     is_for_accuracy = options.get("maximise") or (kind == "hpo" and not options.get("minimise"))
     idle = {"replicates", "tolerance"} if is_for_accuracy else set[str]()
@@ -32,7 +32,20 @@ def repeatable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
         idle.add("replicates")
     if options.get("early_stop") == 0:
         idle.add("audit")
-    return {name: value for name, value in options.items() if name not in idle}
+    kept = {name: value for name, value in options.items() if name not in idle}
+    if str(kept.get("budget", "s")).strip()[-1:] in "0123456789":
+        kept["budget"] = f"{kept['budget']}s"
+    return kept
+
+
+def typed_words(options: Mapping[str, Any]) -> list[str]:
+    """Return the options of a search as they are typed: `{"train_images": 50}` is `--train-images=50`."""
+    words = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        values = value if isinstance(value, list) else [value]
+        words += [flag if one is True else f"{flag}={one}" for one in values]
+    return words
 
 
 class SearchQueue(Store):

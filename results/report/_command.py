@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from results.db.search_queue import repeatable
+from results.db.search_queue import repeatable, typed_words
 from results.study_record import StudyRecord
 
 _SUBJECTS = {"nas": "base", "hpo": "model"}  # each command's option for the network to start from
@@ -26,22 +26,14 @@ def command(study: StudyRecord) -> str:
             "study's settings"
         )
     program, subject = f"{request['kind']}-search", f"--{_SUBJECTS[request['kind']]}={request['subject']}"
+    options = repeatable(request["kind"], request["options"])
     words = [
         program,
         subject,
-        *_flags(repeatable(request["kind"], request["options"])),
+        *typed_words({name: value for name, value in options.items() if name != "study"}),
         *_trainer(study.study["question"]),
     ]
     return f"{shlex.join([*words, f'--study={study.name}'])} ({_ELSEWHERE})"
-
-
-def _flags(options: Mapping[str, Any]) -> list[str]:
-    words = []
-    for name, value in options.items():
-        flag = f"--{name.replace('_', '-')}"
-        values = value if isinstance(value, list) else [value]
-        words += [flag if one is True else f"{flag}={one}" for one in values if name != "study"]
-    return words
 
 
 def _trainer(question: Mapping[str, Any]) -> list[str]:

@@ -79,6 +79,25 @@ def test_a_study_on_record_with_what_its_demo_stands_for_is_resumed_too(
         assert reaches(client, "finished")
 
 
+def test_a_study_on_record_with_options_of_an_earlier_version_is_resumed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget without a unit was one in seconds, and `stack` is gone: a user is told so, a study goes on."""
+    _studies.run(tmp_path, kind="nas", budget="1s", trials=4)
+    with sqlite3.connect(tmp_path / "results.db") as record:
+        (stored,) = record.execute("SELECT options FROM requests").fetchone()
+        asked = json.dumps({**json.loads(stored), "budget": "1", "stack": 2})
+        record.execute("UPDATE requests SET options = ?", (asked,))
+    assert plans(tmp_path, monkeypatch, "nas") == 0
+    with serving(tmp_path) as client:
+        assert post(client, "/api/studies/s/resume", trials=5).status_code == 202
+        assert reaches(client, "finished")
+        assert client.get("/api/studies/s").json()["budget_trials"] == 5
+        assert "--stack was removed and is ignored" in client.get("/api/studies/s/log").json()["text"]
+    with pytest.raises(BadOption, match="has no unit; write 1s, 1m or 1steps"):
+        options.resolve_options("nas", "senet18", {"budget": "1"})
+
+
 def plans(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> int | str | None:
     """Type the command of the report of `s`, but for `--plan`, and return its exit code."""
     printed, _, _ = command(study_record.read_study(str(folder / "results.db"), "s")).rpartition(" (add --db")
@@ -105,3 +124,5 @@ def test_what_does_nothing_is_refused_of_a_user_alone() -> None:
     assert repeatable("nas", IDLE_IN_EARLIER_VERSIONS) == IDLE_IN_EARLIER_VERSIONS
     assert repeatable("nas", {"min_accuracy": 0.8, "replicates": 3}) == {"min_accuracy": 0.8}
     assert repeatable("nas", {"early_stop": 0.0, "audit": 0.1}) == {"early_stop": 0.0}
+    assert repeatable("nas", {"budget": "10"}) == {"budget": "10s"}
+    assert repeatable("nas", {"budget": "10steps"}) == {"budget": "10steps"}

@@ -219,6 +219,28 @@ def test_the_database_is_taken_from_the_environment(record: str) -> None:
     assert [best["trial"] for best in strictly(result.stdout)] == [2, 4]
 
 
+def test_the_version_and_the_names_of_studies_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert CliRunner().invoke(main, ["--version"]).stdout.startswith("nomad-nas 0.")
+    with Store(tmp_path / "results.db") as store:
+        store.open_study("nas-mine", "nas", {}, 1, {}, None, 1)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = {"_NAS_RESULTS_COMPLETE": "complete_bash", "COMP_CWORD": "2", "NAS_DB": "~/results.db"}
+    for words, offered in (("nas-results show nas", "nas-mine\n"), ("nas-results show x", "\n")):
+        told = CliRunner().invoke(main, env={**asked, "COMP_WORDS": words}, prog_name="nas-results")
+        assert told.stdout == offered, told.stdout
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Store(tmp_path / "results.db") as store:
+        store.open_study("s", "nas", {}, 1, {}, None, 1)
+    for words in (["backup", "--to=~/copy.db"], ["export", "s", "--to=~/trials.csv"]):
+        assert CliRunner().invoke(main, [*words, "--db=~/results.db"]).exit_code == 0
+    assert {"copy.db", "trials.csv"} <= {path.name for path in tmp_path.iterdir()}
+
+
 PROGRAM = (sys.executable, "-W", "error", "-c", "from results.cli.commands import main; main()")
 
 

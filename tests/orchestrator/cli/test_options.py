@@ -1,0 +1,356 @@
+"""One table of options: a field of a command's model is an option on every door."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.cli import commands, options
+from orchestrator.cli.config import read_config
+from orchestrator.evaluation.options import EvaluationOptions
+from orchestrator.service import cli as service
+from orchestrator.service import schemas
+from orchestrator.spec import options as table
+from orchestrator.spec.options import BadOption, CommandOptions, HpoOptions, NasOptions, option
+from results import study_record
+from tests.orchestrator import _studies
+from tests.orchestrator._serving import settings
+
+MODELS: tuple[type[CommandOptions], ...] = (NasOptions, HpoOptions, EvaluationOptions)
+ENTRIES = {"nas-search": commands.nas_search, "hpo-search": commands.hpo_search}
+ENTRIES["nas-evaluate"] = commands.nas_evaluate
+
+
+class Newer(NasOptions):
+    """The options of nas-search with three new ones, one for each who may set an option."""
+
+    pace: Literal["slow", "fast"] = option("The search", "How fast to search.", "slow")
+    rack: int | None = option("The machine", "Rack of the machine.", set_by="owner", ge=1)
+    quiet: bool = option("The results", "Print nothing.", False, set_by="command")
+
+
+NEW = ("pace", "rack", "quiet")
+
+
+def typed(model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str, Any]:
+    """Type a command, and return the options that it was given."""
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(sys, "argv", [model.program, *words])
+    with pytest.raises(SystemExit) as end:
+        options.run_command(model, given.update)
+    assert end.value.code == 0
+    return given
+
+
+def printed(
+    program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> str:
+    """Type a command that ends well at once, and return what it prints."""
+    monkeypatch.setattr(sys, "argv", [program, *words])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as end:
+        ENTRIES[program]()
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_a_new_field_is_an_option_of_the_command_line_and_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--base=senet18", "--pace=fast", "--rack=2", "--quiet"]
+    given = typed(Newer, monkeypatch, *words)
+    assert Newer.resolve(given).model_dump(include=set(NEW)) == {"pace": "fast", "rack": 2, "quiet": True}
+    typed(Newer, monkeypatch, "--help-all")
+    assert all(text in capsys.readouterr().out for text in ("How fast to search. [slow]",))
+    file = tmp_path / "study.toml"
+    typed(Newer, monkeypatch, *words, f"--write-config={file}")
+    assert read_config(file, Newer) == {"base": "senet18", "pace": "fast", "rack": 2}
+    assert typed(Newer, monkeypatch, f"--config={file}")["rack"] == 2
+
+
+def test_a_new_field_is_checked_by_its_own_type_and_range() -> None:
+    with pytest.raises(BadOption, match=r"^--pace rapid is unknown; give slow or fast$"):
+        Newer.resolve({"base": "senet18", "pace": "rapid"})
+    with pytest.raises(BadOption, match=r"^--rack 0 is too few; give at least 1$"):
+        Newer.resolve({"base": "senet18", "rack": "0"})
+
+
+def test_a_new_field_is_in_rest_and_in_the_form_if_every_user_may_set_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = schemas.client_model(Newer)
+    assert asked.model_fields["pace"].description == "How fast to search. [slow]"
+    assert asked(kind="nas", base="senet18", pace="fast").model_dump(exclude_none=True)["pace"] == "fast"
+    for name, value in (("rack", 2), ("quiet", True)):
+        with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+            asked(kind="nas", base="senet18", **{name: value})
+    monkeypatch.setattr(schemas, "SEARCHES", {"nas": Newer})
+    told = {
+        "help": "How fast to search. [slow]",
+        "type": "str",
+        "choices": ("slow", "fast"),
+        "matters": False,
+    }
+    form = schemas.form_fields("nas")
+    assert (form["pace"], form.keys() & set(NEW)) == (told, {"pace"})
+    with pytest.raises(BadOption, match=r"^quiet, rack can be given only on the command line$"):
+        schemas.restrict_options("nas", "senet18", dict.fromkeys(NEW, 1), settings(Path("/runs")))
+
+
+def test_a_new_field_is_kept_with_its_study_if_every_user_may_set_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(table, "SEARCHES", {**table.SEARCHES, "nas": Newer})
+    _studies.run(tmp_path, pace="fast", rack=2, quiet=True)
+    request = study_record.read_study(str(tmp_path / "results.db"), "s").request
+    assert request is not None
+    assert {name: value for name, value in request["options"].items() if name in NEW} == {"pace": "fast"}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.program)
+def test_help_shows_the_ten_that_matter_with_their_defaults_and_examples(
+    model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = printed(model.program, monkeypatch, capsys, "--help")
+    shown = [one.name for one in model.options().values() if f"│ {one.flag} " in short]
+    assert shown == list(model.ten)
+    assert len(shown) == 10
+    assert all(model.options()[name].help.rpartition("[")[2] in short for name in shown)
+    assert all(example in short for example in model.examples)
+    assert f"All {len(model.options())} options: {model.program} --help-all" in short
+    everything = printed(model.program, monkeypatch, capsys, "--help-all")
+    assert [one.flag for one in model.options().values() if f"│ {one.flag} " not in everything] == []
+    assert "--stack" not in everything
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.program)
+def test_each_example_of_the_help_can_be_typed(
+    model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for example in model.examples:
+        program, *words = shlex.split(example)
+        assert program == model.program
+        model.resolve(typed(model, monkeypatch, *words))
+
+
+def test_searches_have_defaults_of_their_own_in_the_help() -> None:
+    nas, hpo = NasOptions.options(), HpoOptions.options()
+    assert (nas["minimise"].help[-6:], nas["save_as"].help[-11:]) == ("[macs]", "[nomad_BASE]"[-11:])
+    assert (hpo["maximise"].help[-10:], hpo["space"].help[-10:]) == ("[accuracy]", "[training]")
+    assert "[" not in hpo["minimise"].help + nas["maximise"].help + nas["max_params"].help
+
+
+def test_a_service_takes_its_options_from_the_same_kind_of_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = written(tmp_path / "serve.toml", runs="~/runs", at_a_time=2, host_name=["Box"], data_root="~/x")
+    asked = service.ServeOptions.resolve(typed(service.ServeOptions, monkeypatch, config, "--port=0"))
+    told = service._settings(asked, tmp_path / "none")
+    assert (told.runs, told.database) == (tmp_path / "runs", str(tmp_path / "runs" / "results.db"))
+    assert (told.at_a_time, told.names, told.port, told.data_root) == (2, ("box",), 0, tmp_path / "x")
+    for words, said in (
+        (["--port=70000"], "--port 70000 is out of range; give at most 65535"),
+        (["--stack=2"], "No such option: --stack"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["nas-serve", *words])
+        with pytest.raises(SystemExit) as end:
+            service.main()
+        printed_words = capsys.readouterr().err
+        assert (end.value.code, printed_words.count("\n")) == (2, 1)
+        assert said in printed_words
+
+
+def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed("nas-evaluate", monkeypatch, capsys, "--version").startswith("nomad-nas 0.")
+
+
+def test_help_imports_nothing_that_only_a_study_needs() -> None:
+    program = """
+import sys
+from orchestrator.cli import commands
+sys.argv = ["nas-search", "--help"]
+try:
+    commands.nas_search()
+except SystemExit:
+    print([name for name in ("torch", "pandas", "scipy", "sqlalchemy", "optuna") if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--bse=senet18"], "No such option: --bse"),
+        (["--base"], "requires an argument"),
+        (["--base=senet18", "--trials=many"], "--trials many is not a whole number; give one like 12"),
+        (["--base=senet18", "--tolerance=1%"], "--tolerance 1% is not a number; give one like 0.5"),
+        (["--trials=3"], "--base is missing; give it, or see nas-search --help"),
+        (
+            ["--base=senet18", "--budget=10"],
+            "--budget: a budget of 10 has no unit; write 10s, 10m or 10steps",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nas-search", *words])
+    with pytest.raises(SystemExit) as end:
+        commands.nas_search()
+    told = capsys.readouterr().err
+    assert end.value.code == 2
+    assert told.startswith("nas-search: ")
+    assert said in told
+    assert told.count("\n") == 1
+
+
+def written(path: Path, **values: Any) -> str:
+    path.write_text("".join(f"{name} = {value!r}\n" for name, value in values.items()))
+    return f"--config={path}"
+
+
+def test_a_file_gives_options_and_what_is_typed_replaces_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(
+        'base = "senet18"\ntrials = 40\ntrain-images = 50\nmax_macs = 5_000_000\ningredient = ["sam"]\n'
+    )
+    request = NasOptions.resolve(typed(NasOptions, monkeypatch, f"--config={file}", "--trials=3"))
+    assert (request.trials, request.train_images, request.max_macs) == (3, 50, "5000000")
+    assert (request.base, request.ingredient) == ("senet18", ("sam",))
+
+
+def test_names_in_a_file_are_those_that_are_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = written(tmp_path / "runs.toml", model=["senet18"], runs=3, folder="here")
+    request = EvaluationOptions.resolve(typed(EvaluationOptions, monkeypatch, config))
+    assert (request.runs_of_each, request.runs) == (3, Path("here"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("trails = 3", "trails is not an option of nas-search; see nas-search --help-all"),
+        ("trials", "cannot be read: "),
+        ("space = 'recipe'", "space is not an option of nas-search"),
+        (None, "cannot be read: No such file or directory; give a file like"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str | None,
+    said: str,
+) -> None:
+    file = tmp_path / "study.toml"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setattr(sys, "argv", ["nas-search", "--base=senet18", f"--config={file}"])
+    with pytest.raises(SystemExit) as end:
+        commands.nas_search()
+    told = capsys.readouterr().err
+    assert (end.value.code, told.count("\n")) == (2, 1)
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("model", "given"),
+    [
+        (
+            NasOptions,
+            {"base": "senet18", "data": 'folder:"quoted" \\ ü\x7f', "tolerance": "1e-05", "demo": True},
+        ),
+        (HpoOptions, {"model": "m@s", "ingredient": ['mixup={"alpha": 1}', "sam=null"], "max_params": "5M"}),
+        (EvaluationOptions, {"model": ["a", "b"], "runs_of_each": "3", "runs": "x", "no_test": True}),
+    ],
+)
+def test_a_written_file_asks_the_same_again(
+    model: type[CommandOptions], given: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        f"{model.flag(name)}={one}" if one is not True else model.flag(name)
+        for name, value in given.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    file = tmp_path / "study.toml"
+    assert typed(model, monkeypatch, *words, f"--write-config={file}") == {}, "nothing else is done"
+    again = typed(model, monkeypatch, f"--config={file}")
+    assert model.resolve(again) == model.resolve({**given, "config": str(file)})
+
+
+def test_a_file_is_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text("# mine")
+    monkeypatch.setattr(sys, "argv", ["nas-search", "--base=senet18", f"--write-config={file}"])
+    with pytest.raises(SystemExit) as end:
+        commands.nas_search()
+    assert (end.value.code, file.read_text()) == (2, "# mine")
+    assert "File exists; give a file that does not exist yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.program)
+def test_a_tilde_is_the_home_folder_in_every_path(
+    model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    paths = [name for name, one in model.options().items() if one.kind is Path and name != "csv"]
+    assert {"runs", "data_folder", "config", "write_config"} <= set(paths)
+    subject = {"nas-search": {"base": "~/m.py:net"}, "hpo-search": {"model": "~/m.py:net"}}
+    given = subject.get(model.program, {"model": ["senet18"]})
+    request = model.parse({**dict.fromkeys((*paths, "db"), "~/x"), **given})
+    assert {str(getattr(request, name)) for name in (*paths, "db")} == {"/home/me/x"}
+    if isinstance(request, NasOptions | HpoOptions):
+        assert request.subject == "/home/me/m.py:net"
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the results of a small search, which saved a model."""
+    folder = tmp_path_factory.mktemp("searched")
+    _studies.run(folder, trials=4, save_as="nomad_mine")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("hpo-search --solver n", ["nomad", "nsgaii"]),
+        ("hpo-search --model nomad_", ["nomad_senet18", "nomad_resnet18", "nomad_mine"]),
+        ("hpo-search --model shufflenetg", ["shufflenetg2"]),
+        ("hpo-search --recipe nomad", ["nomad_haet"]),
+        ("hpo-search --study s", ["s"]),
+        ("hpo-search --clock ", ["train", "strict"]),
+        ("hpo-search --prec", ["--precision"]),
+    ],
+)
+def test_a_shell_completes_options_and_names(searched: Path, words: str, offered: list[str]) -> None:
+    program = (
+        "import sys; from orchestrator.cli import commands; sys.argv = ['hpo-search']; commands.hpo_search()"
+    )
+    typed_so_far = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env={
+            **os.environ,
+            **typed_so_far,
+            "NAS_DB": str(searched / "results.db"),
+            "_HPO_SEARCH_COMPLETE": "complete_bash",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split() == offered
