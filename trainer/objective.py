@@ -1,4 +1,4 @@
-"""What a network is to learn, and how: images on the device and the recipe, sorted by where it acts."""
+"""The images on the device, and the recipe's ingredients by the place where they act."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from trainer.device import Device
 from trainer.errors import InvalidConfig
-from trainer.images import DeviceImages, Normalisation, resized
+from trainer.images import DeviceImages, Normalisation, resize
 from trainer.ingredients import (
     BatchImages,
     BatchInputs,
@@ -29,27 +29,32 @@ from trainer.recipes import Defaults, Recipe
 
 
 class Phase(NamedTuple):
-    """What makes one step cost other than the next: a captured step is one of these."""
+    """A kind of step. All steps of a phase take the same time, and one CUDA graph holds them.
 
-    perturbed: bool  # a second pass, at perturbed weights
-    pixels: int  # a side
+    perturbed: with a second pass, at perturbed weights; pixels: the images' side
+    """
+
+    perturbed: bool
+    pixels: int
 
 
 @dataclass(frozen=True)
 class TrainingObjective:
-    """Raises Refused for a batch larger than the training set.
+    """What is trained on, and how. Raises InvalidConfig for a batch larger than the training set.
 
-    training: at the network's full resolution; classes: of the data set, K
+    training: at the network's full resolution
+    classes: of the data set, K
+    mirrored: whether a mirrored image keeps its class
     """
 
     training: DeviceImages
     validation: DeviceImages | None
     normalise: Normalisation
     classes: int
-    mirrored: bool  # a mirrored image is still one of its class
+    mirrored: bool
     recipe: Recipe
     settings: Defaults
-    machine: Device
+    device: Device
 
     def __post_init__(self) -> None:
         if self.settings.batch_size > len(self.training):
@@ -60,12 +65,12 @@ class TrainingObjective:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches; the images left over are others in each epoch."""
+        """Whole batches. Each epoch leaves out other images."""
         return len(self.training) // self.settings.batch_size
 
     @property
     def pixels(self) -> int:
-        """A side, of the network's input at the end of the training and in every evaluation."""
+        """The side of the network's input at the end of training and in every evaluation."""
         return self.training.images.shape[-1]
 
     def learning_rate(self, progress: float) -> float:
@@ -74,7 +79,7 @@ class TrainingObjective:
         return self.settings.learning_rate * (schedule.rate(progress) if schedule else 1.0)
 
     def phase(self, progress: float, pixels: int | None = None) -> Phase:
-        """Of a step at a progress in [0, 1], on images of so many pixels where that is settled already."""
+        """The phase of a step at a progress in [0, 1], on images of this side where it is given."""
         perturbation, resolution = self.recipe.one(Perturbation), self.recipe.one(Resolution)
         if pixels is None:
             pixels = resolution.pixels(progress, self.pixels) if resolution else self.pixels
@@ -85,12 +90,12 @@ class TrainingObjective:
         images = self.training.images
         for change in self.recipe.every(EpochImages):
             images = change(images, draw)
-        return resized(images, pixels)
+        return resize(images, pixels)
 
     def batch(self, images: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        """uint8 [B, 3, S, S] and probabilities [B, K] to inputs, float, and what is to be said of them."""
-        for repaint in self.recipe.every(BatchImages):
-            images = repaint(images, draw)
+        """uint8 [B, 3, S, S] and probabilities [B, K] to float inputs and targets of the same shapes."""
+        for augment in self.recipe.every(BatchImages):
+            images = augment(images, draw)
         inputs = self.normalise(images)
         for change in self.recipe.every(BatchInputs):
             inputs = change(inputs, draw)
@@ -106,12 +111,12 @@ class TrainingObjective:
         return chosen(logits, targets) if chosen else F.cross_entropy(logits, targets)
 
     def change_gradients(self, weights: list[Tensor]) -> None:
-        """What the recipe does to `.grad` before the optimizer sees it."""
+        """Change `.grad` as the recipe says, before the optimizer's step."""
         for change in self.recipe.every(Gradients):
             change(weights)
 
     def views(self, images: Tensor) -> list[Tensor]:
-        """uint8 [B, 3, S, S] to what is looked at to judge them."""
+        """uint8 [B, 3, S, S] to the views that are evaluated."""
         chosen = self.recipe.one(Views)
         return chosen(images, self.mirrored) if chosen else [images]
 
@@ -121,5 +126,5 @@ class TrainingObjective:
 
     @cached_property
     def targets(self) -> Tensor:
-        """float [N, K]: all of each training image's probability on its class."""
+        """float [N, K]: the one-hot labels of the training images."""
         return F.one_hot(self.training.labels, self.classes).float()

@@ -100,7 +100,7 @@ def test_the_example_is_what_the_guide_shows_and_a_network() -> None:
         ("from torch import nn\ndef build(classes): return nn.LazyLinear(classes)", "mine.* has lazy layers"),
         (
             "from torch import nn\ndef build(classes): return nn.Flatten()",
-            r"answers an image with \(1, 192\), not with \(1, 10\); give one logit a class",
+            r"returns \(1, 192\) for one image, not \(1, 10\); return one logit per class",
         ),
         (
             "from torch import nn\ndef build(classes): return nn.Linear(5, classes)",

@@ -1,7 +1,4 @@
-"""Gradients of mean zero (Yong et al. 2020, equation 1).
-
-The mean is one output's, over all its inputs: each column of the paper's weight matrix.
-"""
+"""Gradients of mean zero (Yong et al. 2020, equation 1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GradientCentralization(Gradients):
-    """Takes the mean over all dimensions but the first from the gradient of each weight of two or more.
+    """Subtract each output's mean over its inputs from the gradients of weights of two dimensions or more.
 
-    conv_only: leave the fully connected layers as they are
+    conv_only: leave fully connected layers as they are
     """
 
     conv_only: bool = False
