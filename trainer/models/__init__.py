@@ -17,25 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trainer.errors import InvalidConfig
 from trainer.models import _own
-from trainer.models._scale import Architecture, Base, Shape
+from trainer.models._scale import Architecture, Base
+from trainer.models._scale import Shape as Shape
 from trainer.models._scale import realise as _realise
 
 if TYPE_CHECKING:
     from torch import nn
-
-__all__ = [
-    "SCALES",
-    "Base",
-    "Shape",
-    "base",
-    "blamed",
-    "build",
-    "is_own",
-    "names",
-    "realise",
-    "scales",
-    "summary",
-]
 
 SCALES = ("depth", "width", "resolution")
 
