@@ -105,10 +105,8 @@ class Space:
         rows += [(v.name, v.allowed, "continuous" if v.size is None else str(v.size)) for v in self.variables]
         rows += [("all", "", "continuous" if self.size is None else str(self.size))]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-        )
-        return "\n".join(line.rstrip() for line in lines)
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        return "\n".join(lines)
 
     def _check_names(self, values: Mapping[str, object]) -> None:
         unknown = [name for name in values if name not in self.names]

@@ -67,7 +67,7 @@ def _limits(report: Report, options: argparse.Namespace) -> None:
 def _models(report: Report, options: argparse.Namespace) -> None:
     from trainer import models
 
-    _exit_with_reader()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end silently with the reader, as in `models | head`
     for name in models.names():
         report.event("network", name=name, scales=list(models.scales(name)), summary=models.summary(name))
 
@@ -75,15 +75,9 @@ def _models(report: Report, options: argparse.Namespace) -> None:
 def _recipes(report: Report, options: argparse.Namespace) -> None:
     from trainer import recipes
 
-    _exit_with_reader()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for name in recipes.names():
         report.event("recipe", name=name, **recipes.load(name).to_json())
-
-
-def _exit_with_reader() -> None:
-    """End silently when the reader ends, as in `models | head`."""
-    if hasattr(signal, "SIGPIPE"):  # not on Windows
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def _host(report: Report, options: argparse.Namespace) -> None:
@@ -103,15 +97,8 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "train a configuration and print JSON lines")
     train.add_argument("--config", type=Path, required=True, metavar="FILE.json")
-    train.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="resume from this file if it exists; written while training",
-    )
-    train.add_argument(
-        "--checkpoint-seconds", type=float, default=60.0, metavar="S", help="between two checkpoints"
-    )
+    train.add_argument("--checkpoint", type=Path, metavar="FILE", help="to write, and to resume from")
+    train.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S", help="between two")
     describe = command("describe", _describe, "describe configurations without training")
     describe.add_argument("--check-data", action="store_true", help="read the data set, too")
     describe.add_argument("--latency", action="store_true", help="time the forward pass of one image, too")
@@ -120,11 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     limits = command("limits", _limits, "find the largest batch that a configuration can be trained with")
     limits.add_argument("--config", type=Path, required=True, metavar="FILE.json")
-    limits.add_argument(
-        "--memory-bytes", type=int, metavar="N", help="CPU memory to use (default: what is free)"
-    )
+    limits.add_argument("--memory-bytes", type=int, metavar="N", help="of CPU memory (default: what is free)")
     command("models", _models, "list the networks")
-    command("recipes", _recipes, "list the recipes, with their ingredients and strengths")
+    command("recipes", _recipes, "list the recipes, with their ingredients and settings")
     command("host", _host, "fork a trial per request on the socket that is stdin")
     return parser
 

@@ -1,10 +1,11 @@
 """Read one JSON object key by key, and refuse the keys that nobody read."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from trainer.errors import InvalidConfig
 
+_Read = TypeVar("_Read")
 _REQUIRED: Any = object()  # no default: the key must be there
 
 
@@ -25,19 +26,23 @@ class Fields:
                 known = ", ".join(sorted(self._known))
                 raise InvalidConfig(f"unknown key {_shorten(key)} in {self._where}; known: {known}")
 
-    def object(self, key: str, default: Any = _REQUIRED) -> "Fields":
-        """The fields of an object within this one."""
-        return Fields(self._take(key, default), key)
+    def object(self, key: str, read: Callable[["Fields"], _Read], default: Any = _REQUIRED) -> _Read:
+        """What `read` makes of an object within this one. Keys that it does not read are refused."""
+        fields = Fields(self._take(key, default), key)
+        value = read(fields)
+        fields.refuse_unknown()
+        return value
 
-    def objects_or_null(self, known: list[str]) -> "dict[str, dict[str, Any] | None]":
-        """All keys in their order, which must be among the known ones; each value is an object or null."""
-        self._known.extend(known)
-        self.refuse_unknown()
-        for key, value in self._values.items():
+    def objects_or_null(self, key: str, known: list[str]) -> "dict[str, dict[str, Any] | None]":
+        """An object whose keys must be among the known ones; each value is an object or null."""
+        values = self.mapping(key)
+        for name, value in values.items():
+            if name not in known:
+                raise InvalidConfig(f"unknown key {_shorten(name)} in {key}; known: {', '.join(known)}")
             if value is not None and not isinstance(value, dict):
                 wanted = "a JSON object or null"
-                raise InvalidConfig(f"{key} in {self._where} must be {wanted}, not {_shorten(value)}")
-        return dict(self._values)
+                raise InvalidConfig(f"{name} in {key} must be {wanted}, not {_shorten(value)}")
+        return values
 
     def mapping(self, key: str) -> dict[str, Any]:
         """An object with any keys, empty if it is missing. The caller must check the keys."""

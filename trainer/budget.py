@@ -44,11 +44,6 @@ class Timings:
     profile: tuple[float, ...] = (1.0,)
     closing: float = 0.0
 
-    @property
-    def step_in_all(self) -> float:
-        """A step with its share of its epoch's preparation."""
-        return self.step + self.epoch / self.steps_per_epoch
-
     def relative(self, progress: float) -> float:
         """The seconds of a step at a progress in [0, 1], relative to `step`."""
         return self.profile[min(int(progress * len(self.profile)), len(self.profile) - 1)]
@@ -202,19 +197,19 @@ class Pace:
     def _replan_if_needed(self) -> None:
         if math.isinf(self._seconds) or self.step == self.total_steps:
             return
-        late, reason = self._seconds_late(), "landing"
+        late = self._needed(self.total_steps, self._validations_left()) - self._room()  # seconds
+        reason = "landing"
         if self._elapsed() <= (1 - _LANDING) * self._seconds:
-            too_soon = self.step < self._planned_at + _steps_to_wait(self.total_steps)
-            if too_soon or abs(late) <= max(_DRIFT * self._seconds, self.timings.step):
+            # enough steps to see a drift, at most a fifth of the training
+            wait = max(1, min(_STEPS_PER_PLAN, self.total_steps // 5), self.total_steps // 25)
+            if self.step < self._planned_at + wait or abs(late) <= max(
+                _DRIFT * self._seconds, self.timings.step
+            ):
                 return
             reason = "late" if late > 0 else "early"
         elif late <= self.timings.step:
             return
         self._replan(max(self.step + 1, self._affordable(self._validations_left())), reason)
-
-    def _seconds_late(self) -> float:
-        """How long after the start of the reserve the last step would end, at the current timings."""
-        return self._needed(self.total_steps, self._validations_left()) - self._room()
 
     def _needed(self, total_steps: int, validations: int) -> float:
         """Seconds from here to the end of step number `total_steps`."""
@@ -243,9 +238,8 @@ class Pace:
         """The most total steps that end before the reserve, at least those that are done."""
         room = self._room()
         enough = self.step + max(0, math.ceil(room / (self.timings.step * min(self.timings.profile)))) + 1
-        fitting = bisect_right(
-            range(self.step + 1, enough), room, key=lambda total: self._needed(total, validations)
-        )
+        totals = range(self.step + 1, enough)
+        fitting = bisect_right(totals, room, key=lambda total: self._needed(total, validations))
         return min(self.step + fitting, self._most_steps)
 
     def _affordable_validations(self) -> int:
@@ -261,14 +255,10 @@ class Pace:
         return min(self.validations - self._validated, epochs)
 
     def _too_short(self) -> TooShort:
-        least = self._elapsed() + self.reserve_seconds + 2 * self.timings.step_in_all
+        step = self.timings.step + self.timings.epoch / self.timings.steps_per_epoch
+        least = self._elapsed() + self.reserve_seconds + 2 * step
         return TooShort(
             f"a budget of {self._seconds:g} s is too short: {self._elapsed():.2f} s are spent, and one step "
-            f"and the last validation take about {self.timings.step_in_all + self.reserve_seconds:.2f} s; "
+            f"and the last validation take about {step + self.reserve_seconds:.2f} s; "
             f"give at least {max(1, math.ceil(least))} s"
         )
-
-
-def _steps_to_wait(total_steps: int) -> int:
-    """From one plan to the next: enough to see a drift, at most a fifth of the training."""
-    return max(1, min(_STEPS_PER_PLAN, total_steps // 5), total_steps // 25)

@@ -51,9 +51,7 @@ class Checkpoint:
             logger.warning("cannot read the checkpoint %s: %s; training from the start", self._path, error)
             return None
         if (saved.get("format"), saved.get("config")) != (_FORMAT, self._config):
-            raise InvalidConfig(
-                f"the checkpoint {self._path} is another training's; delete it or give another file"
-            )
+            raise InvalidConfig(f"{self._path} is another training's; delete it or give another file")
         return saved
 
     def write_if_due(self, state: Callable[[], dict[str, Any]]) -> None:

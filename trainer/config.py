@@ -99,21 +99,23 @@ def from_json(value: Any) -> TrialConfig:
     config = TrialConfig(
         model=_read_model(top),
         dataset=_read_source(top),
-        subset=_read_subset(top.object("subset"), test=top.boolean("test", default=False)),
-        budget=_read_budget(top.object("budget")),
+        subset=top.object("subset", _read_subset),
+        budget=top.object("budget", _read_budget),
         seed=top.integer("seed", 0, 2**63 - 1),
-        scale=_read_scale(top.object("scale", default={})),
+        scale=top.object("scale", _read_scale, default={}),
         recipe=top.choice("recipe", recipes.names(), default="nomad_haet"),
-        hyperparameters=_read_hyperparameters(top.object("hyperparameters", default={})),
+        hyperparameters=top.object("hyperparameters", _read_hyperparameters, default={}),
         clock=top.choice("clock", ["train", "strict"], default="train"),
         device=top.choice("device", ["auto", "cpu", "cuda"], default="auto"),
         precision=top.choice("precision", list(get_args(Precision)), default="auto"),
         engine=top.choice("engine", list(get_args(Engine)), default="auto"),
         test=top.boolean("test", default=False),
         architecture=top.mapping("architecture"),
-        ingredients=top.object("ingredients", default={}).objects_or_null(ingredients.names()),
+        ingredients=top.objects_or_null("ingredients", ingredients.names()),
     )
     top.refuse_unknown()
+    if config.subset.validation == 0 and not config.test:
+        raise InvalidConfig('subset has no validation images and "test" is false: nothing would be measured')
     return config
 
 
@@ -133,19 +135,13 @@ def _read_source(top: Fields) -> data.Source:
     )
 
 
-def _read_subset(fields: Fields, test: bool) -> Subset:
-    subset = Subset(
+def _read_subset(fields: Fields) -> Subset:
+    return Subset(
         train=fields.integer("train", 1, 10**9),
         validation=fields.integer("validation", 0, 10**9),
         seed=fields.integer("seed", 0, 2**63 - 1),
         part=fields.integer("part", 0, 10**6, default=0),
     )
-    fields.refuse_unknown()
-    if subset.validation == 0 and not test:
-        raise InvalidConfig(
-            'subset has no validation images and "test" is false, so nothing would be measured'
-        )
-    return subset
 
 
 def _read_budget(fields: Fields) -> Budget:
@@ -154,7 +150,7 @@ def _read_budget(fields: Fields) -> Budget:
         steps=fields.integer("steps", 1, 10**9, default=None),
         plan=tuple(fields.pairs("plan")),
     )
-    fields.refuse_unknown()
+    fields.refuse_unknown()  # first, so that a misspelt key is named
     if (budget.seconds is None) == (budget.steps is None):
         raise InvalidConfig('budget must have exactly one of "seconds" and "steps"')
     began = [step for step, _ in budget.plan]
@@ -166,17 +162,13 @@ def _read_budget(fields: Fields) -> Budget:
 
 def _read_scale(fields: Fields) -> Scale:
     names = ("depth", "width", "resolution")
-    scale = Scale(*(fields.number(name, 0, 16, default=1.0, above=True) for name in names))
-    fields.refuse_unknown()
-    return scale
+    return Scale(*(fields.number(name, 0, 16, default=1.0, above=True) for name in names))
 
 
 def _read_hyperparameters(fields: Fields) -> Hyperparameters:
-    hyperparameters = Hyperparameters(
+    return Hyperparameters(
         optimizer=fields.choice("optimizer", optimizers.names(), default=None),
         learning_rate=fields.number("learning_rate", 0, 1000, default=None, above=True),
         weight_decay=fields.number("weight_decay", 0, 10, default=None),
         batch_size=fields.integer("batch_size", 2, 65536, default=None),
     )
-    fields.refuse_unknown()
-    return hyperparameters

@@ -62,11 +62,10 @@ class Graphed:
     def __call__(self, phase: Phase) -> None:
         """Take one step. The first few of a phase are eager."""
         self.is_steady = self.reason is not None or phase in self._graphs
+        self._taken[phase] += 1
         if self.reason is not None:
             self._step(phase)
-            return
-        self._taken[phase] += 1
-        if self._taken[phase] <= _EAGER_STEPS:
+        elif self._taken[phase] <= _EAGER_STEPS:
             self._step_on_side_stream(phase)
         elif phase in self._graphs or self._capture(phase):
             self._graphs[phase].replay()

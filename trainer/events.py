@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainer.budget import Done, Pace
-from trainer.engine import Eager, Graphed
 from trainer.evaluate import Score
 from trainer.report import Report
 from trainer.setup import TrialSetup
@@ -34,9 +33,6 @@ class Events:
             elapsed_seconds=self.elapsed(),
             reason=reason,
         )
-
-    def engine(self, engine: Eager | Graphed) -> None:
-        self._report.event("engine", name=engine.name, reason=engine.reason)
 
     def epoch(
         self, member: int, state: TrainState, pace: Pace, epoch: int, loss: float, score: Score | None

@@ -155,13 +155,9 @@ def _reap_supervisor(pid: int, pidfd: int, others: set[int]) -> None:
 def _take_stdin() -> socket.socket:
     """This end of the executor's socket pair; stdin becomes empty. Raises InvalidConfig."""
     if sys.platform != "linux":
-        raise InvalidConfig(
-            f"a host needs Linux, not {sys.platform}; run `trainer train` for each trial instead"
-        )
+        raise InvalidConfig(f"a host needs Linux, not {sys.platform}; run `trainer train` for each trial")
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
-        raise InvalidConfig(
-            "a host's stdin must be a Unix socket (docs/trainer-protocol.md); executors start one"
-        )
+        raise InvalidConfig("a host's stdin must be a Unix socket; see docs/trainer-protocol.md")
     requests = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     return requests
@@ -174,5 +170,5 @@ def _open_owner(requests: socket.socket) -> int:
         return os.pidfd_open(pid)
     except OSError as error:
         raise InvalidConfig(
-            f"cannot watch process {pid}, which started this host: {error.strerror}"
+            f"cannot watch process {pid}, which started the host: {error.strerror}"
         ) from error

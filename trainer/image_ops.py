@@ -15,22 +15,22 @@ _GREY = 128  # near the mean, which AutoAugment's own code uses
 
 def shear_x(images: Tensor, strength: Tensor) -> Tensor:
     """Move row y sideways by strength * y pixels."""
-    return _affine(images, b=strength)
+    return _affine(images, (1.0, strength, 0.0, 0.0, 1.0, 0.0))
 
 
 def shear_y(images: Tensor, strength: Tensor) -> Tensor:
     """Move column x up or down by strength * x pixels."""
-    return _affine(images, d=strength)
+    return _affine(images, (1.0, 0.0, 0.0, strength, 1.0, 0.0))
 
 
 def translate_x(images: Tensor, strength: Tensor) -> Tensor:
     """Move sideways by strength, a fraction of the size."""
-    return _affine(images, c=strength * images.shape[-1])
+    return _affine(images, (1.0, 0.0, strength * images.shape[-1], 0.0, 1.0, 0.0))
 
 
 def translate_y(images: Tensor, strength: Tensor) -> Tensor:
     """Move up or down by strength, a fraction of the size."""
-    return _affine(images, f=strength * images.shape[-1])
+    return _affine(images, (1.0, 0.0, 0.0, 0.0, 1.0, strength * images.shape[-1]))
 
 
 def rotate(images: Tensor, strength: Tensor) -> Tensor:
@@ -38,7 +38,8 @@ def rotate(images: Tensor, strength: Tensor) -> Tensor:
     angle = -torch.deg2rad(strength.double())
     cos, sin = angle.cos(), angle.sin()
     centre = images.shape[-1] / 2
-    return _affine(images, cos, sin, centre - (cos + sin) * centre, -sin, cos, centre - (cos - sin) * centre)
+    shift_x, shift_y = centre - (cos + sin) * centre, centre - (cos - sin) * centre
+    return _affine(images, (cos, sin, shift_x, -sin, cos, shift_y))
 
 
 def brightness(images: Tensor, strength: Tensor) -> Tensor:
@@ -63,9 +64,7 @@ def sharpness(images: Tensor, strength: Tensor) -> Tensor:
     rows = wide[..., :-2] + wide[..., 1:-1] + wide[..., 2:]
     weighed = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + 4 * wide[:, :, 1:-1, 1:-1]
     smooth = images.clone()
-    smooth[:, :, 1:-1, 1:-1] = (weighed.float() / 13 + 0.5).to(
-        torch.uint8
-    )  # rounding: with 13 there are no ties
+    smooth[:, :, 1:-1, 1:-1] = (weighed.float() / 13 + 0.5).to(torch.uint8)  # 13 has no ties to round
     return _blend(smooth, images, strength)
 
 
@@ -89,9 +88,7 @@ def autocontrast(images: Tensor, strength: Tensor) -> Tensor:
     """Stretch each channel to 0..255. Ignores strength."""
     low = images.amin((2, 3), keepdim=True)[..., 0].double()
     high = images.amax((2, 3), keepdim=True)[..., 0].double()
-    scale = torch.full_like(low, 255) / (high - low).clamp(
-        min=1
-    )  # torch's `255 / x` is 255 * (1 / x), rounded twice
+    scale = torch.full_like(low, 255) / (high - low).clamp(min=1)  # `255 / x` would be rounded twice
     values = _values(images)
     tables = (values * scale - low * scale).trunc().clamp(0, 255)
     return _apply_tables(images, torch.where(high > low, tables, values))
@@ -142,16 +139,12 @@ def _blend(base: Tensor, images: Tensor, strength: Tensor) -> Tensor:
     return (base + strength[:, None, None, None] * (images - base)).clamp(0, 255).to(torch.uint8)
 
 
-def _affine(
-    images: Tensor,
-    a: Tensor | float = 1.0,
-    b: Tensor | float = 0.0,
-    c: Tensor | float = 0.0,
-    d: Tensor | float = 0.0,
-    e: Tensor | float = 1.0,
-    f: Tensor | float = 0.0,
-) -> Tensor:
-    """Take pixel (x, y) from (a x + b y + c, d x + e y + f), in PIL's arithmetic of 1/65536 pixels."""
+def _affine(images: Tensor, data: tuple[Tensor | float, ...]) -> Tensor:
+    """PIL's affine transform in its arithmetic of 1/65536 pixels, with its six numbers.
+
+    Pixel (x, y) comes from (a x + b y + c, d x + e y + f).
+    """
+    a, b, c, d, e, f = data
     size = images.shape[-1]
     grid = torch.arange(size, device=images.device, dtype=torch.int32)
     x, y = grid[None, None, :], grid[None, :, None]

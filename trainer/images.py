@@ -49,17 +49,11 @@ def to_device(
 
 def compute_normalisation(images: Tensor) -> Normalisation:
     """The normalisation of the training images, uint8 [N, 3, S, S]."""
-    sums = [_sum_moments(chunk.double()) for chunk in torch.split(images, _CHUNK)]
+    chunks = (chunk.double() for chunk in torch.split(images, _CHUNK))
+    sums = [torch.stack([chunk.sum((0, 2, 3)), (chunk**2).sum((0, 2, 3))]) for chunk in chunks]
     mean, square = torch.stack(sums).sum(0) / (images.numel() / 3)
-    deviation = (
-        (square - mean**2).clamp(min=1.0).sqrt()
-    )  # at least one grey value, so that constant images stay finite
+    deviation = (square - mean**2).clamp(min=1.0).sqrt()  # so that constant images stay finite
     return Normalisation(mean.float().view(1, 3, 1, 1), deviation.float().view(1, 3, 1, 1))
-
-
-def _sum_moments(images: Tensor) -> Tensor:
-    """double [2, 3]: sums of the values and of their squares, by channel."""
-    return torch.stack([images.sum((0, 2, 3)), (images**2).sum((0, 2, 3))])
 
 
 def resize(images: Tensor, size: int) -> Tensor:

@@ -27,9 +27,8 @@ def latency(config: TrialConfig, shape: Shape, classes: int) -> dict[str, float]
     device = resolve_device(config)
     recipe = recipes.load(config.recipe, config.ingredients)
     vote = recipe.one(Vote)
-    network = models.build(config.model, shape, classes)
-    for surgery in recipe.every(Surgery):
-        network = surgery.apply(network)
+    changes = (surgery.apply for surgery in recipe.every(Surgery))
+    network = models.build(config.model, shape, classes, changes)
     network = network.to(device.torch_device).to(memory_format=torch.channels_last).eval()
     image = torch.rand(1, 3, shape.resolution, shape.resolution, device=device.torch_device)
     image = image.contiguous(memory_format=torch.channels_last)

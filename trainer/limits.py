@@ -135,9 +135,7 @@ def _limit_memory(memory_bytes: int) -> None:
         with open("/proc/self/statm", encoding="ascii") as statm:
             used = int(statm.read().split()[0]) * resource.getpagesize()
     except OSError as error:
-        raise InvalidConfig(
-            "the largest batch on a CPU is found on Linux only; use a GPU or guess"
-        ) from error
+        raise InvalidConfig("a CPU's largest batch is found on Linux only; use a GPU or guess") from error
     resource.setrlimit(resource.RLIMIT_AS, (used + memory_bytes, resource.RLIM_INFINITY))
 
 

@@ -76,13 +76,11 @@ def _count(
     counter = _Counter()
     if layers is not None:
         _record_layers(network, counter, layers)
-    with torch.no_grad(), counter, models.blamed(name):
+    with torch.no_grad(), counter, models.refuse_errors(name):
         logits = network(torch.zeros(1, 3, shape.resolution, shape.resolution))
     if not isinstance(logits, Tensor) or logits.shape != (1, classes):
         given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InvalidConfig(
-            f"{name} returns {given} for one image, not {(1, classes)}; return one logit per class"
-        )
+        raise InvalidConfig(f"{name} returns {given} for an image, not {(1, classes)}: one logit per class")
     return ModelCost(
         macs=counter.flops // 2,
         parameters=sum(weights.numel() for weights in network.parameters()),
@@ -118,10 +116,7 @@ def _build_without_weights(
     A user's own network may compute with its weights while it is built, so it gets some.
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu" if models.is_own(name) else "meta"):
-        network = models.build(name, shape, classes)
-        for operation in operations:
-            network = operation.apply(network)
-    return network.eval()
+        return models.build(name, shape, classes, (one.apply for one in operations)).eval()
 
 
 def _allocate(module: nn.Module) -> None:

@@ -8,23 +8,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from trainer import ingredients
 from trainer.device import Device
 from trainer.errors import InvalidConfig
 from trainer.images import DeviceImages, Normalisation, resize
-from trainer.ingredients import (
-    BatchImages,
-    BatchInputs,
-    Draw,
-    EpochImages,
-    Gradients,
-    Loss,
-    Mixing,
-    Perturbation,
-    Resolution,
-    Schedule,
-    Targets,
-    Views,
-)
+from trainer.ingredients import Draw
 from trainer.recipes import Defaults, Recipe
 
 
@@ -75,12 +63,15 @@ class TrainingObjective:
 
     def learning_rate(self, progress: float) -> float:
         """The rate at a progress in [0, 1]."""
-        schedule = self.recipe.one(Schedule)
+        schedule = self.recipe.one(ingredients.Schedule)
         return self.settings.learning_rate * (schedule.rate(progress) if schedule else 1.0)
 
     def phase(self, progress: float, pixels: int | None = None) -> Phase:
         """The phase of a step at a progress in [0, 1], on images of this side where it is given."""
-        perturbation, resolution = self.recipe.one(Perturbation), self.recipe.one(Resolution)
+        perturbation, resolution = (
+            self.recipe.one(ingredients.Perturbation),
+            self.recipe.one(ingredients.Resolution),
+        )
         if pixels is None:
             pixels = resolution.pixels(progress, self.pixels) if resolution else self.pixels
         return Phase(perturbation is not None and perturbation.active(progress), pixels)
@@ -88,36 +79,36 @@ class TrainingObjective:
     def epoch_images(self, draw: Draw, pixels: int) -> Tensor:
         """All training images for one epoch: uint8 [N, 3, pixels, pixels]."""
         images = self.training.images
-        for change in self.recipe.every(EpochImages):
+        for change in self.recipe.every(ingredients.EpochImages):
             images = change(images, draw)
         return resize(images, pixels)
 
     def batch(self, images: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """uint8 [B, 3, S, S] and probabilities [B, K] to float inputs and targets of the same shapes."""
-        for augment in self.recipe.every(BatchImages):
+        for augment in self.recipe.every(ingredients.BatchImages):
             images = augment(images, draw)
         inputs = self.normalise(images)
-        for change in self.recipe.every(BatchInputs):
+        for change in self.recipe.every(ingredients.BatchInputs):
             inputs = change(inputs, draw)
-        for mix in self.recipe.every(Mixing):
+        for mix in self.recipe.every(ingredients.Mixing):
             inputs, targets = mix(inputs, targets, draw)
-        for soften in self.recipe.every(Targets):
+        for soften in self.recipe.every(ingredients.Targets):
             targets = soften(targets)
         return inputs.contiguous(memory_format=torch.channels_last), targets
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Logits [B, K] and probabilities [B, K] to the mean loss."""
-        chosen = self.recipe.one(Loss)
+        chosen = self.recipe.one(ingredients.Loss)
         return chosen(logits, targets) if chosen else F.cross_entropy(logits, targets)
 
     def change_gradients(self, weights: list[Tensor]) -> None:
         """Change `.grad` as the recipe says, before the optimizer's step."""
-        for change in self.recipe.every(Gradients):
+        for change in self.recipe.every(ingredients.Gradients):
             change(weights)
 
     def views(self, images: Tensor) -> list[Tensor]:
         """uint8 [B, 3, S, S] to the views that are evaluated."""
-        chosen = self.recipe.one(Views)
+        chosen = self.recipe.one(ingredients.Views)
         return chosen(images, self.mirrored) if chosen else [images]
 
     def draw(self, generator: Generator, progress: Tensor, seed: int, epoch: int = 0) -> Draw:

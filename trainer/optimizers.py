@@ -55,7 +55,6 @@ FUSED_ON_CUDA = frozenset(name for name, kind in _KINDS.items() if kind.fused)
 
 
 def names() -> list[str]:
-    """The names of all optimizers."""
     return list(_KINDS)
 
 

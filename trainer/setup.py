@@ -11,7 +11,7 @@ from trainer.data import About, Images
 from trainer.describe import compute_shape
 from trainer.device import Device
 from trainer.images import DeviceImages
-from trainer.ingredients import Surgery, Vote
+from trainer.ingredients import Surgery
 from trainer.objective import TrainingObjective
 from trainer.train_state import TrainState
 
@@ -29,11 +29,6 @@ class TrialSetup:
     decoded: Images
     objective: TrainingObjective
 
-    @property
-    def vote(self) -> Vote | None:
-        """How the predictions of several networks are combined; None for one network."""
-        return self.objective.recipe.one(Vote)
-
     def new_state(self, member: int = 0) -> TrainState:
         """A network with its initial weights, ready to train."""
         return TrainState(self.network(member), self.objective, self.seed(member))
@@ -46,10 +41,9 @@ class TrialSetup:
         """A network with initial weights that depend on seed, member and network only."""
         config, device = self.config, self.objective.device.torch_device
         torch.manual_seed(self.seed(member))  # drawn on the CPU, so that every device has the same weights
-        network = models.build(config.model, compute_shape(config, self.about), self.decoded.classes)
-        operations = self.objective.recipe.every(Surgery)
-        for surgery in operations:
-            network = surgery.apply(network)
+        shape, operations = compute_shape(config, self.about), self.objective.recipe.every(Surgery)
+        changes = (surgery.apply for surgery in operations)
+        network = models.build(config.model, shape, self.decoded.classes, changes)
         network = network.to(device).to(memory_format=torch.channels_last)
         if operations:
             inputs = self.objective.normalise(self.objective.training.images[:_FIT_IMAGES])

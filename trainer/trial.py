@@ -90,7 +90,7 @@ class _Training:
         self, setup: TrialSetup, report: Report, checkpoint: Checkpoint | None, maker: dict[str, Any]
     ) -> None:
         self._setup, self._report, self._checkpoint, self._maker = setup, report, checkpoint, maker
-        self._vote = setup.vote
+        self._vote = setup.objective.recipe.one(Vote)
         self._count = self._vote.count if self._vote else 1
         self._members: list[TrainState] = []
         self._paces: list[Done] = []
@@ -102,7 +102,7 @@ class _Training:
         timings = measure(first, _timing_seconds(budget.seconds), self._count if self._vote else 0)
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, saved["elapsed"] if saved else 0.0)
-        self._events.engine(first.engine)
+        self._report.event("engine", name=first.engine.name, reason=first.engine.reason)
         if saved:
             self._restore_trained(saved)
         for member in range(len(self._members), self._count):

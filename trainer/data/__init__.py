@@ -5,10 +5,12 @@ no images; `fingerprint(source)`, a hash of all content; and `load(source, test)
 memory. Test images are decoded only if asked for.
 """
 
+import hashlib
 import importlib
 import os
 import pkgutil
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -124,6 +126,18 @@ def fingerprint(source: Source) -> str:
 def load(source: Source, test: bool = False) -> Images:
     """The images of a data set at their stored size. Raises InvalidConfig."""
     return _module(source.name).load(source, test)
+
+
+def hash_file(path: Path) -> tuple[int, bytes]:
+    """Size and SHA-256 of a file, which is read again if its size or time has changed. Raises OSError."""
+    status = path.stat()
+    return status.st_size, _hash(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 20)
+def _hash(path: Path, size: int, modified: int) -> bytes:
+    with path.open("rb", buffering=0) as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _module(name: str) -> DataSet:

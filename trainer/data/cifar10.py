@@ -20,9 +20,7 @@ NEEDS_PATH = False
 
 _SIZE = 32  # pixels a side
 _CLASSES, _TRAIN, _TEST = 10, 50_000, 10_000
-_FINGERPRINT = (
-    "cifar10-python-c58f30108f718f92721af3b95e74349a"  # the archive's MD5, which torchvision checks
-)
+_FINGERPRINT = "cifar10-python-c58f30108f718f92721af3b95e74349a"  # the archive's MD5; torchvision checks it
 _SILENCE_SECONDS = 30  # of a server, before the download fails
 
 
@@ -38,7 +36,8 @@ def fingerprint(source: Source) -> str:
 
 def load(source: Source, test: bool) -> Images:
     """The images, downloaded if necessary. Raises InvalidConfig if that fails."""
-    folder = source.data_dir or cache_folder()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = source.data_dir or cache / "nomad-nas"
     kept = folder / "cifar10.npz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,11 +51,6 @@ def load(source: Source, test: bool) -> Images:
             "data_dir with a folder that can be written, or take dataset npz:PATH with the images in a file"
         ) from error
     return npz.load(replace(source, path=kept), test)
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept without `data_dir`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nomad-nas"
 
 
 def _download(folder: Path, kept: Path) -> None:

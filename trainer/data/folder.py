@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar, cast
@@ -20,7 +19,7 @@ from typing import TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data import About, Images, Source
+from trainer.data import About, Images, Source, hash_file
 from trainer.data._pictures import RULES, SUFFIXES, Unreadable, decode_square
 from trainer.errors import InvalidConfig, to_one_line
 
@@ -120,9 +119,7 @@ def load(source: Source, test: bool) -> Images:
     """Decode the images. Raises InvalidConfig, which names all files that cannot be read."""
     listing = _list(source)
     if test and not listing.test:
-        raise InvalidConfig(
-            f"{source.path} has no test images; place them in {source.path}/test, a folder a class"
-        )
+        raise InvalidConfig(f"{source.path} has no test images; place them in {source.path}/test/CLASS")
     pictures = [*listing.train, *(listing.test if test else [])]
     images, labels = _decode(pictures, source), np.array([picture.label for picture in pictures], np.int64)
     split = len(listing.train)
@@ -177,40 +174,28 @@ def _map_files(read: Callable[[Path], _Result], pictures: Sequence[_Picture]) ->
 def _hash_content(path: Path) -> bytes:
     """Size and SHA-256 of a file. Raises Unreadable."""
     try:
-        status = path.stat()
-        return _hash(path, status.st_size, status.st_mtime_ns)
+        return b"%d\0%b" % hash_file(path)
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error
-
-
-@lru_cache(maxsize=1 << 20)
-def _hash(path: Path, size: int, modified: int) -> bytes:
-    """Size and time are arguments so that a changed file is read again."""
-    with path.open("rb", buffering=0) as stream:
-        return b"%d\0" % size + hashlib.file_digest(stream, "sha256").digest()
 
 
 def _list(source: Source) -> _Listing:
     root, unread = source.path, _Unread()
     try:
         if root is None or not (root / "train").is_dir():
-            raise InvalidConfig(
-                f"there is no folder {root}/train; place the images as {root}/train/CLASS/*.png"
-            )
+            raise InvalidConfig(f"no folder {root}/train; place the images as {root}/train/CLASS/*.png")
         train, test = _list_classes(root / "train", unread), _list_classes(root / "test", unread)
         classes = tuple(sorted(train))
         if len(classes) < 2:
             raise InvalidConfig(
-                f"{root}/train has {len(classes)} class folders; give at least two, with images in"
+                f"{root}/train has {len(classes)} class folders; give two or more with images"
             )
         if unknown := sorted(set(test) - set(classes)):
             where = test[unknown[0]][0]
             raise InvalidConfig(f"{where} is a class that train lacks; remove it or add training images")
         pictures, tests = (_list_pictures(part, classes, unread) for part in (train, test))
     except OSError as error:
-        raise InvalidConfig(
-            f"cannot look into {error.filename}: {error.strerror}; make it readable"
-        ) from error
+        raise InvalidConfig(f"cannot open {error.filename}: {error.strerror}; make it readable") from error
     if empty := sorted(set(range(len(classes))) - {picture.label for picture in pictures}):
         folder, kinds = train[classes[empty[0]]][0], ", ".join(sorted(SUFFIXES))
         raise InvalidConfig(f"{folder} has no images ({kinds}); add some or remove it")

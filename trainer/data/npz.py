@@ -5,21 +5,19 @@ the sizes in the archive before anything is unpacked; `about` unpacks only the t
 are never read.
 """
 
-import hashlib
 import lzma
 import math
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data import BACKGROUND, About, Fit, Images, Source
+from trainer.data import BACKGROUND, About, Fit, Images, Source, hash_file
 from trainer.errors import InvalidConfig
 
 NEEDS_PATH = True
@@ -37,9 +35,7 @@ def about(source: Source) -> About:
     height, width = shapes["train"][1:3]
     is_square = all(shape[1] == shape[2] for shape in shapes.values())
     if source.image_size is None and height != width:
-        raise InvalidConfig(
-            f"images of {path} are {height}x{width}; give image_size, the pixels a side to make squares of"
-        )
+        raise InvalidConfig(f"images of {path} are {height}x{width}; give image_size, in pixels")
     return About(
         classes=int(labels.max()) + 1,
         image_size=source.image_size or height,
@@ -53,8 +49,7 @@ def fingerprint(source: Source) -> str:
     """The file's SHA-256. Raises InvalidConfig."""
     path = _find(source)
     try:
-        status = path.stat()
-        return _hash(path, status.st_size, status.st_mtime_ns)
+        return hash_file(path)[1].hex()
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -125,14 +120,12 @@ def _read_header(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[np.dt
         }.get(version)
         if read_header is None:
             raise InvalidConfig(
-                f"{name} of {path} is in .npy version {version}; write it again with numpy.savez"
+                f"{name} of {path} has .npy version {version}; write it again with numpy.savez"
             )
         shape, _, dtype = read_header(stream)
         size = archive.getinfo(f"{name}.npy").file_size - stream.tell()
     if size != math.prod(shape) * dtype.itemsize and not dtype.hasobject:  # pickled: refused for that later
-        raise InvalidConfig(
-            f"{name} of {path} holds {size} bytes for {list(shape)} {dtype}; write the file again"
-        )
+        raise InvalidConfig(f"{name} of {path} has {size} bytes for {list(shape)} {dtype}; write it again")
     return dtype, shape
 
 
@@ -191,10 +184,3 @@ def _open_member(archive: zipfile.ZipFile, name: str, path: Path) -> IO[bytes]:
 def _lacking(archive: zipfile.ZipFile, name: str, path: Path) -> InvalidConfig:
     held = ", ".join(sorted(n.removesuffix(".npy") for n in archive.namelist())) or "none"
     return InvalidConfig(f"{path} lacks the array {name}; it has: {held}")
-
-
-@lru_cache(maxsize=16)
-def _hash(path: Path, size: int, modified: int) -> str:
-    """SHA-256. Size and time are arguments so that a changed file is read again."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -285,7 +285,6 @@ class Vote(Ingredient):
 
 
 def names() -> list[str]:
-    """The names of all ingredients."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 

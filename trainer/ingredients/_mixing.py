@@ -1,17 +1,13 @@
-"""What mixup and CutMix share: the partner of an image, how often images are mixed, and by how much.
+"""What mixup and CutMix share: how often images are mixed, and by how much.
 
-Nothing here waits for the device, so a CUDA graph may hold it.
+An image is mixed with its neighbour in the batch, whose order is random already. Nothing here waits for the
+device, so a CUDA graph may hold it.
 """
 
 import torch
 from torch import Tensor
 
 from trainer.ingredients import Draw
-
-
-def roll(batch: Tensor) -> Tensor:
-    """Each image's partner: its neighbour in the batch, whose order is random already."""
-    return batch.roll(1, 0)
 
 
 def draw_mixed(count: int, draw: Draw, chance: float, until: float, anneal: bool) -> Tensor:

@@ -6,12 +6,11 @@ Biases and norms, which are those of one dimension, are perturbed as in SAM.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from trainer.ingredients import Perturbation, _ascent, within
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,7 @@ class Asam(Perturbation):
     def active(self, progress: float) -> bool:
         return progress >= self.start
 
-    def ascend(self, weights: "Sequence[Tensor]") -> "Sequence[Tensor]":
-        import torch
-
+    def ascend(self, weights: Sequence[Tensor]) -> Sequence[Tensor]:
         with torch.no_grad():
             sizes = [
                 weight.abs() + self.eta if weight.ndim > 1 else torch.ones_like(weight) for weight in weights

@@ -6,12 +6,10 @@ cross-entropy is.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from trainer.ingredients import Loss, within
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class AsymmetricLoss(Loss):
             if power != 0 and not power >= 1:
                 raise ValueError(f"{name} must be 0 or at least 1, so that its slope is finite, not {power}")
 
-    def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         log_probabilities = logits.log_softmax(dim=1)
         probabilities = log_probabilities.exp()
         spread = self.smoothing / logits.shape[1]

@@ -29,8 +29,8 @@ class Cutmix(Mixing):
         side = (size * (1 - _mixing.draw_beta(count, draw, self.alpha)).sqrt()).long() * mixed
         square = _draw_squares(side, size, draw)
         pasted = square.float().mean((1, 2))[:, None].to(targets.dtype)
-        images = torch.where(square[:, None], _mixing.roll(inputs), inputs)
-        return images, torch.lerp(targets, _mixing.roll(targets), pasted)
+        images = torch.where(square[:, None], inputs.roll(1, 0), inputs)
+        return images, torch.lerp(targets, targets.roll(1, 0), pasted)
 
 
 def _draw_squares(side: Tensor, size: int, draw: Draw) -> Tensor:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from trainer.ingredients import Gradients
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -19,7 +17,7 @@ class GradientCentralization(Gradients):
 
     conv_only: bool = False
 
-    def __call__(self, weights: "Sequence[Tensor]") -> None:
+    def __call__(self, weights: Sequence[Tensor]) -> None:
         fewest = 4 if self.conv_only else 2
         for gradient in (weight.grad for weight in weights):
             assert gradient is not None

@@ -4,12 +4,10 @@ It commutes with mixing, so it does not matter that mixing comes first.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from trainer.ingredients import Targets, within
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -18,5 +16,5 @@ class LabelSmoothing(Targets):
 
     alpha: float = within(0.1, at_least=0, below=1)
 
-    def __call__(self, targets: "Tensor") -> "Tensor":
+    def __call__(self, targets: Tensor) -> Tensor:
         return targets * (1 - self.alpha) + self.alpha / targets.shape[1]

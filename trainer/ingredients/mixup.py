@@ -37,4 +37,4 @@ class Mixup(Mixing):
 
 
 def _blend(batch: Tensor, stays: Tensor) -> Tensor:
-    return torch.lerp(_mixing.roll(batch), batch, stays.to(batch.dtype))
+    return torch.lerp(batch.roll(1, 0), batch, stays.to(batch.dtype))

@@ -6,12 +6,10 @@ and Flammarion 2022).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from trainer.ingredients import Perturbation, _ascent, within
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,6 @@ class Sam(Perturbation):
     def active(self, progress: float) -> bool:
         return progress >= self.start
 
-    def ascend(self, weights: "Sequence[Tensor]") -> "Sequence[Tensor]":
+    def ascend(self, weights: Sequence[Tensor]) -> Sequence[Tensor]:
         gradients = _ascent.get_gradients(weights)
         return _ascent.move(weights, gradients, self.rho / _ascent.compute_norm(gradients))

@@ -9,7 +9,7 @@ parses the files and needs no torch. `path/to/file.py:function` names a user's o
 import ast
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
@@ -39,7 +39,6 @@ class Network(Protocol):
 
 
 def names() -> list[str]:
-    """The names of all networks."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
@@ -84,14 +83,19 @@ def realise(
     return replace(shape, architecture=settings, source=_own.fingerprint(name) if is_own(name) else None)
 
 
-def build(name: str, shape: Shape, classes: int) -> "nn.Module":
-    """A new network, its weights drawn from torch's global generator. Raises InvalidConfig."""
-    return _network(name).build(shape, classes)
+def build(
+    name: str, shape: Shape, classes: int, changes: Iterable[Callable[["nn.Module"], "nn.Module"]] = ()
+) -> "nn.Module":
+    """A new network after `changes`. Draws weights from torch's global generator. Raises InvalidConfig."""
+    network = _network(name).build(shape, classes)
+    for change in changes:
+        network = change(network)
+    return network
 
 
-def blamed(name: str) -> AbstractContextManager[None]:
+def refuse_errors(name: str) -> AbstractContextManager[None]:
     """Turn what a user's own network raises into InvalidConfig; do nothing for the others."""
-    return _own.blamed(name) if is_own(name) else nullcontext()
+    return _own.refuse_errors(name) if is_own(name) else nullcontext()
 
 
 def _settings(name: str, architecture: Mapping[str, Any]) -> Architecture | None:

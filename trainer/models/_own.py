@@ -42,18 +42,12 @@ class OwnNetwork:
 
         given = {"channels": shape.channels, "blocks": shape.blocks, "resolution": shape.resolution}
         taken = inspect.signature(self.function).parameters
-        with blamed(self.name):
-            network = self.function(
-                classes=classes, **{key: value for key, value in given.items() if key in taken}
-            )
+        with refuse_errors(self.name):
+            network = self.function(classes=classes, **{key: given[key] for key in given if key in taken})
         if not isinstance(network, nn.Module):
-            raise InvalidConfig(
-                f"{self.name} gives {type(network).__name__}; it must return a torch.nn.Module"
-            )
+            raise InvalidConfig(f"{self.name} returns {type(network).__name__}, not a torch.nn.Module")
         if any(map(nn.parameter.is_lazy, (*network.parameters(), *network.buffers()))):
-            raise InvalidConfig(
-                f"{self.name} has lazy layers, whose sizes are not known; give all their sizes"
-            )
+            raise InvalidConfig(f"{self.name} has lazy layers, whose sizes are unknown; give their sizes")
         return network
 
 
@@ -68,7 +62,7 @@ def load(name: str) -> OwnNetwork:
 
 
 @contextmanager
-def blamed(name: str) -> Iterator[None]:
+def refuse_errors(name: str) -> Iterator[None]:
     """Turn what the user's code raises into InvalidConfig that names the last line of its file."""
     try:
         yield
@@ -89,7 +83,7 @@ def _loaded(name: str, fingerprint: str) -> OwnNetwork:
     module = ModuleType(f"own network {path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where dataclasses look up their module
-    with blamed(name):  # not imported: stale bytecode could be taken for a file just changed
+    with refuse_errors(name):  # not imported: stale bytecode could be taken for a file just changed
         exec(compile(_read_file(path), str(path), "exec"), module.__dict__)
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -132,6 +126,4 @@ def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InvalidConfig(
-            f"cannot read {path}: {error.strerror}; give model as path/to/file.py:function"
-        ) from error
+        raise InvalidConfig(f"cannot read {path}: {error.strerror}; give path/to/file.py:function") from error

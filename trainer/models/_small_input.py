@@ -52,9 +52,7 @@ def _find_halvings(network: nn.Module) -> dict[str, int]:
     seen: dict[str, int] = {}
     for name, module in probed.named_modules():
         if isinstance(module, _Strided) and module.stride in (2, (2, 2)):
-            module.register_forward_pre_hook(
-                lambda _, given, name=name: seen.update({name: given[0].shape[-1]})
-            )
+            module.register_forward_pre_hook(lambda _, x, name=name: seen.update({name: x[0].shape[-1]}))
     with torch.no_grad():
         probed(torch.zeros(1, 3, _PROBE_PIXELS, _PROBE_PIXELS, device="cpu"))
     return seen

@@ -13,7 +13,6 @@ BASE = Base(channels=(32, 32, 32, 32), blocks=(6, 12, 24, 16))
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The dense stages between transitions that halve image and channels, and the classifier."""
     from torchvision.models import DenseNet
 
     growth = shape.channels[0]

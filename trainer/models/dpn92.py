@@ -18,7 +18,6 @@ _GROWTH = (16, 32, 24, 128)  # channels that a block adds to the dense path
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem, the dual path blocks, their last norm and activation, and the classifier."""
     channels_in = in_proportion(_STEM, shape.channels[0], BASE.channels[0])
     layers = conv_norm_relu(3, channels_in)
     for stage, (channels, blocks) in enumerate(zip(shape.channels, shape.blocks, strict=True)):

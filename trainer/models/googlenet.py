@@ -29,7 +29,6 @@ _MODULES = (
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem, the modules with a pooling between stages, and the classifier."""
     from torchvision.models.googlenet import Inception
     from torchvision.ops import Conv2dNormActivation
 

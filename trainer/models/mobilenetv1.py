@@ -14,7 +14,6 @@ _STEM = 32
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem, the separable convolutions and the classifier."""
     first = in_proportion(_STEM, shape.channels[0], BASE.channels[0])
     return nn.Sequential(
         *conv_norm_relu(3, first),

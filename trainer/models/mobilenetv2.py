@@ -16,7 +16,6 @@ _STAGES = ((1, 1), (6, 1), (6, 2), (6, 2), (6, 1), (6, 2), (6, 1))  # expansion,
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem, the inverted residuals, a last pointwise convolution and the classifier."""
     from torchvision.models.mobilenetv2 import InvertedResidual
 
     channels_in = in_proportion(_STEM, shape.channels[0], BASE.channels[0])

@@ -13,6 +13,5 @@ BASE = Base(channels=(64, 128, 256, 512), blocks=(2, 2, 2, 2))
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem's convolution, the stages and the classifier."""
     stem = conv(3, shape.channels[0])
     return nn.Sequential(stem, stages(shape, PreActivationBlock), Classifier(shape.channels[-1], classes))

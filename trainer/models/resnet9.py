@@ -16,7 +16,6 @@ _LOGIT_SCALE = 0.125
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stages, each but the first pooled to half the size, and the classifier."""
     layers: list[nn.Module] = []
     channels_in = 3
     for stage, (channels, blocks) in enumerate(zip(shape.channels, shape.blocks, strict=True)):

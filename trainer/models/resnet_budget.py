@@ -57,7 +57,6 @@ class Architecture:
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem, the stages, the pooling and the classifier."""
     chosen = shape.architecture if isinstance(shape.architecture, Architecture) else Architecture()
     pixels = shape.resolution
     for _ in shape.blocks[1:]:

@@ -17,7 +17,6 @@ _SMALLEST_SQUEEZE = 4  # that of the base at 64 channels; fewer could not tell c
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem, the stages and the classifier."""
     stem = conv_norm_relu(3, shape.channels[0])
     return nn.Sequential(*stem, stages(shape, GatedBlock), Classifier(shape.channels[-1], classes))
 

@@ -59,9 +59,7 @@ class _ResidualBlock(nn.Module):
 
 def _make_bottleneck(channels_in: int, channels: int, stride: int, first_groups: int) -> nn.Module:
     inner = channels // _SQUEEZE
-    depthwise = conv_norm_relu(
-        inner, inner, 3, stride, groups=inner
-    )  # first: weights are drawn in this order
+    depthwise = conv_norm_relu(inner, inner, 3, stride, groups=inner)  # its weights are drawn first
     return nn.Sequential(
         *conv_norm_relu(channels_in, inner, 1, groups=first_groups),
         nn.ChannelShuffle(first_groups),

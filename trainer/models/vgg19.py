@@ -13,7 +13,6 @@ BASE = Base(channels=(64, 128, 256, 512, 512), blocks=(2, 2, 4, 4, 4))
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stages, a pooling after each, and the classifier."""
     from torchvision.models.vgg import make_layers
 
     layers: list[str | int] = []

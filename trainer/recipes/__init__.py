@@ -7,7 +7,7 @@ add ingredients, remove them or change their settings.
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from trainer import ingredients, optimizers
@@ -80,7 +80,6 @@ class Recipe:
 
 
 def names() -> list[str]:
-    """The names of all recipes."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
@@ -101,22 +100,12 @@ def resolve_hyperparameters(defaults: Defaults, given: Hyperparameters) -> Defau
     """The hyperparameters of a training: the given ones, else the recipe's.
 
     An optimizer given without a learning rate gets its own usual one, because the recipe's belongs to
-    another optimizer. Raises InvalidConfig for an unknown optimizer.
+    another optimizer.
     """
-    optimizer = given.optimizer or defaults.optimizer
-    if optimizer not in optimizers.names():
-        raise InvalidConfig(f"optimizer {optimizer!r} is not known; known: {', '.join(optimizers.names())}")
-    usual = (
-        defaults.learning_rate
-        if optimizer == defaults.optimizer
-        else optimizers.USUAL_LEARNING_RATE[optimizer]
-    )
-    return Defaults(
-        optimizer=optimizer,
-        learning_rate=usual if given.learning_rate is None else given.learning_rate,
-        weight_decay=defaults.weight_decay if given.weight_decay is None else given.weight_decay,
-        batch_size=given.batch_size or defaults.batch_size,
-    )
+    changes = {name: value for name, value in asdict(given).items() if value is not None}
+    if changes.get("optimizer", defaults.optimizer) != defaults.optimizer:
+        changes.setdefault("learning_rate", optimizers.USUAL_LEARNING_RATE[changes["optimizer"]])
+    return replace(defaults, **changes)
 
 
 def _exclude(added: Ingredient, held: Ingredient) -> bool:
