@@ -49,12 +49,8 @@ def names() -> list[str]:
 def load(name: str, most_parameters: int | None = None) -> Named:
     """The space of that name, for a search for accuracy.
 
-    Args:
-        name: a module here that has `parts`.
-        most_parameters: the limit of a network's parameters, if the space has one; None: its default.
-
-    Raises:
-        ValueError: there is no such space, it has no limit, or no network is under the limit.
+    most_parameters: the limit of a network's parameters, if the space has one; None: its default
+    Raises ValueError if there is no such space, if it has no limit, or if no network is under the limit.
     """
     modules = {each: importlib.import_module(f"{__name__}.{each}") for each in names()}
     known = [each for each, module in modules.items() if hasattr(module, "parts")]

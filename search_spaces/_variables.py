@@ -71,10 +71,6 @@ class _Variable(ABC):
     def _refusal(self, value: object, why: str) -> ValueError:
         return ValueError(f"{self.name} = {value!r} {why}; allowed: {self.allowed}")
 
-    def _check_range(self, low: float, high: float) -> None:
-        if low > high:
-            raise ValueError(f"{self.name}: low {low!r} is above high {high!r}; exchange them")
-
     def _to_whole(self, number: float) -> int:
         if not math.isfinite(number) or number != int(number):
             raise ValueError(f"{self.name}: number {number!r} is not whole; round it in the solver")
@@ -88,7 +84,28 @@ class _Variable(ABC):
 
 
 @dataclass(frozen=True)
-class Real(_Variable):
+class _Range(_Variable):
+    """A variable in [low, high], perhaps on a log scale."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @property
+    def lower(self) -> float:
+        return self.to_number(self.low)
+
+    @property
+    def upper(self) -> float:
+        return self.to_number(self.high)
+
+    def _check_range(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"{self.name}: low {self.low!r} is above high {self.high!r}; exchange them")
+
+
+@dataclass(frozen=True)
+class Real(_Range):
     """A real number in [low, high].
 
     With `granularity` the values are low, low + granularity, ..., high. They are computed as fractions, so
@@ -96,21 +113,17 @@ class Real(_Variable):
     solver sees the logarithm to base 10. Values then have 12 significant digits, because a power of ten of a
     logarithm in floating point is exact to about 13.
 
-    Raises:
-        ValueError: a bound is not finite or low is above high; high is off the grid; log with a grid, with a
-            low of 0 or less, or with a bound of more than 12 digits.
+    Raises ValueError for a bound that is not finite, a low above high, a high off the grid, and for log with
+    a grid, a low of 0 or less, or a bound of more than 12 digits.
     """
 
-    low: float
-    high: float
-    log: bool = False
     granularity: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set_finite("low")
         self._set_finite("high")
-        self._check_range(self.low, self.high)
+        self._check_range()
         if self.log:
             self._check_log()
         if self.granularity is not None:
@@ -126,14 +139,6 @@ class Real(_Variable):
     @property
     def integer(self) -> bool:
         return self.granularity is not None
-
-    @property
-    def lower(self) -> float:
-        return self.to_number(self.low)
-
-    @property
-    def upper(self) -> float:
-        return self.to_number(self.high)
 
     @property
     def allowed(self) -> str:
@@ -230,39 +235,28 @@ class Real(_Variable):
 
 
 @dataclass(frozen=True)
-class Integer(_Variable):
+class Integer(_Range):
     """An integer in [low, high], which a solver sees as it is.
 
-    `log` makes equal ratios about equally likely, in samples and for solvers that know log scales.
-
-    Raises:
-        ValueError: a bound is not an integer within ±2**53, low is above high, or log has a low below 1.
+    `log` makes equal ratios about equally likely, in samples and for solvers that know log scales. Raises
+    ValueError for a bound that is not an integer within ±2**53, a low above high, and log with a low below 1.
     """
 
     low: int
     high: int
-    log: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for end in (self.low, self.high):
             if type(end) is not int or abs(end) > LARGEST:
                 raise ValueError(f"{self.name}: bound {end!r} is not an integer within ±2**53; give one")
-        self._check_range(self.low, self.high)
+        self._check_range()
         if self.log and self.low < 1:
             raise ValueError(f"{self.name}: a log scale needs a low of at least 1, not {self.low}")
 
     @property
     def size(self) -> int:
         return self.high - self.low + 1
-
-    @property
-    def lower(self) -> float:
-        return float(self.low)
-
-    @property
-    def upper(self) -> float:
-        return float(self.high)
 
     @property
     def allowed(self) -> str:
@@ -298,10 +292,8 @@ class Choice(_Variable):
     """One of `values`, which may have different types. A solver sees the index.
 
     `True`, `1` and `1.0` are three values. `ordered` says that neighbours in the list are alike, so that a
-    solver may move along it.
-
-    Raises:
-        ValueError: there are no values, one occurs twice, or one is not a text, a finite number or a boolean.
+    solver may move along it. Raises ValueError for no values, one that occurs twice, and one that is not a
+    text, a finite number or a boolean.
     """
 
     values: tuple[Value, ...]

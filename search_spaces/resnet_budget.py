@@ -30,8 +30,7 @@ _LEAST: dict[str, Value] = {**_BASELINE, "layers": 1, **dict.fromkeys(_BLOCKS, 1
 def space(most_parameters: int = MOST_PARAMETERS) -> Space:
     """The paper's variables, without the values that put every network (of 10 classes) over the limit.
 
-    Raises:
-        ValueError: no network is under the limit.
+    Raises ValueError if no network is under the limit.
     """
     if not feasible(_LEAST, most_parameters):
         raise ValueError(_too_low(most_parameters))
@@ -56,10 +55,8 @@ def space(most_parameters: int = MOST_PARAMETERS) -> Space:
 def start(most_parameters: int = MOST_PARAMETERS) -> Point:
     """The paper's baseline: N=4, B=[2,2,2,2], C_1=32, F=3, K=3, P=4, with 2,797,610 parameters.
 
-    Under a lower limit it has fewer channels, then fewer blocks, then fewer layers.
-
-    Raises:
-        ValueError: no network is under the limit.
+    Under a lower limit it has fewer channels, then fewer blocks, then fewer layers. Raises ValueError if no
+    network is under the limit.
     """
     narrow = [channels for channels in CHANNELS if channels <= int(_BASELINE["channels"])]
     smaller = product(range(MOST_LAYERS, 0, -1), (2, 1), reversed(narrow))

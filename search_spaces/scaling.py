@@ -33,17 +33,14 @@ def space(
     The ranges are narrowed to the grids, and to what can be built: one block per stage, 8 channels in the
     widest stage, 8 to 128 pixels. A range such as (1, 1) fixes its multiplier.
 
-    Args:
-        blocks: blocks of each stage of the named network, at scale 1; a stage may have none. Empty if the
-            network's depth does not scale; its range must then be (1, 1).
-        channels: channels of each stage of the named network, at scale 1; empty likewise.
-        pixels: pixels a side of the named network's input at scale 1.
-        base: the scale of the base network itself, if it is not the named network at scale 1. Give this
-            rather than rounded blocks and channels: rounding moves the grid.
-        depth, width, resolution: the smallest and largest multiplier; 1 lies between them.
-
-    Raises:
-        ValueError: 1 is not in a range, or the base network cannot be built as described.
+    blocks: blocks of each stage of the named network, at scale 1; a stage may have none. Empty if the
+        network's depth does not scale; its range must then be (1, 1)
+    channels: channels of each stage of the named network, at scale 1; empty likewise
+    pixels: pixels a side of the named network's input at scale 1
+    base: the scale of the base network itself, if it is not the named network at scale 1. Give this rather
+        than rounded blocks and channels: rounding moves the grid
+    depth, width, resolution: the smallest and largest multiplier; 1 lies between them
+    Raises ValueError if 1 is not in a range, or if the base network cannot be built as described.
     """
     scale = {name: Fraction((base or {}).get(name, 1.0)).limit_denominator(10_000) for name in NAMES}
     total = sum(blocks) * scale["depth"]

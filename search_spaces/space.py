@@ -22,11 +22,7 @@ KINDS: dict[str, type[Variable]] = {"real": Real, "integer": Integer, "choice": 
 
 @dataclass(frozen=True)
 class Space:
-    """Variables with distinct names. A point gives each a value.
-
-    Raises:
-        ValueError: there are no variables, or two have one name.
-    """
+    """At least one variable, with distinct names, else ValueError. A point gives each variable a value."""
 
     variables: tuple[Variable, ...]
 
@@ -57,10 +53,14 @@ class Space:
     def point(self, values: Mapping[str, object]) -> Point:
         """The point with these values, in the form that the variables keep (1 becomes 1.0 in a Real).
 
-        Raises:
-            ValueError: a name is unknown or missing, or a variable refuses its value.
+        Raises ValueError for an unknown or missing name, and for a value that its variable refuses.
         """
-        self._check_names(values)
+        unknown = [name for name in values if name not in self.names]
+        missing = [name for name in self.names if name not in values]
+        if unknown or missing:
+            wrong = [f"unknown: {_join(unknown)}"] if unknown else []
+            wrong += [f"missing: {_join(missing)}"] if missing else []
+            raise ValueError(f"a point of this space names {_join(self.names)}; {'; '.join(wrong)}")
         return Point({variable.name: variable.check(values[variable.name]) for variable in self.variables})
 
     def sample(self, rng: random.Random) -> Point:
@@ -75,8 +75,7 @@ class Space:
     def from_numbers(self, numbers: Sequence[float]) -> Point:
         """The point of a solver's numbers, the exact inverse of `to_numbers`.
 
-        Raises:
-            ValueError: there are too few or too many numbers, or a variable refuses its own.
+        Raises ValueError for too few or too many numbers, and for one that its variable refuses.
         """
         if len(numbers) != len(self.variables):
             raise ValueError(
@@ -92,11 +91,7 @@ class Space:
 
     @classmethod
     def from_json(cls, variables: Iterable[Mapping[str, Any]]) -> "Space":
-        """The space that `to_json` wrote.
-
-        Raises:
-            ValueError: a kind or key is unknown or missing, or the variables cannot form a space.
-        """
+        """The space that `to_json` wrote. Raises ValueError for anything else."""
         return cls(tuple(_variable_from_json(variable) for variable in variables))
 
     def table(self) -> str:
@@ -107,14 +102,6 @@ class Space:
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
         return "\n".join(lines)
-
-    def _check_names(self, values: Mapping[str, object]) -> None:
-        unknown = [name for name in values if name not in self.names]
-        missing = [name for name in self.names if name not in values]
-        if unknown or missing:
-            wrong = [f"unknown: {_join(unknown)}"] if unknown else []
-            wrong += [f"missing: {_join(missing)}"] if missing else []
-            raise ValueError(f"a point of this space names {_join(self.names)}; {'; '.join(wrong)}")
 
 
 def _variable_to_json(variable: Variable) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import importlib.metadata
 import os
 import platform
 import socket
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import torch
 
 from trainer.config import TrialConfig
-from trainer.errors import DeviceLost, InvalidConfig, TrialError
+from trainer.errors import DeviceLost, InvalidConfig
 from trainer.host import STARTED_BY_HOST
 
 
@@ -37,6 +39,14 @@ class Device:
         """Wait until the device has finished its work."""
         if self.cuda:
             torch.cuda.synchronize(self.torch_device)
+
+    def time(self, work: Callable[[], object]) -> float:
+        """Seconds that the work takes, until the device has finished it."""
+        self.synchronize()
+        began = time.perf_counter()
+        work()
+        self.synchronize()
+        return time.perf_counter() - began
 
     def peak_memory_bytes(self) -> int | None:
         """The most memory that tensors used at once. None on a CPU."""
@@ -65,7 +75,15 @@ def resolve_device(config: TrialConfig) -> Device:
     Raises InvalidConfig where the machine lacks them, and DeviceLost where a pinned GPU is gone.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise _no_gpu(os.environ.get("CUDA_VISIBLE_DEVICES"))
+        if pinned := os.environ.get("CUDA_VISIBLE_DEVICES"):  # it was there, so another try may find it
+            raise DeviceLost(
+                f"the GPU {pinned} that CUDA_VISIBLE_DEVICES names is gone, or its driver does not answer; "
+                "see what nvidia-smi and dmesg say of it"
+            )
+        raise InvalidConfig(
+            "device cuda was asked for, but torch sees no GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES, "
+            'or give "device": "cpu"'
+        )
     cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     if cuda:
         torch.backends.cudnn.benchmark = True
@@ -75,19 +93,6 @@ def resolve_device(config: TrialConfig) -> Device:
     if config.precision == "fp16":
         raise InvalidConfig('precision fp16 needs a GPU; give "precision": "auto", "fp32" or "bf16"')
     return Device(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32", config.engine)
-
-
-def _no_gpu(pinned: str | None) -> TrialError:
-    """A pinned GPU existed before, so another try may find it again; otherwise no try will."""
-    if pinned:
-        return DeviceLost(
-            f"the GPU {pinned} that CUDA_VISIBLE_DEVICES names is gone, or its driver does not answer; "
-            "see what nvidia-smi and dmesg say of it"
-        )
-    return InvalidConfig(
-        "device cuda was asked for, but torch sees no GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES, "
-        'or give "device": "cpu"'
-    )
 
 
 def _precision_on_gpu(asked: str) -> str:

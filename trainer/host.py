@@ -37,10 +37,7 @@ def host() -> NoReturn:
 
 
 def serve(prepare: Callable[[], None], program: Callable[[], object]) -> NoReturn:
-    """Greet, prepare, and fork the program per request, until stdin or the process at its other end ends.
-
-    Raises InvalidConfig where this process cannot fork a trial.
-    """
+    """Greet, prepare, and fork the program per request, until the executor ends. Raises InvalidConfig."""
     requests = _take_stdin()
     requests.sendall(GREETING)  # before the imports, so that the executor may send and wait
     owner = _open_owner(requests)

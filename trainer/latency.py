@@ -5,13 +5,12 @@ range shows by how much.
 """
 
 import statistics
-import time
 
 import torch
 
 from trainer import models, recipes
 from trainer.config import TrialConfig
-from trainer.device import Device, resolve_device
+from trainer.device import resolve_device
 from trainer.ingredients import Surgery, Vote
 from trainer.models import Shape
 
@@ -32,18 +31,12 @@ def latency(config: TrialConfig, shape: Shape, classes: int) -> dict[str, float]
     network = network.to(device.torch_device).to(memory_format=torch.channels_last).eval()
     image = torch.rand(1, 3, shape.resolution, shape.resolution, device=device.torch_device)
     image = image.contiguous(memory_format=torch.channels_last)
-    count = vote.count if vote else 1
+
+    def run() -> None:
+        for _ in range(vote.count if vote else 1):
+            network(image)
+
     with torch.inference_mode(), device.autocast():
-        seconds = [_time_pass(network, image, device, count) for _ in range(WARM_UPS + PASSES)]
+        seconds = [device.time(run) for _ in range(WARM_UPS + PASSES)]
     first, median, third = statistics.quantiles(seconds[WARM_UPS:], n=4)
     return {"latency_ms": 1000 * median, "latency_iqr_ms": 1000 * (third - first)}
-
-
-def _time_pass(network: torch.nn.Module, image: torch.Tensor, device: Device, count: int) -> float:
-    """Seconds of one pass of the image through `count` networks."""
-    device.synchronize()
-    began = time.perf_counter()
-    for _ in range(count):
-        network(image)
-    device.synchronize()
-    return time.perf_counter() - began

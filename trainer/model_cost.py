@@ -50,7 +50,7 @@ def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] 
 
     Raises InvalidConfig if a user's own network fails or does not return one logit per class.
     """
-    return _count(_build_without_weights(name, shape, classes, operations), name, shape, classes)
+    return _count(name, shape, classes, operations)
 
 
 def cost_and_layers(
@@ -62,14 +62,20 @@ def cost_and_layers(
     less than the network's.
     """
     layers: list[Layer] = []
-    network = _build_without_weights(name, shape, classes, operations)
-    return _count(network, name, shape, classes, layers), layers
+    return _count(name, shape, classes, operations, layers), layers
 
 
 def _count(
-    network: nn.Module, name: str, shape: Shape, classes: int, layers: list[Layer] | None = None
+    name: str,
+    shape: Shape,
+    classes: int,
+    operations: tuple[Surgery, ...],
+    layers: list[Layer] | None = None,
 ) -> ModelCost:
     """Pass an image through the network, and append its layers to `layers`. Raises InvalidConfig."""
+    # the meta device draws no weights, but a user's own network may compute with its own while it is built
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if models.is_own(name) else "meta"):
+        network = models.build(name, shape, classes, (one.apply for one in operations)).eval()
     for module in network.modules():
         if not isinstance(module, nn.Conv2d):  # a convolution is skipped, so its weights need no memory
             _allocate(module)
@@ -106,17 +112,6 @@ def _record_layers(network: nn.Module, counter: "_Counter", layers: list[Layer])
         if next(module.children(), None) is None:
             module.register_forward_pre_hook(enter)
             module.register_forward_hook(lambda module, _, output, path=path: leave(path, module, output))
-
-
-def _build_without_weights(
-    name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...]
-) -> nn.Module:
-    """The network to be trained, on the meta device so that no weights are drawn.
-
-    A user's own network may compute with its weights while it is built, so it gets some.
-    """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if models.is_own(name) else "meta"):
-        return models.build(name, shape, classes, (one.apply for one in operations)).eval()
 
 
 def _allocate(module: nn.Module) -> None:

@@ -101,11 +101,6 @@ class TrainingObjective:
         chosen = self.recipe.one(ingredients.Loss)
         return chosen(logits, targets) if chosen else F.cross_entropy(logits, targets)
 
-    def change_gradients(self, weights: list[Tensor]) -> None:
-        """Change `.grad` as the recipe says, before the optimizer's step."""
-        for change in self.recipe.every(ingredients.Gradients):
-            change(weights)
-
     def views(self, images: Tensor) -> list[Tensor]:
         """uint8 [B, 3, S, S] to the views that are evaluated."""
         chosen = self.recipe.one(ingredients.Views)

@@ -31,8 +31,17 @@ def draw(labels: Indices, classes: int, subset: Subset, names: Sequence[str] = (
         held_out, needed = int(validation_share[label]), int(validation_share[label] + train_share[label])
         own = shuffled[subset.part * needed : (subset.part + 1) * needed]
         if needed > len(own):
-            name = names[label] if names else str(label)
-            raise InvalidConfig(_too_few(name, len(shuffled), needed, subset))
+            count = len(shuffled)
+            what = f"class {names[label] if names else label} has {count} training images"
+            if count < needed:
+                raise InvalidConfig(
+                    f"{what}, but {subset.train} for training and {subset.validation} for validation need "
+                    f"{needed} of it; ask for fewer images"
+                )
+            raise InvalidConfig(
+                f"{what}, which make {count // needed} disjoint parts of {needed}; part {subset.part} is not "
+                "among them, as they count from 0: ask for fewer parts or images"
+            )
         validation.append(own[:held_out])
         train.append(own[held_out:])
     return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(validation))
@@ -60,15 +69,3 @@ def _spread_over_classes(count: int, classes: int, rng: np.random.Generator) -> 
     share = np.full(classes, count // classes)
     share[rng.permutation(classes)[: count % classes]] += 1
     return share
-
-
-def _too_few(name: str, held: int, needed: int, subset: Subset) -> str:
-    if held < needed:
-        return (
-            f"class {name} has {held} training images, but {subset.train} for training and "
-            f"{subset.validation} for validation need {needed} of it; ask for fewer images"
-        )
-    return (
-        f"class {name} has {held} training images, which make {held // needed} disjoint parts of {needed}; "
-        f"part {subset.part} is not among them, as they count from 0: ask for fewer parts or images"
-    )

@@ -55,7 +55,7 @@ def supervise(connection: socket.socket, owner: int, refusal: str | None, progra
     adopt_orphans()
     signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)  # blocked, not ignored: the trial unblocks them
     request = _receive(connection)
-    if request is None or _wait_readable([connection.fileno()], 0):  # it hung up while it was waiting
+    if request is None or select.select([connection], [], [], 0)[0]:  # it hung up while it was waiting
         return
     if refusal is not None:
         _send(connection, "refused", refusal)
@@ -129,7 +129,7 @@ class _TimeLimit:
         """Wait for a readable descriptor; return those that are, or none when the time is over."""
         while True:
             polled = time.monotonic()
-            ready = _wait_readable(descriptors, min(max(0.0, self._left), _POLL_SECONDS))
+            ready = select.select(descriptors, [], [], min(max(0.0, self._left), _POLL_SECONDS))[0]
             gap = time.monotonic() - polled
             if gap > _SUSPENDED_SECONDS:
                 self.suspended_seconds += gap
@@ -174,10 +174,6 @@ def _kill_all(trial: _Trial, seconds: float) -> bool:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_SWEEP_SECONDS)
     return True
-
-
-def _wait_readable(descriptors: list[int], seconds: float) -> list[int]:
-    return select.select(descriptors, [], [], seconds)[0]
 
 
 def _send(connection: socket.socket, *words: object) -> None:

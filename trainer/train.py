@@ -9,7 +9,6 @@ from collections.abc import Callable
 import torch
 
 from trainer.budget import Pace, Timings
-from trainer.device import Device
 from trainer.engine import share_capture_failure
 from trainer.errors import Diverged
 from trainer.evaluate import Score
@@ -21,11 +20,10 @@ _FEWEST_TIMED_STEPS, _MOST_TIMED_STEPS = 3, 50
 _PARTS = 100  # of the training, in which a step's time may differ
 
 OnReport = Callable[[int, float, Score | None], None]  # epoch, mean loss since the last report, score
-OnStep = Callable[[], None]
 
 
 def train(
-    state: TrainState, pace: Pace, on_report: OnReport, after_step: OnStep = lambda: None
+    state: TrainState, pace: Pace, on_report: OnReport, after_step: Callable[[], None] = lambda: None
 ) -> Score | None:
     """Train until the budget is spent; return the score of the last weights.
 
@@ -60,29 +58,25 @@ def measure(state: TrainState, most_seconds: float, closing_validations: int = 0
     If the copy's steps could not be captured, this state's will not be either.
     closing_validations: how many end the budget besides the last one
     """
-    gpus = [torch.cuda.current_device()] if state.objective.device.cuda else []
-    with torch.random.fork_rng(gpus):  # layers draw from it, as often as steps are timed
-        copied = TrainState(copy.deepcopy(state.network), state.objective, seed=0)
-        timings = _measure(copied, most_seconds, closing_validations)
-    share_capture_failure(state.engine, copied.engine)
-    return timings
-
-
-def _measure(state: TrainState, most_seconds: float, closing_validations: int) -> Timings:
     device, objective = state.objective.device, state.objective
     middles = [(part + 0.5) / _PARTS for part in range(_PARTS)]
     phases = [objective.phase(middle) for middle in middles]
     seconds: dict[Phase, float] = {}
-    for phase, middle in zip(phases, middles, strict=True):
-        if phase not in seconds:
-            seconds[phase] = _median_step(state, middle, most_seconds / len(set(phases)))
-    state.validate()
-    validation = _time(device, state.validate)
+    gpus = [torch.cuda.current_device()] if device.cuda else []
+    with torch.random.fork_rng(gpus):  # layers draw from it, as often as steps are timed
+        copied = TrainState(copy.deepcopy(state.network), objective, seed=0)
+        for phase, middle in zip(phases, middles, strict=True):
+            if phase not in seconds:
+                seconds[phase] = _median_step(copied, middle, most_seconds / len(set(phases)))
+        copied.validate()
+        validation = device.time(copied.validate)
+        epoch = device.time(lambda: copied.start_epoch(0.0))
+    share_capture_failure(state.engine, copied.engine)
     step = statistics.fmean(seconds[phase] for phase in phases)
     return Timings(
-        validation=validation,
-        epoch=_time(device, lambda: state.start_epoch(0.0)),
         step=step,
+        epoch=epoch,
+        validation=validation,
         steps_per_epoch=objective.steps_per_epoch,
         profile=tuple(seconds[phase] / step for phase in phases) if len(seconds) > 1 else (1.0,),
         closing=closing_validations * validation,
@@ -111,14 +105,5 @@ def _median_step(state: TrainState, progress: float, most_seconds: float) -> flo
         if len(seconds) >= _FEWEST_TIMED_STEPS and time.monotonic() > deadline:
             break
         batch = len(seconds) % steps_per_epoch
-        seconds.append(_time(device, lambda batch=batch: state.step(batch, number, parts)))  # type: ignore[misc]
+        seconds.append(device.time(lambda batch=batch: state.step(batch, number, parts)))  # type: ignore[misc]
     return statistics.median(seconds)
-
-
-def _time(device: Device, work: Callable[[], object]) -> float:
-    """Seconds that the work takes on the device."""
-    device.synchronize()
-    began = time.monotonic()
-    work()
-    device.synchronize()
-    return time.monotonic() - began

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from trainer import optimizers
 from trainer.engine import Eager, Graphed
 from trainer.evaluate import Predictor, Score, evaluate, make_predictor
-from trainer.images import DeviceImages
 from trainer.ingredients import Average, Meta
 from trainer.objective import TrainingObjective
 from trainer.update import Update
@@ -54,7 +53,7 @@ class TrainState:
         self.update.progress.fill_(progress)
         if self._average:
             self.update.share.fill_(self._average.share(number + 1, total_steps))
-        self.update.set_rate(self.objective.learning_rate(progress))
+        optimizers.set_rate(self.update.optimizer, self.objective.learning_rate(progress))
         self.engine(self.objective.phase(progress, self._pixels))
         self._losses += 1
         if self._outer:
@@ -91,7 +90,7 @@ class TrainState:
 
     def validate(self) -> Score | None:
         """Score the current weights on the validation images; None where there are none."""
-        validation: DeviceImages | None = self.objective.validation
+        validation = self.objective.validation
         return evaluate([self.eval_network], self.predictor(), validation) if validation else None
 
     def state_dict(self) -> dict[str, Any]:

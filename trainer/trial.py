@@ -99,7 +99,9 @@ class _Training:
         """Train all networks, from where a checkpoint was made; return the score of the last weights."""
         config, budget = self._setup.config, self._setup.config.budget
         first = self._setup.new_state()
-        timings = measure(first, _timing_seconds(budget.seconds), self._count if self._vote else 0)
+        seconds = _TIMING_SHARE * budget.seconds if budget.seconds else _TIMING_SECONDS
+        closing_validations = self._count if self._vote else 0
+        timings = measure(first, min(_MOST_TIMING_SECONDS, seconds), closing_validations)
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, saved["elapsed"] if saved else 0.0)
         self._report.event("engine", name=first.engine.name, reason=first.engine.reason)
@@ -170,7 +172,7 @@ class _Training:
         done = replace(pace.done, step=pace.step + 1)
         trained = zip(self._members, self._paces, strict=True)
         self._checkpoint.write_if_due(
-            lambda: {
+            lambda: {  # keys of earlier versions' files
                 "maker": self._maker,
                 "members": [{"trainee": one.state_dict(), "done": asdict(its)} for one, its in trained],
                 "trainee": state.state_dict(),
@@ -214,13 +216,6 @@ def _share_budget(budget: Budget, member: int, count: int, closing: float) -> Bu
     if budget.steps < count:
         raise TooShort(f"{budget.steps} steps do not go round {count} networks; give at least {count}")
     return Budget(steps=budget.steps // count + (member < budget.steps % count), plan=budget.plan)
-
-
-def _timing_seconds(budget_seconds: float | None) -> float:
-    """How long to time steps for, at most."""
-    if budget_seconds is None:
-        return _TIMING_SECONDS
-    return min(_MOST_TIMING_SECONDS, _TIMING_SHARE * budget_seconds)
 
 
 @contextmanager

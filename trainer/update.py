@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer import optimizers
-from trainer.ingredients import Average, Groups, Perturbation
+from trainer.ingredients import Average, Gradients, Groups, Perturbation
 from trainer.objective import Phase, TrainingObjective
 
 
@@ -45,7 +45,7 @@ class Update:
         self.progress, self.share, self.loss_sum = torch.zeros(3, device=device).unbind()
         self._objective, self._generator, self._seed, self._graphed = objective, generator, seed, graphed
         self._perturbation = objective.recipe.one(Perturbation)
-        self._optimizer = self._new_optimizer()
+        self.optimizer = self._new_optimizer()
         self._scaler = torch.amp.GradScaler(device.type, enabled=objective.device.precision == "fp16")
         self._forward = torch.compile(network) if objective.device.engine == "compile" else network
         self._current = _float_tensors(network)
@@ -58,8 +58,9 @@ class Update:
         if phase.perturbed:
             with self.perturbed():
                 self._backward(inputs, targets)
-        self._objective.change_gradients(self.weights)
-        self._scaler.step(self._optimizer)
+        for change in self._objective.recipe.every(Gradients):
+            change(self.weights)
+        self._scaler.step(self.optimizer)
         self._scaler.update()
         if self._mean:
             self._update_average()
@@ -80,13 +81,9 @@ class Update:
         with torch.no_grad():  # copied back, not subtracted, so that no infinite value stays
             torch._foreach_copy_(self.weights, list(kept))
 
-    def set_rate(self, rate: float) -> None:
-        """Set the learning rate of the steps to come."""
-        optimizers.set_rate(self._optimizer, rate)
-
     def forget_gradients(self) -> None:
         """Free all gradients, as before each pass; a captured step then allocates its own."""
-        self._optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
 
     def load_epoch_images(self, images: Tensor) -> None:
         """Put uint8 [N, 3, S, S] where the steps to come, captured ones too, read them."""
@@ -100,7 +97,7 @@ class Update:
         """What `load_state_dict` needs, not copied."""
         return {
             "network": self.network.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "averaged": self.averaged.state_dict() if self.averaged is not None else {},
             "loss_sum": self.loss_sum,
@@ -108,8 +105,8 @@ class Update:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        optimizers.adopt_rate(self._optimizer, graphed=self._graphed)
+        self.optimizer.load_state_dict(state["optimizer"])
+        optimizers.adopt_rate(self.optimizer, graphed=self._graphed)
         self._scaler.load_state_dict(state["scaler"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])

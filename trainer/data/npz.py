@@ -63,12 +63,14 @@ def load(source: Source, test: bool) -> Images:
             raise _lacking(archive, "test_images", path)
         labels = _read_labels(archive, "train", None, path)
         classes = int(labels.max()) + 1
-        train = _make_squares(_read_array(archive, "train_images", path), source.fitting), labels
-        if not test:
-            return Images(classes, True, *train)
-        labels = _read_labels(archive, "test", classes, path)
-        tests = _make_squares(_read_array(archive, "test_images", path), source.fitting)
-        return Images(classes, True, *train, tests, labels)
+        arrays: list[Any] = [
+            _make_squares(_read_array(archive, "train_images", path), source.fitting),
+            labels,
+        ]
+        if test:
+            labels = _read_labels(archive, "test", classes, path)
+            arrays += [_make_squares(_read_array(archive, "test_images", path), source.fitting), labels]
+        return Images(classes, True, *arrays)
 
 
 def _find(source: Source) -> Path:

@@ -57,11 +57,6 @@ def scales(name: str) -> tuple[str, ...]:
     return tuple(scale for scale in SCALES if scale not in _fixed(name))
 
 
-def base(name: str) -> Base:
-    """Channels and blocks at scale 1. Raises InvalidConfig for a file that is not a network."""
-    return _network(name).BASE
-
-
 def realise(
     name: str,
     depth: float,
@@ -79,7 +74,7 @@ def realise(
         if asked[scale] != 1.0:
             raise InvalidConfig(f"{name} has no {scale} to multiply: {reason}; keep {scale} at 1")
     settings = _settings(name, architecture or {})
-    shape = _realise(settings.base if settings else base(name), depth, width, resolution, image_size)
+    shape = _realise(settings.base if settings else _network(name).BASE, depth, width, resolution, image_size)
     return replace(shape, architecture=settings, source=_own.fingerprint(name) if is_own(name) else None)
 
 

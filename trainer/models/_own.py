@@ -57,7 +57,7 @@ def fingerprint(name: str) -> str:
 
 
 def load(name: str) -> OwnNetwork:
-    """The network of that name. Its file is executed once, until it changes. Raises InvalidConfig."""
+    """The network of that name. Executes its file once, and again if it changes. Raises InvalidConfig."""
     return _loaded(name, fingerprint(name))
 
 
