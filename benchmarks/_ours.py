@@ -21,12 +21,12 @@ Clock = Callable[[], float]  # seconds
 class Ours:
     """A network in training."""
 
-    def __init__(self, trainee: TrainState, clock: Clock = time.perf_counter) -> None:
-        self._trainee, self._step, self._clock = trainee, 0, clock
+    def __init__(self, state: TrainState, clock: Clock = time.perf_counter) -> None:
+        self.state, self._step, self._clock = state, 0, clock
 
     def images_per_second(self, seconds: float) -> float:
         """Of training for at least so long, after some steps that are not counted."""
-        where, size = self._trainee.lesson.machine, self._trainee.lesson.settings.batch_size
+        where, size = self.state.objective.device, self.state.objective.settings.batch_size
         for _ in range(_WARM_STEPS):
             self._take()
         where.synchronize()
@@ -39,14 +39,14 @@ class Ours:
     @property
     def engine(self) -> str:
         """How steps are run, and why where it is not as a graph."""
-        engine = self._trainee.engine
+        engine = self.state.engine
         return engine.name if engine.reason is None else f"{engine.name}: {engine.reason}"
 
     def _take(self) -> None:
-        batch = self._step % self._trainee.lesson.steps_per_epoch
+        batch = self._step % self.state.objective.steps_per_epoch
         if batch == 0:
-            self._trainee.start_epoch(self._step / _TOTAL)
-        self._trainee.step(batch, self._step, _TOTAL)
+            self.state.start_epoch(self._step / _TOTAL)
+        self.state.step(batch, self._step, _TOTAL)
         self._step += 1
 
 

@@ -30,7 +30,7 @@ from torch import Tensor
 from torchvision import transforms
 
 from trainer import ingredients
-from trainer.images import normalisation
+from trainer.images import compute_normalisation
 from trainer.ingredients import BatchImages, BatchInputs, Draw, EpochImages
 
 DISTRIBUTIONS = ("nomad-nas", "torch", "torchvision", "pillow", "numpy")
@@ -99,7 +99,7 @@ def _augmented(images: Tensor, names: list[str], normalised: bool = True) -> Non
     """One epoch as the trainer does it: policies on all images at once, the rest in batches."""
     changes = [ingredients.build(name, {}) for name in names]
     draw = Draw(torch.Generator().manual_seed(0), torch.tensor(0.0), mirrored=True)
-    normalise = normalisation(images[:BATCH])
+    normalise = compute_normalisation(images[:BATCH])
     for change in changes:
         if isinstance(change, EpochImages):
             images = change(images, draw)

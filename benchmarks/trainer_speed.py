@@ -44,10 +44,10 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     config = configs.from_json(_config(asked))
     chosen = made_setting(config, asked.images, asked.pixels)
-    where = chosen.lesson.machine
+    where = chosen.objective.device
     macs = model_fields(config, chosen.about)["macs"]
     report: Json = {**setting(DISTRIBUTIONS), "machine": where.describe(), "model": asked.model, "macs": macs}
-    report |= {"width": asked.width, "pixels": chosen.lesson.pixels, "batch_size": asked.batch}
+    report |= {"width": asked.width, "pixels": chosen.objective.pixels, "batch_size": asked.batch}
     report |= {"recipe": asked.recipe, "workers": asked.workers, "clock": asked.clock}
     report |= _measured(asked, chosen, macs)
     report["program"] = _program(asked) if asked.processes else None
@@ -113,7 +113,7 @@ def matmul_flops(where: Device, clock: Clock) -> float:
     """FLOP/s of square matrix products in the precision that is trained in: the median of many."""
     size = 8192 if where.cuda else 1024
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[where.precision]
-    left, right = torch.randn(2, size, size, device=where.device).to(dtype).unbind()
+    left, right = torch.randn(2, size, size, device=where.torch_device).to(dtype).unbind()
     seconds: list[float] = []
     deadline = clock() + _MATMUL_SECONDS
     while clock() < deadline or len(seconds) < 5:
@@ -127,14 +127,14 @@ def matmul_flops(where: Device, clock: Clock) -> float:
 
 def _measured(asked: argparse.Namespace, chosen: TrialSetup, macs: int) -> Json:
     """Segments of all in turn. Ours begins: its steps are captured before the loader's processes start."""
-    where, each = chosen.lesson.machine, asked.seconds / (2 * asked.segments)
+    where, each = chosen.objective.device, asked.seconds / (2 * asked.segments)
     clock = CLOCKS[asked.clock]
-    mine = Ours(chosen.trainee(), clock)
+    mine = Ours(chosen.new_state(), clock)
     mine.images_per_second(each / 2)
     our_peak = where.peak_memory_bytes()
     network = chosen.network().to(memory_format=torch.contiguous_format)
-    pictures = chosen.held.train_images, chosen.held.train_labels
-    reference = Reference(network, *pictures, where.device, asked.batch, asked.workers, clock)
+    pictures = chosen.decoded.train_images, chosen.decoded.train_labels
+    reference = Reference(network, *pictures, where.torch_device, asked.batch, asked.workers, clock)
     found: list[tuple[float, float, float]] = []
     for _ in range(asked.segments):
         bound = matmul_flops(where, clock) / (FLOPS_A_MAC * macs)

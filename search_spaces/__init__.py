@@ -1,34 +1,43 @@
 """What may vary in a study: variables, spaces of them, and points in those spaces.
 
-Every module beside `space` that does not begin with an underscore is a named space; a new
-file is a new name. A module whose points mean something to any training has `space()`, `start()`
-and `parts(point)` (`_named.py`) and can be loaded by name; `scaling` has functions of its own, since
-multipliers need a base network.
+Every module besides `space` without a leading underscore is a named space. A module whose points mean the
+same in any training has `space()`, `start()` and `parts(point)`: the parts of a training's configuration that
+a point sets. If the points are architectures of one network, NETWORK names it, and MOST_PARAMETERS is the
+default of the limit that `space` and `start` take. `scaling` has functions of its own, because multipliers
+need a base network.
 """
 
+import importlib
 import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from search_spaces._choice import Choice
-from search_spaces._integer import Integer
-from search_spaces._named import PARTS, Named, Parts, named
-from search_spaces._point import Point, Value
-from search_spaces._real import Real
-from search_spaces.space import Space, Variable
+from search_spaces._point import Point as Point
+from search_spaces._point import Value as Value
+from search_spaces._variables import Choice as Choice
+from search_spaces._variables import Integer as Integer
+from search_spaces._variables import Real as Real
+from search_spaces.space import Space as Space
+from search_spaces.space import Variable as Variable
 
-__all__ = [
-    "PARTS",
-    "Choice",
-    "Integer",
-    "Named",
-    "Parts",
-    "Point",
-    "Real",
-    "Space",
-    "Value",
-    "Variable",
-    "load",
-    "names",
-]
+PARTS = ("hyperparameters", "ingredients", "architecture")  # what a point may set
+Parts = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A space to search for accuracy. network: the one that it is for, if any.
+
+    most_parameters: the limit of a trained network's parameters; None: no limit
+    """
+
+    name: str
+    space: Space
+    start: Point
+    parts: Callable[[Mapping[str, Value]], Parts]
+    network: str | None = None
+    most_parameters: int | None = None
 
 
 def names() -> list[str]:
@@ -40,11 +49,18 @@ def names() -> list[str]:
 def load(name: str, most_parameters: int | None = None) -> Named:
     """The space of that name, for a search for accuracy.
 
-    Args:
-        name: a module here that has `parts`.
-        most_parameters: the limit of a network's parameters, where the space has one; None: its usual one.
-
-    Raises:
-        ValueError: there is no such space, it has no limit, or no network is under the limit.
+    most_parameters: the limit of a network's parameters, if the space has one; None: its default
+    Raises ValueError if there is no such space, if it has no limit, or if no network is under the limit.
     """
-    return named(__name__, names(), name, most_parameters)
+    modules = {each: importlib.import_module(f"{__name__}.{each}") for each in names()}
+    known = [each for each, module in modules.items() if hasattr(module, "parts")]
+    if name not in known:
+        raise ValueError(f"no space {name!r} can be searched for accuracy; choose one of {', '.join(known)}")
+    module = modules[name]
+    usual = getattr(module, "MOST_PARAMETERS", None)
+    if most_parameters is not None and usual is None:
+        raise ValueError(f"the space {name} has networks of one size only; omit the parameter limit")
+    most = usual if most_parameters is None else most_parameters
+    limit = () if most is None else (most,)
+    network = getattr(module, "NETWORK", None)
+    return Named(name, module.space(*limit), module.start(*limit), module.parts, network, most)

@@ -1,7 +1,7 @@
-"""One choice of values, which can be a key of a dictionary.
+"""One choice of values, which can be a dictionary's key.
 
-Two points are equal only when their values have equal types as well: `True`, `1` and `1.0`
-make three points, where Python's own dictionaries would make one.
+Two points are equal only if their values have equal types, too: `True`, `1` and `1.0` make three points, but
+one key of a dictionary.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,27 +1,22 @@
-"""Recipes: which ingredients a training has, and how strong they are.
+"""Recipes: which ingredients a training has, with which settings.
 
-A point settles every ingredient named here, those left out too, so what it means does not depend on
-which recipe it changes. What the space does not name (crop, for one) stays the recipe's. A strength
-whose ingredient is left out does nothing, so two points may be one training.
+A point sets or removes every ingredient named here, so its meaning does not depend on the recipe that it
+changes. Other ingredients, such as crop, stay as in the recipe. Settings of a removed ingredient do nothing,
+so two points may be the same training.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from search_spaces._choice import Choice
-from search_spaces._integer import Integer
-from search_spaces._named import Parts
-from search_spaces._point import Point, Value
-from search_spaces._real import Real
-from search_spaces.space import Space
+from search_spaces import Choice, Integer, Parts, Point, Real, Space, Value
 
 NONE = "none"
-ADAPTIVE_RHO = 10  # ASAM's rho for SAM's: .5 and .05 in their papers for CIFAR-10
+ADAPTIVE_RHO = 10  # ASAM's rho over SAM's: .5 and .05 in their papers for CIFAR-10
 
 Settings = dict[str, Any]
 Ingredients = dict[str, Settings | None]
 
-# Complete, with what the space does not vary, so that nothing is left over from the recipe that is changed.
+# with all settings that the space does not vary, so that none of the changed recipe's remain
 POLICIES: dict[str, Settings] = {"auto_augment": {}, "rand_augment": {"operations": 2}, "trivial_augment": {}}
 FLIPS: dict[str, Settings] = {"flip": {"probability": 0.5}, "alternating_flip": {}}
 MIXINGS: dict[str, Settings] = {
@@ -39,7 +34,7 @@ SCHEDULES: dict[str, Settings] = {
 
 
 def space() -> Space:
-    """What may vary; `rho` is on SAM's scale and ASAM's ten times as much."""
+    """What may vary. `rho` is on SAM's scale; ASAM gets ten times as much."""
     return Space(
         (
             Choice("policy", (NONE, *POLICIES)),
@@ -87,14 +82,16 @@ def start() -> Point:
 
 
 def parts(point: Mapping[str, Value]) -> Parts:
-    """What a point settles of a training: its ingredients."""
+    """What a point sets: the ingredients."""
     return {"ingredients": dict(ingredients(point))}
 
 
 def ingredients(point: Mapping[str, Value]) -> Ingredients:
-    """What the trainer is given for a point: settings by ingredient, None for those left out."""
+    """The trainer's changes for a point: settings by ingredient, None for removed ones."""
     magnitude = {"magnitude": point["magnitude"]} if point["policy"] == "rand_augment" else {}
     mixing = {"chance": point["mixing_chance"], "anneal": point["mixing_fades"]}
+    rho = float(point["rho"]) * (ADAPTIVE_RHO if point["sharpness"] == "asam" else 1)
+    sharpness = {"rho": rho, "start": point["sharpness_from"]}
     centralized = {"conv_only": False} if point["gradient_centralization"] else None
     return {
         **_one_of(POLICIES, point["policy"], magnitude),
@@ -102,7 +99,7 @@ def ingredients(point: Mapping[str, Value]) -> Ingredients:
         "cutout": _unless_none("share", point["cutout"]),
         **_one_of(MIXINGS, point["mixing"], mixing),
         "label_smoothing": _unless_none("alpha", point["smoothing"]),
-        **_one_of(SHARPNESS, point["sharpness"], _way(point)),
+        **_one_of(SHARPNESS, point["sharpness"], sharpness),
         "gradient_centralization": centralized,
         "decay_split": {} if point["decay_split"] else None,
         **_one_of(AVERAGES, point["average"], {"half_life": point["half_life"]}),
@@ -111,15 +108,10 @@ def ingredients(point: Mapping[str, Value]) -> Ingredients:
 
 
 def _one_of(known: Mapping[str, Settings], chosen: Value, varied: Settings | None = None) -> Ingredients:
-    """Those left out first: where only one may be, none is there when the chosen one comes."""
-    left_out: Ingredients = {name: None for name in known if name != chosen}
-    return left_out if chosen == NONE else left_out | {str(chosen): known[str(chosen)] | (varied or {})}
+    """The removed ones first, so that the chosen one does not replace another of its kind."""
+    removed: Ingredients = {name: None for name in known if name != chosen}
+    return removed if chosen == NONE else removed | {str(chosen): known[str(chosen)] | (varied or {})}
 
 
 def _unless_none(setting: str, strength: Value) -> Settings | None:
     return {setting: strength} if strength else None
-
-
-def _way(point: Mapping[str, Value]) -> Settings:
-    scale = ADAPTIVE_RHO if point["sharpness"] == "asam" else 1
-    return {"rho": float(point["rho"]) * scale, "start": point["sharpness_from"]}

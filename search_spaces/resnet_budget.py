@@ -1,25 +1,21 @@
 """ResNets under a parameter limit: Zhang, Liu and Zuo, "Optimization of Residual Network with given budget".
 
-The paper's N, B_i, C_1, F, K and P are `layers`, `blocks_1` to `blocks_4`, `channels`,
-`stem_kernel`, `kernel` and `pooling`. The limit is no variable's own, so a space also has points
-above it, which `feasible` tells without building a network. A network of N layers ignores the
-blocks beyond: such points have one `architecture`, and a search knows them for duplicates by it.
+The paper's N, B_i, C_1, F, K and P are `layers`, `blocks_1` to `blocks_4`, `channels`, `stem_kernel`,
+`kernel` and `pooling`. The limit depends on several variables, so a space also has points above it, which
+`feasible` finds without building a network. A network of N layers ignores further blocks; points that differ
+only in those have the same `architecture`, so a search sees them as duplicates.
 
-A pooling size of 2 is left out: where the last image's side is a multiple of it, as at 32
-pixels, it averages what 4 does.
+There is no pooling size of 2: if the last image's side is a multiple of 4, as at 32 pixels, it gives the same
+network as 4.
 """
 
 from collections.abc import Mapping
 from itertools import pairwise, product
 from typing import Any
 
-from search_spaces._choice import Choice
-from search_spaces._integer import Integer
-from search_spaces._named import Parts
-from search_spaces._point import Point, Value
-from search_spaces.space import Space
+from search_spaces import Choice, Integer, Parts, Point, Space, Value
 
-NETWORK = "resnet_budget"  # the one network that has this architecture
+NETWORK = "resnet_budget"  # the network that has this architecture
 MOST_PARAMETERS = 5_000_000  # the paper's limit
 MOST_LAYERS, MOST_BLOCKS = 4, 12
 CHANNELS = tuple(range(8, 129, 8))
@@ -32,10 +28,9 @@ _LEAST: dict[str, Value] = {**_BASELINE, "layers": 1, **dict.fromkeys(_BLOCKS, 1
 
 
 def space(most_parameters: int = MOST_PARAMETERS) -> Space:
-    """The paper's variables, each without the values that no network under the limit has (10 classes).
+    """The paper's variables, without the values that put every network (of 10 classes) over the limit.
 
-    Raises:
-        ValueError: no network at all is under the limit.
+    Raises ValueError if no network is under the limit.
     """
     if not feasible(_LEAST, most_parameters):
         raise ValueError(_too_low(most_parameters))
@@ -58,12 +53,10 @@ def space(most_parameters: int = MOST_PARAMETERS) -> Space:
 
 
 def start(most_parameters: int = MOST_PARAMETERS) -> Point:
-    """The paper's baseline: N=4, B=[2,2,2,2], C_1=32, F=3, K=3, P=4, of 2,797,610 parameters.
+    """The paper's baseline: N=4, B=[2,2,2,2], C_1=32, F=3, K=3, P=4, with 2,797,610 parameters.
 
-    Under a lower limit it has fewer channels, then fewer blocks, then fewer layers.
-
-    Raises:
-        ValueError: no network at all is under the limit.
+    Under a lower limit it has fewer channels, then fewer blocks, then fewer layers. Raises ValueError if no
+    network is under the limit.
     """
     narrow = [channels for channels in CHANNELS if channels <= int(_BASELINE["channels"])]
     smaller = product(range(MOST_LAYERS, 0, -1), (2, 1), reversed(narrow))
@@ -75,33 +68,28 @@ def start(most_parameters: int = MOST_PARAMETERS) -> Point:
 
 
 def parts(point: Mapping[str, Value]) -> Parts:
-    """What a point settles of a training: its network's architecture."""
+    """What a point sets: the network's architecture."""
     return {"architecture": architecture(point)}
 
 
 def architecture(point: Mapping[str, Value]) -> dict[str, Any]:
-    """What trial.json's `architecture` is for a point, with the network `resnet_budget`."""
+    """trial.json's `architecture` for a point, with the network `resnet_budget`."""
     layers = int(point["layers"])
-    return {
-        "layers": layers,
-        "blocks": [int(point[name]) for name in _BLOCKS[:layers]],
-        "channels": int(point["channels"]),
-        "stem_kernel": int(point["stem_kernel"]),
-        "kernel": int(point["kernel"]),
-        "pooling": int(point["pooling"]),
-    }
+    blocks = [int(point[name]) for name in _BLOCKS[:layers]]
+    others = ("channels", "stem_kernel", "kernel", "pooling")
+    return {"layers": layers, "blocks": blocks, **{name: int(point[name]) for name in others}}
 
 
 def feasible(point: Mapping[str, Value], most_parameters: int = MOST_PARAMETERS) -> bool:
-    """Whether a point's network of 10 classes keeps to the limit."""
+    """Whether a point's network of 10 classes is within the limit."""
     return parameters(point) <= most_parameters
 
 
 def parameters(point: Mapping[str, Value], classes: int = 10) -> int:
-    """The trainable parameters of a point's network, in closed form; the pooling size has none.
+    """The number of trainable parameters of a point's network. The pooling size has none.
 
-    A convolution has no bias, a batch norm has two parameters a channel, and a stage that
-    changes the channels projects its first shortcut.
+    A convolution has no bias, a batch norm has two parameters per channel, and a stage that changes the
+    channels projects its first shortcut.
     """
     layers, first, kernel = int(point["layers"]), int(point["channels"]), int(point["kernel"])
     area = kernel * kernel

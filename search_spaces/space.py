@@ -1,7 +1,7 @@
-"""A space: the variables of a study, and everything that turns points into other forms.
+"""A space: the variables of a study, and the conversions of its points.
 
-A space checks at birth, and a point that came out of a space was checked by it, so nobody
-else checks values. What JSON gives back equals what went in, types included.
+A space checks all points that it makes, so no other code checks values. A space read from JSON equals the one
+written, types included.
 """
 
 import dataclasses
@@ -13,11 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from search_spaces._checks import listed
-from search_spaces._choice import Choice
-from search_spaces._integer import Integer
 from search_spaces._point import Point, Value
-from search_spaces._real import Real
+from search_spaces._variables import Choice, Integer, Real
 
 Variable = Real | Integer | Choice
 KINDS: dict[str, type[Variable]] = {"real": Real, "integer": Integer, "choice": Choice}
@@ -25,11 +22,7 @@ KINDS: dict[str, type[Variable]] = {"real": Real, "integer": Integer, "choice": 
 
 @dataclass(frozen=True)
 class Space:
-    """Variables, each with a name of its own; a point gives every one a value.
-
-    Raises:
-        ValueError: there are no variables, or two have one name.
-    """
+    """At least one variable, with distinct names, else ValueError. A point gives each variable a value."""
 
     variables: tuple[Variable, ...]
 
@@ -53,77 +46,62 @@ class Space:
         return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
     def __iter__(self) -> Iterator[Point]:
-        """Every point; the last variable changes fastest.
-
-        Raises:
-            TypeError: a variable is continuous.
-        """
+        """All points. The last variable changes fastest. Raises TypeError if a variable is continuous."""
         for values in itertools.product(*(variable.values for variable in self.variables)):
             yield Point(dict(zip(self.names, values, strict=True)))
 
     def point(self, values: Mapping[str, object]) -> Point:
-        """The point with these values, each in the form its variable keeps (an int 1 of a Real becomes 1.0).
+        """The point with these values, in the form that the variables keep (1 becomes 1.0 in a Real).
 
-        Raises:
-            ValueError: a name is unknown or missing, or a variable refuses its value.
+        Raises ValueError for an unknown or missing name, and for a value that its variable refuses.
         """
-        self._check_names(values)
+        unknown = [name for name in values if name not in self.names]
+        missing = [name for name in self.names if name not in values]
+        if unknown or missing:
+            wrong = [f"unknown: {_join(unknown)}"] if unknown else []
+            wrong += [f"missing: {_join(missing)}"] if missing else []
+            raise ValueError(f"a point of this space names {_join(self.names)}; {'; '.join(wrong)}")
         return Point({variable.name: variable.check(values[variable.name]) for variable in self.variables})
 
     def sample(self, rng: random.Random) -> Point:
-        """A point, each value drawn uniformly on its variable's scale."""
+        """A point with each value drawn uniformly on its variable's scale."""
         return Point({variable.name: variable.sample(rng) for variable in self.variables})
 
     def to_numbers(self, point: Mapping[str, Value]) -> tuple[float, ...]:
-        """What a solver sees for a point, one number a variable, in order."""
+        """What a solver sees for a point: one number per variable, in order."""
         checked = self.point(point)
         return tuple(variable.to_number(checked[variable.name]) for variable in self.variables)
 
     def from_numbers(self, numbers: Sequence[float]) -> Point:
-        """The point that a solver's numbers stand for; undoes `to_numbers` exactly.
+        """The point of a solver's numbers, the exact inverse of `to_numbers`.
 
-        Raises:
-            ValueError: there are too few or too many numbers, or a variable refuses its own.
+        Raises ValueError for too few or too many numbers, and for one that its variable refuses.
         """
         if len(numbers) != len(self.variables):
             raise ValueError(
                 f"{len(numbers)} numbers came for {len(self.variables)} variables; "
-                f"give one each for {listed(self.names)}"
+                f"give one each for {_join(self.names)}"
             )
         pairs = zip(self.variables, numbers, strict=True)
         return Point({variable.name: variable.from_number(number) for variable, number in pairs})
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The space as plain JSON data, one object a variable."""
+        """The space as plain JSON data, one object per variable."""
         return [_variable_to_json(variable) for variable in self.variables]
 
     @classmethod
     def from_json(cls, variables: Iterable[Mapping[str, Any]]) -> "Space":
-        """The space that `to_json` wrote.
-
-        Raises:
-            ValueError: a kind or key is unknown or missing, or the variables make no space.
-        """
+        """The space that `to_json` wrote. Raises ValueError for anything else."""
         return cls(tuple(_variable_from_json(variable) for variable in variables))
 
     def table(self) -> str:
-        """The space for a reader: a line a variable and a line for the whole."""
+        """The space for people: a line for each variable, and one for the whole."""
         rows = [("variable", "values", "count")]
         rows += [(v.name, v.allowed, "continuous" if v.size is None else str(v.size)) for v in self.variables]
         rows += [("all", "", "continuous" if self.size is None else str(self.size))]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-        )
-        return "\n".join(line.rstrip() for line in lines)
-
-    def _check_names(self, values: Mapping[str, object]) -> None:
-        unknown = [name for name in values if name not in self.names]
-        missing = [name for name in self.names if name not in values]
-        if unknown or missing:
-            wrong = [f"unknown: {listed(unknown)}"] if unknown else []
-            wrong += [f"missing: {listed(missing)}"] if missing else []
-            raise ValueError(f"a point of this space names {listed(self.names)}; {'; '.join(wrong)}")
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        return "\n".join(lines)
 
 
 def _variable_to_json(variable: Variable) -> dict[str, Any]:
@@ -142,5 +120,9 @@ def _variable_from_json(variable: Mapping[str, Any]) -> Variable:
         return KINDS[kind](**given)
     except TypeError as error:
         raise ValueError(
-            f"a variable of kind {kind} has {', '.join(known)}, not {listed([*given])}"
+            f"a variable of kind {kind} has {', '.join(known)}, not {_join([*given])}"
         ) from error
+
+
+def _join(values: Sequence[object]) -> str:
+    return ", ".join(map(repr, values))

@@ -1,4 +1,4 @@
-"""The fake trainer as one that also knows `host`: the real host's doors and wardens round fake trainings.
+"""The fake trainer as one that also knows `host`: the real host and supervisors around fake trainings.
 
 HOST_FAULT in its environment: slow (its imports take until there is a file READY), broken (they fail), deaf
 (it never greets), threads (it leaves a thread running). TRIAL_SOURCE: what its trials run instead.

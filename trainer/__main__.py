@@ -1,7 +1,6 @@
 """`python -P -m trainer COMMAND`: arguments and exit codes (docs/trainer-protocol.md).
 
-Nothing heavy is imported until a command needs it, and SIGTERM is heard before
-anything else happens, for importing torch takes seconds.
+Importing torch takes seconds, so only a command that needs it imports it, and SIGTERM is handled first.
 """
 
 import os
@@ -9,9 +8,9 @@ import signal
 import sys
 import time
 
-BEGAN = time.monotonic()  # the strict clock's zero
+BEGAN = time.monotonic()  # when the strict clock starts
 signal.signal(signal.SIGTERM, lambda number, frame: os._exit(143))
-for descriptor in range(3):  # one that the caller closed would be taken by the next file opened
+for descriptor in range(3):  # the next file opened would get the number of a closed one
     try:
         os.fstat(descriptor)
     except OSError:
@@ -23,13 +22,13 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from trainer.errors import TrialError  # noqa: E402
-from trainer.report import Report, own_stdout  # noqa: E402
+from trainer.report import Report, take_stdout  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; its exit code."""
+    """Run one command; return its exit code."""
     options = _parser().parse_args(arguments)
-    report = Report(own_stdout())
+    report = Report(take_stdout())
     try:
         options.run(report, options)
     except TrialError as error:
@@ -43,10 +42,10 @@ def _train(report: Report, options: argparse.Namespace) -> None:
     from trainer import config
 
     parsed = config.read(options.config)
-    path, seconds = options.checkpoint, options.checkpoint_seconds
-    from trainer import trial  # torch with it: only once the configuration stands
+    from trainer import trial  # imports torch: only for a valid configuration
     from trainer.checkpoint import Checkpoint
 
+    path, seconds = options.checkpoint, options.checkpoint_seconds
     trial.run(parsed, report, BEGAN, Checkpoint(path, parsed, seconds) if path else None)
 
 
@@ -68,7 +67,7 @@ def _limits(report: Report, options: argparse.Namespace) -> None:
 def _models(report: Report, options: argparse.Namespace) -> None:
     from trainer import models
 
-    _end_with_the_reader()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end silently with the reader, as in `models | head`
     for name in models.names():
         report.event("network", name=name, scales=list(models.scales(name)), summary=models.summary(name))
 
@@ -76,15 +75,9 @@ def _models(report: Report, options: argparse.Namespace) -> None:
 def _recipes(report: Report, options: argparse.Namespace) -> None:
     from trainer import recipes
 
-    _end_with_the_reader()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for name in recipes.names():
         report.event("recipe", name=name, **recipes.load(name).to_json())
-
-
-def _end_with_the_reader() -> None:
-    """Let `models | head` end this process silently, as it does other programs that list."""
-    if hasattr(signal, "SIGPIPE"):  # not on Windows
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def _host(report: Report, options: argparse.Namespace) -> None:
@@ -104,21 +97,19 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "train a configuration and print JSON lines")
     train.add_argument("--config", type=Path, required=True, metavar="FILE.json")
-    train.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="go on from it if it is there; kept while training"
-    )
+    train.add_argument("--checkpoint", type=Path, metavar="FILE", help="to write, and to resume from")
     train.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S", help="between two")
-    describe = command("describe", _describe, "answer configurations without training")
-    describe.add_argument("--check-data", action="store_true", help="open the data set, too")
-    describe.add_argument("--latency", action="store_true", help="time one image's way through, too")
+    describe = command("describe", _describe, "describe configurations without training")
+    describe.add_argument("--check-data", action="store_true", help="read the data set, too")
+    describe.add_argument("--latency", action="store_true", help="time the forward pass of one image, too")
     describe.add_argument(
         "--config", type=Path, action="append", default=[], metavar="FILE.json", help="instead of stdin"
     )
     limits = command("limits", _limits, "find the largest batch that a configuration can be trained with")
     limits.add_argument("--config", type=Path, required=True, metavar="FILE.json")
-    limits.add_argument("--memory-bytes", type=int, metavar="N", help="of a CPU's memory; else what is free")
+    limits.add_argument("--memory-bytes", type=int, metavar="N", help="of CPU memory (default: what is free)")
     command("models", _models, "list the networks")
-    command("recipes", _recipes, "list the recipes, with their ingredients and strengths")
+    command("recipes", _recipes, "list the recipes, with their ingredients and settings")
     command("host", _host, "fork a trial per request on the socket that is stdin")
     return parser
 

@@ -1,9 +1,9 @@
-"""How many steps a budget allows, decided once after warm-up and kept.
+"""How many steps a budget allows.
 
-Progress is a share of these steps, so the schedule is smooth however uneven
-the machine. Only when the projected end drifts by more than 2% of the budget
-are they planned again; near the end, a step that would not fit is dropped, so
-that training ends with progress 1 before the deadline, never after it.
+The number is planned once after warm-up. Progress is a fraction of these steps, so schedules are smooth on a
+machine of uneven speed. The steps are planned again only if the projected end drifts by more than 2% of the
+budget. Near the end a step that would not fit is dropped, so training ends with progress 1 before the
+deadline, never after it.
 """
 
 import math
@@ -16,23 +16,51 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from trainer.errors import TooShort
-from trainer.timings import Timings
 
 MOST_VALIDATIONS = 24  # before the last
 _VALIDATION_SHARE = 0.05  # of the budget, at most
-_LAST_VALIDATION = 0.9  # progress from which the last one is soon enough
+_LAST_VALIDATION = 0.9  # no validation from this progress on, but the last
 _LEAST_UNEVENNESS, _MOST_UNEVENNESS = 1.25, 2.0
 _DRIFT = 0.02  # of the budget
-_STEPS_A_PLAN = 10  # at least, where there are many
+_STEPS_PER_PLAN = 10  # at least, where there are many
 _LANDING = 0.05  # the last part of the budget, in which a single step too many is dropped
 
+Plan = Sequence[tuple[int, int]]  # (step, total steps planned at that step), the first at step 0
 
-Plan = Sequence[tuple[int, int]]  # (step, steps in all from there on), the first at step 0
+
+@dataclass(frozen=True)
+class Timings:
+    """Measured seconds of each part of a training.
+
+    epoch: to prepare one, without its steps
+    profile: a step's seconds in each of equal parts of the training, relative to `step`
+    closing: what ends the budget besides the last validation, such as an ensemble's vote
+    """
+
+    step: float
+    epoch: float
+    validation: float
+    steps_per_epoch: int
+    profile: tuple[float, ...] = (1.0,)
+    closing: float = 0.0
+
+    def relative(self, progress: float) -> float:
+        """The seconds of a step at a progress in [0, 1], relative to `step`."""
+        return self.profile[min(int(progress * len(self.profile)), len(self.profile) - 1)]
+
+    def relative_from(self, progress: float) -> float:
+        """The mean of `relative` over the steps from a progress in [0, 1] on."""
+        parts = len(self.profile)
+        begun = min(int(progress * parts), parts - 1)
+        left = parts - progress * parts
+        if left <= 0:
+            return self.profile[-1]
+        return (self.profile[begun] * (begun + 1 - progress * parts) + sum(self.profile[begun + 1 :])) / left
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a training has done. plan: the steps in all that were planned at each step that planned."""
+    """What a training has done so far. validated: validations; plan: every plan so far."""
 
     step: int = 0
     total_steps: int = 0
@@ -42,19 +70,19 @@ class Done:
 
 
 class Pace:
-    """The steps of one training and the clock they must keep to.
+    """The steps of one training and the clock that limits them.
 
-    seconds: the budget, or None where `steps` is given and no clock is kept; with both, `steps` is the most.
-    elapsed: seconds spent of the budget so far.
-    on_plan: called with the reason whenever steps were planned.
-    done: where an interrupted training goes on.
-    plan: of another training, whose schedule this one of `steps` is to repeat.
-    Raises TooShort where not even one step fits.
+    seconds: the budget; None where `steps` is given and there is no clock. With both, `steps` is the most.
+    elapsed: returns the seconds of the budget spent so far
+    on_plan: called with the reason whenever steps are planned
+    done: where an interrupted training goes on
+    plan: that of another training, whose schedule is to be repeated
+    Raises TooShort if not even one step fits.
     """
 
     def __init__(
         self,
-        costs: Timings,
+        timings: Timings,
         *,
         seconds: float | None = None,
         steps: int | None = None,
@@ -63,7 +91,7 @@ class Pace:
         done: Done = Done(),
         plan: Plan = (),
     ) -> None:
-        self.costs = costs
+        self.timings = timings
         self.step = self._planned_at = done.step
         self.replans = done.replans
         self._validated = done.validated
@@ -73,132 +101,130 @@ class Pace:
         self._most_steps = sys.maxsize if steps is None else steps
         self._elapsed = elapsed
         self._on_plan = on_plan
-        self._aside = 0.0  # seconds of the current step's round that were no step
-        self._like_others = True  # the current step
+        self._other_seconds = 0.0  # spent between two steps on other work
+        self._is_typical = True  # whether the current step takes as long as those to come
         self.validations = self._affordable_validations()
         self.total_steps = done.total_steps or self._given.get(0) or self._most_steps
         if seconds is not None:
             self.total_steps = self._affordable(self._validations_left() if done.step else self.validations)
         if self.total_steps < 1:
-            raise TooShort(self._too_short())
+            raise self._too_short()
         self._plan = [*done.plan, (self.step, self.total_steps)]
         on_plan(self, "resumed" if done.step else "calibrated")
 
     @property
     def progress(self) -> float:
-        """The share of the steps that are done, in [0, 1]."""
+        """The fraction of the steps that are done, in [0, 1]."""
         return self.step / self.total_steps
 
     @property
     def done(self) -> Done:
-        """For a training that goes on from here."""
+        """From where an interrupted training can go on."""
         return Done(self.step, self.total_steps, self.replans, self._validated, tuple(self._plan))
 
     @property
     def reserve_seconds(self) -> float:
-        """Kept for the last validation, the more the less even the machine; 0 without a clock."""
+        """Kept for the last validation, more on a machine of uneven speed; 0 without a clock."""
         if math.isinf(self._seconds):
             return 0.0
-        margin = min(0.01 * self._seconds, 0.1 + 2 * self.costs.step)
-        return self._unevenness() * (self.costs.validation + self.costs.closing) + margin
+        margin = min(0.01 * self._seconds, 0.1 + 2 * self.timings.step)
+        return self._unevenness() * (self.timings.validation + self.timings.closing) + margin
 
     def steps(self) -> Iterator[int]:
-        """The number of each step to take, from 0; ends when the budget is spent."""
+        """Yield the number of each step to take, from 0, until the budget is spent."""
         while self.step < self.total_steps and self._fits():
             began = self._elapsed()
-            self._aside, self._like_others = 0.0, True
-            relative = self.costs.relative(self.progress)
+            self._other_seconds, self._is_typical = 0.0, True
+            relative = self.timings.relative(self.progress)
             yield self.step
             self.step += 1
-            if self._like_others:
-                self._learn((self._elapsed() - began - self._aside) / relative)
+            if self._is_typical:
+                self._learn((self._elapsed() - began - self._other_seconds) / relative)
             if self.step in self._given:
                 self._replan(self._given[self.step], "given")
-            self._plan_again_if_needed()
+            self._replan_if_needed()
 
-    def disregard_step(self) -> None:
-        """The step under way costs what none after it will: it is prepared for, as by being captured."""
-        self._like_others = False
+    def exclude_step_from_timing(self) -> None:
+        """Do not learn from the current step, which no later one is like: a graph was captured, say."""
+        self._is_typical = False
 
     def validation_is_due(self) -> bool:
-        """Whether a validation is due by progress, the last one not counted."""
+        """Whether a validation is due at this progress. The last one does not count."""
         due_from = _LAST_VALIDATION * (self._validated + 1) / (self.validations + 1)
         return due_from <= self.progress < _LAST_VALIDATION
 
     @contextmanager
     def preparing_epoch(self) -> Iterator[None]:
-        """Round what prepares an epoch."""
+        """Time the preparation of an epoch."""
         began = self._elapsed()
         yield
         seconds = self._elapsed() - began
-        self._aside += seconds
-        self.costs = replace(self.costs, epoch=(self.costs.epoch + seconds) / 2)
+        self._other_seconds += seconds
+        self.timings = replace(self.timings, epoch=(self.timings.epoch + seconds) / 2)
 
     @contextmanager
     def validating(self) -> Iterator[None]:
-        """Round a validation. A slow one is believed at once, a fast one by half."""
+        """Time a validation. A slower one replaces the estimate, a faster one is averaged with it."""
         began = self._elapsed()
         yield
         self._validated += 1
         seconds = self._elapsed() - began
-        self._aside += seconds
-        believed = max(seconds, (self.costs.validation + seconds) / 2)
-        self.costs = replace(self.costs, validation=believed)
+        self._other_seconds += seconds
+        estimate = max(seconds, (self.timings.validation + seconds) / 2)
+        self.timings = replace(self.timings, validation=estimate)
 
     def _unevenness(self) -> float:
-        """By how much a thing may take longer than it did: as the slowest of the last steps did."""
+        """The slowest of the last steps relative to their mean, within bounds."""
         if not self._recent:
             return _LEAST_UNEVENNESS
         mean = sum(self._recent) / len(self._recent)
         return min(max(_LEAST_UNEVENNESS, max(self._recent) / mean), _MOST_UNEVENNESS)
 
     def _learn(self, seconds: float) -> None:
-        """A mean over about the last quarter of the steps, as if each cost as much as the mean."""
+        """Update the mean seconds of a step, over about the last quarter of the steps."""
         self._recent.append(seconds)
         weight = 1 / min(self.step + 1, max(32, self.total_steps / 4))
-        self.costs = replace(self.costs, step=self.costs.step + weight * (seconds - self.costs.step))
+        self.timings = replace(self.timings, step=self.timings.step + weight * (seconds - self.timings.step))
 
     def _fits(self) -> bool:
-        if self._room() >= self.costs.step * self.costs.relative(self.progress):
+        if self._room() >= self.timings.step * self.timings.relative(self.progress):
             return True
         if self.step == 0:
-            raise TooShort(self._too_short())
+            raise self._too_short()
         self._replan(self.step, "out of time")
         return False
 
-    def _plan_again_if_needed(self) -> None:
+    def _replan_if_needed(self) -> None:
         if math.isinf(self._seconds) or self.step == self.total_steps:
             return
-        late = self._seconds_late()
-        if self._elapsed() > (1 - _LANDING) * self._seconds:
-            reason = "landing" if late > self.costs.step else None
-        elif self.step < self._planned_at + _steps_to_wait(self.total_steps):
-            reason = None
-        elif abs(late) > max(_DRIFT * self._seconds, self.costs.step):
+        late = self._needed(self.total_steps, self._validations_left()) - self._room()  # seconds
+        reason = "landing"
+        if self._elapsed() <= (1 - _LANDING) * self._seconds:
+            # enough steps to see a drift, at most a fifth of the training
+            wait = max(1, min(_STEPS_PER_PLAN, self.total_steps // 5), self.total_steps // 25)
+            if self.step < self._planned_at + wait or abs(late) <= max(
+                _DRIFT * self._seconds, self.timings.step
+            ):
+                return
             reason = "late" if late > 0 else "early"
-        else:
-            reason = None
-        if reason is not None:
-            self._replan(max(self.step + 1, self._affordable(self._validations_left())), reason)
-
-    def _seconds_late(self) -> float:
-        """By which the last step would end after the reserve begins, at the present costs."""
-        return self._needed(self.total_steps, self._validations_left()) - self._room()
+        elif late <= self.timings.step:
+            return
+        self._replan(max(self.step + 1, self._affordable(self._validations_left())), reason)
 
     def _needed(self, total_steps: int, validations: int) -> float:
-        """Seconds from here to the last of so many steps."""
-        steps_per_epoch = self.costs.steps_per_epoch
+        """Seconds from here to the end of step number `total_steps`."""
+        steps_per_epoch = self.timings.steps_per_epoch
         epochs = math.ceil(total_steps / steps_per_epoch) - math.ceil(self.step / steps_per_epoch)
-        relative = self.costs.relative_from(self.step / total_steps) if total_steps else 1.0
-        steps = (total_steps - self.step) * self.costs.step * relative
-        return steps + epochs * self.costs.epoch + validations * self.costs.validation
+        relative = self.timings.relative_from(self.step / total_steps) if total_steps else 1.0
+        steps = (total_steps - self.step) * self.timings.step * relative
+        return steps + epochs * self.timings.epoch + validations * self.timings.validation
 
     def _replan(self, total_steps: int, reason: str) -> None:
         if total_steps == self.total_steps:
             return
         self.total_steps = total_steps
         self._planned_at = self.step
-        if self._plan[-1][0] == self.step:  # planned twice at one step: what was planned last holds
+        if self._plan[-1][0] == self.step:  # a second plan at one step replaces the first
             self._plan.pop()
         else:
             self.replans += 1
@@ -209,35 +235,30 @@ class Pace:
         return self._seconds - self.reserve_seconds - self._elapsed()
 
     def _affordable(self, validations: int) -> int:
-        """The most steps in all that end before the reserve; no less than are done."""
+        """The most total steps that end before the reserve, at least those that are done."""
         room = self._room()
-        enough = self.step + max(0, math.ceil(room / (self.costs.step * min(self.costs.profile)))) + 1
-        fitting = bisect_right(
-            range(self.step + 1, enough), room, key=lambda total: self._needed(total, validations)
-        )
+        enough = self.step + max(0, math.ceil(room / (self.timings.step * min(self.timings.profile)))) + 1
+        totals = range(self.step + 1, enough)
+        fitting = bisect_right(totals, room, key=lambda total: self._needed(total, validations))
         return min(self.step + fitting, self._most_steps)
 
     def _affordable_validations(self) -> int:
         if math.isinf(self._seconds):
             return MOST_VALIDATIONS
         share = _VALIDATION_SHARE * max(0.0, self._room())
-        return min(MOST_VALIDATIONS, math.floor(share / self.costs.validation))
+        return min(MOST_VALIDATIONS, math.floor(share / self.timings.validation))
 
     def _validations_left(self) -> int:
         if self.progress >= _LAST_VALIDATION:
             return 0
-        epochs = math.ceil((self.total_steps - self.step) / self.costs.steps_per_epoch)
+        epochs = math.ceil((self.total_steps - self.step) / self.timings.steps_per_epoch)
         return min(self.validations - self._validated, epochs)
 
-    def _too_short(self) -> str:
-        least = self._elapsed() + self.reserve_seconds + 2 * self.costs.step_in_all
-        return (
+    def _too_short(self) -> TooShort:
+        step = self.timings.step + self.timings.epoch / self.timings.steps_per_epoch
+        least = self._elapsed() + self.reserve_seconds + 2 * step
+        return TooShort(
             f"a budget of {self._seconds:g} s is too short: {self._elapsed():.2f} s are spent, and one step "
-            f"and the last validation take about {self.costs.step_in_all + self.reserve_seconds:.2f} s; "
+            f"and the last validation take about {step + self.reserve_seconds:.2f} s; "
             f"give at least {max(1, math.ceil(least))} s"
         )
-
-
-def _steps_to_wait(total_steps: int) -> int:
-    """From one plan to the next: long enough to see a drift, and no fifth of the training."""
-    return max(1, min(_STEPS_A_PLAN, total_steps // 5), total_steps // 25)

@@ -1,8 +1,7 @@
-"""What one trial is: trial.json as frozen dataclasses, parsed strictly.
+"""One trial: trial.json as frozen dataclasses.
 
-Nothing is guessed: an unknown key, a wrong type or a value out of range is
-`Refused`, and the message lists what would have been accepted. Names are held
-against the files that implement them, so this module needs no torch.
+An unknown key, a wrong type or a value out of range raises InvalidConfig, whose message lists what is
+accepted. Names are compared with the files that implement them, so this module needs no torch.
 """
 
 import json
@@ -14,7 +13,7 @@ from typing import Any, Literal, get_args
 from trainer import data, ingredients, models, optimizers, recipes
 from trainer._json import Fields
 from trainer.errors import InvalidConfig
-from trainer.hyperparameters import Hyperparameters
+from trainer.recipes import Hyperparameters
 
 PROTOCOL = 1
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -32,9 +31,9 @@ class Scale:
 
 @dataclass(frozen=True)
 class Subset:
-    """Numbers of images, both drawn out of the training set by `seed`, disjoint.
+    """Numbers of images, disjoint and drawn from the training set by `seed`.
 
-    part: which of the disjoint draws that the seed gives, from 0
+    part: which of the seed's disjoint draws, from 0
     """
 
     train: int
@@ -45,7 +44,7 @@ class Subset:
 
 @dataclass(frozen=True)
 class Budget:
-    """Exactly one of seconds and steps is given. plan: of another training, to be repeated in its steps."""
+    """Either seconds or steps. plan: that of another training, which a budget in steps may repeat."""
 
     seconds: float | None = None
     steps: int | None = None
@@ -54,7 +53,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """One training, completely. Units and defaults: docs/trainer-protocol.md."""
+    """The complete configuration of one training. Units and defaults: docs/trainer-protocol.md."""
 
     model: str
     dataset: data.Source
@@ -74,92 +73,84 @@ class TrialConfig:
 
 
 def read(path: Path) -> TrialConfig:
-    """The configuration in a file. Raises Refused."""
+    """The configuration in a file. Raises InvalidConfig."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfig(
-            f"cannot read the configuration {path}: {error}; give --config FILE.json"
-        ) from error
-    return parse(text)
+        raise InvalidConfig(f"cannot read configuration {path}: {error}; give --config FILE.json") from error
 
 
 def parse(text: str) -> TrialConfig:
-    """The configuration in a JSON text. Raises Refused."""
+    """The configuration in a JSON text. Raises InvalidConfig."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidConfig(
-            f"the configuration is not JSON ({error}); see docs/trainer-protocol.md"
-        ) from error
+        what = f"the configuration is not JSON ({error})"
+        raise InvalidConfig(f"{what}; see docs/trainer-protocol.md") from error
     return from_json(value)
 
 
 def from_json(value: Any) -> TrialConfig:
-    """The configuration in a decoded JSON value. Raises Refused."""
+    """The configuration in a decoded JSON value. Raises InvalidConfig."""
     top = Fields(value, "the configuration")
-    protocol = top.whole("protocol", 0, 10**6)
+    protocol = top.integer("protocol", 0, 10**6)
     if protocol != PROTOCOL:
         raise InvalidConfig(f"protocol {protocol} is not known; this trainer speaks protocol {PROTOCOL}")
     config = TrialConfig(
-        model=_model(top),
-        dataset=_source(top),
-        subset=_subset(top.object("subset"), test=top.truth("test", default=False)),
-        budget=_budget(top.object("budget")),
-        seed=top.whole("seed", 0, 2**63 - 1),
-        scale=_scale(top.object("scale", default={})),
+        model=_read_model(top),
+        dataset=_read_source(top),
+        subset=top.object("subset", _read_subset),
+        budget=top.object("budget", _read_budget),
+        seed=top.integer("seed", 0, 2**63 - 1),
+        scale=top.object("scale", _read_scale, default={}),
         recipe=top.choice("recipe", recipes.names(), default="nomad_haet"),
-        hyperparameters=_hyperparameters(top.object("hyperparameters", default={})),
+        hyperparameters=top.object("hyperparameters", _read_hyperparameters, default={}),
         clock=top.choice("clock", ["train", "strict"], default="train"),
         device=top.choice("device", ["auto", "cpu", "cuda"], default="auto"),
         precision=top.choice("precision", list(get_args(Precision)), default="auto"),
         engine=top.choice("engine", list(get_args(Engine)), default="auto"),
-        test=top.truth("test", default=False),
+        test=top.boolean("test", default=False),
         architecture=top.mapping("architecture"),
-        ingredients=top.object("ingredients", default={}).objects_or_null(ingredients.names()),
+        ingredients=top.objects_or_null("ingredients", ingredients.names()),
     )
     top.refuse_unknown()
+    if config.subset.validation == 0 and not config.test:
+        raise InvalidConfig('subset has no validation images and "test" is false: nothing would be measured')
     return config
 
 
-def _model(top: Fields) -> str:
-    """A network of the trainer's, or the name of a file and a function in it."""
+def _read_model(top: Fields) -> str:
+    """One of the trainer's networks, or the name of a file and a function in it."""
     name: str = top.text("model")
     return name if models.is_own(name) else top.choice("model", [*models.names(), "path/to/file.py:function"])
 
 
-def _source(top: Fields) -> data.Source:
+def _read_source(top: Fields) -> data.Source:
     data_dir = top.text("data_dir", default=None)
     return data.source(
         top.text("dataset"),
-        image_size=top.whole("image_size", 8, 1024, default=None),
+        image_size=top.integer("image_size", 8, 1024, default=None),
         data_dir=None if data_dir is None else Path(data_dir),
         fit=top.choice("fit", list(get_args(data.Fit)), default=None),
     )
 
 
-def _subset(fields: Fields, test: bool) -> Subset:
-    subset = Subset(
-        train=fields.whole("train", 1, 10**9),
-        validation=fields.whole("validation", 0, 10**9),
-        seed=fields.whole("seed", 0, 2**63 - 1),
-        part=fields.whole("part", 0, 10**6, default=0),
+def _read_subset(fields: Fields) -> Subset:
+    return Subset(
+        train=fields.integer("train", 1, 10**9),
+        validation=fields.integer("validation", 0, 10**9),
+        seed=fields.integer("seed", 0, 2**63 - 1),
+        part=fields.integer("part", 0, 10**6, default=0),
     )
-    fields.refuse_unknown()
-    if subset.validation == 0 and not test:
-        raise InvalidConfig(
-            'subset has no validation images and "test" is false, so nothing would be measured'
-        )
-    return subset
 
 
-def _budget(fields: Fields) -> Budget:
+def _read_budget(fields: Fields) -> Budget:
     budget = Budget(
         seconds=fields.number("seconds", 0, 1e7, default=None, above=True),
-        steps=fields.whole("steps", 1, 10**9, default=None),
+        steps=fields.integer("steps", 1, 10**9, default=None),
         plan=tuple(fields.pairs("plan")),
     )
-    fields.refuse_unknown()
+    fields.refuse_unknown()  # first, so that a misspelt key is named
     if (budget.seconds is None) == (budget.steps is None):
         raise InvalidConfig('budget must have exactly one of "seconds" and "steps"')
     began = [step for step, _ in budget.plan]
@@ -169,22 +160,15 @@ def _budget(fields: Fields) -> Budget:
     return budget
 
 
-def _scale(fields: Fields) -> Scale:
-    scale = Scale(
-        depth=fields.number("depth", 0, 16, default=1.0, above=True),
-        width=fields.number("width", 0, 16, default=1.0, above=True),
-        resolution=fields.number("resolution", 0, 16, default=1.0, above=True),
-    )
-    fields.refuse_unknown()
-    return scale
+def _read_scale(fields: Fields) -> Scale:
+    names = ("depth", "width", "resolution")
+    return Scale(*(fields.number(name, 0, 16, default=1.0, above=True) for name in names))
 
 
-def _hyperparameters(fields: Fields) -> Hyperparameters:
-    hyperparameters = Hyperparameters(
+def _read_hyperparameters(fields: Fields) -> Hyperparameters:
+    return Hyperparameters(
         optimizer=fields.choice("optimizer", optimizers.names(), default=None),
         learning_rate=fields.number("learning_rate", 0, 1000, default=None, above=True),
         weight_decay=fields.number("weight_decay", 0, 10, default=None),
-        batch_size=fields.whole("batch_size", 2, 65536, default=None),
+        batch_size=fields.integer("batch_size", 2, 65536, default=None),
     )
-    fields.refuse_unknown()
-    return hyperparameters

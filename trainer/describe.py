@@ -1,4 +1,4 @@
-"""What a configuration would train, told without training it."""
+"""What a configuration would train, without training it."""
 
 import sys
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from trainer.config import TrialConfig
 from trainer.data import About, Source
 from trainer.errors import InvalidConfig
 from trainer.ingredients import Surgery, Vote
-from trainer.model_cost import MACS_COUNTER, ModelCost, cost, cost_and_layers
+from trainer.model_cost import MACS_COUNTER, cost, cost_and_layers
 from trainer.models import Shape
 from trainer.report import Report
 
 
 def describe(report: Report, check_data: bool, timed: bool, paths: Sequence[Path] = ()) -> None:
-    """Answer each configuration in the files, or on stdin until it ends, with one line, at once.
+    """Answer each configuration with one line at once: those in the files, or else on stdin until it ends.
 
-    timed: measure the latency as well
+    check_data: read the data set whole, too; timed: measure the latency, too
     """
     for text in (path.read_bytes() for path in paths) if paths else sys.stdin.buffer:
         try:
@@ -37,45 +37,32 @@ def describe(report: Report, check_data: bool, timed: bool, paths: Sequence[Path
             report.event("model", **answer)
 
 
-def realised(config: TrialConfig, about: About) -> Shape:
-    """The network of a configuration for these data. Raises Refused."""
+def compute_shape(config: TrialConfig, about: About) -> Shape:
+    """The scaled network of a configuration for these data. Raises InvalidConfig."""
     scale = config.scale
     return models.realise(
         config.model, scale.depth, scale.width, scale.resolution, about.image_size, config.architecture
     )
 
 
-def model_fields(config: TrialConfig, about: About) -> dict[str, Any]:
-    """The fields of the `model` event. Raises Refused."""
-    spent = cost(config.model, realised(config, about), about.classes, _operations(config))
-    return _model_fields(config, about, spent)
+def model_fields(config: TrialConfig, about: About, layers: bool = False) -> dict[str, Any]:
+    """The fields of the `model` event, with the network's layers where asked for. Raises InvalidConfig.
 
-
-def model_and_layers(config: TrialConfig, about: About) -> dict[str, Any]:
-    """The fields of a training's `model` event: with the layers of the network, or of each that votes.
-
-    Raises Refused.
+    For an ensemble, macs and parameters are those of all networks, and layers those of each.
     """
-    shape = realised(config, about)
-    spent, passed = cost_and_layers(config.model, shape, about.classes, _operations(config))
-    return _model_fields(config, about, spent) | {"layers": [asdict(layer) for layer in passed]}
-
-
-def _operations(config: TrialConfig) -> tuple[Surgery, ...]:
-    return recipes.load(config.recipe, config.ingredients).every(Surgery)
-
-
-def _model_fields(config: TrialConfig, about: About, spent: ModelCost) -> dict[str, Any]:
-    vote = recipes.load(config.recipe, config.ingredients).one(Vote)
+    recipe, shape = recipes.load(config.recipe, config.ingredients), compute_shape(config, about)
+    vote, network = recipe.one(Vote), (config.model, shape, about.classes, recipe.every(Surgery))
+    spent, passed = cost_and_layers(*network) if layers else (cost(*network), [])
     return {
         "model": config.model,
         "macs": spent.macs * (vote.count if vote else 1),
         "macs_counter": MACS_COUNTER,
         "parameters": spent.parameters * (vote.count if vote else 1),
-        **asdict(realised(config, about)),
+        **asdict(shape),
         "scales": list(models.scales(config.model)),
         "image_size": about.image_size,
         "classes": about.classes,
+        **({"layers": [asdict(layer) for layer in passed]} if layers else {}),
     }
 
 
@@ -87,25 +74,19 @@ def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any
     dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
     answer = {**model_fields(config, about), "dataset": dataset}
     if timed:
-        from trainer.latency import latency  # which imports what trains, and that imports this module
+        from trainer.latency import latency  # it imports what trains, which imports this module
 
-        answer |= latency(config, realised(config, about), about.classes)
+        answer |= latency(config, compute_shape(config, about), about.classes)
     return answer
 
 
-@lru_cache(maxsize=16)
-def _about(source: Source) -> About:
-    """Looked up once: one run of `describe` is about data that stay."""
-    return data.about(source)
-
-
-@lru_cache(maxsize=16)
-def _fingerprint(source: Source) -> str:
-    return data.fingerprint(source)
+# cached: the data sets stay the same during one run of `describe`
+_about = lru_cache(maxsize=16)(data.about)
+_fingerprint = lru_cache(maxsize=16)(data.fingerprint)
 
 
 @lru_cache(maxsize=16)
 def _training_labels(source: Source, test: bool) -> tuple[NDArray[np.int64], int, tuple[str, ...]]:
-    """Labels of the training set, and number and names of the classes, of data that can be read whole."""
+    """Labels of the training set, and number and names of the classes, after decoding all images."""
     images = data.load(source, test)
     return images.train_labels, images.classes, images.names

@@ -1,9 +1,8 @@
 """How a step is run: eagerly, or as one CUDA graph for each phase of the training.
 
-A captured step is one launch instead of hundreds, which is most of the speed of small networks on
-a large GPU. Its first steps are eager, on a stream beside the main one as the capture is, so that
-optimizers and libraries have made what they make once. Where capturing fails, the training goes on
-eagerly and says why.
+A captured step is one launch instead of hundreds, which is most of the speed of small networks on a large
+GPU. The first steps of a phase are eager, on a side stream as the capture is, so that optimizers and
+libraries allocate what they allocate once. If capturing fails, training goes on eagerly and reports why.
 """
 
 import logging
@@ -25,9 +24,9 @@ Step = Callable[[Phase], None]
 
 
 class Eager:
-    """Every step as Python says it, though its passes may be compiled."""
+    """Runs every step eagerly. torch.compile may have compiled its passes."""
 
-    is_steady = True  # every step is like those to come
+    is_steady = True  # see Graphed
 
     def __init__(self, step: Step, reason: str, compiled: bool = False) -> None:
         self.name = "compile" if compiled else "eager"
@@ -35,18 +34,17 @@ class Eager:
         self.reason: str | None = reason  # why no graph is captured
 
     def __call__(self, phase: Phase) -> None:
-        """Take one step."""
         self._step(phase)
 
     def release(self) -> None:
-        """Nothing is held."""
+        """There is no memory to free."""
 
 
 class Graphed:
-    """Steps captured as CUDA graphs. `step` must do the same on every call, and wait for nothing.
+    """Runs steps as CUDA graphs. `step` must do the same on every call, and must not wait for the device.
 
     generators: all that `step` draws from
-    before_capture: brings what `step` leaves behind into the state that it finds when captured
+    before_capture: brings what `step` leaves behind, such as gradients, into the state before a step
     """
 
     def __init__(
@@ -54,7 +52,7 @@ class Graphed:
     ) -> None:
         self.name = "cuda_graph"
         self.reason: str | None = None
-        self.is_steady = False  # whether the last step was like those of its phase to come
+        self.is_steady = False  # whether the last step took as long as those to come
         self._step = step
         self._generators = generators
         self._before_capture = before_capture
@@ -62,15 +60,14 @@ class Graphed:
         self._taken: Counter[Phase] = Counter()
 
     def __call__(self, phase: Phase) -> None:
-        """Take one step: the first few of a phase eagerly."""
+        """Take one step. The first few of a phase are eager."""
         self.is_steady = self.reason is not None or phase in self._graphs
+        self._taken[phase] += 1
         if self.reason is not None:
             self._step(phase)
-            return
-        self._taken[phase] += 1
-        if self._taken[phase] <= _EAGER_STEPS:
-            self._aside(phase)
-        elif phase in self._graphs or self._captured(phase):
+        elif self._taken[phase] <= _EAGER_STEPS:
+            self._step_on_side_stream(phase)
+        elif phase in self._graphs or self._capture(phase):
             self._graphs[phase].replay()
         else:
             self._step(phase)
@@ -81,28 +78,28 @@ class Graphed:
         self.release()
 
     def release(self) -> None:
-        """Give the memory of captured steps back; another one is captured anew."""
+        """Free the memory of captured steps. A later step is captured again."""
         self._graphs.clear()
 
     @cached_property
     def _stream(self) -> torch.cuda.Stream:
         return torch.cuda.Stream()  # type: ignore[no-untyped-call, unused-ignore]
 
-    def _aside(self, phase: Phase) -> None:
+    def _step_on_side_stream(self, phase: Phase) -> None:
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             self._step(phase)
         torch.cuda.current_stream().wait_stream(self._stream)
 
-    def _captured(self, phase: Phase) -> bool:
-        """Capture the phase's step without taking it; False where that cannot be."""
+    def _capture(self, phase: Phase) -> bool:
+        """Capture the phase's step without taking it; False where that fails."""
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        with warnings.catch_warnings(action="ignore"):  # torch after 2.11: it needs to be told no more
+        with warnings.catch_warnings(action="ignore"):  # torch after 2.11: no longer needed
             for generator in self._generators:
                 graph.register_generator_state(generator)
         self._before_capture()
         try:
-            # other threads may use the GPU meanwhile: one writes checkpoints
+            # other threads may use the GPU meanwhile, such as the one that writes checkpoints
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._step(phase)
         except RuntimeError as error:
@@ -114,15 +111,15 @@ class Graphed:
         return True
 
     def _recover(self, stream: torch.cuda.Stream) -> None:
-        """From a capture that failed, after which torch 2.11 stays on its stream and refuses to draw."""
+        """After a failed capture, torch 2.11 stays on its stream and its generators refuse to draw."""
         torch.cuda.set_stream(stream)
-        everybodys = torch.cuda.default_generators[torch.cuda.current_device()]
-        for generator in (everybodys, *self._generators):
+        default = torch.cuda.default_generators[torch.cuda.current_device()]
+        for generator in (default, *self._generators):
             generator.graphsafe_set_state(generator.clone_state())
         self._before_capture()
 
 
 def share_capture_failure(engine: Eager | Graphed, tried: Eager | Graphed) -> None:
-    """Capture nothing where another engine could not capture the same step."""
+    """Run eagerly if another engine could not capture the same step."""
     if isinstance(engine, Graphed) and tried.reason is not None:
         engine.fall_back_to_eager(tried.reason)

@@ -1,4 +1,4 @@
-"""Images on the device: all of them, as uint8, at the trial's resolution, resized once."""
+"""All images on the device, as uint8, resized once to the trial's resolution."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-_CHUNK = 4096  # images at once where they are floats
+_CHUNK = 4096  # images at once as floats
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class DeviceImages:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """To mean 0 and deviation 1 a channel; both [1, 3, 1, 1], of values in 0..255."""
+    """To mean 0 and standard deviation 1 per channel. Both are [1, 3, 1, 1], of values in 0..255."""
 
     mean: Tensor
     deviation: Tensor
@@ -40,28 +40,24 @@ def to_device(
     sizes: tuple[int, int],
     device: torch.device,
 ) -> DeviceImages:
-    """images [N, H, W, 3] at the size they are stored at and then at the trial's resolution, `sizes`."""
+    """Move images [N, H, W, 3], and resize them to the data set's size and then the trial's (`sizes`)."""
     moved = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
     for size in sizes:
-        moved = resized(moved, size)
+        moved = resize(moved, size)
     return DeviceImages(moved, torch.from_numpy(labels).to(device))
 
 
-def normalisation(images: Tensor) -> Normalisation:
-    """Of these images, uint8 [N, 3, S, S]; give the training images, never others."""
-    sums = [_sums(chunk.double()) for chunk in torch.split(images, _CHUNK)]
+def compute_normalisation(images: Tensor) -> Normalisation:
+    """The normalisation of the training images, uint8 [N, 3, S, S]."""
+    chunks = (chunk.double() for chunk in torch.split(images, _CHUNK))
+    sums = [torch.stack([chunk.sum((0, 2, 3)), (chunk**2).sum((0, 2, 3))]) for chunk in chunks]
     mean, square = torch.stack(sums).sum(0) / (images.numel() / 3)
-    deviation = (square - mean**2).clamp(min=1.0).sqrt()  # at least one grey value: a flat set stays finite
+    deviation = (square - mean**2).clamp(min=1.0).sqrt()  # so that constant images stay finite
     return Normalisation(mean.float().view(1, 3, 1, 1), deviation.float().view(1, 3, 1, 1))
 
 
-def _sums(images: Tensor) -> Tensor:
-    """double [2, 3]: of a chunk's values and of their squares, by channel."""
-    return torch.stack([images.sum((0, 2, 3)), (images**2).sum((0, 2, 3))])
-
-
-def resized(images: Tensor, size: int) -> Tensor:
-    """uint8 [N, 3, S, S] to [N, 3, size, size], bilinear with antialiasing; the same tensor where it fits."""
+def resize(images: Tensor, size: int) -> Tensor:
+    """uint8 [N, 3, S, S] to [N, 3, size, size], bilinear with antialiasing; the same tensor if S is size."""
     if images.shape[2:] == (size, size):
         return images
     chunks = [

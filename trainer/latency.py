@@ -1,17 +1,16 @@
-"""How long one image takes through a network: the time of a single answer, not the rate of many.
+"""The latency of a network: seconds for a single image, which is not the inverse of the throughput.
 
-It is a measurement and differs from one time to the next, with what else the machine does; the median of many
-passes differs least, and their interquartile range says how much.
+It varies with what else the machine does. The median of many passes varies least, and their interquartile
+range shows by how much.
 """
 
 import statistics
-import time
 
 import torch
 
 from trainer import models, recipes
 from trainer.config import TrialConfig
-from trainer.device import Device, resolve_device
+from trainer.device import resolve_device
 from trainer.ingredients import Surgery, Vote
 from trainer.models import Shape
 
@@ -19,33 +18,25 @@ PASSES, WARM_UPS = 30, 10
 
 
 def latency(config: TrialConfig, shape: Shape, classes: int) -> dict[str, float]:
-    """Time one image, batch 1, on the configuration's device in its precision. Raises Refused.
+    """Time one image, batch 1, on the configuration's device in its precision. Raises InvalidConfig.
 
-    Where several networks vote, a pass is one of each. Returns the median and the interquartile range of
-    PASSES, in milliseconds, as fields of the `model` event.
+    A pass of an ensemble is one of each network. Returns the median and the interquartile range of PASSES, in
+    milliseconds, as fields of the `model` event.
     """
-    where = resolve_device(config)
-    chosen = recipes.load(config.recipe, config.ingredients)
-    vote = chosen.one(Vote)
-    network = models.build(config.model, shape, classes)
-    for surgery in chosen.every(Surgery):
-        network = surgery.apply(network)
-    network = network.to(where.device).to(memory_format=torch.channels_last).eval()
-    image = torch.rand(1, 3, shape.resolution, shape.resolution, device=where.device)
+    device = resolve_device(config)
+    recipe = recipes.load(config.recipe, config.ingredients)
+    vote = recipe.one(Vote)
+    changes = (surgery.apply for surgery in recipe.every(Surgery))
+    network = models.build(config.model, shape, classes, changes)
+    network = network.to(device.torch_device).to(memory_format=torch.channels_last).eval()
+    image = torch.rand(1, 3, shape.resolution, shape.resolution, device=device.torch_device)
     image = image.contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), where.autocast():
-        passes = [
-            _seconds(network, image, where, vote.count if vote else 1) for _ in range(WARM_UPS + PASSES)
-        ]
-    first, median, third = statistics.quantiles(passes[WARM_UPS:], n=4)
+
+    def run() -> None:
+        for _ in range(vote.count if vote else 1):
+            network(image)
+
+    with torch.inference_mode(), device.autocast():
+        seconds = [device.time(run) for _ in range(WARM_UPS + PASSES)]
+    first, median, third = statistics.quantiles(seconds[WARM_UPS:], n=4)
     return {"latency_ms": 1000 * median, "latency_iqr_ms": 1000 * (third - first)}
-
-
-def _seconds(network: torch.nn.Module, image: torch.Tensor, where: Device, count: int) -> float:
-    """One pass of the image through `count` networks, waited for."""
-    where.synchronize()
-    began = time.perf_counter()
-    for _ in range(count):
-        network(image)
-    where.synchronize()
-    return time.perf_counter() - began

@@ -1,8 +1,8 @@
-"""The largest batch that a network can be trained with here, found without running out of the machine.
+"""The largest batch that a network can be trained with on this machine.
 
-Each size is tried for real, in every phase of the recipe. A GPU says that its memory is used up and
-goes on. A CPU's kernel would kill somebody instead, and its libraries crash when they get no memory:
-so there each trial is a forked child that forbids itself more than the memory that is free.
+Each size is tried in every phase of the recipe. A GPU reports that its memory is used up, and goes on. On a
+CPU the kernel would kill some process instead, and libraries crash without memory. So there each try is a
+forked child that limits itself to the free memory.
 """
 
 import gc
@@ -21,39 +21,40 @@ from trainer.errors import InvalidConfig, OutOfMemory
 from trainer.report import Report
 from trainer.setup import TrialSetup, set_up
 from trainer.train_state import TrainState
-from trainer.trial import memory_errors_named
+from trainer.trial import name_device_errors
 
 _STEPS_CPU, _STEPS_GPU = 2, 5  # of each phase: more than a GPU takes eagerly before a step is captured
-_SHARE = 0.9  # of the memory that is free
+_SHARE = 0.9  # of the free memory
 _GRAIN = 8  # images
-_FITS, _DOES_NOT_FIT, _BROKEN = 0, 1, 2  # what a child exits with
-_ONEDNN = "could not create a primitive"  # what the CPU's convolutions say when they get no memory
+_FITS, _DOES_NOT_FIT, _BROKEN = 0, 1, 2  # exit codes of a child
+_ONEDNN = "could not create a primitive"  # the error of a CPU's convolutions without memory
 
 
 def limits(config: TrialConfig, report: Report, memory_bytes: int | None = None) -> None:
     """Report the largest batch, whatever the configuration's own. Raises TrialError.
 
-    memory_bytes: of the host, to use at most; None: what is free. A GPU is used as far as it goes.
+    memory_bytes: the most to use of a CPU's memory; None: what is free. A GPU is used to its limit.
     """
-    where = resolve_device(config)
-    if not where.cuda:
-        torch.set_num_threads(1)  # a child of a process with several may hang
+    device = resolve_device(config)
+    if not device.cuda:
+        torch.set_num_threads(1)  # the fork of a process with several threads may hang
     smallest = replace(config, hyperparameters=replace(config.hyperparameters, batch_size=2))
-    with memory_errors_named():
-        chosen = set_up(smallest, data.about(config.dataset), where)
-        chosen.trainee()  # imports what every child would import
-    most = len(chosen.lesson.training)
+    with name_device_errors():
+        setup = set_up(smallest, data.about(config.dataset), device)
+        setup.new_state()  # imports what every child would import
+    most = len(setup.objective.training)
     peak: dict[int, int | None] = {}  # bytes, by batch size
 
     def fits(batch_size: int) -> bool:
-        tried = _with_batches_of(chosen, batch_size)
-        if where.cuda:
+        settings = replace(setup.objective.settings, batch_size=batch_size)
+        tried = replace(setup, objective=replace(setup.objective, settings=settings))
+        if device.cuda:
             fitting = _fits_gpu(tried)
-            peak[batch_size] = where.peak_memory_bytes()
+            peak[batch_size] = device.peak_memory_bytes()
             return fitting
         return _fits_child(tried, memory_bytes or round(_SHARE * _free_bytes()))
 
-    largest = _largest(fits, most)
+    largest = _find_largest(fits, most)
     if largest < 2:
         raise OutOfMemory("not even a batch of 2 images fits; give a smaller width or resolution")
     report.event(
@@ -64,8 +65,8 @@ def limits(config: TrialConfig, report: Report, memory_bytes: int | None = None)
     )
 
 
-def _largest(fits: Callable[[int], bool], most: int) -> int:
-    """The largest batch that fits: a power of two, then finer; 0 where 2 images do not fit."""
+def _find_largest(fits: Callable[[int], bool], most: int) -> int:
+    """The largest batch that fits, by doubling and then bisecting; 0 if 2 images do not fit."""
     fitting, size = 0, 2
     while size < most and fits(size):
         fitting, size = size, 2 * size
@@ -81,16 +82,11 @@ def _largest(fits: Callable[[int], bool], most: int) -> int:
     return fitting
 
 
-def _with_batches_of(chosen: TrialSetup, batch_size: int) -> TrialSetup:
-    settings = replace(chosen.lesson.settings, batch_size=batch_size)
-    return replace(chosen, lesson=replace(chosen.lesson, settings=settings))
-
-
-def _fits_gpu(tried: TrialSetup) -> bool:
+def _fits_gpu(setup: TrialSetup) -> bool:
     torch.cuda.reset_peak_memory_stats()
     try:
-        with memory_errors_named():
-            _train_a_little(tried.trainee())
+        with name_device_errors():
+            _train_briefly(setup.new_state())
     except OutOfMemory:
         return False
     finally:
@@ -99,21 +95,21 @@ def _fits_gpu(tried: TrialSetup) -> bool:
     return True
 
 
-def _fits_child(tried: TrialSetup, memory_bytes: int) -> bool:
+def _fits_child(setup: TrialSetup, memory_bytes: int) -> bool:
     child = os.fork()
     if child == 0:
-        os._exit(_tried_within(tried, memory_bytes))
+        os._exit(_try_within(setup, memory_bytes))
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if ended == _BROKEN:
         raise RuntimeError("a trial batch failed for another reason than memory; its traceback is above")
     return ended == _FITS
 
 
-def _tried_within(tried: TrialSetup, memory_bytes: int) -> int:
+def _try_within(setup: TrialSetup, memory_bytes: int) -> int:
     try:
-        _forbid_more_than(memory_bytes)
-        with memory_errors_named(_ONEDNN):
-            _train_a_little(tried.trainee())
+        _limit_memory(memory_bytes)
+        with name_device_errors(_ONEDNN):
+            _train_briefly(setup.new_state())
     except OutOfMemory:
         return _DOES_NOT_FIT
     except Exception:
@@ -122,26 +118,24 @@ def _tried_within(tried: TrialSetup, memory_bytes: int) -> int:
     return _FITS
 
 
-def _train_a_little(trainee: TrainState) -> None:
-    lesson = trainee.lesson
-    steps = _STEPS_GPU if lesson.machine.cuda else _STEPS_CPU
-    for progress in {lesson.phase(part / 100): part / 100 for part in range(101)}.values():
-        trainee.start_epoch(progress)
+def _train_briefly(state: TrainState) -> None:
+    objective = state.objective
+    steps = _STEPS_GPU if objective.device.cuda else _STEPS_CPU
+    for progress in {objective.phase(part / 100): part / 100 for part in range(101)}.values():
+        state.start_epoch(progress)
         for step in range(steps):
-            trainee.step(step % lesson.steps_per_epoch, round(progress * 100), 100)
-    trainee.validate()
-    lesson.machine.synchronize()
+            state.step(step % objective.steps_per_epoch, round(progress * 100), 100)
+    state.validate()
+    objective.device.synchronize()
 
 
-def _forbid_more_than(memory_bytes: int) -> None:
-    """Let allocations fail beyond what is used now and so much more."""
+def _limit_memory(memory_bytes: int) -> None:
+    """Let this process allocate so much beyond what it uses now."""
     try:
         with open("/proc/self/statm", encoding="ascii") as statm:
             used = int(statm.read().split()[0]) * resource.getpagesize()
     except OSError as error:
-        raise InvalidConfig(
-            "the largest batch on a CPU is found on Linux alone; use a GPU or guess"
-        ) from error
+        raise InvalidConfig("a CPU's largest batch is found on Linux only; use a GPU or guess") from error
     resource.setrlimit(resource.RLIMIT_AS, (used + memory_bytes, resource.RLIM_INFINITY))
 
 

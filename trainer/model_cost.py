@@ -1,11 +1,9 @@
-"""What a network costs, without training it: multiply-accumulates and parameters.
+"""A network's multiply-accumulates (MACs) and parameters, counted without training it.
 
-Counted by torch's formulas on a forward pass whose convolutions are skipped.
-(The meta device would skip everything, but its first operation imports a
-compiler's worth of modules, seconds in every trial, and so does torch's own
-counting mode.) The formulas see convolutions and matrix products; others
-(fvcore, thop) add batch norms and give 0.2% to 0.5% more, so the counter's name
-stands beside every count.
+torch's formulas count a forward pass whose convolutions are skipped. The meta device would skip everything,
+but its first operation imports torch's compiler, which takes seconds in every trial; so does torch's own
+FlopCounterMode. The formulas count convolutions and matrix products. Other counters (fvcore, thop) add batch
+norms and give 0.2% to 0.5% more, so the counter's name is reported with every count.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,13 +21,13 @@ from trainer.errors import InvalidConfig
 from trainer.ingredients import Surgery
 from trainer.models import Shape
 
-_TRANSPOSED = 6  # the place of that argument of a convolution
+_TRANSPOSED = 6  # the index of that argument of a convolution
 MACS_COUNTER = "torch.utils.flop_counter/2"
 
 
 @dataclass(frozen=True)
 class ModelCost:
-    """Of one image's forward pass, and of the weights."""
+    """Of one image's forward pass, and of the network."""
 
     macs: int
     parameters: int
@@ -37,59 +35,68 @@ class ModelCost:
 
 @dataclass(frozen=True)
 class Layer:
-    """A module without modules in it, at one of the times that an image passes it."""
+    """One call of a module without submodules."""
 
     name: str  # the path in the network
     kind: str  # the module's class
-    output: tuple[int, ...]  # of one image: channels, height, width, or what else the layer gives
-    parameters: int  # weights that an earlier layer has already are not counted again
+    output: tuple[int, ...]  # of one image, such as channels, height, width
+    parameters: int  # shared weights are counted once
     macs: int
 
 
 @lru_cache(maxsize=4096)
 def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()) -> ModelCost:
-    """MACs of one image and the number of parameters, after a recipe's operations on the network.
+    """MACs of one image and the number of parameters, after a recipe's changes to the network.
 
-    Raises Refused where a network of the user's own fails, or gives other than one logit a class.
+    Raises InvalidConfig if a user's own network fails or does not return one logit per class.
     """
-    return _counted(_weightless(name, shape, classes, operations), name, shape, classes)
+    return _count(name, shape, classes, operations)
 
 
 def cost_and_layers(
     name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] = ()
 ) -> tuple[ModelCost, list[Layer]]:
-    """The cost, and the layers of the network in the order in which an image passes them.
+    """The cost, and the network's layers in the order of an image's pass. Raises InvalidConfig as `cost`.
 
-    What a module with others in it computes or holds by itself is no layer's, so the sums may be less than
-    the network's. Raises Refused as `cost`.
+    What a module with submodules computes or holds by itself belongs to no layer, so the layers' sums may be
+    less than the network's.
     """
-    passed: list[Layer] = []
-    spent = _counted(_weightless(name, shape, classes, operations), name, shape, classes, passed)
-    return spent, passed
+    layers: list[Layer] = []
+    return _count(name, shape, classes, operations, layers), layers
 
 
-def _counted(
-    network: nn.Module, name: str, shape: Shape, classes: int, passed: list[Layer] | None = None
+def _count(
+    name: str,
+    shape: Shape,
+    classes: int,
+    operations: tuple[Surgery, ...],
+    layers: list[Layer] | None = None,
 ) -> ModelCost:
-    """Send an image through. Raises Refused. `passed`: to be filled with the layers."""
+    """Pass an image through the network, and append its layers to `layers`. Raises InvalidConfig."""
+    # the meta device draws no weights, but a user's own network may compute with its own while it is built
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if models.is_own(name) else "meta"):
+        network = models.build(name, shape, classes, (one.apply for one in operations)).eval()
     for module in network.modules():
         if not isinstance(module, nn.Conv2d):  # a convolution is skipped, so its weights need no memory
-            _give_memory(module)
+            _allocate(module)
     counter = _Counter()
-    if passed is not None:
-        _follow(network, counter, passed)
-    with torch.no_grad(), counter:
-        _check(name, network, shape.resolution, classes)
+    if layers is not None:
+        _record_layers(network, counter, layers)
+    with torch.no_grad(), counter, models.refuse_errors(name):
+        logits = network(torch.zeros(1, 3, shape.resolution, shape.resolution))
+    if not isinstance(logits, Tensor) or logits.shape != (1, classes):
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InvalidConfig(f"{name} returns {given} for an image, not {(1, classes)}: one logit per class")
     return ModelCost(
         macs=counter.flops // 2,
         parameters=sum(weights.numel() for weights in network.parameters()),
     )
 
 
-def _follow(network: nn.Module, counter: "_Counter", passed: list[Layer]) -> None:
-    """Have every layer write itself down when the image leaves it."""
+def _record_layers(network: nn.Module, counter: "_Counter", layers: list[Layer]) -> None:
+    """Add hooks that append a Layer after each call of a module without submodules."""
     known: set[int] = set()
-    before: list[int] = []  # layers have no layers in them, so one is entered at a time
+    before: list[int] = []  # only one layer is entered at a time, as none has submodules
 
     def enter(module: nn.Module, images: Any) -> None:
         before[:] = [counter.flops]
@@ -99,7 +106,7 @@ def _follow(network: nn.Module, counter: "_Counter", passed: list[Layer]) -> Non
         known.update(map(id, weights))
         sizes = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
         macs = (counter.flops - before[0]) // 2
-        passed.append(Layer(path, type(module).__name__, sizes, sum(one.numel() for one in weights), macs))
+        layers.append(Layer(path, type(module).__name__, sizes, sum(one.numel() for one in weights), macs))
 
     for path, module in network.named_modules():
         if next(module.children(), None) is None:
@@ -107,20 +114,8 @@ def _follow(network: nn.Module, counter: "_Counter", passed: list[Layer]) -> Non
             module.register_forward_hook(lambda module, _, output, path=path: leave(path, module, output))
 
 
-def _weightless(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...]) -> nn.Module:
-    """The network as it would be trained, on the meta device so that no weights are drawn.
-
-    A network of the user's own may compute with its weights while it is built, so it has some.
-    """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if models.is_own(name) else "meta"):
-        network = models.build(name, shape, classes)
-        for operation in operations:
-            network = operation.apply(network)
-    return network.eval()
-
-
-def _give_memory(module: nn.Module) -> None:
-    """What `to_empty` does, which asks the meta device how its tensors lie in memory: a second of imports."""
+def _allocate(module: nn.Module) -> None:
+    """As `to_empty` does, whose question for the meta tensors' memory layout imports modules for a second."""
     for name, weights in list(module.named_parameters(recurse=False)):
         empty = torch.empty(weights.shape, dtype=weights.dtype)
         setattr(module, name, nn.Parameter(empty, requires_grad=False))
@@ -128,22 +123,11 @@ def _give_memory(module: nn.Module) -> None:
         setattr(module, name, torch.empty(kept.shape, dtype=kept.dtype))
 
 
-def _check(name: str, network: nn.Module, resolution: int, classes: int) -> None:
-    """Send an image through. Raises Refused."""
-    with models.blamed(name):
-        logits = network(torch.zeros(1, 3, resolution, resolution))
-    if not isinstance(logits, Tensor) or logits.shape != (1, classes):
-        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InvalidConfig(
-            f"{name} answers an image with {given}, not with {(1, classes)}; give one logit a class"
-        )
-
-
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
-    """Adds up the operations that torch has a formula for.
+    """Adds up the FLOPs of the operations that torch has a formula for.
 
-    A convolution is answered with memory of the right shape; all else is computed, and so is a
-    transposed one, whose weights are there.
+    A convolution returns uninitialised memory of the right shape. Transposed ones, whose weights are
+    allocated, and all other operations are computed.
     """
 
     def __init__(self) -> None:
@@ -152,7 +136,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignor
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """False: torch would import its compiler to hide this mode from it."""
+        """False: otherwise torch imports its compiler to hide this mode from it."""
         return False
 
     def __torch_dispatch__(
@@ -179,7 +163,7 @@ def _empty_output(
     dilation: list[int],
     *_: Any,
 ) -> Tensor:
-    """What a convolution that is not transposed would fill."""
+    """The output of a convolution that is not transposed, uninitialised."""
     sizes = [
         (size + 2 * pad - spread * (kernel - 1) - 1) // step + 1
         for size, kernel, step, pad, spread in zip(

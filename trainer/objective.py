@@ -1,4 +1,4 @@
-"""What a network is to learn, and how: images on the device and the recipe, sorted by where it acts."""
+"""The images on the device, and the recipe's ingredients by the place where they act."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,48 +8,41 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from trainer import ingredients
 from trainer.device import Device
 from trainer.errors import InvalidConfig
-from trainer.images import DeviceImages, Normalisation, resized
-from trainer.ingredients import (
-    BatchImages,
-    BatchInputs,
-    Draw,
-    EpochImages,
-    Gradients,
-    Loss,
-    Mixing,
-    Perturbation,
-    Resolution,
-    Schedule,
-    Targets,
-    Views,
-)
+from trainer.images import DeviceImages, Normalisation, resize
+from trainer.ingredients import Draw
 from trainer.recipes import Defaults, Recipe
 
 
 class Phase(NamedTuple):
-    """What makes one step cost other than the next: a captured step is one of these."""
+    """A kind of step. All steps of a phase take the same time, and one CUDA graph holds them.
 
-    perturbed: bool  # a second pass, at perturbed weights
-    pixels: int  # a side
+    perturbed: with a second pass, at perturbed weights; pixels: the images' side
+    """
+
+    perturbed: bool
+    pixels: int
 
 
 @dataclass(frozen=True)
 class TrainingObjective:
-    """Raises Refused for a batch larger than the training set.
+    """What is trained on, and how. Raises InvalidConfig for a batch larger than the training set.
 
-    training: at the network's full resolution; classes: of the data set, K
+    training: at the network's full resolution
+    classes: of the data set, K
+    mirrored: whether a mirrored image keeps its class
     """
 
     training: DeviceImages
     validation: DeviceImages | None
     normalise: Normalisation
     classes: int
-    mirrored: bool  # a mirrored image is still one of its class
+    mirrored: bool
     recipe: Recipe
     settings: Defaults
-    machine: Device
+    device: Device
 
     def __post_init__(self) -> None:
         if self.settings.batch_size > len(self.training):
@@ -60,22 +53,25 @@ class TrainingObjective:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches; the images left over are others in each epoch."""
+        """Whole batches. Each epoch leaves out other images."""
         return len(self.training) // self.settings.batch_size
 
     @property
     def pixels(self) -> int:
-        """A side, of the network's input at the end of the training and in every evaluation."""
+        """The side of the network's input at the end of training and in every evaluation."""
         return self.training.images.shape[-1]
 
     def learning_rate(self, progress: float) -> float:
         """The rate at a progress in [0, 1]."""
-        schedule = self.recipe.one(Schedule)
+        schedule = self.recipe.one(ingredients.Schedule)
         return self.settings.learning_rate * (schedule.rate(progress) if schedule else 1.0)
 
     def phase(self, progress: float, pixels: int | None = None) -> Phase:
-        """Of a step at a progress in [0, 1], on images of so many pixels where that is settled already."""
-        perturbation, resolution = self.recipe.one(Perturbation), self.recipe.one(Resolution)
+        """The phase of a step at a progress in [0, 1], on images of this side where it is given."""
+        perturbation, resolution = (
+            self.recipe.one(ingredients.Perturbation),
+            self.recipe.one(ingredients.Resolution),
+        )
         if pixels is None:
             pixels = resolution.pixels(progress, self.pixels) if resolution else self.pixels
         return Phase(perturbation is not None and perturbation.active(progress), pixels)
@@ -83,36 +79,31 @@ class TrainingObjective:
     def epoch_images(self, draw: Draw, pixels: int) -> Tensor:
         """All training images for one epoch: uint8 [N, 3, pixels, pixels]."""
         images = self.training.images
-        for change in self.recipe.every(EpochImages):
+        for change in self.recipe.every(ingredients.EpochImages):
             images = change(images, draw)
-        return resized(images, pixels)
+        return resize(images, pixels)
 
     def batch(self, images: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        """uint8 [B, 3, S, S] and probabilities [B, K] to inputs, float, and what is to be said of them."""
-        for repaint in self.recipe.every(BatchImages):
-            images = repaint(images, draw)
+        """uint8 [B, 3, S, S] and probabilities [B, K] to float inputs and targets of the same shapes."""
+        for augment in self.recipe.every(ingredients.BatchImages):
+            images = augment(images, draw)
         inputs = self.normalise(images)
-        for change in self.recipe.every(BatchInputs):
+        for change in self.recipe.every(ingredients.BatchInputs):
             inputs = change(inputs, draw)
-        for mix in self.recipe.every(Mixing):
+        for mix in self.recipe.every(ingredients.Mixing):
             inputs, targets = mix(inputs, targets, draw)
-        for soften in self.recipe.every(Targets):
+        for soften in self.recipe.every(ingredients.Targets):
             targets = soften(targets)
         return inputs.contiguous(memory_format=torch.channels_last), targets
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Logits [B, K] and probabilities [B, K] to the mean loss."""
-        chosen = self.recipe.one(Loss)
+        chosen = self.recipe.one(ingredients.Loss)
         return chosen(logits, targets) if chosen else F.cross_entropy(logits, targets)
 
-    def change_gradients(self, weights: list[Tensor]) -> None:
-        """What the recipe does to `.grad` before the optimizer sees it."""
-        for change in self.recipe.every(Gradients):
-            change(weights)
-
     def views(self, images: Tensor) -> list[Tensor]:
-        """uint8 [B, 3, S, S] to what is looked at to judge them."""
-        chosen = self.recipe.one(Views)
+        """uint8 [B, 3, S, S] to the views that are evaluated."""
+        chosen = self.recipe.one(ingredients.Views)
         return chosen(images, self.mirrored) if chosen else [images]
 
     def draw(self, generator: Generator, progress: Tensor, seed: int, epoch: int = 0) -> Draw:
@@ -121,5 +112,5 @@ class TrainingObjective:
 
     @cached_property
     def targets(self) -> Tensor:
-        """float [N, K]: all of each training image's probability on its class."""
+        """float [N, K]: the one-hot labels of the training images."""
         return F.one_hot(self.training.labels, self.classes).float()

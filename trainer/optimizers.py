@@ -1,60 +1,61 @@
-"""The optimizers that can be named: the seven of the NOMAD paper's section 3.5, and five more.
+"""The optimizers by name: the seven of the NOMAD paper's section 3.5, and five more.
 
-An optimizer's library is imported only to build it, so that a configuration is refused before the
-seconds torch's import takes. `nesterov` is SGD with Nesterov's momentum. `muon` turns every weight of
-two dimensions or more into an orthogonal step whose size is AdamW's (Jordan et al. 2024; Liu et al.
-2025, section 2.2), the classifier's too, and leaves biases and norms to AdamW at the same rate.
+An optimizer's library is imported only to build it, so that a configuration can be refused before torch is
+imported, which takes seconds. `nesterov` is SGD with Nesterov momentum. `muon` makes the step of every weight
+of two dimensions or more orthogonal, the classifier's too, with AdamW's step size (Jordan et al. 2024; Liu et
+al. 2025, section 2.2). It leaves biases and norms to AdamW at the same rate.
 """
 
 import importlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-# The paper's own values for its seven, relative to which it searches, and SGD's for `nesterov`; torch's
-# default for ASGD and NAdam, and a tenth of it for RMSprop, whose first steps are ten times its rate; for
-# Lion a tenth of AdamW's (Chen et al. 2023 advise that); for Muon AdamW's, as its steps are of that size.
-USUAL_LEARNING_RATE = {
-    "adadelta": 1.0,
-    "adagrad": 0.01,
-    "sgd": 0.1,
-    "adam": 0.01,
-    "adamw": 0.01,
-    "adamax": 0.002,
-    "asgd": 0.01,
-    "nesterov": 0.1,
-    "rmsprop": 0.001,
-    "nadam": 0.002,
-    "lion": 0.001,
-    "muon": 0.01,
-}
-# Those whose step a CUDA graph may hold: torch's that count steps on the device, and fused SGD. Not
-# Adagrad, which counts on the host; timm's two are left out because nobody has captured them here.
-GRAPH_SAFE = frozenset(USUAL_LEARNING_RATE) - {"adagrad", "lion", "muon"}
 
-_CLASS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
-    "adadelta": ("torch.optim", "Adadelta", {}),
-    "adagrad": ("torch.optim", "Adagrad", {}),
-    "sgd": ("torch.optim", "SGD", {"momentum": 0.9}),
-    "adam": ("torch.optim", "Adam", {}),
-    "adamw": ("torch.optim", "AdamW", {}),
-    "adamax": ("torch.optim", "Adamax", {}),
-    "asgd": ("torch.optim", "ASGD", {}),
-    "nesterov": ("torch.optim", "SGD", {"momentum": 0.9, "nesterov": True}),
-    "rmsprop": ("torch.optim", "RMSprop", {}),
-    "nadam": ("torch.optim", "NAdam", {}),
-    "lion": ("timm.optim.lion", "Lion", {}),
-    "muon": ("timm.optim.muon", "Muon", {"nesterov": True}),
+@dataclass(frozen=True)
+class _Kind:
+    """An optimizer's class, its usual learning rate and fixed options.
+
+    graph_safe: whether a CUDA graph may hold its step
+    fused: whether it has one kernel for its whole step on a GPU
+    """
+
+    module: str
+    name: str
+    learning_rate: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+    graph_safe: bool = True
+    fused: bool = False
+
+
+# Learning rates: the paper's for its seven; torch's default for ASGD and NAdam; a tenth of it for RMSprop,
+# whose first steps are ten times its rate; a tenth of AdamW's for Lion, as Chen et al. (2023) advise; AdamW's
+# for Muon. Adagrad counts steps on the host, so no graph may hold it. timm's two were not tried in graphs.
+_OPTIM = "torch.optim"
+_KINDS = {
+    "adadelta": _Kind(_OPTIM, "Adadelta", 1.0),
+    "adagrad": _Kind(_OPTIM, "Adagrad", 0.01, graph_safe=False),
+    "sgd": _Kind(_OPTIM, "SGD", 0.1, {"momentum": 0.9}, fused=True),
+    "adam": _Kind(_OPTIM, "Adam", 0.01, fused=True),
+    "adamw": _Kind(_OPTIM, "AdamW", 0.01, fused=True),
+    "adamax": _Kind(_OPTIM, "Adamax", 0.002),
+    "asgd": _Kind(_OPTIM, "ASGD", 0.01),
+    "nesterov": _Kind(_OPTIM, "SGD", 0.1, {"momentum": 0.9, "nesterov": True}, fused=True),
+    "rmsprop": _Kind(_OPTIM, "RMSprop", 0.001),
+    "nadam": _Kind(_OPTIM, "NAdam", 0.002),
+    "lion": _Kind("timm.optim.lion", "Lion", 0.001, graph_safe=False),
+    "muon": _Kind("timm.optim.muon", "Muon", 0.01, {"nesterov": True}, graph_safe=False),
 }
-FUSED_ON_CUDA = ("sgd", "nesterov", "adam", "adamw")
-_CAPTURABLE = GRAPH_SAFE - {"sgd", "nesterov"}  # SGD has no such option and needs none
+USUAL_LEARNING_RATE = {name: kind.learning_rate for name, kind in _KINDS.items()}
+GRAPH_SAFE = frozenset(name for name, kind in _KINDS.items() if kind.graph_safe)
+FUSED_ON_CUDA = frozenset(name for name, kind in _KINDS.items() if kind.fused)
 
 
 def names() -> list[str]:
-    """The optimizers that can be named."""
-    return list(USUAL_LEARNING_RATE)
+    return list(_KINDS)
 
 
 def build(
@@ -66,34 +67,34 @@ def build(
     cuda: bool,
     graphed: bool,
 ) -> "Optimizer":
-    """An optimizer over parameter groups as torch knows them.
+    """An optimizer over torch's parameter groups.
 
-    weight_decay: of the groups that say nothing of their own
+    weight_decay: of the groups that give none
     cuda: the weights are on a GPU
-    graphed: its step will be captured, for names in GRAPH_SAFE only; every group's `lr` is then one
+    graphed: a CUDA graph will hold its step, for names in GRAPH_SAFE only; every group's `lr` is then one
         0-d tensor on the weights' device, to be filled in place
     """
     assert not graphed or name in GRAPH_SAFE, f"{name} cannot be captured"
-    module, kind, options = _CLASS[name]
+    kind = _KINDS[name]
     taken = [{**group, "params": list(group["params"])} for group in groups]
-    if graphed:  # not for the class, which would ask the host whether it is above 0
-        rate = _on_device(learning_rate, taken)
+    if graphed:  # given per group: the class would wait for the device to check that it is above 0
+        rate = _make_rate_tensor(learning_rate, taken)
         taken = [{**group, "lr": rate} for group in taken]
-    own = {**options, "lr": learning_rate, "weight_decay": weight_decay}
-    if cuda and name in FUSED_ON_CUDA:
-        own["fused"] = True
+    options = {**kind.options, "lr": learning_rate, "weight_decay": weight_decay}
+    if cuda and kind.fused:
+        options["fused"] = True
     elif cuda and graphed:
-        own["foreach"] = True  # weight by weight some would ask the host for the rate
-    if cuda and graphed and name in _CAPTURABLE:
-        own["capturable"] = True
-    optimizer: Optimizer = getattr(importlib.import_module(module), kind)(taken, **own)
-    if "momentum" in own:
-        _begin_momentum(optimizer)
+        options["foreach"] = True  # some would wait for the device to read the rate, weight by weight
+    if cuda and graphed and kind.name != "SGD":  # which needs no such option
+        options["capturable"] = True
+    optimizer: Optimizer = getattr(importlib.import_module(kind.module), kind.name)(taken, **options)
+    if "momentum" in options:
+        _zero_momentum(optimizer)
     return optimizer
 
 
 def set_rate(optimizer: "Optimizer", rate: float) -> None:
-    """The learning rate of every group from now on, without waiting for the device."""
+    """Set the learning rate of every group without waiting for the device."""
     for group in optimizer.param_groups:
         if hasattr(group["lr"], "fill_"):
             group["lr"].fill_(rate)
@@ -104,16 +105,16 @@ def set_rate(optimizer: "Optimizer", rate: float) -> None:
 def adopt_rate(optimizer: "Optimizer", *, graphed: bool) -> None:
     """After loading a state: give every group the one rate tensor that a captured step reads."""
     if graphed:
-        rate = _on_device(float(optimizer.param_groups[0]["lr"]), optimizer.param_groups)
+        rate = _make_rate_tensor(float(optimizer.param_groups[0]["lr"]), optimizer.param_groups)
         for group in optimizer.param_groups:
             group["lr"] = rate
 
 
-def _begin_momentum(optimizer: "Optimizer") -> None:
-    """At 0, which gives SGD's steps exactly.
+def _zero_momentum(optimizer: "Optimizer") -> None:
+    """Start the momentum at 0, which gives the same steps as SGD's own start.
 
-    Torch's fused SGD would begin at its first gradient; where a loss scaler skips that step, it keeps
-    memory that nobody has written and goes on from there.
+    torch's fused SGD would start with the first gradient. If a loss scaler skips that step, its momentum
+    stays uninitialised memory.
     """
     import torch
 
@@ -122,7 +123,7 @@ def _begin_momentum(optimizer: "Optimizer") -> None:
             optimizer.state[weights]["momentum_buffer"] = torch.zeros_like(weights)
 
 
-def _on_device(learning_rate: float, groups: list[dict[str, Any]]) -> Any:
+def _make_rate_tensor(learning_rate: float, groups: list[dict[str, Any]]) -> Any:
     import torch
 
     device = next(weights.device for group in groups for weights in group["params"])

@@ -1,7 +1,7 @@
-"""The JSON lines on stdout, and nothing else there.
+"""The JSON lines on stdout.
 
-Libraries print; so the real stdout is kept aside for the report, and file
-descriptor 1 is pointed at stderr for everybody else, C libraries included.
+Libraries print to stdout, C libraries too. So the report keeps the real stdout, and file descriptor 1 becomes
+a copy of stderr.
 """
 
 import json
@@ -11,8 +11,8 @@ from typing import Any, TextIO
 from trainer.errors import TrialError
 
 
-def own_stdout() -> TextIO:
-    """The real stdout, line by line, for the caller alone. Call once a process."""
+def take_stdout() -> TextIO:
+    """Return the real stdout, flushed by line, and send all other output to stderr. Call once per process."""
     stream = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     return stream

@@ -1,4 +1,4 @@
-"""From a configuration to a network at its first weights and the images it is to learn."""
+"""From a configuration to a new network and the images on the device."""
 
 from dataclasses import dataclass
 
@@ -8,86 +8,79 @@ from torch import nn
 from trainer import data, images, models, recipes, subset
 from trainer.config import TrialConfig
 from trainer.data import About, Images
-from trainer.describe import realised
+from trainer.describe import compute_shape
 from trainer.device import Device
 from trainer.images import DeviceImages
-from trainer.ingredients import Surgery, Vote
+from trainer.ingredients import Surgery
 from trainer.objective import TrainingObjective
 from trainer.train_state import TrainState
 
-_FIT_IMAGES = 5000  # at most, of which surgery learns what depends on the images
-_SEED_STEP = 1_000_003  # between the members of a vote
-_COMPETITION = 1000  # test images, of the papers' protocol
+_FIT_IMAGES = 5000  # at most, to which surgery is fitted
+_SEED_STEP = 1_000_003  # between the members of an ensemble
+_COMPETITION = 1000  # test images in the papers' protocol
 
 
 @dataclass(frozen=True)
 class TrialSetup:
-    """What all networks of one trial have in common."""
+    """What all networks of one trial share."""
 
     config: TrialConfig
     about: About
-    held: Images
-    lesson: TrainingObjective
+    decoded: Images
+    objective: TrainingObjective
 
-    @property
-    def vote(self) -> Vote | None:
-        """How several networks are judged together; None where there is one."""
-        return self.lesson.recipe.one(Vote)
-
-    def trainee(self, member: int = 0) -> TrainState:
-        """A network at its first weights, to be trained."""
-        return TrainState(self.network(member), self.lesson, self.seed(member))
+    def new_state(self, member: int = 0) -> TrainState:
+        """A network with its initial weights, ready to train."""
+        return TrainState(self.network(member), self.objective, self.seed(member))
 
     def seed(self, member: int = 0) -> int:
-        """Of all that one network draws."""
+        """The seed of all that one network draws."""
         return (self.config.seed + member * _SEED_STEP) % 2**63
 
     def network(self, member: int = 0) -> nn.Module:
-        """At its first weights: the same ones for the same seed, member and network."""
-        config, machine = self.config, self.lesson.machine
-        torch.manual_seed(self.seed(member))  # drawn on the CPU, so weights are the same on every device
-        network = models.build(config.model, realised(config, self.about), self.held.classes)
-        operations = self.lesson.recipe.every(Surgery)
-        for surgery in operations:
-            network = surgery.apply(network)
-        network = network.to(machine.device).to(memory_format=torch.channels_last)
+        """A network with initial weights that depend on seed, member and network only."""
+        config, device = self.config, self.objective.device.torch_device
+        torch.manual_seed(self.seed(member))  # drawn on the CPU, so that every device has the same weights
+        shape, operations = compute_shape(config, self.about), self.objective.recipe.every(Surgery)
+        changes = (surgery.apply for surgery in operations)
+        network = models.build(config.model, shape, self.decoded.classes, changes)
+        network = network.to(device).to(memory_format=torch.channels_last)
         if operations:
-            inputs = self.lesson.normalise(self.lesson.training.images[:_FIT_IMAGES])
+            inputs = self.objective.normalise(self.objective.training.images[:_FIT_IMAGES])
             for surgery in operations:
                 surgery.fit(network, inputs)
         return network
 
     def test_images(self) -> tuple[DeviceImages, int] | None:
-        """The test images, and how many of them, in front, are the competition's draw.
-
-        None where they were not asked for.
-        """
-        held, drawn = self.held, self.config.subset
-        if held.test_images is None or held.test_labels is None:
+        """The test images, and how many at their start are the competition's draw; None if not asked for."""
+        decoded, drawn = self.decoded, self.config.subset
+        if decoded.test_images is None or decoded.test_labels is None:
             return None
-        order = subset.competition_first(held.test_labels, held.classes, drawn, _COMPETITION)
-        sizes = (self.about.image_size, self.lesson.pixels)
-        chosen = held.test_images[order], held.test_labels[order]
-        return images.to_device(*chosen, sizes, self.lesson.machine.device), _COMPETITION
+        order = subset.order_competition_first(decoded.test_labels, decoded.classes, drawn, _COMPETITION)
+        sizes = (self.about.image_size, self.objective.pixels)
+        chosen = decoded.test_images[order], decoded.test_labels[order]
+        return images.to_device(*chosen, sizes, self.objective.device.torch_device), _COMPETITION
 
 
-def set_up(config: TrialConfig, about: About, machine: Device, held: Images | None = None) -> TrialSetup:
-    """Read the images, unless `held` are they, and put them on the device. Raises Refused."""
-    held = held or data.load(config.dataset, config.test)
-    sizes = (about.image_size, realised(config, about).resolution)
+def set_up(config: TrialConfig, about: About, device: Device, decoded: Images | None = None) -> TrialSetup:
+    """Load the images, unless `decoded` holds them, and put them on the device. Raises InvalidConfig."""
+    decoded = decoded or data.load(config.dataset, config.test)
+    sizes = (about.image_size, compute_shape(config, about).resolution)
     training, validation = (
-        images.to_device(held.train_images[chosen], held.train_labels[chosen], sizes, machine.device)
-        for chosen in subset.draw(held.train_labels, held.classes, config.subset, held.names)
+        images.to_device(
+            decoded.train_images[chosen], decoded.train_labels[chosen], sizes, device.torch_device
+        )
+        for chosen in subset.draw(decoded.train_labels, decoded.classes, config.subset, decoded.names)
     )
-    chosen_recipe = recipes.load(config.recipe, config.ingredients)
-    lesson = TrainingObjective(
+    recipe = recipes.load(config.recipe, config.ingredients)
+    objective = TrainingObjective(
         training,
         validation if len(validation) else None,
-        images.normalisation(training.images),
-        held.classes,
-        held.mirrored,
-        chosen_recipe,
-        recipes.settled(chosen_recipe.defaults, config.hyperparameters),
-        machine,
+        images.compute_normalisation(training.images),
+        decoded.classes,
+        decoded.mirrored,
+        recipe,
+        recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters),
+        device,
     )
-    return TrialSetup(config, about, held, lesson)
+    return TrialSetup(config, about, decoded, objective)

@@ -1,9 +1,8 @@
 """One trial, from its configuration to its last line.
 
-The clock `train` starts once everything is on the device and timed, so neither
-imports nor decoding count; `strict` counts from the start of the process. Both
-stop with the last validation: the test images are moved and read after it.
-Several networks that vote are trained one after the other, each in its share.
+The clock `train` starts once everything is on the device and timed, so it counts neither imports nor
+decoding. `strict` counts from the start of the process. Both stop after the last validation; test images are
+evaluated later. The networks of an ensemble are trained one after the other, each in its share of the budget.
 """
 
 import logging
@@ -17,31 +16,29 @@ from typing import Any
 import torch
 
 from trainer import data
-from trainer.budget import Done, Pace
+from trainer.budget import Done, Pace, Timings
 from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
-from trainer.describe import model_and_layers
+from trainer.describe import model_fields
 from trainer.device import resolve_device
 from trainer.engine import share_capture_failure
 from trainer.errors import DeviceLost, InvalidConfig, OutOfMemory, TooShort
-from trainer.evaluate import Judge, Score, evaluate
-from trainer.events import Events
-from trainer.final_event import final
+from trainer.evaluate import Predictor, Score, evaluate
+from trainer.events import Events, make_final
 from trainer.images import DeviceImages
 from trainer.ingredients import Vote
 from trainer.report import Report
 from trainer.setup import TrialSetup, set_up
-from trainer.timings import Timings
 from trainer.train import measure, train
 from trainer.train_state import TrainState
 
 _TIMING_SHARE = 0.05  # of a budget in seconds, for timing steps
 _MOST_TIMING_SECONDS = 5.0
-_FIRST_FIT = "squash"  # of checkpoints from before there was a choice
-_TIMING_SECONDS = 0.3  # of a budget in steps, where only people read the timing
+_TIMING_SECONDS = 0.3  # of a budget in steps, where the timing is only reported
+_FIRST_FIT = "squash"  # of checkpoints of versions that had no other
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
 
-# how the CUDA runtime calls a GPU or a driver that is gone; a kernel's own fault is none of these
+# how CUDA describes a GPU or a driver that is gone, as opposed to an error in a kernel
 _DEVICE_WORDS = (
     *("CUDA-capable device", "uncorrectable", "CUDA driver", "driver shutting down", "unknown error"),
     *("system not yet initialized", "CUDA error: initialization error"),
@@ -54,127 +51,131 @@ def run(
     config: TrialConfig, report: Report, process_began: float, checkpoint: Checkpoint | None = None
 ) -> None:
     """Train and report. process_began: time.monotonic() at the start. Raises TrialError."""
-    with memory_errors_named():
-        held = checkpoint.read() if checkpoint else None
-        where = resolve_device(config)
+    with name_device_errors():
+        saved = checkpoint.read() if checkpoint else None
+        device = resolve_device(config)
         about = data.about(config.dataset)
-        model = model_and_layers(config, about)
+        model = model_fields(config, about, layers=True)
         report.event("model", **model)
-        report.event("machine", **where.describe())
-        maker = {"device": where.device.type, "precision": where.precision, "source": model["source"]}
+        report.event("machine", **device.describe())
+        maker = {"device": device.torch_device.type, "precision": device.precision, "source": model["source"]}
         maker["fit"] = about.fit
-        training = _Training(set_up(config, about, where), report, checkpoint, maker)
-        score = training.run(process_began, _of_same(maker, held))
+        training = _Training(set_up(config, about, device), report, checkpoint, maker)
+        score = training.run(process_began, _check_maker(maker, saved))
         report.event("final", **training.result(score, process_began))
     if checkpoint:
         checkpoint.remove()
 
 
-def _of_same(maker: dict[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What a checkpoint holds; None, and that is told, where its numbers mean nothing here."""
-    if held is None:
+def _check_maker(maker: dict[str, Any], saved: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The checkpoint's content; None, with a warning, if its numbers were made in another way."""
+    if saved is None:
         return None
-    made = {"fit": _FIRST_FIT, **held.get("maker", {})}
+    made = {"fit": _FIRST_FIT, **saved.get("maker", {})}
     if maker["fit"] is None:  # all images are squares
         made["fit"] = None
     if made != maker:
         logger.warning("the checkpoint is of %s, this is %s; training from the start", made, maker)
         return None
-    return held
+    return saved
 
 
 class _Training:
     """The networks of one trial, one after the other.
 
-    maker: device, precision, network's file and fit of the images, which a checkpoint is good for
+    maker: device, precision, the network's file and the images' fit, which a checkpoint depends on
     """
 
     def __init__(
-        self, chosen: TrialSetup, report: Report, checkpoint: Checkpoint | None, maker: dict[str, Any]
+        self, setup: TrialSetup, report: Report, checkpoint: Checkpoint | None, maker: dict[str, Any]
     ) -> None:
-        self._setting, self._report, self._checkpoint, self._maker = chosen, report, checkpoint, maker
-        self._vote = chosen.vote
+        self._setup, self._report, self._checkpoint, self._maker = setup, report, checkpoint, maker
+        self._vote = setup.objective.recipe.one(Vote)
         self._count = self._vote.count if self._vote else 1
         self._members: list[TrainState] = []
         self._paces: list[Done] = []
 
-    def run(self, process_began: float, held: dict[str, Any] | None) -> Score | None:
-        """Train all networks, from where a checkpoint left them; the score of the last weights."""
-        config, budget = self._setting.config, self._setting.config.budget
-        first = self._setting.trainee()
-        costs = measure(first, _timing_seconds(budget.seconds), self._count if self._vote else 0)
+    def run(self, process_began: float, saved: dict[str, Any] | None) -> Score | None:
+        """Train all networks, from where a checkpoint was made; return the score of the last weights."""
+        config, budget = self._setup.config, self._setup.config.budget
+        first = self._setup.new_state()
+        seconds = _TIMING_SHARE * budget.seconds if budget.seconds else _TIMING_SECONDS
+        closing_validations = self._count if self._vote else 0
+        timings = measure(first, min(_MOST_TIMING_SECONDS, seconds), closing_validations)
         began = process_began if config.clock == "strict" else time.monotonic()
-        self._events = Events(self._report, began, held["elapsed"] if held else 0.0)
-        self._events.engine(first.engine)
-        self._take_up(held)
+        self._events = Events(self._report, began, saved["elapsed"] if saved else 0.0)
+        self._report.event("engine", name=first.engine.name, reason=first.engine.reason)
+        if saved:
+            self._restore_trained(saved)
         for member in range(len(self._members), self._count):
-            trainee = self._setting.trainee(member) if member else first
-            share_capture_failure(trainee.engine, first.engine)
-            score = self._train(member, trainee, costs, held)
-            held = None
+            state = self._setup.new_state(member) if member else first
+            share_capture_failure(state.engine, first.engine)
+            score = self._train(member, state, timings, saved)
+            saved = None
         if self._vote:
-            score = self._evaluate(self._setting.lesson.validation)
+            score = self._evaluate(self._setup.objective.validation)
         self._seconds = self._events.elapsed()
         return score
 
     def result(self, score: Score | None, process_began: float) -> dict[str, Any]:
-        """The fields of the `final` event; the test images are read for it."""
-        tests = self._setting.test_images()
+        """The fields of the `final` event. Evaluates the test images."""
+        tests = self._setup.test_images()
         tested = self._evaluate(*tests) if tests else None
         return {
-            **final(self._setting, score, tested, self._paces, self._seconds),
+            **make_final(self._setup, score, tested, self._paces, self._seconds),
             "wall_seconds": time.monotonic() - process_began,
             "engine": self._members[-1].engine.name,
         }
 
-    def _take_up(self, held: dict[str, Any] | None) -> None:
-        """The networks that were trained before an interruption."""
-        for member, state in enumerate(held["members"] if held else []):
-            trainee = self._setting.trainee(member)
-            trainee.restore(state["trainee"])
-            trainee.let_go()
-            self._members.append(trainee)
-            self._paces.append(Done(**state["done"]))
-        self._events.again(held["epochs"] if held else [])
+    def _restore_trained(self, saved: dict[str, Any]) -> None:
+        """Restore the networks that were trained before an interruption, and repeat their events."""
+        for member, trained in enumerate(saved["members"]):
+            state = self._setup.new_state(member)
+            state.load_state_dict(trained["trainee"])
+            state.free_step_memory()
+            self._members.append(state)
+            self._paces.append(Done(**trained["done"]))
+        for fields in saved["epochs"]:
+            self._events.repeat(fields)
 
     def _train(
-        self, member: int, trainee: TrainState, costs: Timings, held: dict[str, Any] | None
+        self, member: int, state: TrainState, timings: Timings, saved: dict[str, Any] | None
     ) -> Score | None:
-        began = self._events.elapsed() if held is None else held["member_began"]
-        share = _share(self._setting.config.budget, member, self._count, costs.closing)
+        began = self._events.elapsed() if saved is None else saved["member_began"]
+        share = _share_budget(self._setup.config.budget, member, self._count, timings.closing)
         last = member + 1 == self._count
-        if held is not None:
-            trainee.restore(held["trainee"])
+        if saved is not None:
+            state.load_state_dict(saved["trainee"])
         pace = Pace(
-            costs if last else replace(costs, closing=0.0),
+            timings if last else replace(timings, closing=0.0),
             seconds=None if share.seconds is None else share.seconds - began,
             steps=share.steps,
             elapsed=lambda: self._events.elapsed() - began,
             on_plan=self._events.plan,
-            done=Done(**held["done"]) if held else Done(),
+            done=Done(**saved["done"]) if saved else Done(),
             plan=share.plan,
         )
         score = train(
-            trainee,
+            state,
             pace,
-            lambda *found: self._events.epoch(member, trainee, pace, *found),
-            lambda: self._keep(trainee, pace, began),
+            lambda *found: self._events.epoch(member, state, pace, *found),
+            lambda: self._write_checkpoint(state, pace, began),
         )
-        self._members.append(trainee)
+        self._members.append(state)
         self._paces.append(pace.done)
         return score
 
-    def _keep(self, trainee: TrainState, pace: Pace, began: float) -> None:
-        """Write a checkpoint if it is time. Called after a step that the pace has not counted yet."""
+    def _write_checkpoint(self, state: TrainState, pace: Pace, began: float) -> None:
+        """Write a checkpoint if it is due. Called after a step that the pace has not counted yet."""
         if self._checkpoint is None:
             return
         done = replace(pace.done, step=pace.step + 1)
-        ended = zip(self._members, self._paces, strict=True)
+        trained = zip(self._members, self._paces, strict=True)
         self._checkpoint.write_if_due(
-            lambda: {
+            lambda: {  # keys of earlier versions' files
                 "maker": self._maker,
-                "members": [{"trainee": each.state(), "done": asdict(its)} for each, its in ended],
-                "trainee": trainee.state(),
+                "members": [{"trainee": one.state_dict(), "done": asdict(its)} for one, its in trained],
+                "trainee": state.state_dict(),
                 "done": asdict(done),
                 "member_began": began,
                 "elapsed": self._events.elapsed(),
@@ -182,29 +183,30 @@ class _Training:
             }
         )
 
-    def _evaluate(self, held: DeviceImages | None, first: int = 0) -> Score | None:
-        """What all networks together say of images."""
-        if held is None:
+    def _evaluate(self, held_out: DeviceImages | None, first: int = 0) -> Score | None:
+        """The score of all networks together."""
+        if held_out is None:
             return None
-        judges = [member.judge() for member in self._members]
-        judged = judges[0] if self._vote is None else _together(judges, self._vote)
-        return evaluate([member.judged for member in self._members], judged, held, first)
+        predictors = [member.predictor() for member in self._members]
+        predict = predictors[0] if self._vote is None else _combine(predictors, self._vote)
+        return evaluate([member.eval_network for member in self._members], predict, held_out, first)
 
 
-def _together(judges: list[Judge], vote: Vote) -> Judge:
-    return lambda images: vote.together(torch.stack([judge(images) for judge in judges]))
+def _combine(predictors: list[Predictor], vote: Vote) -> Predictor:
+    return lambda images: vote.combine(torch.stack([predict(images) for predict in predictors]))
 
 
-def _share(budget: Budget, member: int, count: int, closing: float) -> Budget:
-    """Of one of several networks: the second at which it must end, or its steps. Raises TooShort.
+def _share_budget(budget: Budget, member: int, count: int, closing: float) -> Budget:
+    """The share of one of several networks: the second at which it must end, or its steps.
 
-    closing: seconds after the last network's last step, which are nobody's share
+    closing: seconds after the last network's last step, which belong to no share
+    Raises TooShort, and InvalidConfig for a plan with several networks.
     """
     if budget.steps is None:
         assert budget.seconds is not None
         if budget.seconds <= closing:
             raise TooShort(
-                f"a budget of {budget.seconds:g} s is too short: what {count} networks say together takes "
+                f"a budget of {budget.seconds:g} s is too short: evaluating {count} networks together takes "
                 f"{closing:.2f} s alone; give at least {math.ceil(3 * closing)} s"
             )
         last = member + 1 == count
@@ -216,29 +218,19 @@ def _share(budget: Budget, member: int, count: int, closing: float) -> Budget:
     return Budget(steps=budget.steps // count + (member < budget.steps % count), plan=budget.plan)
 
 
-def _timing_seconds(budget_seconds: float | None) -> float:
-    """How long to time steps for, at most."""
-    if budget_seconds is None:
-        return _TIMING_SECONDS
-    return min(_MOST_TIMING_SECONDS, _TIMING_SHARE * budget_seconds)
-
-
 @contextmanager
-def memory_errors_named(*more_words: str) -> Iterator[None]:
-    """Turn what torch and numpy raise when memory runs out into OutOfMemory, when a GPU is gone DeviceLost.
+def name_device_errors(*more_words: str) -> Iterator[None]:
+    """Turn torch's and numpy's errors of exhausted memory into OutOfMemory, of a lost GPU into DeviceLost.
 
-    more_words: in an error that means memory where the caller is sure that nothing else is wrong
+    more_words: in an error that means memory, where the caller knows that nothing else is wrong
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if not isinstance(error, MemoryError) and not _says(error, *_MEMORY_WORDS, *more_words):
-            if "CUDA" in str(error) and _says(error, *_DEVICE_WORDS):
-                raise DeviceLost(f"{line}; see what nvidia-smi and dmesg say of the GPU") from error
-            raise
-        raise OutOfMemory(f"{line}; give a smaller batch_size, width or resolution") from error
-
-
-def _says(error: Exception, *words: str) -> bool:
-    return any(each in str(error) for each in words)
+        text = str(error)
+        line = text.splitlines()[0] if text else type(error).__name__
+        if isinstance(error, MemoryError) or any(word in text for word in (*_MEMORY_WORDS, *more_words)):
+            raise OutOfMemory(f"{line}; give a smaller batch_size, width or resolution") from error
+        if "CUDA" in text and any(word in text for word in _DEVICE_WORDS):
+            raise DeviceLost(f"{line}; see what nvidia-smi and dmesg say of the GPU") from error
+        raise

@@ -1,8 +1,7 @@
-"""One step of a training, whatever the recipe asks of it.
+"""One training step, with whatever the recipe adds.
 
-Everything it does stays on the device, in tensors that live as long as the training: so it can be
-captured as a CUDA graph, and nothing waits for a number. What changes from step to step is written
-into those tensors from outside.
+Everything stays on the device, in tensors that live as long as the training. So a CUDA graph can hold the
+step, and nothing waits for a number. The caller writes into those tensors what changes from step to step.
 """
 
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer import optimizers
-from trainer.ingredients import Average, Groups, Perturbation
+from trainer.ingredients import Average, Gradients, Groups, Perturbation
 from trainer.objective import Phase, TrainingObjective
 
 
@@ -25,136 +24,127 @@ class Update:
     images: uint8 [N, 3, S, S] of this epoch, by S
     chosen: int64 [B], the images of the batch
     progress: 0-d float, in [0, 1]
-    share: 0-d float, how far the average of the weights goes to them
-    loss_sum: 0-d float, over the steps since somebody read it
+    share: 0-d float, how far the averaged weights move towards the current ones
+    loss_sum: 0-d float, over the steps since it was last read
     """
 
     def __init__(
-        self, network: nn.Module, lesson: TrainingObjective, generator: Generator, seed: int, graphed: bool
-    ):
-        device = lesson.machine.device
+        self,
+        network: nn.Module,
+        objective: TrainingObjective,
+        generator: Generator,
+        seed: int,
+        graphed: bool,
+    ) -> None:
+        device = objective.device.torch_device
         self.network = network
         self.weights: list[Tensor] = [weight for weight in network.parameters() if weight.requires_grad]
-        self.averaged = deepcopy(network).requires_grad_(False) if lesson.recipe.one(Average) else None
+        self.averaged = deepcopy(network).requires_grad_(False) if objective.recipe.one(Average) else None
         self.images: dict[int, Tensor] = {}
-        self.chosen = torch.zeros(lesson.settings.batch_size, dtype=torch.int64, device=device)
+        self.chosen = torch.zeros(objective.settings.batch_size, dtype=torch.int64, device=device)
         self.progress, self.share, self.loss_sum = torch.zeros(3, device=device).unbind()
-        self._lesson, self._generator, self._seed, self._graphed = lesson, generator, seed, graphed
-        self._perturbation = lesson.recipe.one(Perturbation)
-        self._optimizer = self._new_optimizer()
-        self._scaler = torch.amp.GradScaler(device.type, enabled=lesson.machine.precision == "fp16")
-        self._forward = torch.compile(network) if lesson.machine.engine == "compile" else network
-        self._now = _floats(network)
-        self._mean = _floats(self.averaged) if self.averaged is not None else []
+        self._objective, self._generator, self._seed, self._graphed = objective, generator, seed, graphed
+        self._perturbation = objective.recipe.one(Perturbation)
+        self.optimizer = self._new_optimizer()
+        self._scaler = torch.amp.GradScaler(device.type, enabled=objective.device.precision == "fp16")
+        self._forward = torch.compile(network) if objective.device.engine == "compile" else network
+        self._current = _float_tensors(network)
+        self._mean = _float_tensors(self.averaged) if self.averaged is not None else []
 
     def __call__(self, phase: Phase) -> None:
-        """Learn from the chosen images."""
+        """Take one step on the chosen images."""
         inputs, targets = self.batch(phase)
-        self.loss_sum += self._pass(inputs, targets)
+        self.loss_sum += self._backward(inputs, targets)
         if phase.perturbed:
             with self.perturbed():
-                self._pass(inputs, targets)
-        self._learn()
+                self._backward(inputs, targets)
+        for change in self._objective.recipe.every(Gradients):
+            change(self.weights)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        if self._mean:
+            self._update_average()
 
     def batch(self, phase: Phase) -> tuple[Tensor, Tensor]:
-        """The chosen images as inputs, float [B, 3, S, S], and what is to be said of them, [B, K]."""
-        draw = self._lesson.draw(self._generator, self.progress, self._seed)
-        targets = self._lesson.targets[self.chosen]
-        return self._lesson.batch(self.images[phase.pixels][self.chosen], targets, draw)
+        """The chosen images as inputs, float [B, 3, S, S], and their targets, [B, K]."""
+        draw = self._objective.draw(self._generator, self.progress, self._seed)
+        targets = self._objective.targets[self.chosen]
+        return self._objective.batch(self.images[phase.pixels][self.chosen], targets, draw)
 
     @contextmanager
     def perturbed(self) -> Iterator[None]:
-        """Within, the weights are where the second pass takes the gradient; `.grad` holds the first's."""
+        """Within, the weights are where the second pass takes the gradient. `.grad` holds the first one."""
         assert self._perturbation is not None, "no phase of this recipe is perturbed"
-        held = self._perturbation.ascend(self.weights)
-        with _statistics_frozen(self.network):
+        kept = self._perturbation.ascend(self.weights)
+        with _freeze_statistics(self.network):
             yield
-        with torch.no_grad():  # copied back, not subtracted: what is not finite cannot stay
-            torch._foreach_copy_(self.weights, list(held))
-
-    def _learn(self) -> None:
-        """Take the step that the gradients in `.grad` say."""
-        self._lesson.change_gradients(self.weights)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        if self._mean:
-            self._approach()
-
-    def set_rate(self, rate: float) -> None:
-        """The learning rate of the steps from now on."""
-        optimizers.set_rate(self._optimizer, rate)
+        with torch.no_grad():  # copied back, not subtracted, so that no infinite value stays
+            torch._foreach_copy_(self.weights, list(kept))
 
     def forget_gradients(self) -> None:
-        """As a step finds them, so that a capture makes its own."""
-        self._optimizer.zero_grad(set_to_none=True)
+        """Free all gradients, as before each pass; a captured step then allocates its own."""
+        self.optimizer.zero_grad(set_to_none=True)
 
     def load_epoch_images(self, images: Tensor) -> None:
-        """Take uint8 [N, 3, S, S] for the steps to come, where a captured step looks for them."""
+        """Put uint8 [N, 3, S, S] where the steps to come, captured ones too, read them."""
         pixels = images.shape[-1]
         if self._graphed and pixels in self.images:
             self.images[pixels].copy_(images)
         else:
             self.images[pixels] = images
 
-    def state(self) -> dict[str, Any]:
-        """What `restore` needs, not copied."""
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs, not copied."""
         return {
             "network": self.network.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "averaged": self.averaged.state_dict() if self.averaged is not None else {},
             "loss_sum": self.loss_sum,
         }
 
-    def restore(self, held: dict[str, Any]) -> None:
-        """Take up what `state` gave."""
-        self.network.load_state_dict(held["network"])
-        self._optimizer.load_state_dict(held["optimizer"])
-        optimizers.adopt_rate(self._optimizer, graphed=self._graphed)
-        self._scaler.load_state_dict(held["scaler"])
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        optimizers.adopt_rate(self.optimizer, graphed=self._graphed)
+        self._scaler.load_state_dict(state["scaler"])
         if self.averaged is not None:
-            self.averaged.load_state_dict(held["averaged"])
-        self.loss_sum.copy_(held["loss_sum"])
+            self.averaged.load_state_dict(state["averaged"])
+        self.loss_sum.copy_(state["loss_sum"])
 
-    def _pass(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss at the weights as they are, and in `.grad` its gradient."""
+    def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss at the current weights, and put its gradient into `.grad`."""
         self.forget_gradients()
-        with self._lesson.machine.autocast():
+        with self._objective.device.autocast():
             logits = self._forward(inputs)
-        loss = self._lesson.loss(logits.float(), targets)
+        loss = self._objective.loss(logits.float(), targets)
         torch.autograd.backward(self._scaler.scale(loss))
         return loss.detach()
 
     @torch.no_grad()
-    def _approach(self) -> None:
-        """Move the average of weights and of running statistics by `share` of the way."""
-        way = torch._foreach_sub(self._now, self._mean)
-        torch._foreach_mul_(way, self.share)
-        torch._foreach_add_(self._mean, way)
+    def _update_average(self) -> None:
+        """Move the averages of weights and running statistics by `share` towards the current values."""
+        change = torch._foreach_sub(self._current, self._mean)
+        torch._foreach_mul_(change, self.share)
+        torch._foreach_add_(self._mean, change)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        settings, groups = self._lesson.settings, self._lesson.recipe.one(Groups)
-        split = (
-            groups(self.network, settings.weight_decay)
-            if groups
-            else [{"params": self.weights, "weight_decay": settings.weight_decay}]
-        )
+        settings, make_groups = self._objective.settings, self._objective.recipe.one(Groups)
         return optimizers.build(
             settings.optimizer,
-            split,
+            make_groups(self.network, settings.weight_decay) if make_groups else [{"params": self.weights}],
             settings.learning_rate,
             settings.weight_decay,
-            cuda=self._lesson.machine.cuda,
+            cuda=self._objective.device.cuda,
             graphed=self._graphed,
         )
 
 
 @contextmanager
-def _statistics_frozen(network: nn.Module) -> Iterator[None]:
-    """Within, batch norms normalise by the batch but do not look at the running statistics.
+def _freeze_statistics(network: nn.Module) -> Iterator[None]:
+    """Within, batch norms normalise by the batch and do not update their running statistics.
 
-    A momentum of 0 would not do: where the weights are not finite, nothing times the batch's
-    statistics is still not a number, and stays.
+    A momentum of 0 would not do: 0 times a statistic that is not finite is still not a number.
     """
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for norm in norms:
@@ -166,5 +156,5 @@ def _statistics_frozen(network: nn.Module) -> Iterator[None]:
             norm.track_running_stats = True
 
 
-def _floats(network: nn.Module) -> list[Tensor]:
+def _float_tensors(network: nn.Module) -> list[Tensor]:
     return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]

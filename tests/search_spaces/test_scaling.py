@@ -32,7 +32,7 @@ def scales(draw: st.DrawFn) -> Scale:
     return {name: draw(decimal | found) for name in scaling.NAMES}
 
 
-def realised(network: Network, base: Scale, point: Point) -> _scale.Shape:
+def compute_shape(network: Network, base: Scale, point: Point) -> _scale.Shape:
     """What the trainer builds; it refuses what cannot be built."""
     blocks, channels, pixels = network
     scale = scaling.absolute(base, point)
@@ -51,14 +51,14 @@ def space_or_reject(network: Network, base: Scale) -> Space:
 @pytest.mark.parametrize("base", [{}, {"width": 0.67}, {"width": 0.73, "resolution": 1.18}, {"width": 0.25}])
 def test_every_point_around_a_known_network_is_a_network_of_its_own(network: Network, base: Scale) -> None:
     space = scaling.space(*network, base=base)
-    assert len({realised(network, base, point) for point in space}) == space.size
+    assert len({compute_shape(network, base, point) for point in space}) == space.size
 
 
 @settings(deadline=None, max_examples=25)
 @given(networks(most_blocks=4, most_channels=96, most_pixels=48), scales())
 def test_every_point_of_a_small_space_is_a_network_of_its_own(network: Network, base: Scale) -> None:
     space = space_or_reject(network, base)
-    assert len({realised(network, base, point) for point in space}) == space.size
+    assert len({compute_shape(network, base, point) for point in space}) == space.size
 
 
 @settings(deadline=None, max_examples=25)
@@ -70,7 +70,7 @@ def test_along_each_axis_of_a_large_space_every_point_is_a_network_of_its_own(
     start = scaling.start(space)
     for variable in space.variables:
         points = [space.point({**start, variable.name: value}) for value in variable.values]
-        assert len({realised(network, base, point) for point in points}) == variable.size
+        assert len({compute_shape(network, base, point) for point in points}) == variable.size
 
 
 @settings(deadline=None, max_examples=25)
@@ -80,11 +80,11 @@ def test_neighbours_differ_by_one_block_eight_channels_or_four_pixels(
 ) -> None:
     space = space_or_reject(network, base)
     numbers = list(space.to_numbers(space.sample(random.Random(seed))))
-    shape = realised(network, base, space.from_numbers(numbers))
+    shape = compute_shape(network, base, space.from_numbers(numbers))
     for axis, variable in enumerate(space.variables):
         if numbers[axis] < variable.upper:
             following = [*numbers[:axis], numbers[axis] + 1, *numbers[axis + 1 :]]
-            larger = realised(network, base, space.from_numbers(following))
+            larger = compute_shape(network, base, space.from_numbers(following))
             growth = {
                 "depth": sum(larger.blocks) - sum(shape.blocks),
                 "width": max(larger.channels) - max(shape.channels),
@@ -108,7 +108,7 @@ def test_senet18_has_the_ranges_asked_for() -> None:
 
 def test_ranges_narrow_to_what_can_be_built() -> None:
     space = scaling.space((1, 1), (16, 32), 120, depth=(0.1, 2), width=(0.1, 1), resolution=(0.01, 9))
-    shapes = {realised(((1, 1), (16, 32), 120), {}, point) for point in space}
+    shapes = {compute_shape(((1, 1), (16, 32), 120), {}, point) for point in space}
     assert {sum(shape.blocks) for shape in shapes} == {2, 3, 4}
     assert {max(shape.channels) for shape in shapes} == {8, 16, 24, 32}
     assert {shape.resolution for shape in shapes} == set(range(8, 129, 4))

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.budget import Pace
+from trainer.budget import Pace, Timings
 from trainer.errors import TooShort
-from trainer.timings import Timings
 
 
 class Simulated:
@@ -40,7 +39,7 @@ class Simulated:
             self.now += self._step_seconds(self.now)
             if step < self._unlike:
                 self.now += 0.4
-                self.pace.disregard_step()
+                self.pace.exclude_step_from_timing()
         self.now += 0.05  # the last validation
         return self
 
@@ -100,7 +99,7 @@ def assert_plan_can_be_given(pace: Pace) -> None:
     began = [step for step, _ in pace.done.plan]
     assert began == sorted(set(began)), "one plan a step"
     assert pace.done.plan[-1] == (pace.done.plan[-1][0], pace.total_steps)
-    repeated = Pace(pace.costs, steps=pace.total_steps, plan=pace.done.plan)
+    repeated = Pace(pace.timings, steps=pace.total_steps, plan=pace.done.plan)
     assert len(list(repeated.steps())) == pace.step
     assert (repeated.done.plan, repeated.replans) == (pace.done.plan, pace.replans)
 

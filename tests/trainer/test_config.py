@@ -9,7 +9,7 @@ from tests._trying import OFTEN
 from tests.trainer.configs import trial
 from trainer import config
 from trainer.errors import InvalidConfig
-from trainer.hyperparameters import Hyperparameters
+from trainer.recipes import Hyperparameters
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 json_values = st.recursive(

@@ -164,10 +164,11 @@ def test_all_images_that_cannot_be_read_are_named_at_once(tmp_path: Path) -> Non
     (tmp_path / "train" / "ant" / "loop.png").symlink_to("loop.png")
     for index in range(30):
         (tmp_path / "train" / "wolf" / f"{index}.png").write_bytes(b"")
-    with pytest.raises(InvalidConfig, match=r"cannot read 33 images: .*; and 13 more; replace") as told:
+    with pytest.raises(InvalidConfig, match=r"cannot read 33 images: .*; replace or remove them") as refused:
         data.load(source)
-    assert str(told.value).count(".png: ") == 20
-    assert "loop.png" in str(told.value)
+    wolves = [f"wolf/{index}.png: " for index in range(30)]
+    for name in ("ant/0.png: ", "ant/1.png: ", "ant/loop.png: ", *wolves):
+        assert str(refused.value).count(name) == 1
 
 
 def test_a_link_that_leads_nowhere_is_refused_by_name(tmp_path: Path) -> None:

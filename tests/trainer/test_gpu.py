@@ -84,10 +84,10 @@ def test_an_operation_gives_the_same_pixels_as_on_the_cpu() -> None:
 
 
 def on_gpu(engine: str, **changes: Any) -> TrainState:
-    """A trainee in full precision that draws nothing in its steps."""
+    """A state in full precision that draws nothing in its steps."""
     small = {"model": "resnet9", "scale": {"width": 0.25}, "device": "cuda", "precision": "fp32"}
     undrawn = {"ingredients": dict.fromkeys(DRAWN)}
-    return prepared(**{**small, **undrawn, "engine": engine, **changes}).trainee()
+    return prepared(**{**small, **undrawn, "engine": engine, **changes}).new_state()
 
 
 def test_captured_steps_do_what_eager_steps_do() -> None:
@@ -100,9 +100,9 @@ def test_captured_steps_do_what_eager_steps_do() -> None:
 
 @pytest.mark.parametrize("name", ["sam", "asam", "ema", "cutmix", "mixup", "gradient_centralization"])
 def test_a_step_with_an_ingredient_is_captured(name: str) -> None:
-    trainee = stepped(on_gpu("graph", ingredients={name: {}}), 8)
-    assert trainee.engine.reason is None
-    assert trainee.read_loss() > 0
+    state = stepped(on_gpu("graph", ingredients={name: {}}), 8)
+    assert state.engine.reason is None
+    assert state.read_loss() > 0
 
 
 def test_each_phase_of_the_best_recipe_is_captured_on_its_own() -> None:
@@ -131,10 +131,10 @@ def test_half_precision_takes_second_passes_through_overflows(recipe: str) -> No
 
 
 def test_captured_steps_draw_other_numbers_each_time() -> None:
-    trainee = stepped(on_gpu("graph", ingredients={"flip": {}, "crop": {}}), 5)
-    before = trainee.generator.get_state().clone()
-    trainee.step(0, 5, 10)
-    assert not torch.equal(before, trainee.generator.get_state())
+    state = stepped(on_gpu("graph", ingredients={"flip": {}, "crop": {}}), 5)
+    before = state.generator.get_state().clone()
+    state.step(0, 5, 10)
+    assert not torch.equal(before, state.generator.get_state())
 
 
 def test_a_network_that_waits_is_trained_eagerly_and_the_reason_is_told(
@@ -161,23 +161,23 @@ def test_half_precision_with_a_scaler_trains_and_is_captured() -> None:
 
 
 def test_weights_and_inputs_have_their_channels_last_in_memory() -> None:
-    trainee = stepped(on_gpu("eager"), 1)
-    convolutions = [weight for weight in trainee.network.parameters() if weight.dim() == 4]
+    state = stepped(on_gpu("eager"), 1)
+    convolutions = [weight for weight in state.network.parameters() if weight.dim() == 4]
     assert convolutions
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in convolutions)
-    inputs, _ = trainee.update.batch(trainee.lesson.phase(0.0))
+    inputs, _ = state.update.batch(state.objective.phase(0.0))
     assert inputs.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("engine", ["graph", "eager"])
 def test_a_training_taken_up_again_on_a_gpu_goes_on_as_it_was(engine: str) -> None:
-    trainee, other = stepped(on_gpu(engine), 6), on_gpu(engine)
-    held = trainee.state()
-    other.restore(held)
+    state, other = stepped(on_gpu(engine), 6), on_gpu(engine)
+    held = state.state_dict()
+    other.load_state_dict(held)
     for step in range(6, 9):
-        for each in (trainee, other):
-            each.step(step % each.lesson.steps_per_epoch, step, 10)
-    assert other.read_loss() == pytest.approx(trainee.read_loss(), rel=0.01)
+        for each in (state, other):
+            each.step(step % each.objective.steps_per_epoch, step, 10)
+    assert other.read_loss() == pytest.approx(state.read_loss(), rel=0.01)
 
 
 def test_a_batch_that_does_not_fit_makes_the_program_exit_4(tmp_path: Path) -> None:

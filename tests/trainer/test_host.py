@@ -232,12 +232,12 @@ def test_a_trial_outlives_a_killed_host(anys: Host, tmp_path: Path) -> None:
     assert forked.ending() == ["ended", "0", "exited"]
 
 
-def test_a_killed_warden_takes_its_trial_and_a_daemon_along(anys: Host, tmp_path: Path) -> None:
+def test_a_killed_supervisor_takes_its_trial_and_a_daemon_along(anys: Host, tmp_path: Path) -> None:
     forked = ask_for(anys, tmp_path / "t", LEAVES_BEHIND + "time.sleep(600)")
     pid = forked.started()
     assert eventually(lambda: forked.out.read_text().endswith("\n"))
-    warden = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    os.kill(warden, signal.SIGKILL)
+    supervisor = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(supervisor, signal.SIGKILL)
     assert forked.heard.read() == b""
     assert eventually(lambda: not alive(pid) and not alive(int(forked.out.read_text())))
     assert ask_for(anys, tmp_path / "next", "pass").ending() == ["ended", "0", "exited"]

@@ -55,4 +55,4 @@ def test_an_operation_equals_pil_s_pixel_by_pixel(name: str, size: int) -> None:
 def test_grey_is_pil_s_luminance_for_every_pixel() -> None:
     images = pictures(12)
     expected = [np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L")) for image in images]
-    assert torch.equal(image_ops.grey(images)[:, 0], torch.from_numpy(np.stack(expected)))
+    assert torch.equal(image_ops.to_grey(images)[:, 0], torch.from_numpy(np.stack(expected)))

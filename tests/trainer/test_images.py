@@ -35,20 +35,20 @@ class Doubles(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore
 
 def test_normalised_images_have_mean_0_and_deviation_1_a_channel() -> None:
     held = pictures(50)
-    inputs = images.normalisation(held)(held)
+    inputs = images.compute_normalisation(held)(held)
     torch.testing.assert_close(inputs.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(inputs.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
 
 
 def test_a_flat_set_of_images_stays_finite() -> None:
     held = torch.full((4, 3, 8, 8), 7, dtype=torch.uint8)
-    assert not images.normalisation(held)(held).any()
+    assert not images.compute_normalisation(held)(held).any()
 
 
 def test_the_memory_for_finding_it_does_not_grow_with_the_images() -> None:
     def most_bytes(count: int) -> int:
         with Doubles() as doubles:
-            images.normalisation(torch.zeros(1, 3, 2, 2, dtype=torch.uint8).expand(count, -1, -1, -1))
+            images.compute_normalisation(torch.zeros(1, 3, 2, 2, dtype=torch.uint8).expand(count, -1, -1, -1))
         most: int = doubles.most_bytes
         return most
 

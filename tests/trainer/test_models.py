@@ -1,5 +1,7 @@
 """What every network does: it runs, learns and is counted at any size."""
 
+import importlib
+
 import pytest
 import torch
 from torch import nn
@@ -14,7 +16,7 @@ FEW = ("googlenet", "mobilenetv1", "resnet18", "resnet9", "resnet_budget", "sene
 
 def smallest(name: str, pixels: int) -> Shape:
     """A thin network of as few blocks as the family has."""
-    base = models.base(name)
+    base = importlib.import_module(f"trainer.models.{name}").BASE
     depth = sum(map(bool, base.blocks)) / sum(base.blocks) if "depth" in models.scales(name) else 1.0
     width = 0.25 if "width" in models.scales(name) else 1.0
     return models.realise(name, depth, width, 1.0, pixels)

@@ -25,7 +25,7 @@ TABLES = [
 ]
 
 
-def realised(architecture: dict[str, Any], **scale: float) -> models.Shape:
+def compute_shape(architecture: dict[str, Any], **scale: float) -> models.Shape:
     asked = {"depth": 1.0, "width": 1.0, "resolution": 1.0} | scale
     return models.realise(
         "resnet_budget", asked["depth"], asked["width"], asked["resolution"], 32, architecture
@@ -34,7 +34,7 @@ def realised(architecture: dict[str, Any], **scale: float) -> models.Shape:
 
 @pytest.mark.parametrize(("architecture", "parameters"), TABLES)
 def test_a_network_has_the_paper_s_parameters(architecture: dict[str, Any], parameters: int) -> None:
-    assert cost("resnet_budget", realised(architecture), 10).parameters == parameters
+    assert cost("resnet_budget", compute_shape(architecture), 10).parameters == parameters
 
 
 def test_the_base_is_that_of_the_default_settings() -> None:
@@ -44,24 +44,24 @@ def test_the_base_is_that_of_the_default_settings() -> None:
 @pytest.mark.parametrize("pooling", [1, 2, 3, 9])
 @pytest.mark.parametrize("resolution", [8, 13])
 def test_any_pooling_size_makes_a_network_of_the_same_parameters(pooling: int, resolution: int) -> None:
-    shape = realised({"pooling": pooling, "channels": 8}, resolution=resolution / 32)
+    shape = compute_shape({"pooling": pooling, "channels": 8}, resolution=resolution / 32)
     network = models.build("resnet_budget", shape, 3)
     assert network(torch.rand(2, 3, resolution, resolution)).shape == (2, 3)
     assert (
         cost("resnet_budget", shape, 3).parameters
-        == cost("resnet_budget", realised({"channels": 8}), 3).parameters
+        == cost("resnet_budget", compute_shape({"channels": 8}), 3).parameters
     )
 
 
 def test_fewer_layers_and_other_kernels_make_a_network() -> None:
-    shape = realised({"layers": 2, "blocks": [1, 2], "channels": 8, "stem_kernel": 7, "kernel": 5})
+    shape = compute_shape({"layers": 2, "blocks": [1, 2], "channels": 8, "stem_kernel": 7, "kernel": 5})
     assert (shape.channels, shape.blocks) == ((8, 16), (1, 2))
     network = models.build("resnet_budget", shape, 3)
     assert network(torch.rand(2, 3, 32, 32)).shape == (2, 3)
 
 
 def test_multipliers_scale_the_chosen_architecture() -> None:
-    shape = realised({"blocks": [4, 6, 8, 2]}, depth=0.5, width=1.25)
+    shape = compute_shape({"blocks": [4, 6, 8, 2]}, depth=0.5, width=1.25)
     assert (shape.channels, sum(shape.blocks)) == ((40, 80, 160, 320), 10)
 
 
@@ -94,7 +94,7 @@ def test_a_configuration_s_architecture_is_described() -> None:
 )
 def test_settings_that_make_no_network_are_refused(architecture: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidConfig, match=message):
-        realised(architecture)
+        compute_shape(architecture)
 
 
 def test_a_family_without_settings_refuses_an_architecture() -> None:

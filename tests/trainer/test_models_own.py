@@ -95,12 +95,12 @@ def test_the_example_is_what_the_guide_shows_and_a_network() -> None:
         ("def build(classes, width): ...", "takes classes, width; it must be like"),
         ("def build(classes, channels): ...", "a tuple of whole numbers above 0 as the default of channels"),
         ("def build(classes, channels=(16, 20)): ...", r"\(16, 20\) by default; give multiples of 8"),
-        ("def build(classes): return 1", "gives int; it must return a torch.nn.Module"),
+        ("def build(classes): return 1", "returns int, not a torch.nn.Module"),
         ("def build(classes):\n    x = 1\n    raise KeyError('a')", "mine.py, line 3, fails: KeyError: 'a'"),
         ("from torch import nn\ndef build(classes): return nn.LazyLinear(classes)", "mine.* has lazy layers"),
         (
             "from torch import nn\ndef build(classes): return nn.Flatten()",
-            r"answers an image with \(1, 192\), not with \(1, 10\); give one logit a class",
+            r"returns \(1, 192\) for an image, not \(1, 10\): one logit per class",
         ),
         (
             "from torch import nn\ndef build(classes): return nn.Linear(5, classes)",

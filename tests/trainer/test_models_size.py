@@ -43,14 +43,14 @@ EXPLAINED = {
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "networks.md"
 
 
-def realised(name: str, scale: dict[str, float]) -> models.Shape:
+def compute_shape(name: str, scale: dict[str, float]) -> models.Shape:
     asked = {"depth": 1.0, "width": 1.0, "resolution": 1.0} | scale
     return models.realise(name, asked["depth"], asked["width"], asked["resolution"], 32)
 
 
 @pytest.mark.parametrize("name", models.names())
 def test_a_network_has_its_reference_size(name: str) -> None:
-    counted = cost(name, realised(name, {}), 10)
+    counted = cost(name, compute_shape(name, {}), 10)
     parameters, macs = EXPLAINED.get(name, REFERENCE[name])[:2]
     assert counted.parameters / 1e6 == pytest.approx(parameters, rel=0.02)
     assert counted.macs / 1e9 == pytest.approx(macs, rel=0.02)
@@ -67,7 +67,7 @@ def test_the_page_of_networks_has_each_with_the_size_that_is_counted() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \| \d+ \|", PAGE.read_text(), flags=re.MULTILINE)
     assert [name for name, *_ in rows] == models.names()
     for name, parameters, macs in rows:
-        counted = cost(name, realised(name, {}), 10)
+        counted = cost(name, compute_shape(name, {}), 10)
         assert (f"{counted.parameters / 1e6:.2f}", f"{counted.macs / 1e9:.3f}") == (parameters, macs), name
 
 
@@ -78,11 +78,11 @@ def test_the_page_of_networks_has_each_with_the_size_that_is_counted() -> None:
 def test_more_of_a_scale_never_costs_less(name: str, scale: str) -> None:
     if scale not in models.scales(name):
         with pytest.raises(InvalidConfig, match=f"{name} has no {scale} to multiply: "):
-            realised(name, {scale: 0.5})
+            compute_shape(name, {scale: 0.5})
         return
     multipliers = (1.0, 1.1, 1.75) if scale == "depth" else (0.25, 0.6, 1.0)
     asked = [{"width": 0.5, "resolution": 0.5, scale: m} for m in multipliers]
-    costs = [cost(name, realised(name, one), 10) for one in asked]
+    costs = [cost(name, compute_shape(name, one), 10) for one in asked]
     macs, parameters = [c.macs for c in costs], [c.parameters for c in costs]
     assert (macs, parameters) == (sorted(macs), sorted(parameters))
     assert macs[0] < macs[-1]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainer.models._small_input import fitted
+from trainer.models._small_input import fit_small_input
 
 
 class Branched(nn.Module):
@@ -32,13 +32,13 @@ class Branched(nn.Module):
 @pytest.mark.parametrize(("reduction", "pixels"), [(8, 4), (4, 8), (2, 16), (1, 32)])
 def test_the_first_halvings_are_undone(reduction: int, pixels: int) -> None:
     network = Branched()
-    assert fitted(network, reduction) is network
+    assert fit_small_input(network, reduction) is network
     assert network.features(torch.rand(2, 3, 32, 32)).shape == (2, 8, pixels, pixels)
 
 
 def test_a_shortcut_loses_its_stride_together_with_what_it_runs_beside() -> None:
     network = Branched()
-    fitted(network, reduction=4)
+    fit_small_input(network, reduction=4)
     assert [module.stride for module in network.first.values()] == [(1, 1), (1, 1)]
     assert network.last.stride == (2, 2)
     assert isinstance(network.pool, nn.MaxPool2d)
@@ -47,7 +47,7 @@ def test_a_shortcut_loses_its_stride_together_with_what_it_runs_beside() -> None
 def test_fitting_leaves_weights_random_state_and_mode_alone() -> None:
     network, before = Branched(), torch.get_rng_state()
     weights = nn.utils.parameters_to_vector(network.parameters()).clone()
-    fitted(network, reduction=2)
+    fit_small_input(network, reduction=2)
     assert torch.equal(nn.utils.parameters_to_vector(network.parameters()), weights)
     assert torch.equal(torch.get_rng_state(), before)
     assert network.training
@@ -56,9 +56,9 @@ def test_fitting_leaves_weights_random_state_and_mode_alone() -> None:
 def test_the_mean_in_place_of_a_pool_is_the_pool_s() -> None:
     network, images = Branched(), torch.rand(2, 3, 32, 32)
     before = network(images)
-    assert torch.allclose(fitted(network, reduction=8)(images), before, atol=1e-6)
+    assert torch.allclose(fit_small_input(network, reduction=8)(images), before, atol=1e-6)
 
 
 def test_a_network_that_reduces_less_is_refused() -> None:
     with pytest.raises(ValueError, match="the network reduces an image 8 times, not 16"):
-        fitted(Branched(), reduction=16)
+        fit_small_input(Branched(), reduction=16)

@@ -44,7 +44,7 @@ def read(path: Path, content: bytes | None = None) -> NDArray[np.int64]:
     """The picture in a file, which is written first where its content is given."""
     if content is not None:
         path.write_bytes(content)
-    return _pictures.square(path, SIZE, "crop").astype(np.int64)
+    return _pictures.decode_square(path, SIZE, "crop").astype(np.int64)
 
 
 def apart(one: NDArray[Any], other: NDArray[Any]) -> float:
@@ -83,7 +83,7 @@ ROUNDED = {"YCbCr": 3, "HSV": 5, "LAB": 12}  # what 8 bits of the mode itself ca
 
 @pytest.mark.parametrize("mode", OPAQUE)
 def test_colours_of_every_mode_are_those_of_rgb(mode: str) -> None:
-    assert apart(np.asarray(_pictures.rgb(OPAQUE[mode]())).astype(int), COLOURS) <= ROUNDED.get(mode, 0)
+    assert apart(np.asarray(_pictures.to_rgb(OPAQUE[mode]())).astype(int), COLOURS) <= ROUNDED.get(mode, 0)
 
 
 @pytest.mark.parametrize("mode", ["LA", "La", "RGBA", "RGBa", "PA"])
@@ -96,23 +96,23 @@ def test_what_is_transparent_is_on_the_background_in_every_mode(mode: str) -> No
         few, shown = palette(RGB)
         image = with_alpha(few)
     assert image.mode == mode
-    assert apart(np.asarray(_pictures.rgb(image)).astype(int), over(shown, ALPHA)) < 2
+    assert apart(np.asarray(_pictures.to_rgb(image)).astype(int), over(shown, ALPHA)) < 2
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I;16N"])
 def test_16_bits_keep_all_their_levels_in_every_byte_order(mode: str) -> None:
     order = ">u2" if mode == "I;16B" else "<u2"
     image = Image.frombytes(mode, (SIZE, SIZE), (GREYS * np.uint16(257)).astype(order).tobytes(), "raw", mode)
-    assert apart(np.asarray(_pictures.rgb(image)).astype(int), grey(GREYS)) == 0
+    assert apart(np.asarray(_pictures.to_rgb(image)).astype(int), grey(GREYS)) == 0
 
 
 def test_a_png_of_16_bits_is_read_whether_pillow_opens_it_as_16_or_as_32() -> None:
     image = Image.open(io.BytesIO(png(GREYS * np.uint16(257), GREY, 16)))
-    assert apart(np.asarray(_pictures.rgb(image)).astype(int), grey(GREYS)) == 0
+    assert apart(np.asarray(_pictures.to_rgb(image)).astype(int), grey(GREYS)) == 0
     older = Image.fromarray(GREYS.astype(np.int32) * 257)  # as versions before 11.3 open it
     assert older.mode == "I"
     older.format = "PNG"
-    assert apart(np.asarray(_pictures.rgb(older)).astype(int), grey(GREYS)) == 0
+    assert apart(np.asarray(_pictures.to_rgb(older)).astype(int), grey(GREYS)) == 0
 
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "gif", "tiff", "webp", "jpeg"])
@@ -258,7 +258,7 @@ def test_a_wide_picture_is_cropped_padded_or_squashed_about_its_middle(tmp_path:
     bands = np.repeat(np.array([10, 200, 200, 90], np.uint8), SIZE // 2)  # from left to right, 2:1
     Image.fromarray(np.tile(bands, (SIZE, 1))).save(tmp_path / "wide.png")
     cropped, padded, squashed = (
-        _pictures.square(tmp_path / "wide.png", SIZE, fit)[..., 0] for fit in ("crop", "pad", "squash")
+        _pictures.decode_square(tmp_path / "wide.png", SIZE, fit)[..., 0] for fit in ("crop", "pad", "squash")
     )
     assert set(cropped.ravel()) == {200}
     assert set(padded[: SIZE // 4].ravel()) == set(padded[-SIZE // 4 :].ravel()) == {BEHIND}
@@ -269,7 +269,7 @@ def test_a_wide_picture_is_cropped_padded_or_squashed_about_its_middle(tmp_path:
 @pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
 def test_the_thinnest_picture_is_made_a_square(fit: Any, tmp_path: Path) -> None:
     Image.new("RGB", (5000, 1), (7, 7, 7)).save(tmp_path / "thin.png")
-    assert _pictures.square(tmp_path / "thin.png", SIZE, fit)[SIZE // 2 - 1, 0, 0] in (7, BEHIND)
+    assert _pictures.decode_square(tmp_path / "thin.png", SIZE, fit)[SIZE // 2 - 1, 0, 0] in (7, BEHIND)
 
 
 def float_tiff() -> bytes:

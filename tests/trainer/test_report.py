@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_what_libraries_print_goes_to_stderr_and_events_alone_to_stdout() -> None:
     program = (
-        "import os; from trainer.report import Report, own_stdout; report = Report(own_stdout());"
+        "import os; from trainer.report import Report, take_stdout; report = Report(take_stdout());"
         "print('a library'); os.write(1, b'a C library\\n'); report.event('model', macs=1)"
     )
     done = subprocess.run(

@@ -65,14 +65,14 @@ def test_a_part_that_is_not_there_is_refused_with_how_many_there_are() -> None:
 
 
 def test_the_competition_draws_the_classes_equally_often_and_keeps_the_others() -> None:
-    order = subset.competition_first(LABELS, 7, Subset(7, 7, 3), 70)
+    order = subset.order_competition_first(LABELS, 7, Subset(7, 7, 3), 70)
     assert sorted(order) == list(range(len(LABELS)))
     assert set(np.bincount(LABELS[order[:70]], minlength=7)) == {10}
-    other = subset.competition_first(LABELS, 7, Subset(7, 7, 3, part=1), 70)
+    other = subset.order_competition_first(LABELS, 7, Subset(7, 7, 3, part=1), 70)
     assert set(order[:70]) != set(other[:70])
 
 
 def test_a_test_set_with_a_rare_class_is_drawn_as_it_comes() -> None:
     labels = np.array([0] * 50 + [1] * 3)
-    order = subset.competition_first(labels, 2, Subset(7, 7, 3), 20)
+    order = subset.order_competition_first(labels, 2, Subset(7, 7, 3), 20)
     assert sorted(order) == list(range(53))

@@ -224,7 +224,7 @@ def test_a_pinned_gpu_that_is_gone_is_lost_and_nobody_s_fault(monkeypatch: pytes
     ],
 )
 def test_a_gpu_that_is_lost_is_told_from_a_fault_of_the_training(said: str, kind: type[Exception]) -> None:
-    with pytest.raises(kind) as told, trials.memory_errors_named():
+    with pytest.raises(kind) as told, trials.name_device_errors():
         raise RuntimeError(said)
     assert type(told.value) is kind
 

@@ -49,11 +49,11 @@ def prepared(**changes: Any) -> TrialSetup:
     return set_up(parsed, data.about(parsed.dataset), resolve_device(parsed))
 
 
-def stepped(trainee: TrainState, steps: int, total: int = 10) -> TrainState:
-    trainee.start_epoch(0.0)
+def stepped(state: TrainState, steps: int, total: int = 10) -> TrainState:
+    state.start_epoch(0.0)
     for step in range(steps):
-        trainee.step(step % trainee.lesson.steps_per_epoch, step, total)
-    return trainee
+        state.step(step % state.objective.steps_per_epoch, step, total)
+    return state
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -61,9 +61,9 @@ def test_a_step_of_every_recipe_waits_for_nothing(name: str) -> None:
     changes: dict[str, Any] = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
     # Adam counts its steps in a number on the host, unless it is captured
     chosen = prepared(recipe=name, hyperparameters={"batch_size": 20, "optimizer": "sgd"}, **changes)
-    trainee = stepped(chosen.trainee(), 2)
+    state = stepped(chosen.new_state(), 2)
     with Waits() as waits:
-        trainee.step(2, 9, 10)  # at the end, when everything is switched on
+        state.step(2, 9, 10)  # at the end, when everything is switched on
     assert waits.seen == []
 
 
@@ -76,15 +76,15 @@ def test_an_operation_that_waits_is_seen() -> None:
 
 @pytest.mark.parametrize("name", ["sam", "asam"])
 def test_a_perturbed_step_keeps_the_weights_where_they_are_in_memory(name: str) -> None:
-    trainee = prepared(ingredients={name: {}}).trainee()
-    before = [weight.data_ptr() for weight in trainee.network.parameters()]
-    stepped(trainee, 3)
-    assert [weight.data_ptr() for weight in trainee.network.parameters()] == before
+    state = prepared(ingredients={name: {}}).new_state()
+    before = [weight.data_ptr() for weight in state.network.parameters()]
+    stepped(state, 3)
+    assert [weight.data_ptr() for weight in state.network.parameters()] == before
 
 
 def test_the_second_pass_leaves_the_statistics_of_batch_norms_alone() -> None:
-    plain = stepped(prepared().trainee(), 1).network
-    twice = stepped(prepared(ingredients={"sam": {}}).trainee(), 1).network
+    plain = stepped(prepared().new_state(), 1).network
+    twice = stepped(prepared(ingredients={"sam": {}}).new_state(), 1).network
     for (name, once), again in zip(plain.state_dict().items(), twice.state_dict().values(), strict=True):
         if "running" in name:
             assert torch.equal(once, again)
@@ -92,32 +92,32 @@ def test_the_second_pass_leaves_the_statistics_of_batch_norms_alone() -> None:
 
 
 def test_an_infinite_gradient_leaves_no_trace_in_the_statistics_of_batch_norms() -> None:
-    trainee = prepared(ingredients={"sam": {}}).trainee()
-    first = next(trainee.network.parameters())
+    state = prepared(ingredients={"sam": {}}).new_state()
+    first = next(state.network.parameters())
     too_much = torch.full_like(first, float("inf"))  # as fp16's gradients often are
     first.register_hook(lambda gradient: too_much)  # type: ignore[no-untyped-call, unused-ignore]
-    stepped(trainee, 1)
-    statistics = [tensor for name, tensor in trainee.network.named_buffers() if "running" in name]
+    stepped(state, 1)
+    statistics = [tensor for name, tensor in state.network.named_buffers() if "running" in name]
     assert all(bool(tensor.isfinite().all()) for tensor in statistics)
 
 
 def test_a_second_pass_that_fails_leaves_batch_norms_learning() -> None:
-    trainee = prepared(ingredients={"sam": {}}).trainee()
-    stepped(trainee, 1)
-    with pytest.raises(RuntimeError, match="captured"), trainee.update.perturbed():
+    state = prepared(ingredients={"sam": {}}).new_state()
+    stepped(state, 1)
+    with pytest.raises(RuntimeError, match="captured"), state.update.perturbed():
         raise RuntimeError("a step cannot be captured")
-    norms = [module for module in trainee.network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in state.network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert all(norm.track_running_stats for norm in norms)
 
 
 def test_a_second_pass_is_taken_only_when_it_is_active() -> None:
     late = prepared(ingredients={"sam": {"start": 0.5}})
-    assert [late.lesson.phase(p).perturbed for p in (0.0, 0.49, 0.5, 1.0)] == [False, False, True, True]
+    assert [late.objective.phase(p).perturbed for p in (0.0, 0.49, 0.5, 1.0)] == [False, False, True, True]
 
 
 def test_gradients_are_centred_before_the_optimizer_sees_them() -> None:
-    trainee = stepped(prepared(ingredients={"gradient_centralization": {}}).trainee(), 1)
-    convolutions = [weight for weight in trainee.network.parameters() if weight.dim() == 4]
+    state = stepped(prepared(ingredients={"gradient_centralization": {}}).new_state(), 1)
+    convolutions = [weight for weight in state.network.parameters() if weight.dim() == 4]
     assert all(weight.grad is not None for weight in convolutions)
     for weight in convolutions:
         assert weight.grad is not None
@@ -125,20 +125,20 @@ def test_gradients_are_centred_before_the_optimizer_sees_them() -> None:
 
 
 def test_the_average_follows_the_weights_and_is_what_is_judged() -> None:
-    trainee = prepared(ingredients={"ema": {"half_life": 0.2}}).trainee()
-    reference = copy.deepcopy(trainee.network)
-    average = trainee.lesson.recipe.one(Average)
+    state = prepared(ingredients={"ema": {"half_life": 0.2}}).new_state()
+    reference = copy.deepcopy(state.network)
+    average = state.objective.recipe.one(Average)
     assert average is not None
-    trainee.start_epoch(0.0)
+    state.start_epoch(0.0)
     for step in range(4):
-        trainee.step(step, step, 10)
+        state.step(step, step, 10)
         share = average.share(step + 1, 10)
         with torch.no_grad():
-            for mean, now in zip(reference.parameters(), trainee.network.parameters(), strict=True):
+            for mean, now in zip(reference.parameters(), state.network.parameters(), strict=True):
                 mean.lerp_(now, share)
-    for mean, judged in zip(reference.parameters(), trainee.judged.parameters(), strict=True):
+    for mean, judged in zip(reference.parameters(), state.eval_network.parameters(), strict=True):
         torch.testing.assert_close(mean, judged)
-    assert trainee.judged is not trainee.network
+    assert state.eval_network is not state.network
 
 
 def test_early_epochs_are_trained_on_fewer_pixels_and_the_last_on_all() -> None:
@@ -146,11 +146,11 @@ def test_early_epochs_are_trained_on_fewer_pixels_and_the_last_on_all() -> None:
         scale={"depth": 0.5, "width": 0.125},
         ingredients={"progressive_resizing": {}},
     )
-    pixels = [chosen.lesson.phase(p / 20).pixels for p in range(21)]
+    pixels = [chosen.objective.phase(p / 20).pixels for p in range(21)]
     assert pixels[0] < 16
     assert pixels[-1] == 16
     assert pixels == sorted(pixels)
-    stepped(chosen.trainee(), 2)
+    stepped(chosen.new_state(), 2)
 
 
 @pytest.mark.parametrize("name", rest_slow(recipes.names(), ["best", "nomad_haet", "resnet9_sam_ip"]))
@@ -158,16 +158,16 @@ def test_a_training_taken_up_again_goes_on_bit_by_bit(name: str) -> None:
     changes: dict[str, Any] = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
     optimizer = recipes.load(name).defaults.optimizer
     chosen = prepared(recipe=name, hyperparameters={"batch_size": 20, "optimizer": optimizer}, **changes)
-    trainee = stepped(chosen.trainee(), 3)
-    held = trainee.state()
-    other = chosen.trainee(member=1)  # other weights, other draws
-    other.restore(held)
+    state = stepped(chosen.new_state(), 3)
+    held = state.state_dict()
+    other = chosen.new_state(member=1)  # other weights, other draws
+    other.load_state_dict(held)
     for step in (3, 4):
-        trainee.step(step, step, 10)
+        state.step(step, step, 10)
         other.step(step, step, 10)
-    for once, again in zip(trainee.network.parameters(), other.network.parameters(), strict=True):
+    for once, again in zip(state.network.parameters(), other.network.parameters(), strict=True):
         assert torch.equal(once, again)
-    assert trainee.read_loss() == other.read_loss()
+    assert state.read_loss() == other.read_loss()
 
 
 def test_an_ingredient_is_added_changed_and_taken_out_by_a_configuration() -> None:
@@ -180,19 +180,19 @@ def test_an_ingredient_is_added_changed_and_taken_out_by_a_configuration() -> No
 
 
 def test_a_training_that_has_ended_gives_back_what_its_steps_needed() -> None:
-    trainee = stepped(prepared().trainee(), 2)
-    score = trainee.validate()
-    trainee.finish()
-    assert not trainee.update.images
-    assert all(weight.grad is None for weight in trainee.network.parameters())
-    assert trainee.validate() == score
+    state = stepped(prepared().new_state(), 2)
+    score = state.validate()
+    state.finish()
+    assert not state.update.images
+    assert all(weight.grad is None for weight in state.network.parameters())
+    assert state.validate() == score
 
 
 def test_timing_a_network_that_draws_leaves_its_draws_alone() -> None:
-    trainee = prepared().trainee()
-    trainee.network.append(nn.Dropout(0.5))  # type: ignore[operator]
+    state = prepared().new_state()
+    state.network.append(nn.Dropout(0.5))  # type: ignore[operator]
     before = torch.get_rng_state()
-    measure(trainee, most_seconds=0.0)
+    measure(state, most_seconds=0.0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -209,9 +209,9 @@ def operations(batch_size: int, **changes: Any) -> int:
     """That one step takes."""
     small = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
     sizes = {"batch_size": batch_size, "optimizer": "sgd"}
-    trainee = stepped(prepared(**small, **changes, hyperparameters=sizes).trainee(), 1)
+    state = stepped(prepared(**small, **changes, hyperparameters=sizes).new_state(), 1)
     with Waits() as waits:
-        trainee.step(1, 9, 10)
+        state.step(1, 9, 10)
     count: int = waits.operations
     return count
 

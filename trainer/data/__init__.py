@@ -1,15 +1,16 @@
-"""The data sets: one file each, named on the command line by its file's name.
+"""The data sets. The command line names each by its file's name.
 
-A file says `NEEDS_PATH` (`npz:PATH` does, `digits` does not), answers
-`about(source)` quickly, without decoding images, `fingerprint(source)` from the
-whole content, and `load(source, test)` with the images in memory. The test
-images are not even decoded unless asked for.
+A file has `NEEDS_PATH` (true for `npz:PATH`, false for `digits`); `about(source)`, which is fast and decodes
+no images; `fingerprint(source)`, a hash of all content; and `load(source, test)`, which reads the images into
+memory. Test images are decoded only if asked for.
 """
 
+import hashlib
 import importlib
 import os
 import pkgutil
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -18,19 +19,24 @@ from numpy.typing import NDArray
 
 from trainer.errors import InvalidConfig
 
-Fit = Literal["crop", "pad", "squash"]  # how an image that is not square becomes one
-BACKGROUND = (128, 128, 128)  # RGB beside a padded image and behind a transparent one: neither ink nor paper
+Fit = Literal["crop", "pad", "squash"]  # how an image becomes a square
+BACKGROUND = (128, 128, 128)  # RGB beside a padded image and behind a transparent one: mid-grey
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where images come from: a data set's name, its path, and how they are stored."""
+    """A data set's name and path, and how its images are stored.
+
+    image_size: pixels a side; None: the data set's own
+    data_dir: for downloads; None: the user's cache folder
+    fit: None: crop
+    """
 
     name: str
     path: Path | None = None
-    image_size: int | None = None  # pixels a side; None: the data set's own
-    data_dir: Path | None = None  # for downloads; None: the user's cache folder
-    fit: Fit | None = None  # None: crop
+    image_size: int | None = None
+    data_dir: Path | None = None
+    fit: Fit | None = None
 
     @property
     def fitting(self) -> Fit:
@@ -42,53 +48,61 @@ class Source:
 
 @dataclass(frozen=True)
 class About:
-    """What is known of a data set without decoding its images. None: not without a download."""
+    """What is known of a data set without decoding its images. None: unknown before a download.
+
+    image_size: pixels a side
+    fit: how images become squares; None: all are squares
+    note: for people, on files that are not read
+    """
 
     classes: int
-    image_size: int  # pixels a side
+    image_size: int
     train_images: int | None
     test_images: int | None
-    fit: Fit | None = None  # how images that are not square become so; None: all are square
-    note: str | None = None  # for people: what lies there and is not read
+    fit: Fit | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
 class Images:
-    """Decoded images: uint8 [N, H, W, 3], labels int64 [N] in 0..classes-1."""
+    """Decoded images: uint8 [N, H, W, 3], labels int64 [N] in 0..classes-1.
+
+    mirrored: whether a mirrored image keeps its class
+    names: of the classes, if they have names
+    """
 
     classes: int
-    mirrored: bool  # a mirrored image is still one of its class
+    mirrored: bool
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8] | None = None
     test_labels: NDArray[np.int64] | None = None
-    names: tuple[str, ...] = ()  # of the classes, where they have some
+    names: tuple[str, ...] = ()
 
 
 class DataSet(Protocol):
-    """What a file in this folder offers."""
+    """What a file in this folder has. All functions raise InvalidConfig for missing or invalid data."""
 
     NEEDS_PATH: bool
 
-    def about(self, source: Source) -> About:
-        """Raises Refused where the data are missing or not as they must be."""
+    def about(self, source: Source) -> About: ...
 
     def fingerprint(self, source: Source) -> str:
-        """Another one when the data are others, or are decoded otherwise. Raises Refused."""
+        """A text that changes with the data and with the rules for decoding them."""
 
     def load(self, source: Source, test: bool) -> Images:
-        """Raises Refused, also where `test` is asked for and there are no test images."""
+        """Raises InvalidConfig, also if `test` is asked for and there are no test images."""
 
 
 def names() -> list[str]:
-    """The data sets that can be named."""
+    """The names of all data sets."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def source(
     text: str, image_size: int | None = None, data_dir: Path | None = None, fit: Fit | None = None
 ) -> Source:
-    """`digits` or `npz:PATH` as a Source. Raises Refused."""
+    """`digits` or `npz:PATH` as a Source. Raises InvalidConfig."""
     name, colon, path = text.partition(":")
     if name not in names():
         raise InvalidConfig(f"dataset {text!r} is not known; known: {', '.join(names())}")
@@ -100,18 +114,30 @@ def source(
 
 
 def about(source: Source) -> About:
-    """What is known of a data set without decoding it. Raises Refused."""
+    """What is known of a data set without decoding it. Raises InvalidConfig."""
     return _module(source.name).about(source)
 
 
 def fingerprint(source: Source) -> str:
-    """What tells these data from others; reads them all. Raises Refused."""
+    """A text that identifies the data. Reads all of them. Raises InvalidConfig."""
     return _module(source.name).fingerprint(source)
 
 
 def load(source: Source, test: bool = False) -> Images:
-    """The images of a data set, at their stored size. Raises Refused."""
+    """The images of a data set at their stored size. Raises InvalidConfig."""
     return _module(source.name).load(source, test)
+
+
+def hash_file(path: Path) -> tuple[int, bytes]:
+    """Size and SHA-256 of a file, which is read again if its size or time has changed. Raises OSError."""
+    status = path.stat()
+    return status.st_size, _hash(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 20)
+def _hash(path: Path, size: int, modified: int) -> bytes:
+    with path.open("rb", buffering=0) as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _module(name: str) -> DataSet:

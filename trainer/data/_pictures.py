@@ -1,7 +1,7 @@
-"""One file of an image as a square of 8-bit RGB, upright, without transparency. docs/data.md has the rules.
+"""Decode an image file to a square of 8-bit RGB, upright, without transparency. docs/data.md has the rules.
 
-Pillow opens far more than it can convert: it clips 16 bits to white, shows the hidden colours of transparent
-pixels and takes inks for light. So every mode is either named here or refused.
+Pillow opens more modes than it converts correctly: it clips 16 bits to white, shows the hidden colours of
+transparent pixels and may invert CMYK. So every mode is either listed here or refused.
 """
 
 from pathlib import Path
@@ -13,14 +13,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trainer.data import BACKGROUND, Fit
 
-RULES = 2  # raise it when any picture comes out otherwise: it is then another data set
+RULES = 2  # increase it when any picture is decoded differently: it is then another data set
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # no other: Pillow runs programs to read some
-_MOST_PIXELS = 89_478_485  # beyond which Pillow warns of a small file made to fill the memory
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # only these: Pillow runs programs for some others
+_MOST_PIXELS = 89_478_485  # above this Pillow warns of decompression bombs
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX"})
 _MODES |= {"CMYK", "YCbCr", "LAB", "HSV"}
-_GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # of a PNG's grey of few bits, between two of its levels
+_GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # between two levels of a PNG with few bits of grey
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 _EIGHT, _SIXTEEN = 255, 65535
@@ -28,30 +28,30 @@ _RESAMPLING = Image.Resampling.BICUBIC
 
 
 class Unreadable(Exception):
-    """A file holds no picture that is read. The message says why, without naming the file."""
+    """A file cannot be read as a picture. The message says why, without naming the file."""
 
 
-def square(path: Path, size: int, fit: Fit) -> NDArray[np.uint8]:
-    """The picture in a file, of several the first: [size, size, 3]. Raises Unreadable."""
+def decode_square(path: Path, size: int, fit: Fit) -> NDArray[np.uint8]:
+    """The (first) picture in a file, [size, size, 3]. Raises Unreadable."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            return np.asarray(_squared(rgb(image), size, fit))
+            return np.asarray(_make_square(to_rgb(image), size, fit))
     except (Unreadable, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise Unreadable("it is not an image, or not of the kind that its name says") from error
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error
-    except Exception as error:  # whatever Pillow makes of a damaged file, struct.error and KeyError included
+    except Exception as error:  # a damaged file may raise anything, such as struct.error or KeyError
         raise Unreadable(str(error) or type(error).__name__) from error
 
 
-def rgb(image: Image.Image) -> Image.Image:
-    """What is seen of an opened image: upright, 8 bits a channel, transparency on the background.
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An opened image upright, with 8 bits per channel, blended with the background.
 
     Raises Unreadable, and what Pillow raises.
     """
-    image = _upright(image)
+    image = _load_upright(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     if image.mode == "La":
@@ -61,8 +61,8 @@ def rgb(image: Image.Image) -> Image.Image:
     return whole.convert("RGB")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture decoded, in 8 or 16 bits, turned as its EXIF orientation says."""
+def _load_upright(image: Image.Image) -> Image.Image:
+    """Decode the picture, in 8 or 16 bits, and apply its EXIF orientation."""
     width, height = image.size
     if width * height > _MOST_PIXELS:
         raise Unreadable(f"{width} x {height} pixels are more than the {_MOST_PIXELS:,} that are read")
@@ -71,22 +71,22 @@ def _upright(image: Image.Image) -> Image.Image:
     ImageOps.exif_transpose(image, in_place=True)
     _refuse_ambiguous(image, rawmode)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        return _eight_bits(image)
+        return _to_eight_bits(image)
     if image.format == "PNG" and rawmode in _GREY_STEPS and "transparency" in image.info:
-        levels = image.info["transparency"]  # Pillow widens the pixels to 0..255 and not this
+        levels = image.info["transparency"]  # Pillow scales the pixels to 0..255 but not this value
         image.info["transparency"] = min(levels * _GREY_STEPS[rawmode], _EIGHT)
     return image
 
 
 def _rawmode(image: Image.Image) -> str:
-    """How the file stores its pixels; empty where Pillow does not tell."""
+    """How the file stores its pixels; empty where Pillow does not know."""
     tiles = getattr(image, "tile", None)
     stored = tiles[0][3] if tiles else ""
     return str(stored[0] if isinstance(stored, tuple) and stored else stored)
 
 
 def _refuse_ambiguous(image: Image.Image, rawmode: str) -> None:
-    """Raises Unreadable for what nobody can say the brightness or the transparency of."""
+    """Raise Unreadable if brightness or transparency are ambiguous."""
     samples = _tag(image, _SAMPLE_FORMAT, _UNSIGNED)
     if image.mode == "F" or (image.mode == "I" and image.format != "PNG") or samples != _UNSIGNED:
         raise Unreadable("its pixels are floats, signed or of 32 bits; save it with 8 or 16 bits a channel")
@@ -98,12 +98,12 @@ def _refuse_ambiguous(image: Image.Image, rawmode: str) -> None:
         raise Unreadable(f"pixels of the mode {image.mode} are not read; save it as RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, or of as many as a TIFF says, over the whole range of 8."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale grey of 16 bits, or of as many as a TIFF says, to 8."""
     deep = np.asarray(image).astype(np.int64)
     most = min(2 ** int(_tag(image, _BITS, 16)) - 1, _SIXTEEN)
     grey = (deep * _EIGHT + most // 2) // most
-    if _tag(image, _PHOTOMETRIC, None) == _WHITE_IS_ZERO:  # which Pillow heeds in 8 bits alone
+    if _tag(image, _PHOTOMETRIC, None) == _WHITE_IS_ZERO:  # which Pillow applies only to 8 bits
         grey = _EIGHT - grey
     shallow = Image.fromarray(grey.astype(np.uint8))
     if "transparency" in image.info:
@@ -113,12 +113,12 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _tag(image: Image.Image, tag: int, otherwise: Any) -> Any:
-    """A tag of a TIFF, the first value of several."""
+    """A tag of a TIFF, the first of several values."""
     held = getattr(image, "tag_v2", {}).get(tag, otherwise)
     return held[0] if isinstance(held, tuple) else held
 
 
-def _squared(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+def _make_square(image: Image.Image, size: int, fit: Fit) -> Image.Image:
     if fit == "crop":
         return ImageOps.fit(image, (size, size), _RESAMPLING)
     if fit == "squash" or image.width == image.height:

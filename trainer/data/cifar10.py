@@ -1,15 +1,12 @@
 """CIFAR-10 (Krizhevsky 2009), downloaded once by torchvision and kept as one .npz.
 
-Several trials may start at once, so the download is made under a file lock;
-who comes second finds the finished file. The .npz appears by renaming, never
-half-written, and spares later trials torchvision's import.
+Several trials may start at once, so a file lock guards the download, and later trials find the finished file.
+It is written under another name and renamed. Reading it avoids importing torchvision.
 """
 
 import fcntl
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,29 +20,29 @@ NEEDS_PATH = False
 
 _SIZE = 32  # pixels a side
 _CLASSES, _TRAIN, _TEST = 10, 50_000, 10_000
-_FINGERPRINT = (
-    "cifar10-python-c58f30108f718f92721af3b95e74349a"  # the MD5 of the archive, which torchvision checks
-)
-_SILENCE_SECONDS = 30  # of a server, before the download is given up
+_FINGERPRINT = "cifar10-python-c58f30108f718f92721af3b95e74349a"  # the archive's MD5; torchvision checks it
+_SILENCE_SECONDS = 30  # of a server, before the download fails
 
 
 def about(source: Source) -> About:
-    """The published sizes; nothing is downloaded."""
+    """The published sizes. Nothing is downloaded."""
     return About(_CLASSES, source.image_size or _SIZE, _TRAIN, _TEST)
 
 
 def fingerprint(source: Source) -> str:
-    """Of the archive as published."""
+    """That of the published archive."""
     return _FINGERPRINT
 
 
 def load(source: Source, test: bool) -> Images:
-    """The images, downloaded if they are not there yet. Raises Refused where that fails."""
-    folder = source.data_dir or cache_folder()
+    """The images, downloaded if necessary. Raises InvalidConfig if that fails."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = source.data_dir or cache / "nomad-nas"
     kept = folder / "cifar10.npz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / "cifar10.lock"):
+        with (folder / "cifar10.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel releases it when this process ends
             if not kept.exists():
                 _download(folder, kept)
     except (OSError, RuntimeError) as error:
@@ -56,13 +53,8 @@ def load(source: Source, test: bool) -> Images:
     return npz.load(replace(source, path=kept), test)
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept unless `data_dir` says otherwise."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nomad-nas"
-
-
 def _download(folder: Path, kept: Path) -> None:
-    from torchvision.datasets import CIFAR10  # here, for its import takes seconds
+    from torchvision.datasets import CIFAR10  # importing it takes seconds
 
     silence = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SILENCE_SECONDS)
@@ -78,11 +70,3 @@ def _download(folder: Path, kept: Path) -> None:
     with unfinished.open("wb") as stream:
         np.savez(stream, **arrays)
     unfinished.replace(kept)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Held by one process at a time; the kernel lets go of it when that process ends."""
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

@@ -1,9 +1,8 @@
-"""10 classes of coloured digits, 16x16: the data set that needs no download.
+"""10 classes of coloured digits, 16x16, without a download.
 
-Made from the 1,797 real handwritten digits that scikit-learn carries (Alpaydin
-and Kaynak 1998), by random affine maps, colours, background gradients and
-noise: 5,000 training and 1,000 test images from disjoint originals, the same
-on every machine. Easy to look at and hard enough that a good network shows.
+Made from the 1,797 handwritten digits that scikit-learn contains (Alpaydin and Kaynak 1998), with random
+affine maps, colours, background gradients and noise: 5,000 training and 1,000 test images from disjoint
+originals, the same on every machine. They are hard enough to tell good networks from bad ones.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ NEEDS_PATH = False
 SIZE = 16  # pixels a side
 CLASSES = 10
 TRAIN, TEST = 5000, 1000
-VERSION = 1  # raise it when anything below changes what is drawn
+VERSION = 1  # increase it when the images change
 _TEST_SHARE = 1 / 6  # of the originals of each class
 
 Floats = NDArray[np.float32]
@@ -33,34 +32,23 @@ def about(source: Source) -> About:
 
 
 def fingerprint(source: Source) -> str:
-    """Of the originals and of this file's version."""
+    """A hash of the originals, with VERSION."""
     originals, _ = _originals()
     digest = hashlib.sha256(originals.tobytes()).hexdigest()[:16]
     return f"digits-{VERSION}-{digest}"
 
 
 def load(source: Source, test: bool) -> Images:
-    """Draw the images; 0.3 s on one core."""
+    """Draw the images. Takes 0.3 s on one core."""
     train_originals, test_originals = split()
     train_images, train_labels = _draw(train_originals, TRAIN, np.random.default_rng([VERSION, 1]))
-    if not test:
-        return Images(CLASSES, False, train_images, train_labels)
-    return Images(
-        CLASSES,
-        False,
-        train_images,
-        train_labels,
-        *_draw(test_originals, TEST, np.random.default_rng([VERSION, 2])),
-    )
+    tests = _draw(test_originals, TEST, np.random.default_rng([VERSION, 2])) if test else ()
+    return Images(CLASSES, False, train_images, train_labels, *tests)
 
 
 @lru_cache(maxsize=1)
 def _originals() -> tuple[Floats, NDArray[np.int64]]:
-    """Images [1797, 8, 8] in 0..1 and labels [1797].
-
-    The table is read from scikit-learn's folder: importing the package takes
-    longer than training starts to take.
-    """
+    """Images [1797, 8, 8] in 0..1 and labels [1797], from scikit-learn's folder: importing it is slow."""
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
         raise InvalidConfig("dataset digits needs scikit-learn; run: pip install scikit-learn")
@@ -68,14 +56,13 @@ def _originals() -> tuple[Floats, NDArray[np.int64]]:
     try:
         table = np.loadtxt(path, delimiter=",", dtype=np.int64)
     except (OSError, ValueError) as error:
-        raise InvalidConfig(
-            f"cannot read the digits of scikit-learn: {error}; install scikit-learn again"
-        ) from error
+        what = f"cannot read the digits of scikit-learn: {error}"
+        raise InvalidConfig(f"{what}; install scikit-learn again") from error
     return (table[:, :64].reshape(-1, 8, 8) / 16).astype(np.float32), table[:, 64]
 
 
 def split() -> tuple[list[Floats], list[Floats]]:
-    """Originals of each class, for training and for testing."""
+    """The originals of each class, for training and for testing."""
     images, labels = _originals()
     rng = np.random.default_rng([VERSION, 0])
     train, test = [], []
@@ -90,21 +77,21 @@ def split() -> tuple[list[Floats], list[Floats]]:
 def _draw(
     originals: list[Floats], count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """`count` coloured images, the classes equally often, in random order."""
+    """Draw `count` coloured images, equally many of each class, in random order."""
     labels = rng.permutation(np.arange(count) % CLASSES)
     ink = np.empty((count, 8, 8), np.float32)
     for digit in range(CLASSES):
         where = np.flatnonzero(labels == digit)
         ink[where] = originals[digit][rng.integers(len(originals[digit]), size=len(where))]
-    coloured = _coloured(_mapped(ink, rng), rng)
+    coloured = _colour(_map_affinely(ink, rng), rng)
     return np.clip(np.rint(coloured * 255), 0, 255).astype(np.uint8), labels.astype(np.int64)
 
 
-def _mapped(ink: Floats, rng: np.random.Generator) -> Floats:
-    """ink [N, 8, 8] under a random affine map each, sampled bilinearly at [N, SIZE, SIZE]."""
+def _map_affinely(ink: Floats, rng: np.random.Generator) -> Floats:
+    """Map each of ink [N, 8, 8] by a random affine map, sampled bilinearly at [N, SIZE, SIZE]."""
     count = len(ink)
     angle = rng.uniform(-0.2, 0.2, count)
-    stretch = 8 / SIZE / rng.uniform(0.7, 1.0, (2, count))  # pixels of the original a pixel of ours
+    stretch = 8 / SIZE / rng.uniform(0.7, 1.0, (2, count))  # pixels of the original per pixel
     slant = rng.uniform(-0.15, 0.15, count)
     shift = rng.uniform(-1, 1, (2, count))
     grid = np.arange(SIZE) - (SIZE - 1) / 2
@@ -113,11 +100,11 @@ def _mapped(ink: Floats, rng: np.random.Generator) -> Floats:
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     column = stretch[0][:, None, None] * (cos * across + sin * down + slant[:, None, None] * down) + 3.5
     row = stretch[1][:, None, None] * (cos * down - sin * across) + 3.5
-    return _bilinear(ink, row.astype(np.float32), column.astype(np.float32))
+    return _sample_bilinearly(ink, row.astype(np.float32), column.astype(np.float32))
 
 
-def _bilinear(ink: Floats, row: Floats, column: Floats) -> Floats:
-    """ink [N, 8, 8] at fractional rows and columns [N, SIZE, SIZE]; paper outside."""
+def _sample_bilinearly(ink: Floats, row: Floats, column: Floats) -> Floats:
+    """Sample ink [N, 8, 8] at fractional rows and columns [N, SIZE, SIZE]; 0 outside."""
     padded = np.pad(ink, ((0, 0), (1, 2), (1, 2)))
     row, column = np.clip(row + 1, 0, 9), np.clip(column + 1, 0, 9)
     top, left = row.astype(np.int64), column.astype(np.int64)
@@ -131,8 +118,8 @@ def _bilinear(ink: Floats, row: Floats, column: Floats) -> Floats:
     return mapped
 
 
-def _coloured(ink: Floats, rng: np.random.Generator) -> Floats:
-    """Ink [N, S, S] in one colour on a gradient between two others, with noise: [N, S, S, 3]."""
+def _colour(ink: Floats, rng: np.random.Generator) -> Floats:
+    """Colour ink [N, S, S], on a gradient between two other colours, with noise: [N, S, S, 3]."""
     count = len(ink)
     direction = rng.uniform(0, 2 * np.pi, count)
     grid = np.linspace(-0.5, 0.5, SIZE)

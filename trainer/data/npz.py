@@ -1,25 +1,23 @@
 """`npz:PATH`: train_images uint8 [N, H, W, 3], train_labels int64 [N], and test_* likewise, in one file.
 
-A file of a few MB may unpack to many GB, or say that it does. So all headers are
-held against each other and against the sizes in the archive before anything is
-unpacked; `about` unpacks the training labels alone. Pickled arrays are never read.
+A file of a few MB may unpack to many GB, or claim to. So all headers are compared with each other and with
+the sizes in the archive before anything is unpacked; `about` unpacks only the training labels. Pickled arrays
+are never read.
 """
 
-import hashlib
 import lzma
 import math
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data import About, Images, Source, _arrays
+from trainer.data import BACKGROUND, About, Fit, Images, Source, hash_file
 from trainer.errors import InvalidConfig
 
 NEEDS_PATH = True
@@ -29,17 +27,15 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, Va
 
 
 def about(source: Source) -> About:
-    """Sizes, from the headers and the training labels. Raises Refused."""
-    path = _path(source)
-    with _readable(path) as archive:
-        shapes = _shapes(archive, path)
-        labels = _labels(archive, "train", shapes["train"][0], None, path)
+    """Sizes, from the headers and the training labels. Raises InvalidConfig."""
+    path = _find(source)
+    with _open(path) as archive:
+        shapes = _check_headers(archive, path)
+        labels = _read_labels(archive, "train", None, path)
     height, width = shapes["train"][1:3]
     is_square = all(shape[1] == shape[2] for shape in shapes.values())
     if source.image_size is None and height != width:
-        raise InvalidConfig(
-            f"images of {path} are {height}x{width}; give image_size, the pixels a side to make squares of"
-        )
+        raise InvalidConfig(f"images of {path} are {height}x{width}; give image_size, in pixels")
     return About(
         classes=int(labels.max()) + 1,
         image_size=source.image_size or height,
@@ -50,39 +46,41 @@ def about(source: Source) -> About:
 
 
 def fingerprint(source: Source) -> str:
-    """The file's SHA-256. Raises Refused."""
-    path = _path(source)
+    """The file's SHA-256. Raises InvalidConfig."""
+    path = _find(source)
     try:
-        status = path.stat()
-        return _sha256(path, status.st_size, status.st_mtime_ns)
+        return hash_file(path)[1].hex()
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
 def load(source: Source, test: bool) -> Images:
-    """The arrays in memory, their images made squares. Raises Refused."""
-    path = _path(source)
-    with _readable(path) as archive:
-        shapes = _shapes(archive, path)
+    """The arrays in memory, their images cropped or padded to squares. Raises InvalidConfig."""
+    path = _find(source)
+    with _open(path) as archive:
+        shapes = _check_headers(archive, path)
         if test and "test" not in shapes:
             raise _lacking(archive, "test_images", path)
-        labels = _labels(archive, "train", shapes["train"][0], None, path)
+        labels = _read_labels(archive, "train", None, path)
         classes = int(labels.max()) + 1
-        train = _images(archive, "train", source, path), labels
-        if not test:
-            return Images(classes, True, *train)
-        labels = _labels(archive, "test", shapes["test"][0], classes, path)
-        return Images(classes, True, *train, _images(archive, "test", source, path), labels)
+        arrays: list[Any] = [
+            _make_squares(_read_array(archive, "train_images", path), source.fitting),
+            labels,
+        ]
+        if test:
+            labels = _read_labels(archive, "test", classes, path)
+            arrays += [_make_squares(_read_array(archive, "test_images", path), source.fitting), labels]
+        return Images(classes, True, *arrays)
 
 
-def _path(source: Source) -> Path:
+def _find(source: Source) -> Path:
     if source.path is None or not source.path.is_file():
         raise InvalidConfig(f"no file {source.path}; give dataset npz:PATH with the path of an .npz file")
     return source.path
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -94,23 +92,29 @@ def _unreadable(path: Path, error: Exception) -> InvalidConfig:
     return InvalidConfig(f"cannot read {path} as .npz: {error}; write it again with numpy.savez")
 
 
-def _shapes(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[int, ...]]:
-    """Of the images, by part. Raises Refused unless all headers fit each other and the archive."""
-    shapes = {}
+def _check_headers(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[int, ...]]:
+    """The images' shape by part. Raises InvalidConfig unless all headers fit each other and the archive."""
+    shapes: dict[str, tuple[int, ...]] = {}
     for part in ("train", "test"):
         if part == "test" and "test_images.npy" not in archive.namelist():
             continue
-        dtype, shape = _header(archive, f"{part}_images", path)
-        _arrays.check_images(dtype, shape, f"{part}_images", str(path))
-        labels = _header(archive, f"{part}_labels", path)
-        _arrays.check_labels(*labels, shape[0], f"{part}_labels", str(path))
-        shapes[part] = shape
+        name = f"{part}_images"
+        dtype, shape = _read_header(archive, name, path)
+        if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
+            raise InvalidConfig(f"{name} of {path} must be uint8 [N, H, W, 3], not {dtype} {list(shape)}")
+        shapes[part], count, name = shape, shape[0], f"{part}_labels"
+        dtype, shape = _read_header(archive, name, path)
+        if not np.issubdtype(dtype, np.integer) or len(shape) != 1:
+            raise InvalidConfig(f"{name} of {path} must be int64 [N], not {dtype} {list(shape)}")
+        if shape[0] != count:
+            held = f"{name} of {path} has {shape[0]} labels for {count} images"
+            raise InvalidConfig(f"{held}; give one per image")
     return shapes
 
 
-def _header(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Type and shape of an array. Raises Refused where the archive holds another number of bytes."""
-    with _member(archive, name, path) as stream:
+def _read_header(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Type and shape of an array. Raises InvalidConfig if the archive has another number of bytes."""
+    with _open_member(archive, name, path) as stream:
         version = np.lib.format.read_magic(stream)
         read_header = {
             (1, 0): np.lib.format.read_array_header_1_0,
@@ -118,36 +122,62 @@ def _header(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[np.dtype[A
         }.get(version)
         if read_header is None:
             raise InvalidConfig(
-                f"{name} of {path} is in .npy version {version}; write it again with numpy.savez"
+                f"{name} of {path} has .npy version {version}; write it again with numpy.savez"
             )
         shape, _, dtype = read_header(stream)
-        held = archive.getinfo(f"{name}.npy").file_size - stream.tell()
-    if held != math.prod(shape) * dtype.itemsize and not dtype.hasobject:  # pickled, it is refused for that
-        raise InvalidConfig(
-            f"{name} of {path} holds {held} bytes for {list(shape)} {dtype}; write the file again"
-        )
+        size = archive.getinfo(f"{name}.npy").file_size - stream.tell()
+    if size != math.prod(shape) * dtype.itemsize and not dtype.hasobject:  # pickled: refused for that later
+        raise InvalidConfig(f"{name} of {path} has {size} bytes for {list(shape)} {dtype}; write it again")
     return dtype, shape
 
 
-def _images(archive: zipfile.ZipFile, part: str, source: Source, path: Path) -> NDArray[np.uint8]:
-    return _arrays.squared(_array(archive, f"{part}_images", path), source.fitting)
-
-
-def _labels(
-    archive: zipfile.ZipFile, part: str, count: int, classes: int | None, path: Path
-) -> NDArray[np.int64]:
+def _read_labels(archive: zipfile.ZipFile, part: str, classes: int | None, path: Path) -> NDArray[np.int64]:
+    """int64 [N], in 0..classes-1. None: of a training set, where every class up to the largest occurs."""
     name = f"{part}_labels"
-    return _arrays.labels(_array(archive, name, path), count, classes, name, str(path))
+    labels = _read_array(archive, name, path)
+    if labels.min() < 0 or (classes is not None and labels.max() >= classes):
+        top = "" if classes is None else f" to {classes - 1}"
+        raise InvalidConfig(
+            f"{name} of {path} must be from 0{top}, but reach from {labels.min()} to {labels.max()}"
+        )
+    if classes is None:
+        present = np.unique(labels)
+        if len(present) != present[-1] + 1:
+            missing = np.setdiff1d(np.arange(min(present[-1], len(labels))), present)[0]
+            raise InvalidConfig(
+                f"{name} of {path} must be 0..k-1 without gaps, but no image has label {missing}; "
+                "renumber the classes"
+            )
+        if len(present) < 2:
+            raise InvalidConfig(f"{name} of {path} has one class; give at least two")
+    return labels.astype(np.int64)
 
 
-def _array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
-    with _member(archive, name, path) as stream:
+def _make_squares(images: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
+    """[N, H, W, 3] to [N, S, S, 3]. With `squash` they stay as they are, because resizing squashes them."""
+    height, width = images.shape[1:3]
+    if fit == "squash" or height == width:
+        return images
+    if fit == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return images[:, top : top + side, left : left + side]
+    side = max(height, width)
+    padded = np.empty((len(images), side, side, 3), np.uint8)
+    padded[:] = BACKGROUND
+    top, left = (side - height) // 2, (side - width) // 2
+    padded[:, top : top + height, left : left + width] = images
+    return padded
+
+
+def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
+    with _open_member(archive, name, path) as stream:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-        stream.read()  # to the end, where the archive's checksum is held against what was read
+        stream.read()  # to the end, where zipfile compares the checksum
         return array
 
 
-def _member(archive: zipfile.ZipFile, name: str, path: Path) -> IO[bytes]:
+def _open_member(archive: zipfile.ZipFile, name: str, path: Path) -> IO[bytes]:
     if f"{name}.npy" not in archive.namelist():
         raise _lacking(archive, name, path)
     return archive.open(f"{name}.npy")
@@ -156,10 +186,3 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> IO[bytes]:
 def _lacking(archive: zipfile.ZipFile, name: str, path: Path) -> InvalidConfig:
     held = ", ".join(sorted(n.removesuffix(".npy") for n in archive.namelist())) or "none"
     return InvalidConfig(f"{path} lacks the array {name}; it has: {held}")
-
-
-@lru_cache(maxsize=16)
-def _sha256(path: Path, size: int, modified: int) -> str:
-    """Of the file; size and time stand in the arguments so that another file is read again."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,9 +1,8 @@
-"""The image operations that policies draw from, and what a magnitude means to each.
+"""The image operations of the augmentation policies, and what a magnitude means to each.
 
-Images are grouped by operation, so each operation runs once, and only for the images
-that drew it. Finding the groups makes the host wait, which is why a policy is applied
-once an epoch to the whole training set. Tables, moves and blends for every image instead
-wait for nothing, but took seven times as long on a CPU.
+Images are grouped by operation, so each operation runs once, on the images that drew it. Finding the groups
+makes the host wait, so a policy runs once per epoch on the whole training set. Computing every operation for
+every image would wait for nothing, but took seven times as long on a CPU.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,34 +15,26 @@ from trainer import image_ops
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 
-# the operations a policy may name; a drawn operation is a place in this list, `NONE` is none
-OPERATIONS: dict[str, Operation] = {
-    "shear_x": image_ops.shear_x,
-    "shear_y": image_ops.shear_y,
-    "translate_x": image_ops.translate_x,
-    "translate_y": image_ops.translate_y,
-    "rotate": image_ops.rotate,
-    "brightness": image_ops.brightness,
-    "color": image_ops.color,
-    "contrast": image_ops.contrast,
-    "sharpness": image_ops.sharpness,
-    "posterize": image_ops.posterize,
-    "solarize": image_ops.solarize,
-    "autocontrast": image_ops.autocontrast,
-    "equalize": image_ops.equalize,
-    "invert": image_ops.invert,
-}
+# a drawn operation is an index into this list, or `NONE`
+_NAMES = (
+    *("shear_x", "shear_y", "translate_x", "translate_y", "rotate", "brightness", "color", "contrast"),
+    *("sharpness", "posterize", "solarize", "autocontrast", "equalize", "invert"),
+)
+OPERATIONS: dict[str, Operation] = {name: getattr(image_ops, name) for name in _NAMES}
 NONE = -1
-# RandAugment's and TrivialAugment's choice
-USUAL: tuple[str, ...] = ("none", *(name for name in OPERATIONS if name != "invert"))
+USUAL: tuple[str, ...] = ("none", *_NAMES[:-1])  # the choice of RandAugment and TrivialAugment: no invert
 _SIGNED = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
-_CHUNK = 8192  # images at once: bounds the memory of the wider types within an operation
 _AROUND_ONE = ("brightness", "color", "contrast", "sharpness")
+_CHUNK = 8192  # images at once: bounds the memory of the wider types within an operation
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What the greatest magnitude means: tangent, share of the size, degrees, distance from 1, bits lost."""
+    """The strength at the greatest magnitude.
+
+    shear: tangent; translate: fraction of the image size; rotate: degrees; blend: distance from 1;
+    posterize: bits removed
+    """
 
     shear: float
     translate: float
@@ -52,7 +43,7 @@ class Reach:
     posterize: int
 
     def strengths(self, names: Sequence[str], shares: Sequence[float], device: torch.device) -> Tensor:
-        """float [len(names), 2]: of each name and share, one way and the other."""
+        """float [len(names), 2]: for each name and share, the strength with sign -1 and +1."""
         both = [
             [self.strength(name, share, sign) for sign in (-1, 1)]
             for name, share in zip(names, shares, strict=True)
@@ -60,7 +51,7 @@ class Reach:
         return torch.tensor(both, device=device)
 
     def strength(self, name: str, share: float, sign: int) -> float:
-        """What an operation is given at a share in [0, 1] of the greatest magnitude, one way or the other."""
+        """The argument of an operation at a share in [0, 1] of the greatest magnitude."""
         if name in _SIGNED:
             return sign * share * float(getattr(self, name.partition("_")[0]))
         if name in _AROUND_ONE:
@@ -70,18 +61,17 @@ class Reach:
         return 255 * (1 - share) if name == "solarize" else 0.0
 
 
-NARROW = Reach(0.3, 150 / 331, 30, 0.9, 4)  # AutoAugment's and RandAugment's
-WIDE = Reach(0.99, 1.0, 135, 0.99, 6)  # TrivialAugment's
+NARROW = Reach(0.3, 150 / 331, 30, 0.9, 4)  # AutoAugment and RandAugment
+WIDE = Reach(0.99, 1.0, 135, 0.99, 6)  # TrivialAugment
 
 
-def places(names: Sequence[str], device: torch.device) -> Tensor:
-    """Of the operations named, int64; that of "none" is `NONE`."""
-    known = list(OPERATIONS)
-    return torch.tensor([NONE if name == "none" else known.index(name) for name in names], device=device)
+def to_indices(names: Sequence[str], device: torch.device) -> Tensor:
+    """int64 [len(names)]: indices into OPERATIONS; that of "none" is `NONE`."""
+    return torch.tensor([NONE if name == "none" else _NAMES.index(name) for name in names], device=device)
 
 
 def apply(images: Tensor, drawn: Tensor, strength: Tensor) -> Tensor:
-    """images uint8 [N, 3, S, S], each under the operation drawn [N] with its strength [N]; a new tensor."""
+    """Apply to each image, uint8 [N, 3, S, S], its drawn operation [N] with its strength [N]. Copies."""
     changed = images.clone(memory_format=torch.contiguous_format)
     for number, operation in enumerate(OPERATIONS.values()):
         for where in torch.split((drawn == number).nonzero()[:, 0], _CHUNK):

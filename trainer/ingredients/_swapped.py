@@ -1,4 +1,4 @@
-"""Modules of a network put in place of others, wherever these are."""
+"""Replace modules of a network by kind."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,9 @@ from torch import nn
 
 
 def swap(network: nn.Module, kind: type[nn.Module], new: Callable[[nn.Module], nn.Module]) -> int:
-    """Put `new` of each module of exactly this kind in its place; how many there were.
+    """Replace each module of exactly this kind by `new(module)`; return how many there were.
 
-    A subclass may do more than its kind, so it stays. One module in two places is one afterwards.
+    A subclass may do more than its parent, so it stays. A module that occurs twice is replaced by one.
     """
     made: dict[nn.Module, nn.Module] = {}
     for parent in list(network.modules()):

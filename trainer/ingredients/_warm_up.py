@@ -1,34 +1,28 @@
-"""What schedules share that rise in a straight line and then fall in their own way."""
+"""Schedules with a linear warm-up and a decay of their own."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from trainer.ingredients._kinds import Schedule
+from trainer.ingredients import Schedule, within
 
 
 @dataclass(frozen=True)
 class WarmedUp(Schedule):
-    """From the base rate to `final` of it, after a linear rise.
+    """From the base rate to `final` times it, after a linear warm-up from 0.
 
-    warm_up: the share of the training in which the rate rises from 0
-    final: the share of the base rate that the training ends with
+    warm_up: fraction of the training in which the rate rises
+    final: fraction of the base rate at the end
     """
 
-    warm_up: float = 0.0
-    final: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.warm_up < 1 or not 0 <= self.final <= 1:
-            raise ValueError(
-                f"warm_up must be in [0, 1) and final in [0, 1], not {self.warm_up}, {self.final}"
-            )
+    warm_up: float = within(0.0, at_least=0, below=1)
+    final: float = within(0.0, at_least=0, at_most=1)
 
     @abstractmethod
-    def left(self, fallen: float) -> float:
-        """What is left of the fall, from 1 to 0, at a share of it in [0, 1]."""
+    def decay(self, share: float) -> float:
+        """What is left of the rate, from 1 to 0, when a share in [0, 1] of the decay is over."""
 
     def rate(self, progress: float) -> float:
         if progress < self.warm_up:
             return progress / self.warm_up
-        fallen = (progress - self.warm_up) / (1 - self.warm_up)
-        return self.final + (1 - self.final) * self.left(fallen)
+        share = (progress - self.warm_up) / (1 - self.warm_up)
+        return self.final + (1 - self.final) * self.decay(share)

@@ -1,7 +1,4 @@
-"""Mirroring without a coin from the second epoch on.
-
-It acts on the whole training set, for a captured step cannot follow the number of the epoch.
-"""
+"""Mirror each image in every other epoch (Jordan 2024, airbench, section 3.6)."""
 
 from dataclasses import dataclass
 
@@ -10,16 +7,16 @@ from torch import Generator, Tensor
 
 from trainer.ingredients import Draw, EpochImages
 
-_SALT = 0x5F37  # so that the coins are not those of whatever else is drawn from the same seed
+_SALT = 0x5F37  # so that these coins differ from what else is drawn from the same seed
 _SEEDS = 1 << 63
 
 
 @dataclass(frozen=True)
 class AlternatingFlip(EpochImages):
-    """Mirror each image in every other epoch, which one first by a coin (Jordan 2024, airbench, section 3.6).
+    """Mirror each image in every other epoch; a coin decides which epoch is first.
 
-    So any two epochs in a row show every image both ways. Does nothing where a
-    mirrored image is another class's, as a digit's is.
+    Any two epochs in a row then show every image both ways. Does nothing where mirroring changes the class,
+    as with digits. It acts on the whole training set, because a captured step cannot follow the epoch.
     """
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:

@@ -1,41 +1,38 @@
-"""A loss that hardly minds easy negatives (Ridnik et al. 2021), for one label.
+"""Asymmetric loss, which weighs easy negatives down (Ridnik et al. 2021), for one label.
 
-The paper's loss is for many labels at once; this is its authors' form for a softmax, as in timm,
-without the probability margin. timm takes whole labels. For targets that are probabilities the loss
-is its mean over labels drawn from them, as with cross-entropy: linear in the targets.
+The paper's loss is for many labels at once. This is its authors' softmax form, as in timm, without the
+probability margin. timm takes class indices; here the loss is linear in the target probabilities, as
+cross-entropy is.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from trainer.ingredients import Loss
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from trainer.ingredients import Loss, within
 
 
 @dataclass(frozen=True)
 class AsymmetricLoss(Loss):
     """Cross-entropy with smoothed labels, each class weighed by how hard it is.
 
-    positive: the power of 1 - p that weighs the label's class; 0, or at least 1
-    negative: the power of p that weighs every other class; 0, or at least 1
-    smoothing: in [0, 1), spread over all classes; on top of label_smoothing where a recipe has it.
-        Without any, the other classes do not count at all, as in timm
+    positive: power of 1 - p that weighs the label's class; 0, or at least 1
+    negative: power of p that weighs every other class; 0, or at least 1
+    smoothing: spread over all classes, in addition to label_smoothing; at 0 the other classes do not
+        count, as in timm
     """
 
     positive: float = 1.0
     negative: float = 4.0
-    smoothing: float = 0.1
+    smoothing: float = within(0.1, at_least=0, below=1)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, power in (("positive", self.positive), ("negative", self.negative)):
             if power != 0 and not power >= 1:
-                raise ValueError(f"{name} must be 0, or at least 1 for its slope to be finite, not {power}")
-        if not 0 <= self.smoothing < 1:
-            raise ValueError(f"smoothing must be in [0, 1), not {self.smoothing}")
+                raise ValueError(f"{name} must be 0 or at least 1, so that its slope is finite, not {power}")
 
-    def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         log_probabilities = logits.log_softmax(dim=1)
         probabilities = log_probabilities.exp()
         spread = self.smoothing / logits.shape[1]

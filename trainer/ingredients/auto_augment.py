@@ -1,7 +1,7 @@
-"""AutoAugment's policy for CIFAR-10, a sub-policy drawn for every image.
+"""AutoAugment's policy for CIFAR-10 (Cubuk et al. 2018), with one sub-policy drawn per image.
 
-What a moved image leaves bare is grey 128, as in the public implementations in PIL;
-AutoAugment's own code fills with the mean, torchvision's with black.
+Pixels that a move leaves empty become grey 128, as in the public implementations with PIL. AutoAugment's own
+code fills them with the mean, torchvision's with black.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 from trainer.ingredients import Draw, Policy
 from trainer.ingredients import _operations as operations
 
-# Two of (operation, probability, magnitude 0..9) make a sub-policy.
+# a sub-policy is two of (operation, probability, magnitude 0..9)
 POLICY: tuple[tuple[tuple[str, float, int], tuple[str, float, int]], ...] = (
     (("invert", 0.1, 7), ("contrast", 0.2, 6)),
     (("rotate", 0.7, 2), ("translate_x", 0.3, 9)),
@@ -44,7 +44,7 @@ POLICY: tuple[tuple[tuple[str, float, int], tuple[str, float, int]], ...] = (
 
 @dataclass(frozen=True)
 class AutoAugment(Policy):
-    """One of 25 learnt pairs of image operations for each image (Cubuk et al. 2018, appendix table 7)."""
+    """One of 25 learnt pairs of image operations per image (Cubuk et al. 2018, appendix table 7)."""
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         device, count = images.device, len(images)
@@ -56,6 +56,6 @@ class AutoAugment(Policy):
             happens = happens < torch.tensor(probabilities, device=device)[chosen]
             shares = [magnitude / 9 for magnitude in magnitudes]
             strengths = operations.NARROW.strengths(names, shares, device)
-            drawn = operations.places(names, device)[chosen]
+            drawn = operations.to_indices(names, device)[chosen]
             images = operations.apply(images, drawn.where(happens, operations.NONE), strengths[chosen, side])
         return images

@@ -1,4 +1,4 @@
-"""The learning rate falls along half a cosine (Loshchilov and Hutter 2017, equation 5, without restarts)."""
+"""Half a cosine of the learning rate (Loshchilov and Hutter 2017, equation 5, without restarts)."""
 
 import math
 from dataclasses import dataclass
@@ -8,11 +8,7 @@ from trainer.ingredients._warm_up import WarmedUp
 
 @dataclass(frozen=True)
 class Cosine(WarmedUp):
-    """From the base rate to `final` of it, after a linear rise.
+    """Cosine annealing after a linear warm-up."""
 
-    warm_up: the share of the training in which the rate rises from 0
-    final: the share of the base rate that the training ends with
-    """
-
-    def left(self, fallen: float) -> float:
-        return (1 + math.cos(math.pi * fallen)) / 2
+    def decay(self, share: float) -> float:
+        return (1 + math.cos(math.pi * share)) / 2

@@ -1,26 +1,22 @@
-"""A square of each image hidden. It acts on normalised images, where 0 is the mean of the training set."""
+"""Cutout: hide a square of each image (DeVries and Taylor 2017, section 3.2)."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from trainer.ingredients import BatchInputs, Draw
+from trainer.ingredients import BatchInputs, Draw, within
 
 
 @dataclass(frozen=True)
 class Cutout(BatchInputs):
-    """Set a square in each image to the mean (DeVries and Taylor 2017, section 3.2).
+    """Set a square in each image to the training set's mean, which is 0 after normalisation.
 
-    The square's centre is any pixel, so it may lie partly outside. share: of the
-    image's size, in [0, 1]; the paper's 16 of 32 pixels are 0.5.
+    The square's centre is any pixel, so it may lie partly outside.
+    share: the square's side as a fraction of the image's; the paper has 16 of 32 pixels
     """
 
-    share: float = 16 / 32
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share must be from 0 to 1, not {self.share}")
+    share: float = within(16 / 32, at_least=0, at_most=1)
 
     def __call__(self, inputs: Tensor, draw: Draw) -> Tensor:
         count, _, size, _ = inputs.shape

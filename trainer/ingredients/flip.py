@@ -1,6 +1,6 @@
-"""Random mirroring, each image's by itself.
+"""Random horizontal flips (Krizhevsky et al. 2012, section 4.1).
 
-A library's flip of a batched tensor throws one coin for the whole batch.
+Each image is drawn by itself. torchvision's flip decides once for the whole batch.
 """
 
 from dataclasses import dataclass
@@ -8,25 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainer.ingredients import BatchImages, Draw
+from trainer.ingredients import BatchImages, Draw, within
 
 
 @dataclass(frozen=True)
 class Flip(BatchImages):
-    """Mirror each image left to right by a coin (Krizhevsky et al. 2012, section 4.1).
+    """Mirror images left to right. Does nothing where mirroring changes the class, as with digits."""
 
-    Does nothing where a mirrored image is another class's, as a digit's is.
-    probability: in [0, 1].
-    """
-
-    probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise ValueError(f"probability must be from 0 to 1, not {self.probability}")
+    probability: float = within(0.5, at_least=0, at_most=1)
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         if not draw.mirrored:
             return images
-        throws = torch.rand((len(images), 1, 1, 1), generator=draw.generator, device=images.device)
-        return torch.where(throws < self.probability, images.flip(3), images)
+        drawn = torch.rand((len(images), 1, 1, 1), generator=draw.generator, device=images.device)
+        return torch.where(drawn < self.probability, images.flip(3), images)

@@ -1,7 +1,7 @@
-"""Batch norm over a part of the batch (Hoffer et al. 2017, algorithm 1).
+"""Ghost batch norm: batch norm over parts of the batch (Hoffer et al. 2017, algorithm 1).
 
-The noise of small batches' statistics, at the speed of large ones. As in the paper the running
-statistics learn from one group after the other, so they move faster than one batch's would.
+It has the noise of small batches at the speed of large ones. As in the paper, each group in turn updates the
+running statistics, so they move faster than with one batch.
 """
 
 from dataclasses import dataclass
@@ -11,59 +11,42 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer.errors import InvalidConfig
-from trainer.ingredients import Surgery
+from trainer.ingredients import Surgery, within
 from trainer.ingredients._swapped import swap
 
 
 @dataclass(frozen=True)
 class GhostBatchNorm(Surgery):
-    """Each group of images is normalised by its own statistics; in evaluation nothing changes.
+    """Normalise each group of images by its own statistics. Evaluation does not change.
 
-    size: the fewest images of a group, at least 2; a batch is split evenly into as many as there can be.
-        Raises Refused for a network without batch norms that it knows
+    size: smallest group; a batch is split evenly into as many groups as that allows
+    Raises InvalidConfig for a network without batch norms, or with others than BatchNorm2d.
     """
 
-    size: int = 32
-
-    def __post_init__(self) -> None:
-        if self.size < 2:
-            raise ValueError(f"size must be at least 2, not {self.size}")
+    size: int = within(32, at_least=2)
 
     def apply(self, network: nn.Module) -> nn.Module:
-        norms = swap(network, nn.BatchNorm2d, self._in_place_of)
+        norms = swap(network, nn.BatchNorm2d, self._make_ghost)
         left = [
             norm for norm in network.modules() if isinstance(norm, _BatchNorm) and type(norm) is not _Ghost
         ]
         if left or not norms:
             what = f"a {type(left[0]).__name__}" if left else "no batch norm"
-            raise InvalidConfig(
-                f"ingredient ghost_batch_norm: the network has {what}; leave ghost_batch_norm out"
-            )
+            raise InvalidConfig(f"ingredient ghost_batch_norm: the network has {what}; omit ghost_batch_norm")
         return network
 
-    def _in_place_of(self, norm: nn.Module) -> nn.Module:
+    def _make_ghost(self, norm: nn.Module) -> nn.Module:
         assert isinstance(norm, nn.BatchNorm2d)
-        ghost = _Ghost(
-            self.size, norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
-        )
+        ghost = _Ghost(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        ghost.size = self.size
         ghost.load_state_dict(norm.state_dict(keep_vars=True), assign=True)
         return ghost.train(norm.training)
 
 
 class _Ghost(nn.BatchNorm2d):
-    """A batch norm that in training takes the batch in groups."""
+    """A batch norm that in training normalises groups of at least `size` images."""
 
-    def __init__(
-        self,
-        size: int,
-        features: int,
-        eps: float,
-        momentum: float | None,
-        affine: bool,
-        track_running_stats: bool,
-    ) -> None:
-        super().__init__(features, eps, momentum, affine, track_running_stats)
-        self.size = size
+    size: int
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [B, C, H, W] to the same shape."""

@@ -1,28 +1,23 @@
-"""Gradients of mean zero (Yong et al. 2020, equation 1).
-
-The mean is one output's, over all its inputs: each column of the paper's weight matrix.
-"""
+"""Gradients of mean zero (Yong et al. 2020, equation 1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from trainer.ingredients import Gradients
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class GradientCentralization(Gradients):
-    """Takes the mean over all dimensions but the first from the gradient of each weight of two or more.
+    """Subtract each output's mean over its inputs from the gradients of weights of two dimensions or more.
 
-    conv_only: leave the fully connected layers as they are
+    conv_only: leave fully connected layers as they are
     """
 
     conv_only: bool = False
 
-    def __call__(self, weights: "Sequence[Tensor]") -> None:
+    def __call__(self, weights: Sequence[Tensor]) -> None:
         fewest = 4 if self.conv_only else 2
         for gradient in (weight.grad for weight in weights):
             assert gradient is not None

@@ -1,62 +1,52 @@
-"""MLTP, the meta-learning procedure of the ResNet-9 paper, read as Reptile.
+"""MLTP, the meta-learning procedure of Awad et al.'s ResNet-9 paper (2022, section 2.5), read as Reptile.
 
-The paper (section 2.5) splits its training set into two tasks of 250 images a class and
-shows the rest in a figure alone; what it calls reframing few-shot meta-learning is taken
-here for first-order meta-learning on these tasks (Nichol et al. 2018, the batched
-version). A step stays a step: only the order of the images and, at the ends of a task and
-of a cycle, the weights are changed.
+The paper splits its training set into two tasks of 250 images per class and shows the rest only in a figure.
+It reframes few-shot meta-learning, taken here as first-order meta-learning on these tasks (Nichol et al.
+2018, the batched version). Steps stay as they are: only the order of the images changes and, when a task or
+a cycle ends, the weights.
 """
 
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
 
 from trainer.errors import InvalidConfig
-from trainer.ingredients import Meta, OuterLoop
+from trainer.ingredients import Meta, OuterLoop, within
 
 
 @dataclass(frozen=True)
 class Mltp(Meta):
-    """Learn each part of the training set in turn from shared weights (the ResNet-9 paper, section 2.5).
+    """Train on each part of the training set in turn, starting from shared weights.
 
-    From the shared weights, each task trains for some steps; after the last task the shared
-    weights go `outer_rate` of the way to the mean of where the tasks came to. The
-    optimizer's momentum and batch norm's statistics go on from task to task.
-    tasks: 2 to 16. inner_steps: about how many steps a task has in its turn, at least 1;
-    it is fitted so that an epoch is whole cycles, after which the weights are the shared
-    ones. outer_rate: in (0, 1].
+    After the last task of a cycle the shared weights move by `outer_rate` towards the mean of the tasks'
+    weights. The optimizer's momentum and batch norm's statistics go on from task to task.
+    inner_steps: about how many steps a task trains before the next; fitted so that an epoch is whole
+        cycles, after which the weights are the shared ones
     """
 
-    tasks: int = 2
-    inner_steps: int = 10
-    outer_rate: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.tasks <= 16:
-            raise ValueError(f"tasks must be from 2 to 16, not {self.tasks}")
-        if self.inner_steps < 1:
-            raise ValueError(f"inner_steps must be at least 1, not {self.inner_steps}")
-        if not 0 < self.outer_rate <= 1:
-            raise ValueError(f"outer_rate must be above 0 and at most 1, not {self.outer_rate}")
+    tasks: int = within(2, at_least=2, at_most=16)
+    inner_steps: int = within(10, at_least=1)
+    outer_rate: float = within(1.0, above=0, at_most=1)
 
     def begin(
         self, weights: Sequence[Tensor], labels: Tensor, batch_size: int, generator: Generator
     ) -> OuterLoop:
-        """Deals out each class's images to the tasks. Raises Refused where a task has no whole batch."""
+        """Assign each class's images to the tasks. Raises InvalidConfig if a task has no whole batch."""
         fewest = len(labels) // self.tasks
         if batch_size > fewest:
             raise InvalidConfig(
                 f"a batch of {batch_size} is more than the {fewest} images of each of {self.tasks} tasks; "
                 "give a smaller batch_size, fewer tasks or more images in subset"
             )
-        return _Reptile(self, weights, _dealt(labels, self.tasks, generator), batch_size)
+        return _Reptile(self, weights, _assign_tasks(labels, self.tasks, generator), batch_size)
 
 
-def _dealt(labels: Tensor, tasks: int, generator: Generator) -> Tensor:
-    """int64 [N]: each image's task, drawn; of a class, each task has as many images, give or take one."""
+def _assign_tasks(labels: Tensor, tasks: int, generator: Generator) -> Tensor:
+    """int64 [N]: a task drawn for each image; within a class, their sizes differ by at most one."""
     shuffled = torch.randperm(len(labels), generator=generator, device=labels.device)
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
     turn = torch.arange(len(labels), device=labels.device) % tasks
@@ -64,24 +54,24 @@ def _dealt(labels: Tensor, tasks: int, generator: Generator) -> Tensor:
 
 
 class _Reptile(OuterLoop):
-    """shared: the weights that each task starts from; gained: how far this cycle's tasks came, summed."""
+    """shared: the weights that each task starts from; gained: this cycle's changes, summed over its tasks."""
 
-    def __init__(self, strengths: Mltp, weights: Sequence[Tensor], task: Tensor, batch_size: int) -> None:
-        self._strengths, self._weights, self._batch_size = strengths, list(weights), batch_size
+    def __init__(self, settings: Mltp, weights: Sequence[Tensor], task: Tensor, batch_size: int) -> None:
+        self._settings, self._weights, self._batch_size = settings, list(weights), batch_size
         self._task, self._steps = task, 0
-        self._ends = _block_ends(len(task) // batch_size, strengths)
+        self._ends = _compute_block_ends(len(task) // batch_size, settings)
         self._shared = [weight.detach().clone() for weight in weights]
         self._gained = [torch.zeros_like(weight) for weight in self._shared]
 
     def order(self, generator: Generator) -> Tensor:
-        """Batches of the task whose turn it is; where a task's images run out in an epoch, it starts over."""
+        """Whole batches of one task at a time. A task whose images run out in an epoch starts over."""
         images = torch.randperm(len(self._task), generator=generator, device=self._task.device)
-        own = [images[self._task[images] == task] for task in range(self._strengths.tasks)]
-        taken = [0] * self._strengths.tasks
+        own = [images[self._task[images] == task] for task in range(self._settings.tasks)]
+        taken = [0] * self._settings.tasks
         blocks = []
-        for number, steps in enumerate(_lengths(self._ends)):
-            task = number % self._strengths.tasks
-            first, taken[task] = taken[task], taken[task] + steps * self._batch_size
+        for number, (begin, end) in enumerate(pairwise([0, *self._ends])):
+            task = number % self._settings.tasks
+            first, taken[task] = taken[task], taken[task] + (end - begin) * self._batch_size
             places = torch.arange(first, taken[task], device=images.device) % len(own[task])
             blocks.append(own[task][places])
         left = images[: len(images) % self._batch_size]
@@ -90,56 +80,52 @@ class _Reptile(OuterLoop):
     @torch.no_grad()
     def after(self, step: int) -> None:
         self._steps = step
-        turn, over = self._turn()
-        if over:
+        turn, ended = self._find_turn()
+        if ended:
             self._end_task()
-        if over and turn == self._strengths.tasks:
+        if ended and turn == self._settings.tasks:
             self._end_cycle(turn)
 
     @torch.no_grad()
     def finish(self) -> None:
-        """The shared weights go to the mean of the tasks that were begun, one cut short as far as it came."""
-        turn, over = self._turn()
-        if self._steps and not (over and turn == self._strengths.tasks):
+        """Move the shared weights to the mean of the tasks begun; one cut short counts as far as it came."""
+        turn, ended = self._find_turn()
+        if self._steps and not (ended and turn == self._settings.tasks):
             self._end_task()
             self._end_cycle(turn)
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         state = {"task": self._task, "steps": torch.tensor(self._steps)}
         state |= {f"shared.{number}": weight for number, weight in enumerate(self._shared)}
         return state | {f"gained.{number}": weight for number, weight in enumerate(self._gained)}
 
     @torch.no_grad()
-    def restore(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self._task, self._steps = state["task"].to(self._task.device), int(state["steps"])
         for number, (shared, gained) in enumerate(zip(self._shared, self._gained, strict=True)):
             shared.copy_(state[f"shared.{number}"])
             gained.copy_(state[f"gained.{number}"])
 
-    def _turn(self) -> tuple[int, bool]:
-        """Of the last step: whose turn of a cycle it was, from 1, and whether it was the turn's last."""
+    def _find_turn(self) -> tuple[int, bool]:
+        """The task of the last step within its cycle, from 1, and whether that was the task's last step."""
         step_of_epoch = (self._steps - 1) % self._ends[-1] + 1
         block = bisect.bisect_left(self._ends, step_of_epoch)
-        return block % self._strengths.tasks + 1, step_of_epoch == self._ends[block]
+        return block % self._settings.tasks + 1, step_of_epoch == self._ends[block]
 
     def _end_task(self) -> None:
-        """Note how far the task came, and go back to the shared weights."""
+        """Add the task's change of the weights, and go back to the shared ones."""
         torch._foreach_add_(self._gained, torch._foreach_sub(self._weights, self._shared))
         torch._foreach_copy_(self._weights, self._shared)
 
     def _end_cycle(self, tasks: int) -> None:
-        """Move the shared weights by the mean over the tasks."""
-        torch._foreach_add_(self._shared, self._gained, alpha=self._strengths.outer_rate / tasks)
+        """Move the shared weights by the mean change over the tasks."""
+        torch._foreach_add_(self._shared, self._gained, alpha=self._settings.outer_rate / tasks)
         torch._foreach_zero_(self._gained)
         torch._foreach_copy_(self._weights, self._shared)
 
 
-def _block_ends(steps: int, strengths: Mltp) -> list[int]:
-    """The steps of an epoch, from 1, that end a turn: whole cycles, of turns alike to one step."""
-    cycles = round(steps / (strengths.inner_steps * strengths.tasks))
-    blocks = strengths.tasks * max(1, min(cycles, steps // strengths.tasks))
+def _compute_block_ends(steps: int, settings: Mltp) -> list[int]:
+    """The steps of an epoch, from 1, that end a task: whole cycles, tasks equal to within one step."""
+    cycles = round(steps / (settings.inner_steps * settings.tasks))
+    blocks = settings.tasks * max(1, min(cycles, steps // settings.tasks))
     return [steps * number // blocks for number in range(1, blocks + 1)]
-
-
-def _lengths(ends: Sequence[int]) -> list[int]:
-    return [end - before for before, end in zip([0, *ends], ends, strict=False)]

@@ -1,9 +1,8 @@
 """A first layer that decorrelates 3x3 patches (Jégou and Chum 2012; Awad et al.'s ResNet-9, section 2.4.4).
 
-It takes the place of the network's first convolution: 27 fixed filters, the principal axes of the
-training images' patches, each divided by its deviation, then a trainable 1x1 convolution to as many
-channels as the first convolution gave. So the network behind it stays as it is, and a stem of any
-other shape than 3x3 of stride 1 cannot be replaced.
+It replaces the network's first convolution: 27 fixed filters, the principal axes of the training images'
+patches, each divided by its standard deviation, then a trainable 1x1 convolution to as many channels as
+before. The first convolution must therefore be 3x3 of stride 1.
 """
 
 from dataclasses import dataclass
@@ -13,27 +12,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.errors import InvalidConfig
-from trainer.ingredients import Surgery
+from trainer.ingredients import Surgery, within
 
 _PATCH = 27  # values of 3 channels x 3 x 3 pixels
-_CHUNK = 256  # images at once where they are patches
+_CHUNK = 256  # images at once when cut into patches
 
 
 @dataclass(frozen=True)
 class PatchWhitening(Surgery):
-    """Filters are fitted once, before the training, and then kept.
+    """Fit the filters once before training, and keep them.
 
-    eps: added to each variance, so that what hardly varies is not blown up (that of a pixel is 1)
+    eps: added to each variance, so that small variances are not amplified; a pixel's variance is 1
     """
 
-    eps: float = 5e-4
-
-    def __post_init__(self) -> None:
-        if not self.eps > 0:
-            raise ValueError(f"eps must be above 0, not {self.eps}")
+    eps: float = within(5e-4, above=0)
 
     def apply(self, network: nn.Module) -> nn.Module:
-        name, stem = _stem(network)
+        name, stem = _find_stem(network)
         one_by_one = nn.Conv2d(_PATCH, stem.out_channels, 1, bias=stem.bias is not None)
         whitened = nn.Sequential(_Whitening(), one_by_one.to(stem.weight.device))
         network.set_submodule(name, whitened.to(stem.weight.device))
@@ -41,13 +36,13 @@ class PatchWhitening(Surgery):
 
     def fit(self, network: nn.Module, inputs: Tensor) -> None:
         (whitening,) = (module for module in network.modules() if isinstance(module, _Whitening))
-        variances, axes = torch.linalg.eigh(_covariance(inputs))
+        variances, axes = torch.linalg.eigh(_compute_covariance(inputs))
         filters = axes.T / (variances + self.eps).sqrt()[:, None]
-        whitening.filters.copy_(filters.flip(0).view(_PATCH, 3, 3, 3))  # what varies most comes first
+        whitening.filters.copy_(filters.flip(0).view(_PATCH, 3, 3, 3))  # largest variance first
 
 
 class _Whitening(nn.Module):
-    """A convolution whose filters are no parameters: single pixels until they are fitted."""
+    """A convolution with fixed filters; before the fit each takes one pixel."""
 
     filters: Tensor  # [27, 3, 3, 3]
 
@@ -60,8 +55,8 @@ class _Whitening(nn.Module):
         return F.conv2d(images, self.filters, padding=1)
 
 
-def _stem(network: nn.Module) -> tuple[str, nn.Conv2d]:
-    """The first convolution and its name. Raises Refused where whitening cannot take its place."""
+def _find_stem(network: nn.Module) -> tuple[str, nn.Conv2d]:
+    """The first convolution and its name. Raises InvalidConfig if whitening cannot replace it."""
     convolutions = ((name, one) for name, one in network.named_modules() if isinstance(one, nn.Conv2d))
     name, stem = next(convolutions, ("", None))
     if stem is None or not name:
@@ -69,14 +64,14 @@ def _stem(network: nn.Module) -> tuple[str, nn.Conv2d]:
     shape = (stem.in_channels, stem.kernel_size, stem.stride, stem.padding, stem.dilation)
     if shape != (3, (3, 3), (1, 1), (1, 1), (1, 1)):
         raise InvalidConfig(
-            "ingredient patch_whitening takes the place of a first convolution of 3 channels, 3x3, stride 1 "
-            f"and padding 1, and this network's is {stem}; omit it, or use resnet9 or resnet18"
+            "ingredient patch_whitening replaces a first convolution of 3 channels, 3x3, stride 1 and "
+            f"padding 1, but this network's is {stem}; omit it, or use resnet9 or resnet18"
         )
     return name, stem
 
 
-def _covariance(inputs: Tensor) -> Tensor:
-    """float64 [27, 27], of all 3x3 patches within images [n, 3, S, S]."""
+def _compute_covariance(inputs: Tensor) -> Tensor:
+    """float64 [27, 27], of all 3x3 patches of images [n, 3, S, S]."""
     total = torch.zeros(_PATCH, dtype=torch.float64, device=inputs.device)
     square = torch.zeros(_PATCH, _PATCH, dtype=torch.float64, device=inputs.device)
     count = 0

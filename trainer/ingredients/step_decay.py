@@ -3,28 +3,20 @@
 import math
 from dataclasses import dataclass
 
-from trainer.ingredients import Schedule
+from trainer.ingredients import Schedule, within
 
-_ROUNDING = 1e-9  # a step due at progress k * period is not missed for a last digit
+_ROUNDING = 1e-9  # so that rounding cannot delay a step due at progress k * period
 
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Times `factor` whenever `period` of the training has passed.
+    """Multiply the rate by `factor` after each `period`, a fraction of the training.
 
-    factor: above 0 and at most 1
-    period: a share of the training; the defaults are 10% less every 4 of 50 epochs, as in Zhang,
-        Liu and Zuo's 5M-parameter ResNet, section 2.6
+    The defaults are 10% less every 4 of 50 epochs (Zhang, Liu and Zuo's 5M-parameter ResNet, section 2.6).
     """
 
-    factor: float = 0.9
-    period: float = 0.08
-
-    def __post_init__(self) -> None:
-        if not 0 < self.factor <= 1 or not 0 < self.period <= 1:
-            raise ValueError(
-                f"factor and period must be above 0 and at most 1, not {self.factor}, {self.period}"
-            )
+    factor: float = within(0.9, above=0, at_most=1)
+    period: float = within(0.08, above=0, at_most=1)
 
     def rate(self, progress: float) -> float:
         return float(self.factor ** math.floor(progress / self.period + _ROUNDING))

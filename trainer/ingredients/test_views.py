@@ -1,4 +1,4 @@
-"""Views of an image whose probabilities are averaged; each costs as much as judging the image again."""
+"""Test-time augmentation (Jordan 2024, airbench, section 3.5). Each view costs one more evaluation."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,38 +6,34 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from trainer.ingredients import Views
-from trainer.ingredients.crop import reflected
+from trainer.ingredients import Views, within
+from trainer.ingredients.crop import reflect
 
 
 @dataclass(frozen=True)
 class TestViews(Views):
-    """Judge an image also mirrored and shifted (Jordan 2024, airbench, section 3.5).
+    """Average the probabilities of an image, its mirror image and shifted copies, all with equal weight.
 
-    flip: also mirrored, where that leaves the class as it is. shift: also moved up and
-    left, and down and right, by so many pixels, 0 to 7, reflected at the border; 0 for
-    not. All views weigh alike; airbench gives the unshifted ones half of the weight.
+    airbench gives the copies that are not shifted half of the weight.
+    flip: add mirrored views, where mirroring keeps the class
+    shift: add views shifted up and left, and down and right, by so many pixels, mirrored at the border
     """
 
-    __test__: ClassVar[bool] = False  # for pytest, which would take the name for a test's
+    __test__: ClassVar[bool] = False  # pytest would take the class for a test
 
     flip: bool = True
-    shift: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.shift <= 7:
-            raise ValueError(f"shift must be from 0 to 7 pixels, not {self.shift}")
+    shift: int = within(1, at_least=0, at_most=7)
 
     def __call__(self, images: Tensor, mirrored: bool) -> list[Tensor]:
         shifts = (-self.shift, self.shift) if self.shift else ()
-        views = [images, *(_shifted(images, pixels) for pixels in shifts)]
+        views = [images, *(_shift(images, pixels) for pixels in shifts)]
         if self.flip and mirrored:
             views += [view.flip(3) for view in views]
         return views
 
 
-def _shifted(images: Tensor, pixels: int) -> Tensor:
-    """Down and right by so many pixels, up and left where negative."""
+def _shift(images: Tensor, pixels: int) -> Tensor:
+    """Move down and right by so many pixels; up and left where negative."""
     size = images.shape[-1]
-    index = reflected(torch.arange(size, device=images.device) - pixels, size)
+    index = reflect(torch.arange(size, device=images.device) - pixels, size)
     return images[:, :, index][:, :, :, index]

@@ -1,17 +1,15 @@
-"""The base networks: one file each, named on the command line by its file's name.
+"""The base networks. The command line names each by its file's name.
 
-A file has a docstring whose first line is the network's summary, a `BASE` (the
-channels and blocks of its stages) and `build(shape, classes)`. It may have
-`FIXED`, a literal dictionary of the scales that the family lacks, each with the
-reason, and `Architecture`, a frozen dataclass of settings that give the base.
-Listing the networks reads the files and imports nothing, so it needs no torch.
-`path/to/file.py:function` names a network of the user's own (`_own.py`).
+A file has a docstring whose first line is the network's summary, a `BASE` (channels and blocks of its stages)
+and `build(shape, classes)`. It may have `FIXED`, a literal dictionary of the scales that the family lacks,
+with the reasons, and `Architecture`, a frozen dataclass of settings that give the base. Listing the networks
+parses the files and needs no torch. `path/to/file.py:function` names a user's own network (`_own.py`).
 """
 
 import ast
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,63 +17,44 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trainer.errors import InvalidConfig
 from trainer.models import _own
-from trainer.models._scale import Architecture, Base, Shape
+from trainer.models._scale import Architecture, Base
+from trainer.models._scale import Shape as Shape
 from trainer.models._scale import realise as _realise
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = [
-    "SCALES",
-    "Base",
-    "Shape",
-    "base",
-    "blamed",
-    "build",
-    "is_own",
-    "names",
-    "realise",
-    "scales",
-    "summary",
-]
-
 SCALES = ("depth", "width", "resolution")
 
 
 class Network(Protocol):
-    """What a file in this folder offers."""
+    """What a file in this folder has."""
 
     @property
     def BASE(self) -> Base:  # noqa: N802
         """Channels and blocks at scale 1."""
 
     def build(self, shape: Shape, classes: int) -> "nn.Module":
-        """Takes float images [N, 3, resolution, resolution], any N >= 2, to logits [N, classes]."""
+        """A network of float images [N, 3, resolution, resolution], any N >= 2, to logits [N, classes]."""
 
 
 def names() -> list[str]:
-    """The networks that can be named."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def is_own(name: str) -> bool:
-    """Whether a name is that of a function in a file of the user's, `path/to/file.py:function`."""
+    """Whether a name is that of a user's own network, `path/to/file.py:function`."""
     return name.rpartition(":")[0].endswith(".py")
 
 
 def summary(name: str) -> str:
-    """One line about a network: its file's first."""
+    """One line about a network: the first of its file's docstring."""
     return (ast.get_docstring(_parsed(name)) or name).splitlines()[0]
 
 
 def scales(name: str) -> tuple[str, ...]:
-    """The multipliers that a network takes. Raises Refused for a file that is no network."""
+    """The multipliers that a network takes. Raises InvalidConfig for a file that is not a network."""
     return tuple(scale for scale in SCALES if scale not in _fixed(name))
-
-
-def base(name: str) -> Base:
-    """Channels and blocks at scale 1. Raises Refused for a file that is no network."""
-    return _network(name).BASE
 
 
 def realise(
@@ -86,31 +65,36 @@ def realise(
     image_size: int,
     architecture: Mapping[str, Any] | None = None,
 ) -> Shape:
-    """Channels, blocks and pixels of a scaled network. Raises Refused.
+    """Channels, blocks and pixels of a scaled network. Raises InvalidConfig.
 
-    architecture: the settings of the base, by name, where the network's family has some
+    architecture: the settings of the base by name, if the network's family has some
     """
     asked = {"depth": depth, "width": width, "resolution": resolution}
     for scale, reason in _fixed(name).items():
         if asked[scale] != 1.0:
             raise InvalidConfig(f"{name} has no {scale} to multiply: {reason}; keep {scale} at 1")
     settings = _settings(name, architecture or {})
-    shape = _realise(settings.base if settings else base(name), depth, width, resolution, image_size)
+    shape = _realise(settings.base if settings else _network(name).BASE, depth, width, resolution, image_size)
     return replace(shape, architecture=settings, source=_own.fingerprint(name) if is_own(name) else None)
 
 
-def build(name: str, shape: Shape, classes: int) -> "nn.Module":
-    """A new network, its weights drawn from torch's global generator. Raises Refused."""
-    return _network(name).build(shape, classes)
+def build(
+    name: str, shape: Shape, classes: int, changes: Iterable[Callable[["nn.Module"], "nn.Module"]] = ()
+) -> "nn.Module":
+    """A new network after `changes`. Draws weights from torch's global generator. Raises InvalidConfig."""
+    network = _network(name).build(shape, classes)
+    for change in changes:
+        network = change(network)
+    return network
 
 
-def blamed(name: str) -> AbstractContextManager[None]:
-    """Turn what the code of a user's own network raises into Refused; nothing for one of this folder."""
-    return _own.blamed(name) if is_own(name) else nullcontext()
+def refuse_errors(name: str) -> AbstractContextManager[None]:
+    """Turn what a user's own network raises into InvalidConfig; do nothing for the others."""
+    return _own.refuse_errors(name) if is_own(name) else nullcontext()
 
 
 def _settings(name: str, architecture: Mapping[str, Any]) -> Architecture | None:
-    """A network's settings, the defaults where none are given; None where its family has none."""
+    """A network's settings, with defaults for the rest; None if its family has none."""
     kind = getattr(_network(name), "Architecture", None)
     if kind is None:
         if architecture:
@@ -119,9 +103,8 @@ def _settings(name: str, architecture: Mapping[str, Any]) -> Architecture | None
     known = [field.name for field in fields(kind)]
     for key in architecture:
         if key not in known:
-            raise InvalidConfig(
-                f"unknown key {key!r} in the architecture of {name}; known: {', '.join(known)}"
-            )
+            words = ", ".join(known)
+            raise InvalidConfig(f"unknown key {key!r} in the architecture of {name}; known: {words}")
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in architecture.items()}
     try:
         return cast(Architecture, kind(**given))
@@ -130,7 +113,7 @@ def _settings(name: str, architecture: Mapping[str, Any]) -> Architecture | None
 
 
 def _fixed(name: str) -> Mapping[str, str]:
-    """The scales that a network lacks, each with the reason, read from its file's `FIXED`."""
+    """The scales that a network lacks, with the reasons, from its file's `FIXED`."""
     if is_own(name):
         return _own.load(name).FIXED
     for statement in _parsed(name).body:

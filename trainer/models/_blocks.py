@@ -1,7 +1,7 @@
-"""What the residual networks share: their two blocks, the stages, the classifier.
+"""The parts that several networks share.
 
-Activations and norms are modules of their own everywhere, never calls of
-`torch.nn.functional`, because training techniques replace them by kind.
+Activations and norms are always modules, never calls of `torch.nn.functional`, because training techniques
+replace them by kind.
 """
 
 from collections.abc import Callable
@@ -13,26 +13,30 @@ from trainer.models._scale import Shape
 Block = Callable[[int, int, int], nn.Module]  # channels in, channels of the stage, stride
 
 
-def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
-    """Keeps the size at stride 1; no bias, for a batch norm follows or precedes."""
-    return conv(channels_in, channels_out, 3, stride)
+def conv(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    """A convolution without bias that keeps the image's size at stride 1. The kernel is odd."""
+    return nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False)
 
 
-def conv(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution of an odd kernel that keeps the size at stride 1; no bias."""
-    return nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False)
+def conv_norm(
+    channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """A convolution and its batch norm."""
+    return [conv(channels_in, channels_out, kernel, stride, groups), nn.BatchNorm2d(channels_out)]
 
 
-def stem(channels: int, kernel: int = 3) -> list[nn.Module]:
-    """The first convolution of images [N, 3, H, W], of stride 1, its norm and its activation."""
-    return [conv(3, channels, kernel), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+def conv_norm_relu(
+    channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """A convolution, its batch norm and its activation. With 3 input channels, the stem of small images."""
+    return [*conv_norm(channels_in, channels_out, kernel, stride, groups), nn.ReLU(inplace=True)]
 
 
 def stages(shape: Shape, block: Block, channels_in: int | None = None, expansion: int = 1) -> nn.Sequential:
-    """All blocks in a row; every stage but the first halves the image.
+    """All blocks in a row. Every stage but the first halves the image.
 
-    `channels_in` is what the stem gives, the first stage's channels unless told; a block
-    gives `expansion` times its stage's channels.
+    channels_in: of the first block; by default the first stage's channels
+    expansion: a block returns this many times its stage's channels
     """
     blocks: list[nn.Module] = []
     before = shape.channels[0] if channels_in is None else channels_in
@@ -45,7 +49,7 @@ def stages(shape: Shape, block: Block, channels_in: int | None = None, expansion
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions and a shortcut, activated after the sum (He et al. 2016)."""
+    """Two convolutions and a shortcut, with the last activation after the sum (He et al. 2016)."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, kernel: int = 3) -> None:
         super().__init__()
@@ -56,9 +60,7 @@ class BasicBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-            )
+            self.shortcut = nn.Sequential(*conv_norm(channels_in, channels, 1, stride))
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [N, C_in, H, W] to [N, C, H/stride, W/stride]."""
@@ -73,13 +75,13 @@ class PreActivationBlock(nn.Module):
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(channels_in)
-        self.conv1 = conv3x3(channels_in, channels, stride)
+        self.conv1 = conv(channels_in, channels, stride=stride)
         self.norm2 = nn.BatchNorm2d(channels)
-        self.conv2 = conv3x3(channels, channels)
+        self.conv2 = conv(channels, channels)
         self.relu = nn.ReLU(inplace=True)
         self.shortcut: nn.Module | None = None
         if stride != 1 or channels_in != channels:
-            self.shortcut = nn.Conv2d(channels_in, channels, 1, stride, bias=False)
+            self.shortcut = conv(channels_in, channels, 1, stride)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [N, C_in, H, W] to [N, C, H/stride, W/stride]."""
@@ -90,7 +92,7 @@ class PreActivationBlock(nn.Module):
 
 
 class Classifier(nn.Module):
-    """The mean over the image, whatever its size, and one linear layer."""
+    """The mean over the image, and one linear layer."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()

@@ -1,10 +1,8 @@
-"""A network of the user's own: a function in a Python file, named `path/to/file.py:function`.
+"""A user's own network: a function in a Python file, named `path/to/file.py:function`.
 
-The function takes `classes` and gives a module. Its parameters `channels` and
-`blocks` have the base network as their defaults and are given what the width and
-depth multipliers make of them; one that is not there is not scaled. It may also
-take `resolution`, the pixels a side. Nothing else in the file is used, so it
-need not import this package.
+The function takes `classes` and returns a module. The defaults of its parameters `channels` and `blocks` are
+the base network, and it gets their scaled values; without one of them that scale is fixed. It may also take
+`resolution`, the pixels a side. Nothing else in the file is used, so it need not import this package.
 """
 
 import hashlib
@@ -31,7 +29,7 @@ _CONTRACT = "it must be like build(classes, channels=(64, 128), blocks=(2, 2)); 
 
 @dataclass(frozen=True)
 class OwnNetwork:
-    """What a file in this folder offers, of a function in the user's."""
+    """A function in a user's file, with the attributes of a file in this folder."""
 
     name: str
     function: Callable[..., Any]
@@ -39,39 +37,33 @@ class OwnNetwork:
     FIXED: Mapping[str, str]
 
     def build(self, shape: Shape, classes: int) -> "nn.Module":
-        """Call the function with what it takes of the shape. Raises Refused."""
+        """Call the function with those parts of the shape that it takes. Raises InvalidConfig."""
         from torch import nn
 
         given = {"channels": shape.channels, "blocks": shape.blocks, "resolution": shape.resolution}
         taken = inspect.signature(self.function).parameters
-        with blamed(self.name):
-            network = self.function(
-                classes=classes, **{key: value for key, value in given.items() if key in taken}
-            )
+        with refuse_errors(self.name):
+            network = self.function(classes=classes, **{key: given[key] for key in given if key in taken})
         if not isinstance(network, nn.Module):
-            raise InvalidConfig(
-                f"{self.name} gives {type(network).__name__}; it must return a torch.nn.Module"
-            )
+            raise InvalidConfig(f"{self.name} returns {type(network).__name__}, not a torch.nn.Module")
         if any(map(nn.parameter.is_lazy, (*network.parameters(), *network.buffers()))):
-            raise InvalidConfig(
-                f"{self.name} has lazy layers, whose sizes are not known; give all their sizes"
-            )
+            raise InvalidConfig(f"{self.name} has lazy layers, whose sizes are unknown; give their sizes")
         return network
 
 
 def fingerprint(name: str) -> str:
-    """What changes when the file does. Raises Refused."""
-    return hashlib.sha256(_text(_path(name))).hexdigest()[:16]
+    """A hash of the file. Raises InvalidConfig."""
+    return hashlib.sha256(_read_file(_path(name))).hexdigest()[:16]
 
 
 def load(name: str) -> OwnNetwork:
-    """The network of that name, its file executed once until it changes. Raises Refused."""
+    """The network of that name. Executes its file once, and again if it changes. Raises InvalidConfig."""
     return _loaded(name, fingerprint(name))
 
 
 @contextmanager
-def blamed(name: str) -> Iterator[None]:
-    """Turn what the user's code raises into Refused with the last of its own lines."""
+def refuse_errors(name: str) -> Iterator[None]:
+    """Turn what the user's code raises into InvalidConfig that names the last line of its file."""
     try:
         yield
     except (InvalidConfig, MemoryError):
@@ -90,9 +82,9 @@ def _loaded(name: str, fingerprint: str) -> OwnNetwork:
     path, function_name = _path(name), name.rpartition(":")[2]
     module = ModuleType(f"own network {path.stem}")
     module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where dataclasses look up their own module
-    with blamed(name):  # not imported: bytecode kept from before may pass for a file just changed
-        exec(compile(_text(path), str(path), "exec"), module.__dict__)
+    sys.modules[module.__name__] = module  # where dataclasses look up their module
+    with refuse_errors(name):  # not imported: stale bytecode could be taken for a file just changed
+        exec(compile(_read_file(path), str(path), "exec"), module.__dict__)
     function = getattr(module, function_name, None)
     if not callable(function):
         raise InvalidConfig(f"{path} has no function {function_name}; define one: {_CONTRACT}")
@@ -104,7 +96,7 @@ def _network(name: str, function: Callable[..., Any]) -> OwnNetwork:
     unknown = [p.name for p in parameters.values() if p.default is p.empty and p.name not in _GIVEN]
     if "classes" not in parameters or unknown:
         raise InvalidConfig(f"{name} takes {', '.join(parameters) or 'nothing'}; {_CONTRACT}")
-    channels, blocks = (_numbers(name, parameters, key) for key in ("channels", "blocks"))
+    channels, blocks = (_default_numbers(name, parameters, key) for key in ("channels", "blocks"))
     if any(count % WIDTH_STEP for count in channels):
         raise InvalidConfig(f"{name} has channels {channels} by default; give multiples of {WIDTH_STEP}")
     lacking = {"width": ("channels", channels), "depth": ("blocks", blocks)}
@@ -114,8 +106,8 @@ def _network(name: str, function: Callable[..., Any]) -> OwnNetwork:
     return OwnNetwork(name, function, Base(channels, blocks), fixed)
 
 
-def _numbers(name: str, parameters: Mapping[str, inspect.Parameter], key: str) -> tuple[int, ...]:
-    """The whole numbers that a parameter has by default; none where there is no such parameter."""
+def _default_numbers(name: str, parameters: Mapping[str, inspect.Parameter], key: str) -> tuple[int, ...]:
+    """A parameter's default, a tuple of whole numbers; empty if there is no such parameter."""
     if key not in parameters:
         return ()
     default = parameters[key].default
@@ -130,10 +122,8 @@ def _path(name: str) -> Path:
     return Path(name.rpartition(":")[0]).expanduser().absolute()
 
 
-def _text(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InvalidConfig(
-            f"cannot read {path}: {error.strerror}; give model as path/to/file.py:function"
-        ) from error
+        raise InvalidConfig(f"cannot read {path}: {error.strerror}; give path/to/file.py:function") from error

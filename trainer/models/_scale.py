@@ -1,9 +1,8 @@
-"""From multipliers to whole channels, blocks and pixels. Pure arithmetic, without torch.
+"""From multipliers to whole channels, blocks and pixels, without torch.
 
-Depth is spread over the stages by a divisor method (Sainte-Laguë, one block a
-stage first). It is house-monotone: a larger total never takes a block from a
-stage, so every total is a network of its own. Rounding each stage by itself,
-as is usual, makes one network of several depths.
+Depth is distributed over the stages by a divisor method (Sainte-Laguë, after one block per stage). A larger
+total never takes a block from a stage, so every total gives a different network. The usual rounding of each
+stage by itself would give the same network for several depths.
 """
 
 import math
@@ -14,7 +13,7 @@ from trainer.errors import InvalidConfig
 
 SMALLEST_RESOLUTION, LARGEST_RESOLUTION = 8, 128  # pixels a side
 WIDTH_STEP = 8  # channels
-_FUZZ = 1e-9  # what floating point may lack of a tie
+_FUZZ = 1e-9  # tolerance of floating point at a tie
 
 
 @dataclass(frozen=True)
@@ -26,20 +25,19 @@ class Base:
 
 
 class Architecture(Protocol):
-    """Settings of a family of base networks: a frozen dataclass with defaults, checked at birth."""
+    """Settings of a family of base networks: a frozen dataclass with defaults, which checks itself."""
 
     @property
     def base(self) -> Base:
-        """The network that the settings mean at scale 1."""
+        """The network of these settings at scale 1."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A realised network: channels and blocks of each stage, and the pixels a side of its input.
+    """A scaled network: channels and blocks of each stage, and the side of its input in pixels.
 
-    architecture: the settings of the base, where its family has some; `channels` and `blocks`
-        are already what the multipliers made of them
-    source: changes with the file of a network of the user's own; None for the others
+    architecture: the settings of the base, if its family has some; `channels` and `blocks` are already scaled
+    source: a hash of the file of a user's own network; None for the others
     """
 
     channels: tuple[int, ...]
@@ -50,31 +48,31 @@ class Shape:
 
 
 def realise(base: Base, depth: float, width: float, resolution: float, image_size: int) -> Shape:
-    """The network that multipliers of a base mean for images of `image_size`. Raises Refused."""
+    """Scale a base network, for images of `image_size` pixels. Raises InvalidConfig."""
     return Shape(
-        channels=tuple(scaled_channels(channels, width) for channels in base.channels),
-        blocks=scaled_blocks(base.blocks, depth),
-        resolution=scaled_resolution(image_size, resolution),
+        channels=tuple(scale_channels(channels, width) for channels in base.channels),
+        blocks=scale_blocks(base.blocks, depth),
+        resolution=scale_resolution(image_size, resolution),
     )
 
 
-def scaled_channels(channels: int, width: float) -> int:
+def scale_channels(channels: int, width: float) -> int:
     """The nearest multiple of 8, ties upwards, at least 8."""
-    return max(WIDTH_STEP, WIDTH_STEP * _rounded(channels * width / WIDTH_STEP))
+    return max(WIDTH_STEP, WIDTH_STEP * _round(channels * width / WIDTH_STEP))
 
 
 def in_proportion(channels: int, scaled: int, base: int) -> int:
-    """Channels of a layer beside a stage, where the stage has `scaled` instead of `base` channels."""
-    return scaled_channels(channels, scaled / base)
+    """Channels of a layer that keeps its proportion to a stage of `scaled` instead of `base` channels."""
+    return scale_channels(channels, scaled / base)
 
 
-def scaled_blocks(blocks: tuple[int, ...], depth: float) -> tuple[int, ...]:
-    """round(depth * all blocks) blocks, spread over the stages as the base's are.
+def scale_blocks(blocks: tuple[int, ...], depth: float) -> tuple[int, ...]:
+    """round(depth * all blocks) blocks, distributed over the stages in the base's proportions.
 
-    A tie goes to the earlier stage; a stage without blocks stays so. Raises Refused below one
-    block in each of the others.
+    A tie goes to the earlier stage. A stage without blocks keeps none. Raises InvalidConfig if another one
+    would have none.
     """
-    total = _rounded(depth * sum(blocks))
+    total = _round(depth * sum(blocks))
     spread = [min(1, base) for base in blocks]
     stages = sum(spread)
     if total < stages:
@@ -88,9 +86,9 @@ def scaled_blocks(blocks: tuple[int, ...], depth: float) -> tuple[int, ...]:
     return tuple(spread)
 
 
-def scaled_resolution(image_size: int, resolution: float) -> int:
-    """Pixels a side. Raises Refused outside 8 to 128."""
-    pixels = _rounded(image_size * resolution)
+def scale_resolution(image_size: int, resolution: float) -> int:
+    """Pixels a side. Raises InvalidConfig outside 8 to 128."""
+    pixels = _round(image_size * resolution)
     if not SMALLEST_RESOLUTION <= pixels <= LARGEST_RESOLUTION:
         raise InvalidConfig(
             f"resolution {resolution:g} of {image_size}-pixel images is {pixels} pixels; it must be "
@@ -99,6 +97,6 @@ def scaled_resolution(image_size: int, resolution: float) -> int:
     return pixels
 
 
-def _rounded(value: float) -> int:
+def _round(value: float) -> int:
     """To the nearest whole number, ties upwards; Python's round() takes ties to even."""
     return math.floor(value + 0.5 + _FUZZ)

@@ -1,13 +1,13 @@
 """GoogLeNet: modules of four parallel branches (Szegedy et al. 2015).
 
-torchvision's modules with batch norm, two 3x3 convolutions where the paper has
-one 5x5, and one for the stem, as is usual for CIFAR. Its channels are the widest
-branch's of each stage, and the other branches keep their proportion to it.
+torchvision's modules with batch norm, two 3x3 convolutions where the paper has one 5x5, and one for the stem,
+as is usual for CIFAR. Its channels are those of each stage's widest branch. The other branches keep their
+proportion to it.
 """
 
 from torch import nn
 
-from trainer.models._blocks import Classifier, stem
+from trainer.models._blocks import Classifier, conv_norm_relu
 from trainer.models._scale import Base, Shape, in_proportion
 
 BASE = Base(channels=(192, 320, 384), blocks=(2, 5, 2))
@@ -29,12 +29,11 @@ _MODULES = (
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem, the modules with a pooling between stages, and the classifier."""
     from torchvision.models.googlenet import Inception
     from torchvision.ops import Conv2dNormActivation
 
     channels_in = in_proportion(_STEM, shape.channels[0], BASE.channels[0])
-    layers = stem(channels_in)
+    layers = conv_norm_relu(3, channels_in)
     for stage, modules in enumerate(_MODULES):
         if stage > 0:
             layers.append(nn.MaxPool2d(3, stride=2, padding=1))

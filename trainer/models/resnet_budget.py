@@ -1,10 +1,9 @@
 """ResNets of free settings, made to be chosen under a parameter limit (Zhang, Liu and Zuo).
 
-"Optimization of Residual Network with given budget" names a network by N, B_i,
-C_1, F, K and P, here `layers`, `blocks`, `channels`, `stem_kernel`, `kernel`
-and `pooling`; its sizes are those of the paper's tables 1 and 3, to the digit.
-As in the paper the pooling size changes no parameters: what it leaves is
-averaged, so it matters only where it does not divide the last stage's image.
+"Optimization of Residual Network with given budget" names a network by N, B_i, C_1, F, K and P, here
+`layers`, `blocks`, `channels`, `stem_kernel`, `kernel` and `pooling`. Its sizes are exactly those of the
+paper's tables 1 and 3. As in the paper the pooling size changes no parameters: the pooled image is averaged,
+so it matters only where it does not divide the last stage's image.
 """
 
 from dataclasses import dataclass
@@ -12,19 +11,19 @@ from functools import partial
 
 from torch import nn
 
-from trainer.models._blocks import BasicBlock, Classifier, stages, stem
+from trainer.models._blocks import BasicBlock, Classifier, conv_norm_relu, stages
 from trainer.models._scale import WIDTH_STEP, Base, Shape
 
-BASE = Base(channels=(32, 64, 128, 256), blocks=(2, 2, 2, 2))  # the default settings'
+BASE = Base(channels=(32, 64, 128, 256), blocks=(2, 2, 2, 2))  # of the default settings
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The paper's settings and, by default, its baseline.
+    """The paper's settings, and its baseline by default.
 
     layers: N, the stages, 1 to 4; each after the first halves the image and doubles the channels
     blocks: B_i, the residual blocks of each stage
-    channels: C_1, the first stage's and the stem's, a multiple of 8
+    channels: C_1, those of the stem and the first stage, a multiple of 8
     stem_kernel, kernel: F and K, pixels a side, odd, of the stem and of the blocks' convolutions
     pooling: P, pixels a side, at most the last stage's image
     """
@@ -58,13 +57,12 @@ class Architecture:
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stem, the stages, the pooling and the classifier."""
     chosen = shape.architecture if isinstance(shape.architecture, Architecture) else Architecture()
     pixels = shape.resolution
     for _ in shape.blocks[1:]:
         pixels = (pixels + 1) // 2
     return nn.Sequential(
-        *stem(shape.channels[0], chosen.stem_kernel),
+        *conv_norm_relu(3, shape.channels[0], chosen.stem_kernel),
         stages(shape, partial(BasicBlock, kernel=chosen.kernel)),
         nn.AvgPool2d(min(chosen.pooling, pixels)),
         Classifier(shape.channels[-1], classes),

@@ -1,8 +1,7 @@
 """VGG-19 with batch norm and one linear layer (Simonyan and Zisserman 2015).
 
-torchvision's layers; the classifier is that of the networks usual for CIFAR.
-Its blocks are single convolutions. Five poolings reduce the image 32 times; on
-an image too small for all, the last ones are left out.
+torchvision's layers, with the usual classifier for CIFAR. Its blocks are single convolutions. Five poolings
+reduce the image 32 times; an image too small for all of them lacks the last ones.
 """
 
 from torch import nn
@@ -14,7 +13,6 @@ BASE = Base(channels=(64, 128, 256, 512, 512), blocks=(2, 2, 4, 4, 4))
 
 
 def build(shape: Shape, classes: int) -> nn.Module:
-    """The stages, a pooling after each, and the classifier."""
     from torchvision.models.vgg import make_layers
 
     layers: list[str | int] = []

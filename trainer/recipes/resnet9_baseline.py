@@ -2,16 +2,12 @@
 
 The paper is first in the organisers' table of the HAET challenge 2021, with 88.0% on mini-ImageNet. For this
 baseline it reports 76.65% on Mini-CIFAR-10, 5,000 training images, in 168 epochs within ten minutes of a
-V100 (table 1). It gives neither rate, batch, schedule nor augmentation: those are chosen
-here, the usual ones for such networks. Weight decay is none because the paper adds it with "IP".
+V100 (table 1). It gives no rate, batch, schedule or augmentation; the usual ones for such networks are used
+here. There is no weight decay because the paper adds it with "IP".
 """
 
-from trainer.ingredients.cosine import Cosine
-from trainer.ingredients.crop import Crop
-from trainer.ingredients.flip import Flip
 from trainer.recipes import Defaults, Recipe
 
-RECIPE = Recipe(
-    Defaults(optimizer="sgd", learning_rate=0.1, weight_decay=0.0, batch_size=128),
-    (Crop(), Flip(), Cosine()),
+RECIPE = Recipe(Defaults(optimizer="sgd", learning_rate=0.1, weight_decay=0.0, batch_size=128)).change(
+    {"crop": {}, "flip": {}, "cosine": {}}
 )

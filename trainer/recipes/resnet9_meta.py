@@ -1,11 +1,9 @@
 """The ResNet-9 paper's baseline with its meta-learning procedure (Awad et al. 2022, section 2.5).
 
-Two tasks of 250 images a class. The paper reports 82.87% on Mini-CIFAR-10, in 132 epochs (table 1). How
-the tasks' weights become one is not in its text; `mltp` says how it is read here.
+Two tasks of 250 images per class. The paper reports 82.87% on Mini-CIFAR-10, in 132 epochs (table 1). It does
+not say how the tasks' weights are merged; `mltp` says how that is done here.
 """
 
-from trainer.ingredients.mltp import Mltp
-from trainer.recipes import Recipe
 from trainer.recipes.resnet9_baseline import RECIPE as BASELINE
 
-RECIPE = Recipe(BASELINE.defaults, (*BASELINE.ingredients, Mltp(tasks=2)))
+RECIPE = BASELINE.change({"mltp": {"tasks": 2}})

@@ -3,8 +3,6 @@
 The paper reports 83.15% on Mini-CIFAR-10, in 99 epochs (table 1).
 """
 
-from trainer.ingredients.gradient_centralization import GradientCentralization
-from trainer.recipes import Recipe
 from trainer.recipes.resnet9_sam import RECIPE as WITH_SAM
 
-RECIPE = Recipe(WITH_SAM.defaults, (*WITH_SAM.ingredients, GradientCentralization()))
+RECIPE = WITH_SAM.change({"gradient_centralization": {}})

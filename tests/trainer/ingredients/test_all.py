@@ -50,7 +50,7 @@ def test_strengths_are_plain_values_that_a_configuration_can_give(name: str) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_strength_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(InvalidConfig, match=rf"ingredient {name} has no strength 'colour'; known: "):
+    with pytest.raises(InvalidConfig, match=rf"ingredient {name} has no setting 'colour'; known: "):
         ingredients.build(name, {"colour": 1})
 
 
@@ -75,7 +75,7 @@ def test_the_table_has_a_line_for_every_ingredient_that_is_true() -> None:
     for name in NAMES:
         _, kind, _, _, strengths = found[name]
         loaded = ingredients.load(name)
-        base = next(each.__name__ for each in loaded.__mro__ if each.__module__.endswith("_kinds"))
+        base = next(each.__name__ for each in loaded.__mro__ if each.__module__ == "trainer.ingredients")
         words = re.sub(r"(?<=.)([A-Z])", r" \1", base).lower()
         assert kind == words + "*" * loaded.alone
         assert json.loads(strengths.strip("`")) == dataclasses.asdict(loaded())

@@ -23,5 +23,5 @@ def test_after_its_warm_up_the_same_curve_takes_the_rest() -> None:
 
 @pytest.mark.parametrize("strengths", [{"warm_up": 1.0}, {"final": -0.1}])
 def test_a_strength_out_of_range_is_refused(strengths: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must be in"):
+    with pytest.raises(ValueError, match="must be at least 0 and"):
         Cosine(**strengths)

@@ -54,5 +54,5 @@ def test_no_image_is_changed_from_its_progress_on() -> None:
 
 
 def test_a_chance_above_one_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"chance must be from 0 to 1, not 1\.5"):
+    with pytest.raises(ValueError, match=r"chance must be at least 0 and at most 1, not 1\.5"):
         Cutmix(chance=1.5)

@@ -9,7 +9,7 @@ from trainer.ingredients.grayscale import Grayscale
 def test_about_a_tenth_of_the_images_become_grey_and_the_others_stay() -> None:
     images = pictures(1000, 8)
     after = Grayscale()(images, draw())
-    grey = (after == image_ops.grey(images)).flatten(1).all(1)
+    grey = (after == image_ops.to_grey(images)).flatten(1).all(1)
     same = (after == images).flatten(1).all(1)
     assert 70 < int(grey.sum()) < 130
     assert bool((grey ^ same).all())

@@ -227,7 +227,7 @@ def test_a_vote_gives_shares(name: str) -> None:
     made = ingredients.load(name)()
     assert isinstance(made, Vote)
     said = torch.rand(made.count, 5, CLASSES, generator=Generator().manual_seed(0)).softmax(2)
-    torch.testing.assert_close(made.together(said).sum(1), torch.ones(5))
+    torch.testing.assert_close(made.combine(said).sum(1), torch.ones(5))
 
 
 @pytest.mark.parametrize("name", of_kind(Meta))
@@ -241,5 +241,5 @@ def test_an_outer_loop_orders_every_step_and_takes_up_its_state(name: str) -> No
     assert bool(((order >= 0) & (order < 40)).all())
     loop.after(1)
     again = made.begin(weights, labels, 4, Generator().manual_seed(1))
-    again.restore(loop.state())
-    assert all(torch.equal(value, again.state()[key]) for key, value in loop.state().items())
+    again.load_state_dict(loop.state_dict())
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in loop.state_dict().items())

@@ -31,5 +31,5 @@ def test_rise_and_fall_are_torchs_cycle_of_straight_lines() -> None:
 
 @pytest.mark.parametrize("strengths", [{"warm_up": -0.1}, {"final": 2.0}])
 def test_a_strength_out_of_range_is_refused(strengths: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must be in"):
+    with pytest.raises(ValueError, match="must be at least 0 and"):
         Linear(**strengths)

@@ -123,7 +123,7 @@ def test_training_goes_on_from_a_saved_state_as_if_undisturbed() -> None:
         loop.after(number)
     second.load_state_dict(first.state_dict())
     resumed = strengths.begin(list(second.parameters()), LABELS, BATCH, Generator().manual_seed(9))
-    resumed.restore({name: tensor.clone() for name, tensor in loop.state().items()})
+    resumed.load_state_dict({name: tensor.clone() for name, tensor in loop.state_dict().items()})
     again = optimizer(second)
     again.load_state_dict(by.state_dict())
     for number, chosen in enumerate(taken[10:], 11):

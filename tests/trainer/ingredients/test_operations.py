@@ -50,8 +50,8 @@ def test_each_image_is_changed_by_the_operation_that_it_drew() -> None:
     names = [*operations.OPERATIONS, "none"] * 4
     images = pictures(len(names))
     strength = torch.full((len(names),), 0.3)
-    strength[operations.places(names, images.device) == names.index("posterize")] = 3.0
-    after = operations.apply(images, operations.places(names, images.device), strength)
+    strength[operations.to_indices(names, images.device) == names.index("posterize")] = 3.0
+    after = operations.apply(images, operations.to_indices(names, images.device), strength)
     for number, name in enumerate(names):
         alone = images[number : number + 1]
         if name != "none":

@@ -30,5 +30,5 @@ def test_a_magnitude_of_nothing_leaves_all_but_what_has_no_magnitude() -> None:
 
 @pytest.mark.parametrize(("strength", "value"), [("operations", 0), ("magnitude", 31)])
 def test_a_strength_out_of_range_is_refused_by_name(strength: str, value: int) -> None:
-    with pytest.raises(ValueError, match=f"{strength} must be from .* not {value}"):
+    with pytest.raises(ValueError, match=f"{strength} must be at least .* and at most .*, not {value}"):
         RandAugment(**{strength: value})
