@@ -22,8 +22,7 @@ from orchestrator import awake
 from orchestrator.console.progress import PlainProgress, ProgressMeter
 from orchestrator.executors import Exit, local
 from orchestrator.executors._process import supervisor
-from orchestrator.executors._process.pipe import Ending
-from orchestrator.executors._process.supervised import run_supervised
+from orchestrator.executors._process.supervised import Ending, run_supervised
 from orchestrator.executors.local import Local
 from orchestrator.trial import outcome, retries
 from orchestrator.trial.outcome import TrialOutcome
@@ -57,10 +56,10 @@ def test_a_clock_stands_while_its_process_is_suspended(monkeypatch: pytest.Monke
 
 def test_a_guard_counts_no_time_that_it_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "time", clock(100.0, 100.5, 3700.5, 3701.5))
-    patience = supervisor.Patience(10.0)
+    limit = supervisor.TimeLimit(10.0)
     for _ in range(3):
-        patience.look()
-    assert (patience.left, patience.slept) == (8.5, 3600.0)
+        limit.update()
+    assert (limit.left, limit.slept) == (8.5, 3600.0)
 
 
 ONE_TRIAL = """

@@ -1,4 +1,4 @@
-"""A limit on the number of jobs at once, for executors whose cluster places the jobs."""
+"""A limit on the number of jobs that run at once."""
 
 import threading
 from collections.abc import Callable
@@ -18,12 +18,18 @@ class Capacity:
         self._closed = False
 
     def run(self, stop: threading.Event, work: Callable[[Callable[[], bool]], Exit]) -> Exit:
-        """Call `work` once a slot is free. Its argument is a function that tells whether to stop."""
+        """Call `work` once there is room. Its argument is a function that tells whether to stop."""
 
         def stopped() -> bool:
             return self._closed or stop.is_set()
 
-        if not self._take(stopped, stop):
+        while not stopped():
+            with self._changed:
+                if self._running < self._slots and not self._closed:
+                    self._running += 1
+                    break
+            stop.wait(WAIT_SECONDS)
+        else:
             return Exit.before_start()
         try:
             return work(stopped)
@@ -37,12 +43,3 @@ class Capacity:
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._running == 0)
-
-    def _take(self, stopped: Callable[[], bool], stop: threading.Event) -> bool:
-        while not stopped():
-            with self._changed:
-                if self._running < self._slots:
-                    self._running += 1
-                    return True
-            stop.wait(WAIT_SECONDS)
-        return False
