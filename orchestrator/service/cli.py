@@ -19,53 +19,52 @@ from orchestrator.spec.options import BadOption, check
 from results import terminal
 from results.errors import StoreError
 
-Host = Annotated[str, typer.Option(help="Address to listen on. Any but a loopback address requires a token.")]
-Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder for the trials' files.")]
-Db = Annotated[
-    str | None,
-    typer.Option(
-        envvar="NAS_DB", help="Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]"
-    ),
-]
-TokenFile = Annotated[
-    Path | None, typer.Option(help="File with the token's hash. [RUNS/.service/token, if it exists]")
-]
-NewToken = Annotated[bool, typer.Option("--new-token", help="Create a token, print it once, and exit.")]
-AtATime = Annotated[int, typer.Option(help="Searches that run at a time; others wait in the queue.", min=1)]
-HostName = Annotated[
-    list[str] | None, typer.Option(help="Another host name to accept in requests. Repeatable.")
-]
-TrustedProxy = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Address or network of a proxy whose X-Forwarded-For header is trusted. Repeatable.",
-        metavar="ADDRESS",
-    ),
-]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
-    ),
-]
-DataFolder = Annotated[Path | None, typer.Option(help="Folder for downloaded data sets. [the user's cache]")]
-Trainer = Annotated[str | None, typer.Option(help="Command of a trainer of your own, used for every search.")]
-
 
 def _serve(
-    host: Host = "127.0.0.1",
-    port: Port = 8420,
-    runs: Runs = Path("runs"),
-    db: Db = None,
-    token_file: TokenFile = None,
-    new_token: NewToken = False,
-    at_a_time: AtATime = 1,
-    host_name: HostName = None,
-    trusted_proxy: TrustedProxy = None,
-    data_root: DataRoot = None,
-    data_folder: DataFolder = None,
-    trainer: Trainer = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Any but a loopback address requires a token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)
+    ] = 8420,
+    runs: Annotated[Path, typer.Option(help="Folder for the trials' files.")] = Path("runs"),
+    db: Annotated[
+        str | None,
+        typer.Option(
+            help="Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", envvar="NAS_DB"
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token's hash. [RUNS/.service/token, if it exists]")
+    ] = None,
+    new_token: Annotated[
+        bool, typer.Option("--new-token", help="Create a token, print it once, and exit.")
+    ] = False,
+    at_a_time: Annotated[
+        int, typer.Option(help="Searches that run at a time; others wait in the queue.", min=1)
+    ] = 1,
+    host_name: Annotated[
+        list[str] | None, typer.Option(help="Another host name to accept in requests. Repeatable.")
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address or network of a proxy whose X-Forwarded-For header is trusted. Repeatable.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
+        ),
+    ] = None,
+    data_folder: Annotated[
+        Path | None, typer.Option(help="Folder for downloaded data sets. [the user's cache]")
+    ] = None,
+    trainer: Annotated[
+        str | None, typer.Option(help="Command of a trainer of your own, used for every search.")
+    ] = None,
 ) -> None:
     """Serve a web page and a REST API for the searches in a folder, and run searches from a queue.
 
@@ -75,27 +74,28 @@ def _serve(
     given = locals()
     try:
         provenance.refuse_clashes()
-        kept = token_file or runs.resolve() / ".service" / "token"
+        token_path = token_file or runs.resolve() / ".service" / "token"
         if new_token:
-            _print_token(kept)
+            _print_token(token_path)
         else:
-            run(_settings(given, kept))
+            run(_settings(given, token_path))
     except (BadOption, StoreError, OSError, provenance.Clash) as error:
         print(terminal.strip_escapes(f"nas-serve: {' '.join(str(error).split())}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
 
 
-def _settings(given: Mapping[str, Any], kept: Path) -> Settings:
+def _settings(given: Mapping[str, Any], token_path: Path) -> Settings:
     """Return the service's settings: paths made absolute, and the token's hash read."""
     folder = given["runs"].resolve()
+    db = given["db"] or str(folder / "results.db")
     return Settings(
         runs=folder,
-        database=_database(given["db"], folder),
+        database=db if "://" in db else str(Path(db).resolve()),
         host=given["host"],
         port=given["port"],
         names=tuple(name.lower() for name in given["host_name"] or ()),
-        proxies=tuple(map(_proxy, given["trusted_proxy"] or ())),
-        token_hash=auth.read(kept) if given["token_file"] or kept.exists() else None,
+        proxies=tuple(map(_parse_proxy, given["trusted_proxy"] or ())),
+        token_hash=auth.read(token_path) if given["token_file"] or token_path.exists() else None,
         trainer=given["trainer"],
         data_root=given["data_root"].resolve() if given["data_root"] else None,
         data_folder=given["data_folder"].resolve() if given["data_folder"] else None,
@@ -110,15 +110,15 @@ def run(settings: Settings) -> None:
         f"--host {settings.host} can be reached from other machines; create a token with nas-serve "
         "--new-token",
     )
-    with app.open_service(settings) as place, app.listen(settings.host, settings.port) as listening:
+    with app.open_service(settings) as state, app.listen(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         asked = "requests need the token" if settings.token_hash else "every user of this machine may use it"
         print(f"serving {settings.runs} at http://{shown}:{port}; {asked}", flush=True)  # noqa: T201
-        app.server(place).run(sockets=[listening])
+        app.server(state).run(sockets=[listening])
 
 
-def _proxy(text: str) -> Network:
+def _parse_proxy(text: str) -> Network:
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -127,15 +127,8 @@ def _proxy(text: str) -> Network:
         ) from None
 
 
-def _database(db: str | None, runs: Path) -> str:
-    if db is None:
-        return str(runs / "results.db")
-    return db if "://" in db else str(Path(db).resolve())
-
-
 def _print_token(path: Path) -> None:
-    made = auth.make(path)
-    print(made)  # noqa: T201
+    print(auth.make(path))  # noqa: T201
     hint = f"only its hash is kept, in {path}; send it as: authorization: Bearer TOKEN"
     print(hint, file=sys.stderr)  # noqa: T201
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from orchestrator.service import app, auth, cli, schemas
-from orchestrator.service.files import Elsewhere, inside
+from orchestrator.service.files import Elsewhere, resolve_inside
 from orchestrator.service.settings import Limits, Settings
 from orchestrator.spec.options import BadOption
 from results.db.store import Store
@@ -186,8 +186,8 @@ def test_a_link_is_followed_before_it_is_judged(tmp_path: Path) -> None:
     root.mkdir()
     (root / "out").symlink_to(tmp_path)
     with pytest.raises(Elsewhere):
-        inside(root, "out/file")
-    assert inside(root, "a/../b") == (root / "b").resolve()
+        resolve_inside(root, "out/file")
+    assert resolve_inside(root, "a/../b") == (root / "b").resolve()
 
 
 @pytest.mark.parametrize(
