@@ -1,4 +1,4 @@
-"""Optuna's NSGA-II, a genetic algorithm for several objectives: the usual one to compare a front with."""
+"""Optuna's NSGA-II, a genetic algorithm for several objectives: the usual baseline for a front."""
 
 import optuna
 

@@ -1,4 +1,4 @@
-"""Optuna's tree-structured Parzen estimator (TPE): the usual choice, and so the one to compare with."""
+"""Optuna's tree-structured Parzen estimator (TPE): the usual choice, and so a baseline."""
 
 import optuna
 

@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler
 
 from orchestrator import solvers
 from orchestrator.solvers import _optuna
-from orchestrator.solvers._hypervolume import front_of
+from orchestrator.solvers._surrogate import front_of
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
