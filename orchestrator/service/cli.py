@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -71,36 +70,31 @@ def _serve(
     Searches started on the command line in the same folder appear here, and the other way round.
     Stopping the service does not stop its searches.
     """
-    given = locals()
     try:
+        folder = runs.resolve()
+        db = db or str(folder / "results.db")
+        token_path = token_file or folder / ".service" / "token"
         provenance.refuse_clashes()
-        token_path = token_file or runs.resolve() / ".service" / "token"
         if new_token:
             _print_token(token_path)
-        else:
-            run(_settings(given, token_path))
+            return
+        settings = Settings(
+            runs=folder,
+            database=db if "://" in db else str(Path(db).resolve()),
+            host=host,
+            port=port,
+            names=tuple(name.lower() for name in host_name or ()),
+            proxies=tuple(map(_parse_proxy, trusted_proxy or ())),
+            token_hash=auth.read(token_path) if token_file or token_path.exists() else None,
+            trainer=trainer,
+            data_root=data_root and data_root.resolve(),
+            data_folder=data_folder and data_folder.resolve(),
+            at_a_time=at_a_time,
+        )
+        run(settings)
     except (BadOption, StoreError, OSError, provenance.Clash) as error:
         print(terminal.strip_escapes(f"nas-serve: {' '.join(str(error).split())}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
-
-
-def _settings(given: Mapping[str, Any], token_path: Path) -> Settings:
-    """Return the service's settings: paths made absolute, and the token's hash read."""
-    folder = given["runs"].resolve()
-    db = given["db"] or str(folder / "results.db")
-    return Settings(
-        runs=folder,
-        database=db if "://" in db else str(Path(db).resolve()),
-        host=given["host"],
-        port=given["port"],
-        names=tuple(name.lower() for name in given["host_name"] or ()),
-        proxies=tuple(map(_parse_proxy, given["trusted_proxy"] or ())),
-        token_hash=auth.read(token_path) if given["token_file"] or token_path.exists() else None,
-        trainer=given["trainer"],
-        data_root=given["data_root"].resolve() if given["data_root"] else None,
-        data_folder=given["data_folder"].resolve() if given["data_folder"] else None,
-        at_a_time=given["at_a_time"],
-    )
 
 
 def run(settings: Settings) -> None:

@@ -46,8 +46,8 @@ class PlotCache:
         Raise StoreError, or HTTPException if the wait for other plots is too long.
         """
         with self._making.hold():
-            known, body = self._made.get((study, name), (None, b""))
-            if known != mark:
+            made_at, body = self._made.get((study, name), (None, b""))
+            if made_at != mark:
                 figure = PLOTS[name](study_record.read_study(self._database, study))
                 body = to_json(_to_dict(figure)).encode(errors="replace")
                 self._made[study, name] = (mark, body)

@@ -210,7 +210,7 @@ def _of(study: str, *columns: Any) -> Select[Any]:
 
 
 def _describe_request(request: Facts) -> Facts:
-    """Return what is known of a search that has no study yet, or never got one."""
+    """Return the facts of a search that has no study yet, or never got one."""
     return {
         "name": request["study"],
         "kind": request["kind"],

@@ -43,17 +43,17 @@ class QueueWorker:
         self._closing = threading.Event()
         self._changed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="queue", daemon=True)
-        self._lock: int | None = None
-        self._held = ExitStack()
+        self._locks = ExitStack()
 
     def open(self) -> None:
         """Start. Raise BadOption if another service processes the same queue."""
         self.settings.own.mkdir(parents=True, exist_ok=True)
-        self._lock = _try_lock(self.settings.own / "service.lock")
-        if self._lock is None:
+        lock = _try_lock(self.settings.own / "service.lock")
+        if lock is None:
             raise BadOption(f"another nas-serve serves {self.settings.runs}; stop it, or give another --runs")
+        self._locks.callback(os.close, lock)
         try:
-            self._held.enter_context(self.queue.lock_study(_QUEUE))
+            self._locks.enter_context(self.queue.lock_study(_QUEUE))
         except StudyLocked as error:
             raise BadOption(
                 f"another nas-serve processes the queue of {self.queue.url.render_as_string()}; "
@@ -70,9 +70,7 @@ class QueueWorker:
             self._thread.join()
         for child in self._children.values():
             child.returncode = child.poll() or 0  # nobody waits for it any more: that is the point
-        if self._lock is not None:
-            os.close(self._lock)
-        self._held.close()
+        self._locks.close()
 
     def wake(self) -> None:
         """Check the queue at once, because it has changed."""
@@ -128,9 +126,10 @@ class QueueWorker:
     def _has_ended(self, request: SearchRequest) -> bool:
         """Whether the study's end is that of this search, and not of an earlier one."""
         study = self.queue.study(request.study)
-        if study is None or study.state == "running" or study.begun_at is None or request.started_at is None:
+        if study is None or study.state == "running":
             return False
-        return study.begun_at >= request.started_at
+        begun, started = study.begun_at, request.started_at
+        return begun is not None and started is not None and begun >= started
 
     def _start(self, request: SearchRequest) -> None:
         lock = _try_lock(self.file(request.study, "lock"))
@@ -152,7 +151,7 @@ class QueueWorker:
                 raise
             self.queue.ended(request.id, f"it could not be started: {error}")
             return
-        with suppress(OSError):  # of a full disk; its study's lock will tell
+        with suppress(OSError):  # of a full disk; its study's lock is enough
             os.pwrite(lock, json.dumps(locks.signature(child.pid)).encode(), 0)
         self.queue.started(request.id, child.pid)
 
@@ -185,7 +184,7 @@ class QueueWorker:
         return True
 
     def _end_message(self, request: SearchRequest, code: int | None) -> str | None:
-        """Return the message for a search whose study does not tell how it ended."""
+        """Return the message for a search whose study's row does not say how it ended."""
         if code in (0, 130) or (code is None and self._has_ended(request)):
             return None
         if code is not None and code < 0:
@@ -201,10 +200,9 @@ class QueueWorker:
     def _read_lock(self, study: str) -> dict[str, str]:
         """Return the process that was started with the lock; empty after a kill or on a full disk."""
         try:
-            process: dict[str, str] = json.loads(self.file(study, "lock").read_text())
+            return dict(json.loads(self.file(study, "lock").read_text()))
         except ValueError:
             return {}
-        return process
 
 
 def _try_lock(path: Path) -> int | None:

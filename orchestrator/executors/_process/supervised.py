@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -62,29 +62,32 @@ class SupervisorPipe:
             os.write(self.writer, b"stop\n")
 
 
+@dataclass(frozen=True)
+class SupervisedJob:
+    """A job to run on a slot. Its processes inherit `lock`, which is released here once they hold it."""
+
+    job: Job
+    environment: Mapping[str, str]
+    stopped: Callable[[], bool]  # called every 50 ms
+    started: Callable[[], None] = lambda: None
+    lock: HeldLock = field(default_factory=HeldLock)
+
+
 class NotStarted(Exception):
     """The supervisor could not start the trial; the message is the supervisor's."""
 
 
-def run_supervised(
-    job: Job,
-    environment: Mapping[str, str],
-    lock: HeldLock,
-    stopped: Callable[[], bool],
-    started: Callable[[], None],
-) -> Ending:
-    """Run the job in a new process with the environment `environment` until all its processes have ended.
+def run_supervised(given: SupervisedJob) -> Ending:
+    """Run the job in a new process until all its processes have ended.
 
-    The job's processes inherit `lock`, which is released here. `stopped` is called every 50 ms. Raises
-    ExecutorError if the program cannot be started, OSError if its files cannot be written.
+    Raises ExecutorError if the program cannot be started, OSError if its files cannot be written.
     """
     try:
-        with _open_supervisor(job, environment, lock) as pipe:
-            ending = follow(pipe, stopped, started, LimitsWatch(job))
+        with _open_supervisor(given) as pipe:
+            ending = follow(pipe, given)
     except NotStarted as problem:
-        raise ExecutorError(
-            f"cannot run {job.command[0]!r}: {problem}; give a program that runs here"
-        ) from problem
+        program = given.job.command[0]
+        raise ExecutorError(f"cannot run {program!r}: {problem}; give a program that runs here") from problem
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.ENOMEM):  # those two: no room for another process
             raise
@@ -92,16 +95,15 @@ def run_supervised(
     return ending or Ending(-signal.SIGKILL, "lost", "its supervisor was killed")
 
 
-def follow(
-    pipe: SupervisorPipe, stopped: Callable[[], bool], started: Callable[[], None], watch: LimitsWatch
-) -> Ending | None:
+def follow(pipe: SupervisorPipe, given: SupervisedJob) -> Ending | None:
     """Wait for the end of the trial, and forward our stop. None: the supervisor ended before the start.
 
-    The trial is killed if `watch` finds that it exceeds a limit. Raises NotStarted.
+    The trial is killed if it exceeds a limit. Raises NotStarted.
     """
     group: int | None = None
+    watch = LimitsWatch(given.job)
     ending = Ending(-signal.SIGKILL, "lost", "its supervisor was killed")  # unless it reports another
-    for line in _read_messages(pipe, stopped, watch):
+    for line in _read_messages(pipe, given.stopped, watch):
         match line.split():
             case ["refused", *problem]:
                 raise NotStarted(" ".join(problem))
@@ -110,7 +112,8 @@ def follow(
             case ["started", pid]:
                 group = int(pid)
                 watch.begin(group)
-                started()
+                given.lock.release()
+                given.started()
             case ["ended", code, reason, *times]:
                 at, slept = map(float, times) if times else (None, 0.0)
                 ending = Ending(int(code), cast(Reason, reason), at=at, slept_seconds=slept)
@@ -142,9 +145,9 @@ def is_readable(descriptor: int, seconds: float) -> bool:
 
 
 @contextmanager
-def _open_supervisor(job: Job, environment: Mapping[str, str], lock: HeldLock) -> Iterator[SupervisorPipe]:
+def _open_supervisor(given: SupervisedJob) -> Iterator[SupervisorPipe]:
     """Start a supervisor that runs the job. On exit, tell it to stop and give it time to end the job."""
-    process = _start_supervisor(job, environment, lock)
+    process = _start_supervisor(given)
     assert process.stdin is not None
     assert process.stdout is not None
     pipe = SupervisorPipe(process.stdout.fileno(), process.stdin.fileno())
@@ -155,12 +158,13 @@ def _open_supervisor(job: Job, environment: Mapping[str, str], lock: HeldLock) -
             pipe.send_stop()
             process.stdin.close()
             try:
-                process.wait(2 * job.grace_seconds + EXIT_SECONDS)
+                process.wait(2 * given.job.grace_seconds + EXIT_SECONDS)
             except subprocess.TimeoutExpired:
                 warn_of_survivors(f"their supervisor, process {process.pid},")
 
 
-def _start_supervisor(job: Job, environment: Mapping[str, str], lock: HeldLock) -> subprocess.Popen[bytes]:
+def _start_supervisor(given: SupervisedJob) -> subprocess.Popen[bytes]:
+    job = given.job
     try:
         with open_outputs(job) as (stdout, stderr):
             numbers = (os.getpid(), stdout.fileno(), job.timeout_seconds, job.grace_seconds)
@@ -170,13 +174,13 @@ def _start_supervisor(job: Job, environment: Mapping[str, str], lock: HeldLock) 
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 bufsize=0,
-                pass_fds=[stdout.fileno(), *lock.descriptors],
+                pass_fds=[stdout.fileno(), *given.lock.descriptors],
                 cwd=job.folder,
-                env=environment,
+                env=given.environment,
                 start_new_session=True,  # so that Ctrl-C in a terminal reaches us alone
             )
     finally:
-        lock.release()  # from here on only the supervisor and the trial hold it
+        given.lock.release()  # from here on only the supervisor and the trial hold it
 
 
 def _read_messages(pipe: SupervisorPipe, stopped: Callable[[], bool], watch: LimitsWatch) -> Iterator[str]:

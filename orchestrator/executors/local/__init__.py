@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
 from orchestrator.executors._process.capacity import Capacity
 from orchestrator.executors._process.slots import CPU_ONLY, HeldLock, Slot, trial_environment
-from orchestrator.executors._process.supervised import POLL_SECONDS, run_supervised
+from orchestrator.executors._process.supervised import POLL_SECONDS, SupervisedJob, run_supervised
 from orchestrator.executors.local import gpus as _gpus
 from orchestrator.executors.local.fair_share import FairShare
 from orchestrator.executors.local.fork_server import ForkServers
@@ -111,8 +111,9 @@ class Local:
         started: Callable[[str], None],
     ) -> Exit:
         started_at, clock, joules = datetime.now(UTC), time.monotonic(), slot.meter()
-        how = job, trial_environment(slot.environment), lock, stopped, partial(started, slot.name)
-        ending = (self._fork_servers and self._fork_servers.run(*how)) or run_supervised(*how)
+        environment = trial_environment(slot.environment)
+        given = SupervisedJob(job, environment, stopped, partial(started, slot.name), lock)
+        ending = (self._fork_servers and self._fork_servers.run(given)) or run_supervised(given)
         seconds = ending.seconds_since(clock)
         if ending.code == DEVICE_LOST and slot.lock is not None:
             self._lost.setdefault(job.folder, set()).add(slot.name)
@@ -160,7 +161,7 @@ class Local:
     def _take_slot(self, lost: set[str]) -> tuple[Slot, HeldLock] | None:
         """Return a free slot and its lock; none of those that were `lost` to the job, unless all were.
 
-        A slot is not free if another study has its lock, or if it is that study's turn.
+        A slot is not free if another study has its lock, or goes first.
         """
         with self._lock:
             for slot in self._free:

@@ -31,7 +31,7 @@ class Note:
     written_at: float
 
     def sort_key(self, free: str) -> tuple[int, float]:
-        """Return a key; the lowest goes first. `free`: a lock known to be free, whatever the note says."""
+        """Return a key; the lowest goes first. `free`: a lock that is free, even if the note holds it."""
         return len(self.holds - {free}), self.served_at
 
     @staticmethod

@@ -14,16 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from orchestrator.awake import Awake
 from orchestrator.executors import STOPPED, Job
-from orchestrator.executors._process.limits import LimitsWatch, open_outputs
-from orchestrator.executors._process.slots import HeldLock
+from orchestrator.executors._process.limits import open_outputs
 from orchestrator.executors._process.supervised import (
     POLL_SECONDS,
     Ending,
     NotStarted,
+    SupervisedJob,
     SupervisorPipe,
     follow,
     is_readable,
@@ -39,13 +38,6 @@ GREETING, READY = b"host 1\n", b"host 1\nready\n"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """Why a fork server did not start a trial."""
-
-    why: str
-
-
 class ForkServers:
     """Keeps a fork server of `trainer` ready, with the environment that all trials have in common."""
 
@@ -56,31 +48,20 @@ class ForkServers:
         self._started = 0
         self._server = self._start()
 
-    def run(
-        self,
-        job: Job,
-        environment: Mapping[str, str],
-        lock: HeldLock,
-        stopped: Callable[[], bool],
-        started: Callable[[], None],
-    ) -> Ending | None:
+    def run(self, given: SupervisedJob) -> Ending | None:
         """Run a training until all its processes have ended; None if it is not one, or did not start.
 
-        `lock` is released once the trial holds it. Raises OSError if the job's files cannot be written.
+        Raises OSError if the job's files cannot be written.
         """
         server = self._server
-        if server is None or job.command[: len(self._trainer) + 1] != (*self._trainer, "train"):
+        if server is None or given.job.command[: len(self._trainer) + 1] != (*self._trainer, "train"):
             return None
-        connection = self._request(server, job, environment, lock)
-        if connection is None:
-            found: Ending | _Failure = _Failure("it is gone")
-        else:
-            with _open_trial(connection, server, job):
-                found = _run(connection, server, job, lock, stopped, started)
-        if isinstance(found, Ending):
-            return found
-        self._replace(server, found.why)
-        return None
+        try:
+            with _open_trial(self._request(server, given), server, given.job) as connection:
+                return _run(connection, server, given)
+        except NotStarted as problem:
+            self._replace(server, str(problem))
+            return None
 
     def close(self) -> None:
         """End the fork server, once no trial runs any more."""
@@ -89,18 +70,17 @@ class ForkServers:
                 self._server.end()
             self._server = None
 
-    def _request(
-        self, server: "ForkServer", job: Job, environment: Mapping[str, str], lock: HeldLock
-    ) -> socket.socket | None:
+    def _request(self, server: "ForkServer", given: SupervisedJob) -> socket.socket:
+        job = given.job
         request = {
             "arguments": job.command[len(self._trainer) :],
             "folder": str(job.folder),
-            "environment": dict(environment),
+            "environment": dict(given.environment),
             "timeout_seconds": job.timeout_seconds,
             "grace_seconds": job.grace_seconds,
         }
         with open_outputs(job) as (stdout, stderr):
-            return server.ask(request, [stdout.fileno(), stderr.fileno(), *lock.descriptors])
+            return server.ask(request, [stdout.fileno(), stderr.fileno(), *given.lock.descriptors])
 
     def _replace(self, server: "ForkServer", why: str) -> None:
         """Replace a failed server, unless another trial has done so, as long as new ones make sense."""
@@ -155,8 +135,8 @@ class ForkServer:
         finally:
             theirs.close()  # so that the death of the server reads as the end of the socket
 
-    def ask(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket | None:
-        """Send a request with descriptors; return the connection on which its trial is reported, or None."""
+    def ask(self, request: Mapping[str, object], descriptors: Sequence[int]) -> socket.socket:
+        """Send a request with descriptors; return the connection for its reports. Raises NotStarted."""
         ours, theirs = socket.socketpair()
         ours.settimeout(SEND_SECONDS)
         text = json.dumps(request).encode() + b"\n"
@@ -165,9 +145,9 @@ class ForkServer:
                 socket.send_fds(self._socket, [b"t"], [theirs.fileno()])
             sent = socket.send_fds(ours, [text], descriptors)
             ours.sendall(text[sent:])
-        except OSError:  # it has ended
+        except OSError as error:
             ours.close()
-            return None
+            raise NotStarted("it is gone") from error
         return ours
 
     @property
@@ -194,11 +174,11 @@ class ForkServer:
 
 
 @contextmanager
-def _open_trial(connection: socket.socket, server: ForkServer, job: Job) -> Iterator[None]:
+def _open_trial(connection: socket.socket, server: ForkServer, job: Job) -> Iterator[socket.socket]:
     """On exit, stop the trial at the other end, and wait for it unless it never started."""
     with connection:
         try:
-            yield
+            yield connection
         finally:
             with suppress(OSError):  # it has hung up already
                 connection.shutdown(socket.SHUT_WR)  # a supervisor that reads it now starts nothing
@@ -207,26 +187,15 @@ def _open_trial(connection: socket.socket, server: ForkServer, job: Job) -> Iter
                 warn_of_survivors()
 
 
-def _run(
-    connection: socket.socket,
-    server: ForkServer,
-    job: Job,
-    lock: HeldLock,
-    stopped: Callable[[], bool],
-    started: Callable[[], None],
-) -> Ending | _Failure:
-    def release_and_report() -> None:
-        lock.release()
-        started()
-
-    if not _wait_for_answer(connection, server, stopped):
-        return Ending(STOPPED, "stopped") if stopped() else _Failure("it does not answer")
-    try:
-        pipe = SupervisorPipe(connection.fileno(), connection.fileno())
-        ending = follow(pipe, stopped, release_and_report, LimitsWatch(job))
-    except NotStarted as problem:
-        return _Failure(str(problem))
-    return ending or _Failure("it did not start the trial")
+def _run(connection: socket.socket, server: ForkServer, given: SupervisedJob) -> Ending:
+    if not _wait_for_answer(connection, server, given.stopped):
+        if given.stopped():
+            return Ending(STOPPED, "stopped")
+        raise NotStarted("it does not answer")
+    ending = follow(SupervisorPipe(connection.fileno(), connection.fileno()), given)
+    if ending is None:
+        raise NotStarted("it did not start the trial")
+    return ending
 
 
 def _wait_for_answer(connection: socket.socket, server: ForkServer, stopped: Callable[[], bool]) -> bool:

@@ -61,11 +61,11 @@ def visible(gpus: list[Gpu], wish: str | None, order: str | None) -> list[Gpu]:
         return gpus
     if wish.strip() in NONE_VISIBLE:
         return []
-    chosen = [_named(entry.strip(), gpus, wish, order) for entry in wish.split(",")]
+    chosen = [_find_gpu(entry.strip(), gpus, wish, order) for entry in wish.split(",")]
     return list(dict.fromkeys(chosen))
 
 
-def _named(entry: str, gpus: list[Gpu], wish: str, order: str | None) -> Gpu:
+def _find_gpu(entry: str, gpus: list[Gpu], wish: str, order: str | None) -> Gpu:
     if entry.startswith("MIG-"):
         return Gpu(f"gpu-{entry}", entry, "MIG instance")
     if entry.isdigit():

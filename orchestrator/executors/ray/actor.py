@@ -19,8 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from orchestrator.executors import ExecutorError, Job
-from orchestrator.executors._process.slots import CPU_ONLY, HeldLock, trial_environment
-from orchestrator.executors._process.supervised import Ending, run_supervised
+from orchestrator.executors._process.slots import CPU_ONLY, trial_environment
+from orchestrator.executors._process.supervised import Ending, SupervisedJob, run_supervised
 
 RESULT_SECONDS = 300.0  # for which an ended trial's files and result are kept, together with its slot
 UNBEGUN_SECONDS = 60.0  # for which an actor waits for its trial
@@ -69,8 +69,8 @@ class Status:
     ending: Ending | None = None
 
 
-def find_lack(command: Sequence[str], needed: Sequence[str]) -> str | None:
-    """Return what this machine lacks to run `command`; None if it lacks nothing."""
+def find_missing(command: Sequence[str], needed: Sequence[str]) -> str | None:
+    """Return what is missing on this machine to run `command`; None if nothing is."""
     missing = [path for path in needed if not Path(path).exists()]
     if missing:
         return f"there is no {missing[0]} on {socket.gethostname()}; put it at the same path on every node"
@@ -82,8 +82,8 @@ def find_lack(command: Sequence[str], needed: Sequence[str]) -> str | None:
 class TrialActor:
     """The actor. Every method may be called while another one waits.
 
-    leave: ends the process when no orchestrator has asked for the trial for some time; None if the process is
-    not the actor's own
+    `leave` ends the process when no orchestrator has asked for the trial for some time; None if the process
+    is not the actor's own.
     """
 
     def __init__(self, leave: Callable[[], object] | None = None) -> None:
@@ -100,7 +100,7 @@ class TrialActor:
             threading.Thread(target=self._leave_when_forgotten, args=(leave,), daemon=True).start()
 
     def hello(self, path: str, content: str) -> Greeting:
-        """Tell what runs here, and whether `path` has the content that the orchestrator wrote."""
+        """Return what runs here, and whether `path` has the content that the orchestrator wrote."""
         self._asked_at = time.monotonic()
         running = self._transfer.identity if self._transfer else None
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -169,12 +169,12 @@ class TrialActor:
             self._has_started = True
 
         try:
-            problem = find_lack(transfer.job.command, transfer.needed)
+            problem = find_missing(transfer.job.command, transfer.needed)
             if problem:
                 raise ExecutorError(problem)
             job = self._place(transfer)
             environment = trial_environment({} if transfer.on_gpu else CPU_ONLY)
-            self._ending = run_supervised(job, environment, HeldLock(), self._stop.is_set, started)
+            self._ending = run_supervised(SupervisedJob(job, environment, self._stop.is_set, started))
         except (ExecutorError, OSError) as error:
             self._refused = f"{error} (on {socket.gethostname()})"
         finally:
@@ -182,8 +182,8 @@ class TrialActor:
 
     def _place(self, transfer: Transfer) -> Job:
         """Write the job's files to this node, and return the job with their paths here."""
-        words = tuple(sys.executable if word == transfer.python else word for word in transfer.job.command)
-        job = replace(transfer.job, command=words, stdout=self._folder / "out", stderr=self._folder / "err")
+        command = tuple(sys.executable if word == transfer.python else word for word in transfer.job.command)
+        job = replace(transfer.job, command=command, stdout=self._folder / "out", stderr=self._folder / "err")
         if transfer.files is None:
             return job
         root = self._folder / FILES
@@ -193,7 +193,9 @@ class TrialActor:
             path.write_bytes(content)
         folder = root / job.folder.relative_to(transfer.root)
         folder.mkdir(parents=True, exist_ok=True)
-        return replace(job, command=tuple(_move(word, transfer.root, root) for word in words), folder=folder)
+        return replace(
+            job, command=tuple(_move(word, transfer.root, root) for word in command), folder=folder
+        )
 
     def _leave_when_forgotten(self, leave: Callable[[], object]) -> None:
         """Call `leave` when no orchestrator asks any more; also after `end`, whose caller may have died."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import ExecutorError
-from orchestrator.executors.ray.actor import find_lack
+from orchestrator.executors.ray.actor import find_missing
 
 NAMESPACE = "nomad-nas"
 SENT = ("orchestrator", "trainer")  # the packages whose code is sent; the second one may be absent
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 class Share:
     """The share of a node that one trial takes."""
 
-    gpus: float  # 0: it takes a CPU
+    gpus: float  # at most 1; 0: it takes a CPU
 
     @property
     def device(self) -> str:
@@ -49,10 +49,10 @@ class Share:
 
     def fits(self, resources: dict[str, float]) -> int:
         """Return how often it fits on a node."""
-        has, takes = (resources.get("GPU", 0), self.gpus) if self.gpus else (resources.get("CPU", 0), 1.0)
-        if takes <= 1:  # a trial's share is of one GPU, so a rest of each is left over
-            return math.floor(has) * math.floor(1 / takes + 1e-9)
-        return math.floor(has / takes)
+        if not self.gpus:
+            return math.floor(resources.get("CPU", 0))
+        # a trial's share is of one GPU, so a rest of each is left over
+        return math.floor(resources.get("GPU", 0)) * math.floor(1 / self.gpus + 1e-9)
 
 
 def join(address: str | None) -> None:
@@ -108,7 +108,7 @@ def choose_share(device: str, fraction: float | None) -> Share:
     return Share(fraction or 1.0)
 
 
-def count_slots(share: Share, asked: int | None) -> int:
+def count_slots(share: Share, requested: int | None) -> int:
     """Return how many trials run at once: as many as asked for, or as many as the cluster has room for now.
 
     Raises ExecutorError if there is no room at all.
@@ -118,19 +118,19 @@ def count_slots(share: Share, asked: int | None) -> int:
         raise ExecutorError(
             f"no room for a trial in the Ray cluster ({_describe_resources()}); add nodes with CPUs to it"
         )
-    if asked is not None and asked > room:
-        logger.warning("--slots %d, but the cluster has room for %d trials now", asked, room)
-    return asked or room
+    if requested is not None and requested > room:
+        logger.warning("--slots %d, but the cluster has room for %d trials now", requested, room)
+    return requested or room
 
 
 def check_nodes(share: Share, command: Sequence[str], needed: Sequence[str]) -> None:
     """Raise ExecutorError if a node on which trials will run lacks something that `command` needs."""
     ray = import_ray()
-    asked = ray.remote(find_lack)
+    task = ray.remote(find_missing)
     nodes = [node for node, resources in _read_resources().items() if share.fits(resources)]
     pins = [ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
     answers = [
-        asked.options(num_cpus=0, scheduling_strategy=pin).remote(list(command), list(needed)) for pin in pins
+        task.options(num_cpus=0, scheduling_strategy=pin).remote(list(command), list(needed)) for pin in pins
     ]
     found, gone = list[str | None](), list[str]()
     errors = ray.exceptions

@@ -103,14 +103,14 @@ class Slurm:
 def _find_nodes(nodes: Sequence[Node], partition: str | None) -> list[Node]:
     """Return the nodes of the requested partitions. Raises ExecutorError for an unknown one."""
     known = sorted({node.partition for node in nodes})
-    asked = partition.split(",") if partition else sorted({n.partition for n in nodes if n.is_default})
-    unknown = [name for name in asked if name not in known]
-    if unknown or not asked:
+    wanted = partition.split(",") if partition else sorted({n.partition for n in nodes if n.is_default})
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
         problem = f"unknown partition {unknown[0]!r}" if unknown else "the cluster has no default partition"
         raise ExecutorError(
             f"{problem}; give --partition one of {', '.join(known) or 'those sinfo lists: none'}"
         )
-    return [node for node in nodes if node.partition in asked]
+    return [node for node in nodes if node.partition in wanted]
 
 
 def _count_slots(nodes: Sequence[Node], device: str) -> int:

@@ -22,12 +22,12 @@ if __name__ == "__main__":  # run by its path, so that a node only needs to see 
 
 from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors._process.files import replace_file
-from orchestrator.executors._process.slots import HeldLock, trial_environment
-from orchestrator.executors._process.supervised import Ending, run_supervised
+from orchestrator.executors._process.slots import trial_environment
+from orchestrator.executors._process.supervised import Ending, SupervisedJob, run_supervised
 
 JOB_FILE, BEGAN, RESULT = "job.json", "job.began.json", "job.result.json"
 MOST_REQUEUES = 3
-LOOK_SECONDS = 5.0  # between two checks of whether the trial is still wanted
+CHECK_SECONDS = 5.0  # between two checks of whether the trial is still wanted
 SIGNAL_SECONDS = 0.5  # for SLURM's signal to reach us as well, if it reached the trial first
 ENDED_BY_SLURM = (143, -signal.SIGTERM, -signal.SIGKILL)
 
@@ -55,7 +55,7 @@ class Attempt:
         self.node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
         self.is_stopped = False  # by the orchestrator, or because it is not wanted any more
         self.is_ended = False  # by SLURM
-        self.looked = time.monotonic()
+        self.checked_at = time.monotonic()
         signal.signal(signal.SIGUSR1, self._stop)
         signal.signal(signal.SIGTERM, self._end)
 
@@ -80,14 +80,10 @@ class Attempt:
 
     def run(self, job: Job, environment: dict[str, str]) -> None:
         for path in (job.stdout, job.stderr):
-            path.unlink(
-                missing_ok=True
-            )  # an attempt that SLURM has given up may still write to the old files
+            path.unlink(missing_ok=True)  # an attempt that SLURM has given up may still write to it
         started, clock = time.time(), time.monotonic()
         try:
-            ending = run_supervised(
-                job, trial_environment(environment), HeldLock(), self._is_over, lambda: None
-            )
+            ending = run_supervised(SupervisedJob(job, trial_environment(environment), self._is_over))
         except ExecutorError as error:
             if self.is_wanted():
                 self._write_result(refused=str(error))
@@ -103,8 +99,8 @@ class Attempt:
 
     def _is_over(self) -> bool:
         """Whether to end the trial; called many times a second."""
-        if time.monotonic() - self.looked > LOOK_SECONDS:
-            self.looked = time.monotonic()
+        if time.monotonic() - self.checked_at > CHECK_SECONDS:
+            self.checked_at = time.monotonic()
             self.is_stopped = self.is_stopped or not self.is_wanted()
         return self.is_stopped or self.is_ended
 

@@ -186,12 +186,12 @@ def _count_gpus(resource: str) -> int:
     return int(count) if kind == "gpu" and count.isdigit() else 0
 
 
-def _run(program: str, *words: str) -> str:
+def _run(program: str, *arguments: str) -> str:
     """Run one of SLURM's commands and return its stdout. Raises Away, and ExecutorError for other errors."""
     environment = {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith(REMOVED)}
     try:
         done = subprocess.run(
-            [program, *words],
+            [program, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -205,6 +205,6 @@ def _run(program: str, *words: str) -> str:
     if done.returncode == 0:
         return done.stdout
     message = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-    if any(words in message.lower() for words in TEMPORARY):
+    if any(part in message.lower() for part in TEMPORARY):
         raise Away(message)
     raise ExecutorError(f"{program} refuses: {message}")

@@ -21,8 +21,8 @@ from orchestrator.executors.slurm.job_files import LOG, JobFile
 
 LOOK_SECONDS = 0.3  # between two checks of the folder
 BATCH_SCRIPT = Path(__file__).resolve().with_name("batch_script.py")
-SETTLED_IF_STOPPED_SECONDS = 5.0
-NOT_BY_ITSELF_SECONDS = 10.0  # beyond both graces, before a job that was asked to stop is cancelled
+SETTLE_IF_STOPPED_SECONDS = 5.0
+STOP_SECONDS = 10.0  # beyond both graces, before a job that was asked to stop is cancelled
 PATIENCE_IF_STOPPED_SECONDS = 30.0  # with a slurmctld that is away
 SIGNAL_SECONDS = 1.0  # between two requests to stop
 
@@ -144,7 +144,7 @@ class SlurmJob:
         """Seconds to wait for the result of a job that squeue no longer lists."""
         if not self.stopped():
             return self.settle_seconds
-        return 0.0 if self._node is None else min(self.settle_seconds, SETTLED_IF_STOPPED_SECONDS)
+        return 0.0 if self._node is None else min(self.settle_seconds, SETTLE_IF_STOPPED_SECONDS)
 
     def _stop(self, state: JobState | None) -> None:
         """Ask the job to end its trial, or cancel it if it has not started."""
@@ -153,7 +153,7 @@ class SlurmJob:
         if now - self._signalled_at < SIGNAL_SECONDS:
             return
         self._signalled_at = now
-        enough = 2 * self.job_file.job.grace_seconds + NOT_BY_ITSELF_SECONDS
+        enough = 2 * self.job_file.job.grace_seconds + STOP_SECONDS
         listens = self._node is not None and (state is None or state.state != "PENDING")
         is_asked = listens and now - self._stopping_since < enough
         try:

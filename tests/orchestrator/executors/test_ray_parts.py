@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors.ray import actor, cluster
-from orchestrator.executors.ray.actor import Greeting, Status, TrialActor, find_lack
+from orchestrator.executors.ray.actor import Greeting, Status, TrialActor, find_missing
 from orchestrator.executors.ray.cluster import Share
 from orchestrator.executors.ray.transfer import actor_name, find_needed, identify, keep_marker, make_transfer
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, job, naming, training
@@ -169,14 +169,14 @@ def test_no_thread_is_left_that_could_end_a_process_which_is_no_actor_s(tmp_path
 
 
 def test_what_a_node_lacks_is_said_with_its_name(tmp_path: Path) -> None:
-    assert find_lack((sys.executable, "-m", "trainer"), ()) is None
+    assert find_missing((sys.executable, "-m", "trainer"), ()) is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("importlib.util.find_spec", lambda name: None)
-        assert "there is no torch on" in (find_lack(("python", "-m", "trainer"), ()) or "")
+        assert "there is no torch on" in (find_missing(("python", "-m", "trainer"), ()) or "")
     (tmp_path / "train.sh").touch()
     (own,) = find_needed((sys.executable, "train.sh", str(tmp_path / "train.sh")))
     (tmp_path / "train.sh").unlink()
-    assert f"there is no {own} on" in (find_lack((), (own,)) or "")
+    assert f"there is no {own} on" in (find_missing((), (own,)) or "")
 
 
 def test_a_job_is_known_by_its_command_and_its_configuration(tmp_path: Path) -> None:
