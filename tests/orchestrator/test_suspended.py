@@ -1,4 +1,4 @@
-"""What is suspended is charged no time: an orchestrator by Ctrl-Z, a training and its guard by a freezer."""
+"""Suspended time is not charged: an orchestrator by Ctrl-Z, a training and its supervisor by a freezer."""
 
 import os
 import signal
@@ -54,7 +54,7 @@ def test_a_clock_stands_while_its_process_is_suspended(monkeypatch: pytest.Monke
     assert [reading.seconds() for _ in range(3)] == [0.5, 0.5, 1.5]
 
 
-def test_a_guard_counts_no_time_that_it_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_counts_no_time_that_it_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "time", clock(100.0, 100.5, 3700.5, 3701.5))
     limit = supervisor.TimeLimit(10.0)
     for _ in range(3):
@@ -102,7 +102,7 @@ def parent(pid: int) -> int:
 
 @pytest.mark.slow
 @TRAINERS
-def test_a_trial_that_was_suspended_with_its_guard_has_its_time_all_the_same(
+def test_a_trial_that_was_suspended_with_its_supervisor_has_its_time_all_the_same(
     tmp_path: Path, trainer: Sequence[str]
 ) -> None:
     executor = local.create("cpu", 1, trainer)
@@ -110,8 +110,8 @@ def test_a_trial_that_was_suspended_with_its_guard_has_its_time_all_the_same(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(executor.run, one, threading.Event())
         assert has_begun(tmp_path / "1")
-        guards = set(naming("supervisor.py"))
-        [trial] = set(naming(tmp_path / "1")) - guards
+        supervisors = set(naming("supervisor.py"))
+        [trial] = set(naming(tmp_path / "1")) - supervisors
         with suspended(parent(trial), trial):
             time.sleep(7)
         ended = running.result(timeout=60)
@@ -176,7 +176,7 @@ def evaluated(folder: Path, budget: str, **given: Any) -> None:
 
 @pytest.fixture
 def sleeper(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let the first trainings have been suspended with their guard for half a second."""
+    """Let the first trainings have been suspended with their supervisor for half a second."""
 
     def let_sleep(times: int) -> None:
         naps = chain(repeat(0.5, times), repeat(0.0))

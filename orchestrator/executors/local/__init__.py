@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
-from orchestrator.executors._process.capacity import Capacity
+from orchestrator.executors._process.capacity import LimitedExecutor
 from orchestrator.executors._process.slots import CPU_ONLY, HeldLock, Slot, trial_environment
 from orchestrator.executors._process.supervised import POLL_SECONDS, SupervisedJob, run_supervised
 from orchestrator.executors.local import gpus as _gpus
@@ -58,7 +58,7 @@ def create(
     return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots, "cuda", trainer)
 
 
-class Local:
+class Local(LimitedExecutor):
     """Runs trials on the given slots, at most `slots` at once (all of them by default)."""
 
     name = "local"
@@ -70,9 +70,8 @@ class Local:
         device: str = "cpu",
         trainer: Sequence[str] = (),
     ) -> None:
-        self.slots = slots or len(places)
+        super().__init__(slots or len(places))
         self.device = device
-        self._capacity = Capacity(self.slots)
         self._lock = threading.Lock()  # of all below
         self._free = list(places)
         self._places = len(places)
@@ -83,36 +82,28 @@ class Local:
         shared = dict(set.intersection(*(set(place.environment.items()) for place in places)))
         self._fork_servers = ForkServers(trainer, trial_environment(shared)) if trainer and LINUX else None
 
-    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
-        def work(stopped: Callable[[], bool]) -> Exit:
-            taken = self._wait_for_slot(job, stopped, stop)
-            if taken is None:
-                return Exit.before_start()
-            slot, lock = taken
-            try:
-                return self._run_on(slot, lock, job, stopped, started or (lambda slot: None))
-            finally:
-                lock.release()
-                self._give_back(slot)
-
-        return self._capacity.run(stop, work)
-
     def close(self) -> None:
-        self._capacity.close()
+        super().close()
         if self._fork_servers:
             self._fork_servers.close()
 
+    def _run(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
+        taken = self._wait_for_slot(job, stopped)
+        if taken is None:
+            return Exit.before_start()
+        slot, lock = taken
+        try:
+            return self._run_on(slot, lock, job, stopped, partial(started, slot.name))
+        finally:
+            lock.release()
+            self._give_back(slot)
+
     def _run_on(
-        self,
-        slot: Slot,
-        lock: HeldLock,
-        job: Job,
-        stopped: Callable[[], bool],
-        started: Callable[[str], None],
+        self, slot: Slot, lock: HeldLock, job: Job, stopped: Callable[[], bool], started: Callable[[], None]
     ) -> Exit:
         started_at, clock, joules = datetime.now(UTC), time.monotonic(), slot.meter()
         environment = trial_environment(slot.environment)
-        given = SupervisedJob(job, environment, stopped, partial(started, slot.name), lock)
+        given = SupervisedJob(job, environment, stopped, started, lock)
         ending = (self._fork_servers and self._fork_servers.run(given)) or run_supervised(given)
         seconds = ending.seconds_since(clock)
         if ending.code == DEVICE_LOST and slot.lock is not None:
@@ -132,9 +123,7 @@ class Local:
             slept_seconds=ending.slept_seconds,
         )
 
-    def _wait_for_slot(
-        self, job: Job, stopped: Callable[[], bool], stop: threading.Event
-    ) -> tuple[Slot, HeldLock] | None:
+    def _wait_for_slot(self, job: Job, stopped: Callable[[], bool]) -> tuple[Slot, HeldLock] | None:
         is_waiting, lost = False, self._lost.get(job.folder, set())
         try:
             while not stopped():
@@ -145,7 +134,7 @@ class Local:
                     is_waiting = True
                     logger.info("all GPUs are in use by other studies; waiting for one")
                     self._count_waiting(1)
-                stop.wait(POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
             return None
         finally:
             if is_waiting:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, Exit, Job, check_slots
-from orchestrator.executors._process.capacity import Capacity
+from orchestrator.executors._process.capacity import LimitedExecutor
 from orchestrator.executors.ray import cluster
 from orchestrator.executors.ray.cluster import Share
 from orchestrator.executors.ray.job import RayJob
@@ -38,28 +38,24 @@ def create(
     return Ray(share, room)
 
 
-class Ray:
+class Ray(LimitedExecutor):
     """Runs trials on the cluster that this process has joined."""
 
     name = "ray"
 
     def __init__(self, share: Share, slots: int) -> None:
-        self.slots = slots
+        super().__init__(slots)
         self.device = share.device
         self._share = share
-        self._capacity = Capacity(slots)
         self._names: set[str] = set()
         self._naming = threading.Lock()
         self._left = False
 
-    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
-        def work(stopped: Callable[[], bool]) -> Exit:
-            return RayJob(job, self._share, stopped, started or (lambda slot: None), self._name_slot).run()
-
-        return self._capacity.run(stop, work)
+    def _run(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
+        return RayJob(job, self._share, stopped, started, self._name_slot).run()
 
     def close(self) -> None:
-        self._capacity.close()
+        super().close()
         with self._naming:
             if not self._left:
                 self._left = True

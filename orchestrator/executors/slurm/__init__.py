@@ -5,11 +5,10 @@ and follows it, or takes the result that it has left meanwhile.
 """
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
-from orchestrator.executors._process.capacity import Capacity
+from orchestrator.executors._process.capacity import LimitedExecutor
 from orchestrator.executors._process.slots import CPU_ONLY
 from orchestrator.executors.slurm import commands, job_files
 from orchestrator.executors.slurm.commands import JobQueue, Node, Unreachable
@@ -44,7 +43,7 @@ def create(
     return Slurm(chosen, slots or _count_slots(nodes, chosen), place)
 
 
-class Slurm:
+class Slurm(LimitedExecutor):
     """Runs trials as jobs, at most `slots` of them in SLURM's queue at once."""
 
     name = "slurm"
@@ -57,23 +56,13 @@ class Slurm:
         queue: JobQueue | None = None,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
+        super().__init__(slots)
         self.device = device
-        self.slots = slots
         self._place = place
         self._queue = queue or JobQueue()
         self._settle_seconds = settle_seconds
-        self._capacity = Capacity(slots)
 
-    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
-        def work(stopped: Callable[[], bool]) -> Exit:
-            return self._follow(job, stopped, started or (lambda slot: None))
-
-        return self._capacity.run(stop, work)
-
-    def close(self) -> None:
-        self._capacity.close()
-
-    def _follow(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
+    def _run(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
         # SLURM itself selects GPUs
         job_file = job_files.open_job_file(job, {} if self.device == "cuda" else CPU_ONLY)
         options = self._sbatch_options(job)

@@ -75,7 +75,7 @@ def test_a_client_that_takes_nothing_for_a_while_is_hung_up_on(tmp_path: Path) -
         assert len(client.get("/static/plotly.js").content) == whole
 
 
-def test_whoever_dawdles_over_a_request_is_ended_for_another_of_the_same_address(tmp_path: Path) -> None:
+def test_a_slow_request_is_ended_for_another_of_the_same_address(tmp_path: Path) -> None:
     with serving(tmp_path, leaving=True, limits=Limits(connections_of_one=3)) as client, ExitStack() as held:
         where = (client.base_url.host, client.base_url.port or 80)
         for begun in (b"", b"GET / HT", b"POST /api/plan HTTP/1.1\r\nhost: localhost\r\n") * 3:
