@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import optuna
 
-from orchestrator.solvers import _optuna, local, nomad, tpe
+from orchestrator.solvers import _optuna, local, nomad
 from orchestrator.solvers._history import AnswerHistory
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
@@ -53,7 +53,7 @@ def tpes_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
     """What Optuna's estimator finds promising, which is told every answer."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=problem.seed, multivariate=True, constant_liar=True)
-    proposals = _optuna._Proposals(problem, sampler, tpe.DRAWS)
+    proposals = _optuna._Proposals(problem, sampler, _optuna.DRAWS)
     trials: dict[Point, optuna.Trial] = {}
     told: dict[Point, Evaluation] = {}
     while True:

@@ -19,10 +19,11 @@ from optuna.trial import Trial, TrialState
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Value, Variable
 
+DRAWS = 20  # of points asked before, until a random point is taken instead
 _PATIENCE = 50
 
 
-def search(problem: Problem, evaluate: Evaluate, sampler: BaseSampler, draws: int) -> None:
+def search(problem: Problem, evaluate: Evaluate, sampler: BaseSampler, draws: int = DRAWS) -> None:
     """Ask about the opening, then about what the sampler finds promising, until all points were asked.
 
     After `draws` points in a row that were asked before, a random one is taken instead. If the last _PATIENCE

@@ -34,13 +34,12 @@ _POLL_SECONDS = 0.1
 class Transfer:
     """A job as it is sent to a node.
 
-    `files`: contents of the files in the folder `root` of the orchestrator, by relative path; None if the
-    node sees that folder itself. `needed`: files that the node must have itself.
+    `files`: contents of the files in the job's folder, by relative path; None if the node sees that folder
+    itself. `needed`: files that the node must have itself.
     """
 
     job: Job
     identity: str
-    root: Path
     files: Mapping[str, bytes] | None
     needed: tuple[str, ...]
     python: str  # the orchestrator's, which the node replaces by its own
@@ -186,16 +185,13 @@ class TrialActor:
         job = replace(transfer.job, command=command, stdout=self._folder / "out", stderr=self._folder / "err")
         if transfer.files is None:
             return job
-        root = self._folder / FILES
+        folder = self._folder / FILES
+        folder.mkdir()
         for name, content in transfer.files.items():
-            path = root / name
+            path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        folder = root / job.folder.relative_to(transfer.root)
-        folder.mkdir(parents=True, exist_ok=True)
-        return replace(
-            job, command=tuple(_move(word, transfer.root, root) for word in command), folder=folder
-        )
+        return replace(job, command=tuple(_move(word, job.folder, folder) for word in command), folder=folder)
 
     def _leave_when_forgotten(self, leave: Callable[[], object]) -> None:
         """Call `leave` when no orchestrator asks any more; also after `end`, whose caller may have died."""

@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from orchestrator.executors import STOPPED, ExecutorError, Exit, Job
-from orchestrator.executors._process.files import replace_file
+from orchestrator.executors._process.files import identify, replace_file
 from orchestrator.executors._process.supervised import Ending
 from orchestrator.executors.ray.actor import FILES, Greeting, Status, TrialActor
 from orchestrator.executors.ray.cluster import NAMESPACE, Share, import_ray
 from orchestrator.executors.ray.transfer import (
     actor_name,
-    identify,
     keep_job_file,
     keep_marker,
     make_transfer,
@@ -119,7 +118,7 @@ class RayJob:
                     has_reported_start = True
                     self.started(slot)
             for name in client.ask("changed"):
-                client.fetch(f"{FILES}/{name}", self.job.folder.parent / name)
+                client.fetch(f"{FILES}/{name}", self.job.folder / name)
             client.fetch("out", self.job.stdout)  # all of it again, as limits may have cut it there
             client.fetch("err", self.job.stderr)
         except Gone as gone:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.executors import Job
-from orchestrator.executors._process.files import replace_file
+from orchestrator.executors._process.files import identify, replace_file
 from orchestrator.executors.ray.actor import Greeting, Transfer
 
 JOB_FILE = "job.json"  # tells a search to follow the trial it left running instead of starting it again
@@ -29,28 +29,19 @@ def actor_name(folder: Path) -> str:
 
 def make_transfer(job: Job, greeting: Greeting, on_gpu: bool) -> Transfer:
     """Return the job as sent to a node, after its greeting."""
-    root = job.folder.parent
-    sent = [] if greeting.sees_folder else _list_files(job)
-    files = (
-        None if greeting.sees_folder else {str(path.relative_to(root)): path.read_bytes() for path in sent}
-    )
-    needed = find_needed(job.command, root)
-    return Transfer(job, identify(job), root, files, needed, sys.executable, on_gpu)
+    own = (job.stdout, job.stderr, job.folder / JOB_FILE)
+    files: dict[str, bytes] | None = None
+    if not greeting.sees_folder:
+        paths = [path for path in job.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+        files = {str(path.relative_to(job.folder)): path.read_bytes() for path in paths if path not in own}
+    return Transfer(job, identify(job), files, find_needed(job.command, job.folder), sys.executable, on_gpu)
 
 
-def identify(job: Job) -> str:
-    """Return what identifies a job: its command and its configurations, but not its changing checkpoint."""
-    digest = hashlib.sha256(repr(job.command).encode())
-    for path in _find_paths(job.command):
-        if path.suffix == ".json" and path.is_relative_to(job.folder.parent):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def find_needed(command: Sequence[str], root: Path | None = None) -> tuple[str, ...]:
-    """Return the files that a command needs on the node: all but Python itself and those in `root`."""
-    paths = [path for path in _find_paths(command) if path != Path(sys.executable)]
-    return tuple(str(path) for path in paths if root is None or not path.is_relative_to(root))
+def find_needed(command: Sequence[str], folder: Path | None = None) -> tuple[str, ...]:
+    """Return the files that a command needs on the node: all but Python itself and those in `folder`."""
+    files = [Path(word) for word in command if os.path.isabs(word) and os.path.isfile(word)]
+    others = [path for path in files if path != Path(sys.executable)]
+    return tuple(str(path) for path in others if folder is None or not path.is_relative_to(folder))
 
 
 @contextmanager
@@ -75,16 +66,3 @@ def keep_job_file(folder: Path) -> Iterator[None]:
         yield
     finally:
         (folder / JOB_FILE).unlink(missing_ok=True)
-
-
-def _list_files(job: Job) -> list[Path]:
-    """Return the files in the job's folder, and those beside it that its command names."""
-    beside = [path for path in _find_paths(job.command) if path.is_relative_to(job.folder.parent)]
-    inside = [path for path in job.folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    own = (job.stdout, job.stderr, job.folder / JOB_FILE)
-    return [path for path in dict.fromkeys((*inside, *beside)) if path not in own]
-
-
-def _find_paths(command: Sequence[str]) -> list[Path]:
-    words = [Path(word) for word in command if os.path.isabs(word)]
-    return [path for path in words if path.is_file()]

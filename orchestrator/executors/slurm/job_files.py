@@ -4,8 +4,6 @@
 whose `job.json` is gone, or belongs to another job, ends by itself.
 """
 
-import hashlib
-import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Exit, Job, Reason
+from orchestrator.executors._process.files import identify
 from orchestrator.executors.slurm import batch_script
 from orchestrator.executors.slurm.batch_script import BEGAN, JOB_FILE, RESULT
 
@@ -65,7 +64,7 @@ def open_job_file(job: Job, environment: Mapping[str, str]) -> JobFile:
 
     `environment`: variables that the trial needs besides those that sbatch passes on.
     """
-    contents, identity = batch_script.read(str(job.folder), JOB_FILE), _identify(job)
+    contents, identity = batch_script.read(str(job.folder), JOB_FILE), identify(job)
     if contents.get("identity") == identity:
         return JobFile(str(contents["key"]), job, is_kept=True)
     for path in (job.stdout, job.stderr):
@@ -90,16 +89,6 @@ def parse_exit(result: Mapping[str, Any]) -> Exit:
     said, slept = str(result.get("said", "")), float(result.get("slept_seconds", 0.0))
     wall = result["wall_seconds"]
     return Exit(result["code"], reason, result["node"], wall, started, ended, said, slept_seconds=slept)
-
-
-def _identify(job: Job) -> str:
-    """Return what identifies a job in its folder: its command, and the files there that the command names."""
-    digest = hashlib.sha256(json.dumps([*job.command, str(job.stdout), str(job.stderr)]).encode())
-    for word in job.command:
-        path = Path(word)
-        if path.is_absolute() and path.parent == job.folder and path.is_file():
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _make_name(folder: Path) -> str:

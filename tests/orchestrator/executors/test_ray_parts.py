@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import ExecutorError, Job
+from orchestrator.executors._process.files import identify
 from orchestrator.executors.ray import actor, cluster
 from orchestrator.executors.ray.actor import Greeting, Status, TrialActor, find_missing
 from orchestrator.executors.ray.cluster import Share
-from orchestrator.executors.ray.transfer import actor_name, find_needed, identify, keep_marker, make_transfer
+from orchestrator.executors.ray.transfer import actor_name, find_needed, keep_marker, make_transfer
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, job, naming, training
 
 FAR, NEAR = Greeting("far", "", None, sees_folder=False), Greeting("near", "", None, sees_folder=True)
@@ -44,7 +45,7 @@ def test_a_trial_that_is_sent_away_finds_its_configuration_there(node: TrialActo
     one = training(tmp_path / "1")
     sent = make_transfer(one, FAR, on_gpu=False)
     assert sent.files is not None
-    assert set(sent.files) == {"1/trial.json"}
+    assert set(sent.files) == {"trial.json"}
     assert sent.needed == (str(HOSTING_TRAINER),)
     node.begin(sent)
     shutil.rmtree(tmp_path / "1")  # as on another machine
@@ -64,20 +65,12 @@ def test_files_that_a_trial_made_or_changed_come_back_and_no_others(node: TrialA
     (one.folder / "checkpoint.pt").write_text("early")
     (one.folder / "kept.json").write_text("{}")
     assert ended(node, one).out == b"early True\n"
-    assert sorted(node.changed()) == ["1/checkpoint.pt", "1/new"]
-    assert node.fetch("files/1/checkpoint.pt", 0) == b"later"
-    first = node.fetch("files/1/new", 0)
-    rest = [node.fetch("files/1/new", number * len(first)) for number in (1, 2)]
+    assert sorted(node.changed()) == ["checkpoint.pt", "new"]
+    assert node.fetch("files/checkpoint.pt", 0) == b"later"
+    first = node.fetch("files/new", 0)
+    rest = [node.fetch("files/new", number * len(first)) for number in (1, 2)]
     assert b"".join([first, *rest]) == bytes(3_000_000)
     assert (one.folder / "checkpoint.pt").read_text() == "early"
-
-
-def test_configurations_of_trials_beside_it_are_sent_along(tmp_path: Path) -> None:
-    one, other = training(tmp_path / "1"), training(tmp_path / "2")
-    together = replace(one, command=(*one.command, "--config", other.command[-1]))
-    files = make_transfer(together, FAR, on_gpu=False).files
-    assert files is not None
-    assert set(files) == {"1/trial.json", "2/trial.json"}
 
 
 def test_a_node_that_sees_the_folder_is_sent_nothing(node: TrialActor, tmp_path: Path) -> None:

@@ -160,6 +160,14 @@ def test_a_trial_hears_what_its_slot_says(folder: Path) -> None:
     assert (folder / "out").read_text() == "here\n"
 
 
+def test_a_job_is_followed_after_it_has_written_a_checkpoint(folder: Path) -> None:
+    one = job(folder, "-c", "pass", "--checkpoint", folder / "checkpoint.pt")
+    first = open_job_file(one, {})
+    (folder / "checkpoint.pt").write_text("later")
+    again = open_job_file(one, {})
+    assert (again.key, again.is_kept) == (first.key, True)
+
+
 def test_the_name_of_a_job_is_safe_and_its_own(tmp_path: Path) -> None:
     odd = tmp_path / "a b;c$(d)" / "000 é"
     odd.mkdir(parents=True)
