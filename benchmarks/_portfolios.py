@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import optuna
 
-from orchestrator.solvers import _optuna, local, nomad, tpe
+from orchestrator.solvers import _optuna, local, nomad
 from orchestrator.solvers._history import AnswerHistory
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
@@ -29,7 +29,7 @@ def with_partner(partner: Partner) -> Search:
                     super().ask(new[first : first + problem.batch_size])
                     super().ask([next(self._partners) for _ in range(problem.batch_size)])
 
-        vars(nomad)["Answers"] = Alternating  # in a process of its own
+        vars(nomad)["AnswerHistory"] = Alternating  # in a process of its own
         nomad.search(problem, evaluate)
 
     return search
@@ -44,7 +44,7 @@ def locals_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
         near = (list(local._neighbours(problem.space, best, reach)) for reach in local.REACHES)
         new = ([p for p in points if p not in answers and p not in given] for points in near)
         choice = next((points for points in new if points), None)
-        point = rng.choice(choice) if choice else local._kicked(problem.space, answers, rng)
+        point = rng.choice(choice) if choice else local._kick(problem.space, answers, rng)
         given.add(point)
         yield point
 
@@ -53,13 +53,13 @@ def tpes_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
     """What Optuna's estimator finds promising, which is told every answer."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=problem.seed, multivariate=True, constant_liar=True)
-    proposals = _optuna._Proposals(problem, sampler, tpe.DRAWS)
+    proposals = _optuna._Proposals(problem, sampler, _optuna.DRAWS)
     trials: dict[Point, optuna.Trial] = {}
     told: dict[Point, Evaluation] = {}
     while True:
         for point in [point for point in answers if point not in told]:
-            trial = trials.pop(point, None) or proposals.enqueued(point)[1]
+            trial = trials.pop(point, None) or proposals.enqueue(point)[1]
             told[point] = answers[point]
             proposals.tell(trial, told[point])
-        point, trials[point] = proposals.unasked()
+        point, trials[point] = proposals.draw_new()
         yield point

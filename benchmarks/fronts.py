@@ -30,7 +30,7 @@ from scipy.stats import binomtest
 
 from orchestrator import solvers
 from orchestrator.solvers._history import AnswerHistory
-from orchestrator.solvers._hypervolume import front_of, hypervolume
+from orchestrator.solvers._surrogate import front_of
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Point
 
@@ -166,6 +166,13 @@ def scaled(values: np.ndarray) -> np.ndarray:
     """Values in the ranges of the true front."""
     low, high = truth().min(axis=0), truth().max(axis=0)
     return np.asarray((values - low) / (high - low))
+
+
+def hypervolume(values: np.ndarray, reference: tuple[float, float]) -> float:
+    """The area that rows [m, 2] dominate and that dominates the reference."""
+    inside = front_of(values[(values < reference).all(axis=1)])
+    widths = np.append(inside[1:, 0], reference[0]) - inside[:, 0]
+    return float((widths * (reference[1] - inside[:, 1])).sum())
 
 
 def share_of_truth(values: np.ndarray) -> float:

@@ -27,7 +27,7 @@ from typing import Any
 from _setting import setting
 
 from orchestrator.executors import Executor, Job, local, slurm
-from orchestrator.executors.slurm.commands import Queue
+from orchestrator.executors.slurm.commands import JobQueue
 from tests.orchestrator._slurm import Cluster, cluster, missing
 from tests.orchestrator._slurm_studies import asked_of, await_another, trained
 from tests.orchestrator._studies import record
@@ -70,7 +70,7 @@ def _empty_jobs(folder: Path) -> dict[str, float]:
 
 def _queue(folder: Path) -> dict[str, float]:
     """Many empty jobs on four slots."""
-    queue = Queue()
+    queue = JobQueue()
     executor, began = slurm.Slurm("cpu", 4, queue=queue), time.monotonic()
     jobs = [_job(folder / f"queued{i}", "pass") for i in range(QUEUED)]
     with ThreadPoolExecutor(4) as pool:

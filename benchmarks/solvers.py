@@ -21,7 +21,7 @@ from _portfolios import locals_points, tpes_points, with_partner
 from _standing import report
 
 from orchestrator import solvers
-from orchestrator.solvers import _mads_steps, nomad
+from orchestrator.solvers import nomad
 from orchestrator.spec.problem import Evaluate, Problem
 
 BUDGET = 100
@@ -98,7 +98,7 @@ def nomad_with(searched_per_polled: int | None, setting: str | None = None) -> S
 
     def search(problem: Problem, evaluate: Evaluate) -> None:
         if searched_per_polled is not None:
-            _mads_steps.SEARCHED_PER_POLLED = searched_per_polled  # in a process of its own
+            nomad.SEARCHED_PER_POLLED = searched_per_polled  # in a process of its own
         if setting is not None:
             kept = [ours for ours in nomad.SETTINGS if ours.split()[0] != setting.split()[0]]
             vars(nomad)["SETTINGS"] = (*kept, setting)

@@ -103,7 +103,7 @@ class TrainerClient:
                 start_new_session=True,  # a terminal's Ctrl-C is for the orchestrator alone
             )
         except OSError as error:
-            advice = limits.advice(error) or "see --trainer"
+            advice = limits.ADVICE.get(error.errno or 0) or "see --trainer"
             raise TrainerRefused(
                 f"cannot start the trainer {trainer[0]!r}: {error.strerror}; {advice}"
             ) from error
@@ -167,8 +167,8 @@ class TrainerClient:
         if used > self._most_bytes:
             self._process.kill()
             raise TrainerRefused(
-                f"opening the data took {limits.words(used)} of memory, more than the limit of "
-                f"{limits.words(self._most_bytes)} (--max-memory); raise the limit, or use smaller data"
+                f"opening the data took {limits.format_size(used)} of memory, more than the limit of "
+                f"{limits.format_size(self._most_bytes)} (--max-memory); raise the limit, or use smaller data"
             )
 
     @property

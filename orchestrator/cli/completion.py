@@ -69,4 +69,4 @@ def _recorded(database: str, what: str) -> list[str]:
 def _database(context: typer.Context) -> str:
     """Return the results database that the words typed so far name."""
     runs = Path(context.params.get("runs") or "runs").expanduser()
-    return str(context.params.get("db") or runs / "results.db")
+    return str(context.params.get("db") or runs / file_names.DATABASE)

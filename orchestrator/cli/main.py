@@ -90,6 +90,6 @@ def _stop_on_signals(stop: threading.Event) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        advice = limits.advice(error) or "fix that"
+        advice = limits.ADVICE.get(error.errno or 0) or "fix that"
         return f"{where}{error.strerror}; {advice} and run the same command again; finished trials are kept"
     return " ".join(str(error).split())

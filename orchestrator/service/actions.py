@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from fastapi import HTTPException
 
 from orchestrator.executors import ExecutorError
 from orchestrator.service import files, schemas
+from orchestrator.service.one_at_a_time import OneAtATime
 from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.service.settings import Settings
-from orchestrator.service.turns import Turns
 from orchestrator.spec import base_model, options
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.study_spec import study_name
@@ -33,61 +33,60 @@ _NO_ANSWER = f"the trainer did not answer within {_PLAN_SECONDS:.0f} s"
 class Actions:
     """Handles the requests that change the database or start a process."""
 
-    def __init__(self, settings: Settings, queue: SearchQueue, searches: QueueWorker) -> None:
+    def __init__(self, settings: Settings, queue: SearchQueue, worker: QueueWorker) -> None:
         self.settings = settings
         self.queue = queue
-        self.searches = searches
-        self._planning = Turns("plan")  # each is a process that imports torch
+        self.worker = worker
+        self._planning = OneAtATime("plan")  # each is a process that imports torch
         self._networks: list[dict[str, Any]] | None = None
 
     def start(self, kind: str, subject: str, asked: Mapping[str, Any]) -> str:
         """Queue a search and return its study's name. Raise BadOption or HTTPException."""
-        told = schemas.restrict_options(kind, subject, asked, self.settings)
-        request = schemas.settle(kind, subject, told, self.settings)
+        allowed = schemas.restrict_options(kind, subject, asked, self.settings)
+        request = schemas.settle(kind, subject, allowed, self.settings)
         name = study_name(request, base_model.find(subject, self.queue))
         schemas.check_name(name)
         self._check(request)
-        self._queue(name, kind, subject, {**told, "study": name})
+        self._enqueue(name, kind, subject, {**allowed, "study": name})
         return name
 
     def plan(self, kind: str, subject: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return the lines that `--plan` prints for a search, and its study's name."""
-        told = schemas.restrict_options(kind, subject, asked, self.settings)
-        request = schemas.settle(kind, subject, told, self.settings)
+        allowed = schemas.restrict_options(kind, subject, asked, self.settings)
+        request = schemas.settle(kind, subject, allowed, self.settings)
         name = study_name(request, base_model.find(subject, self.queue))
-        words = schemas.command(kind, subject, told, self.settings, "--plan")
-        ended = self._said([*words])
+        ended = self._run(schemas.command(kind, subject, allowed, self.settings, "--plan"))
         if ended.returncode != 0:
-            said = ended.stderr.strip().splitlines() or ["the plan failed without a message"]
-            raise BadOption(said[-1].removeprefix(f"{kind}-search: "))
-        return {"study": name, "lines": ended.stdout.splitlines(), "on_record": self._is_known(name)}
+            lines = ended.stderr.strip().splitlines() or ["the plan failed without a message"]
+            raise BadOption(lines[-1].removeprefix(f"{kind}-search: "))
+        return {"study": name, "lines": ended.stdout.splitlines(), "on_record": self._exists(name)}
 
     def resume(self, name: str, trials: int | None) -> None:
         """Queue the search of a study again, with another budget if one is given."""
         request = self.queue.request(name)
         if request is None:
-            self._known(name)
+            self._check_exists(name)
             raise HTTPException(
                 409, f"the options of {name} are not in the results database; repeat its command to resume it"
             )
         options = {**repeatable(request.kind, request.options), "study": name}
         if trials is not None:
             options["trials"] = trials
-        told = schemas.restrict_options(request.kind, request.subject, options, self.settings)
-        self._check(schemas.settle(request.kind, request.subject, told, self.settings))
-        self._queue(name, request.kind, request.subject, told)
+        allowed = schemas.restrict_options(request.kind, request.subject, options, self.settings)
+        self._check(schemas.settle(request.kind, request.subject, allowed, self.settings))
+        self._enqueue(name, request.kind, request.subject, allowed)
 
     def stop(self, name: str) -> None:
         """Remove a search from the queue, or stop its process as Ctrl-C does."""
         try:
-            is_told = self.searches.stop(name)
+            is_stopped = self.worker.stop(name)
         except OSError as error:
             why = f"{name} cannot be stopped from here: {error.strerror}; press Ctrl-C where it runs"
             raise HTTPException(409, why) from error
-        if not is_told:
-            self._known(name)
+        if not is_stopped:
+            self._check_exists(name)
             raise HTTPException(409, f"{name} is not running on this machine")
-        self.searches.look()
+        self.worker.wake()
 
     def delete(self, name: str, confirm: str) -> str | None:
         """Delete a study's rows and its folder, if `confirm` repeats its name.
@@ -97,27 +96,22 @@ class Actions:
         if confirm != name:
             raise HTTPException(422, f"confirm: repeat the study's name, {name}, to delete it")
         self.queue.withdraw(name)
-        self._known(name)
+        self._check_exists(name)
         request = self.queue.request(name)
         if request is not None and request.state != "ended":
             raise HTTPException(409, f"{name} is running; stop it first")
         with self.queue.lock_study(name):
-            folder = self._folder(name)
+            folder = files.resolve_inside(self.settings.runs, name)
+            is_recorded = self.queue.study(name) is not None
             self.queue.delete_study(name)
-            return self._remove(name, folder)
+            return self._remove_files(name, folder if is_recorded else None)
 
-    def _folder(self, name: str) -> Path | None:
-        """Return the folder of a recorded study; None if it is not directly in the folder of runs."""
-        folder = files.inside(self.settings.runs, name)
-        is_there = self.queue.study(name) is not None and folder.is_dir()
-        return folder if is_there and folder.parent == self.settings.runs else None
-
-    def _remove(self, name: str, folder: Path | None) -> str | None:
+    def _remove_files(self, name: str, folder: Path | None) -> str | None:
         """Remove a study's files. Return what is left and why, None if nothing is."""
         try:
             for suffix in ("log", "lock"):
-                self.searches.log(name).with_suffix(f".{suffix}").unlink(missing_ok=True)
-            if folder is None:
+                self.worker.file(name, suffix).unlink(missing_ok=True)
+            if folder is None or not folder.is_dir() or folder.parent != self.settings.runs:
                 return None
             if checks.is_own(folder, self.queue.url):
                 shutil.rmtree(folder)
@@ -129,16 +123,15 @@ class Actions:
     def networks(self) -> list[dict[str, Any]]:
         """Return the trainer's networks, which are read once."""
         if self._networks is None:
-            told = schemas.settle("nas", "any", {}, self.settings).trainer_command
-            ended = self._said([*told, "models"])
-            self._networks = schemas.networks(ended.stdout)
+            trainer = schemas.settle("nas", "any", {}, self.settings).trainer_command
+            self._networks = schemas.networks(self._run([*trainer, "models"]).stdout)
         return self._networks
 
     def _check(self, request: options.SearchOptions) -> None:
         """Raise the errors with which the search itself would end at its start."""
         stop = threading.Event()
         timer = threading.Timer(_PLAN_SECONDS, stop.set)
-        with self._planning.turn(), ExitStack() as stack:
+        with self._planning.hold(), ExitStack() as stack:
             stack.callback(timer.cancel)
             timer.start()
             try:
@@ -152,31 +145,33 @@ class Actions:
             except Stopped:
                 raise BadOption(_NO_ANSWER) from None
 
-    def _queue(self, name: str, kind: str, subject: str, options: Mapping[str, Any]) -> None:
-        held = locks.holder(self.queue.url, name)
-        if held is not None or not self.queue.enqueue(
-            name, kind, subject, options, self.settings.limits.queued
-        ):
+    def _enqueue(self, name: str, kind: str, subject: str, options: Mapping[str, Any]) -> None:
+        is_running, most = locks.holder(self.queue.url, name) is not None, self.settings.limits.queued
+        if is_running or not self.queue.enqueue(name, kind, subject, options, most):
             request = self.queue.request(name)
-            busy = held is not None or (request is not None and request.state != "ended")
-            raise HTTPException(
-                409, f"{name} is already running" if busy else "the queue is full; stop a search first"
-            )
-        self.searches.look()
+            if is_running or (request is not None and request.state != "ended"):
+                raise HTTPException(409, f"{name} is already running")
+            raise HTTPException(409, "the queue is full; stop a search first")
+        self.worker.wake()
 
-    def _known(self, name: str) -> None:
-        if not self._is_known(name):
+    def _check_exists(self, name: str) -> None:
+        if not self._exists(name):
             raise HTTPException(404, f"there is no study {name!r}")
 
-    def _is_known(self, name: str) -> bool:
+    def _exists(self, name: str) -> bool:
         return self.queue.study(name) is not None or self.queue.request(name) is not None
 
-    def _said(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "NAS_DB": self.settings.database}
-        with self._planning.turn():
+        with self._planning.hold():
             try:
                 return subprocess.run(
-                    words, env=environment, capture_output=True, text=True, timeout=_PLAN_SECONDS, check=False
+                    command,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=_PLAN_SECONDS,
+                    check=False,
                 )
             except subprocess.TimeoutExpired:
                 raise BadOption(_NO_ANSWER) from None

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from orchestrator.service import responses
 from orchestrator.service.actions import Actions
-from orchestrator.service.connections import impatient
+from orchestrator.service.connections import limited_protocol
 from orchestrator.service.middleware import GuardMiddleware
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.queue_worker import QueueWorker
@@ -34,7 +34,7 @@ _STATIC = Path(__file__).parent / "static"
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _LARGEST_HEAD = 16 * 1024  # bytes of a request before its body
 _UNSENT = 64 * 1024  # bytes of an answer that wait in the kernel
-_FAREWELL_SECONDS = 3
+_SHUTDOWN_SECONDS = 3
 
 
 @contextmanager
@@ -46,12 +46,12 @@ def open_service(settings: Settings) -> Iterator[ServiceState]:
     with ExitStack() as stack:
         queue = stack.enter_context(SearchQueue(settings.database))
         record = stack.enter_context(closing(RecordQueries(settings.database)))
-        searches = stack.enter_context(closing(QueueWorker(settings, queue)))
-        searches.open()
-        yield ServiceState(settings, record, Actions(settings, queue, searches))
+        worker = stack.enter_context(closing(QueueWorker(settings, queue)))
+        worker.open()
+        yield ServiceState(settings, record, Actions(settings, queue, worker))
 
 
-def create(place: ServiceState) -> ASGIApp:
+def create(state: ServiceState) -> ASGIApp:
     """Return the application with its middleware."""
     app = FastAPI(
         title="nomad-nas",
@@ -60,15 +60,15 @@ def create(place: ServiceState) -> ASGIApp:
         docs_url=None,  # these pages load scripts from other sites
         redoc_url=None,
     )
-    app.state.place = place
+    app.state.service = state
     app.include_router(api)
-    for kind in responses.MENDABLE:
-        app.add_exception_handler(kind, responses.refusal_of)
+    for kind in responses.CLIENT_ERRORS:
+        app.add_exception_handler(kind, responses.error_response)
     app.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/static/plotly.js", _plotly, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC))
 
-    return GuardMiddleware(app, place.settings)
+    return GuardMiddleware(app, state.settings)
 
 
 def _page() -> Response:
@@ -81,16 +81,16 @@ def _plotly() -> Response:
     return FileResponse(_PLOTLY, media_type="text/javascript", headers=kept)
 
 
-def server(place: ServiceState) -> uvicorn.Server:
+def server(state: ServiceState) -> uvicorn.Server:
     """Return the server, to be run on a listening socket."""
     config = uvicorn.Config(
-        create(place),
-        http=impatient(place.settings),
+        create(state),
+        http=limited_protocol(state.settings),
         ws="none",
         lifespan="off",
         h11_max_incomplete_event_size=_LARGEST_HEAD,
         timeout_keep_alive=5,
-        timeout_graceful_shutdown=_FAREWELL_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         server_header=False,
         proxy_headers=False,
         access_log=False,
@@ -104,8 +104,8 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        ours = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if ours else ()
+        is_main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
         ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
         with super().capture_signals():
             for number in ignored:

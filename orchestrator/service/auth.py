@@ -11,18 +11,18 @@ import os
 import secrets
 from pathlib import Path
 
-from orchestrator.spec.options import BadOption
+from orchestrator.executors._process.files import replace_file
+from orchestrator.spec.options import BadOption, check
+
+_REMEDY = "create one with nas-serve --new-token"
 
 
 def make(path: Path) -> str:
     """Write the hash of a new token to `path`, readable only by its owner, and return the token."""
     token = secrets.token_urlsafe(32)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(f"sha256:{_hash(token)}\n")
-    os.replace(new, path)
+    with replace_file(path) as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(f"sha256:{_hash(token)}\n".encode())
     return token
 
 
@@ -31,19 +31,14 @@ def read(path: Path) -> str:
     try:
         kind, _, digest = path.read_text().strip().partition(":")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadOption(
-            f"--token-file {path} cannot be read; create one with nas-serve --new-token"
-        ) from error
-    if kind != "sha256" or len(digest) != 64:
-        raise BadOption(
-            f"--token-file {path} holds no hash of a token; create one with nas-serve --new-token"
-        )
+        raise BadOption(f"--token-file {path} cannot be read; {_REMEDY}") from error
+    check(kind == "sha256" and len(digest) == 64, f"--token-file {path} holds no hash of a token; {_REMEDY}")
     return digest
 
 
-def fits(shown: str, token_hash: str) -> bool:
-    """Whether a token has this hash, compared in constant time."""
-    return hmac.compare_digest(_hash(shown), token_hash)
+def has_hash(token: str, token_hash: str) -> bool:
+    """Return whether a token has this hash, compared in constant time."""
+    return hmac.compare_digest(_hash(token), token_hash)
 
 
 def _hash(token: str) -> str:

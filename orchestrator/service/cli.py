@@ -77,7 +77,7 @@ def _settings(asked: ServeOptions, kept: Path) -> Settings:
         host=asked.host,
         port=asked.port,
         names=tuple(map(str.lower, asked.host_name)),
-        proxies=tuple(map(_proxy, asked.trusted_proxy)),
+        proxies=tuple(map(_parse_proxy, asked.trusted_proxy)),
         token_hash=auth.read(kept) if asked.token_file or kept.exists() else None,
         trainer=asked.trainer,
         data_root=asked.data_root and asked.data_root.resolve(),
@@ -93,15 +93,15 @@ def run(settings: Settings) -> None:
         f"--host {settings.host} can be reached from other machines; create a token with nas-serve "
         "--new-token",
     )
-    with app.open_service(settings) as place, app.listen(settings.host, settings.port) as listening:
+    with app.open_service(settings) as state, app.listen(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         asked = "requests need the token" if settings.token_hash else "every user of this machine may use it"
         print(f"serving {settings.runs} at http://{shown}:{port}; {asked}", flush=True)  # noqa: T201
-        app.server(place).run(sockets=[listening])
+        app.server(state).run(sockets=[listening])
 
 
-def _proxy(text: str) -> Network:
+def _parse_proxy(text: str) -> Network:
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -115,8 +115,7 @@ def _database(db: str) -> str:
 
 
 def _print_token(path: Path) -> None:
-    made = auth.make(path)
-    print(made)  # noqa: T201
+    print(auth.make(path))  # noqa: T201
     hint = f"only its hash is kept, in {path}; send it as: authorization: Bearer TOKEN"
     print(hint, file=sys.stderr)  # noqa: T201
 

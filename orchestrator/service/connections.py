@@ -22,61 +22,61 @@ from orchestrator.service.responses import HEADERS
 from orchestrator.service.settings import Limits, Settings
 
 
-def impatient(settings: Settings) -> type[asyncio.Protocol]:
+def limited_protocol(settings: Settings) -> type[asyncio.Protocol]:
     """Return uvicorn's protocol class with the limits of `settings`."""
 
-    class Impatient(_Connection):
+    class Limited(_Connection):
         limits = settings.limits
-        opened = _Open(settings)
+        opened = _OpenConnections(settings)
 
-    return Impatient
+    return Limited
 
 
 class _Connection(H11Protocol):
     limits: Limits
-    opened: _Open
+    opened: _OpenConnections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.heard = self.loop.time()  # of the client, last
+        self.active_at = self.loop.time()  # when the client last did something
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
 
     @property
-    def waits(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether the client must act: send a request or its rest, or read the response."""
         cycle = self.cycle
         return self.flow.write_paused or cycle is None or cycle.response_complete or cycle.more_body
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # to hear of whatever a client has not taken yet
-        if self.opened.admit(self):
+        transport.set_write_buffer_limits(high=0)  # to be told of whatever a client has not read yet
+        if self.opened.add(self):
             self._expect_head()
         else:
             self._refuse(503, "too many connections; close some")
 
     def data_received(self, data: bytes) -> None:
-        self.heard = self.loop.time()
+        self.active_at = self.loop.time()
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
-            self._expect_no_more("head")
+            self._cancel("head")
         elif "head" not in self._deadlines:
             self._expect_head()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.heard = self.loop.time()
-        self._deadlines["taking"] = self.loop.call_later(self.limits.send_seconds, self.transport.abort)
+        self.active_at = self.loop.time()
+        self._deadlines["read"] = self.loop.call_later(self.limits.send_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        self.heard = self.loop.time()
-        self._expect_no_more("taking")
+        self.active_at = self.loop.time()
+        self._cancel("read")
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.opened.forget(self)
-        self._expect_no_more("head")
-        self._expect_no_more("taking")
+        self.opened.remove(self)
+        self._cancel("head")
+        self._cancel("read")
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -85,8 +85,9 @@ class _Connection(H11Protocol):
     def _refuse(self, status: int, detail: str) -> None:
         """Respond to an incomplete request, and close the connection."""
         body = json.dumps({"detail": detail}).encode()
-        told = {**HEADERS, "content-type": "application/json", "content-length": str(len(body))}
-        headers = [(name.encode(), value.encode()) for name, value in {**told, "connection": "close"}.items()]
+        length = str(len(body))
+        own = {"content-type": "application/json", "content-length": length, "connection": "close"}
+        headers = [(name.encode(), value.encode()) for name, value in {**HEADERS, **own}.items()]
         answer = (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
         with suppress(h11.LocalProtocolError):  # an earlier request is being answered
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in answer))
@@ -95,46 +96,48 @@ class _Connection(H11Protocol):
     def _expect_head(self) -> None:
         self._deadlines["head"] = self.loop.call_later(self.limits.patience_seconds, self.transport.close)
 
-    def _expect_no_more(self, what: str) -> None:
+    def _cancel(self, what: str) -> None:
         if (deadline := self._deadlines.pop(what, None)) is not None:
             deadline.cancel()
 
 
-class _Open:
+class _OpenConnections:
     """The open connections, by client."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._by_client: dict[str, set[_Connection]] = defaultdict(set)
 
-    def admit(self, new: _Connection) -> bool:
+    def add(self, new: _Connection) -> bool:
         """Count a connection. Return False if there is no room for it, and no idle one to close instead."""
         limits, client = self._settings.limits, _client(new)
-        # a proxy's are those of many: the guard counts their requests by whom they come from
+        # a proxy's are those of many: GuardMiddleware counts their requests by client
         is_proxy = clients.is_among(client, self._settings.proxies)
         of_one = limits.connections if is_proxy else limits.connections_of_one
-        if not self._has_room(self._by_client[client], of_one):
+        if not self._make_room(self._by_client[client], of_one):
             return False
-        everyone = [one for theirs in self._by_client.values() for one in theirs]
-        if not self._has_room(everyone, limits.connections):
+        all_open = [one for theirs in self._by_client.values() for one in theirs]
+        if not self._make_room(all_open, limits.connections):
             return False
         self._by_client[client].add(new)
         return True
 
-    def forget(self, gone: _Connection) -> None:
+    def remove(self, gone: _Connection) -> None:
         theirs = self._by_client[_client(gone)]
         theirs.discard(gone)
         if not theirs:
             del self._by_client[_client(gone)]
 
-    def _has_room(self, opened: Collection[_Connection], most: int) -> bool:
+    def _make_room(self, opened: Collection[_Connection], most: int) -> bool:
         if len(opened) < most:
             return True
-        neglected = min((one for one in opened if one.waits), key=lambda one: one.heard, default=None)
-        if neglected is None:
+        longest_idle = min(
+            (one for one in opened if one.is_idle), key=lambda one: one.active_at, default=None
+        )
+        if longest_idle is None:
             return False
-        self.forget(neglected)
-        neglected.transport.abort()
+        self.remove(longest_idle)
+        longest_idle.transport.abort()
         return True
 
 

@@ -7,7 +7,6 @@ opens the stream first and reads the present state afterwards, so that it misses
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,112 +24,104 @@ from results.errors import StoreError
 PERIOD_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 15.0
 _AT_ONCE = 200  # rows in one event
-_Marks = dict[int, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """A study at one moment."""
 
     at: float
     study: dict[str, Any] | None
-    marks: _Marks
+    marks: dict[int, tuple[Any, ...]]  # by trial: a value that changes when the trial does
     clocks: list[dict[str, Any]]
 
 
-class Watch:
+class StudyWatch:
     """One study, polled once a period for all streams."""
 
     def __init__(self, record: RecordQueries, runs: Path, name: str) -> None:
         self._record = record
         self._runs = runs
         self.name = name
-        self._last: Look | None = None
-        self._looking = asyncio.Lock()
+        self._last: Snapshot | None = None
+        self._polling = asyncio.Lock()
 
-    async def look(self) -> Look:
-        async with self._looking:
+    async def poll(self) -> Snapshot:
+        """Return the study as it is now, or as it was less than a period ago."""
+        async with self._polling:
             if self._last is None or time.monotonic() - self._last.at >= 0.9 * PERIOD_SECONDS:
-                self._last = await to_thread.run_sync(self._fresh)
+                self._last = await to_thread.run_sync(self._read)
             return self._last
 
-    def _fresh(self) -> Look:
-        record, name = self._record, self.name
-        running = record.running(name)
-        clocks = [{"number": row["number"], **_clock(self._runs, row)} for row in running]
-        marks, last = record.marks(name), self._last
+    def _read(self) -> Snapshot:
+        clocks = [self._read_clock(row) for row in self._record.running(self.name)]
+        marks, last = self._record.marks(self.name), self._last
         same = last.study if last is not None and last.marks == marks else None
         found_already = same and {key: same[key] for key in ("best", "front")}
-        return Look(time.monotonic(), record.study(name, found_already), marks, clocks)
+        return Snapshot(time.monotonic(), self._record.study(self.name, found_already), marks, clocks)
+
+    def _read_clock(self, row: dict[str, Any]) -> dict[str, Any]:
+        begun, epoch = row["started_at"], files.read_latest(self._runs, row["folder"])
+        seconds = max(0.0, (datetime.now(UTC) - begun).total_seconds()) if begun else 0.0
+        progress = {name: epoch.get(name) for name in ("val_accuracy", "progress")}
+        return {"number": row["number"], "seconds": round(seconds, 1), **progress}
 
 
-def _clock(runs: Path, row: dict[str, Any]) -> dict[str, Any]:
-    begun = row["started_at"]
-    seconds = max(0.0, (datetime.now(UTC) - begun).total_seconds()) if begun else 0.0
-    epoch = files.latest(runs, row["folder"])
-    return {"seconds": round(seconds, 1), **{name: epoch.get(name) for name in ("val_accuracy", "progress")}}
-
-
-async def changes(watch: Watch, record: RecordQueries, last_event: int | None) -> AsyncIterator[str]:
+async def stream_changes(
+    watch: StudyWatch, record: RecordQueries, last_event: int | None
+) -> AsyncIterator[str]:
     """Yield the study's changes as they come: events `study`, `trials`, `clocks` and `note`.
 
     `last_event`: the id of the last note that the client received; None: only notes from now on.
     """
-    told: Look | None = None
-    said = time.monotonic()
-    heard = last_event if last_event is not None else await _newest(record, watch.name)
+    sent: Snapshot | None = None
+    sent_at = time.monotonic()
+    if last_event is None:
+        last_event = await to_thread.run_sync(record.newest_event, watch.name)
     while True:
         try:
-            look = await watch.look()
-            parts = _differences(told, look)
-            if told is not None:
-                parts += await _changed_trials(record, watch.name, told.marks, look.marks)
-            notes = await to_thread.run_sync(record.events, watch.name, heard)
+            now = await watch.poll()
+            parts = _study_events(sent, now)
+            if sent is not None:
+                parts += await _trial_events(record, watch.name, sent, now)
+            notes = await to_thread.run_sync(record.events, watch.name, last_event)
         except StoreError as error:
             yield _event("trouble", {"detail": str(error)})
             return
-        told = look
+        sent = now
         for note in notes:
-            heard = note["id"]
-            parts.append(_event("note", note, heard))
-        if not parts and time.monotonic() - said > _KEEP_ALIVE_SECONDS:
+            last_event = note["id"]
+            parts.append(_event("note", note, last_event))
+        if not parts and time.monotonic() - sent_at > _KEEP_ALIVE_SECONDS:
             parts.append(": still here\n\n")
         if parts:
-            said = time.monotonic()
+            sent_at = time.monotonic()
             yield "".join(parts)
-        if look.study is None:
+        if now.study is None:
             return
         await asyncio.sleep(PERIOD_SECONDS)
 
 
-def _differences(told: Look | None, look: Look) -> list[str]:
-    if look.study is None:
+def _study_events(before: Snapshot | None, now: Snapshot) -> list[str]:
+    if now.study is None:
         return [_event("gone", {})]
     parts = []
-    if told is None or _plain(told.study) != _plain(look.study):
-        parts.append(_event("study", look.study))
-    if look.clocks or (told is not None and told.clocks):
-        parts.append(_event("clocks", look.clocks))
+    if before is None or before.study != now.study:
+        parts.append(_event("study", now.study))
+    if now.clocks or (before is not None and before.clocks):
+        parts.append(_event("clocks", now.clocks))
     return parts
 
 
-async def _changed_trials(record: RecordQueries, name: str, before: _Marks, now: _Marks) -> list[str]:
-    changed = [number for number, marks in now.items() if before.get(number) != marks]
+async def _trial_events(record: RecordQueries, name: str, before: Snapshot, now: Snapshot) -> list[str]:
+    changed = [number for number, mark in now.marks.items() if before.marks.get(number) != mark]
     parts = []
     for first in range(0, len(changed), _AT_ONCE):
-        rows = await to_thread.run_sync(record.these, name, changed[first : first + _AT_ONCE])
-        parts.append(_event("trials", rows))
+        numbers = changed[first : first + _AT_ONCE]
+        parts.append(_event("trials", await to_thread.run_sync(record.trials_numbered, name, numbers)))
     return parts
 
 
-async def _newest(record: RecordQueries, name: str) -> int:
-    return await to_thread.run_sync(record.newest_event, name)
-
-
-def _plain(study: dict[str, Any] | None) -> str:
-    return json.dumps(study, default=str, sort_keys=True)
-
-
-def _event(kind: str, told: Any, number: int | None = None) -> str:
+def _event(kind: str, value: Any, number: int | None = None) -> str:
     head = f"id: {number}\n" if number is not None else ""
-    return f"{head}event: {kind}\ndata: {to_json(told)}\n\n"
+    return f"{head}event: {kind}\ndata: {to_json(value)}\n\n"

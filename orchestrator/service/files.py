@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ class Elsewhere(ValueError):
     """The file is outside the folder that the service serves."""
 
 
-def inside(root: Path, path: str | Path) -> Path:
+def resolve_inside(root: Path, path: str | Path) -> Path:
     """Return the path with every link followed. Raise Elsewhere if that is not inside `root`."""
     try:
         whole = (root / path).resolve()
@@ -26,7 +27,7 @@ def inside(root: Path, path: str | Path) -> Path:
     return whole
 
 
-def piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
+def read_piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
     """Return the text of a log from a byte offset on, and where the next piece starts; empty without a file.
 
     A negative offset counts from the end. A character that would be cut goes to the next piece.
@@ -38,16 +39,17 @@ def piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
         begin = max(0, size + offset) if offset < 0 else min(offset, size)
         file.seek(begin)
         read = file.read(most)
-    whole = read if begin + len(read) == size else _uncut(read)
-    words = whole.decode("utf-8", errors="replace")
-    return {"text": words, "offset": begin, "next_offset": begin + len(whole), "size": size}
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(read, final=begin + len(read) == size)
+    undecoded = len(decoder.getstate()[0])
+    return {"text": text, "offset": begin, "next_offset": begin + len(read) - undecoded, "size": size}
 
 
-def curve(root: Path, folder: str) -> list[dict[str, Any]]:
+def read_curve(root: Path, folder: str) -> list[dict[str, Any]]:
     """Return the measurements of a trial that still runs, from its folder. Raise Elsewhere."""
-    place = inside(root, folder)
+    place = resolve_inside(root, folder)
     try:
-        whole = inside(root, place / file_names.METRICS)
+        whole = resolve_inside(root, place / file_names.METRICS)
         if whole.stat().st_size > metrics.MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
             return []
         return metrics.read(whole).measurements
@@ -55,19 +57,9 @@ def curve(root: Path, folder: str) -> list[dict[str, Any]]:
         return []
 
 
-def latest(root: Path, folder: str | None) -> dict[str, Any]:
+def read_latest(root: Path, folder: str | None) -> dict[str, Any]:
     """Return the last measurement of a running trial; empty if there is none."""
     try:
-        return metrics.latest_epoch(inside(root, inside(root, folder or "") / file_names.METRICS)) or {}
+        return metrics.latest_epoch(resolve_inside(root, f"{folder or ''}/{file_names.METRICS}")) or {}
     except (OSError, ValueError):
         return {}
-
-
-def _uncut(read: bytes) -> bytes:
-    for back in range(1, min(4, len(read)) + 1):
-        if read[-back] < 0x80:
-            return read
-        if read[-back] >= 0xC0:  # where a character of several bytes begins
-            length = 2 if read[-back] < 0xE0 else 3 if read[-back] < 0xF0 else 4
-            return read[:-back] if length > back else read
-    return read

@@ -9,14 +9,15 @@ the content type JSON, which a form of another site cannot send without a prefli
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.cli.client import is_loopback
@@ -30,6 +31,7 @@ _ORIGIN = re.compile(rf"null|[a-z][a-z0-9+.-]*://(?P<host>{_NAME}(:\d{{0,5}})?)"
 _ONCE = ("authorization", "content-length", "content-type", "host", "last-event-id", "origin", "range")
 _REMEMBERED = 4096  # addresses
 _LINGER_SECONDS = 1.0
+_MORE_HEADERS = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "1"}}  # by status
 
 
 class Refusal(Exception):
@@ -46,20 +48,17 @@ class Buckets:
 
     per_second: float
     burst: float
-    _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    _left: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def take(self, address: str) -> bool:
         """Take a token from the bucket; False if it is empty."""
-        left = self._now(address)
-        self._left[address] = (max(left - 1, 0.0) if left >= 1 else left, time.monotonic())
-        self._left.move_to_end(address)
-        while len(self._left) > _REMEMBERED:
-            self._left.popitem(last=False)
+        now = time.monotonic()
+        left, seen = self._left.pop(address, (self.burst, now))
+        left = min(self.burst, left + (now - seen) * self.per_second)
+        self._left[address] = (left - 1 if left >= 1 else left, now)
+        if len(self._left) > _REMEMBERED:
+            del self._left[next(iter(self._left))]
         return left >= 1
-
-    def _now(self, address: str) -> float:
-        left, seen = self._left.get(address, (self.burst, time.monotonic()))
-        return min(self.burst, left + (time.monotonic() - seen) * self.per_second)
 
 
 class GuardMiddleware:
@@ -69,55 +68,63 @@ class GuardMiddleware:
         self._app = app
         self._settings = settings
         limits = settings.limits
-        self._asked = Buckets(limits.per_second, limits.burst)
-        self._wrong = Buckets(0.1, limits.wrong_tokens)
+        self._requests = Buckets(limits.per_second, limits.burst)
+        self._wrong_tokens = Buckets(0.1, limits.wrong_tokens)
         self._busy = Counter[str]()  # requests by client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        send_pieces = _in_pieces(send, self._settings.limits.piece_bytes)
+        send_pieces = _send_in_pieces(send, self._settings.limits.piece_bytes)
+        headers = Headers(scope=scope)
         try:
-            headers = _headers(scope)
+            for name in _ONCE:
+                if len(headers.getlist(name)) > 1:
+                    raise Refusal(400, f"the header {name} is there twice")
             peer = (scope.get("client") or ("?",))[0]
-            client = self._client(headers, peer)
-            with self._counted(headers, client, peer):
-                self._judge(headers, client, scope)
-                body = await self._body(scope, receive)
-                await self._app({**scope, "client": (client, 0)}, _replayed(body, receive), send_pieces)
+            client = self._find_client(headers, peer)
+            with self._count(headers, client, peer):
+                self._check(headers, client, scope)
+                unread = [{"type": "http.request", "body": await self._read_body(headers, receive)}]
+
+                async def replay() -> Message:
+                    return unread.pop() if unread else await receive()
+
+                await self._app({**scope, "client": (client, 0)}, replay, send_pieces)
         except Refusal as refusal:
             await _refuse(send_pieces, refusal, receive)
 
-    def _client(self, headers: Mapping[str, str], peer: str) -> str:
+    def _find_client(self, headers: Headers, peer: str) -> str:
+        forwarded = ", ".join(headers.getlist("x-forwarded-for"))
         try:
-            address = clients.behind(peer, headers.get("x-forwarded-for", ""), self._settings.proxies)
+            address = clients.find_address(peer, forwarded, self._settings.proxies)
         except ValueError:
             raise _malformed("x-forwarded-for") from None
         return clients.client_key(address)
 
     @contextmanager
-    def _counted(self, headers: Mapping[str, str], client: str, peer: str) -> Iterator[None]:
+    def _count(self, headers: Headers, client: str, peer: str) -> Iterator[None]:
         """Count the request. Requests with the token do not count for others with the same address."""
-        whose = f"{client} with the token" if self._shows_the_token(headers) else client
-        if not self._asked.take(whose):
+        counted = f"{client} with the token" if self._has_token(headers) else client
+        if not self._requests.take(counted):
             raise Refusal(429, "too many requests; wait a second")
         is_proxied = clients.is_among(peer, self._settings.proxies)  # else its connection counts already
-        if is_proxied and self._busy[whose] >= self._settings.limits.connections_of_one:
+        if is_proxied and self._busy[counted] >= self._settings.limits.connections_of_one:
             raise Refusal(429, "too many requests at once; wait for their answers")
-        self._busy[whose] += 1
+        self._busy[counted] += 1
         try:
             yield
         finally:
-            self._busy[whose] -= 1
-            if not self._busy[whose]:
-                del self._busy[whose]
+            self._busy[counted] -= 1
+            if not self._busy[counted]:
+                del self._busy[counted]
 
-    def _judge(self, headers: Mapping[str, str], client: str, scope: Scope) -> None:
-        self._know_the_host(headers)
-        self._know_the_page(headers, scope)
+    def _check(self, headers: Headers, client: str, scope: Scope) -> None:
+        self._check_host(headers)
+        self._check_origin(headers, scope)
         if scope["path"].startswith("/api") and self._settings.token_hash is not None:
-            self._know_the_token(headers, client)
+            self._check_token(headers, client)
         if "transfer-encoding" in headers and "content-length" in headers:
             raise Refusal(400, "give content-length or transfer-encoding, not both")
         if scope["method"] in ("POST", "PUT", "PATCH"):
@@ -125,12 +132,9 @@ class GuardMiddleware:
             if kind != "application/json":
                 raise Refusal(415, "send JSON, with content-type: application/json")
 
-    def _know_the_host(self, headers: Mapping[str, str]) -> None:
-        """Check the Host. With a token any name is accepted, since a page of another site does not
-        have it.
-        """
-        told = headers.get("host", "").lower()
-        match = _HOST.fullmatch(told)
+    def _check_host(self, headers: Headers) -> None:
+        """Check the Host. With a token any name is accepted: a page of another site does not have it."""
+        match = _HOST.fullmatch(headers.get("host", "").lower())
         if match is None:
             raise _malformed("host")
         host = match["name"].strip("[]")
@@ -138,96 +142,74 @@ class GuardMiddleware:
         if self._settings.token_hash is None and host not in known and not is_loopback(host):
             raise Refusal(421, f"this service is not named {host[:100]!r}; see --host-name")
 
-    def _know_the_page(self, headers: Mapping[str, str], scope: Scope) -> None:
-        origin, is_of_another = headers.get("origin"), False
-        if origin is not None:
-            match = _ORIGIN.fullmatch(origin.lower())
+    def _check_origin(self, headers: Headers, scope: Scope) -> None:
+        is_of_another = headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api")
+        if "origin" in headers:
+            match = _ORIGIN.fullmatch(headers["origin"].lower())
             if match is None:
                 raise _malformed("origin")
-            is_of_another = match["host"] != headers.get("host", "").lower()
-        is_cross = headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api")
-        if is_of_another or is_cross:
+            is_of_another |= match["host"] != headers.get("host", "").lower()
+        if is_of_another:
             raise Refusal(403, "the request comes from a page of another site")
 
-    def _know_the_token(self, headers: Mapping[str, str], client: str) -> None:
+    def _check_token(self, headers: Headers, client: str) -> None:
         """Check the token. The right one is accepted however many wrong ones come from the same address."""
-        if self._shows_the_token(headers):
+        if self._has_token(headers):
             return
-        if not _token(headers):
+        if not _read_token(headers):
             raise Refusal(401, "send the token: authorization: Bearer TOKEN")
-        if not self._wrong.take(client):
+        if not self._wrong_tokens.take(client):
             raise Refusal(429, "too many wrong tokens; wait a minute")
         raise Refusal(401, "this is not the token of this service")
 
-    def _shows_the_token(self, headers: Mapping[str, str]) -> bool:
-        known = self._settings.token_hash
-        return known is not None and auth.fits(_token(headers), known)
+    def _has_token(self, headers: Headers) -> bool:
+        token_hash = self._settings.token_hash
+        return token_hash is not None and auth.has_hash(_read_token(headers), token_hash)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
         """Read the whole body before the application sees it."""
         limits = self._settings.limits
         too_much = Refusal(413, f"a body may have at most {limits.body_bytes} bytes")
-        told = dict(scope["headers"]).get(b"content-length", b"0")
-        if not told.isdigit():
+        length = headers.get("content-length", "0")
+        if not length.isdecimal():
             raise _malformed("content-length")
-        if int(told) > limits.body_bytes:
+        if int(length) > limits.body_bytes:
             raise too_much
         body = bytearray()
-        deadline = time.monotonic() + limits.patience_seconds
-        while True:
-            try:
-                message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.001))
-            except TimeoutError:
-                raise Refusal(408, "the request did not arrive in time") from None
-            body += message.get("body", b"")
-            if len(body) > limits.body_bytes:
-                raise too_much
-            if not message.get("more_body"):
-                return bytes(body)
+        try:
+            async with asyncio.timeout(limits.patience_seconds):
+                while True:
+                    message = await receive()
+                    body += message.get("body", b"")
+                    if len(body) > limits.body_bytes:
+                        raise too_much
+                    if not message.get("more_body"):
+                        return bytes(body)
+        except TimeoutError:
+            raise Refusal(408, "the request did not arrive in time") from None
 
 
-def _headers(scope: Scope) -> dict[str, str]:
-    """Return the headers by name. Raise Refusal if one that must be single is there twice."""
-    found: dict[str, str] = {}
-    for name, value in (
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
-    ):
-        if name in found and name in _ONCE:
-            raise Refusal(400, f"the header {name} is there twice")
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
-
-
-def _token(headers: Mapping[str, str]) -> str:
+def _read_token(headers: Headers) -> str:
     """Return the token in the headers, empty if there is none."""
-    scheme, _, shown = headers.get("authorization", "").partition(" ")
-    return shown.strip() if scheme.lower() == "bearer" else ""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _malformed(name: str) -> Refusal:
     return Refusal(400, f"the header {name} is malformed")
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    told = False
-
-    async def replay() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
-
-
-def _in_pieces(send: Send, most: int) -> Send:
+def _send_in_pieces(send: Send, most: int) -> Send:
     """Return a `send` that adds our headers, and sends the response in pieces that a client must read."""
 
     async def send_pieces(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message["headers"])
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
         body = message.get("body", b"")
         if len(body) <= most:
-            await send(_with_headers(message))
+            await send(message)
             return
         for begin in range(0, len(body), most):
             more = message.get("more_body", False) or begin + most < len(body)
@@ -236,24 +218,11 @@ def _in_pieces(send: Send, most: int) -> Send:
     return send_pieces
 
 
-def _with_headers(message: Message) -> Message:
-    if message["type"] != "http.response.start":
-        return message
-    theirs = {name for name, _ in message.get("headers", ())}
-    ours = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in theirs]
-    return {**message, "headers": [*message.get("headers", ()), *ours]}
-
-
 async def _refuse(send: Send, refusal: Refusal, receive: Receive) -> None:
-    body = json.dumps({"detail": str(refusal)}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(b"connection", b"close")]
-    if refusal.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if refusal.status == 429:
-        headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+    more = {"connection": "close", **_MORE_HEADERS.get(refusal.status, {})}
+    answer = JSONResponse({"detail": str(refusal)}, refusal.status, headers=more)
+    await send({"type": "http.response.start", "status": refusal.status, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
     with suppress(TimeoutError):  # a client cut off in the middle of its body would not read the answer
         async with asyncio.timeout(_LINGER_SECONDS):
             while (await receive()).get("more_body"):

@@ -13,8 +13,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from orchestrator.service.one_at_a_time import OneAtATime
 from orchestrator.service.responses import to_json
-from orchestrator.service.turns import Turns
 from results import plots, study_record
 from results.study_record import StudyRecord
 
@@ -38,18 +38,18 @@ class PlotCache:
     def __init__(self, database: str) -> None:
         self._database = database
         self._made: OrderedDict[tuple[str, str], tuple[Hashable, bytes]] = OrderedDict()
-        self._making = Turns("plot")
+        self._making = OneAtATime("plot")
 
-    def drawn(self, study: str, name: str, mark: Hashable) -> bytes:
+    def draw(self, study: str, name: str, mark: Hashable) -> bytes:
         """Return JSON of a plot: `data`, `layout`, `themes`, `note`, and `nothing`: why it is empty.
 
         Raise StoreError, or HTTPException if the wait for other plots is too long.
         """
-        with self._making.turn():
-            known, body = self._made.get((study, name), (None, b""))
-            if known != mark:
-                told = to_json(_told(PLOTS[name](study_record.read_study(self._database, study))))
-                body = told.encode(errors="replace")
+        with self._making.hold():
+            made_at, body = self._made.get((study, name), (None, b""))
+            if made_at != mark:
+                figure = PLOTS[name](study_record.read_study(self._database, study))
+                body = to_json(_to_dict(figure)).encode(errors="replace")
                 self._made[study, name] = (mark, body)
             self._made.move_to_end((study, name))
             while len(self._made) > _KEPT:
@@ -57,18 +57,9 @@ class PlotCache:
             return body
 
 
-def _told(figure: go.Figure) -> dict[str, Any]:
+def _to_dict(figure: go.Figure) -> dict[str, Any]:
     note = str((figure.layout.meta or {}).get("note", ""))
     nothing = "" if figure.data else str(figure.layout.annotations[0].text)
     drawn = plots.remove_title(figure).to_plotly_json()
-    shown = {"data": _plain(drawn["data"]), "layout": _plain(drawn["layout"]), "themes": THEMES}
-    return {**shown, "note": note, "nothing": nothing}
-
-
-def _plain(value: Any) -> Any:
-    """Return the value with lists in place of arrays."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value.tolist() if hasattr(value, "tolist") else value
+    parts = {"data": drawn["data"], "layout": drawn["layout"], "themes": THEMES}
+    return {**parts, "note": note, "nothing": nothing}

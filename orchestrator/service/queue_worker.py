@@ -43,23 +43,23 @@ class QueueWorker:
         self._closing = threading.Event()
         self._changed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="queue", daemon=True)
-        self._lock: int | None = None
-        self._held = ExitStack()
+        self._locks = ExitStack()
 
     def open(self) -> None:
         """Start. Raise BadOption if another service processes the same queue."""
         self.settings.own.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.settings.own / "service.lock")
-        if self._lock is None:
+        lock = _try_lock(self.settings.own / "service.lock")
+        if lock is None:
             raise BadOption(f"another nas-serve serves {self.settings.runs}; stop it, or give another --runs")
+        self._locks.callback(os.close, lock)
         try:
-            self._held.enter_context(self.queue.lock_study(_QUEUE))
+            self._locks.enter_context(self.queue.lock_study(_QUEUE))
         except StudyLocked as error:
             raise BadOption(
                 f"another nas-serve processes the queue of {self.queue.url.render_as_string()}; "
                 "stop it, or give another --db"
             ) from error
-        self._take_up()
+        self._requeue_lost()
         self._thread.start()
 
     def close(self) -> None:
@@ -70,17 +70,15 @@ class QueueWorker:
             self._thread.join()
         for child in self._children.values():
             child.returncode = child.poll() or 0  # nobody waits for it any more: that is the point
-        if self._lock is not None:
-            os.close(self._lock)
-        self._held.close()
+        self._locks.close()
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Check the queue at once, because it has changed."""
         self._changed.set()
 
-    def log(self, study: str) -> Path:
-        """Return the file with a search's output, if it was started here."""
-        return self._file(study, "log")
+    def file(self, study: str, suffix: str) -> Path:
+        """Return a file of a search: the `log` of its output, or the `lock` that it holds while it runs."""
+        return self.settings.own / f"{locks.file_name(study)}.{suffix}"
 
     def stop(self, study: str) -> bool:
         """Remove the search from the queue, or ask its process to stop; False if there is none here.
@@ -90,8 +88,8 @@ class QueueWorker:
         if self.queue.withdraw(study):
             return True
         request = self.queue.request(study)
-        is_ours = request is not None and request.state == "running" and self._lives(request)
-        held = (self._signed(study) if is_ours else {}) or locks.holder(self.queue.url, study) or {}
+        is_ours = request is not None and request.state == "running" and self._is_alive(request)
+        held = (self._read_lock(study) if is_ours else {}) or locks.holder(self.queue.url, study) or {}
         if held.get("pid") == str(os.getpid()):  # the lock of a study that is just being deleted is ours
             return False
         return locks.send_signal(held, signal.SIGTERM)
@@ -99,50 +97,51 @@ class QueueWorker:
     def tick(self) -> None:
         """Record the searches that have ended, and start queued ones."""
         self.queue.keep_lock(_QUEUE)
-        running = [request for request in self.queue.requests("running") if not self._see_end(request)]
+        running = [request for request in self.queue.requests("running") if not self._record_end(request)]
         for request in self.queue.requests("queued")[: max(self.settings.at_a_time - len(running), 0)]:
             self._start(request)
 
     def _work(self) -> None:
-        said = ""
+        logged = ""
         while not self._closing.is_set():
             try:
                 self.tick()
-                said = ""
+                logged = ""
             except StudyLost:
                 _log.error("another nas-serve processes this queue now; this one starts no more searches")
                 return
             except (StoreError, OSError) as error:  # a full disk, a locked database: it may pass
-                if str(error) != said:
-                    said = str(error)
+                if str(error) != logged:
+                    logged = str(error)
                     _log.error("the queue waits: %s", error)
             self._changed.wait(_TICK_SECONDS)
             self._changed.clear()
 
-    def _take_up(self) -> None:
+    def _requeue_lost(self) -> None:
         """Queue again what was running when the machine went down; running searches go on."""
         for request in self.queue.requests("running"):
-            if not self._lives(request) and not self._has_ended(request):
+            if not self._is_alive(request) and not self._has_ended(request):
                 self.queue.requeue(request.id)
 
     def _has_ended(self, request: SearchRequest) -> bool:
         """Whether the study's end is that of this search, and not of an earlier one."""
         study = self.queue.study(request.study)
-        if study is None or study.state == "running" or study.begun_at is None or request.started_at is None:
+        if study is None or study.state == "running":
             return False
-        return study.begun_at >= request.started_at
+        begun, started = study.begun_at, request.started_at
+        return begun is not None and started is not None and begun >= started
 
     def _start(self, request: SearchRequest) -> None:
-        lock = _locked(self._file(request.study, "lock"))
+        lock = _try_lock(self.file(request.study, "lock"))
         if lock is None:
             return
         try:
             if self.queue.take(request.id):
-                self._begin(request, lock)
+                self._start_locked(request, lock)
         finally:
             os.close(lock)  # the search's own copy holds it now
 
-    def _begin(self, request: SearchRequest, lock: int) -> None:
+    def _start_locked(self, request: SearchRequest, lock: int) -> None:
         try:
             os.ftruncate(lock, 0)
             self._children[request.id] = child = self._spawn(request, lock)
@@ -152,19 +151,18 @@ class QueueWorker:
                 raise
             self.queue.ended(request.id, f"it could not be started: {error}")
             return
-        with suppress(OSError):  # of a full disk; its study's lock will tell
+        with suppress(OSError):  # of a full disk; its study's lock is enough
             os.pwrite(lock, json.dumps(locks.signature(child.pid)).encode(), 0)
         self.queue.started(request.id, child.pid)
 
     def _spawn(self, request: SearchRequest, lock: int) -> subprocess.Popen[bytes]:
-        asked = repeatable(request.kind, request.options)
-        told = schemas.restrict_options(request.kind, request.subject, asked, self.settings)
-        words = schemas.command(
-            request.kind, request.subject, told, self.settings, f"--study={request.study}"
-        )
-        with self._file(request.study, "log").open("ab") as log:
+        options = repeatable(request.kind, request.options)
+        allowed = schemas.restrict_options(request.kind, request.subject, options, self.settings)
+        study = f"--study={request.study}"
+        command = schemas.command(request.kind, request.subject, allowed, self.settings, study)
+        with self.file(request.study, "log").open("ab") as log:
             return subprocess.Popen(
-                words,
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -173,45 +171,41 @@ class QueueWorker:
                 start_new_session=True,
             )
 
-    def _see_end(self, request: SearchRequest) -> bool:
+    def _record_end(self, request: SearchRequest) -> bool:
         """Return whether the search has ended; if so, record it."""
-        if self._lives(request):
+        if self._is_alive(request):
             return False
         child = self._children.get(request.id)
         if child is None and request.pid is None and not self._has_ended(request):
             self.queue.requeue(request.id)  # it was taken, and never started: the disk was full
             return True
-        self.queue.ended(request.id, self._last_words(request, child.wait() if child else None))
+        self.queue.ended(request.id, self._end_message(request, child.wait() if child else None))
         self._children.pop(request.id, None)
         return True
 
-    def _last_words(self, request: SearchRequest, code: int | None) -> str | None:
-        """Return the message for a search whose study does not tell how it ended."""
+    def _end_message(self, request: SearchRequest, code: int | None) -> str | None:
+        """Return the message for a search whose study's row does not say how it ended."""
         if code in (0, 130) or (code is None and self._has_ended(request)):
             return None
         if code is not None and code < 0:
             return f"it was ended by {signal.Signals(-code).name}"
-        return metrics.last_line(self._file(request.study, "log")) or "it ended without a message"
+        return metrics.last_line(self.file(request.study, "log")) or "it ended without a message"
 
-    def _lives(self, request: SearchRequest) -> bool:
-        lock = _locked(self._file(request.study, "lock"))
+    def _is_alive(self, request: SearchRequest) -> bool:
+        lock = _try_lock(self.file(request.study, "lock"))
         if lock is not None:
             os.close(lock)
         return lock is None
 
-    def _signed(self, study: str) -> dict[str, str]:
+    def _read_lock(self, study: str) -> dict[str, str]:
         """Return the process that was started with the lock; empty after a kill or on a full disk."""
         try:
-            signed: dict[str, str] = json.loads(self._file(study, "lock").read_text())
+            return dict(json.loads(self.file(study, "lock").read_text()))
         except ValueError:
             return {}
-        return signed
-
-    def _file(self, study: str, suffix: str) -> Path:
-        return self.settings.own / f"{locks.file_name(study)}.{suffix}"
 
 
-def _locked(path: Path) -> int | None:
+def _try_lock(path: Path) -> int | None:
     """Open and lock the file; return its descriptor, or None if another process holds the lock."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

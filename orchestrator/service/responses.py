@@ -36,8 +36,8 @@ class Refused(BaseModel):
 
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refused, "description": words}
-    for status, words in {
+    status: {"model": Refused, "description": text}
+    for status, text in {
         400: "a header is malformed",
         401: "the token is missing or wrong",
         403: "the request comes from a page of another site",
@@ -54,25 +54,27 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def to_json(told: Any) -> str:
+def to_json(value: Any) -> str:
     """Return compact JSON. Infinities become null, since JSON has none."""
     try:
-        return json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
+        return json.dumps(
+            value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_to_plain
+        )
     except ValueError:
-        return json.dumps(json_value(json.loads(json.dumps(told, default=_plain))), ensure_ascii=False)
+        return json.dumps(json_value(json.loads(json.dumps(value, default=_to_plain))), ensure_ascii=False)
 
 
-def json_response(what: Any, status: int = 200) -> Response:
+def json_response(value: Any, status: int = 200) -> Response:
     """Return the response with this JSON value."""
-    return written(to_json(what).encode(errors="replace"), status)
+    return raw_json_response(to_json(value).encode(errors="replace"), status)
 
 
-def written(json_text: bytes, status: int = 200) -> Response:
+def raw_json_response(json_text: bytes, status: int = 200) -> Response:
     """Return the response with JSON that is already text."""
     return Response(json_text, status_code=status, media_type="application/json")
 
 
-def refusal_of(request: Request, error: Exception) -> Response:
+def error_response(request: Request, error: Exception) -> Response:
     """Return the response for an error that a client can act on."""
     del request
     if isinstance(error, HTTPException):
@@ -93,23 +95,25 @@ def refusal_of(request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": " ".join(str(error).split())}, status)
 
 
-MENDABLE = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError, OSError)
+CLIENT_ERRORS = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError, OSError)
 
 
 def _one_line(error: RequestValidationError) -> str:
-    said = []
+    parts = []
     for wrong in error.errors():
         where = [str(part) for part in wrong["loc"] if part not in ("body", "path", "query", "nas", "hpo")]
         name = " ".join(where)
-        said.append(f"{name}: {_words(wrong['type'], wrong['msg'])}" if name else wrong["msg"])
-    return "; ".join(said).encode(errors="replace").decode()[:2000]
+        parts.append(f"{name}: {_explain(wrong['type'], wrong['msg'])}" if name else wrong["msg"])
+    return "; ".join(parts).encode(errors="replace").decode()[:2000]
 
 
-def _words(kind: str, message: str) -> str:
+def _explain(kind: str, message: str) -> str:
     return "is not an option of this search" if kind == "extra_forbidden" else message.lower()
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
+    if hasattr(value, "tolist"):  # an array of numpy
+        return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON")

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import StreamingResponse
@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from orchestrator.service import events as stream
 from orchestrator.service import files, responses, schemas
 from orchestrator.service.actions import Actions
+from orchestrator.service.events import StudyWatch, stream_changes
 from orchestrator.service.plots import PLOTS, PlotCache
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.settings import Settings
@@ -34,6 +34,9 @@ Offset = Annotated[int, Query(ge=-(2**40), le=2**40, description="Byte offset; n
 Most = Annotated[int, Query(ge=1, le=files.PIECE, description="Most bytes.")]
 
 
+_Found = TypeVar("_Found")
+
+
 class More(BaseModel):
     """Options of a resume."""
 
@@ -44,13 +47,13 @@ class More(BaseModel):
 class ServiceState:
     """What the application keeps for its endpoints."""
 
-    def __init__(self, settings: Settings, record: RecordQueries, desk: Actions) -> None:
+    def __init__(self, settings: Settings, record: RecordQueries, actions: Actions) -> None:
         self.settings = settings
         self.record = record
-        self.desk = desk
-        self.figures = PlotCache(settings.database)
+        self.actions = actions
+        self.plots = PlotCache(settings.database)
         self._streams = Counter[str]()  # by client
-        self._watches: dict[str, stream.Watch] = {}
+        self._watches: dict[str, StudyWatch] = {}
 
     def open_stream(self, client: str) -> None:
         """Count a stream until it is closed. Raise HTTPException if there are too many."""
@@ -61,20 +64,20 @@ class ServiceState:
 
     def close_stream(self, client: str) -> None:
         self._streams[client] -= 1
-        self._streams += Counter()  # which forgets whoever has none
+        self._streams += Counter()  # which removes clients that have none
 
-    def watch(self, name: str) -> stream.Watch:
+    def watch(self, name: str) -> StudyWatch:
         if len(self._watches) > 200:
             self._watches.clear()
-        return self._watches.setdefault(name, stream.Watch(self.record, self.settings.runs, name))
+        return self._watches.setdefault(name, StudyWatch(self.record, self.settings.runs, name))
 
 
-def _place(request: Request) -> ServiceState:
-    place: ServiceState = request.app.state.place
-    return place
+def _read_state(request: Request) -> ServiceState:
+    state: ServiceState = request.app.state.service
+    return state
 
 
-Here = Annotated[ServiceState, Depends(_place)]
+Here = Annotated[ServiceState, Depends(_read_state)]
 
 
 @api.get(
@@ -84,7 +87,7 @@ Here = Annotated[ServiceState, Depends(_place)]
 def choices(here: Here) -> Response:
     return responses.json_response(
         {
-            "networks": here.desk.networks(),
+            "networks": here.actions.networks(),
             "models": [*BUILT_IN, *here.record.models()],
             "options": {kind: schemas.form_fields(kind) for kind in SEARCHES},
             "at_a_time": here.settings.at_a_time,
@@ -99,34 +102,34 @@ def studies(here: Here) -> Response:
 
 @api.post("/plan", summary="Plan a search: its cost. Nothing is started")
 def plan(here: Here, asked: Asked) -> Response:
-    return responses.json_response(here.desk.plan(*schemas.given(asked)))
+    return responses.json_response(here.actions.plan(*schemas.given(asked)))
 
 
 @api.post("/studies", status_code=202, summary="Queue a search")
 def start(here: Here, asked: Asked) -> Response:
-    return responses.json_response({"study": here.desk.start(*schemas.given(asked))}, 202)
+    return responses.json_response({"study": here.actions.start(*schemas.given(asked))}, 202)
 
 
 @api.get("/studies/{name}", summary="Everything about a study")
 def study(here: Here, name: Name) -> Response:
-    return responses.json_response(_found(here.record.study(name), f"there is no study {name!r}"))
+    return responses.json_response(_find_study(here, name))
 
 
 @api.post("/studies/{name}/stop", status_code=202, summary="Stop a search, or remove it from the queue")
 def stop(here: Here, name: Name) -> Response:
-    here.desk.stop(name)
+    here.actions.stop(name)
     return responses.json_response({"study": name}, 202)
 
 
 @api.post("/studies/{name}/resume", status_code=202, summary="Queue a study to be resumed")
 def resume(here: Here, name: Name, more: More | None = None) -> Response:
-    here.desk.resume(name, more.trials if more else None)
+    here.actions.resume(name, more.trials if more else None)
     return responses.json_response({"study": name}, 202)
 
 
 @api.delete("/studies/{name}", summary="Delete a study: its rows, its folder, its saved models")
 def delete(here: Here, name: Name, confirm: Annotated[str, Query(max_length=300)]) -> Response:
-    return responses.json_response({"deleted": name, "left": here.desk.delete(name, confirm)})
+    return responses.json_response({"deleted": name, "left": here.actions.delete(name, confirm)})
 
 
 @api.get("/studies/{name}/trials", summary="A study's trials by number, a page at a time")
@@ -138,20 +141,20 @@ def trials(
 ) -> Response:
     rows = here.record.trials(name, after, most)
     if not rows:
-        _found(here.record.study(name), f"there is no study {name!r}")
+        _find_study(here, name)
     return responses.json_response(rows)
 
 
 @api.get("/studies/{name}/trials/{number}", summary="Everything about a trial, with its configuration")
 def trial(here: Here, name: Name, number: Number) -> Response:
-    return responses.json_response(_trial(here, name, number))
+    return responses.json_response(_find_trial(here, name, number))
 
 
 @api.get("/studies/{name}/trials/{number}/curve", summary="A trial's measurements, also while it runs")
 def curve(here: Here, name: Name, number: Number) -> Response:
-    row = _trial(here, name, number)
+    row = _find_trial(here, name, number)
     if row["state"] == "running" and row["folder"]:
-        return responses.json_response(files.curve(here.settings.runs, row["folder"]))
+        return responses.json_response(files.read_curve(here.settings.runs, row["folder"]))
     return responses.json_response(here.record.curve(name, number))
 
 
@@ -159,30 +162,30 @@ def curve(here: Here, name: Name, number: Number) -> Response:
 def trial_log(
     here: Here, name: Name, number: Number, offset: Offset = 0, most: Most = files.PIECE
 ) -> Response:
-    row = _trial(here, name, number)
-    folder = _found(row["folder"], "the trial was skipped before training, so it has no log")
-    path = files.inside(here.settings.runs, f"{folder}/{file_names.LOG}")
-    return responses.json_response(files.piece(path, offset, most))
+    row = _find_trial(here, name, number)
+    folder = _check_found(row["folder"], "the trial was skipped before training, so it has no log")
+    path = files.resolve_inside(here.settings.runs, f"{folder}/{file_names.LOG}")
+    return responses.json_response(files.read_piece(path, offset, most))
 
 
 @api.get("/studies/{name}/log", summary="A piece of the search's output, if it was started by this service")
 def search_log(here: Here, name: Name, offset: Offset = 0, most: Most = files.PIECE) -> Response:
-    _found(here.record.study(name), f"there is no study {name!r}")
-    path = files.inside(here.settings.own, here.desk.searches.log(name))
-    return responses.json_response(files.piece(path, offset, most))
+    _find_study(here, name)
+    path = files.resolve_inside(here.settings.own, here.actions.worker.file(name, "log"))
+    return responses.json_response(files.read_piece(path, offset, most))
 
 
 @api.get("/studies/{name}/events", summary="A study's events, oldest first")
 def events(here: Here, name: Name, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
-    _found(here.record.study(name), f"there is no study {name!r}")
+    _find_study(here, name)
     return responses.json_response(here.record.events(name, after))
 
 
 @api.get("/studies/{name}/plots/{plot}", summary="A plot of the report as plotly JSON, with two themes")
 def plot(here: Here, name: Name, plot: Plot) -> Response:
-    study = _found(here.record.study(name), f"there is no study {name!r}")
+    study = _find_study(here, name)
     mark = (study["created_at"], study["state"], study["min_accuracy"], hash(repr(here.record.marks(name))))
-    return responses.written(here.figures.drawn(name, plot, mark))
+    return responses.raw_json_response(here.plots.draw(name, plot, mark))
 
 
 class _Stream(StreamingResponse):
@@ -206,15 +209,18 @@ async def changes(here: Here, name: Name, request: Request) -> StreamingResponse
     if re.fullmatch(r"[0-9]{0,15}", last) is None:
         raise HTTPException(400, "the header last-event-id is malformed; give the number of an event")
     client = request.client.host if request.client else ""
-    return _Stream(here, client, stream.changes(here.watch(name), here.record, int(last) if last else None))
+    return _Stream(here, client, stream_changes(here.watch(name), here.record, int(last) if last else None))
 
 
-def _trial(here: ServiceState, name: str, number: int) -> dict[str, Any]:
-    row: dict[str, Any] = _found(here.record.trial(name, number), f"there is no trial {number} of {name!r}")
-    return row
+def _find_study(here: ServiceState, name: str) -> dict[str, Any]:
+    return _check_found(here.record.study(name), f"there is no study {name!r}")
 
 
-def _found(what: Any, otherwise: str) -> Any:
-    if what is None:
+def _find_trial(here: ServiceState, name: str, number: int) -> dict[str, Any]:
+    return _check_found(here.record.trial(name, number), f"there is no trial {number} of {name!r}")
+
+
+def _check_found(found: _Found | None, otherwise: str) -> _Found:
+    if found is None:
         raise HTTPException(404, otherwise)
-    return what
+    return found

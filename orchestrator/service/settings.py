@@ -35,7 +35,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8420
     names: tuple[str, ...] = ()  # host names it answers to, beside the loopback's
-    proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
+    proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is trusted
     token_hash: str | None = None  # None: everyone who can reach the port may do everything
     trainer: str | None = None
     data_root: Path | None = None

@@ -1,9 +1,8 @@
 """Solvers, one a file: each proposes points by `search(problem, evaluate)` until it is done.
 
-A solver knows nothing of budgets, records or Ctrl-C. It runs in a process of its own, which
-`SolverProcess` starts, asks and tells; when the search has had enough, that process is killed
-in the middle of its question. A solver must be deterministic: the same problem and the same
-answers bring the same points, since that is how a study resumes.
+A solver does not handle budgets, the database or Ctrl-C. It runs in a process of its own, which
+`SolverProcess` starts, asks and tells. When the search ends, that process is killed. A solver must be
+deterministic: the same problem and the same answers give the same points, because a study resumes that way.
 """
 
 import importlib
@@ -19,10 +18,7 @@ __all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "
 
 
 class Solver(Protocol):
-    """What a solver's module has.
-
-    One that can look for the front of several objectives has MOST_OBJECTIVES; without it, it takes one.
-    """
+    """The interface of a solver's module. MOST_OBJECTIVES, if it has that, is otherwise 1."""
 
     REQUIRES: Sequence[str]  # distributions whose versions change which points it proposes
 
@@ -31,26 +27,18 @@ class Solver(Protocol):
 
 
 def names() -> list[str]:
-    """The solvers there are, which are the modules of this folder."""
+    """Return the names of all solvers, which are the modules of this folder."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def most_objectives(name: str) -> int:
-    """How many objectives the solver of this name can minimise at once.
-
-    Raises:
-        ValueError: there is no such solver.
-    """
+    """Return how many objectives a solver can minimise at once. Raises ValueError for an unknown name."""
     return int(getattr(load(name), "MOST_OBJECTIVES", 1))
 
 
-@cache  # each proposal asks, and looking into the folder takes a millisecond
+@cache  # reading the folder takes a millisecond
 def load(name: str) -> Solver:
-    """The solver of this name.
-
-    Raises:
-        ValueError: there is no such solver.
-    """
+    """Return a solver's module. Raises ValueError for an unknown name."""
     if name not in names():
         raise ValueError(f"no solver is named {name!r}; choose one of {', '.join(names())}")
     return cast(Solver, importlib.import_module(f"{__name__}.{name}"))

@@ -1,7 +1,7 @@
 """The solver's side of `SolverProcess`: `python -P -m orchestrator.solvers NAME`.
 
-The messages travel on what were stdin and stdout at the start. Those are moved away at once,
-and whatever a solver's library prints goes to stderr, for libraries in C++ print as they like.
+Messages are sent through what were stdin and stdout at the start. What a solver's library prints goes to
+stderr, because a library in C++ may print at any time.
 """
 
 import ctypes
@@ -40,7 +40,7 @@ def main(name: str) -> None:
 
 
 def _private_pipes() -> tuple[TextIO, TextIO]:
-    """Take over stdout and stdin for messages, and leave stderr and nothing in their places."""
+    """Return stdout and stdin for messages, and put stderr and an empty file in their places."""
     sys.stdout.flush()
     questions = os.fdopen(os.dup(1), "w", encoding="utf-8")
     answers = os.fdopen(os.dup(0), encoding="utf-8")
@@ -54,7 +54,7 @@ def _private_pipes() -> tuple[TextIO, TextIO]:
 def _die_with(parent: int) -> None:
     """Have Linux kill this process when its parent dies, even while a library computes.
 
-    Elsewhere it ends at its next question, when it finds the pipe closed.
+    On other systems it ends at its next question, when it finds the pipe closed.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -67,7 +67,7 @@ def _send(questions: TextIO, message: dict[str, Any]) -> None:
         questions.write(json.dumps(message, allow_nan=False) + "\n")
         questions.flush()
     except BrokenPipeError:
-        os._exit(1)  # nobody listens; libraries between here and `main` swallow exceptions
+        os._exit(1)  # the parent is gone; libraries between here and `main` swallow exceptions
 
 
 def _receive(answers: TextIO) -> Any:

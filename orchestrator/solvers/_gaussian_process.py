@@ -1,7 +1,7 @@
-"""Gaussian process regression, small enough to be fitted anew after every training.
+"""Gaussian process regression, fast enough to be fitted again after every training.
 
-Its hyperparameters are the most probable ones under priors, not the most likely ones, for with
-ten points in ten variables a likelihood alone believes anything.
+Its hyperparameters maximise the posterior and not the likelihood, which overfits with ten points in ten
+variables.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 
-JITTER = 1e-8  # of the variance: keeps a matrix of near twins invertible
+JITTER = 1e-8  # of the variance: keeps a matrix of nearly equal points invertible
 BOUNDS = ((-3.0, 4.0), (-4.0, 5.0), (math.log(1e-6), 0.0))  # of the logarithms below
 # of the logarithms: of a length, in which half a range times the root of the count of variables is usual
 # (Hvarfner, Hellsten and Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions", ICML 2024,
@@ -43,7 +43,7 @@ class GaussianProcess:
     weights: Array  # [n]: the inverse covariance times the values
 
     def predict(self, points: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation [m] of the noise-free value at points [m, columns]."""
+        """Return mean and standard deviation [m] of the noise-free value at points [m, columns]."""
         scale = np.exp(-self.logs[self.groups])
         covariance = math.exp(self.logs[-2]) * np.exp(-0.5 * _distances(points * scale, self.points * scale))
         explained = solve_triangular(self.factor[0], covariance.T, lower=True)
@@ -51,18 +51,18 @@ class GaussianProcess:
         means = self.mean + self.spread * (covariance @ self.weights)
         return means, self.spread * np.sqrt(np.maximum(variance, 1e-12))
 
-    def believing(self, points: Array) -> GaussianProcess:
-        """The same process, told that points [m, columns] have the values that it expects there."""
+    def condition_on_expected(self, points: Array) -> GaussianProcess:
+        """Return the process, conditioned on the values that it expects at points [m, columns]."""
         expected = (self.predict(points)[0] - self.mean) / self.spread
         joined = np.concatenate([self.points, points])
         values = np.concatenate([self.values, expected])
-        return _conditioned(joined, values, self.groups, self.logs, self.mean, self.spread)
+        return _condition(joined, values, self.groups, self.logs, self.mean, self.spread)
 
 
 def fit_process(
     points: Array, values: Array, groups: NDArray[np.intp], logs: Array | None, iterations: int
 ) -> GaussianProcess:
-    """The process of the most probable hyperparameters, sought from `logs` in so many iterations."""
+    """Return the process whose hyperparameters maximise the posterior, searched from `logs`."""
     mean, spread = float(values.mean()), float(values.std()) or 1.0
     standard = (values - mean) / spread
     count = int(groups.max()) + 1
@@ -72,7 +72,7 @@ def fit_process(
     if iterations:
         parts = [_distances(points[:, groups == g], points[:, groups == g]) for g in range(count)]
         logs = minimize(
-            _improbability,
+            _negative_log_posterior,
             logs,
             (np.array(parts), standard, usual, spreads),
             jac=True,
@@ -80,13 +80,13 @@ def fit_process(
             bounds=[BOUNDS[0]] * count + [*BOUNDS[1:]],
             options={"maxiter": iterations},
         ).x
-    return _conditioned(points, standard, groups, logs, mean, spread)
+    return _condition(points, standard, groups, logs, mean, spread)
 
 
-def _improbability(
+def _negative_log_posterior(
     logs: Array, parts: Array, values: Array, usual: Array, spreads: Array
 ) -> tuple[float, Array]:
-    """Minus the logarithm of the posterior of `logs`, up to a constant, and its gradient.
+    """Return minus the logarithm of the posterior of `logs`, up to a constant, and its gradient.
 
     Rasmussen and Williams, Gaussian Processes for Machine Learning, equations 2.30 and 5.9.
     `parts` [variables, n, n]: squared distances in each variable.
@@ -109,7 +109,7 @@ def _improbability(
     return float(value), np.array([*slopes, -0.5 * noise * np.trace(fit)]) + away / spreads
 
 
-def _conditioned(
+def _condition(
     points: Array, values: Array, groups: NDArray[np.intp], logs: Array, mean: float, spread: float
 ) -> GaussianProcess:
     scaled = points * np.exp(-logs[groups])
@@ -119,6 +119,6 @@ def _conditioned(
 
 
 def _distances(these: Array, those: Array) -> Array:
-    """The squared distances [n, m] between rows."""
+    """Return the squared distances [n, m] between rows."""
     squares = (these**2).sum(1)[:, None] + (those**2).sum(1)[None] - 2 * these @ those.T
     return np.asarray(np.maximum(squares, 0.0))

@@ -1,8 +1,7 @@
-"""Optuna's samplers as solvers that are asked for points, none of which comes twice.
+"""Optuna's samplers as solvers that propose no point twice.
 
-A sampler draws again what it has drawn before, and telling it one answer twice would make it trust
-that answer twice; so such a trial is told as failed, which its model does not read, and another is
-drawn. Failed points teach it nothing beyond that.
+A sampler may draw a point again, and would trust an answer more if told twice. So such a trial is told as
+failed, which the sampler's model does not read, and another is drawn. Failed points are told in the same way.
 """
 
 import random
@@ -20,36 +19,32 @@ from optuna.trial import Trial, TrialState
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Value, Variable
 
+DRAWS = 20  # of points asked before, until a random point is taken instead
 _PATIENCE = 50
 
 
-def search(problem: Problem, evaluate: Evaluate, sampler: BaseSampler, draws: int) -> None:
+def search(problem: Problem, evaluate: Evaluate, sampler: BaseSampler, draws: int = DRAWS) -> None:
     """Ask about the opening, then about what the sampler finds promising, until all points were asked.
 
-    After `draws` points in a row that were asked before, a random one is taken instead; after the first where
-    the last _PATIENCE answers were all screened, since a sampler that is stuck takes longer with each draw.
+    After `draws` points in a row that were asked before, a random one is taken instead. If the last _PATIENCE
+    answers were all screened, one is enough, since a sampler that is stuck takes longer with each draw.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     proposals = _Proposals(problem, sampler, draws)
     opening = list(problem.opening)
-    while batch := _batch(opening, proposals, problem.batch_size):
+    while True:
+        batch: list[tuple[Point, Trial]] = []
+        while len(batch) < problem.batch_size and (opening or not proposals.exhausted):
+            batch.append(proposals.enqueue(opening.pop(0)) if opening else proposals.draw_new())
+        if not batch:
+            return
         evaluations = evaluate([point for point, _ in batch])
         for (_, trial), evaluation in zip(batch, evaluations, strict=True):
             proposals.tell(trial, evaluation)
 
 
-def _batch(opening: list[Point], proposals: "_Proposals", size: int) -> list[tuple[Point, Trial]]:
-    """As many points as may be, first those left of the opening, which are taken from it; none at the end."""
-    batch: list[tuple[Point, Trial]] = []
-    while opening and len(batch) < size:
-        batch.append(proposals.enqueued(opening.pop(0)))
-    while len(batch) < size and not proposals.exhausted:
-        batch.append(proposals.unasked())
-    return batch
-
-
 class _Proposals:
-    """An Optuna study as a source of points, none of which comes twice."""
+    """An Optuna study that proposes no point twice."""
 
     def __init__(self, problem: Problem, sampler: BaseSampler, draws: int) -> None:
         self._draws = draws
@@ -65,8 +60,8 @@ class _Proposals:
         """Whether every point of a finite space has been asked."""
         return len(self._asked) == self._space.size
 
-    def unasked(self) -> tuple[Point, Trial]:
-        """The sampler's next point that is new, or a random one where it keeps to what it knows."""
+    def draw_new(self) -> tuple[Point, Trial]:
+        """Return the sampler's next new point, or a random one if it draws only known ones."""
         for _ in range(self._draws if self._screened < _PATIENCE else 1):
             point, trial = self._draw()
             if point not in self._asked:
@@ -75,10 +70,10 @@ class _Proposals:
             self._study.tell(trial, state=TrialState.FAIL)  # which its model does not read
         while (point := self._space.sample(self._rng)) in self._asked:
             pass
-        return self.enqueued(point)
+        return self.enqueue(point)
 
-    def enqueued(self, point: Point) -> tuple[Point, Trial]:
-        """A trial of this point."""
+    def enqueue(self, point: Point) -> tuple[Point, Trial]:
+        """Return a trial of this point."""
         drawn = {v.name: _to_optuna(v, point[v.name]) for v in self._space.variables}
         self._study.enqueue_trial(drawn)
         self._asked.add(point)
@@ -101,7 +96,7 @@ class _Proposals:
 
 
 def _distribution(variable: Variable) -> BaseDistribution:
-    """What Optuna draws: a number as itself, and an index on a grid or in a list."""
+    """Return what Optuna draws: a number as itself, and an index on a grid or in a list."""
     if isinstance(variable, Integer):
         return IntDistribution(variable.low, variable.high, log=variable.log)
     if isinstance(variable, Choice) and not variable.ordered:

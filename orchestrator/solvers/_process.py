@@ -1,11 +1,9 @@
-"""A solver in a process of its own, turned from one that calls back into one that is asked.
+"""A solver in a process of its own, which turns a solver that calls back into one with `ask` and `tell`.
 
-The process can be killed at any moment without loss, for it holds nothing that the record
-does not: a new one, given the same answers, asks the same questions. It is also why a solver
-may crash, as NOMAD sometimes does, without ending the study.
+The process can be killed at any moment without loss: a new one, given the same answers, asks about the same
+points. So a solver may crash, as NOMAD sometimes does, without ending the study.
 """
 
-import contextlib
 import json
 import os
 import select
@@ -14,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from orchestrator.awake import Awake
@@ -25,14 +23,14 @@ from search_spaces import Point
 EXIT_SECONDS = 5.0  # for a process that has closed its pipe to end by itself
 TAIL_BYTES = 1500
 PAUSE_SECONDS = 0.2
-# one thread, for sums in another order would round otherwise, and the same answers bring other points
+# one thread: sums in another order round differently, and the same answers would give other points
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class SolverDied(Exception):
-    """The solver's process ended, hung or spoke nonsense; the message says how, and where its log is.
+    """The solver's process ended, hung or sent no valid message; the message says how, and where its log is.
 
-    `by_stranger`: it was killed from outside, which says nothing of the solver.
+    `by_stranger`: it was killed from outside, which says nothing about the solver.
     """
 
     def __init__(self, message: str, by_stranger: bool = False) -> None:
@@ -40,18 +38,15 @@ class SolverDied(Exception):
         self.by_stranger = by_stranger
 
 
-class SolverProcess:
+class SolverProcess(AbstractContextManager["SolverProcess"]):
     """One search by one solver. Use it as a context manager, from the main thread only.
 
-    Main thread only because Linux kills the child when the thread that started it ends.
+    Only from the main thread, because Linux kills the child when the thread that started it ends.
 
-    Args:
-        name: a solver of `orchestrator.solvers.names()`.
-        problem: the question.
-        think_seconds: how long the solver may compute without asking, start-up included.
-        log: file that its stderr and prints are appended to; None: a temporary one.
-        command: what to run instead of this package's own solvers: any program that speaks
-            the messages of `orchestrator/solvers/__main__.py` on its stdin and stdout.
+    `name`: one of `orchestrator.solvers.names()`. `think_seconds`: how long the solver may compute without
+    asking, start-up included. `log`: file to which its stderr and prints are appended; None: a temporary one.
+    `command`: a program to run instead of this package's solvers, with the messages of
+    `orchestrator/solvers/__main__.py` on its stdin and stdout.
     """
 
     def __init__(
@@ -77,17 +72,14 @@ class SolverProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id, which is its process group's as well."""
+        """The process's id, which is also its process group's."""
         return self._process.pid
 
     def ask(self, pause: Callable[[], None] | None = None) -> list[Point] | None:
-        """The next points to evaluate, at least one; None: the solver is done.
+        """Return the next points to evaluate, at least one; None: the solver is done.
 
-        Args:
-            pause: called several times a second while the solver thinks; what it raises ends the asking.
-
-        Raises:
-            SolverDied: the process ended or computed for too long, or asked what it may not.
+        `pause` is called several times a second while the solver computes; it may raise an exception. Raises
+        SolverDied if the process ended or computed for too long, or sent no valid points.
         """
         assert not self._unanswered, "the last question has not been answered"
         message = self._receive(pause)
@@ -95,29 +87,31 @@ class SolverProcess:
             raise self._died(f"stopped with {message['error']}")
         if message.get("done"):
             return None
-        points = self._checked(message)
+        try:
+            points = [self._problem.space.point(values) for values in message["ask"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._died(f"asked about no point of the space: {error}") from error
+        if not 1 <= len(points) <= self._problem.batch_size:
+            raise self._died(f"asked about {len(points)} points at once, not 1 to {self._problem.batch_size}")
         self._unanswered = len(points)
         return points
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Answer the last question, one evaluation a point and in its order.
+        """Answer the last question with one evaluation for each point, in the same order.
 
-        Raises:
-            ValueError: the number of evaluations, or of constraints or objectives in one, is wrong.
+        Raises ValueError if the number of evaluations, or of constraints or objectives in one, is wrong.
         """
         if len(evaluations) != self._unanswered:
             raise ValueError(f"{len(evaluations)} answers for {self._unanswered} points; give one each")
-        for evaluation in evaluations:
-            if not evaluation.failed and len(evaluation.constraints) != self._problem.constraints:
-                raise ValueError(
-                    f"{evaluation} has {len(evaluation.constraints)} constraints and the problem "
-                    f"{self._problem.constraints}; give as many"
-                )
-            if not evaluation.failed and 1 + len(evaluation.others) != self._problem.objectives:
-                raise ValueError(
-                    f"{evaluation} has {1 + len(evaluation.others)} objectives and the problem "
-                    f"{self._problem.objectives}; give as many"
-                )
+        for evaluation in (each for each in evaluations if not each.failed):
+            for what, given, wanted in (
+                ("constraints", len(evaluation.constraints), self._problem.constraints),
+                ("objectives", 1 + len(evaluation.others), self._problem.objectives),
+            ):
+                if given != wanted:
+                    raise ValueError(
+                        f"{evaluation} has {given} {what} and the problem {wanted}; give as many"
+                    )
         self._unanswered = 0
         self._send({"tell": [evaluation.to_json() for evaluation in evaluations]})
 
@@ -128,15 +122,10 @@ class SolverProcess:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._log):
             if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):  # an answer that a dead process never read
+                with suppress(BrokenPipeError):  # an answer that a dead process never read
                     pipe.close()
 
-    def __enter__(self) -> "SolverProcess":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _start(self, command: Sequence[str]) -> "subprocess.Popen[bytes]":
@@ -155,14 +144,12 @@ class SolverProcess:
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # it has died; the next `ask` says how
             self._process.stdin.write(json.dumps(message, allow_nan=False).encode() + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has died; the next ask() finds out and says how
 
     def _receive(self, pause: Callable[[], None] | None) -> dict[str, Any]:
-        line = self._line(pause)
+        line = self._read_line(pause)
         try:
             message = json.loads(line)
         except ValueError as error:
@@ -171,11 +158,11 @@ class SolverProcess:
             raise self._died(f"sent {line[:80]!r}, which is not a message")
         return message
 
-    def _line(self, pause: Callable[[], None] | None) -> bytes:
-        """The next line of the process's stdout, which is read past Python's own buffer."""
+    def _read_line(self, pause: Callable[[], None] | None) -> bytes:
+        """Return the next line of the process's stdout, which is read without Python's own buffer."""
         assert self._process.stdout is not None
         pipe = self._process.stdout.fileno()
-        awake = Awake()  # whoever suspends us may suspend the solver as well
+        awake = Awake()  # what suspends us may suspend the solver as well
         while b"\n" not in self._unread:
             if pause is not None:
                 pause()
@@ -188,32 +175,21 @@ class SolverProcess:
                 raise self._died(f"computed for {self._think_seconds:g} s without a question and was killed")
             received = os.read(pipe, 65536)
             if not received:
-                raise self._died(self._ending())
+                raise self._died(self._describe_end())
             self._unread += received
         line, self._unread = self._unread.split(b"\n", 1)
         return line
 
-    def _checked(self, message: dict[str, Any]) -> list[Point]:
-        try:
-            points = [self._problem.space.point(values) for values in message["ask"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._died(f"asked about no point of the space: {error}") from error
-        if not 1 <= len(points) <= self._problem.batch_size:
-            raise self._died(f"asked about {len(points)} points at once, not 1 to {self._problem.batch_size}")
-        return points
-
-    def _ending(self) -> str:
-        """How the process ended, in words. It has closed its pipe, so it is ending or beyond use."""
+    def _describe_end(self) -> str:
+        """Say how the process ended, after it has closed its pipe."""
         try:
             code = self._process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill()
             return "closed its pipe and was killed"
-        return (
-            f"died of signal {-code} ({signal.strsignal(-code)})"
-            if code < 0
-            else f"ended with exit code {code}"
-        )
+        if code < 0:
+            return f"died of signal {-code} ({signal.strsignal(-code)})"
+        return f"ended with exit code {code}"
 
     def _kill(self) -> None:
         self._given_up = True
@@ -225,8 +201,6 @@ class SolverProcess:
         self._log.seek(max(self._log_start, end - TAIL_BYTES))
         tail = self._log.read().decode(errors="replace").strip()
         where = f" (log: {self._log_path})" if self._log_path else ""
-        said = f"; its last words:\n{tail}" if tail else ""
+        shown = f"; the end of its log:\n{tail}" if tail else ""
         killed = self._process.poll() in (-signal.SIGKILL, -signal.SIGTERM)
-        return SolverDied(
-            f"solver {self._name} {how}{where}{said}", by_stranger=killed and not self._given_up
-        )
+        return SolverDied(f"solver {self._name} {how}{where}{shown}", killed and not self._given_up)

@@ -1,10 +1,9 @@
 """A model of all answers so far, and the points that it finds most promising.
 
-Each objective and each constraint has a Gaussian process, and so has failing. A point's merit is the
-improvement that is expected of it, times the probability that it succeeds and its constraints hold
-(Schonlau, Welch and Jones 1998); of two objectives it is their hypervolume that improves. A screened
-answer is only half known: one that is feasible has true objective and a stand-in for its constraints,
-one that is not the other way round.
+Each objective and each constraint has a Gaussian process, and so has failure. A point's merit is its expected
+improvement, times the probability that it succeeds and its constraints hold (Schonlau, Welch and Jones 1998);
+with two objectives, the expected improvement of their hypervolume. Half of a screened answer is a stand-in:
+the constraints of a feasible one, the objective of an infeasible one.
 """
 
 import math
@@ -17,13 +16,12 @@ from scipy.special import log_ndtr
 from orchestrator.solvers._acquisition import AcquisitionCandidates
 from orchestrator.solvers._gaussian_process import Array, GaussianProcess, fit_process
 from orchestrator.solvers._history import AnswerHistory, objectives
-from orchestrator.solvers._hypervolume import expected_improvement, front_of
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Point
 
 MOST_POINTS = 160  # that a model is made of: the last ones
 ITERATIONS = 12  # of a fit, which begins from the last one's result
-MARGIN = 0.1  # of the objectives' ranges: how far beyond the front its hypervolume is measured
+MARGIN = 0.1  # of the objectives' ranges: how far beyond the front the hypervolume's reference lies
 GROWTH = 1.07  # of the number of points, until the hyperparameters are fitted again
 
 
@@ -37,65 +35,63 @@ class Surrogate:
         self._logs: dict[str, Array] = {}  # of the last fits, by what was modelled
         self._fitted_at: dict[str, int] = {}  # and of how many points they were
 
-    def promising(self, rng: random.Random, pending: Sequence[Point], count: int) -> list[Point]:
-        """The `count` points not known nor pending that promise most; fewer where there are no more.
+    def propose(self, rng: random.Random, pending: Sequence[Point], count: int) -> list[Point]:
+        """Return the `count` most promising points that are neither known nor pending; fewer at the end.
 
-        Each is chosen as if those before it and the pending ones had brought what the model expects.
+        Each is chosen as if those before it and the pending ones had the values that the model expects.
         """
-        model = self._model()
+        model = self._fit_model()
         if model is None:
             return []
-        model = model.believing(self._candidates.features(list(pending))) if pending else model
+        if pending:
+            model = model.condition_on_expected(self._candidates.features(list(pending)))
         chosen: list[Point] = []
         while len(chosen) < count:
-            best = self._candidates.best(
-                model.merits, self._answers.front(), rng, {*pending, *chosen}, self._answers
-            )
+            taken = {*pending, *chosen}
+            best = self._candidates.find_best(model.merits, self._answers.front(), rng, taken, self._answers)
             if best is None:
                 break
             chosen.append(best)
-            model = model.believing(self._candidates.features([best]))
+            model = model.condition_on_expected(self._candidates.features([best]))
         return chosen
 
-    def ordered(self, points: list[Point]) -> list[Point]:
-        """The points, those that promise most first."""
-        model = self._model() if len(points) > 1 else None
+    def order(self, points: list[Point]) -> list[Point]:
+        """Return the points, the most promising first."""
+        model = self._fit_model() if len(points) > 1 else None
         if model is None:
             return points
         merits = model.merits(self._candidates.features(points))
         return [points[index] for index in np.argsort(-merits, kind="stable")]
 
-    def _model(self) -> "_Model | None":
-        """The model of the answers at hand; None while too few succeeded."""
-        succeeded = [point for point in self._answers if not self._answers[point].failed]
-        with_objective = [p for p in succeeded if not _assumed_objective(self._answers[p])]
+    def _fit_model(self) -> "_Model | None":
+        """Return the model of all answers; None while too few succeeded."""
+        succeeded = {point: answer for point, answer in self._answers.items() if not answer.failed}
+        with_objective = [p for p, answer in succeeded.items() if not answer.screened or answer.feasible]
         each = range(self._problem.constraints)
-        with_constraint = [[p for p in succeeded if not _assumed(self._answers[p], k)] for k in each]
+        with_constraint = [[p for p in succeeded if not _is_assumed(succeeded[p], k)] for k in each]
         if min(map(len, (with_objective, *with_constraint))) < 2:
             return None
-        aims = [self._aim(with_objective, k) for k in range(self._problem.objectives)]
-        constraints = [
-            self._fit(str(k), points, self._constraint(points, k)) for k, points in enumerate(with_constraint)
-        ]
+        aims = [self._fit_objective(with_objective, k) for k in range(self._problem.objectives)]
+        constraints = []
+        for k, points in enumerate(with_constraint):
+            values = np.array([succeeded[p].constraints[k] for p in points[-MOST_POINTS:]])
+            constraints.append(self._fit(str(k), points, values))
         if len(succeeded) < len(self._answers):
             everything = list(self._answers)
             failing = [1.0 if self._answers[p].failed else -1.0 for p in everything[-MOST_POINTS:]]
             constraints.append(self._fit("failing", everything, np.array(failing)))
-        return _Model(aims, constraints, self._to_beat(aims))
+        return _Model(aims, constraints, self._expect_feasible(aims))
 
-    def _aim(self, points: list[Point], index: int) -> GaussianProcess:
-        """The process of one objective, of its logarithm where it is positive."""
+    def _fit_objective(self, points: list[Point], index: int) -> GaussianProcess:
+        """Return the process of one objective, or of its logarithm if all values are positive."""
         values = np.array([objectives(self._answers[p])[index] for p in points[-MOST_POINTS:]])
         name = f"objective {index}" if index else "objective"
         return self._fit(name, points, np.log(values) if values.min() > 0 else values)
 
-    def _constraint(self, points: list[Point], index: int) -> Array:
-        return np.array([self._answers[p].constraints[index] for p in points[-MOST_POINTS:]])
+    def _expect_feasible(self, aims: list[GaussianProcess]) -> Array | None:
+        """Return the objectives expected of the feasible points, [n, objectives]; None without any.
 
-    def _to_beat(self, aims: list[GaussianProcess]) -> Array | None:
-        """What the model takes the feasible points' objectives to be, [n, objectives]; None where none is.
-
-        The expected values are compared and not the answers, of which the least may be the luckiest.
+        The least of the answers themselves may be the one with the luckiest noise.
         """
         feasible = [point for point in self._answers if self._answers[point].feasible]
         if not feasible:
@@ -114,12 +110,8 @@ class Surrogate:
         return process
 
 
-def _assumed_objective(answer: Evaluation) -> bool:
-    return answer.screened and not answer.feasible
-
-
-def _assumed(answer: Evaluation, constraint: int) -> bool:
-    """Whether this constraint of an answer is a stand-in; of an infeasible one those of exactly 0 are."""
+def _is_assumed(answer: Evaluation, constraint: int) -> bool:
+    """Return whether this constraint of an answer is a stand-in, as those of 0 are if it is infeasible."""
     return answer.screened and (answer.feasible or answer.constraints[constraint] == 0)
 
 
@@ -134,19 +126,19 @@ class _Model:
         self._to_beat = to_beat
 
     def merits(self, points: Array) -> Array:
-        """Logarithms of the merits of points [m, columns]; the probability alone while none is feasible."""
+        """Return log merits of points [m, columns]; the log probability while none is feasible."""
         merits = np.zeros(len(points))
         for constraint in self._constraints:
             mean, spread = constraint.predict(points)
             merits += log_ndtr(-mean / spread)
         if self._to_beat is not None:
-            merits += self._improvement(points, self._to_beat)
+            merits += self._log_improvement(points, self._to_beat)
         elif not self._constraints:
             merits -= self._aims[0].predict(points)[0]
         return merits
 
-    def _improvement(self, points: Array, to_beat: Array) -> Array:
-        """Logarithms of the expected improvement; of two objectives that of the hypervolume."""
+    def _log_improvement(self, points: Array, to_beat: Array) -> Array:
+        """Return logarithms of the expected improvement; with two objectives, of the hypervolume's."""
         if len(self._aims) == 1:
             return _log_expected_improvement(*self._aims[0].predict(points), float(to_beat.min()))
         front = front_of(to_beat)
@@ -155,10 +147,10 @@ class _Model:
         expected = expected_improvement(np.stack(means, axis=1), np.stack(spreads, axis=1), front, worst)
         return np.asarray(np.log(np.maximum(expected, 1e-300)))
 
-    def believing(self, points: Array) -> "_Model":
-        """The model, told that everything at `points` is as it expects."""
-        constraints = [constraint.believing(points) for constraint in self._constraints]
-        aims = [aim.believing(points) for aim in self._aims]
+    def condition_on_expected(self, points: Array) -> "_Model":
+        """Return the model, conditioned on the values that it expects at `points`."""
+        constraints = [constraint.condition_on_expected(points) for constraint in self._constraints]
+        aims = [aim.condition_on_expected(points) for aim in self._aims]
         to_beat = self._to_beat
         if to_beat is not None and len(aims) > 1:
             to_beat = np.concatenate([to_beat, np.stack([a.predict(points)[0] for a in aims], axis=1)])
@@ -166,9 +158,42 @@ class _Model:
 
 
 def _log_expected_improvement(mean: Array, spread: Array, to_beat: float) -> Array:
-    """Jones, Schonlau and Welch (1998), equation 15, as a logarithm that does not underflow."""
+    """Return equation 15 of Jones, Schonlau and Welch (1998), as a logarithm that does not underflow."""
     better = (to_beat - mean) / spread
     density = np.exp(-0.5 * np.maximum(better, -8.0) ** 2) / math.sqrt(2 * math.pi)
     inner = np.maximum(better, -8.0) * np.exp(log_ndtr(np.maximum(better, -8.0))) + density
     far = -0.5 * better**2 - 2 * np.log(np.maximum(-better, 1.0)) - 0.5 * math.log(2 * math.pi)
     return np.asarray(np.where(better > -8.0, np.log(np.maximum(inner, 1e-300)), far) + np.log(spread))
+
+
+def front_of(values: Array) -> Array:
+    """Return the Pareto front [n, 2] of rows [m, 2], both columns minimised, by the first column."""
+    order = np.lexsort((values[:, 1], values[:, 0]))
+    kept, least = [], math.inf
+    for row in values[order]:
+        if row[1] < least:
+            kept.append(row)
+            least = row[1]
+    return np.array(kept).reshape(-1, 2)
+
+
+def expected_improvement(means: Array, spreads: Array, front: Array, reference: Array) -> Array:
+    """Return the expected growth [m] of the hypervolume, by points of means and spreads [m, 2].
+
+    `front` [n, 2] is as `front_of` returns it; predictions are independent and normal. The expectation is a
+    sum over the strips between neighbours of the front, of products of one-dimensional expected improvements.
+    Emmerich, Yang, Deutz, Wang and Fonseca, "A Multicriteria Generalization of Bayesian Global Optimization"
+    (2016), section 4, with equal summands gathered.
+    """
+    edges = np.append(front[:, 0], reference[0])
+    heights = np.insert(front[:, 1], 0, reference[1])
+    widths = _expect_below(means[:, :1], spreads[:, :1], edges)
+    widths = np.diff(widths, axis=1, prepend=0.0)
+    return np.asarray((widths * _expect_below(means[:, 1:], spreads[:, 1:], heights)).sum(axis=1))
+
+
+def _expect_below(means: Array, spreads: Array, levels: Array) -> Array:
+    """Return by how much normal values [m, 1] are expected to lie below levels [n], 0 if above: [m, n]."""
+    below = (levels - means) / spreads
+    density = np.exp(-0.5 * below**2) / math.sqrt(2 * math.pi)
+    return np.asarray(spreads * (below * np.exp(log_ndtr(below)) + density))

@@ -1,8 +1,8 @@
-"""CMA-ES for mixed variables: CatCMA with margin (Hamano et al. 2025), which has a distribution of
-its own for categories and keeps integers from settling too early.
+"""CMA-ES for mixed variables: CatCMA with margin (Hamano et al. 2025).
 
-It learns from ranks within a generation and needs many generations: with few trainings it is
-here to be compared with. A point that comes again is answered from memory, not asked.
+It has a distribution of its own for categories, and keeps integers from converging too early. It learns from
+ranks within a generation and needs many generations, so with few trainings it is a baseline. A point that
+comes again is answered from memory, not asked.
 """
 
 import itertools
@@ -26,7 +26,7 @@ INFEASIBLE = 1e200  # an infeasible point's value is this times its violation, p
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
-    """Ask about the start and the hints, then about what the distribution around the best point brings."""
+    """Ask about the start and the hints, then about draws from the distribution around the best point."""
     rng = random.Random(problem.seed)
     answers = AnswerHistory(problem, evaluate)
     answers.ask([*problem.opening])
@@ -42,16 +42,16 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
 
 
 def _evolve(problem: Problem, answers: AnswerHistory, seed: int) -> None:
-    """Generations from the best point until they bring nothing new."""
+    """Ask about generations that begin at the best point, until they contain nothing new."""
     coding = _Coding(problem.space)
     if not coding.any_free:
         return
-    optimizer = coding.optimizer(answers.best(), seed % 2**32)
+    optimizer = coding.make_optimizer(answers.best(), seed % 2**32)
     stale = 0
     while stale < STALE_GENERATIONS and not answers.exhausted:
         asked_before = len(answers)
         solutions = [optimizer.ask() for _ in range(optimizer.population_size)]
-        points = [coding.point(solution) for solution in solutions]
+        points = [coding.to_point(solution) for solution in solutions]
         answers.ask(points)
         values = [_value(answers[point]) for point in points]
         optimizer.tell(list(zip(solutions, values, strict=True)))
@@ -59,7 +59,7 @@ def _evolve(problem: Problem, answers: AnswerHistory, seed: int) -> None:
 
 
 def _value(answer: Evaluation) -> float:
-    """A number that orders answers; the optimizer reads nothing else from it."""
+    """Return a number that orders answers; the optimizer uses only the order."""
     if answer.failed:
         return math.inf
     missed = violation(answer)
@@ -71,21 +71,23 @@ class _Coding:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        free = [index for index, variable in enumerate(space.variables) if variable.size != 1]
-        variables = space.variables
-        self._classes = [
-            i for i in free if isinstance(v := variables[i], Choice) and (not v.ordered or v.size == 2)
-        ]
-        rest = [index for index in free if index not in self._classes]
-        self._steps = [i for i in rest if variables[i].integer and (variables[i].size or 0) <= FEW]
-        self._reals = [index for index in rest if index not in self._steps]
+        self._classes, self._steps, self._reals = list[int](), list[int](), list[int]()
+        for index, variable in enumerate(space.variables):
+            if variable.size == 1:
+                continue
+            if isinstance(variable, Choice) and (not variable.ordered or variable.size == 2):
+                self._classes.append(index)
+            elif variable.integer and (variable.size or 0) <= FEW:
+                self._steps.append(index)
+            else:
+                self._reals.append(index)
 
     @property
     def any_free(self) -> bool:
         return bool(self._reals or self._steps or self._classes)
 
-    def optimizer(self, around: Point, seed: int) -> Any:
-        """An optimizer whose distribution lies around a point."""
+    def make_optimizer(self, around: Point, seed: int) -> Any:
+        """Return an optimizer whose distribution lies around a point."""
         numbers = self._space.to_numbers(around)
         sizes = [int(self._space.variables[index].upper) + 1 for index in self._classes]
         mean = np.array([self._share(index, numbers[index]) for index in (*self._reals, *self._steps)])
@@ -99,7 +101,7 @@ class _Coding:
             seed=seed,
         )
 
-    def point(self, solution: Any) -> Point:
+    def to_point(self, solution: Any) -> Point:
         numbers = [variable.lower for variable in self._space.variables]
         for position, index in enumerate(self._reals):
             number = self._number(index, float(solution.x[position]))

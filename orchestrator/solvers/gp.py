@@ -1,7 +1,7 @@
-"""Optuna's Gaussian process with expected improvement, its constraints by the probability to hold.
+"""Optuna's Gaussian process with expected improvement, times the probability that the constraints hold.
 
-It computes for about a second a point with torch, which is imported in the solver's process
-alone. On small grids it likes to draw what it knows, because it takes every answer for noisy.
+It needs about a second a point with torch, which only the solver's process imports. On small grids it often
+draws known points again, because it takes every answer for noisy.
 """
 
 import optuna
@@ -12,7 +12,7 @@ from orchestrator.spec.problem import Evaluate, Problem
 REQUIRES: tuple[str, ...] = ("optuna", "numpy", "scipy", "torch")
 MOST_OBJECTIVES = 2
 
-DRAWS = 3  # of points asked before, each as dear as a new one, until a random point is taken instead
+DRAWS = 3  # of points asked before, each as expensive as a new one, until a random point is taken instead
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:

@@ -1,7 +1,7 @@
-"""Local search: the control. A solver that does not beat it has learnt nothing.
+"""Local search: a baseline without a model.
 
-It changes one variable of the best point at a time and moves to the first change that is better.
-When no change is, it looks nearer by, and at its nearest it changes several variables at once.
+It changes one variable of the best point at a time and moves to the first change that is better. If none is,
+it makes smaller changes, and after the smallest it changes several variables at once.
 """
 
 import itertools
@@ -24,12 +24,12 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
     answers = AnswerHistory(problem, evaluate)
     answers.ask([*problem.opening])
     while not answers.exhausted:
-        if not _improved_nearby(problem, answers, rng) and not answers.exhausted:
-            answers.ask([_kicked(problem.space, answers, rng)])
+        if not _improve_nearby(problem, answers, rng) and not answers.exhausted:
+            answers.ask([_kick(problem.space, answers, rng)])
 
 
-def _improved_nearby(problem: Problem, answers: AnswerHistory, rng: random.Random) -> bool:
-    """Ask about neighbours, a block at a time, until one is better; whether one was."""
+def _improve_nearby(problem: Problem, answers: AnswerHistory, rng: random.Random) -> bool:
+    """Ask about neighbours, a block at a time, until one is better. Return whether one was."""
     best = answers.best()
     for reach in REACHES:
         near = [point for point in _neighbours(problem.space, best, reach) if point not in answers]
@@ -42,7 +42,7 @@ def _improved_nearby(problem: Problem, answers: AnswerHistory, rng: random.Rando
 
 
 def _neighbours(space: Space, point: Point, reach: float) -> Iterator[Point]:
-    """The points with one variable changed, each once."""
+    """Return the points with one variable changed, each once."""
     numbers = space.to_numbers(point)
     changed = (
         (*numbers[:index], value, *numbers[index + 1 :])
@@ -53,7 +53,7 @@ def _neighbours(space: Space, point: Point, reach: float) -> Iterator[Point]:
 
 
 def _changes(variable: Variable, number: float, reach: float) -> Iterator[float]:
-    """A category becomes every other one; a number goes down and up."""
+    """Yield every other category, or the numbers one step below and above."""
     if isinstance(variable, Choice) and not variable.ordered:
         yield from (value for value in range(variable.size) if value != number)
         return
@@ -65,8 +65,8 @@ def _changes(variable: Variable, number: float, reach: float) -> Iterator[float]
             yield value
 
 
-def _kicked(space: Space, answers: AnswerHistory, rng: random.Random) -> Point:
-    """A new point that differs from the best in several variables, or a random one where those are known."""
+def _kick(space: Space, answers: AnswerHistory, rng: random.Random) -> Point:
+    """Return a new point that differs from the best in several variables; at last a random one."""
     best = answers.best()
     for kick in itertools.count():
         other = space.sample(rng)
@@ -76,4 +76,4 @@ def _kicked(space: Space, answers: AnswerHistory, rng: random.Random) -> Point:
             point = other
         if point not in answers:
             return point
-    raise AssertionError("counting has no end")
+    raise AssertionError("unreachable")

@@ -1,13 +1,16 @@
 """NOMAD's mesh adaptive direct search (MADS), which calls us back, with a search step of our own.
 
-An iteration of MADS is a search, which may ask about any points, and a poll, which asks about
-those around the best. NOMAD polls; a Gaussian process searches (`_surrogate.py`) and puts the poll
-in order. Categories are polled as CatMADS does: NOMAD keeps them fixed, and the neighbours of the
-best point in them join its poll. A better point ends a run of NOMAD's, and the next begins from it.
+An iteration of MADS is a search, which may ask about any points, and a poll, which asks about points around
+the best. NOMAD polls; a Gaussian process searches (`_surrogate.py`) and orders the poll. The two steps share
+the blocks of trainings: a block has so many points of the surrogate for each point of the poll, and is full
+although a poll has few points.
 
-NOMAD crashes when a callback raises and goes in circles once its mesh is as fine as a grid. So
-answers are remembered here and the callback asks only about what is not yet known.
-docs/solver-notes.md says how the settings were chosen.
+Categories are polled as in CatMADS: NOMAD keeps them fixed, and the best point's neighbours in them join its
+poll. A better point ends a run of NOMAD, and the next run begins from it.
+
+NOMAD crashes when a callback raises, and repeats itself once its mesh is as fine as a grid. So answers are
+kept here, and the callback asks only about points without an answer. docs/solver-notes.md says how the
+settings were chosen.
 """
 
 import importlib
@@ -23,17 +26,19 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.solvers._acquisition import is_category
 from orchestrator.solvers._history import AnswerHistory, objectives, violation
-from orchestrator.solvers._mads_steps import MadsSteps
+from orchestrator.solvers._surrogate import Surrogate
 from orchestrator.spec.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
-from search_spaces import Choice, Point
+from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ("PyNomadBBO", "numpy", "scipy")
 MOST_OBJECTIVES = 2
 
 STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
 DESIGN = 3  # random points after the start, for the first model
-BARREN_ITERATIONS = 30  # of NOMAD's iterations without a new point, after which a run is ended
+BARREN_ITERATIONS = 30  # of NOMAD without a new point, after which a run is ended
+SEARCHED_PER_POLLED = 8
 SETTINGS = (
     "DIRECTION_TYPE ORTHO 2N",  # the default polls with a model, which takes minutes on some grids
     "QUAD_MODEL_SEARCH no",  # the search step is ours
@@ -47,20 +52,19 @@ SETTINGS = (
 def search(problem: Problem, evaluate: Evaluate) -> None:
     """Ask about the start and the hints, then search until every point of a finite space is known.
 
-    Raises:
-        RuntimeError: PyNomad is missing, no start succeeded, or NOMAD refused to begin.
+    Raises RuntimeError if PyNomad is missing, all starts failed, or NOMAD refused to begin.
     """
-    pynomad = _pynomad()
+    pynomad = _import_pynomad()
     answers = AnswerHistory(problem, evaluate)
     rng = random.Random(problem.seed)
-    _begin(problem, answers, rng)
+    _ask_first(problem, answers, rng)
     if answers.exhausted:
         return
     steps = MadsSteps(problem, answers, rng)
     polled: Counter[Point] = Counter()
     for run in itertools.count():
         front = answers.front()
-        centre = _centre(answers, front, polled)
+        centre = _choose_centre(answers, front, polled)
         polled[centre] += 1
         _poll_around(pynomad, problem, answers, steps, centre, run)
         if answers.exhausted:
@@ -69,8 +73,38 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
             steps.search()
 
 
-def _centre(answers: AnswerHistory, front: Sequence[Point], polled: Mapping[Point, int]) -> Point:
-    """The point to poll around: of those polled least often the one with the widest gap around it.
+def _import_pynomad() -> ModuleType:
+    try:
+        return importlib.import_module("PyNomad")
+    except ImportError as error:
+        raise RuntimeError(
+            f"solver nomad needs PyNomad, which cannot be imported here (Python "
+            f"{platform.python_version()}, {sys.platform}, {platform.machine()}): {error}. Run `pip install "
+            f"PyNomadBBO`; there is none for Linux on Arm, where the other solvers work"
+        ) from error
+
+
+def _ask_first(problem: Problem, answers: AnswerHistory, rng: random.Random) -> None:
+    """Ask about the start, the hints and some random points; about more of those while all fail.
+
+    Hints replace random points, except those that fill the block in which the hints end.
+    """
+    hints = len(problem.opening) - 1
+    drawn = max(DESIGN - hints, -len(problem.opening) % problem.batch_size)
+    answers.ask([*problem.opening, *(problem.space.sample(rng) for _ in range(drawn))])
+    while not answers.any_succeeded:
+        more = min(problem.batch_size, STARTS_TRIED - drawn)
+        if more <= 0 or answers.exhausted:
+            raise RuntimeError(
+                f"the start and {hints + drawn} other points all failed; see why in the trials' logs, "
+                f"or start from a point that is known to work"
+            )
+        answers.ask([problem.space.sample(rng) for _ in range(more)])
+        drawn += more
+
+
+def _choose_centre(answers: AnswerHistory, front: Sequence[Point], polled: Mapping[Point, int]) -> Point:
+    """Return the point to poll around: of those polled least often, the one with the widest gap around it.
 
     An end of the front comes first, as in DMultiMads (Bigeon, Le Digabel and Salomon 2021).
     """
@@ -81,13 +115,74 @@ def _centre(answers: AnswerHistory, front: Sequence[Point], polled: Mapping[Poin
     return min(front, key=lambda point: (polled[point], -by_point[point]))
 
 
+class MadsSteps:
+    """The search and the poll of one problem."""
+
+    def __init__(self, problem: Problem, answers: AnswerHistory, rng: random.Random) -> None:
+        self._problem = problem
+        self._answers = answers
+        self._rng = rng
+        self._surrogate = Surrogate(problem, answers)
+        self._searched = self._polled = 0  # points that were trained, not screened
+
+    def poll(self, points: Sequence[Point]) -> bool:
+        """Ask about the points, the most promising first, until the best point or the front changes.
+
+        Return whether it did, by these points or by those searched in between.
+        """
+        before = self._answers.front()
+        queue = self._surrogate.order([p for p in dict.fromkeys(points) if p not in self._answers])
+        while queue:
+            self._ask(queue)
+            if self._answers.front() != before:
+                return True
+            queue = [point for point in queue if point not in self._answers]
+        return False
+
+    def search(self) -> None:
+        """Ask about a block of points that the surrogate proposes."""
+        self._ask([])
+
+    def category_neighbours(self, point: Point) -> list[Point]:
+        """Return the points that differ from this one in one category."""
+        return [
+            self._problem.space.point({**point, variable.name: value})
+            for variable in self._problem.space.variables
+            if is_category(variable)
+            for value in variable.values
+            if value != point[variable.name] or type(value) is not type(point[variable.name])
+        ]
+
+    def _ask(self, queue: Sequence[Point]) -> None:
+        """Ask about one block, with points of both steps in their proportion."""
+        size = self._problem.batch_size
+        from_poll: list[Point] = []
+        searched, polled = self._searched, self._polled
+        for _ in range(size):
+            if len(from_poll) < len(queue) and searched >= SEARCHED_PER_POLLED * polled:
+                from_poll.append(queue[len(from_poll)])
+                polled += 1
+            else:
+                searched += 1
+        from_search = self._surrogate.propose(self._rng, from_poll, size - len(from_poll))
+        spare = size - len(from_poll) - len(from_search)
+        from_poll += queue[len(from_poll) : len(from_poll) + spare]
+        block = list(dict.fromkeys([*from_poll, *from_search]))
+        while not block:  # only then at random
+            drawn = [self._problem.space.sample(self._rng) for _ in range(size)]
+            block = [point for point in dict.fromkeys(drawn) if point not in self._answers]
+        self._answers.ask(block)
+        self._polled += sum(not self._answers[point].screened for point in from_poll)
+        self._searched += sum(not self._answers[point].screened for point in from_search)
+
+
 def _poll_around(
     pynomad: ModuleType, problem: Problem, answers: AnswerHistory, steps: MadsSteps, best: Point, run: int
 ) -> None:
-    """One run of NOMAD's around a point, over the numbers; the point's categories are kept."""
+    """Run NOMAD once around a point, over the numbers; the point's categories are kept."""
     if steps.poll(steps.category_neighbours(best)):
         return
-    free = [index for index, v in enumerate(problem.space.variables) if v.size != 1 and not _is_category(v)]
+    free = [index for index, v in enumerate(problem.space.variables) if v.size != 1 and not is_category(v)]
     if not free or answers.exhausted:
         return
     blackbox = _Blackbox(problem, best, free, answers, steps)
@@ -107,40 +202,6 @@ def _poll_around(
         raise RuntimeError("NOMAD refused to begin; the log above says why")
 
 
-def _is_category(variable: object) -> bool:
-    return isinstance(variable, Choice) and not variable.ordered
-
-
-def _pynomad() -> ModuleType:
-    try:
-        return importlib.import_module("PyNomad")
-    except ImportError as error:
-        raise RuntimeError(
-            f"solver nomad needs PyNomad, which cannot be imported here (Python "
-            f"{platform.python_version()}, {sys.platform}, {platform.machine()}): {error}. Run `pip install "
-            f"PyNomadBBO`; there is none for Linux on Arm, where the other solvers work"
-        ) from error
-
-
-def _begin(problem: Problem, answers: AnswerHistory, rng: random.Random) -> None:
-    """Ask about the start, the hints and some random points; about more of those while all fail.
-
-    Hints stand in for random points, which at least fill the block that the hints end in.
-    """
-    hints = len(problem.opening) - 1
-    drawn = max(DESIGN - hints, -len(problem.opening) % problem.batch_size)
-    answers.ask([*problem.opening, *(problem.space.sample(rng) for _ in range(drawn))])
-    while not answers.any_succeeded:
-        more = min(problem.batch_size, STARTS_TRIED - drawn)
-        if more <= 0 or answers.exhausted:
-            raise RuntimeError(
-                f"the start and {hints + drawn} other points all failed; see why in the trials' logs, "
-                f"or start from a point that is known to work"
-            )
-        answers.ask([problem.space.sample(rng) for _ in range(more)])
-        drawn += more
-
-
 class _Blackbox:
     """NOMAD's callback. It lets no exception out, since NOMAD crashes on one; `error` keeps it."""
 
@@ -150,7 +211,6 @@ class _Blackbox:
         self.error: Exception | None = None
         self._problem = problem
         self._start = start
-        self._numbers = list(problem.space.to_numbers(start))  # variables that are kept have these
         self._free = free
         self._answers = answers
         self._steps = steps
@@ -162,7 +222,7 @@ class _Blackbox:
         self._ranges = np.maximum(np.ptp(ends, axis=0), 1e-300)
 
     def settings(self, seed: int) -> list[str]:
-        """What NOMAD is told. While nothing is feasible, the violation is what it minimises."""
+        """Return NOMAD's parameters. While no point is feasible, it minimises the violation."""
         kinds = " ".join("I" if self._problem.space.variables[i].integer else "R" for i in self._free)
         constraints = self._problem.constraints if self._is_feasible else 0
         return [
@@ -174,53 +234,53 @@ class _Blackbox:
         ]
 
     def is_over(self, _: Any) -> bool:
-        """Whether the run should end, which NOMAD asks after each iteration."""
+        """Return whether the run should end, after one of NOMAD's iterations."""
         if len(self._answers) > self._asked_before:
             self._asked_before, self._barren_iterations = len(self._answers), 0
         else:
             self._barren_iterations += 1
-        hopeless = self._answers.exhausted or self.error is not None
-        return self._improved or hopeless or self._barren_iterations >= BARREN_ITERATIONS
+        cannot_go_on = self._answers.exhausted or self.error is not None
+        return self._improved or cannot_go_on or self._barren_iterations >= BARREN_ITERATIONS
 
     def evaluate_block(self, block: Any) -> list[int]:
         """Answer NOMAD's block of points, as many as it has: fewer would end the process."""
         asked = [block.get_x(index) for index in range(block.size())]
         if self.error is None:
             try:
-                return self._answered(asked)
+                return self._answer(asked)
             except Exception as error:
                 self.error = error  # raised by `search`; every later point fails, so NOMAD soon ends
         return [0] * len(asked)
 
-    def _answered(self, asked: list[Any]) -> list[int]:
+    def _answer(self, asked: list[Any]) -> list[int]:
         """Ask about the points unless one better than the start is found first; the rest then fails."""
-        points = [self._point(one) for one in asked]
+        points = [self._to_point(one) for one in asked]
         if not self._improved:
             self._improved = self._steps.poll(points)
-        return [self._told(one, point) for one, point in zip(asked, points, strict=True)]
+        return [self._set_outputs(one, point) for one, point in zip(asked, points, strict=True)]
 
-    def _told(self, one: Any, point: Point) -> int:
-        if point not in self._answers or self._answers[point].failed:
+    def _set_outputs(self, one: Any, point: Point) -> int:
+        answer = self._answers.get(point)
+        if answer is None or answer.failed:
             return 0
-        answer = self._answers[point]
         both = (self._objective(answer), *answer.constraints)
         numbers = both if self._is_feasible else (violation(answer),)
         one.setBBO(" ".join(map(repr, numbers)).encode())  # repr gives every digit of a float
         return 1
 
     def _objective(self, answer: Evaluation) -> float:
-        """The one number that NOMAD minimises: of two objectives, how much the one that is worse off lost.
+        """Return the number that NOMAD minimises; with two objectives, the larger loss of the two.
 
-        That is since the run's start and in units of the front's range. A point that joins the front without
-        being better in both is no success to NOMAD, and ends the run all the same.
+        Losses are since the run's start, in units of the front's range. A point that joins the front but is
+        not better in both is no success to NOMAD, and ends the run all the same.
         """
         if not answer.others:
             return answer.objective
         lost = np.subtract(objectives(answer), objectives(self._answers[self._start]))
         return float((lost / self._ranges).max())
 
-    def _point(self, one: Any) -> Point:
-        numbers = list(self._numbers)
+    def _to_point(self, one: Any) -> Point:
+        numbers = list(self._problem.space.to_numbers(self._start))  # categories stay those of the start
         for position, index in enumerate(self._free):
             numbers[index] = one.get_coord(position)
         return self._problem.space.from_numbers(numbers)

@@ -1,4 +1,4 @@
-"""Optuna's NSGA-II, a genetic algorithm for several objectives: the usual one to compare a front with."""
+"""Optuna's NSGA-II, a genetic algorithm for several objectives: the usual baseline for a front."""
 
 import optuna
 
@@ -9,10 +9,9 @@ REQUIRES: tuple[str, ...] = ("optuna", "numpy")
 MOST_OBJECTIVES = 2
 
 POPULATION = 20  # Optuna's usual 50 would be random draws for half of a hundred trainings
-DRAWS = 20  # of points asked before, until a random point is taken instead
 
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
     """Ask about the opening, then about generations of its best, until all points were asked."""
     sampler = optuna.samplers.NSGAIISampler(seed=problem.seed, population_size=POPULATION)
-    _optuna.search(problem, evaluate, sampler, DRAWS)
+    _optuna.search(problem, evaluate, sampler)

@@ -16,12 +16,12 @@ MOST_OBJECTIVES = 2
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
     """Ask about the start and the hints, then about points drawn uniformly on their variables' scales."""
-    points = _distinct(problem)
+    points = _draw(problem)
     while batch := list(itertools.islice(points, problem.batch_size)):
         evaluate(batch)
 
 
-def _distinct(problem: Problem) -> Iterator[Point]:
+def _draw(problem: Problem) -> Iterator[Point]:
     rng = random.Random(problem.seed)
     seen = set(problem.opening)
     yield from problem.opening

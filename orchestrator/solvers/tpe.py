@@ -1,4 +1,4 @@
-"""Optuna's tree-structured Parzen estimator (TPE): the usual choice, and so the one to compare with."""
+"""Optuna's tree-structured Parzen estimator (TPE): the usual choice, and so a baseline."""
 
 import optuna
 
@@ -8,11 +8,9 @@ from orchestrator.spec.problem import Evaluate, Problem
 REQUIRES: tuple[str, ...] = ("optuna", "numpy")
 MOST_OBJECTIVES = 2
 
-DRAWS = 20  # of points asked before, until a random point is taken instead
-
 
 def search(problem: Problem, evaluate: Evaluate) -> None:
     """Ask about the opening, then about what the estimator finds promising, until all were asked."""
     # constant_liar: the unanswered points of a batch count as bad, which spreads the batch
     sampler = optuna.samplers.TPESampler(seed=problem.seed, multivariate=True, constant_liar=True)
-    _optuna.search(problem, evaluate, sampler, DRAWS)
+    _optuna.search(problem, evaluate, sampler)

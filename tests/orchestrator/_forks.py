@@ -29,9 +29,9 @@ def has_begun(folder: Path) -> bool:
 
 
 def first_process(folder: Path) -> int:
-    """Of the trial that runs there: the one that leads a session and is no guard."""
-    guards = naming("supervisor.py")
-    return next(pid for pid in naming(folder) if os.getsid(pid) == pid and pid not in guards)
+    """Of the trial that runs there: the one that leads a session and is no supervisor."""
+    supervisors = naming("supervisor.py")
+    return next(pid for pid in naming(folder) if os.getsid(pid) == pid and pid not in supervisors)
 
 
 def parent(pid: int) -> int:

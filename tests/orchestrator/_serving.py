@@ -41,8 +41,11 @@ def settings(folder: Path, **changes: Any) -> Settings:
 def serving(folder: Path, *, leaving: bool = False, **changes: Any) -> Iterator[httpx.Client]:
     """A client of a running service, whose searches are stopped in the end unless it is `leaving` them."""
     Store(folder / "results.db").close()  # by us, for a search would import all that migrations need
-    with app.open_service(settings(folder, **changes)) as place, app.listen("127.0.0.1", 0) as listening:
-        server = app.server(place)
+    with (
+        app.open_service(settings(folder, **changes)) as state_of_service,
+        app.listen("127.0.0.1", 0) as listening,
+    ):
+        server = app.server(state_of_service)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         assert eventually(lambda: server.started or not thread.is_alive(), 30)

@@ -15,7 +15,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 from orchestrator.executors import ClusterOptions, Executor, slurm
-from orchestrator.executors.slurm.commands import Queue
+from orchestrator.executors.slurm.commands import JobQueue
 from tests.orchestrator._processes import eventually
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch")
@@ -129,7 +129,7 @@ class Cluster:
         """One that asks squeue more often than would be kind to a cluster that others use."""
         place = ClusterOptions(partition=partition)
         opened = slurm.create(device, slots, place=place)
-        return slurm.Slurm(opened.device, opened.slots, place, Queue(interval=0.5), settle_seconds=3.0)
+        return slurm.Slurm(opened.device, opened.slots, place, JobQueue(interval=0.5), settle_seconds=3.0)
 
     def close(self) -> None:
         self.said("scancel", "--user=root")

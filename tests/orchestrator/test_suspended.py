@@ -1,4 +1,4 @@
-"""What is suspended is charged no time: an orchestrator by Ctrl-Z, a training and its guard by a freezer."""
+"""Suspended time is not charged: an orchestrator by Ctrl-Z, a training and its supervisor by a freezer."""
 
 import os
 import signal
@@ -22,8 +22,7 @@ from orchestrator import awake
 from orchestrator.console.progress import PlainProgress, ProgressMeter
 from orchestrator.executors import Exit, local
 from orchestrator.executors._process import supervisor
-from orchestrator.executors._process.pipe import Ending
-from orchestrator.executors._process.supervised import run_supervised
+from orchestrator.executors._process.supervised import Ending, run_supervised
 from orchestrator.executors.local import Local
 from orchestrator.trial import outcome, runner
 from orchestrator.trial.outcome import TrialOutcome
@@ -55,12 +54,12 @@ def test_a_clock_stands_while_its_process_is_suspended(monkeypatch: pytest.Monke
     assert [reading.seconds() for _ in range(3)] == [0.5, 0.5, 1.5]
 
 
-def test_a_guard_counts_no_time_that_it_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_counts_no_time_that_it_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "time", clock(100.0, 100.5, 3700.5, 3701.5))
-    patience = supervisor.Patience(10.0)
+    limit = supervisor.TimeLimit(10.0)
     for _ in range(3):
-        patience.look()
-    assert (patience.left, patience.slept) == (8.5, 3600.0)
+        limit.update()
+    assert (limit.left, limit.slept) == (8.5, 3600.0)
 
 
 ONE_TRIAL = """
@@ -103,7 +102,7 @@ def parent(pid: int) -> int:
 
 @pytest.mark.slow
 @TRAINERS
-def test_a_trial_that_was_suspended_with_its_guard_has_its_time_all_the_same(
+def test_a_trial_that_was_suspended_with_its_supervisor_has_its_time_all_the_same(
     tmp_path: Path, trainer: Sequence[str]
 ) -> None:
     executor = local.create("cpu", 1, trainer)
@@ -111,8 +110,8 @@ def test_a_trial_that_was_suspended_with_its_guard_has_its_time_all_the_same(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(executor.run, one, threading.Event())
         assert has_begun(tmp_path / "1")
-        guards = set(naming("supervisor.py"))
-        [trial] = set(naming(tmp_path / "1")) - guards
+        supervisors = set(naming("supervisor.py"))
+        [trial] = set(naming(tmp_path / "1")) - supervisors
         with suspended(parent(trial), trial):
             time.sleep(7)
         ended = running.result(timeout=60)
@@ -177,7 +176,7 @@ def evaluated(folder: Path, budget: str, **given: Any) -> None:
 
 @pytest.fixture
 def sleeper(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let the first trainings have been suspended with their guard for half a second."""
+    """Let the first trainings have been suspended with their supervisor for half a second."""
 
     def let_sleep(times: int) -> None:
         naps = chain(repeat(0.5, times), repeat(0.0))

@@ -1,48 +1,47 @@
-"""A limit on the number of jobs at once, for executors whose cluster places the jobs."""
+"""A limit on the number of jobs that an executor runs at once."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from orchestrator.executors import Exit
+from orchestrator.executors import Exit, Job
 
 WAIT_SECONDS = 0.05
 
 
-class Capacity:
-    """Runs at most so many jobs at once, until it is closed."""
+class LimitedExecutor(ABC):
+    """Runs at most `slots` jobs at once, until it is closed."""
 
     def __init__(self, slots: int) -> None:
-        self._slots = slots
+        self.slots = slots
         self._running = 0
         self._changed = threading.Condition()
         self._closed = False
 
-    def run(self, stop: threading.Event, work: Callable[[Callable[[], bool]], Exit]) -> Exit:
-        """Call `work` once a slot is free. Its argument is a function that tells whether to stop."""
-
+    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
         def stopped() -> bool:
             return self._closed or stop.is_set()
 
-        if not self._take(stopped, stop):
+        while not stopped():
+            with self._changed:
+                if self._running < self.slots and not self._closed:
+                    self._running += 1
+                    break
+            stop.wait(WAIT_SECONDS)
+        else:
             return Exit.before_start()
         try:
-            return work(stopped)
+            return self._run(job, stopped, started or (lambda slot: None))
         finally:
             with self._changed:
                 self._running -= 1
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop running jobs, and wait for them."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._running == 0)
 
-    def _take(self, stopped: Callable[[], bool], stop: threading.Event) -> bool:
-        while not stopped():
-            with self._changed:
-                if self._running < self._slots:
-                    self._running += 1
-                    return True
-            stop.wait(WAIT_SECONDS)
-        return False
+    @abstractmethod
+    def _run(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
+        """Run a job, now that there is room for it."""

@@ -1,8 +1,7 @@
 """Limits of one trial: its host memory, and the size of its output.
 
-The process that waits for a trial checks them several times a second, by /proc and the sizes of the two
-files. The trial keeps its log open while its middle is cut out here, so the log must be opened for
-appending.
+The process that waits for a trial checks them several times a second, by /proc and the two files' sizes. The
+log's middle is cut out here while the trial has it open, so the log must be opened for appending.
 """
 
 import errno
@@ -10,7 +9,8 @@ import math
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -33,62 +33,60 @@ class Breach:
 
 
 class LimitsWatch:
-    """Checks the limits of one trial. `look` is cheap, to be called several times a second."""
+    """Checks the limits of one trial. `check` is cheap, to be called several times a second."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._memory_bytes = usual_memory_bytes() if job.memory_bytes is None else job.memory_bytes
         if self._memory_bytes < math.inf and not _can_measure():
             raise ExecutorError(
-                f"a memory limit of {words(self._memory_bytes)} per trial needs Linux, where /proc "
-                "tells how much "
-                "processes use; omit --max-memory, or give none"
+                f"a memory limit of {format_size(self._memory_bytes)} per trial needs Linux, where /proc "
+                "tells how much processes use; omit --max-memory, or give none"
             )
         self._group: int | None = None
-        self._guard = 0
+        self._supervisor = 0
         self._next_memory = 0.0
         self.breach: Breach | None = None
 
     def begin(self, group: int) -> None:
         """Start checking: the trial's first process leads the process group `group`, below its supervisor."""
-        self._group, self._guard = group, _parent(group)
+        self._group, self._supervisor = group, _parent(group)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Cut the log to its limit. If the trial exceeds another limit, kill it with all its children."""
         cut(self._job.stderr, self._job.stderr_bytes)
         if self._group is None or self.breach is not None:
             return
-        self.breach = self._printed_too_much() or self._uses_too_much()
+        self.breach = self._check_output() or self._check_memory()
         if self.breach is not None:
+            # its supervisor then ends processes that left the group
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(
-                    self._group, signal.SIGKILL
-                )  # its supervisor then ends processes that left the group
+                os.killpg(self._group, signal.SIGKILL)
 
     def end(self) -> None:
         """Check a last time and shorten the files, once all processes of the trial have ended."""
         cut(self._job.stderr, self._job.stderr_bytes)
-        self.breach = self.breach or self._printed_too_much()
+        self.breach = self.breach or self._check_output()
         if self.breach is not None and self.breach.reason == "output":
             with suppress(FileNotFoundError):
                 os.truncate(self._job.stdout, min(KEPT_OF_OUTPUT, self._job.stdout_bytes))
 
-    def _printed_too_much(self) -> Breach | None:
-        most = self._job.stdout_bytes
-        if _size(self._job.stdout) <= most:
+    def _check_output(self) -> Breach | None:
+        if _size(self._job.stdout) <= self._job.stdout_bytes:
             return None
-        return Breach("output", f"printed more than {words(most)} to stdout, which is only for JSON lines")
+        most = format_size(self._job.stdout_bytes)
+        return Breach("output", f"printed more than {most} to stdout, which is only for JSON lines")
 
-    def _uses_too_much(self) -> Breach | None:
+    def _check_memory(self) -> Breach | None:
         now = time.monotonic()
-        if self._memory_bytes == math.inf or now < self._next_memory or not self._guard:
+        if self._memory_bytes == math.inf or now < self._next_memory or not self._supervisor:
             return None
         self._next_memory = now + MEMORY_SECONDS
-        used = memory_bytes(self._guard, self._memory_bytes)
+        used = memory_bytes(self._supervisor, self._memory_bytes)
         if used <= self._memory_bytes:
             return None
-        said = f"out of host memory: used {words(used)}, limit {words(self._memory_bytes)} (--max-memory)"
-        return Breach("memory", said)
+        limit = format_size(self._memory_bytes)
+        return Breach("memory", f"out of host memory: used {format_size(used)}, limit {limit} (--max-memory)")
 
 
 def cut(log: Path, most: int) -> None:
@@ -96,27 +94,28 @@ def cut(log: Path, most: int) -> None:
     if _size(log) <= most:
         return
     with suppress(OSError), log.open("r+b") as file:  # a log must not make a trial fail
-        head = _whole_lines(file.read(most // 4))
+        head = file.read(most // 4)
+        head = head[: head.rfind(b"\n")] if b"\n" in head else head
         size = file.seek(0, os.SEEK_END)
         file.seek(size - most // 4)
         tail = file.read()
-        note = f"\n[... lines left out here: this log is kept to {words(most)} ...]\n".encode()
+        note = f"\n[... lines left out here: this log is kept to {format_size(most)} ...]\n".encode()
         file.seek(len(head))
         file.write(note + tail[tail.find(b"\n") + 1 :])
         file.truncate()
 
 
-def memory_bytes(guard: int, limit: float = 0.0, itself: bool = False) -> int:
-    """Return the memory of all processes below `guard`, in bytes; with `itself`, of that process as well.
+def memory_bytes(pid: int, limit: float = 0.0, itself: bool = False) -> int:
+    """Return the memory of all descendants of a process, in bytes; with `itself`, of that process as well.
 
     If the sum of the resident sizes is at most `limit`, it is returned. Otherwise shared pages are counted
     once (the kernel's proportional set size), which takes longer.
     """
-    pids = [*descendants(guard), *([guard] if itself else [])]
-    resident = sum(_field(pid, "status", "VmRSS:") for pid in pids)
+    pids = [*descendants(pid), *([pid] if itself else [])]
+    resident = sum(_read_bytes(each, "status", "VmRSS:") for each in pids)
     if resident <= limit:
         return resident
-    return sum(_field(pid, "smaps_rollup", "Pss:") or _field(pid, "status", "VmRSS:") for pid in pids)
+    return sum(_read_bytes(p, "smaps_rollup", "Pss:") or _read_bytes(p, "status", "VmRSS:") for p in pids)
 
 
 def descendants(pid: int) -> list[int]:
@@ -136,10 +135,10 @@ def usual_memory_bytes() -> float:
     if not _can_measure():
         return math.inf
     total = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return USUAL_SHARE * min(total, *_of_containers())
+    return USUAL_SHARE * min(total, *_container_limits())
 
 
-def words(size: float) -> str:
+def format_size(size: float) -> str:
     """Return a size with its unit, for people."""
     for unit, bytes_each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= bytes_each:
@@ -147,19 +146,16 @@ def words(size: float) -> str:
     return f"{size:.0f} bytes"
 
 
-def open_outputs(job: Job) -> tuple[BinaryIO, BinaryIO]:
+@contextmanager
+def open_outputs(job: Job) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """Open the job's two files, emptied and for appending. Raises OSError."""
     for path in (job.stdout, job.stderr):
         path.write_bytes(b"")
-    stdout = job.stdout.open("ab")
-    try:
-        return stdout, job.stderr.open("ab")
-    except OSError:
-        stdout.close()
-        raise
+    with job.stdout.open("ab") as stdout, job.stderr.open("ab") as stderr:
+        yield stdout, stderr
 
 
-def _of_containers() -> list[float]:
+def _container_limits() -> list[float]:
     """Return the memory limits of this process's control groups (v1 and v2); infinite if there is none."""
     limits = [math.inf]
     for line in (PROC / "self" / "cgroup").read_text().splitlines():
@@ -178,10 +174,6 @@ def _can_measure() -> bool:
     return (PROC / "self" / "task" / str(os.getpid()) / "children").exists()
 
 
-def _whole_lines(text: bytes) -> bytes:
-    return text[: text.rfind(b"\n")] if b"\n" in text else text
-
-
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -197,7 +189,7 @@ def _parent(pid: int) -> int:
         return 0
 
 
-def _field(pid: int, file: str, name: str) -> int:
+def _read_bytes(pid: int, file: str, name: str) -> int:
     """Return a number of kB in a process's file in /proc, in bytes; 0 if the process has ended."""
     with suppress(OSError):
         for line in (PROC / str(pid) / file).read_text().splitlines():
@@ -206,12 +198,7 @@ def _field(pid: int, file: str, name: str) -> int:
     return 0
 
 
-_ADVICE = {
+ADVICE = {  # what a user can do if the machine allows no more processes or files, by errno
     errno.EAGAIN: "raise the limit of processes and threads (ulimit -u, or the container's)",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
 }
-
-
-def advice(error: OSError) -> str | None:
-    """Return what a user can do if the machine allows no more processes or files; None for other errors."""
-    return _ADVICE.get(error.errno or 0)

@@ -5,7 +5,6 @@ so a trial keeps its GPU when the study that started it is killed. The lock is r
 the descriptor is closed; the file is never unlocked or deleted.
 """
 
-import errno
 import fcntl
 import os
 from collections.abc import Callable, Mapping
@@ -15,7 +14,8 @@ from pathlib import Path
 
 from orchestrator.executors import ExecutorError
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of a CPU slot
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", **ONE_THREAD}  # the environment of a trial without a GPU
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,12 @@ class Slot:
     meter: Callable[[], float | None] = lambda: None  # joules so far; None if there is no counter
 
 
-class Held:
+def trial_environment(pins: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables of a trial: ours, with those of its slot."""
+    return {**os.environ, **pins, "PYTHONUNBUFFERED": "1"}
+
+
+class HeldLock:
     """A slot's lock, if it has one, held by us until the trial's processes hold it."""
 
     def __init__(self, *descriptors: int) -> None:
@@ -45,15 +50,15 @@ def take(lock: Path) -> int | None:
     Raises ExecutorError if the file cannot be created, opened or locked.
     """
     try:
-        descriptor = _opened(lock)
+        descriptor = _open_lock(lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
             raise
+    except BlockingIOError:
+        return None
     except OSError as error:
-        if error.errno == errno.EWOULDBLOCK:
-            return None
         raise ExecutorError(
             f"the GPU lock {lock} cannot be used ({error.strerror}); set NOMAD_NAS_LOCK_FOLDER to a folder "
             "that every user of this machine's GPUs can write to"
@@ -68,19 +73,13 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o1777)
 
 
-def _opened(lock: Path) -> int:
+def _open_lock(lock: Path) -> int:
     """Open the file. If needed, create it and its folder for every user of the machine."""
-    with suppress(FileNotFoundError):
-        return _open_existing(lock)
     make_folder(lock.parent)
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-    except FileExistsError:  # another study was faster
-        return _open_existing(lock)
+    except FileExistsError:
+        # without O_CREAT: Linux refuses it in a sticky folder on a file that another user owns
+        return os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
     os.fchmod(descriptor, 0o666)  # the umask may have removed write permission for others
     return descriptor
-
-
-def _open_existing(lock: Path) -> int:
-    # without O_CREAT: Linux refuses it in a sticky folder on a file that another user owns
-    return os.open(lock, os.O_RDWR | os.O_NOFOLLOW)

@@ -19,10 +19,8 @@ from contextlib import suppress
 LINUX = sys.platform == "linux"
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 NO_ROOM = (errno.EAGAIN, errno.ENOMEM)  # for another process: not the command's fault
-DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LOOK_AROUND_SECONDS = (
-    0.5  # between two checks of the parent, since a process that it forked may hold stdin's other end open
-)
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CHECK_SECONDS = 0.5  # of the parent: a process that it forked may hold stdin's other end open
 SWEEP_SECONDS = 0.02
 ASLEEP_SECONDS = 5.0  # between two checks: we were suspended, and probably the trial as well
 
@@ -31,26 +29,26 @@ Prctl = Callable[[int, int], None]
 
 def main(parent: int, output: int, timeout_seconds: float, grace_seconds: float, command: list[str]) -> None:
     """Run the command with the descriptor `output` as its stdout, and report its start and end on stdout."""
-    wakeup = _wakeup()
-    prctl = _prctl() if LINUX else None
+    wakeup = _ignore_signals()
+    prctl = _load_prctl() if LINUX else None
     if prctl:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
-        trial = SupervisedTrial(_started(command, output, prctl))
+        trial = SupervisedTrial(_start(command, output, prctl))
     except OSError as error:
-        tell("busy" if error.errno in NO_ROOM else "refused", error.strerror)
+        report("busy" if error.errno in NO_ROOM else "refused", error.strerror)
         return
-    tell("started", trial.pid)
-    patience = Patience(timeout_seconds)
-    reason = watch_trial(trial, parent, wakeup, patience)
+    report("started", trial.pid)
+    limit = TimeLimit(timeout_seconds)
+    reason = watch_trial(trial, parent, wakeup, limit)
     if reason != "exited":
         trial.signal_group(signal.SIGTERM)
         wait_for_exit(trial, wakeup, grace_seconds)
     sweep_processes(trial, wakeup, grace_seconds)
     code = -signal.SIGKILL if trial.code is None else trial.code
-    tell("ended", code, reason, time.monotonic(), patience.slept)
+    report("ended", code, reason, time.monotonic(), limit.slept)
     os.close(sys.stdout.fileno())  # the orchestrator need not wait for processes that survive SIGKILL
-    while not sweep_processes(trial, wakeup, LOOK_AROUND_SECONDS):
+    while not sweep_processes(trial, wakeup, CHECK_SECONDS):
         pass
 
 
@@ -74,50 +72,49 @@ class SupervisedTrial:
         return False
 
     def signal_group(self, number: int) -> None:
-        with suppress(
-            ProcessLookupError, PermissionError
-        ):  # all have ended; macOS reports "not permitted" for zombies
+        # all have ended; macOS reports "not permitted" for zombies
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
 
-class Patience:
+class TimeLimit:
     """A time limit that does not run while this process is suspended, unlike the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
         self.slept = 0.0
-        self._looked = time.monotonic()
+        self._read_at = time.monotonic()
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Count the time since the last call; to be called several times a second."""
         now = time.monotonic()
-        gap, self._looked = now - self._looked, now
+        gap, self._read_at = now - self._read_at, now
         if gap > ASLEEP_SECONDS:
             self.slept += gap
         else:
             self.left -= gap
 
 
-def watch_trial(trial: SupervisedTrial, parent: int, wakeup: int, patience: Patience) -> str:
+def watch_trial(trial: SupervisedTrial, parent: int, wakeup: int, limit: TimeLimit) -> str:
     """Wait until the trial has ended or must be ended, and return the reason."""
     while True:
-        readable = wait([sys.stdin.fileno(), wakeup], min(max(0.0, patience.left), LOOK_AROUND_SECONDS))
-        patience.look()
+        readable = wait([sys.stdin.fileno(), wakeup], min(max(0.0, limit.left), CHECK_SECONDS))
+        limit.update()
         trial.reap()
         if trial.code is not None:
             return "exited"
         if sys.stdin.fileno() in readable or os.getppid() != parent:
             return "stopped"
-        if patience.left <= 0:
+        if limit.left <= 0:
             return "timeout"
 
 
 def wait_for_exit(trial: SupervisedTrial, wakeup: int, seconds: float) -> None:
     """Wait for the trial's first process to end, for at most so long."""
-    patience = Patience(seconds)
-    while trial.code is None and patience.left > 0:
-        wait([wakeup], min(patience.left, LOOK_AROUND_SECONDS))
-        patience.look()
+    limit = TimeLimit(seconds)
+    while trial.code is None and limit.left > 0:
+        wait([wakeup], min(limit.left, CHECK_SECONDS))
+        limit.update()
         trial.reap()
 
 
@@ -127,7 +124,7 @@ def sweep_processes(trial: SupervisedTrial, wakeup: int, seconds: float) -> bool
     while trial.reap():
         if trial.code is None:
             trial.signal_group(signal.SIGKILL)
-        for pid in _children():
+        for pid in _find_children():
             with suppress(ProcessLookupError, PermissionError):  # another user's: it will be adopted by init
                 os.kill(pid, signal.SIGKILL)
         wait([wakeup], SWEEP_SECONDS)
@@ -145,14 +142,14 @@ def wait(descriptors: list[int], seconds: float) -> list[int]:
     return readable
 
 
-def tell(*words: object) -> None:
+def report(*message: object) -> None:
     with suppress(BrokenPipeError):  # the reader is gone, but the trial must still be ended
-        os.write(sys.stdout.fileno(), " ".join(map(str, words)).encode() + b"\n")
+        os.write(sys.stdout.fileno(), " ".join(map(str, message)).encode() + b"\n")
 
 
-def _wakeup() -> int:
+def _ignore_signals() -> int:
     """Ignore all signals that can be ignored; return a descriptor that is readable once a child has ended."""
-    for number in DEAF_TO:
+    for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -162,28 +159,27 @@ def _wakeup() -> int:
     return reader
 
 
-def _prctl() -> Prctl:
+def _load_prctl() -> Prctl:
     import ctypes  # half of the start-up time, and of no use except on Linux
 
     libc = ctypes.CDLL(None, use_errno=True)
 
     def prctl(option: int, value: int) -> None:
         if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-            raise OSError(
-                ctypes.get_errno(), f"prctl({option}) is refused: {os.strerror(ctypes.get_errno())}"
-            )
+            number = ctypes.get_errno()
+            raise OSError(number, f"prctl({option}) is refused: {os.strerror(number)}")
 
     return prctl
 
 
-def _started(command: list[str], output: int, prctl: Prctl | None) -> int:
+def _start(command: list[str], output: int, prctl: Prctl | None) -> int:
     """Start the command in a new session; return its process id. Raises OSError if it cannot be run."""
-    guard = os.getpid()
+    supervisor = os.getpid()
     reader, writer = os.pipe()  # both close on exec, so that the end of file means "it runs"
     pid = os.fork()
     if pid == 0:
         try:
-            _become(command, output, prctl, guard)
+            _run_command(command, output, prctl, supervisor)
         except OSError as error:
             os.write(writer, (error.strerror or str(error)).encode())
         finally:
@@ -196,13 +192,13 @@ def _started(command: list[str], output: int, prctl: Prctl | None) -> int:
     return pid
 
 
-def _become(command: list[str], output: int, prctl: Prctl | None, guard: int) -> None:
+def _run_command(command: list[str], output: int, prctl: Prctl | None, supervisor: int) -> None:
     os.setsid()
     if prctl:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != guard:  # the supervisor died before the line above took effect
+        if os.getppid() != supervisor:  # the supervisor died before the line above took effect
             return
-    for number in (*DEAF_TO, signal.SIGPIPE, signal.SIGXFSZ):
+    for number in (*IGNORED, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
@@ -210,7 +206,7 @@ def _become(command: list[str], output: int, prctl: Prctl | None, guard: int) ->
     os.execvp(command[0], command)
 
 
-def _children() -> list[int]:
+def _find_children() -> list[int]:
     """Return the process ids of our children, adopted ones included; empty without /proc."""
     me, found = os.getpid(), []
     for name in filter(str.isdigit, os.listdir("/proc") if LINUX else []):

@@ -9,18 +9,18 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
-from orchestrator.executors._process.pipe import POLL_SECONDS, Ending
-from orchestrator.executors._process.slots import ONE_THREAD, Held, Slot
-from orchestrator.executors._process.supervised import run_supervised
+from orchestrator.executors._process.capacity import LimitedExecutor
+from orchestrator.executors._process.slots import CPU_ONLY, HeldLock, Slot, trial_environment
+from orchestrator.executors._process.supervised import POLL_SECONDS, SupervisedJob, run_supervised
 from orchestrator.executors.local import gpus as _gpus
-from orchestrator.executors.local.fair_share import Queue
-from orchestrator.executors.local.forked import ForkServers
+from orchestrator.executors.local.fair_share import FairShare
+from orchestrator.executors.local.fork_server import ForkServers
 from results.db.locks import gpu_lock_folder
 
 DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)
@@ -58,7 +58,7 @@ def create(
     return Local([_gpu_slot(gpu, folder) for gpu in gpus], slots, "cuda", trainer)
 
 
-class Local:
+class Local(LimitedExecutor):
     """Runs trials on the given slots, at most `slots` at once (all of them by default)."""
 
     name = "local"
@@ -70,120 +70,107 @@ class Local:
         device: str = "cpu",
         trainer: Sequence[str] = (),
     ) -> None:
-        self.slots = slots or len(places)
+        super().__init__(slots or len(places))
         self.device = device
+        self._lock = threading.Lock()  # of all below
         self._free = list(places)
         self._places = len(places)
-        self._running = 0
-        self._changed = threading.Condition()
-        self._closed = False
-        self._waiting = 0
+        self._waiting = 0  # threads, for a GPU that another study uses
         self._lost: dict[Path, set[str]] = {}  # by a job's folder: the slots whose GPU was lost to it
         locks = [place.lock for place in places if place.lock]
-        self._queue = Queue(locks) if locks else None
-        self._hosts = ForkServers(trainer, _environment(_shared(places))) if trainer and LINUX else None
-
-    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
-        def stopped() -> bool:
-            return self._closed or stop.is_set()
-
-        taken = self._wait_for_slot(job, stopped, stop)
-        if taken is None:
-            return Exit.before_start()
-        slot, held = taken
-        started_at, clock, joules = datetime.now(UTC), time.monotonic(), slot.meter()
-        try:
-            ending = self._ending(job, slot, held, stopped, lambda: started(slot.name) if started else None)
-            seconds = ending.seconds_since(clock)
-            if ending.code == DEVICE_LOST and slot.lock is not None:
-                self._lost.setdefault(job.folder, set()).add(slot.name)
-            used, now = _difference(joules, slot.meter()), datetime.now(UTC)
-            if ending.at is not None and time.monotonic() - ending.at > LATE_SECONDS:
-                used = None  # also by other studies, or not known
-            return Exit(
-                ending.code,
-                ending.reason,
-                slot.name,
-                seconds,
-                started_at,
-                now,
-                said=ending.said,
-                energy_joules=used,
-                slept_seconds=ending.slept_seconds,
-            )
-        finally:
-            held.release()
-            self._give_back(slot)
+        self._share = FairShare(locks) if locks else None
+        shared = dict(set.intersection(*(set(place.environment.items()) for place in places)))
+        self._fork_servers = ForkServers(trainer, trial_environment(shared)) if trainer and LINUX else None
 
     def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.wait_for(lambda: self._running == 0)
-        if self._hosts:
-            self._hosts.close()
+        super().close()
+        if self._fork_servers:
+            self._fork_servers.close()
 
-    def _ending(
-        self, job: Job, slot: Slot, held: Held, stopped: Callable[[], bool], started: Callable[[], None]
-    ) -> Ending:
-        environment = _environment(slot.environment)
-        ending = self._hosts and self._hosts.run(job, environment, held, stopped, started)
-        return ending or run_supervised(job, environment, held, stopped, started)
+    def _run(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
+        taken = self._wait_for_slot(job, stopped)
+        if taken is None:
+            return Exit.before_start()
+        slot, lock = taken
+        try:
+            return self._run_on(slot, lock, job, stopped, partial(started, slot.name))
+        finally:
+            lock.release()
+            self._give_back(slot)
 
-    def _wait_for_slot(
-        self, job: Job, stopped: Callable[[], bool], stop: threading.Event
-    ) -> tuple[Slot, Held] | None:
-        told, lost = False, self._lost.get(job.folder, set())
+    def _run_on(
+        self, slot: Slot, lock: HeldLock, job: Job, stopped: Callable[[], bool], started: Callable[[], None]
+    ) -> Exit:
+        started_at, clock, joules = datetime.now(UTC), time.monotonic(), slot.meter()
+        environment = trial_environment(slot.environment)
+        given = SupervisedJob(job, environment, stopped, started, lock)
+        ending = (self._fork_servers and self._fork_servers.run(given)) or run_supervised(given)
+        seconds = ending.seconds_since(clock)
+        if ending.code == DEVICE_LOST and slot.lock is not None:
+            self._lost.setdefault(job.folder, set()).add(slot.name)
+        used, now = _difference(joules, slot.meter()), datetime.now(UTC)
+        if ending.at is not None and time.monotonic() - ending.at > LATE_SECONDS:
+            used = None  # also by other studies, or not known
+        return Exit(
+            ending.code,
+            ending.reason,
+            slot.name,
+            seconds,
+            started_at,
+            now,
+            said=ending.said,
+            energy_joules=used,
+            slept_seconds=ending.slept_seconds,
+        )
+
+    def _wait_for_slot(self, job: Job, stopped: Callable[[], bool]) -> tuple[Slot, HeldLock] | None:
+        is_waiting, lost = False, self._lost.get(job.folder, set())
         try:
             while not stopped():
                 taken = self._take_slot(lost)
                 if taken is not None:
                     return taken
-                if not told and not lost and self._running < self.slots:
-                    told = True
+                if not is_waiting and not lost:
+                    is_waiting = True
                     logger.info("all GPUs are in use by other studies; waiting for one")
-                    self._wait_in_queue(1)
-                stop.wait(POLL_SECONDS)
+                    self._count_waiting(1)
+                time.sleep(POLL_SECONDS)
             return None
         finally:
-            if told:
-                self._wait_in_queue(-1)
+            if is_waiting:
+                self._count_waiting(-1)
 
-    def _wait_in_queue(self, change: int) -> None:
+    def _count_waiting(self, change: int) -> None:
         """Count a thread that starts or stops waiting for a GPU used by other studies."""
-        with self._changed:
+        with self._lock:
             self._waiting += change
-            if self._queue is not None:
-                (self._queue.wait if self._waiting else self._queue.leave)()
+            if self._share is not None:
+                (self._share.wait if self._waiting else self._share.leave)()
 
-    def _take_slot(self, lost: set[str]) -> tuple[Slot, Held] | None:
-        """Return a free slot and its lock; none of those that were `lost` to the job, unless all were."""
-        with self._changed:
-            if self._closed or self._running == self.slots:
-                return None
+    def _take_slot(self, lost: set[str]) -> tuple[Slot, HeldLock] | None:
+        """Return a free slot and its lock; none of those that were `lost` to the job, unless all were.
+
+        A slot is not free if another study has its lock, or goes first.
+        """
+        with self._lock:
             for slot in self._free:
                 if slot.name in lost and len(lost) < self._places:
                     continue
-                held = self._lock_of(slot)
-                if held is not None:
-                    self._free.remove(slot)
-                    self._running += 1
-                    return slot, held
+                lock = HeldLock()
+                if slot.lock is not None and self._share is not None:
+                    descriptor = self._share.take(slot.lock)
+                    if descriptor is None:
+                        continue
+                    lock = HeldLock(descriptor)
+                self._free.remove(slot)
+                return slot, lock
         return None
 
-    def _lock_of(self, slot: Slot) -> Held | None:
-        """Take the lock of a slot; None if another study has it, or it is that study's turn."""
-        if slot.lock is None or self._queue is None:
-            return Held()
-        lock = self._queue.take(slot.lock)
-        return None if lock is None else Held(lock)
-
     def _give_back(self, slot: Slot) -> None:
-        with self._changed:
+        with self._lock:
             self._free.append(slot)
-            self._running -= 1
-            if self._queue is not None and slot.lock is not None:
-                self._queue.give_back(slot.lock)
-            self._changed.notify_all()
+            if self._share is not None and slot.lock is not None:
+                self._share.give_back(slot.lock)
 
 
 def _usable_gpus(device: str) -> list[_gpus.Gpu]:
@@ -215,16 +202,7 @@ def _difference(before: float | None, after: float | None) -> float | None:
 
 
 def _cpu_slot(index: int) -> Slot:
-    return Slot(f"cpu-{index}", {"CUDA_VISIBLE_DEVICES": "", **ONE_THREAD})
-
-
-def _shared(places: Sequence[Slot]) -> Mapping[str, str]:
-    """Return the environment variables that all these slots have in common."""
-    return dict(set.intersection(*(set(place.environment.items()) for place in places)))
-
-
-def _environment(pins: Mapping[str, str]) -> Mapping[str, str]:
-    return {**os.environ, **pins, "PYTHONUNBUFFERED": "1"}
+    return Slot(f"cpu-{index}", CPU_ONLY)
 
 
 def _usable_cores() -> int:

@@ -1,4 +1,4 @@
-"""Share GPUs fairly between studies: decide whose turn it is when a GPU becomes free.
+"""Share GPUs fairly between studies: decide which study takes a GPU that becomes free.
 
 A waiting study keeps a note file beside the GPU locks, and locks it, so that the note of a killed study
 does not count. A study that finds a free GPU leaves it alone while there is a note of a study that has
@@ -19,7 +19,6 @@ from pathlib import Path
 from orchestrator.executors._process.slots import make_folder, take
 
 STALE_SECONDS = 5.0  # after which a note does not count: its study is suspended, and would leave a GPU idle
-_NEVER = 0.0  # on the monotonic clock
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,9 @@ class Note:
     served_at: float  # when it took its last GPU
     written_at: float
 
-    def turn(self, free: str) -> tuple[int, float]:
-        """Return a sort key; the lowest goes first. `free`: a lock known to be free, whatever the
-        note says.
-        """
+    def sort_key(self, free: str) -> tuple[int, float]:
+        """Return a key; the lowest goes first. `free`: a lock that is free, even if the note holds it."""
         return len(self.holds - {free}), self.served_at
-
-    def line(self) -> bytes:
-        fields = sorted(self.wants), sorted(self.holds), self.served_at, self.written_at
-        return json.dumps(fields).encode() + b"\n"
 
     @staticmethod
     def read(descriptor: int) -> "Note | None":
@@ -52,14 +45,14 @@ class Note:
             return None
 
 
-class Queue:
-    """One study's turn among all studies that share these locks."""
+class FairShare:
+    """One study among all that share these locks."""
 
     def __init__(self, locks: Sequence[Path]) -> None:
         self._folder = locks[0].parent
         self._wants = frozenset(lock.name for lock in locks)
         self._holds: frozenset[str] = frozenset()
-        self._served_at = _NEVER
+        self._served_at = 0.0
         self._path = self._folder / f"{uuid.uuid4().hex}.waiting"
         self._note: int | None = None  # the descriptor, while we wait
 
@@ -84,13 +77,13 @@ class Queue:
             self._note = None
 
     def take(self, lock: Path) -> int | None:
-        """Take the lock of a GPU as `slots.take` does, unless it is another study's turn."""
+        """Take the lock of a GPU as `slots.take` does, unless another study goes first."""
         self._write()
         descriptor = take(lock)
         if descriptor is None:
             return None
-        turn = self._said().turn(lock.name)
-        if any(lock.name in note.wants and note.turn(lock.name) < turn for note in self._others()):
+        ours = Note(self._wants, self._holds, self._served_at, 0.0).sort_key(lock.name)
+        if any(lock.name in note.wants and note.sort_key(lock.name) < ours for note in self._read_others()):
             os.close(descriptor)
             return None
         self._holds |= {lock.name}
@@ -103,24 +96,22 @@ class Queue:
         self._holds -= {lock.name}
         self._write()
 
-    def _said(self) -> Note:
-        return Note(self._wants, self._holds, self._served_at, time.monotonic())
-
     def _write(self) -> None:
         if self._note is not None:
-            with suppress(OSError):
-                os.pwrite(self._note, self._said().line(), 0)  # what is left of a longer one follows the line
+            fields = sorted(self._wants), sorted(self._holds), self._served_at, time.monotonic()
+            with suppress(OSError):  # what is left of a longer note follows the line
+                os.pwrite(self._note, json.dumps(fields).encode() + b"\n", 0)
 
-    def _others(self) -> Iterator[Note]:
+    def _read_others(self) -> Iterator[Note]:
         """Yield the notes of other waiting studies."""
         now = time.monotonic()
         for path in self._folder.glob("*.waiting"):
-            note = None if path == self._path else _standing(path)
+            note = None if path == self._path else _read_note(path)
             if note is not None and now - note.written_at < STALE_SECONDS:
                 yield note
 
 
-def _standing(path: Path) -> Note | None:
+def _read_note(path: Path) -> Note | None:
     """Return a note; None if its study has ended, in which case the note is removed."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)

@@ -4,6 +4,8 @@ A GPU is selected by its UUID and not by its number, because CUDA numbers GPUs f
 them by bus position.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pynvml
@@ -29,32 +31,24 @@ class DriverError(ExecutorError):
 def present() -> list[Gpu]:
     """Return the machine's GPUs in bus order; none without a driver. Raises DriverError."""
     try:
-        pynvml.nvmlInit()
+        with _nvml():
+            handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+            named = [(pynvml.nvmlDeviceGetUUID(each), pynvml.nvmlDeviceGetName(each)) for each in handles]
+            return [Gpu(f"gpu-{index}", *names) for index, names in enumerate(named)]
     except pynvml.NVMLError_LibraryNotFound:
         return []
     except pynvml.NVMLError as error:
-        raise _broken(error) from error
-    try:
-        return [_gpu(index) for index in range(pynvml.nvmlDeviceGetCount())]
-    except pynvml.NVMLError as error:
-        raise _broken(error) from error
-    finally:
-        pynvml.nvmlShutdown()
+        raise DriverError(
+            f"the NVIDIA driver does not work ({error}); see what nvidia-smi says, or use --device cpu"
+        ) from error
 
 
 def energy_joules(uuid: str) -> float | None:
     """Return the joules that a GPU has used since its driver was loaded; None before Volta, and for MIG."""
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
+    with suppress(pynvml.NVMLError), _nvml():
         handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
         return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000  # it counts millijoules
-    except pynvml.NVMLError:
-        return None
-    finally:
-        pynvml.nvmlShutdown()
+    return None
 
 
 def visible(gpus: list[Gpu], wish: str | None, order: str | None) -> list[Gpu]:
@@ -67,11 +61,11 @@ def visible(gpus: list[Gpu], wish: str | None, order: str | None) -> list[Gpu]:
         return gpus
     if wish.strip() in NONE_VISIBLE:
         return []
-    chosen = [_named(entry.strip(), gpus, wish, order) for entry in wish.split(",")]
+    chosen = [_find_gpu(entry.strip(), gpus, wish, order) for entry in wish.split(",")]
     return list(dict.fromkeys(chosen))
 
 
-def _named(entry: str, gpus: list[Gpu], wish: str, order: str | None) -> Gpu:
+def _find_gpu(entry: str, gpus: list[Gpu], wish: str, order: str | None) -> Gpu:
     if entry.startswith("MIG-"):
         return Gpu(f"gpu-{entry}", entry, "MIG instance")
     if entry.isdigit():
@@ -91,13 +85,10 @@ def _named(entry: str, gpus: list[Gpu], wish: str, order: str | None) -> Gpu:
     return matches[0]
 
 
-def _gpu(index: int) -> Gpu:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    uuid, product = pynvml.nvmlDeviceGetUUID(handle), pynvml.nvmlDeviceGetName(handle)
-    return Gpu(f"gpu-{index}", uuid, product)
-
-
-def _broken(error: Exception) -> DriverError:
-    return DriverError(
-        f"the NVIDIA driver does not work ({error}); see what nvidia-smi says, or use --device cpu"
-    )
+@contextmanager
+def _nvml() -> Iterator[None]:
+    pynvml.nvmlInit()
+    try:
+        yield
+    finally:
+        pynvml.nvmlShutdown()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, Exit, Job, check_slots
-from orchestrator.executors._process.capacity import Capacity
+from orchestrator.executors._process.capacity import LimitedExecutor
 from orchestrator.executors.ray import cluster
 from orchestrator.executors.ray.cluster import Share
 from orchestrator.executors.ray.job import RayJob
@@ -28,8 +28,8 @@ def create(
     check_slots(device, slots)
     cluster.join(place.address)
     try:
-        share = cluster.share_of(device, place.gpu_fraction)
-        room = cluster.slots_of(share, slots)
+        share = cluster.choose_share(device, place.gpu_fraction)
+        room = cluster.count_slots(share, slots)
         if trainer:
             cluster.check_nodes(share, trainer, find_needed(trainer))
     except BaseException:
@@ -38,36 +38,32 @@ def create(
     return Ray(share, room)
 
 
-class Ray:
+class Ray(LimitedExecutor):
     """Runs trials on the cluster that this process has joined."""
 
     name = "ray"
 
     def __init__(self, share: Share, slots: int) -> None:
-        self.slots = slots
+        super().__init__(slots)
         self.device = share.device
         self._share = share
-        self._counted = Capacity(slots)
         self._names: set[str] = set()
         self._naming = threading.Lock()
         self._left = False
 
-    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
-        def work(stopped: Callable[[], bool]) -> Exit:
-            return RayJob(job, self._share, stopped, started or (lambda slot: None), self._named).run()
-
-        return self._counted.run(stop, work)
+    def _run(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
+        return RayJob(job, self._share, stopped, started, self._name_slot).run()
 
     def close(self) -> None:
-        self._counted.close()
+        super().close()
         with self._naming:
             if not self._left:
                 self._left = True
                 cluster.leave()
 
     @contextmanager
-    def _named(self, host: str, gpus: str) -> Iterator[str]:
-        """Return a name for a slot while a trial runs on it, unique also among trials that share a device."""
+    def _name_slot(self, host: str, gpus: str) -> Iterator[str]:
+        """Keep a name for a slot while a trial runs on it, unique also among trials that share a device."""
         device = f"{host}-gpu-{gpus}" if self._share.gpus else f"{host}-cpu"
         names = [device, *(f"{device}-{number}" for number in range(1, self.slots))]
         with self._naming:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import ExecutorError
-from orchestrator.executors.ray.actor import lacking
+from orchestrator.executors.ray.actor import find_missing
 
 NAMESPACE = "nomad-nas"
 SENT = ("orchestrator", "trainer")  # the packages whose code is sent; the second one may be absent
-KNOCK_SECONDS, PROBE_SECONDS = 5.0, 120.0
+CONNECT_SECONDS, CHECK_SECONDS = 5.0, 120.0
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 class Share:
     """The share of a node that one trial takes."""
 
-    gpus: float  # 0: it takes a CPU
+    gpus: float  # at most 1; 0: it takes a CPU
 
     @property
     def device(self) -> str:
@@ -49,23 +49,24 @@ class Share:
 
     def fits(self, resources: dict[str, float]) -> int:
         """Return how often it fits on a node."""
-        has, takes = (resources.get("GPU", 0), self.gpus) if self.gpus else (resources.get("CPU", 0), 1.0)
-        if takes <= 1:  # a trial's share is of one GPU, so a rest of each is left over
-            return math.floor(has) * math.floor(1 / takes + 1e-9)
-        return math.floor(has / takes)
+        if not self.gpus:
+            return math.floor(resources.get("CPU", 0))
+        # a trial's share is of one GPU, so a rest of each is left over
+        return math.floor(resources.get("GPU", 0)) * math.floor(1 / self.gpus + 1e-9)
 
 
 def join(address: str | None) -> None:
     """Connect this process to the cluster. Raises ExecutorError."""
     if address is None:
         raise ExecutorError("--executor ray needs a cluster: give --address HOST:PORT, or --address auto")
-    _knock(address)
+    _check_address(address)
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".?")  # else it prints the logs of dead nodes
     ray = import_ray()
     if ray.is_initialized():
         raise ExecutorError("this process is in a Ray cluster already; leave it first, with ray.shutdown()")
-    code = [str(path) for path in map(_package, SENT) if path is not None]
-    with _signals_kept(), warnings.catch_warnings():
+    specs = [spec for spec in map(importlib.util.find_spec, SENT) if spec and spec.origin]
+    code = [str(Path(str(spec.origin)).parent) for spec in specs]
+    with _keep_signal_handlers(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's about its own settings to come
         try:
             ray.init(
@@ -86,7 +87,7 @@ def leave() -> None:
     import_ray().shutdown()
 
 
-def share_of(device: str, fraction: float | None) -> Share:
+def choose_share(device: str, fraction: float | None) -> Share:
     """Return what a trial takes: of a GPU, if the cluster has any and the user does not want the CPU.
 
     Raises ExecutorError if `device` is cuda and the cluster has no GPU, and for an invalid fraction.
@@ -95,60 +96,62 @@ def share_of(device: str, fraction: float | None) -> Share:
         raise ExecutorError(
             f"--gpu-fraction {fraction} is not a fraction of a GPU; give more than 0, at most 1"
         )
-    gpus = sum(resources.get("GPU", 0) for resources in _resources().values())
+    gpus = sum(resources.get("GPU", 0) for resources in _read_resources().values())
     if device == "cuda" and not gpus:
-        raise ExecutorError(f"no GPU in the Ray cluster ({_counted()}); use --device cpu to train on CPUs")
+        raise ExecutorError(
+            f"no GPU in the Ray cluster ({_describe_resources()}); use --device cpu to train on CPUs"
+        )
     if device == "cpu" or not gpus:
         if fraction is not None:
-            raise ExecutorError(f"--gpu-fraction {fraction} without a GPU ({_counted()}); omit it")
+            raise ExecutorError(f"--gpu-fraction {fraction} without a GPU ({_describe_resources()}); omit it")
         return Share(0.0)
     return Share(fraction or 1.0)
 
 
-def slots_of(share: Share, asked: int | None) -> int:
+def count_slots(share: Share, requested: int | None) -> int:
     """Return how many trials run at once: as many as asked for, or as many as the cluster has room for now.
 
     Raises ExecutorError if there is no room at all.
     """
-    room = sum(share.fits(resources) for resources in _resources().values())
+    room = sum(share.fits(resources) for resources in _read_resources().values())
     if not room:
         raise ExecutorError(
-            f"no room for a trial in the Ray cluster ({_counted()}); add nodes with CPUs to it"
+            f"no room for a trial in the Ray cluster ({_describe_resources()}); add nodes with CPUs to it"
         )
-    if asked is not None and asked > room:
-        logger.warning("--slots %d, but the cluster has room for %d trials now", asked, room)
-    return asked or room
+    if requested is not None and requested > room:
+        logger.warning("--slots %d, but the cluster has room for %d trials now", requested, room)
+    return requested or room
 
 
 def check_nodes(share: Share, command: Sequence[str], needed: Sequence[str]) -> None:
     """Raise ExecutorError if a node on which trials will run lacks something that `command` needs."""
     ray = import_ray()
-    asked = ray.remote(lacking)
-    nodes = [node for node, resources in _resources().items() if share.fits(resources)]
+    task = ray.remote(find_missing)
+    nodes = [node for node, resources in _read_resources().items() if share.fits(resources)]
     pins = [ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
     answers = [
-        asked.options(num_cpus=0, scheduling_strategy=pin).remote(list(command), list(needed)) for pin in pins
+        task.options(num_cpus=0, scheduling_strategy=pin).remote(list(command), list(needed)) for pin in pins
     ]
     found, gone = list[str | None](), list[str]()
-    end = time.monotonic() + PROBE_SECONDS
+    errors = ray.exceptions
+    # a node that has died, which Ray takes up to half a minute to notice
+    of_a_dead_node = (
+        *(errors.TaskUnschedulableError, errors.NodeDiedError),
+        *(errors.LocalRayletDiedError, errors.WorkerCrashedError),
+    )
+    end = time.monotonic() + CHECK_SECONDS
     for answer in answers:
         try:
             found.append(ray.get(answer, timeout=max(0.0, end - time.monotonic())))
-        except ray.exceptions.RayError as error:
+        except errors.RayError as error:
             gone.append(" ".join(str(error).split())[:400])
-            if not isinstance(error, _left(ray)):
+            if not isinstance(error, of_a_dead_node):
                 raise ExecutorError(f"the nodes of the Ray cluster do not answer: {gone[-1]}") from error
     if not found:
         raise ExecutorError(f"the nodes of the Ray cluster do not answer: {gone[-1]}")
     problem = next(filter(None, found), None)
     if problem:
         raise ExecutorError(problem)
-
-
-def _left(ray: Any) -> tuple[type[Exception], ...]:
-    """Return Ray's errors about a node that has died, which Ray takes up to half a minute to notice."""
-    of_a_node = ("TaskUnschedulableError", "NodeDiedError", "LocalRayletDiedError", "WorkerCrashedError")
-    return tuple(getattr(ray.exceptions, name) for name in of_a_node if hasattr(ray.exceptions, name))
 
 
 def import_ray() -> Any:
@@ -163,7 +166,7 @@ def import_ray() -> Any:
     return ray
 
 
-def _knock(address: str) -> None:
+def _check_address(address: str) -> None:
     """Raise ExecutorError if nothing listens at HOST:PORT; Ray itself takes a minute to report that."""
     host, colon, port = address.rpartition(":")
     if address == "auto":
@@ -171,31 +174,26 @@ def _knock(address: str) -> None:
     if not colon or not port.isdecimal() or "/" in host:  # ray:// is of Ray Client, which is not used
         raise ExecutorError(f"--address {address} is not the address of a cluster; give HOST:PORT, or auto")
     try:
-        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ExecutorError(
             f"no Ray cluster answers at {address}: {error}; start one (ray start --head), or give another"
         ) from error
 
 
-def _package(name: str) -> Path | None:
-    spec = importlib.util.find_spec(name)
-    return Path(spec.origin).parent if spec and spec.origin else None
-
-
-def _resources() -> dict[str, dict[str, float]]:
+def _read_resources() -> dict[str, dict[str, float]]:
     """Return the total resources of each living node, by its id."""
     return {node["NodeID"]: node["Resources"] for node in import_ray().nodes() if node["Alive"]}
 
 
-def _counted() -> str:
-    found = list(_resources().values())
+def _describe_resources() -> str:
+    found = list(_read_resources().values())
     cpus, gpus = (sum(resources.get(name, 0) for resources in found) for name in ("CPU", "GPU"))
     return f"{len(found)} nodes, {cpus:g} CPUs, {gpus:g} GPUs"
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
+def _keep_signal_handlers() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -13,91 +13,57 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from orchestrator.executors import Job
-from orchestrator.executors.ray.actor import Greeting, Sight, Transfer
+from orchestrator.executors._process.files import identify, replace_file
+from orchestrator.executors.ray.actor import Greeting, Transfer
 from results import file_names
 
-ORDER = file_names.JOB  # tells a search to follow the trial it left running instead of starting it again
+JOB_FILE = file_names.JOB  # tells a search to follow the trial it left running instead of starting it again
 
 
 def actor_name(folder: Path) -> str:
     """Return the name of a folder's actor. It differs for other machines and other users."""
-    whose = f"{socket.gethostname()} {os.getuid()} {folder}"
-    return f"{folder.parent.name}/{folder.name}-{hashlib.sha256(whose.encode()).hexdigest()[:16]}"
+    owner = f"{socket.gethostname()} {os.getuid()} {folder}"
+    return f"{folder.parent.name}/{folder.name}-{hashlib.sha256(owner.encode()).hexdigest()[:16]}"
 
 
-def parcel_of(job: Job, greeting: Greeting, on_gpu: bool) -> Transfer:
+def make_transfer(job: Job, greeting: Greeting, on_gpu: bool) -> Transfer:
     """Return the job as sent to a node, after its greeting."""
-    root = job.folder.parent
-    files = None if greeting.sees_folder else {str(p.relative_to(root)): p.read_bytes() for p in _sent(job)}
-    return Transfer(
-        job, identity_of(job), root, files, find_needed(job.command, root), sys.executable, on_gpu
-    )
+    own = (job.stdout, job.stderr, job.folder / JOB_FILE)
+    files: dict[str, bytes] | None = None
+    if not greeting.sees_folder:
+        paths = [path for path in job.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+        files = {str(path.relative_to(job.folder)): path.read_bytes() for path in paths if path not in own}
+    return Transfer(job, identify(job), files, find_needed(job.command, job.folder), sys.executable, on_gpu)
 
 
-def identity_of(job: Job) -> str:
-    """Return what identifies a job: its command and its configurations, but not its changing checkpoint."""
-    digest = hashlib.sha256(repr(job.command).encode())
-    for path in _named(job.command):
-        if path.suffix == ".json" and path.is_relative_to(job.folder.parent):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def find_needed(command: Sequence[str], root: Path | None = None) -> tuple[str, ...]:
-    """Return the files that a command needs on the node: all but Python itself and those in `root`."""
-    named = [path for path in _named(command) if path != Path(sys.executable)]
-    return tuple(str(path) for path in named if root is None or not path.is_relative_to(root))
+def find_needed(command: Sequence[str], folder: Path | None = None) -> tuple[str, ...]:
+    """Return the files that a command needs on the node: all but Python itself and those in `folder`."""
+    files = [Path(word) for word in command if os.path.isabs(word) and os.path.isfile(word)]
+    others = [path for path in files if path != Path(sys.executable)]
+    return tuple(str(path) for path in others if folder is None or not path.is_relative_to(folder))
 
 
 @contextmanager
-def sight_of(folder: Path) -> Iterator[Sight]:
-    """Keep a file in the folder while a node may look for it."""
+def keep_marker(folder: Path) -> Iterator[tuple[str, str]]:
+    """Keep a file in the folder while a node may look for it, and return its path and its content."""
     for left in folder.glob(".seen-*"):  # of a run that was killed
         left.unlink()
-    path = folder / f".seen-{secrets.token_hex(8)}"
-    sight = Sight(str(path), secrets.token_hex(16))
-    path.write_text(sight.content)
+    path, content = folder / f".seen-{secrets.token_hex(8)}", secrets.token_hex(16)
+    path.write_text(content)
     try:
-        yield sight
+        yield str(path), content
     finally:
         path.unlink(missing_ok=True)
 
 
 @contextmanager
-def mark_followed(folder: Path) -> Iterator[None]:
+def keep_job_file(folder: Path) -> Iterator[None]:
     """Mark the folder as having a trial in the cluster: if we are killed, the next run follows that."""
-    with written_whole(folder / ORDER) as file:
+    with replace_file(folder / JOB_FILE) as file:
         file.write(json.dumps({"executor": "ray"}).encode())
     try:
         yield
     finally:
-        (folder / ORDER).unlink(missing_ok=True)
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that replaces `path` once it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.fetched")
-    try:
-        with new.open("wb") as file:
-            yield file
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _sent(job: Job) -> list[Path]:
-    """Return the files in the job's folder, and those beside it that its command names."""
-    beside = [path for path in _named(job.command) if path.is_relative_to(job.folder.parent)]
-    own = (job.stdout, job.stderr, job.folder / ORDER)
-    inside = [path for path in job.folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    return [path for path in dict.fromkeys((*inside, *beside)) if path not in own]
-
-
-def _named(command: Sequence[str]) -> list[Path]:
-    words = [Path(word) for word in command if os.path.isabs(word)]
-    return [path for path in words if path.is_file()]
+        (folder / JOB_FILE).unlink(missing_ok=True)

@@ -5,14 +5,13 @@ and follows it, or takes the result that it has left meanwhile.
 """
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job, check_slots
-from orchestrator.executors._process.capacity import Capacity
-from orchestrator.executors._process.slots import ONE_THREAD
+from orchestrator.executors._process.capacity import LimitedExecutor
+from orchestrator.executors._process.slots import CPU_ONLY
 from orchestrator.executors.slurm import commands, job_files
-from orchestrator.executors.slurm.commands import Node, Queue, Unreachable
+from orchestrator.executors.slurm.commands import JobQueue, Node, Unreachable
 from orchestrator.executors.slurm.job import SlurmJob
 
 SETTLE_SECONDS = 60.0  # for which a network file system may cache a folder's contents
@@ -33,18 +32,18 @@ def create(
     place.check_only("partition", "account", executor="slurm")
     check_slots(device, slots)
     commands.check_programs()
-    nodes = _nodes(commands.nodes(), place.partition)
+    nodes = _find_nodes(commands.list_nodes(), place.partition)
     has_gpus = any(node.gpus for node in nodes)
     if device == "cuda" and not has_gpus:
         raise ExecutorError(
             f"the nodes of partition {nodes[0].partition} have no GPU that SLURM knows of (sinfo -o %G); "
             "give another --partition, or --device cpu"
         )
-    settled = "cuda" if has_gpus and device != "cpu" else "cpu"
-    return Slurm(settled, slots or _room(nodes, settled), place)
+    chosen = "cuda" if has_gpus and device != "cpu" else "cpu"
+    return Slurm(chosen, slots or _count_slots(nodes, chosen), place)
 
 
-class Slurm:
+class Slurm(LimitedExecutor):
     """Runs trials as jobs, at most `slots` of them in SLURM's queue at once."""
 
     name = "slurm"
@@ -54,73 +53,56 @@ class Slurm:
         device: str,
         slots: int,
         place: ClusterOptions = HERE,
-        queue: Queue | None = None,
+        queue: JobQueue | None = None,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
+        super().__init__(slots)
         self.device = device
-        self.slots = slots
         self._place = place
-        self._queue = queue or Queue()
+        self._queue = queue or JobQueue()
         self._settle_seconds = settle_seconds
-        self._counted = Capacity(slots)
 
-    def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
-        def work(stopped: Callable[[], bool]) -> Exit:
-            return self._seen_through(job, stopped, started or (lambda slot: None))
-
-        return self._counted.run(stop, work)
-
-    def close(self) -> None:
-        self._counted.close()
-
-    def _seen_through(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
-        order = job_files.order_of(job, self._environment())
-        errand = SlurmJob(order, self._options(job), self._queue, self._settle_seconds, stopped, started)
+    def _run(self, job: Job, stopped: Callable[[], bool], started: Callable[[str], None]) -> Exit:
+        # SLURM itself selects GPUs
+        job_file = job_files.open_job_file(job, {} if self.device == "cuda" else CPU_ONLY)
+        options = self._sbatch_options(job)
+        followed = SlurmJob(job_file, options, self._queue, self._settle_seconds, stopped, started)
         try:
-            ended = errand.run()
+            ended = followed.run()
         except Unreachable:
             raise  # the next orchestrator may follow the job
         except BaseException:
-            errand.abandon()
+            followed.abandon()
             raise
-        order.forget()
+        job_file.remove()
         return ended
 
-    def _environment(self) -> dict[str, str]:
-        """Return variables that a trial needs besides those that sbatch passes on; SLURM itself
-        selects GPUs.
-        """
-        pins = {} if self.device == "cuda" else {"CUDA_VISIBLE_DEVICES": "", **ONE_THREAD}
-        return {**pins, "PYTHONUNBUFFERED": "1"}
-
-    def _options(self, job: Job) -> list[str]:
-        """Return sbatch's options."""
+    def _sbatch_options(self, job: Job) -> list[str]:
         minutes = math.ceil((job.timeout_seconds + 2 * job.grace_seconds + SPARE_SECONDS) / 60)
         wish = "--gres=gpu:1" if self.device == "cuda" else "--cpus-per-task=1"
         partition = [f"--partition={self._place.partition}"] if self._place.partition else []
         account = [f"--account={self._place.account}"] if self._place.account else []
-        most = job.memory_bytes
-        bound = most is not None and most < math.inf
-        memory = [f"--mem={math.ceil(MEMORY_ROOM * (most or 0) / 2**20)}M"] if bound else []
+        most = math.inf if job.memory_bytes is None else job.memory_bytes
+        memory = [f"--mem={math.ceil(MEMORY_ROOM * most / 2**20)}M"] if most < math.inf else []
         # the script sets the job's folder and log
         where = ["--chdir=/", "--output=/dev/null", "--nodes=1", "--ntasks=1"]
         return [*partition, *account, wish, *memory, f"--time={minutes}", *where]
 
 
-def _nodes(nodes: Sequence[Node], partition: str | None) -> list[Node]:
+def _find_nodes(nodes: Sequence[Node], partition: str | None) -> list[Node]:
     """Return the nodes of the requested partitions. Raises ExecutorError for an unknown one."""
     known = sorted({node.partition for node in nodes})
-    asked = partition.split(",") if partition else sorted({n.partition for n in nodes if n.is_default})
-    unknown = [name for name in asked if name not in known]
-    if unknown or not asked:
+    wanted = partition.split(",") if partition else sorted({n.partition for n in nodes if n.is_default})
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
         problem = f"unknown partition {unknown[0]!r}" if unknown else "the cluster has no default partition"
         raise ExecutorError(
             f"{problem}; give --partition one of {', '.join(known) or 'those sinfo lists: none'}"
         )
-    return [node for node in nodes if node.partition in asked]
+    return [node for node in nodes if node.partition in wanted]
 
 
-def _room(nodes: Sequence[Node], device: str) -> int:
+def _count_slots(nodes: Sequence[Node], device: str) -> int:
     """Return for how many trials the nodes that are up have room. Raises ExecutorError if none is up."""
     up = {node.name: node for node in nodes if node.is_up}
     room = sum(node.gpus if device == "cuda" else node.cpus for node in up.values())

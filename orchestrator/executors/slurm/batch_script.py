@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import uuid
-from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +21,29 @@ if __name__ == "__main__":  # run by its path, so that a node only needs to see 
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from orchestrator.executors import STOPPED, ExecutorError, Job
-from orchestrator.executors._process.slots import Held
-from orchestrator.executors._process.supervised import run_supervised
+from orchestrator.executors._process.files import replace_file
+from orchestrator.executors._process.slots import trial_environment
+from orchestrator.executors._process.supervised import Ending, SupervisedJob, run_supervised
 from results import file_names
 
-ORDER, BEGAN, RESULT = file_names.JOB, "job.began.json", "job.result.json"
+JOB_FILE, BEGAN, RESULT = file_names.JOB, "job.began.json", "job.result.json"
 MOST_REQUEUES = 3
-LOOK_SECONDS = 5.0  # between two checks of whether the trial is still wanted
-HEARSAY_SECONDS = 0.5  # for SLURM's signal to reach us as well, if it reached the trial first
+CHECK_SECONDS = 5.0  # between two checks of whether the trial is still wanted
+SIGNAL_SECONDS = 0.5  # for SLURM's signal to reach us as well, if it reached the trial first
 ENDED_BY_SLURM = (STOPPED, -signal.SIGTERM, -signal.SIGKILL)
 
 
 def main(folder: str, key: str) -> None:
     """Run the job file in `folder`, if it has the key `key` and no result yet."""
     attempt = Attempt(folder, key)
-    order = attempt.order()
-    if order is None or read(folder, RESULT).get("key") == key:
+    contents = attempt.read_job()
+    if contents is None or read(folder, RESULT).get("key") == key:
         return
     if attempt.restarts > MOST_REQUEUES:
         attempt.give_up()
         return
-    attempt.say_begun()  # first, so that an earlier attempt cannot leave a result without its files
-    attempt.run(job_of(order), order["environment"])
+    attempt.write_begun()  # first, so that an earlier attempt cannot leave a result without its files
+    attempt.run(parse_job(contents), contents["environment"])
 
 
 class Attempt:
@@ -55,68 +56,56 @@ class Attempt:
         self.node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
         self.is_stopped = False  # by the orchestrator, or because it is not wanted any more
         self.is_ended = False  # by SLURM
-        self.looked = time.monotonic()
+        self.checked_at = time.monotonic()
         signal.signal(signal.SIGUSR1, self._stop)
         signal.signal(signal.SIGTERM, self._end)
 
-    def order(self) -> dict[str, Any] | None:
+    def read_job(self) -> dict[str, Any] | None:
         """Return the job file; None if it does not belong to this job any more."""
-        order = read(self.folder, ORDER)
-        return order if order.get("key") == self.key else None
+        contents = read(self.folder, JOB_FILE)
+        return contents if contents.get("key") == self.key else None
 
-    def say_begun(self) -> None:
+    def write_begun(self) -> None:
         began = {"key": self.key, "attempt": self.attempt, "restarts": self.restarts}
         place = {"node": self.node, "job": os.environ.get("SLURM_JOB_ID")}
         write(self.folder, BEGAN, {**began, **place, "at": time.time()})
 
     def is_wanted(self) -> bool:
         is_latest = read(self.folder, BEGAN).get("attempt") == self.attempt
-        return is_latest and self.order() is not None
+        return is_latest and self.read_job() is not None
 
     def give_up(self) -> None:
-        now, said = time.time(), f"SLURM lost it {self.restarts} times, as often as it may be requeued"
-        times = {"started": now, "ended": now, "wall_seconds": 0.0}
-        self._leave(code=-signal.SIGKILL, reason="lost", said=said, **times)
+        said = f"SLURM lost it {self.restarts} times, as often as it may be requeued"
+        ending, now = Ending(-signal.SIGKILL, "lost", said), time.time()
+        self._write_result(**asdict(ending), started=now, ended=now, wall_seconds=0.0)
 
     def run(self, job: Job, environment: dict[str, str]) -> None:
-        for path in (
-            job.stdout,
-            job.stderr,
-        ):  # an attempt that SLURM has given up may still write to the old files
-            path.unlink(missing_ok=True)
+        for path in (job.stdout, job.stderr):
+            path.unlink(missing_ok=True)  # an attempt that SLURM has given up may still write to it
         started, clock = time.time(), time.monotonic()
-        ending = self._ending(job, {**os.environ, **environment})
-        seconds = time.monotonic() - clock - (ending or {}).get("slept_seconds", 0.0)
-        times = {"started": started, "ended": time.time(), "wall_seconds": seconds}
-        if ending is not None and self.is_wanted():
-            self._leave(**ending, **times)
-
-    def _ending(self, job: Job, environment: dict[str, str]) -> dict[str, Any] | None:
-        """Return how the trial ended; None if SLURM ended it."""
         try:
-            ending = run_supervised(job, environment, Held(), self._is_over, lambda: None)
+            ending = run_supervised(SupervisedJob(job, trial_environment(environment), self._is_over))
         except ExecutorError as error:
-            return {"refused": str(error)}
-        looks_so = ending.reason in ("stopped", "lost") or ending.code in ENDED_BY_SLURM
-        if looks_so and not self.is_stopped:
-            time.sleep(HEARSAY_SECONDS)
+            if self.is_wanted():
+                self._write_result(refused=str(error))
+            return
+        ended, seconds = time.time(), time.monotonic() - clock - ending.slept_seconds
+        may_be_slurm = ending.reason in ("stopped", "lost") or ending.code in ENDED_BY_SLURM
+        if may_be_slurm and not self.is_stopped:
+            time.sleep(SIGNAL_SECONDS)
             if self.is_ended:
-                return None
-        return {
-            "code": ending.code,
-            "reason": ending.reason,
-            "said": ending.said,
-            "slept_seconds": ending.slept_seconds,
-        }
+                return
+        if self.is_wanted():
+            self._write_result(**asdict(ending), started=started, ended=ended, wall_seconds=seconds)
 
     def _is_over(self) -> bool:
         """Whether to end the trial; called many times a second."""
-        if time.monotonic() - self.looked > LOOK_SECONDS:
-            self.looked = time.monotonic()
+        if time.monotonic() - self.checked_at > CHECK_SECONDS:
+            self.checked_at = time.monotonic()
             self.is_stopped = self.is_stopped or not self.is_wanted()
         return self.is_stopped or self.is_ended
 
-    def _leave(self, **result: Any) -> None:
+    def _write_result(self, **result: Any) -> None:
         write(self.folder, RESULT, {"key": self.key, "node": self.node, **result})
 
     def _stop(self, *_: object) -> None:
@@ -126,8 +115,8 @@ class Attempt:
         self.is_ended = True
 
 
-def job_of(order: dict[str, Any]) -> Job:
-    job = dict(order["job"])
+def parse_job(contents: dict[str, Any]) -> Job:
+    job = dict(contents["job"])
     paths: dict[str, Any] = {name: Path(job.pop(name)) for name in ("folder", "stdout", "stderr")}
     return Job(tuple(job.pop("command")), **paths, **job)
 
@@ -135,8 +124,7 @@ def job_of(order: dict[str, Any]) -> Job:
 def read(folder: str, name: str) -> dict[str, Any]:
     """Return the JSON object in a file, empty if there is none."""
     try:
-        with open(os.path.join(folder, name), encoding="utf-8") as file:
-            found = json.load(file)
+        found = json.loads(Path(folder, name).read_bytes())
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -144,17 +132,8 @@ def read(folder: str, name: str) -> dict[str, Any]:
 
 def write(folder: str, name: str, value: dict[str, Any]) -> None:
     """Write the file completely or not at all."""
-    new = os.path.join(folder, f"{name}.{os.uname().nodename}.{os.getpid()}")
-    try:
-        with open(new, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, os.path.join(folder, name))
-    except OSError:
-        with suppress(OSError):
-            os.unlink(new)
-        raise
+    with replace_file(Path(folder, name)) as file:
+        file.write(json.dumps(value).encode())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ learns the number, but it chose the name before.
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -29,17 +30,12 @@ NEVER = (  # reasons to wait that only a person can resolve
     *("InvalidAccount", "InvalidQOS", "PartitionNodeLimit", "PartitionTimeLimit", "QOSNotAllowed"),
     "launch_failed_requeued_held",
 )
-FOR_NOW = (  # messages while slurmctld is restarted or overloaded
+TEMPORARY = (  # messages while slurmctld is restarted or overloaded
     *("contact slurm controller", "timed out", "temporarily", "connection refused", "connect failure"),
     *("zero bytes", "transport endpoint", "try again", "standby", "communication", "no route to host"),
 )
-OF_OTHER_JOBS = (
-    "SLURM_",
-    "SQUEUE_",
-    "SINFO_",
-    "SCANCEL_",
-)  # variables that would affect our commands, if we run in a job or the user filters lists
-KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER")
+# variables that would affect our commands, if we run in a job or the user filters lists; and those that stay
+REMOVED, KEPT = ("SLURM_", "SQUEUE_", "SINFO_", "SCANCEL_"), ("SLURM_CONF", "SLURM_CONF_SERVER")
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +75,7 @@ class Node:
 
 
 @dataclass
-class Queue:
+class JobQueue:
     """Our jobs by name, from one squeue for all of them every `interval` seconds, however many ask.
 
     slurmctld may be away for `patience` seconds; after that every call raises Unreachable.
@@ -87,19 +83,19 @@ class Queue:
 
     interval: float = 2.0
     patience: float = 600.0
+    looks: int = 0  # how often squeue was run
     _jobs: Mapping[str, JobState] = field(default_factory=dict)
     _asked_at: float = -1e9  # time of the last squeue, on the monotonic clock
     _away_since: float | None = None
     _tried_at: float = -1e9
-    _turn: threading.Lock = field(default_factory=threading.Lock)
-    looks: int = 0  # how often squeue was run
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def standing(self, name: str, since: float) -> tuple[bool, JobState | None]:
+    def find(self, name: str, since: float) -> tuple[bool, JobState | None]:
         """Return whether squeue ran after `since` (monotonic), and the job in its list."""
-        self._look()
+        self._update()
         return self._asked_at > since, self._jobs.get(name)
 
-    def forgive(self, problem: Away, patience: float | None = None) -> None:
+    def report_away(self, problem: Away, patience: float | None = None) -> None:
         """Note that slurmctld is away. Raise Unreachable if it has been away for too long."""
         if self._away_since is None:
             self._away_since = time.monotonic()
@@ -111,25 +107,22 @@ class Queue:
                 "command follows them once it answers"
             ) from problem
 
-    def _heard(self) -> None:
-        if self._away_since is not None:
-            self._away_since = None
-            logger.warning("slurmctld answers again")
-
-    def _look(self) -> None:
+    def _update(self) -> None:
         """Run squeue, unless another thread has just done so or is doing so."""
-        if time.monotonic() - self._tried_at < self.interval or not self._turn.acquire(blocking=False):
+        if time.monotonic() - self._tried_at < self.interval or not self._lock.acquire(blocking=False):
             return
         try:
             self._tried_at = asked_at = time.monotonic()
             self.looks += 1
-            self._jobs = _jobs()
+            self._jobs = _list_jobs()
             self._asked_at = asked_at
-            self._heard()
+            if self._away_since is not None:
+                self._away_since = None
+                logger.warning("slurmctld answers again")
         except Away as problem:
-            self.forgive(problem)
+            self.report_away(problem)
         finally:
-            self._turn.release()
+            self._lock.release()
 
 
 def check_programs() -> None:
@@ -142,15 +135,15 @@ def check_programs() -> None:
             )
 
 
-def nodes() -> list[Node]:
+def list_nodes() -> list[Node]:
     """Return every node in every partition. Raises ExecutorError if slurmctld does not answer."""
     try:
-        lines = _said("sinfo", "--noheader", "--Node", "--format=%N|%R|%P|%T|%c|%G")
+        lines = _run("sinfo", "--noheader", "--Node", "--format=%N|%R|%P|%T|%c|%G")
     except Away as problem:
         raise ExecutorError(
             f"slurmctld does not answer ({problem}); see what sinfo says, and give the same command again"
         ) from problem
-    return [_node(line) for line in lines.splitlines() if line.count("|") >= 5]
+    return [_parse_node(line) for line in lines.splitlines() if line.count("|") >= 5]
 
 
 def submit(name: str, options: Sequence[str], command: Sequence[str]) -> int:
@@ -160,52 +153,45 @@ def submit(name: str, options: Sequence[str], command: Sequence[str]) -> int:
     our knowing, and is submitted again, runs once.
     """
     fixed = ("--requeue", "--parsable", "--dependency=singleton", "--export=ALL", f"--job-name={name}")
-    said = _said("sbatch", *fixed, *options, str(SCRIPT), *command)
-    return int(said.strip().split(";")[0])
+    printed = _run("sbatch", *fixed, *options, str(SCRIPT), *command)
+    return int(printed.strip().split(";")[0])
 
 
 def cancel(name: str, *how: str) -> None:
     """End the jobs with this name, or signal them; a job that has ended is not an error. Raises Away."""
     with suppress(ExecutorError):
-        _said("scancel", f"--user={os.getuid()}", f"--name={name}", "--quiet", *how)
+        _run("scancel", f"--user={os.getuid()}", f"--name={name}", "--quiet", *how)
 
 
-def _jobs() -> dict[str, JobState]:
-    lines = _said("squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r|%N|%j").splitlines()
+def _list_jobs() -> dict[str, JobState]:
+    lines = _run("squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r|%N|%j").splitlines()
     found: dict[str, JobState] = {}
     for number, state, reason, node, name in (line.split("|", 4) for line in lines if line.count("|") >= 4):
-        standing = JobState(int(number), state, "" if reason == "None" else reason, node)
         if name not in found or found[name].is_over:
-            found[name] = standing
+            found[name] = JobState(int(number), state, "" if reason == "None" else reason, node)
     return found
 
 
-def _node(line: str) -> Node:
-    name, partition, starred, state, cpus, gres = line.split("|", 5)
-    up = state in ("idle", "mixed", "allocated", "completing", "planned", "idle~", "reserved")
-    return Node(name, partition, starred.endswith("*"), up, int(cpus), sum(map(_gpus, _gres(gres))))
+def _parse_node(line: str) -> Node:
+    name, partition, starred, state, cpus, resources = line.split("|", 5)
+    is_up = state in ("idle", "mixed", "allocated", "completing", "planned", "idle~", "reserved")
+    gpus = sum(map(_count_gpus, re.sub(r"\([^()]*\)", "", resources).split(",")))
+    return Node(name, partition, starred.endswith("*"), is_up, int(cpus), gpus)
 
 
-def _gres(text: str) -> list[str]:
-    """Return the kinds in gpu:a100:4(S:0-1),gpu:1,shard:8, without the text in brackets."""
-    plain, depth = "", 0
-    for letter in text:
-        depth += (letter == "(") - (letter == ")")
-        plain += letter if depth == 0 and letter != ")" else ""
-    return plain.split(",")
+def _count_gpus(resource: str) -> int:
+    """Return the GPUs in one of a node's generic resources, such as gpu, gpu:1, gpu:a100:4 or shard:8."""
+    kind, _, rest = resource.partition(":")
+    count = rest.rpartition(":")[2] or "1"
+    return int(count) if kind == "gpu" and count.isdigit() else 0
 
 
-def _gpus(kind: str) -> int:
-    name, *rest = kind.split(":")
-    return int(rest[-1]) if name == "gpu" and rest and rest[-1].isdigit() else int(kind == "gpu")
-
-
-def _said(program: str, *words: str) -> str:
+def _run(program: str, *arguments: str) -> str:
     """Run one of SLURM's commands and return its stdout. Raises Away, and ExecutorError for other errors."""
-    environment = {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith(OF_OTHER_JOBS)}
+    environment = {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith(REMOVED)}
     try:
         done = subprocess.run(
-            [program, *words],
+            [program, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -218,7 +204,7 @@ def _said(program: str, *words: str) -> str:
         raise Away(f"{program} has not ended within {COMMAND_SECONDS:.0f} s") from late
     if done.returncode == 0:
         return done.stdout
-    complaint = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-    if any(words in complaint.lower() for words in FOR_NOW):
-        raise Away(complaint)
-    raise ExecutorError(f"{program} refuses: {complaint}")
+    message = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    if any(part in message.lower() for part in TEMPORARY):
+        raise Away(message)
+    raise ExecutorError(f"{program} refuses: {message}")

@@ -4,8 +4,6 @@
 whose `job.json` is gone, or belongs to another job, ends by itself.
 """
 
-import hashlib
-import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -16,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Exit, Job, Reason
+from orchestrator.executors._process.files import identify
 from orchestrator.executors.slurm import batch_script
-from orchestrator.executors.slurm.batch_script import BEGAN, ORDER, RESULT
+from orchestrator.executors.slurm.batch_script import BEGAN, JOB_FILE, RESULT
 
 LOG = "slurm.log"  # output of the job itself, without its trial's
 
@@ -34,71 +33,64 @@ class JobFile:
     def folder(self) -> str:
         return str(self.job.folder)
 
-    def began(self) -> Mapping[str, Any] | None:
+    def read_begun(self) -> Mapping[str, Any] | None:
         """Where and when it was started, and how often before: node, at (seconds), restarts, job."""
-        return self._own(BEGAN)
+        return self._read(BEGAN)
 
-    def result(self) -> Mapping[str, Any] | None:
+    def read_result(self) -> Mapping[str, Any] | None:
         """How it ended: code, reason, said, node, started, ended, wall_seconds; or why `refused`."""
-        return self._own(RESULT)
+        return self._read(RESULT)
 
-    def forget(self) -> None:
+    def remove(self) -> None:
         """Remove it, so that no orchestrator follows it. If it runs, it ends by itself."""
-        for name in (ORDER, BEGAN, RESULT):
+        for name in (JOB_FILE, BEGAN, RESULT):
             with suppress(FileNotFoundError):
                 (self.job.folder / name).unlink()
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
+        """Return the last line of the job's own log, empty if there is none."""
         with suppress(OSError):
             lines = (self.job.folder / LOG).read_text(errors="replace").split("\n")
             return next((line for line in reversed(lines) if line.strip()), "")
         return ""
 
-    def _own(self, name: str) -> Mapping[str, Any] | None:
+    def _read(self, name: str) -> Mapping[str, Any] | None:
         found = batch_script.read(self.folder, name)
         return found if found.get("key") == self.key else None
 
 
-def order_of(job: Job, environment: Mapping[str, str]) -> JobFile:
-    """Return the job file in the folder if it is of exactly this job, or else a new one. Raises OSError."""
-    contents, identity = batch_script.read(str(job.folder), ORDER), _identity(job)
+def open_job_file(job: Job, environment: Mapping[str, str]) -> JobFile:
+    """Return the job file in the folder if it is of exactly this job, or else a new one. Raises OSError.
+
+    `environment`: variables that the trial needs besides those that sbatch passes on.
+    """
+    contents, identity = batch_script.read(str(job.folder), JOB_FILE), identify(job)
     if contents.get("identity") == identity:
         return JobFile(str(contents["key"]), job, is_kept=True)
     for path in (job.stdout, job.stderr):
         path.unlink(missing_ok=True)  # an earlier job may still write to it
         path.touch()
-    order = JobFile(_name(job.folder), job)
-    order.forget()
+    new = JobFile(_make_name(job.folder), job)
+    new.remove()
     written = {
         "executor": "slurm",
-        "key": order.key,
+        "key": new.key,
         "identity": identity,
         "job": {name: str(v) if isinstance(v, Path) else v for name, v in vars(job).items()},
         "environment": dict(environment),
     }
-    batch_script.write(str(job.folder), ORDER, written)
-    return order
+    batch_script.write(str(job.folder), JOB_FILE, written)
+    return new
 
 
-def exit_of(result: Mapping[str, Any]) -> Exit:
+def parse_exit(result: Mapping[str, Any]) -> Exit:
     reason: Reason = result["reason"]
     started, ended = (datetime.fromtimestamp(result[name], UTC) for name in ("started", "ended"))
-    said = str(result.get("said", ""))
-    slept = float(result.get("slept_seconds", 0.0))
+    said, slept = str(result.get("said", "")), float(result.get("slept_seconds", 0.0))
     wall = result["wall_seconds"]
     return Exit(result["code"], reason, result["node"], wall, started, ended, said, slept_seconds=slept)
 
 
-def _identity(job: Job) -> str:
-    """Return what identifies a job in its folder: its command, and the files there that the command names."""
-    digest = hashlib.sha256(json.dumps([*job.command, str(job.stdout), str(job.stderr)]).encode())
-    for word in job.command:
-        path = Path(word)
-        if path.is_absolute() and path.parent == job.folder and path.is_file():
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _name(folder: Path) -> str:
+def _make_name(folder: Path) -> str:
     words = [re.sub(r"[^A-Za-z0-9_]+", "_", word)[:40] for word in (folder.parent.name, folder.name)]
     return "-".join(["nas", *words, uuid.uuid4().hex[:16]])

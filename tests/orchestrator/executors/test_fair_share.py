@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.executors._process.slots import take
 from orchestrator.executors.local import fair_share
-from orchestrator.executors.local.fair_share import Queue
+from orchestrator.executors.local.fair_share import FairShare
 from tests.orchestrator._a_study import study
 from tests.orchestrator._processes import eventually
 
@@ -20,28 +20,28 @@ def gpus(tmp_path: Path) -> list[Path]:
 
 
 @contextmanager
-def holding(queue: Queue, *locks: Path) -> Iterator[None]:
+def holding(share: FairShare, *locks: Path) -> Iterator[None]:
     """While trials of the study run on these GPUs."""
-    descriptors = [queue.take(lock) for lock in locks]
+    descriptors = [share.take(lock) for lock in locks]
     assert None not in descriptors
     yield
     for descriptor, lock in zip(descriptors, locks, strict=True):
         os.close(descriptor or 0)
-        queue.give_back(lock)
+        share.give_back(lock)
 
 
-def takes(queue: Queue, lock: Path) -> bool:
+def takes(share: FairShare, lock: Path) -> bool:
     """Whether the study takes a GPU that is free; if so, a trial runs on it at once."""
     for _ in range(20):  # once would do, if nobody let a GPU go by chance
-        if (descriptor := queue.take(lock)) is not None:
+        if (descriptor := share.take(lock)) is not None:
             os.close(descriptor)
-            queue.give_back(lock)
+            share.give_back(lock)
             return True
     return False
 
 
 def test_a_study_with_more_gpus_yields_to_one_that_waits_with_fewer(gpus: list[Path]) -> None:
-    rich, poor = Queue(gpus), Queue(gpus)
+    rich, poor = FairShare(gpus), FairShare(gpus)
     with holding(rich, gpus[0]):
         assert takes(rich, gpus[1])
         poor.wait()
@@ -52,17 +52,17 @@ def test_a_study_with_more_gpus_yields_to_one_that_waits_with_fewer(gpus: list[P
 
 
 def test_studies_with_as_many_gpus_take_turns_even_if_the_last_served_looks_first(gpus: list[Path]) -> None:
-    studies = [Queue(gpus) for _ in range(3)]
+    studies = [FairShare(gpus) for _ in range(3)]
     for each in studies:
         each.wait()
-    turns: list[Queue] = []
+    turns: list[FairShare] = []
     for _ in range(9):
         turns.append(next(each for each in (*reversed(turns), *studies) if takes(each, gpus[0])))
     assert turns[:3] == turns[3:6] == turns[6:] == studies
 
 
 def test_a_gpu_that_has_come_free_does_not_count_though_its_study_has_not_said_so(gpus: list[Path]) -> None:
-    one, other = Queue(gpus), Queue(gpus)
+    one, other = FairShare(gpus), FairShare(gpus)
     with holding(other, gpus[1]):
         one.wait()
         held = one.take(gpus[0])
@@ -71,7 +71,7 @@ def test_a_gpu_that_has_come_free_does_not_count_though_its_study_has_not_said_s
 
 
 def test_a_note_keeps_no_gpu_idle_that_its_study_does_not_want(gpus: list[Path]) -> None:
-    some, other = Queue(gpus[:1]), Queue(gpus)
+    some, other = FairShare(gpus[:1]), FairShare(gpus)
     some.wait()
     with holding(other, gpus[1]):
         assert not takes(other, gpus[0])
@@ -81,7 +81,7 @@ def test_a_note_keeps_no_gpu_idle_that_its_study_does_not_want(gpus: list[Path])
 def test_a_note_of_a_suspended_study_no_longer_stands(
     gpus: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asleep, other = Queue(gpus), Queue(gpus)
+    asleep, other = FairShare(gpus), FairShare(gpus)
     asleep.wait()
     with holding(other, gpus[0]):
         assert not takes(other, gpus[1])
@@ -90,7 +90,7 @@ def test_a_note_of_a_suspended_study_no_longer_stands(
 
 
 def test_a_note_that_is_being_written_or_is_none_of_ours_is_passed_over(gpus: list[Path]) -> None:
-    waits, other = Queue(gpus), Queue(gpus)
+    waits, other = FairShare(gpus), FairShare(gpus)
     waits.wait()
     with holding(other, gpus[0]):
         [note] = gpus[0].parent.glob("*.waiting")
@@ -100,7 +100,7 @@ def test_a_note_that_is_being_written_or_is_none_of_ours_is_passed_over(gpus: li
 
 
 def test_the_note_of_a_killed_study_is_removed(gpus: list[Path], tmp_path: Path) -> None:
-    other, locks = Queue(gpus), gpus[0].parent
+    other, locks = FairShare(gpus), gpus[0].parent
     held = [take(lock) for lock in gpus]
     with study(tmp_path, 1, "pass", locks) as killed:
         assert eventually(lambda: list(locks.glob("*.waiting")) != [])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import STOPPED, Executor, ExecutorError, local
-from orchestrator.executors.local import forked
+from orchestrator.executors.local import fork_server
 from tests.orchestrator._a_study import two_pretend_gpus
 from tests.orchestrator._forks import begun, first_process, train, was_forked
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming, training
@@ -123,7 +123,7 @@ def test_a_program_that_never_greets_is_no_host(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("HOST_FAULT", "deaf")
-    monkeypatch.setattr(forked, "GREETING_SECONDS", 0.2)
+    monkeypatch.setattr(fork_server, "GREETING_SECONDS", 0.2)
     caplog.set_level(logging.INFO)
     executor = local.create("cpu", slots=1, trainer=trainer)
     assert executor.run(train(tmp_path / "t"), threading.Event()).code == 0

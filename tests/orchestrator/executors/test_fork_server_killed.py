@@ -92,7 +92,7 @@ def test_a_killed_fork_is_told_and_takes_its_children_along(
     assert naming(tmp_path / "t") == []
 
 
-def test_a_fork_dies_with_its_warden_and_a_daemon_with_both(
+def test_a_fork_dies_with_its_supervisor_and_a_daemon_with_both(
     executor: Executor, pool: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
     running = begun(pool, executor, tmp_path / "t", "grandchild=daemon,hang,ignore_sigterm")

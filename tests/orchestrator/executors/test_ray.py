@@ -16,8 +16,7 @@ import pytest
 
 from orchestrator import executors
 from orchestrator.executors import ClusterOptions, Executor, ExecutorError
-from orchestrator.executors.ray import job as _ray_trial
-from orchestrator.executors.ray.actor import Sight
+from orchestrator.executors.ray import job as ray_job
 from orchestrator.executors.ray.cluster import Share, import_ray
 from orchestrator.trial.folder import TrialFolder
 from results.db.store import Store
@@ -34,9 +33,9 @@ ONE_RUN = """
 import sys, threading
 from pathlib import Path
 from typing import Any
-from orchestrator.executors import Place, ray
+from orchestrator.executors import ClusterOptions, ray
 from tests.orchestrator._processes import job
-ray.create("cpu", place=Place(address=sys.argv[1])).run(
+ray.create("cpu", place=ClusterOptions(address=sys.argv[1])).run(
     job(Path(sys.argv[2]), "-c", *sys.argv[3:]), threading.Event()
 )
 """
@@ -93,10 +92,10 @@ def test_a_trial_on_a_node_that_does_not_see_its_folder_brings_its_files_home(
     executor: Executor, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
-    def blind(folder: Path) -> Iterator[Sight]:
-        yield Sight("/nowhere", "")
+    def blind(folder: Path) -> Iterator[tuple[str, str]]:
+        yield "/nowhere", ""
 
-    monkeypatch.setattr(_ray_trial, "sight_of", blind)
+    monkeypatch.setattr(ray_job, "keep_marker", blind)
     one = job(folder / "1", "-c", LONG + "; print(os.getcwd())", "0")
     assert executor.run(one, threading.Event()).code == 0
     assert str(folder) not in (folder / "1" / "out").read_text()
@@ -142,7 +141,7 @@ def test_an_actor_whose_orchestrator_is_gone_leaves_its_slot(folder: Path) -> No
     def forget_at_once(node: Any) -> None:
         sys.modules[type(node).__module__].UNBEGUN_SECONDS = 0.0  # type: ignore[attr-defined]
 
-    actor = _ray_trial._actor(job(folder / "1", "-c", ""), Share(0.0))
+    actor = ray_job._get_actor(job(folder / "1", "-c", ""), Share(0.0))
     ray = import_ray()
     ray.get(actor.__ray_call__.remote(forget_at_once), timeout=30)
     assert eventually(lambda: is_gone(ray, actor))

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import ExecutorError, Job
+from orchestrator.executors._process.files import identify
 from orchestrator.executors.ray import actor, cluster
-from orchestrator.executors.ray.actor import Greeting, Sight, Status, TrialActor, lacking
+from orchestrator.executors.ray.actor import Greeting, Status, TrialActor, find_missing
 from orchestrator.executors.ray.cluster import Share
-from orchestrator.executors.ray.transfer import actor_name, find_needed, identity_of, parcel_of, sight_of
+from orchestrator.executors.ray.transfer import actor_name, find_needed, keep_marker, make_transfer
 from tests.orchestrator._processes import HOSTING_TRAINER, eventually, job, naming, training
 
 FAR, NEAR = Greeting("far", "", None, sees_folder=False), Greeting("near", "", None, sees_folder=True)
@@ -23,7 +24,7 @@ FAR, NEAR = Greeting("far", "", None, sees_folder=False), Greeting("near", "", N
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrialActor]:
-    monkeypatch.setattr(actor, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(actor, "_LOOK_SECONDS", 0.05)
     opened = TrialActor()
     yield opened
     opened.end(5)
@@ -31,7 +32,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrialActor]:
 
 def ended(node: TrialActor, one: Job, greeting: Greeting = FAR) -> Status:
     """Run a job to its end: the last look, with everything that was printed."""
-    node.begin(parcel_of(one, greeting, on_gpu=False))
+    node.begin(make_transfer(one, greeting, on_gpu=False))
     out, err = b"", b""
     while True:
         look = node.look(len(out), len(err))
@@ -42,11 +43,11 @@ def ended(node: TrialActor, one: Job, greeting: Greeting = FAR) -> Status:
 
 def test_a_trial_that_is_sent_away_finds_its_configuration_there(node: TrialActor, tmp_path: Path) -> None:
     one = training(tmp_path / "1")
-    parcel = parcel_of(one, FAR, on_gpu=False)
-    assert parcel.files is not None
-    assert set(parcel.files) == {"1/trial.json"}
-    assert parcel.needed == (str(HOSTING_TRAINER),)
-    node.begin(parcel)
+    sent = make_transfer(one, FAR, on_gpu=False)
+    assert sent.files is not None
+    assert set(sent.files) == {"trial.json"}
+    assert sent.needed == (str(HOSTING_TRAINER),)
+    node.begin(sent)
     shutil.rmtree(tmp_path / "1")  # as on another machine
     look = ended(node, training(tmp_path / "1"))
     assert look.ending is not None
@@ -64,43 +65,36 @@ def test_files_that_a_trial_made_or_changed_come_back_and_no_others(node: TrialA
     (one.folder / "checkpoint.pt").write_text("early")
     (one.folder / "kept.json").write_text("{}")
     assert ended(node, one).out == b"early True\n"
-    assert sorted(node.changed()) == ["1/checkpoint.pt", "1/new"]
-    assert node.fetch("1/checkpoint.pt", 0) == b"later"
-    first = node.fetch("1/new", 0)
-    assert first + node.fetch("1/new", len(first)) + node.fetch("1/new", 2 * len(first)) == bytes(3_000_000)
+    assert sorted(node.changed()) == ["checkpoint.pt", "new"]
+    assert node.fetch("files/checkpoint.pt", 0) == b"later"
+    first = node.fetch("files/new", 0)
+    rest = [node.fetch("files/new", number * len(first)) for number in (1, 2)]
+    assert b"".join([first, *rest]) == bytes(3_000_000)
     assert (one.folder / "checkpoint.pt").read_text() == "early"
-
-
-def test_configurations_of_trials_beside_it_are_sent_along(tmp_path: Path) -> None:
-    one, other = training(tmp_path / "1"), training(tmp_path / "2")
-    together = replace(one, command=(*one.command, "--config", other.command[-1]))
-    files = parcel_of(together, FAR, on_gpu=False).files
-    assert files is not None
-    assert set(files) == {"1/trial.json", "2/trial.json"}
 
 
 def test_a_node_that_sees_the_folder_is_sent_nothing(node: TrialActor, tmp_path: Path) -> None:
     source = "import os, pathlib; pathlib.Path('made').touch(); print(os.getcwd())"
     one = job(tmp_path / "1", "-c", source)
-    with sight_of(one.folder) as sight:
-        assert node.hello(sight).sees_folder
-        assert not node.hello(replace(sight, content="another folder of that name")).sees_folder
-    assert not node.hello(sight).sees_folder
+    with keep_marker(one.folder) as (path, content):
+        assert node.hello(path, content).sees_folder
+        assert not node.hello(path, "another folder of that name").sees_folder
+    assert not node.hello(path, content).sees_folder
     assert ended(node, one, NEAR).out.decode().split() == [str(one.folder)]
     assert node.changed() == []
     assert [path.name for path in one.folder.iterdir()] == ["made"]
 
 
-def test_a_folder_of_another_machine_is_not_seen() -> None:
-    assert not Sight("/nowhere/.seen", "").is_seen()
+def test_a_folder_of_another_machine_is_not_seen(node: TrialActor) -> None:
+    assert not node.hello("/nowhere/.seen", "").sees_folder
 
 
 def test_a_trial_is_begun_once_however_often_it_is_asked_for(node: TrialActor, tmp_path: Path) -> None:
     one = job(tmp_path / "1", "-c", "open('starts', 'a').write('.'); import time; time.sleep(.3)")
-    node.begin(parcel_of(one, NEAR, on_gpu=False))
+    node.begin(make_transfer(one, NEAR, on_gpu=False))
     assert ended(node, one, NEAR).ending is not None
     assert (one.folder / "starts").read_text() == "."
-    assert node.hello(Sight("", "")).running == identity_of(one)
+    assert node.hello("", "").running == identify(one)
 
 
 def test_all_of_what_is_printed_is_seen_before_the_end(node: TrialActor, tmp_path: Path) -> None:
@@ -117,7 +111,7 @@ def test_a_stop_reaches_a_trial_while_another_call_waits(node: TrialActor, tmp_p
 
 
 def test_an_actor_that_is_ended_takes_its_trial_and_its_files_along(node: TrialActor, tmp_path: Path) -> None:
-    node.begin(parcel_of(training(tmp_path / "1", "fake:hang"), NEAR, on_gpu=False))
+    node.begin(make_transfer(training(tmp_path / "1", "fake:hang"), NEAR, on_gpu=False))
     assert eventually(lambda: b"machine" in node.look(0, 0).out)
     node.end(5)
     assert naming(tmp_path / "1") == []
@@ -130,13 +124,13 @@ from functools import partial
 from pathlib import Path
 from orchestrator.executors.ray import actor
 from orchestrator.executors.ray.actor import Greeting
-from orchestrator.executors.ray.transfer import parcel_of
+from orchestrator.executors.ray.transfer import make_transfer
 from tests.orchestrator._processes import job
-actor.UNBEGUN_SECONDS, actor.LINGER_SECONDS = map(float, sys.argv[2:4])
+actor.UNBEGUN_SECONDS, actor.RESULT_SECONDS = map(float, sys.argv[2:4])
 node = actor.TrialActor(partial(os._exit, 0))
 if sys.argv[4:]:
     one = job(Path(sys.argv[1]), "-c", sys.argv[4])
-    node.begin(parcel_of(one, Greeting("", "", None, True), False))
+    node.begin(make_transfer(one, Greeting("", "", None, True), False))
 if sys.argv[5:]:
     while node._ended is None:
         time.sleep(0.05)
@@ -168,23 +162,23 @@ def test_no_thread_is_left_that_could_end_a_process_which_is_no_actor_s(tmp_path
 
 
 def test_what_a_node_lacks_is_said_with_its_name(tmp_path: Path) -> None:
-    assert lacking((sys.executable, "-m", "trainer"), ()) is None
+    assert find_missing((sys.executable, "-m", "trainer"), ()) is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("importlib.util.find_spec", lambda name: None)
-        assert "there is no torch on" in (lacking(("python", "-m", "trainer"), ()) or "")
+        assert "there is no torch on" in (find_missing(("python", "-m", "trainer"), ()) or "")
     (tmp_path / "train.sh").touch()
     (own,) = find_needed((sys.executable, "train.sh", str(tmp_path / "train.sh")))
     (tmp_path / "train.sh").unlink()
-    assert f"there is no {own} on" in (lacking((), (own,)) or "")
+    assert f"there is no {own} on" in (find_missing((), (own,)) or "")
 
 
 def test_a_job_is_known_by_its_command_and_its_configuration(tmp_path: Path) -> None:
     one = training(tmp_path / "1")
-    before = identity_of(one)
+    before = identify(one)
     (one.folder / "checkpoint.pt").write_text("grows")
-    assert identity_of(replace(one, timeout_seconds=5.0)) == before
-    assert identity_of(replace(one, command=(*one.command, "--more"))) != before
-    assert identity_of(training(tmp_path / "1", "fake:noise=0")) != before
+    assert identify(replace(one, timeout_seconds=5.0)) == before
+    assert identify(replace(one, command=(*one.command, "--more"))) != before
+    assert identify(training(tmp_path / "1", "fake:noise=0")) != before
 
 
 def test_the_actor_of_a_folder_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

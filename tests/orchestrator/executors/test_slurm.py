@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import ClusterOptions, Executor, ExecutorError, Exit, Job, slurm
-from orchestrator.executors.slurm.batch_script import BEGAN, ORDER, RESULT
-from orchestrator.executors.slurm.commands import Queue, Unreachable, nodes
+from orchestrator.executors.slurm.batch_script import BEGAN, JOB_FILE, RESULT
+from orchestrator.executors.slurm.commands import JobQueue, Unreachable, list_nodes
 from tests.orchestrator._processes import eventually, job, naming, training
 from tests.orchestrator._slurm import Cluster
 
@@ -29,12 +29,12 @@ SLOW = "import time; print('began', flush=True); time.sleep({}); print('ended')"
 
 @pytest.fixture
 def folder(tmp_path: Path, two_nodes: Cluster) -> Iterator[Path]:
-    """A folder that no process and no job is left over from, and that keeps no order."""
+    """A folder that no process and no job is left over from, and that keeps no file of a job."""
     yield tmp_path
     assert eventually(lambda: naming(tmp_path) == [], 20)
     left = ["squeue", "--noheader", "--format=%A %T %r %N %j"]
     assert eventually(lambda: two_nodes.said(*left) == "", 20), two_nodes.said(*left)
-    assert [path for name in (ORDER, BEGAN, RESULT) for path in tmp_path.rglob(name)] == []
+    assert [path for name in (JOB_FILE, BEGAN, RESULT) for path in tmp_path.rglob(name)] == []
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_partitions_gpus_or_cpus_are_the_slots(two_nodes: Cluster) -> None:
     on_cpus, on_gpus = slurm.create("cpu"), slurm.create()
     assert [(on_cpus.device, on_cpus.slots), (on_gpus.device, on_gpus.slots)] == [("cpu", 4), ("cuda", 2)]
     assert slurm.create("cpu", place=ClusterOptions(partition="brief")).slots == 2
-    assert {node.name for node in nodes()} == {"c0", "c1"}
+    assert {node.name for node in list_nodes()} == {"c0", "c1"}
 
 
 def test_a_gpu_is_given_by_slurm(two_nodes: Cluster, stop: threading.Event, folder: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_restart_of_slurmctld_is_waited_for(
 def test_a_slurmctld_that_stays_away_is_given_up_and_the_job_followed_later(
     executor: Executor, pool: ThreadPoolExecutor, stop: threading.Event, folder: Path, two_nodes: Cluster
 ) -> None:
-    impatient = slurm.Slurm("cpu", 1, queue=Queue(interval=0.3, patience=1.0))
+    impatient = slurm.Slurm("cpu", 1, queue=JobQueue(interval=0.3, patience=1.0))
     one = job(folder, "-c", SLOW.format(15))
     running = started(pool, impatient, one, stop)
     two_nodes.end("slurmctld")
@@ -267,7 +267,7 @@ def test_an_error_in_our_own_report_ends_the_job(
 def test_one_question_a_while_is_for_all_jobs(
     two_nodes: Cluster, pool: ThreadPoolExecutor, stop: threading.Event, folder: Path
 ) -> None:
-    queue = Queue(interval=1.0)
+    queue = JobQueue(interval=1.0)
     executor, began = slurm.Slurm("cpu", 4, queue=queue), time.monotonic()
     jobs = [job(folder / str(i), "-c", SLOW.format(2)) for i in range(8)]
     assert {end.code for end in pool.map(lambda one: executor.run(one, stop), jobs)} == {0}

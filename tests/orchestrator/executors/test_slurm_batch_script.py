@@ -15,16 +15,16 @@ import pytest
 
 from orchestrator.executors import Job
 from orchestrator.executors.slurm import batch_script
-from orchestrator.executors.slurm.job import NODE_PROGRAM
-from orchestrator.executors.slurm.job_files import JobFile, exit_of, order_of
+from orchestrator.executors.slurm.job import BATCH_SCRIPT
+from orchestrator.executors.slurm.job_files import JobFile, open_job_file, parse_exit
 from tests.orchestrator._processes import eventually, job, naming, training
 
 
 @contextmanager
-def begun(order: JobFile, restarts: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+def begun(job_file: JobFile, restarts: int = 0) -> Iterator[subprocess.Popen[bytes]]:
     """The node's end of a job, as its batch script would start it."""
     environment = {**os.environ, "SLURM_RESTART_COUNT": str(restarts), "SLURMD_NODENAME": "c0"}
-    command = [sys.executable, "-I", "-S", str(NODE_PROGRAM), order.folder, order.key]
+    command = [sys.executable, "-I", "-S", str(BATCH_SCRIPT), job_file.folder, job_file.key]
     with subprocess.Popen(command, env=environment) as process:
         yield process
         process.wait(20)
@@ -32,14 +32,14 @@ def begun(order: JobFile, restarts: int = 0) -> Iterator[subprocess.Popen[bytes]
 
 def done(one: Job, restarts: int = 0) -> dict[str, Any]:
     """The result that the job leaves."""
-    order = order_of(one, {})
-    with begun(order, restarts):
+    job_file = open_job_file(one, {})
+    with begun(job_file, restarts):
         pass
-    return dict(order.result() or {})
+    return dict(job_file.read_result() or {})
 
 
 def hanging(folder: Path) -> JobFile:
-    return order_of(training(folder, "fake:hang", grace_seconds=0.3), {"MARK": "x"})
+    return open_job_file(training(folder, "fake:hang", grace_seconds=0.3), {"MARK": "x"})
 
 
 def is_training(folder: Path) -> bool:
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_trials_exit_code_comes_through(folder: Path) -> None:
     result = done(job(folder, "-c", "import sys; print('out'); sys.exit('err')"))
-    ended = exit_of(result)
+    ended = parse_exit(result)
     assert (ended.code, ended.reason, ended.slot) == (1, "exited", "c0")
     assert ((folder / "out").read_text(), (folder / "err").read_text()) == ("out\n", "err\n")
     assert (ended.ended_at - ended.started_at).total_seconds() == pytest.approx(ended.wall_seconds, abs=0.1)
@@ -89,50 +89,50 @@ def test_no_shell_reads_a_command(folder: Path) -> None:
 
 
 def test_our_stop_ends_the_trial_and_says_so(folder: Path) -> None:
-    order = hanging(folder)
-    with begun(order) as process:
+    job_file = hanging(folder)
+    with begun(job_file) as process:
         assert eventually(lambda: is_training(folder))
         process.send_signal(signal.SIGUSR1)
-    assert (order.result() or {})["reason"] == "stopped"
+    assert (job_file.read_result() or {})["reason"] == "stopped"
 
 
 def test_what_slurm_ends_leaves_no_result_for_it_may_be_requeued(folder: Path) -> None:
-    order = hanging(folder)
-    with begun(order) as process:
+    job_file = hanging(folder)
+    with begun(job_file) as process:
         assert eventually(lambda: is_training(folder))
         process.send_signal(signal.SIGTERM)
-    assert order.result() is None
+    assert job_file.read_result() is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["removed", "another"])
-def test_a_job_whose_order_is_gone_ends_by_itself(
+def test_a_job_whose_file_is_gone_ends_by_itself(
     folder: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = hanging(folder)
-    with begun(order):
+    job_file = hanging(folder)
+    with begun(job_file):
         assert eventually(lambda: is_training(folder))
         if change == "removed":
-            order.forget()
+            job_file.remove()
         else:
             (folder / "trial.json").write_text("{}")  # the same command, but it trains another network
-            assert order_of(order.job, {}).key != order.key
-    assert order.result() is None
+            assert open_job_file(job_file.job, {}).key != job_file.key
+    assert job_file.read_result() is None
 
 
 @pytest.mark.slow
 def test_an_attempt_that_slurm_lost_sight_of_leaves_all_to_the_next(folder: Path) -> None:
-    order = hanging(folder)
-    with begun(order):
+    job_file = hanging(folder)
+    with begun(job_file):
         assert eventually(lambda: is_training(folder))
-        with begun(order, restarts=1) as second:
-            assert eventually(lambda: (order.began() or {}).get("restarts") == 1)
+        with begun(job_file, restarts=1) as second:
+            assert eventually(lambda: (job_file.read_begun() or {}).get("restarts") == 1)
             assert eventually(lambda: len(naming("supervisor.py")) >= 1)
             assert eventually(lambda: is_training(folder))
             assert eventually(lambda: len(set(naming(folder)) & set(naming("batch_script.py"))) == 1, 10)
-            assert order.result() is None
+            assert job_file.read_result() is None
             second.send_signal(signal.SIGUSR1)
-    assert (order.result() or {})["reason"] == "stopped"
+    assert (job_file.read_result() or {})["reason"] == "stopped"
     assert (folder / "out").read_text().count('"machine"') == 1
 
 
@@ -154,16 +154,24 @@ def test_a_job_requeued_too_often_is_given_up_with_the_reason(folder: Path) -> N
 
 
 def test_a_trial_hears_what_its_slot_says(folder: Path) -> None:
-    order = order_of(job(folder, "-c", "import os; print(os.environ['MARK'])"), {"MARK": "here"})
-    with begun(order):
+    job_file = open_job_file(job(folder, "-c", "import os; print(os.environ['MARK'])"), {"MARK": "here"})
+    with begun(job_file):
         pass
     assert (folder / "out").read_text() == "here\n"
+
+
+def test_a_job_is_followed_after_it_has_written_a_checkpoint(folder: Path) -> None:
+    one = job(folder, "-c", "pass", "--checkpoint", folder / "checkpoint.pt")
+    first = open_job_file(one, {})
+    (folder / "checkpoint.pt").write_text("later")
+    again = open_job_file(one, {})
+    assert (again.key, again.is_kept) == (first.key, True)
 
 
 def test_the_name_of_a_job_is_safe_and_its_own(tmp_path: Path) -> None:
     odd = tmp_path / "a b;c$(d)" / "000 é"
     odd.mkdir(parents=True)
-    first, second = (JobFile(order_of(job(odd, "-c", word), {}).key, job(odd)) for word in ("1", "2"))
+    first, second = (JobFile(open_job_file(job(odd, "-c", word), {}).key, job(odd)) for word in ("1", "2"))
     assert first.key != second.key
     assert first.key.startswith("nas-a_b_c_d_-000_-")
     assert first.key.replace("-", "").replace("_", "").isalnum()

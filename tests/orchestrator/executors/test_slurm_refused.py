@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import ClusterOptions, ExecutorError, slurm
-from orchestrator.executors.slurm.commands import PROGRAMS, Away, Queue, nodes, submit
+from orchestrator.executors.slurm.commands import PROGRAMS, Away, JobQueue, list_nodes, submit
 from tests.orchestrator._processes import job
 
 NODES = "echo 'a1|gpu|gpu|idle|64|gpu:a100:4(S:0-1),gpu:2,shard:8'; "
@@ -47,7 +47,7 @@ def test_a_silent_slurmctld_is_told(scripts: Scripts) -> None:
 
 def test_gpus_and_nodes_that_are_up_are_counted(scripts: Scripts) -> None:
     scripts(sinfo=NODES)
-    assert [(node.name, node.gpus, node.is_up) for node in nodes()] == [
+    assert [(node.name, node.gpus, node.is_up) for node in list_nodes()] == [
         ("a1", 6, True),
         ("a2", 4, False),
         ("b1", 0, True),
@@ -125,7 +125,7 @@ def test_a_job_is_asked_for_once_while_slurmctld_is_away_and_given_up_in_the_end
 ) -> None:
     away = complaint("Unable to contact slurm controller")
     scripts(sbatch=f"echo x >> {tmp_path}/asked; {away}", squeue=away)
-    impatient = slurm.Slurm("cpu", 1, queue=Queue(interval=0.2, patience=0.8))
+    impatient = slurm.Slurm("cpu", 1, queue=JobQueue(interval=0.2, patience=0.8))
     with pytest.raises(ExecutorError, match=r"slurmctld has not answered for \d s"):
         impatient.run(job(tmp_path / "job", "-c", "pass"), threading.Event())
     assert (tmp_path / "asked").read_text().count("x") >= 2

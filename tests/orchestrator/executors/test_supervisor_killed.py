@@ -31,8 +31,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def trainers(folder: Path) -> list[int]:
     """The trials that have begun to train and are alive: their own processes and what they left behind."""
     begun = [out for out in folder.glob("*/out") if "machine" in out.read_text()]
-    guards = naming("supervisor.py")
-    return [pid for out in begun for pid in naming(out.with_name("trial.json")) if pid not in guards]
+    supervisors = naming("supervisor.py")
+    return [pid for out in begun for pid in naming(out.with_name("trial.json")) if pid not in supervisors]
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_a_process_that_the_study_forked_does_not_keep_its_trials_alive(folder: 
     os.kill(forked, signal.SIGKILL)
 
 
-def test_a_trial_dies_with_its_guard(folder: Path) -> None:
+def test_a_trial_dies_with_its_supervisor(folder: Path) -> None:
     executor = local.create("cpu", slots=1)
     with ThreadPoolExecutor(1) as pool:
         hanging = training(folder, "fake:hang,ignore_sigterm,grandchild=child")
         running = pool.submit(executor.run, hanging, threading.Event())
         assert eventually(lambda: "machine" in (folder / "out").read_text() if naming(folder) else False)
-        (guard,) = set(naming("supervisor.py")) & set(naming(folder))
-        os.kill(guard, signal.SIGKILL)
+        (supervisor,) = set(naming("supervisor.py")) & set(naming(folder))
+        os.kill(supervisor, signal.SIGKILL)
         ended = running.result(timeout=60)
     assert (ended.code, ended.reason) == (-signal.SIGKILL, "lost")
     assert eventually(lambda: naming(folder) == [])

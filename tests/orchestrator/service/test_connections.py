@@ -75,7 +75,7 @@ def test_a_client_that_takes_nothing_for_a_while_is_hung_up_on(tmp_path: Path) -
         assert len(client.get("/static/plotly.js").content) == whole
 
 
-def test_whoever_dawdles_over_a_request_is_ended_for_another_of_the_same_address(tmp_path: Path) -> None:
+def test_a_slow_request_is_ended_for_another_of_the_same_address(tmp_path: Path) -> None:
     with serving(tmp_path, leaving=True, limits=Limits(connections_of_one=3)) as client, ExitStack() as held:
         where = (client.base_url.host, client.base_url.port or 80)
         for begun in (b"", b"GET / HT", b"POST /api/plan HTTP/1.1\r\nhost: localhost\r\n") * 3:
@@ -130,7 +130,7 @@ def test_an_answer_in_pieces_is_the_answer(tmp_path: Path) -> None:
             assert client.get(path).content == content
 
 
-def test_those_who_wait_for_their_turn_keep_nobody_from_anything_else(tmp_path: Path) -> None:
+def test_requests_that_wait_for_another_keep_nobody_from_anything_else(tmp_path: Path) -> None:
     """One trainer is asked for its networks at a time, and this one gives no answer until it may."""
     go = tmp_path / "go"
     trainer = shlex.join(["sh", "-c", f"while [ ! -e {go} ]; do sleep .05; done"])
@@ -180,4 +180,4 @@ def test_x_forwarded_for_of_anybody_else_is_not_believed(tmp_path: Path) -> None
     ],
 )
 def test_the_last_address_that_is_no_proxy_s_asks(forwarded: str, address: str) -> None:
-    assert clients.behind("127.0.0.1", forwarded, LOOPBACK) == address
+    assert clients.find_address("127.0.0.1", forwarded, LOOPBACK) == address

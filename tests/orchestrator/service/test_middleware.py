@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from orchestrator.service import app, auth, cli, schemas
-from orchestrator.service.files import Elsewhere, inside
+from orchestrator.service.files import Elsewhere, resolve_inside
 from orchestrator.service.settings import Limits, Settings
 from orchestrator.spec.options import BadOption
 from results.db.store import Store
@@ -132,7 +132,7 @@ def test_a_body_that_is_too_large_is_not_read(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "sent", [b"GET / HT", b"POST /api/plan HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"]
 )
-def test_a_client_that_dawdles_is_hung_up_on(client: httpx.Client, sent: bytes) -> None:
+def test_a_client_that_is_too_slow_is_disconnected(client: httpx.Client, sent: bytes) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=60) as slow:
         slow.sendall(sent.replace(b"\r\n\r\n", b"\r\ncontent-type: application/json\r\n\r\n"))
         answer = slow.recv(1000)
@@ -186,8 +186,8 @@ def test_a_link_is_followed_before_it_is_judged(tmp_path: Path) -> None:
     root.mkdir()
     (root / "out").symlink_to(tmp_path)
     with pytest.raises(Elsewhere):
-        inside(root, "out/file")
-    assert inside(root, "a/../b") == (root / "b").resolve()
+        resolve_inside(root, "out/file")
+    assert resolve_inside(root, "a/../b") == (root / "b").resolve()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from starlette.requests import Request
 
 from orchestrator.service import app, responses, schemas
-from orchestrator.service.files import piece
+from orchestrator.service.files import read_piece
 from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.spec.options import SEARCHES, BadOption
 from orchestrator.trainer_client import Stopped
@@ -170,11 +170,11 @@ def test_a_search_that_a_full_disk_kept_from_starting_is_started_when_there_is_r
 
 def test_a_full_disk_is_told_of_in_one_line() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "runs/results.db.s.lock")
-    answer = responses.refusal_of(Request({"type": "http"}), full)
+    answer = responses.error_response(Request({"type": "http"}), full)
     assert answer.status_code == 503
     said = json.loads(bytes(answer.body))
     assert said == {"detail": "runs/results.db.s.lock: No space left on device; fix that and ask again"}
-    assert OSError in responses.MENDABLE
+    assert OSError in responses.CLIENT_ERRORS
 
 
 def test_files_that_cannot_be_removed_are_told_of(tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_a_log_is_read_in_pieces_that_cut_no_character(tmp_path: Path) -> None:
     for most in range(4, 12):
         offset, read = 0, ""
         while offset < log.stat().st_size:
-            part = piece(log, offset, most)
+            part = read_piece(log, offset, most)
             read, offset = read + part["text"], part["next_offset"]
         assert read == words
 

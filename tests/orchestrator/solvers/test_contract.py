@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler
 
 from orchestrator import solvers
 from orchestrator.solvers import _optuna
-from orchestrator.solvers._hypervolume import front_of
+from orchestrator.solvers._surrogate import front_of
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
@@ -109,7 +109,7 @@ def test_a_start_that_fails_does_not_end_the_search(name: str) -> None:
 
 
 @each_solver
-def test_the_constraint_is_heard(name: str) -> None:
+def test_the_constraint_is_used(name: str) -> None:
     problem = _solving.grid(batch_size=2)
     asked = flat(questions(name, problem, _solving.cost_of_accuracy, evaluations=60))
     answers = [_solving.cost_of_accuracy(point) for point in asked]

@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
-from orchestrator.solvers._hypervolume import expected_improvement, front_of, hypervolume
+from orchestrator.solvers._gaussian_process import Array
+from orchestrator.solvers._surrogate import expected_improvement, front_of
 
 FRONT = np.array([[0.0, 0.8], [0.3, 0.3], [0.9, 0.1]])
+
+
+def hypervolume(values: Array, reference: tuple[float, float]) -> float:
+    """The area that rows [m, 2] dominate and that dominates the reference."""
+    inside = front_of(values[(values < reference).all(axis=1)])
+    widths = np.append(inside[1:, 0], reference[0]) - inside[:, 0]
+    return float((widths * (reference[1] - inside[:, 1])).sum())
 
 
 def test_the_front_leaves_out_what_is_bettered_or_equalled() -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from orchestrator.solvers import SolverDied, SolverProcess
 from orchestrator.solvers._history import AnswerHistory
-from orchestrator.solvers._mads_steps import MadsSteps
-from orchestrator.solvers.nomad import _centre
+from orchestrator.solvers.nomad import MadsSteps, _choose_centre
 from orchestrator.spec.problem import Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
@@ -104,7 +103,7 @@ def test_a_poll_goes_around_the_ends_of_a_front_and_then_around_its_widest_gap()
     assert answers.front() == front
     polled = Counter[Point]()
     for _ in front:
-        polled[_centre(answers, front, polled)] += 1
+        polled[_choose_centre(answers, front, polled)] += 1
     assert [point["n"] for point in polled] == [0, 20, 7, 2, 1]
 
 

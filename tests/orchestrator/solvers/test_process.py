@@ -47,7 +47,7 @@ def test_an_exception_in_a_solver_is_reported_with_its_last_line_and_the_log(tmp
 
 def test_an_exit_is_reported_with_its_code_and_last_words() -> None:
     command = speaking("sys.exit('no licence')")
-    message = "solver own ended with exit code 1; its last words:\nno licence"
+    message = "solver own ended with exit code 1; the end of its log:\nno licence"
     with (
         SolverProcess("own", _solving.grid(), command=command) as solver,
         pytest.raises(SolverDied, match=message),

@@ -31,7 +31,7 @@ def on_line(*numbers: int) -> list[Point]:
 def promising(
     answers: AnswerHistory, problem: Problem, count: int = 1, pending: tuple[Point, ...] = ()
 ) -> list[Point]:
-    return Surrogate(problem, answers).promising(random.Random(1), pending, count)
+    return Surrogate(problem, answers).propose(random.Random(1), pending, count)
 
 
 def test_a_process_passes_through_smooth_values_and_doubts_itself_between_them() -> None:
@@ -52,7 +52,7 @@ def test_believing_what_it_expects_leaves_the_mean_and_removes_the_doubt() -> No
     places = np.array([[0.0], [0.3], [1.0]])
     process = fit_process(places, np.array([1.0, 2.0, 0.5]), np.zeros(1, dtype=np.intp), None, 10)
     new = np.array([[0.7]])
-    told = process.believing(new)
+    told = process.condition_on_expected(new)
     assert told.predict(new)[0] == pytest.approx(process.predict(new)[0], abs=0.02)
     assert told.predict(new)[1] < 0.2 * process.predict(new)[1]
 

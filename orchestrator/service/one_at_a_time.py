@@ -1,8 +1,4 @@
-"""Work that is done for one client at a time, because it takes seconds of CPU or a process.
-
-A waiting request occupies one of the service's threads. So only few may wait, or nothing else would be
-answered.
-"""
+"""Work that is done for one client at a time, because it takes seconds of CPU or a process."""
 
 from __future__ import annotations
 
@@ -13,11 +9,11 @@ from contextlib import contextmanager
 from fastapi import HTTPException
 
 _SECONDS = 20.0
-WAITING = 12  # of starlette's 40 threads
+WAITING = 12  # of starlette's 40 threads: each request that waits occupies one
 
 
-class Turns:
-    """Turns at making one `what` after the other."""
+class OneAtATime:
+    """Lets one request make a `what`, and few others wait for that."""
 
     def __init__(self, what: str) -> None:
         self._busy = f"another {what} is being made; try again"
@@ -25,8 +21,8 @@ class Turns:
         self._one = threading.Lock()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn, and hold it. Raise HTTPException if too many wait, or for too long."""
+    def hold(self) -> Iterator[None]:
+        """Wait until no other request is at it. Raise HTTPException if too many wait, or for too long."""
         if not self._waiting.acquire(blocking=False):
             raise HTTPException(429, self._busy)
         try:
