@@ -6,22 +6,26 @@ in the middle of its question. A solver must be deterministic: the same problem 
 answers bring the same points, since that is how a study resumes.
 """
 
+import ast
 import importlib
 import pkgutil
 from collections.abc import Sequence
 from functools import cache
-from typing import Protocol, cast
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from orchestrator.solvers._process import SolverDied, SolverProcess
 from orchestrator.spec.problem import Evaluate, Problem
 
-__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "names"]
+__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "names", "requirements"]
 
 
 class Solver(Protocol):
     """What a solver's module has.
 
     One that can look for the front of several objectives has MOST_OBJECTIVES; without it, it takes one.
+    Both constants are literals: they are read from the file, because its imports take seconds.
     """
 
     REQUIRES: Sequence[str]  # distributions whose versions change which points it proposes
@@ -41,16 +45,48 @@ def most_objectives(name: str) -> int:
     Raises:
         ValueError: there is no such solver.
     """
-    return int(getattr(load(name), "MOST_OBJECTIVES", 1))
+    return int(_constants(name).get("MOST_OBJECTIVES", 1))
 
 
-@cache  # each proposal asks, and looking into the folder takes a millisecond
+def requirements(name: str) -> tuple[str, ...]:
+    """Return the distributions whose versions change which points the solver of this name proposes.
+
+    Raises:
+        ValueError: there is no such solver.
+    """
+    return tuple(_constants(name)["REQUIRES"])
+
+
 def load(name: str) -> Solver:
     """The solver of this name.
 
     Raises:
         ValueError: there is no such solver.
     """
+    return cast(Solver, importlib.import_module(_module(name)))
+
+
+def _module(name: str) -> str:
     if name not in names():
         raise ValueError(f"no solver is named {name!r}; choose one of {', '.join(names())}")
-    return cast(Solver, importlib.import_module(f"{__name__}.{name}"))
+    return f"{__name__}.{name}"
+
+
+@cache
+def _constants(solver: str) -> dict[str, Any]:
+    """Return REQUIRES and MOST_OBJECTIVES as a solver's file has them, without importing it."""
+    found = find_spec(_module(solver))
+    assert found is not None
+    assert found.origin is not None
+    constants = {}
+    for statement in ast.parse(Path(found.origin).read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(name)], value=ast.expr() as value):
+                constants[name] = value
+            case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
+                constants[name] = value
+    return {
+        name: ast.literal_eval(constants[name])
+        for name in ("REQUIRES", "MOST_OBJECTIVES")
+        if name in constants
+    }
