@@ -1,4 +1,7 @@
-"""The commands: their options, and what each does with them."""
+"""The commands: their options, and what each does with them.
+
+What a command runs is imported only when it runs: SQLAlchemy, httpx and the search would delay its help.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,10 @@ from typing import Any
 
 import typer
 
-from orchestrator.cli import client, main
+from orchestrator.cli import main
 from orchestrator.cli import options as flags
 from orchestrator.evaluation import options as evaluate_options
-from orchestrator.evaluation import run as evaluate
 from orchestrator.spec import options
-from orchestrator.study import plan
-from orchestrator.study.run import run_study
 from results import terminal
 
 
@@ -206,6 +206,8 @@ def _evaluate(
     can be compared. To resume, run the same command again; a larger --runs adds to the study.
     """
     given = locals()
+    from orchestrator.evaluation import run as evaluate
+
     main.say_removed("nas-evaluate", given)
     main.answer(
         "nas-evaluate",
@@ -218,8 +220,13 @@ def _evaluate(
 def _run(kind: str, subject: str, given: dict[str, Any]) -> None:
     main.say_removed(f"{kind}-search", given)
     if given["server"] is not None:
+        from orchestrator.cli import client
+
         main.report_errors(f"{kind}-search", lambda: client.start(kind, given, terminal.SafeConsole()))
         return
+    from orchestrator.study import plan
+    from orchestrator.study.run import run_study
+
     main.answer(
         f"{kind}-search",
         lambda: options.resolve_options(kind, subject, given),

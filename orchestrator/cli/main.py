@@ -16,25 +16,11 @@ from rich.console import Console
 from orchestrator import executors
 from orchestrator.executors import ExecutorError
 from orchestrator.executors._process import limits
-from orchestrator.search.baseline import BaselineFailed
-from orchestrator.search.solver_session import NotReproducible, SolverFailed
 from orchestrator.spec import options, provenance
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerRefused
 from results.errors import StoreError
 from results.terminal import SafeConsole, strip_escapes
 
-_MENDABLE = (
-    options.BadOption,
-    TrainerRefused,
-    OSError,  # a folder or a disk
-    StoreError,
-    ExecutorError,
-    BaselineFailed,
-    NotReproducible,
-    SolverFailed,
-    TrainerBroken,
-    provenance.Clash,
-)
 _NO_THREAD = "can't start new thread"  # Python's words for EAGAIN there
 _INTERRUPTED = 130
 _REMOVED = {"stack": "each worker trains one repeat at a time"}  # options, and what there is instead
@@ -69,7 +55,7 @@ def report_errors(command: str, act: Callable[[], None]) -> None:
         act()
     except Stopped:
         raise typer.Exit(_INTERRUPTED) from None
-    except _MENDABLE as error:
+    except _mendable() as error:
         print(strip_escapes(f"{command}: {_one_line(error)}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
     except RuntimeError as error:
@@ -77,6 +63,25 @@ def report_errors(command: str, act: Callable[[], None]) -> None:
             raise
         print(f"{command}: {_one_line(OSError(errno.EAGAIN, _NO_THREAD))}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """Return the errors that the user can fix. Those of a search are imported only once something failed."""
+    from orchestrator.search.baseline import BaselineFailed
+    from orchestrator.search.solver_session import NotReproducible, SolverFailed
+
+    return (
+        options.BadOption,
+        TrainerRefused,
+        OSError,  # a folder or a disk
+        StoreError,
+        ExecutorError,
+        BaselineFailed,
+        NotReproducible,
+        SolverFailed,
+        TrainerBroken,
+        provenance.Clash,
+    )
 
 
 def say_removed(command: str, given: Mapping[str, Any]) -> None:
