@@ -13,7 +13,21 @@ from results.db.store import Store
 from tests.orchestrator._studies import TRAINER
 from tests.thinned import rest_slow
 
-HEAVY = set("torch optuna cmaes PyNomad numpy scipy pandas plotly sklearn fastapi httpx".split())
+HEAVY = {"torch", "optuna", "cmaes", "PyNomad", "numpy", "scipy", "pandas", "plotly", "sklearn", "httpx"}
+    [
+        "torch",
+        "optuna",
+        "cmaes",
+        "PyNomad",
+        "numpy",
+        "scipy",
+        "pandas",
+        "plotly",
+        "sklearn",
+        "fastapi",
+        "httpx",
+    ]
+)
 SAY_PACKAGES = """
 import atexit, json, pathlib, sys
 said = pathlib.Path("packages.json").resolve()
