@@ -14,20 +14,6 @@ from tests.orchestrator._studies import TRAINER
 from tests.thinned import rest_slow
 
 HEAVY = {"torch", "optuna", "cmaes", "PyNomad", "numpy", "scipy", "pandas", "plotly", "sklearn", "httpx"}
-    [
-        "torch",
-        "optuna",
-        "cmaes",
-        "PyNomad",
-        "numpy",
-        "scipy",
-        "pandas",
-        "plotly",
-        "sklearn",
-        "fastapi",
-        "httpx",
-    ]
-)
 SAY_PACKAGES = """
 import atexit, json, pathlib, sys
 said = pathlib.Path("packages.json").resolve()
