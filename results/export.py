@@ -3,17 +3,20 @@
 JSON has no NaN and no infinity, so both become null.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from results import queries
 from results.errors import StoreError
+from results.format import is_missing
+from results.packages import pandas as pd
 from results.terminal import strip_escapes
 
 
@@ -21,9 +24,9 @@ class ExportError(StoreError):
     """The file cannot be written as asked."""
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows as JSON objects: times in ISO 8601, missing values as null."""
-    rows = frame.astype(object).to_dict("records")
+    rows = frame if isinstance(frame, list) else frame.astype(object).to_dict("records")
     return [{str(name): json_value(value) for name, value in row.items()} for row in rows]
 
 
@@ -33,9 +36,9 @@ def json_value(value: Any) -> Any:
         return {str(key): json_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [json_value(inner) for inner in value]
-    if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
+    if is_missing(value) or (isinstance(value, float) and math.isinf(value)):
         return None
-    return value.isoformat() if isinstance(value, pd.Timestamp) else value
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def export(db: queries.Database, study: str, to: Path, form: str | None = None) -> int:

@@ -4,12 +4,14 @@ Ingredients that a model leaves out are counted and not named: a search over rec
 ingredient of a long list, most of which no recipe had.
 """
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pandas as pd
-
 from results.analysis.posterior import interval_text
+from results.packages import pandas as pd
 
 
 def settings(row: Mapping[str, Any]) -> str:
@@ -55,33 +57,38 @@ def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, NaT or pandas' NA, which there is only once pandas is imported."""
+    return bool(pd.isna(value)) if "pandas" in sys.modules else value is None or value != value
+
+
 def percent(fraction: float | None, digits: int = 2) -> str:
     """Return 0.9012 as 90.12%."""
-    return "-" if fraction is None or pd.isna(fraction) else f"{fraction:.{digits}%}"
+    return "-" if is_missing(fraction) else f"{fraction:.{digits}%}"
 
 
 def mean_text(mean: float | None, std: float | None, n: int) -> str:
     """Return a mean with its standard deviation over n trainings: 15.40% (sd 1.78, n 3)."""
-    spread = "" if std is None or pd.isna(std) else f"sd {100 * std:.2f}, "
+    spread = "" if is_missing(std) else f"sd {100 * std:.2f}, "
     return f"{percent(mean)} ({spread}n {n})"
 
 
 def interval(row: Mapping[str, Any]) -> str:
     """Return the 95% interval of an accuracy in percent: [11.31, 17.52]."""
     low, high = row["accuracy_low"], row["accuracy_high"]
-    return "-" if pd.isna(low) else interval_text(low, high)
+    return "-" if is_missing(low) else interval_text(low, high)
 
 
 def millions(count: float | None) -> str:
     """Return 1234567 as 1.23M."""
-    return "-" if count is None or pd.isna(count) else f"{count / 1e6:.2f}M"
+    return "-" if is_missing(count) else f"{count / 1e6:.2f}M"
 
 
 def number(value: float | None, digits: int) -> str:
     """Return a number with so many digits after the decimal point."""
-    return "-" if value is None or pd.isna(value) else f"{value:.{digits}f}"
+    return "-" if is_missing(value) else f"{value:.{digits}f}"
 
 
 def moment(at: Any) -> str:
     """Return a time in UTC, to the minute."""
-    return "-" if at is None or pd.isna(at) else f"{at:%Y-%m-%d %H:%M}"
+    return "-" if is_missing(at) else f"{at:%Y-%m-%d %H:%M}"

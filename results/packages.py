@@ -1,8 +1,25 @@
-"""Installed distributions, and those that hide ours."""
+"""Installed distributions, those that hide ours, and pandas, which is imported when it is first used."""
 
-import importlib.metadata
+from __future__ import annotations
+
+import importlib
 from collections.abc import Iterable
 from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import importlib.metadata
+
+    import pandas as pandas
+else:
+
+    class _Pandas:
+        """Its import takes as long as all else that a command without a DataFrame does."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(importlib.import_module("pandas"), name)
+
+    pandas = _Pandas()
 
 DISTRIBUTION = "nomad-nas"
 OURS = ("orchestrator", "trainer", "search_spaces", "results")
@@ -13,6 +30,8 @@ def clash() -> str | None:
 
     `trainer`, `results` and `orchestrator` exist on PyPI; if installed here, they silently overwrite ours.
     """
+    import importlib.metadata
+
     held = [(one, _ours_in(one)) for one in importlib.metadata.distributions()]
     others = [(ours[0], one.name) for one, ours in held if ours and one.name != DISTRIBUTION]
     if not others:
@@ -45,6 +64,8 @@ def versions(distributions: Iterable[str]) -> dict[str, str]:
 
 @cache
 def _version(name: str) -> str | None:
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -11,12 +11,13 @@ the studies, for an unknown study.
     queries.best("runs/results.db")[["study", "model", "width", "macs_millions", "val_accuracy"]]
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, text
 from sqlalchemy.types import TypeEngine
 
@@ -30,6 +31,7 @@ from results.db import schema
 from results.db.tables import column_types
 from results.db.types import Instant
 from results.errors import NotOnRecord
+from results.packages import pandas as pd
 
 Database = str | Path
 
@@ -44,12 +46,23 @@ def studies(db: Database) -> pd.DataFrame:
     `duplicates` count among those. `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of
     `best_trials`.
     """
+    return _as_frame(*_studies(db))
+
+
+def study_rows(db: Database) -> list[dict[str, Any]]:
+    """Return the rows of `studies` without pandas: numbers, datetimes and JSON values, None if missing."""
+    return _studies(db)[1]
+
+
+def _studies(db: Database) -> tuple[list[str], list[dict[str, Any]]]:
     with _reading(db) as connection:
-        frame = _frame(connection, _STUDIES)
-    left = [forecast.of_study(row) for row in plain_rows(frame)]
-    frame["least_seconds_left"] = [float("nan") if one is None else one.least for one in left]
-    frame["likely_seconds_left"] = pd.Series([one and one.likely for one in left], dtype="float64")
-    return frame.drop(columns=["ended", "run_seconds", "run_ended", "last_finished_at", "run_token"])
+        names, rows = _rows(connection, _STUDIES)
+    for row in rows:
+        left = forecast.of_study(row)
+        row |= {"least_seconds_left": left and left.least, "likely_seconds_left": left and left.likely}
+    hidden = ("ended", "run_seconds", "run_ended", "last_finished_at", "run_token")
+    shown = [name for name in (*names, "least_seconds_left", "likely_seconds_left") if name not in hidden]
+    return shown, [{name: row[name] for name in shown} for row in rows]
 
 
 _STUDIES = """
@@ -225,10 +238,33 @@ def _known(connection: Connection, study: str) -> int:
 
 
 def _frame(connection: Connection, query: str, **parameters: Any) -> pd.DataFrame:
+    return _as_frame(*_rows(connection, query, **parameters))
+
+
+def _rows(connection: Connection, query: str, **parameters: Any) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns' names, and the rows with values of the columns' types or None."""
     result = connection.execute(text(query).columns(**_TYPES), parameters)
     names = list(result.keys())
-    frame = pd.DataFrame([tuple(row) for row in result], columns=names, dtype=object)
+    kinds = [_number_type(_TYPES.get(name)) for name in names]
+    return names, [
+        {
+            name: value if kind is None or value is None else kind(value)
+            for name, kind, value in zip(names, kinds, row, strict=True)
+        }
+        for row in result
+    ]
+
+
+def _as_frame(names: list[str], rows: list[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame([tuple(row.values()) for row in rows], columns=names, dtype=object)
     return frame.astype({name: _dtype(_TYPES[name]) for name in names if name in _TYPES})
+
+
+def _number_type(kind: TypeEngine[Any] | None) -> type[int | float] | None:
+    """Return the type of a column's numbers: a view's sum of whole numbers may be a float, or the reverse."""
+    if isinstance(kind, Integer):
+        return int
+    return float if isinstance(kind, Double) else None
 
 
 _TYPES: dict[str, TypeEngine[Any]] = {
@@ -240,6 +276,7 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     **dict.fromkeys(("best_trial", "best_macs", "feasible"), BigInteger()),
     **dict.fromkeys(("trainings", "measured", "run_ended", "pruned", "would_stop", "false_stops"), Integer()),
     **dict.fromkeys(("ended", "run_seconds", "spent", "trainings_saved", "false_stop_rate"), Double()),
+    **dict.fromkeys(("least_seconds_left", "likely_seconds_left"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import pandas as pd
-
 from results import queries
 from results.analysis.networks import SIZES, Network, networks
 from results.analysis.pareto import members
 from results.analysis.posterior import level_of
+from results.packages import pandas as pd
 from results.queries import plain_rows as plain_rows
 
 Row = dict[str, Any]

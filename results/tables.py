@@ -4,23 +4,25 @@ On a terminal a table fits the width: names and choices fold, numbers stay whole
 text, as wide as it needs to be.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pandas as pd
 from rich.table import Table
 
 from results.analysis import forecast
-from results.format import changes, interval, millions, moment, number, percent, settings
+from results.format import changes, interval, is_missing, millions, moment, number, percent, settings
+from results.packages import pandas as pd
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
 
 
-def studies_table(frame: pd.DataFrame) -> Table:
-    """Return a table with one row per study."""
+def studies_table(rows: list[dict[str, Any]]) -> Table:
+    """Return a table with one row per study: those of `queries.study_rows`."""
     return table_of(
-        frame,
+        rows,
         {
             "study": lambda row: row["name"],
             "kind": lambda row: row["kind"],
@@ -38,9 +40,9 @@ def studies_table(frame: pd.DataFrame) -> Table:
 def time_left(study: Row) -> str:
     """Return how much longer a running study of `queries.studies` will take."""
     least, likely = study["least_seconds_left"], study["likely_seconds_left"]
-    if least is None or pd.isna(least):
+    if is_missing(least):
         return "-"
-    return str(forecast.Forecast(least, None if likely is None or pd.isna(likely) else likely))
+    return str(forecast.Forecast(least, None if is_missing(likely) else likely))
 
 
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
@@ -181,9 +183,9 @@ def plain(name: str) -> Callable[[Row], str]:
     return said
 
 
-def table_of(frame: pd.DataFrame, columns: Columns) -> Table:
+def table_of(frame: pd.DataFrame | list[dict[str, Any]], columns: Columns) -> Table:
     """Return a table of the frame's rows. `columns`: each column's name, and its text for a row."""
-    records = frame.astype(object).to_dict("records")
+    records = frame if isinstance(frame, list) else frame.astype(object).to_dict("records")
     named = [{str(name): value for name, value in record.items()} for record in records]
     rows = [[said(record) for said in columns.values()] for record in named]
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from orchestrator.spec.options import Option
+from results import file_names
 
 
 def complete(option: Option) -> Callable[[typer.Context], list[str]] | None:

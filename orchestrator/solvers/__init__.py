@@ -5,20 +5,26 @@ A solver does not handle budgets, the database or Ctrl-C. It runs in a process o
 deterministic: the same problem and the same answers give the same points, because a study resumes that way.
 """
 
+import ast
 import importlib
 import pkgutil
 from collections.abc import Sequence
 from functools import cache
-from typing import Protocol, cast
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from orchestrator.solvers._process import SolverDied, SolverProcess
 from orchestrator.spec.problem import Evaluate, Problem
 
-__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "names"]
+__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "names", "requirements"]
 
 
 class Solver(Protocol):
-    """The interface of a solver's module. MOST_OBJECTIVES, if it has that, is otherwise 1."""
+    """The interface of a solver's module. MOST_OBJECTIVES, if it has that, is otherwise 1.
+
+    Both constants are literals: they are read from the file, because its imports take seconds.
+    """
 
     REQUIRES: Sequence[str]  # distributions whose versions change which points it proposes
 
@@ -33,12 +39,40 @@ def names() -> list[str]:
 
 def most_objectives(name: str) -> int:
     """Return how many objectives a solver can minimise at once. Raises ValueError for an unknown name."""
-    return int(getattr(load(name), "MOST_OBJECTIVES", 1))
+    return int(_constants(name).get("MOST_OBJECTIVES", 1))
 
 
-@cache  # reading the folder takes a millisecond
+def requirements(name: str) -> tuple[str, ...]:
+    """Return the distributions whose versions change what a solver proposes. Raises ValueError."""
+    return tuple(_constants(name)["REQUIRES"])
+
+
 def load(name: str) -> Solver:
     """Return a solver's module. Raises ValueError for an unknown name."""
+    return cast(Solver, importlib.import_module(_module(name)))
+
+
+def _module(name: str) -> str:
     if name not in names():
         raise ValueError(f"no solver is named {name!r}; choose one of {', '.join(names())}")
-    return cast(Solver, importlib.import_module(f"{__name__}.{name}"))
+    return f"{__name__}.{name}"
+
+
+@cache
+def _constants(solver: str) -> dict[str, Any]:
+    """Return REQUIRES and MOST_OBJECTIVES as a solver's file has them, without importing it."""
+    found = find_spec(_module(solver))
+    assert found is not None
+    assert found.origin is not None
+    constants = {}
+    for statement in ast.parse(Path(found.origin).read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(name)], value=ast.expr() as value):
+                constants[name] = value
+            case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
+                constants[name] = value
+    return {
+        name: ast.literal_eval(constants[name])
+        for name in ("REQUIRES", "MOST_OBJECTIVES")
+        if name in constants
+    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
+from results.packages import pandas as pd
 
 PAIR = ("model", "recipe")
 METRICS = ("test_accuracy", "test_accuracy_1000", "val_accuracy")

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, build_frame, networks
 from results.analysis.posterior import passing
+from results.packages import pandas as pd
 
 SLACKS = (
     -0.005,

@@ -2,18 +2,20 @@
 that write.
 """
 
+from __future__ import annotations
+
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
 from typer.core import TyperGroup
 
-from results import export, optuna_mirror, queries, tables, terminal
+from results import export, queries, tables, terminal
 from results.analysis.posterior import level_of
-from results.cli import maintenance, show
+from results.cli import maintenance
 from results.cli.options import (
     DEFAULT_DB,
     AsJson,
@@ -26,6 +28,9 @@ from results.cli.options import (
 )
 from results.errors import StoreError
 from results.tables import evaluation_table, front_table, slack_table
+
+if TYPE_CHECKING:
+    from results.optuna_mirror import MirrorResult
 
 
 class _OneLineErrors(TyperGroup):
@@ -68,7 +73,7 @@ def _of_all_commands(version: Version = False) -> None:
 @main.command("list")
 def list_studies(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """List the studies, oldest first."""
-    studies = queries.studies(db)
+    studies = queries.study_rows(db)
     _print(tables.studies_table(studies), export.records(studies), as_json)
 
 
@@ -104,6 +109,8 @@ def show_one(
     as_json: AsJson = False,
 ) -> None:
     """Show everything about a study, or about one of its trials."""
+    from results.cli import show
+
     if trial is None:
         facts = show.study_facts(db, study)
         _print(show.study_words(facts), [facts], as_json)
@@ -180,6 +187,8 @@ def export_trials(
     if (to is None) == (optuna is None):
         raise export.ExportError("give either a file to write (--to) or an Optuna storage (--optuna)")
     if to is None:
+        from results import optuna_mirror
+
         _tell_brought(optuna_mirror.export(db, study, str(optuna)), study, as_json)
         return
     count = export.export(db, study, to, form)
@@ -196,12 +205,14 @@ def mirror(
 ) -> None:
     """Keep an Optuna storage up to date with a running study, for optuna-dashboard. Stop it with Ctrl-C."""
     with suppress(KeyboardInterrupt):
+        from results import optuna_mirror
+
         optuna_mirror.mirror(
             db, study, str(optuna), interval, lambda brought: _tell_brought(brought, study, as_json)
         )
 
 
-def _tell_brought(brought: optuna_mirror.MirrorResult, study: str, as_json: bool) -> None:
+def _tell_brought(brought: MirrorResult, study: str, as_json: bool) -> None:
     words = (
         f"{study}: {brought.added} trials added, {brought.ended} ended, of {brought.total}; {brought.state}"
     )

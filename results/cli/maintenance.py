@@ -1,19 +1,23 @@
 """The commands of `nas-results` that maintain a database: doctor, backup and migrate."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from results import terminal
-from results.cli import doctor
 from results.cli.options import DEFAULT_DB, AsJson, Db, expand_home
 from results.db import backup, connection, schema
 from results.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from results.cli.doctor import Finding
 
 commands = typer.Typer()
 
@@ -36,6 +40,8 @@ def examine(
 
     The exit code is 1 if a fault remains.
     """
+    from results.cli import doctor
+
     findings = [*doctor.machine(runs), *doctor.record(db, repair)]
     if as_json:
         typer.echo(terminal.json_text([asdict(finding) for finding in findings]))
@@ -87,7 +93,7 @@ def migrate(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         terminal.tell(f"{name} is at schema {schema.REVISION}")
 
 
-def _words(finding: doctor.Finding) -> Text:
+def _words(finding: Finding) -> Text:
     sign, colour = _SIGNS[finding.level]
     advice = f"; {finding.advice}" if finding.advice else ""
     return Text.assemble((f"{sign:8}", colour), f"{finding.subject}: {finding.found}{advice}")

@@ -1,11 +1,12 @@
 """Describe one study or one trial, in words."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 
@@ -14,6 +15,7 @@ from results.analysis import forecast, pruning
 from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
 from results.format import mean_text, millions, moment, number, percent
+from results.packages import pandas as pd
 from results.study_record import STATE_LABELS
 from results.tables import outcome, plain, table_of, time_left
 

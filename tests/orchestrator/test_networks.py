@@ -90,6 +90,24 @@ def test_architectures_of_one_family_are_networks_of_their_own(
     assert key(others[1], asked) != key(asked.base, asked)
 
 
+def test_networks_described_together_are_those_described_one_by_one(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    asked = spec(trainer_client, tmp_path, "senet18", width="0.25:1")
+    points = list(asked.space)[::-37] * 2
+    configs = [asked.training.config(asked.choice(point)) for point in points]
+    assert trainer_client.describe_all(configs) == [trainer_client.describe(config) for config in configs]
+
+
+def test_of_networks_described_together_the_first_that_is_refused_is_named(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    config = spec(trainer_client, tmp_path, "senet18").training.config(Choices({"width": 0.25}))
+    refused = [{**config, "scale": {"resolution": factor}} for factor in (9.0, 10.0)]
+    with pytest.raises(TrainerRefused, match="resolution 9 of"):
+        trainer_client.describe_all([config, *refused])
+
+
 def test_a_trainer_refuses_bad_data_with_words_of_one_line(
     trainer_client: TrainerClient, tmp_path: Path
 ) -> None:

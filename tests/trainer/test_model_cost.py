@@ -91,3 +91,15 @@ def build(classes):
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, 16, 16))
     assert cost(name, shape, 5).macs == counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_network_is_counted_at_one_resolution_after_another_as_if_it_were_the_first(name: str) -> None:
+    for resolution in (16, 24, 16):
+        shape = smallest(name, resolution)
+        network = models.build(name, shape, 10).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(torch.zeros(1, 3, resolution, resolution))
+        counted = cost.__wrapped__(name, shape, 10)
+        assert counted.macs == counter.get_total_flops() // 2
+        assert counted.parameters == sum(weights.numel() for weights in network.parameters())

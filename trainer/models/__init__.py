@@ -12,6 +12,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -122,6 +123,7 @@ def _fixed(name: str) -> Mapping[str, str]:
     return {}
 
 
+@lru_cache(maxsize=64)
 def _parsed(name: str) -> ast.Module:
     return ast.parse((Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8"))
 

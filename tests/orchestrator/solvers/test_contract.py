@@ -51,6 +51,12 @@ def test_an_unknown_solver_is_refused_with_those_there_are() -> None:
 @every_solver
 def test_a_solver_says_which_libraries_its_points_depend_on(name: str) -> None:
     assert all(isinstance(distribution, str) for distribution in solvers.load(name).REQUIRES)
+    assert solvers.requirements(name) == solvers.load(name).REQUIRES
+
+
+@every_solver
+def test_a_solver_is_asked_how_many_objectives_it_takes_without_its_import(name: str) -> None:
+    assert solvers.most_objectives(name) == getattr(solvers.load(name), "MOST_OBJECTIVES", 1)
 
 
 def test_a_solver_says_how_many_objectives_it_takes() -> None:
