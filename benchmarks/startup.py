@@ -143,24 +143,20 @@ def _median(runs: list[Run]) -> Run:
 
 def _ratios(medians: dict[str, dict[str, Run]]) -> dict[str, dict[str, float]]:
     """Return the seconds of this checkout over those that they are compared with."""
-    return {
-        unit: {
-            "help / help before": _ratio(unit, medians[HELP]["after"], medians[HELP]["before"]),
-            "list / list before": _ratio(unit, medians[LIST]["after"], medians[LIST]["before"]),
-            "plan / plan before": _ratio(unit, medians[PLAN]["after"], medians[PLAN]["before"]),
-            "import orchestrator / help before": _ratio(
-                unit, medians["import orchestrator"]["after"], medians[HELP]["before"]
-            ),
-            "plan less 1 s / import torch": round(
-                (getattr(medians[PLAN]["after"], unit) - 1) / getattr(medians[IMPORT_TORCH]["after"], unit), 3
-            ),
+    ratios = {}
+    for unit in ("wall_seconds", "cpu_seconds"):
+        before, after = (
+            {one: asdict(by[name])[unit] for one, by in medians.items()} for name in ("before", "after")
+        )
+        compared = {
+            "help / help before": after[HELP] / before[HELP],
+            "list / list before": after[LIST] / before[LIST],
+            "plan / plan before": after[PLAN] / before[PLAN],
+            "import orchestrator / help before": after["import orchestrator"] / before[HELP],
+            "plan less 1 s / import torch": (after[PLAN] - 1) / after[IMPORT_TORCH],
         }
-        for unit in ("wall_seconds", "cpu_seconds")
-    }
-
-
-def _ratio(unit: str, one: Run, other: Run) -> float:
-    return round(getattr(one, unit) / getattr(other, unit), 3)
+        ratios[unit] = {name: round(ratio, 3) for name, ratio in compared.items()}
+    return ratios
 
 
 def _table(medians: dict[str, dict[str, Run]], repeats: int) -> Table:

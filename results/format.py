@@ -64,12 +64,12 @@ def is_missing(value: Any) -> bool:
 
 def percent(fraction: float | None, digits: int = 2) -> str:
     """Return 0.9012 as 90.12%."""
-    return "-" if is_missing(fraction) else f"{fraction:.{digits}%}"
+    return "-" if fraction is None or is_missing(fraction) else f"{fraction:.{digits}%}"
 
 
 def mean_text(mean: float | None, std: float | None, n: int) -> str:
     """Return a mean with its standard deviation over n trainings: 15.40% (sd 1.78, n 3)."""
-    spread = "" if is_missing(std) else f"sd {100 * std:.2f}, "
+    spread = "" if std is None or is_missing(std) else f"sd {100 * std:.2f}, "
     return f"{percent(mean)} ({spread}n {n})"
 
 
@@ -81,14 +81,14 @@ def interval(row: Mapping[str, Any]) -> str:
 
 def millions(count: float | None) -> str:
     """Return 1234567 as 1.23M."""
-    return "-" if is_missing(count) else f"{count / 1e6:.2f}M"
+    return "-" if count is None or is_missing(count) else f"{count / 1e6:.2f}M"
 
 
 def number(value: float | None, digits: int) -> str:
     """Return a number with so many digits after the decimal point."""
-    return "-" if is_missing(value) else f"{value:.{digits}f}"
+    return "-" if value is None or is_missing(value) else f"{value:.{digits}f}"
 
 
 def moment(at: Any) -> str:
     """Return a time in UTC, to the minute."""
-    return "-" if is_missing(at) else f"{at:%Y-%m-%d %H:%M}"
+    return "-" if at is None or is_missing(at) else f"{at:%Y-%m-%d %H:%M}"
