@@ -11,4 +11,3 @@ CONFIG = "trial.json"
 METRICS = "metrics.jsonl"  # the trainer's stdout
 LOG = "log.txt"  # its stderr
 CHECKPOINT = "checkpoint.pt"
-JOB = "job.json"  # of an executor whose jobs outlive the orchestrator, while one is pending

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.executors._process.files import JOB_FILE
 from results import file_names
 
 
@@ -25,7 +26,7 @@ class TrialFolder:
         self.metrics = path / file_names.METRICS
         self.log = path / file_names.LOG
         self.checkpoint = path / file_names.CHECKPOINT  # from which our trainer resumes a killed training
-        self._job = path / file_names.JOB
+        self._job = path / JOB_FILE
         self._shared = path / "stack.json"  # in version 0.1, of several trials trained in one process
 
     def prepare(self, config: Mapping[str, Any], was_running: bool, executor: str) -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.executors import Exit, Reason
+from orchestrator.executors._process.files import JOB_FILE
 from orchestrator.executors.slurm import batch_script
 from orchestrator.trial import metrics as report
 from orchestrator.trial import outcome, usage
 from orchestrator.trial.folder import TrialFolder
-from results import file_names
 from results.db.store import Store
 from results.db.tables import Trial
 from tests._trying import OFTEN
@@ -89,7 +89,7 @@ def test_any_stream_of_metrics_ends_a_trial_in_a_way_that_can_be_recorded(
 
 
 @OFTEN
-@given(FILES, st.sampled_from(["trial.json", file_names.JOB]))
+@given(FILES, st.sampled_from(["trial.json", JOB_FILE]))
 def test_any_file_in_a_trial_s_folder_is_read_or_left_aside(tmp_path: Path, value: Any, name: str) -> None:
     folder = tmp_path / "00002"
     folder.mkdir(exist_ok=True)

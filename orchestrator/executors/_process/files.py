@@ -10,6 +10,9 @@ from typing import BinaryIO
 
 from orchestrator.executors import Job
 
+# in a trial's folder while a job is pending that outlives the orchestrator: a later one follows it then
+JOB_FILE = "job.json"
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[BinaryIO]:

@@ -15,11 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.executors import Job
-from orchestrator.executors._process.files import identify, replace_file
+from orchestrator.executors._process.files import JOB_FILE, identify, replace_file
 from orchestrator.executors.ray.actor import Greeting, Transfer
-from results import file_names
-
-JOB_FILE = file_names.JOB  # tells a search to follow the trial it left running instead of starting it again
 
 
 def actor_name(folder: Path) -> str:

@@ -21,12 +21,11 @@ if __name__ == "__main__":  # run by its path, so that a node only needs to see 
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from orchestrator.executors import STOPPED, ExecutorError, Job
-from orchestrator.executors._process.files import replace_file
+from orchestrator.executors._process.files import JOB_FILE, replace_file
 from orchestrator.executors._process.slots import trial_environment
 from orchestrator.executors._process.supervised import Ending, SupervisedJob, run_supervised
-from results import file_names
 
-JOB_FILE, BEGAN, RESULT = file_names.JOB, "job.began.json", "job.result.json"
+BEGAN, RESULT = "job.began.json", "job.result.json"
 MOST_REQUEUES = 3
 CHECK_SECONDS = 5.0  # between two checks of whether the trial is still wanted
 SIGNAL_SECONDS = 0.5  # for SLURM's signal to reach us as well, if it reached the trial first

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors import Exit, Job, Reason
-from orchestrator.executors._process.files import identify
+from orchestrator.executors._process.files import JOB_FILE, identify
 from orchestrator.executors.slurm import batch_script
-from orchestrator.executors.slurm.batch_script import BEGAN, JOB_FILE, RESULT
+from orchestrator.executors.slurm.batch_script import BEGAN, RESULT
 
 LOG = "slurm.log"  # output of the job itself, without its trial's
 

@@ -153,6 +153,17 @@ def test_an_actor_that_nobody_asks_leaves_with_its_files(tmp_path: Path, patienc
     assert (tmp_path / "1" / "ran").exists() == (len(patience) > 2)
 
 
+WITHOUT_RESULTS = """
+import sys
+sys.modules["results"] = None  # as if it were not installed
+import orchestrator.executors.ray.actor
+"""
+
+
+def test_a_node_needs_no_other_package_than_is_sent_to_it() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_RESULTS], check=True)
+
+
 def test_no_thread_is_left_that_could_end_a_process_which_is_no_actor_s(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     node = TrialActor()

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.executors import ClusterOptions, Executor, ExecutorError, Exit, Job, slurm
-from orchestrator.executors.slurm.batch_script import BEGAN, JOB_FILE, RESULT
+from orchestrator.executors._process.files import JOB_FILE
+from orchestrator.executors.slurm.batch_script import BEGAN, RESULT
 from orchestrator.executors.slurm.commands import JobQueue, Unreachable, list_nodes
 from tests.orchestrator._processes import eventually, job, naming, training
 from tests.orchestrator._slurm import Cluster
