@@ -105,14 +105,19 @@ def about(source: Source) -> About:
 
 
 def fingerprint(source: Source) -> str:
-    """A hash of all names and contents, with the version of the decoding rules. Raises InvalidConfig."""
+    """Return `folder-RULES-CLASSES+TRAIN+TEST-HASH`. Raises InvalidConfig.
+
+    RULES is the version of the decoding rules. The numbers of classes, training and test images follow. The
+    hash is of all names and contents.
+    """
     listing = _list(source)
     digest = hashlib.sha256(os.fsencode("\0".join(listing.classes)))
     for part in (listing.train, listing.test):
         for picture, content in zip(part, _map_files(_hash_content, part), strict=True):
             digest.update(b"\n%d\0%b\0%b" % (picture.label, os.fsencode(picture.name), content))
         digest.update(b"\n")
-    return f"folder-{RULES}-{digest.hexdigest()}"
+    counts = f"{len(listing.classes)}+{len(listing.train)}+{len(listing.test)}"
+    return f"folder-{RULES}-{counts}-{digest.hexdigest()}"
 
 
 def load(source: Source, test: bool) -> Images:
