@@ -105,10 +105,10 @@ def about(source: Source) -> About:
 
 
 def fingerprint(source: Source) -> str:
-    """Return `folder-RULES-CLASSES+TRAIN+TEST-HASH`. Raise InvalidConfig.
+    """Return `folder-RULES-CLASSES+TRAIN+TEST-HASH`. Raises InvalidConfig.
 
-    RULES is the version of the rules by which pictures are decoded. The numbers of classes, training and test
-    images follow. The hash is of all names and contents.
+    RULES is the version of the decoding rules. The numbers of classes, training and test images follow. The
+    hash is of all names and contents.
     """
     listing = _list(source)
     digest = hashlib.sha256(os.fsencode("\0".join(listing.classes)))
