@@ -25,13 +25,16 @@ def nas_evaluate() -> None:
 
 
 def _search(model: type[SearchOptions], given: Given) -> None:
-    from orchestrator.cli import client, main
-    from orchestrator.study.plan import show_plan
-    from orchestrator.study.run import run_study
+    from orchestrator.cli import main
 
     if "server" in given:
+        from orchestrator.cli import client
+
         main.report_errors(model.program, lambda: client.start(model, given))
     else:
+        from orchestrator.study.plan import show_plan
+        from orchestrator.study.run import run_study
+
         main.answer(model, given, run_study, show_plan)
 
 
