@@ -4,46 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
 from orchestrator.spec.options import Option
 from results import file_names
+from results.cli.options import recorded_names
 
 
 def complete(option: Option) -> Callable[[typer.Context], list[str]] | None:
     """Return what finds the values to offer; None for an option of which none are known."""
     offer = _OFFERS.get(option.name)
-    if offer is None and not option.choices:
-        return None
 
     def values(context: typer.Context) -> list[str]:
-        return [*option.choices, *(offer(_database(context)) if offer else ())]
+        runs = Path(context.params.get("runs") or "runs").expanduser()
+        database = str(context.params.get("db") or runs / file_names.DATABASE)
+        return [*option.choices, *(offer(database) if offer else ())]
 
-    return values
-
-
-def _networks(database: str) -> Iterable[str]:
-    from orchestrator.spec.base_model import BUILT_IN
-
-    return [*_plugins("models"), *BUILT_IN, *_recorded(database, "models")]
+    return values if offer or option.choices else None
 
 
-def _recipes(database: str) -> Iterable[str]:
-    return _plugins("recipes")
+def _networks(database: str) -> list[str]:
+    from orchestrator.spec.base_model import BUILT_IN  # sqlalchemy: only to complete
 
-
-def _studies(database: str) -> Iterable[str]:
-    return _recorded(database, "studies")
-
-
-_OFFERS = {
-    **dict.fromkeys(("base", "model"), _networks),
-    **dict.fromkeys(("study", "warm_start"), _studies),
-    "recipe": _recipes,
-}
+    return [*_plugins("models"), *BUILT_IN, *recorded_names("models", database)]
 
 
 def _plugins(folder: str) -> list[str]:
@@ -54,20 +40,10 @@ def _plugins(folder: str) -> list[str]:
     return sorted(module.name for module in modules if not module.name.startswith("_"))
 
 
-def _recorded(database: str, what: str) -> list[str]:
-    """Return the names of the recorded models or studies; none where there is no database."""
-    # sqlalchemy: only to complete these
-    from results.db.store import Store
-    from results.errors import StoreError
-
-    try:
-        with Store(database, read_only=True) as store:
-            return list(dict.fromkeys(row.name for row in getattr(store, what)()))
-    except StoreError:
-        return []
-
-
-def _database(context: typer.Context) -> str:
-    """Return the results database that the words typed so far name."""
-    runs = Path(context.params.get("runs") or "runs").expanduser()
-    return str(context.params.get("db") or runs / file_names.DATABASE)
+_OFFERS: dict[str, Callable[[str], list[str]]] = {
+    "base": _networks,
+    "model": _networks,
+    "recipe": lambda database: _plugins("recipes"),
+    "study": lambda database: recorded_names("studies", database),
+    "warm_start": lambda database: recorded_names("studies", database),
+}

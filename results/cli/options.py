@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,12 +13,17 @@ DEFAULT_DB = f"runs/{file_names.DATABASE}"
 
 
 def complete_study(context: typer.Context) -> list[str]:
-    """Return the names of the recorded studies, for the shell; none where there is no database."""
-    from results.db.store import Store  # sqlalchemy: not to print a version
+    """Return the names of the recorded studies, for the shell."""
+    return recorded_names("studies", context.params.get("db") or DEFAULT_DB)
+
+
+def recorded_names(what: Literal["studies", "models"], database: str) -> list[str]:
+    """Return the names of the recorded studies or models; none where there is no database."""
+    from results.db.store import Store  # sqlalchemy: only to complete
 
     try:
-        with Store(context.params.get("db") or DEFAULT_DB, read_only=True) as store:
-            return [study.name for study in store.studies()]
+        with Store(database, read_only=True) as store:
+            return list(dict.fromkeys(row.name for row in getattr(store, what)()))
     except StoreError:
         return []
 
