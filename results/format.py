@@ -10,6 +10,12 @@ from typing import Any
 import pandas as pd
 
 from results.analysis.posterior import interval_text
+from results.metrics import Metric
+
+# the outcomes of a trial in words
+MET_ONCE, BELOW, REPEAT = "met once, unconfirmed", "below required accuracy", "repeat"
+TOO_LARGE = "too large"  # as only its training told
+STOPPED_EARLY, SKIPPED = "stopped early", "skipped before training"
 
 
 def settings(row: Mapping[str, Any]) -> str:
@@ -70,6 +76,11 @@ def interval(row: Mapping[str, Any]) -> str:
     """Return the 95% interval of an accuracy in percent: [11.31, 17.52]."""
     low, high = row["accuracy_low"], row["accuracy_high"]
     return "-" if pd.isna(low) else interval_text(low, high)
+
+
+def metric_text(metric: Metric, amount: float | None) -> str:
+    """Return an amount of a metric as a table has it, without its unit."""
+    return millions(amount) if metric.is_count else number(amount, metric.digits)
 
 
 def millions(count: float | None) -> str:

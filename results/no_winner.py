@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from results.format import percent
-from results.study_record import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, Row, StudyRecord
+from results.format import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, percent
+from results.study_record import Row, StudyRecord
 
 
 def why(study: StudyRecord) -> str:

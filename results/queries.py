@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, text
+from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, RowMapping, String, text
 from sqlalchemy.types import TypeEngine
 
 from results.analysis import forecast
 from results.analysis.evaluation import rank_pairs
 from results.analysis.pareto import members
-from results.analysis.posterior import level_of
 from results.analysis.slack import cheapest
 from results.db import connection as database
 from results.db import schema
@@ -34,8 +33,10 @@ from results.errors import NotOnRecord
 Database = str | Path
 
 
-def studies(db: Database) -> pd.DataFrame:
+def studies(db: Database, study: str | None = None) -> pd.DataFrame:
     """Return one row per study, oldest first: the columns of `studies`, and counts of its trials.
+
+    With `study`, only the row of that study.
 
     `trainings` counts all trainings, repeats included. `spent` is the budget they used: a trial stopped
     early counts by the fraction at which it was stopped. `slot_seconds`, `energy_joules` and `measured` are
@@ -45,7 +46,10 @@ def studies(db: Database) -> pd.DataFrame:
     `best_trials`.
     """
     with _reading(db) as connection:
-        frame = _frame(connection, _STUDIES)
+        if study is None:
+            frame = _frame(connection, f"{_STUDIES} ORDER BY studies.id")
+        else:
+            frame = _frame(connection, f"{_STUDIES} WHERE studies.id = :id", id=_known(connection, study))
     left = [forecast.of_study(row) for row in plain_rows(frame)]
     frame["least_seconds_left"] = [float("nan") if one is None else one.least for one in left]
     frame["likely_seconds_left"] = pd.Series([one and one.likely for one in left], dtype="float64")
@@ -77,7 +81,6 @@ LEFT JOIN (
     FROM trials WHERE purpose = 'search' GROUP BY study_id
 ) AS counted ON counted.study_id = studies.id
 LEFT JOIN best_trials ON best_trials.study = studies.name
-ORDER BY studies.id
 """
 
 
@@ -91,16 +94,14 @@ def trials(db: Database, study: str) -> pd.DataFrame:
 def evaluation(db: Database, study: str) -> pd.DataFrame:
     """Return one row per pair of model and recipe of an evaluation, the best first.
 
-    Its columns are those of `results.analysis.evaluation.ranked`. Raises NotOnRecord for a study of another
-    kind.
+    Its columns are those of `results.analysis.evaluation.rank_pairs`. Raises NotOnRecord for a study of
+    another kind.
     """
-    with _reading(db) as connection:
-        study_id = _known(connection, study)
-        kind = connection.execute(text("SELECT kind FROM studies WHERE id = :id"), {"id": study_id}).scalar()
-        if kind != "evaluation":
-            raise NotOnRecord(
-                f"study {study!r} is of kind {kind} and not an evaluation; see nas-results trials {study}"
-            )
+    kind = _settings(db, study)["kind"]
+    if kind != "evaluation":
+        raise NotOnRecord(
+            f"study {study!r} is of kind {kind} and not an evaluation; see nas-results trials {study}"
+        )
     return rank_pairs(trials(db, study))
 
 
@@ -109,14 +110,10 @@ def slack(db: Database, study: str) -> pd.DataFrame:
 
     Raises NotOnRecord for a study that has no required accuracy (yet).
     """
-    with _reading(db) as connection:
-        study_id = _known(connection, study)
-        query = text("SELECT min_accuracy, minimise, question FROM studies WHERE id = :id")
-        asked = connection.execute(query.columns(question=JSON()), {"id": study_id}).one()
-        bound, minimise = asked.min_accuracy, asked.minimise
-    if bound is None:
+    asked = _settings(db, study)
+    if asked["min_accuracy"] is None:
         raise NotOnRecord(f"study {study!r} has no required accuracy (yet); see nas-results show {study}")
-    return cheapest(trials(db, study), float(bound), minimise, level_of(asked.question))
+    return cheapest(trials(db, study), asked)
 
 
 def front(db: Database, study: str) -> pd.DataFrame:
@@ -124,17 +121,20 @@ def front(db: Database, study: str) -> pd.DataFrame:
 
     Raises NotOnRecord for a study with one objective.
     """
-    with _reading(db) as connection:
-        study_id = _known(connection, study)
-        query = text("SELECT minimise, maximise, min_accuracy, question FROM studies WHERE id = :id")
-        asked = connection.execute(query.columns(question=JSON()), {"id": study_id}).one()
-    if asked.minimise is None or asked.maximise is None:
-        sought = asked.minimise or asked.maximise or "none"
+    asked = _settings(db, study)
+    if asked["minimise"] is None or asked["maximise"] is None:
+        sought = asked["minimise"] or asked["maximise"] or "none"
         raise NotOnRecord(
             f"study {study!r} has no Pareto front (objective: {sought}); see nas-results show {study}"
         )
-    level = level_of(asked.question)
-    return members(trials(db, study), asked.minimise, level, asked.min_accuracy or 0.0)
+    return members(trials(db, study), asked)
+
+
+def _settings(db: Database, study: str) -> RowMapping:
+    """Return the row of the table `studies`."""
+    with _reading(db) as connection:
+        query = text("SELECT * FROM studies WHERE id = :id").columns(**_TYPES)
+        return connection.execute(query, {"id": _known(connection, study)}).mappings().one()
 
 
 def early_stops(db: Database, study: str) -> pd.DataFrame:

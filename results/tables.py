@@ -4,14 +4,29 @@ On a terminal a table fits the width: names and choices fold, numbers stay whole
 text, as wide as it needs to be.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 from rich.table import Table
 
 from results.analysis import forecast
-from results.format import changes, interval, millions, moment, number, percent, settings
+from results.analysis.networks import eligible
+from results.format import (
+    BELOW,
+    MET_ONCE,
+    TOO_LARGE,
+    changes,
+    interval,
+    metric_text,
+    millions,
+    moment,
+    number,
+    percent,
+    settings,
+)
+from results.metrics import METRICS, Metric, limits_of
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -57,6 +72,8 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         "test acc": lambda row: percent(row["test_accuracy"]),
     }
     searched: Columns = {_SHORT.get(name, name): plain(name) for name in varied}
+    asked = {study["minimise"], *limits_of(study["question"])} - {None}
+    known = set(eligible(frame, study)["number"])
     starts = [point for point in frame["point"] if _has_own(point)]
     if starts:
         searched = {**searched, "change": lambda row: changes(row["point"], starts[0])}
@@ -64,24 +81,33 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         frame,
         {
             "trial": lambda row: str(row["number"]),
-            "outcome": lambda row: outcome(row, study["best_trial"], study["min_accuracy"]),
+            "outcome": lambda row: outcome(
+                row, study["best_trial"], study["min_accuracy"], row["number"] in known
+            ),
             **(pair if study["kind"] == "evaluation" else searched),
-            **(sizes(frame) if study["minimise"] or study["kind"] == "nas" else {}),
+            **(sizes(frame, asked) if asked or study["kind"] == "nas" else {}),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "train s": lambda row: number(row["train_seconds"], 1),
         },
     )
 
 
-def sizes(frame: pd.DataFrame) -> Columns:
-    """Return the columns of a network's sizes; latency if any was measured."""
-    known: Columns = {
-        "MACs": lambda row: millions(row["macs"]),
-        "params": lambda row: millions(row["parameters"]),
+def sizes(frame: pd.DataFrame, asked: Collection[str] = METRICS) -> Columns:
+    """Return the columns of a network's metrics: counts, and of the others those with any amount.
+
+    `asked`: the metrics to show of those that every training tells, whether or not a study asks them
+    """
+    return {
+        metric.head: partial(_metric, metric)
+        for metric in METRICS.values()
+        if metric.column in frame
+        and (metric.known == "before" or metric.name in asked)
+        and (metric.is_count or frame[metric.column].notna().any())
     }
-    if frame["latency_ms"].isna().all():
-        return known
-    return {**known, "ms": lambda row: number(row["latency_ms"], 3)}
+
+
+def _metric(metric: Metric, row: Row) -> str:
+    return metric_text(metric, row[metric.column])
 
 
 def _has_own(point: Any) -> bool:
@@ -94,35 +120,36 @@ _HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 _SHORT = {"resolution": "res", "learning_rate": "lr", "weight_decay": "decay", "batch_size": "batch"}
 
 
-def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = None) -> str:
+def outcome(
+    trial: Row, best: int | None = None, min_accuracy: float | None = None, is_eligible: bool = True
+) -> str:
     """Return the outcome of a trial in a few words. `best`: the number of the study's best trial."""
-    if trial["state"] == "duplicate" and not pd.isna(trial["of_trial_number"]):
-        return f"same as {trial['of_trial_number']}"
-    if trial["state"] == "screened":
-        return _skipped(trial)
-    if trial["state"] == "pruned":
-        return f"stopped early at {percent(trial['stop_progress'], 0)}"
     if trial["state"] != "completed":
-        return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
+        return _not_completed(trial)
     if trial["number"] == best:
         return "best"
     if trial["purpose"] == "confirmation":
         return "repeat" if pd.isna(trial["of_trial_number"]) else f"repeat of {trial['of_trial_number']}"
     if trial["purpose"] not in ("search", "evaluation"):
         return str(trial["purpose"])
-    if trial["verdict"]:
-        return str(trial["verdict"])
+    if trial["verdict"] or not is_eligible:
+        return str(trial["verdict"] or TOO_LARGE)
     if min_accuracy is None or trial["val_accuracy"] is None:
         return "completed"
-    return "met once, unconfirmed" if trial["val_accuracy"] >= min_accuracy else "below required accuracy"
+    return MET_ONCE if trial["val_accuracy"] >= min_accuracy else BELOW
 
 
-def _skipped(trial: Row) -> str:
-    """Return why a trial was not trained: it is over a limit, or not smaller than a known network."""
-    if any(excess > 0 for excess in trial["constraints"] or ()):
-        return "skipped (too large)"
+def _not_completed(trial: Row) -> str:
     of = trial["of_trial_number"]
-    return f"skipped: not smaller than {'the base' if pd.isna(of) else f'trial {of}'}"
+    if trial["state"] == "duplicate" and not pd.isna(of):
+        return f"same as {of}"
+    if trial["state"] == "screened" and any(excess > 0 for excess in trial["constraints"] or ()):
+        return "skipped (too large)"
+    if trial["state"] == "screened":
+        return f"skipped: not smaller than {'the base' if pd.isna(of) else f'trial {of}'}"
+    if trial["state"] == "pruned":
+        return f"stopped early at {percent(trial['stop_progress'], 0)}"
+    return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
 
 
 def best_table(frame: pd.DataFrame) -> Table:
@@ -132,7 +159,7 @@ def best_table(frame: pd.DataFrame) -> Table:
         {
             "study": lambda row: row["study"],
             "trial": lambda row: str(row["trial"]),
-            **sizes(frame),
+            **sizes(frame, set(frame["minimise"])),
             "val acc": lambda row: percent(row["mean_accuracy"]),
             "n": lambda row: str(row["trainings"]),
             "status": lambda row: row["verdict"] or "provisional",

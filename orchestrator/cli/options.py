@@ -43,7 +43,11 @@ SearchSpace = Annotated[
 ]
 Minimise = Annotated[
     str | None,
-    _option("Size to minimise: macs, params or latency (measured). [macs]", _SEARCH, "--minimise"),
+    _option(
+        "What to minimise: macs, params, latency (measured) or energy (of a training). [macs]",
+        _SEARCH,
+        "--minimise",
+    ),
 ]
 Maximise = Annotated[
     str | None,
@@ -63,6 +67,14 @@ MaxLatency = Annotated[
         "Most milliseconds a network may take for one image, measured on a worker.",
         _SEARCH,
         "--max-latency-ms",
+    ),
+]
+MaxEnergy = Annotated[
+    float | None,
+    _option(
+        "Most joules that the GPU may use for a training, known only after it.",
+        _SEARCH,
+        "--max-energy-joules",
     ),
 ]
 Trials = Annotated[int | None, _option("Most trainings, repeats included. [100]", _SEARCH)]

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.console.format import (
+    MACS,
     PointValues,
     accuracy_text,
     best_text,
@@ -20,13 +21,13 @@ from orchestrator.console.format import (
     pruned_text,
     result_text,
     shown_accuracy,
-    size_number,
 )
-from orchestrator.spec.objective import UNITS
+from orchestrator.spec.objective import amount_of
 from orchestrator.trial import outcome
 from orchestrator.trial.progress import RunningTrial
 from results.analysis import forecast
 from results.db.tables import Trial
+from results.metrics import Metric
 
 _RECENT = 10  # ended trials that the live table keeps in view
 _LEFT_OUT = (
@@ -45,7 +46,7 @@ class PlainProgress:
     """Prints one line per event, for pipes and logs."""
 
     def __init__(
-        self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: str = "macs"
+        self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: Metric = MACS
     ) -> None:
         self._console = console
         self._meter = meter
@@ -91,7 +92,7 @@ class LiveProgress:
         meter: ProgressMeter,
         title: str,
         start: PointValues | None = None,
-        size: str = "macs",
+        size: Metric = MACS,
     ) -> None:
         self._console = console
         self._meter = meter
@@ -157,7 +158,7 @@ class LiveProgress:
     def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
         """Return the table of trials, without the columns that do not fit on the terminal."""
         console = self._console
-        names = ["trial", "purpose", "candidate", UNITS[self._size], "accuracy", "seconds", "state"]
+        names = ["trial", "purpose", "candidate", self._size.unit, "accuracy", "seconds", "state"]
         shown = set(names)
         for left_out in ("", *_LEFT_OUT):
             shown -= {left_out}
@@ -178,14 +179,14 @@ class LiveProgress:
                 table.add_column(name, overflow="fold", min_width=_LEAST_FOLDED)
                 continue
             longest = max(len(name), *(len(cells[position]) for cells, _ in rows), 0)
-            is_number = name in (*_NUMBERS, UNITS[self._size])
+            is_number = name in (*_NUMBERS, self._size.unit)
             table.add_column(name, justify="right" if is_number else "left", no_wrap=True, min_width=longest)
         for cells, style in rows:
             table.add_row(*(cells[position] for position in columns), style=style)
         return table
 
 
-def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
+def _row_cells(row: Trial, start: PointValues | None, size: Metric) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
     if row.state == "screened":
         state = "skipped before training"
@@ -197,20 +198,20 @@ def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
         str(row.number),
         _purpose(row),
         point_text(row.point, start),
-        size_number(row, size),
+        size.number(amount_of(row, size)),
         accuracy_text(shown_accuracy(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]
 
 
-def _running_cells(trial: RunningTrial, start: PointValues | None, size: str) -> list[str]:
+def _running_cells(trial: RunningTrial, start: PointValues | None, size: Metric) -> list[str]:
     epoch = trial.latest_epoch or {}
     return [
         str(trial.row.number),
         _purpose(trial.row),
         point_text(trial.order.point, start),
-        size_number(trial.order.description, size),
+        size.number(amount_of(trial.order.description, size)),
         accuracy_text(epoch.get("val_accuracy")),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a worker",

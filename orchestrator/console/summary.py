@@ -11,10 +11,10 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.console.format import accuracy_text, macs_text, point_text, size_number
+from orchestrator.console.format import accuracy_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
-from orchestrator.spec.objective import SIZES, UNITS, Objective
+from orchestrator.spec.objective import Objective, amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkInfo
@@ -25,6 +25,7 @@ from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
+from results.metrics import METRICS
 from search_spaces import scaling
 
 _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
@@ -65,10 +66,11 @@ def network_text(spec: StudySpec) -> str:
     channels = ", ".join(map(str, base.channels))
     own = [f"{name} {value:g}" for name, value in spec.request.scale.items() if value != 1]
     at = f"at {', '.join(own)}: " if own else ""
-    return (
-        f"  {at}{macs_text(base.macs)} M MACs, {base.parameters / 1e6:.3f} M parameters, blocks {blocks}, "
-        f"channels {channels}, {base.resolution} px"
-    )
+    return f"  {at}{sizes_text(base)}, blocks {blocks}, channels {channels}, {base.resolution} px"
+
+
+def sizes_text(network: NetworkInfo) -> str:
+    return f"{METRICS['macs'].text(network.macs)}, {METRICS['params'].text(network.parameters)}"
 
 
 def drawn(request: RunOptions) -> str:
@@ -107,7 +109,7 @@ def closing(console: Console, store: Store, spec: StudySpec) -> None:
     if model is None:
         _tell_shortfall(console, spec)
         return
-    terminal.tell(_comparison(study, model, rows), console.file)
+    terminal.tell(_comparison(study, spec.aim, model, rows), console.file)
     winner = next(row for row in rows if row.id == model.trial_id)
     say(console, f"found: {point_text(winner.point, spec.start)}")
     say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, spec.aim)})")
@@ -156,11 +158,12 @@ def _next_command(request: SearchOptions, model: str) -> str:
     return shlex.join(words)
 
 
-def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
+def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial]) -> Table:
     """Return a table that compares the winner with the start: the base network, or the first candidate."""
     table = Table(title=f"result of {study.name}", title_justify="left")
-    sizes = [name for name in SIZES if name != "latency" or rows[0].latency_ms is not None]
-    for name in ("", "trial", *(UNITS[name] for name in sizes), "accuracy", "trainings"):
+    sizes = [METRICS["macs"], METRICS["params"]]
+    sizes += [metric for metric in aim.metrics if metric not in sizes]
+    for name in ("", "trial", *(size.unit for size in sizes), "accuracy", "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     first = rows[0]
     start = "base network" if study.kind == "nas" else "the start"
@@ -170,7 +173,7 @@ def _comparison(study: Study, model: Model, rows: Sequence[Trial]) -> Table:
         (start, first, accuracy, trainings),
         (model.name, winner, model.val_accuracy, model.trainings or 1),
     ):
-        told = [size_number(row, size) for size in sizes]
+        told = [size.number(amount_of(row, size)) for size in sizes]
         table.add_row(name, str(row.number), *told, accuracy_text(known), str(count))
     return table
 

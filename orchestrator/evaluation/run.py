@@ -14,7 +14,6 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.console import summary
-from orchestrator.console.format import macs_text
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.evaluation.pairs import PURPOSE, Pair, count_text, names_of, orders, pairs_of, question
 from orchestrator.executors import Executor
@@ -116,8 +115,8 @@ def _contents(request: EvaluationOptions, pairs: Sequence[Pair]) -> Iterable[str
     for pair in pairs:
         found = pair.description
         yield (
-            f"{pair.subject.name} with {pair.training.recipe}: {macs_text(found.macs)} M MACs, "
-            f"{found.parameters / 1e6:.3f} M parameters ({pair.subject.origin})"
+            f"{pair.subject.name} with {pair.training.recipe}: "
+            f"{summary.sizes_text(found)} ({pair.subject.origin})"
         )
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"

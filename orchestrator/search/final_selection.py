@@ -261,6 +261,8 @@ class FrontSelection:
         """Return the mean of a network's repeats, or else its own accuracy; None if it is not compared."""
         if row.purpose != "search" or row.state != "completed":
             return None
+        if not self.formulation.holds_after_training(row):
+            return None
         trained = replicates(self.rows, row, before)
         mean = fmean(trained) if trained else accuracy(row)
         return mean if mean >= (self.formulation.min_accuracy or 0.0) else None

@@ -66,7 +66,7 @@ class SearchLoop:
     def run(self) -> str:
         """Search until the budget is spent or the solver has finished, and return a text that says which.
 
-        Raise Stopped, TrainerRefused, NotReproducible, SolverFailed or a StoreError.
+        Raise Stopped, TrainerRefused, NotReproducible, SolverFailed, ExecutorError or a StoreError.
         """
         untrained = 0
         first = self._free_number(self.proposals.reign.first)
@@ -198,6 +198,7 @@ class SearchLoop:
         return settled
 
     def _goes_on(self) -> bool:
+        self.formulation.check_measured(self.rows.values())
         return self.budget.reaches_a_training(self.rows.values())
 
     def _rule(self, first: int) -> LearningCurvePruner:

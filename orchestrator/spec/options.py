@@ -20,6 +20,7 @@ from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.recipe_overrides import parse as parse_ingredients
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import with_absolute_paths
+from results.metrics import METRICS
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 
@@ -160,6 +161,7 @@ class SearchOptions(RunOptions):
     max_macs: str | int | None = None
     max_params: str | int | None = None
     max_latency_ms: float | None = None
+    max_energy_joules: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -200,7 +202,7 @@ class SearchOptions(RunOptions):
     @property
     def aim(self) -> Objective:
         """The objective, with the limits that the user gave. Raise BadOption."""
-        amounts = {"macs": self.max_macs, "params": self.max_params, "latency": self.max_latency_ms}
+        amounts = {metric.name: getattr(self, metric.field) for metric in METRICS.values()}
         try:
             return parse_objective(self.kind, self.minimise, self.maximise, amounts)
         except ValueError as error:
@@ -292,7 +294,7 @@ LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take ho
 _LARGEST = 2**31  # of any other number: what the database and the libraries can hold
 _LARGEST_OF = dict.fromkeys(("slots", "replicates", "confirm"), 1000) | {"trials": 1_000_000}
 _LARGEST_OF |= dict.fromkeys(("base_depth", "base_width", "base_resolution"), LARGEST_SCALE)
-_COUNTS = ("max_macs", "max_params")  # of a network: `parse_count` checks their range
+_COUNTS = [metric.field for metric in METRICS.values() if metric.is_count]  # `parse_count` checks their range
 
 
 def out_of_range(options: Mapping[str, object]) -> Iterator[str]:

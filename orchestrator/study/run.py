@@ -28,6 +28,7 @@ from orchestrator.trial.progress import ProgressDisplay
 from orchestrator.trial.runner import Runner
 from results.db.search_queue import SearchQueue
 from results.db.tables import Study, Trial
+from results.metrics import METRICS
 from search_spaces import Point
 
 
@@ -144,7 +145,7 @@ class StudyRun:
     def _time_networks(self, rows: Sequence[Trial]) -> None:
         """From here on measure the latency of networks as well, if the search needs it."""
         spec = self.spec
-        if not spec.aim.needs_latency:
+        if METRICS["latency"] not in spec.aim.metrics:
             return
         trainer = spec.request.trainer_command
         memory = spec.request.limits.memory_bytes
@@ -191,8 +192,8 @@ class StudyRun:
         mean: float | None,
         display: ProgressDisplay,
     ) -> SearchLoop:
-        formulation, request = self.spec.formulation(bound), self.spec.request
         by_number = {row.number: row for row in rows}
+        formulation, request = self.spec.formulation(bound, by_number.get(1)), self.spec.request
         problem = self.spec.problem(formulation, block)
 
         def incumbent() -> Point:

@@ -20,6 +20,7 @@ from orchestrator.trial.progress import ProgressDisplay
 from results.db.store import Store
 from results.db.tables import Study, Trial
 from results.errors import StoreError
+from results.metrics import METRICS, Metric
 from results.terminal import telling_of_loss
 
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
@@ -85,13 +86,13 @@ def display(
     recorded: Sequence[Trial],
     title: str,
     start: Mapping[str, Any] | None = None,
-    size: str = "macs",
+    size: Metric = METRICS["macs"],
 ) -> ProgressDisplay:
     """Return the display of the run: a live table on a terminal, plain lines elsewhere.
 
     `seconds`: one training's budget, None for steps. `recorded`: the trials that count as spent.
-    `start`: the search's start, if candidates are shown as changes of it. `size`: which size of a network
-    is shown.
+    `start`: the search's start, if candidates are shown as changes of it. `size`: which metric of a trial is
+    shown.
     """
     meter = ProgressMeter(study.budget_trials, seconds, where.slots, study.budget_slot_hours)
     for row in recorded:

@@ -31,6 +31,7 @@ from orchestrator.trial.progress import ProgressDisplay, RunningTrial
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.retries import run_after
 from orchestrator.trial.usage import Usage
+from results.db.rows import assign
 from results.db.store import Store
 from results.db.tables import Trial
 
@@ -243,6 +244,7 @@ class Runner:
         if state != "failed":
             columns |= self._rule.columns(order.number, found.measurements)
         if state != "failed" and self._hear is not None:
+            assign(row, **columns, state=state)  # with what only the training tells
             known = columns["predicted_accuracy" if state == "pruned" else "val_accuracy"]
             columns |= self._hear(row, known).columns()
         events = {TEST_READ: order.test_reading(found)} if found.has_read_test else {}

@@ -6,10 +6,38 @@ here reaches an existing database with the next migration, so it comes with one,
 
 from sqlalchemy import Connection, text
 
+from results.metrics import METRICS, Metric
+
+_AMOUNTS = " ".join(f"WHEN '{metric.name}' THEN {metric.column}" for metric in METRICS.values())
+_SIZE = f"CASE minimise {_AMOUNTS} END"
+_TOLD_BY_TRAINING = [metric for metric in METRICS.values() if metric.known == "after"]
+
+
+def _is_too_large(metric: Metric) -> str:
+    """The condition that a trained candidate is over a limit, or does not better the base network.
+
+    It holds as well where the metric is asked and was not measured.
+    """
+    amount, limit = f"trials.{metric.column}", f"{{limit_of_{metric.name}}}"
+    return f"""
+        {amount} > {limit} OR {amount} IS NULL AND {limit} IS NOT NULL
+        OR studies.minimise = '{metric.name}' AND ({amount} IS NULL OR {amount} >= (
+            SELECT base.{metric.column} FROM trials AS base
+            WHERE base.study_id = studies.id AND base.purpose = 'baseline' AND base.replicate = 0))"""
+
+
+def _limit(metric: Metric, dialect: str) -> str:
+    """The limit in a study's settings, null without one."""
+    if dialect == "postgresql":
+        return f"CAST(studies.question #>> '{{aim,limits,{metric.name}}}' AS DOUBLE PRECISION)"
+    return f"json_extract(studies.question, '$.aim.limits.{metric.name}')"
+
+
 # Every trial that was trained to its end. `mean_accuracy` is over the trainings that confirm it, of which a
 # failed one counts 0; without any it is the trial's own, which may have been lucky. `feasible`: its verdict,
-# and without one whether the mean keeps the bound: 1 or 0, null without a bound.
-_COMPLETED_TRIALS = """
+# and without one whether the mean keeps the bound: 1 or 0, null without a bound; 0 where what only a training
+# tells is too large.
+_COMPLETED_TRIALS = f"""
 CREATE VIEW completed_trials AS
 SELECT
     studies.name AS study,
@@ -45,7 +73,8 @@ SELECT
     studies.min_accuracy,
     trials.verdict,
     trials.probability,
-    CASE WHEN trials.verdict = 'confirmed' THEN 1
+    CASE WHEN trials.purpose = 'search' AND ({" OR ".join(map(_is_too_large, _TOLD_BY_TRAINING))}) THEN 0
+         WHEN trials.verdict = 'confirmed' THEN 1
          WHEN trials.verdict = 'rejected' THEN 0
          WHEN trained.mean_accuracy >= studies.min_accuracy THEN 1
          WHEN trained.mean_accuracy < studies.min_accuracy THEN 0 END AS feasible,
@@ -83,8 +112,6 @@ JOIN (
 WHERE trials.state = 'completed'
 """
 
-_SIZE = "CASE minimise WHEN 'macs' THEN macs WHEN 'params' THEN parameters WHEN 'latency' THEN latency_ms END"
-
 # One row a study with one objective. Of a size: the least among the search trials that are confirmed, or else
 # the likeliest of those undecided, or the least that met the bound. Of accuracy: the greatest mean of those
 # that were trained again most often. The earlier trial wins a tie.
@@ -100,7 +127,7 @@ SELECT {{columns}} FROM (
     ) AS place
     FROM completed_trials
     WHERE purpose = 'search' AND val_accuracy IS NOT NULL
-      AND ((minimise IS NULL AND maximise IS NOT NULL)
+      AND ((minimise IS NULL AND maximise IS NOT NULL AND COALESCE(feasible, 1) = 1)
         OR (minimise IS NOT NULL AND maximise IS NULL AND feasible = 1 AND {_SIZE} IS NOT NULL))
 ) AS ranked
 WHERE place = 1
@@ -197,7 +224,9 @@ FROM (
 
 def create(connection: Connection) -> None:
     """Make the views. The tables must be those of this version."""
-    connection.execute(text(_COMPLETED_TRIALS))
+    dialect = connection.dialect.name
+    limits = {f"limit_of_{metric.name}": _limit(metric, dialect) for metric in _TOLD_BY_TRAINING}
+    connection.execute(text(_COMPLETED_TRIALS.format(**limits)))
     completed = connection.execute(text("SELECT * FROM completed_trials WHERE 1 = 0"))
     columns = ", ".join(completed.keys())  # all but what a view ranks by
     connection.execute(text(_BEST_TRIALS.format(columns=columns)))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from results.analysis.networks import SIZES
 from results.errors import NotOnRecord
+from results.metrics import METRICS, Metric, limits_of
 from results.optuna_mirror._space import distributions, value
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ _STATES |= {"screened": "PRUNED", "duplicate": "PRUNED"}  # a duplicate whose or
 class Asked:
     """What of a study's question its trials need."""
 
-    size: str | None  # the column that is minimised
+    size: Metric | None  # that is minimised
     bound: float | None  # the least accuracy; None: there is none, or none before the baseline
-    limits: Mapping[str, float]  # the most of a column
+    limits: Mapping[str, float]  # the most of a metric
     space: Mapping[str, BaseDistribution]
 
     @classmethod
@@ -45,11 +45,10 @@ class Asked:
                 f"study {study['name']!r} is of kind {study['kind']} and has no search space; "
                 "give Optuna one of nas-search or hpo-search"
             )
-        limits = question.get("aim", {}).get("limits", {})
         return cls(
-            SIZES.get(study["minimise"]),
+            METRICS.get(study["minimise"]),
             study["min_accuracy"],
-            {SIZES[name]: most for name, most in limits.items()},
+            limits_of(question),
             distributions(question["space"]),
         )
 
@@ -60,7 +59,7 @@ class Asked:
     @property
     def metrics(self) -> list[str]:
         """The objectives' names."""
-        size = {"macs": "MACs", "latency_ms": "latency (ms)"}.get(self.size or "", self.size)
+        size = self.size and (self.size.noun if self.size.is_count else self.size.axis)
         return [*([size] if size else []), "validation accuracy"]
 
 
@@ -109,7 +108,7 @@ def _end(trial: Row, original: Row, asked: Asked) -> tuple[str, list[float] | No
     state = _STATES[original["state"]]
     if state != "COMPLETE":
         return state, None
-    values = [*([trial[asked.size]] if asked.size else []), original["val_accuracy"]]
+    values = [*([trial[asked.size.column]] if asked.size else []), original["val_accuracy"]]
     if None in values:
         return "FAIL", None
     return state, [float(value) for value in values]
@@ -134,7 +133,8 @@ def _constraints(trial: Row, original: Row, asked: Asked) -> dict[str, Any]:
     heard = trial["constraints"]
     if heard is None and original["val_accuracy"] is not None:
         missed = [] if asked.bound is None else [asked.bound - original["val_accuracy"]]
-        over = [trial[size] / most - 1 for size, most in asked.limits.items() if trial[size] is not None]
+        amounts = {name: trial[METRICS[name].column] for name in asked.limits}
+        over = [amounts[name] / most - 1 for name, most in asked.limits.items() if amounts[name] is not None]
         heard = [*missed, *over]
     return {"constraints": heard} if heard else {}
 

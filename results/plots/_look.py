@@ -13,8 +13,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.format import percent
-from results.study_record import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY
+from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, percent
 
 GREY, BLUE, GREEN, ORANGE, RED, PINK, TEAL, VIOLET = (
     *("#7f7f7f", "#0072b2", "#009e73", "#b07a00", "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"),
@@ -46,6 +45,7 @@ LOOKS = {
     MET_ONCE: Look(GREEN, "circle"),
     "trained": Look(GREEN, "circle"),
     BELOW: Look(GREY, "circle-open"),
+    TOO_LARGE: Look(RED, "circle-open"),
     "undecided": Look(ORANGE, "diamond", 10),
     "rejected": Look(PINK, "diamond-x", 10),
     "baseline": Look(VIOLET, "square", 9),

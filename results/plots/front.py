@@ -15,6 +15,7 @@ from plotly.subplots import make_subplots
 from results.analysis.networks import Network
 from results.analysis.pareto import find_front
 from results.analysis.posterior import interval_text
+from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE
 from results.plots._look import (
     GREY,
     LOOKS,
@@ -26,12 +27,12 @@ from results.plots._look import (
     marker,
     sample_rows,
 )
-from results.study_record import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, Row, StudyRecord
+from results.study_record import Row, StudyRecord
 
 TITLE = "Size and accuracy"
 LANES = ("running", "failed", STOPPED_EARLY, SKIPPED)  # from the lowest
 # over each other
-_DRAWN = (BELOW, "trained", MET_ONCE, "baseline", "rejected", "undecided", "confirmed")
+_DRAWN = (BELOW, TOO_LARGE, "trained", MET_ONCE, "baseline", "rejected", "undecided", "confirmed")
 
 
 def front(study: StudyRecord, dark: bool = False) -> go.Figure:
@@ -61,7 +62,7 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
         _add(figure, study, lane, lane, shown, [lane] * len(shown), line=2, showlegend=False)
     at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
     figure.update_yaxes(title="accuracy (%)", row=1)
-    figure.update_xaxes(title=study.size_axis, row=2 if lanes else 1)
+    figure.update_xaxes(title=study.metric.axis, row=2 if lanes else 1)
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
     log_if_wide(figure, "xaxis", [study.size(row) or 0 for row in placed])

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from results.format import percent
+from results.format import TOO_LARGE, percent
 from results.plots._look import (
     BLUE,
     GREEN,
@@ -97,7 +97,7 @@ def step_height(study: StudyRecord, step: Step, kind: Kind) -> float | None:
 
 
 def axis_title(study: StudyRecord) -> str:
-    return study.size_axis if study.minimised else "accuracy of one training, or mean of several (%)"
+    return study.metric.axis if study.minimised else "accuracy of one training, or mean of several (%)"
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
@@ -231,6 +231,8 @@ def _add_trained(
 
 def _passes(study: StudyRecord, row: Row) -> bool:
     if row["purpose"] != "search" or row["state"] != "completed" or row["accuracy"] is None:
+        return False
+    if row["outcome"] == TOO_LARGE:
         return False
     if not study.minimised:
         return True

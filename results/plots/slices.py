@@ -8,8 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from results.format import REPEAT
 from results.plots._look import RED, empty, finish_figure, hover_text, marker, sample_rows
-from results.study_record import OUTCOMES, REPEAT, Row, StudyRecord
+from results.study_record import OUTCOMES, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
 _ACROSS = 3

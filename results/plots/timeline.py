@@ -9,8 +9,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from results.format import REPEAT, STOPPED_EARLY
 from results.plots._look import LOOKS, empty, finish_figure, hover_text
-from results.study_record import OUTCOMES, REPEAT, STOPPED_EARLY, Row, StudyRecord, plain_rows
+from results.study_record import OUTCOMES, Row, StudyRecord, plain_rows
 
 _FEW = 200  # bars that are wide enough for an edge and a number
 _PATTERNS = {"failed": "x", STOPPED_EARLY: "/", "baseline": ".", REPEAT: "\\"}

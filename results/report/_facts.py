@@ -10,7 +10,6 @@ from typing import Any
 
 from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
-from results.analysis.posterior import level_of
 from results.analysis.slack import cheapest
 from results.format import millions, moment, number, percent
 from results.plots.path import seconds_of
@@ -116,9 +115,7 @@ def offers(study: StudyRecord) -> list[Table]:
     """Return the tables of the saved models and of the accuracy trade-off."""
     found = [of_console("Saved models", models_table(study.models))] if len(study.models) else []
     if study.bound is not None and study.minimised and study.networks:
-        slack = slack_table(
-            cheapest(study.trials, study.bound, study.minimised, level_of(study.study["question"]))
-        )
+        slack = slack_table(cheapest(study.trials, study.study))
         found.append(of_console("Accuracy trade-off, in percentage points", slack))
     return found
 

@@ -105,7 +105,7 @@ def _networks(study: StudyRecord) -> Table:
     known = sorted(study.networks, key=lambda one: (study.size(study.by_number[one.trial]) or 0, one.trial))
     caption = "Networks by size: mean accuracy over n trainings, its 95% interval, and the probability of "
     caption += "reaching the required accuracy"
-    heads = ("trial", "outcome", study.size_unit, "accuracy", "95% interval", "n", "probability")
+    heads = ("trial", "outcome", study.metric.unit, "accuracy", "95% interval", "n", "probability")
     if len(known) > MOST:
         caption += f"; the first {MOST:,} of {len(known):,}"
     rows = [_network(study, network) for network in known[:MOST]]
@@ -149,7 +149,7 @@ def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
         return "-"
     if not study.minimised:
         return f"trial {row['number']}, {step_height(study, step, kind):.2f}%"
-    return f"trial {row['number']}, {_sized(study, row)} {study.size_unit}, {percent(row['accuracy'])}"
+    return f"trial {row['number']}, {_sized(study, row)} {study.metric.unit}, {percent(row['accuracy'])}"
 
 
 def _importance(figure: go.Figure) -> Table | None:

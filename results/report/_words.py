@@ -10,10 +10,10 @@ from results.analysis import pruning
 from results.analysis.forecast import used_text
 from results.analysis.posterior import interval_text
 from results.format import mean_text, percent
+from results.metrics import METRICS, limits_of
 from results.plots.path import seconds_of
-from results.study_record import UNITS, Row, StudyRecord, plain_rows
+from results.study_record import Row, StudyRecord, plain_rows
 
-_LEAST = {"macs": "fewest MACs", "params": "fewest parameters", "latency": "least latency"}
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
 
 
@@ -36,12 +36,10 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
     subject = question.get("subject") or question.get("base") or "a network"
     if study.has_two_aims:
         return (
-            f"Goal: the Pareto front of {_LEAST[study.minimised or 'macs']} and highest accuracy, "
-            "for variants "
-            f"of {subject}."
+            f"Goal: the Pareto front of {study.metric.goal} and highest accuracy, for variants of {subject}."
         )
     if study.minimised:
-        least = _LEAST[study.minimised]
+        least = study.metric.goal
         return f"Goal: the variant of {subject} with the {least} that reaches the required accuracy."
     if study.study["kind"] == "nas":
         return f"Goal: the most accurate variant of {subject}."
@@ -67,13 +65,10 @@ def _bound(study: StudyRecord) -> str:
 
 
 def _limits(question: Mapping[str, Any]) -> str:
-    """Return the limits of a network's sizes."""
-    most = dict((question.get("aim") or {}).get("limits") or {})
-    if question.get("most_parameters") is not None:
-        most["params"] = question["most_parameters"]
-    said = [f"{limit / UNITS[name][2]:,.6g} {UNITS[name][1]}" for name, limit in most.items()]
-    latency = " of latency" if "latency" in most else ""
-    return f"A network may have at most {' and '.join(said)}{latency}." if said else ""
+    """Return the limits of a network's metrics."""
+    limits = [(METRICS[name], most) for name, most in limits_of(question).items()]
+    said = [f"{most / metric.scale:,.6g} {metric.unit_of}" for metric, most in limits]
+    return f"A network may have at most {' and '.join(said)}." if said else ""
 
 
 def _no_bound(study: StudyRecord) -> str:
@@ -149,7 +144,7 @@ def _compared(study: StudyRecord, best: Row) -> str:
         return ""
     whole = study.size(first) if first else None
     less = f", {1 - size / whole:.0%} less than the base network's {whole:.2f}" if whole else ""
-    return f" with {size:.2f} {study.size_unit}{less}"
+    return f" with {size:.2f} {study.metric.unit}{less}"
 
 
 def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:

@@ -1,0 +1,121 @@
+"""What a search may minimise or limit: one row a metric, read by everything that names, shows or stores one.
+
+A metric that is known before training decides which candidates need no training. One that is known only
+after it cannot: its candidates are trained, and its limit is a constraint like the required accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A property of a network, or of its training, of which less is better."""
+
+    name: str  # as in `--minimise NAME`, and in a study's settings
+    column: str  # of `trials`
+    noun: str
+    unit: str  # that people see
+    scale: float  # of that unit, in the column's
+    digits: int  # after the decimal point, in that unit
+    head: str  # of a narrow table's column
+    option: str  # of its limit
+    known: Literal["before", "after"]  # training
+    device: str | None = None  # that trainings must run on for it to be measured; None: any
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it counts millions of something, which is then its unit."""
+        return self.unit == f"M {self.noun}"
+
+    @property
+    def goal(self) -> str:
+        return f"{'fewest' if self.is_count else 'lowest'} {self.noun}"
+
+    @property
+    def axis(self) -> str:
+        return f"{self.noun} (millions)" if self.is_count else f"{self.noun} ({self.unit})"
+
+    @property
+    def base_unit(self) -> str:
+        """The unit without its millions."""
+        return self.noun if self.is_count else self.unit
+
+    @property
+    def unit_of(self) -> str:
+        """Its unit where nothing else says of what: `ms of latency`."""
+        return self.unit if self.is_count else f"{self.unit} of {self.noun}"
+
+    @property
+    def field(self) -> str:
+        """The name of its limit among the options."""
+        return self.option.removeprefix("--").replace("-", "_")
+
+    def number(self, amount: float | None) -> str:
+        """Return an amount of the column in the unit; empty if it is not known."""
+        return "" if amount is None else f"{amount / self.scale:.{self.digits}f}"
+
+    def text(self, amount: float | None) -> str:
+        """Return an amount of the column with the unit."""
+        return f"{self.noun} not known" if amount is None else f"{self.number(amount)} {self.unit}"
+
+
+_TABLE = (
+    Metric(
+        name="macs",
+        column="macs",
+        noun="MACs",
+        unit="M MACs",
+        scale=1e6,
+        digits=2,
+        head="MACs",
+        option="--max-macs",
+        known="before",
+    ),
+    Metric(
+        name="params",
+        column="parameters",
+        noun="parameters",
+        unit="M parameters",
+        scale=1e6,
+        digits=3,
+        head="params",
+        option="--max-params",
+        known="before",
+    ),
+    Metric(
+        name="latency",  # of one image; measured before the network's first training
+        column="latency_ms",
+        noun="latency",
+        unit="ms",
+        scale=1.0,
+        digits=3,
+        head="ms",
+        option="--max-latency-ms",
+        known="before",
+    ),
+    Metric(
+        name="energy",  # of the GPU, by all attempts of a training
+        column="energy_joules",
+        noun="energy",
+        unit="J",
+        scale=1.0,
+        digits=1,
+        head="J",
+        option="--max-energy-joules",
+        known="after",
+        device="cuda",
+    ),
+)
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _TABLE})
+
+
+def limits_of(question: Mapping[str, Any]) -> dict[str, float]:
+    """Return the limits in a study's settings by metric, in the order of its constraints."""
+    own = question.get("most_parameters")  # of the search space itself
+    limits = (question.get("aim") or {}).get("limits") or ({} if own is None else {"params": own})
+    return {name: limits[name] for name in METRICS if name in limits}
