@@ -64,52 +64,12 @@ class Metric:
         return f"{self.noun} not known" if amount is None else f"{self.number(amount)} {self.unit}"
 
 
+# latency: of one image, measured before a network's first training; energy: of the GPU, all attempts together
 _TABLE = (
-    Metric(
-        name="macs",
-        column="macs",
-        noun="MACs",
-        unit="M MACs",
-        scale=1e6,
-        digits=2,
-        head="MACs",
-        option="--max-macs",
-        known="before",
-    ),
-    Metric(
-        name="params",
-        column="parameters",
-        noun="parameters",
-        unit="M parameters",
-        scale=1e6,
-        digits=3,
-        head="params",
-        option="--max-params",
-        known="before",
-    ),
-    Metric(
-        name="latency",  # of one image; measured before the network's first training
-        column="latency_ms",
-        noun="latency",
-        unit="ms",
-        scale=1.0,
-        digits=3,
-        head="ms",
-        option="--max-latency-ms",
-        known="before",
-    ),
-    Metric(
-        name="energy",  # of the GPU, by all attempts of a training
-        column="energy_joules",
-        noun="energy",
-        unit="J",
-        scale=1.0,
-        digits=1,
-        head="J",
-        option="--max-energy-joules",
-        known="after",
-        device="cuda",
-    ),
+    Metric("macs", "macs", "MACs", "M MACs", 1e6, 2, "MACs", "--max-macs", "before"),
+    Metric("params", "parameters", "parameters", "M parameters", 1e6, 3, "params", "--max-params", "before"),
+    Metric("latency", "latency_ms", "latency", "ms", 1.0, 3, "ms", "--max-latency-ms", "before"),
+    Metric("energy", "energy_joules", "energy", "J", 1.0, 1, "J", "--max-energy-joules", "after", "cuda"),
 )
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _TABLE})
 

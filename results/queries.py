@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, RowMapping, String, text
+from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, text
 from sqlalchemy.types import TypeEngine
 
 from results.analysis import forecast
@@ -29,6 +29,7 @@ from results.db import schema
 from results.db.tables import column_types
 from results.db.types import Instant
 from results.errors import NotOnRecord
+from results.format import plain_rows
 
 Database = str | Path
 
@@ -45,17 +46,14 @@ def studies(db: Database, study: str | None = None) -> pd.DataFrame:
     `duplicates` count among those. `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of
     `best_trials`.
     """
-    with _reading(db) as connection:
-        if study is None:
-            frame = _frame(connection, f"{_STUDIES} ORDER BY studies.id")
-        else:
-            frame = _frame(connection, f"{_STUDIES} WHERE studies.id = :id", id=_known(connection, study))
+    frame = _read(db, f"{_STUDIES} {'' if study is None else _OF_STUDY} ORDER BY studies.id", study)
     left = [forecast.of_study(row) for row in plain_rows(frame)]
     frame["least_seconds_left"] = [float("nan") if one is None else one.least for one in left]
     frame["likely_seconds_left"] = pd.Series([one and one.likely for one in left], dtype="float64")
     return frame.drop(columns=["ended", "run_seconds", "run_ended", "last_finished_at", "run_token"])
 
 
+_OF_STUDY = "WHERE studies.id = :id"
 _STUDIES = """
 SELECT
     studies.*,
@@ -86,9 +84,7 @@ LEFT JOIN best_trials ON best_trials.study = studies.name
 
 def trials(db: Database, study: str) -> pd.DataFrame:
     """Return one row per trial of the study, by number, with the columns of `trials`."""
-    with _reading(db) as connection:
-        study_id = _known(connection, study)
-        return _frame(connection, "SELECT * FROM trials WHERE study_id = :id ORDER BY number", id=study_id)
+    return _read(db, "SELECT * FROM trials WHERE study_id = :id ORDER BY number", study)
 
 
 def evaluation(db: Database, study: str) -> pd.DataFrame:
@@ -130,18 +126,14 @@ def front(db: Database, study: str) -> pd.DataFrame:
     return members(trials(db, study), asked)
 
 
-def _settings(db: Database, study: str) -> RowMapping:
-    """Return the row of the table `studies`."""
-    with _reading(db) as connection:
-        query = text("SELECT * FROM studies WHERE id = :id").columns(**_TYPES)
-        return connection.execute(query, {"id": _known(connection, study)}).mappings().one()
+def _settings(db: Database, study: str) -> dict[str, Any]:
+    """Return the row of the table `studies`, with None for what is missing."""
+    return plain_rows(_read(db, "SELECT * FROM studies WHERE id = :id", study))[0]
 
 
 def early_stops(db: Database, study: str) -> pd.DataFrame:
     """Return the view `early_stops` for the study: one row, or none if nothing is stopped early (yet)."""
-    with _reading(db) as connection:
-        _known(connection, study)
-        return _frame(connection, "SELECT * FROM early_stops WHERE study = :study", study=study)
+    return _read(db, "SELECT * FROM early_stops WHERE study = :study", study)
 
 
 def best(db: Database, study: str | None = None) -> pd.DataFrame:
@@ -149,11 +141,7 @@ def best(db: Database, study: str | None = None) -> pd.DataFrame:
 
     With `study`, only the row of that study, if it has one.
     """
-    with _reading(db) as connection:
-        if study is None:
-            return _frame(connection, f"{_BEST} ORDER BY study")
-        _known(connection, study)
-        return _frame(connection, f"{_BEST} WHERE best_trials.study = :study", study=study)
+    return _read(db, f"{_BEST} {'' if study is None else _OF_STUDY} ORDER BY study", study)
 
 
 _BEST = """
@@ -165,16 +153,12 @@ JOIN trials ON trials.study_id = studies.id AND trials.number = best_trials.tria
 
 def learning_curves(db: Database, study: str) -> pd.DataFrame:
     """Return the view `learning_curves` for the study: one row per measurement, by trial and time."""
-    query = "SELECT * FROM learning_curves WHERE study = :study ORDER BY trial, ordinal"
-    with _reading(db) as connection:
-        _known(connection, study)
-        return _frame(connection, query, study=study)
+    return _read(db, "SELECT * FROM learning_curves WHERE study = :study ORDER BY trial, ordinal", study)
 
 
 def models(db: Database) -> pd.DataFrame:
     """Return one row per saved network, by name and newest first, with its study and trial."""
-    with _reading(db) as connection:
-        return _frame(connection, _MODELS)
+    return _read(db, _MODELS)
 
 
 _MODELS = """
@@ -185,22 +169,18 @@ ORDER BY models.name, models.id DESC
 
 
 def request(db: Database, study: str) -> pd.DataFrame:
-    """Return the latest request of the study: one row, or none for an evaluation, with non-default
-    `options`.
-    """
-    with _reading(db) as connection:
-        query = "SELECT kind, subject, options FROM requests WHERE study = :study"
-        return _frame(connection, query, study=study)
+    """Return the latest request of the study, with its non-default options; no row for an evaluation."""
+    return _read(db, "SELECT kind, subject, options FROM requests WHERE study = :study", study)
 
 
 def events(db: Database, study: str) -> pd.DataFrame:
     """Return one row per event of the study, oldest first; `trial` is the number of the trial it is about."""
-    query = (
+    return _read(
+        db,
         "SELECT events.*, trials.number AS trial FROM events LEFT JOIN trials ON trials.id = events.trial_id"
-        " WHERE events.study_id = :id ORDER BY events.id"
+        " WHERE events.study_id = :id ORDER BY events.id",
+        study,
     )
-    with _reading(db) as connection:
-        return _frame(connection, query, id=_known(connection, study))
 
 
 @contextmanager
@@ -215,6 +195,16 @@ def _reading(db: Database) -> Iterator[Connection]:
         engine.dispose()
 
 
+def _read(db: Database, query: str, study: str | None = None) -> pd.DataFrame:
+    """Return the rows of a query, whose parameters are the name and the id of `study`, which must exist."""
+    with _reading(db) as connection:
+        known = {} if study is None else {"study": study, "id": _known(connection, study)}
+        result = connection.execute(text(query).columns(**_TYPES), known)
+        names = list(result.keys())
+        frame = pd.DataFrame([tuple(row) for row in result], columns=names, dtype=object)
+    return frame.astype({name: _dtype(_TYPES[name]) for name in names if name in _TYPES})
+
+
 def _known(connection: Connection, study: str) -> int:
     rows = connection.execute(text("SELECT name, id FROM studies ORDER BY id"))
     ids = {str(row.name): int(row.id) for row in rows}
@@ -222,13 +212,6 @@ def _known(connection: Connection, study: str) -> int:
         there_are = f"there are {', '.join(ids)}" if ids else "there is none yet"
         raise NotOnRecord(f"there is no study {study!r}; {there_are}")
     return ids[study]
-
-
-def _frame(connection: Connection, query: str, **parameters: Any) -> pd.DataFrame:
-    result = connection.execute(text(query).columns(**_TYPES), parameters)
-    names = list(result.keys())
-    frame = pd.DataFrame([tuple(row) for row in result], columns=names, dtype=object)
-    return frame.astype({name: _dtype(_TYPES[name]) for name in names if name in _TYPES})
 
 
 _TYPES: dict[str, TypeEngine[Any]] = {
@@ -242,12 +225,6 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     **dict.fromkeys(("ended", "run_seconds", "spent", "trainings_saved", "false_stop_rate"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
-
-
-def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the frame's rows as dicts, with None for missing values."""
-    whole = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
 
 
 def _dtype(kind: TypeEngine[Any]) -> str:

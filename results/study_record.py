@@ -17,9 +17,8 @@ import pandas as pd
 from results import queries
 from results.analysis.networks import Network, eligible, networks
 from results.analysis.pareto import members
-from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE
+from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows
 from results.metrics import METRICS, Metric
-from results.queries import plain_rows as plain_rows
 
 Row = dict[str, Any]
 OUTCOMES = (

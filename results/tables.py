@@ -24,7 +24,9 @@ from results.format import (
     moment,
     number,
     percent,
+    plain_rows,
     settings,
+    value_text,
 )
 from results.metrics import METRICS, Metric, limits_of
 
@@ -53,9 +55,9 @@ def studies_table(frame: pd.DataFrame) -> Table:
 def time_left(study: Row) -> str:
     """Return how much longer a running study of `queries.studies` will take."""
     least, likely = study["least_seconds_left"], study["likely_seconds_left"]
-    if least is None or pd.isna(least):
+    if least is None:
         return "-"
-    return str(forecast.Forecast(least, None if likely is None or pd.isna(likely) else likely))
+    return str(forecast.Forecast(least, likely))
 
 
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
@@ -129,7 +131,7 @@ def outcome(
     if trial["number"] == best:
         return "best"
     if trial["purpose"] == "confirmation":
-        return "repeat" if pd.isna(trial["of_trial_number"]) else f"repeat of {trial['of_trial_number']}"
+        return "repeat" if trial["of_trial_number"] is None else f"repeat of {trial['of_trial_number']}"
     if trial["purpose"] not in ("search", "evaluation"):
         return str(trial["purpose"])
     if trial["verdict"] or not is_eligible:
@@ -141,12 +143,12 @@ def outcome(
 
 def _not_completed(trial: Row) -> str:
     of = trial["of_trial_number"]
-    if trial["state"] == "duplicate" and not pd.isna(of):
+    if trial["state"] == "duplicate" and of is not None:
         return f"same as {of}"
     if trial["state"] == "screened" and any(excess > 0 for excess in trial["constraints"] or ()):
         return "skipped (too large)"
     if trial["state"] == "screened":
-        return f"skipped: not smaller than {'the base' if pd.isna(of) else f'trial {of}'}"
+        return f"skipped: not smaller than {'the base' if of is None else f'trial {of}'}"
     if trial["state"] == "pruned":
         return f"stopped early at {percent(trial['stop_progress'], 0)}"
     return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
@@ -170,8 +172,8 @@ def best_table(frame: pd.DataFrame) -> Table:
 
 def choice(trial: Row) -> str:
     """Return the settings of a trial's network and training: `senet18, width 0.7, lr 0.01, sam 0.1`."""
-    scaled = [name for name in _SCALE if not pd.isna(trial[name]) and trial[name] != 1]
-    given = [*scaled, *(name for name in _HYPERPARAMETERS if not pd.isna(trial[name]))]
+    scaled = [name for name in _SCALE if trial[name] is not None and trial[name] != 1]
+    given = [*scaled, *(name for name in _HYPERPARAMETERS if trial[name] is not None)]
     named = [f"{_SHORT.get(name, name)} {plain(name)(trial)}" for name in given]
     others = settings({"architecture": None, "ingredients": None, **trial["config"]})
     return ", ".join([trial["model"] or "-", *named, *([] if others == "-" else [others])])
@@ -199,20 +201,13 @@ def models_table(frame: pd.DataFrame) -> Table:
 
 
 def plain(name: str) -> Callable[[Row], str]:
-    def said(row: Row) -> str:
-        value = row[name]
-        if pd.isna(value):
-            return "-"
-        return f"{value:.4g}" if isinstance(value, int | float) else str(value)
-
-    return said
+    """Return what reads this column of a row as text."""
+    return lambda row: value_text(row[name])
 
 
 def table_of(frame: pd.DataFrame, columns: Columns) -> Table:
     """Return a table of the frame's rows. `columns`: each column's name, and its text for a row."""
-    records = frame.astype(object).to_dict("records")
-    named = [{str(name): value for name, value in record.items()} for record in records]
-    rows = [[said(record) for said in columns.values()] for record in named]
+    rows = [[said(row) for said in columns.values()] for row in plain_rows(frame)]
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     for position, name in enumerate(columns):
         whole = (
@@ -309,20 +304,18 @@ def _spread(metric: str) -> Callable[[Row], str]:
 
     def said(row: Row) -> str:
         mean, std = row[f"{metric}_mean"], row[f"{metric}_std"]
-        if pd.isna(mean):
+        if mean is None:
             return "-"
-        return percent(mean) if pd.isna(std) else f"{percent(mean)} (sd {100 * std:.2f})"
+        return percent(mean) if std is None else f"{percent(mean)} (sd {100 * std:.2f})"
 
     return said
 
 
 def _difference(row: Row) -> str:
-    """Return the mean difference in points, its standard deviation, and the runs that both completed:
-    +0.31 (sd 0.20, n 8).
-    """
-    if pd.isna(row["difference_n"]):
+    """Return the mean difference over the runs that both completed, in points: +0.31 (sd 0.20, n 8)."""
+    if row["difference_n"] is None:
         return "reference"
-    if pd.isna(row["difference_mean"]):
+    if row["difference_mean"] is None:
         return "-"
-    spread = "" if pd.isna(row["difference_std"]) else f"sd {100 * row['difference_std']:.2f}, "
+    spread = "" if row["difference_std"] is None else f"sd {100 * row['difference_std']:.2f}, "
     return f"{100 * row['difference_mean']:+.2f} ({spread}n {row['difference_n']})"

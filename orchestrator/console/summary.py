@@ -20,11 +20,11 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
 from results import terminal
-from results.analysis import pruning
 from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
+from results.format import stops_text
 from results.metrics import METRICS
 from search_spaces import scaling
 
@@ -101,7 +101,7 @@ def closing(console: Console, store: Store, spec: StudySpec) -> None:
     model = next(iter(models), None)
     say(console, f"finished: {study.message}")
     rows = store.trials(study.id)
-    if stops := pruning.stops_text(pruning.count_stops(rows)):
+    if stops := stops_text(store.early_stops(study.id)):
         say(console, f"early stopping: {stops}")
     if model is not None and spec.aim.objectives > 1:
         _tell_front(console, spec, [model.name for model in models])

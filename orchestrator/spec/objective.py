@@ -106,9 +106,9 @@ def amount_of(network: NetworkInfo | Trial, metric: Metric) -> float | None:
     What a training used that was stopped early is extrapolated to its whole budget.
     """
     amount: float | None = getattr(network, metric.column, None)
-    if amount is not None and metric.known == "after" and getattr(network, "state", None) == "pruned":
-        return amount / network.stop_progress
-    return amount
+    is_part = metric.known == "after" and getattr(network, "state", None) == "pruned"
+    share: float | None = getattr(network, "stop_progress", None) if is_part else 1.0
+    return None if amount is None or share is None else amount / share
 
 
 def parse_count(text: str | float) -> int:

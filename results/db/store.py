@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from results.db import connection, curves, schema
@@ -177,6 +177,13 @@ class Store:
         with self._read() as session:
             query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.number)
             return list(session.scalars(query))
+
+    @patient
+    def early_stops(self, study_id: int) -> Mapping[str, Any] | None:
+        """Return the study's row of the view `early_stops`; None if nothing is stopped early (yet)."""
+        query = "SELECT * FROM early_stops WHERE study = (SELECT name FROM studies WHERE id = :id)"
+        with self._read() as session:
+            return session.execute(text(query), {"id": study_id}).mappings().one_or_none()
 
     @patient
     def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[curves.Point]]:

@@ -71,7 +71,7 @@ class _Mirror:
 
     def bring(self) -> MirrorResult:
         """Copy what is new. The study's state is read first, so that later changes are not missed."""
-        row = self._row()
+        row = exporting.records(queries.studies(self._db, self._name))[0]
         asked = Asked.of(row)
         trials = exporting.records(queries.trials(self._db, self._name))
         if self._there is None:
@@ -79,16 +79,6 @@ class _Mirror:
         added, ended = self._bring_trials(self._there, asked, trials)
         self._bring_attributes(self._there, row, trials)
         return MirrorResult(added, ended, len(trials), row["state"])
-
-    def _row(self) -> dict[str, Any]:
-        known = exporting.records(queries.studies(self._db))
-        found = [row for row in known if row["name"] == self._name]
-        if not found:
-            there_are = ", ".join(row["name"] for row in known)
-            raise NotOnRecord(
-                f"there is no study {self._name!r}; there {f'are {there_are}' if known else 'is none yet'}"
-            )
-        return found[0]
 
     def _bring_trials(self, study: Study, asked: Asked, trials: list[dict[str, Any]]) -> tuple[int, int]:
         there = {trial.user_attrs.get("trial"): trial for trial in study.get_trials(deepcopy=False)}

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from results.db.spec_diff import differences
-from results.format import millions, percent
-from results.plots._look import short
+from results.format import millions, percent, value_text
 from results.plots.path import seconds_of
 from results.report._table import Table
 from results.report._words import winner
@@ -62,4 +61,4 @@ _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
 
 def _choice(study: StudyRecord) -> str:
     point = (winner(study) or {}).get("point") or {}
-    return ", ".join(f"{name} {short(value)}" for name, value in point.items()) or "-"
+    return ", ".join(f"{name} {value_text(value)}" for name, value in point.items()) or "-"

@@ -11,13 +11,13 @@ from typing import Any
 from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.slack import cheapest
-from results.format import millions, moment, number, percent
+from results.format import millions, moment, number, percent, plain_rows, value_text
 from results.plots.path import seconds_of
 from results.report._command import command
 from results.report._logs import log_end
 from results.report._table import MOST, Table, flat, latest, of_console, pairs, table
 from results.report._words import base, winner
-from results.study_record import Row, StudyRecord, plain_rows
+from results.study_record import Row, StudyRecord
 from results.tables import evaluation_table, front_table, models_table, plain, slack_table, trials_table
 
 LOGS = 20  # failures whose logs are shown
@@ -74,7 +74,7 @@ def network(study: StudyRecord) -> Table | None:
     heads = ("", "found", "base")[: len(shown) + 1]
     rows = [(name, *(said(row) for row in shown)) for name, said in _NETWORK.items()]
     point = list((found["point"] or {}).items())
-    rows += [(str(name), *(_value(row, name) for row in shown)) for name, _ in point]
+    rows += [(str(name), *(value_text((row["point"] or {}).get(name)) for row in shown)) for name, _ in point]
     rows = [row for row in rows if any(cell not in ("-", "") for cell in row[1:])]
     return Table("Network found", heads, rows)
 
@@ -88,11 +88,6 @@ _NETWORK: dict[str, Callable[[Row], str]] = {
     "resolution (pixels)": lambda row: str(row["resolution_pixels"] or "-"),
     "accuracy of this training": lambda row: percent(row["accuracy"]),
 }
-
-
-def _value(row: Row, name: str) -> str:
-    value = (row["point"] or {}).get(name)
-    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
 def trials(study: StudyRecord) -> Table:

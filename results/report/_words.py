@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from results import no_winner
-from results.analysis import pruning
 from results.analysis.forecast import used_text
 from results.analysis.posterior import interval_text
-from results.format import mean_text, percent
+from results.format import mean_text, percent, plain_rows, stops_text
 from results.metrics import METRICS, limits_of
 from results.plots.path import seconds_of
-from results.study_record import Row, StudyRecord, plain_rows
+from results.study_record import Row, StudyRecord
 
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
 
@@ -96,7 +95,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
 
 def describe_result(study: StudyRecord) -> list[str]:
     """Return the winner, its comparison with the base, its probability, and a summary of the trials."""
-    counts = pruning.stops_text(study.early_stops)
+    counts = stops_text(study.early_stops)
     stops = f"Early stopping: {counts}." if counts else ""
     return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]
 

@@ -20,7 +20,7 @@ from orchestrator.pruners.learning_curve import (
     Prune,
     PrunerConfig,
 )
-from results.analysis import pruning
+from results.format import stops_text
 
 LOOKS = tuple(n / 10 for n in range(1, 11))
 IMAGES = 1000
@@ -186,4 +186,4 @@ def test_what_is_not_asked_is_as_on_record_and_else_as_usual() -> None:
 def test_stops_are_counted_in_words_and_nothing_is_said_of_none(
     counts: dict[str, Any] | None, said: str
 ) -> None:
-    assert pruning.stops_text(counts) == said
+    assert stops_text(counts) == said
