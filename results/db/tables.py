@@ -50,7 +50,7 @@ class Base(DeclarativeBase):
 
 
 def one_of(column: str, allowed: Iterable[str]) -> CheckConstraint:
-    """The column holds one of the allowed words."""
+    """Return the constraint that the column holds one of the allowed words."""
     words = ", ".join(f"'{word}'" for word in allowed)
     return CheckConstraint(f"{column} IN ({words})", name=column)
 
@@ -240,7 +240,7 @@ Row = Study | Trial | Measurement | Model | Event
 
 
 def column_types() -> dict[str, Any]:
-    """The SQL type of each column name. Names that several tables share have one type."""
+    """Return the SQL type of each column name. Columns with one name in several tables have one type."""
     return {column.name: column.type for table in Base.metadata.tables.values() for column in table.columns}
 
 

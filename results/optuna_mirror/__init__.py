@@ -37,9 +37,9 @@ class MirrorResult:
 
 
 def export(db: queries.Database, study: str, url: str) -> MirrorResult:
-    """Write to an Optuna storage what it does not have of a study yet.
+    """Write to an Optuna storage what it does not have yet of a study.
 
-    url: an SQLite file or an SQLAlchemy URL, as for `db`; made where it is not there.
+    url: an SQLite file or an SQLAlchemy URL, as for `db`; created if missing
 
     Raises StoreError if something cannot be read or written, and for a study without a search space.
     """
@@ -102,7 +102,7 @@ class _Mirror:
         return curves
 
     def _end(self, trial_id: int, frozen: FrozenTrial) -> None:
-        """End a trial that ran when it was brought over; its state goes last, for nothing can follow it."""
+        """End a trial that was running when it was copied. Its state goes last: it forbids later changes."""
         for step, value in frozen.intermediate_values.items():
             self._storage.set_trial_intermediate_value(trial_id, step, value)
         for key, fact in frozen.user_attrs.items():
@@ -136,7 +136,7 @@ def _study(storage: RDBStorage, row: dict[str, Any], asked: Asked) -> Study:
     if row["name"] not in names:
         optuna.create_study(storage=storage, study_name=row["name"], directions=asked.directions)
     found = optuna.load_study(storage=storage, study_name=row["name"])
-    if _is_unmarked(found, asked):  # it was made just now, or by a process that was killed then
+    if _is_unmarked(found, asked):  # it was created just now, or by a process that was killed then
         storage.set_study_system_attr(found._study_id, "study:metric_names", asked.metrics)
         found.set_user_attr("begun", row["created_at"])
     if found.user_attrs.get("begun") != row["created_at"]:

@@ -125,9 +125,7 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
 
 def _point(point: Mapping[str, Any] | None, most: int = 8, across: int = 3) -> list[str]:
     """Return the values of a candidate, a few per line."""
-    words = [
-        f"{html.escape(str(name))} {html.escape(value_text(value))}" for name, value in (point or {}).items()
-    ]
+    words = [html.escape(f"{name} {value_text(value)}") for name, value in (point or {}).items()]
     words = words[:most] + ([f"and {len(words) - most} more"] if len(words) > most else [])
     return [", ".join(words[first : first + across]) for first in range(0, len(words), across)]
 

@@ -23,13 +23,12 @@ from orchestrator.trainer_client import Stopped
 from results import optuna_mirror, queries, report, study_record, tables
 from results.db.store import Store
 from results.db.tables import Trial
-from results.metrics import METRICS
+from results.format import plain_rows
 from search_spaces import Integer, Space
 from tests import inline
 from tests.orchestrator._studies import record, run, settled, trials
 from tests.orchestrator.search.test_loop import stopping_at
 
-ENERGY = METRICS["energy"]
 GOAL: dict[str, Any] = {"minimise": "energy", "data": "fake:noise=0", "tolerance": 0.03, "trials": 16}
 GOAL |= {"device": "cuda"}
 LIMIT: dict[str, Any] = {"maximise": "accuracy", "max_energy_joules": 60.0, "data": "fake:noise=0"}
@@ -63,8 +62,8 @@ def _metered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def best_of(folder: Path) -> dict[str, Any]:
-    [best] = queries.best(folder / "results.db").to_dict("records")
-    return dict(best)
+    [best] = plain_rows(queries.best(folder / "results.db"))
+    return best
 
 
 def test_the_least_energy_is_sought_of_what_reaches_the_required_accuracy(tmp_path: Path) -> None:
@@ -104,12 +103,13 @@ def test_a_limit_of_energy_is_a_constraint_of_what_was_trained(tmp_path: Path) -
     assert {row.state for row in over} == {"completed"}, "it was not known before"
     for row in rows:
         if row.state == "completed":
-            assert row.constraints == [pytest.approx((row.energy_joules or 0) / 60 - 1)]
+            [excess] = row.constraints or []
+            assert excess == pytest.approx((row.energy_joules or 0) / 60 - 1)
     best = best_of(tmp_path)
     assert best["energy_joules"] <= 60 < max(row.energy_joules or 0 for row in rows)
     assert "highest accuracy, at most 60.0 J" in printed
     frame = queries.trials(tmp_path / "results.db", "s")
-    study = queries.studies(tmp_path / "results.db", "s").to_dict("records")[0]
+    study = plain_rows(queries.studies(tmp_path / "results.db", "s"))[0]
     shown = tables.trials_table(frame, study)
     told = dict(zip(shown.columns[0].cells, shown.columns[1].cells, strict=True))
     assert {told[str(row.number)] for row in over} == {"too large"}

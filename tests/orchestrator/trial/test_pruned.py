@@ -16,7 +16,7 @@ from orchestrator.trial.outcome import affordable, spent
 from results import queries
 from results.db.store import Store
 from results.db.tables import Trial
-from results.format import stops_text
+from results.format import plain_rows, stops_text
 from tests.orchestrator._processes import HOSTED, eventually, naming
 from tests.orchestrator._studies import run, trials
 
@@ -88,7 +88,7 @@ def test_the_record_tells_what_was_saved_and_what_the_audit_found(study: tuple[P
     pruned = [row for row in rows if row.state == "pruned"]
     audited = [row for row in rows if row.audited and row.state == "completed"]
     would_stop = [row for row in audited if row.stop_bound is not None]
-    [viewed] = queries.early_stops(folder / "results.db", "s").to_dict("records")
+    [viewed] = plain_rows(queries.early_stops(folder / "results.db", "s"))
     assert pruned
     assert (viewed["pruned"], viewed["audited"]) == (len(pruned), len(audited))
     assert viewed["trainings_saved"] == pytest.approx(sum(1 - (row.stop_progress or 0) for row in pruned))
