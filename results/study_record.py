@@ -6,6 +6,7 @@ the column's type.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,15 +78,17 @@ class StudyRecord:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The trials by number, each with its `outcome` (one of OUTCOMES) and its `accuracy`.
+        """The trials by number, each with its `outcome` (one of OUTCOMES), its `accuracy` and its `seconds`.
 
-        The accuracy is that on validation images, or on test images in a study without validation images.
+        The accuracy is that on validation images, or on test images in a study without validation images. The
+        seconds are those for which its attempts held a worker.
         """
         found = plain_rows(self.trials.drop(columns=[name for name in _BULKY if name in self.trials]))
         tested = bool(found) and all(row["val_accuracy"] is None for row in found)
         eligible_numbers = set(eligible(self.trials, self.study)["number"])
         for row in found:
             row["accuracy"] = row["test_accuracy"] if tested else row["val_accuracy"]
+            row["seconds"] = row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0
             row["outcome"] = _outcome(row, self.bound, row["number"] in eligible_numbers)
         return found
 
@@ -98,6 +101,27 @@ class StudyRecord:
         """The finished trials that count against the budget, in the order in which they ended."""
         ended = [row for row in self.rows if row["attempts"] and row["finished_at"] is not None]
         return sorted(ended, key=lambda row: (row["finished_at"], row["number"]))
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of all its trainings together."""
+        return math.fsum(row["seconds"] for row in self.trained)
+
+    @cached_property
+    def model(self) -> Row | None:
+        """Its saved model; of a Pareto front one of them."""
+        return next(iter(plain_rows(self.models)), None)
+
+    @property
+    def winner(self) -> Row | None:
+        """The trial of its saved model, or else its best trial."""
+        number = self.model["trial"] if self.model else self.study["best_trial"]
+        return self.by_number.get(number) if number is not None else None
+
+    @property
+    def base(self) -> Row | None:
+        """The first training of its base network, if it has a baseline."""
+        return next((row for row in self.rows if row["purpose"] == "baseline"), None)
 
     @cached_property
     def networks(self) -> list[Network]:

@@ -14,6 +14,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, stop_text, value_text
+from results.metrics import METRICS
 
 GREY, BLUE, GREEN, ORANGE = "#7f7f7f", "#0072b2", "#009e73", "#b07a00"
 RED, PINK, TEAL, VIOLET = "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"
@@ -115,9 +116,8 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     why = f": {row['reason']}" if row["reason"] and row["state"] != "completed" else ""
     of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
     lines = [f"<b>trial {row['number']}</b>: {html.escape(row['outcome'] + why)}{of}", *_point(row["point"])]
-    if row["macs"] is not None:
-        parameters = f", {row['parameters'] / 1e6:.3f} M parameters" if row["parameters"] is not None else ""
-        lines.append(f"{row['macs'] / 1e6:.2f} M MACs{parameters}")
+    counts = [metric for metric in METRICS.values() if metric.is_count and row[metric.column] is not None]
+    lines += [", ".join(metric.text(row[metric.column]) for metric in counts)] if counts else []
     if row["accuracy"] is not None:
         lines.append(f"accuracy {row['accuracy']:.2%}")
     return "<br>".join([*lines, *filter(None, [stop_text(row)]), *more])

@@ -7,7 +7,7 @@ which is usually lucky, and the best mean of retrained networks, which decides t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
@@ -56,7 +56,7 @@ def steps(study: StudyRecord) -> Iterator[Step]:
     count = hours = 0.0
     for row in study.trained:
         count += (row["stop_progress"] or 1.0) if row["state"] == "pruned" else 1.0
-        hours += seconds_of(row) / 3600
+        hours += row["seconds"] / 3600
         if _passes(study, row):
             passing[row["number"]] = row
             best = _better(study, best, row)
@@ -76,11 +76,6 @@ def steps(study: StudyRecord) -> Iterator[Step]:
 def names(study: StudyRecord) -> dict[str, str]:
     """Return the label of each of a step's incumbents."""
     return _SIZES if study.minimised else _ACCURACIES
-
-
-def seconds_of(row: Mapping[str, Any]) -> float:
-    """Return how long a trial held its worker, in seconds, all its attempts together."""
-    return float(row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0)
 
 
 def value(study: StudyRecord, row: Row) -> float:
@@ -129,15 +124,14 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
             add_path(figure, study, walked, over, scale, kind, _line(kind), names(study)[kind])
     if not any(len(trace.x) for trace in figure.data):
         return empty(title, _why_empty(study), dark)
-    base = next((row for row in study.rows if row["purpose"] == "baseline" and study.size(row)), None)
-    if study.minimised and base:
+    if study.minimised and study.base and study.size(study.base):
         figure.add_scatter(
             x=[0, scale * getattr(walked[-1], over)],
-            y=[study.size(base)] * 2,
+            y=[study.size(study.base)] * 2,
             mode="lines",
             name="base network",
             line={"color": VIOLET, "width": 1.5, "dash": "dot"},
-            hovertemplate=f"{hover_text(base)}<extra></extra>",
+            hovertemplate=f"{hover_text(study.base)}<extra></extra>",
         )
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
     if study.minimised:

@@ -12,11 +12,9 @@ from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.slack import cheapest
 from results.format import millions, moment, number, percent, plain_rows, value_text
-from results.plots.path import seconds_of
 from results.report._command import command
 from results.report._logs import log_end
 from results.report._table import MOST, Table, flat, latest, of_console, pairs, table
-from results.report._words import base, winner
 from results.study_record import Row, StudyRecord
 from results.tables import evaluation_table, front_table, models_table, plain, slack_table, trials_table
 
@@ -53,7 +51,7 @@ def _failed(study: StudyRecord) -> list[Row]:
 
 def stages(study: StudyRecord) -> Table | None:
     """Return the layers of the network found, by stage, beside the base network's; None if unknown."""
-    found, first = winner(study), base(study)
+    found, first = study.winner, study.base
     if found is None or not (found["blocks"] or found["channels"]):
         return None
     shown = {"found": found} | ({"base": first} if first and first["number"] != found["number"] else {})
@@ -67,7 +65,7 @@ def stages(study: StudyRecord) -> Table | None:
 
 def network(study: StudyRecord) -> Table | None:
     """Return the sizes and values of the network found, beside the base network's."""
-    found, first = winner(study), base(study)
+    found, first = study.winner, study.base
     if found is None:
         return None
     shown = [found, *([first] if first and first["number"] != found["number"] else [])]
@@ -135,7 +133,7 @@ def provenance(study: StudyRecord) -> Table:
         ("seeds", f"{len(seeds):,} pairs of training seed and image seed; see the table below"),
         ("started", f"{moment(about['created_at'])} UTC"),
         ("updated", f"{moment(about['updated_at'])} UTC"),
-        ("time of all trainings", f"{sum(map(seconds_of, study.trained)):,.1f} s"),
+        ("time of all trainings", f"{study.seconds:,.1f} s"),
         ("energy", energy(about["energy_joules"]) or "not measured (no GPU that reports it)"),
         ("trainings with known energy", f"{about['measured']:,} of {about['trainings']:,}"),
     ]  # fmt: skip
@@ -167,7 +165,7 @@ def seeds(study: StudyRecord) -> Table:
             "image seed": lambda row: str(row["subset_seed"]),
             "attempts": plain("attempts"),
             "started (UTC)": lambda row: moment(row["started_at"]),
-            "seconds": lambda row: number(seconds_of(row), 1),
+            "seconds": lambda row: number(row["seconds"], 1),
             "energy": lambda row: energy(row["energy_joules"]) or "-",
             "folder": plain("folder"),
         },

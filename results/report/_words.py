@@ -8,9 +8,8 @@ from typing import Any
 from results import no_winner
 from results.analysis.forecast import used_text
 from results.analysis.posterior import interval_text
-from results.format import mean_text, percent, plain_rows, stops_text
+from results.format import mean_text, percent, stops_text
 from results.metrics import METRICS, limits_of
-from results.plots.path import seconds_of
 from results.study_record import Row, StudyRecord
 
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
@@ -100,29 +99,12 @@ def describe_result(study: StudyRecord) -> list[str]:
     return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]
 
 
-def winner(study: StudyRecord) -> Row | None:
-    """Return the trial of the study's saved model, or else its best trial."""
-    saved = _saved(study)
-    number = saved["trial"] if saved else study.study["best_trial"]
-    return study.by_number.get(number) if number is not None else None
-
-
-def base(study: StudyRecord) -> Row | None:
-    """Return the first trial of the base network."""
-    return next((row for row in study.rows if row["purpose"] == "baseline"), None)
-
-
-def _saved(study: StudyRecord) -> Row | None:
-    models = plain_rows(study.models)
-    return models[0] if models else None
-
-
 def _winner(study: StudyRecord) -> list[str]:
     if study.has_two_aims and study.front.empty:
         return [_nothing(study)]
     if study.has_two_aims:
         return ["The result is a Pareto front; the table below shows how much accuracy each size gives."]
-    best, model = winner(study), _saved(study)
+    best, model = study.winner, study.model
     if best is None:
         return ["" if study.study["kind"] == "evaluation" else _nothing(study)]
     said = [f"Trial {best['number']} is the best{_compared(study, best)}.", _accuracy(study, best, model)]
@@ -138,7 +120,7 @@ def _nothing(study: StudyRecord) -> str:
 
 def _compared(study: StudyRecord, best: Row) -> str:
     """Return the winner's size, compared with the base network's."""
-    first, size = base(study), study.size(best)
+    first, size = study.base, study.size(best)
     if not study.minimised or size is None:
         return ""
     whole = study.size(first) if first else None
@@ -191,6 +173,6 @@ def _counts(study: StudyRecord) -> str:
     if not counts:
         return "There are no trials yet."
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items(), key=lambda c: -c[1]))
-    hours = sum(map(seconds_of, study.trained)) / 3600
+    hours = study.seconds / 3600
     time = f"{hours:.1f} device-hours" if hours >= 2 else f"{60 * hours:.1f} device-minutes"
     return f"All trials: {told}. Trainings took {time}."
