@@ -76,6 +76,7 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
     searched: Columns = {_SHORT.get(name, name): plain(name) for name in varied}
     asked = {study["minimise"], *limits_of(study["question"])} - {None}
     known = set(eligible(frame, study)["number"])
+    is_sized = study["minimise"] or study["kind"] == "nas" or any(METRICS[n].known == "after" for n in asked)
     starts = [point for point in frame["point"] if _has_own(point)]
     if starts:
         searched = {**searched, "change": lambda row: changes(row["point"], starts[0])}
@@ -87,7 +88,7 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
                 row, study["best_trial"], study["min_accuracy"], row["number"] in known
             ),
             **(pair if study["kind"] == "evaluation" else searched),
-            **(sizes(frame, asked) if asked or study["kind"] == "nas" else {}),
+            **(sizes(frame, asked) if is_sized else {}),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "train s": lambda row: number(row["train_seconds"], 1),
         },
