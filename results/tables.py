@@ -4,7 +4,7 @@ On a terminal a table fits the width: names and choices fold, numbers stay whole
 text, as wide as it needs to be.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -209,13 +209,22 @@ def plain(name: str) -> Callable[[Row], str]:
 def table_of(frame: pd.DataFrame, columns: Columns) -> Table:
     """Return a table of the frame's rows. `columns`: each column's name, and its text for a row."""
     rows = [[said(row) for said in columns.values()] for row in plain_rows(frame)]
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for position, name in enumerate(columns):
-        whole = (
-            None if name in _FOLDING else max(len(cell) for cell in (name, *(row[position] for row in rows)))
-        )
+    return grid(None, tuple(columns), rows, _TEXTS)
+
+
+def grid(
+    caption: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[str]
+) -> Table:
+    """Return a table of texts. `texts`: the columns that are aligned left."""
+    table = Table(title=caption, box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for position, name in enumerate(heads):
+        whole = max(len(cell) for cell in (name, *(row[position] for row in rows)))
+        is_text = name in texts
         table.add_column(
-            name, justify="left" if name in _TEXTS else "right", overflow="fold", min_width=whole
+            name,
+            justify="left" if is_text else "right",
+            overflow="fold",
+            min_width=None if name in _FOLDING else whole,
         )
     for row in rows:
         table.add_row(*row)

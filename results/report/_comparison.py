@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rich.table import Table
+
 from results.db.spec_diff import differences
 from results.format import millions, percent, value_text
-from results.report._table import Table
 from results.study_record import StudyRecord
+from results.tables import grid
 
 
 def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
@@ -23,8 +25,8 @@ def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
         differ.append((what, one, two))
     kept = [row for row in rows if row[1:] != ("-", "-")]
     return [
-        Table("Results side by side", heads, kept),
-        Table("Settings that differ", ("what", study.name, other.name), differ, frozenset(("what", *heads))),
+        grid("Results side by side", heads, kept, ()),
+        grid("Settings that differ", ("what", study.name, other.name), differ, ("what", *heads)),
     ]
 
 

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from rich.table import Table
+
 from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.slack import cheapest
 from results.format import millions, moment, number, percent, plain_rows, value_text
 from results.report._command import command
 from results.report._logs import log_end
-from results.report._table import MOST, Table, flat, latest, of_console, pairs, table
+from results.report._table import MOST, captioned, flat, latest, pairs, table
 from results.study_record import Row, StudyRecord
-from results.tables import evaluation_table, front_table, models_table, plain, slack_table, trials_table
+from results.tables import evaluation_table, front_table, grid, models_table, plain, slack_table, trials_table
 
 LOGS = 20  # failures whose logs are shown
 _MACHINE = ("host", "device", "device_name", "driver")
@@ -42,7 +44,7 @@ def failures(study: StudyRecord) -> list[Failure]:
 def failure_counts(study: StudyRecord) -> Table:
     counts = Counter(row["reason"] or "unknown" for row in _failed(study))
     rows = [(reason, f"{count:,}") for reason, count in counts.most_common()]
-    return Table("Failed trials by reason", ("reason", "trials"), rows)
+    return grid("Failed trials by reason", ("reason", "trials"), rows, ())
 
 
 def _failed(study: StudyRecord) -> list[Row]:
@@ -60,7 +62,7 @@ def stages(study: StudyRecord) -> Table | None:
     heads = ("stage", *(head for head, _ in columns))
     lines = zip_longest(*(values for _, values in columns), fillvalue="-")
     rows = [(str(stage), *map(str, values)) for stage, values in enumerate(lines, 1)]
-    return Table("Layers of the network by stage", heads, rows)
+    return grid("Layers of the network by stage", heads, rows, ())
 
 
 def network(study: StudyRecord) -> Table | None:
@@ -74,7 +76,7 @@ def network(study: StudyRecord) -> Table | None:
     point = list((found["point"] or {}).items())
     rows += [(str(name), *(value_text((row["point"] or {}).get(name)) for row in shown)) for name, _ in point]
     rows = [row for row in rows if any(cell not in ("-", "") for cell in row[1:])]
-    return Table("Network found", heads, rows)
+    return grid("Network found", heads, rows, ())
 
 
 _NETWORK: dict[str, Callable[[Row], str]] = {
@@ -91,25 +93,25 @@ _NETWORK: dict[str, Callable[[Row], str]] = {
 def trials(study: StudyRecord) -> Table:
     """Return the table of all trials."""
     shown = trials_table(study.trials.tail(MOST), study.study)
-    return of_console(latest("All trials", len(study.trials)), shown)
+    return captioned(latest("All trials", len(study.trials)), shown)
 
 
 def ranking(study: StudyRecord) -> Table | None:
     """Return the pairs of an evaluation, or the Pareto front of a study with two objectives; else None."""
     if study.has_two_aims:
         told = front_table(study.front)
-        return None if study.front.empty else of_console("Pareto front, by the repeats of its networks", told)
+        return None if study.front.empty else captioned("Pareto front, by the repeats of its networks", told)
     if study.study["kind"] != "evaluation":
         return None
-    return of_console("Pairs of model and recipe, the best first", evaluation_table(rank_pairs(study.trials)))
+    return captioned("Pairs of model and recipe, the best first", evaluation_table(rank_pairs(study.trials)))
 
 
 def offers(study: StudyRecord) -> list[Table]:
     """Return the tables of the saved models and of the accuracy trade-off."""
-    found = [of_console("Saved models", models_table(study.models))] if len(study.models) else []
+    found = [captioned("Saved models", models_table(study.models))] if len(study.models) else []
     if study.bound is not None and study.minimised and study.networks:
         slack = slack_table(cheapest(study.trials, study.study))
-        found.append(of_console("Accuracy trade-off, in percentage points", slack))
+        found.append(captioned("Accuracy trade-off, in percentage points", slack))
     return found
 
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from results.report._table import Table, table
+from rich.table import Table
+
+from results.report._table import table
 from results.study_record import Row, StudyRecord
 
 _BYTES = 1_000_000  # of a line, at most
