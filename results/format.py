@@ -29,7 +29,7 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def settings(row: Mapping[str, Any]) -> str:
     """Return a model's architecture and ingredients: `layers 3, blocks 4-6-8; sam 0.1, 2 left out`."""
-    parts = (_architecture(_object(row["architecture"])), _ingredients(_object(row["ingredients"])))
+    parts = (_named(_object(row["architecture"]).items()), _ingredients(_object(row["ingredients"])))
     return "; ".join(part for part in parts if part) or "-"
 
 
@@ -37,10 +37,6 @@ def changes(point: Any, start: Any) -> str:
     """Return the values in which a candidate differs from the start: `policy none, rho 0.12`."""
     from_start = _object(start)
     return _named((name, v) for name, v in _object(point).items() if v != from_start.get(name)) or "-"
-
-
-def _architecture(chosen: Mapping[str, Any]) -> str:
-    return _named(chosen.items())
 
 
 def _ingredients(changed: Mapping[str, Any]) -> str:

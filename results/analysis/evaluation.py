@@ -31,7 +31,7 @@ def rank_pairs(trials: pd.DataFrame) -> pd.DataFrame:
     found["failed"] = pairs["state"].agg(lambda states: (states == "failed").sum())
     found["open"] = pairs["state"].agg(lambda states: (states == "running").sum())
     measured = completed.groupby(list(PAIR))[[*METRICS, "train_seconds"]].agg(["mean", "std"])
-    measured.columns = [f"{name}_{what}" for name, what in measured.columns]
+    measured.columns = ["_".join(column) for column in measured.columns]
     by_run = completed.pivot(index="replicate", columns=list(PAIR), values=metric).reindex(
         columns=found.index
     )

@@ -204,23 +204,16 @@ def _add_trained(
         if row["purpose"] == "search" and row["accuracy"] is not None and study.size(row) is not None
     ]
     shown = sample_rows(trained, notes, "trainings")
-    figure.add_trace(
-        go.Scatter(
-            x=[scale * getattr(step, over) for step, _ in shown],
-            y=[value(study, row) for _, row in shown],
-            mode="markers",
-            name="trained",
-            marker={
-                "color": [marker(row["outcome"])["color"] for _, row in shown],
-                "symbol": [marker(row["outcome"])["symbol"] for _, row in shown],
-                "size": 7 if len(shown) < 300 else 4,
-                "opacity": 0.9,
-            },
-            text=[hover_text(row) for _, row in shown],
-            hovertemplate="%{text}<extra></extra>",
-            showlegend=False,
-        )
-    )
+    marks = [marker(row["outcome"]) for _, row in shown]
+    figure.add_scatter(
+        x=[scale * getattr(step, over) for step, _ in shown], y=[value(study, row) for _, row in shown],
+        mode="markers", name="trained", showlegend=False,
+        marker={
+            "color": [mark["color"] for mark in marks], "symbol": [mark["symbol"] for mark in marks],
+            "size": 7 if len(shown) < 300 else 4, "opacity": 0.9,
+        },
+        text=[hover_text(row) for _, row in shown], hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
 
 
 def _passes(study: StudyRecord, row: Row) -> bool:

@@ -72,14 +72,14 @@ def _add_panel(
         if not shown:
             continue
         values = [row["point"].get(name) for row in shown]
-        trace = go.Scatter(
+        figure.add_scatter(
             x=values if is_number else [str(value) for value in values],
             y=[100 * row["accuracy"] for row in shown],
             mode="markers", name=outcome, legendgroup=outcome, showlegend=(down, across) == (1, 1),
             marker=marker(outcome),
             text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
+            row=down, col=across,
         )  # fmt: skip
-        figure.add_trace(trace, row=down, col=across)
     kind = "category" if not is_number else "log" if variable.get("log") else "linear"
     figure.update_xaxes(title=name, type=kind, exponentformat="power", row=down, col=across)
     if kind == "category":
