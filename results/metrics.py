@@ -74,6 +74,11 @@ _TABLE = (
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _TABLE})
 
 
+def shown_metric(minimise: str | None) -> Metric:
+    """Return the metric by which a study's networks are shown: the one that it minimises, or else MACs."""
+    return METRICS[minimise or "macs"]
+
+
 def limits_of(question: Mapping[str, Any]) -> dict[str, float]:
     """Return the limits in a study's settings by metric, in the order of its constraints."""
     own = question.get("most_parameters")  # of the search space itself

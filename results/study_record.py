@@ -19,7 +19,7 @@ from results import queries
 from results.analysis.networks import Network, eligible, networks
 from results.analysis.pareto import members
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows
-from results.metrics import METRICS, Metric
+from results.metrics import Metric, shown_metric
 
 Row = dict[str, Any]
 OUTCOMES = (
@@ -64,7 +64,7 @@ class StudyRecord:
     @property
     def metric(self) -> Metric:
         """The metric that is shown of its networks."""
-        return METRICS[self.minimised or "macs"]
+        return shown_metric(self.minimised)
 
     @property
     def has_two_aims(self) -> bool:

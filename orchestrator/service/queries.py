@@ -16,7 +16,7 @@ from results.db import locks, schema
 from results.db.search_queue import repeatable
 from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
 from results.db.types import Instant
-from results.metrics import METRICS
+from results.metrics import METRICS, shown_metric
 
 Facts = dict[str, Any]
 
@@ -256,6 +256,6 @@ def _unbegun(asked: Row[Any]) -> Facts:
 
 def _shown(minimise: str | None) -> Facts:
     """Return the metric by which the page shows a study's networks."""
-    metric = METRICS[minimise or "macs"]
+    metric = shown_metric(minimise)
     unit = {"unit": metric.unit_of, "scale": metric.scale, "digits": metric.digits}
     return {"column": metric.column, **unit}

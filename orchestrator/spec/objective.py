@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from results.metrics import METRICS, Metric
+from results.metrics import METRICS, Metric, shown_metric
 
 if TYPE_CHECKING:
     from orchestrator.trainer_client import NetworkInfo
@@ -43,7 +43,7 @@ class Objective:
     @property
     def told(self) -> Metric:
         """The metric that is shown to people."""
-        return METRICS[self.minimise or next(iter(self.limits), "macs")]
+        return shown_metric(self.minimise or next(iter(self.limits), None))
 
     def under(self, limits: Mapping[str, float]) -> Objective:
         """Return the same objective with these limits added."""

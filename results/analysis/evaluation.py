@@ -32,6 +32,7 @@ def rank_pairs(trials: pd.DataFrame) -> pd.DataFrame:
     found["open"] = pairs["state"].agg(lambda states: (states == "running").sum())
     measured = completed.groupby(list(PAIR))[[*METRICS, "train_seconds"]].agg(["mean", "std"])
     measured.columns = ["_".join(column) for column in measured.columns]
+    # one row per run and one column per pair, whose first is what the others are compared with
     by_run = completed.pivot(index="replicate", columns=list(PAIR), values=metric).reindex(
         columns=found.index
     )

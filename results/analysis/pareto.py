@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from results.analysis.networks import Network, build_frame, eligible, networks, size_columns
 from results.analysis.posterior import level_of, students
-from results.metrics import METRICS
+from results.metrics import shown_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def members(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
     accuracies = searched[searched["state"] == "completed"]["val_accuracy"].dropna()
     usual = float(statistics.median(accuracies)) if len(accuracies) else 0.5
     known = [one for one in networks(eligible(searched, study), usual) if one.belief.mean >= bound]
-    size = METRICS[study["minimise"] or "macs"].column
+    size = shown_metric(study["minimise"]).column
     front = find_front(known, lambda one: (one.row[size], one.belief.mean, one.trial))
     columns = ["trial", *size_columns(study["minimise"]), *_ACCURACY]
     return build_frame([_row(one, front[:place], level) for place, one in enumerate(front)], columns)

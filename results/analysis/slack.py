@@ -13,7 +13,7 @@ import pandas as pd
 
 from results.analysis.networks import Network, build_frame, eligible, networks, size_columns
 from results.analysis.posterior import level_of, passing
-from results.metrics import METRICS
+from results.metrics import shown_metric
 
 SLACKS = (-0.005, -0.0025, 0.0, 0.0025)  # added to the required accuracy; a negative one gives up accuracy
 _ACCURACY = ("mean_accuracy", "accuracy_low", "accuracy_high", "trainings", "probability")
@@ -29,7 +29,7 @@ def cheapest(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
     `trials`: the rows of `queries.trials`. `study`: its row of `studies`.
     """
     bound, minimise, level = float(study["min_accuracy"]), study["minimise"], level_of(study["question"])
-    size = METRICS[minimise or "macs"].column
+    size = shown_metric(minimise).column
     found = networks(eligible(trials, study), bound)
     found = sorted(found, key=lambda network: (network.row[size], network.trial))
     rows = []

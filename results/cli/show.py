@@ -13,7 +13,8 @@ from results import constraints, export, queries
 from results.analysis import forecast
 from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
-from results.format import mean_text, millions, moment, number, percent, stop_text, stops_text
+from results.format import mean_text, metric_text, millions, moment, number, percent, stop_text, stops_text
+from results.metrics import shown_metric
 from results.study_record import STATE_LABELS
 from results.tables import outcome, plain, table_of, time_left
 
@@ -82,7 +83,10 @@ def _best(facts: dict[str, Any]) -> str:
     if best is None:
         return "none yet"
     accuracy = f"{percent(best['mean_accuracy'])} (n = {best['trainings']})"
-    return f"trial {best['trial']}: {accuracy} at {millions(best['macs'])} MACs"
+    metric = shown_metric(facts["minimise"])
+    return (
+        f"trial {best['trial']}: {accuracy} at {metric_text(metric, best[metric.column])} {metric.base_unit}"
+    )
 
 
 def _model(model: dict[str, Any], sized: bool) -> str:
