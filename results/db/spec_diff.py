@@ -1,5 +1,6 @@
 """Compare a study's recorded settings with those of the command that resumes it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,14 +48,30 @@ def _value(held: dict[str, Any], key: str) -> object:
 
 
 def _of_images(recorded: Any, asked: Any, before: str, now: str) -> Iterator[str]:
-    """Yield how two fingerprints (`rules-hash`) differ; nothing if the data sets have other names anyway."""
+    """Yield how two fingerprints differ; nothing if the data sets have other names anyway.
+
+    A fingerprint is `rules-hash` or `rules-CLASSES+TRAIN+TEST-hash`.
+    """
     name = asked.get("dataset", "the data set")
     if before == now or recorded.get("dataset", name) != name:
         return
-    if before.rpartition("-")[0] != now.rpartition("-")[0]:
+    (rules, was), (rules_now, found) = _rules_and_numbers(before), _rules_and_numbers(now)
+    if rules != rules_now:
         yield f"the images ({name}) are decoded by other rules than when the study started (docs/data.md)"
-    else:
-        yield f"the images ({name}) are not those with which the study started"
+        return
+    numbers = (
+        f": {was} then, {found} now" if was != found else f": {found} as then, but others" if found else ""
+    )
+    yield f"the images ({name}) are not those with which the study started{numbers}"
+
+
+def _rules_and_numbers(fingerprint: str) -> tuple[str, str]:
+    """Return the rules that a fingerprint begins with, and its numbers of images in words, if it has any."""
+    rules, _, _ = fingerprint.rpartition("-")
+    if not (numbers := re.fullmatch(r"(.*)-(\d+)\+(\d+)\+(\d+)", rules)):
+        return rules, ""
+    rules, classes, train, test = numbers.groups()
+    return rules, f"{classes} classes, {train} training and {test} test images"
 
 
 def _same(recorded: object, asked: object) -> bool:

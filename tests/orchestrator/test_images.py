@@ -121,7 +121,9 @@ def test_a_resume_holds_on_a_copy_of_the_images_and_tells_in_words_of_others(
     Image.new("RGB", (9, 9)).save(tmp_path / "more" / "train" / "ant" / "40.png")
     others = question(asked(trainer_client, tmp_path, f"folder:{tmp_path / 'more'}"))
     with pytest.raises(
-        QuestionChanged, match=r"the images \(folder\) are not those with which the study started;"
+        QuestionChanged,
+        match=r"the images \(folder\) are not those with which the study started: 2 classes, 80 training "
+        r"and 0 test images then, 2 classes, 81 training and 0 test images now;",
     ):
         refuse_another_question(study, "nas", others)
 

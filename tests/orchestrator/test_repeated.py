@@ -6,6 +6,7 @@ import json
 import shlex
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_a_study_on_record_with_what_its_demo_stands_for_is_resumed_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(tmp_path, "hpo", "training", demo=True)
-    with sqlite3.connect(tmp_path / "results.db") as record:
+    with closing(sqlite3.connect(tmp_path / "results.db")) as record, record:
         (stored,) = record.execute("SELECT options FROM requests").fetchone()
         asked = json.dumps({**json.loads(stored), **IDLE_IN_EARLIER_VERSIONS})
         record.execute("UPDATE requests SET options = ?", (asked,))

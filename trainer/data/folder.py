@@ -104,14 +104,19 @@ def about(source: Source) -> About:
 
 
 def fingerprint(source: Source) -> str:
-    """Of all names and contents, and of the rules by which pictures are decoded. Raises Refused."""
+    """Return `folder-RULES-CLASSES+TRAIN+TEST-HASH`. Raise InvalidConfig.
+
+    RULES is the version of the rules by which pictures are decoded. The numbers of classes, training and test
+    images follow. The hash is of all names and contents.
+    """
     held = _held(source)
     digest = hashlib.sha256(os.fsencode("\0".join(held.classes)))
     for part in (held.train, held.test):
         for picture, content in zip(part, _each(_content, part), strict=True):
             digest.update(b"\n%d\0%b\0%b" % (picture.label, os.fsencode(picture.name), content))
         digest.update(b"\n")
-    return f"folder-{RULES}-{digest.hexdigest()}"
+    counts = f"{len(held.classes)}+{len(held.train)}+{len(held.test)}"
+    return f"folder-{RULES}-{counts}-{digest.hexdigest()}"
 
 
 def load(source: Source, test: bool) -> Images:

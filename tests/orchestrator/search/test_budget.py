@@ -59,25 +59,27 @@ def used(folder: Path) -> float:
 def overstep(rows: list[Trial]) -> float:
     """By how many seconds the last training took longer than the dearest before it: nobody foresees that."""
     *before, last = [one.slot_seconds or 0.0 for one in rows if one.slot_seconds]
-    return max(0.0, last - max(before))
+    return max(0.0, last - max(before, default=0.0))
 
 
 def test_a_search_ends_before_its_hours_do_and_goes_on_with_more_of_them(tmp_path: Path) -> None:
+    """Everything is measured against what the trainings took: how fast the machine is does not matter."""
     said = run(tmp_path, **BRIEF, max_gpu_hours=0.6 / 3600)
     rows = trials(tmp_path)
     dearest = max(one.slot_seconds or 0.0 for one in rows)
     assert 0.6 - dearest < used(tmp_path) <= 0.6 + overstep(rows)
-    assert 2 <= len(rows) < 7
+    assert 1 <= len(rows) < 7
     assert "of its 0.000166667 device-hours, and a training takes up to" in said
     run(tmp_path, **BRIEF, max_gpu_hours=0.6 / 3600)
     assert len(trials(tmp_path)) == len(rows), "the same again trains nothing"
-    run(tmp_path, **BRIEF, max_gpu_hours=1.2 / 3600)
+    larger = used(tmp_path) + 3 * dearest
+    run(tmp_path, **BRIEF, max_gpu_hours=larger / 3600)
     more = trials(tmp_path)
     assert [one.point for one in more[: len(rows)]] == [one.point for one in rows]
     assert len(more) > len(rows)
-    assert used(tmp_path) <= 1.2 + overstep(more)
+    assert used(tmp_path) <= larger + overstep(more)
     study = queries.studies(tmp_path / "results.db").iloc[0]
-    assert study["budget_slot_hours"] == 1.2 / 3600
+    assert study["budget_slot_hours"] == larger / 3600
     assert study["slot_seconds"] == pytest.approx(used(tmp_path))
 
 

@@ -65,6 +65,18 @@ def test_images_are_told_to_differ_in_words_and_not_by_their_fingerprints() -> N
     assert differences(of("folder", "folder-2-def"), now) == [
         "the images (folder) are not those with which the study started"
     ]
+    counted = of("folder", "folder-2-3+90+9-abc")
+    assert differences(of("folder", "folder-2-3+89+9-def"), counted) == [
+        "the images (folder) are not those with which the study started: "
+        "3 classes, 89 training and 9 test images then, 3 classes, 90 training and 9 test images now"
+    ]
+    assert differences(of("folder", "folder-2-3+90+9-def"), counted) == [
+        "the images (folder) are not those with which the study started: "
+        "3 classes, 90 training and 9 test images as then, but others"
+    ]
+    assert differences(of("folder", "folder-1-3+90+9-def"), counted) == [
+        "the images (folder) are decoded by other rules than when the study started (docs/data.md)"
+    ]
     assert differences(of("folder", "0" * 64), now) == [
         "the images (folder) are decoded by other rules than when the study started (docs/data.md)"
     ]
