@@ -20,7 +20,7 @@ from orchestrator.trial.progress import ProgressDisplay
 from results.db.store import Store
 from results.db.tables import Study, Trial
 from results.errors import StoreError
-from results.metrics import Metric, shown_metric
+from results.metrics import METRICS, Metric
 from results.terminal import telling_of_loss
 
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
@@ -86,7 +86,7 @@ def display(
     recorded: Sequence[Trial],
     title: str,
     start: Mapping[str, Any] | None = None,
-    size: Metric = shown_metric(None),
+    size: Metric = METRICS["macs"],
 ) -> ProgressDisplay:
     """Return the display of the run: a live table on a terminal, plain lines elsewhere.
 
