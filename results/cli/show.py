@@ -84,9 +84,8 @@ def _best(facts: dict[str, Any]) -> str:
         return "none yet"
     accuracy = f"{percent(best['mean_accuracy'])} (n = {best['trainings']})"
     metric = shown_metric(facts["minimise"])
-    return (
-        f"trial {best['trial']}: {accuracy} at {metric_text(metric, best[metric.column])} {metric.base_unit}"
-    )
+    amount = metric_text(metric, best[metric.column])
+    return f"trial {best['trial']}: {accuracy} at {amount} {metric.base_unit}"
 
 
 def _model(model: dict[str, Any], sized: bool) -> str:

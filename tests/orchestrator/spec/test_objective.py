@@ -69,7 +69,8 @@ def test_an_aim_that_cannot_be_is_refused(tmp_path: Path, given: dict[str, Any],
 @pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
 def test_every_metric_is_a_column_and_may_be_minimised_and_limited(metric: Metric) -> None:
     assert metric.column in Trial.__table__.columns
-    asked = settled(Path("runs"), minimise=metric.name, **{metric.field: 5}).aim
+    given: dict[str, Any] = {"minimise": metric.name, metric.field: 5}
+    asked = settled(Path("runs"), **given).aim
     assert asked == Objective(minimise=metric.name, limits={metric.name: 5})
     assert metric.text(metric.scale) == f"{1:.{metric.digits}f} {metric.unit}"
 
