@@ -43,8 +43,9 @@ class Metered(inline.Inline):
 
     def run(self, job: Job, stop: threading.Event, started: Callable[[str], None] | None = None) -> Exit:
         end = super().run(job, stop, started)
-        scale = json.loads((job.folder / "trial.json").read_text())["scale"]
-        used = self.per_width and self.per_width * scale["width"] * scale["depth"]
+        config = json.loads((job.folder / "trial.json").read_text())
+        scale, batch = config["scale"], config["hyperparameters"].get("batch_size", 128)
+        used = self.per_width and self.per_width * scale["width"] * scale["depth"] * 128 / batch
         return replace(end, energy_joules=used)
 
 
@@ -138,6 +139,13 @@ def test_a_search_by_energy_resumes_to_the_same_record(tmp_path: Path, given: di
         run(tmp_path / "stopped", stopping_at(tmp_path / "stopped" / "s", 5), **asked)
     run(tmp_path / "stopped", **asked)
     assert record(tmp_path / "stopped") == record(tmp_path / "calm")
+
+
+def test_how_a_network_is_trained_decides_on_its_energy_too(tmp_path: Path) -> None:
+    run(tmp_path, kind="hpo", **{**GOAL, "tolerance": 0.2})
+    base, *rows = trials(tmp_path)
+    assert len({row.energy_joules for row in rows if row.state == "completed"}) > 1
+    assert best_of(tmp_path)["energy_joules"] < (base.energy_joules or 0)
 
 
 def test_a_plan_says_that_energy_skips_nothing(tmp_path: Path) -> None:
