@@ -55,9 +55,7 @@ def studies_table(frame: pd.DataFrame) -> Table:
 def time_left(study: Row) -> str:
     """Return how much longer a running study of `queries.studies` will take."""
     least, likely = study["least_seconds_left"], study["likely_seconds_left"]
-    if least is None:
-        return "-"
-    return str(forecast.Forecast(least, likely))
+    return "-" if least is None else str(forecast.Forecast(least, likely))
 
 
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
@@ -284,8 +282,7 @@ def evaluation_table(frame: pd.DataFrame) -> Table:
         "#": lambda row: str(row["rank"]),
         "model": lambda row: row["model"],
         "recipe": lambda row: row["recipe"],
-        "MACs": lambda row: millions(row["macs"]),
-        "params": lambda row: millions(row["parameters"]),
+        **sizes(frame),
         "n": lambda row: str(row["n"]),
         "failed": lambda row: str(row["failed"] or "-"),
         "open": lambda row: str(row["open"] or "-"),
@@ -295,18 +292,13 @@ def evaluation_table(frame: pd.DataFrame) -> Table:
         "train s": lambda row: number(row["train_seconds_mean"], 1),
         "difference": _difference,
     }
-    idle = [name for name, column in _IDLE.items() if not frame[column].fillna(0).any()]
-    return table_of(frame, {name: said for name, said in shown.items() if name not in idle})
+    rows = plain_rows(frame)
+    empty = {name for name in _OPTIONAL if all(shown[name](row) in ("-", _REFERENCE) for row in rows)}
+    return table_of(frame, {name: said for name, said in shown.items() if name not in empty})
 
 
-_IDLE = {  # columns left out when they are empty, and the frame's column that decides it
-    "failed": "failed",
-    "open": "open",
-    "test acc": "test_accuracy_mean",
-    "on 1,000": "test_accuracy_1000_mean",
-    "val acc": "val_accuracy_mean",
-    "difference": "difference_n",
-}
+_OPTIONAL = ("failed", "open", "test acc", "on 1,000", "val acc", "difference")  # left out if they are empty
+_REFERENCE = "reference"
 
 
 def _spread(metric: str) -> Callable[[Row], str]:
@@ -324,7 +316,7 @@ def _spread(metric: str) -> Callable[[Row], str]:
 def _difference(row: Row) -> str:
     """Return the mean difference over the runs that both completed, in points: +0.31 (sd 0.20, n 8)."""
     if row["difference_n"] is None:
-        return "reference"
+        return _REFERENCE
     if row["difference_mean"] is None:
         return "-"
     spread = "" if row["difference_std"] is None else f"sd {100 * row['difference_std']:.2f}, "
