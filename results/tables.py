@@ -236,18 +236,7 @@ _FOLDING = {"study", "outcome", "choice", "model", "network", "recipe", "change"
 
 def front_table(frame: pd.DataFrame) -> Table:
     """Return a table with one row per network of the Pareto front, the smallest first."""
-    return table_of(
-        frame,
-        {
-            "trial": plain("trial"),
-            **sizes(frame),
-            "val acc": lambda row: percent(row["mean_accuracy"]),
-            "95% interval": interval,
-            "n": plain("trainings"),
-            "probability": lambda row: percent(row["probability"], 1),
-            "status": plain("status"),
-        },
-    )
+    return table_of(frame, {"trial": plain("trial"), **sizes(frame), **_ESTIMATE, "status": plain("status")})
 
 
 def slack_table(frame: pd.DataFrame, level: float = 0.95) -> Table:
@@ -265,12 +254,17 @@ def slack_table(frame: pd.DataFrame, level: float = 0.95) -> Table:
             "evidence": lambda row: evidence[row["evidence"]],
             "trial": plain("trial"),
             **sizes(frame),
-            "val acc": lambda row: percent(row["mean_accuracy"]),
-            "95% interval": interval,
-            "n": plain("trainings"),
-            "probability": lambda row: percent(row["probability"], 1),
+            **_ESTIMATE,
         },
     )
+
+
+_ESTIMATE: Columns = {  # of a network's accuracy
+    "val acc": lambda row: percent(row["mean_accuracy"]),
+    "95% interval": interval,
+    "n": plain("trainings"),
+    "probability": lambda row: percent(row["probability"], 1),
+}
 
 
 def evaluation_table(frame: pd.DataFrame) -> Table:
