@@ -4,6 +4,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rich.console import Console
 from sqlalchemy import create_engine, text
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job
+from orchestrator.service.queries import RecordQueries
 from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Objective
 from orchestrator.spec.options import BadOption
@@ -218,5 +220,9 @@ def test_what_is_shown_of_energy_has_its_unit(tmp_path: Path) -> None:
     optuna_mirror.export(tmp_path / "results.db", "s", f"sqlite:///{tmp_path / 'optuna.db'}")
     mirrored = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path / 'optuna.db'}")
     assert mirrored.metric_names == ["energy (J)", "validation accuracy"]
+    with closing(RecordQueries(str(tmp_path / "results.db"))) as record_queries:
+        told = record_queries.study("s") or {}
+    assert told["metric"] == {"column": "energy_joules", "unit": "J of energy", "scale": 1.0, "digits": 1}
+    assert told["best"]["energy_joules"] == best_of(tmp_path)["energy_joules"]
     slack = queries.slack(tmp_path / "results.db", "s")
     assert slack["energy_joules"].notna().any()
