@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from results.analysis.networks import SIZES
-from results.format import millions, number
-
-
-def limits_of(question: Mapping[str, Any]) -> dict[str, float]:
-    """Return the most MACs, parameters and milliseconds that a study allows, in the order of its
-    constraints.
-    """
-    own = question.get("most_parameters")
-    limits = question.get("aim", {}).get("limits") or ({} if own is None else {"params": own})
-    return {name: limits[name] for name in SIZES if name in limits}
+from results.format import metric_text
+from results.metrics import METRICS, limits_of
 
 
 def words(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
@@ -43,13 +34,6 @@ def _missed(share: float, state: str) -> str:
 
 
 def _over(name: str, most: float, share: float) -> str:
-    limit, apart = _amount(name, most), _amount(name, abs(share) * most)
-    if share > 0:
-        return f"{apart} over the limit of {limit}"
-    return f"{apart} under the limit of {limit}"
-
-
-def _amount(name: str, amount: float) -> str:
-    if name == "latency":
-        return f"{number(amount, 3)} ms"
-    return f"{millions(amount)} {'MACs' if name == 'macs' else 'parameters'}"
+    metric = METRICS[name]
+    apart, side = metric_text(metric, abs(share) * most), "over" if share > 0 else "under"
+    return f"{apart} {metric.base_unit} {side} the limit of {metric_text(metric, most)} {metric.base_unit}"

@@ -61,9 +61,7 @@ def write_csv(frame: pd.DataFrame, to: Path) -> None:
 
 
 def write_text(text: str, to: Path, option: str) -> None:
-    """Write a text to a file, complete or not at all. Raises ExportError, which names the option to
-    change.
-    """
+    """Write a text to a file, complete or not at all. Raises ExportError, which names `option`."""
     _write_whole(lambda path: _write(text, path), to, option)
 
 

@@ -11,14 +11,26 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from results.analysis.posterior import interval_text
+from results.metrics import Metric
 from results.packages import pandas as pd
+
+# the outcomes of a trial in words
+MET_ONCE, BELOW, REPEAT = "met once, unconfirmed", "below required accuracy", "repeat"
+TOO_LARGE = "too large"  # as only its training told
+STOPPED_EARLY, SKIPPED = "stopped early", "skipped before training"
+
+
+def plain_rows(rows: pd.DataFrame | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the frame's rows as dicts, with None for missing values. A list is returned as it is."""
+    if isinstance(rows, list):
+        return rows
+    whole = rows.astype(object).where(rows.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
 
 
 def settings(row: Mapping[str, Any]) -> str:
-    """Return a model's architecture and ingredients: `layers 3, blocks 4-6-8; sam 0.1, ema 0.02, 2
-    left out`.
-    """
-    parts = (_architecture(_object(row["architecture"])), _ingredients(_object(row["ingredients"])))
+    """Return a model's architecture and ingredients: `layers 3, blocks 4-6-8; sam 0.1, 2 left out`."""
+    parts = (_named(_object(row["architecture"]).items()), _ingredients(_object(row["ingredients"])))
     return "; ".join(part for part in parts if part) or "-"
 
 
@@ -26,10 +38,6 @@ def changes(point: Any, start: Any) -> str:
     """Return the values in which a candidate differs from the start: `policy none, rho 0.12`."""
     from_start = _object(start)
     return _named((name, v) for name, v in _object(point).items() if v != from_start.get(name)) or "-"
-
-
-def _architecture(chosen: Mapping[str, Any]) -> str:
-    return _named(chosen.items())
 
 
 def _ingredients(changed: Mapping[str, Any]) -> str:
@@ -62,33 +70,65 @@ def is_missing(value: Any) -> bool:
     return bool(pd.isna(value)) if "pandas" in sys.modules else value is None or value != value
 
 
+def value_text(value: Any) -> str:
+    """Return a value of a candidate in few characters; a dash for a missing one."""
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def stop_text(row: Mapping[str, Any]) -> str:
+    """Return at which fraction of its budget a trial was stopped early, or would have been, and why."""
+    if row["stop_progress"] is None:
+        return ""
+    did = "stopped" if row["state"] == "pruned" else "would have been stopped"
+    expected = f"expected {percent(row['predicted_accuracy'])}, required {percent(row['stop_bound'])}"
+    return f"{did} at {percent(row['stop_progress'], 0)}: {expected}"
+
+
 def percent(fraction: float | None, digits: int = 2) -> str:
     """Return 0.9012 as 90.12%."""
-    return "-" if fraction is None or is_missing(fraction) else f"{fraction:.{digits}%}"
+    return "-" if fraction is None else f"{fraction:.{digits}%}"
 
 
 def mean_text(mean: float | None, std: float | None, n: int) -> str:
     """Return a mean with its standard deviation over n trainings: 15.40% (sd 1.78, n 3)."""
-    spread = "" if std is None or is_missing(std) else f"sd {100 * std:.2f}, "
+    spread = "" if std is None else f"sd {100 * std:.2f}, "
     return f"{percent(mean)} ({spread}n {n})"
 
 
 def interval(row: Mapping[str, Any]) -> str:
     """Return the 95% interval of an accuracy in percent: [11.31, 17.52]."""
     low, high = row["accuracy_low"], row["accuracy_high"]
-    return "-" if is_missing(low) else interval_text(low, high)
+    return "-" if low is None else interval_text(low, high)
+
+
+def metric_text(metric: Metric, amount: float | None) -> str:
+    """Return an amount of a metric as a table has it, without its unit."""
+    return millions(amount) if metric.is_count else number(amount, metric.digits)
 
 
 def millions(count: float | None) -> str:
     """Return 1234567 as 1.23M."""
-    return "-" if count is None or is_missing(count) else f"{count / 1e6:.2f}M"
+    return "-" if count is None else f"{count / 1e6:.2f}M"
 
 
 def number(value: float | None, digits: int) -> str:
     """Return a number with so many digits after the decimal point."""
-    return "-" if value is None or is_missing(value) else f"{value:.{digits}f}"
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def moment(at: Any) -> str:
     """Return a time in UTC, to the minute."""
-    return "-" if at is None or is_missing(at) else f"{at:%Y-%m-%d %H:%M}"
+    return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"
+
+
+def stops_text(stops: Mapping[str, Any] | None) -> str:
+    """Return what early stopping saved, and how often it was wrong; empty if it did nothing.
+
+    stops: the study's row of the view `early_stops`
+    """
+    if stops is None or not (stops["pruned"] or stops["would_stop"]):
+        return ""
+    words = [f"{stops['pruned']} stopped", f"{stops['trainings_saved']:.1f} trainings saved"]
+    if stops["would_stop"]:  # stops that were checked, because the trial was exempt
+        words.append(f"{stops['false_stops']} of {stops['would_stop']} checks wrong")
+    return ", ".join(words)

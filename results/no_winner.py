@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from results.format import percent
-from results.study_record import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, Row, StudyRecord
+from results.format import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, percent
+from results.study_record import Row, StudyRecord
 
 
 def why(study: StudyRecord) -> str:
@@ -41,9 +41,7 @@ def advice(study: StudyRecord) -> str:
 
 
 def failed_baseline(study: StudyRecord) -> Row | None:
-    """Return the training of the base network whose failure left no required accuracy; None if none
-    failed.
-    """
+    """Return the failed training of the base network that left no required accuracy, if there is one."""
     failed = (row for row in study.rows if row["purpose"] == "baseline" and row["state"] == "failed")
     return next(failed, None) if study.bound is None else None
 

@@ -24,20 +24,22 @@ from sqlalchemy.types import TypeEngine
 from results.analysis import forecast
 from results.analysis.evaluation import rank_pairs
 from results.analysis.pareto import members
-from results.analysis.posterior import level_of
 from results.analysis.slack import cheapest
 from results.db import connection as database
 from results.db import schema
 from results.db.tables import column_types
 from results.db.types import Instant
 from results.errors import NotOnRecord
+from results.format import plain_rows as plain_rows
 from results.packages import pandas as pd
 
 Database = str | Path
 
 
-def studies(db: Database) -> pd.DataFrame:
+def studies(db: Database, study: str | None = None) -> pd.DataFrame:
     """Return one row per study, oldest first: the columns of `studies`, and counts of its trials.
+
+    With `study`, only the row of that study.
 
     `trainings` counts all trainings, repeats included. `spent` is the budget they used: a trial stopped
     early counts by the fraction at which it was stopped. `slot_seconds`, `energy_joules` and `measured` are
@@ -46,7 +48,7 @@ def studies(db: Database) -> pd.DataFrame:
     `duplicates` count among those. `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of
     `best_trials`.
     """
-    return _as_frame(*_studies(db))
+    return _as_frame(*_studies(db, study))
 
 
 def study_rows(db: Database) -> list[dict[str, Any]]:
@@ -54,9 +56,9 @@ def study_rows(db: Database) -> list[dict[str, Any]]:
     return _studies(db)[1]
 
 
-def _studies(db: Database) -> tuple[list[str], list[dict[str, Any]]]:
-    with _reading(db) as connection:
-        names, rows = _rows(connection, _STUDIES)
+def _studies(db: Database, study: str | None = None) -> tuple[list[str], list[dict[str, Any]]]:
+    query = f"{_STUDIES} {'' if study is None else _OF_STUDY} ORDER BY studies.id"
+    names, rows = _rows(db, query, study)
     for row in rows:
         left = forecast.of_study(row)
         row |= {"least_seconds_left": left and left.least, "likely_seconds_left": left and left.likely}
@@ -65,6 +67,7 @@ def _studies(db: Database) -> tuple[list[str], list[dict[str, Any]]]:
     return shown, [{name: row[name] for name in shown} for row in rows]
 
 
+_OF_STUDY = "WHERE studies.id = :id"
 _STUDIES = """
 SELECT
     studies.*,
@@ -90,30 +93,25 @@ LEFT JOIN (
     FROM trials WHERE purpose = 'search' GROUP BY study_id
 ) AS counted ON counted.study_id = studies.id
 LEFT JOIN best_trials ON best_trials.study = studies.name
-ORDER BY studies.id
 """
 
 
 def trials(db: Database, study: str) -> pd.DataFrame:
     """Return one row per trial of the study, by number, with the columns of `trials`."""
-    with _reading(db) as connection:
-        study_id = _known(connection, study)
-        return _frame(connection, "SELECT * FROM trials WHERE study_id = :id ORDER BY number", id=study_id)
+    return _read(db, "SELECT * FROM trials WHERE study_id = :id ORDER BY number", study)
 
 
 def evaluation(db: Database, study: str) -> pd.DataFrame:
     """Return one row per pair of model and recipe of an evaluation, the best first.
 
-    Its columns are those of `results.analysis.evaluation.ranked`. Raises NotOnRecord for a study of another
-    kind.
+    Its columns are those of `results.analysis.evaluation.rank_pairs`. Raises NotOnRecord for a study of
+    another kind.
     """
-    with _reading(db) as connection:
-        study_id = _known(connection, study)
-        kind = connection.execute(text("SELECT kind FROM studies WHERE id = :id"), {"id": study_id}).scalar()
-        if kind != "evaluation":
-            raise NotOnRecord(
-                f"study {study!r} is of kind {kind} and not an evaluation; see nas-results trials {study}"
-            )
+    kind = _settings(db, study)["kind"]
+    if kind != "evaluation":
+        raise NotOnRecord(
+            f"study {study!r} is of kind {kind} and not an evaluation; see nas-results trials {study}"
+        )
     return rank_pairs(trials(db, study))
 
 
@@ -122,14 +120,10 @@ def slack(db: Database, study: str) -> pd.DataFrame:
 
     Raises NotOnRecord for a study that has no required accuracy (yet).
     """
-    with _reading(db) as connection:
-        study_id = _known(connection, study)
-        query = text("SELECT min_accuracy, minimise, question FROM studies WHERE id = :id")
-        asked = connection.execute(query.columns(question=JSON()), {"id": study_id}).one()
-        bound, minimise = asked.min_accuracy, asked.minimise
-    if bound is None:
+    asked = _settings(db, study)
+    if asked["min_accuracy"] is None:
         raise NotOnRecord(f"study {study!r} has no required accuracy (yet); see nas-results show {study}")
-    return cheapest(trials(db, study), float(bound), minimise, level_of(asked.question))
+    return cheapest(trials(db, study), asked)
 
 
 def front(db: Database, study: str) -> pd.DataFrame:
@@ -137,24 +131,23 @@ def front(db: Database, study: str) -> pd.DataFrame:
 
     Raises NotOnRecord for a study with one objective.
     """
-    with _reading(db) as connection:
-        study_id = _known(connection, study)
-        query = text("SELECT minimise, maximise, min_accuracy, question FROM studies WHERE id = :id")
-        asked = connection.execute(query.columns(question=JSON()), {"id": study_id}).one()
-    if asked.minimise is None or asked.maximise is None:
-        sought = asked.minimise or asked.maximise or "none"
+    asked = _settings(db, study)
+    if asked["minimise"] is None or asked["maximise"] is None:
+        sought = asked["minimise"] or asked["maximise"] or "none"
         raise NotOnRecord(
             f"study {study!r} has no Pareto front (objective: {sought}); see nas-results show {study}"
         )
-    level = level_of(asked.question)
-    return members(trials(db, study), asked.minimise, level, asked.min_accuracy or 0.0)
+    return members(trials(db, study), asked)
+
+
+def _settings(db: Database, study: str) -> dict[str, Any]:
+    """Return the row of the table `studies`, with None for what is missing."""
+    return plain_rows(_read(db, "SELECT * FROM studies WHERE id = :id", study))[0]
 
 
 def early_stops(db: Database, study: str) -> pd.DataFrame:
     """Return the view `early_stops` for the study: one row, or none if nothing is stopped early (yet)."""
-    with _reading(db) as connection:
-        _known(connection, study)
-        return _frame(connection, "SELECT * FROM early_stops WHERE study = :study", study=study)
+    return _read(db, "SELECT * FROM early_stops WHERE study = :study", study)
 
 
 def best(db: Database, study: str | None = None) -> pd.DataFrame:
@@ -162,11 +155,7 @@ def best(db: Database, study: str | None = None) -> pd.DataFrame:
 
     With `study`, only the row of that study, if it has one.
     """
-    with _reading(db) as connection:
-        if study is None:
-            return _frame(connection, f"{_BEST} ORDER BY study")
-        _known(connection, study)
-        return _frame(connection, f"{_BEST} WHERE best_trials.study = :study", study=study)
+    return _read(db, f"{_BEST} {'' if study is None else _OF_STUDY} ORDER BY study", study)
 
 
 _BEST = """
@@ -178,16 +167,12 @@ JOIN trials ON trials.study_id = studies.id AND trials.number = best_trials.tria
 
 def learning_curves(db: Database, study: str) -> pd.DataFrame:
     """Return the view `learning_curves` for the study: one row per measurement, by trial and time."""
-    query = "SELECT * FROM learning_curves WHERE study = :study ORDER BY trial, ordinal"
-    with _reading(db) as connection:
-        _known(connection, study)
-        return _frame(connection, query, study=study)
+    return _read(db, "SELECT * FROM learning_curves WHERE study = :study ORDER BY trial, ordinal", study)
 
 
 def models(db: Database) -> pd.DataFrame:
     """Return one row per saved network, by name and newest first, with its study and trial."""
-    with _reading(db) as connection:
-        return _frame(connection, _MODELS)
+    return _read(db, _MODELS)
 
 
 _MODELS = """
@@ -198,22 +183,18 @@ ORDER BY models.name, models.id DESC
 
 
 def request(db: Database, study: str) -> pd.DataFrame:
-    """Return the latest request of the study: one row, or none for an evaluation, with non-default
-    `options`.
-    """
-    with _reading(db) as connection:
-        query = "SELECT kind, subject, options FROM requests WHERE study = :study"
-        return _frame(connection, query, study=study)
+    """Return the latest request of the study, with its non-default options; no row for an evaluation."""
+    return _read(db, "SELECT kind, subject, options FROM requests WHERE study = :study", study)
 
 
 def events(db: Database, study: str) -> pd.DataFrame:
     """Return one row per event of the study, oldest first; `trial` is the number of the trial it is about."""
-    query = (
+    return _read(
+        db,
         "SELECT events.*, trials.number AS trial FROM events LEFT JOIN trials ON trials.id = events.trial_id"
-        " WHERE events.study_id = :id ORDER BY events.id"
+        " WHERE events.study_id = :id ORDER BY events.id",
+        study,
     )
-    with _reading(db) as connection:
-        return _frame(connection, query, id=_known(connection, study))
 
 
 @contextmanager
@@ -228,6 +209,27 @@ def _reading(db: Database) -> Iterator[Connection]:
         engine.dispose()
 
 
+def _read(db: Database, query: str, study: str | None = None) -> pd.DataFrame:
+    """Return the rows of a query, whose parameters are the name and the id of `study`, which must exist."""
+    return _as_frame(*_rows(db, query, study))
+
+
+def _rows(db: Database, query: str, study: str | None = None) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns' names, and the rows with values of the columns' types or None."""
+    with _reading(db) as connection:
+        known = {} if study is None else {"study": study, "id": _known(connection, study)}
+        result = connection.execute(text(query).columns(**_TYPES), known)
+        names = list(result.keys())
+        kinds = [_number_type(_TYPES.get(name)) for name in names]
+        return names, [
+            {
+                name: value if kind is None or value is None else kind(value)
+                for name, kind, value in zip(names, kinds, row, strict=True)
+            }
+            for row in result
+        ]
+
+
 def _known(connection: Connection, study: str) -> int:
     rows = connection.execute(text("SELECT name, id FROM studies ORDER BY id"))
     ids = {str(row.name): int(row.id) for row in rows}
@@ -235,24 +237,6 @@ def _known(connection: Connection, study: str) -> int:
         there_are = f"there are {', '.join(ids)}" if ids else "there is none yet"
         raise NotOnRecord(f"there is no study {study!r}; {there_are}")
     return ids[study]
-
-
-def _frame(connection: Connection, query: str, **parameters: Any) -> pd.DataFrame:
-    return _as_frame(*_rows(connection, query, **parameters))
-
-
-def _rows(connection: Connection, query: str, **parameters: Any) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the columns' names, and the rows with values of the columns' types or None."""
-    result = connection.execute(text(query).columns(**_TYPES), parameters)
-    names = list(result.keys())
-    kinds = [_number_type(_TYPES.get(name)) for name in names]
-    return names, [
-        {
-            name: value if kind is None or value is None else kind(value)
-            for name, kind, value in zip(names, kinds, row, strict=True)
-        }
-        for row in result
-    ]
 
 
 def _as_frame(names: list[str], rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -279,12 +263,6 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     **dict.fromkeys(("least_seconds_left", "likely_seconds_left"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
-
-
-def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the frame's rows as dicts, with None for missing values."""
-    whole = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
 
 
 def _dtype(kind: TypeEngine[Any]) -> str:

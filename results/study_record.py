@@ -6,6 +6,7 @@ the column's type.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,24 +14,17 @@ from functools import cached_property
 from typing import Any
 
 from results import queries
-from results.analysis.networks import SIZES, Network, networks
+from results.analysis.networks import Network, eligible, networks
 from results.analysis.pareto import members
-from results.analysis.posterior import level_of
+from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows
+from results.metrics import Metric, shown_metric
 from results.packages import pandas as pd
-from results.queries import plain_rows as plain_rows
 
 Row = dict[str, Any]
-MET_ONCE, BELOW, REPEAT = "met once, unconfirmed", "below required accuracy", "repeat"
-STOPPED_EARLY, SKIPPED = "stopped early", "skipped before training"
 OUTCOMES = (
-    *("confirmed", MET_ONCE, "trained", BELOW, "undecided", "rejected", "baseline", REPEAT),
+    *("confirmed", MET_ONCE, "trained", BELOW, TOO_LARGE, "undecided", "rejected", "baseline", REPEAT),
     *(STOPPED_EARLY, "failed", SKIPPED, "duplicate", "running"),
 )
-UNITS = {  # of what a study may minimise: the axis, the unit and its size
-    "macs": ("MACs (millions)", "M MACs", 1e6),
-    "params": ("parameters (millions)", "M parameters", 1e6),
-    "latency": ("latency (ms)", "ms", 1.0),
-}
 STATE_LABELS = {"pruned": STOPPED_EARLY, "screened": SKIPPED}  # for people; the database keeps its own names
 _BULKY = ("config", "versions", "network_key")  # columns that no row needs
 
@@ -62,40 +56,39 @@ class StudyRecord:
 
     @property
     def minimised(self) -> str | None:
-        """Which of `results.analysis.networks.SIZES` it minimises; None for a study for accuracy alone."""
+        """The name of the metric that it minimises; None for a study for accuracy alone."""
         minimised: str | None = self.study["minimise"]
         return minimised
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that is shown of its networks."""
+        return shown_metric(self.minimised)
 
     @property
     def has_two_aims(self) -> bool:
         """Whether it also maximises the accuracy, so that its result is a Pareto front."""
         return self.minimised is not None and self.study["maximise"] is not None
 
-    @property
-    def size_axis(self) -> str:
-        return UNITS[self.minimised or "macs"][0]
-
-    @property
-    def size_unit(self) -> str:
-        return UNITS[self.minimised or "macs"][1]
-
     def size(self, row: Mapping[str, Any]) -> float | None:
-        """Return the size of a trial's network in the unit of the axis; None if it is not known."""
-        minimised = self.minimised or "macs"
-        value = row[SIZES[minimised]]
-        return None if value is None else float(value) / UNITS[minimised][2]
+        """Return the amount of `metric` of a trial in the metric's unit; None if it is not known."""
+        amount = row[self.metric.column]
+        return None if amount is None else float(amount) / self.metric.scale
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The trials by number, each with its `outcome` (one of OUTCOMES) and its `accuracy`.
+        """The trials by number, each with its `outcome` (one of OUTCOMES), its `accuracy` and its `seconds`.
 
-        The accuracy is that on validation images, or on test images in a study without validation images.
+        The accuracy is that on validation images, or on test images in a study without validation images. The
+        seconds are those for which its attempts held a worker.
         """
         found = plain_rows(self.trials.drop(columns=[name for name in _BULKY if name in self.trials]))
         tested = bool(found) and all(row["val_accuracy"] is None for row in found)
+        eligible_numbers = set(eligible(self.trials, self.study)["number"])
         for row in found:
             row["accuracy"] = row["test_accuracy"] if tested else row["val_accuracy"]
-            row["outcome"] = _outcome(row, self.bound)
+            row["seconds"] = row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0
+            row["outcome"] = _outcome(row, self.bound, row["number"] in eligible_numbers)
         return found
 
     @cached_property
@@ -108,18 +101,38 @@ class StudyRecord:
         ended = [row for row in self.rows if row["attempts"] and row["finished_at"] is not None]
         return sorted(ended, key=lambda row: (row["finished_at"], row["number"]))
 
+    @property
+    def seconds(self) -> float:
+        """The seconds of all its trainings together."""
+        return math.fsum(row["seconds"] for row in self.trained)
+
+    @cached_property
+    def model(self) -> Row | None:
+        """Its saved model; of a Pareto front one of them."""
+        return next(iter(plain_rows(self.models)), None)
+
+    @property
+    def winner(self) -> Row | None:
+        """The trial of its saved model, or else its best trial."""
+        number = self.model["trial"] if self.model else self.study["best_trial"]
+        return self.by_number.get(number) if number is not None else None
+
+    @property
+    def base(self) -> Row | None:
+        """The first training of its base network, if it has a baseline."""
+        return next((row for row in self.rows if row["purpose"] == "baseline"), None)
+
     @cached_property
     def networks(self) -> list[Network]:
         """The networks trained to the end, with the posterior of their accuracy."""
         known = [row["accuracy"] for row in self.rows if row["accuracy"] is not None]
         usual = statistics.median(known) if known else 0.5
-        return networks(self.trials, usual if self.bound is None else self.bound)
+        return networks(eligible(self.trials, self.study), usual if self.bound is None else self.bound)
 
     @cached_property
     def front(self) -> pd.DataFrame:
         """The networks on the Pareto front of a study with two objectives, the smallest first."""
-        level = level_of(self.study["question"])
-        return members(self.trials, self.minimised or "macs", level, self.bound or 0.0)
+        return members(self.trials, self.study)
 
     @property
     def slot_kind(self) -> str:
@@ -129,12 +142,10 @@ class StudyRecord:
 
 def read_study(db: queries.Database, study: str) -> StudyRecord:
     """Read a study. Raises StoreError; NotOnRecord, one of its kinds, for an unknown study."""
-    trials = queries.trials(db, study)  # first, since it raises the error for an unknown study
-    studies = queries.studies(db)
     models = queries.models(db)
     return StudyRecord(
-        study=plain_rows(studies[studies["name"] == study])[0],
-        trials=trials,
+        study=plain_rows(queries.studies(db, study))[0],
+        trials=queries.trials(db, study),
         curves=queries.learning_curves(db, study),
         events=queries.events(db, study),
         models=models[models["study"] == study],
@@ -143,13 +154,15 @@ def read_study(db: queries.Database, study: str) -> StudyRecord:
     )
 
 
-def _outcome(row: Row, bound: float | None) -> str:
+def _outcome(row: Row, bound: float | None, is_eligible: bool) -> str:
     if row["state"] != "completed":
         return STATE_LABELS.get(row["state"], str(row["state"]))
     if row["verdict"]:
         return str(row["verdict"])
     if row["purpose"] in ("baseline", "confirmation"):
         return "baseline" if row["purpose"] == "baseline" else REPEAT
+    if not is_eligible:
+        return TOO_LARGE
     if bound is None or row["accuracy"] is None:
         return "trained"
     return MET_ONCE if row["accuracy"] >= bound else BELOW

@@ -6,13 +6,30 @@ text, as wide as it needs to be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich.table import Table
 
 from results.analysis import forecast
-from results.format import changes, interval, is_missing, millions, moment, number, percent, settings
+from results.analysis.networks import eligible
+from results.format import (
+    BELOW,
+    MET_ONCE,
+    TOO_LARGE,
+    changes,
+    interval,
+    metric_text,
+    millions,
+    moment,
+    number,
+    percent,
+    plain_rows,
+    settings,
+    value_text,
+)
+from results.metrics import METRICS, Metric, limits_of
 from results.packages import pandas as pd
 
 Row = Mapping[str, Any]
@@ -40,9 +57,7 @@ def studies_table(rows: list[dict[str, Any]]) -> Table:
 def time_left(study: Row) -> str:
     """Return how much longer a running study of `queries.studies` will take."""
     least, likely = study["least_seconds_left"], study["likely_seconds_left"]
-    if is_missing(least):
-        return "-"
-    return str(forecast.Forecast(least, None if is_missing(likely) else likely))
+    return "-" if least is None else str(forecast.Forecast(least, likely))
 
 
 def trials_table(frame: pd.DataFrame, study: Row) -> Table:
@@ -59,6 +74,9 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         "test acc": lambda row: percent(row["test_accuracy"]),
     }
     searched: Columns = {_SHORT.get(name, name): plain(name) for name in varied}
+    asked = {study["minimise"], *limits_of(study["question"])} - {None}
+    known = set(eligible(frame, study)["number"])
+    is_sized = study["minimise"] or study["kind"] == "nas" or any(METRICS[n].known == "after" for n in asked)
     starts = [point for point in frame["point"] if _has_own(point)]
     if starts:
         searched = {**searched, "change": lambda row: changes(row["point"], starts[0])}
@@ -66,24 +84,33 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         frame,
         {
             "trial": lambda row: str(row["number"]),
-            "outcome": lambda row: outcome(row, study["best_trial"], study["min_accuracy"]),
+            "outcome": lambda row: outcome(
+                row, study["best_trial"], study["min_accuracy"], row["number"] in known
+            ),
             **(pair if study["kind"] == "evaluation" else searched),
-            **(sizes(frame) if study["minimise"] or study["kind"] == "nas" else {}),
+            **(sizes(frame, asked) if is_sized else {}),
             "val acc": lambda row: percent(row["val_accuracy"]),
             "train s": lambda row: number(row["train_seconds"], 1),
         },
     )
 
 
-def sizes(frame: pd.DataFrame) -> Columns:
-    """Return the columns of a network's sizes; latency if any was measured."""
-    known: Columns = {
-        "MACs": lambda row: millions(row["macs"]),
-        "params": lambda row: millions(row["parameters"]),
+def sizes(frame: pd.DataFrame, asked: Collection[str] = METRICS) -> Columns:
+    """Return the columns of a network's metrics: counts, and of the others those with any amount.
+
+    `asked`: the metrics to show of those that every training tells, whether or not a study asks them
+    """
+    return {
+        metric.head: partial(_metric, metric)
+        for metric in METRICS.values()
+        if metric.column in frame
+        and (metric.known == "before" or metric.name in asked)
+        and (metric.is_count or frame[metric.column].notna().any())
     }
-    if frame["latency_ms"].isna().all():
-        return known
-    return {**known, "ms": lambda row: number(row["latency_ms"], 3)}
+
+
+def _metric(metric: Metric, row: Row) -> str:
+    return metric_text(metric, row[metric.column])
 
 
 def _has_own(point: Any) -> bool:
@@ -96,35 +123,36 @@ _HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 _SHORT = {"resolution": "res", "learning_rate": "lr", "weight_decay": "decay", "batch_size": "batch"}
 
 
-def outcome(trial: Row, best: int | None = None, min_accuracy: float | None = None) -> str:
+def outcome(
+    trial: Row, best: int | None = None, min_accuracy: float | None = None, is_eligible: bool = True
+) -> str:
     """Return the outcome of a trial in a few words. `best`: the number of the study's best trial."""
-    if trial["state"] == "duplicate" and not pd.isna(trial["of_trial_number"]):
-        return f"same as {trial['of_trial_number']}"
-    if trial["state"] == "screened":
-        return _skipped(trial)
-    if trial["state"] == "pruned":
-        return f"stopped early at {percent(trial['stop_progress'], 0)}"
     if trial["state"] != "completed":
-        return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
+        return _not_completed(trial)
     if trial["number"] == best:
         return "best"
     if trial["purpose"] == "confirmation":
-        return "repeat" if pd.isna(trial["of_trial_number"]) else f"repeat of {trial['of_trial_number']}"
+        return "repeat" if trial["of_trial_number"] is None else f"repeat of {trial['of_trial_number']}"
     if trial["purpose"] not in ("search", "evaluation"):
         return str(trial["purpose"])
-    if trial["verdict"]:
-        return str(trial["verdict"])
+    if trial["verdict"] or not is_eligible:
+        return str(trial["verdict"] or TOO_LARGE)
     if min_accuracy is None or trial["val_accuracy"] is None:
         return "completed"
-    return "met once, unconfirmed" if trial["val_accuracy"] >= min_accuracy else "below required accuracy"
+    return MET_ONCE if trial["val_accuracy"] >= min_accuracy else BELOW
 
 
-def _skipped(trial: Row) -> str:
-    """Return why a trial was not trained: it is over a limit, or not smaller than a known network."""
-    if any(excess > 0 for excess in trial["constraints"] or ()):
-        return "skipped (too large)"
+def _not_completed(trial: Row) -> str:
     of = trial["of_trial_number"]
-    return f"skipped: not smaller than {'the base' if pd.isna(of) else f'trial {of}'}"
+    if trial["state"] == "duplicate" and of is not None:
+        return f"same as {of}"
+    if trial["state"] == "screened" and any(excess > 0 for excess in trial["constraints"] or ()):
+        return "skipped (too large)"
+    if trial["state"] == "screened":
+        return f"skipped: not smaller than {'the base' if of is None else f'trial {of}'}"
+    if trial["state"] == "pruned":
+        return f"stopped early at {percent(trial['stop_progress'], 0)}"
+    return f"{trial['state']}: {trial['reason']}" if trial["reason"] else str(trial["state"])
 
 
 def best_table(frame: pd.DataFrame) -> Table:
@@ -134,7 +162,7 @@ def best_table(frame: pd.DataFrame) -> Table:
         {
             "study": lambda row: row["study"],
             "trial": lambda row: str(row["trial"]),
-            **sizes(frame),
+            **sizes(frame, set(frame["minimise"])),
             "val acc": lambda row: percent(row["mean_accuracy"]),
             "n": lambda row: str(row["trainings"]),
             "status": lambda row: row["verdict"] or "provisional",
@@ -145,8 +173,8 @@ def best_table(frame: pd.DataFrame) -> Table:
 
 def choice(trial: Row) -> str:
     """Return the settings of a trial's network and training: `senet18, width 0.7, lr 0.01, sam 0.1`."""
-    scaled = [name for name in _SCALE if not pd.isna(trial[name]) and trial[name] != 1]
-    given = [*scaled, *(name for name in _HYPERPARAMETERS if not pd.isna(trial[name]))]
+    scaled = [name for name in _SCALE if trial[name] is not None and trial[name] != 1]
+    given = [*scaled, *(name for name in _HYPERPARAMETERS if trial[name] is not None)]
     named = [f"{_SHORT.get(name, name)} {plain(name)(trial)}" for name in given]
     others = settings({"architecture": None, "ingredients": None, **trial["config"]})
     return ", ".join([trial["model"] or "-", *named, *([] if others == "-" else [others])])
@@ -174,27 +202,29 @@ def models_table(frame: pd.DataFrame) -> Table:
 
 
 def plain(name: str) -> Callable[[Row], str]:
-    def said(row: Row) -> str:
-        value = row[name]
-        if pd.isna(value):
-            return "-"
-        return f"{value:.4g}" if isinstance(value, int | float) else str(value)
-
-    return said
+    """Return what reads this column of a row as text."""
+    return lambda row: value_text(row[name])
 
 
 def table_of(frame: pd.DataFrame | list[dict[str, Any]], columns: Columns) -> Table:
     """Return a table of the frame's rows. `columns`: each column's name, and its text for a row."""
-    records = frame if isinstance(frame, list) else frame.astype(object).to_dict("records")
-    named = [{str(name): value for name, value in record.items()} for record in records]
-    rows = [[said(record) for said in columns.values()] for record in named]
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for position, name in enumerate(columns):
-        whole = (
-            None if name in _FOLDING else max(len(cell) for cell in (name, *(row[position] for row in rows)))
-        )
+    rows = [[said(row) for said in columns.values()] for row in plain_rows(frame)]
+    return grid(None, tuple(columns), rows, _TEXTS)
+
+
+def grid(
+    caption: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[str]
+) -> Table:
+    """Return a table of texts. `texts`: the columns that are aligned left."""
+    table = Table(title=caption, box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for position, name in enumerate(heads):
+        whole = max(len(cell) for cell in (name, *(row[position] for row in rows)))
+        is_text = name in texts
         table.add_column(
-            name, justify="left" if name in _TEXTS else "right", overflow="fold", min_width=whole
+            name,
+            justify="left" if is_text else "right",
+            overflow="fold",
+            min_width=None if name in _FOLDING else whole,
         )
     for row in rows:
         table.add_row(*row)
@@ -208,18 +238,7 @@ _FOLDING = {"study", "outcome", "choice", "model", "network", "recipe", "change"
 
 def front_table(frame: pd.DataFrame) -> Table:
     """Return a table with one row per network of the Pareto front, the smallest first."""
-    return table_of(
-        frame,
-        {
-            "trial": plain("trial"),
-            **sizes(frame),
-            "val acc": lambda row: percent(row["mean_accuracy"]),
-            "95% interval": interval,
-            "n": plain("trainings"),
-            "probability": lambda row: percent(row["probability"], 1),
-            "status": plain("status"),
-        },
-    )
+    return table_of(frame, {"trial": plain("trial"), **sizes(frame), **_ESTIMATE, "status": plain("status")})
 
 
 def slack_table(frame: pd.DataFrame, level: float = 0.95) -> Table:
@@ -237,12 +256,17 @@ def slack_table(frame: pd.DataFrame, level: float = 0.95) -> Table:
             "evidence": lambda row: evidence[row["evidence"]],
             "trial": plain("trial"),
             **sizes(frame),
-            "val acc": lambda row: percent(row["mean_accuracy"]),
-            "95% interval": interval,
-            "n": plain("trainings"),
-            "probability": lambda row: percent(row["probability"], 1),
+            **_ESTIMATE,
         },
     )
+
+
+_ESTIMATE: Columns = {  # of a network's accuracy
+    "val acc": lambda row: percent(row["mean_accuracy"]),
+    "95% interval": interval,
+    "n": plain("trainings"),
+    "probability": lambda row: percent(row["probability"], 1),
+}
 
 
 def evaluation_table(frame: pd.DataFrame) -> Table:
@@ -254,8 +278,7 @@ def evaluation_table(frame: pd.DataFrame) -> Table:
         "#": lambda row: str(row["rank"]),
         "model": lambda row: row["model"],
         "recipe": lambda row: row["recipe"],
-        "MACs": lambda row: millions(row["macs"]),
-        "params": lambda row: millions(row["parameters"]),
+        **sizes(frame),
         "n": lambda row: str(row["n"]),
         "failed": lambda row: str(row["failed"] or "-"),
         "open": lambda row: str(row["open"] or "-"),
@@ -265,18 +288,13 @@ def evaluation_table(frame: pd.DataFrame) -> Table:
         "train s": lambda row: number(row["train_seconds_mean"], 1),
         "difference": _difference,
     }
-    idle = [name for name, column in _IDLE.items() if not frame[column].fillna(0).any()]
-    return table_of(frame, {name: said for name, said in shown.items() if name not in idle})
+    rows = plain_rows(frame)
+    empty = {name for name in _OPTIONAL if all(shown[name](row) in ("-", _REFERENCE) for row in rows)}
+    return table_of(frame, {name: said for name, said in shown.items() if name not in empty})
 
 
-_IDLE = {  # columns left out when they are empty, and the frame's column that decides it
-    "failed": "failed",
-    "open": "open",
-    "test acc": "test_accuracy_mean",
-    "on 1,000": "test_accuracy_1000_mean",
-    "val acc": "val_accuracy_mean",
-    "difference": "difference_n",
-}
+_OPTIONAL = ("failed", "open", "test acc", "on 1,000", "val acc", "difference")  # left out if they are empty
+_REFERENCE = "reference"
 
 
 def _spread(metric: str) -> Callable[[Row], str]:
@@ -284,20 +302,18 @@ def _spread(metric: str) -> Callable[[Row], str]:
 
     def said(row: Row) -> str:
         mean, std = row[f"{metric}_mean"], row[f"{metric}_std"]
-        if pd.isna(mean):
+        if mean is None:
             return "-"
-        return percent(mean) if pd.isna(std) else f"{percent(mean)} (sd {100 * std:.2f})"
+        return percent(mean) if std is None else f"{percent(mean)} (sd {100 * std:.2f})"
 
     return said
 
 
 def _difference(row: Row) -> str:
-    """Return the mean difference in points, its standard deviation, and the runs that both completed:
-    +0.31 (sd 0.20, n 8).
-    """
-    if pd.isna(row["difference_n"]):
-        return "reference"
-    if pd.isna(row["difference_mean"]):
+    """Return the mean difference over the runs that both completed, in points: +0.31 (sd 0.20, n 8)."""
+    if row["difference_n"] is None:
+        return _REFERENCE
+    if row["difference_mean"] is None:
         return "-"
-    spread = "" if pd.isna(row["difference_std"]) else f"sd {100 * row['difference_std']:.2f}, "
+    spread = "" if row["difference_std"] is None else f"sd {100 * row['difference_std']:.2f}, "
     return f"{100 * row['difference_mean']:+.2f} ({spread}n {row['difference_n']})"

@@ -29,7 +29,7 @@ LAYERS = {
     ),
     "results": (
         *("cli", "report", "plots", "optuna_mirror", "no_winner", "study_record", "export", "queries"),
-        *("tables", "constraints", "format", "analysis", "db", "terminal", "packages", "errors"),
+        *("tables", "constraints", "format", "analysis", "db", "metrics", "terminal", "packages", "errors"),
         "file_names",
     ),
 }

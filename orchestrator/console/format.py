@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.spec.objective import SIZES, NetworkSize, amount_text, number_text
+from orchestrator.spec.objective import amount_of
 from results.analysis.posterior import Posterior, interval_text
 from results.db.tables import Trial
+from results.metrics import METRICS, Metric
 
 _FEW = 6  # variables of a candidate that is shown in full
+MACS = METRICS["macs"]
 PointValues = Mapping[str, Any]
 
 
@@ -25,11 +27,12 @@ def point_text(point: PointValues | None, start: PointValues | None = None) -> s
     return " ".join(f"{name} {_short(value)}" for name, value in shown.items())
 
 
-def result_text(row: Trial, start: PointValues | None = None, size: str = "macs") -> str:
-    """Return the outcome of a trial on one line. `size`: which of its sizes is shown."""
+def result_text(row: Trial, start: PointValues | None = None, size: Metric = MACS) -> str:
+    """Return the outcome of a trial on one line. `size`: which of its metrics is shown."""
     point = point_text(row.point, start)
     if row.state == "completed":
-        return f"{point}: {size_text(row, size)}, accuracy {accuracy_text(shown_accuracy(row))}"
+        accuracy = accuracy_text(shown_accuracy(row))
+        return f"{point}: {size.text(amount_of(row, size))}, accuracy {accuracy}"
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":
@@ -44,19 +47,11 @@ def pruned_text(row: Trial) -> str:
     return f"stopped early at {row.stop_progress or 0:.0%}: {row.message}"
 
 
-def best_text(row: Trial, start: PointValues | None = None, size: str = "macs") -> str:
+def best_text(row: Trial, start: PointValues | None = None, size: Metric = MACS) -> str:
     """Return the best trial so far, and whether it is confirmed."""
     return (
         f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {result_text(row, start, size)}"
     )
-
-
-def size_text(network: NetworkSize, size: str) -> str:
-    return amount_text(getattr(network, SIZES[size]), size)
-
-
-def size_number(network: NetworkSize, size: str) -> str:
-    return number_text(getattr(network, SIZES[size]), size)
 
 
 def accuracy_text(accuracy: float | None) -> str:

@@ -16,6 +16,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from orchestrator.console.format import (
+    MACS,
     PointValues,
     accuracy_text,
     best_text,
@@ -23,14 +24,14 @@ from orchestrator.console.format import (
     pruned_text,
     result_text,
     shown_accuracy,
-    size_number,
 )
-from orchestrator.spec.objective import UNITS
+from orchestrator.spec.objective import amount_of
 from orchestrator.trial.context import ProgressReporter
 from orchestrator.trial.outcome import count_spent
 from orchestrator.trial.request import RunningTrial
 from results.analysis import forecast
 from results.db.tables import Study, Trial
+from results.metrics import Metric
 from results.terminal import strip_escapes
 
 _RECENT = 10  # ended trials that the live table keeps in view
@@ -50,12 +51,12 @@ class ReporterFactory(Protocol):
         meter: ProgressMeter,
         title: str,
         start: PointValues | None = None,
-        size: str = "macs",
+        size: Metric = MACS,
     ) -> ProgressReporter: ...
 
 
 def open_reporter(
-    console: Console, meter: ProgressMeter, title: str, start: PointValues | None = None, size: str = "macs"
+    console: Console, meter: ProgressMeter, title: str, start: PointValues | None = None, size: Metric = MACS
 ) -> ProgressReporter:
     """Return what shows a run: a live table on a terminal, plain lines elsewhere. Close it when done.
 
@@ -69,7 +70,7 @@ def open_reporter(
 
 class _ConsoleProgress(ProgressReporter):
     def __init__(
-        self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: str = "macs"
+        self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: Metric = MACS
     ) -> None:
         self._console, self._meter = console, meter
         self._start, self._size = start, size
@@ -108,7 +109,7 @@ class BarProgress(_ConsoleProgress):
         meter: ProgressMeter,
         title: str,
         start: PointValues | None = None,
-        size: str = "macs",
+        size: Metric = MACS,
     ) -> None:
         super().__init__(console, meter, start, size)
         self._bar = tqdm(
@@ -147,7 +148,7 @@ class LiveProgress(_ConsoleProgress):
         meter: ProgressMeter,
         title: str,
         start: PointValues | None = None,
-        size: str = "macs",
+        size: Metric = MACS,
     ) -> None:
         super().__init__(console, meter, start, size)
         self._title = title
@@ -215,7 +216,7 @@ class LiveProgress(_ConsoleProgress):
         self, left_out: Collection[str], rows: Sequence[tuple[list[str], str | None]]
     ) -> Table:
         table = Table(expand=False)
-        names = ["trial", "purpose", "candidate", UNITS[self._size], "accuracy", "seconds", "state"]
+        names = ["trial", "purpose", "candidate", self._size.unit, "accuracy", "seconds", "state"]
         columns = [position for position, name in enumerate(names) if name not in left_out]
         for position in columns:
             name = names[position]
@@ -223,14 +224,14 @@ class LiveProgress(_ConsoleProgress):
                 table.add_column(name, overflow="fold", min_width=_LEAST_FOLDED)
                 continue
             longest = max(len(name), *(len(cells[position]) for cells, _ in rows), 0)
-            is_number = name in (*_NUMBERS, UNITS[self._size])
+            is_number = name in (*_NUMBERS, self._size.unit)
             table.add_column(name, justify="right" if is_number else "left", no_wrap=True, min_width=longest)
         for cells, style in rows:
             table.add_row(*(cells[position] for position in columns), style=style)
         return table
 
 
-def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
+def _row_cells(row: Trial, start: PointValues | None, size: Metric) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
     if row.state == "screened":
         state = "skipped before training"
@@ -242,19 +243,19 @@ def _row_cells(row: Trial, start: PointValues | None, size: str) -> list[str]:
         str(row.number),
         _purpose(row),
         point_text(row.point, start),
-        size_number(row, size),
+        size.number(amount_of(row, size)),
         accuracy_text(shown_accuracy(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]
 
 
-def _running_cells(trial: RunningTrial, start: PointValues | None, size: str) -> list[str]:
+def _running_cells(trial: RunningTrial, start: PointValues | None, size: Metric) -> list[str]:
     return [
         str(trial.row.number),
         _purpose(trial.row),
         point_text(trial.request.point, start),
-        size_number(trial.request.description, size),
+        size.number(amount_of(trial.request.description, size)),
         accuracy_text(trial.latest_epoch.get("val_accuracy")),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a worker",

@@ -11,20 +11,21 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.console.format import accuracy_text, point_text, size_number, size_text
+from orchestrator.console.format import accuracy_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
-from orchestrator.spec.objective import SIZES, UNITS, Objective
+from orchestrator.spec.objective import Objective, amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
 from results import file_names, terminal
-from results.analysis import pruning
 from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
+from results.format import stops_text
+from results.metrics import METRICS
 from search_spaces import scaling
 
 _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
@@ -69,11 +70,12 @@ def network_lines(spec: StudySpec) -> Iterator[str]:
     channels = ", ".join(map(str, base.channels))
     own = [f"{name} {value:g}" for name, value in spec.request.scale.items() if value != 1]
     at = f"at {', '.join(own)}: " if own else ""
-    yield (
-        f"  {at}{size_text(base, 'macs')}, {size_text(base, 'params')}, blocks {blocks}, "
-        f"channels {channels}, {base.resolution} px"
-    )
+    yield f"  {at}{sizes_text(base)}, blocks {blocks}, channels {channels}, {base.resolution} px"
     yield from data_lines(base, sample_text(spec.request))
+
+
+def sizes_text(network: NetworkInfo) -> str:
+    return f"{METRICS['macs'].text(network.macs)}, {METRICS['params'].text(network.parameters)}"
 
 
 def sample_text(request: RunOptions) -> str:
@@ -103,7 +105,7 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
     models = [model for model in store.models() if model.study_id == study.id]
     say(console, f"finished: {study.message}")
     rows = store.trials(study.id)
-    if stops := pruning.stops_text(pruning.count_stops(rows)):
+    if stops := stops_text(store.early_stops(study.id)):
         say(console, f"early stopping: {stops}")
     if not models:
         _tell_shortfall(console, spec)
@@ -111,7 +113,7 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
         _tell_front(console, spec, [model.name for model in models])
     else:
         winner = next(row for row in rows if row.id == models[0].trial_id)
-        terminal.tell(_comparison(study, models[0], winner, rows), console.file)
+        terminal.tell(_comparison(study, spec.aim, models[0], rows), console.file)
         _tell_winner(console, spec, models[0], winner)
 
 
@@ -164,18 +166,20 @@ def _next_command(request: SearchOptions, model: str) -> str:
     return shlex.join(words)
 
 
-def _comparison(study: Study, model: Model, winner: Trial, rows: Sequence[Trial]) -> Table:
+def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial]) -> Table:
     """Return a table that compares the winner with the start: the base network, or the first candidate."""
     first, start = rows[0], "base network" if study.kind == "nas" else "the start"
+    winner = next(row for row in rows if row.id == model.trial_id)
     table = Table(title=f"result of {study.name}", title_justify="left")
-    sizes = [name for name in SIZES if name != "latency" or first.latency_ms is not None]
-    for name in ("", "trial", *(UNITS[name] for name in sizes), "accuracy", "trainings"):
+    sizes = [METRICS["macs"], METRICS["params"]]
+    sizes += [metric for metric in aim.metrics if metric not in sizes]
+    for name in ("", "trial", *(size.unit for size in sizes), "accuracy", "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     for name, row, (accuracy, trainings) in (
         (start, first, _known_of(study, first, rows)),
         (model.name, winner, (model.val_accuracy, model.trainings or 1)),
     ):
-        amounts = [size_number(row, size) for size in sizes]
+        amounts = [size.number(amount_of(row, size)) for size in sizes]
         table.add_row(name, str(row.number), *amounts, accuracy_text(accuracy), str(trainings))
     return table
 

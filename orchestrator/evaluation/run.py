@@ -13,7 +13,6 @@ from contextlib import ExitStack, closing
 from rich.console import Console
 
 from orchestrator.console import progress, summary
-from orchestrator.console.format import size_text
 from orchestrator.console.progress import ReporterFactory
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.evaluation.pairs import PURPOSE, EvaluationSpec, count_text, list_requests, resolve_spec
@@ -131,8 +130,8 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
     for pair in spec.pairs:
         found = pair.description
         yield (
-            f"{pair.subject.name} with {pair.training.recipe}: {size_text(found, 'macs')}, "
-            f"{size_text(found, 'params')} ({pair.subject.origin})"
+            f"{pair.subject.name} with {pair.training.recipe}: "
+            f"{summary.sizes_text(found)} ({pair.subject.origin})"
         )
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"

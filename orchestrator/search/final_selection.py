@@ -167,7 +167,8 @@ def _find_front(search: SearchContext, before: int) -> list[Trial]:
     least, found = search.formulation.min_accuracy or 0.0, dict[int, float]()
     rows = [row for row in search.history.rows.values() if row.number < before]
     for row in rows:
-        if row.purpose == "search" and row.state == "completed":
+        is_trained = row.purpose == "search" and row.state == "completed"
+        if is_trained and search.formulation.holds_after_training(row):
             repeated = search.history.repeat_accuracies(row, before)
             found[row.number] = fmean(repeated) if repeated else accuracy(row)
     passed = [row for row in rows if found.get(row.number, -1.0) >= least]

@@ -52,12 +52,12 @@ class SearchLoop:
     def run(self) -> str:
         """Search until the budget is spent or the solver has finished, and return a text that says which.
 
-        Raise Stopped, TrainerRefused, NotReproducible, SolverFailed or a StoreError.
+        Raise Stopped, TrainerRefused, NotReproducible, SolverFailed, ExecutorError or a StoreError.
         """
         untrained = 0
         history, rows, budget = self._search.history, self._rows, self._budget
         first = self._free_number(self._solver.incarnation.first)
-        while (recorded := history.has_search_from(first)) or budget.covers_a_training(rows.values()):
+        while (recorded := history.has_search_from(first)) or self._covers_a_training():
             points = self._solver.ask(None if recorded else first, self._pause)
             if points is None:
                 return f"the solver has finished after {count_spent(self._counted()):.4g} trainings"
@@ -75,6 +75,10 @@ class SearchLoop:
                 )
             first = self._free_number(self.next_number)
         return budget.spent_text(rows.values(), self._counted())
+
+    def _covers_a_training(self) -> bool:
+        self._search.formulation.check_measured(self._rows.values())
+        return self._budget.covers_a_training(self._rows.values())
 
     def _counted(self) -> list[Trial]:
         """Return all rows but those retrained after the search had ended, in this run or before a resume."""

@@ -16,6 +16,7 @@ from results.db import locks, schema
 from results.db.search_queue import repeatable
 from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
 from results.db.types import Instant
+from results.metrics import METRICS, shown_metric
 
 Facts = dict[str, Any]
 
@@ -45,7 +46,8 @@ _SPENDING = table(
 )
 _BEST = table(
     "best_trials",
-    *(column(name) for name in ("study", "trial", "macs", "parameters", "latency_ms", "mean_accuracy")),
+    *(column(name) for name in ("study", "trial", *(metric.column for metric in METRICS.values()))),
+    column("mean_accuracy"),
     *(column(name) for name in ("trainings", "verdict", "probability")),
 )
 _FRONT = table("front", *(column(name) for name in ("study", "trial")))
@@ -174,6 +176,7 @@ class RecordQueries:
             "seconds_left": left and {"least": left.least, "likely": left.likely},
             "left": left and str(left),
             "used": forecast.used_text(study | spending),
+            "metric": _shown(study["minimise"]),
             "resumable": request is not None,
         }
 
@@ -230,4 +233,12 @@ def _describe_request(request: Facts) -> Facts:
         "maximise": None,
         "best": None,
         "front": [],
+        "metric": _shown(None),
     }
+
+
+def _shown(minimise: str | None) -> Facts:
+    """Return the metric by which the page shows a study's networks."""
+    metric = shown_metric(minimise)
+    unit = {"unit": metric.unit_of, "scale": metric.scale, "digits": metric.digits}
+    return {"column": metric.column, **unit}

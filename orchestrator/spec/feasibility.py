@@ -9,35 +9,45 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from orchestrator.spec.objective import LIMITS, amount_text, size
+from orchestrator.spec.objective import amount_of
 from orchestrator.spec.options import BadOption
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo
+from results.metrics import Metric
 from search_spaces import Point
 
 SAMPLE = 300  # networks described to estimate a share
 
 
 def check_limits(spec: StudySpec, trainer_client: NetworkDescriber) -> None:
-    """Raise BadOption if even the smallest network around a base network is over a limit."""
+    """Raise BadOption if even the smallest network around a base network is over a limit.
+
+    Raise it also if a metric of the objective cannot be measured on the device of the trainings.
+    """
+    for metric in spec.aim.metrics:
+        if metric.device not in (None, spec.training.device):
+            raise BadOption(
+                f"{metric.noun} is measured only on --device {metric.device}, and trainings run on "
+                f"{spec.training.device} here; omit --minimise {metric.name} and {metric.option}"
+            )
     over = _over(spec, spec.first)
     if not over or spec.named is not None:
         return
     least = {variable.name: variable.from_number(variable.lower) for variable in spec.space.variables}
     smallest = trainer_client.describe(_config(spec, spec.space.point(least)))
-    for name in _over(spec, smallest):
+    for metric in _over(spec, smallest):
         raise BadOption(
-            f"{LIMITS[name]} {_most(spec, name)} excludes every network: the smallest has "
-            f"{amount_text(size(smallest, name), name)}; give a higher limit or wider ranges of multipliers"
+            f"{_limit(spec, metric)} excludes every network: the smallest has "
+            f"{metric.text(amount_of(smallest, metric))}; give a higher limit or wider ranges of multipliers"
         )
 
 
 def limit_lines(spec: StudySpec, trainer_client: NetworkDescriber) -> Iterator[str]:
     """Yield a line if the search's start is over a limit, and one on how much of the space is within."""
-    for name in _over(spec, spec.first):
+    for metric in _over(spec, spec.first):
         yield (
             f"the {'start' if spec.named else 'base network'} has "
-            f"{amount_text(size(spec.first, name), name)}, over {LIMITS[name]} {_most(spec, name)}"
+            f"{metric.text(amount_of(spec.first, metric))}, over {_limit(spec, metric)}"
         )
     if _over(spec, spec.first):
         networks = sample_networks(spec, trainer_client)
@@ -50,14 +60,15 @@ def sample_networks(spec: StudySpec, trainer_client: NetworkDescriber) -> list[N
     return trainer_client.describe_all([_config(spec, point) for point in _points(spec)])
 
 
-def _over(spec: StudySpec, network: NetworkInfo) -> list[str]:
-    """Return the names of the limits that a network is over, as far as its sizes are known."""
-    known = {name: most for name, most in spec.aim.limits.items() if name != "latency"}
-    return [name for name, most in known.items() if size(network, name) > most]
+def _over(spec: StudySpec, network: NetworkInfo) -> list[Metric]:
+    """Return the metrics of which a network is over the limit, as far as they are known."""
+    limits = spec.aim.limits
+    known = [(metric, amount_of(network, metric)) for metric in spec.aim.metrics if metric.name in limits]
+    return [metric for metric, amount in known if amount is not None and amount > limits[metric.name]]
 
 
-def _most(spec: StudySpec, name: str) -> str:
-    return f"{spec.aim.limits[name]:.10g}"
+def _limit(spec: StudySpec, metric: Metric) -> str:
+    return f"{metric.option} {spec.aim.limits[metric.name]:.10g}"
 
 
 def _config(spec: StudySpec, point: Point) -> dict[str, object]:

@@ -1,32 +1,31 @@
 """The optimization problem of a search: smallest accurate network, most accurate network, or Pareto front.
 
-A formulation turns a point into training settings, and a measurement into objectives and constraints. Sizes
-are known before training, so a point that cannot be the answer is skipped without training.
+A formulation turns a point into training settings, and a measurement into objectives and constraints. By what
+is known before training it skips a point that cannot be the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.spec.objective import NetworkSize, Objective, amount_text, size
+from orchestrator.executors import ExecutorError
+from orchestrator.spec.objective import Objective, amount_of
 from orchestrator.spec.problem import Evaluation, Problem
 from orchestrator.spec.trial_config import Choices
+from orchestrator.trainer_client import NetworkInfo
 from results.db.tables import Trial
+from results.metrics import METRICS, Metric
 from search_spaces import Point, Space
 
-_BEST_FIRST = {
-    "confirmed": 0,
-    "undecided": 1,
-    None: 2,
-}  # the verdicts of networks that met the required accuracy
+_BEST_FIRST = {"confirmed": 0, "undecided": 1, None: 2}  # verdicts of those that met the required accuracy
+Network = NetworkInfo | Trial
 
 
 @dataclass(frozen=True)
 class Screened:
-    """A candidate skipped before training: what the solver is told, why, and the trial that is smaller, if
-    any.
-    """
+    """A candidate skipped before training: what the solver is told, why, and the trial that is smaller."""
 
     answer: Evaluation
     why: str
@@ -37,13 +36,13 @@ class Screened:
 class Formulation:
     """An objective over a space of networks.
 
-    The first objective is the size to minimise, or else the error (1 - accuracy). With both, the error is
+    The first objective is the metric to minimise, or else the error (1 - accuracy). With both, the error is
     the second objective. The constraints are the shortfall of accuracy, if there is a required accuracy, and
     then for each limit the fraction by which a network exceeds it.
 
     choice: turns a point into the settings of its training
     min_accuracy: the required accuracy, a fraction; None: there is none
-    base: the base network, if the required accuracy is its own
+    base: the base network, if the required accuracy is its own; once it is trained, its first training
     """
 
     space: Space
@@ -51,25 +50,24 @@ class Formulation:
     choice: Callable[[Point], Choices]
     aim: Objective
     min_accuracy: float | None = None
-    base: NetworkSize | None = None
+    base: Network | None = None
 
     @property
     def confirms(self) -> bool:
-        """Whether candidates are retrained during the search, to confirm that they reach the required
-        accuracy.
-        """
+        """Whether candidates are retrained during the search, to confirm that they reach the accuracy."""
         return self.min_accuracy is not None and self.aim.objectives == 1
 
     def problem(self, block: int, seed: int) -> Problem:
         constraints = (self.min_accuracy is not None) + len(self.aim.limits)
         return Problem(self.space, self.start, block, constraints, seed, self.aim.objectives)
 
-    def evaluation(self, network: NetworkSize, val_accuracy: float) -> Evaluation:
-        """Return what the solver is told of a completed trial."""
-        missed = () if self.min_accuracy is None else (self.min_accuracy - val_accuracy,)
-        return self._evaluation(network, 1.0 - val_accuracy, (*missed, *self._excess(network)))
+    def evaluation(self, network: Network, val_accuracy: float) -> Evaluation:
+        """Return what the solver is told of a trained network: a failure if what it asks was not measured."""
+        if any(amount_of(network, metric) is None for metric in self.aim.metrics):
+            return Evaluation.failure()
+        return self._answer(network, 1.0 - val_accuracy, (self.min_accuracy or 0.0) - val_accuracy)
 
-    def screened(self, network: NetworkSize, incumbent: Trial | None) -> Screened | None:
+    def screened(self, network: Network, incumbent: Trial | None) -> Screened | None:
         """Return the answer to a point that need not be trained, None for one that must be.
 
         Skipped are points over a limit, and points not smaller than a network known to meet all constraints:
@@ -77,25 +75,42 @@ class Formulation:
         once does not count, since it may have been lucky and would hide all larger ones.
 
         Sizes in the answer are true. An unknown accuracy is given as an error of 1, or as a constraint of
-        exactly 0.
+        exactly 0, as is a limit on what only a training tells. An objective that only a training tells is
+        given as that of the known network.
         """
-        for name, most in self.aim.limits.items():
-            if size(network, name) > most:
-                why = f"too large: {amount_text(size(network, name), name)}"
-                return Screened(self._untrained(network), why)
         known = incumbent or self._base_within_limits
+        for name, most in self.aim.limits.items():
+            amount = amount_of(network, METRICS[name])
+            if amount is not None and amount > most:
+                return Screened(
+                    self._answer(network, 1.0, 0.0, known), f"too large: {METRICS[name].text(amount)}"
+                )
         if self.aim.minimise is None or self.aim.objectives > 1 or known is None:
             return None
-        if self.size(network) < self.size(known):
+        metric = METRICS[self.aim.minimise]
+        amount = amount_of(network, metric)
+        if amount is None or amount < self.size(known):
             return None
         known_as = f"trial {incumbent.number}" if incumbent else "the base"
-        why = f"not smaller than {known_as}: {amount_text(self.size(network), self.aim.minimise)}"
-        return Screened(self._untrained(network), why, incumbent)
+        why = f"not smaller than {known_as}: {metric.text(amount)}"
+        return Screened(self._answer(network, 1.0, 0.0, known), why, incumbent)
 
-    def size(self, network: NetworkSize) -> float:
-        """Return the size that is minimised."""
+    def size(self, network: Network) -> float:
+        """Return the amount that is minimised, which must be known."""
         assert self.aim.minimise is not None
-        return size(network, self.aim.minimise)
+        amount = amount_of(network, METRICS[self.aim.minimise])
+        assert amount is not None, f"no {self.aim.minimise} is known of {network}"
+        return amount
+
+    def check_measured(self, rows: Iterable[Trial]) -> None:
+        """Raise ExecutorError if trainings have ended and none of them has a metric that is asked."""
+        trained = [row for row in rows if row.state == "completed"]
+        for metric in self._measured:
+            if trained and all(amount_of(row, metric) is None for row in trained):
+                raise ExecutorError(
+                    f"no training's {metric.noun} could be measured here (docs/formulations.md); "
+                    f"omit --minimise {metric.name} and {metric.option}"
+                )
 
     def hurdle(self, trials: Sequence[Trial]) -> float | None:
         """Return the accuracy that a training needs to be of use after `trials`; None if any accuracy may be.
@@ -108,9 +123,21 @@ class Formulation:
         return None if best is None else accuracy(best)
 
     def passed(self, trial: Trial) -> bool:
-        """Whether a trial of the search met the required accuracy and was not rejected since."""
+        """Whether a trial of the search met the constraints and was not rejected since."""
         is_trained = trial.purpose == "search" and trial.state == "completed"
-        return is_trained and trial.verdict != "rejected" and accuracy(trial) >= (self.min_accuracy or 0.0)
+        is_accurate = trial.verdict != "rejected" and accuracy(trial) >= (self.min_accuracy or 0.0)
+        return is_trained and is_accurate and self.holds_after_training(trial)
+
+    def holds_after_training(self, trial: Trial) -> bool:
+        """Whether a trained network keeps the limits, and betters the base, by what only training tells."""
+        for metric in self._measured:
+            amount = amount_of(trial, metric)
+            if amount is None or amount > self.aim.limits.get(metric.name, math.inf):
+                return False
+            least = None if self.base is None else amount_of(self.base, metric)
+            if metric.name == self.aim.minimise and least is not None and amount >= least:
+                return False
+        return True
 
     def best(self, trials: Sequence[Trial]) -> Trial | None:
         """Return the winner among the trials of a search; None if none meets the constraints.
@@ -132,22 +159,30 @@ class Formulation:
         doubt = 1 - (trial.probability or 0.0) if trial.verdict == "undecided" else 0.0
         return place, doubt, self.size(trial), trial.number
 
-    def _evaluation(self, network: NetworkSize, error: float, constraints: tuple[float, ...]) -> Evaluation:
+    @property
+    def _measured(self) -> list[Metric]:
+        """The metrics of the objective that are known only after training."""
+        return [metric for metric in self.aim.metrics if metric.known == "after"]
+
+    def _answer(
+        self, network: Network, error: float, missed: float, known: Network | None = None
+    ) -> Evaluation:
+        """Return what the solver is told. `known`: the network whose objective stands for an unknown one."""
+        constraints = (*(() if self.min_accuracy is None else (missed,)), *self._excess(network))
         if self.aim.minimise is None:
             return Evaluation(error, constraints)
+        amounts = (amount_of(one, METRICS[self.aim.minimise]) for one in (network, known) if one is not None)
+        objective = next((amount for amount in amounts if amount is not None), 0.0)
         others = (error,) if self.aim.objectives > 1 else ()
-        return Evaluation(float(self.size(network)), constraints, others=others)
+        return Evaluation(float(objective), constraints, others=others)
 
-    def _excess(self, network: NetworkSize) -> tuple[float, ...]:
-        """Return the fraction over each limit, 0 or less if a network is within it."""
-        return tuple(size(network, name) / most - 1.0 for name, most in self.aim.limits.items())
-
-    def _untrained(self, network: NetworkSize) -> Evaluation:
-        bound = () if self.min_accuracy is None else (0.0,)
-        return self._evaluation(network, 1.0, (*bound, *self._excess(network)))
+    def _excess(self, network: Network) -> tuple[float, ...]:
+        """Return the fraction over each limit, 0 or less if a network is within it, or if it is not known."""
+        amounts = [(amount_of(network, METRICS[name]), most) for name, most in self.aim.limits.items()]
+        return tuple(0.0 if amount is None else amount / most - 1.0 for amount, most in amounts)
 
     @property
-    def _base_within_limits(self) -> NetworkSize | None:
+    def _base_within_limits(self) -> Network | None:
         if self.base is None or any(share > 0 for share in self._excess(self.base)):
             return None
         return self.base

@@ -1,7 +1,4 @@
-"""The goal of a search: smallest size, highest accuracy or both, under limits on sizes.
-
-A size is known before training, so a network over a limit is not trained.
-"""
+"""The goal of a search: the least of a metric, highest accuracy or both, under limits on metrics."""
 
 from __future__ import annotations
 
@@ -9,35 +6,23 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-SIZES = MappingProxyType({"macs": "macs", "params": "parameters", "latency": "latency_ms"})  # and its column
-LIMITS = MappingProxyType(
-    {"macs": "--max-macs", "params": "--max-params", "latency": "--max-latency-ms"}
-)  # and its option
-FEWEST = MappingProxyType({"macs": "fewest MACs", "params": "fewest parameters", "latency": "lowest latency"})
-UNITS = MappingProxyType({"macs": "M MACs", "params": "M parameters", "latency": "ms"})
+from results.metrics import METRICS, Metric, shown_metric
+
+if TYPE_CHECKING:
+    from orchestrator.trainer_client import NetworkInfo
+    from results.db.tables import Trial
+
 _MOST = 1e18  # MACs or parameters
 _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
-class NetworkSize(Protocol):
-    """A network's sizes before training: those of a description, or of a trial's row."""
-
-    @property
-    def macs(self) -> int | None: ...
-    @property
-    def parameters(self) -> int | None: ...
-    @property
-    def latency_ms(self) -> float | None: ...
-
-
 @dataclass(frozen=True)
 class Objective:
-    """At least one of a size to minimise and accuracy to maximise. `limits`: the most of each size."""
+    """At least one of a metric to minimise and accuracy to maximise. `limits`: the most of each metric."""
 
-    minimise: str | None = None  # one of SIZES
+    minimise: str | None = None  # one of METRICS
     maximise: str | None = None  # accuracy
     limits: Mapping[str, float] = field(default_factory=dict)
 
@@ -51,27 +36,28 @@ class Objective:
         return self.maximise is None
 
     @property
-    def needs_latency(self) -> bool:
-        return self.minimise == "latency" or "latency" in self.limits
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that it minimises or limits."""
+        return tuple(METRICS[name] for name in METRICS if name in (self.minimise, *self.limits))
 
     @property
-    def told(self) -> str:
-        """The size that is shown to people."""
-        return self.minimise or next(iter(self.limits), "macs")
+    def told(self) -> Metric:
+        """The metric that is shown to people."""
+        return shown_metric(self.minimise or next(iter(self.limits), None))
 
     def under(self, limits: Mapping[str, float]) -> Objective:
         """Return the same objective with these limits added."""
         merged = {**self.limits, **limits}
-        return replace(self, limits={name: merged[name] for name in SIZES if name in merged})
+        return replace(self, limits={name: merged[name] for name in METRICS if name in merged})
 
     def to_json(self) -> dict[str, Any]:
         return {"minimise": self.minimise, "maximise": self.maximise, "limits": dict(self.limits)}
 
     def __str__(self) -> str:
-        goals = [FEWEST[self.minimise]] if self.minimise else []
+        goals = [METRICS[self.minimise].goal] if self.minimise else []
         goals += [f"highest {self.maximise}"] if self.maximise else []
         front = "Pareto front of " if len(goals) > 1 else ""
-        under = [f"at most {amount_text(most, name)}" for name, most in self.limits.items()]
+        under = [f"at most {METRICS[name].text(most)}" for name, most in self.limits.items()]
         return ", ".join([front + " and ".join(goals), *under])
 
 
@@ -87,8 +73,8 @@ def parse_objective(
 
     most: the limit of each size, as the user wrote it; None: no limit
     """
-    if minimise not in (None, *SIZES):
-        raise ValueError(f"--minimise {minimise} is unknown; give one of {', '.join(SIZES)}")
+    if minimise not in (None, *METRICS):
+        raise ValueError(f"--minimise {minimise} is unknown; give one of {', '.join(METRICS)}")
     if maximise not in (None, "accuracy"):
         raise ValueError(f"--maximise {maximise} is unknown; give accuracy, or omit it")
     limits = {name: _limit(name, written) for name, written in most.items() if written is not None}
@@ -103,24 +89,26 @@ def unused_options(aim: Objective) -> tuple[str, ...]:
 
 
 def _limit(name: str, written: str | float) -> float:
-    option = LIMITS[name]
+    metric = METRICS[name]
     try:
-        most = float(written) if name == "latency" else parse_count(written)
+        most = parse_count(written) if metric.is_count else float(written)
     except ValueError as error:
-        raise ValueError(f"{option}: {error}") from error
-    if name == "latency":
-        if not 0 < most < math.inf:
-            raise ValueError(f"{option} {written} excludes every network; give more than 0")
-    elif most < 1:
-        raise ValueError(f"{option} {written} excludes every network; give at least 1")
+        raise ValueError(f"{metric.option}: {error}") from error
+    if not 0 < most < math.inf:
+        least = "at least 1" if metric.is_count else "more than 0"
+        raise ValueError(f"{metric.option} {written} excludes every network; give {least}")
     return most
 
 
-def size(network: NetworkSize, name: str) -> float:
-    """Return one of a network's SIZES, which must be known."""
-    amount: float | None = getattr(network, SIZES[name])
-    assert amount is not None, f"no {name} is known of {network}"
-    return amount
+def amount_of(network: NetworkInfo | Trial, metric: Metric) -> float | None:
+    """Return the amount of a metric; None if it is not known, or not yet.
+
+    What a training used that was stopped early is extrapolated to its whole budget.
+    """
+    amount: float | None = getattr(network, metric.column, None)
+    is_part = metric.known == "after" and getattr(network, "state", None) == "pruned"
+    share: float | None = getattr(network, "stop_progress", None) if is_part else 1.0
+    return None if amount is None or share is None else amount / share
 
 
 def parse_count(text: str | float) -> int:
@@ -132,15 +120,3 @@ def parse_count(text: str | float) -> int:
     if count > _MOST:
         raise ValueError(f"{text} is more than any network has; omit it, or give {_MOST:.0e} or less")
     return round(count)
-
-
-def amount_text(amount: float | None, name: str) -> str:
-    """Return one of a network's SIZES with its unit, for people."""
-    return f"{number_text(amount, name)} {UNITS[name]}"
-
-
-def number_text(amount: float | None, name: str) -> str:
-    """Return one of a network's SIZES in its unit; empty if it is not known."""
-    if amount is None:
-        return ""
-    return f"{amount:.3f}" if name == "latency" else f"{amount / 1e6:.{2 if name == 'macs' else 3}f}"

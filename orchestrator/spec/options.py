@@ -17,21 +17,42 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, cast, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 import search_spaces
 from orchestrator import executors, pruners, solvers
 from orchestrator.spec.limits import RETRIES, TrialLimits
-from orchestrator.spec.objective import SIZES, Objective, parse_objective, unused_options
+from orchestrator.spec.objective import Objective, parse_objective, unused_options
 from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.recipe_overrides import parse as parse_ingredients
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import with_absolute_paths
 from results import file_names
+from results.metrics import METRICS, Metric
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 DEFAULT_SPACE = "training"  # of hpo-search
@@ -393,26 +414,34 @@ class RunOptions(FileOptions):
             raise BadOption(str(error)) from error
 
 
-class SearchOptions(RunOptions):
+def _limit(metric: Metric) -> tuple[Any, Any]:
+    """Return the type and the field of the option that limits a metric."""
+    if metric.is_count:
+        return str | None, _search(metric.limit_help, coerce_numbers_to_str=True)
+    return float | None, _search(metric.limit_help)
+
+
+if TYPE_CHECKING:
+    LimitOptions = RunOptions
+else:  # one option for each metric
+    LimitOptions = create_model(
+        "LimitOptions", __base__=RunOptions, **{metric.field: _limit(metric) for metric in METRICS.values()}
+    )
+
+
+class SearchOptions(LimitOptions):
     """Options of a search, before the machine, the data and the trainer are asked."""
 
     kind: ClassVar[str]
     subject_option: ClassVar[str]  # that names the network to start from
 
-    minimise: str | None = _search("Size to minimise: macs, params or latency (measured).", suggest=SIZES)
+    minimise: str | None = _search(f"What to minimise: {', '.join(METRICS)}.", suggest=METRICS)
     maximise: str | None = _search(
         "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
         suggest=("accuracy",),
     )
     min_accuracy: Fraction | None = _search(
         "Required accuracy, a fraction such as .87. No baseline is trained then."
-    )
-    max_macs: str | None = _search(
-        "Most MACs a network may have: 5000000, 5e6 or 5M.", coerce_numbers_to_str=True
-    )
-    max_params: str | None = _search("Most parameters a network may have.", coerce_numbers_to_str=True)
-    max_latency_ms: float | None = _search(
-        "Most milliseconds a network may take for one image, measured on a worker."
     )
     trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
     max_gpu_hours: float | None = _search(
@@ -474,7 +503,7 @@ class SearchOptions(RunOptions):
     @property
     def aim(self) -> Objective:
         """The objective, with the limits that the user gave. Raise BadOption."""
-        amounts = {"macs": self.max_macs, "params": self.max_params, "latency": self.max_latency_ms}
+        amounts = {metric.name: getattr(self, metric.field) for metric in METRICS.values()}
         try:
             return parse_objective(self.kind, self.minimise, self.maximise, amounts)
         except ValueError as error:
@@ -540,7 +569,7 @@ class NasOptions(SearchOptions):
     program = "nas-search"
     kind = "nas"
     subject_option = "base"
-    shown = {"minimise": "macs", "save_as": "nomad_BASE"}
+    shown = MappingProxyType({"minimise": "macs", "save_as": "nomad_BASE"})
     ten = ("base", "data", "budget", "trials", "solver", "tolerance", "slots", "study", "demo", "plan")
     examples = (
         "nas-search --base senet18 --demo",
@@ -569,7 +598,9 @@ class HpoOptions(SearchOptions):
     program = "hpo-search"
     kind = "hpo"
     subject_option = "model"
-    shown = {"maximise": "accuracy", "save_as": "tuned_MODEL", "max_params": "5M for --space resnet_budget"}
+    shown = MappingProxyType(
+        {"maximise": "accuracy", "save_as": "tuned_MODEL", "max_params": "5M for --space resnet_budget"}
+    )
     ten = ("model", "space", "data", "budget", "trials", "solver", "slots", "study", "demo", "plan")
     examples = (
         "hpo-search --model senet18 --demo",

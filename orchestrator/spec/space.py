@@ -43,7 +43,7 @@ def load_named(request: HpoOptions, subject: BaseModel, aim: Objective) -> Named
         f"give --model {found.network}, or another --space",
     )
     check(
-        "architecture" in found.parts(found.start) or not (aim.minimise or aim.limits),
+        "architecture" in found.parts(found.start) or all(metric.known == "after" for metric in aim.metrics),
         f"--space {found.name} does not change the network, so its size cannot be minimised or limited; "
         "omit that, give --space resnet_budget, or use nas-search",
     )

@@ -30,6 +30,7 @@ from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
 from results.db.store import Store
+from results.db.tables import Trial
 from search_spaces import Named, Point, Space, Value, scaling
 
 
@@ -150,9 +151,10 @@ class StudySpec:
         """Return the trial.json of one training of a point."""
         return self.training.config(self.choice(point), replicate)
 
-    def formulation(self, min_accuracy: float | None) -> Formulation:
+    def formulation(self, min_accuracy: float | None, measured: Trial | None = None) -> Formulation:
+        """Return the formulation. `measured`: the first training of the base network, if it has ended."""
         start = self.start or scaling.start(self.space)
-        base = self.first if self.replicates else None
+        base = (measured or self.first) if self.replicates else None
         return Formulation(self.space, start, self.choice, self.aim, min_accuracy, base)
 
     def problem(self, formulation: Formulation, block: int) -> Problem:

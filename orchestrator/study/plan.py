@@ -15,7 +15,7 @@ from orchestrator.console.format import accuracy_text
 from orchestrator.executors import Executor
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
-from orchestrator.spec.objective import SIZES, UNITS, number_text, size
+from orchestrator.spec.objective import amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions
 from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
 from orchestrator.spec.trial_config import TrialBudget
@@ -110,26 +110,30 @@ def _requirement_text(spec: StudySpec) -> str:
 
 def _networks(spec: StudySpec, trainer_client: TrainerClient) -> Iterable[str]:
     """Describe a sample of the space: how small networks get, and how many would be skipped."""
-    names = [name for name in SIZES if name in (spec.aim.minimise, *spec.aim.limits)]
-    known = [name for name in names if name != "latency"]
+    known = [metric for metric in spec.aim.metrics if amount_of(spec.first, metric) is not None]
     networks = feasibility.sample_networks(spec, trainer_client) if known else []
-    for name in known:
-        amounts = sorted(size(network, name) for network in networks)
+    amounts = {metric.name: [amount_of(network, metric) or 0 for network in networks] for metric in known}
+    for metric in known:
+        sample = amounts[metric.name]
         yield (
-            f"{UNITS[name]}: base {number_text(size(spec.first, name), name)}; in a sample of {len(amounts)} "
-            f"networks {number_text(amounts[0], name)} to {number_text(amounts[-1], name)}, median "
-            f"{number_text(statistics.median(amounts), name)}"
+            f"{metric.unit}: base {metric.number(amount_of(spec.first, metric))}; in a sample of "
+            f"{len(sample)} networks {metric.number(min(sample))} to {metric.number(max(sample))}, median "
+            f"{metric.number(statistics.median(sample))}"
         )
-    for name, most in spec.aim.limits.items():
-        if name in known:
-            share = sum(size(network, name) > most for network in networks) / len(networks)
-            yield _skipped_text(f"more than {most} {UNITS[name].removeprefix('M ')}", share)
-    name = spec.aim.minimise or ""
-    if spec.replicates and name in known:
-        share = sum(size(n, name) >= size(spec.first, name) for n in networks) / len(networks)
-        yield _skipped_text("not smaller than the base", share)
-    if spec.aim.needs_latency:
-        yield "latency is measured during the search, so how many networks are too slow is not known"
+    for metric in known:
+        if metric.name in spec.aim.limits:
+            limit = spec.aim.limits[metric.name]
+            share = sum(amount > limit for amount in amounts[metric.name]) / len(networks)
+            yield _skipped_text(f"more than {limit} {metric.noun}", share)
+        if spec.replicates and metric.name == spec.aim.minimise:
+            base = amount_of(spec.first, metric) or 0
+            share = sum(amount >= base for amount in amounts[metric.name]) / len(networks)
+            yield _skipped_text("not smaller than the base", share)
+    for metric in spec.aim.metrics:
+        if metric.known == "after":
+            yield f"{metric.noun} is known only after a training, so no candidate is skipped for it"
+        elif metric not in known:
+            yield f"{metric.noun} is measured during the search, so how many are skipped is not known"
 
 
 def _skipped_text(why: str, share: float) -> str:

@@ -34,6 +34,7 @@ from results import file_names
 from results.db.search_queue import SearchQueue
 from results.db.store import Store
 from results.db.tables import Study, Trial
+from results.metrics import METRICS
 from search_spaces import Point
 
 
@@ -112,7 +113,7 @@ def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -
 def _with_latency(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> StudyContext[StudySpec]:
     """Return the context in which the latency of networks is measured too, if the search needs it."""
     spec = context.spec
-    if not spec.aim.needs_latency:
+    if METRICS["latency"] not in spec.aim.metrics:
         return context
     profiler = LatencyProfiler(context.trainer, context.executor, spec.request, context.folder, context.stop)
     profiler.remember(rows)
@@ -129,8 +130,9 @@ def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
     budget = study_budget(spec)
     runner = Runner(context, lambda others: budget.covers_retry(others, store.trials(study_id)))
     bound, mean = _require_accuracy(context, runner, rows)
-    formulation = spec.formulation(bound)
-    history = TrialHistory(store.trials(study_id), formulation)
+    known = {row.number: row for row in store.trials(study_id)}
+    formulation = spec.formulation(bound, known.get(1))
+    history = TrialHistory(known.values(), formulation)
     search = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
     with closing(_open_solver(search)) as solver:
         loop = SearchLoop(search, solver, mean)

@@ -35,6 +35,7 @@ from orchestrator.trial.folder import TrialFolder
 from orchestrator.trial.outcome import TrialOutcome
 from orchestrator.trial.request import RunningTrial, TrialRequest
 from orchestrator.trial.usage import Usage
+from results.db.rows import assign
 from results.db.tables import Trial
 
 PAUSE_SECONDS = 0.5  # before the first retry, twice that before the second
@@ -258,6 +259,7 @@ class Runner:
         if state != "failed":
             columns |= self._pruner.columns(request.number, found.measurements)
         if state != "failed" and self._evaluate is not None:
+            assign(row, **columns, state=state)  # with what only the training tells
             known = columns["predicted_accuracy" if state == "pruned" else "val_accuracy"]
             columns |= self._evaluate(row, known).columns()
         events = {"test_read": _test_reading(request, found)} if found.has_read_test else {}

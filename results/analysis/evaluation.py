@@ -7,8 +7,6 @@ taken run by run, which removes the effect of the images. Failed runs are counte
 
 from __future__ import annotations
 
-from typing import Any
-
 from results.packages import pandas as pd
 
 PAIR = ("model", "recipe")
@@ -25,17 +23,27 @@ def rank_pairs(trials: pd.DataFrame) -> pd.DataFrame:
     Ranked by the test accuracy on all images, or by the validation accuracy if no test image was read.
     """
     runs = trials[trials["purpose"] == "evaluation"].sort_values("number")
-    named = runs.assign(**{name: [point[name] for point in runs["point"]] for name in PAIR})
-    metric = ranking_metric(named)
-    pairs = [(name, group) for name, group in named.groupby(list(PAIR), sort=False)]
-    rows = [
-        {**dict(zip(PAIR, name, strict=True)), **_summary(group), **_difference(group, pairs[0][1], metric)}
-        for name, group in pairs
-    ]
-    found = pd.DataFrame(rows, columns=COLUMNS[1:])
+    runs = runs.assign(**{name: [point[name] for point in runs["point"]] for name in PAIR})
+    completed, metric = runs[runs["state"] == "completed"], ranking_metric(runs)
+    pairs = runs.groupby(list(PAIR), sort=False)
+    found = pairs[["macs", "parameters"]].first()
+    found["n"] = completed.groupby(list(PAIR)).size()
+    found["failed"] = pairs["state"].agg(lambda states: (states == "failed").sum())
+    found["open"] = pairs["state"].agg(lambda states: (states == "running").sum())
+    measured = completed.groupby(list(PAIR))[[*METRICS, "train_seconds"]].agg(["mean", "std"])
+    measured.columns = ["_".join(column) for column in measured.columns]
+    # one row per run and one column per pair, whose first is what the others are compared with
+    by_run = completed.pivot(index="replicate", columns=list(PAIR), values=metric).reindex(
+        columns=found.index
+    )
+    differences = by_run.sub(by_run[found.index[0]], axis=0) if len(found) else by_run
+    differences = differences.iloc[:, 1:].agg(["mean", "std", "count"]).T
+    differences.columns = list(_DIFFERENCE)
+    found = found.join(measured).join(differences).reset_index()
+    found["n"] = found["n"].fillna(0)
     found = found.sort_values(f"{metric}_mean", ascending=False, na_position="last", kind="stable")
     found.insert(0, "rank", range(1, len(found) + 1))
-    return found.reset_index(drop=True).astype({name: _dtype(name) for name in COLUMNS})
+    return found.reset_index(drop=True)[COLUMNS].astype({name: _dtype(name) for name in COLUMNS})
 
 
 _WHOLE = ("rank", "macs", "parameters", "n", "failed", "open", "difference_n")
@@ -50,34 +58,6 @@ COLUMNS = [
 def ranking_metric(trials: pd.DataFrame) -> str:
     """Return the name of the metric that pairs are ranked by."""
     return "test_accuracy" if trials["test_accuracy"].notna().any() else "val_accuracy"
-
-
-def _summary(group: pd.DataFrame) -> dict[str, Any]:
-    completed = group[group["state"] == "completed"]
-    means = {f"{metric}_mean": completed[metric].mean() for metric in METRICS}
-    return {
-        "macs": group["macs"].iloc[0],
-        "parameters": group["parameters"].iloc[0],
-        "n": len(completed),
-        "failed": int((group["state"] == "failed").sum()),
-        "open": int((group["state"] == "running").sum()),
-        **means,
-        **{f"{metric}_std": completed[metric].std() for metric in METRICS},
-        "train_seconds_mean": completed["train_seconds"].mean(),
-    }
-
-
-def _difference(group: pd.DataFrame, first: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """Return the mean difference from the first pair; nothing for that pair itself."""
-    if group is first:
-        return dict.fromkeys(_DIFFERENCE)
-    differences = (_by_run(group, metric) - _by_run(first, metric)).dropna()
-    return dict(zip(_DIFFERENCE, (differences.mean(), differences.std(), len(differences)), strict=True))
-
-
-def _by_run(group: pd.DataFrame, metric: str) -> pd.Series[float]:
-    completed = group[group["state"] == "completed"]
-    return completed.set_index("replicate")[metric]
 
 
 def _dtype(name: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 
@@ -35,15 +34,13 @@ class Spending:
             row["slot_seconds"],
             row["run_seconds"],
             row["run_ended"],
-            (last - begun).total_seconds() if _is_moment(begun) and _is_moment(last) else None,
+            (last - begun).total_seconds() if begun and last else None,
         )
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds until the budget is spent: with all workers busy, and at the speed so far (None: not known
-    yet).
-    """
+    """Seconds until the budget is spent: with all workers busy, and at the speed so far (None: unknown)."""
 
     least: float
     likely: float | None
@@ -117,12 +114,8 @@ _UPTO = {"s": 99.5, "min": 99.5 * 60, "h": 48 * 3600}
 
 def energy(joules: float | None) -> str:
     """Return an energy in words: 350 J, 1.2 Wh or 3.4 kWh; empty if it is not known."""
-    if joules is None or joules != joules:
+    if joules is None:
         return ""
     if joules < 3600:
         return f"{joules:.0f} J"
     return f"{joules / 3600:.3g} Wh" if joules < 3.6e6 else f"{joules / 3.6e6:.3g} kWh"
-
-
-def _is_moment(value: Any) -> bool:
-    return isinstance(value, datetime) and value == value  # pandas has NaT, which is not a time

@@ -6,37 +6,49 @@ probably a lucky one (the winner's curse), so it counts only if there is no othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from results.analysis.posterior import Posterior, believe, noisier, spread
+from results.metrics import METRICS, limits_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SIZES = {
-    "macs": "macs",
-    "params": "parameters",
-    "latency": "latency_ms",
-}  # what a study minimises: its column
-SIZE_COLUMNS = tuple(SIZES.values())
 
 
 @dataclass(frozen=True)
 class Network:
     trial: int
-    row: Mapping[Any, Any]  # the trial's
+    row: Mapping[Any, Any]  # its trial's
     belief: Posterior
     is_replicated: bool  # whether the estimate is from repeats, which selected nothing
 
     def columns(self) -> dict[str, Any]:
-        """Return its columns in a table."""
+        """Return its columns in a table, its trial's among them."""
         low, high = self.belief.interval()
         known = {"trial": self.trial, "mean_accuracy": self.belief.mean, "trainings": self.belief.trainings}
-        sizes = {name: self.row[name] for name in SIZE_COLUMNS}
-        return known | sizes | {"accuracy_low": low, "accuracy_high": high}
+        return {**self.row, **known, "accuracy_low": low, "accuracy_high": high}
+
+
+def eligible(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the trials without those of the search that are too large, as only their training told.
+
+    A metric that the study asks is over its limit, or not below the base network's, or was not measured.
+    """
+    limits = limits_of(study["question"])
+    for metric in METRICS.values():
+        if metric.known == "before" or metric.name not in (study["minimise"], *limits):
+            continue
+        amounts = trials[metric.column]
+        is_eligible = amounts <= limits.get(metric.name, math.inf)  # of a missing one False
+        base = amounts[(trials["purpose"] == "baseline") & (trials["replicate"] == 0)].dropna()
+        if metric.name == study["minimise"] and len(base):
+            is_eligible &= amounts < base.iloc[0]
+        trials = trials[(trials["purpose"] != "search") | is_eligible]
+    return trials
 
 
 def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
@@ -74,10 +86,15 @@ def build_frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     import pandas as pd
 
     whole = ("trial", "macs", "parameters", "trainings")
-    parts = ("latency_ms", "mean_accuracy", "accuracy_low", "accuracy_high", "probability")
-    types = dict.fromkeys(whole, "Int64") | dict.fromkeys(parts, "float64")
-    frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({name: kind for name, kind in types.items() if name in columns})
+    texts = ("evidence", "status")
+    types = {name: "Int64" if name in whole else "float64" for name in columns if name not in texts}
+    return pd.DataFrame(rows, columns=columns).astype(types)
+
+
+def size_columns(minimise: str | None) -> list[str]:
+    """Return the columns of a table of networks: what is known before training, and what is minimised."""
+    shown = (metric for metric in METRICS.values() if metric.known == "before" or metric.name == minimise)
+    return [metric.column for metric in shown]
 
 
 def _validation_images(trials: pd.DataFrame) -> int:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from results.analysis.networks import SIZE_COLUMNS, SIZES, Network, build_frame, networks
-from results.analysis.posterior import students
+from results.analysis.networks import Network, build_frame, eligible, networks, size_columns
+from results.analysis.posterior import level_of, students
+from results.metrics import shown_metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["trial", *SIZE_COLUMNS, "mean_accuracy", "accuracy_low", "accuracy_high", "trainings"]
-COLUMNS += ["probability", "status"]
+_ACCURACY = ("mean_accuracy", "accuracy_low", "accuracy_high", "trainings", "probability", "status")
 _Item = TypeVar("_Item")
 
 
@@ -37,21 +37,23 @@ def find_front(items: Iterable[_Item], place: Callable[[_Item], tuple[float, flo
     return front
 
 
-def members(trials: pd.DataFrame, minimise: str, level: float, bound: float = 0.0) -> pd.DataFrame:
+def members(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
     """Return one row per network of the front, the smallest first.
 
     `probability`: that it is truly more accurate than every smaller one on the front, treating the
     comparisons as independent; missing for a network that was trained once. `status` is 'confirmed' if that
-    is at least `level`. `trials`: the rows of `queries.trials` of one study; those with an accuracy below
-    `bound` are left out.
+    is at least the study's confidence level. Networks below its required accuracy are left out.
+    `trials`: the rows of `queries.trials`. `study`: its row of `studies`, with None for what is missing.
     """
+    level, bound = level_of(study["question"]), study["min_accuracy"] or 0.0
     searched = trials[trials["purpose"].isin(("search", "confirmation"))]
     accuracies = searched[searched["state"] == "completed"]["val_accuracy"].dropna()
     usual = float(statistics.median(accuracies)) if len(accuracies) else 0.5
-    known = [one for one in networks(searched, usual) if one.belief.mean >= bound]
-    size = SIZES[minimise]
+    known = [one for one in networks(eligible(searched, study), usual) if one.belief.mean >= bound]
+    size = shown_metric(study["minimise"]).column
     front = find_front(known, lambda one: (one.row[size], one.belief.mean, one.trial))
-    return build_frame([_row(one, front[:place], level) for place, one in enumerate(front)], COLUMNS)
+    columns = ["trial", *size_columns(study["minimise"]), *_ACCURACY]
+    return build_frame([_row(one, front[:place], level) for place, one in enumerate(front)], columns)
 
 
 def _row(network: Network, smaller: Sequence[Network], level: float) -> dict[str, Any]:

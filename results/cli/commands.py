@@ -1,6 +1,4 @@
-"""`nas-results`: read the results database on the command line. `maintenance.py` has the commands
-that write.
-"""
+"""`nas-results`: read the results database. The commands that write to it are in `maintenance.py`."""
 
 from __future__ import annotations
 
@@ -80,9 +78,7 @@ def list_studies(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 @main.command()
 def trials(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """List the trials of a study, also those that failed, were skipped or are running."""
-    frame = queries.trials(db, study)
-    studies = queries.studies(db)
-    asked = export.records(studies[studies["name"] == study])[0]
+    frame, asked = queries.trials(db, study), export.records(queries.studies(db, study))[0]
     _print(tables.trials_table(frame, asked), export.records(frame), as_json)
 
 
@@ -115,19 +111,15 @@ def show_one(
         facts = show.study_facts(db, study)
         _print(show.study_words(facts), [facts], as_json)
     else:
-        facts = show.trial_facts(db, study, trial)
-        studies = queries.studies(db)
-        asked = export.records(studies[studies["name"] == study])[0]
+        facts, asked = show.trial_facts(db, study, trial), export.records(queries.studies(db, study))[0]
         _print(show.trial_words(facts, asked), [facts], as_json)
 
 
 @main.command()
 def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """Show the accuracy trade-off: the smallest networks at, above and below the required accuracy."""
-    frame = queries.slack(db, study)
-    studies = queries.studies(db)
-    settings = export.records(studies[studies["name"] == study])[0]["question"]
-    _print(slack_table(frame, level_of(settings)), export.records(frame), as_json)
+    frame, asked = queries.slack(db, study), export.records(queries.studies(db, study))[0]
+    _print(slack_table(frame, level_of(asked["question"])), export.records(frame), as_json)
 
 
 @main.command()

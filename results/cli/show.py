@@ -11,10 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from results import constraints, export, file_names, queries
-from results.analysis import forecast, pruning
+from results.analysis import forecast
 from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
-from results.format import mean_text, millions, moment, number, percent
+from results.format import mean_text, metric_text, millions, moment, number, percent, stop_text, stops_text
+from results.metrics import shown_metric
 from results.packages import pandas as pd
 from results.study_record import STATE_LABELS
 from results.tables import outcome, plain, table_of, time_left
@@ -22,13 +23,11 @@ from results.tables import outcome, plain, table_of, time_left
 
 def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
     """Return everything about a study, as one JSON object."""
-    trials = queries.trials(db, name)  # first, since it raises the error for an unknown study
-    studies = queries.studies(db)
-    models = queries.models(db)
+    trials, models = queries.trials(db, name), queries.models(db)
     best = export.records(queries.best(db, name))
     failed = trials[trials["state"] == "failed"]["reason"].fillna("unknown").value_counts()
     return {
-        **export.records(studies[studies["name"] == name])[0],
+        **export.records(queries.studies(db, name))[0],
         "trials_by_state": {str(key): int(n) for key, n in trials["state"].value_counts().items()},
         "failures_by_reason": {str(key): int(n) for key, n in failed.items()},
         "best": best[0] if best else None,
@@ -49,7 +48,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "trials": _counts(facts),
         "used": forecast.used_text(facts),
         "left": "" if time_left(facts) == "-" else time_left(facts),
-        "early stopping": pruning.stops_text(facts["early_stops"]),
+        "early stopping": stops_text(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts),
         "saved as": ", ".join(saved),
         "started": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
@@ -86,7 +85,9 @@ def _best(facts: dict[str, Any]) -> str:
     if best is None:
         return "none yet"
     accuracy = f"{percent(best['mean_accuracy'])} (n = {best['trainings']})"
-    return f"trial {best['trial']}: {accuracy} at {millions(best['macs'])} MACs"
+    metric = shown_metric(facts["minimise"])
+    amount = metric_text(metric, best[metric.column])
+    return f"trial {best['trial']}: {accuracy} at {amount} {metric.base_unit}"
 
 
 def _model(model: dict[str, Any], sized: bool) -> str:
@@ -138,7 +139,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "used": _used(facts),
         "told to the solver": constraints.words(facts, study),
         "verdict": _verdict(facts),
-        "early stopping": _stop(facts),
+        "early stopping": stop_text(facts),
         "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
         "seeds": f"{facts['seed']} for the training, {facts['subset_seed']} for the image sample"
         if facts["seed"] is not None
@@ -196,14 +197,6 @@ def _verdict(facts: dict[str, Any]) -> str:
     if not facts["verdict"]:
         return ""
     return f"{facts['verdict']}: {percent(facts['probability'], 1)} likely to reach the required accuracy"
-
-
-def _stop(facts: dict[str, Any]) -> str:
-    if facts["stop_progress"] is None:
-        return ""
-    did = "stopped" if facts["state"] == "pruned" else "would have been stopped"
-    expected = f"expected {percent(facts['predicted_accuracy'])}, required {percent(facts['stop_bound'])}"
-    return f"{did} at {percent(facts['stop_progress'], 0)}: {expected}"
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, Any]]:

@@ -48,7 +48,7 @@ def _name(unfinished: Path, to: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
-        to.open("xb").close()  # a disk that has no links, such as a stick's
+        to.open("xb").close()  # the disk has no links, as a USB stick
         os.replace(unfinished, to)
 
 

@@ -23,7 +23,7 @@ from results.errors import ServerLost, StoreUnavailable
 BUSY_SECONDS = 90.0  # more than a backup, a checkpoint or a careless browser of the file takes
 WRITING = {"begin": "BEGIN IMMEDIATE"}
 UNBEGUN = {"begin": ""}
-# a peer that is gone without a word is found out within a minute, and idle connections stay in use
+# a peer that has gone silently is noticed within a minute, and idle connections stay open
 _KEEPALIVES = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -63,27 +63,27 @@ def _sqlite_file(path: str) -> URL:
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """The file of an SQLite database, None for a server."""
+    """Return the file of an SQLite database; None for a server."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """The same with every link followed, for what is named after the database however it was typed."""
+    """Return the same with every link followed, for files that are named after the database."""
     path = sqlite_path(url)
     return path and Path(os.path.realpath(path))
 
 
 def display_name(url: URL) -> str:
-    """The database as a user would write it, without a password."""
+    """Return the database as a user would write it, without a password."""
     return str(sqlite_path(url) or url.set(drivername=url.get_backend_name()).render_as_string())
 
 
 def connect(url: URL, *, read_only: bool) -> Engine:
-    """An engine on the database. Nothing is opened yet.
+    """Return an engine on the database. Nothing is opened yet.
 
-    With the execution option `begin` SQLite's transactions begin with that statement instead of "BEGIN":
-    WRITING takes the write lock at once, UNBEGUN begins none. Raises StoreUnavailable where the driver is
-    not installed.
+    The execution option `begin` is the statement that starts SQLite's transactions, "BEGIN" by default:
+    WRITING takes the write lock at once, UNBEGUN starts no transaction. Raises StoreUnavailable if the
+    driver is not installed.
     """
     path = sqlite_path(url)
     try:
@@ -103,12 +103,12 @@ def connect(url: URL, *, read_only: bool) -> Engine:
 
 
 def sessions(url: URL) -> Engine:
-    """An engine on a server whose connections are closed for good, and outside any transaction: for locks."""
+    """Return an engine on a server for locks: its connections are outside transactions, and never reused."""
     return _server_engine(url, {}, poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
 
 def _server_engine(url: URL, options: Mapping[str, str], **settings: Any) -> Engine:
-    """An engine on a server: either side finds out within a minute that the other is gone without a word."""
+    """Return an engine on a server. Either side notices within a minute that the other has gone silently."""
     own = {name: value for name, value in _KEEPALIVES.items() if name not in url.query}
     engine = create_engine(url, connect_args={**own, **options}, **settings)
     event.listen(engine, "connect", _keep_alive)
@@ -116,7 +116,7 @@ def _server_engine(url: URL, options: Mapping[str, str], **settings: Any) -> Eng
 
 
 def _keep_alive(connection: Any, _: object) -> None:
-    """Have the server look as well: a session that it takes for alive keeps its rows and its lock locked."""
+    """Let the server check the connection too: a dead session that it believes alive keeps its locks."""
     with connection.cursor() as cursor:
         for name, value in _SERVER_KEEPALIVES.items():
             cursor.execute(f"SET {name} = {value}")
@@ -138,14 +138,14 @@ def _begin(connection: Connection) -> None:
 
 
 def read(path: Path) -> sqlite3.Connection:
-    """A connection to an SQLite file that is there, to read it wherever it lies. Raises sqlite3.Error."""
+    """Return a connection that reads an existing SQLite file in any folder. Raises sqlite3.Error."""
     if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
         return sqlite3.connect(path, timeout=BUSY_SECONDS)  # which tidies up its log when it is closed
     return _sqlite_opener(path, read_only=True)()
 
 
 def advice(error: sqlite3.Error) -> str | None:
-    """What a user may do about an error of SQLite's; None where nobody but a developer can tell."""
+    """Return what a user can do about an error of SQLite; None if only a developer could tell."""
     return _SQLITE_ADVICE.get(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF)
 
 
@@ -170,10 +170,10 @@ def _sqlite_opener(path: Path, read_only: bool) -> Callable[[], sqlite3.Connecti
 
 
 def _reading_mode(path: Path) -> str:
-    """How a reader opens the file.
+    """Return how a reader opens the file.
 
-    Readers share SQLite's index of its log, a file beside the database. Where that cannot be made and there
-    is nothing in the log either, nobody is writing and the file may be read as it stands.
+    Readers share SQLite's index of its log, a file beside the database. If that cannot be created and the log
+    is empty, nobody is writing, and the file may be read as it is.
     """
     log = Path(f"{path}-wal")
     if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0):
@@ -194,7 +194,7 @@ def explain_errors(url: URL) -> Iterator[None]:
 
 
 def is_lost(error: DBAPIError) -> bool:
-    """Whether a server's transaction was undone for no fault of its own, and may be tried again."""
+    """Whether a server's transaction was undone by a passing fault, so that it may be tried again."""
     if isinstance(error.orig, sqlite3.Error):
         return False
     state = getattr(error.orig, "sqlstate", None)  # none: no connection

@@ -1,8 +1,8 @@
 """Locks between processes: one orchestrator per study, one process that creates or migrates a database.
 
-They are advisory locks on an open file (or a server connection); the existence of a file locks nothing. A
-killed process releases its lock at once. A forked child shares its parent's open files, so it keeps the
-lock as long as it lives.
+They are advisory locks on an open file (or a server connection); that a file exists locks nothing. A killed
+process releases its lock at once. A forked child shares its parent's open files, so it keeps the lock while
+it lives.
 """
 
 import base64
@@ -26,34 +26,34 @@ from results.db.connection import explain_errors, sessions, sqlite_file
 from results.db.transactions import patient
 from results.errors import ServerLost, StoreUnavailable, StudyLocked, StudyLost
 
-UNSIGNED_SECONDS = 5.0  # an empty lock file that is older was left by a kill or a power cut
+UNSIGNED_SECONDS = 5.0  # an empty lock file older than this was left by a kill or a power cut
 GPU_LOCKS = Path("/tmp/nomad-nas-locks")  # not TMPDIR, which differs from user to user and job to job
 _LONGEST_NAME = 160  # bytes of a study's in a file's name, of which a disk takes 255
-_FILE = "file"  # the lock's own number: the copy of a lock, made while it was held, is nobody's
-_GHOST_SECONDS = 10.0  # for a server to end a session of ours whose connection broke
+_FILE = "file"  # the lock's own number, by which a copy of a held lock is recognised
+_GHOST_SECONDS = 10.0  # for a server to end a broken session of ours
 
 
 def gpu_lock_folder() -> Path:
-    """The folder of the locks by which studies share this machine's GPUs."""
+    """Return the folder of the locks with which studies share this machine's GPUs."""
     return Path(os.environ.get("NOMAD_NAS_LOCK_FOLDER") or GPU_LOCKS)
 
 
 class Lock(Protocol):
-    """A study that is held."""
+    """The lock of a study."""
 
     def look(self) -> None:
-        """Take the lock again where it was lost. Raises StudyLost where another process has it by now."""
+        """Take the lock again if it was lost. Raises StudyLost if another process has it by now."""
 
     def close(self) -> None:
-        """Let go of the study."""
+        """Release the lock."""
 
 
 @contextmanager
 def study_lock(url: URL, study: str) -> Iterator[Lock]:
-    """Hold a study of the database at `url`; one process can.
+    """Lock a study of the database at `url` for this process.
 
     SQLite: a lock on the file `DATABASE.STUDY.lock`. PostgreSQL: an advisory lock, across machines, which is
-    lost with its connection: look at it every few seconds. Raises StudyLocked, naming who holds it.
+    lost with its connection: call `look` every few seconds. Raises StudyLocked, which names the holder.
     """
     path = sqlite_file(url)
     with closing(_ServerLock(url, study) if path is None else _FileLock(_beside(path, study), study)) as held:
@@ -61,7 +61,7 @@ def study_lock(url: URL, study: str) -> Iterator[Lock]:
 
 
 def file_name(study: str) -> str:
-    """The study's name as a part of a file's: as it is, or a digest of one that would be too long."""
+    """Return the study's name as part of a file name: as it is, or its digest if it is too long."""
     quoted = quote(study, safe="")
     return quoted if len(quoted) <= _LONGEST_NAME else hashlib.sha256(study.encode()).hexdigest()
 
@@ -101,10 +101,10 @@ class _FileLock:
 
 
 def holder(url: URL, study: str) -> dict[str, str] | None:
-    """Who runs the study: `pid`, `host` and `since`, or nothing known yet; None where nobody does.
+    """Return who runs the study: `pid`, `host` and `since`, empty if not known yet; None if nobody does.
 
-    Only looks, so that no search that is about to begin finds the study locked. On another machine of a
-    shared disk a process is taken to be alive.
+    The lock is not taken, so that a search that starts now does not find the study locked. A process on
+    another machine of a shared disk is assumed to be alive.
     """
     path = sqlite_file(url)
     if path is None:
@@ -120,7 +120,7 @@ def holder(url: URL, study: str) -> dict[str, str] | None:
 
 
 def _lives(held: dict[str, str]) -> bool:
-    """Whether the process is there, and is no later one that was given the same number."""
+    """Whether the process exists, and is not a later one with the same number."""
     if held["host"] != socket.gethostname():
         return True
     try:
@@ -135,10 +135,10 @@ def _lives(held: dict[str, str]) -> bool:
 
 
 def send_signal(held: Mapping[str, str], number: int) -> bool:
-    """Send the signal to the process that signed; False, and nothing is sent, unless it certainly lives here.
+    """Send the signal to the process that holds a lock; return False if it may not be alive on this machine.
 
-    A number alone may meanwhile be another process's: after a reboot, or on another machine of the same name.
-    Raise OSError where the process is another user's, or the system (Linux before 5.3) cannot do this.
+    Its number alone may belong to another process by now: after a reboot, or on a machine with the same name.
+    Raise OSError if the process is another user's, or if the system (Linux before 5.3) cannot do this.
     """
     if not held.get("mark"):  # an earlier version's
         return False
@@ -158,10 +158,7 @@ def send_signal(held: Mapping[str, str], number: int) -> bool:
 
 
 def _begun(pid: str) -> str:
-    """When the process began, in clock ticks since boot, which no change of the clock moves.
-
-    Empty where no /proc tells.
-    """
+    """Return when the process started, in clock ticks since boot; empty without /proc."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
@@ -169,10 +166,10 @@ def _begun(pid: str) -> str:
 
 
 def _mark(pid: str) -> str:
-    """What tells the process of that number from any other, of other machines and other boots as well.
+    """Return eight letters that distinguish a process from any other on any machine and boot.
 
-    Made of when it began, the boot, and what its number counts in: containers may share a boot and a host
-    name. Empty where no /proc tells. Eight letters, for an application_name of PostgreSQL has 63.
+    They are made of its start, the boot, and the namespace of its number, since containers may share a boot
+    and a host name. Empty without /proc. An application_name of PostgreSQL has room for no more.
     """
     begun = _begun(pid)
     try:
@@ -185,9 +182,9 @@ def _mark(pid: str) -> str:
 
 @contextmanager
 def preparation_lock(path: Path, wait_seconds: float) -> Iterator[None]:
-    """Hold the making and migrating of the SQLite file at `path`, waiting for a process that does the same.
+    """Lock the SQLite file at `path` while it is created or migrated, after waiting for others that do so.
 
-    Raises StoreUnavailable when the wait is over.
+    Raises StoreUnavailable if the wait is too long.
     """
     lock = Path(f"{os.path.realpath(path)}.lock")
     end = time.monotonic() + wait_seconds
@@ -205,7 +202,7 @@ def preparation_lock(path: Path, wait_seconds: float) -> Iterator[None]:
 
 
 def _try(path: Path) -> int | None:
-    """The locked file's descriptor, or None when another process holds it."""
+    """Return the descriptor of the file, now locked; None if another process holds it."""
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -231,14 +228,14 @@ def _is_still(path: Path, handle: int) -> bool:
 
 
 def signature(pid: int) -> dict[str, str]:
-    """What the process of that number, of this machine, signs with."""
+    """Return what a process of this machine writes into its lock."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     held = {"pid": str(pid), "host": socket.gethostname(), "since": now}
     return {**held, "begun": _begun(str(pid)), "mark": _mark(str(pid))}
 
 
 def _holder(path: Path) -> dict[str, str]:
-    """Who holds the lock; empty where it was taken this instant and is not signed yet."""
+    """Return who holds the lock; empty if it was taken just now and is not signed yet."""
     try:
         held: dict[str, str] = json.loads(path.read_text())
         own = str(path.stat().st_ino)
@@ -249,7 +246,7 @@ def _holder(path: Path) -> dict[str, str]:
 
 
 def refusal(study: str, holder: dict[str, str]) -> str:
-    """Say who runs a study, as far as that is known, and what to do."""
+    """Return a message that says who runs a study, as far as that is known, and what to do."""
     if not holder:
         return f"study {study!r} is running in another process; wait for it, or give another --study name"
     pid, host, since = holder["pid"], holder["host"], holder["since"]
@@ -260,7 +257,7 @@ def refusal(study: str, holder: dict[str, str]) -> str:
 
 
 def lost(study: str) -> str:
-    """Say that another process has a study that this one had, and what to do."""
+    """Return a message that another process has a study that this one had, and what to do."""
     return (
         f"study {study!r} was taken over by another process after this one had lost its lock (its connection "
         "broke, or the lock file was removed); its trainings were ended and are not recorded: leave the "
@@ -290,7 +287,7 @@ class _ServerLock:
         raise StudyLocked(refusal(self._study, holder))
 
     def _is_taken(self, connection: Connection) -> bool:
-        """Whether the lock could be taken. One that this very process left in a broken session is freed."""
+        """Take the lock, also from a broken session of this process; return whether that succeeded."""
         connection.execute(_SIGN, {"name": self._signed})
         connection.execute(_STAY)
         end = time.monotonic() + _GHOST_SECONDS
@@ -353,5 +350,5 @@ def _server_holder(engine: Engine, study: str) -> dict[str, str]:
 
 
 def _key(study: str) -> int:
-    """A number of 62 bits for the study: what PostgreSQL locks by."""
+    """Return a number of 62 bits for the study, by which PostgreSQL locks."""
     return int.from_bytes(hashlib.sha256(f"nomad-nas {study}".encode()).digest()[:8]) >> 2

@@ -27,13 +27,13 @@ from results.db.locks import preparation_lock
 from results.db.tables import Base
 from results.errors import SchemaTooNew, SchemaTooOld, StoreUnavailable
 
-REVISION = "0011"  # the newest file in migrations/versions
+REVISION = "0012"  # the newest file in migrations/versions
 
 
 def prepare(engine: Engine) -> None:
-    """Make the database, its folder and its tables where they are missing, and migrate older ones.
+    """Create the database, its folder and its tables if they are missing, and migrate older ones.
 
-    Several processes may do this at once: they take turns. Raises StoreUnavailable or SchemaTooNew.
+    Processes that do this at once take turns. Raises StoreUnavailable or SchemaTooNew.
     """
     path = sqlite_file(engine.url)
     if path is None:
@@ -57,7 +57,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _refuse_two_names(path: Path) -> None:
-    """SQLite keeps its log beside the name that a file was opened by; another name has another log."""
+    """Refuse a file with a second hard link: SQLite would keep another log beside that name."""
     if path.is_file() and (names := path.stat().st_nlink) > 1:
         raise StoreUnavailable(
             f"{path} has {names} names (hard links), and writing through two of them would damage "
@@ -67,7 +67,7 @@ def _refuse_two_names(path: Path) -> None:
 
 
 def _keep_a_write_ahead_log(engine: Engine) -> None:
-    """Readers then never wait for the writer, nor it for them. The file remembers the mode."""
+    """Let readers and the writer never wait for each other. The file remembers the mode."""
     with engine.execution_options(**UNBEGUN).connect() as connection:  # it cannot change in a transaction
         mode = connection.execute(text("PRAGMA journal_mode = WAL")).scalar_one()
     if mode != "wal":
@@ -93,7 +93,7 @@ def _migrate(engine: Engine) -> None:
 
 
 def _create(connection: Connection) -> None:
-    """Make the tables of a new database as this version has them: all that the migrations would end with."""
+    """Create the tables of a new database as this version has them, which is how the migrations end."""
     Base.metadata.create_all(connection)
     views.create(connection)
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
@@ -115,10 +115,10 @@ def _upgrade(connection: Connection, name: str) -> None:
 
 @contextmanager
 def _foreign_keys_unheld(connection: Connection) -> Iterator[None]:
-    """Let a migration put a new table in the place of an old one.
+    """Let a migration replace a table, which is how SQLite changes a table's checks.
 
-    SQLite cannot change a table's checks otherwise, and held foreign keys would then delete every row that
-    refers to the old one. The setting is the connection's, and nothing changes it within a transaction.
+    With foreign keys on, every row that refers to the old table would be deleted. The setting belongs to the
+    connection, and cannot change within a transaction.
     """
     driver = connection.connection.driver_connection
     if not isinstance(driver, sqlite3.Connection):
@@ -146,7 +146,7 @@ def check(engine: Engine) -> None:
 
 
 def _revision(connection: Connection, engine: Engine) -> str | None:
-    """The revision of the database's tables, None where there are none yet."""
+    """Return the revision of the database's tables; None if there are none yet."""
     tables = set(inspect(connection).get_table_names())
     name = display_name(engine.url)
     if "measurements" not in tables and tables & {"studies", "trials", "models", "events", "alembic_version"}:

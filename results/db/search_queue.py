@@ -21,10 +21,10 @@ from results.db.transactions import patient
 
 
 def repeatable(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that ask a search again: those kept of it, but for what does nothing in it.
+    """Return the recorded options of a search without those that have no effect in it.
 
-    What does nothing is refused of whoever gives it. Earlier versions kept some all the same, which a demo
-    had put there. A budget without a unit is refused as well; earlier versions took it as seconds.
+    A command refuses options without an effect, and a budget without a unit. Earlier versions recorded some
+    that a demo had set, and took such a budget as seconds.
     """
     is_for_accuracy = options.get("maximise") or (kind == "hpo" and not options.get("minimise"))
     idle = {"replicates", "tolerance"} if is_for_accuracy else set[str]()
@@ -49,24 +49,24 @@ def typed_words(options: Mapping[str, Any]) -> list[str]:
 
 
 class SearchQueue(Store):
-    """A record with its queue. Requests come back detached, as all rows do."""
+    """A results database with its queue of searches. Requests are returned detached, as all rows are."""
 
     @patient
     def request(self, study: str) -> SearchRequest | None:
-        """What the study of that name was asked last."""
+        """Return the latest request of the study with this name, if there is one."""
         with self._read() as session:
             return _of(session, study)
 
     @patient
     def requests(self, state: str) -> list[SearchRequest]:
-        """The requests in this state, the one that was queued first at the head."""
+        """Return the requests in this state, the one that was queued first at the head."""
         query = select(SearchRequest).where(SearchRequest.state == state)
         with self._read() as session:
             return list(session.scalars(query.order_by(SearchRequest.queued_at, SearchRequest.id)))
 
     @patient
     def enqueue(self, study: str, kind: str, subject: str, options: Mapping[str, Any], most: int) -> bool:
-        """Put a search in the queue; False where it waits or runs already, or `most` are waiting."""
+        """Queue a search; return False if it waits or runs already, or if `most` are waiting."""
         with self._write() as session:
             request = _of(session, study)
             waiting = session.scalar(
@@ -83,7 +83,7 @@ class SearchQueue(Store):
         return True
 
     def _sync(self) -> None:
-        """Keep through a power cut what was committed: it was promised, and no training stands for it."""
+        """Write the log to disk: a queued search was promised, and a power cut must not lose it."""
         path = connection.sqlite_path(self.url)
         log = Path(f"{path}-wal")
         if path is not None and log.exists():
@@ -92,7 +92,7 @@ class SearchQueue(Store):
 
     @patient
     def remember(self, study: str, kind: str, subject: str, options: Mapping[str, Any]) -> None:
-        """Keep what a search that runs was asked, whoever started it. Its place in the queue stays."""
+        """Record the options of a running search, whoever started it. Its place in the queue stays."""
         with self._write() as session:
             request = _of(session, study)
             if request is None:
@@ -102,7 +102,7 @@ class SearchQueue(Store):
 
     @patient
     def take(self, request_id: int) -> bool:
-        """Record that a queued search is being started; False where it was withdrawn meanwhile."""
+        """Record that a queued search is being started; return False if it was withdrawn meanwhile."""
         with self._write() as session:
             request = session.get(SearchRequest, request_id, with_for_update=True)
             if request is None or request.state != "queued":
@@ -118,20 +118,20 @@ class SearchQueue(Store):
 
     @patient
     def ended(self, request_id: int, message: str | None) -> None:
-        """Record that the process of a search has ended, with its last words where they matter."""
+        """Record that the process of a search has ended, with its last output if that explains it."""
         with self._write() as session:
             request = get(session, SearchRequest, request_id)
             assign(request, state="ended", pid=None, message=message, ended_at=datetime.now(UTC))
 
     @patient
     def requeue(self, request_id: int) -> None:
-        """Put a search back whose process was lost with the machine. It keeps its place."""
+        """Put a search back in its place whose process was lost with the machine."""
         with self._write() as session:
             assign(get(session, SearchRequest, request_id), state="queued", pid=None, started_at=None)
 
     @patient
     def withdraw(self, study: str) -> bool:
-        """Take a queued search out of the queue; False where it is not waiting."""
+        """Take a search out of the queue; return False if it is not waiting."""
         with self._write() as session:
             request = _of(session, study)
             if request is None or request.state != "queued":
@@ -144,7 +144,7 @@ class SearchQueue(Store):
 
     @patient
     def delete_study(self, name: str) -> None:
-        """Delete a study and all that belongs to it: trials, events, the models it saved, its request.
+        """Delete a study with its trials, events, saved models and request.
 
         Hold its lock meanwhile.
         """

@@ -13,15 +13,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from results.db import connection, curves, schema
+from results.db import connection, schema
 from results.db.locks import Lock, lost, study_lock
 from results.db.rows import assign, event_now, from_config, get, new_study_columns, refuse_another_question
 from results.db.tables import Event, Measurement, Model, Study, Trial
 from results.db.transactions import commit, patient
 from results.errors import StudyLost
+
+CurvePoint = tuple[float | None, float | None]  # progress and validation accuracy
+_MEASURED = set(Measurement.__table__.columns.keys()) - {"trial_id", "ordinal"}
 
 
 class Store:
@@ -59,12 +62,12 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database. Closing twice does nothing."""
+        """Close the database. Closing twice does nothing."""
         self._engine.dispose()
 
     @contextmanager
     def lock_study(self, name: str) -> Iterator[None]:
-        """Hold the study as its one orchestrator; entering raises StudyLocked while another does."""
+        """Lock the study for this process. Entering raises StudyLocked while another process has it."""
         with study_lock(self.url, name) as lock:
             self._locks[name] = lock
             try:
@@ -74,15 +77,15 @@ class Store:
 
     @patient
     def keep_lock(self, name: str) -> None:
-        """Take a study's lock again where it was lost. Raises StudyLost where another process has it."""
+        """Take a study's lock again if it was lost. Raises StudyLost if another process has it by now."""
         if name in self._locks:
             self._locks[name].look()
 
     @patient
     def keep_study(self, study_id: int) -> None:
-        """Make sure that a study opened here is still this run's. Raises StudyLost.
+        """Raise StudyLost if a study that was opened here is not this run's any more.
 
-        A lock is lost without a word, so call it every few seconds, and before a trial's folder is touched.
+        A lock may be lost silently, so call this every few seconds, and before a trial's folder is touched.
         """
         if study_id in self._runs:
             self.keep_lock(self._runs[study_id][0])
@@ -91,13 +94,13 @@ class Store:
 
     @patient
     def study(self, name: str) -> Study | None:
-        """The study of that name."""
+        """Return the study with this name, if there is one."""
         with self._read() as session:
             return session.scalar(select(Study).where(Study.name == name))
 
     @patient
     def studies(self) -> list[Study]:
-        """All studies, oldest first."""
+        """Return all studies, oldest first."""
         with self._read() as session:
             return list(session.scalars(select(Study).order_by(Study.id)))
 
@@ -113,13 +116,13 @@ class Store:
         slots: int | None = None,
         budget_slot_hours: float | None = None,
     ) -> Study:
-        """Begin the study, or take up the one on record, which becomes 'running' with the budget asked now.
+        """Start the study, or resume the recorded one, which becomes 'running' with this budget.
 
-        Hold its lock. Whoever opened it before can write nothing more to it: see StudyLost. The versions on
-        record stay those it began with; a resume leaves an event with its own.
-        Raises QuestionChanged, naming each difference, where the one on record has another kind or question.
+        Hold its lock. An earlier run of it can write nothing more (StudyLost). The recorded versions stay
+        those of its start; a resume adds an event with its own.
+        Raises QuestionChanged, naming each difference, if the recorded one has other settings.
         """
-        asked = json.loads(json.dumps(question, allow_nan=False))  # as it would come back: no tuples
+        asked = json.loads(json.dumps(question, allow_nan=False))  # as the database returns it: no tuples
         now, token = datetime.now(UTC), uuid.uuid4().hex
         with self._write() as session:
             study = session.scalar(select(Study).where(Study.name == name).with_for_update(key_share=True))
@@ -142,7 +145,7 @@ class Store:
 
     @patient
     def set_bound(self, study_id: int, *, min_accuracy: float, **baseline: float | None) -> Study:
-        """Record the accuracy a network must reach, and the baseline it comes from, if any.
+        """Record the required accuracy, and the baseline that it comes from, if there is one.
 
         baseline: the columns baseline_accuracy, baseline_std and baseline_replicates (0 without one)
         """
@@ -155,7 +158,7 @@ class Store:
     def end_study(self, study_id: int, state: str, message: str | None) -> Study:
         """Record that the study is 'finished', 'stopped' or 'failed', and why.
 
-        Where it was not opened here, whoever did open it can write nothing more to it.
+        If it was not opened here, the run that opened it can write nothing more to it.
         """
         with self._write() as session:
             study = self._study(session, study_id)
@@ -166,23 +169,37 @@ class Store:
 
     @patient
     def restore_study(self, before: Study) -> None:
-        """Leave a study as it was before it was opened here: its state and its budget."""
+        """Give a study back the state and the budget that it had before it was opened here."""
         with self._write() as session:
             study = self._study(session, before.id)
             assign(study, **{name: getattr(before, name) for name in _OF_A_RUN})
 
     @patient
     def trials(self, study_id: int) -> list[Trial]:
-        """The study's trials in order of number."""
+        """Return the study's trials by number."""
         with self._read() as session:
             query = select(Trial).where(Trial.study_id == study_id).order_by(Trial.number)
             return list(session.scalars(query))
 
     @patient
-    def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[curves.Point]]:
-        """The progress and validation accuracy measured of these trials, in order, by their numbers."""
+    def early_stops(self, study_id: int) -> dict[str, Any] | None:
+        """Return the study's row of the view `early_stops`; None if nothing is stopped early (yet)."""
+        query = "SELECT * FROM early_stops WHERE study = (SELECT name FROM studies WHERE id = :id)"
         with self._read() as session:
-            return curves.of_these(session, study_id, numbers)
+            found = session.execute(text(query), {"id": study_id}).one_or_none()
+            return None if found is None else dict(found._mapping)
+
+    @patient
+    def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[CurvePoint]]:
+        """Return the progress and validation accuracy measured of these trials, in order, by number."""
+        query = select(Trial.number, Measurement.progress, Measurement.val_accuracy)
+        query = query.join(Trial, Trial.id == Measurement.trial_id)
+        query = query.where(Trial.study_id == study_id, Trial.number.in_(numbers))
+        found: dict[int, list[CurvePoint]] = {}
+        with self._read() as session:
+            for number, *point in session.execute(query.order_by(Trial.number, Measurement.ordinal)):
+                found.setdefault(number, []).append((point[0], point[1]))
+        return found
 
     def start_trial(self, study_id: int, number: int, **columns: Any) -> Trial:
         """Record a trial as 'running', before its process starts. `purpose` is required among the columns."""
@@ -196,7 +213,7 @@ class Store:
 
     @patient
     def restart_trial(self, trial_id: int, **columns: Any) -> Trial:
-        """Record that a trial left running by a crash or a stop starts again, under its old number."""
+        """Record that a trial that a crash or a stop left running starts again, under its old number."""
         with self._write() as session:
             trial = self._trial(session, trial_id)
             session.execute(delete(Measurement).where(Measurement.trial_id == trial_id))
@@ -207,7 +224,7 @@ class Store:
 
     @patient
     def charge_trial(self, trial_id: int, **used: float | None) -> Trial:
-        """Record what the attempts of a trial have used, which goes on without a process for now."""
+        """Record what the attempts of a trial have used, which waits for another attempt."""
         with self._write() as session:
             trial = self._trial(session, trial_id)
             assign(trial, **used, started_at=None)
@@ -224,15 +241,18 @@ class Store:
     ) -> Trial:
         """Record how a trial ended, with its measurements in order and the details of its events by kind.
 
-        All of it is on record or nothing is. A measurement may carry more keys than there are columns,
-        as a trainer's events do.
+        Keys of a measurement that have no column are left out.
         """
         with self._write() as session:
             trial = self._trial(session, trial_id)
             finished_at = _end_of(trial, columns.get("wall_seconds"))
             assign(trial, **{"finished_at": finished_at, **columns, "state": state})
             session.execute(delete(Measurement).where(Measurement.trial_id == trial_id))
-            session.add_all(curves.rows(trial_id, measurements))
+            for ordinal, measured in enumerate(measurements):
+                known = {key: value for key, value in measured.items() if key in _MEASURED}
+                row = Measurement(trial_id=trial_id, ordinal=ordinal)
+                assign(row, **known)
+                session.add(row)
             for kind, detail in (events or {}).items():
                 session.add(event_now(trial.study_id, kind, detail, trial_id))
             return trial
@@ -248,7 +268,7 @@ class Store:
 
     @patient
     def note(self, study_id: int, kind: str, detail: Mapping[str, Any], trial_id: int | None = None) -> Event:
-        """Record something that happened and is no trial. `detail` is a JSON object."""
+        """Record an event of the study. `detail` is a JSON object."""
         with self._write() as session:
             self._hold(session, study_id)
             event = event_now(study_id, kind, detail, trial_id)
@@ -257,13 +277,13 @@ class Store:
 
     @patient
     def events(self, study_id: int) -> list[Event]:
-        """What happened to the study, oldest first."""
+        """Return the events of the study, oldest first."""
         with self._read() as session:
             return list(session.scalars(select(Event).where(Event.study_id == study_id).order_by(Event.id)))
 
     @patient
     def save_model(self, **columns: Any) -> Model:
-        """Record a named network. One that the same study saved under this name before is replaced."""
+        """Save a named network, in place of one that the same study saved under this name before."""
         with self._write() as session:
             self._hold(session, columns["study_id"])
             same = (Model.name == columns["name"], Model.study_id == columns["study_id"])
@@ -275,22 +295,22 @@ class Store:
 
     @patient
     def drop_models(self, study_id: int) -> None:
-        """Remove the networks that the study saved; it has found better, or found them wanting."""
+        """Delete the networks that the study saved."""
         with self._write() as session:
             self._hold(session, study_id)
             session.execute(delete(Model).where(Model.study_id == study_id))
 
     @patient
     def model(self, name: str) -> Model | None:
-        """The network of that name that was saved last."""
+        """Return the network that was last saved under this name, if there is one."""
         with self._read() as session:
             named = select(Model).where(Model.name == name)
             return session.scalar(named.order_by(Model.id.desc()).limit(1))
 
     @patient
     def models(self) -> list[Model]:
-        """All named networks, by name, and of one name the newest first."""
-        query = select(Model).order_by(Model.name, Model.id.desc())  # no clock goes back in that
+        """Return all named networks, by name, and those with one name newest first."""
+        query = select(Model).order_by(Model.name, Model.id.desc())  # times may go back, numbers do not
         with self._read() as session:
             return list(session.scalars(query))
 
@@ -313,7 +333,7 @@ class Store:
         return trial
 
     def _hold(self, session: Session, study_id: int) -> None:
-        """Keep a study that was opened here this run's until the transaction ends. Raises StudyLost."""
+        """Raise StudyLost unless a study that was opened here stays this run's until the transaction ends."""
         name, own = self._runs.get(study_id, ("", None))
         if own is None:
             return
@@ -334,7 +354,7 @@ class Store:
 
 
 def _end_of(trial: Trial, seconds: float | None) -> datetime:
-    """Now, but no sooner than it took: the clock may have been set back meanwhile."""
+    """Return the present time, but not before the trial's end by its seconds: a clock may be set back."""
     now = datetime.now(UTC)
     return now if trial.started_at is None else max(now, trial.started_at + timedelta(seconds=seconds or 0))
 

@@ -50,7 +50,7 @@ class Base(DeclarativeBase):
 
 
 def one_of(column: str, allowed: Iterable[str]) -> CheckConstraint:
-    """The column holds one of the allowed words."""
+    """Return the constraint that the column holds one of the allowed words."""
     words = ", ".join(f"'{word}'" for word in allowed)
     return CheckConstraint(f"{column} IN ({words})", name=column)
 
@@ -65,14 +65,14 @@ class Study(Base):
     name: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
     question: Mapped[dict[str, Any]]  # its settings, which a resume must repeat exactly
-    minimise: Mapped[str | None]  # macs, params or latency; with `maximise`, the front of both is sought
+    minimise: Mapped[str | None]  # one of results.metrics; with `maximise`, the front of both is sought
     maximise: Mapped[str | None]  # accuracy
     budget_trials: Mapped[int]
     budget_slot_hours: Mapped[float | None]  # the most that all trials may use; null: as many as they need
     slots: Mapped[int | None]  # trials at a time in its latest run
     state: Mapped[str]
     message: Mapped[str | None]  # why it ended
-    min_accuracy: Mapped[float | None]  # the bound of a NAS study, known once its baseline is
+    min_accuracy: Mapped[float | None]  # the required accuracy, known once the baseline is
     baseline_accuracy: Mapped[float | None]
     baseline_std: Mapped[float | None]
     baseline_replicates: Mapped[int | None]
@@ -141,18 +141,16 @@ class Trial(Base):
     images_per_second: Mapped[float | None]
     peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
-    objective: Mapped[float | None]  # what the solver heard, to be minimised
+    objective: Mapped[float | None]  # what the solver was told, to be minimised
     other_objectives: Mapped[list[float] | None]  # the further ones, where a search has several
-    constraints: Mapped[list[float] | None]  # what the solver heard; each holds when <= 0
-    verdict: Mapped[
-        str | None
-    ]  # 'confirmed', 'undecided' or 'rejected', by replicates; null: not (yet) in question
-    probability: Mapped[float | None]  # with which it keeps the bound, as its replicates say
+    constraints: Mapped[list[float] | None]  # what the solver was told; each holds when <= 0
+    verdict: Mapped[str | None]  # 'confirmed', 'undecided' or 'rejected', by repeats; null: not retrained
+    probability: Mapped[float | None]  # of reaching the required accuracy, by its repeats
 
     audited: Mapped[int | None]  # 1: never stopped early, to know what that costs; null: nothing is stopped
     stop_progress: Mapped[float | None]  # share of the budget at which it was stopped, or would have been
-    predicted_accuracy: Mapped[float | None]  # the final one, as its curve let expect there
-    stop_bound: Mapped[float | None]  # the accuracy it was held against
+    predicted_accuracy: Mapped[float | None]  # the final one, as predicted there from its curve
+    stop_bound: Mapped[float | None]  # the required accuracy there
 
     seed: Mapped[int | None] = mapped_column(BigInteger)
     subset_seed: Mapped[int | None] = mapped_column(BigInteger)
@@ -160,7 +158,7 @@ class Trial(Base):
     budget_steps: Mapped[int | None]
 
     attempts: Mapped[int]  # how often it was started; 0: answered without training
-    slot_seconds: Mapped[float | None]  # that all attempts held a slot
+    slot_seconds: Mapped[float | None]  # for which its attempts held a worker
     energy_joules: Mapped[float | None]  # of the GPU meanwhile; null unless it was measured of all attempts
     folder: Mapped[str | None]
     exit_code: Mapped[int | None]
@@ -218,7 +216,7 @@ class Model(Base):
     trainings: Mapped[int | None]  # that the accuracy is known from; the search's own only without others
     accuracy_low: Mapped[float | None]  # of the interval that holds the true accuracy with probability .95
     accuracy_high: Mapped[float | None]
-    probability: Mapped[float | None]  # with which it keeps the bound; null without replicates
+    probability: Mapped[float | None]  # of reaching the required accuracy; null without repeats
     status: Mapped[str]
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
@@ -226,9 +224,7 @@ class Model(Base):
 
 
 class Event(Base):
-    """Something that happened to a study other than a trial: a resume, its required accuracy, a
-    solver crash.
-    """
+    """Something that happened to a study other than a trial, such as a resume or a crash of its solver."""
 
     __tablename__ = "events"
 
@@ -244,7 +240,7 @@ Row = Study | Trial | Measurement | Model | Event
 
 
 def column_types() -> dict[str, Any]:
-    """The SQL type of each column name. Names that several tables share have one type."""
+    """Return the SQL type of each column name. Columns with one name in several tables have one type."""
     return {column.name: column.type for table in Base.metadata.tables.values() for column in table.columns}
 
 
@@ -252,7 +248,7 @@ REQUEST_STATES = ("queued", "running", "ended")
 
 
 class SearchRequest(Base):
-    """What a search was asked, and where it stands in the queue. 'ended' says nothing of success."""
+    """The options of a search, and its state in the queue. 'ended' does not mean that it succeeded."""
 
     __tablename__ = "requests"
     __table_args__ = (UniqueConstraint("study"), one_of("state", REQUEST_STATES))
@@ -264,7 +260,7 @@ class SearchRequest(Base):
     options: Mapped[dict[str, Any]] = mapped_column(JSON)  # those that differ from the usual
     state: Mapped[str]
     pid: Mapped[int | None]  # of the search's process, on the machine of the service
-    message: Mapped[str | None]  # what its process said last, where it ended without a record
+    message: Mapped[str | None]  # the last output of its process, if it ended without recording why
     queued_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

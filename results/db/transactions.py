@@ -25,7 +25,7 @@ _R = TypeVar("_R")
 
 
 def patient(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Run a transaction again, whole, for `BUSY_SECONDS` where its server was lost."""
+    """Repeat a whole transaction for up to `BUSY_SECONDS` if its server was lost."""
 
     @wraps(method)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -45,7 +45,7 @@ def patient(method: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def commit(session: Session) -> None:
-    """Commit what the session wrote, once. Its rows are detached: what fails here must not expire them."""
+    """Commit what the session wrote, exactly once. Its rows are detached first, so a failure expires none."""
     session.flush()
     number = _number(session)
     engine = session.get_bind().engine
@@ -73,7 +73,7 @@ _END = text(  # a session that waits for a client that will not come back; a com
 
 
 def _was_committed(engine: Engine, number: str) -> bool:
-    """Whether a transaction is on record whose COMMIT got no answer. Raises StoreUnavailable."""
+    """Whether a transaction whose COMMIT got no answer was committed. Raises StoreUnavailable."""
     end = time.monotonic() + BUSY_SECONDS
     while time.monotonic() < end:
         try:

@@ -1,4 +1,4 @@
-"""Moments in the record: UTC, and with their zone in Python, although SQLite keeps text without one."""
+"""Times in the database: UTC, with their zone in Python, although SQLite keeps text without one."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ from sqlalchemy import DateTime, Dialect, TypeDecorator
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment in UTC. A time without a zone is refused: nobody could say when it was."""
+    """A time in UTC. One without a zone is refused, since it could be any."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

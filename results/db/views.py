@@ -1,73 +1,64 @@
-"""The public views, in SQL that SQLite and PostgreSQL both read: one readable row a trial.
+"""The public views, in SQL that both SQLite and PostgreSQL read.
 
-They may gain columns; a column is never renamed or dropped without a word in CHANGELOG.md. A change
-here reaches an existing database with the next migration, so it comes with one, if need be an empty one.
+They may gain columns; none is renamed or dropped without a line in CHANGELOG.md. A change here reaches an
+existing database by the next migration, so it comes with one, which may be empty.
 """
 
 from sqlalchemy import Connection, text
 
-# Every trial that was trained to its end. `mean_accuracy` is over the trainings that confirm it, of which a
-# failed one counts 0; without any it is the trial's own, which may have been lucky. `feasible`: its verdict,
-# and without one whether the mean keeps the bound: 1 or 0, null without a bound.
-_COMPLETED_TRIALS = """
+from results.metrics import METRICS, Metric
+
+_AMOUNTS = " ".join(f"WHEN '{metric.name}' THEN {metric.column}" for metric in METRICS.values())
+_SIZE = f"CASE minimise {_AMOUNTS} END"
+_TOLD_BY_TRAINING = [metric for metric in METRICS.values() if metric.known == "after"]
+
+
+def _is_too_large(metric: Metric) -> str:
+    """The condition that a trained candidate is over a limit, or does not better the base network.
+
+    It holds as well where the metric is asked and was not measured.
+    """
+    amount, limit = f"trials.{metric.column}", f"{{limit_of_{metric.name}}}"
+    return f"""
+        {amount} > {limit} OR {amount} IS NULL AND {limit} IS NOT NULL
+        OR studies.minimise = '{metric.name}' AND ({amount} IS NULL OR {amount} >= (
+            SELECT base.{metric.column} FROM trials AS base
+            WHERE base.study_id = studies.id AND base.purpose = 'baseline' AND base.replicate = 0))"""
+
+
+def _limit(metric: Metric, dialect: str) -> str:
+    """The limit in a study's settings, null without one."""
+    if dialect == "postgresql":
+        return f"CAST(studies.question #>> '{{aim,limits,{metric.name}}}' AS DOUBLE PRECISION)"
+    return f"json_extract(studies.question, '$.aim.limits.{metric.name}')"
+
+
+# Every trial that was trained to its end. `mean_accuracy` is over the repeats of a network, of which a
+# failed one counts 0. Without repeats it is the trial's own, which may have been lucky. `feasible` is 1 or
+# 0 by the verdict, or else by whether the mean reaches the required accuracy (null without one). It is 0
+# where a trained candidate is too large by what only its training told.
+_COMPLETED_TRIALS = f"""
 CREATE VIEW completed_trials AS
 SELECT
-    studies.name AS study,
-    studies.kind,
-    trials.number AS trial,
-    trials.purpose,
-    trials.replicate,
-    trials.model,
-    trials.recipe,
-    trials.depth,
-    trials.width,
-    trials.resolution,
-    trials.resolution_pixels,
-    trials.macs,
-    CAST(trials.macs AS DOUBLE PRECISION) / 1000000 AS macs_millions,
-    trials.parameters,
+    studies.name AS study, studies.kind, trials.number AS trial, trials.purpose, trials.replicate,
+    trials.model, trials.recipe, trials.depth, trials.width, trials.resolution, trials.resolution_pixels,
+    trials.macs, CAST(trials.macs AS DOUBLE PRECISION) / 1000000 AS macs_millions, trials.parameters,
     trials.latency_ms,
-    trials.optimizer,
-    trials.learning_rate,
-    trials.weight_decay,
-    trials.batch_size,
-    trials.val_accuracy,
-    trials.val_accuracy * 100 AS val_accuracy_percent,
-    trials.val_loss,
-    trials.test_accuracy,
-    trials.test_accuracy_1000,
-    trials.test_loss,
-    trained.mean_accuracy,
-    trained.trainings,
-    trained.confirmations,
-    studies.minimise,
-    studies.maximise,
-    studies.min_accuracy,
-    trials.verdict,
-    trials.probability,
-    CASE WHEN trials.verdict = 'confirmed' THEN 1
+    trials.optimizer, trials.learning_rate, trials.weight_decay, trials.batch_size,
+    trials.val_accuracy, trials.val_accuracy * 100 AS val_accuracy_percent, trials.val_loss,
+    trials.test_accuracy, trials.test_accuracy_1000, trials.test_loss,
+    trained.mean_accuracy, trained.trainings, trained.confirmations,
+    studies.minimise, studies.maximise, studies.min_accuracy, trials.verdict, trials.probability,
+    CASE WHEN trials.purpose = 'search' AND ({" OR ".join(map(_is_too_large, _TOLD_BY_TRAINING))}) THEN 0
+         WHEN trials.verdict = 'confirmed' THEN 1
          WHEN trials.verdict = 'rejected' THEN 0
          WHEN trained.mean_accuracy >= studies.min_accuracy THEN 1
          WHEN trained.mean_accuracy < studies.min_accuracy THEN 0 END AS feasible,
-    trials.epochs,
-    trials.steps,
-    trials.train_seconds,
-    trials.overshoot_seconds,
-    trials.wall_seconds,
-    trials.slot_seconds,
-    trials.energy_joules,
-    trials.images_per_second,
-    trials.peak_memory_bytes,
-    trials.seed,
-    trials.subset_seed,
-    trials.host,
-    trials.device,
-    trials.device_name,
-    trials.driver,
-    trials.git_commit,
-    trials.folder,
-    trials.started_at,
-    trials.finished_at
+    trials.epochs, trials.steps, trials.train_seconds, trials.overshoot_seconds, trials.wall_seconds,
+    trials.slot_seconds, trials.energy_joules, trials.images_per_second, trials.peak_memory_bytes,
+    trials.seed, trials.subset_seed,
+    trials.host, trials.device, trials.device_name, trials.driver, trials.git_commit, trials.folder,
+    trials.started_at, trials.finished_at
 FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
@@ -83,11 +74,10 @@ JOIN (
 WHERE trials.state = 'completed'
 """
 
-_SIZE = "CASE minimise WHEN 'macs' THEN macs WHEN 'params' THEN parameters WHEN 'latency' THEN latency_ms END"
-
-# One row a study with one objective. Of a size: the least among the search trials that are confirmed, or else
-# the likeliest of those undecided, or the least that met the bound. Of accuracy: the greatest mean of those
-# that were trained again most often. The earlier trial wins a tie.
+# The best trial of each study with one objective. If it minimises a metric: the least among the candidates
+# that are confirmed, or else the likeliest of the undecided ones, or else the least that met the required
+# accuracy. If it maximises accuracy: the greatest mean among those with the most repeats. Of equal ones the
+# earlier.
 _BEST_TRIALS = f"""
 CREATE VIEW best_trials AS
 SELECT {{columns}} FROM (
@@ -100,13 +90,13 @@ SELECT {{columns}} FROM (
     ) AS place
     FROM completed_trials
     WHERE purpose = 'search' AND val_accuracy IS NOT NULL
-      AND ((minimise IS NULL AND maximise IS NOT NULL)
+      AND ((minimise IS NULL AND maximise IS NOT NULL AND COALESCE(feasible, 1) = 1)
         OR (minimise IS NOT NULL AND maximise IS NULL AND feasible = 1 AND {_SIZE} IS NOT NULL))
 ) AS ranked
 WHERE place = 1
 """
 
-# The front of a study with two objectives: a row a network that none betters both in size and in accuracy.
+# The Pareto front of each study with two objectives.
 _FRONT = f"""
 CREATE VIEW front AS
 SELECT {{columns}} FROM (
@@ -121,10 +111,10 @@ SELECT {{columns}} FROM (
 WHERE of_smaller IS NULL OR mean_accuracy > of_smaller
 """
 
-# One row a study: what its trials used. `spent` is of its budget, in trainings: a pruned trial the share at
-# which it was stopped; `ended` leaves out those that run. `slot_seconds` and `energy_joules` are of all
-# attempts; the joules are of the `measured` of its `trainings` whose energy is known, null without any.
-# `run_seconds`, `run_ended` and `last_finished_at` are of the study's latest run.
+# What the trials of each study used. `spent` is in trainings of its budget; one that was stopped early
+# counts by the fraction that it used. `ended` leaves out running trials. `slot_seconds` and `energy_joules`
+# are those of all attempts; the energy is that of the `measured` of its `trainings`, null without any.
+# `run_seconds`, `run_ended` and `last_finished_at` are those of its latest run.
 _SPENDING = """
 CREATE VIEW spending AS
 SELECT
@@ -147,33 +137,22 @@ FROM studies LEFT JOIN (
 GROUP BY studies.id, studies.name
 """
 
-# One row a measurement: a trial's metrics as its budget went by.
+# The measurements of each trial in order: its metrics over its budget.
 _LEARNING_CURVES = """
 CREATE VIEW learning_curves AS
 SELECT
-    studies.name AS study,
-    studies.kind,
-    trials.number AS trial,
-    trials.purpose,
-    trials.state,
-    trials.model,
-    measurements.ordinal,
-    measurements.epoch,
-    measurements.step,
-    measurements.progress,
-    measurements.elapsed_seconds,
-    measurements.learning_rate,
-    measurements.train_loss,
-    measurements.val_accuracy,
-    measurements.val_loss
+    studies.name AS study, studies.kind, trials.number AS trial, trials.purpose, trials.state, trials.model,
+    measurements.ordinal, measurements.epoch, measurements.step, measurements.progress,
+    measurements.elapsed_seconds, measurements.learning_rate, measurements.train_loss,
+    measurements.val_accuracy, measurements.val_loss
 FROM measurements
 JOIN trials ON trials.id = measurements.trial_id
 JOIN studies ON studies.id = trials.study_id
 """
 
-# One row a study that stops hopeless trainings early. `trainings_saved`: what the pruned trials left unused.
-# `audited`: the trials that a lot left to run and that have ended; `would_stop` of them the rule would have
-# stopped, and `false_stops` of those reached in the end the accuracy that they were held against.
+# What early stopping did in each study that has it. `trainings_saved`: what stopped trials left of the
+# budget. `audited`: finished trials that were exempt. The rule would have stopped `would_stop` of them, and
+# `false_stops` of those reached the required accuracy in the end.
 _EARLY_STOPS = """
 CREATE VIEW early_stops AS
 SELECT counted.*, CAST(false_stops AS DOUBLE PRECISION) / NULLIF(would_stop, 0) AS false_stop_rate
@@ -196,8 +175,10 @@ FROM (
 
 
 def create(connection: Connection) -> None:
-    """Make the views. The tables must be those of this version."""
-    connection.execute(text(_COMPLETED_TRIALS))
+    """Create the views. The tables must be those of this version."""
+    dialect = connection.dialect.name
+    limits = {f"limit_of_{metric.name}": _limit(metric, dialect) for metric in _TOLD_BY_TRAINING}
+    connection.execute(text(_COMPLETED_TRIALS.format(**limits)))
     completed = connection.execute(text("SELECT * FROM completed_trials WHERE 1 = 0"))
     columns = ", ".join(completed.keys())  # all but what a view ranks by
     connection.execute(text(_BEST_TRIALS.format(columns=columns)))

@@ -37,9 +37,9 @@ class MirrorResult:
 
 
 def export(db: queries.Database, study: str, url: str) -> MirrorResult:
-    """Write to an Optuna storage what it does not have of a study yet.
+    """Write to an Optuna storage what it does not have yet of a study.
 
-    url: an SQLite file or an SQLAlchemy URL, as for `db`; made where it is not there.
+    url: an SQLite file or an SQLAlchemy URL, as for `db`; created if missing
 
     Raises StoreError if something cannot be read or written, and for a study without a search space.
     """
@@ -71,7 +71,7 @@ class _Mirror:
 
     def bring(self) -> MirrorResult:
         """Copy what is new. The study's state is read first, so that later changes are not missed."""
-        row = self._row()
+        row = exporting.records(queries.studies(self._db, self._name))[0]
         asked = Asked.of(row)
         trials = exporting.records(queries.trials(self._db, self._name))
         if self._there is None:
@@ -79,16 +79,6 @@ class _Mirror:
         added, ended = self._bring_trials(self._there, asked, trials)
         self._bring_attributes(self._there, row, trials)
         return MirrorResult(added, ended, len(trials), row["state"])
-
-    def _row(self) -> dict[str, Any]:
-        known = exporting.records(queries.studies(self._db))
-        found = [row for row in known if row["name"] == self._name]
-        if not found:
-            there_are = ", ".join(row["name"] for row in known)
-            raise NotOnRecord(
-                f"there is no study {self._name!r}; there {f'are {there_are}' if known else 'is none yet'}"
-            )
-        return found[0]
 
     def _bring_trials(self, study: Study, asked: Asked, trials: list[dict[str, Any]]) -> tuple[int, int]:
         there = {trial.user_attrs.get("trial"): trial for trial in study.get_trials(deepcopy=False)}
@@ -112,7 +102,7 @@ class _Mirror:
         return curves
 
     def _end(self, trial_id: int, frozen: FrozenTrial) -> None:
-        """End a trial that ran when it was brought over; its state goes last, for nothing can follow it."""
+        """End a trial that was running when it was copied. Its state goes last: it forbids later changes."""
         for step, value in frozen.intermediate_values.items():
             self._storage.set_trial_intermediate_value(trial_id, step, value)
         for key, fact in frozen.user_attrs.items():
@@ -146,7 +136,7 @@ def _study(storage: RDBStorage, row: dict[str, Any], asked: Asked) -> Study:
     if row["name"] not in names:
         optuna.create_study(storage=storage, study_name=row["name"], directions=asked.directions)
     found = optuna.load_study(storage=storage, study_name=row["name"])
-    if _is_unmarked(found, asked):  # it was made just now, or by a process that was killed then
+    if _is_unmarked(found, asked):  # it was created just now, or by a process that was killed then
         storage.set_study_system_attr(found._study_id, "study:metric_names", asked.metrics)
         found.set_user_attr("begun", row["created_at"])
     if found.user_attrs.get("begun") != row["created_at"]:

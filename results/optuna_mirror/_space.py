@@ -1,4 +1,4 @@
-"""The variables of a study's question as Optuna's distributions, values as they are on record."""
+"""The variables of a study as Optuna's distributions, with values as they are recorded."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ if TYPE_CHECKING:
 
 
 def distributions(space: Iterable[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
-    """Each variable's distribution, by its name.
-
-    space: as the question holds it, one JSON object a variable
-    """
+    """Return each variable's distribution by name. `space`: that of a study's settings."""
     return {variable["name"]: _distribution(variable) for variable in space}
 
 
@@ -30,9 +27,9 @@ def _distribution(variable: Mapping[str, Any]) -> BaseDistribution:
 
 
 def value(kind: BaseDistribution, given: Any) -> Any:
-    """A value on record as the distribution has it: `True` as a text where `1` is a choice too.
+    """Return a recorded value as the distribution has it: `True` as text if `1` is a choice too.
 
-    Raises ValueError for one that it does not have.
+    Raises ValueError for one that it does not contain.
     """
     from optuna.distributions import CategoricalDistribution
 
@@ -44,12 +41,12 @@ def value(kind: BaseDistribution, given: Any) -> Any:
 
 
 def _told_apart(values: list[Any]) -> list[Any]:
-    """Optuna takes True, 1 and 1.0 for one choice; values of which two are equal become texts."""
+    """Return values as texts if two of them are equal: to Optuna True, 1 and 1.0 are one choice."""
     return values if len(set(values)) == len(values) else [repr(value) for value in values]
 
 
 def _step(low: float, high: float, granularity: float | None) -> float | None:
-    """The grid's step, None where Optuna, which reckons in decimals, would cut its last value off."""
+    """Return the grid's step; None if Optuna, which computes in decimals, would drop the last value."""
     if granularity is None:
         return None
     whole = (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(granularity)) == 0

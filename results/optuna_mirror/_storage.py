@@ -1,6 +1,4 @@
-"""Open an Optuna storage for writing, but never a results database: both have tables `studies` and
-`trials`.
-"""
+"""Open an Optuna storage for writing, and never a results database, which also has a table `trials`."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_storage(url: str, record: Any) -> Iterator[RDBStorage]:
-    """Open the storage at `url` with its tables. Raises StoreUnavailable, also for errors while it
-    is used.
-    """
+    """Open the storage at `url`, created if missing. Raises StoreUnavailable, also while it is used."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

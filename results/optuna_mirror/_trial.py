@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from results.analysis.networks import SIZES
 from results.errors import NotOnRecord
+from results.metrics import METRICS, Metric, limits_of
 from results.optuna_mirror._space import distributions, value
 
 if TYPE_CHECKING:
@@ -24,32 +24,31 @@ Row = Mapping[str, Any]
 
 Direction = Literal["minimize", "maximize"]
 _STATES = {"running": "RUNNING", "completed": "COMPLETE", "failed": "FAIL", "pruned": "PRUNED"}
-_STATES |= {"screened": "PRUNED", "duplicate": "PRUNED"}  # a duplicate whose original is not on record
+_STATES |= {"screened": "PRUNED", "duplicate": "PRUNED"}  # a duplicate whose original is missing
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What of a study's question its trials need."""
+    """What its trials need of a study's settings."""
 
-    size: str | None  # the column that is minimised
-    bound: float | None  # the least accuracy; None: there is none, or none before the baseline
-    limits: Mapping[str, float]  # the most of a column
+    size: Metric | None  # that is minimised
+    bound: float | None  # the required accuracy; None: there is none (yet)
+    limits: Mapping[str, float]  # the most of a metric
     space: Mapping[str, BaseDistribution]
 
     @classmethod
     def of(cls, study: Row) -> Asked:
-        """Raises NotOnRecord for a study without a space, which an evaluation is."""
+        """Raises NotOnRecord for a study without a search space, such as an evaluation."""
         question = study["question"]
         if not question.get("space"):
             raise NotOnRecord(
                 f"study {study['name']!r} is of kind {study['kind']} and has no search space; "
                 "give Optuna one of nas-search or hpo-search"
             )
-        limits = question.get("aim", {}).get("limits", {})
         return cls(
-            SIZES.get(study["minimise"]),
+            METRICS.get(study["minimise"]),
             study["min_accuracy"],
-            {SIZES[name]: most for name, most in limits.items()},
+            limits_of(question),
             distributions(question["space"]),
         )
 
@@ -59,22 +58,18 @@ class Asked:
 
     @property
     def metrics(self) -> list[str]:
-        """The objectives' names."""
-        size = {"macs": "MACs", "latency_ms": "latency (ms)"}.get(self.size or "", self.size)
+        """The names of the objectives."""
+        size = self.size and (self.size.noun if self.size.is_count else self.size.axis)
         return [*([size] if size else []), "validation accuracy"]
 
 
 def is_finished(trial: Row, trials: Mapping[int, Row]) -> bool:
-    """Whether a trial has ended, and the one too that it repeats."""
+    """Whether a trial has ended, and so has the one that it duplicates."""
     return bool(_original(trial, trials)["state"] != "running")
 
 
 def to_optuna(trial: Row, trials: Mapping[int, Row], curve: Sequence[Row], asked: Asked) -> FrozenTrial:
-    """The trial for Optuna.
-
-    trials: all of its study, by number
-    curve: its measurements
-    """
+    """Return the trial for Optuna. `trials`: those of its study by number; `curve`: its measurements."""
     from optuna.trial import FrozenTrial, TrialState
 
     original = _original(trial, trials)
@@ -98,25 +93,25 @@ def to_optuna(trial: Row, trials: Mapping[int, Row], curve: Sequence[Row], asked
 
 
 def _original(trial: Row, trials: Mapping[int, Row]) -> Row:
-    """The trial that a duplicate repeats, and any other itself."""
+    """Return the trial that a duplicate repeats; any other trial itself."""
     if trial["state"] != "duplicate":
         return trial
     return trials.get(trial["of_trial_number"], trial)
 
 
 def _end(trial: Row, original: Row, asked: Asked) -> tuple[str, list[float] | None]:
-    """Optuna's state and values. A training that completed without an accuracy is none that it can hold."""
+    """Return Optuna's state and values. To Optuna a completed trial without an accuracy has failed."""
     state = _STATES[original["state"]]
     if state != "COMPLETE":
         return state, None
-    values = [*([trial[asked.size]] if asked.size else []), original["val_accuracy"]]
+    values = [*([trial[asked.size.column]] if asked.size else []), original["val_accuracy"]]
     if None in values:
         return "FAIL", None
     return state, [float(value) for value in values]
 
 
 def _params(point: Row, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
-    """The point's values that lie in the space; a base network's need not."""
+    """Return the values of a candidate that are in the space; a base network's may not be."""
     found = {}
     for name, kind in space.items():
         try:
@@ -127,20 +122,21 @@ def _params(point: Row, space: Mapping[str, BaseDistribution]) -> dict[str, Any]
 
 
 def _constraints(trial: Row, original: Row, asked: Asked) -> dict[str, Any]:
-    """What the solver heard, else what it would have heard: each holds where it is 0 or less.
+    """Return the constraints that the solver was told, or would have been: each holds at 0 or less.
 
-    In the form that Optuna before 5 and optuna-dashboard read too.
+    The form is one that Optuna before version 5 and optuna-dashboard read too.
     """
-    heard = trial["constraints"]
-    if heard is None and original["val_accuracy"] is not None:
+    told = trial["constraints"]
+    if told is None and original["val_accuracy"] is not None:
         missed = [] if asked.bound is None else [asked.bound - original["val_accuracy"]]
-        over = [trial[size] / most - 1 for size, most in asked.limits.items() if trial[size] is not None]
-        heard = [*missed, *over]
-    return {"constraints": heard} if heard else {}
+        amounts = {name: trial[METRICS[name].column] for name in asked.limits}
+        over = [amounts[name] / most - 1 for name, most in asked.limits.items() if amounts[name] is not None]
+        told = [*missed, *over]
+    return {"constraints": told} if told else {}
 
 
 def _steps(curve: Sequence[Row]) -> dict[int, float]:
-    """Validation accuracies by thousandths of the budget; of several at one the last."""
+    """Return the validation accuracies by thousandths of the budget, the last of several at one."""
     return {
         round(1000 * measured["progress"]): measured["val_accuracy"]
         for measured in curve
@@ -149,7 +145,7 @@ def _steps(curve: Sequence[Row]) -> dict[int, float]:
 
 
 def _attributes(trial: Row) -> dict[str, Any]:
-    """The trial's number, under `trial`, and what else is known of it."""
+    """Return the trial's number, as `trial`, and its other facts."""
     known = {name: trial[name] for name in _FACTS if trial[name] is not None}
     return {"trial": trial["number"], **known}
 
@@ -163,5 +159,5 @@ _FACTS = (
 
 
 def _local(moment: str) -> datetime:
-    """The time as Optuna keeps it: this machine's, without a zone."""
+    """Return a time as Optuna keeps it: this machine's, without a zone."""
     return datetime.fromisoformat(moment).astimezone().replace(tzinfo=None)

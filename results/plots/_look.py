@@ -13,22 +13,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.format import percent
-from results.study_record import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY
+from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, stop_text, value_text
+from results.metrics import METRICS
 
-GREY, BLUE, GREEN, ORANGE, RED, PINK, TEAL, VIOLET = (
-    *("#7f7f7f", "#0072b2", "#009e73", "#b07a00", "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"),
-)
-COLOURS = (
-    BLUE,
-    RED,
-    GREEN,
-    VIOLET,
-    ORANGE,
-    PINK,
-    TEAL,
-    GREY,
-)  # of studies and other things without an outcome
+GREY, BLUE, GREEN, ORANGE = "#7f7f7f", "#0072b2", "#009e73", "#b07a00"
+RED, PINK, TEAL, VIOLET = "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"
+COLOURS = (BLUE, RED, GREEN, VIOLET, ORANGE, PINK, TEAL, GREY)  # of studies, which have no outcome
 GROUNDS = {"light": "#ffffff", "dark": "#14181d"}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 MOST = 2000  # points drawn of each kind: more would need WebGL, which not every browser has
@@ -46,6 +36,7 @@ LOOKS = {
     MET_ONCE: Look(GREEN, "circle"),
     "trained": Look(GREEN, "circle"),
     BELOW: Look(GREY, "circle-open"),
+    TOO_LARGE: Look(RED, "circle-open"),
     "undecided": Look(ORANGE, "diamond", 10),
     "rejected": Look(PINK, "diamond-x", 10),
     "baseline": Look(VIOLET, "square", 9),
@@ -97,9 +88,7 @@ def apply_theme(figure: go.Figure, dark: bool) -> go.Figure:
 
 
 def remove_title(figure: go.Figure) -> go.Figure:
-    """Return the figure for a page with its own heading and theme. The legend is above, for narrow
-    screens.
-    """
+    """Return the figure for a page with its own heading and theme, with the legend above."""
     legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
     figure.update_layout(
         title=None, template="none", margin={"l": 56, "r": 12, "t": 30, "b": 48}, legend=legend
@@ -127,33 +116,18 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     why = f": {row['reason']}" if row["reason"] and row["state"] != "completed" else ""
     of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
     lines = [f"<b>trial {row['number']}</b>: {html.escape(row['outcome'] + why)}{of}", *_point(row["point"])]
-    if row["macs"] is not None:
-        parameters = f", {row['parameters'] / 1e6:.3f} M parameters" if row["parameters"] is not None else ""
-        lines.append(f"{row['macs'] / 1e6:.2f} M MACs{parameters}")
+    counts = [metric for metric in METRICS.values() if metric.is_count and row[metric.column] is not None]
+    lines += [", ".join(metric.text(row[metric.column]) for metric in counts)] if counts else []
     if row["accuracy"] is not None:
         lines.append(f"accuracy {row['accuracy']:.2%}")
-    if row["stop_progress"] is not None:
-        lines.append(_stop(row))
-    return "<br>".join([*lines, *more])
-
-
-def _stop(row: Mapping[str, Any]) -> str:
-    """Return at which fraction of its budget a trial was stopped early, or would have been, and why."""
-    did = "stopped" if row["state"] == "pruned" else "would have been stopped"
-    expected = f"expected {percent(row['predicted_accuracy'])}, required {percent(row['stop_bound'])}"
-    return f"{did} at {percent(row['stop_progress'], 0)}: {expected}"
+    return "<br>".join([*lines, *filter(None, [stop_text(row)]), *more])
 
 
 def _point(point: Mapping[str, Any] | None, most: int = 8, across: int = 3) -> list[str]:
     """Return the values of a candidate, a few per line."""
-    words = [f"{html.escape(str(name))} {html.escape(short(value))}" for name, value in (point or {}).items()]
+    words = [html.escape(f"{name} {value_text(value)}") for name, value in (point or {}).items()]
     words = words[:most] + ([f"and {len(words) - most} more"] if len(words) > most else [])
     return [", ".join(words[first : first + across]) for first in range(0, len(words), across)]
-
-
-def short(value: Any) -> str:
-    """Return a value of a candidate in few characters."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def at_bound(figure: go.Figure, bound: float | None, baseline: float | None, **where: Any) -> None:
@@ -188,9 +162,7 @@ def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: f
 
 
 def sample_rows(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:
-    """Return the rows to draw. If there are too many, it is an even sample, and a note is added to
-    `notes`.
-    """
+    """Return the rows to draw; of too many an even sample, of which a note is added to `notes`."""
     kept = sample(rows, most)
     if len(kept) < len(rows):
         notes.append(f"{len(kept):,} of {len(rows):,} {kind}")

@@ -40,7 +40,7 @@ def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
             figure.add_hline(y=100 * study.bound, line={"color": colour, "width": 1, "dash": "dash"})
     if not figure.data:
         return empty(title, "no network has been trained to the end yet", dark)
-    axes = dict.fromkeys(study.size_axis for study in studies)
+    axes = dict.fromkeys(study.metric.axis for study in studies)
     figure.update_xaxes(title=" or ".join(axes)).update_yaxes(title="accuracy (%)")
     return finish_figure(figure, title, dark)
 

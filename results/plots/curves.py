@@ -8,8 +8,9 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from results.format import plain_rows
 from results.plots._look import LOOKS, at_bound, empty, finish_figure, hover_text, marker, sample
-from results.study_record import OUTCOMES, Row, StudyRecord, plain_rows
+from results.study_record import OUTCOMES, Row, StudyRecord
 
 MOST = 60  # curves that can still be distinguished
 Against = Literal["progress", "seconds"]

@@ -6,7 +6,7 @@ failed and running trials.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,6 +15,7 @@ from plotly.subplots import make_subplots
 from results.analysis.networks import Network
 from results.analysis.pareto import find_front
 from results.analysis.posterior import interval_text
+from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE
 from results.plots._look import (
     GREY,
     LOOKS,
@@ -26,12 +27,12 @@ from results.plots._look import (
     marker,
     sample_rows,
 )
-from results.study_record import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, Row, StudyRecord
+from results.study_record import Row, StudyRecord
 
 TITLE = "Size and accuracy"
 LANES = ("running", "failed", STOPPED_EARLY, SKIPPED)  # from the lowest
 # over each other
-_DRAWN = (BELOW, "trained", MET_ONCE, "baseline", "rejected", "undecided", "confirmed")
+_DRAWN = (BELOW, TOO_LARGE, "trained", MET_ONCE, "baseline", "rejected", "undecided", "confirmed")
 
 
 def front(study: StudyRecord, dark: bool = False) -> go.Figure:
@@ -50,18 +51,19 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
         row_heights=[1 - share, share] if lanes else [1],
     )  # fmt: skip
     _add_front(figure, study)
-    _add_trainings(figure, study, placed)
+    again = {network.trial: network for network in study.networks if network.is_replicated}
+    _add_trainings(figure, study, placed, again)
     notes: list[str] = []
     by_outcome = {name: [row for row in placed if row["outcome"] == name] for name in (*_DRAWN, *lanes)}
     shown_of = {name: sample_rows(rows, notes, name) for name, rows in by_outcome.items()}
     for outcome in _DRAWN:
-        _add_networks(figure, study, outcome, shown_of[outcome])
+        _add_networks(figure, study, outcome, shown_of[outcome], again)
     for lane in lanes:
-        shown = [(row, hover_text(row)) for row in shown_of[lane]]
-        _add(figure, study, lane, lane, shown, [lane] * len(shown), line=2, showlegend=False)
+        shown, texts = shown_of[lane], [hover_text(row) for row in shown_of[lane]]
+        _add(figure, study, lane, lane, shown, texts, [lane] * len(shown), line=2, showlegend=False)
     at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
     figure.update_yaxes(title="accuracy (%)", row=1)
-    figure.update_xaxes(title=study.size_axis, row=2 if lanes else 1)
+    figure.update_xaxes(title=study.metric.axis, row=2 if lanes else 1)
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
     log_if_wide(figure, "xaxis", [study.size(row) or 0 for row in placed])
@@ -83,46 +85,44 @@ def _add_front(figure: go.Figure, study: StudyRecord) -> None:
     )  # fmt: skip
 
 
-def _add_trainings(figure: go.Figure, study: StudyRecord, placed: Sequence[Row]) -> None:
+def _add_trainings(
+    figure: go.Figure, study: StudyRecord, placed: Sequence[Row], again: Mapping[int, Network]
+) -> None:
     """Add the single trainings of retrained networks as small marks, since their mean counts."""
-    again = _replicated(study)
     shown = [
-        (
-            row,
-            hover_text(row, "the training that selected it")
-            if row["purpose"] == "search"
-            else hover_text(row),
-        )
+        row
         for row in placed
         if row["accuracy"] is not None and (row["number"] in again or row["outcome"] in (REPEAT, "baseline"))
     ]
-    _add(figure, study, REPEAT, "single trainings", shown, [100 * row["accuracy"] for row, _ in shown])
+    selected = {"search": ["the training that selected it"]}
+    texts = [hover_text(row, *selected.get(row["purpose"], [])) for row in shown]
+    _add(figure, study, REPEAT, "single trainings", shown, texts, [100 * row["accuracy"] for row in shown])
 
 
-def _add_networks(figure: go.Figure, study: StudyRecord, outcome: str, rows: Sequence[Row]) -> None:
+def _add_networks(
+    figure: go.Figure, study: StudyRecord, outcome: str, rows: Sequence[Row], again: Mapping[int, Network]
+) -> None:
     """Add networks at their mean, with the 95% interval of those with repeats."""
-    again = _replicated(study)
     drawn = [
         row
         for row in rows
         if row["accuracy"] is not None and (outcome != "baseline" or row["number"] in again)
     ]
-    words, height, reach = [], [], []
+    texts, heights, reaches = [], [], []
     for row in drawn:
         network = again.get(row["number"])
-        mean = network.belief.mean if network else row["accuracy"]
-        half = network.belief.interval()[1] - mean if network else 0.0
-        trainings = network.belief.trainings if network else 1
-        known = f"mean of {trainings}: {mean:.2%} {interval_text(mean - half, mean + half)} (95% interval)"
-        words.append((row, hover_text(row, known) if network else hover_text(row)))
-        height.append(100 * mean)
-        reach.append(100 * half or None)
-    bars = {"array": reach, "color": LOOKS[outcome].colour, "thickness": 1.5, "width": 5}
-    _add(figure, study, outcome, outcome, words, height, error_y=bars if any(reach) else None)
-
-
-def _replicated(study: StudyRecord) -> dict[int, Network]:
-    return {network.trial: network for network in study.networks if network.is_replicated}
+        height, reach, known = row["accuracy"], None, []
+        if network:
+            height = network.belief.mean
+            low, high = network.belief.interval()
+            reach = 100 * (high - height)
+            trainings = network.belief.trainings
+            known = [f"mean of {trainings}: {height:.2%} {interval_text(low, high)} (95% interval)"]
+        texts.append(hover_text(row, *known))
+        heights.append(100 * height)
+        reaches.append(reach)
+    bars = {"array": reaches, "color": LOOKS[outcome].colour, "thickness": 1.5, "width": 5}
+    _add(figure, study, outcome, outcome, drawn, texts, heights, error_y=bars if any(reaches) else None)
 
 
 def _add(
@@ -130,21 +130,14 @@ def _add(
     study: StudyRecord,
     outcome: str,
     name: str,
-    rows: Sequence[tuple[Row, str]],
+    rows: Sequence[Row],
+    texts: Sequence[str],
     y: Sequence[Any],
     line: int = 1,
     **more: Any,
 ) -> None:
-    if not rows:
-        return
-    trace = go.Scatter(
-        x=[study.size(row) for row, _ in rows],
-        y=y,
-        mode="markers",
-        name=name,
-        marker=marker(outcome),
-        text=[words for _, words in rows],
-        hovertemplate="%{text}<extra></extra>",
-        **more,
-    )
-    figure.add_trace(trace, row=line, col=1)
+    if rows:
+        figure.add_scatter(
+            x=[study.size(row) for row in rows], y=y, mode="markers", name=name, marker=marker(outcome),
+            text=texts, hovertemplate="%{text}<extra></extra>", row=line, col=1, **more,
+        )  # fmt: skip

@@ -7,14 +7,14 @@ which is usually lucky, and the best mean of retrained networks, which decides t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from results.format import percent
+from results.format import TOO_LARGE, percent
 from results.plots._look import (
     BLUE,
     GREEN,
@@ -56,7 +56,7 @@ def steps(study: StudyRecord) -> Iterator[Step]:
     count = hours = 0.0
     for row in study.trained:
         count += (row["stop_progress"] or 1.0) if row["state"] == "pruned" else 1.0
-        hours += seconds_of(row) / 3600
+        hours += row["seconds"] / 3600
         if _passes(study, row):
             passing[row["number"]] = row
             best = _better(study, best, row)
@@ -78,11 +78,6 @@ def names(study: StudyRecord) -> dict[str, str]:
     return _SIZES if study.minimised else _ACCURACIES
 
 
-def seconds_of(row: Mapping[str, Any]) -> float:
-    """Return how long a trial held its worker, in seconds, all its attempts together."""
-    return float(row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0)
-
-
 def value(study: StudyRecord, row: Row) -> float:
     """Return the value of the study's objective: the size, or the accuracy in percent."""
     return float(study.size(row) or 0 if study.minimised else 100 * row["accuracy"])
@@ -97,7 +92,7 @@ def step_height(study: StudyRecord, step: Step, kind: Kind) -> float | None:
 
 
 def axis_title(study: StudyRecord) -> str:
-    return study.size_axis if study.minimised else "accuracy of one training, or mean of several (%)"
+    return study.metric.axis if study.minimised else "accuracy of one training, or mean of several (%)"
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
@@ -129,15 +124,14 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
             add_path(figure, study, walked, over, scale, kind, _line(kind), names(study)[kind])
     if not any(len(trace.x) for trace in figure.data):
         return empty(title, _why_empty(study), dark)
-    base = next((row for row in study.rows if row["purpose"] == "baseline" and study.size(row)), None)
-    if study.minimised and base:
+    if study.minimised and study.base and study.size(study.base):
         figure.add_scatter(
             x=[0, scale * getattr(walked[-1], over)],
-            y=[study.size(base)] * 2,
+            y=[study.size(study.base)] * 2,
             mode="lines",
             name="base network",
             line={"color": VIOLET, "width": 1.5, "dash": "dot"},
-            hovertemplate=f"{hover_text(base)}<extra></extra>",
+            hovertemplate=f"{hover_text(study.base)}<extra></extra>",
         )
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
     if study.minimised:
@@ -210,27 +204,22 @@ def _add_trained(
         if row["purpose"] == "search" and row["accuracy"] is not None and study.size(row) is not None
     ]
     shown = sample_rows(trained, notes, "trainings")
-    figure.add_trace(
-        go.Scatter(
-            x=[scale * getattr(step, over) for step, _ in shown],
-            y=[value(study, row) for _, row in shown],
-            mode="markers",
-            name="trained",
-            marker={
-                "color": [marker(row["outcome"])["color"] for _, row in shown],
-                "symbol": [marker(row["outcome"])["symbol"] for _, row in shown],
-                "size": 7 if len(shown) < 300 else 4,
-                "opacity": 0.9,
-            },
-            text=[hover_text(row) for _, row in shown],
-            hovertemplate="%{text}<extra></extra>",
-            showlegend=False,
-        )
-    )
+    marks = [marker(row["outcome"]) for _, row in shown]
+    figure.add_scatter(
+        x=[scale * getattr(step, over) for step, _ in shown], y=[value(study, row) for _, row in shown],
+        mode="markers", name="trained", showlegend=False,
+        marker={
+            "color": [mark["color"] for mark in marks], "symbol": [mark["symbol"] for mark in marks],
+            "size": 7 if len(shown) < 300 else 4, "opacity": 0.9,
+        },
+        text=[hover_text(row) for _, row in shown], hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
 
 
 def _passes(study: StudyRecord, row: Row) -> bool:
     if row["purpose"] != "search" or row["state"] != "completed" or row["accuracy"] is None:
+        return False
+    if row["outcome"] == TOO_LARGE:
         return False
     if not study.minimised:
         return True

@@ -8,8 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from results.format import REPEAT
 from results.plots._look import RED, empty, finish_figure, hover_text, marker, sample_rows
-from results.study_record import OUTCOMES, REPEAT, Row, StudyRecord
+from results.study_record import OUTCOMES, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
 _ACROSS = 3
@@ -71,14 +72,14 @@ def _add_panel(
         if not shown:
             continue
         values = [row["point"].get(name) for row in shown]
-        trace = go.Scatter(
+        figure.add_scatter(
             x=values if is_number else [str(value) for value in values],
             y=[100 * row["accuracy"] for row in shown],
             mode="markers", name=outcome, legendgroup=outcome, showlegend=(down, across) == (1, 1),
             marker=marker(outcome),
             text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
+            row=down, col=across,
         )  # fmt: skip
-        figure.add_trace(trace, row=down, col=across)
     kind = "category" if not is_number else "log" if variable.get("log") else "linear"
     figure.update_xaxes(title=name, type=kind, exponentformat="power", row=down, col=across)
     if kind == "category":

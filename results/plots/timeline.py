@@ -9,8 +9,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from results.format import REPEAT, STOPPED_EARLY, plain_rows
 from results.plots._look import LOOKS, empty, finish_figure, hover_text
-from results.study_record import OUTCOMES, REPEAT, STOPPED_EARLY, Row, StudyRecord, plain_rows
+from results.study_record import OUTCOMES, Row, StudyRecord
 
 _FEW = 200  # bars that are wide enough for an edge and a number
 _PATTERNS = {"failed": "x", STOPPED_EARLY: "/", "baseline": ".", REPEAT: "\\"}
@@ -78,9 +79,7 @@ def slot_of(row: Row) -> str:
 
 
 def _away(study: StudyRecord, rows: Sequence[Row]) -> list[Span]:
-    """Return the times when no orchestrator ran: from the last end before a resume to the first
-    start after.
-    """
+    """Return when no orchestrator ran: from the last end before each resume to the first start after."""
     spans = []
     for event in plain_rows(study.events):
         if event["kind"] != "resumed":

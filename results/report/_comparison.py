@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rich.table import Table
+
 from results.db.spec_diff import differences
-from results.format import millions, percent
-from results.plots._look import short
-from results.plots.path import seconds_of
-from results.report._table import Table
-from results.report._words import winner
+from results.format import millions, percent, value_text
 from results.study_record import StudyRecord
+from results.tables import grid
 
 
 def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
@@ -26,14 +25,14 @@ def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
         differ.append((what, one, two))
     kept = [row for row in rows if row[1:] != ("-", "-")]
     return [
-        Table("Results side by side", heads, kept),
-        Table("Settings that differ", ("what", study.name, other.name), differ, frozenset(("what", *heads))),
+        grid("Results side by side", heads, kept, ()),
+        grid("Settings that differ", ("what", study.name, other.name), differ, ("what", *heads)),
     ]
 
 
 def _of_winner(name: str, said: Callable[[Any], Any]) -> Callable[[StudyRecord], str]:
     def of(study: StudyRecord) -> str:
-        row = winner(study)
+        row = study.winner
         return "-" if row is None else str(said(row[name]))
 
     return of
@@ -45,7 +44,7 @@ _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
     "required accuracy": lambda study: percent(study.bound),
     "baseline": lambda study: percent(study.study["baseline_accuracy"]),
     "trainings spent": lambda study: f"{study.study['spent']:,.10g} of {study.study['budget_trials']:,}",
-    "seconds of trainings": lambda study: f"{sum(map(seconds_of, study.trained)):,.0f}",
+    "seconds of trainings": lambda study: f"{study.seconds:,.0f}",
     "skipped before training": lambda study: f"{study.study['screened']:,}",
     "failed": lambda study: f"{study.study['failed']:,}",
     "best trial": _of_winner("number", str),
@@ -61,5 +60,5 @@ _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
 
 
 def _choice(study: StudyRecord) -> str:
-    point = (winner(study) or {}).get("point") or {}
-    return ", ".join(f"{name} {short(value)}" for name, value in point.items()) or "-"
+    point = (study.winner or {}).get("point") or {}
+    return ", ".join(f"{name} {value_text(value)}" for name, value in point.items()) or "-"

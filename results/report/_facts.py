@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from rich.table import Table
+
 from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
-from results.analysis.posterior import level_of
 from results.analysis.slack import cheapest
-from results.format import millions, moment, number, percent
-from results.plots.path import seconds_of
+from results.format import millions, moment, number, percent, plain_rows, value_text
 from results.report._command import command
 from results.report._logs import log_end
-from results.report._table import MOST, Table, flat, latest, of_console, pairs, table
-from results.report._words import base, winner
-from results.study_record import Row, StudyRecord, plain_rows
-from results.tables import evaluation_table, front_table, models_table, plain, slack_table, trials_table
+from results.report._table import MOST, captioned, flat, latest, pairs, table
+from results.study_record import Row, StudyRecord
+from results.tables import evaluation_table, front_table, grid, models_table, plain, slack_table, trials_table
 
 LOGS = 20  # failures whose logs are shown
 _MACHINE = ("host", "device", "device_name", "driver")
@@ -45,7 +44,7 @@ def failures(study: StudyRecord) -> list[Failure]:
 def failure_counts(study: StudyRecord) -> Table:
     counts = Counter(row["reason"] or "unknown" for row in _failed(study))
     rows = [(reason, f"{count:,}") for reason, count in counts.most_common()]
-    return Table("Failed trials by reason", ("reason", "trials"), rows)
+    return grid("Failed trials by reason", ("reason", "trials"), rows, ())
 
 
 def _failed(study: StudyRecord) -> list[Row]:
@@ -54,7 +53,7 @@ def _failed(study: StudyRecord) -> list[Row]:
 
 def stages(study: StudyRecord) -> Table | None:
     """Return the layers of the network found, by stage, beside the base network's; None if unknown."""
-    found, first = winner(study), base(study)
+    found, first = study.winner, study.base
     if found is None or not (found["blocks"] or found["channels"]):
         return None
     shown = {"found": found} | ({"base": first} if first and first["number"] != found["number"] else {})
@@ -63,21 +62,21 @@ def stages(study: StudyRecord) -> Table | None:
     heads = ("stage", *(head for head, _ in columns))
     lines = zip_longest(*(values for _, values in columns), fillvalue="-")
     rows = [(str(stage), *map(str, values)) for stage, values in enumerate(lines, 1)]
-    return Table("Layers of the network by stage", heads, rows)
+    return grid("Layers of the network by stage", heads, rows, ())
 
 
 def network(study: StudyRecord) -> Table | None:
     """Return the sizes and values of the network found, beside the base network's."""
-    found, first = winner(study), base(study)
+    found, first = study.winner, study.base
     if found is None:
         return None
     shown = [found, *([first] if first and first["number"] != found["number"] else [])]
     heads = ("", "found", "base")[: len(shown) + 1]
     rows = [(name, *(said(row) for row in shown)) for name, said in _NETWORK.items()]
     point = list((found["point"] or {}).items())
-    rows += [(str(name), *(_value(row, name) for row in shown)) for name, _ in point]
+    rows += [(str(name), *(value_text((row["point"] or {}).get(name)) for row in shown)) for name, _ in point]
     rows = [row for row in rows if any(cell not in ("-", "") for cell in row[1:])]
-    return Table("Network found", heads, rows)
+    return grid("Network found", heads, rows, ())
 
 
 _NETWORK: dict[str, Callable[[Row], str]] = {
@@ -91,35 +90,28 @@ _NETWORK: dict[str, Callable[[Row], str]] = {
 }
 
 
-def _value(row: Row, name: str) -> str:
-    value = (row["point"] or {}).get(name)
-    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
-
-
 def trials(study: StudyRecord) -> Table:
     """Return the table of all trials."""
     shown = trials_table(study.trials.tail(MOST), study.study)
-    return of_console(latest("All trials", len(study.trials)), shown)
+    return captioned(latest("All trials", len(study.trials)), shown)
 
 
 def ranking(study: StudyRecord) -> Table | None:
     """Return the pairs of an evaluation, or the Pareto front of a study with two objectives; else None."""
     if study.has_two_aims:
         told = front_table(study.front)
-        return None if study.front.empty else of_console("Pareto front, by the repeats of its networks", told)
+        return None if study.front.empty else captioned("Pareto front, by the repeats of its networks", told)
     if study.study["kind"] != "evaluation":
         return None
-    return of_console("Pairs of model and recipe, the best first", evaluation_table(rank_pairs(study.trials)))
+    return captioned("Pairs of model and recipe, the best first", evaluation_table(rank_pairs(study.trials)))
 
 
 def offers(study: StudyRecord) -> list[Table]:
     """Return the tables of the saved models and of the accuracy trade-off."""
-    found = [of_console("Saved models", models_table(study.models))] if len(study.models) else []
+    found = [captioned("Saved models", models_table(study.models))] if len(study.models) else []
     if study.bound is not None and study.minimised and study.networks:
-        slack = slack_table(
-            cheapest(study.trials, study.bound, study.minimised, level_of(study.study["question"]))
-        )
-        found.append(of_console("Accuracy trade-off, in percentage points", slack))
+        slack = slack_table(cheapest(study.trials, study.study))
+        found.append(captioned("Accuracy trade-off, in percentage points", slack))
     return found
 
 
@@ -143,7 +135,7 @@ def provenance(study: StudyRecord) -> Table:
         ("seeds", f"{len(seeds):,} pairs of training seed and image seed; see the table below"),
         ("started", f"{moment(about['created_at'])} UTC"),
         ("updated", f"{moment(about['updated_at'])} UTC"),
-        ("time of all trainings", f"{sum(map(seconds_of, study.trained)):,.1f} s"),
+        ("time of all trainings", f"{study.seconds:,.1f} s"),
         ("energy", energy(about["energy_joules"]) or "not measured (no GPU that reports it)"),
         ("trainings with known energy", f"{about['measured']:,} of {about['trainings']:,}"),
     ]  # fmt: skip
@@ -175,7 +167,7 @@ def seeds(study: StudyRecord) -> Table:
             "image seed": lambda row: str(row["subset_seed"]),
             "attempts": plain("attempts"),
             "started (UTC)": lambda row: moment(row["started_at"]),
-            "seconds": lambda row: number(seconds_of(row), 1),
+            "seconds": lambda row: number(row["seconds"], 1),
             "energy": lambda row: energy(row["energy_joules"]) or "-",
             "folder": plain("folder"),
         },

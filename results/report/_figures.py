@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
+from rich.table import Table
 
 from results import plots
 from results.analysis.networks import Network
@@ -14,8 +15,9 @@ from results.analysis.posterior import interval_text
 from results.format import number, percent
 from results.plots.path import Kind, Step, names, step_height, steps
 from results.plots.timeline import uses
-from results.report._table import MOST, Table, table
+from results.report._table import MOST, table
 from results.study_record import Row, StudyRecord
+from results.tables import grid
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,11 @@ def _networks(study: StudyRecord) -> Table:
     known = sorted(study.networks, key=lambda one: (study.size(study.by_number[one.trial]) or 0, one.trial))
     caption = "Networks by size: mean accuracy over n trainings, its 95% interval, and the probability of "
     caption += "reaching the required accuracy"
-    heads = ("trial", "outcome", study.size_unit, "accuracy", "95% interval", "n", "probability")
+    heads = ("trial", "outcome", study.metric.unit, "accuracy", "95% interval", "n", "probability")
     if len(known) > MOST:
         caption += f"; the first {MOST:,} of {len(known):,}"
     rows = [_network(study, network) for network in known[:MOST]]
-    return Table(caption, heads, rows, frozenset({"outcome"}))
+    return grid(caption, heads, rows, ("outcome",))
 
 
 def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ def _path(study: StudyRecord) -> Table:
             rows.append((f"{step.trainings:,.10g}", f"{step.hours:.3f}", *known))
         before = known
     heads = ("trainings", "device-hours", *(names(study)[kind] for kind in kinds))
-    return Table("Changes of the best so far", heads, rows, frozenset(heads[2:]))
+    return grid("Changes of the best so far", heads, rows, heads[2:])
 
 
 def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
@@ -149,7 +151,7 @@ def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
         return "-"
     if not study.minimised:
         return f"trial {row['number']}, {step_height(study, step, kind):.2f}%"
-    return f"trial {row['number']}, {_sized(study, row)} {study.size_unit}, {percent(row['accuracy'])}"
+    return f"trial {row['number']}, {_sized(study, row)} {study.metric.unit}, {percent(row['accuracy'])}"
 
 
 def _importance(figure: go.Figure) -> Table | None:
@@ -159,7 +161,7 @@ def _importance(figure: go.Figure) -> Table | None:
         return None
     heads = ("parameter", *(bar.name for bar in bars))
     rows = zip(bars[0].y, *(map(_share, bar.x) for bar in bars), strict=True)
-    return Table("Importance of each parameter", heads, [*reversed(list(rows))])
+    return grid("Importance of each parameter", heads, [*reversed(list(rows))], ())
 
 
 def _share(value: float) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from results import file_names
-from results.report._table import Table, table
-from results.report._words import winner
+from results.report._table import table
 from results.study_record import Row, StudyRecord
 
 _BYTES = 1_000_000  # of a line, at most
@@ -21,7 +22,7 @@ _BYTES = 1_000_000  # of a line, at most
 
 def layers(study: StudyRecord) -> Table | str | None:
     """Return the table of layers, or why there is none; None if no network was found."""
-    found = winner(study)
+    found = study.winner
     if found is None:
         return None
     told = _told(found)

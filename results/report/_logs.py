@@ -6,15 +6,14 @@ read, and only printable characters are kept.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from results import file_names
 from results.study_record import Row
+from results.terminal import strip_escapes
 
 _BYTES = 8192
 _LINES = 20
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
 
 
 def log_end(row: Row) -> str:
@@ -28,10 +27,5 @@ def log_end(row: Row) -> str:
             text = log.read(_BYTES).decode(errors="replace")
     except OSError as error:
         return f"({path}: {error.strerror or error})"
-    lines = [_printable(line.rpartition("\r")[2]) for line in text.rstrip().split("\n")[-_LINES:]]
+    lines = [strip_escapes(line.rpartition("\r")[2]) for line in text.rstrip().split("\n")[-_LINES:]]
     return "\n".join(lines) or "(the log is empty)"
-
-
-def _printable(line: str) -> str:
-    bare = _ESCAPES.sub("", line)
-    return "".join(sign for sign in bare if sign == "\t" or sign.isprintable())

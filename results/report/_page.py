@@ -52,10 +52,14 @@ def page(study: StudyRecord, other: StudyRecord | None = None) -> tuple[str, dic
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("results.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.globals["rows_of"] = lambda table: zip(
+        *(column.cells for column in table.columns), strict=True
+    )
+    return environment
 
 
 def _file(name: str) -> str:

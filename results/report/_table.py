@@ -1,33 +1,23 @@
-"""An accessible table: a caption, and headings for columns and rows."""
+"""Tables of the page: those of the terminal with a caption. Their first column has the row headings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import rich.table
+from rich.table import Table
+
+from results.tables import Columns, grid
 
 MOST = 2000  # rows of a table: a browser takes seconds for more
-Columns = Mapping[str, Callable[[Mapping[str, Any]], str]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells are text. The first column has the row headings; columns in `texts` are aligned left."""
-
-    caption: str
-    heads: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    texts: frozenset[str] = field(default_factory=frozenset)
 
 
 def table(
     caption: str, rows: Iterable[Mapping[str, Any]], columns: Columns, texts: Iterable[str] = ()
 ) -> Table:
     """Return the table of the rows. `columns`: each column's name, and its text for a row."""
-    cells = [tuple(said(row) for said in columns.values()) for row in rows]
-    return Table(caption, tuple(columns), cells, frozenset(texts))
+    cells = [[said(row) for said in columns.values()] for row in rows]
+    return grid(caption, tuple(columns), cells, frozenset(texts))
 
 
 def latest(caption: str, count: int) -> str:
@@ -41,7 +31,7 @@ def latest(caption: str, count: int) -> str:
 
 def pairs(caption: str, heads: tuple[str, str], rows: Iterable[tuple[str, str]]) -> Table:
     """Return a table of names and values, without those that are empty."""
-    return Table(caption, heads, [row for row in rows if row[1]], frozenset(heads))
+    return grid(caption, heads, [row for row in rows if row[1]], heads)
 
 
 def flat(path: str, value: Any) -> list[tuple[str, str]]:
@@ -64,9 +54,7 @@ def _leaf(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def of_console(caption: str, shown: rich.table.Table) -> Table:
-    """Return a console table as one for the page."""
-    heads = tuple(str(column.header) for column in shown.columns)
-    rows = list(zip(*(map(str, column.cells) for column in shown.columns), strict=True))
-    left = (head for head, column in zip(heads, shown.columns, strict=True) if column.justify == "left")
-    return Table(caption, heads, rows, frozenset(left))
+def captioned(caption: str, shown: Table) -> Table:
+    """Return the table with a caption for the page."""
+    shown.title = caption
+    return shown

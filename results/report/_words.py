@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from results import no_winner
-from results.analysis import pruning
 from results.analysis.forecast import used_text
 from results.analysis.posterior import interval_text
-from results.format import mean_text, percent
-from results.plots.path import seconds_of
-from results.study_record import UNITS, Row, StudyRecord, plain_rows
+from results.format import mean_text, percent, stops_text
+from results.metrics import METRICS, limits_of
+from results.study_record import Row, StudyRecord
 
-_LEAST = {"macs": "fewest MACs", "params": "fewest parameters", "latency": "least latency"}
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
 
 
@@ -36,12 +34,10 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
     subject = question.get("subject") or question.get("base") or "a network"
     if study.has_two_aims:
         return (
-            f"Goal: the Pareto front of {_LEAST[study.minimised or 'macs']} and highest accuracy, "
-            "for variants "
-            f"of {subject}."
+            f"Goal: the Pareto front of {study.metric.goal} and highest accuracy, for variants of {subject}."
         )
     if study.minimised:
-        least = _LEAST[study.minimised]
+        least = study.metric.goal
         return f"Goal: the variant of {subject} with the {least} that reaches the required accuracy."
     if study.study["kind"] == "nas":
         return f"Goal: the most accurate variant of {subject}."
@@ -67,13 +63,10 @@ def _bound(study: StudyRecord) -> str:
 
 
 def _limits(question: Mapping[str, Any]) -> str:
-    """Return the limits of a network's sizes."""
-    most = dict((question.get("aim") or {}).get("limits") or {})
-    if question.get("most_parameters") is not None:
-        most["params"] = question["most_parameters"]
-    said = [f"{limit / UNITS[name][2]:,.6g} {UNITS[name][1]}" for name, limit in most.items()]
-    latency = " of latency" if "latency" in most else ""
-    return f"A network may have at most {' and '.join(said)}{latency}." if said else ""
+    """Return the limits of a network's metrics."""
+    limits = [(METRICS[name], most) for name, most in limits_of(question).items()]
+    said = [f"{most / metric.scale:,.6g} {metric.unit_of}" for metric, most in limits]
+    return f"A network may have at most {' and '.join(said)}." if said else ""
 
 
 def _no_bound(study: StudyRecord) -> str:
@@ -101,26 +94,9 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
 
 def describe_result(study: StudyRecord) -> list[str]:
     """Return the winner, its comparison with the base, its probability, and a summary of the trials."""
-    counts = pruning.stops_text(study.early_stops)
+    counts = stops_text(study.early_stops)
     stops = f"Early stopping: {counts}." if counts else ""
     return [sentence for sentence in (*_winner(study), _counts(study), stops) if sentence]
-
-
-def winner(study: StudyRecord) -> Row | None:
-    """Return the trial of the study's saved model, or else its best trial."""
-    saved = _saved(study)
-    number = saved["trial"] if saved else study.study["best_trial"]
-    return study.by_number.get(number) if number is not None else None
-
-
-def base(study: StudyRecord) -> Row | None:
-    """Return the first trial of the base network."""
-    return next((row for row in study.rows if row["purpose"] == "baseline"), None)
-
-
-def _saved(study: StudyRecord) -> Row | None:
-    models = plain_rows(study.models)
-    return models[0] if models else None
 
 
 def _winner(study: StudyRecord) -> list[str]:
@@ -128,7 +104,7 @@ def _winner(study: StudyRecord) -> list[str]:
         return [_nothing(study)]
     if study.has_two_aims:
         return ["The result is a Pareto front; the table below shows how much accuracy each size gives."]
-    best, model = winner(study), _saved(study)
+    best, model = study.winner, study.model
     if best is None:
         return ["" if study.study["kind"] == "evaluation" else _nothing(study)]
     said = [f"Trial {best['number']} is the best{_compared(study, best)}.", _accuracy(study, best, model)]
@@ -144,12 +120,12 @@ def _nothing(study: StudyRecord) -> str:
 
 def _compared(study: StudyRecord, best: Row) -> str:
     """Return the winner's size, compared with the base network's."""
-    first, size = base(study), study.size(best)
+    first, size = study.base, study.size(best)
     if not study.minimised or size is None:
         return ""
     whole = study.size(first) if first else None
     less = f", {1 - size / whole:.0%} less than the base network's {whole:.2f}" if whole else ""
-    return f" with {size:.2f} {study.size_unit}{less}"
+    return f" with {size:.2f} {study.metric.unit}{less}"
 
 
 def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
@@ -197,6 +173,6 @@ def _counts(study: StudyRecord) -> str:
     if not counts:
         return "There are no trials yet."
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items(), key=lambda c: -c[1]))
-    hours = sum(map(seconds_of, study.trained)) / 3600
+    hours = study.seconds / 3600
     time = f"{hours:.1f} device-hours" if hours >= 2 else f"{60 * hours:.1f} device-minutes"
     return f"All trials: {told}. Trainings took {time}."

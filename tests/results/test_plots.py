@@ -10,11 +10,12 @@ import pytest
 
 from results import plots, study_record
 from results.db.store import Store
+from results.format import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY
 from results.plots._look import COLOURS, GROUNDS, LOOKS
 from results.plots.importance import importances
 from results.plots.path import steps
 from results.plots.timeline import uses
-from results.study_record import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, StudyRecord
+from results.study_record import StudyRecord
 from tests.results.processes import ROOT
 from tests.results.records import complete, config, open_study
 from tests.thinned import rest_slow

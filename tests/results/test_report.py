@@ -378,7 +378,7 @@ def test_a_search_of_any_aim_is_reported(tmp_path: Path, asked: dict[str, Any], 
     assert said in words(written)
     assert {"front", "timeline", "slices", "curves-progress"} <= set(figures)
     sized = figures["front"].select_xaxes()
-    assert study.size_axis in [axis.title.text for axis in sized]
+    assert study.metric.axis in [axis.title.text for axis in sized]
 
 
 def test_the_command_of_a_report_asks_the_same_question(tmp_path: Path) -> None:

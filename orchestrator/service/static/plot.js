@@ -46,13 +46,10 @@ export function kindOf(row) {
 // In drawing order: decided trials lie above the trainings that decided them.
 const KINDS = [["confirmation", "repeat"], ["pruned", "stopped early"], ["search", "search"],
   ["baseline", "baseline"], ["rejected", "rejected"], ["undecided", "undecided"], ["confirmed", "confirmed"]];
-// MACs are shown if no size is minimised.
-const SIZES = {
-  macs: { axis: "M MACs", of: (row) => (row.macs === null ? null : row.macs / 1e6), text: (value) => value.toFixed(2) },
-  params: { axis: "M parameters", of: (row) => (row.parameters === null ? null : row.parameters / 1e6), text: (value) => value.toFixed(2) },
-  latency: { axis: "ms of latency", of: (row) => row.latency_ms, text: (value) => value.toPrecision(3) },
-};
-export const sizeOf = ({ minimise }) => SIZES[minimise ?? "macs"];
+// The metric that is minimised, or else MACs: results/metrics.py has them all.
+export const sizeOf = ({ metric: { unit, column, scale, digits } }) => ({
+  axis: unit, of: (row) => (row[column] === null ? null : row[column] / scale), text: (value) => value.toFixed(digits),
+});
 const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
 
 export function scatter(rows, told, open) {
@@ -78,6 +75,9 @@ export function scatter(rows, told, open) {
     told.front.length ? el("li", {}, "with a ring: on the Pareto front") : null));
 }
 
+// The first constraint is the required accuracy, the others are limits.
+const within = (row, bound) => (row.constraints ?? []).slice(bound === null ? 0 : 1).every((over) => over <= 0);
+
 // Return the best so far after each training: the smallest size, or the best accuracy of one training.
 export function steps(rows, told) {
   const { of } = sizeOf(told), bound = told.min_accuracy ?? null, small = told.minimise !== null;
@@ -92,7 +92,7 @@ export function steps(rows, told) {
   }
   trained.forEach((row, index) => {
     const value = small ? of(row) : row.val_accuracy;
-    const passes = row.val_accuracy !== null && row.purpose === "search" && (!small || (value !== null && bound !== null && row.val_accuracy >= bound));
+    const passes = row.val_accuracy !== null && row.purpose === "search" && (!small || (value !== null && bound !== null && row.val_accuracy >= bound)) && within(row, bound);
     if (passes && row.verdict !== "rejected" && better(value, passed)) found.passed.push([index + 1, passed = value]);
     if (small && row.verdict === "confirmed" && better(value, confirmed)) found.confirmed.push([index + 1, confirmed = value]);
   });

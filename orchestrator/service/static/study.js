@@ -94,9 +94,9 @@ function tick(page, clocks) {
   }
 }
 
-function best({ best, minimise }) {
+function best({ best, metric }) {
   if (!best) return "none yet";
-  const { axis, of, text } = sizeOf({ minimise });
+  const { axis, of, text } = sizeOf({ metric });
   const size = of(best) === null ? "" : `${text(of(best))} ${axis}, `;
   const sure = best.trainings > 1 ? ` (mean of ${best.trainings})` : "";
   return `trial ${best.trial}: ${size}${percent(best.mean_accuracy)}${sure}${best.verdict ? `, ${best.verdict}` : ""}`;

@@ -22,7 +22,7 @@ from orchestrator.pruners import (
     Prune,
     PrunerConfig,
 )
-from results.analysis import pruning
+from results.format import stops_text
 
 LOOKS = tuple(n / 10 for n in range(1, 11))
 IMAGES = 1000
@@ -231,4 +231,4 @@ def test_an_unknown_rule_is_refused_with_those_that_there_are() -> None:
 def test_stops_are_counted_in_words_and_nothing_is_said_of_none(
     counts: dict[str, Any] | None, said: str
 ) -> None:
-    assert pruning.stops_text(counts) == said
+    assert stops_text(counts) == said

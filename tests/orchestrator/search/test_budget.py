@@ -26,6 +26,7 @@ from orchestrator.trial.usage import Usage
 from results import queries
 from results.db.store import Store
 from results.db.tables import Trial
+from results.format import plain_rows
 from tests.orchestrator._processes import eventually, job
 from tests.orchestrator._studies import run, settled, trials
 
@@ -190,7 +191,7 @@ def test_energy_on_record_is_summed_with_how_many_trainings_it_is_of(tmp_path: P
         for number, joules in enumerate((1.8e6, None, 1.8e6), 1):
             trial = store.start_trial(study.id, number, purpose="search")
             store.finish_trial(trial.id, "completed", slot_seconds=60.0, energy_joules=joules)
-    [found] = queries.plain_rows(queries.studies(tmp_path / "r.db"))
+    [found] = plain_rows(queries.studies(tmp_path / "r.db"))
     assert (found["energy_joules"], found["measured"], found["trainings"]) == (3.6e6, 2, 3)
 
 

@@ -62,8 +62,8 @@ def test_a_search_goes_from_the_form_to_its_end(tmp_path: Path) -> None:
             r"trial \d+: \d+.\d\d M MACs, \d\d.\d\d% \(mean of 3\)",
             0,
         ),
-        ({"minimise": "params", "trials": 12}, r"trial \d+: \d.\d\d M parameters, \d\d.\d\d%", 0),
-        ({"minimise": "macs", "maximise": "accuracy", "trials": 16}, r"The front\ntrials \d+(, \d+)*", 1),
+        ({"minimise": "params", "trials": 12}, r"trial \d+: \d.\d{3} M parameters, \d\d.\d\d%", 0),
+        ({"minimise": "macs", "maximise": "accuracy", "trials": 16}, r"Pareto front\ntrials \d+(, \d+)*", 1),
     ],
     ids=["accuracy", "params", "front"],
 )

@@ -14,6 +14,7 @@ from results import queries
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.errors import QuestionChanged
+from results.metrics import METRICS, Metric
 from search_spaces import Integer, Space
 from tests.orchestrator._studies import record, run, settled, trials
 from tests.orchestrator.search.test_loop import stopping_at
@@ -63,6 +64,15 @@ def test_what_is_no_number_of_macs_is_refused(written: str) -> None:
 def test_an_aim_that_cannot_be_is_refused(tmp_path: Path, given: dict[str, Any], words: str) -> None:
     with pytest.raises(BadOption, match=words):
         run(tmp_path, **given)
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
+def test_every_metric_is_a_column_and_may_be_minimised_and_limited(metric: Metric) -> None:
+    assert metric.column in Trial.__table__.columns
+    given: dict[str, Any] = {"minimise": metric.name, metric.field: 5}
+    asked = settled(Path("runs"), **given).aim
+    assert asked == Objective(minimise=metric.name, limits={metric.name: 5})
+    assert metric.text(metric.scale) == f"{1:.{metric.digits}f} {metric.unit}"
 
 
 def test_the_fewest_parameters_are_sought_and_screened_against(tmp_path: Path) -> None:

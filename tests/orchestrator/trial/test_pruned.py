@@ -14,10 +14,10 @@ from orchestrator.pruners import PrunerConfig
 from orchestrator.trial.folder import TrialFolder
 from orchestrator.trial.outcome import count_affordable, count_spent
 from results import queries
-from results.analysis import pruning
 from results.db.store import Store
 from results.db.tables import Trial
 from results.errors import QuestionChanged
+from results.format import plain_rows, stops_text
 from tests.orchestrator._processes import HOSTED, eventually, naming
 from tests.orchestrator._studies import run, trials
 
@@ -85,11 +85,19 @@ def test_neither_the_baseline_nor_the_audited_are_cut(study: tuple[Path, str]) -
 
 def test_the_record_tells_what_was_saved_and_what_the_audit_found(study: tuple[Path, str]) -> None:
     folder, said = study
-    counted = pruning.count_stops(trials(folder))
-    assert counted is not None
-    [viewed] = queries.early_stops(folder / "results.db", "s").to_dict("records")
-    assert counted == {name: pytest.approx(viewed[name]) for name in counted}
-    assert f"early stopping: {pruning.stops_text(counted)}" in said
+    rows = [row for row in trials(folder) if row.audited is not None]
+    pruned = [row for row in rows if row.state == "pruned"]
+    audited = [row for row in rows if row.audited and row.state == "completed"]
+    would_stop = [row for row in audited if row.stop_bound is not None]
+    [viewed] = plain_rows(queries.early_stops(folder / "results.db", "s"))
+    assert pruned
+    assert (viewed["pruned"], viewed["audited"]) == (len(pruned), len(audited))
+    assert viewed["trainings_saved"] == pytest.approx(sum(1 - (row.stop_progress or 0) for row in pruned))
+    assert viewed["would_stop"] == len(would_stop)
+    assert viewed["false_stops"] == sum(
+        (row.val_accuracy or 0) >= (row.stop_bound or 0) for row in would_stop
+    )
+    assert f"early stopping: {stops_text(viewed)}" in said
 
 
 def test_the_same_command_again_adds_nothing_to_pruned_trials(study: tuple[Path, str]) -> None:

@@ -103,3 +103,37 @@ def test_every_database_gives_the_same_views(db: str, record: str, tmp_path: Pat
 
 def nas_curves(db: str) -> pd.DataFrame:
     return queries.learning_curves(db, "nas-demo")
+
+
+def with_energies(store: Store, study_id: int, joules: dict[int, float | None]) -> None:
+    """Record the energies of the trials with these numbers."""
+    for trial in store.trials(study_id):
+        if trial.number in joules:
+            store.charge_trial(trial.id, energy_joules=joules[trial.number])
+
+
+def test_the_best_by_energy_bettered_the_base_and_was_measured(store: Store, db: str) -> None:
+    study = open_study(store, aim={"minimise": "energy", "maximise": None, "limits": {}})
+    complete(store, study, 1, 9_000_000, 0.9, purpose="baseline")
+    store.set_bound(study.id, min_accuracy=0.89, baseline_accuracy=0.9, baseline_replicates=1)
+    for number in (2, 3, 4):
+        complete(store, study, number, 5_000_000, 0.9)
+    with_energies(store, study.id, {1: 100.0, 2: 120.0, 3: None})
+    assert queries.best(db).empty, "one used more than the base, and the others were not measured"
+    with_energies(store, study.id, {4: 80.0})
+    [best] = queries.best(db).to_dict("records")
+    assert (best["trial"], best["energy_joules"]) == (4, 80.0)
+
+
+def test_what_used_more_energy_than_the_limit_is_neither_the_best_nor_on_the_front(
+    store: Store, db: str
+) -> None:
+    limits = {"limits": {"energy": 100.0}}
+    single = open_study(store, "single", "hpo", aim={"minimise": None, "maximise": "accuracy", **limits})
+    double = open_study(store, "double", aim={"minimise": "macs", "maximise": "accuracy", **limits})
+    for study in (single, double):
+        for number, accuracy in ((1, 0.8), (2, 0.9), (3, 0.95)):
+            complete(store, study, number, 1_000_000 * number, accuracy)
+        with_energies(store, study.id, {1: 90.0, 2: 100.0, 3: 101.0})
+    assert queries.best(db)["trial"].tolist() == [2]
+    assert queries.front(db, "double")["trial"].tolist() == [1, 2]
