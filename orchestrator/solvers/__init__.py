@@ -85,8 +85,11 @@ def _constants(solver: str) -> dict[str, Any]:
                 constants[name] = value
             case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
                 constants[name] = value
-    return {
-        name: ast.literal_eval(constants[name])
-        for name in ("REQUIRES", "MOST_OBJECTIVES")
-        if name in constants
-    }
+    known = [name for name in ("REQUIRES", "MOST_OBJECTIVES") if name in constants]
+    try:
+        return {name: ast.literal_eval(constants[name]) for name in known}
+    except ValueError as error:
+        raise ValueError(
+            f"{' and '.join(known)} of the solver {solver} cannot be read from its file; "
+            "write literals, such as ('numpy',) and 2"
+        ) from error
