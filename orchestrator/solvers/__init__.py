@@ -43,7 +43,7 @@ def most_objectives(name: str) -> int:
     """How many objectives the solver of this name can minimise at once.
 
     Raises:
-        ValueError: there is no such solver.
+        ValueError: there is no such solver, or its constants are not literals.
     """
     return int(_constants(name).get("MOST_OBJECTIVES", 1))
 
@@ -52,7 +52,7 @@ def requirements(name: str) -> tuple[str, ...]:
     """Return the distributions whose versions change which points the solver of this name proposes.
 
     Raises:
-        ValueError: there is no such solver.
+        ValueError: there is no such solver, or its constants are not literals.
     """
     return tuple(_constants(name)["REQUIRES"])
 
