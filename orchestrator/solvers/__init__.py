@@ -38,12 +38,15 @@ def names() -> list[str]:
 
 
 def most_objectives(name: str) -> int:
-    """Return how many objectives a solver can minimise at once. Raises ValueError for an unknown name."""
+    """Return how many objectives a solver can minimise at once.
+
+    Raises ValueError for an unknown name, and for constants that are not literals.
+    """
     return int(_constants(name).get("MOST_OBJECTIVES", 1))
 
 
 def requirements(name: str) -> tuple[str, ...]:
-    """Return the distributions whose versions change what a solver proposes. Raises ValueError."""
+    """Return the distributions whose versions change what a solver proposes. Raises as most_objectives."""
     return tuple(_constants(name)["REQUIRES"])
 
 
@@ -71,8 +74,11 @@ def _constants(solver: str) -> dict[str, Any]:
                 constants[name] = value
             case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
                 constants[name] = value
-    return {
-        name: ast.literal_eval(constants[name])
-        for name in ("REQUIRES", "MOST_OBJECTIVES")
-        if name in constants
-    }
+    known = [name for name in ("REQUIRES", "MOST_OBJECTIVES") if name in constants]
+    try:
+        return {name: ast.literal_eval(constants[name]) for name in known}
+    except ValueError as error:
+        raise ValueError(
+            f"{' and '.join(known)} of the solver {solver} cannot be read from its file; "
+            "write literals, such as ('numpy',) and 2"
+        ) from error

@@ -1,6 +1,7 @@
 """What every solver must do. A new file in orchestrator/solvers is held to it by existing."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,15 @@ def test_a_solver_says_which_libraries_its_points_depend_on(name: str) -> None:
 @every_solver
 def test_a_solver_is_asked_how_many_objectives_it_takes_without_its_import(name: str) -> None:
     assert solvers.most_objectives(name) == getattr(solvers.load(name), "MOST_OBJECTIVES", 1)
+
+
+def test_a_solver_whose_constants_are_computed_is_refused_with_how_to_write_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "computed.py").write_text('REQUIRES = tuple(["numpy"])\n')
+    monkeypatch.setattr(solvers, "__path__", [*solvers.__path__, str(tmp_path)])
+    with pytest.raises(ValueError, match=r"REQUIRES of the solver computed cannot be read .* write literals"):
+        solvers.requirements("computed")
 
 
 def test_a_solver_says_how_many_objectives_it_takes() -> None:
