@@ -466,7 +466,7 @@ class SearchOptions(LimitOptions):
         "Confidence c in the final answer. A single candidate is held to more: 1 - (1 - c) / 3.", 0.95
     )
     pruner: str | None = _search(
-        "Rule that stops a training early: learning_curve, median or none. [learning_curve]",
+        f"Rule that stops a training early: {', '.join(pruners.names())}. [{pruners.USUAL}]",
         suggest=pruners.names(),
     )
     early_stop: WrongStops | None = _search(
