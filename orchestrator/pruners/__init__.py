@@ -1,8 +1,8 @@
 """Early stopping: which trainings end before their budget does. One file a rule, chosen by `--pruner NAME`.
 
 A rule learns from the study's own finished trainings. It stops candidates of a search, never the baseline or
-repeats. Some candidates are exempt (audited): they run to their end, so every study measures how often its rule
-is wrong.
+repeats. Some candidates are exempt (audited): they run to their end, so every study measures how often its
+rule is wrong.
 """
 
 from __future__ import annotations
