@@ -59,7 +59,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     ("options", "words"),
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
-        ({"solver": "gradient"}, "no solver is named 'gradient'; choose one of "),
+        ({"solver": "gradient"}, "--solver gradient is unknown; give one of "),
         ({"executor": "pigeons"}, "unknown executor 'pigeons'; choose from local, ray, slurm"),
         ({"executor": "inline"}, "unknown executor 'inline'; choose from local, ray, slurm"),
         (
@@ -73,7 +73,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"warm_start": "x"}, "--warm-start x: no such study in"),
         ({"trials": "0"}, "--trials 0 is too few; give at least 1"),
         ({"trials": "2", "replicates": "2", "confirm": "1"}, "give at least 3"),
-        ({"replicates": "0"}, "--replicates 0 is too few to measure the base network"),
+        ({"replicates": "0"}, "--replicates 0 is too few; give at least 1"),
         ({"confirm": "-1"}, "--confirm -1 is negative; give 0 or more"),
         ({"block": "0"}, "--block 0 is out of range; give 1 to 6, the number of --trials"),
         ({"executor": "local", "slots": "0"}, "--slots 0 is too few; give 1 or more"),

@@ -56,10 +56,8 @@ def _address(server: str) -> str:
 def _options(model: type[SearchOptions], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the search itself, as JSON values. Raise BadOption."""
     mine = {*model.options("command"), *model.removed}
-    if os.environ.get("NAS_DB") == given.get("db"):
-        mine.add("db")  # meant for searches on this machine
     asked = {name: value for name, value in given.items() if name not in mine}
-    return model.parse(asked).model_dump(mode="json", include=set(asked))
+    return model.parse(asked).model_dump(mode="json", include=set(asked), exclude_none=True)
 
 
 def _answer(url: str, path: str, asked: Mapping[str, Any], given: Mapping[str, Any]) -> Any:

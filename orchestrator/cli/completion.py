@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,11 @@ def complete(option: Option) -> Callable[[typer.Context], list[str]] | None:
     offer = _OFFERS.get(option.name)
 
     def values(context: typer.Context) -> list[str]:
-        runs = Path(context.params.get("runs") or "runs").expanduser()
-        database = str(context.params.get("db") or runs / file_names.DATABASE)
-        return [*option.choices, *(offer(database) if offer else ())]
+        typed = context.params
+        folder = typed["folder"] if "folder" in typed else typed.get("runs")  # of nas-evaluate, of others
+        usual = Path(folder or "runs").expanduser() / file_names.DATABASE
+        database = str(typed.get("db") or os.environ.get("NAS_DB") or usual)
+        return list(dict.fromkeys([*option.choices, *(offer(database) if offer else ())]))
 
     return values if offer or option.choices else None
 
@@ -43,6 +46,7 @@ def _plugins(folder: str) -> list[str]:
 _OFFERS: dict[str, Callable[[str], list[str]]] = {
     "base": _networks,
     "model": _networks,
+    "data": lambda database: ["digits", "cifar10", "npz:", "folder:"],
     "recipe": lambda database: _plugins("recipes"),
     "study": lambda database: recorded_names("studies", database),
     "warm_start": lambda database: recorded_names("studies", database),

@@ -9,10 +9,11 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.spec.options import BadOption, CommandOptions
+from orchestrator.spec.options import BadOption, CommandOptions, check
 
 
 def read_config(path: Path, model: type[CommandOptions]) -> dict[str, Any]:
@@ -22,27 +23,28 @@ def read_config(path: Path, model: type[CommandOptions]) -> dict[str, Any]:
     except (OSError, ValueError) as error:  # tomllib's and UnicodeDecodeError are ValueErrors
         why = getattr(error, "strerror", None) or error
         raise BadOption(f"--config {path} cannot be read: {why}; give a file like `trials = 40`") from error
-    names = {model.flag(name): name for name in model.model_fields} | {
-        f"--{name}": name for name in model.removed
-    }
-    given = {f"--{key.replace('_', '-')}": value for key, value in values.items()}
-    for flag in given.keys() - names.keys():
-        raise BadOption(
-            f"--config {path}: {flag[2:]} is not an option of {model.program}; see {model.program} --help-all"
-        )
-    return {names[flag]: value for flag, value in given.items()}
+    try:
+        given = model.with_names(values)
+    except BadOption as error:
+        raise BadOption(f"--config {path}: {error}") from None
+    for name in ("config", "write_config"):
+        check(name not in given, f"--config {path}: {name} has no effect in a file; type it")
+    return given
 
 
 def write_config(path: Path, model: type[CommandOptions], given: Mapping[str, Any]) -> None:
-    """Write the given options that ask the same again. Raise BadOption for those that cannot be."""
+    """Write the given options that ask the same again. Raise BadOption for those that cannot be.
+
+    Only its owner can read the file: the URL of a database may hold a password.
+    """
     request = model.resolve(given)
-    kept = [name for name in model.options("user", "owner") if name in given]
-    if given.get("db") == os.environ.get("NAS_DB", ""):
-        kept.remove("db")  # of this machine, and it may hold a password
-    values = request.model_dump(mode="json", include=set(kept))
-    text = "".join(f"{model.flag(name)[2:]} = {_toml(values[name])}\n" for name in kept)
+    kept = [option for keyword, option in model.options("user", "owner").items() if keyword in given]
+    values = request.model_dump(mode="json", include={option.name for option in kept}, exclude_none=True)
+    text = "".join(
+        f"{option.flag[2:]} = {_toml(values[option.name])}\n" for option in kept if option.name in values
+    )
     try:
-        with path.open("x", encoding="utf-8") as file:
+        with open(path, "x", encoding="utf-8", opener=partial(os.open, mode=0o600)) as file:
             file.write(f"# {model.program} --config {path.name}\n{text}")
     except OSError as error:
         remedy = "give a file that does not exist yet, in a folder that you can write to"

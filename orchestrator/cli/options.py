@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,8 +43,9 @@ def run_command(model: type[CommandOptions], act: Callable[[Given], None]) -> No
 def app(model: type[CommandOptions], act: Callable[[Given], None], in_full: bool = True) -> typer.Typer:
     """Return the command whose options are the fields of `model`; its help shows all or the ten."""
 
-    def command(version: bool, **values: Any) -> None:
+    def command(context: typer.Context, **values: Any) -> None:
         given = {name: value for name, value in values.items() if value not in (None, False, [])}
+        _refuse_bare_words(model, context.args, given)
         if "config" in given:
             given = {**config.read_config(Path(given["config"]).expanduser(), model), **given}
         for name in model.removed.keys() & given:  # the command goes on, so that older studies can resume
@@ -65,25 +66,53 @@ def app(model: type[CommandOptions], act: Callable[[Given], None], in_full: bool
     made = typer.Typer(pretty_exceptions_enable=False)
     made.command(
         epilog="\n\n".join(("Examples:", *model.examples, *rest)),
-        context_settings={"help_option_names": ["--help", "--help-all"]},
+        context_settings={"help_option_names": [], "allow_extra_args": True},
     )(command)
     return made
 
 
 def _parameters(model: type[CommandOptions], in_full: bool) -> Iterator[inspect.Parameter]:
-    """Yield typer's parameters: the model's options, those that were removed, and --version."""
+    """Yield typer's parameters: the model's options, those that were removed, --version and --help."""
+    yield inspect.Parameter("context", _KEYWORD, annotation=typer.Context)
     options = list(model.options().values())
     if in_full:
         options.sort(key=lambda one: PANELS.index(one.facts["panel"]))
     for option in options:
         panel = option.facts["panel"] if in_full else "The options that matter most"
-        told = _typer_option(option, panel, is_hidden=not in_full and option.name not in model.ten)
+        told = _typer_option(option, panel, is_hidden=not in_full and option.keyword not in model.ten)
         kind = option.kind if option.kind in (bool, list[str]) else str
-        yield inspect.Parameter(option.name, _KEYWORD, default=None, annotation=Annotated[kind | None, told])
+        kind_or_none = Annotated[kind | None, told]
+        yield inspect.Parameter(option.keyword, _KEYWORD, default=None, annotation=kind_or_none)
     for name in model.removed:
         hidden = Annotated[str | None, typer.Option(f"--{name}", hidden=True)]
         yield inspect.Parameter(name, _KEYWORD, default=None, annotation=hidden)
     yield inspect.Parameter("version", _KEYWORD, default=False, annotation=Version)
+    for name, shown in (
+        ("help", "the options that matter most"),
+        ("help_all", f"all {len(options)} options"),
+    ):
+        told = typer.Option(
+            f"--{name.replace('_', '-')}",
+            help=f"Show {shown}, and exit.",
+            callback=_print_help,
+            is_eager=True,
+            show_default=False,
+        )
+        yield inspect.Parameter(name, _KEYWORD, default=False, annotation=Annotated[bool, told])
+
+
+def _print_help(context: typer.Context, is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+def _refuse_bare_words(model: type[CommandOptions], words: Sequence[str], given: Given) -> None:
+    """Raise BadOption for words that belong to no option; the first may lack the option's name."""
+    first = model.ten[0]
+    if words:
+        remedy = f"see {model.program} --help" if first in given else f"write --{first} {words[0]}"
+        raise BadOption(f"{words[0]} has no option before it; {remedy}")
 
 
 def _typer_option(option: Option, panel: str, is_hidden: bool) -> Any:
@@ -92,7 +121,6 @@ def _typer_option(option: Option, panel: str, is_hidden: bool) -> Any:
         help=escape(option.help),
         rich_help_panel=panel,
         metavar=_SHOWN.get(option.kind),
-        envvar=option.facts["environment"],
         show_default=False,
         hidden=is_hidden,
         autocompletion=complete(option),

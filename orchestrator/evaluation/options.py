@@ -1,6 +1,7 @@
 """The options of nas-evaluate: which networks, with which recipes, how many runs, and what is measured.
 
-`runs` is the folder for the trials' files, as for the searches; `runs_of_each` is the number of runs.
+The field `runs` is the folder for the trials' files, as of the searches; users call it `folder`. The number
+of runs, which users call `runs`, is the field `runs_of_each`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class EvaluationOptions(RunOptions):
 
     program = "nas-evaluate"
     flags = MappingProxyType({"runs_of_each": "--runs", "runs": "--folder"})
-    ten = ("model", "models", "recipe", "runs_of_each", "data", "budget", "slots", "study", "demo", "plan")
+    ten = ("model", "models", "recipe", "runs", "data", "budget", "slots", "study", "demo", "plan")
     examples = (
         "nas-evaluate --model senet18 --model resnet18 --demo",
         "nas-evaluate --models table1 --runs 3 --plan",

@@ -9,9 +9,9 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from orchestrator.service.settings import Settings
 from orchestrator.spec import options
@@ -19,25 +19,26 @@ from orchestrator.spec.options import SEARCHES, BadOption, SearchOptions, check
 from results.db.search_queue import typed_words
 
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
-_TEXT = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
-_KINDS: Mapping[Any, Any] = {
-    str: _TEXT,
-    int: Annotated[int, Field(ge=-(2**31), le=2**31)],
-    float: Annotated[float, Field(allow_inf_nan=False)],
-    list[str]: Annotated[list[_TEXT], Field(max_length=60)],
-    bool: bool,
-}
+_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{,300}")
+_MOST_TEXTS = 60
 _PATHS = ("npz", "folder")  # data sets that are named by a path
 
 
 def client_model(model: type[SearchOptions]) -> type[BaseModel]:
-    """Return what a client may ask of a search: the options that every user may set, with their help."""
+    """Return what a client may ask of a search: the options that every user may set, as the table has them.
+
+    It only describes the values: the table reads them (`given`), so that its messages are the same here.
+    """
     fields: dict[str, Any] = {"kind": (Literal[model.kind], Field(description="nas or hpo"))}
+    told = model.model_json_schema()["properties"]
     for name, option in model.options("user").items():
-        kind, default = _KINDS[option.kind], {bool: False}.get(option.kind)
-        is_needed = option.field.is_required()
-        wanted = Field(description=option.help) if is_needed else Field(default, description=option.help)
-        fields[name] = (kind if is_needed or option.kind is bool else kind | None, wanted)
+        schema = {key: value for key, value in told[name].items() if key not in option.facts}
+        suggested = {"examples": list(option.facts["suggest"])} if option.facts["suggest"] else {}
+        schema["description"] = option.help
+        field = Field(
+            option.field.default, description=option.help, json_schema_extra={**schema, **suggested}
+        )
+        fields[name] = (Any, field)
     config = ConfigDict(extra="forbid", strict=True)
     return create_model(f"{model.kind.capitalize()}Search", __config__=config, **fields)
 
@@ -60,11 +61,28 @@ def form_fields(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:
-    """Return the kind, the subject and the options that a client gave."""
-    said = asked.model_dump(exclude_none=True)
-    kind = said.pop("kind")
-    subject = said.pop(SEARCHES[kind].subject_option)
-    return kind, subject, {name: value for name, value in said.items() if value is not False and value != []}
+    """Return the kind, the subject and the options that a client gave. Raise BadOption."""
+    said = asked.model_dump(exclude_unset=True, exclude_none=True)
+    model = SEARCHES[said.pop("kind")]
+    for name, value in said.items():
+        _check_value(model.flag(name), value)
+    read = model.parse(said).model_dump(mode="json", include=set(said), exclude_none=True)
+    subject = read.pop(model.subject_option)
+    return (
+        model.kind,
+        subject,
+        {name: value for name, value in read.items() if value is not False and value != []},
+    )
+
+
+def _check_value(flag: str, value: Any) -> None:
+    """Raise BadOption for what no option takes. It is not shown: it may be long, or not printable."""
+    parts = value if isinstance(value, list) else [value]
+    check(len(parts) <= _MOST_TEXTS, f"{flag} has {len(parts)} values; give at most {_MOST_TEXTS}")
+    for part in parts:
+        check(not isinstance(part, list | dict), f"{flag} takes no lists in lists and no objects; give texts")
+        is_fit = not isinstance(part, str) or _TEXT.fullmatch(part)
+        check(bool(is_fit), f"{flag} takes at most 300 characters in one line; give a shorter text")
 
 
 def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -34,14 +34,19 @@ from typing import (
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationError,
+    ValidationInfo,
     create_model,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 import search_spaces
 from orchestrator import executors, pruners, solvers
@@ -63,8 +68,15 @@ _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  #
 # a solver's seed is below 2**31, and each restart of a solver adds some thousands
 _LARGEST_SEED = 2_000_000_000
 _LARGEST = 2**31  # of any other number: what the database and the libraries can hold
-_UNREAD = dict.fromkeys(("int_parsing", "int_from_float"), "is not a whole number; give one like 12")
-_UNREAD["float_parsing"] = "is not a number; give one like 0.5"
+# what a value of each type may come as, and what is told of any other; text is read as if it were typed
+_TAKEN: Mapping[Any, tuple[tuple[type, ...], str]] = {
+    int: ((int, str), "is not a whole number; give one like 12"),
+    float: ((int, float, str), "is not a number; give one like 0.5"),
+    bool: ((bool,), "is neither true nor false; give one of them"),
+    str: ((str, int, float), "is not text; write it in quotes"),
+    Path: ((str,), "is not a path; write it in quotes"),
+    list[str]: ((str, list, tuple), 'is not a list of texts; give one like ["mixup", "sam"]'),
+}
 _Parsed = TypeVar("_Parsed")
 _Asked = TypeVar("_Asked")
 
@@ -73,29 +85,46 @@ class BadOption(ValueError):
     """An option's value is out of range; the message says what to give instead."""
 
 
-def _within(least: float, most: float, otherwise: str) -> AfterValidator:
-    """Return a check of a range whose message follows the option and its value."""
+@dataclass(frozen=True)
+class _Within:
+    """A check of a range, for pydantic. The message follows the option and its value."""
 
-    def refuse(value: float) -> float:
-        if not least <= value <= most:
-            raise BadOption(otherwise)
+    least: float
+    most: float
+    otherwise: str
+
+    def refuse(self, value: float) -> float:
+        if not self.least <= value <= self.most:
+            raise BadOption(self.otherwise)
         return value
 
-    return AfterValidator(refuse)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.refuse, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "minimum": self.least, "maximum": self.most}
 
 
-Seed = Annotated[int, _within(0, _LARGEST_SEED, f"is out of range; give 0 to {_LARGEST_SEED}")]
+def _read_path(text: str) -> str:
+    if not text:
+        raise BadOption("is empty; give a path or a name")
+    return os.path.expanduser(text)
+
+
+Seed = Annotated[int, _Within(0, _LARGEST_SEED, f"is out of range; give 0 to {_LARGEST_SEED}")]
 Fraction = Annotated[
-    float, _within(0, 1, "is not a fraction; 87% is 0.87, and half a percentage point is 0.005")
+    float, _Within(0, 1, "is not a fraction; 87% is 0.87, and half a percentage point is 0.005")
 ]
 Confidence = Annotated[
-    float, _within(0.5, math.nextafter(1, 0), "is out of range; give 0.5 or more and less than 1")
+    float, _Within(0.5, math.nextafter(1, 0), "is out of range; give 0.5 or more and less than 1")
 ]
 WrongStops = Annotated[
-    float, _within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
+    float, _Within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
 ]
-LocalPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
-PathText = Annotated[str, AfterValidator(os.path.expanduser)]  # a path, or something else that has no ~
+LocalPath = Annotated[Path, BeforeValidator(_read_path)]
+PathText = Annotated[str, BeforeValidator(_read_path)]  # a path, or something else that has no ~
 # user: whoever asks, by any door; kept with the study, so that a resume has it
 # owner: of the machine, on its command line or for all searches of a service
 # command: this one call of the command
@@ -142,10 +171,15 @@ _place, _files = partial(_machine, set_by="owner"), partial(_results, set_by="ow
 class Option:
     """One option of a command, as its field describes it."""
 
-    name: str  # of the field, in REST and in the database
+    name: str  # of the field
     flag: str  # as typed
     field: FieldInfo
     shown: str | None  # the default in words, if this command has its own
+
+    @property
+    def keyword(self) -> str:
+        """The name by which users give it, in files, in Python and in REST: as typed, with underscores."""
+        return self.flag.removeprefix("--").replace("-", "_")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -179,6 +213,23 @@ class Option:
         shown = self.shown or ("" if is_told else default)
         return f"{text} [{shown}]" if shown else text
 
+    def read(self, value: Any) -> Any:
+        """Return a value as the field takes it. Raise BadOption for one of another type."""
+        taken, otherwise = _TAKEN[self.kind]
+        value = os.fspath(value) if isinstance(value, os.PathLike) else value
+        is_other = isinstance(value, bool) and self.kind is not bool  # Python's bool is an int
+        is_odd = self.kind in (int, float) and "_" in str(value)  # Python reads 1_0 as 10
+        if is_other or is_odd or not isinstance(value, taken):
+            raise BadOption(self.refusal(value, otherwise))
+        if self.kind is str:
+            return str(value)
+        return [value] if self.kind == list[str] and isinstance(value, str) else value
+
+    def refusal(self, value: Any, why: str) -> str:
+        """Return the line that refuses a value."""
+        shown = value if str(value) else '""'
+        return f"{self.flag} {shown} {why}"
+
 
 class CommandOptions(BaseModel):
     """Options of one command. Each command has its own model, whose docstring is the command's help."""
@@ -202,47 +253,91 @@ class CommandOptions(BaseModel):
 
     @classmethod
     def options(cls, *set_by: SetBy) -> dict[str, Option]:
-        """Return the options by name, or those that these may set: the ten first, the others by panel."""
-        found = [
-            Option(name, cls.flag(name), field, cls.shown.get(name))
-            for name, field in cls.model_fields.items()
-        ]
-        found.sort(key=lambda one: ((*cls.ten, one.name).index(one.name), PANELS.index(one.facts["panel"])))
-        return {one.name: one for one in found if not set_by or one.facts["set_by"] in set_by}
+        """Return the options by the names that users give, or those that these may set.
+
+        The ten come first, the others by panel.
+        """
+        found = list(map(cls.option, cls.model_fields))
+        found.sort(
+            key=lambda one: (
+                (*cls.ten, one.keyword).index(one.keyword),
+                PANELS.index(one.facts["panel"]),
+            )
+        )
+        return {one.keyword: one for one in found if not set_by or one.facts["set_by"] in set_by}
 
     @classmethod
-    def flag(cls, name: str) -> str:
+    def option(cls, field: str) -> Option:
+        """Return the option of a field."""
+        return Option(field, cls.flag(field), cls.model_fields[field], cls.shown.get(field))
+
+    @classmethod
+    def flag(cls, field: str) -> str:
         """Return the option of a field as it is typed."""
-        return cls.flags.get(name, f"--{name.replace('_', '-')}")
+        return cls.flags.get(field, f"--{field.replace('_', '-')}")
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Return the options with these values, and defaults for the others. Raise BadOption."""
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """Return the options with these values, and the usual defaults. Raise BadOption."""
+        return cls._check(cls._read(given))
+
+    @classmethod
+    def resolve(cls, given: Mapping[str, Any]) -> Self:
+        """Return the options: what was given, then the environment's, the demo's defaults, the usual ones.
+
+        None and an empty list mean not given. Raise BadOption for a value that is out of range or has no
+        effect.
+        """
+        asked = cls._read(given)
+        variables = {name: cls.option(name).facts["environment"] for name in cls.model_fields}
+        around = {name: os.environ.get(variable) for name, variable in variables.items() if variable}
+        set_there = {name: value for name, value in around.items() if value}
+        request = cls._check({**cls.presets(asked), **set_there, **asked})
+        for wrong in request.idle(asked):
+            raise BadOption(wrong)
+        return request
+
+    @classmethod
+    def with_names(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values by option, with underscores. Raise BadOption for a name that is none."""
+        known = {cls.option(field).keyword for field in cls.model_fields} | set(cls.removed)
+        named: dict[str, Any] = {}
+        for key, value in given.items():
+            name = key.replace("-", "_")
+            check(name not in named, f"{name} is given twice; give it once")
+            remedy = f"see {cls.program} --help-all"
+            if name in cls.model_fields:
+                remedy = f"give {cls.option(name).keyword}"
+            check(name in known, f"{key} is not an option of {cls.program}; {remedy}")
+            named[name] = value
+        return named
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values by field, each of its option's type or text, without those not given."""
+        options = {option.keyword: option for option in map(cls.option, cls.model_fields)}
+        read = {}
+        for name, value in cls.with_names(given).items():
+            plain = value.tolist() if hasattr(value, "tolist") else value  # of numpy
+            is_given = plain is not None and not (isinstance(plain, list | tuple) and not plain)
+            if is_given and name not in cls.removed:
+                read[options[name].name] = options[name].read(plain)
+        return read
+
+    @classmethod
+    def _check(cls, values: Mapping[str, Any]) -> Self:
+        """Return the options with these values by field. Raise BadOption."""
         try:
             return cls(**values)
         except ValidationError as error:
             raise BadOption(cls._refusal(error.errors()[0])) from None
 
     @classmethod
-    def resolve(cls, given: Mapping[str, Any]) -> Self:
-        """Return the options: the user's values, then the demo's defaults, then the usual ones.
-
-        None and an empty list mean not given. Raise BadOption for a value that is out of range or has no
-        effect.
-        """
-        asked = {
-            name: value
-            for name, value in given.items()
-            if value not in (None, [], ()) and name not in cls.removed
-        }
-        request = cls.parse({**cls.presets(asked), **asked})
-        for wrong in request.idle(asked):
-            raise BadOption(wrong)
-        return request
-
-    @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the defaults that differ from the usual ones with these options, such as a demo's."""
+        """Return the defaults that differ from the usual ones with these options, such as a demo's.
+
+        given: by field, each of its option's type
+        """
         return {}
 
     def idle(self, given: Mapping[str, Any]) -> Iterable[str]:
@@ -255,16 +350,14 @@ class CommandOptions(BaseModel):
         facts = error.get("ctx", {})
         if not error["loc"]:  # our own check of several options
             return str(facts["error"])
-        name = str(error["loc"][0])
-        if name not in cls.model_fields:
-            return f"{name} is not an option of {cls.program}; see {cls.program} --help-all"
+        option = cls.option(str(error["loc"][0]))
         if error["type"] == "missing":
-            return f"{cls.flag(name)} is missing; give it, or see {cls.program} --help"
+            return f"{option.flag} is missing; give it, or see {cls.program} --help"
         match facts:
             case {"error": why}:
                 wrong = str(why)
             case {"expected": _}:
-                wrong = f"is unknown; give {_one_of(cls.options()[name].choices)}"
+                wrong = f"is unknown; give {_one_of(option.choices)}"
             case {"ge": 0}:
                 wrong = "is negative; give 0 or more"
             case {"ge": least}:
@@ -274,15 +367,16 @@ class CommandOptions(BaseModel):
             case {"le": most}:
                 wrong = f"is out of range; give at most {most:.10g}"
             case _:
-                wrong = _UNREAD.get(error["type"], f"cannot be read: {error['msg'].lower()}")
-        return f"{cls.flag(name)} {error['input']} {wrong}"
+                _, wrong = _TAKEN[option.kind]
+        return option.refusal(error["input"], wrong)
 
 
 class FileOptions(CommandOptions):
     """Options about where results and data are, of all commands that train."""
 
     db: PathText | None = _files(
-        "Results database: an SQLite file or an SQLAlchemy URL. [RUNS/results.db]", environment="NAS_DB"
+        "Results database: an SQLite file or an SQLAlchemy URL. [$NAS_DB, or RUNS/results.db]",
+        environment="NAS_DB",
     )
     runs: LocalPath = _files("Folder for the trials' files.", Path("runs"))
     data_folder: LocalPath | None = _files("Folder for downloaded data sets. [the user's cache]")
@@ -417,8 +511,14 @@ class RunOptions(FileOptions):
 def _limit(metric: Metric) -> tuple[Any, Any]:
     """Return the type and the field of the option that limits a metric."""
     if metric.is_count:
-        return str | None, _search(metric.limit_help, coerce_numbers_to_str=True)
+        return Annotated[str | float | None, AfterValidator(_check_positive)], _search(metric.limit_help)
     return float | None, _search(metric.limit_help)
+
+
+def _check_positive(count: str) -> str:
+    if count.strip().startswith("-"):
+        raise BadOption("is not positive; give more than 0")
+    return count
 
 
 if TYPE_CHECKING:
@@ -458,7 +558,7 @@ class SearchOptions(LimitOptions):
     warm_start: str | None = _search(
         "Earlier study in this results database whose best candidates are tried first."
     )
-    replicates: int = _search("Trainings of the base network that measure the baseline.", 3, le=1000)
+    replicates: int = _search("Trainings of the base network that measure the baseline.", 3, ge=1, le=1000)
     confirm: int = _search(
         "Most confirmation trainings per candidate; 0 turns confirmation off.", 6, ge=0, le=1000
     )
@@ -509,13 +609,15 @@ class SearchOptions(LimitOptions):
         except ValueError as error:
             raise BadOption(str(error)) from error
 
+    @field_validator("early_stop")
+    @classmethod
+    def _say_it_once(cls, level: float | None, info: ValidationInfo) -> float | None:
+        """Return None where `--pruner none` says the same as `--early-stop 0`."""
+        return None if level == 0 and info.data.get("pruner") == "none" else level
+
     @model_validator(mode="after")
     def _check_search(self) -> Self:
         bound = self.min_accuracy
-        if self.replicates < 1:
-            raise BadOption(
-                f"--replicates {self.replicates} is too few to measure the base network; give at least 1"
-            )
         if self.block is not None and not 1 <= self.block <= self.trials:
             most = f"{self.trials}, the number of --trials"
             raise BadOption(f"--block {self.block} is out of range; give 1 to {most}")
@@ -526,8 +628,9 @@ class SearchOptions(LimitOptions):
         if bound is not None and self.aim.minimise is None:
             remedy = "omit it, or add --minimise macs"
             raise BadOption(f"--min-accuracy {bound} has no effect with --maximise accuracy alone; {remedy}")
-        if self.pruner is not None and self.pruner not in pruners.names():
-            raise BadOption(f"--pruner {self.pruner} is unknown; give {_one_of(pruners.names())}")
+        for name in ("pruner", "solver"):
+            value, known = getattr(self, name), self.option(name).choices
+            check(value in (None, *known), f"--{name} {value} is unknown; give {_one_of(known)}")
         check_name(self.save_as)
         if self.save_as == self.subject.partition("@")[0]:
             raise BadOption(

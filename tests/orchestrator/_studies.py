@@ -89,19 +89,19 @@ def run(folder: Path, stop: threading.Event | None = None, **given: Any) -> str:
     return printed.getvalue()
 
 
-def evaluate(folder: Path, **given: Any) -> str:
+def evaluate(folder: Path, /, **given: Any) -> str:
     """Run a small evaluation of the fake trainer here to its end, and return what it printed."""
     usual: dict[str, Any] = {
         "model": ["senet18"],
         "data": "fake:",
         "budget": "10steps",
-        "runs_of_each": 2,
+        "runs": 2,
         "device": "cpu",
         "slots": 1,
         "executor": "inline",
         "trainer": TRAINER,
         "study": "s",
-        "runs": folder,
+        "folder": folder,
     }
     printed = io.StringIO()
     request = EvaluationOptions.resolve({**usual, **given})

@@ -58,17 +58,17 @@ def test_a_study_is_loaded_and_resumed_with_a_larger_budget(tmp_path: Path) -> N
 
 def test_a_model_found_is_tuned_and_evaluated_by_its_name(searched: StudyResult, tmp_path: Path) -> None:
     [name] = searched.saved_models
-    usual = {**FAKE, "db": searched.database, "runs": tmp_path}
-    tuned = hpo_search(name, **usual, solver="random", trials=3, study="tuned")
+    usual = {**FAKE, "db": searched.database}
+    tuned = hpo_search(name, **usual, runs=tmp_path, solver="random", trials=3, study="tuned")
     assert tuned.best is not None
     assert tuned.best["learning_rate"] > 0
-    ranked = evaluate(["senet18", name], **usual, runs_of_each=2, study="ranked")
+    ranked = evaluate(["senet18", name], **usual, folder=tmp_path, runs=2, study="ranked")
     assert set(ranked.ranking["model"]) == {"senet18", name}
     assert ranked.best is not None
     assert ranked.best["model"] in ("senet18", name)
     with pytest.raises(NotOnRecord, match="is of kind nas"):
         _ = searched.ranking
-    assert ranked.resume(runs_of_each=3).facts["spent"] == 6
+    assert ranked.resume(runs=3).facts["spent"] == 6
 
 
 def test_bad_options_raise_what_the_command_would_print(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def train_once(folder: Path, fault: str, **given: Any) -> None:
-    asked = {"runs_of_each": 1, "no_test": True, "executor": "local", "max_memory": "150MB", **given}
+    asked = {"runs": 1, "no_test": True, "executor": "local", "max_memory": "150MB", **given}
     if "validation_images" not in asked:
         asked["validation_images"] = 100
     evaluate(folder, data=f"fake:{fault}", **asked)

@@ -116,7 +116,7 @@ def test_one_study_s_model_can_be_the_base_of_a_search(begun: Path) -> None:
 @pytest.mark.parametrize("older", [False, True])
 def test_an_evaluation_goes_on_with_the_model_that_it_began_with(begun: Path, older: bool) -> None:
     given: dict[str, Any] = {"model": ["resnet18", NAME], "study": "e", "data": None, "batch_size": 32}
-    evaluate(begun, runs_of_each=1, **given)
+    evaluate(begun, runs=1, **given)
     if older:
         with closing(sqlite3.connect(begun / "results.db", isolation_level=None)) as db:
             path = f"$.pairs.{NAME} with nomad_haet.model"
@@ -125,7 +125,7 @@ def test_an_evaluation_goes_on_with_the_model_that_it_began_with(begun: Path, ol
                 [path.replace(f"{NAME} with nomad_haet", f'"{NAME} with nomad_haet"')],
             )
     another_saves_one(begun)
-    said = evaluate(begun, runs_of_each=2, **given)
+    said = evaluate(begun, runs=2, **given)
     assert "from the study first; second saved one too, for which give --model nomad_senet18@second" in said
     assert {row["point"]["model"] for row in record(begun, "e")} == {"resnet18", NAME}
     said = evaluate(begun, **{**given, "study": "f", "model": [f"{NAME}@first"]})

@@ -63,8 +63,8 @@ def test_a_search_that_is_refused_changes_nothing(
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"runs": "other"}, BadOption),
-        ({"runs": "file"}, OSError),
+        ({"folder": "other"}, BadOption),
+        ({"folder": "file"}, OSError),
         ({"seed": 3}, QuestionChanged),
         ({"model": ["resnet18"]}, QuestionChanged),
         ({"recipe": ["unknown"]}, TrainerRefused),
@@ -75,13 +75,14 @@ def test_a_search_that_is_refused_changes_nothing(
 def test_an_evaluation_that_is_refused_changes_nothing(
     finished: Path, given: dict[str, Any], error: type[Exception]
 ) -> None:
-    refused(evaluate, finished, {"study": "e", "runs_of_each": 3, **given}, error)
+    refused(evaluate, finished, {"study": "e", "runs": 3, **given}, error)
 
 
 def refused(study: Callable[..., str], folder: Path, given: dict[str, Any], error: type[Exception]) -> None:
     before, db = contents(folder), str(folder / "results.db")
+    place = "folder" if study is evaluate else "runs"
     with pytest.raises(error):
-        study(folder, **{**given, "db": db, "runs": folder / given.get("runs", "")})
+        study(folder, **{**given, "db": db, place: folder / given.get(place, "")})
     assert contents(folder) == before
 
 
@@ -169,7 +170,7 @@ def read_only(finished: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_record_that_cannot_be_written_is_read_and_no_study_begins(read_only: Path) -> None:
-    for study, given in ((run, MORE), (evaluate, {"study": "e", "runs_of_each": 3})):
+    for study, given in ((run, MORE), (evaluate, {"study": "e", "runs": 3})):
         with pytest.raises(
             StoreUnavailable, match="Read-only file system; make its folder writable, or give"
         ):

@@ -171,7 +171,7 @@ def test_what_a_display_tells_of_the_time_left_leaves_out_what_was_slept() -> No
 
 
 def evaluated(folder: Path, budget: str, **given: Any) -> None:
-    evaluate(folder, executor="local", data="fake:", budget=budget, runs_of_each=1, no_test=True, **given)
+    evaluate(folder, executor="local", data="fake:", budget=budget, runs=1, no_test=True, **given)
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import shlex
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -105,6 +108,50 @@ def test_a_new_field_is_in_rest_and_in_the_form_if_every_user_may_set_it(
         schemas.restrict_options("nas", "senet18", dict.fromkeys(NEW, 1), settings(Path("/runs")))
 
 
+def told(**asked: Any) -> tuple[str, str, dict[str, Any]]:
+    return schemas.given(schemas.NasSearch(kind="nas", base="senet18", **asked))
+
+
+def test_rest_describes_each_option_as_the_table_has_it() -> None:
+    told = schemas.NasSearch.model_json_schema()
+    shown, numbers = told["properties"], {"default", "minimum", "maximum", "type"}
+    assert told["required"] == ["kind", "base"]
+    assert set(shown) == {"kind", *NasOptions.options("user")}
+    trials = {"default": 100, "minimum": 1, "maximum": 1_000_000, "type": "integer"}
+    assert {key: shown["trials"][key] for key in numbers} == trials
+    seed = {"default": 0, "minimum": 0, "maximum": 2_000_000_000, "type": "integer"}
+    assert {key: shown["seed"][key] for key in numbers} == seed
+    assert shown["clock"]["enum"] == ["train", "strict"]
+    assert {"minimum": 0, "maximum": 1, "type": "number"} in shown["audit"]["anyOf"]
+    assert shown["solver"]["examples"] == list(NasOptions.options()["solver"].choices)
+    assert "panel" not in shown["solver"]
+    assert shown["trials"]["description"] == NasOptions.options()["trials"].help
+
+
+def test_rest_takes_and_refuses_values_as_every_other_door() -> None:
+    assert told(max_macs=5_000_000, ingredient="mixup", demo=False, audit=None) == (
+        "nas",
+        "senet18",
+        {"max_macs": "5000000", "ingredient": ["mixup"]},
+    )
+    for asked, words in (
+        ({"budget": 10}, "--budget: a budget of 10 has no unit; write 10s, 10m or 10steps"),
+        ({"trials": True}, "--trials True is not a whole number; give one like 12"),
+        ({"trials": 0}, "--trials 0 is too few; give at least 1"),
+        ({"demo": "no"}, "--demo no is neither true nor false; give one of them"),
+        ({"tolerance": math.nan}, "--tolerance nan is not a fraction"),
+        ({"study": "a\nb"}, "--study takes at most 300 characters in one line; give a shorter text"),
+        ({"study": "\ud800"}, "--study takes at most 300 characters in one line; give a shorter text"),
+        ({"data": "x" * 301}, "--data takes at most 300 characters in one line; give a shorter text"),
+        ({"ingredient": ["a"] * 61}, "--ingredient has 61 values; give at most 60"),
+        ({"ingredient": [["a"]]}, "--ingredient takes no lists in lists and no objects; give texts"),
+        ({"fit": {"a": 1}}, "--fit takes no lists in lists and no objects; give texts"),
+    ):
+        with pytest.raises(BadOption) as refused:
+            told(**asked)
+        assert words in str(refused.value)
+
+
 def test_a_new_field_is_kept_with_its_study_if_every_user_may_set_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -120,7 +167,7 @@ def test_help_shows_the_ten_that_matter_with_their_defaults_and_examples(
     model: type[CommandOptions], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = printed(model.program, monkeypatch, capsys, "--help")
-    shown = [one.name for one in model.options().values() if f"│ {one.flag} " in short]
+    shown = [one.keyword for one in model.options().values() if f"│ {one.flag} " in short]
     assert shown == list(model.ten)
     assert len(shown) == 10
     assert all(model.options()[name].help.rpartition("[")[2] in short for name in shown)
@@ -129,6 +176,9 @@ def test_help_shows_the_ten_that_matter_with_their_defaults_and_examples(
     everything = printed(model.program, monkeypatch, capsys, "--help-all")
     assert [one.flag for one in model.options().values() if f"│ {one.flag} " not in everything] == []
     assert "--stack" not in everything
+    for shown in (short, everything):
+        assert re.search(r"--help +Show the options that matter most, and exit", shown)
+        assert re.search(rf"--help-all +Show all {len(model.options())} options, and exit", shown)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.program)
@@ -199,6 +249,12 @@ except SystemExit:
             ["--base=senet18", "--budget=10"],
             "--budget: a budget of 10 has no unit; write 10s, 10m or 10steps",
         ),
+        (["senet18"], "senet18 has no option before it; write --base senet18"),
+        (["--base=senet18", "--demo", "no"], "no has no option before it; see nas-search --help"),
+        (["--base=senet18", "--trials=1_0"], "--trials 1_0 is not a whole number; give one like 12"),
+        (["--base=senet18", "--runs="], '--runs "" is empty; give a path or a name'),
+        (["--base=senet18", "--max-macs=-5"], "--max-macs -5 is not positive; give more than 0"),
+        (["--base=senet18", "--solver=foo"], "--solver foo is unknown; give one of cmaes, "),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(
@@ -243,6 +299,14 @@ def test_names_in_a_file_are_those_that_are_typed(tmp_path: Path, monkeypatch: p
         ("trails = 3", "trails is not an option of nas-search; see nas-search --help-all"),
         ("trials", "cannot be read: "),
         ("space = 'recipe'", "space is not an option of nas-search"),
+        ("config = 'x'", "study.toml: config has no effect in a file; type it"),
+        ("write-config = 'x'", "study.toml: write_config has no effect in a file; type it"),
+        ("train-images = 3\ntrain_images = 4", "study.toml: train_images is given twice; give it once"),
+        ("demo = 'no'", "--demo no is neither true nor false; give one of them"),
+        ("demo = 1", "--demo 1 is neither true nor false; give one of them"),
+        ("trials = true", "--trials True is not a whole number; give one like 12"),
+        ("budget = 10", "--budget: a budget of 10 has no unit; write 10s, 10m or 10steps"),
+        ("runs = 5", "--runs 5 is not a path; write it in quotes"),
         (None, "cannot be read: No such file or directory; give a file like"),
     ],
 )
@@ -272,21 +336,42 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(
             {"base": "senet18", "data": 'folder:"quoted" \\ ü\x7f', "tolerance": "1e-05", "demo": True},
         ),
         (HpoOptions, {"model": "m@s", "ingredient": ['mixup={"alpha": 1}', "sam=null"], "max_params": "5M"}),
-        (EvaluationOptions, {"model": ["a", "b"], "runs_of_each": "3", "runs": "x", "no_test": True}),
+        (EvaluationOptions, {"model": ["a", "b"], "runs": "3", "folder": "x", "no_test": True}),
     ],
 )
 def test_a_written_file_asks_the_same_again(
     model: type[CommandOptions], given: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = [
-        f"{model.flag(name)}={one}" if one is not True else model.flag(name)
-        for name, value in given.items()
+        f"{flag}={one}" if one is not True else flag
+        for flag, value in ((model.options()[name].flag, value) for name, value in given.items())
         for one in (value if isinstance(value, list) else [value])
     ]
     file = tmp_path / "study.toml"
     assert typed(model, monkeypatch, *words, f"--write-config={file}") == {}, "nothing else is done"
     again = typed(model, monkeypatch, f"--config={file}")
     assert model.resolve(again) == model.resolve({**given, "config": str(file)})
+
+
+def test_a_written_file_can_be_read_by_its_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, url = tmp_path / "study.toml", "postgresql://me:secret@host/name"
+    typed(NasOptions, monkeypatch, "--base=senet18", f"--db={url}", f"--write-config={file}")
+    assert (url in file.read_text(), stat.filemode(file.stat().st_mode)) == (True, "-rw-------")
+
+
+def test_a_typed_database_comes_before_a_files_and_that_before_the_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_DB", "around.db")
+    words = ["--base=senet18", written(tmp_path / "study.toml", db="filed.db")]
+    for more, database in ((["--db=typed.db"], "typed.db"), ([], "filed.db")):
+        assert NasOptions.resolve(typed(NasOptions, monkeypatch, *words, *more)).database == database
+    assert NasOptions.resolve(typed(NasOptions, monkeypatch, "--base=senet18")).database == "around.db"
+    file = tmp_path / "written.toml"
+    typed(NasOptions, monkeypatch, "--base=senet18", f"--write-config={file}")
+    assert "db" not in file.read_text(), "it belongs to this machine"
 
 
 def test_a_file_is_never_overwritten(
@@ -307,11 +392,13 @@ def test_a_tilde_is_the_home_folder_in_every_path(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     paths = [name for name, one in model.options().items() if one.kind is Path and name != "csv"]
-    assert {"runs", "data_folder", "config", "write_config"} <= set(paths)
+    folder = "folder" if model is EvaluationOptions else "runs"
+    assert {folder, "data_folder", "config", "write_config"} <= set(paths)
     subject = {"nas-search": {"base": "~/m.py:net"}, "hpo-search": {"model": "~/m.py:net"}}
     given = subject.get(model.program, {"model": ["senet18"]})
     request = model.parse({**dict.fromkeys((*paths, "db"), "~/x"), **given})
-    assert {str(getattr(request, name)) for name in (*paths, "db")} == {"/home/me/x"}
+    fields = [model.options()[name].name for name in (*paths, "db")]
+    assert {str(getattr(request, field)) for field in fields} == {"/home/me/x"}
     if isinstance(request, NasOptions | HpoOptions):
         assert request.subject == "/home/me/m.py:net"
 
@@ -334,6 +421,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("hpo-search --study s", ["s"]),
         ("hpo-search --clock ", ["train", "strict"]),
         ("hpo-search --prec", ["--precision"]),
+        ("hpo-search --data ", ["digits", "cifar10", "npz:", "folder:"]),
+        ("hpo-search --data fo", ["folder:"]),
+        ("hpo-search --model senet18", ["senet18"]),
     ],
 )
 def test_a_shell_completes_options_and_names(searched: Path, words: str, offered: list[str]) -> None:

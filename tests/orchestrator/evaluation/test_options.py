@@ -20,7 +20,7 @@ def test_the_list_table1_is_the_papers_seventeen_classifiers() -> None:
 
 
 def test_a_demo_gives_way_to_what_the_user_gives() -> None:
-    demo = EvaluationOptions.resolve({"demo": True, "runs_of_each": 5, "model": ["resnet9"]})
+    demo = EvaluationOptions.resolve({"demo": True, "runs": 5, "model": ["resnet9"]})
     assert (demo.names, demo.runs_of_each, demo.data) == (("resnet9",), 5, "digits")
     assert EvaluationOptions.resolve({"demo": True, "models": "table1"}).names == TABLE_1
 
@@ -57,7 +57,7 @@ def test_a_study_is_named_by_what_it_evaluates(given: dict[str, Any], name: str)
     [
         ({"model": []}, "nothing to evaluate; give --model NAME, --models table1 or --demo"),
         ({"models": "table2"}, "--models table2 is not a list of models; there is table1"),
-        ({"runs_of_each": 0}, "--runs 0 is too few; give at least 1"),
+        ({"runs": 0}, "--runs 0 is too few; give at least 1"),
         ({"no_test": True, "validation_images": 0}, "measures nothing; give --validation-images 1000"),
         ({"ensemble": 1}, "--ensemble 1 is too few; give at least 2"),
         ({"ensemble": 3, "vote": "loud"}, "--vote loud is unknown; give soft or hard"),
@@ -74,3 +74,15 @@ def test_a_study_is_named_by_what_it_evaluates(given: dict[str, Any], name: str)
 def test_what_cannot_be_evaluated_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(BadOption, match=words):
         EvaluationOptions.resolve({"model": ["senet18"], **given})
+
+
+def test_runs_and_folder_mean_the_same_by_every_door() -> None:
+    asked = EvaluationOptions.resolve({"model": "senet18", "runs": 2, "folder": "here"})
+    assert (asked.names, asked.runs_of_each, asked.runs) == (("senet18",), 2, Path("here"))
+    told = EvaluationOptions.options()
+    assert [(told[name].keyword, told[name].name) for name in ("runs", "folder")] == [
+        ("runs", "runs_of_each"),
+        ("folder", "runs"),
+    ]
+    with pytest.raises(BadOption, match=r"^runs_of_each is not an option of nas-evaluate; give runs$"):
+        EvaluationOptions.resolve({"model": "senet18", "runs_of_each": 2})

@@ -40,7 +40,7 @@ def test_every_model_is_trained_with_every_recipe_in_every_run(tmp_path: Path) -
 
 
 def test_runs_train_on_parts_of_one_draw_that_every_pair_shares(tmp_path: Path) -> None:
-    evaluate(tmp_path, model=["senet18", "resnet18"], runs_of_each=3, seed=7)
+    evaluate(tmp_path, model=["senet18", "resnet18"], runs=3, seed=7)
     subsets = [config["subset"] for config in configs(tmp_path)]
     assert {subset["seed"] for subset in subsets} == {7}
     assert [subset["part"] for subset in subsets] == [0, 0, 1, 1, 2, 2]
@@ -62,8 +62,8 @@ def test_without_test_images_validation_images_measure(tmp_path: Path) -> None:
 
 
 def test_each_reading_of_test_images_is_an_event(tmp_path: Path) -> None:
-    evaluate(tmp_path, runs_of_each=3)
-    evaluate(tmp_path, runs_of_each=3)
+    evaluate(tmp_path, runs=3)
+    evaluate(tmp_path, runs=3)
     readings = events(tmp_path, "test_read")
     assert [event.detail["number"] for event in readings] == [1, 2, 3]
     assert [event.trial_id for event in readings] == [row.id for row in trials(tmp_path)]
@@ -90,15 +90,15 @@ def test_the_same_command_again_trains_nothing(tmp_path: Path) -> None:
 
 def test_more_runs_add_to_the_runs_on_record(tmp_path: Path) -> None:
     evaluate(tmp_path / "grown", recipe=BOTH)
-    evaluate(tmp_path / "grown", recipe=BOTH, runs_of_each=4)
-    evaluate(tmp_path / "whole", recipe=BOTH, runs_of_each=4)
+    evaluate(tmp_path / "grown", recipe=BOTH, runs=4)
+    evaluate(tmp_path / "whole", recipe=BOTH, runs=4)
     assert record(tmp_path / "grown") == record(tmp_path / "whole")
     assert [row.attempts for row in trials(tmp_path / "grown")] == [1] * 8
 
 
 def test_models_and_recipes_in_another_order_are_the_same_question(tmp_path: Path) -> None:
     evaluate(tmp_path, recipe=BOTH)
-    evaluate(tmp_path, recipe=BOTH[::-1], runs_of_each=3)
+    evaluate(tmp_path, recipe=BOTH[::-1], runs=3)
     assert len({(row.recipe, row.replicate) for row in trials(tmp_path)}) == len(trials(tmp_path)) == 6
 
 
@@ -121,14 +121,14 @@ def test_another_question_is_refused_with_the_difference(
 
 
 def test_a_failed_run_is_shown_and_counted_and_not_trained_again(tmp_path: Path) -> None:
-    printed = evaluate(tmp_path, model=["senet18", "resnet18"], runs_of_each=4, data="fake:diverge_above=.6")
+    printed = evaluate(tmp_path, model=["senet18", "resnet18"], runs=4, data="fake:diverge_above=.6")
     failed = [row.number for row in trials(tmp_path) if row.state == "failed"]
     assert 0 < len(failed) < 8, "the draws of these seeds should fail some"
     ranked = queries.evaluation(tmp_path / "results.db", "s")
     assert (ranked["n"].sum(), ranked["failed"].sum()) == (8 - len(failed), len(failed))
     assert f"{8 - len(failed)} of 8 runs completed, {len(failed)} failed" in printed
     assert ranked["test_accuracy_mean"].dropna().min() > 0.8, "a failure is no accuracy of 0"
-    evaluate(tmp_path, model=["senet18", "resnet18"], runs_of_each=4, data="fake:diverge_above=.6")
+    evaluate(tmp_path, model=["senet18", "resnet18"], runs=4, data="fake:diverge_above=.6")
     assert {row.attempts for row in trials(tmp_path)} == {1}
 
 
@@ -140,10 +140,10 @@ def test_a_training_without_the_accuracy_asked_for_is_a_failure(tmp_path: Path) 
 
 def test_runs_beyond_the_disjoint_parts_are_refused_with_what_fits(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=r"need 55000 training images but there are 50000; give --runs 10, "):
-        evaluate(tmp_path, runs_of_each=11)
+        evaluate(tmp_path, runs=11)
     with pytest.raises(BadOption, match="give --runs 8, or --train-images 4000, or --validation-images 0"):
-        evaluate(tmp_path, runs_of_each=10, validation_images=1000)
-    evaluate(tmp_path, runs_of_each=10)
+        evaluate(tmp_path, runs=10, validation_images=1000)
+    evaluate(tmp_path, runs=10)
     assert len(trials(tmp_path)) == 10
 
 
@@ -192,19 +192,19 @@ def test_a_saved_model_is_evaluated_as_it_was_found(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_the_cost_and_does_nothing(tmp_path: Path) -> None:
-    printed = evaluate(tmp_path, model=["senet18", "resnet18"], runs_of_each=9, budget="600s", plan=True)
+    printed = evaluate(tmp_path, model=["senet18", "resnet18"], runs=9, budget="600s", plan=True)
     assert "trainings: 18 = 2 pairs x 9 runs" in printed
     assert "cost: 3.00 device-hours of training, 1 at a time" in printed
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_trial_ended_by_a_kill_of_the_study_is_adopted_with_its_reading(tmp_path: Path) -> None:
-    evaluate(tmp_path, runs_of_each=1)
+    evaluate(tmp_path, runs=1)
     [row] = trials(tmp_path)
     with closing(sqlite3.connect(tmp_path / "results.db")) as connection, connection:
         connection.execute("UPDATE trials SET state = 'running', test_accuracy = NULL, finished_at = NULL")
         connection.execute("DELETE FROM events")  # as if killed between the trial's end and its record
-    evaluate(tmp_path, runs_of_each=1)
+    evaluate(tmp_path, runs=1)
     [again] = trials(tmp_path)
     assert (again.state, again.test_accuracy) == ("completed", row.test_accuracy)
     assert len(events(tmp_path, "result_adopted")) == len(events(tmp_path, "test_read")) == 1

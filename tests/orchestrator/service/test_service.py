@@ -246,7 +246,7 @@ def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:
             "--solver cmaes handles one objective, not 2",
             marks=pytest.mark.slow,
         ),
-        pytest.param({"solver": "nosuch"}, "no solver is named 'nosuch'", marks=pytest.mark.slow),
+        pytest.param({"solver": "nosuch"}, "--solver nosuch is unknown", marks=pytest.mark.slow),
         pytest.param({"device": "cuda"}, "use --device cpu to train on the CPU", marks=pytest.mark.slow),
         ({"budget": "20steps", "study": "there"}, "training.budget.steps: 10 recorded, 20 now"),
     ],

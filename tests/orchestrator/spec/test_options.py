@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as any_of
@@ -121,3 +123,85 @@ def test_a_name_that_cannot_be_a_folder_s_is_refused(name: str, said: str) -> No
 @pytest.mark.parametrize("name", ["a" * 200, "ü" * 100, "results", "results.dbs", "a.b c+d-1", "lock"])
 def test_a_name_that_can_be_a_folder_s_is_taken(name: str) -> None:
     assert options.resolve_options("nas", "senet18", {"study": name}).study == name
+
+
+def refusal(**asked: Any) -> str:
+    with pytest.raises(BadOption) as refused:
+        options.NasOptions.resolve({"base": "senet18", **asked})
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["no", "yes", "false", "", 0, 1, 1.0])
+def test_only_true_and_false_are_truth_values_so_no_demo_is_half_on(value: object) -> None:
+    assert refusal(demo=value).endswith("is neither true nor false; give one of them")
+    with pytest.raises(BadOption, match="--demo .* is neither true nor false"):
+        EvaluationOptions.resolve({"demo": value})
+    assert options.resolve_options("nas", "senet18", {"demo": False}).data is None
+    assert options.resolve_options("nas", "senet18", {"demo": np.bool_(True)}).data == "digits"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"trials": True}, "--trials True is not a whole number; give one like 12"),
+        ({"trials": 10.0}, "--trials 10.0 is not a whole number; give one like 12"),
+        ({"trials": "1_0"}, "--trials 1_0 is not a whole number; give one like 12"),
+        ({"trials": [1]}, "--trials [1] is not a whole number; give one like 12"),
+        ({"trials": "9" * 5000}, "is not a whole number; give one like 12"),
+        ({"tolerance": True}, "--tolerance True is not a number; give one like 0.5"),
+        ({"tolerance": "0_1"}, "--tolerance 0_1 is not a number; give one like 0.5"),
+        ({"tolerance": np.float64(2)}, "--tolerance 2.0 is not a fraction; 87% is 0.87"),
+        ({"budget": 10}, "--budget: a budget of 10 has no unit; write 10s, 10m or 10steps"),
+        ({"budget": True}, "--budget True is not text; write it in quotes"),
+        ({"study": ["a"]}, "--study ['a'] is not text; write it in quotes"),
+        ({"runs": 5}, "--runs 5 is not a path; write it in quotes"),
+        ({"runs": ""}, '--runs "" is empty; give a path or a name'),
+        ({"db": ""}, '--db "" is empty; give a path or a name'),
+        ({"data_folder": ""}, '--data-folder "" is empty; give a path or a name'),
+        ({"ingredient": [5]}, '--ingredient 5 is not a list of texts; give one like ["mixup", "sam"]'),
+        ({"ingredient": 5}, '--ingredient 5 is not a list of texts; give one like ["mixup", "sam"]'),
+        ({"fit": 3}, "--fit 3 is unknown; give one of crop, pad, squash"),
+        ({"max_macs": -5}, "--max-macs -5 is not positive; give more than 0"),
+        ({"max_params": "-5M"}, "--max-params -5M is not positive; give more than 0"),
+        ({"solver": "foo"}, "--solver foo is unknown; give one of cmaes, "),
+        ({"train-images": 5, "train_images": 5}, "train_images is given twice; give it once"),
+        ({"train-image": 5}, "train-image is not an option of nas-search; see nas-search --help-all"),
+    ],
+)
+def test_a_value_that_cannot_be_taken_is_told_in_our_words(asked: dict[str, Any], said: str) -> None:
+    assert said in refusal(**asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        ({"trials": np.int64(5)}, 5),
+        ({"tolerance": np.float32(0.25)}, 0.25),
+        ({"tolerance": 0}, 0),
+        ({"trials": "5"}, 5),
+        ({"train-images": 50}, 50),
+        ({"max_macs": 5_000_000}, "5000000"),
+        ({"max_macs": np.int64(7)}, "7"),
+        ({"ingredient": "mixup"}, ("mixup",)),
+        ({"ingredient": np.array(["sam", "mixup"])}, ("sam", "mixup")),
+        ({"ingredient": np.array([])}, ()),
+        ({"runs": "x"}, Path("x")),
+        ({"db": Path("x.db")}, "x.db"),
+        ({"pruner": "none", "early_stop": 0}, None),
+    ],
+)
+def test_a_value_in_another_form_is_taken_as_what_it_says(asked: dict[str, Any], taken: object) -> None:
+    request = options.resolve_options("nas", "senet18", asked)
+    assert getattr(request, list(asked)[-1].replace("-", "_")) == taken
+
+
+def test_what_is_given_comes_before_the_environment_and_that_before_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NAS_DB", "~/around.db")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert options.resolve_options("nas", "senet18", {}).database == "/home/me/around.db"
+    assert options.resolve_options("nas", "senet18", {"db": "given.db"}).database == "given.db"
+    assert EvaluationOptions.resolve({"model": "a", "folder": "x"}).database == "/home/me/around.db"
+    monkeypatch.setenv("NAS_DB", "")
+    assert options.resolve_options("nas", "senet18", {"runs": "x"}).database == "x/results.db"
