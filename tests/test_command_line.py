@@ -81,7 +81,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"max_macs": "1e400"}, "--max-macs: 1e400 is more than any network has; omit it, or give"),
         ({"max_params": "1e400G"}, "--max-params: 1e400G is more than any network has"),
         ({"width": ".5:1e400"}, "is not a range of multipliers up to 100; write it like"),
-        ({"base_depth": "1e9"}, "--base-depth 1e9 is out of range; give at most 100"),
+        ({"base_depth": "1e9"}, "--base-depth 1000000000.0 is out of range; give at most 100"),
         ({"trials": str(10**50)}, "is out of range; give at most 1000000"),
         ({"timeout": "1e300"}, "--timeout 1e+300 is out of range; give at most 2147483648"),
         ({"min_accuracy": "87"}, "87% is 0.87"),

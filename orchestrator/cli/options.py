@@ -1,6 +1,7 @@
 """A command line from a table of options: typer's parameters are made from the model's fields.
 
-Everything typed is text here. The model reads it, so that its messages are the same by every door.
+What is typed is text, of which numbers are made here. The model checks all values, so that its messages are
+the same by every door.
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ def app(model: type[CommandOptions], act: Callable[[Given], None], in_full: bool
     """Return the command whose options are the fields of `model`; its help shows all or the ten."""
 
     def command(context: typer.Context, **values: Any) -> None:
-        given = {name: value for name, value in values.items() if value not in (None, False, [])}
+        options = model.options()
+        given = {
+            name: options[name].read_text(value) if isinstance(value, str) and name in options else value
+            for name, value in values.items()
+            if value not in (None, False, [])
+        }
         _refuse_bare_words(model, context.args, given)
         if "config" in given:
             given = {**config.read_config(Path(given["config"]).expanduser(), model), **given}
@@ -81,8 +87,8 @@ def _parameters(model: type[CommandOptions], in_full: bool) -> Iterator[inspect.
         panel = option.facts["panel"] if in_full else "The options that matter most"
         told = _typer_option(option, panel, is_hidden=not in_full and option.keyword not in model.ten)
         kind = option.kind if option.kind in (bool, list[str]) else str
-        kind_or_none = Annotated[kind | None, told]
-        yield inspect.Parameter(option.keyword, _KEYWORD, default=None, annotation=kind_or_none)
+        as_text = Annotated[kind | None, told]  # type: ignore[valid-type]
+        yield inspect.Parameter(option.keyword, _KEYWORD, default=None, annotation=as_text)
     for name in model.removed:
         hidden = Annotated[str | None, typer.Option(f"--{name}", hidden=True)]
         yield inspect.Parameter(name, _KEYWORD, default=None, annotation=hidden)

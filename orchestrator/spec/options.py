@@ -39,6 +39,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     create_model,
@@ -68,10 +69,10 @@ _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  #
 # a solver's seed is below 2**31, and each restart of a solver adds some thousands
 _LARGEST_SEED = 2_000_000_000
 _LARGEST = 2**31  # of any other number: what the database and the libraries can hold
-# what a value of each type may come as, and what is told of any other; text is read as if it were typed
+# what a value of each type may come as, and what is told of any other
 _TAKEN: Mapping[Any, tuple[tuple[type, ...], str]] = {
-    int: ((int, str), "is not a whole number; give one like 12"),
-    float: ((int, float, str), "is not a number; give one like 0.5"),
+    int: ((int,), "is not a whole number; give one like 12"),
+    float: ((int, float), "is not a number; give one like 0.5"),
     bool: ((bool,), "is neither true nor false; give one of them"),
     str: ((str, int, float), "is not text; write it in quotes"),
     Path: ((str,), "is not a path; write it in quotes"),
@@ -213,13 +214,21 @@ class Option:
         shown = self.shown or ("" if is_told else default)
         return f"{text} [{shown}]" if shown else text
 
+    def read_text(self, text: str) -> Any:
+        """Return what is typed as a value of the option's type, or as it is if it cannot be read."""
+        if self.kind not in (int, float) or "_" in text:  # Python reads 1_0 as 10
+            return text
+        try:
+            return TypeAdapter(self.kind).validate_python(text)
+        except ValidationError:
+            return text
+
     def read(self, value: Any) -> Any:
         """Return a value as the field takes it. Raise BadOption for one of another type."""
         taken, otherwise = _TAKEN[self.kind]
         value = os.fspath(value) if isinstance(value, os.PathLike) else value
         is_other = isinstance(value, bool) and self.kind is not bool  # Python's bool is an int
-        is_odd = self.kind in (int, float) and "_" in str(value)  # Python reads 1_0 as 10
-        if is_other or is_odd or not isinstance(value, taken):
+        if is_other or not isinstance(value, taken):
             raise BadOption(self.refusal(value, otherwise))
         if self.kind is str:
             return str(value)
@@ -227,7 +236,8 @@ class Option:
 
     def refusal(self, value: Any, why: str) -> str:
         """Return the line that refuses a value."""
-        shown = value if str(value) else '""'
+        is_number_as_text = self.kind in (int, float) and isinstance(value, str) and value.isdecimal()
+        shown = f'"{value}"' if is_number_as_text or value == "" else value
         return f"{self.flag} {shown} {why}"
 
 
@@ -314,7 +324,7 @@ class CommandOptions(BaseModel):
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values by field, each of its option's type or text, without those not given."""
+        """Return the values by field, each of its option's type, without those not given."""
         options = {option.keyword: option for option in map(cls.option, cls.model_fields)}
         read = {}
         for name, value in cls.with_names(given).items():

@@ -134,7 +134,7 @@ def refusal(**asked: Any) -> str:
 @pytest.mark.parametrize("value", ["no", "yes", "false", "", 0, 1, 1.0])
 def test_only_true_and_false_are_truth_values_so_no_demo_is_half_on(value: object) -> None:
     assert refusal(demo=value).endswith("is neither true nor false; give one of them")
-    with pytest.raises(BadOption, match="--demo .* is neither true nor false"):
+    with pytest.raises(BadOption, match=r"--demo .* is neither true nor false"):
         EvaluationOptions.resolve({"demo": value})
     assert options.resolve_options("nas", "senet18", {"demo": False}).data is None
     assert options.resolve_options("nas", "senet18", {"demo": np.bool_(True)}).data == "digits"
@@ -146,6 +146,7 @@ def test_only_true_and_false_are_truth_values_so_no_demo_is_half_on(value: objec
         ({"trials": True}, "--trials True is not a whole number; give one like 12"),
         ({"trials": 10.0}, "--trials 10.0 is not a whole number; give one like 12"),
         ({"trials": "1_0"}, "--trials 1_0 is not a whole number; give one like 12"),
+        ({"trials": "40"}, '--trials "40" is not a whole number; give one like 12'),
         ({"trials": [1]}, "--trials [1] is not a whole number; give one like 12"),
         ({"trials": "9" * 5000}, "is not a whole number; give one like 12"),
         ({"tolerance": True}, "--tolerance True is not a number; give one like 0.5"),
@@ -178,7 +179,6 @@ def test_a_value_that_cannot_be_taken_is_told_in_our_words(asked: dict[str, Any]
         ({"trials": np.int64(5)}, 5),
         ({"tolerance": np.float32(0.25)}, 0.25),
         ({"tolerance": 0}, 0),
-        ({"trials": "5"}, 5),
         ({"train-images": 50}, 50),
         ({"max_macs": 5_000_000}, "5000000"),
         ({"max_macs": np.int64(7)}, "7"),
