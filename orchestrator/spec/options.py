@@ -249,7 +249,7 @@ class CommandOptions(BaseModel):
     flags: ClassVar[Mapping[str, str]] = {}  # of fields whose option has another name
     shown: ClassVar[Mapping[str, str]] = {}  # defaults in words that only this command has
     removed: ClassVar[Mapping[str, str]] = {}  # options of earlier versions, and what there is instead
-    ten: ClassVar[tuple[str, ...]]  # the options that matter most, which --help shows
+    ten: ClassVar[tuple[str, ...]] = ()  # the options that matter most, which --help shows
     examples: ClassVar[tuple[str, ...]]
 
     config: LocalPath | None = option(
@@ -293,7 +293,7 @@ class CommandOptions(BaseModel):
 
     @classmethod
     def resolve(cls, given: Mapping[str, Any]) -> Self:
-        """Return the options: what was given, then the environment's, the demo's defaults, the usual ones.
+        """Return the options: the user's values, then the environment's, a demo's defaults, the usual ones.
 
         None and an empty list mean not given. Raise BadOption for a value that is out of range or has no
         effect.
@@ -315,7 +315,7 @@ class CommandOptions(BaseModel):
         for key, value in given.items():
             name = key.replace("-", "_")
             check(name not in named, f"{name} is given twice; give it once")
-            remedy = f"see {cls.program} --help-all"
+            remedy = f"see {cls.program} --help-all" if cls.ten else "omit it"
             if name in cls.model_fields:
                 remedy = f"give {cls.option(name).keyword}"
             check(name in known, f"{key} is not an option of {cls.program}; {remedy}")
@@ -399,6 +399,7 @@ class FileOptions(CommandOptions):
 class RunOptions(FileOptions):
     """Options that all studies share: training, machine, results database. Each command adds its own."""
 
+    program = "load_study"  # which alone takes no others; each command has its own
     removed = MappingProxyType({"stack": "each worker trains one repeat at a time"})
 
     seed: Seed = _study("Seed of the image sample, the initial weights and the solver. [0]", 0)
