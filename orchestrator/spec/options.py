@@ -299,10 +299,10 @@ class CommandOptions(BaseModel):
         effect.
         """
         asked = cls._read(given)
-        variables = {name: cls.option(name).facts["environment"] for name in cls.model_fields}
-        around = {name: os.environ.get(variable) for name, variable in variables.items() if variable}
-        set_there = {name: value for name, value in around.items() if value}
-        request = cls._check({**cls.presets(asked), **set_there, **asked})
+        variables = {name: cls.option(name).facts["environment"] or "" for name in cls.model_fields}
+        around = {name: os.environ.get(variable) for name, variable in variables.items()}
+        set_around = {name: value for name, value in around.items() if value}
+        request = cls._check({**cls.presets(asked), **set_around, **asked})
         for wrong in request.idle(asked):
             raise BadOption(wrong)
         return request
