@@ -164,14 +164,16 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow  # waits out the grace of a training, ten seconds
 def test_a_second_interrupt_waits_for_the_trainings_too(tmp_path: Path) -> None:
-    asked = {**SEARCH, "data": "fake:sleep=60,ignore_sigterm=1", "study": "s", "runs": str(tmp_path)}
+    asked = {**SEARCH, "data": "fake:sleep=60,ignore_sigterm", "study": "s", "runs": str(tmp_path)}
     command = [sys.executable, "-c", INTERRUPTED, json.dumps(asked)]
+    metrics = tmp_path / "s" / "00001" / "metrics.jsonl"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as search:
-        eventually((tmp_path / "s" / "00001" / "metrics.jsonl").exists)
-        for _ in range(2):  # the second comes while the first waits out the trainer's grace
-            search.send_signal(signal.SIGINT)
-            time.sleep(0.5)
+        eventually(lambda: metrics.exists() and metrics.stat().st_size > 0)  # it ignores SIGTERM from here on
+        search.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        search.send_signal(signal.SIGINT)
         printed, _ = search.communicate(timeout=60)
     assert printed.split()[-1] == "stopped"
 
