@@ -65,7 +65,7 @@ function field(name, option, list, required) {
   const listed = list.length ? el("datalist", { id: `list-${name}` }, list.map((value) => el("option", { value }))) : "";
   const several = option.type === "list"; // values may hold commas, so each has a line
   const input = el(several ? "textarea" : "input", { name, id: `field-${name}`, "data-type": option.type, required, autocomplete: "off", spellcheck: "false",
-    list: list.length ? `list-${name}` : null, "aria-describedby": `words-${name}` });
+    rows: several ? 3 : null, list: list.length ? `list-${name}` : null, "aria-describedby": `words-${name}` });
   return el("div", {}, el("label", { for: `field-${name}` }, name.replaceAll("_", " ")), input, listed,
     el("span", { class: "soft", id: `words-${name}` }, option.help, several ? " Write each one on its own line." : ""));
 }
