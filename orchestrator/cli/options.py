@@ -1,6 +1,6 @@
 """A command line from a table of options: typer's parameters are made from the model's fields.
 
-Everything typed is text here. The model reads it, so that its messages are the same by every door.
+Everything typed is text here. The model reads it, so its messages are the same as by REST.
 """
 
 from __future__ import annotations

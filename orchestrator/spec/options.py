@@ -96,7 +96,7 @@ WrongStops = Annotated[
 ]
 LocalPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
 PathText = Annotated[str, AfterValidator(os.path.expanduser)]  # a path, or something else that has no ~
-# user: whoever asks, by any door; kept with the study, so that a resume has it
+# user: whoever asks, by command line, file, REST or form; kept with the study, so that a resume has it
 # owner: of the machine, on its command line or for all searches of a service
 # command: this one call of the command
 SetBy = Literal["user", "owner", "command"]

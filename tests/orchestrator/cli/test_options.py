@@ -1,4 +1,4 @@
-"""One table of options: a field of a command's model is an option on every door."""
+"""One table of options: a field of a command's model is an option of command line, file and REST."""
 
 from __future__ import annotations
 
