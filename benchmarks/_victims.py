@@ -51,14 +51,14 @@ def victims(kind: str, orchestrator: int, folder: Path) -> list[int]:
     hosts = [
         pid for pid in below if words[pid].rstrip("\0").endswith("\0host") and _parent(pid) == orchestrator
     ]
-    wardens = [pid for pid in below if _parent(pid) in hosts]
+    supervisors = [pid for pid in below if _parent(pid) in hosts]
     found = {
         "orchestrator": [orchestrator],
         "solver": [pid for pid in below if "orchestrator.solvers" in words[pid]],
         "guard": guards,
         "host": hosts,
-        "warden": wardens,
-        "trainer": [pid for pid in below if _parent(pid) in (*guards, *wardens)],
+        "trial supervisor": supervisors,
+        "trainer": [pid for pid in below if _parent(pid) in (*guards, *supervisors)],
     }
     return [orchestrator, *below] if kind == "any" else found[kind]
 

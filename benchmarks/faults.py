@@ -59,7 +59,7 @@ KILLS = {
     "SIGTERM of a trainer": ("trainer", signal.SIGTERM),
     "kill -9 of a guard": ("guard", signal.SIGKILL),
     "kill -9 of the trainer's host": ("host", signal.SIGKILL),
-    "kill -9 of a warden": ("warden", signal.SIGKILL),
+    "kill -9 of a trial's supervisor": ("trial supervisor", signal.SIGKILL),
 }
 UNATTENDED = {  # how a shell begins a study
     "unattended: its terminal hangs up, under nohup": """trap '' HUP; exec "$@" >/dev/null""",
@@ -118,7 +118,7 @@ def _faults(folder: Path, asked: argparse.Namespace, console: Console) -> Iterat
     options = (*SEARCH, "--trials", trials, "--data", "fake:sleep=.4,crash=.1")
     calm = undisturbed(folder, options)
     injections: dict[str, tuple[Inject, bool]] = {
-        name: (killing(*kill), kill[0] in ("host", "warden")) for name, kill in KILLS.items()
+        name: (killing(*kill), kill[0] in ("host", "trial supervisor")) for name, kill in KILLS.items()
     }
     injections["unattended: its orchestrator suspended for 6 s"] = (suspend, False)
     injections["power cut: a trial's lines cut"] = (cut_lines, False)

@@ -180,7 +180,7 @@ def finished(address: str) -> bool:
 
 
 def dark(address: str) -> None:
-    """The page of the study while it runs, in the dark: on a desk and on a phone, side by side."""
+    """The page of the study while it runs, in the dark: on a desktop and on a phone, side by side."""
     taken = [
         page(f"{address}/#/study/{STUDY}", wide, 844, "tr[data-trial]", theme="dark") for wide in (1250, 390)
     ]

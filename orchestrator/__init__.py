@@ -6,9 +6,9 @@ The Python API is here: `from orchestrator import nas_search, hpo_search, evalua
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.api import StudyResult, evaluate, hpo_search, load_study, nas_search
+    from orchestrator.api import BadOption, StudyResult, evaluate, hpo_search, load_study, nas_search
 
-__all__ = ["StudyResult", "evaluate", "hpo_search", "load_study", "nas_search"]
+__all__ = ["BadOption", "StudyResult", "evaluate", "hpo_search", "load_study", "nas_search"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,3 +18,7 @@ def __getattr__(name: str) -> Any:
     from orchestrator import api
 
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

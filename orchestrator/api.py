@@ -9,8 +9,10 @@ from __future__ import annotations
 import inspect
 import io
 import threading
+import warnings
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ from orchestrator.evaluation.run import run_evaluation
 from orchestrator.spec import provenance
 from orchestrator.spec.options import SEARCHES, BadOption, HpoOptions, NasOptions, RunOptions, SearchOptions
 from orchestrator.study.run import run_study
+
+__all__ = ["BadOption", "StudyResult", "evaluate", "hpo_search", "load_study", "nas_search"]
 
 if TYPE_CHECKING:
     import pandas as pd  # half a second to import, and needed only where its frames are asked for
@@ -44,17 +48,31 @@ def evaluate(model: str | list[str] = (), *, progress: bool = True, **options: A
     return _run(EvaluationOptions, {"model": models, **options}, progress)
 
 
-def load_study(name: str, **options: Any) -> StudyResult:
+def load_study(name: str, *, progress: bool = True, **options: Any) -> StudyResult:
     """Return a study that is in a results database.
 
     options: where it is (`db`, `runs`) and, to resume it, what else belongs to the machine (`trainer`,
-        `data_folder`, `executor`, …)
+        `data_folder`, `executor`, `slots`, `device`, …)
     Raise StoreError; NotOnRecord, one of its kinds, for an unknown study. Raise BadOption.
     """
-    given = RunOptions.parse(options)
-    found = StudyResult(name, given.database, options)
+    known = _of_machine(NasOptions)  # which are those of every command
+    for option in options.keys() - known:
+        raise BadOption(
+            f"load_study does not take {option}; give one of {', '.join(known)}, or resume() options"
+        )
+    found = StudyResult(name, RunOptions.parse(options).database, options, progress)
     _ = found.facts  # raises for a study that is not there
     return found
+
+
+def _of_machine(model: type[RunOptions]) -> list[str]:
+    """Return the options that are no part of a study: where it runs, and where its results are."""
+    own = model.options("owner")
+    return [
+        name
+        for name, option in model.options().items()
+        if name in own or option.facts["panel"] == "The machine"
+    ]
 
 
 class StudyResult:
@@ -129,7 +147,7 @@ class StudyResult:
 
         return report.write(self.database, self.name, Path(out) if out else None, compare)[0]
 
-    def resume(self, **options: Any) -> StudyResult:
+    def resume(self, *, progress: bool | None = None, **options: Any) -> StudyResult:
         """Go on with the study, with its recorded options and these, such as a larger `trials`.
 
         Raise as the function that began it. An evaluation's options are not recorded: one that was loaded
@@ -139,14 +157,14 @@ class StudyResult:
         from results.db.search_queue import repeatable
 
         recorded = next(iter(queries.plain_rows(queries.request(self.database, self.name))), None)
+        shown = self._progress if progress is None else progress
         if recorded is None:
-            return _run(EvaluationOptions, {**self._given, **options, "study": self.name}, self._progress)
+            return _run(EvaluationOptions, {**self._given, **options, "study": self.name}, shown)
         model = SEARCHES[recorded["kind"]]
         asked = repeatable(recorded["kind"], recorded["options"])
-        of_machine = model.options("owner")
-        here = {name: value for name, value in self._given.items() if name in of_machine}
+        here = {name: value for name, value in self._given.items() if name in _of_machine(model)}
         subject = {model.subject_option: recorded["subject"], "study": self.name}
-        return _run(model, {**asked, **here, **subject, **options}, self._progress)
+        return _run(model, {**asked, **here, **subject, **options}, shown)
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -163,20 +181,26 @@ def _run(model: type[RunOptions], given: Mapping[str, Any], progress: bool) -> S
     for name in given:
         if name in model.options("command"):
             raise BadOption(f"{name} is an option of the command {model.program} alone; omit it")
+    for name in model.removed.keys() & given:
+        warnings.warn(f"{name} was removed and is ignored: {model.removed[name]}", stacklevel=3)
     request = model.resolve(given)
     provenance.refuse_clashes()
     executors.check(request.executor)
     stop, console = threading.Event(), Console(quiet=True, file=io.StringIO())
     show: ReporterFactory = BarProgress if progress else open_reporter
     with ThreadPoolExecutor(1) as thread:
+        if isinstance(request, SearchOptions):
+            running = thread.submit(run_study, request, console, stop, show)
+        else:
+            assert isinstance(request, EvaluationOptions)
+            running = thread.submit(run_evaluation, request, console, stop, show)
         try:
-            if isinstance(request, SearchOptions):
-                name = thread.submit(run_study, request, console, stop, show).result()
-            else:
-                assert isinstance(request, EvaluationOptions)
-                name = thread.submit(run_evaluation, request, console, stop, show).result()
+            name = running.result()
         except KeyboardInterrupt:
             stop.set()
+            while not running.done():
+                with suppress(KeyboardInterrupt):  # asked again while the trainings end
+                    wait([running])
             raise
     return StudyResult(name, request.database, given, progress)
 
@@ -191,7 +215,7 @@ def _describe(function: Callable[..., StudyResult], model: type[RunOptions]) -> 
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=option.field.default,
-            annotation=option.field.annotation,
+            annotation=option.kind,
         )
         for name, option in known.items()
         if name not in named

@@ -2,24 +2,24 @@
 
 Accuracy is a smooth function of the realised network and the hyperparameters, with a plateau below the
 base network so that a smaller one is as accurate, and a little noise drawn from the configuration. The
-surprise: faults are asked for in the data set's name, `fake:KEY=VALUE,KEY,…`:
+name of the data set asks for faults, `fake:KEY=VALUE,KEY,…`:
 
 sleep=S            train for S seconds
 noise=S            standard deviation of the accuracy, .003 by default
 diverge_above=P    exit 3 where the trial's own draw from [0, 1), made from its configuration, is above P
 oom=P, crash=P     a share P of the trials exits 4, or ends in a traceback
 refuse, refuse_late
-                   exit 2, told by `describe` as well or by `train` alone
+                   exit 2: `describe` and `train` both refuse, or `train` alone
 nan, inf, garbage, noresult, twice, hang, ignore_sigterm
-                   a NaN or infinite accuracy, a line that is no JSON, no final event or two, never end, deaf
-                   to SIGTERM
-flood=S, leak=S    print to stdout or stderr without end; hold ever more memory: self, or session, which is a
-                   child that has left for a session of its own
+                   a NaN or infinite accuracy, a line that is not JSON, no final event, two of them, never
+                   end, ignore SIGTERM
+flood=S, leak=S    print to stdout or stderr (S) without end; use ever more memory in this process (self) or
+                   in a child in a session of its own (session)
 killed=P, device_lost=P, segfault=P
                    a share P of the attempts is killed from outside, exits 6, or crashes in native code
 grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
 
-It imports little, and late: tests start it a thousand times, which is mostly the time of its imports.
+It imports little, and late: tests start it about a thousand times, and most of that time is imports.
 """
 
 from __future__ import annotations

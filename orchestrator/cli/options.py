@@ -1,7 +1,7 @@
 """A command line from a table of options: typer's parameters are made from the model's fields.
 
-What is typed is text, of which numbers are made here. The model checks all values, so that its messages are
-the same by every door.
+What is typed is text, and becomes numbers here. The model checks all values, so its messages are the same as
+by REST.
 """
 
 from __future__ import annotations

@@ -116,9 +116,11 @@ class PrunerConfig:
     ) -> PrunerConfig:
         """Return the user's settings; missing ones are as recorded, or the defaults in a new study.
 
-        `recorded`: the recorded settings of the study; without an entry nothing is stopped.
+        `recorded`: the recorded settings of the study; without an entry nothing is stopped, unless a rule is
+        given, which is then another setting.
         """
-        usual = {} if recorded is None else recorded.get("early_stop", {"level": 0.0})
+        nothing = {"level": 0.0} if pruner is None else {}
+        usual = {} if recorded is None else recorded.get("early_stop", nothing)
         asked = {"pruner": pruner, "level": level, "audit": audit}
         return cls(**{**usual, **{name: value for name, value in asked.items() if value is not None}})
 

@@ -16,16 +16,17 @@ from results.db import locks, schema
 from results.db.search_queue import repeatable
 from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
 from results.db.types import Instant
-from results.metrics import METRICS, shown_metric
+from results.metrics import METRICS, Metric, shown_metric
 
 Facts = dict[str, Any]
 
 _LISTED = (
     *(Trial.number, Trial.purpose, Trial.state, Trial.reason, Trial.message),
     *(Trial.point, Trial.replicate, Trial.of_trial_number),
-    *(Trial.macs, Trial.parameters, Trial.latency_ms, Trial.val_accuracy, Trial.test_accuracy),
+    *(getattr(Trial, metric.column) for metric in METRICS.values()),
+    *(Trial.val_accuracy, Trial.test_accuracy),
     *(Trial.objective, Trial.constraints, Trial.verdict, Trial.probability, Trial.slot),
-    *(Trial.attempts, Trial.wall_seconds, Trial.slot_seconds, Trial.energy_joules),
+    *(Trial.attempts, Trial.wall_seconds, Trial.slot_seconds),
     *(Trial.started_at, Trial.finished_at),
 )
 # all but its trial
@@ -85,13 +86,14 @@ class RecordQueries:
         study = self._row(_columns(Study).where(Study.name == name))
         request = self._row(_columns(SearchRequest).where(SearchRequest.study == name))
         if study is None:
-            return None if request is None else _describe_request(request)
+            return None if request is None else _describe_request(request) | {"metrics": _METRICS}
         counts = self._count_by_state(_COUNTS.where(Trial.study_id == study["id"])).get(study["id"], {})
         [spending] = self._rows(_SPENDING.select().where(_SPENDING.c.study == name))
         return self._describe(study, request, counts, spending) | {
             "question": study["question"],
             "versions": study["versions"],
             "options": repeatable(request["kind"], request["options"]) if request else None,
+            "metrics": _METRICS,
             "models": self._rows(select(*_MODEL_COLUMNS).where(Model.study_id == study["id"])),
             **(found_already or self._find_best(study)),
         }
@@ -176,7 +178,7 @@ class RecordQueries:
             "seconds_left": left and {"least": left.least, "likely": left.likely},
             "left": left and str(left),
             "used": forecast.used_text(study | spending),
-            "metric": _shown(study["minimise"]),
+            "metric": _describe_metric(shown_metric(study["minimise"])),
             "resumable": request is not None,
         }
 
@@ -233,12 +235,14 @@ def _describe_request(request: Facts) -> Facts:
         "maximise": None,
         "best": None,
         "front": [],
-        "metric": _shown(None),
+        "metric": _describe_metric(shown_metric(None)),
     }
 
 
-def _shown(minimise: str | None) -> Facts:
-    """Return the metric by which the page shows a study's networks."""
-    metric = shown_metric(minimise)
+def _describe_metric(metric: Metric) -> Facts:
+    """Return what a page needs to show amounts of a metric."""
     unit = {"unit": metric.unit_of, "scale": metric.scale, "digits": metric.digits}
     return {"column": metric.column, **unit}
+
+
+_METRICS = [_describe_metric(metric) for metric in METRICS.values()]

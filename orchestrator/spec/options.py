@@ -126,7 +126,7 @@ WrongStops = Annotated[
 ]
 LocalPath = Annotated[Path, BeforeValidator(_read_path)]
 PathText = Annotated[str, BeforeValidator(_read_path)]  # a path, or something else that has no ~
-# user: whoever asks, by any door; kept with the study, so that a resume has it
+# user: whoever asks, by command line, file, REST or form; kept with the study, so that a resume has it
 # owner: of the machine, on its command line or for all searches of a service
 # command: this one call of the command
 SetBy = Literal["user", "owner", "command"]
@@ -249,7 +249,7 @@ class CommandOptions(BaseModel):
     flags: ClassVar[Mapping[str, str]] = {}  # of fields whose option has another name
     shown: ClassVar[Mapping[str, str]] = {}  # defaults in words that only this command has
     removed: ClassVar[Mapping[str, str]] = {}  # options of earlier versions, and what there is instead
-    ten: ClassVar[tuple[str, ...]] = ()  # the options that matter most, which --help shows
+    ten: ClassVar[tuple[str, ...]]  # the options that matter most, which --help shows
     examples: ClassVar[tuple[str, ...]]
 
     config: LocalPath | None = option(
@@ -315,10 +315,10 @@ class CommandOptions(BaseModel):
         for key, value in given.items():
             name = key.replace("-", "_")
             check(name not in named, f"{name} is given twice; give it once")
-            remedy = f"see {cls.program} --help-all" if cls.ten else "omit it"
-            if name in cls.model_fields:
-                remedy = f"give {cls.option(name).keyword}"
-            check(name in known, f"{key} is not an option of {cls.program}; {remedy}")
+            if name not in known:
+                is_field = name in cls.model_fields
+                remedy = f"give {cls.option(name).keyword}" if is_field else f"see {cls.program} --help-all"
+                raise BadOption(f"{key} is not an option of {cls.program}; {remedy}")
             named[name] = value
         return named
 
@@ -399,7 +399,6 @@ class FileOptions(CommandOptions):
 class RunOptions(FileOptions):
     """Options that all studies share: training, machine, results database. Each command adds its own."""
 
-    program = "load_study"  # which alone takes no others; each command has its own
     removed = MappingProxyType({"stack": "each worker trains one repeat at a time"})
 
     seed: Seed = _study("Seed of the image sample, the initial weights and the solver. [0]", 0)

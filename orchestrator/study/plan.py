@@ -13,6 +13,7 @@ from rich.console import Console
 from orchestrator.console import summary
 from orchestrator.console.format import accuracy_text
 from orchestrator.executors import Executor
+from orchestrator.pruners import PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
 from orchestrator.spec.objective import amount_of
@@ -85,9 +86,10 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
         f"trainings: {request.trials} = {spec.replicates} of the base network, {searched} of the search"
         f"{confirming}"
     )
-    if request.early_stop != 0:
+    stopping = PrunerConfig.resolve(request.pruner, request.early_stop, request.audit, None)
+    if stopping.stops:
         yield (
-            "early stopping (--early-stop): a stopped training counts by the fraction of its "
+            f"early stopping ({stopping.pruner}): a stopped training counts by the fraction of its "
             "budget that it used"
         )
     yield cost_text(request.trials, spec.training.budget, executor)

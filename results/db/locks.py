@@ -250,6 +250,8 @@ def refusal(study: str, holder: dict[str, str]) -> str:
     if not holder:
         return f"study {study!r} is running in another process; wait for it, or give another --study name"
     pid, host, since = holder["pid"], holder["host"], holder["since"]
+    if pid == str(os.getpid()) and host == signature(os.getpid())["host"]:
+        return f"study {study!r} is running in this process since {since}; wait for it"
     return (
         f"study {study!r} is running in process {pid} on {host} since {since}; "
         f"wait for it, stop it (kill {pid}), or give another --study name"

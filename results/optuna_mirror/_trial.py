@@ -151,8 +151,9 @@ def _attributes(trial: Row) -> dict[str, Any]:
 
 
 _FACTS = (
-    "state", "purpose", "replicate", "of_trial_number", "reason", "message", "point", "macs", "parameters",
-    "latency_ms", "verdict", "probability", "audited", "stop_progress", "predicted_accuracy", "stop_bound",
+    *(metric.column for metric in METRICS.values()),
+    "state", "purpose", "replicate", "of_trial_number", "reason", "message", "point",
+    "verdict", "probability", "audited", "stop_progress", "predicted_accuracy", "stop_bound",
     "val_loss", "test_accuracy", "epochs", "steps", "train_seconds", "overshoot_seconds", "peak_memory_bytes",
     "attempts", "seed", "subset_seed", "host", "slot", "device_name", "folder", "started_at", "finished_at",
 )  # fmt: skip

@@ -2,10 +2,12 @@
 
 import asyncio
 import inspect
+import json
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,28 @@ def test_the_keywords_of_a_function_are_the_options_of_its_command(
         assert f"    {name}: {option.help}" in function.__doc__
 
 
+def test_what_is_no_matter_of_the_machine_is_refused_when_a_study_is_loaded(searched: StudyResult) -> None:
+    with pytest.raises(BadOption, match=r"load_study does not take budget; give one of slots, device, "):
+        load_study("s", db=searched.database, budget="9steps")
+    with pytest.raises(BadOption, match="load_study does not take runz; "):
+        load_study("s", runz="elsewhere")
+
+
+def test_a_resume_takes_the_machine_s_options_from_where_the_study_was_loaded(tmp_path: Path) -> None:
+    nas_search("senet18", **SEARCH, study="s", runs=tmp_path, progress=False)
+    loaded = load_study("s", runs=tmp_path, trainer=TRAINER, device="cpu", slots=2, progress=False)
+    assert loaded.resume(trials=9).facts["slots"] == 2
+
+
+def test_a_removed_option_is_told_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="stack was removed and is ignored"):
+        nas_search("senet18", **SEARCH, study="s", runs=tmp_path, progress=False, stack=2)
+
+
+def test_the_functions_are_found_by_a_notebook_s_tab_key() -> None:
+    assert {"nas_search", "hpo_search", "evaluate", "load_study"} <= set(dir(orchestrator))
+
+
 def test_a_search_runs_within_an_event_loop_as_a_notebook_has_it(tmp_path: Path) -> None:
     async def cell() -> StudyResult:
         return nas_search("senet18", **SEARCH, study="s", runs=tmp_path)
@@ -127,6 +151,31 @@ def test_an_interrupt_ends_the_trainings_and_the_study_is_resumed(tmp_path: Path
     left = load_study("s", runs=tmp_path, trainer=TRAINER)
     assert left.facts["state"] == "stopped"
     assert left.resume().facts["state"] == "finished"
+
+
+INTERRUPTED = """
+import json, sys
+from orchestrator import load_study, nas_search
+asked = json.loads(sys.argv[1])
+try:
+    nas_search("senet18", **asked)
+except KeyboardInterrupt:
+    print(load_study("s", runs=asked["runs"]).facts["state"])
+"""
+
+
+@pytest.mark.slow  # waits out the grace of a training, ten seconds
+def test_a_second_interrupt_waits_for_the_trainings_too(tmp_path: Path) -> None:
+    asked = {**SEARCH, "data": "fake:sleep=60,ignore_sigterm", "study": "s", "runs": str(tmp_path)}
+    command = [sys.executable, "-c", INTERRUPTED, json.dumps(asked)]
+    metrics = tmp_path / "s" / "00001" / "metrics.jsonl"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as search:
+        eventually(lambda: metrics.exists() and metrics.stat().st_size > 0)  # it ignores SIGTERM from here on
+        search.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        search.send_signal(signal.SIGINT)
+        printed, _ = search.communicate(timeout=60)
+    assert printed.split()[-1] == "stopped"
 
 
 def test_the_package_is_imported_without_its_api_until_it_is_used() -> None:

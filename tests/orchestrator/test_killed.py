@@ -46,7 +46,7 @@ def test_a_study_survives_a_kill_of_each_of_its_processes(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_study_of_forks_survives_a_kill_of_each_of_its_processes(tmp_path: Path) -> None:
-    victims = ("host", "warden", "orchestrator")
+    victims = ("host", "supervisor", "orchestrator")
     check_survival(tmp_path, "random", victims, random.Random(1), trials=10, trainer=shlex.join(HOSTED))
 
 
@@ -123,7 +123,7 @@ def processes(orchestrator: int, victim: str, folder: Path) -> list[int]:
     hosts = [pid for pid in naming(HOSTED[1]) if parent(pid) == orchestrator]
     if victim == "host":
         return hosts
-    if victim == "warden":
+    if victim == "supervisor":
         return [pid for pid in naming(HOSTED[1]) if parent(pid) in hosts]
     guards = naming("supervisor.py")
     return [pid for pid in naming(folder) if pid not in (orchestrator, *guards)]

@@ -47,6 +47,13 @@ def test_the_trainer_and_the_orchestrator_mean_the_same_by_an_exit_code() -> Non
     assert int(ends_on_a_signal[1]) == ExitCode.STOPPED
 
 
+def test_no_other_module_gives_an_exit_code_a_name_of_its_own() -> None:
+    named = re.compile(rf"^_?({'|'.join(ExitCode.__members__)})\w* = \d", re.MULTILINE)
+    assert named.search("DEVICE_LOST = 6  # a trainer's")
+    sources = [path for path in (ROOT / "orchestrator").rglob("*.py") if path.name != "exit_codes.py"]
+    assert [path.name for path in sources if named.search(path.read_text())] == []
+
+
 class Wide:
     def __init__(self, a: int, b: int, c: int, d: int, e: int, f: int) -> None: ...
 

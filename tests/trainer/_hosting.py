@@ -54,10 +54,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Host:
-    """A running host: its process, our end of its door, and the trials that it was asked for."""
+    """A running host: its process, our end of its socket, and the trials that it was asked for."""
 
     process: subprocess.Popen[bytes]
-    door: socket.socket
+    control: socket.socket
     heard: BinaryIO
     trials: list[Trial] = field(default_factory=list)
 
@@ -65,7 +65,7 @@ class Host:
 @contextmanager
 def hosting(command: Sequence[str], errors: Path, **changes: str) -> Iterator[Host]:
     """A host that is killed in the end if it is still there; `errors` takes its stderr."""
-    door, theirs = socket.socketpair()
+    control, theirs = socket.socketpair()
     with theirs, errors.open("wb") as stderr:
         process = subprocess.Popen(
             [*command, "host"],
@@ -74,8 +74,8 @@ def hosting(command: Sequence[str], errors: Path, **changes: str) -> Iterator[Ho
             stderr=stderr,
             env={**ENVIRONMENT, **changes},
         )
-    with process, door, door.makefile("rb") as heard:
-        host = Host(process, door, heard)
+    with process, control, control.makefile("rb") as heard:
+        host = Host(process, control, heard)
         yield host
         for trial in host.trials:
             trial.hang_up()
@@ -95,7 +95,7 @@ def ask(
     folder.mkdir(exist_ok=True)
     ours, theirs = socket.socketpair()
     with theirs:
-        socket.send_fds(host.door, [b"t"], [theirs.fileno()])
+        socket.send_fds(host.control, [b"t"], [theirs.fileno()])
     request = {
         "arguments": arguments,
         "folder": str(folder),

@@ -243,13 +243,13 @@ def test_a_killed_supervisor_takes_its_trial_and_a_daemon_along(anys: Host, tmp_
     assert ask_for(anys, tmp_path / "next", "pass").ending() == ["ended", "0", "exited"]
 
 
-def test_a_host_ends_with_its_door_and_leaves_no_zombies(anys: Host, tmp_path: Path) -> None:
+def test_a_host_ends_with_its_socket_and_leaves_no_zombies(anys: Host, tmp_path: Path) -> None:
     forked = ask_for(anys, tmp_path / "t", "pass")
     assert forked.ending() == ["ended", "0", "exited"]
     children = Path(f"/proc/{anys.process.pid}/task/{anys.process.pid}/children")
     assert eventually(lambda: children.read_text() == "")
     anys.heard.close()
-    anys.door.close()
+    anys.control.close()
     assert anys.process.wait(2) == 0
 
 

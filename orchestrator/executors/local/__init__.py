@@ -21,9 +21,9 @@ from orchestrator.executors._process.supervised import POLL_SECONDS, SupervisedJ
 from orchestrator.executors.local import gpus as _gpus
 from orchestrator.executors.local.fair_share import FairShare
 from orchestrator.executors.local.fork_server import ForkServers
+from orchestrator.exit_codes import ExitCode
 from results.db.locks import gpu_lock_folder
 
-DEVICE_LOST = 6  # a trainer's exit code (docs/trainer-protocol.md)
 LATE_SECONDS = 5.0  # after a trial's end: we were suspended, while its GPU's energy counter went on
 LINUX = sys.platform == "linux"
 
@@ -106,7 +106,7 @@ class Local(LimitedExecutor):
         given = SupervisedJob(job, environment, stopped, started, lock)
         ending = (self._fork_servers and self._fork_servers.run(given)) or run_supervised(given)
         seconds = ending.seconds_since(clock)
-        if ending.code == DEVICE_LOST and slot.lock is not None:
+        if ending.code == ExitCode.DEVICE_LOST and slot.lock is not None:
             self._lost.setdefault(job.folder, set()).add(slot.name)
         used, now = _difference(joules, slot.meter()), datetime.now(UTC)
         if ending.at is not None and time.monotonic() - ending.at > LATE_SECONDS:

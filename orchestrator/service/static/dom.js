@@ -17,7 +17,6 @@ export const show = (place, ...children) => place.replaceChildren(...children.fl
 export const say = (text) => { document.getElementById("said").textContent = text; };
 
 export const percent = (share, digits = 2) => (share === null || share === undefined ? "" : `${(100 * share).toFixed(digits)}%`);
-export const millions = (count) => (count === null || count === undefined ? "" : (count / 1e6).toFixed(2));
 export const seconds = (count) => (count === null || count === undefined ? "" : count < 100 ? count.toFixed(1) : Math.round(count).toString());
 export const moment = (text) => (text ? new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "");
 const few = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value));

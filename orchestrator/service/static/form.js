@@ -3,7 +3,6 @@ import { ask, at } from "./api.js";
 import { el, say, show } from "./dom.js";
 
 const SUBJECT = { nas: "base", hpo: "model" };
-const DATA = ["digits", "cifar10", "npz:FILE", "folder:PATH"];
 
 export async function form(main, signal) {
   const choices = await ask("/choices");
@@ -53,7 +52,7 @@ function kinds() {
 
 function questions(choices, kind) {
   const options = choices.options[kind], named = [...choices.models, ...choices.networks.map((network) => network.name)];
-  const lists = { data: DATA, [SUBJECT[kind]]: [...new Set(named)] };
+  const lists = { [SUBJECT[kind]]: [...new Set(named)] };
   const part = (type, matters) => Object.entries(options).filter(([, option]) => (option.type === "bool") === (type === "bool") && option.matters === matters);
   const drawn = (matters) => [
     el("div", { class: "fields" }, part("text", matters).map(([name, option]) => field(name, option, lists[name] ?? option.choices, name === SUBJECT[kind]))),
@@ -64,19 +63,21 @@ function questions(choices, kind) {
 
 function field(name, option, list, required) {
   const listed = list.length ? el("datalist", { id: `list-${name}` }, list.map((value) => el("option", { value }))) : "";
-  const input = el("input", { name, id: `field-${name}`, "data-type": option.type, required, autocomplete: "off", spellcheck: "false", list: list.length ? `list-${name}` : null, "aria-describedby": `words-${name}` });
+  const several = option.type === "list"; // values may hold commas, so each has a line
+  const input = el(several ? "textarea" : "input", { name, id: `field-${name}`, "data-type": option.type, required, autocomplete: "off", spellcheck: "false",
+    rows: several ? 3 : null, list: list.length ? `list-${name}` : null, "aria-describedby": `words-${name}` });
   return el("div", {}, el("label", { for: `field-${name}` }, name.replaceAll("_", " ")), input, listed,
-    el("span", { class: "soft", id: `words-${name}` }, option.help));
+    el("span", { class: "soft", id: `words-${name}` }, option.help, several ? " Write each one on its own line." : ""));
 }
 
 // Numbers where the option takes one and the text is one; the service refuses the others.
 function answers(made) {
   const asked = { kind: made.elements.kind.value };
-  for (const input of made.querySelectorAll("input[data-type]")) {
+  for (const input of made.querySelectorAll("[data-type]")) {
     const text = input.value.trim(), type = input.dataset.type;
     if (!text) continue;
     const isNumber = ["int", "float"].includes(type) && /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text);
-    asked[input.name] = type === "list" ? [text] : isNumber ? Number(text) : text;
+    asked[input.name] = type === "list" ? text.split("\n").map((line) => line.trim()).filter(Boolean) : isNumber ? Number(text) : text;
   }
   for (const box of made.querySelectorAll("input[type=checkbox]:checked")) asked[box.name] = true;
   return asked;

@@ -46,14 +46,15 @@ export function kindOf(row) {
 // In drawing order: decided trials lie above the trainings that decided them.
 const KINDS = [["confirmation", "repeat"], ["pruned", "stopped early"], ["search", "search"],
   ["baseline", "baseline"], ["rejected", "rejected"], ["undecided", "undecided"], ["confirmed", "confirmed"]];
-// The metric that is minimised, or else MACs: results/metrics.py has them all.
-export const sizeOf = ({ metric: { unit, column, scale, digits } }) => ({
-  axis: unit, of: (row) => (row[column] === null ? null : row[column] / scale), text: (value) => value.toFixed(digits),
+// How a metric of results/metrics.py is shown. A study's own is what it minimises, or else MACs.
+export const sizeOf = ({ unit, column, scale, digits }) => ({
+  axis: unit, of: (row) => (row[column] === null ? null : row[column] / scale),
+  text: (row) => (row[column] === null ? "" : (row[column] / scale).toFixed(digits)),
 });
 const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
 
 export function scatter(rows, told, open) {
-  const bound = told.min_accuracy ?? null, { axis, of, text } = sizeOf(told);
+  const bound = told.min_accuracy ?? null, { axis, of, text } = sizeOf(told.metric);
   const trained = rows.filter((row) => row.val_accuracy !== null && of(row) !== null);
   if (!trained.length) return nothing("Nothing has been trained yet.");
   const xs = trained.map(of), ys = trained.map((row) => row.val_accuracy);
@@ -65,7 +66,7 @@ export function scatter(rows, told, open) {
       el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, `required accuracy ${percent(bound)}`));
   }
   for (const row of [...trained].sort((a, b) => depth(a) - depth(b))) {
-    const says = `trial ${row.number}: ${text(of(row))} ${axis}, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
+    const says = `trial ${row.number}: ${text(row)} ${axis}, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
     svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(of(row)), cy: py(row.val_accuracy), onclick: () => open(row.number) },
       el("svg:title", {}, says)));
   }
@@ -80,7 +81,7 @@ const within = (row, bound) => (row.constraints ?? []).slice(bound === null ? 0 
 
 // Return the best so far after each training: the smallest size, or the best accuracy of one training.
 export function steps(rows, told) {
-  const { of } = sizeOf(told), bound = told.min_accuracy ?? null, small = told.minimise !== null;
+  const { of } = sizeOf(told.metric), bound = told.min_accuracy ?? null, small = told.minimise !== null;
   const trained = rows.filter((row) => !["screened", "duplicate", "running"].includes(row.state));
   const better = (a, b) => b === null || (small ? a < b : a > b);
   const found = { passed: [], confirmed: [] };
@@ -101,7 +102,7 @@ export function steps(rows, told) {
 
 export function path(rows, told) {
   if (told.minimise && told.maximise) return nothing("The study has two objectives, so its result is a Pareto front and not one best network.");
-  const { passed, confirmed, count } = steps(rows, told), { axis } = sizeOf(told), small = told.minimise !== null;
+  const { passed, confirmed, count } = steps(rows, told), { axis } = sizeOf(told.metric), small = told.minimise !== null;
   if (!passed.length) return nothing(small ? "The required accuracy is not known yet, or no network has reached it." : "No trial has ended yet.");
   const all = [...passed, ...confirmed].map(([, value]) => value);
   const last = (confirmed.length ? confirmed : passed).at(-1);

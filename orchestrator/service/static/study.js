@@ -1,6 +1,6 @@
 // One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
 import { ask, at, listen } from "./api.js";
-import { el, facts, label, millions, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
+import { el, facts, label, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
 import { path, scatter, sizeOf } from "./plot.js";
 import { plots } from "./plots.js";
 
@@ -41,7 +41,7 @@ function heard(page, rows) {
 }
 
 function frame(page) {
-  const over = `Accuracy over ${sizeOf(page.told).axis}`;
+  const over = `Accuracy over ${sizeOf(page.told.metric).axis}`;
   for (const part of ["state", "numbers", "scatter", "path", "trials", "asked", "log"]) page[part] = el("div");
   page.lost = el("p", { class: "wrong", role: "alert", hidden: true }, "The connection to the service is lost; trying again.");
   page.wrong = el("p", { class: "wrong", role: "alert" });
@@ -96,23 +96,23 @@ function tick(page, clocks) {
 
 function best({ best, metric }) {
   if (!best) return "none yet";
-  const { axis, of, text } = sizeOf({ metric });
-  const size = of(best) === null ? "" : `${text(of(best))} ${axis}, `;
+  const { axis, text } = sizeOf(metric), size = text(best) && `${text(best)} ${axis}, `;
   const sure = best.trainings > 1 ? ` (mean of ${best.trainings})` : "";
   return `trial ${best.trial}: ${size}${percent(best.mean_accuracy)}${sure}${best.verdict ? `, ${best.verdict}` : ""}`;
 }
 
 function trials(page, rows, best) {
+  const size = sizeOf(page.told.metric);
   const hidden = page.all ? 0 : Math.max(0, rows.length - SHOWN);
   const focus = document.activeElement?.closest?.("[data-trial]")?.dataset.trial;
-  const made = rows.slice(hidden).reverse().map((row) => line(page, row, best.includes(row.number)));
+  const made = rows.slice(hidden).reverse().map((row) => line(page, row, size, best.includes(row.number)));
   const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, `Show the ${hidden} earlier ones`) : null;
-  const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], ["M MACs", "n"], ["Accuracy", "n"], ["Seconds", "n wide"], ["State"]];
+  const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], [size.axis, "n"], ["Accuracy", "n"], ["Seconds", "n wide"], ["State"]];
   show(page.trials, rows.length ? table(`${rows.length} trials, the latest first; open one to see its curve and log`, columns, made) : el("p", { class: "soft" }, "There are no trials yet."), more ?? "");
   if (focus) page.trials.querySelector(`[data-trial="${focus}"] a`)?.focus({ preventScroll: true });
 }
 
-function line(page, row, isBest) {
+function line(page, row, size, isBest) {
   const clock = row.state === "running" ? page.clocks.get(row.number) : null, runs = row.state === "running" && page.told.state === "running";
   const waits = row.state === "running" && ENDED.includes(page.told.state);
   const outcome = row.state === "running" ? "running" : row.verdict ?? row.state;
@@ -121,7 +121,7 @@ function line(page, row, isBest) {
   return el("tr", { "data-trial": row.number, class: isBest ? "best" : runs ? "running" : null },
     el("th", { scope: "row" }, el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
     el("td", { class: "wide" }, row.purpose === "confirmation" ? `repeat of ${row.of_trial_number}` : row.purpose),
-    el("td", {}, point(row.point)), el("td", { class: "n" }, millions(row.macs)),
+    el("td", {}, point(row.point)), el("td", { class: "n" }, size.text(row)),
     el("td", { class: "n", "data-clock": runs }, percent(row.val_accuracy ?? clock?.val_accuracy)),
     el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
     el("td", {}, el("span", { class: `state ${runs ? "running" : waits ? "waiting" : outcome}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the Pareto front" : ", the best") : ""}`)));

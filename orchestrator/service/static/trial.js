@@ -1,7 +1,7 @@
 // One trial: its numbers, its learning curve as it grows, its log and its configuration.
 import { ask, at } from "./api.js";
-import { el, facts, millions, percent, point, seconds, show, state, table } from "./dom.js";
-import { curve } from "./plot.js";
+import { el, facts, percent, point, seconds, show, state, table } from "./dom.js";
+import { curve, sizeOf } from "./plot.js";
 import { follow } from "./study.js";
 
 export async function trial(main, signal, name, number) {
@@ -21,7 +21,7 @@ export async function trial(main, signal, name, number) {
   for (;;) {
     const [told, measured] = await Promise.all([ask(place), ask(`${place}/curve`)]);
     if (signal.aborted) return;
-    show(numbers, head(told));
+    show(numbers, head(told, about.metrics));
     show(drawn, curve(measured, about.min_accuracy ?? null));
     show(rows, table("Measurements", [["Epoch", "n"], ["Seconds", "n"], ["Train loss", "n"], ["Accuracy", "n"]], measured.map(measurement)));
     if (!config.hasChildNodes()) show(config, el("pre", { tabindex: 0, "aria-label": "trial.json" }, JSON.stringify(told.config, null, 2)));
@@ -35,7 +35,7 @@ function measurement(row) {
   return el("tr", {}, [seconds(row.epoch), seconds(row.elapsed_seconds), loss, percent(row.val_accuracy)].map((text) => el("td", { class: "n" }, text)));
 }
 
-function head(told) {
+function head(told, metrics) {
   return facts([
     ["State", state(told.state)],
     ["Why", [told.reason, told.message].filter(Boolean).join(": ")],
@@ -43,8 +43,7 @@ function head(told) {
     ["Candidate", point(told.point)],
     ["Accuracy", percent(told.val_accuracy)],
     ["Verdict", told.verdict ? `${told.verdict}, ${percent(told.probability, 1)} likely to reach the required accuracy` : ""],
-    ["M MACs", millions(told.macs)],
-    ["M parameters", millions(told.parameters)],
+    ...metrics.map(sizeOf).map(({ axis, text }) => [axis, text(told)]),
     ["Trained", told.train_seconds === null ? "" : `${seconds(told.train_seconds)} s, ${told.steps} steps`],
     ["Worker", [told.slot, told.device_name].filter(Boolean).join(", ")],
   ]);

@@ -1,4 +1,4 @@
-"""One table of options: a field of a command's model is an option on every door."""
+"""One table of options: a field of a command's model is an option of command line, file and REST."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_rest_describes_each_option_as_the_table_has_it() -> None:
     assert shown["trials"]["description"] == NasOptions.options()["trials"].help
 
 
-def test_rest_takes_and_refuses_values_as_every_other_door() -> None:
+def test_rest_takes_and_refuses_values_as_the_command_does() -> None:
     assert told(max_macs=5_000_000, ingredient="mixup", demo=False, audit=None) == (
         "nas",
         "senet18",

@@ -76,7 +76,7 @@ def test_what_cannot_be_evaluated_is_refused(given: dict[str, Any], words: str) 
         EvaluationOptions.resolve({"model": ["senet18"], **given})
 
 
-def test_runs_and_folder_mean_the_same_by_every_door() -> None:
+def test_runs_and_folder_mean_in_python_what_they_mean_when_typed() -> None:
     asked = EvaluationOptions.resolve({"model": "senet18", "runs": 2, "folder": "here"})
     assert (asked.names, asked.runs_of_each, asked.runs) == (("senet18",), 2, Path("here"))
     told = EvaluationOptions.options()

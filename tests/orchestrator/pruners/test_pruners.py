@@ -211,9 +211,7 @@ def test_the_median_rule_stops_below_half_of_the_earlier_trainings_running_avera
 
 
 def test_an_unknown_rule_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(
-        ValueError, match="no pruner is named 'asha'; choose one of learning_curve, median, none"
-    ):
+    with pytest.raises(ValueError, match=r"no pruner is named 'asha'; choose one of .*median"):
         pruners.load("asha")
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from orchestrator.service import auth
+from tests import inline
 from tests.orchestrator import _studies
 from tests.orchestrator._browsing import browser, comes, complaints, found, needs_chromium, press
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._serving import serving
+from tests.orchestrator.spec import test_energy
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
@@ -32,12 +34,18 @@ def test_a_search_goes_from_the_form_to_its_end(tmp_path: Path) -> None:
         for name, text in asked.items():
             found(page, f"#field-{name}").send_keys(text)
         press(page, "All options")
+        found(page, "#field-ingredient").send_keys('sam={"rho": 0.1, "adaptive": true}\nmixup=null')
         for name, text in {"confirm": "0", "slots": "1", "device": "cpu", "replicates": "1"}.items():
             found(page, f"#field-{name}").send_keys(text)
+        for name, option in client.get("/api/choices").json()["options"]["nas"].items():
+            offered = page.find_elements("css selector", f"#list-{name} option")
+            assert name == "base" or [one.get_attribute("value") for one in offered] == option["choices"]
         press(page, "Show the plan")
         assert "cost: 5 times 10 steps, 1 at a time" in found(page, "[aria-label=Plan]").text
         press(page, "Start the search")
         found(page, "tr[data-trial='2']")
+        kept = client.get("/api/studies/mine").json()["options"]
+        assert kept["ingredient"] == ['sam={"rho": 0.1, "adaptive": true}', "mixup=null"]
         found(page, "svg.plot circle")
         press(page, "Stop")
         assert comes(page, lambda text: "stopped by the user" in text)
@@ -74,8 +82,35 @@ def test_the_best_is_what_was_searched_for(
     with serving(tmp_path) as client, browser() as page:
         page.get(f"{client.base_url}/#/study/s")
         assert comes(page, lambda text: re.search(words, text) is not None)
+        found(page, "tr.best")  # the trials come after the study
         assert (len(page.find_elements("css selector", "circle.front")) > 0) == bool(ringed)
-        found(page, "tr.best")
+        assert complaints(page) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "head", "digits"),
+    [({"minimise": "params"}, "M parameters", 3), ({"minimise": "energy"}, "J of energy", 1)],
+    ids=["params", "energy"],
+)
+def test_every_trial_shows_what_is_searched_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], head: str, digits: int
+) -> None:
+    monkeypatch.setattr(inline, "create", lambda *_, **__: test_energy.Metered())
+    _studies.run(tmp_path, trials=4, device="cuda", **asked)
+    with serving(tmp_path) as client, browser() as page:
+        study = client.get("/api/studies/s").json()
+        metric = study["metric"]
+        page.get(f"{client.base_url}/#/study/s")
+        found(page, "tr[data-trial='1']")
+        heads = [th.text for th in page.find_elements("css selector", "[aria-label=Trials] thead th")]
+        for row in client.get("/api/studies/s/trials").json():
+            [line] = page.find_elements("css selector", f"tr[data-trial='{row['number']}']")
+            cells = [cell.text for cell in line.find_elements("css selector", "th, td")]
+            amount = row[metric["column"]]
+            shown = "" if amount is None else f"{amount / metric['scale']:.{digits}f}"
+            assert dict(zip(heads, cells, strict=True))[head] == shown
+        found(page, "tr[data-trial='1'] a").click()
+        assert comes(page, lambda text: re.search(rf"{head}\n\d+\.\d{{{digits}}}\n", text) is not None)
         assert complaints(page) == []
 
 

@@ -235,7 +235,7 @@ def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:
     [
         pytest.param(
             {"trials": 2},
-            "--trials 2 leaves none for the search, after 2 of the base network; give at least 3",
+            "--trials 2 leaves no training for the search after 2 of the base network; give at least 3",
             marks=pytest.mark.slow,
         ),
         pytest.param(

@@ -219,6 +219,7 @@ def test_what_is_shown_of_energy_has_its_unit(tmp_path: Path) -> None:
     assert "energy (J)" in [axis.title.text for axis in figures["front"].select_xaxes()]
     optuna_mirror.export(tmp_path / "results.db", "s", f"sqlite:///{tmp_path / 'optuna.db'}")
     mirrored = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path / 'optuna.db'}")
+    assert mirrored.trials[0].user_attrs["energy_joules"] == trials(tmp_path)[0].energy_joules
     assert mirrored.metric_names == ["energy (J)", "validation accuracy"]
     with closing(RecordQueries(str(tmp_path / "results.db"))) as record_queries:
         told = record_queries.study("s") or {}

@@ -195,11 +195,6 @@ def test_a_value_in_another_form_is_taken_as_what_it_says(asked: dict[str, Any],
     assert getattr(request, list(asked)[-1].replace("-", "_")) == taken
 
 
-def test_an_option_that_only_some_commands_have_is_refused_of_the_others() -> None:
-    with pytest.raises(BadOption, match=r"^trials is not an option of load_study; omit it$"):
-        RunOptions.parse({"trials": 3})
-
-
 def test_what_is_given_comes_before_the_environment_and_that_before_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

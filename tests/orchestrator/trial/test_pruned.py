@@ -122,6 +122,19 @@ def test_a_search_stops_by_the_rule_it_was_given_and_resumes_by_it(tmp_path: Pat
         run(tmp_path, **{**asked, "pruner": "learning_curve"})
 
 
+@pytest.mark.parametrize("off", [{"early_stop": 0.0, "audit": None}, {"pruner": "none", "audit": None}])
+def test_a_rule_given_to_a_study_that_stops_nothing_is_another_question(
+    tmp_path: Path, off: dict[str, Any]
+) -> None:
+    run(tmp_path, trials=4, **off)
+    run(tmp_path, trials=5, pruner="none")
+    before = len(trials(tmp_path))
+    for rule in ("median", "learning_curve"):
+        with pytest.raises(QuestionChanged, match="early_stop: nothing recorded, "):
+            run(tmp_path, trials=6, pruner=rule)
+    assert len(trials(tmp_path)) == before
+
+
 def test_a_study_that_never_stopped_early_goes_on_so_unless_it_is_asked(tmp_path: Path) -> None:
     run(tmp_path, early_stop=0.0, trials=6)
     run(tmp_path, trials=8)
