@@ -60,9 +60,11 @@ def load_study(name: str, *, progress: bool = True, **options: Any) -> StudyResu
         raise BadOption(
             f"load_study does not take {option}; give one of {', '.join(known)}, or resume() options"
         )
-    found = StudyResult(name, RunOptions.parse(options).database, options, progress)
-    _ = found.facts  # raises for a study that is not there
-    return found
+    found = StudyResult(name, NasOptions.resolve({"base": name, **options}).database, options, progress)
+    if not found.is_evaluation or "runs" not in options:
+        return found
+    runs = options.pop("runs")  # of an evaluation that is their number
+    return StudyResult(name, found.database, {**options, "folder": runs}, progress)
 
 
 def _of_machine(model: type[RunOptions]) -> list[str]:
@@ -178,7 +180,7 @@ def _run(model: type[RunOptions], given: Mapping[str, Any], progress: bool) -> S
     Raise BadOption and what else `run_study` and `run_evaluation` name. KeyboardInterrupt comes when the
     trainings have been stopped: finished trials are in the database.
     """
-    for name in given:
+    for name in model.with_names(given):
         if name in model.options("command"):
             raise BadOption(f"{name} is an option of the command {model.program} alone; omit it")
     for name in model.removed.keys() & given:

@@ -171,7 +171,7 @@ def test_a_study_that_another_process_runs_is_left_to_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Capture
 ) -> None:
     with Store(tmp_path / "results.db") as store, store.lock_study("s"):
-        refused(capfd, search(monkeypatch, tmp_path), "study 's' is running in process")
+        refused(capfd, search(monkeypatch, tmp_path), "study 's' is running in this process")
 
 
 def test_another_question_under_a_recorded_name_is_refused_with_the_difference(

@@ -71,6 +71,9 @@ def test_a_model_found_is_tuned_and_evaluated_by_its_name(searched: StudyResult,
     with pytest.raises(NotOnRecord, match="is of kind nas"):
         _ = searched.ranking
     assert ranked.resume(runs=3).facts["spent"] == 6
+    loaded = load_study("ranked", db=searched.database, runs=tmp_path, trainer=TRAINER, device="cpu", slots=1)
+    again: dict[str, Any] = {"model": ["senet18", name], "data": "fake:", "budget": "10steps"}
+    assert loaded.resume(**again, runs=4).facts["spent"] == 8
 
 
 def test_bad_options_raise_what_the_command_would_print(tmp_path: Path) -> None:
