@@ -5,6 +5,7 @@ rule can show that the check would see it.
 """
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -54,6 +55,15 @@ def test_every_module_of_a_package_in_layers_has_one(package: str) -> None:
 
 def test_the_name_of_a_test_is_a_sentence() -> None:
     assert short_names(ROOT) == []
+
+
+def test_no_test_opens_an_optuna_storage_by_its_url() -> None:
+    """Optuna would keep the connection, and Python 3.13 would tell of it in whichever test runs next."""
+    by_url = re.compile(r"storage=f?[\"']sqlite")
+    assert by_url.search('optuna.load_study(storage=f"sqlite:///{file}")')
+    assert [path.name for path in (ROOT / "tests").rglob("*.py") if by_url.search(path.read_text())] == [
+        Path(__file__).name
+    ]
 
 
 def test_the_wheel_has_every_package_and_no_other_folder() -> None:

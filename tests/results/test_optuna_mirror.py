@@ -16,9 +16,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
 
 from results import optuna_mirror
@@ -26,6 +24,7 @@ from results.cli.commands import main
 from results.db.store import Store
 from results.db.tables import Study
 from results.errors import NotOnRecord, StoreError, StoreUnavailable
+from tests.optuna_storage import open_storage
 from tests.results.processes import ROOT
 from tests.results.records import open_study
 
@@ -102,12 +101,7 @@ def curve(*points: tuple[float, float]) -> list[dict[str, float]]:
 
 
 def there(url: str, name: str = "demo") -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=storage(url))
-
-
-def storage(url: str) -> RDBStorage:
-    """Optuna's own, which never closes a connection that it keeps; this one keeps none."""
-    return RDBStorage(f"sqlite:///{url}", engine_kwargs={"poolclass": NullPool})
+    return optuna.load_study(study_name=name, storage=open_storage(url))
 
 
 def trials(url: str) -> dict[int, FrozenTrial]:
@@ -298,15 +292,15 @@ def test_the_record_itself_and_any_other_are_no_storage(
 def test_a_study_that_a_kill_left_empty_and_unmarked_is_filled(
     searched: tuple[str, Store, Study], url: str
 ) -> None:
-    optuna.create_study(study_name="demo", storage=storage(url), directions=["minimize", "maximize"])
+    optuna.create_study(study_name="demo", storage=open_storage(url), directions=["minimize", "maximize"])
     assert optuna_mirror.export(searched[0], "demo", url).added > 0
     assert optuna_mirror.export(searched[0], "demo", url).added == 0
-    study = optuna.load_study(study_name="demo", storage=storage(url))
+    study = optuna.load_study(study_name="demo", storage=open_storage(url))
     assert study.metric_names == ["MACs", "validation accuracy"]
 
 
 def test_another_study_of_the_same_name_is_left_alone(searched: tuple[str, Store, Study], url: str) -> None:
-    optuna.create_study(study_name="demo", storage=storage(url))
+    optuna.create_study(study_name="demo", storage=open_storage(url))
     with pytest.raises(NotOnRecord, match="has another study 'demo'"):
         optuna_mirror.export(searched[0], "demo", url)
     assert there(url).trials == []
@@ -324,7 +318,7 @@ def test_what_cannot_be_written_is_refused_in_words(
 def test_a_storage_of_another_version_is_refused_and_left_closed(
     searched: tuple[str, Store, Study], url: str
 ) -> None:
-    optuna.create_study(study_name="another", storage=storage(url))
+    optuna.create_study(study_name="another", storage=open_storage(url))
     with closing(sqlite3.connect(url)) as older, older:
         older.execute("UPDATE alembic_version SET version_num = 'v2.4.0.a'")
     with pytest.raises(StoreUnavailable, match="as an Optuna storage"):

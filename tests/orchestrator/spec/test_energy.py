@@ -28,6 +28,7 @@ from results.db.tables import Trial
 from results.format import plain_rows
 from search_spaces import Integer, Space
 from tests import inline
+from tests.optuna_storage import open_storage
 from tests.orchestrator._studies import record, run, settled, trials
 from tests.orchestrator.search.test_loop import stopping_at
 
@@ -218,7 +219,7 @@ def test_what_is_shown_of_energy_has_its_unit(tmp_path: Path) -> None:
     assert "with the lowest energy that reaches the required accuracy" in written
     assert "energy (J)" in [axis.title.text for axis in figures["front"].select_xaxes()]
     optuna_mirror.export(tmp_path / "results.db", "s", f"sqlite:///{tmp_path / 'optuna.db'}")
-    mirrored = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path / 'optuna.db'}")
+    mirrored = optuna.load_study(study_name="s", storage=open_storage(tmp_path / "optuna.db"))
     assert mirrored.trials[0].user_attrs["energy_joules"] == trials(tmp_path)[0].energy_joules
     assert mirrored.metric_names == ["energy (J)", "validation accuracy"]
     with closing(RecordQueries(str(tmp_path / "results.db"))) as record_queries:

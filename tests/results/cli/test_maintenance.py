@@ -129,7 +129,7 @@ def test_a_study_that_runs_is_left_alone(tmp_path: Path) -> None:
         with store.lock_study("held"):
             found = last(doctor.record(str(db), repair=True))
         assert found.level == "good"
-        assert "running in process" in found.found
+        assert "running in this process" in found.found
         assert store.studies()[0].state == "running"
 
 
