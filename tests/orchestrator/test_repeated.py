@@ -84,7 +84,7 @@ def test_a_study_on_record_with_options_of_an_earlier_version_is_resumed_too(
 ) -> None:
     """A budget without a unit was one in seconds, and `stack` is gone: a user is told so, a study goes on."""
     _studies.run(tmp_path, kind="nas", budget="1s", trials=4)
-    with sqlite3.connect(tmp_path / "results.db") as record:
+    with closing(sqlite3.connect(tmp_path / "results.db")) as record, record:
         (stored,) = record.execute("SELECT options FROM requests").fetchone()
         asked = json.dumps({**json.loads(stored), "budget": "1", "stack": 2})
         record.execute("UPDATE requests SET options = ?", (asked,))

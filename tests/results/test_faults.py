@@ -83,7 +83,8 @@ def test_a_damaged_database_is_told_of(tmp_path: Path) -> None:
 
 def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
     db = tmp_path / "optuna.db"
-    with sqlite3.connect(db) as theirs:
+    theirs = sqlite3.connect(db)
+    with theirs:
         theirs.execute("CREATE TABLE studies (study_id INTEGER)")
         theirs.execute("CREATE TABLE alembic_version (version_num VARCHAR)")
         theirs.execute("INSERT INTO alembic_version VALUES ('v3.2.0.a')")
@@ -109,7 +110,8 @@ def test_a_database_of_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Pat
     db = tmp_path / "results.db"
     with Store(db) as store:
         open_study(store)
-    with sqlite3.connect(db) as newer:
+    newer = sqlite3.connect(db)
+    with newer:
         newer.execute("UPDATE alembic_version SET version_num = '0999'")
     for read_only in (False, True):
         with pytest.raises(SchemaTooNew, match=r"newer version \(schema 0999.*run pip install -e \. in it"):

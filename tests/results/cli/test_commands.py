@@ -194,7 +194,8 @@ def test_export_refuses_a_suffix_it_does_not_know(record: str, tmp_path: Path) -
 def test_a_newer_schema_is_told_of(tmp_path: Path) -> None:
     db = tmp_path / "results.db"
     Store(db).close()
-    with sqlite3.connect(db) as newer:
+    newer = sqlite3.connect(db)
+    with newer:
         newer.execute("UPDATE alembic_version SET version_num = '0999'")
     newer.close()
     assert "run pip install -e ." in refused("list", db=str(db))

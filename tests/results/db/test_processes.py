@@ -34,7 +34,8 @@ def test_a_killed_writer_leaves_a_consistent_database_with_all_it_committed(
         assert writer.stdout
         committed = [int(writer.stdout.readline()) for _ in range(trials)][-1]
         writer.kill()
-    with sqlite3.connect(db) as plain:
+    plain = sqlite3.connect(db)
+    with plain:
         assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert plain.execute("PRAGMA foreign_key_check").fetchall() == []
     plain.close()
