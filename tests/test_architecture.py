@@ -58,10 +58,11 @@ def test_the_name_of_a_test_is_a_sentence() -> None:
 
 
 def test_no_test_leaves_a_connection_open() -> None:
-    """Python 3.13 tells of one in whichever test runs next. Optuna keeps those of a storage that it opens."""
-    by_url = re.compile(
-        r"storage=f?[\"']sqlite|with sqlite3\.connect\("
-    )  # the latter ends a transaction alone
+    """Python 3.13 tells of one in whichever test runs next.
+
+    Optuna keeps those of a storage that it opens, and a `with` of a connection only ends its transaction.
+    """
+    by_url = re.compile(r"storage=f?[\"']sqlite|with sqlite3\.connect\(")
     assert by_url.search('optuna.load_study(storage=f"sqlite:///{file}")')
     assert by_url.search("with sqlite3.connect(file) as database:")
     assert [path.name for path in (ROOT / "tests").rglob("*.py") if by_url.search(path.read_text())] == [
