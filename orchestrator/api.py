@@ -25,6 +25,8 @@ from orchestrator.evaluation.run import run_evaluation
 from orchestrator.spec import provenance
 from orchestrator.spec.options import SEARCHES, BadOption, HpoOptions, NasOptions, RunOptions, SearchOptions
 from orchestrator.study.run import run_study
+from results import queries
+from results.db.search_queue import repeatable
 
 __all__ = ["BadOption", "StudyResult", "evaluate", "hpo_search", "load_study", "nas_search"]
 
@@ -90,17 +92,11 @@ class StudyResult:
     @property
     def facts(self) -> dict[str, Any]:
         """The study's row of `results.queries.studies`. Raise NotOnRecord for an unknown study."""
-        from results import queries
-
-        queries.events(self.database, self.name)  # raises the error that lists the studies
-        studies = queries.studies(self.database)
-        return queries.plain_rows(studies[studies["name"] == self.name])[0]
+        return queries.plain_rows(queries.studies(self.database, self.name))[0]
 
     @property
     def trials(self) -> pd.DataFrame:
         """One row per trial, by number: the columns of the table `trials`."""
-        from results import queries
-
         return queries.trials(self.database, self.name)
 
     @property
@@ -109,30 +105,22 @@ class StudyResult:
 
         Its keys are the columns of the view `best_trials`, or of `ranking`.
         """
-        from results import queries
-
         rows = self.ranking if self.is_evaluation else queries.best(self.database, self.name)
         return next(iter(queries.plain_rows(rows)), None)
 
     @property
     def front(self) -> pd.DataFrame:
         """The Pareto front, the smallest network first. Raise NotOnRecord for a study with one objective."""
-        from results import queries
-
         return queries.front(self.database, self.name)
 
     @property
     def ranking(self) -> pd.DataFrame:
         """The ranking of an evaluation, the best pair first. Raise NotOnRecord for another kind of study."""
-        from results import queries
-
         return queries.evaluation(self.database, self.name)
 
     @property
     def saved_models(self) -> list[str]:
         """The names under which the study saved networks, which `hpo_search` and `evaluate` take."""
-        from results import queries
-
         models = queries.models(self.database)
         return [str(name) for name in models[models["study"] == self.name]["name"]]
 
@@ -155,9 +143,6 @@ class StudyResult:
         Raise as the function that began it. An evaluation's options are not recorded: one that was loaded
         needs them all.
         """
-        from results import queries
-        from results.db.search_queue import repeatable
-
         recorded = next(iter(queries.plain_rows(queries.request(self.database, self.name))), None)
         shown = self._progress if progress is None else progress
         if recorded is None:

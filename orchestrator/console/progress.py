@@ -65,15 +65,25 @@ def open_reporter(
     """
     if console.is_terminal:
         return LiveProgress(console, meter, title, start, size)
-    return PlainProgress(console, meter, start, size)
+    return PlainProgress(console, meter, title, start, size)
 
 
 class _ConsoleProgress(ProgressReporter):
+    """What the reporters share: all are made as `open_reporter` says, and open what they show in `_open`."""
+
     def __init__(
-        self, console: Console, meter: ProgressMeter, start: PointValues | None = None, size: Metric = MACS
+        self,
+        console: Console,
+        meter: ProgressMeter,
+        title: str = "",
+        start: PointValues | None = None,
+        size: Metric = MACS,
     ) -> None:
-        self._console, self._meter = console, meter
+        self._console, self._meter, self._title = console, meter, title
         self._start, self._size = start, size
+        self._open()
+
+    def _open(self) -> None: ...
 
     def skip_seconds(self, seconds: float) -> None:
         self._meter.begun += seconds
@@ -103,19 +113,11 @@ class PlainProgress(_ConsoleProgress):
 class BarProgress(_ConsoleProgress):
     """Shows one bar for the study, on a terminal and in a notebook."""
 
-    def __init__(
-        self,
-        console: Console,
-        meter: ProgressMeter,
-        title: str,
-        start: PointValues | None = None,
-        size: Metric = MACS,
-    ) -> None:
-        super().__init__(console, meter, start, size)
+    def _open(self) -> None:
         self._bar = tqdm(
-            total=meter.trainings,
-            initial=meter.spent,
-            desc=title,
+            total=self._meter.trainings,
+            initial=self._meter.spent,
+            desc=self._title,
             file=sys.stdout,
             mininterval=1.0,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
@@ -142,21 +144,12 @@ class BarProgress(_ConsoleProgress):
 class LiveProgress(_ConsoleProgress):
     """Updates a table in place: the running trials with their clocks, the last finished ones, the best."""
 
-    def __init__(
-        self,
-        console: Console,
-        meter: ProgressMeter,
-        title: str,
-        start: PointValues | None = None,
-        size: Metric = MACS,
-    ) -> None:
-        super().__init__(console, meter, start, size)
-        self._title = title
+    def _open(self) -> None:
         self._notes: deque[str] = deque(maxlen=2)
         self._recent: deque[Trial] = deque(maxlen=_RECENT)
         self._best: Trial | None = None
         self._running: Sequence[RunningTrial] = ()
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=4)
         self._live.start()
 
     def note(self, text: str) -> None:
