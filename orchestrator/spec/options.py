@@ -544,6 +544,7 @@ class SearchOptions(LimitOptions):
 
     kind: ClassVar[str]
     subject_option: ClassVar[str]  # that names the network to start from
+    demo_of_0_1: ClassVar[Mapping[str, Any]]  # the presets in which the demo of version 0.1 differs
 
     minimise: str | None = _search(f"What to minimise: {', '.join(METRICS)}.", suggest=METRICS)
     maximise: str | None = _search(
@@ -662,14 +663,33 @@ class SearchOptions(LimitOptions):
             yield f"--audit {self.audit} has no effect with {off}; omit it"
 
 
+# A budget in steps, a number of candidates per iteration and no early stopping, which acts when it reads a
+# curve: so a demo finds the same on a slow machine, a busy one and one of many cores (benchmarks/demo.py).
 _DEMO: Mapping[str, Any] = {
+    "base_width": 0.25,
     "data": "digits",
     "train_images": 4000,
     "validation_images": 1000,
-    "budget": "15s",
-    "trials": 12,
+    "budget": "200steps",
+    "trials": 16,
     "tolerance": 0.01,
+    "block": 2,
+    "pruner": "none",
 }
+_DEMO_OF_0_1: dict[str, Any] = {"budget": "15s", "trials": 12}
+
+
+def _demo(given: Mapping[str, Any], **own: Any) -> dict[str, Any]:
+    """Return the defaults of a demo with these options, of which `own` are the search's; empty if it is none.
+
+    What is given of early stopping turns it on.
+    """
+    if not given.get("demo"):
+        return {}
+    demo = {**_DEMO, **own}
+    if any(given.get(name) is not None for name in ("early_stop", "audit")):
+        del demo["pruner"]
+    return demo | {"block": min(demo["block"], given.get("trials", demo["trials"]))}
 
 
 class NasOptions(SearchOptions):
@@ -682,6 +702,7 @@ class NasOptions(SearchOptions):
     program = "nas-search"
     kind = "nas"
     subject_option = "base"
+    demo_of_0_1 = MappingProxyType(_DEMO_OF_0_1)
     shown = MappingProxyType({"minimise": "macs", "save_as": "nomad_BASE"})
     ten = ("base", "data", "budget", "trials", "solver", "tolerance", "slots", "study", "demo", "plan")
     examples = (
@@ -697,8 +718,7 @@ class NasOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        # small: many steps in few seconds
-        return {**_DEMO, "base_width": 0.25, "batch_size": 64} if given.get("demo") else {}
+        return _demo(given, batch_size=64)
 
 
 class HpoOptions(SearchOptions):
@@ -711,6 +731,7 @@ class HpoOptions(SearchOptions):
     program = "hpo-search"
     kind = "hpo"
     subject_option = "model"
+    demo_of_0_1 = MappingProxyType(_DEMO_OF_0_1 | {"base_width": 1.0})
     shown = MappingProxyType(
         {"maximise": "accuracy", "save_as": "tuned_MODEL", "max_params": "5M for --space resnet_budget"}
     )
@@ -741,9 +762,7 @@ class HpoOptions(SearchOptions):
             "recipe": {"batch_size": 64},
             "resnet_budget": {"batch_size": 64, "max_params": "200000"},
         }
-        if not given.get("demo"):
-            return {}
-        return {**_DEMO, **spaces.get(given.get("space", DEFAULT_SPACE), {})}
+        return _demo(given, **spaces.get(given.get("space", DEFAULT_SPACE), {}))
 
 
 SEARCHES: Mapping[str, type[SearchOptions]] = {"nas": NasOptions, "hpo": HpoOptions}

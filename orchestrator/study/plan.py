@@ -18,7 +18,7 @@ from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
 from orchestrator.spec.objective import amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions
-from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
+from orchestrator.spec.study_spec import StudySpec, resolve_spec, settle_demo, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.trainer_client import TrainerClient
@@ -45,6 +45,7 @@ def check_request(
     """
     store = store_to_read(request, stack)
     subject = subject_of(request, store)
+    request = settle_demo(request, subject, store)
     executor = stack.enter_context(closing(session.open_executor(request)))
     spec = resolve_spec(request, subject, executor.device, trainer_client)
     return checks.check_study(spec, store, executor.slots, trainer_client).spec, executor

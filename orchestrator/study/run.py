@@ -22,7 +22,7 @@ from orchestrator.search.solver_session import RESTART, Incarnation, SolverSessi
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
 from orchestrator.spec.options import SearchOptions
-from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
+from orchestrator.spec.study_spec import StudySpec, resolve_spec, settle_demo, subject_of
 from orchestrator.study import checks, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
@@ -52,6 +52,7 @@ def run_study(
     with ExitStack() as stack:
         store = stack.enter_context(SearchQueue(request.database))
         subject = subject_of(request, store)
+        request = settle_demo(request, subject, store)
         executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)

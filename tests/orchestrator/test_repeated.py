@@ -79,6 +79,27 @@ def test_a_study_on_record_with_what_its_demo_stands_for_is_resumed_too(
         assert reaches(client, "finished")
 
 
+@pytest.mark.parametrize("kind", ["nas", "hpo"])
+def test_a_demo_that_version_0_1_began_goes_on_with_the_defaults_that_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its budget was in seconds, it stopped trainings early, and hpo-search took the whole network."""
+    earlier: dict[str, Any] = {"budget": "15s", "pruner": "learning_curve", "block": 1}
+    if kind == "hpo":
+        earlier |= {"base_width": 1.0}
+    given = {"demo": True, "replicates": None, "tolerance": None, "confirm": None}
+    _studies.run(tmp_path, **{"kind": kind, **given, **earlier, "trials": 12})
+    with closing(sqlite3.connect(tmp_path / "results.db")) as record, record:
+        (stored,) = record.execute("SELECT options FROM requests").fetchone()
+        asked = {name: value for name, value in json.loads(stored).items() if name not in earlier}
+        assert "trials" not in asked or asked.pop("trials") == 12
+        record.execute("UPDATE requests SET options = ?", (json.dumps(asked),))
+    before = _studies.record(tmp_path)
+    assert plans(tmp_path, monkeypatch, kind) == 0
+    _studies.run(tmp_path, **{"kind": kind, **given, "budget": None, "trials": None})
+    assert _studies.record(tmp_path) == before, "the study had ended"
+
+
 def test_a_study_on_record_with_options_of_an_earlier_version_is_resumed_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
