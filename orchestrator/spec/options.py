@@ -760,7 +760,7 @@ class HpoOptions(SearchOptions):
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         spaces: Mapping[str, Mapping[str, Any]] = {
             "recipe": {"batch_size": 64},
-            "resnet_budget": {"batch_size": 64, "max_params": "200000"},
+            "resnet_budget": {"base_width": 1.0, "batch_size": 64, "max_params": "200000"},
         }
         return _demo(given, **spaces.get(given.get("space", DEFAULT_SPACE), {}))
 
