@@ -1,0 +1,49 @@
+"""The demo over seeds, with a trainer that trains nothing: lines, resumption, busy processes."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.benchmarks._running import FAKE_TRAINER, ROOT, ran
+
+FAKED = ("nas-search", "--base", "senet18", "--data", "fake:", "--budget", "10steps", "--trials", "8")
+
+
+@pytest.fixture
+def demo() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+        yield importlib.import_module("demo")
+
+
+def test_a_run_on_file_is_not_repeated_and_one_beside_busy_processes_is_compared(tmp_path: Path) -> None:
+    out = tmp_path / "demo.jsonl"
+
+    def run(seeds: str, *options: str) -> list[dict[str, Any]]:
+        words = ("--seeds", seeds, "--out", str(out), *options, *FAKED, "--trainer", FAKE_TRAINER)
+        code, printed = ran("demo", *words)
+        assert code == 0, printed
+        sums: list[dict[str, Any]] = json.loads(out.with_suffix(".json").read_text())["sums"]
+        return sums
+
+    run("0:1")
+    first = out.read_text()
+    run("0:2")
+    assert out.read_text().startswith(first)
+    quiet, busy = run("0:1", "--busy", "1")
+    assert [json.loads(line)["seed"] for line in out.read_text().splitlines()] == [0, 1, 0]
+    assert (quiet["runs"], busy["runs"], busy["records like the quiet ones"]) == (2, 1, "1 of 1")
+    assert busy["wall seconds"][0] > 0
+
+
+def test_a_network_is_at_chance_where_guessing_does_as_well(demo: ModuleType) -> None:
+    assert demo._is_at_chance(0.10, 1000)
+    assert demo._is_at_chance(0.115, 1000)
+    assert not demo._is_at_chance(0.13, 1000)
+    assert demo._is_at_chance(0.13, 100)
