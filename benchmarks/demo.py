@@ -3,8 +3,8 @@
 Each run is one line of FILE.jsonl, and a run that has a line is not repeated. FILE.json has the sums. A
 named network is at chance if its accuracy could be that of guessing (one-sided binomial test, p > .05).
 `--busy 4` runs four processes beside it that do nothing but compute: a budget in steps makes the records
-identical to those of the quiet runs. Processor seconds are of the command and all its trainings; they and
-the wall seconds grow on a machine that does other things too. Linux only.
+identical to those of the quiet runs, and so does `--slots 1`, one training at a time. Processor seconds are
+of the command and all its trainings; they and the wall seconds grow on a machine that does other things too.
 
     nice -n 19 python benchmarks/demo.py                          # nas-search, seeds 0 to 19: about an hour
     nice -n 19 python benchmarks/demo.py --seeds 0:3 --busy 4
@@ -62,6 +62,7 @@ class Run:
     search: str
     seed: int
     busy: int
+    slots: int
     status: str
     macs: int | None
     share: float | None
@@ -84,7 +85,7 @@ def main() -> None:
         if any((run.search, run.seed, run.busy) == (" ".join(search), seed, asked.busy) for run in known):
             continue
         with _busy(asked.busy):
-            run = _run(search, seed, asked.busy)
+            run = _run(search, seed, asked.busy, asked.slots)
         with lines.open("a") as file:
             file.write(json.dumps(asdict(run)) + "\n")
         print(run, flush=True)
@@ -94,10 +95,11 @@ def main() -> None:
     lines.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
 
 
-def _run(search: Sequence[str], seed: int, busy: int) -> Run:
+def _run(search: Sequence[str], seed: int, busy: int, slots: int) -> Run:
     """Run the command in a fresh folder and read what it recorded."""
     with tempfile.TemporaryDirectory() as folder:
-        words = [*search, "--demo", "--seed", str(seed), "--device", "cpu", "--runs", folder]
+        words = [*search, "--demo", "--seed", str(seed), "--device", "cpu", "--slots", str(slots)]
+        words += ["--runs", folder]
         program = RUN.format(search[0].replace("-", "_"))
         began, before = time.monotonic(), _processor_seconds()
         subprocess.run([sys.executable, "-P", "-c", program, *words], check=True, stdout=subprocess.DEVNULL)
@@ -112,6 +114,7 @@ def _run(search: Sequence[str], seed: int, busy: int) -> Run:
         search=" ".join(search),
         seed=seed,
         busy=busy,
+        slots=slots,
         status=model.status if model else "none",
         macs=model and model.macs,
         share=round(model.macs / start.macs, 3) if model and start.macs else None,
@@ -203,6 +206,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", default="0:20", help="FIRST:END, the end left out")
     parser.add_argument("--busy", type=int, default=0, help="processes that compute beside the demo")
+    parser.add_argument("--slots", type=int, default=2, help="trainings at a time, one a core")
     parser.add_argument("--out", type=Path, default=OUT, help="file of lines; the sums go beside it")
     parser.add_argument("search", nargs=argparse.REMAINDER, help="the command, without --demo")
     return parser.parse_args()
