@@ -14,7 +14,17 @@ from results import constraints, export, file_names, queries
 from results.analysis import forecast
 from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
-from results.format import mean_text, metric_text, millions, moment, number, percent, stop_text, stops_text
+from results.format import (
+    mean_text,
+    metric_text,
+    millions,
+    moment,
+    number,
+    percent,
+    stop_text,
+    stops_text,
+    trust_text,
+)
 from results.metrics import shown_metric
 from results.packages import pandas as pd
 from results.study_record import STATE_LABELS
@@ -40,7 +50,7 @@ def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
 def study_words(facts: dict[str, Any]) -> RenderableType:
     """Return the facts of a study as text for people."""
     said = f": {facts['message']}" if facts["message"] else ""
-    saved = [_model(model, facts["minimise"] is not None) for model in facts["models"]]
+    saved = [_model(model, facts) for model in facts["models"]]
     lines = {
         "study": f"{facts['name']} ({facts['kind']})",
         "state": f"{facts['state']}{said}",
@@ -90,18 +100,15 @@ def _best(facts: dict[str, Any]) -> str:
     return f"trial {best['trial']}: {accuracy} at {amount} {metric.base_unit}"
 
 
-def _model(model: dict[str, Any], sized: bool) -> str:
-    """Return a saved model in words. `sized`: whether its study minimises a size."""
+def _model(model: dict[str, Any], facts: dict[str, Any]) -> str:
+    """Return a saved model of a study in words."""
     said = f"{model['name']} ({model['status']})"
     if model["accuracy_low"] is None:
         return said
     interval = interval_text(model["accuracy_low"], model["accuracy_high"])
     known = f"{said}: {percent(model['val_accuracy'])} {interval}, n = {model['trainings']}"
-    chance = model["probability"]
-    if chance is None:
-        return known
-    what = "to reach the required accuracy" if sized else "to be more accurate than the start"
-    return f"{known}, {percent(chance, 1)} likely {what}"
+    trust = trust_text(model, facts["question"], facts["minimise"])
+    return f"{known}; {trust}" if trust else known
 
 
 def _event(event: dict[str, Any]) -> str:
