@@ -145,7 +145,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "trained": _trained(facts),
         "used": _used(facts),
         "told to the solver": constraints.words(facts, study),
-        "verdict": _verdict(facts),
+        "verdict": _verdict(facts, study),
         "early stopping": stop_text(facts),
         "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
         "seeds": f"{facts['seed']} for the training, {facts['subset_seed']} for the image sample"
@@ -200,10 +200,10 @@ def _used(facts: dict[str, Any]) -> str:
     return f"{number(facts['slot_seconds'], 1)} s of a worker, {joules}"
 
 
-def _verdict(facts: dict[str, Any]) -> str:
+def _verdict(facts: dict[str, Any], study: dict[str, Any]) -> str:
     if not facts["verdict"]:
         return ""
-    return f"{facts['verdict']}: {percent(facts['probability'], 1)} likely to reach the required accuracy"
+    return f"{facts['verdict']}: {trust_text(facts, study['question'], study['minimise'])}"
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
