@@ -3,7 +3,7 @@
     python benchmarks/truth.py --table nas-bench-macro_cifar10.json --bounds .92 .925 --seeds 50
     python benchmarks/truth.py --table nas-bench-macro_cifar10.json --measured-base --tolerance .003
     python benchmarks/truth.py --laws --rho 0 .3 .6 --measured-base --seeds 200 [--version 1]
-    python benchmarks/truth.py --formula --rho 0 .3 .6 --seeds 1000 [--version 1] [--nothing-smaller]
+    python benchmarks/truth.py --formula --rho 0 .3 .6 --seeds 1000 [--nothing-smaller] [--folds 6]
 
 A search is the project's own, solver, confirmations and database, but for two things: MACs are looked up, and
 a training is drawn (`_landscapes.py`). `--formula` has no solver: candidates come in random order, and the
@@ -182,44 +182,61 @@ def judge(land: Landscape, least: float, winner: Winner | None, seed: int, rows:
     return Found(seed, winner.status, difference, land.macs[name] / optimum, trained, replicates)
 
 
-def search_by_formula(rho: float, version: int, nothing: bool, given: Mapping[str, Any], seed: int) -> Found:
-    """Run one search without a solver: 25 of 60 networks in random order, each smaller than the one before.
+@dataclass(frozen=True)
+class Formula:
+    """Searches without a solver: 25 of 60 networks in random order, each smaller than the one before.
 
     Their true accuracies differ from the base network's by -3 to 2 standard deviations of a training, the
-    smaller network the less; with `nothing` by -3 to 0.
+    smaller network the less; with `nothing_smaller` by -3 to 0. With `folds` a fraction 1 / folds of a
+    network's own variance is common to all its trainings, which share images (Nadeau and Bengio 2003).
     """
-    rng = random.Random(f"{seed} {rho}")
-    request = options.resolve_options("nas", "cells", {**given, "seed": seed})
-    settings = VerdictSettings(request.confidence, request.tolerance, version > 1, True)
-    shared = [rng.gauss(0, math.sqrt(rho)) for _ in range(1 + request.confirm)]
 
-    def train(difference: float, replicate: int) -> float:
-        return 0.9 + SD * (difference + shared[replicate] + rng.gauss(0, math.sqrt(1 - rho)))
+    rho: float
+    version: int
+    nothing_smaller: bool
+    folds: int
+    given: Mapping[str, Any]
 
-    trainings = {BASE: {replicate: train(0.0, replicate) for replicate in range(request.replicates)}}
-    bound = statistics.fmean(trainings[BASE].values()) - request.tolerance
-    rule = (BoundRule if version == 1 else BaseRule)(settings, bound, request.confirm, 1, LAW_IMAGES)
-    found, trained, replicates = None, 0, request.replicates
-    differences = sorted((rng.uniform(-3, 0 if nothing else 2) for _ in range(60)), reverse=True)
-    for place in rng.sample(range(60), CANDIDATES):
-        if (found is not None and place <= found) or trained + replicates >= request.trials:
-            continue
-        trained += 1
-        if train(differences[place], 0) < bound:
-            continue
-        trainings[1 + place], repeats, verdict = {}, Repeats((1,)), None
-        while verdict is None and trained + replicates < request.trials:
-            trainings[1 + place] |= {one: train(differences[place], one) for one in repeats.candidate}
-            trainings[BASE] |= {one: train(0.0, one) for one in repeats.base}
-            replicates += len(repeats)
-            judged = rule.judge(1 + place, trainings)
-            verdict, repeats = judged.verdict(settings.needed), judged.next
-        found = place if verdict == "confirmed" else found
-    if found is None:
-        return Found(seed, "none", None, None, trained, replicates)
-    return Found(
-        seed, "confirmed", 100 * (SD * differences[found] + request.tolerance), None, trained, replicates
-    )
+    def search(self, seed: int) -> Found:
+        """Run one search with the rule of the version."""
+        rng = random.Random(f"{seed} {self.rho}")
+        request = options.resolve_options("nas", "cells", {**self.given, "seed": seed})
+        overlap = 1 / self.folds if self.folds else 0.0
+        settings = VerdictSettings(request.confidence, request.tolerance, self.version > 1, True, overlap)
+        shared = [rng.gauss(0, math.sqrt(self.rho)) for _ in range(1 + request.confirm)]
+        lasting = [rng.gauss(0, math.sqrt((1 - self.rho) * overlap)) for _ in range(61)]
+        own = math.sqrt((1 - self.rho) * (1 - overlap))
+
+        def train(network: int, difference: float, replicate: int) -> float:
+            return 0.9 + SD * (difference + lasting[network] + shared[replicate] + rng.gauss(0, own))
+
+        trainings = {
+            BASE: {replicate: train(BASE, 0.0, replicate) for replicate in range(request.replicates)}
+        }
+        bound = statistics.fmean(trainings[BASE].values()) - request.tolerance
+        rule = (BoundRule if self.version == 1 else BaseRule)(settings, bound, request.confirm, 1, LAW_IMAGES)
+        found, trained, replicates = None, 0, request.replicates
+        most = 0 if self.nothing_smaller else 2
+        differences = sorted((rng.uniform(-3, most) for _ in range(60)), reverse=True)
+        for place in rng.sample(range(60), CANDIDATES):
+            number, difference = 1 + place, differences[place]
+            if (found is not None and place <= found) or trained + replicates >= request.trials:
+                continue
+            trained += 1
+            if train(number, difference, 0) < bound:
+                continue
+            trainings[number], repeats, verdict = {}, Repeats((1,)), None
+            while verdict is None and trained + replicates < request.trials:
+                trainings[number] |= {one: train(number, difference, one) for one in repeats.candidate}
+                trainings[BASE] |= {one: train(BASE, 0.0, one) for one in repeats.base}
+                replicates += len(repeats)
+                judged = rule.judge(number, trainings)
+                verdict, repeats = judged.verdict(settings.needed), judged.next
+            found = place if verdict == "confirmed" else found
+        if found is None:
+            return Found(seed, "none", None, None, trained, replicates)
+        worth = 100 * (SD * differences[found] + request.tolerance)
+        return Found(seed, "confirmed", worth, None, trained, replicates)
 
 
 def summarise(asked: Mapping[str, Any], found: Sequence[Found]) -> dict[str, Any]:
@@ -280,11 +297,9 @@ def _cases(
     known = {"version": asked.version, "tolerance": asked.tolerance, "trials": asked.trials}
     if asked.formula:
         for rho in asked.rho:
-            formula = {"by": "formula", "rho": rho, "nothing_smaller": asked.nothing_smaller}
-            yield (
-                formula | known,
-                partial(search_by_formula, rho, asked.version, asked.nothing_smaller, given),
-            )
+            formula = Formula(rho, asked.version, asked.nothing_smaller, asked.folds, given)
+            told = {"rho": rho, "nothing_smaller": asked.nothing_smaller, "folds": asked.folds}
+            yield {"by": "formula", **told} | known, formula.search
         return
     known |= {"by": "loop", "solver": asked.solver}
     for rho in asked.rho if asked.laws else ():
@@ -315,6 +330,7 @@ if __name__ == "__main__":
     parser.add_argument("--bounds", type=float, nargs="+", default=[0.92, 0.925], help="of the table")
     parser.add_argument("--measured-base", action="store_true", help="of the table, instead of --bounds")
     parser.add_argument("--nothing-smaller", action="store_true", help="that is as accurate; by the formula")
+    parser.add_argument("--folds", type=int, default=0, help="that replicates are; by the formula")
     parser.add_argument("--tolerance", type=float, default=0.0, help="against a measured base")
     parser.add_argument("--version", type=int, choices=(1, 2), default=2, help="of the rule")
     parser.add_argument("--seeds", type=int, default=50)

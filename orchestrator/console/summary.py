@@ -98,6 +98,15 @@ def required_accuracy_text(mean: float, std: float | None, replicates: int, boun
     return f"baseline: {100 * mean:.2f}% ({spread}n {replicates}); required accuracy: {100 * bound:.2f}%"
 
 
+def resolution_text(least: float, validation_images: int, most: int) -> str:
+    """Return what differences the confirmations can tell. `least`: as `difference.least_confirmed` has it."""
+    return (
+        f"on {validation_images} validation images {most} repeats confirm a network that is about "
+        f"{100 * least:.2g} points more accurate than that; a --tolerance of so much confirms one that is as "
+        "accurate as the base"
+    )
+
+
 def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
     """Print what the study found, from its rows in the database."""
     study = store.study(spec.study_name)

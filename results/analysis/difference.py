@@ -14,13 +14,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from results.analysis.posterior import PRIOR_TRAININGS, binomial_variance, students
+from results.analysis.posterior import (
+    PRIOR_TRAININGS,
+    VerdictSettings,
+    binomial_variance,
+    pool_noise,
+    quantile,
+    students,
+)
 
 # rho on a grid, with the prior 2 (1 - rho): few pairs alone must not make a difference look certain
 _SHARED = np.linspace(0.0, 0.95, 20)
@@ -126,6 +134,22 @@ def compare(
     weights /= weights.sum()
     pairs = len(trainings[one].keys() & trainings[other].keys())
     return Difference(weights, np.array(means), np.array(errors), freedom, pairs, float(weights @ _SHARED))
+
+
+def least_confirmed(
+    accuracies: Sequence[float], validation_images: int, settings: VerdictSettings, most: int
+) -> float:
+    """Return by how much a network must better its required accuracy to be confirmed by `most` repeats.
+
+    It is the mean difference that this takes, with rho as its prior expects it.
+
+    accuracies: of the base network's trainings, fractions
+    """
+    noise = pool_noise([accuracies], fmean(accuracies), validation_images)
+    shared = float(_PRIOR @ _SHARED / _PRIOR.sum())
+    spread = contrast_variance(range(1, most + 1), range(most + 1), shared)
+    spread += 2 * (1 - shared) * settings.overlap / (1 - settings.overlap)
+    return quantile(PRIOR_TRAININGS + 2 * most - 1, settings.needed) * math.sqrt(noise.variance * spread)
 
 
 def contrast_variance(one: Collection[int], other: Collection[int], shared: float) -> float:

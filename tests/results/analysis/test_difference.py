@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from results.analysis.difference import BASE, Trainings, compare, contrast_variance
+from results.analysis.difference import BASE, Trainings, compare, contrast_variance, least_confirmed
+from results.analysis.posterior import VerdictSettings
 
 SD = 0.006
 
@@ -78,6 +79,21 @@ def test_overlapping_draws_widen_a_difference_as_nadeau_and_bengio_have_it() -> 
     apart, folds = (compare(trainings, 1, BASE, 100, 0.9, overlap) for overlap in (0.0, 1 / 6))
     assert folds.errors / apart.errors == pytest.approx(np.full(20, math.sqrt((1 / 6 + 1 / 5) * 6)))
     assert folds.mean == pytest.approx(apart.mean)
+
+
+@pytest.mark.parametrize("images", [25, 1000])
+def test_the_least_that_is_confirmed_is_confirmed_about_every_second_time(images: int) -> None:
+    """A network that is better by just that passes where the repeats' mean is above its truth."""
+    sd, rng, confirmed = math.sqrt(0.9 * 0.1 / images), random.Random(2), 0
+    verdicts = VerdictSettings(is_paired=True, has_base=True)
+    for _ in range(200):
+        shared = [rng.gauss(0, math.sqrt(1 / 3)) for _ in range(7)]
+        base = {r: 0.9 + sd * (shared[r] + rng.gauss(0, math.sqrt(2 / 3))) for r in range(7)}
+        least = least_confirmed(list(base.values())[:3], images, verdicts, 6)
+        own = {r: 0.9 + least + sd * (shared[r] + rng.gauss(0, math.sqrt(2 / 3))) for r in range(1, 7)}
+        found = compare({1: own, BASE: base}, 1, BASE, images, 0.9)
+        confirmed += found.probability() >= verdicts.needed
+    assert 70 <= confirmed <= 130
 
 
 @given(pairs=st.integers(1, 8), own=st.integers(1, 8), base=st.integers(1, 8), rho=st.floats(0, 0.95))
