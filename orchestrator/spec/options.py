@@ -670,16 +670,15 @@ _DEMO: Mapping[str, Any] = {
     "data": "digits",
     "train_images": 4000,
     "validation_images": 1000,
-    "budget": "250steps",
     "trials": 24,
-    "tolerance": 0.02,
     "block": 2,
     "pruner": "none",
 }
-_DEMO_OF_0_1: dict[str, Any] = {"budget": "15s", "trials": 12}
+_FEW_STEPS = ("auto_augment=null", "cutout=null")  # augmentations that take many steps to pay
+_DEMO_OF_0_1 = MappingProxyType({"budget": "15s", "trials": 12, "tolerance": 0.01, "ingredient": ()})
 
 
-def _demo(given: Mapping[str, Any], **own: Any) -> dict[str, Any]:
+def _demo(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Return the defaults of a demo with these options, of which `own` are the search's; empty if it is none.
 
     What is given of early stopping turns it on.
@@ -702,7 +701,7 @@ class NasOptions(SearchOptions):
     program = "nas-search"
     kind = "nas"
     subject_option = "base"
-    demo_of_0_1 = MappingProxyType(_DEMO_OF_0_1)
+    demo_of_0_1 = _DEMO_OF_0_1
     shown = MappingProxyType({"minimise": "macs", "save_as": "nomad_BASE"})
     ten = ("base", "data", "budget", "trials", "solver", "tolerance", "slots", "study", "demo", "plan")
     examples = (
@@ -718,8 +717,8 @@ class NasOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        # few steps: without the augmentations that take many
-        return _demo(given, batch_size=64, ingredient=("auto_augment=null", "cutout=null"))
+        own = {"budget": "250steps", "tolerance": 0.02, "batch_size": 64, "ingredient": _FEW_STEPS}
+        return _demo(given, own)
 
 
 class HpoOptions(SearchOptions):
@@ -759,11 +758,20 @@ class HpoOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        spaces: Mapping[str, Mapping[str, Any]] = {
-            "recipe": {"batch_size": 64},
-            "resnet_budget": {"base_width": 1.0, "batch_size": 64, "max_params": "200000"},
+        own: Mapping[str, Mapping[str, Any]] = {
+            "training": {"budget": "60steps", "ingredient": _FEW_STEPS},
+            "recipe": {"budget": "200steps", "batch_size": 64},
+            "resnet_budget": {
+                "budget": "150steps",
+                "base_width": 1.0,
+                "batch_size": 64,
+                "max_params": "200000",
+                "ingredient": _FEW_STEPS,
+            },
         }
-        return _demo(given, **spaces.get(given.get("space", DEFAULT_SPACE), {}))
+        return _demo(
+            given, {"trials": 16, **own.get(given.get("space", DEFAULT_SPACE), {"budget": "60steps"})}
+        )
 
 
 SEARCHES: Mapping[str, type[SearchOptions]] = {"nas": NasOptions, "hpo": HpoOptions}

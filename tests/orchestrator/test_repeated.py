@@ -84,19 +84,19 @@ def test_a_demo_that_version_0_1_began_goes_on_with_the_defaults_that_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Its budget was in seconds, it stopped trainings early, and hpo-search took the whole network."""
-    earlier: dict[str, Any] = {"budget": "15s", "pruner": "learning_curve", "block": 1}
-    if kind == "hpo":
-        earlier |= {"base_width": 1.0}
-    given = {"demo": True, "replicates": None, "tolerance": None, "confirm": None}
-    _studies.run(tmp_path, **{"kind": kind, **given, **earlier, "trials": 12})
+    presets: dict[str, Any] = {"budget": "15s", "trials": 12, "train_images": 4000, "validation_images": 1000}
+    if kind == "nas":
+        presets |= {"tolerance": 0.01, "base_width": 0.25, "batch_size": 64}
+    _studies.run(tmp_path, **{"kind": kind, "replicates": None, "confirm": None, **presets})
     with closing(sqlite3.connect(tmp_path / "results.db")) as record, record:
         (stored,) = record.execute("SELECT options FROM requests").fetchone()
-        asked = {name: value for name, value in json.loads(stored).items() if name not in earlier}
-        assert "trials" not in asked or asked.pop("trials") == 12
-        record.execute("UPDATE requests SET options = ?", (json.dumps(asked),))
+        left = {name: value for name, value in json.loads(stored).items() if name not in presets}
+        record.execute("UPDATE requests SET options = ?", (json.dumps({"demo": True, **left}),))
     before = _studies.record(tmp_path)
     assert plans(tmp_path, monkeypatch, kind) == 0
-    _studies.run(tmp_path, **{"kind": kind, **given, "budget": None, "trials": None})
+    asked = {"demo": True, **dict.fromkeys(("budget", "trials", "tolerance", "replicates", "confirm"))}
+    said = _studies.run(tmp_path, **{"kind": kind, **asked})
+    assert "12 trainings of 15 s" in said
     assert _studies.record(tmp_path) == before, "the study had ended"
 
 
