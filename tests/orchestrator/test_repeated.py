@@ -94,7 +94,8 @@ def test_a_demo_that_version_0_1_began_goes_on_with_the_defaults_that_it_had(
         record.execute("UPDATE requests SET options = ?", (json.dumps({"demo": True, **left}),))
     before = _studies.record(tmp_path)
     assert plans(tmp_path, monkeypatch, kind) == 0
-    asked = {"demo": True, **dict.fromkeys(("budget", "trials", "tolerance", "replicates", "confirm"))}
+    usual = ("budget", "trials", "tolerance", "replicates", "confirm")
+    asked: dict[str, Any] = {"demo": True, **dict.fromkeys(usual)}
     said = _studies.run(tmp_path, **{"kind": kind, **asked})
     assert "12 trainings of 15 s" in said
     assert _studies.record(tmp_path) == before, "the study had ended"
