@@ -670,7 +670,7 @@ _DEMO: Mapping[str, Any] = {
     "data": "digits",
     "train_images": 4000,
     "validation_images": 1000,
-    "trials": 24,
+    "trials": 30,
     "block": 2,
     "pruner": "none",
 }
