@@ -670,6 +670,7 @@ _DEMO: Mapping[str, Any] = {
     "data": "digits",
     "train_images": 4000,
     "validation_images": 1000,
+    "budget": "250steps",
     "trials": 30,
     "block": 2,
     "pruner": "none",
@@ -717,8 +718,7 @@ class NasOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        own = {"budget": "250steps", "tolerance": 0.02, "batch_size": 64, "ingredient": _FEW_STEPS}
-        return _demo(given, own)
+        return _demo(given, {"tolerance": 0.02, "batch_size": 64, "ingredient": _FEW_STEPS})
 
 
 class HpoOptions(SearchOptions):
@@ -758,20 +758,17 @@ class HpoOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        own: Mapping[str, Mapping[str, Any]] = {
-            "training": {"budget": "60steps", "ingredient": _FEW_STEPS},
-            "recipe": {"budget": "200steps", "batch_size": 64},
+        of_space: Mapping[str, Mapping[str, Any]] = {
+            DEFAULT_SPACE: {"budget": "60steps", "ingredient": _FEW_STEPS},  # of up to 512 images each
+            "recipe": {"batch_size": 64},
             "resnet_budget": {
-                "budget": "150steps",
                 "base_width": 1.0,
                 "batch_size": 64,
                 "max_params": "200000",
                 "ingredient": _FEW_STEPS,
             },
         }
-        return _demo(
-            given, {"trials": 16, **own.get(given.get("space", DEFAULT_SPACE), {"budget": "60steps"})}
-        )
+        return _demo(given, {"trials": 16, **of_space.get(given.get("space", DEFAULT_SPACE), {})})
 
 
 SEARCHES: Mapping[str, type[SearchOptions]] = {"nas": NasOptions, "hpo": HpoOptions}
