@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,9 +19,9 @@ from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.service.settings import Settings
 from orchestrator.spec import options
 from orchestrator.spec.options import BadOption
-from orchestrator.study import checks, plan
+from orchestrator.study import plan
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, TrainerRefused
-from results.db import locks
+from results.db import locks, study_files
 from results.db.search_queue import SearchQueue, repeatable
 
 _PLAN_SECONDS = 120.0
@@ -111,12 +110,12 @@ class Actions:
                 self.worker.file(name, suffix).unlink(missing_ok=True)
             if folder is None or not folder.is_dir() or folder.parent != self.settings.runs:
                 return None
-            if checks.is_own(folder, self.queue.url):
-                shutil.rmtree(folder)
+            if study_files.is_own(folder, self.queue.url):
+                study_files.remove(folder)
                 return None
         except OSError as error:
             return f"{error.filename} is left: {error.strerror}"
-        return f"{folder} is left: it belongs to {checks.read_owner(folder) or 'no results database'}"
+        return f"{folder} is left: it belongs to {study_files.read_owner(folder) or 'no results database'}"
 
     def networks(self) -> list[dict[str, Any]]:
         """Return the trainer's networks, which are read once."""

@@ -26,6 +26,7 @@ from results import file_names
 from results.db import connection
 from results.db.rows import changed_settings, refuse_another_question
 from results.db.store import Store
+from results.db.study_files import is_own, read_owner
 from results.db.tables import Study
 
 
@@ -184,23 +185,6 @@ def claim_folder(folder: Path, url: URL) -> None:
         path = connection.sqlite_file(url)
         named = os.path.relpath(path, folder.resolve()) if path else url.render_as_string(hide_password=True)
         (folder / file_names.OWNER).write_text(named + "\n")
-
-
-def read_owner(folder: Path) -> str:
-    """Return the database that a study's folder names; empty if it names none, or after a power cut."""
-    path = folder / file_names.OWNER
-    return path.read_text(errors="replace").strip("\0 \n") if path.is_file() else ""
-
-
-def is_own(folder: Path, url: URL) -> bool:
-    """Whether a study's folder holds the trials of this database and of no other."""
-    named = read_owner(folder)
-    path = connection.sqlite_file(url)
-    if path is None or not named:
-        return named == url.render_as_string(hide_password=True)
-    # relative to where the folder is, or to where it was before a link took its place
-    places = (str(folder / named), os.path.normpath(folder / named))
-    return "://" not in named and any(os.path.realpath(place) == str(path) for place in places)
 
 
 def check_budget(spec: StudySpec) -> None:
