@@ -795,8 +795,8 @@ def name_data(dataset: str) -> str:
     if kind not in PATHS or not path:
         return kind
     last = Path(path).stem if kind == "npz" else Path(path).name
-    safe = re.sub(r"[^\w.+-]+", "-", last).encode()[:_LONGEST_DATA].decode(errors="ignore")
-    return re.sub(r"^\W+|[^\w+]+$", "", safe) or kind
+    safe = re.sub(r"[^\w+-]+", "-", last).encode()[:_LONGEST_DATA].decode(errors="ignore")
+    return safe.strip("+-") or kind
 
 
 def name_data_by_kind(dataset: str) -> str:
