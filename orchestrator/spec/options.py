@@ -800,7 +800,7 @@ def name_data(dataset: str) -> str:
 
 
 def name_data_by_kind(dataset: str) -> str:
-    """Return the same as version 0.1 had it: `folder` of every folder, so that its studies are found."""
+    """Return the same as earlier versions had it, `folder` of every folder, to find their studies."""
     return dataset.partition(":")[0]
 
 

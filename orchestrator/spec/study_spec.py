@@ -357,7 +357,7 @@ def study_name(
 
 
 def earlier_names(request: SearchOptions, store: Store) -> Iterator[str]:
-    """Yield the default names that version 0.1 gave, where they are others than now."""
+    """Yield the default names that earlier versions gave, where they are others than now."""
     for subject in base_model.candidates(request.subject, store):
         name = study_name(request, subject, name_data_by_kind)
         if name != study_name(request, subject):
