@@ -53,7 +53,7 @@ def resolve_study(
 
     if store is None:
         return resolve(request, subject_of(request, None))
-    notes = []
+    notes = list[str]()
     for name in earlier_names(request, store):
         if (recorded := store.study(name)) is None:
             continue
@@ -140,6 +140,11 @@ def _dataset_of(store: Store, recorded: Study) -> str | None:
     """Return the data set of a recorded study, with its path; None before its first trial."""
     configs = (row.config for row in store.trials(recorded.id) if row.config)
     return next((config["dataset"] for config in configs), None)
+
+
+def anew_text(replaced: Study) -> str:
+    """Return that a study is asked anew, for people."""
+    return f"the study {replaced.name} has other settings and no result, so it starts anew"
 
 
 def unlike_lines(store: Store, recorded: Study, dataset: str, changed: Sequence[str]) -> Iterator[str]:

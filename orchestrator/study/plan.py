@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -53,7 +54,9 @@ def check_request(
     store = store_to_read(request, stack)
     executor = stack.enter_context(closing(session.open_executor(request)))
     spec = checks.resolve_study(request, store, executor, trainer_client)
-    return checks.check_study(spec, store, executor.slots, trainer_client).spec, executor
+    checked = checks.check_study(spec, store, executor.slots, trainer_client)
+    anew = (checks.anew_text(checked.replaced),) if checked.replaced else ()
+    return replace(checked.spec, notes=(*spec.notes, *anew)), executor
 
 
 def store_to_read(request: RunOptions, stack: ExitStack) -> Store | None:

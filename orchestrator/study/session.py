@@ -14,6 +14,7 @@ from orchestrator.console import summary
 from orchestrator.executors import ClusterOptions, Executor
 from orchestrator.spec.options import RunOptions, check
 from orchestrator.spec.trial_config import TrialBudget
+from orchestrator.study import checks
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.folder import put_trials_aside, study_folder
 from results.db.store import Store
@@ -49,8 +50,7 @@ def put_aside(store: Store, replaced: Study, runs: Path, console: Console) -> No
     where = f", their files are in {aside}" if aside else ""
     summary.say(
         console,
-        f"the study {replaced.name} had other settings and no result, so it starts anew; "
-        f"failed trials removed: {len(rows)}{where}",
+        f"{checks.anew_text(replaced)}; trials removed: {len(rows)}{where}",
     )
 
 

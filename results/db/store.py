@@ -6,6 +6,7 @@ process is killed, each transaction is either complete or absent.
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -393,10 +394,12 @@ def _remove(session: Session, study: Study, kind: str, asked: Mapping[str, Any])
         .order_by(Trial.number)
     )
     removed = [dict(row._mapping) for row in rows]
+    kinds = session.scalars(select(Event.kind).where(Event.study_id == study.id))
+    events = dict(Counter(kinds))  # of them `test_read`: the test images were read, whatever came of it
     session.execute(delete(Trial).where(Trial.study_id == study.id))
     session.expunge(study)
     session.execute(delete(Study).where(Study.id == study.id))
-    return {"changed": changed_settings(study, kind, asked), "trials": removed}
+    return {"changed": changed_settings(study, kind, asked), "trials": removed, "events": events}
 
 
 def _end_of(trial: Trial, seconds: float | None) -> datetime:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from orchestrator.search.baseline import BaselineFailed
+from orchestrator.study import plan
 from orchestrator.trainer_client import TrainerRefused
 from results.db.store import Store
 from results.db.tables import Event
 from results.errors import QuestionChanged
-from tests.orchestrator._studies import command, evaluate, record, run, trials
+from tests.orchestrator._studies import command, evaluate, record, run, settled, trials
 
 Ask = Callable[..., str]
 
@@ -51,7 +53,7 @@ def test_another_question_replaces_a_study_whose_first_trial_was_refused(
     said = ask(refused, **given)
     aside = refused / "s" / "earlier-1"
     assert (
-        "the study s had other settings and no result, so it starts anew; failed trials removed: 1, "
+        "the study s has other settings and no result, so it starts anew; trials removed: 1, "
         f"their files are in {aside}\n" in said
     )
     assert "refuse_late" in (aside / "00001" / "trial.json").read_text()
@@ -70,9 +72,17 @@ def test_another_question_replaces_a_study_whose_first_trial_was_refused(
     assert event.detail["changed"]
 
 
+def test_a_plan_says_that_the_study_starts_anew_and_leaves_it(
+    refused: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.show_plan(settled(refused, seed=3, plan=True), Console(width=200))
+    assert "the study s has other settings and no result, so it starts anew\n" in capsys.readouterr().out
+    assert [row.reason for row in trials(refused)] == ["refused"]
+
+
 def test_an_evaluation_that_failed_is_replaced_by_another_one(tmp_path: Path) -> None:
     evaluate(tmp_path, data="fake:nan")
-    assert "failed trials removed: 2" in evaluate(tmp_path, budget="20steps")
+    assert "trials removed: 2" in evaluate(tmp_path, budget="20steps")
     assert [row.state for row in trials(tmp_path)] == ["completed", "completed"]
 
 

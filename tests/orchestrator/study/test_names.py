@@ -12,7 +12,7 @@ from orchestrator.spec.options import check_name, name_data
 from results.db.store import Store
 from tests.orchestrator._studies import evaluate, run, trials
 
-TUNED = {"kind": "hpo", "trials": 2}
+TUNED: dict[str, Any] = {"kind": "hpo", "trials": 2}
 Ask = Callable[..., str]
 
 

@@ -75,6 +75,7 @@ def test_a_study_without_a_result_is_replaced_with_all_that_belongs_to_it(store:
         "asked_anew",
         ["kind: 'nas' recorded, 'hpo' now", "solver: 'nomad' recorded, 'tpe' now"],
     )
+    assert event.detail["events"] == {"test_read": 1}
     assert event.detail["trials"] == [
         {"number": 1, "state": "failed", "reason": "diverged", "message": "nan"}
     ]
