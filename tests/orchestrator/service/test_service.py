@@ -101,6 +101,7 @@ def test_a_search_started_on_the_command_line_is_there_and_can_be_resumed(tmp_pa
         assert told["resumable"]
 
 
+@pytest.mark.slow
 def test_a_search_of_a_folder_is_named_after_it_and_one_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     data = f"folder:{tmp_path / 'images' / 'my photos'}"
     _studies.run(tmp_path / "old", data=data, study="nas-senet18-folder", trials=4)
