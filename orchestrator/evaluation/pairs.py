@@ -125,10 +125,9 @@ def resolve_spec(
             if not changed:
                 return spec
             notes += checks.unlike_lines(store, recorded, dataset, changed)
-    subjects = _subjects(request, store)
-    spec = _resolve(request, subjects, device, trainer_client)
-    if subjects != newest and find_replaced(spec, store):
-        spec = _resolve(request, newest, device, trainer_client)
+    spec = _resolve(request, _subjects(request, store), device, trainer_client)
+    if find_replaced(spec, store):
+        spec = _resolve(request, newest, device, trainer_client)  # as if it were not recorded
     return replace(spec, notes=() if store.study(spec.study_name) else tuple(notes))
 
 

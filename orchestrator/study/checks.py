@@ -65,9 +65,9 @@ def resolve_study(
                 return spec
             notes += unlike_lines(store, recorded, spec.training.dataset, changed)
     spec = resolve(request, subject_of(request, store))
-    recorded, newest = store.study(spec.study_name), base_model.find(request.subject, store)
-    if newest != spec.subject and _is_replaced(spec, store, recorded, executor.slots):
-        spec = resolve(request, newest)
+    recorded = store.study(spec.study_name)
+    if _is_replaced(spec, store, recorded, executor.slots):
+        spec = resolve(request, base_model.find(request.subject, store))  # as if it were not recorded
     return replace(spec, notes=() if recorded else tuple(notes))
 
 
