@@ -47,7 +47,7 @@ class Deletion:
             yield f"models: {', '.join(self.models)}"
         for folder in self.folders:
             yield f"the folder {folder}"
-        yield f"{self.files} files, {self.bytes / 2**20:.1f} MiB"
+        yield f"{self.files:,} files, {self.bytes:,} bytes"
         for name in self.warm_starts:
             yield f"{name} began with its best candidates; it has a copy of them and stays as it is"
         yield from self.left
@@ -90,8 +90,10 @@ def examine(queue: SearchQueue, name: str, runs: Path | None, force: bool = Fals
 def carry_out(queue: SearchQueue, found: Deletion, runs: Path | None) -> None:
     """Delete the rows and remove the files. Hold the study's lock.
 
-    Raise StoreUnavailable for a file that cannot be removed; the rows are gone then.
+    Raise StudyLost if another process has taken the lock, and StoreUnavailable for a file that cannot be
+    removed; the rows are gone then.
     """
+    queue.keep_lock(found.study)  # which may have been lost while somebody was asked
     queue.delete_study(found.study)
     try:
         for folder in found.folders:
