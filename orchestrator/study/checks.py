@@ -112,6 +112,8 @@ def _question(spec: StudySpec, recorded: Study | None, slots: int) -> dict[str, 
     question = spec.question(block, _pruner_of(spec.request, recorded))
     if recorded is not None and "model" not in recorded.question:  # of an older version
         question.pop("model", None)
+    if recorded is not None and "version" not in recorded.question.get("confirmation", {}):
+        question.get("confirmation", {}).pop("version", None)  # it goes on by the older rule
     return question
 
 

@@ -31,6 +31,8 @@ from orchestrator.trial.folder import study_folder
 from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.runner import Runner
 from results import file_names
+from results.analysis.difference import least_confirmed
+from results.analysis.posterior import VerdictSettings
 from results.db.search_queue import SearchQueue
 from results.db.store import Store
 from results.db.tables import Study, Trial
@@ -166,6 +168,11 @@ def _require_accuracy(
     known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
     store.set_bound(study_id, min_accuracy=bound, **known)
     context.reporter.note(summary.required_accuracy_text(mean, std, count, bound))
+    settings, most = VerdictSettings.read(context.study.question), spec.request.confirm
+    if settings.compares_with_base and most:
+        images = spec.training.validation_images
+        least = least_confirmed(accuracies, images, settings, most)
+        context.reporter.note(summary.resolution_text(least, images, most))
     return bound, mean
 
 

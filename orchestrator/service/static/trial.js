@@ -42,7 +42,7 @@ function head(told, metrics) {
     ["Purpose", told.purpose === "confirmation" ? `repeat of trial ${told.of_trial_number}` : told.purpose],
     ["Candidate", point(told.point)],
     ["Accuracy", percent(told.val_accuracy)],
-    ["Verdict", told.verdict ? `${told.verdict}, ${percent(told.probability, 1)} likely to reach the required accuracy` : ""],
+    ["Verdict", told.verdict ? `${told.verdict}: ${told.trust}` : ""],
     ...metrics.map(sizeOf).map(({ axis, text }) => [axis, text(told)]),
     ["Trained", told.train_seconds === null ? "" : `${seconds(told.train_seconds)} s, ${told.steps} steps`],
     ["Worker", [told.slot, told.device_name].filter(Boolean).join(", ")],
