@@ -72,6 +72,7 @@ def network_lines(spec: StudySpec) -> Iterator[str]:
     at = f"at {', '.join(own)}: " if own else ""
     yield f"  {at}{sizes_text(base)}, blocks {blocks}, channels {channels}, {base.resolution} px"
     yield from data_lines(base, sample_text(spec.request))
+    yield from spec.notes
 
 
 def sizes_text(network: NetworkInfo) -> str:

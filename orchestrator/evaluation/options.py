@@ -6,14 +6,14 @@ of runs, which users call `runs`, is the field `runs_of_each`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from orchestrator.spec.options import BadOption, LocalPath, RunOptions, option
+from orchestrator.spec.options import BadOption, LocalPath, RunOptions, name_data, option
 from orchestrator.spec.recipe_overrides import Ingredients
 
 RECIPE = "nomad_haet"  # of a network that was not saved by a study
@@ -107,13 +107,15 @@ class EvaluationOptions(RunOptions):
             return super().ingredients
         return {**super().ingredients, "ensemble": {"members": self.ensemble, "vote": self.vote or "soft"}}
 
-    def study_name(self, models: Sequence[str], dataset: str) -> str:
+    def study_name(
+        self, models: Sequence[str], dataset: str, data_name: Callable[[str], str] = name_data
+    ) -> str:
         """Return the study's name: the user's, or one made from the models and the data set."""
         if self.study:
             return self.study
         named = self.models if self.models and not self.model else _joined(models)
         ensemble = f"ensemble{self.ensemble}" if self.ensemble else ""
-        where = "demo" if self.demo else dataset.partition(":")[0]
+        where = "demo" if self.demo else data_name(dataset)
         return "-".join(filter(None, ("evaluation", named, _joined(self.recipe), ensemble, where)))
 
 

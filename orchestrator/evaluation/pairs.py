@@ -7,6 +7,7 @@ image in common. Run r has the same images in every pair, so that pairs do not d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -14,15 +15,17 @@ from typing import Any
 from orchestrator.evaluation.options import RECIPE, EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
-from orchestrator.spec.options import BadOption, check
+from orchestrator.spec.options import BadOption, check, name_data_by_kind
 from orchestrator.spec.study_spec import absolute, recorded_subject, scale_of, set_fit, training_of
 from orchestrator.spec.trial_config import Choices, TrialTemplate
+from orchestrator.study import checks
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
+from results.db.rows import changed_settings
 from results.db.store import Store
-from results.db.tables import Trial
+from results.db.tables import Study, Trial
 
 PURPOSE = "evaluation"
 _OWN = ("network", "recipe", "scale", "source", "model")  # recorded with each pair, even if they are the same
@@ -49,6 +52,7 @@ class EvaluationSpec:
 
     request: EvaluationOptions
     pairs: tuple[Pair, ...]
+    notes: tuple[str, ...] = ()  # for the user, such as a similar study that is not resumed
 
     @property
     def study_name(self) -> str:
@@ -103,8 +107,41 @@ def list_requests(context: StudyContext[EvaluationSpec], recorded: Sequence[Tria
 def resolve_spec(
     request: EvaluationOptions, store: Store | None, device: str, trainer_client: TrainerClient
 ) -> EvaluationSpec:
-    """Return every model with every recipe, described by the trainer. Raise BadOption or TrainerRefused."""
-    subjects = _subjects(request, store)
+    """Return every model with every recipe, described by the trainer. Raise BadOption or TrainerRefused.
+
+    The name and the models are those of the recorded evaluation that it resumes, if any.
+    """
+    newest = [base_model.candidates(name, store)[0] for name in request.names]
+    if store is None:
+        return _resolve(request, newest, device, trainer_client)
+    names, dataset = [subject.name for subject in newest], _dataset(request, newest)
+    earlier, notes = request.study_name(names, dataset, name_data_by_kind), list[str]()
+    recorded = store.study(earlier)
+    if earlier != request.study_name(names, dataset) and recorded and recorded.kind == PURPOSE:
+        asked = request.model_copy(update={"study": earlier})
+        with suppress(BadOption, TrainerRefused):  # then those are not its settings
+            spec = _resolve(asked, _subjects(asked, store), device, trainer_client)
+            changed = changed_settings(recorded, PURPOSE, spec.question(recorded.question))
+            if not changed:
+                return spec
+            notes += checks.unlike_lines(store, recorded, dataset, changed)
+    spec = _resolve(request, _subjects(request, store), device, trainer_client)
+    if find_replaced(spec, store):
+        spec = _resolve(request, newest, device, trainer_client)  # as if it were not recorded
+    return replace(spec, notes=() if store.study(spec.study_name) else tuple(notes))
+
+
+def find_replaced(spec: EvaluationSpec, store: Store) -> Study | None:
+    """Return the recorded study that is asked anew: it is without a result, and has other settings."""
+    recorded = store.study(spec.study_name)
+    if recorded is None or store.has_result(recorded.id):
+        return None
+    return recorded if changed_settings(recorded, PURPOSE, spec.question(recorded.question)) else None
+
+
+def _resolve(
+    request: EvaluationOptions, subjects: Sequence[BaseModel], device: str, trainer_client: TrainerClient
+) -> EvaluationSpec:
     names = [subject.name for subject in subjects]
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
@@ -121,12 +158,10 @@ def resolve_spec(
     return EvaluationSpec(request, tuple(pairs))
 
 
-def _subjects(request: EvaluationOptions, store: Store | None) -> list[BaseModel]:
+def _subjects(request: EvaluationOptions, store: Store) -> list[BaseModel]:
     """Return the models that the user names: those with which the recorded evaluation started, if any."""
     found = [base_model.candidates(name, store) for name in request.names]
     newest = [subjects[0] for subjects in found]
-    if store is None:
-        return newest
     dataset = _dataset(request, newest)
     recorded = store.study(request.study_name([subject.name for subject in newest], dataset))
     if recorded is None or recorded.kind != PURPOSE:

@@ -15,7 +15,14 @@ from rich.console import Console
 from orchestrator.console import progress, summary
 from orchestrator.console.progress import ReporterFactory
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.evaluation.pairs import PURPOSE, EvaluationSpec, count_text, list_requests, resolve_spec
+from orchestrator.evaluation.pairs import (
+    PURPOSE,
+    EvaluationSpec,
+    count_text,
+    find_replaced,
+    list_requests,
+    resolve_spec,
+)
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
@@ -55,7 +62,7 @@ def run_evaluation(
         _check_folder(spec)
         stack.enter_context(store.lock_study(spec.study_name))
         recorded = store.study(spec.study_name)
-        study = _open_study(spec, store, recorded, executor.slots)
+        study = _open_study(spec, store, recorded, executor.slots, console)
         rows = store.trials(study.id)
         summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
@@ -95,20 +102,27 @@ def _check_folder(spec: EvaluationSpec) -> None:
     checks.refuse_folder(folder, connection.address(spec.request.database))
 
 
-def _open_study(spec: EvaluationSpec, store: Store, recorded: Study | None, slots: int) -> Study:
+def _open_study(
+    spec: EvaluationSpec, store: Store, recorded: Study | None, slots: int, console: Console
+) -> Study:
     """Start the study in the database, or take it up."""
-    question = spec.question(recorded.question if recorded else None)
-    if recorded is not None:
-        refuse_another_question(recorded, PURPOSE, question)
-    checks.claim_folder(study_folder(spec.request.runs, spec.study_name), store.url)
+    request, replaced = spec.request, find_replaced(spec, store)
+    question = spec.question(recorded.question if recorded and not replaced else None)
+    if recorded is not None and not replaced:
+        why = checks.other_data(store, recorded, question, spec.pairs[0].training.dataset)
+        refuse_another_question(recorded, PURPOSE, question, why)
+    checks.claim_folder(study_folder(request.runs, spec.study_name), store.url)
+    if replaced:
+        session.put_aside(store, replaced, request.runs, console)
     return store.open_study(
         spec.study_name,
         PURPOSE,
         question,
-        len(spec.pairs) * spec.request.runs_of_each,
+        len(spec.pairs) * request.runs_of_each,
         provenance.versions(session.VERSIONS),
         provenance.git_commit(),
         slots,
+        anew=replaced is not None,
     )
 
 
@@ -137,6 +151,7 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
     read = "no test images" if request.no_test else "all test images, read once per training"
     parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.sample_text(request)}"
     yield from summary.data_lines(spec.pairs[0].description, f"{parts}; {read}")
+    yield from spec.notes
 
 
 def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:

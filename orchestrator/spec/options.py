@@ -63,8 +63,10 @@ from results.metrics import METRICS, Metric
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 DEFAULT_SPACE = "training"  # of hpo-search
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
+PATHS = ("npz", "folder")  # data sets that are named by a path
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
 
+_LONGEST_DATA = 80  # bytes of a data set's name in a study's
 _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we write to --runs
 # a solver's seed is below 2**31, and each restart of a solver adds some thousands
 _LARGEST_SEED = 2_000_000_000
@@ -782,6 +784,24 @@ def check_name(name: str | None, option: str = "") -> None:
         _FILES.fullmatch(name) is None,
         f"the name {name!r} is that of a file in the folder of runs{remedy or '; give another'}",
     )
+
+
+def name_data(dataset: str) -> str:
+    """Return a data set's part of a study's name: of a user's own the last folder's or file's name.
+
+    `folder:/data/my photos` is `my-photos`, `npz:/data/plates.npz` is `plates`, `cifar10` is itself.
+    """
+    kind, _, path = dataset.partition(":")
+    if kind not in PATHS or not path:
+        return kind
+    last = Path(path).stem if kind == "npz" else Path(path).name
+    safe = re.sub(r"[^\w+-]+", "-", last).encode()[:_LONGEST_DATA].decode(errors="ignore")
+    return safe.strip("+-") or kind
+
+
+def name_data_by_kind(dataset: str) -> str:
+    """Return the same as earlier versions had it, `folder` of every folder, to find their studies."""
+    return dataset.partition(":")[0]
 
 
 def _parsed(parse: Callable[[_Asked], _Parsed], given: _Asked, name: str) -> _Parsed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Objective, default_objective
 from orchestrator.spec.options import (
     DEFAULT_SPACE,
+    PATHS,
     BadOption,
     HpoOptions,
     NasOptions,
@@ -24,6 +25,8 @@ from orchestrator.spec.options import (
     SearchOptions,
     check,
     check_name,
+    name_data,
+    name_data_by_kind,
 )
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.recipe_overrides import merge_ingredients
@@ -64,6 +67,7 @@ class StudySpec:
     study_name: str
     save_as: str
     warm_start: WarmStart | None = None
+    notes: tuple[str, ...] = ()  # for the user, such as a similar study that is not resumed
 
     def question(self, block: int, policy: PrunerConfig = NEVER.config) -> dict[str, Any]:
         """Return the study's settings, as JSON values. A resume must have exactly the same."""
@@ -342,13 +346,23 @@ def _hyperparameters(request: RunOptions, subject: BaseModel) -> dict[str, Any]:
     return {**kept, **given}
 
 
-def study_name(request: SearchOptions, subject: BaseModel) -> str:
+def study_name(
+    request: SearchOptions, subject: BaseModel, data_name: Callable[[str], str] = name_data
+) -> str:
     """Return the study's name: the user's, or one made from the kind, the model, the space and the data."""
     if request.study:
         return request.study
     searched = [request.named_space] if request.named_space != DEFAULT_SPACE else []
-    data = "demo" if request.demo else dataset_of(request, subject).partition(":")[0]
+    data = "demo" if request.demo else data_name(dataset_of(request, subject))
     return "-".join([request.kind, subject.name, *searched, data])
+
+
+def earlier_names(request: SearchOptions, store: Store) -> Iterator[str]:
+    """Yield the default names that earlier versions gave, where they are others than now."""
+    for subject in base_model.candidates(request.subject, store):
+        name = study_name(request, subject, name_data_by_kind)
+        if name != study_name(request, subject):
+            yield name
 
 
 def dataset_of(request: RunOptions, subject: BaseModel) -> str:
@@ -359,6 +373,6 @@ def dataset_of(request: RunOptions, subject: BaseModel) -> str:
 def absolute(dataset: str) -> str:
     """Return a data set's name with an absolute path, if it has a path: trials run in other folders."""
     kind, colon, path = dataset.partition(":")
-    if kind in ("npz", "folder") and colon:
+    if kind in PATHS and colon:
         return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
     return dataset

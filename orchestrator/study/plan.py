@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,11 +19,13 @@ from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
 from orchestrator.spec.objective import amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions
-from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
+from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.trainer_client import TrainerClient
 from results.db.store import Store
+
+_PLAN_OF = "plan of the study "
 
 
 def show_plan(request: SearchOptions, console: Console) -> None:
@@ -36,6 +39,11 @@ def show_plan(request: SearchOptions, console: Console) -> None:
             summary.say(console, line)
 
 
+def study_of(line: str) -> str:
+    """Return the study's name from the first line of a plan."""
+    return line.removeprefix(_PLAN_OF).partition(";")[0]
+
+
 def check_request(
     request: SearchOptions, trainer_client: TrainerClient, stack: ExitStack
 ) -> tuple[StudySpec, Executor]:
@@ -44,10 +52,11 @@ def check_request(
     Nothing is trained, written or downloaded; the request must be one for a plan.
     """
     store = store_to_read(request, stack)
-    subject = subject_of(request, store)
     executor = stack.enter_context(closing(session.open_executor(request)))
-    spec = resolve_spec(request, subject, executor.device, trainer_client)
-    return checks.check_study(spec, store, executor.slots, trainer_client).spec, executor
+    spec = checks.resolve_study(request, store, executor, trainer_client)
+    checked = checks.check_study(spec, store, executor.slots, trainer_client)
+    anew = (checks.anew_text(checked.replaced),) if checked.replaced else ()
+    return replace(checked.spec, notes=(*spec.notes, *anew)), executor
 
 
 def store_to_read(request: RunOptions, stack: ExitStack) -> Store | None:
@@ -69,7 +78,7 @@ def cost_text(trainings: int, budget: TrialBudget, executor: Executor) -> str:
 
 def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -> Iterable[str]:
     request = spec.request
-    yield f"plan of the study {spec.study_name}; nothing is started"
+    yield f"{_PLAN_OF}{spec.study_name}; nothing is started"
     yield from summary.network_lines(spec)
     yield spec.space.table()
     yield from summary.warm_start_lines(spec)

@@ -31,7 +31,7 @@ from orchestrator.trainer_client import Stopped, TrainerRefused
 from orchestrator.trial import metrics as metrics_log
 from orchestrator.trial import outcome, usage
 from orchestrator.trial.context import StudyContext, TrialSpec
-from orchestrator.trial.folder import TrialFolder
+from orchestrator.trial.folder import TrialFolder, trial_folder
 from orchestrator.trial.outcome import TrialOutcome
 from orchestrator.trial.request import RunningTrial, TrialRequest
 from orchestrator.trial.usage import Usage
@@ -137,7 +137,7 @@ class Runner:
         self._context.reporter.show_start(trial)
 
     def _folder_of(self, request: TrialRequest) -> TrialFolder:
-        return TrialFolder(self._folder / f"{request.number:05d}")
+        return TrialFolder(trial_folder(self._folder, request.number))
 
     def _open(self, request: TrialRequest, folder: TrialFolder) -> Trial:
         """Clear the folder, then commit the row: so a result found in a row's folder always belongs to it."""
