@@ -21,6 +21,7 @@ class Score:
 
     name: str  # as in `--metric NAME`, and in a study's settings
     noun: str
+    head: str  # of a narrow table's column
     fewest_classes: int = 2  # that the data need
 
     @property
@@ -42,12 +43,12 @@ class Score:
         return re.sub("|".join(words), lambda found: words[found[0]], text)
 
 
-ACCURACY = Score("accuracy", "accuracy")
+ACCURACY = Score("accuracy", "accuracy", "val acc")
 _TABLE = (
     ACCURACY,
-    Score("balanced_accuracy", "balanced accuracy"),
-    Score("macro_f1", "macro F1"),
-    Score("top5_accuracy", "top-5 accuracy", fewest_classes=6),
+    Score("balanced_accuracy", "balanced accuracy", "val bal acc"),
+    Score("macro_f1", "macro F1", "val macro F1"),
+    Score("top5_accuracy", "top-5 accuracy", "val top-5", fewest_classes=6),
 )
 SCORES: Mapping[str, Score] = MappingProxyType({score.name: score for score in _TABLE})
 
@@ -55,6 +56,18 @@ SCORES: Mapping[str, Score] = MappingProxyType({score.name: score for score in _
 def sought_score(question: Mapping[str, Any]) -> Score:
     """Return the score that a study seeks and requires, by its settings."""
     return SCORES[question.get("metric", ACCURACY.name)]
+
+
+def sought_value(trial: Mapping[str, Any]) -> float | None:
+    """Return what a trial that has ended reached of the score that its study seeks; None if it has none."""
+    value: float | None = trial["val_accuracy"] if trial["score"] is None else trial["score"]
+    return value
+
+
+def worst_classes(by_class: Mapping[str, float | None] | None, most: int = 10) -> list[tuple[str, float]]:
+    """Return the classes with the lowest accuracies, the worst first; one without images has none."""
+    known = [(name, share) for name, share in (by_class or {}).items() if share is not None]
+    return sorted(known, key=lambda pair: pair[1])[:most]
 
 
 def effective_validation_images(score: Score, images_by_class: Sequence[int]) -> float:

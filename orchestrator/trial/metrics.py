@@ -39,6 +39,7 @@ _FINAL = (
     "images_per_second",
     "peak_memory_bytes",
 )
+_BY_CLASS = "val_class_accuracies"
 _WHOLE = frozenset({"step", "steps", "total_steps", "replans", "peak_memory_bytes"})
 _MACHINE = ("host", "device", "device_name", "driver")
 _LARGEST = 2.0**63  # a whole number from here on is more than a database keeps
@@ -69,8 +70,8 @@ class MetricsLog:
         final = self.last("final")
         if final is None:
             return {}
-        by_class = {"val_class_accuracies": _by_class(final)}
-        return self._numbers([name for name in _FINAL if name in final], final) | by_class
+        numbers = self._numbers([name for name in _FINAL if name in final], final)
+        return numbers | ({_BY_CLASS: _accuracies_by_class(final)} if _BY_CLASS in final else {})
 
     @property
     def machine_columns(self) -> dict[str, Any]:
@@ -99,15 +100,16 @@ class MetricsLog:
         return said
 
     def _numbers(self, names: Iterable[str], event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return columns from an event, `score` among them, which is null where the accuracy is sought."""
+        """Return columns from an event, with `score` unless the accuracy itself is sought."""
         known = {name: number(name, event.get(name)) for name in names}
-        score = None if self.sought == ACCURACY else number("score", event.get(self.sought.field))
-        return known | {"score": score}
+        if self.sought != ACCURACY:
+            known[self.sought.column] = number("score", event.get(self.sought.field))
+        return known
 
 
-def _by_class(final: Mapping[str, Any]) -> dict[str, float | None] | None:
+def _accuracies_by_class(final: Mapping[str, Any]) -> dict[str, float | None] | None:
     """Return the accuracy of each class by its name, or by its number if the names do not tell them apart."""
-    accuracies, names = final.get("val_class_accuracies"), final.get("class_names")
+    accuracies, names = final[_BY_CLASS], final.get("class_names")
     if not isinstance(accuracies, list) or not all(one is None or _is_share(one) for one in accuracies):
         return None
     known = [str(name).encode(errors="replace").decode() for name in names] if isinstance(names, list) else []

@@ -46,7 +46,9 @@ class TrialOutcome:
 
 def required_accuracies(config: Mapping[str, Any], sought: Score = ACCURACY) -> tuple[str, ...]:
     """Return the accuracies that a training of `config` must report, the sought score among them."""
-    of_validation = tuple(dict.fromkeys((*_VALIDATED, sought.field))) if config["subset"]["validation"] else ()
+    of_validation = (
+        tuple(dict.fromkeys((*_VALIDATED, sought.field))) if config["subset"]["validation"] else ()
+    )
     return (*of_validation, "test_accuracy") if config["test"] else of_validation
 
 

@@ -127,7 +127,9 @@ class Trial(Base):
     resolution_pixels: Mapped[int | None]
 
     val_accuracy: Mapped[float | None]  # accuracies are fractions in [0, 1]
-    score: Mapped[float | None]  # the one of results.scores that its study seeks; null if that is the accuracy
+    score: Mapped[
+        float | None
+    ]  # the one of results.scores that its study seeks; null if that is the accuracy
     val_balanced_accuracy: Mapped[float | None]
     val_macro_f1: Mapped[float | None]
     val_top5_accuracy: Mapped[float | None]

@@ -23,7 +23,9 @@ def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
         what, _, values = line.partition(": ")
         one, _, two = values.removesuffix(" now").partition(" recorded, ")
         differ.append((what, one, two))
-    kept = [row for row in rows if row[1:] != ("-", "-")]
+    if study.sought == other.sought:  # then the rows name it
+        rows = [(study.sought.reword(name), *cells) for name, *cells in rows if name != "metric"]
+    kept = [row for row in rows if tuple(row[1:]) != ("-", "-")]
     return [
         grid("Results side by side", heads, kept, ()),
         grid("Settings that differ", ("what", study.name, other.name), differ, ("what", *heads)),
@@ -41,6 +43,7 @@ def _of_winner(name: str, said: Callable[[Any], Any]) -> Callable[[StudyRecord],
 _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
     "kind": lambda study: str(study.study["kind"]),
     "state": lambda study: str(study.study["state"]),
+    "metric": lambda study: study.sought.noun,
     "required accuracy": lambda study: percent(study.bound),
     "baseline": lambda study: percent(study.study["baseline_accuracy"]),
     "trainings spent": lambda study: f"{study.study['spent']:,.10g} of {study.study['budget_trials']:,}",
