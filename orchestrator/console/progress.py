@@ -32,12 +32,12 @@ from orchestrator.trial.request import RunningTrial
 from results.analysis import forecast
 from results.db.tables import Study, Trial
 from results.metrics import Metric
+from results.scores import ACCURACY, Score
 from results.terminal import strip_escapes
 
 _RECENT = 10  # ended trials that the live table keeps in view
 _LEFT_OUT = ("purpose", "seconds", "state", "candidate")  # first, on a narrow terminal, in this order
 _FOLDED = ("candidate", "state")  # words fold, numbers never
-_NUMBERS = ("accuracy", "seconds")
 _LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
 _UNBOUNDED = 1000
 
@@ -52,20 +52,26 @@ class ReporterFactory(Protocol):
         title: str,
         start: PointValues | None = None,
         size: Metric = MACS,
+        sought: Score = ACCURACY,
     ) -> ProgressReporter: ...
 
 
 def open_reporter(
-    console: Console, meter: ProgressMeter, title: str, start: PointValues | None = None, size: Metric = MACS
+    console: Console,
+    meter: ProgressMeter,
+    title: str,
+    start: PointValues | None = None,
+    size: Metric = MACS,
+    sought: Score = ACCURACY,
 ) -> ProgressReporter:
     """Return what shows a run: a live table on a terminal, plain lines elsewhere. Close it when done.
 
-    `start`: the search's start, if candidates are shown as changes of it. `size`: which size of a network
-    is shown.
+    `start`: the search's start, if candidates are shown as changes of it. `size`, `sought`: which size and
+    which score of a network are shown.
     """
     if console.is_terminal:
-        return LiveProgress(console, meter, title, start, size)
-    return PlainProgress(console, meter, title, start, size)
+        return LiveProgress(console, meter, title, start, size, sought)
+    return PlainProgress(console, meter, title, start, size, sought)
 
 
 class _ConsoleProgress(ProgressReporter):
@@ -78,9 +84,10 @@ class _ConsoleProgress(ProgressReporter):
         title: str = "",
         start: PointValues | None = None,
         size: Metric = MACS,
+        sought: Score = ACCURACY,
     ) -> None:
         self._console, self._meter, self._title = console, meter, title
-        self._start, self._size = start, size
+        self._start, self._size, self._sought = start, size, sought
         self._open()
 
     def _open(self) -> None: ...
@@ -101,13 +108,15 @@ class PlainProgress(_ConsoleProgress):
 
     def show_end(self, row: Trial) -> None:
         self._meter.count(row)
-        self.note(f"trial {row.number} {result_text(row, self._start, self._size)} [{self._meter}]")
+        self.note(
+            f"trial {row.number} {result_text(row, self._start, self._size, self._sought)} [{self._meter}]"
+        )
 
     def show_untrained(self, row: Trial) -> None:
-        self.note(f"trial {row.number} {result_text(row, self._start, self._size)}")
+        self.note(f"trial {row.number} {result_text(row, self._start, self._size, self._sought)}")
 
     def show_best(self, row: Trial) -> None:
-        self.note(best_text(row, self._start, self._size))
+        self.note(best_text(row, self._start, self._size, self._sought))
 
 
 class BarProgress(_ConsoleProgress):
@@ -132,7 +141,7 @@ class BarProgress(_ConsoleProgress):
         self._bar.refresh()
 
     def show_best(self, row: Trial) -> None:
-        self._bar.set_postfix_str(strip_escapes(best_text(row, self._start, self._size)))
+        self._bar.set_postfix_str(strip_escapes(best_text(row, self._start, self._size, self._sought)))
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
         self._bar.update(0)  # at most once a second: the elapsed time goes on
@@ -177,7 +186,7 @@ class LiveProgress(_ConsoleProgress):
         console = self._console
         words = [self._title, str(self._meter), *self._notes]
         if self._best:
-            words.append(best_text(self._best, self._start, self._size))
+            words.append(best_text(self._best, self._start, self._size, self._sought))
         summary = Text("\n".join(word for word in words if word))
         left = console.height - len(summary.wrap(console, console.width)) - 1
         rows = self._rows()
@@ -193,7 +202,9 @@ class LiveProgress(_ConsoleProgress):
             (_row_cells(row, self._start, self._size), "bold green" if row is self._best else None)
             for row in list(self._recent)
         ]
-        return ended + [(_running_cells(trial, self._start, self._size), "cyan") for trial in self._running]
+        return ended + [
+            (_running_cells(trial, self._start, self._size, self._sought), "cyan") for trial in self._running
+        ]
 
     def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
         """Return the table of trials, without the columns that do not fit on the terminal."""
@@ -209,7 +220,7 @@ class LiveProgress(_ConsoleProgress):
         self, left_out: Collection[str], rows: Sequence[tuple[list[str], str | None]]
     ) -> Table:
         table = Table(expand=False)
-        names = ["trial", "purpose", "candidate", self._size.unit, "accuracy", "seconds", "state"]
+        names = ["trial", "purpose", "candidate", self._size.unit, self._sought.noun, "seconds", "state"]
         columns = [position for position, name in enumerate(names) if name not in left_out]
         for position in columns:
             name = names[position]
@@ -217,7 +228,7 @@ class LiveProgress(_ConsoleProgress):
                 table.add_column(name, overflow="fold", min_width=_LEAST_FOLDED)
                 continue
             longest = max(len(name), *(len(cells[position]) for cells, _ in rows), 0)
-            is_number = name in (*_NUMBERS, self._size.unit)
+            is_number = name in (self._size.unit, self._sought.noun, "seconds")
             table.add_column(name, justify="right" if is_number else "left", no_wrap=True, min_width=longest)
         for cells, style in rows:
             table.add_row(*(cells[position] for position in columns), style=style)
@@ -243,13 +254,13 @@ def _row_cells(row: Trial, start: PointValues | None, size: Metric) -> list[str]
     ]
 
 
-def _running_cells(trial: RunningTrial, start: PointValues | None, size: Metric) -> list[str]:
+def _running_cells(trial: RunningTrial, start: PointValues | None, size: Metric, sought: Score) -> list[str]:
     return [
         str(trial.row.number),
         _purpose(trial.row),
         point_text(trial.request.point, start),
         size.number(amount_of(trial.request.description, size)),
-        accuracy_text(trial.latest_epoch.get("val_accuracy")),
+        accuracy_text(trial.latest_epoch.get(sought.field)),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a worker",
     ]

@@ -41,7 +41,8 @@ def select_winner(search: SearchContext, end: int) -> Winner | None:
     winner = final.winner()
     if winner and winner.belief:
         chance = winner.probability
-        better = "" if chance is None else f", {chance:.1%} likely to be more accurate than the start"
+        claim = search.sought.reword("likely to be more accurate than the start")
+        better = "" if chance is None else f", {chance:.1%} {claim}"
         known = belief_text(winner.belief, None)
         search.reporter.note(f"trial {winner.trial.number} {winner.status}: {known}{better}")
     return winner

@@ -72,7 +72,7 @@ def run_study(
             title = f"{study.name}: {request.kind}-search of {request.subject}"
             with (
                 session.record_end(store, study, console, recorded),
-                closing(show(console, meter, title, spec.start, spec.aim.told)) as reporter,
+                closing(show(console, meter, title, spec.start, spec.aim.told, spec.aim.sought)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
                 message = _search(_with_latency(context, rows), rows)
@@ -163,7 +163,7 @@ def _require_accuracy(
     bound = mean - spec.request.tolerance
     known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
     store.set_bound(study_id, min_accuracy=bound, **known)
-    context.reporter.note(summary.required_accuracy_text(mean, std, count, bound))
+    context.reporter.note(summary.required_accuracy_text(mean, std, count, bound, spec.aim.sought))
     return bound, mean
 
 
