@@ -85,18 +85,18 @@ class StudyRecord:
     def rows(self) -> list[Row]:
         """The trials by number, each with its `outcome` (one of OUTCOMES), its `accuracy` and its `seconds`.
 
-        The accuracy, or the score that is sought in its place (its `noun` says which), is that on validation
-        images, or on test images in a study without validation images. The seconds are those for which its
-        attempts held a worker.
+        The accuracy, or the score that is sought in its place, is that on validation images, or on test
+        images in a study without validation images. `noun` is its name, and `label` the outcome in its words.
+        The seconds are those for which its attempts held a worker.
         """
         found = plain_rows(self.trials.drop(columns=[name for name in _BULKY if name in self.trials]))
         tested = bool(found) and all(row["val_accuracy"] is None for row in found)
         eligible_numbers = set(eligible(self.trials, self.study)["number"])
         for row in found:
             row["accuracy"] = row["test_accuracy"] if tested else row[self.sought.column]
-            row["noun"] = self.sought.noun
             row["seconds"] = row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0
             row["outcome"] = _outcome(row, self.bound, row["number"] in eligible_numbers)
+            row["noun"], row["label"] = self.sought.noun, self.sought.reword(row["outcome"])
         return found
 
     @cached_property

@@ -89,8 +89,8 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         frame,
         {
             "trial": lambda row: str(row["number"]),
-            "outcome": lambda row: outcome(
-                row, study["best_trial"], study["min_accuracy"], row["number"] in known
+            "outcome": lambda row: sought.reword(
+                outcome(row, study["best_trial"], study["min_accuracy"], row["number"] in known)
             ),
             **(pair if study["kind"] == "evaluation" else searched),
             **(sizes(frame, asked) if is_sized else {}),

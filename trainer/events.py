@@ -87,7 +87,7 @@ def make_final(
     }
 
 
-def _validated(score: Score | None) -> dict[str, float | None]:
+def _validated(score: Score | None) -> dict[str, Any]:
     """The scores on validation images that every `epoch` and the `final` event have."""
     return {
         "val_accuracy": score and score.accuracy,

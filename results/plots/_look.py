@@ -116,7 +116,7 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     """Return the hover text of a trial: number, outcome, candidate, size and what is sought."""
     why = f": {row['reason']}" if row["reason"] and row["state"] != "completed" else ""
     of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
-    lines = [f"<b>trial {row['number']}</b>: {html.escape(row['outcome'] + why)}{of}", *_point(row["point"])]
+    lines = [f"<b>trial {row['number']}</b>: {html.escape(row['label'] + why)}{of}", *_point(row["point"])]
     counts = [metric for metric in METRICS.values() if metric.is_count and row[metric.column] is not None]
     lines += [", ".join(metric.text(row[metric.column]) for metric in counts)] if counts else []
     if row["accuracy"] is not None:

@@ -76,7 +76,7 @@ def _add_curves(
         words += [*(hover_text(trial, _measured(row)) for _, row in curve), None]
     matters = outcome in _ALWAYS
     figure.add_scatter(
-        x=x, y=y, text=words, mode="lines+markers", name=outcome, connectgaps=False,
+        x=x, y=y, text=words, mode="lines+markers", name=curves[0][0]["label"], connectgaps=False,
         line={"color": LOOKS[outcome].colour, "width": 2.5 if matters else 1.2},
         marker=marker(outcome, size=7 if matters else 4), opacity=1 if matters else 0.85,
         hovertemplate="%{text}<extra></extra>",

@@ -123,7 +123,8 @@ def _add_networks(
         heights.append(100 * height)
         reaches.append(reach)
     bars = {"array": reaches, "color": LOOKS[outcome].colour, "thickness": 1.5, "width": 5}
-    _add(figure, study, outcome, outcome, drawn, texts, heights, error_y=bars if any(reaches) else None)
+    name = study.sought.reword(outcome)
+    _add(figure, study, outcome, name, drawn, texts, heights, error_y=bars if any(reaches) else None)
 
 
 def _add(

@@ -75,7 +75,7 @@ def _add_panel(
         figure.add_scatter(
             x=values if is_number else [str(value) for value in values],
             y=[100 * row["accuracy"] for row in shown],
-            mode="markers", name=outcome, legendgroup=outcome, showlegend=(down, across) == (1, 1),
+            mode="markers", name=shown[0]["label"], legendgroup=outcome, showlegend=(down, across) == (1, 1),
             marker=marker(outcome),
             text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
             row=down, col=across,

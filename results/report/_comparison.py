@@ -16,7 +16,7 @@ from results.tables import grid
 def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
     """Return the tables of two studies' results and of their settings."""
     heads = ("", study.name, other.name)
-    rows = [(name, said(study), said(other)) for name, said in _COMPARED.items()]
+    rows: list[tuple[str, ...]] = [(name, said(study), said(other)) for name, said in _COMPARED.items()]
     asked = differences(study.study["question"], other.study["question"])
     differ = []
     for line in asked:
@@ -25,7 +25,7 @@ def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
         differ.append((what, one, two))
     if study.sought == other.sought:  # then the rows name it
         rows = [(study.sought.reword(name), *cells) for name, *cells in rows if name != "metric"]
-    kept = [row for row in rows if tuple(row[1:]) != ("-", "-")]
+    kept = [row for row in rows if row[1:] != ("-", "-")]
     return [
         grid("Results side by side", heads, kept, ()),
         grid("Settings that differ", ("what", study.name, other.name), differ, ("what", *heads)),

@@ -123,7 +123,7 @@ def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
     chance = belief.probability(bound) if network.is_replicated and bound is not None else None
     return (
         str(network.trial),
-        study.by_number[network.trial]["outcome"],
+        study.by_number[network.trial]["label"],
         _sized(study, study.by_number[network.trial]),
         percent(belief.mean),
         interval_text(*belief.interval()),

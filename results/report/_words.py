@@ -178,7 +178,7 @@ def _lead(model: Row | None) -> str:
 def _counts(study: StudyRecord) -> str:
     counts: dict[str, int] = {}
     for row in study.rows:
-        counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
+        counts[row["label"]] = counts.get(row["label"], 0) + 1
     if not counts:
         return "There are no trials yet."
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items(), key=lambda c: -c[1]))

@@ -24,7 +24,8 @@ from trainer.recipes import Hyperparameters
 from trainer.setup import TrialSetup
 from trainer.train import train
 
-SMOOTHED = {"class_weights": {}, "label_smoothing": {"alpha": 0.2}}
+FULL = {"class_weights": {"power": 1.0}}
+SMOOTHED = {**FULL, "label_smoothing": {"alpha": 0.2}}
 
 
 def objective_of(labels: Tensor, changes: recipes.Changes) -> TrainingObjective:
@@ -49,13 +50,13 @@ def test_the_mean_weight_of_an_image_is_1_and_a_rarer_class_weighs_no_less(
 
 def test_at_power_1_the_images_of_each_class_weigh_the_same_in_all() -> None:
     counts = torch.tensor([400.0, 150.0, 50.0])
-    torch.testing.assert_close(ClassWeights()(counts) * counts, torch.full((3,), 200.0))
+    torch.testing.assert_close(ClassWeights(power=1.0)(counts) * counts, torch.full((3,), 200.0))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_loss_of_all_images_is_torchs_with_these_weights(smoothing: float) -> None:
     labels = torch.tensor([0] * 9 + [1] * 3 + [2] * 3 + [3])
-    objective = objective_of(labels, SMOOTHED if smoothing else {"class_weights": {}})
+    objective = objective_of(labels, SMOOTHED if smoothing else FULL)
     logits = torch.randn(len(labels), 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     images = objective.training.images
     draw = objective.draw(torch.Generator(), torch.tensor(0.0), seed=0)
@@ -122,7 +123,7 @@ def trained(seed: int, changes: recipes.Changes) -> Score:
 
 @pytest.mark.slow
 def test_weights_raise_the_balanced_accuracy_on_an_unequal_draw() -> None:
-    pairs = [(trained(seed, {"class_weights": {}}), trained(seed, {})) for seed in range(5)]
+    pairs = [(trained(seed, {"class_weights": {}}), trained(seed, {})) for seed in range(3)]
     gains = [weighted.balanced_accuracy - plain.balanced_accuracy for weighted, plain in pairs]
-    assert statistics.fmean(gains) > 2 * statistics.stdev(gains) / len(gains) ** 0.5
-    assert statistics.fmean(gains) > 0.01
+    assert min(gains) > 0
+    assert statistics.fmean(gains) > 0.05
