@@ -22,8 +22,15 @@ from trainer.setup import TrialSetup, set_up
 from trainer.train import measure
 from trainer.train_state import TrainState
 
-WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal.default")
-WAITING += ("bincount",)
+WAITING = (
+    "_local_scalar_dense",
+    "nonzero",
+    "masked_select",
+    "unique",
+    "is_nonzero",
+    "equal.default",
+    "bincount",
+)
 
 pytestmark = pytest.mark.usefixtures("digits_drawn_once")
 
