@@ -39,7 +39,9 @@ class Score:
         if self == ACCURACY:
             return text
         capital = self.noun[0].upper() + self.noun[1:]
-        words = {"more accurate": f"better in {self.noun}", "accuracy": self.noun, "Accuracy": capital}
+        words = {"accuracy": self.noun, "Accuracy": capital}
+        for amount, other in (("more", "better"), ("less", "worse"), ("as", "as good")):
+            words[f"{amount} accurate"] = f"{other} in {self.noun}"
         return re.sub("|".join(words), lambda found: words[found[0]], text)
 
 

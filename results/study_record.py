@@ -16,6 +16,7 @@ from typing import Any
 from results import queries
 from results.analysis.networks import Network, eligible, networks
 from results.analysis.pareto import members
+from results.analysis.posterior import VerdictSettings
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows
 from results.metrics import Metric, shown_metric
 from results.packages import pandas as pd
@@ -54,6 +55,11 @@ class StudyRecord:
         """The required accuracy, a fraction; None if the study has none (yet)."""
         bound: float | None = self.study["min_accuracy"]
         return bound
+
+    @property
+    def settings(self) -> VerdictSettings:
+        """How it decides whether a network is as accurate as it must be."""
+        return VerdictSettings.read(self.study["question"])
 
     @property
     def minimised(self) -> str | None:
@@ -135,7 +141,8 @@ class StudyRecord:
         """The networks trained to the end, with the posterior of their accuracy."""
         known = [row["accuracy"] for row in self.rows if row["accuracy"] is not None]
         usual = statistics.median(known) if known else 0.5
-        return networks(eligible(self.trials, self.study), usual if self.bound is None else self.bound)
+        near = usual if self.bound is None else self.bound
+        return networks(eligible(self.trials, self.study), near, self.settings)
 
     @cached_property
     def front(self) -> pd.DataFrame:

@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.spec.formulation import sought_value
-from orchestrator.spec.objective import amount_of
+from orchestrator.spec.objective import Objective, amount_of, default_objective
 from results.analysis.posterior import Posterior, interval_text
 from results.db.tables import Trial
-from results.metrics import METRICS, Metric
-from results.scores import ACCURACY, Score
 
 _FEW = 6  # variables of a candidate that is shown in full
-MACS = METRICS["macs"]
+FEWEST_MACS = default_objective("nas")
 PointValues = Mapping[str, Any]
 
 
@@ -29,14 +27,12 @@ def point_text(point: PointValues | None, start: PointValues | None = None) -> s
     return " ".join(f"{name} {_short(value)}" for name, value in shown.items())
 
 
-def result_text(
-    row: Trial, start: PointValues | None = None, size: Metric = MACS, sought: Score = ACCURACY
-) -> str:
-    """Return the outcome of a trial on one line. `size`, `sought`: which metric and score are shown."""
+def result_text(row: Trial, start: PointValues | None = None, aim: Objective = FEWEST_MACS) -> str:
+    """Return the outcome of a trial on one line. `aim`: tells which size and which score are shown."""
     point = point_text(row.point, start)
     if row.state == "completed":
         accuracy = accuracy_text(shown_accuracy(row))
-        return f"{point}: {size.text(amount_of(row, size))}, {sought.noun} {accuracy}"
+        return f"{point}: {aim.told.text(amount_of(row, aim.told))}, {aim.sought.noun} {accuracy}"
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":
@@ -51,11 +47,9 @@ def pruned_text(row: Trial) -> str:
     return f"stopped early at {row.stop_progress or 0:.0%}: {row.message}"
 
 
-def best_text(
-    row: Trial, start: PointValues | None = None, size: Metric = MACS, sought: Score = ACCURACY
-) -> str:
+def best_text(row: Trial, start: PointValues | None = None, aim: Objective = FEWEST_MACS) -> str:
     """Return the best trial so far, and whether it is confirmed."""
-    found = result_text(row, start, size, sought)
+    found = result_text(row, start, aim)
     return f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {found}"
 
 
@@ -69,7 +63,7 @@ def shown_accuracy(row: Trial) -> float | None:
     return row.test_accuracy if reached is None else reached
 
 
-def belief_text(belief: Posterior, probability: float | None, sought: Score = ACCURACY) -> str:
+def belief_text(belief: Posterior, probability: float | None) -> str:
     """Return an accuracy with its 95% interval and number of trainings: `14.43% [11.31, 17.55] (n 3)`.
 
     `probability`: of reaching the required accuracy; None leaves it out.
@@ -77,7 +71,7 @@ def belief_text(belief: Posterior, probability: float | None, sought: Score = AC
     known = f"{accuracy_text(belief.mean)} {interval_text(*belief.interval())} (n {belief.trainings})"
     if probability is None:
         return known
-    return f"{known}, {100 * probability:.1f}% likely to reach the required {sought.noun}"
+    return f"{known}, {100 * probability:.1f}% likely to reach the required accuracy"
 
 
 def _short(value: Any) -> str:

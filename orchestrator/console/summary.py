@@ -25,9 +25,8 @@ from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
-from results.format import stops_text
+from results.format import stops_text, trust_text
 from results.metrics import METRICS
-from results.scores import ACCURACY, Score
 from search_spaces import scaling
 
 _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
@@ -94,13 +93,19 @@ def data_lines(described: NetworkInfo, use: str) -> Iterator[str]:
         yield f"  {data['note']}"
 
 
-def required_accuracy_text(
-    mean: float, std: float | None, replicates: int, bound: float, sought: Score = ACCURACY
-) -> str:
+def required_accuracy_text(mean: float, std: float | None, replicates: int, bound: float) -> str:
     """Return the baseline and the required accuracy that follows from it, on one line."""
     spread = "" if std is None else f"sd {100 * std:.2f}, "
-    required = f"required {sought.noun}: {100 * bound:.2f}%"
-    return f"baseline: {100 * mean:.2f}% ({spread}n {replicates}); {required}"
+    return f"baseline: {100 * mean:.2f}% ({spread}n {replicates}); required accuracy: {100 * bound:.2f}%"
+
+
+def resolution_text(least: float, validation_images: int, most: int) -> str:
+    """Return what differences the confirmations can tell. `least`: as `difference.least_confirmed` has it."""
+    return (
+        f"on {validation_images} validation images {most} repeats confirm a network that is about "
+        f"{100 * least:.2g} points more accurate than that; a --tolerance of so much confirms one that is as "
+        "accurate as the base"
+    )
 
 
 def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
@@ -119,12 +124,12 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
     else:
         winner = next(row for row in rows if row.id == models[0].trial_id)
         terminal.tell(_comparison(study, spec.aim, models[0], rows), console.file)
-        _tell_winner(console, spec, models[0], winner)
+        _tell_winner(console, spec, study, models[0], winner)
 
 
-def _tell_winner(console: Console, spec: StudySpec, model: Model, winner: Trial) -> None:
+def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, winner: Trial) -> None:
     say(console, f"found: {point_text(winner.point, spec.start)}")
-    say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, spec.aim)})")
+    say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, study)})")
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: no candidate was better when it was retrained")
     if spec.request.kind == "nas":
@@ -197,16 +202,13 @@ def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float 
     return (fmean(again), len(again)) if again else (sought_value(first), 1)
 
 
-def _trust_text(model: Model, aim: Objective) -> str:
-    """Return the interval of the winner's accuracy and the probability of its claim, if they are known."""
+def _trust_text(model: Model, study: Study) -> str:
+    """Return the interval of the winner's accuracy and how likely its claim is, if they are known."""
     if model.accuracy_low is None or model.accuracy_high is None:
         return ""
     interval = interval_text(model.accuracy_low, model.accuracy_high)
-    claim = "to reach the required accuracy" if aim.minimise else "to be more accurate than the start"
-    chance = (
-        "" if model.probability is None else f", {model.probability:.1%} likely {aim.sought.reword(claim)}"
-    )
-    return f": {accuracy_text(model.val_accuracy)} {interval}{chance}"
+    trust = trust_text(vars(model), study.question, study.minimise)
+    return f": {accuracy_text(model.val_accuracy)} {interval}{f'; {trust}' if trust else ''}"
 
 
 def say_stopped(console: Console) -> None:

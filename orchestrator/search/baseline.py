@@ -32,7 +32,7 @@ def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence
     """
     spec = context.spec
     start, numbers = spec.formulation(None).start, range(1, spec.replicates + 1)
-    rows = {row.number: row for row in recorded if row.purpose == "baseline"}
+    rows = {row.number: row for row in recorded if row.number in numbers}
     requests = [
         context.request(n, "baseline", start, n - 1, rows.get(n), description=spec.first)
         for n in numbers

@@ -16,6 +16,7 @@ from results.db import locks, schema
 from results.db.search_queue import repeatable
 from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
 from results.db.types import Instant
+from results.format import trust_text
 from results.metrics import METRICS, Metric, shown_metric
 from results.scores import ACCURACY, Score, sought_score
 
@@ -109,9 +110,10 @@ class RecordQueries:
         return self._rows(_of(study, *_LISTED).where(Trial.number.in_(numbers)).order_by(Trial.number))
 
     def trial(self, study: str, number: int) -> Facts | None:
-        """Return all columns of a trial."""
+        """Return all columns of a trial, and `trust`, its verdict in words."""
         columns = [getattr(Trial, name) for name in _names(Trial) if name not in ("id", "study_id")]
-        return self._row(_of(study, *columns).where(Trial.number == number))
+        row = self._row(_of(study, *columns, Study.question, Study.minimise).where(Trial.number == number))
+        return row and row | {"trust": trust_text(row, row.pop("question"), row.pop("minimise"))}
 
     def sought(self, study: str) -> Score:
         """Return the score that a study seeks; the accuracy of one that there is not (yet)."""

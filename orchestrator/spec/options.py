@@ -587,7 +587,7 @@ class SearchOptions(LimitOptions):
         "Most confirmation trainings per candidate; 0 turns confirmation off.", 6, ge=0, le=1000
     )
     confidence: Confidence = _search(
-        "Confidence c in the final answer. A single candidate is held to more: 1 - (1 - c) / 3.", 0.95
+        "Confidence c in the final answer. A single candidate is held to more (docs/confirmation.md).", 0.95
     )
     pruner: str | None = _search(
         f"Rule that stops a training early: {', '.join(pruners.names())}. [{pruners.USUAL}]",

@@ -29,6 +29,7 @@ from orchestrator.spec.problem import Problem
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
+from results.analysis.posterior import VERSION
 from results.db.store import Store
 from results.db.tables import Trial
 from results.scores import ACCURACY
@@ -108,7 +109,7 @@ class StudySpec:
         if (
             self.aim.minimise is not None or request.confirm
         ):  # older searches for accuracy had no confirmation, and no such entry
-            asked["confirmation"] = {"most": request.confirm, "level": request.confidence}
+            asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": VERSION}
         return asked
 
     def repeatable(self) -> dict[str, Any]:

@@ -66,6 +66,8 @@ def check_study(
     if recorded is not None:
         if "model" not in recorded.question:  # of an older version
             question.pop("model", None)
+        if "version" not in recorded.question.get("confirmation", {}):  # it goes on by the older rule
+            question.get("confirmation", {}).pop("version", None)
         refuse_another_question(recorded, request.kind, question)
     return CheckedStudy(spec, question, recorded)
 

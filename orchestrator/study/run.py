@@ -31,6 +31,8 @@ from orchestrator.trial.folder import study_folder
 from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.runner import Runner
 from results import file_names
+from results.analysis.difference import least_confirmed
+from results.analysis.posterior import VerdictSettings
 from results.db.search_queue import SearchQueue
 from results.db.store import Store
 from results.db.tables import Study, Trial
@@ -72,7 +74,7 @@ def run_study(
             title = f"{study.name}: {request.kind}-search of {request.subject}"
             with (
                 session.record_end(store, study, console, recorded),
-                closing(show(console, meter, title, spec.start, spec.aim.told, spec.aim.sought)) as reporter,
+                closing(show(console, meter, title, spec.start, spec.aim)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
                 message = _search(_with_latency(context, rows), rows)
@@ -163,7 +165,13 @@ def _require_accuracy(
     bound = mean - spec.request.tolerance
     known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
     store.set_bound(study_id, min_accuracy=bound, **known)
-    context.reporter.note(summary.required_accuracy_text(mean, std, count, bound, spec.aim.sought))
+    sought = spec.aim.sought
+    context.reporter.note(sought.reword(summary.required_accuracy_text(mean, std, count, bound)))
+    settings, most = VerdictSettings.read(context.study.question), spec.request.confirm
+    if settings.compares_with_base and most:
+        images = spec.training.validation_images
+        least = least_confirmed(accuracies, images, settings, most)
+        context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
     return bound, mean
 
 

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from typer.core import TyperGroup
 
 from results import export, queries, tables, terminal
-from results.analysis.posterior import level_of
+from results.analysis.posterior import VerdictSettings
 from results.cli import maintenance
 from results.cli.options import (
     DEFAULT_DB,
@@ -120,8 +120,8 @@ def show_one(
 def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """Show the accuracy trade-off: the smallest networks at, above and below the required accuracy."""
     frame, asked = queries.slack(db, study), export.records(queries.studies(db, study))[0]
-    sought = sought_score(asked["question"])
-    _print(slack_table(frame, level_of(asked["question"]), sought), export.records(frame), as_json)
+    level, sought = VerdictSettings.read(asked["question"]).level, sought_score(asked["question"])
+    _print(slack_table(frame, level, sought), export.records(frame), as_json)
 
 
 @main.command()

@@ -14,7 +14,17 @@ from results import constraints, export, file_names, queries
 from results.analysis import forecast
 from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
-from results.format import mean_text, metric_text, millions, moment, number, percent, stop_text, stops_text
+from results.format import (
+    mean_text,
+    metric_text,
+    millions,
+    moment,
+    number,
+    percent,
+    stop_text,
+    stops_text,
+    trust_text,
+)
 from results.metrics import shown_metric
 from results.packages import pandas as pd
 from results.scores import ACCURACY, SCORES, Score, sought_score, worst_classes
@@ -42,7 +52,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
     """Return the facts of a study as text for people."""
     said = f": {facts['message']}" if facts["message"] else ""
     sought = sought_score(facts["question"])
-    saved = [_model(model, facts["minimise"] is not None, sought) for model in facts["models"]]
+    saved = [_model(model, facts) for model in facts["models"]]
     lines = {
         "study": f"{facts['name']} ({facts['kind']})",
         "state": f"{facts['state']}{said}",
@@ -93,18 +103,15 @@ def _best(facts: dict[str, Any], sought: Score) -> str:
     return f"trial {best['trial']}: {accuracy} at {amount} {metric.base_unit}"
 
 
-def _model(model: dict[str, Any], sized: bool, sought: Score) -> str:
-    """Return a saved model in words. `sized`: whether its study minimises a size."""
+def _model(model: dict[str, Any], facts: dict[str, Any]) -> str:
+    """Return a saved model of a study in words."""
     said = f"{model['name']} ({model['status']})"
     if model["accuracy_low"] is None:
         return said
     interval = interval_text(model["accuracy_low"], model["accuracy_high"])
     known = f"{said}: {percent(model['val_accuracy'])} {interval}, n = {model['trainings']}"
-    chance = model["probability"]
-    if chance is None:
-        return known
-    what = "to reach the required accuracy" if sized else "to be more accurate than the start"
-    return f"{known}, {percent(chance, 1)} likely {sought.reword(what)}"
+    trust = trust_text(model, facts["question"], facts["minimise"])
+    return f"{known}; {trust}" if trust else known
 
 
 def _event(event: dict[str, Any]) -> str:
@@ -146,7 +153,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "trained": _trained(facts),
         "used": _used(facts),
         "told to the solver": constraints.words(facts, study),
-        "verdict": sought.reword(_verdict(facts)),
+        "verdict": _verdict(facts, study),
         "early stopping": stop_text(facts),
         "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
         "seeds": f"{facts['seed']} for the training, {facts['subset_seed']} for the image sample"
@@ -207,10 +214,10 @@ def _used(facts: dict[str, Any]) -> str:
     return f"{number(facts['slot_seconds'], 1)} s of a worker, {joules}"
 
 
-def _verdict(facts: dict[str, Any]) -> str:
+def _verdict(facts: dict[str, Any], study: dict[str, Any]) -> str:
     if not facts["verdict"]:
         return ""
-    return f"{facts['verdict']}: {percent(facts['probability'], 1)} likely to reach the required accuracy"
+    return f"{facts['verdict']}: {trust_text(facts, study['question'], study['minimise'])}"
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, Any]]:

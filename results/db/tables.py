@@ -152,7 +152,12 @@ class Trial(Base):
     other_objectives: Mapped[list[float] | None]  # the further ones, where a search has several
     constraints: Mapped[list[float] | None]  # what the solver was told; each holds when <= 0
     verdict: Mapped[str | None]  # 'confirmed', 'undecided' or 'rejected', by repeats; null: not retrained
-    probability: Mapped[float | None]  # of reaching the required accuracy, by its repeats
+    probability: Mapped[float | None]  # of being as accurate as it must be, by its repeats
+    difference: Mapped[float | None]  # its accuracy less the base network's, where it was compared with that
+    difference_low: Mapped[float | None]  # of the interval that holds it with probability .95
+    difference_high: Mapped[float | None]
+    pairs: Mapped[int | None]  # replicates in which both were trained
+    shared_noise: Mapped[float | None]  # fraction of a training's variance that its images and seed explain
 
     audited: Mapped[int | None]  # 1: never stopped early, to know what that costs; null: nothing is stopped
     stop_progress: Mapped[float | None]  # share of the budget at which it was stopped, or would have been
@@ -224,7 +229,12 @@ class Model(Base):
     trainings: Mapped[int | None]  # that the accuracy is known from; the search's own only without others
     accuracy_low: Mapped[float | None]  # of the interval that holds the true accuracy with probability .95
     accuracy_high: Mapped[float | None]
-    probability: Mapped[float | None]  # of reaching the required accuracy; null without repeats
+    probability: Mapped[float | None]  # of being as accurate as it must be; null without repeats
+    difference: Mapped[float | None]  # as of its trial; in a search for accuracy, from the start's
+    difference_low: Mapped[float | None]
+    difference_high: Mapped[float | None]
+    pairs: Mapped[int | None]
+    shared_noise: Mapped[float | None]
     status: Mapped[str]
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))

@@ -52,6 +52,7 @@ SELECT
     trials.test_accuracy, trials.test_accuracy_1000, trials.test_loss,
     trained.mean_accuracy, trained.trainings, trained.confirmations,
     studies.minimise, studies.maximise, studies.min_accuracy, trials.verdict, trials.probability,
+    trials.difference, trials.difference_low, trials.difference_high, trials.pairs,
     CASE WHEN trials.purpose = 'search' AND ({" OR ".join(map(_is_too_large, _TOLD_BY_TRAINING))}) THEN 0
          WHEN trials.verdict = 'confirmed' THEN 1
          WHEN trials.verdict = 'rejected' THEN 0

@@ -120,7 +120,7 @@ def _networks(study: StudyRecord) -> Table:
 
 def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
     belief, bound = network.belief, study.bound
-    chance = belief.probability(bound) if network.is_replicated and bound is not None else None
+    chance = None if bound is None else network.probability(bound, study.settings.tolerance)
     return (
         str(network.trial),
         study.by_number[network.trial]["label"],

@@ -8,7 +8,7 @@ from typing import Any
 from results import no_winner
 from results.analysis.forecast import used_text
 from results.analysis.posterior import interval_text
-from results.format import mean_text, percent, stops_text
+from results.format import mean_text, percent, stops_text, trust_text
 from results.metrics import METRICS, limits_of
 from results.scores import ACCURACY
 from results.study_record import Row, StudyRecord
@@ -153,25 +153,36 @@ def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
 
 def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
     if not study.minimised and study.study["kind"] != "evaluation":
-        return study.sought.reword(_lead(model))
+        return _lead(study, model)
     if study.bound is None or (model and model["status"] == "confirmed" and not best["verdict"]):
         return ""
     if best["verdict"]:
-        chance = percent(best["probability"], 1)
-        required = f"the required {study.sought.noun}"
-        return f"It is {best['verdict']}: {chance} likely to reach {required}, by its repeats."
+        trust = trust_text(best, study.study["question"], study.minimised)
+        return f"It is {best['verdict']}: {trust}, by its repeats.{_shared(best)}"
     return "It is provisional: its repeats gave no verdict, so its training may have been lucky."
 
 
-def _lead(model: Row | None) -> str:
+def _shared(row: Row) -> str:
+    """Return how much of the noise pairs have in common, if the row has a comparison by pairs."""
+    if row["shared_noise"] is None:
+        return ""
+    return (
+        f" Trainings of the same images and seed have {percent(row['shared_noise'], 0)} of their variance in "
+        "common, estimated from the study's repeats."
+    )
+
+
+def _lead(study: StudyRecord, model: Row | None) -> str:
     """Return how likely the winner of a search for accuracy is to be better than the start."""
     if model is not None and model["probability"] is not None:
-        chance = percent(model["probability"], 1)
-        return f"It is {chance} likely to be more accurate than the start of the search."
+        return f"It is {trust_text(model, study.study['question'], None)}.{_shared(model)}"
     if model is not None and model["status"] == "confirmed":
         return "That is where the search started: no candidate was better when the best were retrained."
     if model is not None and model["accuracy_low"] is not None:
-        return "The start of the search was not retrained, so it is not known whether this is more accurate."
+        unknown = (
+            "The start of the search was not retrained, so it is not known whether this is more accurate."
+        )
+        return study.sought.reword(unknown)
     return "It is provisional: it was not retrained, so its training may have been lucky."
 
 

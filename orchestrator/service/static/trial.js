@@ -53,7 +53,7 @@ function head(told, about) {
     ["Balanced accuracy", percent(told.val_balanced_accuracy)],
     ["Macro F1", percent(told.val_macro_f1)],
     ["Top-5 accuracy", percent(told.val_top5_accuracy)],
-    ["Verdict", told.verdict ? reword(about, `${told.verdict}, ${percent(told.probability, 1)} likely to reach the required accuracy`) : ""],
+    ["Verdict", told.verdict ? `${told.verdict}: ${told.trust}` : ""],
     ...about.metrics.map(sizeOf).map(({ axis, text }) => [axis, text(told)]),
     ["Trained", told.train_seconds === null ? "" : `${seconds(told.train_seconds)} s, ${told.steps} steps`],
     ["Worker", [told.slot, told.device_name].filter(Boolean).join(", ")],
