@@ -101,6 +101,19 @@ def test_another_metric_under_the_same_name_is_refused(found: tuple[Path, str]) 
         run(found[0], **{**BALANCED, "metric": "accuracy"})
 
 
+def test_a_candidate_is_confirmed_by_the_score_of_its_repeats(tmp_path: Path) -> None:
+    run(tmp_path, **{**BALANCED, "trials": 30, "confirm": 4, "tolerance": 0.03})
+    rows = trials(tmp_path)
+    model = queries.models(tmp_path / "results.db").to_dict("records")[0]
+    assert (model["status"], model["metric"]) == ("confirmed", "balanced_accuracy")
+    repeats = [row for row in rows if row.purpose == "confirmation"]
+    again = [row.score or 0.0 for row in repeats if row.of_trial_number == model["trial"]]
+    assert model["val_accuracy"] == pytest.approx(fmean(again))
+    assert "worse in balanced accuracy than the base with probability" in said(
+        "show", "s", str(model["trial"]), db=str(tmp_path / "results.db")
+    )
+
+
 def test_a_search_for_the_score_alone_names_the_best_of_it(tmp_path: Path) -> None:
     run(tmp_path, kind="hpo", metric="macro_f1", data="fake:balanced=.1", confirm=2)
     rows = trials(tmp_path)
