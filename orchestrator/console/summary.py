@@ -14,6 +14,7 @@ from rich.table import Table
 from orchestrator.console.format import accuracy_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
+from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.spec.objective import Objective, amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
@@ -142,7 +143,7 @@ def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None
     from results import queries, tables
 
     found = patient(queries.front)(spec.request.database, spec.study_name)
-    terminal.tell(tables.front_table(found), console.file)
+    terminal.tell(tables.front_table(found, spec.aim.sought), console.file)
     many = f"{spec.save_as}_1 to {spec.save_as}_{len(names)}"
     say(console, f"saved as models {many}" if len(names) > 1 else f"saved as model {names[0]}")
     say(console, f"show this table again: nas-results front {spec.study_name}{database_text(spec.request)}")
@@ -183,14 +184,14 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     table = Table(title=f"result of {study.name}", title_justify="left")
     sizes = [METRICS["macs"], METRICS["params"]]
     sizes += [metric for metric in aim.metrics if metric not in sizes]
-    for name in ("", "trial", *(size.unit for size in sizes), "accuracy", "trainings"):
+    for name in ("", "trial", *(size.unit for size in sizes), aim.sought.noun, "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    for name, row, (accuracy, trainings) in (
+    for name, row, (reached, trainings) in (
         (start, first, _known_of(study, first, rows)),
         (model.name, winner, (model.val_accuracy, model.trainings or 1)),
     ):
         amounts = [size.number(amount_of(row, size)) for size in sizes]
-        table.add_row(name, str(row.number), *amounts, accuracy_text(accuracy), str(trainings))
+        table.add_row(name, str(row.number), *amounts, accuracy_text(reached), str(trainings))
     return table
 
 
@@ -198,10 +199,8 @@ def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float 
     """Return the mean accuracy of a study's first trial, and the number of trainings behind it."""
     if first.purpose == "baseline":
         return study.baseline_accuracy, study.baseline_replicates or 1
-    again = [
-        row.val_accuracy or 0.0 for row in rows if row.of_trial_number == first.number and is_training(row)
-    ]
-    return (fmean(again), len(again)) if again else (first.val_accuracy, 1)
+    again = [accuracy(row) for row in rows if row.of_trial_number == first.number and is_training(row)]
+    return (fmean(again), len(again)) if again else (sought_value(first), 1)
 
 
 def _trust_text(model: Model, study: Study) -> str:

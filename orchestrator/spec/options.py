@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, UnionType
@@ -59,6 +59,7 @@ from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import with_absolute_paths
 from results import file_names
 from results.metrics import METRICS, Metric
+from results.scores import ACCURACY, SCORES
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 DEFAULT_SPACE = "training"  # of hpo-search
@@ -533,6 +534,14 @@ def _check_positive(count: str) -> str:
     return count
 
 
+def _check_metric(name: str) -> str:
+    known = _one_of(tuple(SCORES))
+    if name == "loss":
+        raise BadOption(f"cannot be sought: a verdict is about a share of images; give {known}")
+    check(name in SCORES, f"is unknown; give {known}")
+    return name
+
+
 if TYPE_CHECKING:
     LimitOptions = RunOptions
 else:  # one option for each metric
@@ -552,8 +561,13 @@ class SearchOptions(LimitOptions):
         "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
         suggest=("accuracy",),
     )
+    metric: Annotated[str, AfterValidator(_check_metric)] = _search(
+        f"What counts as accuracy: {', '.join(SCORES)}. It is sought, required and shown in its place.",
+        ACCURACY.name,
+        suggest=SCORES,
+    )
     min_accuracy: Fraction | None = _search(
-        "Required accuracy, a fraction such as .87. No baseline is trained then."
+        "Required accuracy (or other --metric), a fraction such as .87. No baseline is trained then."
     )
     trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
     max_gpu_hours: float | None = _search(
@@ -617,9 +631,10 @@ class SearchOptions(LimitOptions):
         """The objective, with the limits that the user gave. Raise BadOption."""
         amounts = {metric.name: getattr(self, metric.field) for metric in METRICS.values()}
         try:
-            return parse_objective(self.kind, self.minimise, self.maximise, amounts)
+            found = parse_objective(self.kind, self.minimise, self.maximise, amounts)
         except ValueError as error:
             raise BadOption(str(error)) from error
+        return replace(found, sought=SCORES[self.metric])
 
     @field_validator("early_stop")
     @classmethod

@@ -35,6 +35,7 @@ from orchestrator.trainer_client import NetworkInfo, TrainerClient
 from results.analysis.posterior import VERSION
 from results.db.store import Store
 from results.db.tables import Trial
+from results.scores import ACCURACY
 from search_spaces import Named, Point, Space, Value, scaling
 
 
@@ -101,6 +102,8 @@ class StudySpec:
         request, asked = self.request, dict[str, Any]()
         if self.aim != default_objective(request.kind).under(self._own_limits):
             asked["aim"] = self.aim.to_json()
+        if self.aim.sought != ACCURACY:
+            asked["metric"] = self.aim.sought.name
         if self.aim.minimise is not None:
             asked["baseline"] = {
                 "replicates": self.replicates,
@@ -184,6 +187,11 @@ def resolve_spec(
     training = training_of(request, subject, recipe, dataset, device)
     base = trainer_client.describe(training.config(Choices(scale)))
     training = set_fit(training, base)
+    check(
+        base.classes >= aim.sought.fewest_classes,
+        f"--metric {aim.sought.name} needs at least {aim.sought.fewest_classes} classes, but the data have "
+        f"{base.classes}; omit it",
+    )
     space = named.space if named else _multipliers(request, training, scale, trainer_client)
     return StudySpec(
         request,

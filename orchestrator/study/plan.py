@@ -112,11 +112,16 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
 
 def _requirement_text(spec: StudySpec) -> str:
     if spec.request.min_accuracy is not None:
-        return f", at an accuracy of at least {accuracy_text(spec.request.min_accuracy)}"
+        return f"{_at_least(spec)} {accuracy_text(spec.request.min_accuracy)}"
     if not spec.replicates:
         return ""
     less = f" minus {100 * spec.request.tolerance:g} points" if spec.request.tolerance else ""
-    return f", at an accuracy of at least the base network's{less}"
+    return f"{_at_least(spec)} the base network's{less}"
+
+
+def _at_least(spec: StudySpec) -> str:
+    noun = spec.aim.sought.noun
+    return f", at {'an' if noun[0] in 'aeiou' else 'a'} {noun} of at least"
 
 
 def _networks(spec: StudySpec, trainer_client: TrainerClient) -> Iterable[str]:

@@ -52,7 +52,11 @@ def test_a_training_reports_every_event_of_the_protocol_in_order() -> None:
     assert lines.events[0]["resolution"] == 8
     last, final = lines.events[-2:]
     assert (last["step"], last["progress"], last["learning_rate"]) == (7, 1.0, 0.0)
-    assert last["val_accuracy"] == final["val_accuracy"]
+    for name in ("accuracy", "loss", "balanced_accuracy", "macro_f1", "top5_accuracy"):
+        assert last[f"val_{name}"] == final[f"val_{name}"] is not None
+    by_class = final["val_class_accuracies"]  # of 5 validation images each, so their mean is the accuracy
+    assert sum(by_class) / 10 == pytest.approx(final["val_accuracy"]) == final["val_balanced_accuracy"]
+    assert final["class_names"] is None
     assert (final["steps"], final["total_steps"], final["replans"]) == (7, 7, 0)
     assert final["epochs"] == 7 / 5
     assert 0 <= final["test_accuracy"] <= 1
