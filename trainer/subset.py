@@ -1,11 +1,12 @@
 """Training and validation images drawn from a training set.
 
-A `proportional` draw keeps the classes' shares, and has every class. A `balanced` one has equally many images of
-each class. Validation images are drawn first, so trials that differ only in `train` are validated on the same
-images. The parts of one seed are disjoint. What does not divide goes to classes drawn by the seed, one image each.
+A `proportional` draw keeps the classes' shares, and has every class. A `balanced` one has equally many images
+of each class. Validation images are drawn first, so trials that differ only in `train` are validated on the
+same images. The parts of one seed are disjoint. What does not divide goes to classes drawn by the seed, one
+image each.
 
-With `folds` the whole training set is split into folds, stratified by class. One is held out for validation and the
-others are trained on.
+With `folds` the whole training set is split into folds, stratified by class. One is held out for validation,
+and the others are trained on.
 """
 
 from collections.abc import Sequence
@@ -69,15 +70,15 @@ def _share(
     if (short := np.flatnonzero(sizes < needed)).size:
         label = short[0]
         raise InvalidConfig(
-            f"{_count_text(sizes, names, label)}, but {subset.train} for training and {subset.validation} for "
-            f"validation need {needed[label]} of it; ask for fewer images"
+            f"{_count_text(sizes, names, label)}, but {subset.train} for training and {subset.validation} "
+            f"for validation need {needed[label]} of it; ask for fewer images"
         )
     if (short := np.flatnonzero(sizes < needed * (subset.part + 1))).size:
         label = short[0]
         raise InvalidConfig(
-            f"{_count_text(sizes, names, label)}, which make {sizes[label] // needed[label]} disjoint parts of "
-            f"{needed[label]}; part {subset.part} is not among them, as they count from 0: ask for fewer parts "
-            "or images"
+            f"{_count_text(sizes, names, label)}, which make {sizes[label] // needed[label]} disjoint parts "
+            f"of {needed[label]}; part {subset.part} is not among them, as they count from 0: ask for fewer "
+            "parts or images"
         )
     return train, validation
 
@@ -95,8 +96,8 @@ def _check_proportional(sizes: Indices, subset: Subset, names: Sequence[str]) ->
             )
     if subset.train + subset.validation > sizes.sum():
         raise InvalidConfig(
-            f"the {len(sizes)} classes have {sizes.sum()} training images in all, but {subset.train} for training "
-            f"and {subset.validation} for validation are asked for; ask for fewer images"
+            f"the {len(sizes)} classes have {sizes.sum()} training images in all, but {subset.train} for "
+            f"training and {subset.validation} for validation are asked for; ask for fewer images"
         )
 
 
@@ -117,8 +118,8 @@ def _check_smallest(sizes: Indices, least: int, names: Sequence[str]) -> None:
     """Raise InvalidConfig unless every class has so many images."""
     if sizes.min() < least:
         raise InvalidConfig(
-            f"{_count_text(sizes, names, int(sizes.argmin()))}, but at least {least} are needed for training and "
-            "validation; add images to it, or remove it"
+            f"{_count_text(sizes, names, int(sizes.argmin()))}, but at least {least} are needed for training "
+            "and validation; add images to it, or remove it"
         )
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from orchestrator.evaluation.options import RECIPE, EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
-from orchestrator.spec.options import BadOption, check
-from orchestrator.spec.study_spec import absolute, recorded_subject, scale_of, set_fit, training_of
+from orchestrator.spec.options import check
+from orchestrator.spec.study_spec import absolute, describe_data, recorded_subject, scale_of, training_of
 from orchestrator.spec.trial_config import Choices, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
 from orchestrator.trial.context import StudyContext
@@ -109,13 +109,16 @@ def resolve_spec(
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
     dataset = _dataset(request, subjects)
+    recorded = store.study(request.study_name(list(dict.fromkeys(names)), dataset)) if store else None
+    settings = recorded.question.get("training", {}) if recorded else None
     pairs = []
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
             training = training_of(request, subject, recipe, dataset, device)
-            training = replace(training, test=not request.no_test, disjoint=True)
+            images = {"validation_images": int(request.no_test), "disjoint": not request.folds}
+            training = replace(training, test=not request.no_test, **images)
             try:
-                pairs.append(_pair(request, subject, training, trainer_client))
+                pairs.append(_pair(request, subject, training, trainer_client, settings))
             except TrainerRefused as error:
                 raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
     return EvaluationSpec(request, tuple(pairs))
@@ -155,30 +158,16 @@ def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
 
 
 def _pair(
-    request: EvaluationOptions, subject: BaseModel, training: TrialTemplate, trainer_client: TrainerClient
+    request: EvaluationOptions,
+    subject: BaseModel,
+    training: TrialTemplate,
+    trainer_client: TrainerClient,
+    recorded: Mapping[str, Any] | None,
 ) -> Pair:
     scale = scale_of(request, subject)
-    description = trainer_client.describe(training.config(Choices(scale)))
-    training = set_fit(training, description)
-    _check_parts(request, description.dataset.get("train_images"))
-    last = training.config(Choices(scale), replicate=request.runs_of_each - 1)
-    return Pair(subject, scale, training, trainer_client.describe(last))
-
-
-def _check_parts(request: EvaluationOptions, held: int | None) -> None:
-    """Raise BadOption if there are too few training images for the runs, as far as their number is known."""
-    train, validation, runs = request.train_images, request.validation_images, request.runs_of_each
-    needed = (train + validation) * runs
-    if held is None or needed <= held:
-        return
-    fit = {"--runs": held // (train + validation), "--train-images": held // runs - validation}
-    remedies = [f"{option} {most}" for option, most in fit.items() if most >= 1]
-    if not request.no_test and train * runs <= held:
-        remedies.append("--validation-images 0")
-    raise BadOption(
-        f"--runs {runs} of {train}+{validation} images, none used twice, need {needed} training images but "
-        f"there are {held}; give {', or '.join(remedies) or 'fewer of each'}"
-    )
+    parts = request.runs_of_each if training.disjoint else 1
+    training, description = describe_data(training, scale, request, trainer_client, recorded, parts)
+    return Pair(subject, scale, training, description)
 
 
 def _question_of(pair: Pair, keeps_models: bool) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def check_request(
     store = store_to_read(request, stack)
     subject = subject_of(request, store)
     executor = stack.enter_context(closing(session.open_executor(request)))
-    spec = resolve_spec(request, subject, executor.device, trainer_client)
+    spec = resolve_spec(request, subject, executor.device, trainer_client, store)
     return checks.check_study(spec, store, executor.slots, trainer_client).spec, executor
 
 

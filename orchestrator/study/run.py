@@ -56,7 +56,7 @@ def run_study(
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        spec = resolve_spec(request, subject, executor.device, trainer)
+        spec = resolve_spec(request, subject, executor.device, trainer, store)
         stack.enter_context(store.lock_study(spec.study_name))
         checked = checks.check_study(spec, store, executor.slots, trainer)
         spec, recorded = checked.spec, checked.recorded
