@@ -68,6 +68,7 @@ def _share(
         train = _apportion(subset.train, sizes - validation, sizes - validation, rng)
     needed = validation + train
     if (short := np.flatnonzero(sizes < needed)).size:
+        _check_smallest(sizes, 1 + (subset.validation > 0), names)
         label = short[0]
         raise InvalidConfig(
             f"{_count_text(sizes, names, label)}, but {subset.train} for training and {subset.validation} "

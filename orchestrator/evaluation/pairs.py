@@ -147,6 +147,11 @@ def _asked_of(recorded: Mapping[str, Any], model: str) -> dict[str, Any] | None:
     return None if own is None else {**recorded["training"], **own}
 
 
+def find_dataset(request: EvaluationOptions, store: Store | None) -> str:
+    """Return the data set of an evaluation. Raise BadOption."""
+    return _dataset(request, _subjects(request, store))
+
+
 def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
     """Return the data set of all pairs: the user's, or that on which the saved models were found."""
     theirs = list(dict.fromkeys(subject.dataset for subject in subjects if subject.dataset))

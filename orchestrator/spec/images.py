@@ -112,15 +112,17 @@ class Pool:
             raise BadOption(f"{why}; give {images_options(*self.nearest(train, validation))}")
 
     def nearest(self, train: int, validation: int) -> Counts:
-        """Return numbers of images that can be drawn with every seed, in about this proportion.
+        """Return numbers of images that can be drawn with every seed.
 
-        There are validation images if there are some here. Every class needs an image for each purpose.
+        Validation images stay as many if they are few. Else both numbers keep about their proportion.
         """
         whole, least = (self.usable(validation > 0) or 0) // self.unit, self.classes // self.unit
         larger = max(train, least), max(validation, least) if validation else 0
         if self.draw != "balanced" and sum(larger) <= whole:
             return larger
-        held_out = round(whole * validation / (train + validation))
+        held_out = -(-validation // self.unit)
+        if held_out > whole // _FIFTH:
+            held_out = round(whole * validation / (train + validation))
         if validation:
             held_out = min(max(held_out, least), whole - least)
         return (whole - held_out) * self.unit, held_out * self.unit
@@ -146,8 +148,8 @@ class Pool:
         fewest = self.sizes[self.smallest]
         check(
             fewest >= least,
-            f"the class {self.smallest!r} has {_images_text(fewest)}, and needs at least {least} for training "
-            "and validation; add images to its folder, or remove the class",
+            f"the class {self.smallest!r} has {_images_text(fewest)}, and needs at least {least} for "
+            "training and validation; add images to its folder, or remove the class",
         )
 
 
@@ -224,8 +226,8 @@ def _check_parts(pool: Pool, train: int, validation: int, is_tested: bool) -> No
     needed = (train + validation) * pool.parts
     if pool.images is not None and needed > pool.images:
         raise BadOption(
-            f"--runs {pool.parts} of {train}+{validation} images, none used twice, need {needed} training images "
-            f"but there are {pool.images}; give {pool.remedies(train, validation, is_tested)}"
+            f"--runs {pool.parts} of {train}+{validation} images, none used twice, need {needed} training "
+            f"images but there are {pool.images}; give {pool.remedies(train, validation, is_tested)}"
         )
 
 
@@ -250,8 +252,8 @@ def _numbers(request: RunOptions, pool: Pool, is_older: bool) -> Counts:
         return train, pool.left(train)
     if validation is None:
         validation = usual[1] if usual else pool.fifth
-        if train is not None and validation and pool.images is not None:
-            validation = max(pool.classes, min(validation, pool.left(train)))
+        if train is not None and pool.images is not None and pool.left(train) >= pool.classes:
+            validation = min(validation, pool.left(train))
     if train is None and usual and texts[0] != ALL_IMAGES:
         is_from_data = request.usual_images is None and pool.images is not None
         return min(usual[0], pool.left(validation)) if is_from_data else usual[0], validation

@@ -137,7 +137,7 @@ def parse_images(text: str) -> int | float | str:
         share = float(match[1]) / (100 if match[2] else 1)
         if 0 < share < 1:
             return share
-    raise BadOption("is no number of images; give one like 5000, a share like .8 or 80%, or all")
+    raise BadOption("is not a number of images; give one like 5000, a share like .8 or 80%, or all")
 
 
 def _check_images(text: str) -> str:

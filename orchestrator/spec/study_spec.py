@@ -381,7 +381,10 @@ def dataset_of(request: RunOptions, subject: BaseModel) -> str:
 
 def absolute(dataset: str) -> str:
     """Return a data set's name with an absolute path, if it has a path: trials run in other folders."""
-    kind, colon, path = dataset.partition(":")
-    if kind in ("npz", "folder") and colon:
-        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
-    return dataset
+    kind, _, path = dataset.partition(":")
+    return f"{kind}:{os.path.abspath(os.path.expanduser(path))}" if has_path(dataset) else dataset
+
+
+def has_path(dataset: str) -> bool:
+    """Whether a data set is named by where it is on this machine."""
+    return dataset.startswith(("npz:", "folder:"))
