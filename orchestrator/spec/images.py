@@ -75,8 +75,12 @@ class Pool:
         """
         if self.draw == "balanced":
             return self.classes * (self.sizes[self.smallest] // self.parts)
-        if self.images is None or self.parts == 1 or not self.sizes:
+        if self.images is None or not self.sizes:
             return None if self.images is None else self.images // self.parts
+        if self.sizes[self.smallest] < self.parts * (2 if is_split else 1):
+            return 0
+        if self.parts == 1:
+            return self.images
         spare = 1.5 if is_split else 0.0  # what rounding twice may add to a class
         return max(0, int(self.images * min((n // self.parts - spare) / n for n in self.sizes.values())))
 

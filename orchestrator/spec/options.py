@@ -131,7 +131,8 @@ def parse_images(text: str) -> int | float | str:
     """Return a number of images, a share of all in (0, 1), or `all`. Raise BadOption for anything else."""
     if text == ALL_IMAGES:
         return text
-    if re.fullmatch(r"\d{1,9}", text):
+    if re.fullmatch(r"\d+", text):
+        check(len(text) <= 9, f"is out of range; give at most {10**9 - 1}")
         return int(text)
     if match := re.fullmatch(r"(\d*\.?\d+)(%?)", text):
         share = float(match[1]) / (100 if match[2] else 1)

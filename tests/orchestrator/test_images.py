@@ -57,7 +57,7 @@ def arrays(path: Path, width: int) -> str:
 
 
 def asked(trainer_client: TrainerClient, folder: Path, data: str, **given: Any) -> StudySpec:
-    images: dict[str, Any] = {"train_images": 40, "validation_images": 20}
+    images: dict[str, Any] = {"train_images": 40, "validation_images": 20, "batch_size": 16}
     request = settled(folder, data=data, study=None, trainer=None, **images, **given)
     return resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
 
