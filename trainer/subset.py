@@ -142,7 +142,7 @@ def _apportion(count: int, sizes: Indices, most: Indices, rng: np.random.Generat
     order = rng.permutation(len(sizes))
     if count == 0:
         return np.zeros_like(sizes)
-    low, high = 0.0, float(count)  # of the factor of all sizes: with `count` every class has its most
+    low, high = 0.0, 1.0  # of the factor of all sizes: with 1 every class has its most
     for _ in range(_BISECTIONS if count < most.sum() else 0):
         middle = (low + high) / 2
         low, high = (middle, high) if np.clip(middle * sizes, 1, most).sum() < count else (low, middle)
