@@ -37,6 +37,7 @@ class Subset:
     draw: whether the classes keep their shares, or have equally many images
     folds: into which the whole training set is split; None: it is drawn from instead
     fold: which of them is held out for validation, from 0
+    curve: validation images that learning curves use; all are read once, after training. None: all each time
     """
 
     train: int
@@ -46,6 +47,7 @@ class Subset:
     draw: Literal["balanced", "proportional"] = "balanced"
     folds: int | None = None
     fold: int = 0
+    curve: int | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,10 @@ def _read_subset(fields: Fields) -> Subset:
         draw=fields.choice("draw", ["balanced", "proportional"], default="balanced"),
         folds=fields.integer("folds", 2, 10**6, default=None),
         fold=fields.integer("fold", 0, 10**6, default=0),
+        curve=fields.integer("curve", 1, 10**9, default=None),
     )
+    if subset.curve and subset.curve > subset.validation:
+        raise InvalidConfig(f"curve {subset.curve} is more than validation {subset.validation}; omit it")
     if subset.fold >= (subset.folds or 1):
         raise InvalidConfig(f"fold {subset.fold} needs folds, and counts from 0; give more folds than that")
     if subset.folds and subset.part:

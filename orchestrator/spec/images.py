@@ -18,6 +18,7 @@ from orchestrator.trainer_client import NetworkInfo
 _LARGE = 5000, 1000  # by default, where there are so many: the numbers of the HAET challenge
 _FIFTH = 5  # of fewer images, one in five validates
 _FOLDS, _FOLDS_BELOW = 6, 2000  # folds by default, where there are fewer images
+_CURVE = 1000  # of all other images, those that learning curves use
 _ROUNDING = 1e-9  # of a share times a number of images
 
 Counts = tuple[int, int]  # training and validation images
@@ -177,6 +178,7 @@ def with_images(
             "the trainer does not tell the images of each class (docs/trainer-protocol.md), so it cannot be "
             "asked for a draw or for folds; omit --draw and --folds"
         )
+    is_rest = bool(pool.sizes) and request.validation_images == ALL_IMAGES
     images, draw = pool.images, request.draw or ("proportional" if pool.sizes else None)
     if is_older and request.draw != "proportional":
         draw = None  # which is balanced
@@ -201,6 +203,7 @@ def with_images(
         validation_images=counts[1],
         draw=draw,
         folds=folds,
+        curve_images=_CURVE if is_rest and counts[1] > _CURVE else None,
         pool_images=None if is_older else images,
     )
 

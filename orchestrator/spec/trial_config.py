@@ -25,6 +25,7 @@ _ADDED = (
     "draw",
     "folds",
     "pool_images",
+    "curve_images",
 )  # settings that are recorded only if they are set
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -101,6 +102,7 @@ class TrialTemplate:
     disjoint: bool = False  # a repeat's images are a part of one sample, not a sample of its own
     draw: str | None = None  # proportional or balanced; None: the trainer's own, which is balanced
     folds: int | None = None  # one of which a repeat holds out; None: images are drawn instead
+    curve_images: int | None = None  # validation images that learning curves use; None: all
     pool_images: int | None = None  # all training images there are to draw from; None: not known
 
     def config(self, chosen: Choices, replicate: int = 0) -> dict[str, Any]:
@@ -135,8 +137,9 @@ class TrialTemplate:
             held_out = self.pool_images // self.folds + (fold < self.pool_images % self.folds)
             images = {"train": self.pool_images - held_out, "validation": held_out}
             return {**images, "seed": self.seed + partition, "folds": self.folds, "fold": fold}
-        draw = {"draw": self.draw} if self.draw else {}
-        images = {"train": self.train_images, "validation": self.validation_images, **draw}
+        images = {"train": self.train_images, "validation": self.validation_images}
+        rare = {"draw": self.draw, "curve": self.curve_images}
+        images |= {name: value for name, value in rare.items() if value}
         if self.disjoint:
             return {**images, "seed": self.seed, "part": replicate}
         return {**images, "seed": self.seed + replicate}

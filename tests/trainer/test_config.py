@@ -94,6 +94,7 @@ def test_an_unknown_key_at_the_top_is_refused_with_the_known_ones() -> None:
             "part must be a whole number from 0",
         ),
         ("subset", {"train": 1, "validation": 1, "seed": 0, "draw": "odd"}, "known: balanced, proportional"),
+        ("subset", {"train": 1, "validation": 1, "seed": 0, "curve": 2}, "curve 2 is more than validation 1"),
         ("subset", {"train": 1, "validation": 1, "seed": 0, "fold": 1}, "fold 1 needs folds"),
         ("subset", {"train": 1, "validation": 1, "seed": 0, "folds": 2, "fold": 2}, "fold 2 needs folds"),
         (

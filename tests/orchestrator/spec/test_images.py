@@ -180,6 +180,14 @@ def test_a_study_of_an_older_version_goes_on_with_its_defaults_and_its_draw() ->
     assert resolved(data, newer.question()) == newer
 
 
+def test_learning_curves_use_a_thousand_of_all_other_images() -> None:
+    subset = resolved(Drawing(5000, 5000), validation_images="all").config(Choices({}))["subset"]
+    wanted = {"train": 5000, "validation": 5000, "seed": 0}
+    assert subset == {**wanted, "draw": "proportional", "curve": 1000}
+    assert resolved(Drawing(3000, 3000), validation_images="all").curve_images is None
+    assert resolved(Drawing(5000, 5000), validation_images=5000).curve_images is None
+
+
 def test_a_trainer_that_does_not_tell_the_classes_is_asked_as_before() -> None:
     found = resolved(Drawing(30_000, 20_000, told=False))
     assert (counts(found), found.draw, found.pool_images) == ((5000, 1000), None, 50_000)
