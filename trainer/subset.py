@@ -147,7 +147,7 @@ def _apportion(count: int, sizes: Indices, most: Indices, rng: np.random.Generat
         middle = (low + high) / 2
         low, high = (middle, high) if np.clip(middle * sizes, 1, most).sum() < count else (low, middle)
     exact = np.round(np.clip(high * sizes, 1, most), 9)  # a whole number stays one
-    taken = np.floor(exact).astype(np.int64)
+    taken: Indices = np.floor(exact).astype(np.int64)
     by_remainder = order[np.argsort((taken - exact)[order], kind="stable")]
     taken[by_remainder[: count - taken.sum()]] += 1
     return taken

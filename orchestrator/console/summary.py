@@ -185,8 +185,10 @@ def database_text(request: RunOptions) -> str:
     return "" if request.database == usual else f" --db {request.database}"
 
 
-_HANDED_ON = ("train_images", "validation_images", "draw", "folds", "budget")
-_HANDED_ON += ("device", "slots", "db", "runs", "trainer")
+_HANDED_ON = (
+    *("train_images", "validation_images", "draw", "folds", "budget"),
+    *("device", "slots", "db", "runs", "trainer"),
+)
 
 
 def _next_command(request: SearchOptions, model: str) -> str:

@@ -115,8 +115,12 @@ def resolve_spec(
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
             training = training_of(request, subject, recipe, dataset, device)
-            images = {"validation_images": int(request.no_test), "disjoint": not request.folds}
-            training = replace(training, test=not request.no_test, **images)
+            training = replace(
+                training,
+                test=not request.no_test,
+                disjoint=not request.folds,
+                validation_images=int(request.no_test),  # a placeholder, too
+            )
             try:
                 pairs.append(_pair(request, subject, training, trainer_client, settings))
             except TrainerRefused as error:

@@ -270,7 +270,7 @@ def _numbers(request: RunOptions, pool: Pool, is_older: bool) -> Counts:
 def _count(text: str | None, images: int | None, option: str) -> int | None:
     """Return a number or a share of images as their number; None for `all`, and if it is not given."""
     asked = parse_images(text) if text else None
-    if asked is None or asked == ALL_IMAGES or isinstance(asked, int):
+    if not isinstance(asked, float):
         return asked if isinstance(asked, int) else None
     if images is None:
         raise BadOption(

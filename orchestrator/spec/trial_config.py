@@ -135,11 +135,12 @@ class TrialTemplate:
         if self.folds and self.pool_images:
             partition, fold = divmod(replicate, self.folds)
             held_out = self.pool_images // self.folds + (fold < self.pool_images % self.folds)
-            images = {"train": self.pool_images - held_out, "validation": held_out}
-            return {**images, "seed": self.seed + partition, "folds": self.folds, "fold": fold}
-        images = {"train": self.train_images, "validation": self.validation_images}
+            counts = {"train": self.pool_images - held_out, "validation": held_out}
+            return {**counts, "seed": self.seed + partition, "folds": self.folds, "fold": fold}
         rare = {"draw": self.draw, "curve": self.curve_images}
-        images |= {name: value for name, value in rare.items() if value}
+        images = {"train": self.train_images, "validation": self.validation_images} | {
+            name: value for name, value in rare.items() if value
+        }
         if self.disjoint:
             return {**images, "seed": self.seed, "part": replicate}
         return {**images, "seed": self.seed + replicate}

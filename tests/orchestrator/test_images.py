@@ -267,13 +267,14 @@ def test_a_plan_reads_all_images_that_are_here_and_downloads_none(
 
 
 @pytest.mark.slow
-def test_a_plan_refuses_the_pictures_that_the_search_would_refuse(tmp_path: Path) -> None:
+@pytest.mark.parametrize("act", [run_study, plan.show_plan])
+def test_a_plan_refuses_the_pictures_that_the_search_would_refuse(act: Any, tmp_path: Path) -> None:
     data = unequal(tmp_path / "photos", ant=9, wolf=9)
     (tmp_path / "photos" / "train" / "ant" / "0.png").write_bytes(b"no picture")
-    for act, stop in ((run_study, [threading.Event()]), (plan.show_plan, [])):
-        request = settled(tmp_path, data=data, trainer=None, batch_size=4, plan=not stop)
-        with pytest.raises(TrainerRefused, match=r"cannot read the image .*ant/0\.png"):
-            act(request, Console(file=io.StringIO()), *stop)
+    request = settled(tmp_path, data=data, trainer=None, batch_size=4, plan=act is plan.show_plan)
+    stop = () if act is plan.show_plan else (threading.Event(),)
+    with pytest.raises(TrainerRefused, match=r"cannot read the image .*ant/0\.png"):
+        act(request, Console(file=io.StringIO()), *stop)
 
 
 def test_plan_search_and_evaluation_say_the_same_of_the_data(tmp_path: Path) -> None:

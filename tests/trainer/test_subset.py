@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import subset
+from tests.trainer.configs import trial
+from trainer import config, subset
 from trainer.config import Subset
 from trainer.errors import InvalidConfig
 
@@ -187,9 +188,9 @@ def test_folds_part_the_whole_set_with_each_class_in_its_share(sizes: Sizes, fol
 def test_a_draw_that_is_not_possible_names_the_class_and_the_numbers(
     sizes: tuple[int, int], wanted: dict[str, int], said: str
 ) -> None:
-    for read in (
-        lambda asked: subset.draw(labels_of(list(sizes)), 2, asked, ("a", "b")),
-        lambda asked: subset.share(sizes, asked, ("a", "b")),
-    ):
-        with pytest.raises(InvalidConfig, match=said):
-            read(Subset(**{"seed": 0, "draw": "proportional", **wanted}))
+    given = {"seed": 0, "draw": "proportional", **wanted}
+    asked = config.from_json(trial(subset=given, test=True)).subset
+    with pytest.raises(InvalidConfig, match=said):
+        subset.draw(labels_of(list(sizes)), 2, asked, ("a", "b"))
+    with pytest.raises(InvalidConfig, match=said):
+        subset.share(sizes, asked, ("a", "b"))
