@@ -31,12 +31,14 @@ class TrainingObjective:
     """What is trained on, and how. Raises InvalidConfig for a batch larger than the training set.
 
     training: at the network's full resolution
+    validation: all validation images; curve: those of them that learning curves use
     classes: of the data set, K
     mirrored: whether a mirrored image keeps its class
     """
 
     training: DeviceImages
     validation: DeviceImages | None
+    curve: DeviceImages | None
     normalise: Normalisation
     classes: int
     mirrored: bool

@@ -24,7 +24,7 @@ from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, T
 from results.db import locks, study_files
 from results.db.search_queue import SearchQueue, repeatable
 
-_PLAN_SECONDS = 120.0
+_PLAN_SECONDS = 600.0  # a plan reads all images of a folder
 _NO_ANSWER = f"the trainer did not answer within {_PLAN_SECONDS:.0f} s"
 
 

@@ -127,6 +127,29 @@ Confidence = Annotated[
 WrongStops = Annotated[
     float, _Within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
 ]
+ALL_IMAGES = "all"
+
+
+def parse_images(text: str) -> int | float | str:
+    """Return a number of images, a share of all in (0, 1), or `all`. Raise BadOption for anything else."""
+    if text == ALL_IMAGES:
+        return text
+    if re.fullmatch(r"\d+", text):
+        check(len(text) <= 9, f"is out of range; give at most {10**9 - 1}")
+        return int(text)
+    if match := re.fullmatch(r"(\d*\.?\d+)(%?)", text):
+        share = float(match[1]) / (100 if match[2] else 1)
+        if 0 < share < 1:
+            return share
+    raise BadOption("is not a number of images; give one like 5000, a share like .8 or 80%, or all")
+
+
+def _check_images(text: str) -> str:
+    parse_images(text)
+    return text
+
+
+Images = Annotated[str, AfterValidator(_check_images)]
 LocalPath = Annotated[Path, BeforeValidator(_read_path)]
 PathText = Annotated[str, BeforeValidator(_read_path)]  # a path, or something else that has no ~
 # user: whoever asks, by command line, file, REST or form; kept with the study, so that a resume has it
@@ -422,8 +445,23 @@ class RunOptions(FileOptions):
     fit: Literal["crop", "pad", "squash"] | None = _training(
         "How to make images square: crop, pad or squash. [as for the saved model, or crop]"
     )
-    train_images: int = _training("Training images to sample.", 5000)
-    validation_images: int = _training("Validation images to sample from the training set.", 1000)
+    train_images: Images | None = _training(
+        "Training images to draw: a number, a share (.8 or 80%), or all that validation leaves. [5000, or "
+        "all of a set with fewer than 6000 images]"
+    )
+    validation_images: Images | None = _training(
+        "Validation images to draw from the training set: a number, a share, or all that training leaves. "
+        "[1000, or a fifth of a set with fewer than 6000 images]"
+    )
+    draw: Literal["proportional", "balanced"] | None = _training(
+        "How to draw images: proportional keeps the classes' shares, balanced takes equally many of each "
+        "class. [proportional]"
+    )
+    folds: int | None = _training(
+        "Split the training set into so many folds: repeat r validates on fold r and trains on the others. "
+        "0: draw images instead. [6 for fewer than 2000 images, else 0]",
+        ge=0,
+    )
     budget: str = _training("Budget of one training: 600s, 10m or 500steps.", "600s")
     clock: Literal["train", "strict"] = _training(
         "What a budget in seconds covers. train: training only; strict: everything from process start.",
@@ -487,6 +525,12 @@ class RunOptions(FileOptions):
         _parsed(TrialBudget.parse, self.budget, "budget")
         _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
+        check(self.folds != 1, "--folds 1 leaves nothing to train on; give 2 or more, or 0 for no folds")
+        check(
+            not self.folds or not (self.train_images or self.validation_images or self.draw),
+            f"--folds {self.folds} uses all training images; omit it, or --train-images, --validation-images "
+            "and --draw",
+        )
         check(bool(self.trainer_command), "--trainer is empty; give a command, or omit it")
         return self
 
@@ -495,6 +539,11 @@ class RunOptions(FileOptions):
         if self.trainer is None:
             return OWN_TRAINER
         return with_absolute_paths(_parsed(shlex.split, self.trainer, "trainer"))
+
+    @property
+    def usual_images(self) -> tuple[int, int] | None:
+        """The default numbers of training and validation images; None: they follow from the data set."""
+        return None
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -679,10 +728,17 @@ class SearchOptions(LimitOptions):
             yield f"--audit {self.audit} has no effect with {off}; omit it"
 
 
+def without_images(presets: Mapping[str, Any]) -> dict[str, Any]:
+    """Return presets without numbers of images, which folds make superfluous."""
+    return {
+        name: value for name, value in presets.items() if name not in ("train_images", "validation_images")
+    }
+
+
 _DEMO: Mapping[str, Any] = {
     "data": "digits",
-    "train_images": 4000,
-    "validation_images": 1000,
+    "train_images": "4000",
+    "validation_images": "1000",
     "budget": "15s",
     "trials": 12,
     "tolerance": 0.01,
@@ -715,7 +771,8 @@ class NasOptions(SearchOptions):
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         # small: many steps in few seconds
-        return {**_DEMO, "base_width": 0.25, "batch_size": 64} if given.get("demo") else {}
+        usual = {**_DEMO, "base_width": 0.25, "batch_size": 64} if given.get("demo") else {}
+        return without_images(usual) if given.get("folds") else usual
 
 
 class HpoOptions(SearchOptions):
@@ -760,7 +817,8 @@ class HpoOptions(SearchOptions):
         }
         if not given.get("demo"):
             return {}
-        return {**_DEMO, **spaces.get(given.get("space", DEFAULT_SPACE), {})}
+        usual = {**_DEMO, **spaces.get(given.get("space", DEFAULT_SPACE), {})}
+        return without_images(usual) if given.get("folds") else usual
 
 
 SEARCHES: Mapping[str, type[SearchOptions]] = {"nas": NasOptions, "hpo": HpoOptions}

@@ -80,6 +80,31 @@ def test_test_images_are_left_alone_unless_asked_for() -> None:
     assert (final["test_accuracy"], final["test_accuracy_1000"], final["test_loss"]) == (None, None, None)
 
 
+def test_all_validation_images_are_read_at_the_end_and_learning_curves_use_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = {"train": 100, "validation": 1000, "seed": 0}
+    usual = trained(subset=asked)
+    monkeypatch.setattr(trials, "VALIDATION_SHARE", 1e9)
+    lines = trained(subset={**asked, "curve": 10})
+    *curve, last = [event["val_accuracy"] for event in lines.named("epoch")]
+    assert curve
+    assert all(accuracy * 10 == pytest.approx(round(accuracy * 10)) for accuracy in curve)
+    assert last == lines.events[-1]["val_accuracy"] == usual.events[-1]["val_accuracy"]
+    assert lines.events[-1]["val_loss"] == usual.events[-1]["val_loss"]
+    voting = trained(subset={**asked, "curve": 10}, ingredients={"ensemble": {"members": 2}})
+    members = [event["val_accuracy"] for event in voting.named("epoch")]
+    assert all(accuracy * 10 == pytest.approx(round(accuracy * 10)) for accuracy in members)
+
+
+def test_a_last_validation_that_takes_much_of_the_training_is_refused_before_it() -> None:
+    asked = {"train": 100, "validation": 4000, "seed": 0, "curve": 10}
+    with pytest.raises(
+        TooShort, match=r"validating on 4000 images takes .*, more than 5% of .* s of training"
+    ):
+        trained(subset=asked, budget={"steps": 1}, hyperparameters={"batch_size": 2})
+
+
 def test_without_validation_images_only_the_test_is_measured() -> None:
     lines = trained(subset={"train": 100, "validation": 0, "seed": 0}, test=True)
     assert {event["val_accuracy"] for event in lines.named("epoch")} == {None}

@@ -34,7 +34,7 @@ def objective_of(labels: Tensor, changes: recipes.Changes) -> TrainingObjective:
     recipe = recipes.Recipe(recipes.Defaults("sgd", 0.1, 0.0, 2)).change(changes)
     device = resolve_device(config.from_json(trial()))
     normalise = compute_normalisation(images.images)
-    return TrainingObjective(images, None, normalise, 4, False, recipe, recipe.defaults, device)
+    return TrainingObjective(images, None, None, normalise, 4, False, recipe, recipe.defaults, device)
 
 
 @given(st.lists(st.integers(0, 5000), min_size=2, max_size=20).filter(any), st.floats(0, 1))
@@ -111,7 +111,7 @@ def trained(seed: int, changes: recipes.Changes) -> Score:
     recipe = recipes.load("resnet9_baseline", changes)
     settings = recipes.resolve_hyperparameters(recipe.defaults, Hyperparameters(batch_size=64))
     objective = TrainingObjective(
-        training, validation, compute_normalisation(training.images), 10, False, recipe, settings,
+        training, validation, validation, compute_normalisation(training.images), 10, False, recipe, settings,
         resolve_device(found),
     )  # fmt: skip
     setup = TrialSetup(found, data.about(found.dataset), decoded, objective)
