@@ -50,6 +50,7 @@ class NetworkInfo:
     scales: tuple[str, ...] = ("depth", "width", "resolution")  # the multipliers that the network supports
     architecture: Mapping[str, Any] | None = None  # the settings of its family, if it has any
     source: str | None = None  # changes when the file of a user's own network changes
+    batch_size: int | None = None  # of its training, if the trainer tells it
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
 
@@ -141,6 +142,7 @@ class TrainerClient:
                 scales=tuple(answer.get("scales", NetworkInfo.scales)),
                 architecture=answer.get("architecture"),
                 source=answer.get("source"),
+                batch_size=answer.get("batch_size"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error

@@ -23,7 +23,7 @@ def why(study: StudyRecord) -> str:
         )
     rows = [row for row in study.rows if row["purpose"] == "search"]
     counts = "; ".join(_counts(study, rows))
-    return f"{_cause(study, rows)} ({counts})" if counts else _cause(study, rows)
+    return study.sought.reword(f"{_cause(study, rows)} ({counts})" if counts else _cause(study, rows))
 
 
 def advice(study: StudyRecord) -> str:
@@ -37,7 +37,7 @@ def advice(study: StudyRecord) -> str:
         )
     if study.bound is None:
         return "try more --trials"
-    return "try more --trials, or a lower required accuracy under another --study"
+    return study.sought.reword("try more --trials, or a lower required accuracy under another --study")
 
 
 def failed_baseline(study: StudyRecord) -> Row | None:

@@ -47,8 +47,7 @@ class Events:
                 "elapsed_seconds": self.elapsed(),
                 "learning_rate": state.objective.learning_rate(pace.progress),
                 "train_loss": loss,
-                "val_accuracy": score and score.accuracy,
-                "val_loss": score and score.loss,
+                **_validated(score),
             }
         )
 
@@ -70,8 +69,9 @@ def make_final(
     steps = sum(done.step for done in paces)
     of_first = tested and tested.first_accuracy
     return {
-        "val_accuracy": score and score.accuracy,
-        "val_loss": score and score.loss,
+        **_validated(score),
+        "val_class_accuracies": score and list(score.class_accuracies),
+        "class_names": list(setup.decoded.names) or None,
         "test_accuracy": tested and tested.accuracy,
         "test_accuracy_1000": tested and (tested.accuracy if of_first is None else of_first),
         "test_loss": tested and tested.loss,
@@ -84,4 +84,15 @@ def make_final(
         "overshoot_seconds": train_seconds - (budget.seconds or train_seconds),
         "images_per_second": steps * objective.settings.batch_size / train_seconds,
         "peak_memory_bytes": objective.device.peak_memory_bytes(),
+    }
+
+
+def _validated(score: Score | None) -> dict[str, Any]:
+    """The scores on validation images that every `epoch` and the `final` event have."""
+    return {
+        "val_accuracy": score and score.accuracy,
+        "val_loss": score and score.loss,
+        "val_balanced_accuracy": score and score.balanced_accuracy,
+        "val_macro_f1": score and score.macro_f1,
+        "val_top5_accuracy": score and score.top5_accuracy,
     }

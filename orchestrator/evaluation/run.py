@@ -15,12 +15,20 @@ from rich.console import Console
 from orchestrator.console import progress, summary
 from orchestrator.console.progress import ReporterFactory
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.evaluation.pairs import PURPOSE, EvaluationSpec, count_text, list_requests, resolve_spec
+from orchestrator.evaluation.pairs import (
+    PURPOSE,
+    EvaluationSpec,
+    count_text,
+    find_dataset,
+    find_replaced,
+    list_requests,
+    resolve_spec,
+)
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
 from orchestrator.study import checks, session
-from orchestrator.study.plan import cost_text, store_to_read
+from orchestrator.study.plan import cost_text, open_trainer, store_to_read
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.folder import study_folder
@@ -55,7 +63,7 @@ def run_evaluation(
         _check_folder(spec)
         stack.enter_context(store.lock_study(spec.study_name))
         recorded = store.study(spec.study_name)
-        study = _open_study(spec, store, recorded, executor.slots)
+        study = _open_study(spec, store, recorded, executor.slots, console)
         rows = store.trials(study.id)
         summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
@@ -76,13 +84,12 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
     with ExitStack() as stack:
         store = store_to_read(request, stack)
         executor = stack.enter_context(closing(session.open_executor(request)))
-        trainer = stack.enter_context(
-            TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
-        )
+        trainer = stack.enter_context(open_trainer(request, find_dataset(request, store)))
         spec = resolve_spec(request, store, executor.device, trainer)
         _check_folder(spec)
         summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
-        summary.say(console, *_contents(spec))
+        first = spec.pairs[0]
+        summary.say(console, *_contents(spec), *summary.image_lines(first.description, first.training))
         pairs, runs = len(spec.pairs), request.runs_of_each
         summary.say(console, f"trainings: {pairs * runs} = {pairs} pairs x {runs} runs")
         summary.say(console, cost_text(pairs * runs, spec.pairs[0].training.budget, executor))
@@ -95,20 +102,27 @@ def _check_folder(spec: EvaluationSpec) -> None:
     checks.refuse_folder(folder, connection.address(spec.request.database))
 
 
-def _open_study(spec: EvaluationSpec, store: Store, recorded: Study | None, slots: int) -> Study:
+def _open_study(
+    spec: EvaluationSpec, store: Store, recorded: Study | None, slots: int, console: Console
+) -> Study:
     """Start the study in the database, or take it up."""
-    question = spec.question(recorded.question if recorded else None)
-    if recorded is not None:
-        refuse_another_question(recorded, PURPOSE, question)
-    checks.claim_folder(study_folder(spec.request.runs, spec.study_name), store.url)
+    request, replaced = spec.request, find_replaced(spec, store)
+    question = spec.question(recorded.question if recorded and not replaced else None)
+    if recorded is not None and not replaced:
+        why = checks.other_data(store, recorded, question, spec.pairs[0].training.dataset)
+        refuse_another_question(recorded, PURPOSE, question, why)
+    checks.claim_folder(study_folder(request.runs, spec.study_name), store.url)
+    if replaced:
+        session.put_aside(store, replaced, request.runs, console)
     return store.open_study(
         spec.study_name,
         PURPOSE,
         question,
-        len(spec.pairs) * spec.request.runs_of_each,
+        len(spec.pairs) * request.runs_of_each,
         provenance.versions(session.VERSIONS),
         provenance.git_commit(),
         slots,
+        anew=replaced is not None,
     )
 
 
@@ -135,8 +149,11 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
         )
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"
-    parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.sample_text(request)}"
-    yield from summary.data_lines(spec.pairs[0].description, f"{parts}; {read}")
+    first = spec.pairs[0]
+    parts = f"the r-th of {request.runs_of_each} disjoint parts of " if first.training.disjoint else ""
+    use = f"run r uses {parts}{summary.sample_text(first.training)}; {read}"
+    yield from summary.data_lines(first.description, use)
+    yield from spec.notes
 
 
 def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:

@@ -12,7 +12,7 @@ from orchestrator.trial.runner import Runner
 from results.db.tables import Trial
 
 _NO_HOURS = "the device-hours left are not enough to train the base network; give a larger --max-gpu-hours"
-_OTHERWISE = "try other hyperparameters or a longer --budget under another --study"
+_OTHERWISE = "try other hyperparameters or a longer --budget"
 _REMEDIES = {  # for running the same command again, by the reason of the failure
     "host_memory": "give a larger --max-memory and run the same command again",
     "timeout": "give a longer --timeout and run the same command again",

@@ -172,7 +172,7 @@ class SearchLoop:
         finished = [Finished(complete_points(curves.get(row.number, [])), accuracy(row)) for row in latest]
         images, seed = search.spec.training.validation_images, search.spec.training.seed
         evidence = Evidence(tuple(finished), bound, images, self._pruner_config.level)
-        return EarlyStopping(self._pruner_config, evidence, seed)
+        return EarlyStopping(self._pruner_config, evidence, seed, search.sought.column)
 
     def _answer_untrained(self, request: TrialRequest) -> bool:
         """Record a request as a duplicate or as skipped, if it is one; return whether it was."""

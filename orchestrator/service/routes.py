@@ -154,7 +154,9 @@ def trial(here: Here, name: Name, number: Number) -> Response:
 def curve(here: Here, name: Name, number: Number) -> Response:
     row = _find_trial(here, name, number)
     if row["state"] == "running" and row["folder"]:
-        return responses.json_response(files.read_curve(here.settings.runs, row["folder"]))
+        return responses.json_response(
+            files.read_curve(here.settings.runs, row["folder"], here.record.sought(name))
+        )
     return responses.json_response(here.record.curve(name, number))
 
 

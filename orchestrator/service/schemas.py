@@ -21,7 +21,6 @@ from results.db.search_queue import typed_words
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{,300}")
 _MOST_TEXTS = 60
-_PATHS = ("npz", "folder")  # data sets that are named by a path
 
 
 def client_model(model: type[SearchOptions]) -> type[BaseModel]:
@@ -139,7 +138,7 @@ def networks(printed: str) -> list[dict[str, str]]:
 
 def _dataset(name: str, settings: Settings) -> str:
     kind, colon, path = name.partition(":")
-    if kind in _PATHS and colon:
+    if kind in options.PATHS and colon:
         return f"{kind}:{_under(path, settings.data_root)}"
     # an own trainer's names of data sets are its own
     known = r"[\w:=.,+-]+" if settings.trainer else r"\w+"

@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, UnionType
@@ -59,12 +59,15 @@ from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import with_absolute_paths
 from results import file_names
 from results.metrics import METRICS, Metric
+from results.scores import ACCURACY, SCORES
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 DEFAULT_SPACE = "training"  # of hpo-search
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
+PATHS = ("npz", "folder")  # data sets that are named by a path
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
 
+_LONGEST_DATA = 80  # bytes of a data set's name in a study's
 _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we write to --runs
 # a solver's seed is below 2**31, and each restart of a solver adds some thousands
 _LARGEST_SEED = 2_000_000_000
@@ -124,6 +127,29 @@ Confidence = Annotated[
 WrongStops = Annotated[
     float, _Within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
 ]
+ALL_IMAGES = "all"
+
+
+def parse_images(text: str) -> int | float | str:
+    """Return a number of images, a share of all in (0, 1), or `all`. Raise BadOption for anything else."""
+    if text == ALL_IMAGES:
+        return text
+    if re.fullmatch(r"\d+", text):
+        check(len(text) <= 9, f"is out of range; give at most {10**9 - 1}")
+        return int(text)
+    if match := re.fullmatch(r"(\d*\.?\d+)(%?)", text):
+        share = float(match[1]) / (100 if match[2] else 1)
+        if 0 < share < 1:
+            return share
+    raise BadOption("is not a number of images; give one like 5000, a share like .8 or 80%, or all")
+
+
+def _check_images(text: str) -> str:
+    parse_images(text)
+    return text
+
+
+Images = Annotated[str, AfterValidator(_check_images)]
 LocalPath = Annotated[Path, BeforeValidator(_read_path)]
 PathText = Annotated[str, BeforeValidator(_read_path)]  # a path, or something else that has no ~
 # user: whoever asks, by command line, file, REST or form; kept with the study, so that a resume has it
@@ -419,8 +445,23 @@ class RunOptions(FileOptions):
     fit: Literal["crop", "pad", "squash"] | None = _training(
         "How to make images square: crop, pad or squash. [as for the saved model, or crop]"
     )
-    train_images: int = _training("Training images to sample.", 5000)
-    validation_images: int = _training("Validation images to sample from the training set.", 1000)
+    train_images: Images | None = _training(
+        "Training images to draw: a number, a share (.8 or 80%), or all that validation leaves. [5000, or "
+        "all of a set with fewer than 6000 images]"
+    )
+    validation_images: Images | None = _training(
+        "Validation images to draw from the training set: a number, a share, or all that training leaves. "
+        "[1000, or a fifth of a set with fewer than 6000 images]"
+    )
+    draw: Literal["proportional", "balanced"] | None = _training(
+        "How to draw images: proportional keeps the classes' shares, balanced takes equally many of each "
+        "class. [proportional]"
+    )
+    folds: int | None = _training(
+        "Split the training set into so many folds: repeat r validates on fold r and trains on the others. "
+        "0: draw images instead. [6 for fewer than 2000 images, else 0]",
+        ge=0,
+    )
     budget: str = _training("Budget of one training: 600s, 10m or 500steps.", "600s")
     clock: Literal["train", "strict"] = _training(
         "What a budget in seconds covers. train: training only; strict: everything from process start.",
@@ -484,6 +525,12 @@ class RunOptions(FileOptions):
         _parsed(TrialBudget.parse, self.budget, "budget")
         _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
+        check(self.folds != 1, "--folds 1 leaves nothing to train on; give 2 or more, or 0 for no folds")
+        check(
+            not self.folds or not (self.train_images or self.validation_images or self.draw),
+            f"--folds {self.folds} uses all training images; omit it, or --train-images, --validation-images "
+            "and --draw",
+        )
         check(bool(self.trainer_command), "--trainer is empty; give a command, or omit it")
         return self
 
@@ -492,6 +539,11 @@ class RunOptions(FileOptions):
         if self.trainer is None:
             return OWN_TRAINER
         return with_absolute_paths(_parsed(shlex.split, self.trainer, "trainer"))
+
+    @property
+    def usual_images(self) -> tuple[int, int] | None:
+        """The default numbers of training and validation images; None: they follow from the data set."""
+        return None
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -531,6 +583,14 @@ def _check_positive(count: str) -> str:
     return count
 
 
+def _check_metric(name: str) -> str:
+    known = _one_of(tuple(SCORES))
+    if name == "loss":
+        raise BadOption(f"cannot be sought: a verdict is about a share of images; give {known}")
+    check(name in SCORES, f"is unknown; give {known}")
+    return name
+
+
 if TYPE_CHECKING:
     LimitOptions = RunOptions
 else:  # one option for each metric
@@ -551,8 +611,13 @@ class SearchOptions(LimitOptions):
         "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
         suggest=("accuracy",),
     )
+    metric: Annotated[str, AfterValidator(_check_metric)] = _search(
+        f"What counts as accuracy: {', '.join(SCORES)}. It is sought, required and shown in its place.",
+        ACCURACY.name,
+        suggest=SCORES,
+    )
     min_accuracy: Fraction | None = _search(
-        "Required accuracy, a fraction such as .87. No baseline is trained then."
+        "Required accuracy (or other --metric), a fraction such as .87. No baseline is trained then."
     )
     trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
     max_gpu_hours: float | None = _search(
@@ -616,9 +681,10 @@ class SearchOptions(LimitOptions):
         """The objective, with the limits that the user gave. Raise BadOption."""
         amounts = {metric.name: getattr(self, metric.field) for metric in METRICS.values()}
         try:
-            return parse_objective(self.kind, self.minimise, self.maximise, amounts)
+            found = parse_objective(self.kind, self.minimise, self.maximise, amounts)
         except ValueError as error:
             raise BadOption(str(error)) from error
+        return replace(found, sought=SCORES[self.metric])
 
     @field_validator("early_stop")
     @classmethod
@@ -663,13 +729,20 @@ class SearchOptions(LimitOptions):
             yield f"--audit {self.audit} has no effect with {off}; omit it"
 
 
+def without_images(presets: Mapping[str, Any]) -> dict[str, Any]:
+    """Return presets without numbers of images, which folds make superfluous."""
+    return {
+        name: value for name, value in presets.items() if name not in ("train_images", "validation_images")
+    }
+
+
 # A budget in steps, a number of candidates per iteration and no early stopping, which acts when it reads a
 # curve: so a demo finds the same on a slow machine, a busy one and one of many cores (benchmarks/demo.py).
 _DEMO: Mapping[str, Any] = {
     "base_width": 0.25,
     "data": "digits",
-    "train_images": 4000,
-    "validation_images": 1000,
+    "train_images": "4000",
+    "validation_images": "1000",
     "budget": "250steps",
     "trials": 30,
     "block": 2,
@@ -689,7 +762,8 @@ def _demo(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     demo = {**_DEMO, **own}
     if any(given.get(name) is not None for name in ("early_stop", "audit")):
         del demo["pruner"]
-    return demo | {"block": min(demo["block"], given.get("trials", demo["trials"]))}
+    demo["block"] = min(demo["block"], given.get("trials", demo["trials"]))
+    return without_images(demo) if given.get("folds") else demo
 
 
 class NasOptions(SearchOptions):
@@ -807,6 +881,24 @@ def check_name(name: str | None, option: str = "") -> None:
         _FILES.fullmatch(name) is None,
         f"the name {name!r} is that of a file in the folder of runs{remedy or '; give another'}",
     )
+
+
+def name_data(dataset: str) -> str:
+    """Return a data set's part of a study's name: of a user's own the last folder's or file's name.
+
+    `folder:/data/my photos` is `my-photos`, `npz:/data/plates.npz` is `plates`, `cifar10` is itself.
+    """
+    kind, _, path = dataset.partition(":")
+    if kind not in PATHS or not path:
+        return kind
+    last = Path(path).stem if kind == "npz" else Path(path).name
+    safe = re.sub(r"[^\w+-]+", "-", last).encode()[:_LONGEST_DATA].decode(errors="ignore")
+    return safe.strip("+-") or kind
+
+
+def name_data_by_kind(dataset: str) -> str:
+    """Return the same as earlier versions had it, `folder` of every folder, to find their studies."""
+    return dataset.partition(":")[0]
 
 
 def _parsed(parse: Callable[[_Asked], _Parsed], given: _Asked, name: str) -> _Parsed:

@@ -22,7 +22,7 @@ from orchestrator.search.solver_session import RESTART, Incarnation, SolverSessi
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
 from orchestrator.spec.options import SearchOptions
-from orchestrator.spec.study_spec import StudySpec, resolve_spec, settle_demo, subject_of
+from orchestrator.spec.study_spec import StudySpec
 from orchestrator.study import checks, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
@@ -53,13 +53,11 @@ def run_study(
     """
     with ExitStack() as stack:
         store = stack.enter_context(SearchQueue(request.database))
-        subject = subject_of(request, store)
-        request = settle_demo(request, subject, store)
         executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        spec = resolve_spec(request, subject, executor.device, trainer)
+        spec = checks.resolve_study(request, store, executor, trainer)
         stack.enter_context(store.lock_study(spec.study_name))
         checked = checks.check_study(spec, store, executor.slots, trainer)
         spec, recorded = checked.spec, checked.recorded
@@ -67,7 +65,7 @@ def run_study(
             summary.say_opening(console, spec, executor, recorded, store.trials(recorded.id))
         else:
             reached = tuple(feasibility.limit_lines(spec, trainer))
-            study = _open_study(checked, store, executor)
+            study = _open_study(checked, store, executor, console)
             rows = store.trials(study.id)
             summary.say_opening(console, spec, executor, study, rows)
             summary.say(console, *reached)
@@ -75,7 +73,7 @@ def run_study(
             title = f"{study.name}: {request.kind}-search of {request.subject}"
             with (
                 session.record_end(store, study, console, recorded),
-                closing(show(console, meter, title, spec.start, spec.aim.told)) as reporter,
+                closing(show(console, meter, title, spec.start, spec.aim)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
                 message = _search(_with_latency(context, rows), rows)
@@ -95,10 +93,12 @@ def _is_answered(spec: StudySpec, store: Store, recorded: Study) -> bool:
     )
 
 
-def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -> Study:
+def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor, console: Console) -> Study:
     """Start the study in the database, or take it up, and keep its request."""
     spec, request = checked.spec, checked.spec.request
     checks.claim_folder(study_folder(request.runs, spec.study_name), store.url)
+    if checked.replaced:
+        session.put_aside(store, checked.replaced, request.runs, console)
     study = store.open_study(
         spec.study_name,
         request.kind,
@@ -108,6 +108,7 @@ def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -
         provenance.git_commit(),
         executor.slots,
         request.max_gpu_hours,
+        anew=checked.replaced is not None,
     )
     store.remember(study.name, request.kind, request.subject, spec.repeatable())
     return study
@@ -166,12 +167,13 @@ def _require_accuracy(
     bound = mean - spec.request.tolerance
     known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
     store.set_bound(study_id, min_accuracy=bound, **known)
-    context.reporter.note(summary.required_accuracy_text(mean, std, count, bound))
+    sought = spec.aim.sought
+    context.reporter.note(sought.reword(summary.required_accuracy_text(mean, std, count, bound)))
     settings, most = VerdictSettings.read(context.study.question), spec.request.confirm
     if settings.compares_with_base and most:
         images = spec.training.validation_images
         least = least_confirmed(accuracies, images, settings, most)
-        context.reporter.note(summary.resolution_text(least, images, most))
+        context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
     return bound, mean
 
 

@@ -25,6 +25,7 @@ from results.cli.options import (
     expand_home,
 )
 from results.errors import StoreError
+from results.scores import sought_score
 from results.tables import evaluation_table, front_table, slack_table
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def show_one(
 def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """Show the accuracy trade-off: the smallest networks at, above and below the required accuracy."""
     frame, asked = queries.slack(db, study), export.records(queries.studies(db, study))[0]
-    _print(slack_table(frame, VerdictSettings.read(asked["question"]).level), export.records(frame), as_json)
+    level, sought = VerdictSettings.read(asked["question"]).level, sought_score(asked["question"])
+    _print(slack_table(frame, level, sought), export.records(frame), as_json)
 
 
 @main.command()
@@ -132,10 +134,10 @@ def front(
     as_json: AsJson = False,
 ) -> None:
     """Show the Pareto front of a study: networks that no other beats in both size and accuracy."""
-    frame = queries.front(db, study)
+    frame, question = queries.front(db, study), queries.studies(db, study)["question"][0]
     if csv is not None:
         export.write_csv(frame, csv)
-    _print(front_table(frame), export.records(frame), as_json)
+    _print(front_table(frame, sought_score(question)), export.records(frame), as_json)
 
 
 @main.command()

@@ -84,7 +84,8 @@ def test_a_demo_that_version_0_1_began_goes_on_with_the_defaults_that_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Its budget was in seconds, it stopped trainings early, and hpo-search took the whole network."""
-    presets: dict[str, Any] = {"budget": "15s", "trials": 12, "train_images": 4000, "validation_images": 1000}
+    presets: dict[str, Any] = {"budget": "15s", "trials": 12}
+    presets |= {"train_images": "4000", "validation_images": "1000"}
     if kind == "nas":
         presets |= {"tolerance": 0.01, "base_width": 0.25, "batch_size": 64}
     _studies.run(tmp_path, **{"kind": kind, "replicates": None, "confirm": None, **presets})

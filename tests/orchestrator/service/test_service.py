@@ -101,6 +101,24 @@ def test_a_search_started_on_the_command_line_is_there_and_can_be_resumed(tmp_pa
         assert told["resumable"]
 
 
+@pytest.mark.slow
+def test_a_search_of_a_folder_is_named_after_it_and_one_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    data = f"folder:{tmp_path / 'images' / 'my photos'}"
+    _studies.run(tmp_path / "old", data=data, study="nas-senet18-folder", trials=4)
+    asked = {**ASKED, "study": None, "data": "folder:my photos", "tolerance": 0.01}
+    for folder, name in (
+        (tmp_path / "new", "nas-senet18-my-photos"),
+        (tmp_path / "old", "nas-senet18-folder"),
+    ):
+        with serving(folder, data_root=tmp_path / "images") as client:
+            told = post(client, "/api/plan", **asked).json()
+            assert (told["study"], told["on_record"]) == (name, folder.name == "old")
+            assert post(client, "/api/studies", **asked).json() == {"study": name}
+            assert reaches(client, "finished", name)
+            assert client.get(f"/api/studies/{name}").json()["trainings"] == 6
+            assert len(client.get("/api/studies").json()) == 1
+
+
 def test_files_of_another_database_s_study_are_left_when_one_of_that_name_is_deleted(tmp_path: Path) -> None:
     _studies.run(tmp_path, trials=3, db=str(tmp_path / "other.db"))
     _studies.run(tmp_path / "elsewhere", trials=3, db=str(tmp_path / "results.db"))
