@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,6 +75,10 @@ class Run:
     record: str
     git_commit: str | None
 
+    @property
+    def key(self) -> tuple[str, int, int, int]:
+        return self.search, self.seed, self.busy, self.slots
+
 
 def main() -> None:
     asked = _arguments()
@@ -82,7 +86,7 @@ def main() -> None:
     known = _read(lines)
     first, end = map(int, asked.seeds.split(":"))
     for seed in range(first, end):
-        if any((run.search, run.seed, run.busy) == (" ".join(search), seed, asked.busy) for run in known):
+        if (" ".join(search), seed, asked.busy, asked.slots) in {run.key for run in known}:
             continue
         with _busy(asked.busy):
             run = _run(search, seed, asked.busy, asked.slots)
@@ -163,20 +167,22 @@ def _read(lines: Path) -> list[Run]:
 
 
 def _sums(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return one row for each search, quiet or beside busy processes."""
-    groups = defaultdict[tuple[str, int], list[Run]](list)
+    """Return one row for each search, number of trainings at a time and number of busy processes."""
+    groups = defaultdict[tuple[str, int, int], list[Run]](list)
+    first = dict[tuple[str, int], Run]()
     for run in runs:
-        groups[run.search, run.busy].append(run)
-    quiet = {(run.search, run.seed): run.record for run in runs if run.busy == 0}
-    return [_sum(its, quiet) for _, its in sorted(groups.items())]
+        groups[run.search, run.slots, run.busy].append(run)
+        first.setdefault((run.search, run.seed), run)
+    return [_sum(its, first) for _, its in sorted(groups.items())]
 
 
-def _sum(runs: Sequence[Run], quiet: dict[tuple[str, int], str]) -> dict[str, Any]:
+def _sum(runs: Sequence[Run], first: dict[tuple[str, int], Run]) -> dict[str, Any]:
     named = [run for run in runs if run.share is not None]
     smaller = [run for run in named if run.status == "confirmed" and (run.share or 1) < 1]
-    same = [run.record == quiet[run.search, run.seed] for run in runs if (run.search, run.seed) in quiet]
+    others = [(run, first[run.search, run.seed]) for run in runs if run != first[run.search, run.seed]]
     return {
         "search": runs[0].search,
+        "slots": runs[0].slots,
         "busy": runs[0].busy,
         "runs": len(runs),
         "named": len(named),
@@ -184,13 +190,17 @@ def _sum(runs: Sequence[Run], quiet: dict[tuple[str, int], str]) -> dict[str, An
         "at chance": sum(run.is_at_chance for run in runs),
         "median share of MACs": statistics.median(run.share or 1 for run in named) if named else None,
         "median trainings": statistics.median(run.trainings for run in runs),
-        "wall seconds": [min(run.wall_seconds for run in runs), max(run.wall_seconds for run in runs)],
-        "processor seconds": [
-            min(run.processor_seconds for run in runs),
-            max(run.processor_seconds for run in runs),
-        ],
-        "records like the quiet ones": f"{sum(same)} of {len(same)}" if runs[0].busy else None,
+        "wall seconds": _range(run.wall_seconds for run in runs),
+        "processor seconds": _range(run.processor_seconds for run in runs),
+        "records like the first of their seed": (
+            f"{sum(run.record == earlier.record for run, earlier in others)} of {len(others)}"
+        ),
     }
+
+
+def _range(seconds: Iterable[float]) -> list[float]:
+    known = sorted(seconds)
+    return [known[0], statistics.median(known), known[-1]]
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:
