@@ -163,7 +163,6 @@ def test_words_that_cannot_be_read_are_refused_in_one_line(words: tuple[str, ...
     assert result.stderr.endswith(f"{said}\n")
 
 
-
 @pytest.mark.parametrize("command", [("trials",), ("best",), ("show",), ("export", "--to", "x.csv")])
 def test_an_unknown_study_is_answered_with_the_known_ones(record: str, command: tuple[str, ...]) -> None:
     assert "there are nas-demo, hpo-demo" in refused(*command, "nas-dem", db=record)
