@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer.budget import Done, Pace
 from trainer.evaluate import Score
+from trainer.images import DeviceImages
 from trainer.report import Report
 from trainer.setup import TrialSetup
 from trainer.train_state import TrainState
@@ -72,6 +73,7 @@ def make_final(
     return {
         "val_accuracy": score and score.accuracy,
         "val_loss": score and score.loss,
+        "val_most_frequent": _share_of_most_frequent(objective.validation),
         "test_accuracy": tested and tested.accuracy,
         "test_accuracy_1000": tested and (tested.accuracy if of_first is None else of_first),
         "test_loss": tested and tested.loss,
@@ -85,3 +87,8 @@ def make_final(
         "images_per_second": steps * objective.settings.batch_size / train_seconds,
         "peak_memory_bytes": objective.device.peak_memory_bytes(),
     }
+
+
+def _share_of_most_frequent(images: DeviceImages | None) -> float | None:
+    """The fraction of the images that are of their most frequent class: what always answering it scores."""
+    return None if images is None else int(images.labels.bincount().max()) / len(images)

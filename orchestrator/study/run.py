@@ -164,6 +164,7 @@ def _require_accuracy(
     known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
     store.set_bound(study_id, min_accuracy=bound, **known)
     context.reporter.note(summary.required_accuracy_text(mean, std, count, bound))
+    baseline.refuse_chance(context, rows)
     return bound, mean
 
 

@@ -66,6 +66,12 @@ class MetricsLog:
         return {name: number(name, final[name]) for name in _FINAL if name in final}
 
     @property
+    def most_frequent(self) -> float | None:
+        """Return the fraction of the validation images that are of their most frequent class, if told."""
+        told = (self.last("final") or {}).get("val_most_frequent")
+        return float(told) if _is_share(told) and told > 0 else None
+
+    @property
     def machine_columns(self) -> dict[str, Any]:
         """Return a trial's columns about the machine."""
         machine = self.last("machine") or {}
