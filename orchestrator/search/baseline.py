@@ -22,6 +22,7 @@ _OTHERWISE = "try other hyperparameters or a longer --budget under another --stu
 _REMEDIES = {  # for running the same command again, by the reason of the failure
     "host_memory": "give a larger --max-memory and run the same command again",
     "timeout": "give a longer --timeout and run the same command again",
+    "over_budget": "give fewer --slots and run the same command again",
     "killed": "fix that and run the same command again",
 }
 

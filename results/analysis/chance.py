@@ -49,7 +49,7 @@ class Chance:
 
 
 def compare_with_chance(trainings: Iterable[tuple[float, int, float]]) -> Chance:
-    """Return the test of trainings of one network on disjoint validation images.
+    """Return the test of trainings of one network, all their answers together.
 
     trainings: accuracy, validation images and fraction of them in their most frequent class, of each
     """
