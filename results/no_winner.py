@@ -55,7 +55,7 @@ def failed_baseline(study: StudyRecord) -> Row | None:
 def _at_chance(study: StudyRecord) -> str | None:
     """Return what was found of a base network at chance."""
     found = chance.read_chance(plain_rows(study.events))
-    return found and found.text("the base network")
+    return None if found is None else found.text("the base network")
 
 
 _TRAINED = {"completed", "failed", "pruned"}

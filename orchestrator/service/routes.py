@@ -114,7 +114,7 @@ def stop(here: Here, name: Name) -> Response:
 
 
 @api.post("/studies/{name}/resume", status_code=202, summary="Queue a study to be resumed")
-def resume(here: Here, name: Name, more: schemas.Resume | None = None) -> Response:  # type: ignore[valid-type]
+def resume(here: Here, name: Name, more: schemas.Resume | None = None) -> Response:
     here.actions.resume(name, schemas.changed(more))
     return responses.json_response({"study": name}, 202)
 

@@ -30,9 +30,9 @@ def client_model(model: type[SearchOptions]) -> type[BaseModel]:
 
     It only describes the values: the table reads them (`given`), so that its messages are the same here.
     """
-    kind = {"kind": (Literal[model.kind], Field(description="nas or hpo"))}
-    fields = _fields(model, model.options("user"))
-    return create_model(f"{model.kind.capitalize()}Search", __config__=_CONFIG, **kind, **fields)
+    fields: dict[str, Any] = {"kind": (Literal[model.kind], Field(description="nas or hpo"))}
+    fields |= _fields(model, model.options("user"))
+    return create_model(f"{model.kind.capitalize()}Search", __config__=_CONFIG, **fields)
 
 
 def _fields(model: type[SearchOptions], names: Iterable[str]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class MetricsLog:
     @property
     def most_frequent(self) -> float | None:
         """Return the fraction of the validation images that are of their most frequent class, if told."""
-        told = (self.last("final") or {}).get("val_most_frequent")
+        told: Any = (self.last("final") or {}).get("val_most_frequent")
         return float(told) if _is_share(told) and told > 0 else None
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -37,11 +36,12 @@ if TYPE_CHECKING:
 class _OneLineErrors(TyperGroup):
     """Reports what is wrong with its words, the database or its own output in one line, and exits with 2."""
 
-    def main(self, args: Sequence[str] | None = None, **settings: Any) -> Any:
-        if not (sys.argv[1:] if args is None else args):
-            return super().main(args, **settings)  # prints the help
+    def main(self, *args: Any, **settings: Any) -> Any:
+        words = args[0] if args else settings.get("args")
+        if not (sys.argv[1:] if words is None else words):
+            return super().main(*args, **settings)  # prints the help
         try:
-            sys.exit(super().main(args, **{**settings, "standalone_mode": False}) or 0)
+            sys.exit(super().main(*args, **{**settings, "standalone_mode": False}) or 0)
         except typer.TyperException as error:  # which typer would draw a frame around
             where = getattr(error, "ctx", None)
             remedy = f"; see {where.command_path} --help" if where else ""

@@ -70,7 +70,7 @@ def test_a_search_that_has_begun_is_not_stopped(tmp_path: Path) -> None:
 def test_the_trainer_tells_how_frequent_the_most_frequent_class_is(
     tmp_path: Path, most_frequent: float, stops: bool
 ) -> None:
-    asked = {"data": f"fake:noise=0,most_frequent={most_frequent}", "trials": 4}
+    asked: dict[str, Any] = {"data": f"fake:noise=0,most_frequent={most_frequent}", "trials": 4}
     if stops:
         for _ in range(2):  # the second time from the results database
             with pytest.raises(BaselineFailed, match=r"accuracy 90.0% .* most frequent class has 95.0%"):
@@ -110,8 +110,8 @@ def test_a_forced_search_that_names_nothing_says_that_its_base_is_at_chance(
 
 
 def test_the_command_ends_with_exit_code_2_and_force_goes_on(tmp_path: Path) -> None:
-    asked = ("--base", "senet18", "--data", "fake:", "--budget", "10steps", "--learning-rate", "1e5")
-    asked += ("--trials", "2", "--replicates", "1", "--confirm", "0", "--solver", "random", "--slots", "1")
+    asked = ["--base", "senet18", "--data", "fake:", "--budget", "10steps", "--learning-rate", "1e5"]
+    asked += ["--trials", "2", "--replicates", "1", "--confirm", "0", "--solver", "random", "--slots", "1"]
     ended = typed(tmp_path, *asked)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert ended.stderr.startswith("nas-search: the base network is at chance: ")
