@@ -107,7 +107,7 @@ def _trained_text(rows: Iterable[Trial]) -> str:
     """Return how much a network was trained, on average, as the end of a sentence."""
     facts = {
         "steps": "{:,.0f} steps",
-        "epochs": "{:.1f} epochs",
+        "epochs": "{:.2f} epochs",
         "images_per_second": "{:,.0f} images a second",
     }
     told = {name: [value for row in rows if (value := getattr(row, name)) is not None] for name in facts}

@@ -37,7 +37,7 @@ def test_a_base_network_at_chance_stops_the_search_and_says_what_to_do(tmp_path:
         said = str(refused.value)
         assert said.startswith(
             "the base network is at chance: accuracy 10.0% on 2,000 validation images, where always "
-            "answering the most frequent class has 10.0% (p = 0.51), after 10 steps, 5.0 epochs, "
+            "answering the most frequent class has 10.0% (p = 0.51), after 10 steps, 5.00 epochs, "
         )
         assert said.endswith(f" images a second; {chance.ADVICE}")
         assert [(row.purpose, row.attempts) for row in trials(tmp_path)] == [("baseline", 1)] * 2
