@@ -19,6 +19,7 @@ from orchestrator.pruners import (
     PrunerConfig,
     complete_points,
 )
+from orchestrator.search.baseline import note_chance
 from orchestrator.search.budget import search_budget
 from orchestrator.search.confirmation import Confirmation
 from orchestrator.search.context import SearchContext
@@ -143,6 +144,8 @@ class SearchLoop:
         while due := self._budget.select(requests, self._rows.values()):
             for row in search.runner.run(due, search.formulation.evaluation, pruner):
                 self._add(row)
+                if row.number == 1 and row.state == "completed":  # the start, without a baseline before it
+                    note_chance(search, row)
             tried = {request.number for request in due}
             requests = [request for request in requests if request.number not in tried]
         return not requests

@@ -174,6 +174,7 @@ def _require_accuracy(
         images = spec.training.validation_images
         least = least_confirmed(accuracies, images, settings, most)
         context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
+    baseline.refuse_chance(context, rows)
     return bound, mean
 
 
