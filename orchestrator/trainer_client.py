@@ -50,6 +50,7 @@ class NetworkInfo:
     scales: tuple[str, ...] = ("depth", "width", "resolution")  # the multipliers that the network supports
     architecture: Mapping[str, Any] | None = None  # the settings of its family, if it has any
     source: str | None = None  # changes when the file of a user's own network changes
+    batch_size: int | None = None  # of its training, if the trainer tells it
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
 
@@ -141,6 +142,7 @@ class TrainerClient:
                 scales=tuple(answer.get("scales", NetworkInfo.scales)),
                 architecture=answer.get("architecture"),
                 source=answer.get("source"),
+                batch_size=answer.get("batch_size"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error
@@ -205,8 +207,12 @@ def _line(config: Mapping[str, Any]) -> str:
 
 
 def with_absolute_paths(command: Sequence[str]) -> tuple[str, ...]:
-    """Return the command with absolute paths for its files, since trials run in folders of their own."""
-    return tuple(os.path.abspath(word) if os.path.isfile(word) else word for word in command)
+    """Return the command with absolute paths for its files, since trials run in folders of their own.
+
+    `~` at the beginning of a word is the home folder.
+    """
+    words = map(os.path.expanduser, command)
+    return tuple(os.path.abspath(word) if os.path.isfile(word) else word for word in words)
 
 
 def network_key(description: NetworkInfo, config: Mapping[str, Any]) -> str:

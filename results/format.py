@@ -13,6 +13,7 @@ from typing import Any
 from results.analysis.posterior import VerdictSettings, interval_text
 from results.metrics import Metric
 from results.packages import pandas as pd
+from results.scores import sought_score
 
 # the outcomes of a trial in words
 MET_ONCE, BELOW, REPEAT = "met once, unconfirmed", "below required accuracy", "repeat"
@@ -124,13 +125,14 @@ def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: s
 
     row: with `probability` and the columns of `difference.COLUMNS`; question: the study's settings
     """
-    chance = row["probability"]
+    chance, sought = row["probability"], sought_score(question)
     if chance is None:
         return ""
     if row["difference"] is not None:
-        return comparison_text(chance, row, VerdictSettings.read(question).tolerance if minimised else None)
+        tolerance = VerdictSettings.read(question).tolerance if minimised else None
+        return sought.reword(comparison_text(chance, row, tolerance))
     claim = "to reach the required accuracy" if minimised else "to be more accurate than the start"
-    return f"{percent(chance, 1)} likely {claim}"
+    return sought.reword(f"{percent(chance, 1)} likely {claim}")
 
 
 def metric_text(metric: Metric, amount: float | None) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from trainer.errors import TooShort
 
 MOST_VALIDATIONS = 24  # before the last
-_VALIDATION_SHARE = 0.05  # of the budget, at most
+VALIDATION_SHARE = 0.05  # of the budget, at most
 _LAST_VALIDATION = 0.9  # no validation from this progress on, but the last
 _LEAST_UNEVENNESS, _MOST_UNEVENNESS = 1.25, 2.0
 _DRIFT = 0.02  # of the budget
@@ -33,8 +33,9 @@ class Timings:
     """Measured seconds of each part of a training.
 
     epoch: to prepare one, without its steps
+    validation: of one on the images for learning curves
     profile: a step's seconds in each of equal parts of the training, relative to `step`
-    closing: what ends the budget besides the last validation, such as an ensemble's vote
+    closing: what ends the budget besides such a validation: the other validation images, or a vote
     """
 
     step: float
@@ -245,7 +246,7 @@ class Pace:
     def _affordable_validations(self) -> int:
         if math.isinf(self._seconds):
             return MOST_VALIDATIONS
-        share = _VALIDATION_SHARE * max(0.0, self._room())
+        share = VALIDATION_SHARE * max(0.0, self._room())
         return min(MOST_VALIDATIONS, math.floor(share / self.timings.validation))
 
     def _validations_left(self) -> int:

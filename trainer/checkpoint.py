@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from trainer.config import TrialConfig
+from trainer.config import Subset, TrialConfig
 from trainer.errors import InvalidConfig
 
 _FORMAT = 1
@@ -89,4 +89,7 @@ def fingerprint(config: TrialConfig) -> str:
     fields = asdict(config)
     if config.dataset.fit in (None, "squash"):  # older versions always squashed and had no such field
         del fields["dataset"]["fit"]
+    for name in ("draw", "folds", "fold", "curve"):  # which older versions did not have
+        if fields["subset"][name] == getattr(Subset, name):
+            del fields["subset"][name]
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()

@@ -34,12 +34,20 @@ class Subset:
     """Numbers of images, disjoint and drawn from the training set by `seed`.
 
     part: which of the seed's disjoint draws, from 0
+    draw: whether the classes keep their shares, or have equally many images
+    folds: into which the whole training set is split; None: it is drawn from instead
+    fold: which of them is held out for validation, from 0
+    curve: validation images that learning curves use; all are read once, after training. None: all each time
     """
 
     train: int
     validation: int
     seed: int
     part: int = 0
+    draw: Literal["balanced", "proportional"] = "balanced"
+    folds: int | None = None
+    fold: int = 0
+    curve: int | None = None
 
 
 @dataclass(frozen=True)
@@ -136,12 +144,23 @@ def _read_source(top: Fields) -> data.Source:
 
 
 def _read_subset(fields: Fields) -> Subset:
-    return Subset(
+    subset = Subset(
         train=fields.integer("train", 1, 10**9),
         validation=fields.integer("validation", 0, 10**9),
         seed=fields.integer("seed", 0, 2**63 - 1),
         part=fields.integer("part", 0, 10**6, default=0),
+        draw=fields.choice("draw", ["balanced", "proportional"], default="balanced"),
+        folds=fields.integer("folds", 2, 10**6, default=None),
+        fold=fields.integer("fold", 0, 10**6, default=0),
+        curve=fields.integer("curve", 1, 10**9, default=None),
     )
+    if subset.curve and subset.curve > subset.validation:
+        raise InvalidConfig(f"curve {subset.curve} is more than validation {subset.validation}; omit it")
+    if subset.fold >= (subset.folds or 1):
+        raise InvalidConfig(f"fold {subset.fold} needs folds, and counts from 0; give more folds than that")
+    if subset.folds and subset.part:
+        raise InvalidConfig("part is for draws without folds; omit one of them")
+    return subset
 
 
 def _read_budget(fields: Fields) -> Budget:

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from trainer import config as configs
 from trainer import data, models, recipes, subset
-from trainer.config import TrialConfig
+from trainer.config import Subset, TrialConfig
 from trainer.data import About, Source
-from trainer.errors import InvalidConfig
+from trainer.errors import InvalidConfig, to_one_line
 from trainer.ingredients import Surgery, Vote
 from trainer.model_cost import MACS_COUNTER, cost, cost_and_layers
 from trainer.models import Shape
 from trainer.report import Report
+
+_MOST_CLASSES = 1000  # that an answer names
 
 
 def describe(report: Report, check_data: bool, timed: bool, paths: Sequence[Path] = ()) -> None:
@@ -72,12 +74,34 @@ def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any
         subset.draw(labels, classes, config.subset, names)
     about = _about(config.dataset)
     dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
-    answer = {**model_fields(config, about), "dataset": dataset}
+    answer = {**model_fields(config, about), "dataset": dataset | _class_fields(about, config.subset)}
+    recipe = recipes.load(config.recipe, config.ingredients)
+    answer["batch_size"] = recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters).batch_size
     if timed:
         from trainer.latency import latency  # it imports what trains, which imports this module
 
         answer |= latency(config, compute_shape(config, about), about.classes)
     return answer
+
+
+def _class_fields(about: About, drawn: Subset) -> dict[str, Any]:
+    """Images of each class, and those drawn of it: `class_images`, `drawn`; empty if they are not known.
+
+    Of many classes only the smallest, the median one and the largest are told. Raises InvalidConfig where
+    the images do not allow this draw.
+    """
+    if about.class_images is None:
+        return {}
+    names, sizes = list(about.class_images), list(about.class_images.values())
+    train, validation = subset.share(sizes, drawn, names)
+    told: Sequence[int] = range(len(names))
+    if len(names) > _MOST_CLASSES:
+        by_size = sorted(told, key=lambda label: sizes[label])
+        told = [by_size[0], by_size[len(names) // 2], by_size[-1]]
+    return {
+        "class_images": {to_one_line(names[label]): sizes[label] for label in told},
+        "drawn": {to_one_line(names[label]): [int(train[label]), int(validation[label])] for label in told},
+    }
 
 
 # cached: the data sets stay the same during one run of `describe`

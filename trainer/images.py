@@ -21,6 +21,10 @@ class DeviceImages:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int | None) -> "DeviceImages":
+        """The first images, without a copy. None: all."""
+        return DeviceImages(self.images[:count], self.labels[:count])
+
 
 @dataclass(frozen=True)
 class Normalisation:

@@ -76,6 +76,7 @@ def set_up(config: TrialConfig, about: About, device: Device, decoded: Images | 
     objective = TrainingObjective(
         training,
         validation if len(validation) else None,
+        validation.first(config.subset.curve) if len(validation) else None,
         images.compute_normalisation(training.images),
         decoded.classes,
         decoded.mirrored,

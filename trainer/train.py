@@ -12,6 +12,7 @@ from trainer.budget import Pace, Timings
 from trainer.engine import share_capture_failure
 from trainer.errors import Diverged
 from trainer.evaluate import Score
+from trainer.ingredients import Vote
 from trainer.objective import Phase
 from trainer.train_state import TrainState
 
@@ -25,9 +26,10 @@ OnReport = Callable[[int, float, Score | None], None]  # epoch, mean loss since 
 def train(
     state: TrainState, pace: Pace, on_report: OnReport, after_step: Callable[[], None] = lambda: None
 ) -> Score | None:
-    """Train until the budget is spent; return the score of the last weights.
+    """Train until the budget is spent; return the score of the last weights, on all validation images.
 
-    The score is None without validation images. Raises Diverged.
+    A network that votes with others is scored on those for learning curves. The score is None without
+    validation images. Raises Diverged.
     """
     steps_per_epoch = state.objective.steps_per_epoch
     for step in pace.steps():
@@ -44,7 +46,7 @@ def train(
         after_step()
     last_loss = _mean_loss(state, pace.step)
     state.finish()
-    score = state.validate()
+    score = state.validate(whole=state.objective.recipe.one(Vote) is None)
     finite = torch.stack([weights.isfinite().all() for weights in state.eval_network.parameters()]).all()
     if not bool(finite) or (score is not None and not math.isfinite(score.loss)):
         raise Diverged("the last weights or their validation loss are not finite; give a lower learning_rate")
@@ -56,7 +58,7 @@ def measure(state: TrainState, most_seconds: float, closing_validations: int = 0
     """Warm up and time a copy, so that weights and random state stay as they are.
 
     If the copy's steps could not be captured, this state's will not be either.
-    closing_validations: how many end the budget besides the last one
+    closing_validations: how many of all validation images end the budget, if several networks vote
     """
     device, objective = state.objective.device, state.objective
     middles = [(part + 0.5) / _PARTS for part in range(_PARTS)]
@@ -69,7 +71,9 @@ def measure(state: TrainState, most_seconds: float, closing_validations: int = 0
             if phase not in seconds:
                 seconds[phase] = _median_step(copied, middle, most_seconds / len(set(phases)))
         copied.validate()
-        validation = device.time(copied.validate)
+        validation = whole = device.time(copied.validate)
+        if objective.curve is not None and len(objective.curve) < len(objective.validation or ()):
+            whole = device.time(lambda: copied.validate(whole=True))
         epoch = device.time(lambda: copied.start_epoch(0.0))
     share_capture_failure(state.engine, copied.engine)
     step = statistics.fmean(seconds[phase] for phase in phases)
@@ -79,7 +83,7 @@ def measure(state: TrainState, most_seconds: float, closing_validations: int = 0
         validation=validation,
         steps_per_epoch=objective.steps_per_epoch,
         profile=tuple(seconds[phase] / step for phase in phases) if len(seconds) > 1 else (1.0,),
-        closing=closing_validations * validation,
+        closing=closing_validations * whole if closing_validations else whole - validation,
     )
 
 

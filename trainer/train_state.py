@@ -88,10 +88,13 @@ class TrainState:
         """The predictions of the network that is evaluated."""
         return make_predictor(self.eval_network, self.objective)
 
-    def validate(self) -> Score | None:
-        """Score the current weights on the validation images; None where there are none."""
-        validation = self.objective.validation
-        return evaluate([self.eval_network], self.predictor(), validation) if validation else None
+    def validate(self, *, whole: bool = False) -> Score | None:
+        """Score the current weights on the images for learning curves; None without validation images.
+
+        whole: on all validation images
+        """
+        held_out = self.objective.validation if whole else self.objective.curve
+        return evaluate([self.eval_network], self.predictor(), held_out) if held_out else None
 
     def state_dict(self) -> dict[str, Any]:
         """All that a step depends on, cloned on the device."""

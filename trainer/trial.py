@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from trainer import data
-from trainer.budget import Done, Pace, Timings
+from trainer.budget import VALIDATION_SHARE, Done, Pace, Timings
 from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
 from trainer.describe import model_fields
@@ -27,6 +27,7 @@ from trainer.evaluate import Predictor, Score, evaluate
 from trainer.events import Events, make_final
 from trainer.images import DeviceImages
 from trainer.ingredients import Vote
+from trainer.objective import TrainingObjective
 from trainer.report import Report
 from trainer.setup import TrialSetup, set_up
 from trainer.train import measure, train
@@ -102,6 +103,7 @@ class _Training:
         seconds = _TIMING_SHARE * budget.seconds if budget.seconds else _TIMING_SECONDS
         closing_validations = self._count if self._vote else 0
         timings = measure(first, min(_MOST_TIMING_SECONDS, seconds), closing_validations)
+        _check_whole_validation(budget, timings, self._setup.objective)
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, saved["elapsed"] if saved else 0.0)
         self._report.event("engine", name=first.engine.name, reason=first.engine.reason)
@@ -194,6 +196,18 @@ class _Training:
 
 def _combine(predictors: list[Predictor], vote: Vote) -> Predictor:
     return lambda images: vote.combine(torch.stack([predict(images) for predict in predictors]))
+
+
+def _check_whole_validation(budget: Budget, timings: Timings, objective: TrainingObjective) -> None:
+    """Raise TooShort if all validation images take too much of a training that learns on fewer of them."""
+    whole, curve = len(objective.validation or ()), len(objective.curve or ())
+    last = timings.validation + timings.closing
+    seconds = budget.seconds or (budget.steps or 0) * timings.step
+    if whole > curve and last > VALIDATION_SHARE * seconds:
+        raise TooShort(
+            f"validating on {whole} images takes {last:.2f} s, more than {VALIDATION_SHARE:.0%} of "
+            f"{seconds:.2f} s of training; give fewer validation images, or a longer budget"
+        )
 
 
 def _share_budget(budget: Budget, member: int, count: int, closing: float) -> Budget:

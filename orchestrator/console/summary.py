@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 from rich.console import Console
 from rich.table import Table
@@ -14,9 +14,11 @@ from rich.table import Table
 from orchestrator.console.format import accuracy_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
+from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.spec.objective import Objective, amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
 from results import file_names, terminal
@@ -28,6 +30,7 @@ from results.format import stops_text, trust_text
 from results.metrics import METRICS
 from search_spaces import scaling
 
+_FEW_CLASSES, _FIRST_CLASSES = 10, 4  # of which all, or of many the first, are named
 _SQUARES = {"crop": "cropped", "pad": "padded", "squash": "squashed"}
 
 
@@ -71,7 +74,7 @@ def network_lines(spec: StudySpec) -> Iterator[str]:
     own = [f"{name} {value:g}" for name, value in spec.request.scale.items() if value != 1]
     at = f"at {', '.join(own)}: " if own else ""
     yield f"  {at}{sizes_text(base)}, blocks {blocks}, channels {channels}, {base.resolution} px"
-    yield from data_lines(base, sample_text(spec.request))
+    yield from data_lines(base, sample_text(spec.training))
     yield from spec.notes
 
 
@@ -79,9 +82,14 @@ def sizes_text(network: NetworkInfo) -> str:
     return f"{METRICS['macs'].text(network.macs)}, {METRICS['params'].text(network.parameters)}"
 
 
-def sample_text(request: RunOptions) -> str:
-    """Return how many images are sampled, in words."""
-    return f"{request.train_images} training and {request.validation_images} validation images"
+def sample_text(training: TrialTemplate) -> str:
+    """Return how many images a training uses, in words."""
+    counts = f"{training.train_images} training and {training.validation_images} validation images"
+    if training.curve_images:
+        counts += f" (learning curves use {training.curve_images} of these)"
+    if training.folds:
+        return f"{training.folds} folds of {training.pool_images} images: {counts} at least"
+    return f"{counts}, equally many of each class" if training.draw == "balanced" else counts
 
 
 def data_lines(described: NetworkInfo, use: str) -> Iterator[str]:
@@ -91,6 +99,31 @@ def data_lines(described: NetworkInfo, use: str) -> Iterator[str]:
     yield f"data: {data['name']}, {described.classes} classes, {described.image_size} px{squares}; {use}"
     if data.get("note"):
         yield f"  {data['note']}"
+
+
+def image_lines(described: NetworkInfo, training: TrialTemplate) -> Iterator[str]:
+    """Yield what a plan says of a data set: its classes, what is drawn of them, test images and batches."""
+    data = described.dataset
+    sizes, drawn = data.get("class_images") or {}, data.get("drawn") or {}
+    if sizes:
+        smallest, largest = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+        is_few = described.classes <= _FEW_CLASSES
+        shown = list(sizes)[: described.classes if is_few else _FIRST_CLASSES]
+        least, most = f"{sizes[smallest]} ({smallest})", f"{sizes[largest]} ({largest})"
+        spread = f"least {least}, median {median(sizes.values()):g}, most {most}"
+        of_each = spread if sizes[smallest] != sizes[largest] else f"{sizes[smallest]}"
+        yield f"  classes: {', '.join(shown)}{'' if is_few else ', …'}; images of each: {of_each}"
+    if drawn:
+        texts = {name: f"{train} + {validation}" for name, (train, validation) in drawn.items()}
+        if len(set(texts.values())) == 1:
+            yield f"  training + validation images of each: {texts.popitem()[1]}"
+        elif described.classes <= _FEW_CLASSES:
+            yield f"  training + validation images: {', '.join(map(' '.join, texts.items()))}"
+    if (tests := data.get("test_images")) is not None:
+        yield f"  {tests} test images, never drawn from" if tests else "  no test images"
+    if batch := described.batch_size:
+        steps = training.train_images // batch
+        yield f"  batches of {batch}: {steps} step{'s' if steps != 1 else ''} per epoch"
 
 
 def required_accuracy_text(mean: float, std: float | None, replicates: int, bound: float) -> str:
@@ -142,7 +175,7 @@ def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None
     from results import queries, tables
 
     found = patient(queries.front)(spec.request.database, spec.study_name)
-    terminal.tell(tables.front_table(found), console.file)
+    terminal.tell(tables.front_table(found, spec.aim.sought), console.file)
     many = f"{spec.save_as}_1 to {spec.save_as}_{len(names)}"
     say(console, f"saved as models {many}" if len(names) > 1 else f"saved as model {names[0]}")
     say(console, f"show this table again: nas-results front {spec.study_name}{database_text(spec.request)}")
@@ -163,7 +196,10 @@ def database_text(request: RunOptions) -> str:
     return "" if request.database == usual else f" --db {request.database}"
 
 
-_HANDED_ON = ("train_images", "validation_images", "budget", "device", "slots", "db", "runs", "trainer")
+_HANDED_ON = (
+    *("train_images", "validation_images", "draw", "folds", "budget"),
+    *("device", "slots", "db", "runs", "trainer"),
+)
 
 
 def _next_command(request: SearchOptions, model: str) -> str:
@@ -183,14 +219,14 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     table = Table(title=f"result of {study.name}", title_justify="left")
     sizes = [METRICS["macs"], METRICS["params"]]
     sizes += [metric for metric in aim.metrics if metric not in sizes]
-    for name in ("", "trial", *(size.unit for size in sizes), "accuracy", "trainings"):
+    for name in ("", "trial", *(size.unit for size in sizes), aim.sought.noun, "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    for name, row, (accuracy, trainings) in (
+    for name, row, (reached, trainings) in (
         (start, first, _known_of(study, first, rows)),
         (model.name, winner, (model.val_accuracy, model.trainings or 1)),
     ):
         amounts = [size.number(amount_of(row, size)) for size in sizes]
-        table.add_row(name, str(row.number), *amounts, accuracy_text(accuracy), str(trainings))
+        table.add_row(name, str(row.number), *amounts, accuracy_text(reached), str(trainings))
     return table
 
 
@@ -198,10 +234,8 @@ def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float 
     """Return the mean accuracy of a study's first trial, and the number of trainings behind it."""
     if first.purpose == "baseline":
         return study.baseline_accuracy, study.baseline_replicates or 1
-    again = [
-        row.val_accuracy or 0.0 for row in rows if row.of_trial_number == first.number and is_training(row)
-    ]
-    return (fmean(again), len(again)) if again else (first.val_accuracy, 1)
+    again = [accuracy(row) for row in rows if row.of_trial_number == first.number and is_training(row)]
+    return (fmean(again), len(again)) if again else (sought_value(first), 1)
 
 
 def _trust_text(model: Model, study: Study) -> str:

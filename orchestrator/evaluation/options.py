@@ -13,7 +13,16 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from orchestrator.spec.options import BadOption, LocalPath, RunOptions, name_data, option
+from orchestrator.spec.options import (
+    BadOption,
+    Images,
+    LocalPath,
+    RunOptions,
+    name_data,
+    option,
+    parse_images,
+    without_images,
+)
 from orchestrator.spec.recipe_overrides import Ingredients
 
 RECIPE = "nomad_haet"  # of a network that was not saved by a study
@@ -30,7 +39,7 @@ _DEMO: Mapping[str, Any] = {
     "model": ("senet18", "resnet18"),
     "base_width": 0.25,
     "data": "digits",
-    "train_images": 2000,
+    "train_images": "2000",
     "budget": "8s",
     "batch_size": 64,
     "runs_of_each": 2,
@@ -66,16 +75,29 @@ class EvaluationOptions(RunOptions):
     ensemble: int | None = _evaluation("Train an ensemble of this many members in every run.", ge=2)
     vote: Literal["soft", "hard"] | None = _evaluation("How an ensemble votes: soft or hard. [soft]")
     csv: LocalPath | None = _evaluation("Also write the ranking to this CSV file.", set_by="owner")
-    validation_images: int = option(
-        "Each training", "Validation images per run. [0, or 1000 with --no-test]", 0
+    train_images: Images | None = option(
+        "Each training",
+        "Training images per run: a number, a share (.05 or 5%), or all that its part of them has. [5000]",
+    )
+    validation_images: Images | None = option(
+        "Each training",
+        "Validation images per run: a number, a share, or all that training leaves. "
+        "[0, or 1000 with --no-test]",
+    )
+    folds: int | None = option(
+        "Each training",
+        "Split the training set into so many folds: run r validates on fold r and trains on the others. "
+        "0: runs have no image in common. [0]",
+        ge=0,
     )
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         no_test, demo = given.get("no_test"), given.get("demo")
         listed = {"model": ()} if given.get("models") else {}  # a list of models replaces the demo's
-        validated = {"validation_images": 500 if demo else 1000} if no_test else {}
-        return {**(_DEMO if demo else {}), **listed, **validated}
+        validated = {"validation_images": "500" if demo else "1000"} if no_test else {}
+        usual = {**(_DEMO if demo else {}), **listed, **validated}
+        return without_images(usual) if given.get("folds") else usual
 
     @model_validator(mode="after")
     def _check_evaluation(self) -> Self:
@@ -83,7 +105,7 @@ class EvaluationOptions(RunOptions):
             raise BadOption(f"--models {self.models} is not a list of models; there is {', '.join(LISTS)}")
         if not self.names:
             raise BadOption("nothing to evaluate; give --model NAME, --models table1 or --demo")
-        if self.no_test and self.validation_images <= 0:
+        if self.no_test and self.validation_images and parse_images(self.validation_images) == 0:
             raise BadOption(
                 "--no-test without validation images measures nothing; give --validation-images 1000"
             )
@@ -95,6 +117,10 @@ class EvaluationOptions(RunOptions):
             remedy = f"create {self.csv.parent}, or give another"
             raise BadOption(f"the folder of --csv {self.csv} does not exist; {remedy}")
         return self
+
+    @property
+    def usual_images(self) -> tuple[int, int]:
+        return 5000, 0
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -16,7 +16,14 @@ from orchestrator.evaluation.options import RECIPE, EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import BadOption, check, name_data_by_kind
-from orchestrator.spec.study_spec import absolute, recorded_subject, scale_of, set_fit, training_of
+from orchestrator.spec.study_spec import (
+    absolute,
+    describe_data,
+    recorded_subject,
+    recorded_training,
+    scale_of,
+    training_of,
+)
 from orchestrator.spec.trial_config import Choices, TrialTemplate
 from orchestrator.study import checks
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
@@ -113,21 +120,21 @@ def resolve_spec(
     """
     newest = [base_model.candidates(name, store)[0] for name in request.names]
     if store is None:
-        return _resolve(request, newest, device, trainer_client)
+        return _resolve(request, newest, device, trainer_client, store)
     names, dataset = [subject.name for subject in newest], _dataset(request, newest)
     earlier, notes = request.study_name(names, dataset, name_data_by_kind), list[str]()
     recorded = store.study(earlier)
     if earlier != request.study_name(names, dataset) and recorded and recorded.kind == PURPOSE:
         asked = request.model_copy(update={"study": earlier})
         with suppress(BadOption, TrainerRefused):  # then those are not its settings
-            spec = _resolve(asked, _subjects(asked, store), device, trainer_client)
+            spec = _resolve(asked, _subjects(asked, store), device, trainer_client, store)
             changed = changed_settings(recorded, PURPOSE, spec.question(recorded.question))
             if not changed:
                 return spec
             notes += checks.unlike_lines(store, recorded, dataset, changed)
-    spec = _resolve(request, _subjects(request, store), device, trainer_client)
+    spec = _resolve(request, _subjects(request, store), device, trainer_client, store)
     if find_replaced(spec, store):
-        spec = _resolve(request, newest, device, trainer_client)  # as if it were not recorded
+        spec = _resolve(request, newest, device, trainer_client, store)  # as if it were not recorded
     return replace(spec, notes=() if store.study(spec.study_name) else tuple(notes))
 
 
@@ -140,28 +147,40 @@ def find_replaced(spec: EvaluationSpec, store: Store) -> Study | None:
 
 
 def _resolve(
-    request: EvaluationOptions, subjects: Sequence[BaseModel], device: str, trainer_client: TrainerClient
+    request: EvaluationOptions,
+    subjects: Sequence[BaseModel],
+    device: str,
+    trainer_client: TrainerClient,
+    store: Store | None,
 ) -> EvaluationSpec:
     names = [subject.name for subject in subjects]
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
     dataset = _dataset(request, subjects)
+    settings = recorded_training(store, request.study_name(list(dict.fromkeys(names)), dataset))
     pairs = []
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
             training = training_of(request, subject, recipe, dataset, device)
-            training = replace(training, test=not request.no_test, disjoint=True)
+            training = replace(
+                training,
+                test=not request.no_test,
+                disjoint=not request.folds,
+                validation_images=int(request.no_test),  # a placeholder, too
+            )
             try:
-                pairs.append(_pair(request, subject, training, trainer_client))
+                pairs.append(_pair(request, subject, training, trainer_client, settings))
             except TrainerRefused as error:
                 raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
     return EvaluationSpec(request, tuple(pairs))
 
 
-def _subjects(request: EvaluationOptions, store: Store) -> list[BaseModel]:
+def _subjects(request: EvaluationOptions, store: Store | None) -> list[BaseModel]:
     """Return the models that the user names: those with which the recorded evaluation started, if any."""
     found = [base_model.candidates(name, store) for name in request.names]
     newest = [subjects[0] for subjects in found]
+    if store is None:
+        return newest
     dataset = _dataset(request, newest)
     recorded = store.study(request.study_name([subject.name for subject in newest], dataset))
     if recorded is None or recorded.kind != PURPOSE:
@@ -179,6 +198,11 @@ def _asked_of(recorded: Mapping[str, Any], model: str) -> dict[str, Any] | None:
     return None if own is None else {**recorded["training"], **own}
 
 
+def find_dataset(request: EvaluationOptions, store: Store | None) -> str:
+    """Return the data set of an evaluation. Raise BadOption."""
+    return _dataset(request, _subjects(request, store))
+
+
 def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
     """Return the data set of all pairs: the user's, or that on which the saved models were found."""
     theirs = list(dict.fromkeys(subject.dataset for subject in subjects if subject.dataset))
@@ -190,30 +214,16 @@ def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
 
 
 def _pair(
-    request: EvaluationOptions, subject: BaseModel, training: TrialTemplate, trainer_client: TrainerClient
+    request: EvaluationOptions,
+    subject: BaseModel,
+    training: TrialTemplate,
+    trainer_client: TrainerClient,
+    recorded: Mapping[str, Any] | None,
 ) -> Pair:
     scale = scale_of(request, subject)
-    description = trainer_client.describe(training.config(Choices(scale)))
-    training = set_fit(training, description)
-    _check_parts(request, description.dataset.get("train_images"))
-    last = training.config(Choices(scale), replicate=request.runs_of_each - 1)
-    return Pair(subject, scale, training, trainer_client.describe(last))
-
-
-def _check_parts(request: EvaluationOptions, held: int | None) -> None:
-    """Raise BadOption if there are too few training images for the runs, as far as their number is known."""
-    train, validation, runs = request.train_images, request.validation_images, request.runs_of_each
-    needed = (train + validation) * runs
-    if held is None or needed <= held:
-        return
-    fit = {"--runs": held // (train + validation), "--train-images": held // runs - validation}
-    remedies = [f"{option} {most}" for option, most in fit.items() if most >= 1]
-    if not request.no_test and train * runs <= held:
-        remedies.append("--validation-images 0")
-    raise BadOption(
-        f"--runs {runs} of {train}+{validation} images, none used twice, need {needed} training images but "
-        f"there are {held}; give {', or '.join(remedies) or 'fewer of each'}"
-    )
+    parts = request.runs_of_each if training.disjoint else 1
+    training, description = describe_data(training, scale, request, trainer_client, recorded, parts)
+    return Pair(subject, scale, training, description)
 
 
 def _question_of(pair: Pair, keeps_models: bool) -> dict[str, Any]:

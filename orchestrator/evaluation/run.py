@@ -19,6 +19,7 @@ from orchestrator.evaluation.pairs import (
     PURPOSE,
     EvaluationSpec,
     count_text,
+    find_dataset,
     find_replaced,
     list_requests,
     resolve_spec,
@@ -27,7 +28,7 @@ from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
 from orchestrator.study import checks, session
-from orchestrator.study.plan import cost_text, store_to_read
+from orchestrator.study.plan import cost_text, open_trainer, store_to_read
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.folder import study_folder
@@ -83,13 +84,12 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
     with ExitStack() as stack:
         store = store_to_read(request, stack)
         executor = stack.enter_context(closing(session.open_executor(request)))
-        trainer = stack.enter_context(
-            TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
-        )
+        trainer = stack.enter_context(open_trainer(request, find_dataset(request, store)))
         spec = resolve_spec(request, store, executor.device, trainer)
         _check_folder(spec)
         summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
-        summary.say(console, *_contents(spec))
+        first = spec.pairs[0]
+        summary.say(console, *_contents(spec), *summary.image_lines(first.description, first.training))
         pairs, runs = len(spec.pairs), request.runs_of_each
         summary.say(console, f"trainings: {pairs * runs} = {pairs} pairs x {runs} runs")
         summary.say(console, cost_text(pairs * runs, spec.pairs[0].training.budget, executor))
@@ -149,8 +149,10 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
         )
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"
-    parts = f"run r uses the r-th of {request.runs_of_each} disjoint parts of {summary.sample_text(request)}"
-    yield from summary.data_lines(spec.pairs[0].description, f"{parts}; {read}")
+    first = spec.pairs[0]
+    parts = f"the r-th of {request.runs_of_each} disjoint parts of " if first.training.disjoint else ""
+    use = f"run r uses {parts}{summary.sample_text(first.training)}; {read}"
+    yield from summary.data_lines(first.description, use)
     yield from spec.notes
 
 

@@ -19,6 +19,7 @@ from orchestrator.pruners import (
     PrunerConfig,
     complete_points,
 )
+from orchestrator.search.baseline import note_chance
 from orchestrator.search.budget import search_budget
 from orchestrator.search.confirmation import Confirmation
 from orchestrator.search.context import SearchContext
@@ -143,6 +144,8 @@ class SearchLoop:
         while due := self._budget.select(requests, self._rows.values()):
             for row in search.runner.run(due, search.formulation.evaluation, pruner):
                 self._add(row)
+                if row.number == 1 and row.state == "completed":  # the start, without a baseline before it
+                    note_chance(search, row)
             tried = {request.number for request in due}
             requests = [request for request in requests if request.number not in tried]
         return not requests
@@ -172,7 +175,7 @@ class SearchLoop:
         finished = [Finished(complete_points(curves.get(row.number, [])), accuracy(row)) for row in latest]
         images, seed = search.spec.training.validation_images, search.spec.training.seed
         evidence = Evidence(tuple(finished), bound, images, self._pruner_config.level)
-        return EarlyStopping(self._pruner_config, evidence, seed)
+        return EarlyStopping(self._pruner_config, evidence, seed, search.sought.column)
 
     def _answer_untrained(self, request: TrialRequest) -> bool:
         """Record a request as a duplicate or as skipped, if it is one; return whether it was."""

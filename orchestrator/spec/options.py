@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, UnionType
@@ -59,6 +59,7 @@ from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import with_absolute_paths
 from results import file_names
 from results.metrics import METRICS, Metric
+from results.scores import ACCURACY, SCORES
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 DEFAULT_SPACE = "training"  # of hpo-search
@@ -126,6 +127,29 @@ Confidence = Annotated[
 WrongStops = Annotated[
     float, _Within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
 ]
+ALL_IMAGES = "all"
+
+
+def parse_images(text: str) -> int | float | str:
+    """Return a number of images, a share of all in (0, 1), or `all`. Raise BadOption for anything else."""
+    if text == ALL_IMAGES:
+        return text
+    if re.fullmatch(r"\d+", text):
+        check(len(text) <= 9, f"is out of range; give at most {10**9 - 1}")
+        return int(text)
+    if match := re.fullmatch(r"(\d*\.?\d+)(%?)", text):
+        share = float(match[1]) / (100 if match[2] else 1)
+        if 0 < share < 1:
+            return share
+    raise BadOption("is not a number of images; give one like 5000, a share like .8 or 80%, or all")
+
+
+def _check_images(text: str) -> str:
+    parse_images(text)
+    return text
+
+
+Images = Annotated[str, AfterValidator(_check_images)]
 LocalPath = Annotated[Path, BeforeValidator(_read_path)]
 PathText = Annotated[str, BeforeValidator(_read_path)]  # a path, or something else that has no ~
 # user: whoever asks, by command line, file, REST or form; kept with the study, so that a resume has it
@@ -421,8 +445,23 @@ class RunOptions(FileOptions):
     fit: Literal["crop", "pad", "squash"] | None = _training(
         "How to make images square: crop, pad or squash. [as for the saved model, or crop]"
     )
-    train_images: int = _training("Training images to sample.", 5000)
-    validation_images: int = _training("Validation images to sample from the training set.", 1000)
+    train_images: Images | None = _training(
+        "Training images to draw: a number, a share (.8 or 80%), or all that validation leaves. [5000, or "
+        "all of a set with fewer than 6000 images]"
+    )
+    validation_images: Images | None = _training(
+        "Validation images to draw from the training set: a number, a share, or all that training leaves. "
+        "[1000, or a fifth of a set with fewer than 6000 images]"
+    )
+    draw: Literal["proportional", "balanced"] | None = _training(
+        "How to draw images: proportional keeps the classes' shares, balanced takes equally many of each "
+        "class. [proportional]"
+    )
+    folds: int | None = _training(
+        "Split the training set into so many folds: repeat r validates on fold r and trains on the others. "
+        "0: draw images instead. [6 for fewer than 2000 images, else 0]",
+        ge=0,
+    )
     budget: str = _training("Budget of one training: 600s, 10m or 500steps.", "600s")
     clock: Literal["train", "strict"] = _training(
         "What a budget in seconds covers. train: training only; strict: everything from process start.",
@@ -486,6 +525,12 @@ class RunOptions(FileOptions):
         _parsed(TrialBudget.parse, self.budget, "budget")
         _ = self.limits
         _parsed(parse_ingredients, self.ingredient, "ingredient")
+        check(self.folds != 1, "--folds 1 leaves nothing to train on; give 2 or more, or 0 for no folds")
+        check(
+            not self.folds or not (self.train_images or self.validation_images or self.draw),
+            f"--folds {self.folds} uses all training images; omit it, or --train-images, --validation-images "
+            "and --draw",
+        )
         check(bool(self.trainer_command), "--trainer is empty; give a command, or omit it")
         return self
 
@@ -494,6 +539,11 @@ class RunOptions(FileOptions):
         if self.trainer is None:
             return OWN_TRAINER
         return with_absolute_paths(_parsed(shlex.split, self.trainer, "trainer"))
+
+    @property
+    def usual_images(self) -> tuple[int, int] | None:
+        """The default numbers of training and validation images; None: they follow from the data set."""
+        return None
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -533,6 +583,14 @@ def _check_positive(count: str) -> str:
     return count
 
 
+def _check_metric(name: str) -> str:
+    known = _one_of(tuple(SCORES))
+    if name == "loss":
+        raise BadOption(f"cannot be sought: a verdict is about a share of images; give {known}")
+    check(name in SCORES, f"is unknown; give {known}")
+    return name
+
+
 if TYPE_CHECKING:
     LimitOptions = RunOptions
 else:  # one option for each metric
@@ -552,8 +610,13 @@ class SearchOptions(LimitOptions):
         "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
         suggest=("accuracy",),
     )
+    metric: Annotated[str, AfterValidator(_check_metric)] = _search(
+        f"What counts as accuracy: {', '.join(SCORES)}. It is sought, required and shown in its place.",
+        ACCURACY.name,
+        suggest=SCORES,
+    )
     min_accuracy: Fraction | None = _search(
-        "Required accuracy, a fraction such as .87. No baseline is trained then."
+        "Required accuracy (or other --metric), a fraction such as .87. No baseline is trained then."
     )
     trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
     max_gpu_hours: float | None = _search(
@@ -571,6 +634,11 @@ class SearchOptions(LimitOptions):
         "Earlier study in this results database whose best candidates are tried first."
     )
     replicates: int = _search("Trainings of the base network that measure the baseline.", 3, ge=1, le=1000)
+    force: bool = _search(
+        "Search even if the base network is at chance: no more accurate than always answering the most "
+        "frequent class.",
+        False,
+    )
     confirm: int = _search(
         "Most confirmation trainings per candidate; 0 turns confirmation off.", 6, ge=0, le=1000
     )
@@ -617,9 +685,10 @@ class SearchOptions(LimitOptions):
         """The objective, with the limits that the user gave. Raise BadOption."""
         amounts = {metric.name: getattr(self, metric.field) for metric in METRICS.values()}
         try:
-            return parse_objective(self.kind, self.minimise, self.maximise, amounts)
+            found = parse_objective(self.kind, self.minimise, self.maximise, amounts)
         except ValueError as error:
             raise BadOption(str(error)) from error
+        return replace(found, sought=SCORES[self.metric])
 
     @field_validator("early_stop")
     @classmethod
@@ -659,15 +728,24 @@ class SearchOptions(LimitOptions):
                 f"--replicates {self.replicates} has no effect with --min-accuracy, which replaces the "
                 "baseline; omit one of them"
             )
+        if self.force and (self.min_accuracy is not None or not self.aim.needs_bound):
+            yield "--force has no effect without a measured baseline; omit it"
         off = "--early-stop 0" if self.early_stop == 0 else "--pruner none" if self.pruner == "none" else ""
         if off and "audit" in given:
             yield f"--audit {self.audit} has no effect with {off}; omit it"
 
 
+def without_images(presets: Mapping[str, Any]) -> dict[str, Any]:
+    """Return presets without numbers of images, which folds make superfluous."""
+    return {
+        name: value for name, value in presets.items() if name not in ("train_images", "validation_images")
+    }
+
+
 _DEMO: Mapping[str, Any] = {
     "data": "digits",
-    "train_images": 4000,
-    "validation_images": 1000,
+    "train_images": "4000",
+    "validation_images": "1000",
     "budget": "15s",
     "trials": 12,
     "tolerance": 0.01,
@@ -700,7 +778,8 @@ class NasOptions(SearchOptions):
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         # small: many steps in few seconds
-        return {**_DEMO, "base_width": 0.25, "batch_size": 64} if given.get("demo") else {}
+        usual = {**_DEMO, "base_width": 0.25, "batch_size": 64} if given.get("demo") else {}
+        return without_images(usual) if given.get("folds") else usual
 
 
 class HpoOptions(SearchOptions):
@@ -745,7 +824,8 @@ class HpoOptions(SearchOptions):
         }
         if not given.get("demo"):
             return {}
-        return {**_DEMO, **spaces.get(given.get("space", DEFAULT_SPACE), {})}
+        usual = {**_DEMO, **spaces.get(given.get("space", DEFAULT_SPACE), {})}
+        return without_images(usual) if given.get("folds") else usual
 
 
 SEARCHES: Mapping[str, type[SearchOptions]] = {"nas": NasOptions, "hpo": HpoOptions}

@@ -48,7 +48,6 @@ def load_named(request: HpoOptions, subject: BaseModel, aim: Objective) -> Named
         "omit that, give --space resnet_budget, or use nas-search",
     )
     _check_settled_once(request, found)
-    _check_batches(request, found.space)
     return found
 
 
@@ -62,15 +61,15 @@ def _check_settled_once(request: HpoOptions, found: Named) -> None:
         )
 
 
-def _check_batches(request: HpoOptions, space: Space) -> None:
-    """Raise BadOption if the largest searched batch has more images than there are."""
-    for variable in space.variables:
+def check_batches(named: Named, train_images: int) -> None:
+    """Raise BadOption if the largest searched batch has more images than a training."""
+    for variable in named.space.variables:
         if variable.name == "batch_size":
             largest = int(variable.from_number(variable.upper))
             check(
-                request.train_images >= largest,
-                f"--train-images {request.train_images} are fewer than the largest batch of the search; "
-                f"give at least {largest}",
+                train_images >= largest,
+                f"--space {named.name} tries batches of up to {largest} images, more than the {train_images} "
+                "training images; give more images, or --space recipe with a --batch-size",
             )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator import solvers
 from orchestrator.pruners import NEVER, PrunerConfig
-from orchestrator.spec import base_model, provenance
+from orchestrator.spec import base_model, images, provenance
 from orchestrator.spec import space as spaces
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.formulation import Formulation
@@ -31,10 +31,11 @@ from orchestrator.spec.options import (
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
-from orchestrator.trainer_client import NetworkInfo, TrainerClient
+from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerClient, TrainerRefused
 from results.analysis.posterior import VERSION
 from results.db.store import Store
 from results.db.tables import Trial
+from results.scores import ACCURACY
 from search_spaces import Named, Point, Space, Value, scaling
 
 
@@ -101,6 +102,8 @@ class StudySpec:
         request, asked = self.request, dict[str, Any]()
         if self.aim != default_objective(request.kind).under(self._own_limits):
             asked["aim"] = self.aim.to_json()
+        if self.aim.sought != ACCURACY:
+            asked["metric"] = self.aim.sought.name
         if self.aim.minimise is not None:
             asked["baseline"] = {
                 "replicates": self.replicates,
@@ -168,9 +171,16 @@ class StudySpec:
 
 
 def resolve_spec(
-    request: SearchOptions, subject: BaseModel, device: str, trainer_client: TrainerClient
+    request: SearchOptions,
+    subject: BaseModel,
+    device: str,
+    trainer_client: TrainerClient,
+    store: Store | None = None,
 ) -> StudySpec:
-    """Return the study of `request` for trials on `device`. Raise BadOption or TrainerRefused."""
+    """Return the study of `request` for trials on `device`. Raise BadOption or TrainerRefused.
+
+    store: the database in which the study may be recorded
+    """
     _check_solver(request)
     aim = request.aim
     named = spaces.load_named(request, subject, aim) if isinstance(request, HpoOptions) else None
@@ -182,8 +192,14 @@ def resolve_spec(
     check_name(name, "--study")
     check_name(save_as, "--save-as")
     training = training_of(request, subject, recipe, dataset, device)
-    base = trainer_client.describe(training.config(Choices(scale)))
-    training = set_fit(training, base)
+    training, base = describe_data(training, scale, request, trainer_client, recorded_training(store, name))
+    check(
+        base.classes >= aim.sought.fewest_classes,
+        f"--metric {aim.sought.name} needs at least {aim.sought.fewest_classes} classes, but the data have "
+        f"{base.classes}; omit it",
+    )
+    if named:
+        spaces.check_batches(named, training.train_images)
     space = named.space if named else _multipliers(request, training, scale, trainer_client)
     return StudySpec(
         request,
@@ -298,27 +314,20 @@ def training_of(
     """Return how `subject` is trained: with the user's options, and else as it was saved.
 
     The ingredients with which it was saved belong to its recipe, and are dropped if the user gives another
-    one. Raise BadOption for a batch of more than all images.
+    one. The numbers of images are placeholders until the data set is known (`images.with_images`).
     """
     ingredients = subject.ingredients if recipe == subject.recipe else {}
     is_same = dataset == subject.dataset
     image_size = subject.image_size if request.image_size is None and is_same else request.image_size
-    hyperparameters = _hyperparameters(request, subject)
-    batch = hyperparameters.get("batch_size", 0)
-    check(
-        batch <= request.train_images,
-        f"a batch of {batch} images is more than --train-images {request.train_images}; "
-        "give a smaller --batch-size",
-    )
     return TrialTemplate(
         network=subject.network,
         dataset=dataset,
-        train_images=request.train_images,
-        validation_images=request.validation_images,
+        train_images=1,
+        validation_images=1,
         budget=TrialBudget.parse(request.budget),
         seed=request.seed,
         recipe=recipe,
-        hyperparameters=hyperparameters,
+        hyperparameters=_hyperparameters(request, subject),
         ingredients=merge_ingredients(ingredients, request.ingredients),
         architecture=subject.architecture,
         image_size=image_size,
@@ -330,9 +339,39 @@ def training_of(
     )
 
 
-def set_fit(training: TrialTemplate, described: NetworkInfo) -> TrialTemplate:
-    """Return the training with the way in which its images are made square; None if all are square."""
-    return replace(training, fit=described.dataset.get("fit", training.fit))
+def recorded_training(store: Store | None, name: str) -> Mapping[str, Any] | None:
+    """Return how a recorded study trains; None for a new one, and for one that is asked anew."""
+    recorded = store.study(name) if store else None
+    if store is None or recorded is None or not store.has_result(recorded.id):
+        return None
+    training: Mapping[str, Any] = recorded.question.get("training", {})
+    return training
+
+
+def describe_data(
+    training: TrialTemplate,
+    scale: Mapping[str, float],
+    request: RunOptions,
+    trainer_client: NetworkDescriber,
+    recorded: Mapping[str, Any] | None,
+    parts: int = 1,
+) -> tuple[TrialTemplate, NetworkInfo]:
+    """Return the training with what depends on its data, and its network: numbers of images, and their fit.
+
+    recorded, parts: see `images.with_images`. Raise BadOption or TrainerRefused.
+    """
+    told = trainer_client.describe(training.config(Choices(scale)))
+    training = images.with_images(training, request, told, recorded, parts)
+    try:
+        base = trainer_client.describe(training.config(Choices(scale), replicate=parts - 1))
+    except TrainerRefused as error:
+        if parts == 1:
+            raise
+        pool = images.Pool.of(told, training.draw, parts)
+        remedies = pool.remedies(training.train_images, training.validation_images, training.test)
+        raise TrainerRefused(f"{error}; give {remedies}") from error
+    images.check_batch(training, base)
+    return replace(training, fit=base.dataset.get("fit", training.fit)), base
 
 
 def _hyperparameters(request: RunOptions, subject: BaseModel) -> dict[str, Any]:
@@ -372,7 +411,11 @@ def dataset_of(request: RunOptions, subject: BaseModel) -> str:
 
 def absolute(dataset: str) -> str:
     """Return a data set's name with an absolute path, if it has a path: trials run in other folders."""
-    kind, colon, path = dataset.partition(":")
-    if kind in PATHS and colon:
-        return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
-    return dataset
+    kind, _, path = dataset.partition(":")
+    return f"{kind}:{os.path.abspath(os.path.expanduser(path))}" if has_path(dataset) else dataset
+
+
+def has_path(dataset: str) -> bool:
+    """Whether a data set is named by where it is on this machine."""
+    kind, colon, _ = dataset.partition(":")
+    return kind in PATHS and bool(colon)

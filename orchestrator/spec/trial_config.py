@@ -2,7 +2,7 @@
 
 All trials of a search use the same images and the same seed, so that two networks do not differ by their
 sample of images. Repeats differ in both. Two samples may have images in common; only the parts of one
-sample (`disjoint`) do not.
+sample (`disjoint`) do not. With K folds, repeat r holds out fold r mod K of partition r // K.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ _ADDED = (
     "test",
     "disjoint",
     "fit",
+    "draw",
+    "folds",
+    "pool_images",
+    "curve_images",
 )  # settings that are recorded only if they are set
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -96,6 +100,10 @@ class TrialTemplate:
     data_folder: str | None = None
     test: bool = False  # read the test images once, after training
     disjoint: bool = False  # a repeat's images are a part of one sample, not a sample of its own
+    draw: str | None = None  # proportional or balanced; None: the trainer's own, which is balanced
+    folds: int | None = None  # one of which a repeat holds out; None: images are drawn instead
+    curve_images: int | None = None  # validation images that learning curves use; None: all
+    pool_images: int | None = None  # all training images there are to draw from; None: not known
 
     def config(self, chosen: Choices, replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one training (docs/trainer-protocol.md)."""
@@ -123,8 +131,16 @@ class TrialTemplate:
         }
         return config | {name: value for name, value in rare.items() if value}
 
-    def _subset(self, replicate: int) -> dict[str, int]:
-        images = {"train": self.train_images, "validation": self.validation_images}
+    def _subset(self, replicate: int) -> dict[str, Any]:
+        if self.folds and self.pool_images:
+            partition, fold = divmod(replicate, self.folds)
+            held_out = self.pool_images // self.folds + (fold < self.pool_images % self.folds)
+            counts = {"train": self.pool_images - held_out, "validation": held_out}
+            return {**counts, "seed": self.seed + partition, "folds": self.folds, "fold": fold}
+        rare = {"draw": self.draw, "curve": self.curve_images}
+        images = {"train": self.train_images, "validation": self.validation_images} | {
+            name: value for name, value in rare.items() if value
+        }
         if self.disjoint:
             return {**images, "seed": self.seed, "part": replicate}
         return {**images, "seed": self.seed + replicate}

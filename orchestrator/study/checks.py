@@ -49,7 +49,7 @@ def resolve_study(
     """
 
     def resolve(request: SearchOptions, subject: BaseModel) -> StudySpec:
-        return resolve_spec(request, subject, executor.device, trainer_client)
+        return resolve_spec(request, subject, executor.device, trainer_client, store)
 
     if store is None:
         return resolve(request, subject_of(request, None))

@@ -1,4 +1,7 @@
-"""Show what a search would cost, without training, downloading or recording anything."""
+"""Show what a search would cost, without training, downloading or recording anything.
+
+Images that are given by their path are read, so that a plan is refused for what the search would refuse.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
 from orchestrator.spec.objective import amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions
-from orchestrator.spec.study_spec import StudySpec
+from orchestrator.spec.study_spec import StudySpec, dataset_of, has_path, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.trainer_client import TrainerClient
@@ -31,9 +34,8 @@ _PLAN_OF = "plan of the study "
 def show_plan(request: SearchOptions, console: Console) -> None:
     """Print the plan of `request`. Raise as `run_study` does."""
     with ExitStack() as stack:
-        trainer_client = stack.enter_context(
-            TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=False)
-        )
+        dataset = dataset_of(request, subject_of(request, store_to_read(request, stack)))
+        trainer_client = stack.enter_context(open_trainer(request, dataset))
         spec, executor = check_request(request, trainer_client, stack)
         for line in _lines(spec, executor, trainer_client):
             summary.say(console, line)
@@ -59,6 +61,12 @@ def check_request(
     return replace(checked.spec, notes=(*spec.notes, *anew)), executor
 
 
+def open_trainer(request: RunOptions, dataset: str) -> TrainerClient:
+    """Return a trainer that reads all images of the data set, unless it might download them."""
+    is_here = has_path(dataset)
+    return TrainerClient(request.trainer_command, request.limits.memory_bytes, check_data=is_here)
+
+
 def store_to_read(request: RunOptions, stack: ExitStack) -> Store | None:
     """Return the database, open read-only until `stack` closes; None if there is none."""
     if "://" in request.database or Path(request.database).exists():
@@ -80,6 +88,7 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
     request = spec.request
     yield f"{_PLAN_OF}{spec.study_name}; nothing is started"
     yield from summary.network_lines(spec)
+    yield from summary.image_lines(spec.base, spec.training)
     yield spec.space.table()
     yield from summary.warm_start_lines(spec)
     yield f"candidates in the space: {spec.space.size or 'infinitely many'}"
@@ -112,11 +121,16 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
 
 def _requirement_text(spec: StudySpec) -> str:
     if spec.request.min_accuracy is not None:
-        return f", at an accuracy of at least {accuracy_text(spec.request.min_accuracy)}"
+        return f"{_at_least(spec)} {accuracy_text(spec.request.min_accuracy)}"
     if not spec.replicates:
         return ""
     less = f" minus {100 * spec.request.tolerance:g} points" if spec.request.tolerance else ""
-    return f", at an accuracy of at least the base network's{less}"
+    return f"{_at_least(spec)} the base network's{less}"
+
+
+def _at_least(spec: StudySpec) -> str:
+    noun = spec.aim.sought.noun
+    return f", at {'an' if noun[0] in 'aeiou' else 'a'} {noun} of at least"
 
 
 def _networks(spec: StudySpec, trainer_client: TrainerClient) -> Iterable[str]:

@@ -73,7 +73,7 @@ def run_study(
             title = f"{study.name}: {request.kind}-search of {request.subject}"
             with (
                 session.record_end(store, study, console, recorded),
-                closing(show(console, meter, title, spec.start, spec.aim.told)) as reporter,
+                closing(show(console, meter, title, spec.start, spec.aim)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
                 message = _search(_with_latency(context, rows), rows)
@@ -167,12 +167,14 @@ def _require_accuracy(
     bound = mean - spec.request.tolerance
     known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
     store.set_bound(study_id, min_accuracy=bound, **known)
-    context.reporter.note(summary.required_accuracy_text(mean, std, count, bound))
+    sought = spec.aim.sought
+    context.reporter.note(sought.reword(summary.required_accuracy_text(mean, std, count, bound)))
     settings, most = VerdictSettings.read(context.study.question), spec.request.confirm
     if settings.compares_with_base and most:
         images = spec.training.validation_images
         least = least_confirmed(accuracies, images, settings, most)
-        context.reporter.note(summary.resolution_text(least, images, most))
+        context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
+    baseline.refuse_chance(context, rows)
     return bound, mean
 
 

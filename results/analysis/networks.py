@@ -75,20 +75,21 @@ def networks(trials: pd.DataFrame, accuracy: float, settings: VerdictSettings) -
     """
     import pandas as pd  # half a second to import, which the start of a search does not wait for
 
-    done = trials[(trials["state"] == "completed") & trials["val_accuracy"].notna() & trials["macs"].notna()]
+    trials = trials.assign(accuracy=sought_values(trials))
+    done = trials[(trials["state"] == "completed") & trials["accuracy"].notna() & trials["macs"].notna()]
     baseline = done[done["purpose"] == "baseline"]
     ended = trials[(trials["purpose"] == "confirmation") & trials["state"].isin(("completed", "failed"))]
-    of_trial = ended.assign(val_accuracy=ended["val_accuracy"].fillna(0.0)).groupby("of_trial_number")
-    groups = {int(str(number)): list(accuracies) for number, accuracies in of_trial["val_accuracy"]}
+    of_trial = ended.assign(accuracy=ended["accuracy"].fillna(0.0)).groupby("of_trial_number")
+    groups = {int(str(number)): list(accuracies) for number, accuracies in of_trial["accuracy"]}
     if len(baseline):
-        groups[int(baseline["number"].iloc[0])] = list(baseline["val_accuracy"])
+        groups[int(baseline["number"].iloc[0])] = list(baseline["accuracy"])
     within = spread([one for one in group if one > 0] for group in groups.values())
     images, paired = _validation_images(done), _group_by_replicate(done)
     first = pd.concat([baseline.head(1), done[done["purpose"] == "search"]])
     found = []
     for row in first.to_dict("records"):
         trained = groups.get(int(row["number"]))
-        accuracies = trained or [row["val_accuracy"]]
+        accuracies = trained or [row["accuracy"]]
         number, near = int(row["number"]), noisier(accuracy, fmean(accuracies))
         belief = believe(accuracies, within.noise(near, images), settings.overlap)
         difference = None
@@ -102,10 +103,15 @@ def _group_by_replicate(done: pd.DataFrame) -> Trainings:
     """Return the accuracies by replicate of the base network, and of each network that was trained again."""
     repeats = done[done["purpose"].isin(("baseline", "confirmation"))]
     found: dict[int, dict[int, float]] = {}
-    for row in repeats[["of_trial_number", "replicate", "val_accuracy"]].fillna(BASE).to_dict("records"):
+    for row in repeats[["of_trial_number", "replicate", "accuracy"]].fillna(BASE).to_dict("records"):
         of, replicate = int(row["of_trial_number"]), int(row["replicate"])
-        found.setdefault(of, {})[replicate] = float(row["val_accuracy"])
+        found.setdefault(of, {})[replicate] = float(row["accuracy"])
     return found
+
+
+def sought_values(trials: pd.DataFrame) -> pd.Series[float]:
+    """Return the accuracy of each trial, or the score that its study seeks in its place."""
+    return trials["score"].fillna(trials["val_accuracy"])
 
 
 def build_frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:

@@ -11,7 +11,14 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from results.analysis.networks import Network, build_frame, eligible, networks, size_columns
+from results.analysis.networks import (
+    Network,
+    build_frame,
+    eligible,
+    networks,
+    size_columns,
+    sought_values,
+)
 from results.analysis.posterior import VerdictSettings, students
 from results.metrics import shown_metric
 
@@ -47,7 +54,7 @@ def members(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
     """
     settings, bound = VerdictSettings.read(study["question"]), study["min_accuracy"] or 0.0
     searched = trials[trials["purpose"].isin(("search", "confirmation"))]
-    accuracies = searched[searched["state"] == "completed"]["val_accuracy"].dropna()
+    accuracies = sought_values(searched[searched["state"] == "completed"]).dropna()
     usual = float(statistics.median(accuracies)) if len(accuracies) else 0.5
     known = [one for one in networks(eligible(searched, study), usual, settings) if one.belief.mean >= bound]
     size = shown_metric(study["minimise"]).column

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import delete, exists, select, text
+from sqlalchemy import case, delete, exists, select, text
 from sqlalchemy.orm import Session
 
 from results.db import connection, schema
@@ -32,7 +32,7 @@ from results.db.tables import Event, Measurement, Model, Study, Trial
 from results.db.transactions import commit, patient
 from results.errors import StudyLost
 
-CurvePoint = tuple[float | None, float | None]  # progress and validation accuracy
+CurvePoint = tuple[float | None, float | None]  # progress and the sought score
 _MEASURED = set(Measurement.__table__.columns.keys()) - {"trial_id", "ordinal"}
 
 
@@ -219,8 +219,9 @@ class Store:
 
     @patient
     def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[CurvePoint]]:
-        """Return the progress and validation accuracy measured of these trials, in order, by number."""
-        query = select(Trial.number, Measurement.progress, Measurement.val_accuracy)
+        """Return the progress and the sought score measured of completed trials, in order, by number."""
+        sought = case((Trial.score.is_(None), Measurement.val_accuracy), else_=Measurement.score)
+        query = select(Trial.number, Measurement.progress, sought)
         query = query.join(Trial, Trial.id == Measurement.trial_id)
         query = query.where(Trial.study_id == study_id, Trial.number.in_(numbers))
         found: dict[int, list[CurvePoint]] = {}

@@ -72,7 +72,7 @@ class Study(Base):
     slots: Mapped[int | None]  # trials at a time in its latest run
     state: Mapped[str]
     message: Mapped[str | None]  # why it ended
-    min_accuracy: Mapped[float | None]  # the required accuracy, known once the baseline is
+    min_accuracy: Mapped[float | None]  # the required accuracy, or other score, known once the baseline is
     baseline_accuracy: Mapped[float | None]
     baseline_std: Mapped[float | None]
     baseline_replicates: Mapped[int | None]
@@ -127,6 +127,13 @@ class Trial(Base):
     resolution_pixels: Mapped[int | None]
 
     val_accuracy: Mapped[float | None]  # accuracies are fractions in [0, 1]
+    score: Mapped[
+        float | None
+    ]  # the one of results.scores that its study seeks; null if that is the accuracy
+    val_balanced_accuracy: Mapped[float | None]
+    val_macro_f1: Mapped[float | None]
+    val_top5_accuracy: Mapped[float | None]
+    val_class_accuracies: Mapped[dict[str, Any] | None]  # by class; null of one without validation images
     val_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]  # on all test images, read once after training; null unless asked
     test_accuracy_1000: Mapped[float | None]  # on a thousand of them, balanced over the classes
@@ -193,6 +200,7 @@ class Measurement(Base):
     learning_rate: Mapped[float | None]
     train_loss: Mapped[float | None]
     val_accuracy: Mapped[float | None]
+    score: Mapped[float | None]  # the one that its study seeks; null if that is the accuracy
     val_loss: Mapped[float | None]
 
 

@@ -19,9 +19,10 @@ from orchestrator.console import summary
 from orchestrator.spec import base_model
 from orchestrator.spec.options import OWN_TRAINER, BadOption
 from orchestrator.spec.study_spec import StudySpec, resolve_spec, training_of
+from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
 from orchestrator.study import checks, plan
 from orchestrator.study.run import run_study
-from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
+from orchestrator.trainer_client import NetworkInfo, TrainerBroken, TrainerClient, TrainerRefused
 from results.db.rows import refuse_another_question
 from results.db.store import Store
 from results.errors import QuestionChanged
@@ -57,7 +58,7 @@ def arrays(path: Path, width: int) -> str:
 
 
 def asked(trainer_client: TrainerClient, folder: Path, data: str, **given: Any) -> StudySpec:
-    images: dict[str, Any] = {"train_images": 40, "validation_images": 20}
+    images: dict[str, Any] = {"train_images": 40, "validation_images": 20, "batch_size": 16}
     request = settled(folder, data=data, study=None, trainer=None, **images, **given)
     return resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
 
@@ -174,6 +175,130 @@ def test_the_size_the_fit_and_what_is_not_read_are_said_of_a_folder(
         f"data: {data}, 2 classes, 32 px, padded to squares; 40 training images",
         "  not read: 1 file of another kind (1 .txt)",
     ]
+
+
+def unequal(root: Path, **sizes: int) -> str:
+    """Classes of so many images, and two test images of each."""
+    for part, name, count in [(part, *one) for part in ("train", "test") for one in sizes.items()]:
+        (root / part / name).mkdir(parents=True)
+        for index in range(count if part == "train" else 2):
+            Image.new("RGB", (8, 8), (index % 256, 0, 0)).save(root / part / name / f"{index}.png")
+    return f"folder:{root}"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (
+            {},
+            [
+                "6 folds of 150 images: 125 training and 25 validation images at least",
+                "  training + validation images: ant 75 + 15, bee 42 + 8, wolf 8 + 2",
+            ],
+        ),
+        (
+            {"train_images": "80%", "validation_images": "all"},
+            [
+                "120 training and 30 validation images",
+                "  training + validation images: ant 72 + 18, bee 40 + 10, wolf 8 + 2",
+            ],
+        ),
+        (
+            {"draw": "balanced"},
+            [
+                "24 training and 6 validation images, equally many of each class",
+                "  training + validation images of each: 8 + 2",
+            ],
+        ),
+    ],
+    ids=["folds", "shares", "balanced"],
+)
+def test_a_plan_tells_classes_by_their_folders_and_what_is_drawn_of_them(
+    trainer_client: TrainerClient, tmp_path: Path, given: dict[str, Any], wanted: list[str]
+) -> None:
+    data = unequal(tmp_path / "photos", ant=90, bee=50, wolf=10)
+    request = settled(tmp_path, data=data, trainer=None, batch_size=8, **given)
+    spec = resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
+    steps = spec.training.train_images // 8
+    use, drawn = wanted
+    *_, line = summary.network_lines(spec)
+    assert line == f"data: {data}, 3 classes, 32 px, cropped to squares; {use}"
+    assert list(summary.image_lines(spec.base, spec.training)) == [
+        "  classes: ant, bee, wolf; images of each: least 10 (wolf), median 50, most 90 (ant)",
+        drawn,
+        "  6 test images, never drawn from",
+        f"  batches of 8: {steps} steps per epoch",
+    ]
+
+
+def test_of_many_classes_the_first_are_named() -> None:
+    sizes = {f"c{label:02}": 100 + label for label in range(12)}
+    dataset = {"class_images": sizes, "drawn": {name: [80, 20] for name in sizes}, "test_images": 0}
+    training = TrialTemplate("senet18", "folder:x", 960, 240, TrialBudget(steps=5))
+    described = NetworkInfo("senet18", 1, "", 1, (), (), 32, 48, 12, dataset)
+    assert list(summary.image_lines(described, training)) == [
+        "  classes: c00, c01, c02, c03, …; images of each: least 100 (c00), median 105.5, most 111 (c11)",
+        "  training + validation images of each: 80 + 20",
+        "  no test images",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "given", "said"),
+    [
+        (
+            {"ant": 60, "wolf": 1},
+            {},
+            "the class 'wolf' has 1 training image, and needs at least 2 for training and validation",
+        ),
+        (
+            {"ant": 60, "wolf": 9},
+            {"train_images": 5000, "validation_images": 1000},
+            "the class 'wolf' has 9 training images and all classes 69, too few for 5000 for training and "
+            "1000 for validation; give --train-images 57 --validation-images 12",
+        ),
+        (
+            {"ant": 60, "wolf": 9},
+            {"batch_size": 128},
+            "is more than the 57 training images; give --batch-size 8",
+        ),
+        ({"ant": 60, "wolf": 9}, {"folds": 70}, "--folds 70 is more than the 69 training images; give fewer"),
+    ],
+    ids=["one image", "too many", "batch", "folds"],
+)
+def test_what_cannot_be_drawn_is_refused_with_the_class_and_what_works(
+    trainer_client: TrainerClient, tmp_path: Path, sizes: dict[str, int], given: dict[str, Any], said: str
+) -> None:
+    data = unequal(tmp_path / "photos", **sizes)
+    request = settled(tmp_path, data=data, trainer=None, **{"batch_size": 8, **given})
+    with pytest.raises((BadOption, TrainerRefused)) as refused:
+        resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "opens"), [("folder:x", True), ("npz:x.npz", True), ("cifar10", False), ("digits", False)]
+)
+def test_a_plan_reads_all_images_that_are_here_and_downloads_none(
+    tmp_path: Path, data: str, opens: bool
+) -> None:
+    script = tmp_path / "asked.py"
+    script.write_text("import sys; open(sys.argv[1], 'w').write(' '.join(sys.argv[2:]))")
+    trainer = shlex.join([sys.executable, str(script), str(tmp_path / "asked")])
+    with pytest.raises(TrainerBroken):
+        plan.show_plan(settled(tmp_path, trainer=trainer, data=data, plan=True), Console(file=io.StringIO()))
+    assert (tmp_path / "asked").read_text() == ("describe --check-data" if opens else "describe")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", [run_study, plan.show_plan])
+def test_a_plan_refuses_the_pictures_that_the_search_would_refuse(act: Any, tmp_path: Path) -> None:
+    data = unequal(tmp_path / "photos", ant=9, wolf=9)
+    (tmp_path / "photos" / "train" / "ant" / "0.png").write_bytes(b"no picture")
+    request = settled(tmp_path, data=data, trainer=None, batch_size=4, plan=act is plan.show_plan)
+    stop = () if act is plan.show_plan else (threading.Event(),)
+    with pytest.raises(TrainerRefused, match=r"cannot read the image .*ant/0\.png"):
+        act(request, Console(file=io.StringIO()), *stop)
 
 
 def test_plan_search_and_evaluation_say_the_same_of_the_data(tmp_path: Path) -> None:

@@ -206,5 +206,12 @@ def test_a_checkpoint_of_squashed_images_is_no_good_for_cropped_ones(
 
 
 def test_configurations_that_differ_have_different_fingerprints() -> None:
+    folds = {"train": 100, "validation": 50, "seed": 0, "folds": 3}
     changes: list[dict[str, Any]] = [{}, {"seed": 1}, {"ingredients": {"ema": {}}}, {"budget": {"steps": 8}}]
-    assert len({checkpoints.fingerprint(config.from_json(trial(**change))) for change in changes}) == 4
+    changes += [{"subset": folds}, {"subset": {**folds, "fold": 1}}]
+    assert len({checkpoints.fingerprint(config.from_json(trial(**change))) for change in changes}) == 6
+
+
+def test_a_checkpoint_from_before_there_were_draws_is_still_this_training_s() -> None:
+    before = "869099939fe542c79eddb538f712bac41594088a4ede32116d9fcec0afe9e3d5"
+    assert checkpoints.fingerprint(config.from_json(trial())) == before

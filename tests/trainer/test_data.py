@@ -207,7 +207,24 @@ def test_cifar10_is_described_without_a_download(tmp_path: Path) -> None:
         50_000,
         10_000,
     )
+    assert about.class_images is not None
+    assert [*about.class_images.items()][::9] == [("airplane", 5000), ("truck", 5000)]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["digits", "npz", "folder"])
+def test_the_images_of_each_class_are_those_that_are_loaded(tmp_path: Path, name: str) -> None:
+    np.savez(tmp_path / "x.npz", allow_pickle=False, **arrays())
+    folder = image_folder(tmp_path / "images", ant=3, wolf=2)
+    source = {
+        "digits": data.source("digits"),
+        "npz": data.source(f"npz:{tmp_path / 'x.npz'}"),
+        "folder": folder,
+    }[name]
+    told, images = data.about(source).class_images, data.load(source)
+    assert told is not None
+    assert list(told.values()) == np.bincount(images.train_labels).tolist()
+    assert images.names == tuple(told) or not images.names
 
 
 def test_cifar10_without_a_network_is_refused_with_the_alternative(

@@ -106,6 +106,24 @@ def test_names_that_are_not_utf_8_are_read_and_can_be_told(tmp_path: Path) -> No
     assert "\\udce9.png" in described(source, tmp_path, check_data=True)["message"]
 
 
+def test_of_many_classes_the_smallest_a_median_and_the_largest_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.describe._MOST_CLASSES", 4)
+    source = folder(tmp_path, "ant", "bee", "cat", "wolf")
+    for name, count in (("bee", 5), ("cat", 3), ("wolf", 4)):
+        for index in range(2, count):
+            image(tmp_path / "train" / name / f"{index}.png", 0)
+    asked = {"train": 8, "validation": 4, "seed": 0, "draw": "proportional"}
+    all_told = described(source, tmp_path, check_data=False, subset=asked)["dataset"]
+    assert all_told["class_images"] == {"ant": 2, "bee": 5, "cat": 3, "wolf": 4}
+    assert sum(map(sum, all_told["drawn"].values())) == 12
+    monkeypatch.setattr("trainer.describe._MOST_CLASSES", 3)
+    told = described(source, tmp_path, check_data=False, subset=asked)["dataset"]
+    assert told["class_images"] == {"ant": 2, "wolf": 4, "bee": 5}
+    assert told["drawn"] == {name: all_told["drawn"][name] for name in ("ant", "wolf", "bee")}
+
+
 def described(source: data.Source, folder: Path, check_data: bool, **changes: object) -> dict[str, Any]:
     """What the trainer answers for the data; `folder` is for the configuration."""
     asked: dict[str, object] = {"protocol": 1, "model": "resnet18", "scale": {"width": 0.125}, "seed": 0}

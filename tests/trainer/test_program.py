@@ -163,6 +163,9 @@ def test_describe_answers_every_line_in_order(monkeypatch: pytest.MonkeyPatch) -
     assert lines[2]["macs"] > lines[0]["macs"]
     assert lines[0]["dataset"]["name"] == "digits"
     assert lines[0]["dataset"]["train_images"] == 5000
+    assert lines[0]["dataset"]["class_images"] == {str(digit): 500 for digit in range(10)}
+    assert lines[0]["dataset"]["drawn"] == {str(digit): [10, 5] for digit in range(10)}
+    assert lines[0]["batch_size"] == 20
     assert "from 8 to 128" in lines[3]["message"]
     assert "class 0 has 500 training images" in lines[4]["message"]
 

@@ -52,11 +52,21 @@ def test_a_training_reports_every_event_of_the_protocol_in_order() -> None:
     assert lines.events[0]["resolution"] == 8
     last, final = lines.events[-2:]
     assert (last["step"], last["progress"], last["learning_rate"]) == (7, 1.0, 0.0)
-    assert last["val_accuracy"] == final["val_accuracy"]
+    for name in ("accuracy", "loss", "balanced_accuracy", "macro_f1", "top5_accuracy"):
+        assert last[f"val_{name}"] == final[f"val_{name}"] is not None
+    by_class = final["val_class_accuracies"]  # of 5 validation images each, so their mean is the accuracy
+    assert sum(by_class) / 10 == pytest.approx(final["val_accuracy"]) == final["val_balanced_accuracy"]
+    assert final["class_names"] is None
     assert (final["steps"], final["total_steps"], final["replans"]) == (7, 7, 0)
     assert final["epochs"] == 7 / 5
+    assert final["val_most_frequent"] == 0.1, "5 of 50 images are of each class"
     assert 0 <= final["test_accuracy"] <= 1
     assert final["peak_memory_bytes"] is None
+
+
+def test_the_most_frequent_class_is_counted_on_the_validation_images() -> None:
+    lines = trained(budget={"steps": 1}, subset={"train": 100, "validation": 12, "seed": 0})
+    assert lines.events[-1]["val_most_frequent"] == 2 / 12, "two classes have one image more than others"
 
 
 def test_a_budget_in_steps_is_repeated_bit_by_bit() -> None:
@@ -76,8 +86,34 @@ def test_test_images_are_left_alone_unless_asked_for() -> None:
     assert (final["test_accuracy"], final["test_accuracy_1000"], final["test_loss"]) == (None, None, None)
 
 
+def test_all_validation_images_are_read_at_the_end_and_learning_curves_use_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = {"train": 100, "validation": 1000, "seed": 0}
+    usual = trained(subset=asked)
+    monkeypatch.setattr(trials, "VALIDATION_SHARE", 1e9)
+    lines = trained(subset={**asked, "curve": 10})
+    *curve, last = [event["val_accuracy"] for event in lines.named("epoch")]
+    assert curve
+    assert all(accuracy * 10 == pytest.approx(round(accuracy * 10)) for accuracy in curve)
+    assert last == lines.events[-1]["val_accuracy"] == usual.events[-1]["val_accuracy"]
+    assert lines.events[-1]["val_loss"] == usual.events[-1]["val_loss"]
+    voting = trained(subset={**asked, "curve": 10}, ingredients={"ensemble": {"members": 2}})
+    members = [event["val_accuracy"] for event in voting.named("epoch")]
+    assert all(accuracy * 10 == pytest.approx(round(accuracy * 10)) for accuracy in members)
+
+
+def test_a_last_validation_that_takes_much_of_the_training_is_refused_before_it() -> None:
+    asked = {"train": 100, "validation": 4000, "seed": 0, "curve": 10}
+    with pytest.raises(
+        TooShort, match=r"validating on 4000 images takes .*, more than 5% of .* s of training"
+    ):
+        trained(subset=asked, budget={"steps": 1}, hyperparameters={"batch_size": 2})
+
+
 def test_without_validation_images_only_the_test_is_measured() -> None:
     lines = trained(subset={"train": 100, "validation": 0, "seed": 0}, test=True)
+    assert lines.events[-1]["val_most_frequent"] is None
     assert {event["val_accuracy"] for event in lines.named("epoch")} == {None}
     assert lines.events[-1]["val_accuracy"] is None
     assert lines.events[-1]["test_accuracy"] is not None

@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import os
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +54,7 @@ class About:
     image_size: pixels a side
     fit: how images become squares; None: all are squares
     note: for people, on files that are not read
+    class_images: training images of each class by its name, in the order of the labels
     """
 
     classes: int
@@ -61,6 +63,7 @@ class About:
     test_images: int | None
     fit: Fit | None = None
     note: str | None = None
+    class_images: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ Floats = NDArray[np.float32]
 
 
 def about(source: Source) -> About:
-    return About(CLASSES, source.image_size or SIZE, TRAIN, TEST)
+    class_images = {str(digit): TRAIN // CLASSES for digit in range(CLASSES)}
+    return About(CLASSES, source.image_size or SIZE, TRAIN, TEST, class_images=class_images)
 
 
 def fingerprint(source: Source) -> str:

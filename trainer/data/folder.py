@@ -94,6 +94,7 @@ def _count(count: int, one: str, several: str) -> str:
 def about(source: Source) -> About:
     """Numbers of files, none of which is opened. Raises InvalidConfig."""
     listing = _list(source)
+    labels = Counter(picture.label for picture in listing.train)
     return About(
         classes=len(listing.classes),
         image_size=source.image_size or _SIZE,
@@ -101,6 +102,7 @@ def about(source: Source) -> About:
         test_images=len(listing.test),
         fit=source.fitting,
         note=listing.note,
+        class_images={name: labels[label] for label, name in enumerate(listing.classes)},
     )
 
 

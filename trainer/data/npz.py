@@ -42,6 +42,7 @@ def about(source: Source) -> About:
         train_images=shapes["train"][0],
         test_images=shapes["test"][0] if "test" in shapes else 0,
         fit=None if is_square else source.fitting,
+        class_images={str(label): int(count) for label, count in enumerate(np.bincount(labels))},
     )
 
 

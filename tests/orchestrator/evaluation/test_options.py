@@ -28,13 +28,16 @@ def test_a_demo_gives_way_to_what_the_user_gives() -> None:
 @pytest.mark.parametrize("no_test", [False, True])
 def test_the_demos_runs_fit_the_images_that_it_has(no_test: bool) -> None:
     demo = EvaluationOptions.resolve({"demo": True, "no_test": no_test})
-    assert (demo.train_images + demo.validation_images) * demo.runs_of_each <= 5000
+    each = int(demo.train_images or 0) + int(demo.validation_images or 0)
+    assert 0 < each * demo.runs_of_each <= 5000
 
 
 def test_validation_images_are_held_out_only_where_nothing_else_measures() -> None:
-    assert EvaluationOptions.resolve({"model": ["a"]}).validation_images == 0
-    assert EvaluationOptions.resolve({"model": ["a"], "no_test": True}).validation_images == 1000
-    assert EvaluationOptions.resolve({"model": ["a"], "validation_images": 50}).validation_images == 50
+    assert EvaluationOptions.resolve({"model": ["a"]}).validation_images is None
+    assert EvaluationOptions.resolve({"model": ["a"]}).usual_images == (5000, 0)
+    assert EvaluationOptions.resolve({"model": ["a"], "no_test": True}).validation_images == "1000"
+    assert EvaluationOptions.resolve({"model": ["a"], "no_test": True, "folds": 5}).validation_images is None
+    assert EvaluationOptions.resolve({"model": ["a"], "validation_images": 50}).validation_images == "50"
 
 
 @pytest.mark.parametrize(

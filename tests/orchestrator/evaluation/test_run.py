@@ -162,7 +162,9 @@ def test_an_ensemble_and_other_ingredients_reach_the_trainer(tmp_path: Path) -> 
 
 
 def test_a_batch_of_more_than_all_images_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="a batch of 128 images is more than --train-images 100; give a smal"):
+    with pytest.raises(
+        BadOption, match="a batch of 128 images is more than the 100 training images; give --batch-size 16"
+    ):
         evaluate(tmp_path, train_images=100, batch_size=128)
     with Store(tmp_path / "results.db") as store:
         assert store.studies() == []

@@ -164,6 +164,17 @@ def test_only_true_and_false_are_truth_values_so_no_demo_is_half_on(value: objec
         ({"fit": 3}, "--fit 3 is unknown; give one of crop, pad, squash"),
         ({"max_macs": -5}, "--max-macs -5 is not positive; give more than 0"),
         ({"max_params": "-5M"}, "--max-params -5M is not positive; give more than 0"),
+        (
+            {"train_images": "some"},
+            "--train-images some is not a number of images; give one like 5000, a share",
+        ),
+        ({"train_images": -5}, "--train-images -5 is not a number of images"),
+        ({"validation_images": "1.5"}, "--validation-images 1.5 is not a number of images"),
+        ({"validation_images": "100%"}, "--validation-images 100% is not a number of images"),
+        ({"draw": "random"}, "--draw random is unknown; give proportional or balanced"),
+        ({"folds": 1}, "--folds 1 leaves nothing to train on; give 2 or more"),
+        ({"folds": 5, "train_images": 5}, "--folds 5 uses all training images; omit it, or --train-images"),
+        ({"folds": 5, "draw": "balanced"}, "--folds 5 uses all training images; omit it, or --train-images"),
         ({"solver": "foo"}, "--solver foo is unknown; give one of cmaes, "),
         ({"train-images": 5, "train_images": 5}, "train_images is given twice; give it once"),
         ({"train-image": 5}, "train-image is not an option of nas-search; see nas-search --help-all"),
@@ -179,7 +190,10 @@ def test_a_value_that_cannot_be_taken_is_told_in_our_words(asked: dict[str, Any]
         ({"trials": np.int64(5)}, 5),
         ({"tolerance": np.float32(0.25)}, 0.25),
         ({"tolerance": 0}, 0),
-        ({"train-images": 50}, 50),
+        ({"train-images": 50}, "50"),
+        ({"train_images": "80%"}, "80%"),
+        ({"validation_images": 0.2}, "0.2"),
+        ({"folds": 0}, 0),
         ({"max_macs": 5_000_000}, "5000000"),
         ({"max_macs": np.int64(7)}, "7"),
         ({"ingredient": "mixup"}, ("mixup",)),
@@ -193,6 +207,13 @@ def test_a_value_that_cannot_be_taken_is_told_in_our_words(asked: dict[str, Any]
 def test_a_value_in_another_form_is_taken_as_what_it_says(asked: dict[str, Any], taken: object) -> None:
     request = options.resolve_options("nas", "senet18", asked)
     assert getattr(request, list(asked)[-1].replace("-", "_")) == taken
+
+
+def test_a_trainer_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "my trainer.py").touch()
+    request = options.resolve_options("nas", "senet18", {"trainer": "python '~/my trainer.py' --data ~/x"})
+    assert request.trainer_command == ("python", f"{tmp_path}/my trainer.py", "--data", f"{tmp_path}/x")
 
 
 def test_what_is_given_comes_before_the_environment_and_that_before_the_default(
