@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from orchestrator.spec.formulation import accuracy
+from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.runner import VALIDATION_CLASSES, Runner
 from results.analysis import chance
 from results.analysis.chance import Chance
+from results.analysis.posterior import VerdictSettings
 from results.db.tables import Trial
 
 _NO_HOURS = "the device-hours left are not enough to train the base network; give a larger --max-gpu-hours"
@@ -89,16 +90,21 @@ def _find_chance(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> Cha
     """Return the comparison of a network's trainings with chance, if it is at chance.
 
     A trainer that does not tell the fraction of the most frequent class is taken to validate on equally many
-    images of each class. Without classes there is no test.
+    images of each class. Without classes there is no test. Balanced accuracy and macro F1 are 1 / classes at
+    most for always answering one class.
     """
     events, classes = context.store.events(context.study.id), context.spec.base.classes
     told = {e.trial_id: e.detail["most_frequent"] for e in events if e.kind == VALIDATION_CLASSES}
+    is_by_class = context.sought.name in ("balanced_accuracy", "macro_f1")
+    effective = VerdictSettings.read(context.study.question).images
     trainings = []
     for row in rows:
-        images = (row.config or {}).get("subset", {}).get("validation")
-        if row.val_accuracy is None or not images or (row.id not in told and classes < 2):
+        images = effective or (row.config or {}).get("subset", {}).get("validation")
+        reached = sought_value(row) if is_by_class else row.val_accuracy
+        most_frequent = None if is_by_class else told.get(row.id)
+        if reached is None or not images or (most_frequent is None and classes < 2):
             return None
-        trainings.append((row.val_accuracy, images, told.get(row.id) or 1 / classes))
+        trainings.append((reached, images, most_frequent or 1 / classes))
     found = chance.compare_with_chance(trainings)
     return found if found.is_reached else None
 
