@@ -9,6 +9,8 @@ noise=S            standard deviation of the accuracy, .003 by default
 balanced=D         report the other scores too: balanced accuracy and macro F1, D below the accuracy, and the
                    accuracies of ten classes, of which a is the worst and j has no images
 classes=K          the number of classes, 10 by default
+most_frequent=P    tell that a share P of the validation images is of one class; by default nothing is told
+steps=N            say that N steps were taken, whatever the budget
 diverge_above=P    exit 3 where the trial's own draw from [0, 1), made from its configuration, is above P
 oom=P, crash=P     a share P of the trials exits 4, or ends in a traceback
 refuse, refuse_late
@@ -75,8 +77,8 @@ KNOWN["ingredients"] += [
 KNOWN["ingredients"] += ["gradient_centralization", "cosine", "linear", "one_cycle", "step_decay"]
 GAINS = {"rand_augment": 0.02, "cutmix": 0.01, "sam": 0.01, "ema": 0.01, "linear": 0.005}  # of an ingredient
 RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the accuracy
-VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild", "flood", "leak"]
-VALUED += ["killed", "device_lost", "segfault", "balanced", "classes"]
+VALUED = ["sleep", "noise", "most_frequent", "steps", "diverge_above", "oom", "crash", "grandchild", "flood"]
+VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
 FAULTS += ["ignore_sigterm"]
 
@@ -285,12 +287,17 @@ def leave_behind(kind: str) -> int:
 def report_training(config: dict[str, Any], network: dict[str, Any], faults: dict[str, str]) -> None:
     clock, sleep_seconds = time.perf_counter(), float(faults.get("sleep", 0))
     budget = config["budget"].get("seconds", math.inf)
-    steps = config["budget"].get("steps") or math.ceil(100 * budget)
+    steps = int(faults.get("steps") or config["budget"].get("steps") or math.ceil(100 * budget))
     validated, tested = config["subset"]["validation"] > 0, bool(config.get("test"))
     broken = {"nan": math.nan, "inf": math.inf}
     asked = [value for name, value in broken.items() if name in faults]
     last = asked[0] if asked else accuracy(config, network, float(faults.get("noise", 0.003)))
-    plan = {"total_steps": steps, "step": 0, "step_seconds": sleep_seconds / steps, "reason": "calibrated"}
+    plan = {
+        "total_steps": steps,
+        "step": 0,
+        "step_seconds": sleep_seconds / (steps or 1),
+        "reason": "calibrated",
+    }
     emit("plan", **plan, reserve_seconds=0.0, elapsed_seconds=0.0)
     for epoch in range(1, EPOCHS + 1):
         time.sleep(sleep_seconds / EPOCHS)
@@ -309,6 +316,8 @@ def report_training(config: dict[str, Any], network: dict[str, Any], faults: dic
     speed = {"train_seconds": seconds, "wall_seconds": seconds, "images_per_second": 128 * steps / seconds}
     rest |= other_scores(last if validated else None, faults) | class_accuracies(last, faults)
     rest["overshoot_seconds"] = seconds - budget if budget < math.inf else 0.0
+    if "most_frequent" in faults:
+        rest["val_most_frequent"] = float(faults["most_frequent"])
     for _ in range(0 if "noresult" in faults else 2 if "twice" in faults else 1):
         emit("final", **scores("val", last if validated else None), **rest, **counts, **speed)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer.budget import Done, Pace
 from trainer.evaluate import Score
+from trainer.images import DeviceImages
 from trainer.report import Report
 from trainer.setup import TrialSetup
 from trainer.train_state import TrainState
@@ -71,6 +72,7 @@ def make_final(
     return {
         **_validated(score),
         "val_class_accuracies": score and list(score.class_accuracies),
+        "val_most_frequent": _share_of_most_frequent(objective.validation),
         "class_names": list(setup.decoded.names) or None,
         "test_accuracy": tested and tested.accuracy,
         "test_accuracy_1000": tested and (tested.accuracy if of_first is None else of_first),
@@ -96,3 +98,8 @@ def _validated(score: Score | None) -> dict[str, Any]:
         "val_macro_f1": score and score.macro_f1,
         "val_top5_accuracy": score and score.top5_accuracy,
     }
+
+
+def _share_of_most_frequent(images: DeviceImages | None) -> float | None:
+    """The fraction of the images that are of their most frequent class: what always answering it scores."""
+    return None if images is None else int(images.labels.bincount().max()) / len(images)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from orchestrator.search.context import SearchContext
 from orchestrator.search.verdict import BaseRule, BoundRule, Judgement, Repeats, Rule
-from orchestrator.spec.formulation import accuracy
+from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.trial.request import TrialRequest
 from results.analysis.difference import COLUMNS, UNKNOWN
 from results.analysis.posterior import Posterior, VerdictSettings
@@ -41,7 +41,7 @@ class Winner:
         """Return a model's columns about its accuracy: that of its repeats, or of its only training."""
         known = {"status": self.status, "probability": self.probability, **self.difference}
         if self.belief is None:
-            return known | {"val_accuracy": self.trial.val_accuracy, "trainings": 1}
+            return known | {"val_accuracy": sought_value(self.trial), "trainings": 1}
         low, high = self.belief.interval()
         of_all = {"val_accuracy": self.belief.mean, "trainings": self.belief.trainings}
         return known | of_all | {"accuracy_low": low, "accuracy_high": high}
@@ -140,7 +140,7 @@ class Confirmation:
         """Record a verdict, and what the solver is told: the accuracy that the candidate lacks."""
         detail: dict[str, Any] = {
             "number": candidate.number,
-            "accuracies": [row.val_accuracy for row in self._search.history.repeats(candidate, up_to + 1)],
+            "accuracies": [sought_value(row) for row in self._search.history.repeats(candidate, up_to + 1)],
             "bound": self._formulation.min_accuracy,
             "interval": list(judged.belief.interval()),
             **judged.columns(),
@@ -152,7 +152,8 @@ class Confirmation:
         )
         self._search.history.replace(row)
         needed = "" if verdict == "confirmed" else f" ({self._rule.settings.needed:.1%} needed)"
-        self._search.reporter.note(f"trial {row.number} {verdict}: {judged.text}{needed}")
+        text = self._search.sought.reword(judged.text)
+        self._search.reporter.note(f"trial {row.number} {verdict}: {text}{needed}")
 
 
 def _make_rule(search: SearchContext) -> Rule:
@@ -164,5 +165,5 @@ def _make_rule(search: SearchContext) -> Rule:
         search.formulation.min_accuracy,
         request.confirm,
         search.study.question["solver"]["block"],
-        search.spec.training.validation_images,
+        settings.images or search.spec.training.validation_images,
     )

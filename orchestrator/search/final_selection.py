@@ -102,6 +102,10 @@ class FinalSelection:
         return VerdictSettings.read(self.search.study.question)
 
     @property
+    def _images(self) -> int:
+        return self._settings.images or self.search.spec.training.validation_images
+
+    @property
     def entrants(self) -> list[Trial]:
         """The first round: the start, if it was trained, and the most accurate others."""
         rows, passed = self.search.history.rows.values(), self.search.formulation.passed
@@ -129,7 +133,7 @@ class FinalSelection:
         if not field:
             best = self.search.history.best
             return Winner(best, "provisional", None) if best else None
-        images, overlap = self.search.spec.training.validation_images, self._settings.overlap
+        images, overlap = self._images, self._settings.overlap
         within = spread([one for one in self._trained(row, end) if one] for row in self.entrants)
         trained = {row.number: self._trained(row, end) for row in field}
         beliefs = {n: believe(t, within.noise(fmean(t), images), overlap) for n, t in trained.items()}
@@ -179,8 +183,7 @@ class FinalSelection:
         if first.number not in trainings or len(trainings.get(best.number, ())) < one.trainings:
             return 0.0, UNKNOWN  # a repeat of the best failed, or all of the start
         near = noisier(one.mean, start.mean)
-        images = self.search.spec.training.validation_images
-        found = compare(trainings, best.number, first.number, images, near, self._settings.overlap)
+        found = compare(trainings, best.number, first.number, self._images, near, self._settings.overlap)
         return found.probability(), found.columns()
 
 

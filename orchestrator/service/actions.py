@@ -58,17 +58,16 @@ class Actions:
         name = plan.study_of(lines[0])
         return {"study": name, "lines": lines, "on_record": self._exists(name)}
 
-    def resume(self, name: str, trials: int | None) -> None:
-        """Queue the search of a study again, with another budget if one is given."""
+    def resume(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Queue the search of a study again, with `changes` of its options. Raise BadOption."""
         request = self.queue.request(name)
         if request is None:
             self._check_exists(name)
             raise HTTPException(
                 409, f"the options of {name} are not in the results database; repeat its command to resume it"
             )
-        options = {**repeatable(request.kind, request.options), "study": name}
-        if trials is not None:
-            options["trials"] = trials
+        options = {**repeatable(request.kind, request.options), **changes, "study": name}
+        options = {option: value for option, value in options.items() if value is not False}
         allowed = schemas.restrict_options(request.kind, request.subject, options, self.settings)
         self._check(schemas.settle(request.kind, request.subject, allowed, self.settings))
         self._enqueue(name, request.kind, request.subject, allowed)

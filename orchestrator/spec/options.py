@@ -635,6 +635,11 @@ class SearchOptions(LimitOptions):
         "Earlier study in this results database whose best candidates are tried first."
     )
     replicates: int = _search("Trainings of the base network that measure the baseline.", 3, ge=1, le=1000)
+    force: bool = _search(
+        "Search even if the base network is at chance: no more accurate than always answering the most "
+        "frequent class.",
+        False,
+    )
     confirm: int = _search(
         "Most confirmation trainings per candidate; 0 turns confirmation off.", 6, ge=0, le=1000
     )
@@ -724,6 +729,8 @@ class SearchOptions(LimitOptions):
                 f"--replicates {self.replicates} has no effect with --min-accuracy, which replaces the "
                 "baseline; omit one of them"
             )
+        if self.force and (self.min_accuracy is not None or not self.aim.needs_bound):
+            yield "--force has no effect without a measured baseline; omit it"
         off = "--early-stop 0" if self.early_stop == 0 else "--pruner none" if self.pruner == "none" else ""
         if off and "audit" in given:
             yield f"--audit {self.audit} has no effect with {off}; omit it"

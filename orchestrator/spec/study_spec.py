@@ -35,7 +35,7 @@ from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerCl
 from results.analysis.posterior import VERSION
 from results.db.store import Store
 from results.db.tables import Trial
-from results.scores import ACCURACY
+from results.scores import ACCURACY, effective_validation_images
 from search_spaces import Named, Point, Space, Value, scaling
 
 
@@ -104,6 +104,7 @@ class StudySpec:
             asked["aim"] = self.aim.to_json()
         if self.aim.sought != ACCURACY:
             asked["metric"] = self.aim.sought.name
+            asked["effective_images"] = self._effective_images
         if self.aim.minimise is not None:
             asked["baseline"] = {
                 "replicates": self.replicates,
@@ -115,6 +116,15 @@ class StudySpec:
         ):  # older searches for accuracy had no confirmation, and no such entry
             asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": VERSION}
         return asked
+
+    @property
+    def _effective_images(self) -> int | None:
+        """The validation images that count for the noise of the sought score; None: all of them."""
+        drawn = self.base.dataset.get("drawn") or {}
+        by_class = [validation for _, validation in drawn.values()]
+        if sum(by_class) < self.training.validation_images:  # of many classes only some are told
+            return None
+        return round(effective_validation_images(self.aim.sought, by_class))
 
     def repeatable(self) -> dict[str, Any]:
         """Return the options, as JSON values, that start the same search again, also with another database.

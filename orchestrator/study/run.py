@@ -171,9 +171,10 @@ def _require_accuracy(
     context.reporter.note(sought.reword(summary.required_accuracy_text(mean, std, count, bound)))
     settings, most = VerdictSettings.read(context.study.question), spec.request.confirm
     if settings.compares_with_base and most:
-        images = spec.training.validation_images
+        images = settings.images or spec.training.validation_images
         least = least_confirmed(accuracies, images, settings, most)
         context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
+    baseline.refuse_chance(context, rows)
     return bound, mean
 
 

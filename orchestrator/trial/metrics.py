@@ -74,6 +74,12 @@ class MetricsLog:
         return numbers | ({_BY_CLASS: _accuracies_by_class(final)} if _BY_CLASS in final else {})
 
     @property
+    def most_frequent(self) -> float | None:
+        """Return the fraction of the validation images that are of their most frequent class, if told."""
+        told: Any = (self.last("final") or {}).get("val_most_frequent")
+        return float(told) if _is_share(told) and told > 0 else None
+
+    @property
     def machine_columns(self) -> dict[str, Any]:
         """Return a trial's columns about the machine."""
         machine = self.last("machine") or {}

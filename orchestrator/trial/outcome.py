@@ -27,6 +27,7 @@ _VALIDATED = ("val_accuracy",)
 _SCORES = ("score", "val_class_accuracies", *(score.field for score in SCORES.values()))
 _ACCURACIES = (*_SCORES, "test_accuracy", "test_accuracy_1000")
 _SUSPENDED_SHARE = 0.02  # of a budget: a trainer replans its steps if it is behind by this much
+_OVER_SHARE, _OVER_SECONDS = 0.1, 1.0  # over a budget: more than both, and the result does not count
 _NATIVE_CRASHES = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 _Failure = tuple[Literal["failed", "refused", "stopped", "lost"], str, str]  # state, reason, message
 _RESULTS = (ExitCode.DIVERGED, ExitCode.OUT_OF_MEMORY, ExitCode.BUDGET_TOO_SHORT)
@@ -42,6 +43,7 @@ class TrialOutcome:
     columns: dict[str, Any] = field(default_factory=dict)
     measurements: list[dict[str, Any]] = field(default_factory=list)
     has_read_test: bool = False  # whether test images were read, whatever came of the trial
+    most_frequent: float | None = None  # fraction of the validation images in their most frequent class
 
 
 def required_accuracies(config: Mapping[str, Any], sought: Score = ACCURACY) -> tuple[str, ...]:
@@ -94,6 +96,25 @@ def judge_suspended(found: TrialOutcome, end: Exit, config: Mapping[str, Any]) -
     return TrialOutcome("lost", "suspended", message, {"exit_code": end.code, "slot": end.slot})
 
 
+def judge_budget(found: TrialOutcome, config: Mapping[str, Any]) -> TrialOutcome:
+    """Return the outcome `found`, or a failure if the trial took no step, or far more than its seconds.
+
+    The first network is untrained, and the second was trained for longer than others were.
+    """
+    seconds, told = config["budget"].get("seconds"), found.columns
+    if found.state != "completed":
+        return found
+    if told.get("steps") == 0:
+        reason, why = "no_steps", "took no step, so its network is untrained"
+    elif seconds and (over := _overshoot(told, seconds)) > max(_OVER_SHARE * seconds, _OVER_SECONDS):
+        reason, why = "over_budget", f"took {seconds + over:.1f} s of a budget of {seconds:g} s"
+    else:
+        return found
+    message = f"{why}; give a longer --budget, a smaller network or fewer --slots"
+    columns = told | dict.fromkeys(_ACCURACIES)
+    return replace(found, state="failed", reason=reason, message=message, columns=columns)
+
+
 def mark_pruned(found: TrialOutcome, prune: Prune, sought: Score = ACCURACY) -> TrialOutcome:
     """Return the outcome of a trial that was stopped early, with what it had reached there."""
     there = next((one for one in found.measurements if one["progress"] == prune.progress), {})
@@ -129,7 +150,13 @@ def _completed(log: metrics_log.MetricsLog, columns: Mapping[str, Any]) -> Trial
     """Return the result that a trainer reported, whose columns are used first of those given."""
     columns = {**columns, **log.machine_columns, **log.final_columns}
     has_read_test = columns.get("test_accuracy") is not None
-    return TrialOutcome("completed", None, None, columns, log.measurements, has_read_test)
+    found = TrialOutcome("completed", None, None, columns, log.measurements, has_read_test)
+    return replace(found, most_frequent=log.most_frequent)
+
+
+def _overshoot(told: Mapping[str, Any], seconds: float) -> float:
+    """Return by how many seconds a trial exceeded its budget, by its own clock."""
+    return max((told.get("train_seconds") or 0.0) - seconds, told.get("overshoot_seconds") or 0.0)
 
 
 def _failure(

@@ -38,6 +38,7 @@ from orchestrator.trial.usage import Usage
 from results.db.rows import assign
 from results.db.tables import Trial
 
+VALIDATION_CLASSES = "validation_classes"  # event: how frequent their most frequent class is
 PAUSE_SECONDS = 0.5  # before the first retry, twice that before the second
 _TICK_SECONDS = 0.2
 _LOCK_SECONDS = 10.0  # between two checks of the study's lock, which may be lost silently
@@ -108,6 +109,7 @@ class Runner:
         found = outcome.adopt(folder, self._required(request), self._sought)
         if found is None:
             return False
+        found = outcome.judge_budget(found, request.config)
         folder.remove_job()
         self._store.note(self._study_id, "result_adopted", {"number": request.number}, row.id)
         self._record(request, row, found, usage.add_adopted(row, found.columns))
@@ -212,6 +214,7 @@ class Runner:
             found = outcome.mark_pruned(found, prune, self._sought)
             trial.folder.remove_checkpoint()
         found = outcome.judge_suspended(found, end, request.config)
+        found = outcome.judge_budget(found, request.config)
         if found.state == "lost" and self._is_left_open(trial, found, end):
             return
         self._record(request, row, found, usage.add_exit(row, end))
@@ -266,6 +269,8 @@ class Runner:
             known = columns["predicted_accuracy" if state == "pruned" else self._sought.column]
             columns |= self._evaluate(row, known).columns()
         events = {"test_read": _test_reading(request, found)} if found.has_read_test else {}
+        if found.most_frequent is not None and request.is_of_the_start:
+            events[VALIDATION_CLASSES] = {"number": request.number, "most_frequent": found.most_frequent}
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._ended[row.number] = row
         self._context.reporter.show_end(row)

@@ -84,7 +84,7 @@ def networks(trials: pd.DataFrame, accuracy: float, settings: VerdictSettings) -
     if len(baseline):
         groups[int(baseline["number"].iloc[0])] = list(baseline["accuracy"])
     within = spread([one for one in group if one > 0] for group in groups.values())
-    images, paired = _validation_images(done), _group_by_replicate(done)
+    images, paired = settings.images or _validation_images(done), _group_by_replicate(done)
     first = pd.concat([baseline.head(1), done[done["purpose"] == "search"]])
     found = []
     for row in first.to_dict("records"):

@@ -112,6 +112,7 @@ class VerdictSettings:
     is_paired: whether networks are compared by trainings of the same images and seeds
     has_base: whether the required accuracy is that of the base network, which is measured
     overlap: as of `believe`
+    images: validation images that count for the noise of the sought score; None: all that are drawn
     """
 
     level: float = 0.95
@@ -119,6 +120,7 @@ class VerdictSettings:
     is_paired: bool = False
     has_base: bool = False
     overlap: float = 0.0
+    images: int | None = None
 
     @classmethod
     def read(cls, question: Mapping[str, Any]) -> VerdictSettings:
@@ -133,6 +135,7 @@ class VerdictSettings:
             is_paired=is_paired,
             has_base=baseline.get("replicates", 0) > 0,
             overlap=drawn / pool if pool else 0.0,
+            images=question.get("effective_images"),
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from results.cli.options import (
     Version,
     complete_study,
     expand_home,
+    read_number,
 )
 from results.errors import StoreError
 from results.scores import sought_score
@@ -33,7 +35,20 @@ if TYPE_CHECKING:
 
 
 class _OneLineErrors(TyperGroup):
-    """Reports an error of the database, or of its own output, in one line, and exits with 2."""
+    """Reports what is wrong with its words, the database or its own output in one line, and exits with 2."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        words = args[0] if args else settings.get("args")
+        if not (sys.argv[1:] if words is None else words):
+            return super().main(*args, **settings)  # prints the help
+        try:
+            sys.exit(super().main(*args, **{**settings, "standalone_mode": False}) or 0)
+        except typer.TyperException as error:  # which typer would draw a frame around
+            where = getattr(error, "ctx", None)
+            remedy = f"; see {where.command_path} --help" if where else ""
+            said = f"error: {error.format_message().rstrip('.')}{remedy}"
+            typer.echo(terminal.strip_escapes(" ".join(said.split())), err=True)
+            sys.exit(2)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -100,7 +115,8 @@ def best(
 def show_one(
     study: StudyName,
     trial: Annotated[
-        int | None, typer.Argument(metavar="[TRIAL]", help="Number of one of its trials.")
+        int | None,
+        typer.Argument(metavar="[TRIAL]", help="Number of one of its trials.", parser=read_number),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,

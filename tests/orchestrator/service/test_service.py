@@ -16,6 +16,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from orchestrator.search.baseline import BaselineFailed
 from orchestrator.service import app, responses, schemas
 from orchestrator.service.files import read_piece
 from orchestrator.service.queue_worker import QueueWorker
@@ -291,6 +292,19 @@ def test_a_resume_with_too_small_a_budget_is_refused_at_once(served: httpx.Clien
     answer = post(served, "/api/studies/there/resume", trials=1)
     assert answer.status_code == 422
     assert "--trials 1 leaves no training for the search" in answer.json()["detail"]
+
+
+@pytest.mark.slow
+def test_a_search_whose_base_is_at_chance_is_resumed_with_force(tmp_path: Path) -> None:
+    with pytest.raises(BaselineFailed):
+        _studies.run(tmp_path, learning_rate=1e5, trials=4)
+    with serving(tmp_path) as client:
+        assert post(client, "/api/studies/s/resume", force=True).status_code == 202
+        assert reaches(client, "finished")
+        assert client.get("/api/studies/s").json()["options"]["force"] is True
+        assert post(client, "/api/studies/s/resume", force=False, trials=5).status_code == 202
+        assert until(client, lambda rows: rows[0]["state"] == "finished" and rows[0]["budget_trials"] == 5)
+        assert "force" not in client.get("/api/studies/s").json()["options"]
 
 
 def test_a_trainer_that_gives_no_answer_is_told_of(tmp_path: Path) -> None:
