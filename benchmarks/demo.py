@@ -1,7 +1,7 @@
 """Whether the demo keeps its promise: the command that README shows, in a fresh folder, once for each seed.
 
 Each run is one line of FILE.jsonl, and a run that has a line is not repeated. FILE.json has the sums. A
-named network is at chance if its accuracy could be that of guessing (one-sided binomial test, p > .05).
+named network is at chance as a baseline is (results/analysis/chance.py).
 `--busy 4` runs four processes beside it that do nothing but compute: a budget in steps makes the records
 identical to those of the quiet runs, and so does `--slots 1`, one training at a time. Processor seconds are
 of the command and all its trainings; they and the wall seconds grow on a machine that does other things too.
@@ -32,10 +32,10 @@ from typing import Any
 from _setting import setting
 from rich.console import Console
 from rich.table import Table
-from scipy import stats
 
 from orchestrator.spec import provenance
 from orchestrator.trial.outcome import count_spent
+from results.analysis.chance import compare_with_chance
 from results.db.store import Store
 from results.db.tables import Trial
 
@@ -47,7 +47,7 @@ RECORDED = (  # what two runs of one seed must agree on
     *("number", "purpose", "state", "point", "network_key", "replicate", "of_trial_number", "macs"),
     *("val_accuracy", "val_loss", "objective", "constraints", "verdict", "probability"),
 )
-CHANCE = 0.05  # p of the test of guessing
+CLASSES = 10  # of digits, equally frequent
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def _run(search: Sequence[str], seed: int, busy: int, slots: int) -> Run:
             curves = store.curves(study.id, [row.number for row in rows])
     model, start = models[0] if models else None, rows[0]
     images = (start.config or {})["subset"]["validation"]
+    named = [(one.val_accuracy, images, 1 / CLASSES) for one in models for _ in range(one.trainings or 1)]
     return Run(
         search=" ".join(search),
         seed=seed,
@@ -124,19 +125,13 @@ def _run(search: Sequence[str], seed: int, busy: int, slots: int) -> Run:
         share=round(model.macs / start.macs, 3) if model and start.macs else None,
         accuracy=model.val_accuracy if model else None,
         start_accuracy=study.baseline_accuracy or start.val_accuracy,
-        is_at_chance=model is not None and _is_at_chance(model.val_accuracy, images),
+        is_at_chance=bool(named) and compare_with_chance(named).is_reached,
         trainings=round(count_spent(rows), 2),
         wall_seconds=round(wall_seconds, 1),
         processor_seconds=round(processor_seconds, 1),
         record=_hash(rows, curves),
         git_commit=provenance.git_commit(),
     )
-
-
-def _is_at_chance(accuracy: float, images: int, classes: int = 10) -> bool:
-    """Whether guessing one of so many equally frequent classes is not excluded. Digits has ten."""
-    correct = round(accuracy * images)
-    return float(stats.binom.sf(correct - 1, images, 1 / classes)) > CHANCE
 
 
 def _hash(rows: Sequence[Trial], curves: dict[int, Any]) -> str:

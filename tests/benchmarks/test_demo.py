@@ -1,25 +1,12 @@
 """The demo over seeds, with a trainer that trains nothing: lines, resumption, busy processes."""
 
-import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import pytest
-
-from tests.benchmarks._running import FAKE_TRAINER, ROOT, ran
+from tests.benchmarks._running import FAKE_TRAINER, ran
 
 FAKED = ("nas-search", "--base", "senet18", "--data", "fake:", "--budget", "10steps", "--trials", "8")
-
-
-@pytest.fixture
-def demo() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
-        yield importlib.import_module("demo")
 
 
 def test_a_run_on_file_is_not_repeated_and_one_beside_busy_processes_is_compared(tmp_path: Path) -> None:
@@ -41,10 +28,3 @@ def test_a_run_on_file_is_not_repeated_and_one_beside_busy_processes_is_compared
     like = "records like the first of their seed"
     assert (quiet["runs"], quiet[like], busy["runs"], busy[like]) == (2, "0 of 0", 1, "1 of 1")
     assert busy["wall seconds"][0] > 0
-
-
-def test_a_network_is_at_chance_where_guessing_does_as_well(demo: ModuleType) -> None:
-    assert demo._is_at_chance(0.10, 1000)
-    assert demo._is_at_chance(0.115, 1000)
-    assert not demo._is_at_chance(0.13, 1000)
-    assert demo._is_at_chance(0.13, 100)
