@@ -799,7 +799,8 @@ class NasOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        return _demo(given, {"tolerance": 0.02, "batch_size": 64, "ingredient": _FEW_STEPS})
+        own = {"budget": "400steps", "tolerance": 0.02, "batch_size": 64, "ingredient": _FEW_STEPS}
+        return _demo(given, own)
 
 
 class HpoOptions(SearchOptions):
