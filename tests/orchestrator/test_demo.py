@@ -35,7 +35,7 @@ def test_the_demo_confirms_a_smaller_network(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_demo_of_one_worker_records_what_one_of_two_records(tmp_path: Path) -> None:
-    short = ("--budget", "10steps", "--trials", "8", "--tolerance", ".2")
+    short = ("--budget", "40steps", "--trials", "8", "--tolerance", ".2")
     for slots in ("1", "2"):
         demo(tmp_path / slots, *short, "--slots", slots)
     one, two = record(tmp_path / "1"), record(tmp_path / "2")
