@@ -1,110 +1,107 @@
-"""Whether the networks that a search names are what it says: whole searches answered from a table.
+"""Whether the networks that a search names are what it says: searches of networks whose truth is known.
 
-The table is NAS-Bench-Macro's (Su et al. 2021): eight layers of three kinds, three trainings a network.
-A search of it is the project's own, solver, confirmations and record, but for two things: MACs are looked up,
-and a training is one of the network's three, drawn by the search's seed. The truth is the mean of the three.
+    python benchmarks/truth.py --table nas-bench-macro_cifar10.json --bounds .92 .925 --seeds 50
+    python benchmarks/truth.py --table nas-bench-macro_cifar10.json --measured-base --tolerance .003
+    python benchmarks/truth.py --laws --rho 0 .3 .6 --measured-base --seeds 200 [--version 1]
+    python benchmarks/truth.py --formula --rho 0 .3 .6 --seeds 1000 [--nothing-smaller] [--folds 6]
 
-    python -m benchmarks.truth --table nas-bench-macro_cifar10.json --seeds 50 --solver local
+A search is the project's own, solver, confirmations and database, but for two things: MACs are looked up, and
+a training is drawn (`_landscapes.py`). `--formula` has no solver: candidates come in random order, and the
+project's rule decides. `--version 1` is the rule of older versions, for which the baseline's mean is exact.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
+from _landscapes import LAW_IMAGES, SD, Landscape, make_law, name_point, read_table
 from rich.console import Console
 
 from orchestrator.console.progress import PlainProgress, ProgressMeter
+from orchestrator.executors import local
 from orchestrator.pruners import NEVER, EarlyStopping
+from orchestrator.search import baseline
 from orchestrator.search.confirmation import Winner
 from orchestrator.search.context import SearchContext, TrialHistory
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import Incarnation, SolverSession
+from orchestrator.search.verdict import BaseRule, BoundRule, Repeats
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec import options
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
-from orchestrator.trainer_client import NetworkInfo, TrainerClient
+from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Evaluate, Runner
+from results.analysis.difference import BASE
+from results.analysis.posterior import VerdictSettings
 from results.db.store import Store
 from results.db.tables import Trial
-from search_spaces import Choice, Named, Parts, Space
-from tests.inline import Inline
+from search_spaces import Named, Parts
 
-LAYERS = tuple(f"layer{n}" for n in range(1, 9))
-SPACE = Space(tuple(Choice(name, (0, 1, 2), ordered=True) for name in LAYERS))
-START = SPACE.point(dict.fromkeys(LAYERS, 2))  # the largest network
-TRAINING = TrialTemplate(
-    "cells", "table", 1, 10_000, TrialBudget(steps=1)
-)  # as the table's: on 10,000 images
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A network of the table; accuracies are fractions."""
-
-    macs: int
-    trained: tuple[float, ...]
-
-    @property
-    def truth(self) -> float:
-        return statistics.fmean(self.trained)
-
-
-Table = Mapping[str, Cell]
+CANDIDATES = 25  # of a search by the formula, out of 60
+Z95 = statistics.NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one search named, and what that is worth. `ratio`: its MACs over the optimum's."""
+    """What one search named, and what that is worth.
+
+    difference: true accuracy less what it had to be, in points; ratio: MACs over the optimum's
+    trained: trainings of the search's own; replicates: of the base network and of candidates
+    """
 
     seed: int
     status: str  # 'confirmed', 'provisional' or 'none'
-    is_true: bool
+    difference: float | None
     ratio: float | None
-    trained: int  # trainings of the search's own
+    trained: int
     replicates: int
 
+    @property
+    def is_true(self) -> bool:
+        return self.difference is not None and self.difference >= -1e-9
 
-def _cells(point: Mapping[str, Any]) -> Parts:
-    return {"architecture": dict(point)}
 
+class _Lookup:
+    """Describes the networks of a landscape without a process."""
 
-class _Lookup(TrainerClient):
-    """Describes the networks of the table without a process."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, land: Landscape) -> None:
+        self._land = land
 
     def describe(self, config: Mapping[str, Any]) -> NetworkInfo:
-        name = _name(config)
-        macs = self._table[name].macs
-        dataset = {"name": "table"}
-        return NetworkInfo(name, macs, "table", 0, (), (), 32, 32, 10, dataset, architecture={"cells": name})
+        name = name_point(config["architecture"])
+        known: dict[str, Any] = {"dataset": {"name": "table"}, "architecture": {"cells": name}}
+        return NetworkInfo(name, self._land.macs[name], "table", 0, (), (), 32, 32, 10, **known)
+
+    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]:
+        return [self.describe(config) for config in configs]
 
 
 class _Draw(Runner):
-    """Answers a training with one of the network's own, without a process."""
+    """Answers a training with a drawn one, without a process."""
 
-    def __init__(self, context: StudyContext[StudySpec], table: Table) -> None:
+    def __init__(self, context: StudyContext[StudySpec], land: Landscape) -> None:
         super().__init__(context)
-        self._table, self._seed = table, context.spec.request.seed
+        self._land, self._seed = land, context.spec.request.seed
 
     def run(
         self,
@@ -112,118 +109,236 @@ class _Draw(Runner):
         evaluate: Evaluate | None = None,
         pruner: EarlyStopping = NEVER,
     ) -> list[Trial]:
-        return [self._trained(request, evaluate) for request in requests]
+        return [self._train(request, evaluate) for request in requests]
 
-    def _trained(self, request: TrialRequest, evaluate: Evaluate | None) -> Trial:
-        name = _name(request.config)
-        rng = random.Random(f"{self._seed} {name} {request.replicate}")
-        columns: dict[str, Any] = {"val_accuracy": rng.choice(self._table[name].trained)}
+    def _train(self, request: TrialRequest, evaluate: Evaluate | None) -> Trial:
+        name = name_point(request.config["architecture"])
+        columns: dict[str, Any] = {"val_accuracy": self._land.train(name, request.replicate, self._seed)}
         row = self._store.start_trial(self._study_id, request.number, **request.columns())
         if evaluate is not None:
             columns |= evaluate(row, columns["val_accuracy"]).columns()
         return self._store.finish_trial(row.id, "completed", **columns)
 
 
-def main(arguments: argparse.Namespace) -> None:
-    table = read(arguments.table)
-    for bound in arguments.bounds:
-        given = {name: getattr(arguments, name) for name in ("solver", "trials", "confidence", "confirm")}
-        ask = partial(search, table, {**given, "min_accuracy": bound})
-        began = time.monotonic()
-        found = [ask(seed) for seed in range(arguments.seeds)]
-        print(summary(bound, arguments.solver, found, time.monotonic() - began), flush=True)
-        if arguments.out:
-            with arguments.out.open("a") as file:
-                asked = {"bound": bound, "solver": arguments.solver, "trials": arguments.trials}
-                asked |= {"level": arguments.confidence, "most": arguments.confirm, "at_a_time": 1}
-                file.writelines(json.dumps(asked | asdict(one)) + "\n" for one in found)
-
-
-def read(path: Path) -> Table:
-    """Return the table's networks by name: a digit a layer."""
-    return {
-        name: Cell(cell["flops"], tuple(accuracy / 100 for accuracy in cell["test_acc"]))
-        for name, cell in json.loads(path.read_text()).items()
-    }
-
-
-def search(table: Table, given: Mapping[str, Any], seed: int) -> Found:
-    """Run one search and hold what it names against the table. `given`: its options."""
+def search(land: Landscape, given: Mapping[str, Any], version: int, seed: int) -> Found:
+    """Run one search and hold what it names against the truth. `given`: its options."""
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "results.db") as store:
         request = options.resolve_options("nas", "cells", {**given, "seed": seed, "runs": Path(folder)})
-        shared = _context(table, request, store)
-        problem = shared.spec.problem(shared.formulation, 1)
-        start = partial(SolverProcess, request.solver)
-        with closing(SolverSession(start, Incarnation(0, 1, problem), lambda: START, _ignore)) as solver:
-            loop = SearchLoop(shared, solver)
+        context = _context(land, request, version, store)
+        runner, bound, mean = _Draw(context, land), request.min_accuracy, None
+        if bound is None:
+            mean = statistics.fmean(baseline.measure(context, runner, []))
+            bound = mean - request.tolerance
+        rows = store.trials(context.study.id)
+        formulation = context.spec.formulation(bound, rows[0] if rows else None)
+        history = TrialHistory(rows, formulation)
+        shared = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
+        problem = context.spec.problem(formulation, 1)
+        start, first = partial(SolverProcess, request.solver), len(rows) + 1
+        with closing(
+            SolverSession(start, Incarnation(0, first, problem), lambda: land.start, _ignore)
+        ) as solver:
+            loop = SearchLoop(shared, solver, mean)
             loop.run()
             assert loop.confirmation is not None
-            rows = list(shared.history.rows.values())
-            return judged(
-                table, shared.formulation.min_accuracy or 0.0, loop.confirmation.winner(), seed, rows
-            )
+            least = land.truth[land.base] - request.tolerance if mean is not None else bound
+            return judge(land, least, loop.confirmation.winner(), seed, list(history.rows.values()))
 
 
-def _context(table: Table, request: SearchOptions, store: Store) -> SearchContext:
-    trainer, named = _Lookup(table), Named("cells", SPACE, START, _cells)
-    base = trainer.describe({"architecture": START})
-    subject = BaseModel("cells", "cells", {}, "the largest network of the table")
-    spec = StudySpec(request, subject, {}, TRAINING, request.aim, base, base, SPACE, named, "s", "s")
-    study = store.open_study("s", "nas", {"solver": {"block": 1}}, request.trials, {}, None)
+def _context(land: Landscape, request: SearchOptions, version: int, store: Store) -> StudyContext[StudySpec]:
+    trainer, named = _Lookup(land), Named("cells", land.space, land.start, _choose)
+    base = trainer.describe({"architecture": land.start})
+    subject = BaseModel("cells", "cells", {}, "the base of the landscape")
+    training = TrialTemplate("cells", "table", 1, land.validation_images, TrialBudget(steps=1))
+    spec = StudySpec(request, subject, {}, training, request.aim, base, base, land.space, named, "s", "s")
+    question = spec.question(1)
+    if version == 1:
+        del question["confirmation"]["version"]
+    study = store.open_study("s", "nas", question, request.trials, {}, None)
     reporter = PlainProgress(Console(quiet=True), ProgressMeter(request.trials, None))
-    context = StudyContext(store, study, spec, trainer, Inline(), reporter, threading.Event())
-    formulation = spec.formulation(request.min_accuracy)
-    runner, history = _Draw(context, table), TrialHistory([], formulation)
-    return SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
+    executor = local.create("cpu", slots=1)  # of which nothing is asked
+    return StudyContext(store, study, spec, trainer, executor, reporter, threading.Event())
+
+
+def _choose(point: Mapping[str, Any]) -> Parts:
+    return {"architecture": dict(point)}
 
 
 def _ignore(incarnation: Incarnation, why: str) -> None:
     """Keep no record of a restart."""
 
 
-def judged(table: Table, bound: float, winner: Winner | None, seed: int, rows: Sequence[Trial]) -> Found:
-    """Hold a winner against the truth. Raise ValueError where no network of the table keeps the bound."""
-    optimum = min((cell.macs for cell in table.values() if cell.truth >= bound), default=None)
+def judge(land: Landscape, least: float, winner: Winner | None, seed: int, rows: Sequence[Trial]) -> Found:
+    """Hold a winner against the truth. Raise ValueError where no network has an accuracy of `least`."""
+    optimum = land.optimum(least)
     if optimum is None:
-        raise ValueError(f"no network of the table has an accuracy of {bound}; give lower --bounds")
-    replicates = sum(row.purpose == "confirmation" for row in rows)
+        raise ValueError(f"no network has an accuracy of {least}; give lower --bounds")
+    replicates = sum(row.purpose in ("baseline", "confirmation") for row in rows)
     trained = sum(row.state == "completed" for row in rows) - replicates
-    if winner is None:
-        return Found(seed, "none", False, None, trained, replicates)
-    cell = table[_name(winner.trial.config or {})]
-    return Found(seed, winner.status, cell.truth >= bound, cell.macs / optimum, trained, replicates)
+    if winner is None or winner.trial.point == dict(land.start):
+        return Found(seed, "none", None, None, trained, replicates)
+    name = name_point((winner.trial.config or {})["architecture"])
+    difference = 100 * (land.truth[name] - least)
+    return Found(seed, winner.status, difference, land.macs[name] / optimum, trained, replicates)
 
 
-def _name(config: Mapping[str, Any]) -> str:
-    return "".join(str(config["architecture"][layer]) for layer in LAYERS)
+@dataclass(frozen=True)
+class Formula:
+    """Searches without a solver: 25 of 60 networks in random order, each smaller than the one before.
+
+    Their true accuracies differ from the base network's by -3 to 2 standard deviations of a training, the
+    smaller network the less; with `nothing_smaller` by -3 to 0. With `folds` a fraction 1 / folds of a
+    network's own variance is common to all its trainings, which share images (Nadeau and Bengio 2003).
+    """
+
+    rho: float
+    version: int
+    nothing_smaller: bool
+    folds: int
+    given: Mapping[str, Any]
+
+    def search(self, seed: int) -> Found:
+        """Run one search with the rule of the version."""
+        rng = random.Random(f"{seed} {self.rho}")
+        request = options.resolve_options("nas", "cells", {**self.given, "seed": seed})
+        overlap = 1 / self.folds if self.folds else 0.0
+        settings = VerdictSettings(request.confidence, request.tolerance, self.version > 1, True, overlap)
+        shared = [rng.gauss(0, math.sqrt(self.rho)) for _ in range(1 + request.confirm)]
+        lasting = [rng.gauss(0, math.sqrt((1 - self.rho) * overlap)) for _ in range(61)]
+        own = math.sqrt((1 - self.rho) * (1 - overlap))
+
+        def train(network: int, difference: float, replicate: int) -> float:
+            return 0.9 + SD * (difference + lasting[network] + shared[replicate] + rng.gauss(0, own))
+
+        trainings = {
+            BASE: {replicate: train(BASE, 0.0, replicate) for replicate in range(request.replicates)}
+        }
+        bound = statistics.fmean(trainings[BASE].values()) - request.tolerance
+        rule = (BoundRule if self.version == 1 else BaseRule)(settings, bound, request.confirm, 1, LAW_IMAGES)
+        found, trained, replicates = None, 0, request.replicates
+        most = 0 if self.nothing_smaller else 2
+        differences = sorted((rng.uniform(-3, most) for _ in range(60)), reverse=True)
+        for place in rng.sample(range(60), CANDIDATES):
+            number, difference = 1 + place, differences[place]
+            if (found is not None and place <= found) or trained + replicates >= request.trials:
+                continue
+            trained += 1
+            if train(number, difference, 0) < bound:
+                continue
+            trainings[number], repeats, verdict = {}, Repeats((1,)), None
+            while verdict is None and trained + replicates < request.trials:
+                trainings[number] |= {one: train(number, difference, one) for one in repeats.candidate}
+                trainings[BASE] |= {one: train(BASE, 0.0, one) for one in repeats.base}
+                replicates += len(repeats)
+                judged = rule.judge(number, trainings)
+                verdict, repeats = judged.verdict(settings.needed), judged.next
+            found = place if verdict == "confirmed" else found
+        if found is None:
+            return Found(seed, "none", None, None, trained, replicates)
+        worth = 100 * (SD * differences[found] + request.tolerance)
+        return Found(seed, "confirmed", worth, None, trained, replicates)
 
 
-def summary(bound: float, solver: str, found: Sequence[Found], seconds: float) -> str:
-    """Return one line: the share of the named that are true, and ratios to the optimum over all searches."""
-    named = [one for one in found if one.ratio is not None]
-    ratios = sorted(float("inf") if one.ratio is None else one.ratio for one in found)
-    true = sum(one.is_true for one in named) / max(1, len(named))
-    confirmed = sum(one.status == "confirmed" for one in found)
-    return (
-        f"{solver} at {bound:.2%}: {len(named)} of {len(found)} named, {confirmed} confirmed, {true:.1%} "
-        f"true, MACs/optimum median {statistics.median(ratios):.3f}, "
-        f"upper quartile {ratios[3 * len(ratios) // 4]:.3f}; "
-        f"{statistics.fmean(one.trained for one in found):.0f} trainings and "
-        f"{statistics.fmean(one.replicates for one in found):.0f} replicates a search, "
-        f"{seconds / len(found):.1f} s each"
-    )
+def summarise(asked: Mapping[str, Any], found: Sequence[Found]) -> dict[str, Any]:
+    """Return the share of confirmed networks that are true, with Wilson's 95% interval, and the costs.
+
+    passes: whether a share of 95% lies within or below the interval
+    """
+    named = [one for one in found if one.status == "confirmed"]
+    true = sum(one.is_true for one in named)
+    low, high = wilson(true, len(named))
+    ratios = sorted(one.ratio for one in named if one.ratio is not None)
+    return {
+        **asked,
+        "searches": len(found),
+        "confirmed": len(named),
+        "provisional": sum(one.status == "provisional" for one in found),
+        "true": true,
+        "share": true / len(named) if named else None,
+        "interval": [low, high],
+        "passes": high >= 0.95,
+        "worst_points": min((one.difference for one in named if one.difference is not None), default=None),
+        "macs_over_optimum": statistics.median(ratios) if ratios else None,
+        "trainings": statistics.fmean(one.trained + one.replicates for one in found),
+        "replicates": statistics.fmean(one.replicates for one in found),
+    }
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95% interval of a probability (Wilson 1927)."""
+    if not n:
+        return 0.0, 1.0
+    share, z2 = successes / n, Z95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return middle - half, middle + half
+
+
+def main(asked: argparse.Namespace) -> None:
+    given = {name: getattr(asked, name) for name in ("solver", "trials", "confidence", "confirm")}
+    if asked.measured_base or asked.formula:
+        given |= {"tolerance": asked.tolerance}
+    for settings, run in _cases(asked, given):
+        began = time.monotonic()
+        with Pool(asked.processes) as pool:
+            found = list(pool.imap_unordered(run, range(asked.first_seed, asked.first_seed + asked.seeds)))
+        found.sort(key=lambda one: one.seed)
+        seconds = {"seconds_each": (time.monotonic() - began) * asked.processes / len(found)}
+        print(json.dumps(summarise(settings, found) | seconds), flush=True)
+        if asked.out:
+            with asked.out.open("a") as file:
+                file.writelines(json.dumps(settings | asdict(one)) + "\n" for one in found)
+
+
+def _cases(
+    asked: argparse.Namespace, given: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], Callable[[int], Found]]]:
+    """Yield what is asked, and a function that runs the search of a seed."""
+    known = {"version": asked.version, "tolerance": asked.tolerance, "trials": asked.trials}
+    if asked.formula:
+        for rho in asked.rho:
+            formula = Formula(rho, asked.version, asked.nothing_smaller, asked.folds, given)
+            told = {"rho": rho, "nothing_smaller": asked.nothing_smaller, "folds": asked.folds}
+            yield {"by": "formula", **told} | known, formula.search
+        return
+    known |= {"by": "loop", "solver": asked.solver}
+    for rho in asked.rho if asked.laws else ():
+        yield {"on": "laws", "rho": rho} | known, partial(_search_law, rho, given, asked.version)
+    if asked.table:
+        for bound in [None] if asked.measured_base else asked.bounds:
+            exact = {} if bound is None else {"min_accuracy": bound}
+            run = partial(_search_table, asked.table, {**given, **exact}, asked.version)
+            yield {"on": "table", **exact} | known, run
+
+
+def _search_table(path: Path, given: Mapping[str, Any], version: int, seed: int) -> Found:
+    return search(read_table(path), given, version, seed)
+
+
+def _search_law(rho: float, given: Mapping[str, Any], version: int, seed: int) -> Found:
+    return search(make_law(seed, rho), given, version, seed)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--bounds", type=float, nargs="+", default=[0.92, 0.925])
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--laws", action="store_true", help="random scaling laws, whose base is measured")
+    parser.add_argument("--formula", action="store_true", help="without a solver; the base is measured")
+    parser.add_argument("--rho", type=float, nargs="+", default=[0.0], help="of the laws and the formula")
+    parser.add_argument("--bounds", type=float, nargs="+", default=[0.92, 0.925], help="of the table")
+    parser.add_argument("--measured-base", action="store_true", help="of the table, instead of --bounds")
+    parser.add_argument("--nothing-smaller", action="store_true", help="that is as accurate; by the formula")
+    parser.add_argument("--folds", type=int, default=0, help="that replicates are; by the formula")
+    parser.add_argument("--tolerance", type=float, default=0.0, help="against a measured base")
+    parser.add_argument("--version", type=int, choices=(1, 2), default=2, help="of the rule")
     parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--solver", default="local")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--confidence", type=float, default=SearchOptions.model_fields["confidence"].default)
     parser.add_argument("--confirm", type=int, default=SearchOptions.model_fields["confirm"].default)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, help="append each search as a JSON line")
     main(parser.parse_args(sys.argv[1:]))

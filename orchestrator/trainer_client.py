@@ -207,8 +207,12 @@ def _line(config: Mapping[str, Any]) -> str:
 
 
 def with_absolute_paths(command: Sequence[str]) -> tuple[str, ...]:
-    """Return the command with absolute paths for its files, since trials run in folders of their own."""
-    return tuple(os.path.abspath(word) if os.path.isfile(word) else word for word in command)
+    """Return the command with absolute paths for its files, since trials run in folders of their own.
+
+    `~` at the beginning of a word is the home folder.
+    """
+    words = map(os.path.expanduser, command)
+    return tuple(os.path.abspath(word) if os.path.isfile(word) else word for word in words)
 
 
 def network_key(description: NetworkInfo, config: Mapping[str, Any]) -> str:

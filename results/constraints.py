@@ -7,6 +7,7 @@ from typing import Any
 
 from results.format import metric_text
 from results.metrics import METRICS, limits_of
+from results.scores import sought_score
 
 
 def words(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
@@ -19,7 +20,7 @@ def words(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
 def _constraints(trial: Mapping[str, Any], study: Mapping[str, Any]) -> Iterator[str]:
     heard, limits = list(trial["constraints"] or ()), limits_of(study["question"])
     if len(heard) > len(limits):
-        yield _missed(heard.pop(0), trial["state"])
+        yield sought_score(study["question"]).reword(_missed(heard.pop(0), trial["state"]))
     for (name, most), over in zip(limits.items(), heard, strict=False):
         yield _over(name, most, over)
 

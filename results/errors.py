@@ -8,6 +8,7 @@ StoreError
 ├── QuestionChanged   the recorded study has other settings
 ├── StudyLocked       another process is running the study
 ├── StudyLost         another process has taken over the study that this one was running
+├── DeletionRefused   a study that waits in the queue or that others need, or nobody could be asked
 └── NotOnRecord       no study or trial with that name
 """
 
@@ -42,6 +43,10 @@ class StudyLocked(StoreError):
 
 class StudyLost(StoreError):
     """This process lost its lock, and another has taken over the study: this one cannot write any more."""
+
+
+class DeletionRefused(StoreError):
+    """The study waits in the queue, others need it, or there was nobody to be asked whether to delete it."""
 
 
 class NotOnRecord(StoreError):

@@ -1,6 +1,7 @@
 """The names of the files that studies and trials leave, each in one place."""
 
 DATABASE = "results.db"  # in the folder of runs
+SERVICE = ".service"  # the folder of a service's own files, there; no study can have its name
 
 # in a study's folder
 OWNER = "database.txt"  # which database has its trials

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from results.analysis.posterior import interval_text
+from results.analysis.posterior import VerdictSettings, interval_text
 from results.metrics import Metric
 from results.packages import pandas as pd
+from results.scores import sought_score
 
 # the outcomes of a trial in words
 MET_ONCE, BELOW, REPEAT = "met once, unconfirmed", "below required accuracy", "repeat"
@@ -99,6 +100,39 @@ def interval(row: Mapping[str, Any]) -> str:
     """Return the 95% interval of an accuracy in percent: [11.31, 17.52]."""
     low, high = row["accuracy_low"], row["accuracy_high"]
     return "-" if low is None else interval_text(low, high)
+
+
+def comparison_text(probability: float, row: Mapping[str, Any], tolerance: float | None = 0.0) -> str:
+    """Return how a network compares with the base network, or with the start of a search for accuracy.
+
+    row: with the columns of `difference.COLUMNS`; tolerance: None for a comparison with the start
+    """
+    points = 100 * (tolerance or 0.0)
+    claim = "as accurate as the base"
+    if points:
+        claim = f"at most {points:g} point{'' if points == 1 else 's'} less accurate than the base"
+    elif tolerance is None:
+        claim = "more accurate than the start"
+    low, high, pairs = row["difference_low"], row["difference_high"], row["pairs"]
+    return (
+        f"{claim} with probability {percent(probability, 1)}: difference {100 * row['difference']:+.2f} "
+        f"points [{100 * low:+.2f}, {100 * high:+.2f}], {pairs} pair{'' if pairs == 1 else 's'}"
+    )
+
+
+def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: str | None) -> str:
+    """Return how likely a trial or a model is to be what it is named for; empty if it was not retrained.
+
+    row: with `probability` and the columns of `difference.COLUMNS`; question: the study's settings
+    """
+    chance, sought = row["probability"], sought_score(question)
+    if chance is None:
+        return ""
+    if row["difference"] is not None:
+        tolerance = VerdictSettings.read(question).tolerance if minimised else None
+        return sought.reword(comparison_text(chance, row, tolerance))
+    claim = "to reach the required accuracy" if minimised else "to be more accurate than the start"
+    return sought.reword(f"{percent(chance, 1)} likely {claim}")
 
 
 def metric_text(metric: Metric, amount: float | None) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from results.format import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, percent
+from results.analysis import chance
+from results.format import BELOW, MET_ONCE, SKIPPED, STOPPED_EARLY, percent, plain_rows
 from results.study_record import Row, StudyRecord
 
 
@@ -22,13 +23,18 @@ def why(study: StudyRecord) -> str:
             f"{failed['reason']}, {failed['message']}"
         )
     rows = [row for row in study.rows if row["purpose"] == "search"]
+    at_chance = _at_chance(study)
+    if at_chance and not rows:
+        return f"{at_chance}, so the search did not start"
     counts = "; ".join(_counts(study, rows))
-    return f"{_cause(study, rows)} ({counts})" if counts else _cause(study, rows)
+    return study.sought.reword(f"{_cause(study, rows)} ({counts})" if counts else _cause(study, rows))
 
 
 def advice(study: StudyRecord) -> str:
     """Return what the user can do about it."""
     rows = [row for row in study.rows if row["purpose"] == "search"]
+    if _at_chance(study) and not rows:
+        return chance.ADVICE
     states = {row["state"] for row in rows}
     if failed_baseline(study) or states.isdisjoint(_TRAINED - {"failed"}):
         trained = failed_baseline(study) or "failed" in states
@@ -37,13 +43,19 @@ def advice(study: StudyRecord) -> str:
         )
     if study.bound is None:
         return "try more --trials"
-    return "try more --trials, or a lower required accuracy under another --study"
+    return study.sought.reword("try more --trials, or a lower required accuracy under another --study")
 
 
 def failed_baseline(study: StudyRecord) -> Row | None:
     """Return the failed training of the base network that left no required accuracy, if there is one."""
     failed = (row for row in study.rows if row["purpose"] == "baseline" and row["state"] == "failed")
     return next(failed, None) if study.bound is None else None
+
+
+def _at_chance(study: StudyRecord) -> str | None:
+    """Return what was found of a base network at chance."""
+    found = chance.read_chance(plain_rows(study.events))
+    return None if found is None else found.text("the base network")
 
 
 _TRAINED = {"completed", "failed", "pruned"}
@@ -63,6 +75,8 @@ def _cause(study: StudyRecord, rows: list[Row]) -> str:
 
 def _counts(study: StudyRecord, rows: list[Row]) -> Iterator[str]:
     outcomes = Counter(row["outcome"] for row in rows)
+    if at_chance := _at_chance(study):
+        yield at_chance
     if study.bound is not None and any(outcomes[name] for name in (MET_ONCE, "undecided", "confirmed")):
         yield "the start itself reached it"
     if below := outcomes[BELOW]:

@@ -32,6 +32,7 @@ from results.db.types import Instant
 from results.errors import NotOnRecord
 from results.format import plain_rows as plain_rows
 from results.packages import pandas as pd
+from results.scores import sought_score
 
 Database = str | Path
 
@@ -46,7 +47,7 @@ def studies(db: Database, study: str | None = None) -> pd.DataFrame:
     those of the view `spending`. `least_seconds_left` and `likely_seconds_left` are the `forecast.Forecast`
     of a running study. `trials` counts the solver's candidates, and `trained`, `failed`, `screened` and
     `duplicates` count among those. `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of
-    `best_trials`.
+    `best_trials`. `metric` is the score that the study seeks: `accuracy` or another of `results.scores`.
     """
     return _as_frame(*_studies(db, study))
 
@@ -62,8 +63,10 @@ def _studies(db: Database, study: str | None = None) -> tuple[list[str], list[di
     for row in rows:
         left = forecast.of_study(row)
         row |= {"least_seconds_left": left and left.least, "likely_seconds_left": left and left.likely}
+        row["metric"] = sought_score(row["question"]).name
     hidden = ("ended", "run_seconds", "run_ended", "last_finished_at", "run_token")
-    shown = [name for name in (*names, "least_seconds_left", "likely_seconds_left") if name not in hidden]
+    more = ("least_seconds_left", "likely_seconds_left", "metric")
+    shown = [name for name in (*names, *more) if name not in hidden]
     return shown, [{name: row[name] for name in shown} for row in rows]
 
 
@@ -153,13 +156,19 @@ def early_stops(db: Database, study: str) -> pd.DataFrame:
 def best(db: Database, study: str | None = None) -> pd.DataFrame:
     """Return the view `best_trials` with each trial's `config`: one row per study that has a best trial.
 
-    With `study`, only the row of that study, if it has one.
+    With `study`, only the row of that study, if it has one. `mean_accuracy` is of the `metric` that it seeks.
     """
-    return _read(db, f"{_BEST} {'' if study is None else _OF_STUDY} ORDER BY study", study)
+    return _with_metric(_read(db, f"{_BEST} {'' if study is None else _OF_STUDY} ORDER BY study", study))
+
+
+def _with_metric(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the name of the score that a study seeks in place of the study's settings."""
+    metric = [sought_score(question).name for question in frame["question"]]
+    return frame.drop(columns="question").assign(metric=pd.Series(metric, index=frame.index, dtype=object))
 
 
 _BEST = """
-SELECT best_trials.*, trials.config
+SELECT best_trials.*, trials.config, studies.question
 FROM best_trials JOIN studies ON studies.name = best_trials.study
 JOIN trials ON trials.study_id = studies.id AND trials.number = best_trials.trial
 """
@@ -171,12 +180,15 @@ def learning_curves(db: Database, study: str) -> pd.DataFrame:
 
 
 def models(db: Database) -> pd.DataFrame:
-    """Return one row per saved network, by name and newest first, with its study and trial."""
-    return _read(db, _MODELS)
+    """Return one row per saved network, by name and newest first, with its study and trial.
+
+    Its accuracies are of the `metric` that its study seeks.
+    """
+    return _with_metric(_read(db, _MODELS))
 
 
 _MODELS = """
-SELECT models.*, studies.name AS study, trials.number AS trial
+SELECT models.*, studies.name AS study, trials.number AS trial, studies.question
 FROM models JOIN studies ON studies.id = models.study_id LEFT JOIN trials ON trials.id = models.trial_id
 ORDER BY models.name, models.id DESC
 """

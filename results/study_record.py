@@ -16,9 +16,11 @@ from typing import Any
 from results import queries
 from results.analysis.networks import Network, eligible, networks
 from results.analysis.pareto import members
+from results.analysis.posterior import VerdictSettings
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows
 from results.metrics import Metric, shown_metric
 from results.packages import pandas as pd
+from results.scores import Score, sought_score
 
 Row = dict[str, Any]
 OUTCOMES = (
@@ -55,6 +57,11 @@ class StudyRecord:
         return bound
 
     @property
+    def settings(self) -> VerdictSettings:
+        """How it decides whether a network is as accurate as it must be."""
+        return VerdictSettings.read(self.study["question"])
+
+    @property
     def minimised(self) -> str | None:
         """The name of the metric that it minimises; None for a study for accuracy alone."""
         minimised: str | None = self.study["minimise"]
@@ -64,6 +71,11 @@ class StudyRecord:
     def metric(self) -> Metric:
         """The metric that is shown of its networks."""
         return shown_metric(self.minimised)
+
+    @property
+    def sought(self) -> Score:
+        """The score that it seeks and requires; the accuracy unless its settings name another."""
+        return sought_score(self.study["question"])
 
     @property
     def has_two_aims(self) -> bool:
@@ -79,16 +91,18 @@ class StudyRecord:
     def rows(self) -> list[Row]:
         """The trials by number, each with its `outcome` (one of OUTCOMES), its `accuracy` and its `seconds`.
 
-        The accuracy is that on validation images, or on test images in a study without validation images. The
-        seconds are those for which its attempts held a worker.
+        The accuracy, or the score that is sought in its place, is that on validation images, or on test
+        images in a study without validation images. `noun` is its name, and `label` the outcome in its words.
+        The seconds are those for which its attempts held a worker.
         """
         found = plain_rows(self.trials.drop(columns=[name for name in _BULKY if name in self.trials]))
         tested = bool(found) and all(row["val_accuracy"] is None for row in found)
         eligible_numbers = set(eligible(self.trials, self.study)["number"])
         for row in found:
-            row["accuracy"] = row["test_accuracy"] if tested else row["val_accuracy"]
+            row["accuracy"] = row["test_accuracy"] if tested else row[self.sought.column]
             row["seconds"] = row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0
             row["outcome"] = _outcome(row, self.bound, row["number"] in eligible_numbers)
+            row["noun"], row["label"] = self.sought.noun, self.sought.reword(row["outcome"])
         return found
 
     @cached_property
@@ -127,7 +141,8 @@ class StudyRecord:
         """The networks trained to the end, with the posterior of their accuracy."""
         known = [row["accuracy"] for row in self.rows if row["accuracy"] is not None]
         usual = statistics.median(known) if known else 0.5
-        return networks(eligible(self.trials, self.study), usual if self.bound is None else self.bound)
+        near = usual if self.bound is None else self.bound
+        return networks(eligible(self.trials, self.study), near, self.settings)
 
     @cached_property
     def front(self) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from results.format import (
 )
 from results.metrics import METRICS, Metric, limits_of
 from results.packages import pandas as pd
+from results.scores import ACCURACY, SCORES, Score, sought_score, sought_value
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -49,6 +50,7 @@ def studies_table(rows: list[dict[str, Any]]) -> Table:
             "left": time_left,
             "best MACs": lambda row: millions(row["best_macs"]),
             "best acc": lambda row: percent(row["best_mean_accuracy"]),
+            **_metric_column(rows),
             "updated": lambda row: moment(row["updated_at"]),
         },
     )
@@ -74,7 +76,10 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         "test acc": lambda row: percent(row["test_accuracy"]),
     }
     searched: Columns = {_SHORT.get(name, name): plain(name) for name in varied}
-    asked = {study["minimise"], *limits_of(study["question"])} - {None}
+    asked, sought = (
+        {study["minimise"], *limits_of(study["question"])} - {None},
+        sought_score(study["question"]),
+    )
     known = set(eligible(frame, study)["number"])
     is_sized = study["minimise"] or study["kind"] == "nas" or any(METRICS[n].known == "after" for n in asked)
     starts = [point for point in frame["point"] if _has_own(point)]
@@ -84,12 +89,13 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         frame,
         {
             "trial": lambda row: str(row["number"]),
-            "outcome": lambda row: outcome(
-                row, study["best_trial"], study["min_accuracy"], row["number"] in known
+            "outcome": lambda row: sought.reword(
+                outcome(row, study["best_trial"], study["min_accuracy"], row["number"] in known)
             ),
             **(pair if study["kind"] == "evaluation" else searched),
             **(sizes(frame, asked) if is_sized else {}),
-            "val acc": lambda row: percent(row["val_accuracy"]),
+            ACCURACY.head: lambda row: percent(row["val_accuracy"]),
+            **({} if sought == ACCURACY else {sought.head: lambda row: percent(row["score"])}),
             "train s": lambda row: number(row["train_seconds"], 1),
         },
     )
@@ -107,6 +113,13 @@ def sizes(frame: pd.DataFrame, asked: Collection[str] = METRICS) -> Columns:
         and (metric.known == "before" or metric.name in asked)
         and (metric.is_count or frame[metric.column].notna().any())
     }
+
+
+def _metric_column(frame: pd.DataFrame | list[dict[str, Any]]) -> Columns:
+    """Return the column that names the scores which stand for accuracies; none if all are accuracies."""
+    if all(row["metric"] == ACCURACY.name for row in plain_rows(frame)):
+        return {}
+    return {"metric": lambda row: SCORES[row["metric"]].noun}
 
 
 def _metric(metric: Metric, row: Row) -> str:
@@ -137,9 +150,10 @@ def outcome(
         return str(trial["purpose"])
     if trial["verdict"] or not is_eligible:
         return str(trial["verdict"] or TOO_LARGE)
-    if min_accuracy is None or trial["val_accuracy"] is None:
+    reached = sought_value(trial)
+    if min_accuracy is None or reached is None:
         return "completed"
-    return MET_ONCE if trial["val_accuracy"] >= min_accuracy else BELOW
+    return MET_ONCE if reached >= min_accuracy else BELOW
 
 
 def _not_completed(trial: Row) -> str:
@@ -164,6 +178,7 @@ def best_table(frame: pd.DataFrame) -> Table:
             "trial": lambda row: str(row["trial"]),
             **sizes(frame, set(frame["minimise"])),
             "val acc": lambda row: percent(row["mean_accuracy"]),
+            **_metric_column(frame),
             "n": lambda row: str(row["trainings"]),
             "status": lambda row: row["verdict"] or "provisional",
             "choice": choice,
@@ -192,6 +207,7 @@ def models_table(frame: pd.DataFrame) -> Table:
             **told,
             **sizes(frame),
             "val acc": lambda row: percent(row["val_accuracy"]),
+            **_metric_column(frame),
             "95% interval": interval,
             "n": plain("trainings"),
             "status": lambda row: row["status"],
@@ -232,16 +248,17 @@ def grid(
 
 
 _TEXTS = {"study", "kind", "state", "outcome", "optimizer", "choice", "model", "network", "status", "recipe"}
-_TEXTS |= {"change", "settings"}
+_TEXTS |= {"change", "settings", "metric"}
 _FOLDING = {"study", "outcome", "choice", "model", "network", "recipe", "change", "settings"}
 
 
-def front_table(frame: pd.DataFrame) -> Table:
+def front_table(frame: pd.DataFrame, sought: Score = ACCURACY) -> Table:
     """Return a table with one row per network of the Pareto front, the smallest first."""
-    return table_of(frame, {"trial": plain("trial"), **sizes(frame), **_ESTIMATE, "status": plain("status")})
+    estimate = _estimate(sought)
+    return table_of(frame, {"trial": plain("trial"), **sizes(frame), **estimate, "status": plain("status")})
 
 
-def slack_table(frame: pd.DataFrame, level: float = 0.95) -> Table:
+def slack_table(frame: pd.DataFrame, level: float = 0.95, sought: Score = ACCURACY) -> Table:
     """Return a table with two rows per required accuracy.
 
     The first has the smallest network whose mean reaches it, the second the smallest that reaches it at the
@@ -256,17 +273,19 @@ def slack_table(frame: pd.DataFrame, level: float = 0.95) -> Table:
             "evidence": lambda row: evidence[row["evidence"]],
             "trial": plain("trial"),
             **sizes(frame),
-            **_ESTIMATE,
+            **_estimate(sought),
         },
     )
 
 
-_ESTIMATE: Columns = {  # of a network's accuracy
-    "val acc": lambda row: percent(row["mean_accuracy"]),
-    "95% interval": interval,
-    "n": plain("trainings"),
-    "probability": lambda row: percent(row["probability"], 1),
-}
+def _estimate(sought: Score) -> Columns:
+    """Return the columns of what is known of a network's accuracy, or other sought score."""
+    return {
+        sought.head: lambda row: percent(row["mean_accuracy"]),
+        "95% interval": interval,
+        "n": plain("trainings"),
+        "probability": lambda row: percent(row["probability"], 1),
+    }
 
 
 def evaluation_table(frame: pd.DataFrame) -> Table:

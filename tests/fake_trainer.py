@@ -6,6 +6,11 @@ name of the data set asks for faults, `fake:KEY=VALUE,KEY,…`:
 
 sleep=S            train for S seconds
 noise=S            standard deviation of the accuracy, .003 by default
+balanced=D         report the other scores too: balanced accuracy and macro F1, D below the accuracy, and the
+                   accuracies of ten classes, of which a is the worst and j has no images
+classes=K          the number of classes, 10 by default
+most_frequent=P    tell that a share P of the validation images is of one class; by default nothing is told
+steps=N            say that N steps were taken, whatever the budget
 diverge_above=P    exit 3 where the trial's own draw from [0, 1), made from its configuration, is above P
 oom=P, crash=P     a share P of the trials exits 4, or ends in a traceback
 refuse, refuse_late
@@ -72,8 +77,8 @@ KNOWN["ingredients"] += [
 KNOWN["ingredients"] += ["gradient_centralization", "cosine", "linear", "one_cycle", "step_decay"]
 GAINS = {"rand_augment": 0.02, "cutmix": 0.01, "sam": 0.01, "ema": 0.01, "linear": 0.005}  # of an ingredient
 RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the accuracy
-VALUED = ["sleep", "noise", "diverge_above", "oom", "crash", "grandchild", "flood", "leak"]
-VALUED += ["killed", "device_lost", "segfault"]
+VALUED = ["sleep", "noise", "most_frequent", "steps", "diverge_above", "oom", "crash", "grandchild", "flood"]
+VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
 FAULTS += ["ignore_sigterm"]
 
@@ -134,7 +139,7 @@ def describe(line: str, timed: bool = False) -> None:
         return
     network = realised(config)
     images = {"train_images": TRAIN_IMAGES, "test_images": TEST_IMAGES, "fingerprint": "fake-1"}
-    named = {"name": config["dataset"], "classes": CLASSES, "image_size": network["image_size"]}
+    named = {"name": config["dataset"], "classes": network["classes"], "image_size": network["image_size"]}
     latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
     times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
     emit("model", **network, **times, dataset={**named, **images})
@@ -205,7 +210,8 @@ def realised(config: dict[str, Any]) -> dict[str, Any]:
     weights = [2 * area * n * c * c for n, c in zip(blocks, channels, strict=True)]
     macs = round(sum(weight * (pixels / 2**stage) ** 2 for stage, weight in enumerate(weights)))
     size = {"macs": macs, "macs_counter": "fake", "parameters": sum(weights), "resolution": pixels}
-    shape = {"channels": channels, "blocks": blocks, "image_size": image_size, "classes": CLASSES}
+    shape = {"channels": channels, "blocks": blocks, "image_size": image_size}
+    shape["classes"] = int(faults_of(config["dataset"]).get("classes", CLASSES))
     return {"model": config["model"], **size, **shape, "architecture": own}
 
 
@@ -281,34 +287,62 @@ def leave_behind(kind: str) -> int:
 def report_training(config: dict[str, Any], network: dict[str, Any], faults: dict[str, str]) -> None:
     clock, sleep_seconds = time.perf_counter(), float(faults.get("sleep", 0))
     budget = config["budget"].get("seconds", math.inf)
-    steps = config["budget"].get("steps") or math.ceil(100 * budget)
+    steps = int(faults.get("steps") or config["budget"].get("steps") or math.ceil(100 * budget))
     validated, tested = config["subset"]["validation"] > 0, bool(config.get("test"))
     broken = {"nan": math.nan, "inf": math.inf}
     asked = [value for name, value in broken.items() if name in faults]
     last = asked[0] if asked else accuracy(config, network, float(faults.get("noise", 0.003)))
-    plan = {"total_steps": steps, "step": 0, "step_seconds": sleep_seconds / steps, "reason": "calibrated"}
+    plan = {
+        "total_steps": steps,
+        "step": 0,
+        "step_seconds": sleep_seconds / (steps or 1),
+        "reason": "calibrated",
+    }
     emit("plan", **plan, reserve_seconds=0.0, elapsed_seconds=0.0)
     for epoch in range(1, EPOCHS + 1):
         time.sleep(sleep_seconds / EPOCHS)
         progress = epoch / EPOCHS
         reached = last * (1 - math.exp(-4 * progress)) / (1 - math.exp(-4))
         losses = {"train_loss": 1 - reached, **scores("val", reached if validated else None)}
+        losses |= other_scores(reached if validated else None, faults)
         rate = config["hyperparameters"]["learning_rate"] * (1 - progress)
         where = {"epoch": epoch, "step": round(steps * progress), "progress": progress, "learning_rate": rate}
         emit("epoch", **where, **losses, elapsed_seconds=time.perf_counter() - clock)
     seconds = time.perf_counter() - clock
     tests = scores("test", last - 0.005 if tested else None)
     tests["test_accuracy_1000"] = last - 0.004 if tested else None
-    rest: dict[str, float | None] = {"peak_memory_bytes": None, **tests}
+    rest: dict[str, Any] = {"peak_memory_bytes": None, **tests}
     counts = {"steps": steps, "total_steps": steps, "epochs": EPOCHS, "replans": 0}
     speed = {"train_seconds": seconds, "wall_seconds": seconds, "images_per_second": 128 * steps / seconds}
+    rest |= other_scores(last if validated else None, faults) | class_accuracies(last, faults)
     rest["overshoot_seconds"] = seconds - budget if budget < math.inf else 0.0
+    if "most_frequent" in faults:
+        rest["val_most_frequent"] = float(faults["most_frequent"])
     for _ in range(0 if "noresult" in faults else 2 if "twice" in faults else 1):
         emit("final", **scores("val", last if validated else None), **rest, **counts, **speed)
 
 
 def scores(images: str, share: float | None) -> dict[str, float | None]:
     return {f"{images}_accuracy": share, f"{images}_loss": None if share is None else 1 - share}
+
+
+def other_scores(share: float | None, faults: dict[str, str]) -> dict[str, float | None]:
+    """Of a trainer that reports more than it must."""
+    if "balanced" not in faults:
+        return {}
+    lower = None if share is None else max(0.0, share - float(faults["balanced"]))
+    top5 = None if share is None else min(1.0, share + 0.05)
+    return {"val_balanced_accuracy": lower, "val_macro_f1": lower, "val_top5_accuracy": top5}
+
+
+def class_accuracies(share: float, faults: dict[str, str]) -> dict[str, list[Any]]:
+    if "balanced" not in faults:
+        return {}
+    lower = max(0.04, share - float(faults["balanced"]))
+    return {
+        "val_class_accuracies": [*(lower + 0.01 * (place - 4) for place in range(9)), None],
+        "class_names": list("abcdefghij"),
+    }
 
 
 def accuracy(config: dict[str, Any], network: dict[str, Any], noise: float) -> float:

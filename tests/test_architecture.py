@@ -31,7 +31,7 @@ LAYERS = {
     "results": (
         *("cli", "report", "plots", "optuna_mirror", "no_winner", "study_record", "export", "queries"),
         *("tables", "constraints", "format", "analysis", "db", "metrics", "terminal", "packages", "errors"),
-        "file_names",
+        *("scores", "file_names"),
     ),
 }
 NAME_WORDS = 4

@@ -60,8 +60,8 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
     [
         ({"base": "senet99"}, "no network 'senet99'; choose from resnet18, senet18"),
         ({"solver": "gradient"}, "--solver gradient is unknown; give one of "),
-        ({"executor": "pigeons"}, "unknown executor 'pigeons'; choose from local, ray, slurm"),
-        ({"executor": "inline"}, "unknown executor 'inline'; choose from local, ray, slurm"),
+        ({"executor": "pigeons"}, "--executor pigeons is unknown; give one of local, ray, slurm"),
+        ({"executor": "inline"}, "--executor inline is unknown; give one of local, ray, slurm"),
         (
             {"executor": "local", "address": "head:6379"},
             "--address head:6379 has no effect with --executor local",

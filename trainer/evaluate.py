@@ -1,5 +1,16 @@
-"""Accuracy and loss, from probabilities averaged over the recipe's views of an image."""
+"""Scores of a network, from probabilities averaged over the recipe's views of an image.
 
+With K classes, let m be how many images a class has, t how many of these are predicted right, and q how often
+the class is predicted. Its recall is t / m. Its F1, the harmonic mean of precision t / q and recall, is
+2 t / (m + q). Classes without images are left out of both means:
+
+- balanced accuracy: the mean recall (Brodersen et al. 2010, "The balanced accuracy and its posterior
+  distribution", who have two classes)
+- macro F1: the mean of the classes' F1. Opitz and Burst 2019, "Macro F1 and Macro F1", call it averaged F1,
+  to tell it from the F1 of the averaged precision and recall. m + q is never 0, so nothing is undefined.
+"""
+
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,19 +22,27 @@ from trainer.objective import TrainingObjective
 
 _BATCH = 500
 _LEAST_PROBABILITY = 1e-12  # so that a vote of 0 has a finite loss
+_TOP = 5
 
 Predictor = Callable[[Tensor], Tensor]  # uint8 [B, 3, S, S] to probabilities [B, K]
 
 
 @dataclass(frozen=True)
 class Score:
-    """accuracy: in [0, 1]; loss: mean cross-entropy, not finite where the network diverged.
+    """All are in [0, 1] except the loss.
 
-    first_accuracy: of the first `first` images; None where there are no more than those
+    loss: mean cross-entropy, not finite where the network diverged
+    top5_accuracy: share of images whose class is among the five likeliest; None with fewer than 6 classes
+    class_accuracies: the recall of each class, None of one without images
+    first_accuracy: accuracy on the first `first` images; None where there are no more than those
     """
 
     accuracy: float
     loss: float
+    balanced_accuracy: float
+    macro_f1: float
+    top5_accuracy: float | None
+    class_accuracies: tuple[float | None, ...]
     first_accuracy: float | None = None
 
 
@@ -48,16 +67,50 @@ def evaluate(
     """Score a predictor on all images, and leave its networks in training mode. Waits for the device once."""
     for network in networks:
         network.eval()
-    right, losses = [], []
+    predicted, among_top, losses = [], [], []
     batches = zip(torch.split(held_out.images, _BATCH), torch.split(held_out.labels, _BATCH), strict=True)
     for images, labels in batches:
         probabilities = predict(images)
-        right.append(probabilities.argmax(1) == labels)
+        predicted.append(probabilities.argmax(1))
+        likeliest = probabilities.topk(min(_TOP, probabilities.shape[1])).indices
+        among_top.append((likeliest == labels[:, None]).any(1))
         chosen = probabilities.gather(1, labels[:, None])[:, 0]
         losses.append(-torch.log(chosen.clamp(min=_LEAST_PROBABILITY)))
     for network in networks:
         network.train()
-    hits = torch.cat(right).double()
-    means = torch.stack([hits.mean(), torch.cat(losses).double().mean(), hits[: first or None].mean()])
-    accuracy, loss, of_first = means.tolist()
-    return Score(accuracy, loss, of_first if 0 < first < len(held_out) else None)
+    classes = probabilities.shape[1]
+    hits = torch.cat(predicted) == held_out.labels
+    means = [torch.cat(found).double().mean() for found in (losses, among_top)]
+    means += [found.double().mean() for found in (hits, hits[: first or None])]
+    by_class = _score_classes(torch.cat(predicted), held_out.labels, hits, classes)
+    loss, top5, accuracy, of_first, balanced, macro_f1, *recalls = torch.cat(
+        [torch.stack(means), by_class]
+    ).tolist()
+    return Score(
+        accuracy,
+        loss,
+        balanced_accuracy=balanced,
+        macro_f1=macro_f1,
+        top5_accuracy=top5 if classes > _TOP else None,
+        class_accuracies=tuple(None if math.isnan(recall) else recall for recall in recalls),
+        first_accuracy=of_first if 0 < first < len(held_out) else None,
+    )
+
+
+def _score_classes(predicted: Tensor, labels: Tensor, hits: Tensor, classes: int) -> Tensor:
+    """Balanced accuracy, macro F1 and the recall of each class, NaN without images: float64 [2 + K].
+
+    predicted, labels: int64 [N]; hits: bool [N]
+    """
+
+    def count(chosen: Tensor, ones: Tensor) -> Tensor:
+        """How many of each class, [K]. torch.bincount would wait for a GPU, twice."""
+        return torch.zeros(classes, dtype=torch.float64, device=chosen.device).scatter_add_(
+            0, chosen, ones.double()
+        )
+
+    every = torch.ones_like(hits)
+    images, right, claimed = count(labels, every), count(labels, hits), count(predicted, every)
+    recalls = right / images
+    f1 = torch.where(images > 0, 2 * right / (images + claimed), torch.nan)
+    return torch.cat([torch.stack([recalls.nanmean(), f1.nanmean()]), recalls])

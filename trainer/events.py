@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer.budget import Done, Pace
 from trainer.evaluate import Score
+from trainer.images import DeviceImages
 from trainer.report import Report
 from trainer.setup import TrialSetup
 from trainer.train_state import TrainState
@@ -47,8 +48,7 @@ class Events:
                 "elapsed_seconds": self.elapsed(),
                 "learning_rate": state.objective.learning_rate(pace.progress),
                 "train_loss": loss,
-                "val_accuracy": score and score.accuracy,
-                "val_loss": score and score.loss,
+                **_validated(score),
             }
         )
 
@@ -70,8 +70,10 @@ def make_final(
     steps = sum(done.step for done in paces)
     of_first = tested and tested.first_accuracy
     return {
-        "val_accuracy": score and score.accuracy,
-        "val_loss": score and score.loss,
+        **_validated(score),
+        "val_class_accuracies": score and list(score.class_accuracies),
+        "val_most_frequent": _share_of_most_frequent(objective.validation),
+        "class_names": list(setup.decoded.names) or None,
         "test_accuracy": tested and tested.accuracy,
         "test_accuracy_1000": tested and (tested.accuracy if of_first is None else of_first),
         "test_loss": tested and tested.loss,
@@ -85,3 +87,19 @@ def make_final(
         "images_per_second": steps * objective.settings.batch_size / train_seconds,
         "peak_memory_bytes": objective.device.peak_memory_bytes(),
     }
+
+
+def _validated(score: Score | None) -> dict[str, Any]:
+    """The scores on validation images that every `epoch` and the `final` event have."""
+    return {
+        "val_accuracy": score and score.accuracy,
+        "val_loss": score and score.loss,
+        "val_balanced_accuracy": score and score.balanced_accuracy,
+        "val_macro_f1": score and score.macro_f1,
+        "val_top5_accuracy": score and score.top5_accuracy,
+    }
+
+
+def _share_of_most_frequent(images: DeviceImages | None) -> float | None:
+    """The fraction of the images that are of their most frequent class: what always answering it scores."""
+    return None if images is None else int(images.labels.bincount().max()) / len(images)

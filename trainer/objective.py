@@ -99,9 +99,12 @@ class TrainingObjective:
         return inputs.contiguous(memory_format=torch.channels_last), targets
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Logits [B, K] and probabilities [B, K] to the mean loss."""
+        """Logits [B, K] and probabilities [B, K] to the mean loss.
+
+        Class weights multiply the targets, mixed and smoothed ones too, as torch does.
+        """
         chosen = self.recipe.one(ingredients.Loss)
-        return chosen(logits, targets) if chosen else F.cross_entropy(logits, targets)
+        return chosen(logits, targets) if chosen else F.cross_entropy(logits, targets, self.class_weights)
 
     def views(self, images: Tensor) -> list[Tensor]:
         """uint8 [B, 3, S, S] to the views that are evaluated."""
@@ -116,3 +119,9 @@ class TrainingObjective:
     def targets(self) -> Tensor:
         """float [N, K]: the one-hot labels of the training images."""
         return F.one_hot(self.training.labels, self.classes).float()
+
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """float [K], with mean 1 over the training images; None if all classes weigh the same."""
+        chosen = self.recipe.one(ingredients.Weights)
+        return chosen(self.targets.sum(0)) if chosen else None

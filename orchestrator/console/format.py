@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.spec.objective import amount_of
+from orchestrator.spec.formulation import sought_value
+from orchestrator.spec.objective import Objective, amount_of, default_objective
 from results.analysis.posterior import Posterior, interval_text
 from results.db.tables import Trial
-from results.metrics import METRICS, Metric
 
 _FEW = 6  # variables of a candidate that is shown in full
-MACS = METRICS["macs"]
+FEWEST_MACS = default_objective("nas")
 PointValues = Mapping[str, Any]
 
 
@@ -27,12 +27,12 @@ def point_text(point: PointValues | None, start: PointValues | None = None) -> s
     return " ".join(f"{name} {_short(value)}" for name, value in shown.items())
 
 
-def result_text(row: Trial, start: PointValues | None = None, size: Metric = MACS) -> str:
-    """Return the outcome of a trial on one line. `size`: which of its metrics is shown."""
+def result_text(row: Trial, start: PointValues | None = None, aim: Objective = FEWEST_MACS) -> str:
+    """Return the outcome of a trial on one line. `aim`: tells which size and which score are shown."""
     point = point_text(row.point, start)
     if row.state == "completed":
         accuracy = accuracy_text(shown_accuracy(row))
-        return f"{point}: {size.text(amount_of(row, size))}, accuracy {accuracy}"
+        return f"{point}: {aim.told.text(amount_of(row, aim.told))}, {aim.sought.noun} {accuracy}"
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":
@@ -47,11 +47,10 @@ def pruned_text(row: Trial) -> str:
     return f"stopped early at {row.stop_progress or 0:.0%}: {row.message}"
 
 
-def best_text(row: Trial, start: PointValues | None = None, size: Metric = MACS) -> str:
+def best_text(row: Trial, start: PointValues | None = None, aim: Objective = FEWEST_MACS) -> str:
     """Return the best trial so far, and whether it is confirmed."""
-    return (
-        f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {result_text(row, start, size)}"
-    )
+    found = result_text(row, start, aim)
+    return f"best so far ({row.verdict or 'provisional'}): trial {row.number}, {found}"
 
 
 def accuracy_text(accuracy: float | None) -> str:
@@ -59,8 +58,9 @@ def accuracy_text(accuracy: float | None) -> str:
 
 
 def shown_accuracy(row: Trial) -> float | None:
-    """Return a trial's accuracy on the validation images, or on the test images if it had none."""
-    return row.test_accuracy if row.val_accuracy is None else row.val_accuracy
+    """Return what a trial reached of the sought score, or its accuracy on the test images without others."""
+    reached = sought_value(row)
+    return row.test_accuracy if reached is None else reached
 
 
 def belief_text(belief: Posterior, probability: float | None) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from orchestrator.console.format import (
-    MACS,
+    FEWEST_MACS,
     PointValues,
     accuracy_text,
     best_text,
@@ -25,19 +25,17 @@ from orchestrator.console.format import (
     result_text,
     shown_accuracy,
 )
-from orchestrator.spec.objective import amount_of
+from orchestrator.spec.objective import Objective, amount_of
 from orchestrator.trial.context import ProgressReporter
 from orchestrator.trial.outcome import count_spent
 from orchestrator.trial.request import RunningTrial
 from results.analysis import forecast
 from results.db.tables import Study, Trial
-from results.metrics import Metric
 from results.terminal import strip_escapes
 
 _RECENT = 10  # ended trials that the live table keeps in view
 _LEFT_OUT = ("purpose", "seconds", "state", "candidate")  # first, on a narrow terminal, in this order
 _FOLDED = ("candidate", "state")  # words fold, numbers never
-_NUMBERS = ("accuracy", "seconds")
 _LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
 _UNBOUNDED = 1000
 
@@ -51,21 +49,25 @@ class ReporterFactory(Protocol):
         meter: ProgressMeter,
         title: str,
         start: PointValues | None = None,
-        size: Metric = MACS,
+        aim: Objective = FEWEST_MACS,
     ) -> ProgressReporter: ...
 
 
 def open_reporter(
-    console: Console, meter: ProgressMeter, title: str, start: PointValues | None = None, size: Metric = MACS
+    console: Console,
+    meter: ProgressMeter,
+    title: str,
+    start: PointValues | None = None,
+    aim: Objective = FEWEST_MACS,
 ) -> ProgressReporter:
     """Return what shows a run: a live table on a terminal, plain lines elsewhere. Close it when done.
 
-    `start`: the search's start, if candidates are shown as changes of it. `size`: which size of a network
-    is shown.
+    `start`: the search's start, if candidates are shown as changes of it. `aim`: tells which size and which
+    score of a network are shown.
     """
     if console.is_terminal:
-        return LiveProgress(console, meter, title, start, size)
-    return PlainProgress(console, meter, title, start, size)
+        return LiveProgress(console, meter, title, start, aim)
+    return PlainProgress(console, meter, title, start, aim)
 
 
 class _ConsoleProgress(ProgressReporter):
@@ -77,10 +79,10 @@ class _ConsoleProgress(ProgressReporter):
         meter: ProgressMeter,
         title: str = "",
         start: PointValues | None = None,
-        size: Metric = MACS,
+        aim: Objective = FEWEST_MACS,
     ) -> None:
         self._console, self._meter, self._title = console, meter, title
-        self._start, self._size = start, size
+        self._start, self._aim = start, aim
         self._open()
 
     def _open(self) -> None: ...
@@ -101,13 +103,13 @@ class PlainProgress(_ConsoleProgress):
 
     def show_end(self, row: Trial) -> None:
         self._meter.count(row)
-        self.note(f"trial {row.number} {result_text(row, self._start, self._size)} [{self._meter}]")
+        self.note(f"trial {row.number} {result_text(row, self._start, self._aim)} [{self._meter}]")
 
     def show_untrained(self, row: Trial) -> None:
-        self.note(f"trial {row.number} {result_text(row, self._start, self._size)}")
+        self.note(f"trial {row.number} {result_text(row, self._start, self._aim)}")
 
     def show_best(self, row: Trial) -> None:
-        self.note(best_text(row, self._start, self._size))
+        self.note(best_text(row, self._start, self._aim))
 
 
 class BarProgress(_ConsoleProgress):
@@ -132,7 +134,7 @@ class BarProgress(_ConsoleProgress):
         self._bar.refresh()
 
     def show_best(self, row: Trial) -> None:
-        self._bar.set_postfix_str(strip_escapes(best_text(row, self._start, self._size)))
+        self._bar.set_postfix_str(strip_escapes(best_text(row, self._start, self._aim)))
 
     def tick(self, running: Sequence[RunningTrial]) -> None:
         self._bar.update(0)  # at most once a second: the elapsed time goes on
@@ -177,7 +179,7 @@ class LiveProgress(_ConsoleProgress):
         console = self._console
         words = [self._title, str(self._meter), *self._notes]
         if self._best:
-            words.append(best_text(self._best, self._start, self._size))
+            words.append(best_text(self._best, self._start, self._aim))
         summary = Text("\n".join(word for word in words if word))
         left = console.height - len(summary.wrap(console, console.width)) - 1
         rows = self._rows()
@@ -190,10 +192,10 @@ class LiveProgress(_ConsoleProgress):
     def _rows(self) -> list[tuple[list[str], str | None]]:
         """Return the cells and the style of each trial, the latest last."""
         ended = [
-            (_row_cells(row, self._start, self._size), "bold green" if row is self._best else None)
+            (_row_cells(row, self._start, self._aim), "bold green" if row is self._best else None)
             for row in list(self._recent)
         ]
-        return ended + [(_running_cells(trial, self._start, self._size), "cyan") for trial in self._running]
+        return ended + [(_running_cells(trial, self._start, self._aim), "cyan") for trial in self._running]
 
     def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
         """Return the table of trials, without the columns that do not fit on the terminal."""
@@ -209,7 +211,8 @@ class LiveProgress(_ConsoleProgress):
         self, left_out: Collection[str], rows: Sequence[tuple[list[str], str | None]]
     ) -> Table:
         table = Table(expand=False)
-        names = ["trial", "purpose", "candidate", self._size.unit, "accuracy", "seconds", "state"]
+        size, score = self._aim.told.unit, self._aim.sought.noun
+        names = ["trial", "purpose", "candidate", size, score, "seconds", "state"]
         columns = [position for position, name in enumerate(names) if name not in left_out]
         for position in columns:
             name = names[position]
@@ -217,14 +220,14 @@ class LiveProgress(_ConsoleProgress):
                 table.add_column(name, overflow="fold", min_width=_LEAST_FOLDED)
                 continue
             longest = max(len(name), *(len(cells[position]) for cells, _ in rows), 0)
-            is_number = name in (*_NUMBERS, self._size.unit)
+            is_number = name in (size, score, "seconds")
             table.add_column(name, justify="right" if is_number else "left", no_wrap=True, min_width=longest)
         for cells, style in rows:
             table.add_row(*(cells[position] for position in columns), style=style)
         return table
 
 
-def _row_cells(row: Trial, start: PointValues | None, size: Metric) -> list[str]:
+def _row_cells(row: Trial, start: PointValues | None, aim: Objective) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
     if row.state == "screened":
         state = "skipped before training"
@@ -236,20 +239,20 @@ def _row_cells(row: Trial, start: PointValues | None, size: Metric) -> list[str]
         str(row.number),
         _purpose(row),
         point_text(row.point, start),
-        size.number(amount_of(row, size)),
+        aim.told.number(amount_of(row, aim.told)),
         accuracy_text(shown_accuracy(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]
 
 
-def _running_cells(trial: RunningTrial, start: PointValues | None, size: Metric) -> list[str]:
+def _running_cells(trial: RunningTrial, start: PointValues | None, aim: Objective) -> list[str]:
     return [
         str(trial.row.number),
         _purpose(trial.row),
         point_text(trial.request.point, start),
-        size.number(amount_of(trial.request.description, size)),
-        accuracy_text(trial.latest_epoch.get("val_accuracy")),
+        aim.told.number(amount_of(trial.request.description, aim.told)),
+        accuracy_text(trial.latest_epoch.get(aim.sought.field)),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a worker",
     ]

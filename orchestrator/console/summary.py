@@ -14,6 +14,7 @@ from rich.table import Table
 from orchestrator.console.format import accuracy_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
+from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.spec.objective import Objective, amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
@@ -25,7 +26,7 @@ from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
-from results.format import stops_text
+from results.format import stops_text, trust_text
 from results.metrics import METRICS
 from search_spaces import scaling
 
@@ -74,6 +75,7 @@ def network_lines(spec: StudySpec) -> Iterator[str]:
     at = f"at {', '.join(own)}: " if own else ""
     yield f"  {at}{sizes_text(base)}, blocks {blocks}, channels {channels}, {base.resolution} px"
     yield from data_lines(base, sample_text(spec.training))
+    yield from spec.notes
 
 
 def sizes_text(network: NetworkInfo) -> str:
@@ -130,6 +132,15 @@ def required_accuracy_text(mean: float, std: float | None, replicates: int, boun
     return f"baseline: {100 * mean:.2f}% ({spread}n {replicates}); required accuracy: {100 * bound:.2f}%"
 
 
+def resolution_text(least: float, validation_images: int, most: int) -> str:
+    """Return what differences the confirmations can tell. `least`: as `difference.least_confirmed` has it."""
+    return (
+        f"on {validation_images} validation images {most} repeats confirm a network that is about "
+        f"{100 * least:.2g} points more accurate than that; a --tolerance of so much confirms one that is as "
+        "accurate as the base"
+    )
+
+
 def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
     """Print what the study found, from its rows in the database."""
     study = store.study(spec.study_name)
@@ -146,12 +157,12 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
     else:
         winner = next(row for row in rows if row.id == models[0].trial_id)
         terminal.tell(_comparison(study, spec.aim, models[0], rows), console.file)
-        _tell_winner(console, spec, models[0], winner)
+        _tell_winner(console, spec, study, models[0], winner)
 
 
-def _tell_winner(console: Console, spec: StudySpec, model: Model, winner: Trial) -> None:
+def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, winner: Trial) -> None:
     say(console, f"found: {point_text(winner.point, spec.start)}")
-    say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, spec.aim)})")
+    say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, study)})")
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: no candidate was better when it was retrained")
     if spec.request.kind == "nas":
@@ -164,7 +175,7 @@ def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None
     from results import queries, tables
 
     found = patient(queries.front)(spec.request.database, spec.study_name)
-    terminal.tell(tables.front_table(found), console.file)
+    terminal.tell(tables.front_table(found, spec.aim.sought), console.file)
     many = f"{spec.save_as}_1 to {spec.save_as}_{len(names)}"
     say(console, f"saved as models {many}" if len(names) > 1 else f"saved as model {names[0]}")
     say(console, f"show this table again: nas-results front {spec.study_name}{database_text(spec.request)}")
@@ -208,14 +219,14 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     table = Table(title=f"result of {study.name}", title_justify="left")
     sizes = [METRICS["macs"], METRICS["params"]]
     sizes += [metric for metric in aim.metrics if metric not in sizes]
-    for name in ("", "trial", *(size.unit for size in sizes), "accuracy", "trainings"):
+    for name in ("", "trial", *(size.unit for size in sizes), aim.sought.noun, "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    for name, row, (accuracy, trainings) in (
+    for name, row, (reached, trainings) in (
         (start, first, _known_of(study, first, rows)),
         (model.name, winner, (model.val_accuracy, model.trainings or 1)),
     ):
         amounts = [size.number(amount_of(row, size)) for size in sizes]
-        table.add_row(name, str(row.number), *amounts, accuracy_text(accuracy), str(trainings))
+        table.add_row(name, str(row.number), *amounts, accuracy_text(reached), str(trainings))
     return table
 
 
@@ -223,20 +234,17 @@ def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float 
     """Return the mean accuracy of a study's first trial, and the number of trainings behind it."""
     if first.purpose == "baseline":
         return study.baseline_accuracy, study.baseline_replicates or 1
-    again = [
-        row.val_accuracy or 0.0 for row in rows if row.of_trial_number == first.number and is_training(row)
-    ]
-    return (fmean(again), len(again)) if again else (first.val_accuracy, 1)
+    again = [accuracy(row) for row in rows if row.of_trial_number == first.number and is_training(row)]
+    return (fmean(again), len(again)) if again else (sought_value(first), 1)
 
 
-def _trust_text(model: Model, aim: Objective) -> str:
-    """Return the interval of the winner's accuracy and the probability of its claim, if they are known."""
+def _trust_text(model: Model, study: Study) -> str:
+    """Return the interval of the winner's accuracy and how likely its claim is, if they are known."""
     if model.accuracy_low is None or model.accuracy_high is None:
         return ""
     interval = interval_text(model.accuracy_low, model.accuracy_high)
-    claim = "to reach the required accuracy" if aim.minimise else "to be more accurate than the start"
-    chance = "" if model.probability is None else f", {model.probability:.1%} likely {claim}"
-    return f": {accuracy_text(model.val_accuracy)} {interval}{chance}"
+    trust = trust_text(vars(model), study.question, study.minimise)
+    return f": {accuracy_text(model.val_accuracy)} {interval}{f'; {trust}' if trust else ''}"
 
 
 def say_stopped(console: Console) -> None:

@@ -6,7 +6,7 @@ of runs, which users call `runs`, is the field `runs_of_each`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, Self
@@ -18,6 +18,7 @@ from orchestrator.spec.options import (
     Images,
     LocalPath,
     RunOptions,
+    name_data,
     option,
     parse_images,
     without_images,
@@ -132,13 +133,15 @@ class EvaluationOptions(RunOptions):
             return super().ingredients
         return {**super().ingredients, "ensemble": {"members": self.ensemble, "vote": self.vote or "soft"}}
 
-    def study_name(self, models: Sequence[str], dataset: str) -> str:
+    def study_name(
+        self, models: Sequence[str], dataset: str, data_name: Callable[[str], str] = name_data
+    ) -> str:
         """Return the study's name: the user's, or one made from the models and the data set."""
         if self.study:
             return self.study
         named = self.models if self.models and not self.model else _joined(models)
         ensemble = f"ensemble{self.ensemble}" if self.ensemble else ""
-        where = "demo" if self.demo else dataset.partition(":")[0]
+        where = "demo" if self.demo else data_name(dataset)
         return "-".join(filter(None, ("evaluation", named, _joined(self.recipe), ensemble, where)))
 
 

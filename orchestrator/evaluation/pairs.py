@@ -7,6 +7,7 @@ image in common. Run r has the same images in every pair, so that pairs do not d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -15,15 +16,24 @@ from orchestrator.evaluation.options import RECIPE, EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.images import check_batch
-from orchestrator.spec.options import check
-from orchestrator.spec.study_spec import absolute, describe_data, recorded_subject, scale_of, training_of
+from orchestrator.spec.options import BadOption, check, name_data_by_kind
+from orchestrator.spec.study_spec import (
+    absolute,
+    describe_data,
+    recorded_subject,
+    recorded_training,
+    scale_of,
+    training_of,
+)
 from orchestrator.spec.trial_config import Choices, TrialTemplate
+from orchestrator.study import checks
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
+from results.db.rows import changed_settings
 from results.db.store import Store
-from results.db.tables import Trial
+from results.db.tables import Study, Trial
 
 PURPOSE = "evaluation"
 _OWN = ("network", "recipe", "scale", "source", "model")  # recorded with each pair, even if they are the same
@@ -50,6 +60,7 @@ class EvaluationSpec:
 
     request: EvaluationOptions
     pairs: tuple[Pair, ...]
+    notes: tuple[str, ...] = ()  # for the user, such as a similar study that is not resumed
 
     @property
     def study_name(self) -> str:
@@ -104,14 +115,50 @@ def list_requests(context: StudyContext[EvaluationSpec], recorded: Sequence[Tria
 def resolve_spec(
     request: EvaluationOptions, store: Store | None, device: str, trainer_client: TrainerClient
 ) -> EvaluationSpec:
-    """Return every model with every recipe, described by the trainer. Raise BadOption or TrainerRefused."""
-    subjects = _subjects(request, store)
+    """Return every model with every recipe, described by the trainer. Raise BadOption or TrainerRefused.
+
+    The name and the models are those of the recorded evaluation that it resumes, if any.
+    """
+    newest = [base_model.candidates(name, store)[0] for name in request.names]
+    if store is None:
+        return _resolve(request, newest, device, trainer_client, store)
+    names, dataset = [subject.name for subject in newest], _dataset(request, newest)
+    earlier, notes = request.study_name(names, dataset, name_data_by_kind), list[str]()
+    recorded = store.study(earlier)
+    if earlier != request.study_name(names, dataset) and recorded and recorded.kind == PURPOSE:
+        asked = request.model_copy(update={"study": earlier})
+        with suppress(BadOption, TrainerRefused):  # then those are not its settings
+            spec = _resolve(asked, _subjects(asked, store), device, trainer_client, store)
+            changed = changed_settings(recorded, PURPOSE, spec.question(recorded.question))
+            if not changed:
+                return spec
+            notes += checks.unlike_lines(store, recorded, dataset, changed)
+    spec = _resolve(request, _subjects(request, store), device, trainer_client, store)
+    if find_replaced(spec, store):
+        spec = _resolve(request, newest, device, trainer_client, store)  # as if it were not recorded
+    return replace(spec, notes=() if store.study(spec.study_name) else tuple(notes))
+
+
+def find_replaced(spec: EvaluationSpec, store: Store) -> Study | None:
+    """Return the recorded study that is asked anew: it is without a result, and has other settings."""
+    recorded = store.study(spec.study_name)
+    if recorded is None or store.has_result(recorded.id):
+        return None
+    return recorded if changed_settings(recorded, PURPOSE, spec.question(recorded.question)) else None
+
+
+def _resolve(
+    request: EvaluationOptions,
+    subjects: Sequence[BaseModel],
+    device: str,
+    trainer_client: TrainerClient,
+    store: Store | None,
+) -> EvaluationSpec:
     names = [subject.name for subject in subjects]
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
     dataset = _dataset(request, subjects)
-    recorded = store.study(request.study_name(list(dict.fromkeys(names)), dataset)) if store else None
-    settings = recorded.question.get("training", {}) if recorded else None
+    settings = recorded_training(store, request.study_name(list(dict.fromkeys(names)), dataset))
     pairs = []
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):

@@ -20,6 +20,7 @@ from orchestrator.evaluation.pairs import (
     EvaluationSpec,
     count_text,
     find_dataset,
+    find_replaced,
     list_requests,
     resolve_spec,
 )
@@ -62,7 +63,7 @@ def run_evaluation(
         _check_folder(spec)
         stack.enter_context(store.lock_study(spec.study_name))
         recorded = store.study(spec.study_name)
-        study = _open_study(spec, store, recorded, executor.slots)
+        study = _open_study(spec, store, recorded, executor.slots, console)
         rows = store.trials(study.id)
         summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
@@ -101,20 +102,27 @@ def _check_folder(spec: EvaluationSpec) -> None:
     checks.refuse_folder(folder, connection.address(spec.request.database))
 
 
-def _open_study(spec: EvaluationSpec, store: Store, recorded: Study | None, slots: int) -> Study:
+def _open_study(
+    spec: EvaluationSpec, store: Store, recorded: Study | None, slots: int, console: Console
+) -> Study:
     """Start the study in the database, or take it up."""
-    question = spec.question(recorded.question if recorded else None)
-    if recorded is not None:
-        refuse_another_question(recorded, PURPOSE, question)
-    checks.claim_folder(study_folder(spec.request.runs, spec.study_name), store.url)
+    request, replaced = spec.request, find_replaced(spec, store)
+    question = spec.question(recorded.question if recorded and not replaced else None)
+    if recorded is not None and not replaced:
+        why = checks.other_data(store, recorded, question, spec.pairs[0].training.dataset)
+        refuse_another_question(recorded, PURPOSE, question, why)
+    checks.claim_folder(study_folder(request.runs, spec.study_name), store.url)
+    if replaced:
+        session.put_aside(store, replaced, request.runs, console)
     return store.open_study(
         spec.study_name,
         PURPOSE,
         question,
-        len(spec.pairs) * spec.request.runs_of_each,
+        len(spec.pairs) * request.runs_of_each,
         provenance.versions(session.VERSIONS),
         provenance.git_commit(),
         slots,
+        anew=replaced is not None,
     )
 
 
@@ -145,6 +153,7 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
     parts = f"the r-th of {request.runs_of_each} disjoint parts of " if first.training.disjoint else ""
     use = f"run r uses {parts}{summary.sample_text(first.training)}; {read}"
     yield from summary.data_lines(first.description, use)
+    yield from spec.notes
 
 
 def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:

@@ -161,7 +161,7 @@ class ExecutorModule(Protocol):
 def check_slots(device: str, slots: int | None) -> None:
     """Raise ExecutorError for an unknown device, or for fewer than one slot."""
     if device not in ("auto", "cpu", "cuda"):
-        raise ExecutorError(f"unknown device {device!r}; use auto, cpu or cuda")
+        raise ExecutorError(f"--device {device} is unknown; give auto, cpu or cuda")
     if slots is not None and slots < 1:
         raise ExecutorError(f"--slots {slots} is too few; give 1 or more")
 
@@ -174,7 +174,7 @@ def names() -> list[str]:
 def check(name: str) -> None:
     """Raise ExecutorError for a name that no executor has."""
     if name not in names():
-        raise ExecutorError(f"unknown executor {name!r}; choose from {', '.join(names())}")
+        raise ExecutorError(f"--executor {name} is unknown; give one of {', '.join(names())}")
 
 
 def load(name: str) -> ExecutorModule:

@@ -14,13 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, cast
 
+from results.scores import ACCURACY
+
 EARLIEST = 0.25  # of the budget, before which nothing is stopped
 FEWEST_CURVES = 6  # finished ones that a rule needs
 MOST_CURVES = 500  # the latest ones; more do not improve a fit and make each check slower
 LEVEL, AUDIT = 0.05, 0.1  # the defaults
 USUAL = "learning_curve"
 
-Points = Sequence[tuple[float, float]]  # (progress, validation accuracy), in order
+Points = Sequence[tuple[float, float]]  # (progress, validation accuracy or other sought score), in order
 
 
 @dataclass(frozen=True)
@@ -150,11 +152,12 @@ class PrunerConfig:
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """A rule, applied to the trials of one iteration."""
+    """A rule, applied to the trials of one iteration. `column`: of the sought score in their curves."""
 
     config: PrunerConfig
     evidence: Evidence
     seed: int
+    column: str = ACCURACY.column
 
     def audits(self, number: int) -> bool:
         """Whether this trial is exempt."""
@@ -165,7 +168,7 @@ class EarlyStopping:
         if not self.evidence.finished or self.evidence.required <= 0 or not self.config.stops:
             return None
         rule = load(self.config.pruner)
-        curve = complete_points((measured["progress"], measured["val_accuracy"]) for measured in measurements)
+        curve = complete_points((measured["progress"], measured[self.column]) for measured in measurements)
         ends = (end for end, (progress, _) in enumerate(curve, start=1) if EARLIEST <= progress < 1)
         decisions = (rule.decide(curve[:end], self.evidence) for end in ends)
         return next((found for found in decisions if found is not None), None)

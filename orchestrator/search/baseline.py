@@ -1,27 +1,34 @@
-"""Measure the base network. Its mean accuracy gives the required accuracy of the search."""
+"""Measure the base network. Its mean accuracy gives the required accuracy of the search.
+
+A base network at chance stops the search before it begins: any network would be as accurate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from orchestrator.spec.formulation import accuracy
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.outcome import is_open
-from orchestrator.trial.runner import Runner
+from orchestrator.trial.runner import VALIDATION_CLASSES, Runner
+from results.analysis import chance
+from results.analysis.chance import Chance
 from results.db.tables import Trial
 
 _NO_HOURS = "the device-hours left are not enough to train the base network; give a larger --max-gpu-hours"
-_OTHERWISE = "try other hyperparameters or a longer --budget under another --study"
+_OTHERWISE = "try other hyperparameters or a longer --budget"
 _REMEDIES = {  # for running the same command again, by the reason of the failure
     "host_memory": "give a larger --max-memory and run the same command again",
     "timeout": "give a longer --timeout and run the same command again",
+    "over_budget": "give fewer --slots and run the same command again",
     "killed": "fix that and run the same command again",
 }
 
 
 class BaselineFailed(RuntimeError):
-    """The base network itself cannot be trained, so the search has no required accuracy."""
+    """The base network cannot be trained, or has learnt nothing, so the search has no required accuracy."""
 
 
 def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence[Trial]) -> list[float]:
@@ -32,7 +39,7 @@ def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence
     """
     spec = context.spec
     start, numbers = spec.formulation(None).start, range(1, spec.replicates + 1)
-    rows = {row.number: row for row in recorded if row.purpose == "baseline"}
+    rows = {row.number: row for row in recorded if row.number in numbers}
     requests = [
         context.request(n, "baseline", start, n - 1, rows.get(n), description=spec.first)
         for n in numbers
@@ -50,3 +57,59 @@ def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence
                 f"{_REMEDIES.get(row.reason or '', _OTHERWISE)}"
             )
     return [accuracy(rows[n]) for n in numbers]
+
+
+def refuse_chance(context: StudyContext[StudySpec], recorded: Sequence[Trial]) -> None:
+    """Raise BaselineFailed if the measured base network is at chance, unless the user forces the search.
+
+    recorded: the study's trials as this run found them. A search that had begun by then goes on.
+    """
+    store, study_id = context.store, context.study.id
+    if any(row.purpose == "search" for row in recorded):
+        return
+    rows = [row for row in store.trials(study_id) if row.purpose == "baseline"]
+    found = _find_chance(context, rows)
+    if found is None:
+        return
+    store.note(study_id, chance.EVENT, found.to_json())
+    said = found.text("the base network")
+    if not context.spec.request.force:
+        raise BaselineFailed(f"{said}{_trained_text(rows)}; {chance.ADVICE}")
+    context.reporter.note(f"{said}; searching anyway (--force)")
+
+
+def note_chance(context: StudyContext[StudySpec], start: Trial) -> None:
+    """Tell the user if the first training of a search without a baseline is at chance."""
+    found = _find_chance(context, [start])
+    if found is not None:
+        context.reporter.note(f"{found.text('the start')}{_trained_text([start])}")
+
+
+def _find_chance(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> Chance | None:
+    """Return the comparison of a network's trainings with chance, if it is at chance.
+
+    A trainer that does not tell the fraction of the most frequent class is taken to validate on equally many
+    images of each class. Without classes there is no test.
+    """
+    events, classes = context.store.events(context.study.id), context.spec.base.classes
+    told = {e.trial_id: e.detail["most_frequent"] for e in events if e.kind == VALIDATION_CLASSES}
+    trainings = []
+    for row in rows:
+        images = (row.config or {}).get("subset", {}).get("validation")
+        if row.val_accuracy is None or not images or (row.id not in told and classes < 2):
+            return None
+        trainings.append((row.val_accuracy, images, told.get(row.id) or 1 / classes))
+    found = chance.compare_with_chance(trainings)
+    return found if found.is_reached else None
+
+
+def _trained_text(rows: Iterable[Trial]) -> str:
+    """Return how much a network was trained, on average, as the end of a sentence."""
+    facts = {
+        "steps": "{:,.0f} steps",
+        "epochs": "{:.2f} epochs",
+        "images_per_second": "{:,.0f} images a second",
+    }
+    told = {name: [value for row in rows if (value := getattr(row, name)) is not None] for name in facts}
+    said = [text.format(fmean(told[name])) for name, text in facts.items() if told[name]]
+    return f", after {', '.join(said)}" if said else ""

@@ -18,6 +18,7 @@ from orchestrator.trial.context import StudyContext
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
+from results.analysis.difference import BASE
 from results.db.tables import Trial
 
 _TRAINED = ("completed", "failed", "pruned")
@@ -56,11 +57,24 @@ class TrialHistory:
         number = self._by_key.get(key)
         return None if number is None else self.rows[number]
 
-    def repeats(self, of: Trial, before: float = math.inf) -> list[Trial]:
-        """Return the repeats of a trial, those with numbers below `before`, in order."""
-        rows = (row for row in self.rows.values() if row.of_trial_number == of.number)
-        found = [row for row in rows if row.purpose == "confirmation" and row.number < before]
+    def repeats(self, of: Trial | None, before: float = math.inf) -> list[Trial]:
+        """Return the repeats of a trial, or the base network's trainings, with numbers below `before`."""
+        asked = ("baseline", None) if of is None else ("confirmation", of.number)
+        rows = (row for row in self.rows.values() if row.number < before)
+        found = [row for row in rows if (row.purpose, row.of_trial_number) == asked]
         return sorted(found, key=lambda row: row.number)
+
+    def trainings(self, before: float = math.inf) -> dict[int, dict[int, float]]:
+        """Return the accuracies by replicate of each network that was trained again, by its trial's number.
+
+        The base network is `BASE`. Only trials with numbers below `before` count.
+        """
+        found: dict[int, dict[int, float]] = {}
+        for row in sorted(self.rows.values(), key=lambda row: row.number):
+            is_repeat = row.purpose in ("baseline", "confirmation") and row.number < before
+            if is_repeat and row.state == "completed":
+                found.setdefault(row.of_trial_number or BASE, {})[row.replicate] = accuracy(row)
+        return found
 
     def repeat_accuracies(self, of: Trial, before: int) -> list[float]:
         """Return the accuracies of these repeats, 0 for one that failed."""
@@ -86,9 +100,16 @@ class SearchContext(StudyContext[StudySpec]):
         """Of all the study's trainings."""
         return study_budget(self.spec)
 
-    def repeat(self, of: Trial, replicate: int, number: int) -> TrialRequest:
-        """Return the request to train a trial's network again, with the images and seed of a replicate."""
-        point, row = self.formulation.space.point(of.point or {}), self.history.rows.get(number)
+    def repeat(self, of: Trial | None, replicate: int, number: int) -> TrialRequest:
+        """Return the request to train a trial's network again, with the images and seed of a replicate.
+
+        of: None for the base network
+        """
+        row = self.history.rows.get(number)
+        if of is None:
+            start, described = self.formulation.start, self.spec.first
+            return self.request(number, "baseline", start, replicate, row, description=described)
+        point = self.formulation.space.point(of.point or {})
         return self.request(number, "confirmation", point, replicate, row, of.number)
 
     def train_repeats(self, requests: Sequence[TrialRequest]) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from math import hypot
 from statistics import fmean
+from typing import Any
 
 from orchestrator.console.format import belief_text
 from orchestrator.search.budget import count_reserved, plan_rounds
@@ -19,9 +20,11 @@ from orchestrator.search.confirmation import Winner
 from orchestrator.search.context import SearchContext
 from orchestrator.spec.formulation import accuracy
 from orchestrator.trial.outcome import count_spent, is_open
+from results.analysis.difference import UNKNOWN, compare
 from results.analysis.pareto import find_front
-from results.analysis.posterior import Posterior, believe, passing, spread, students
+from results.analysis.posterior import Posterior, VerdictSettings, believe, noisier, spread, students
 from results.db.tables import Trial
+from results.format import trust_text
 
 
 def select_winner(search: SearchContext, end: int) -> Winner | None:
@@ -40,10 +43,11 @@ def select_winner(search: SearchContext, end: int) -> Winner | None:
         _retrain(search, final.next_round, end)
     winner = final.winner()
     if winner and winner.belief:
-        chance = winner.probability
-        better = "" if chance is None else f", {chance:.1%} likely to be more accurate than the start"
+        trust = trust_text(winner.columns(), search.study.question, None)
         known = belief_text(winner.belief, None)
-        search.reporter.note(f"trial {winner.trial.number} {winner.status}: {known}{better}")
+        search.reporter.note(
+            f"trial {winner.trial.number} {winner.status}: {known}{f'; {trust}' if trust else ''}"
+        )
     return winner
 
 
@@ -93,6 +97,14 @@ class FinalSelection:
     sizes: Sequence[int]  # of the rounds
     end: int  # the first trial number that the search has not used
 
+    @cached_property
+    def _settings(self) -> VerdictSettings:
+        return VerdictSettings.read(self.search.study.question)
+
+    @property
+    def _images(self) -> int:
+        return self._settings.images or self.search.spec.training.validation_images
+
     @property
     def entrants(self) -> list[Trial]:
         """The first round: the start, if it was trained, and the most accurate others."""
@@ -121,15 +133,16 @@ class FinalSelection:
         if not field:
             best = self.search.history.best
             return Winner(best, "provisional", None) if best else None
-        images = self.search.spec.training.validation_images
+        images, overlap = self._images, self._settings.overlap
         within = spread([one for one in self._trained(row, end) if one] for row in self.entrants)
         trained = {row.number: self._trained(row, end) for row in field}
-        beliefs = {n: believe(t, within.noise(fmean(t), images)) for n, t in trained.items()}
+        beliefs = {n: believe(t, within.noise(fmean(t), images), overlap) for n, t in trained.items()}
         best = max(field, key=lambda row: (beliefs[row.number].mean, -row.number))
-        chance = self._chance(best, field[0], beliefs)
-        needed = passing(self.search.spec.request.confidence)
-        is_true = self._is_start(best) or (chance is not None and chance >= needed)
-        return Winner(best, "confirmed" if is_true else "provisional", beliefs[best.number], chance)
+        if self._is_start(best):
+            return Winner(best, "confirmed", beliefs[best.number])
+        chance, known = self._compare_with_start(best, field[0], beliefs)
+        is_true = chance is not None and chance >= self._settings.needed
+        return Winner(best, "confirmed" if is_true else "provisional", beliefs[best.number], chance, known)
 
     def _rounds(self, before: int) -> Iterator[tuple[int, list[Trial]]]:
         """Yield the number and the networks of each round, up to the first incomplete one."""
@@ -153,13 +166,25 @@ class FinalSelection:
     def _is_start(self, row: Trial) -> bool:
         return row.point == dict(self.search.formulation.start)
 
-    def _chance(self, best: Trial, first: Trial, beliefs: Mapping[int, Posterior]) -> float | None:
-        """Return the probability that `best` is more accurate than the start, as if both were independent."""
-        if best.number == first.number or not self._is_start(first):
-            return None
+    def _compare_with_start(
+        self, best: Trial, first: Trial, beliefs: Mapping[int, Posterior]
+    ) -> tuple[float | None, Mapping[str, Any]]:
+        """Return the probability that `best` is more accurate than the start, and columns on the difference.
+
+        In studies of older versions both are taken as independent.
+        """
+        if not self._is_start(first):
+            return None, UNKNOWN
         one, start = beliefs[best.number], beliefs[first.number]
-        error = hypot(one.standard_error, start.standard_error)
-        return students(one.freedom, (one.mean - start.mean) / error)
+        if not self._settings.is_paired:
+            error = hypot(one.standard_error, start.standard_error)
+            return students(one.freedom, (one.mean - start.mean) / error), UNKNOWN
+        trainings = self.search.history.trainings()
+        if first.number not in trainings or len(trainings.get(best.number, ())) < one.trainings:
+            return 0.0, UNKNOWN  # a repeat of the best failed, or all of the start
+        near = noisier(one.mean, start.mean)
+        found = compare(trainings, best.number, first.number, self._images, near, self._settings.overlap)
+        return found.probability(), found.columns()
 
 
 def _find_front(search: SearchContext, before: int) -> list[Trial]:

@@ -19,6 +19,7 @@ from orchestrator.pruners import (
     PrunerConfig,
     complete_points,
 )
+from orchestrator.search.baseline import note_chance
 from orchestrator.search.budget import search_budget
 from orchestrator.search.confirmation import Confirmation
 from orchestrator.search.context import SearchContext
@@ -28,6 +29,7 @@ from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.outcome import count_spent, is_open, is_training
 from orchestrator.trial.request import TrialRequest
+from results.analysis.posterior import VerdictSettings
 from results.db.tables import Trial
 from search_spaces import Point
 
@@ -143,6 +145,8 @@ class SearchLoop:
         while due := self._budget.select(requests, self._rows.values()):
             for row in search.runner.run(due, search.formulation.evaluation, pruner):
                 self._add(row)
+                if row.number == 1 and row.state == "completed":  # the start, without a baseline before it
+                    note_chance(search, row)
             tried = {request.number for request in due}
             requests = [request for request in requests if request.number not in tried]
         return not requests
@@ -170,9 +174,10 @@ class SearchLoop:
         latest = heapq.nlargest(MOST_CURVES, ended, key=lambda row: row.number)[::-1]
         curves = search.store.curves(search.study.id, [row.number for row in latest])
         finished = [Finished(complete_points(curves.get(row.number, [])), accuracy(row)) for row in latest]
-        images, seed = search.spec.training.validation_images, search.spec.training.seed
+        settings, training = VerdictSettings.read(search.study.question), search.spec.training
+        images, seed = settings.images or training.validation_images, training.seed
         evidence = Evidence(tuple(finished), bound, images, self._pruner_config.level)
-        return EarlyStopping(self._pruner_config, evidence, seed)
+        return EarlyStopping(self._pruner_config, evidence, seed, search.sought.column)
 
     def _answer_untrained(self, request: TrialRequest) -> bool:
         """Record a request as a duplicate or as skipped, if it is one; return whether it was."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,12 +17,11 @@ from orchestrator.service import files, schemas
 from orchestrator.service.one_at_a_time import OneAtATime
 from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.service.settings import Settings
-from orchestrator.spec import base_model, options
+from orchestrator.spec import options
 from orchestrator.spec.options import BadOption
-from orchestrator.spec.study_spec import study_name
-from orchestrator.study import checks, plan
+from orchestrator.study import plan
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, TrainerRefused
-from results.db import locks
+from results.db import locks, study_files
 from results.db.search_queue import SearchQueue, repeatable
 
 _PLAN_SECONDS = 600.0  # a plan reads all images of a folder
@@ -44,34 +42,32 @@ class Actions:
         """Queue a search and return its study's name. Raise BadOption or HTTPException."""
         allowed = schemas.restrict_options(kind, subject, asked, self.settings)
         request = schemas.settle(kind, subject, allowed, self.settings)
-        name = study_name(request, base_model.find(subject, self.queue))
-        schemas.check_name(name)
-        self._check(request)
+        name = self._check(request)
         self._enqueue(name, kind, subject, {**allowed, "study": name})
         return name
 
     def plan(self, kind: str, subject: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return the lines that `--plan` prints for a search, and its study's name."""
         allowed = schemas.restrict_options(kind, subject, asked, self.settings)
-        request = schemas.settle(kind, subject, allowed, self.settings)
-        name = study_name(request, base_model.find(subject, self.queue))
+        schemas.settle(kind, subject, allowed, self.settings)
         ended = self._run(schemas.command(kind, subject, allowed, self.settings, "--plan"))
         if ended.returncode != 0:
             lines = ended.stderr.strip().splitlines() or ["the plan failed without a message"]
             raise BadOption(lines[-1].removeprefix(f"{kind}-search: "))
-        return {"study": name, "lines": ended.stdout.splitlines(), "on_record": self._exists(name)}
+        lines = ended.stdout.splitlines()
+        name = plan.study_of(lines[0])
+        return {"study": name, "lines": lines, "on_record": self._exists(name)}
 
-    def resume(self, name: str, trials: int | None) -> None:
-        """Queue the search of a study again, with another budget if one is given."""
+    def resume(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Queue the search of a study again, with `changes` of its options. Raise BadOption."""
         request = self.queue.request(name)
         if request is None:
             self._check_exists(name)
             raise HTTPException(
                 409, f"the options of {name} are not in the results database; repeat its command to resume it"
             )
-        options = {**repeatable(request.kind, request.options), "study": name}
-        if trials is not None:
-            options["trials"] = trials
+        options = {**repeatable(request.kind, request.options), **changes, "study": name}
+        options = {option: value for option, value in options.items() if value is not False}
         allowed = schemas.restrict_options(request.kind, request.subject, options, self.settings)
         self._check(schemas.settle(request.kind, request.subject, allowed, self.settings))
         self._enqueue(name, request.kind, request.subject, allowed)
@@ -113,12 +109,12 @@ class Actions:
                 self.worker.file(name, suffix).unlink(missing_ok=True)
             if folder is None or not folder.is_dir() or folder.parent != self.settings.runs:
                 return None
-            if checks.is_own(folder, self.queue.url):
-                shutil.rmtree(folder)
+            if study_files.is_own(folder, self.queue.url):
+                study_files.remove(folder)
                 return None
         except OSError as error:
             return f"{error.filename} is left: {error.strerror}"
-        return f"{folder} is left: it belongs to {checks.read_owner(folder) or 'no results database'}"
+        return f"{folder} is left: it belongs to {study_files.read_owner(folder) or 'no results database'}"
 
     def networks(self) -> list[dict[str, Any]]:
         """Return the trainer's networks, which are read once."""
@@ -127,8 +123,8 @@ class Actions:
             self._networks = schemas.networks(self._run([*trainer, "models"]).stdout)
         return self._networks
 
-    def _check(self, request: options.SearchOptions) -> None:
-        """Raise the errors with which the search itself would end at its start."""
+    def _check(self, request: options.SearchOptions) -> str:
+        """Return the name of the search's study. Raise the errors with which it would end at its start."""
         stop = threading.Event()
         timer = threading.Timer(_PLAN_SECONDS, stop.set)
         with self._planning.hold(), ExitStack() as stack:
@@ -139,7 +135,8 @@ class Actions:
                 trainer_client = stack.enter_context(
                     TrainerClient(request.trainer_command, limit, check_data=False, stop=stop)
                 )
-                plan.check_request(request.model_copy(update={"plan": True}), trainer_client, stack)
+                planned = request.model_copy(update={"plan": True})
+                return plan.check_request(planned, trainer_client, stack)[0].study_name
             except (TrainerRefused, TrainerBroken, ExecutorError) as error:
                 raise BadOption(str(error)) from error
             except Stopped:

@@ -20,6 +20,7 @@ from orchestrator.service import files
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.responses import to_json
 from results.errors import StoreError
+from results.scores import Score
 
 PERIOD_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 15.0
@@ -54,16 +55,18 @@ class StudyWatch:
             return self._last
 
     def _read(self) -> Snapshot:
-        clocks = [self._read_clock(row) for row in self._record.running(self.name)]
+        sought = self._record.sought(self.name)
+        clocks = [self._read_clock(row, sought) for row in self._record.running(self.name)]
         marks, last = self._record.marks(self.name), self._last
         same = last.study if last is not None and last.marks == marks else None
         found_already = same and {key: same[key] for key in ("best", "front")}
         return Snapshot(time.monotonic(), self._record.study(self.name, found_already), marks, clocks)
 
-    def _read_clock(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _read_clock(self, row: dict[str, Any], sought: Score) -> dict[str, Any]:
         begun, epoch = row["started_at"], files.read_latest(self._runs, row["folder"])
         seconds = max(0.0, (datetime.now(UTC) - begun).total_seconds()) if begun else 0.0
-        progress = {name: epoch.get(name) for name in ("val_accuracy", "progress")}
+        names = {"val_accuracy": "val_accuracy", "progress": "progress", sought.column: sought.field}
+        progress = {name: epoch.get(field) for name, field in names.items()}
         return {"number": row["number"], "seconds": round(seconds, 1), **progress}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.trial import metrics
 from results import file_names
+from results.scores import Score
 
 PIECE = 64 * 1024  # bytes of a log at most at a time
 
@@ -45,14 +46,14 @@ def read_piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
     return {"text": text, "offset": begin, "next_offset": begin + len(read) - undecoded, "size": size}
 
 
-def read_curve(root: Path, folder: str) -> list[dict[str, Any]]:
+def read_curve(root: Path, folder: str, sought: Score) -> list[dict[str, Any]]:
     """Return the measurements of a trial that still runs, from its folder. Raise Elsewhere."""
     place = resolve_inside(root, folder)
     try:
         whole = resolve_inside(root, place / file_names.METRICS)
         if whole.stat().st_size > metrics.MOST_OF_CURVE_BYTES:  # a flood: not to be read again and again
             return []
-        return metrics.read(whole).measurements
+        return metrics.read(whole, sought).measurements
     except (OSError, ValueError):  # half a line in mid-file, or gone meanwhile
         return []
 

@@ -16,7 +16,9 @@ from results.db import locks, schema
 from results.db.search_queue import repeatable
 from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
 from results.db.types import Instant
+from results.format import trust_text
 from results.metrics import METRICS, Metric, shown_metric
+from results.scores import ACCURACY, Score, sought_score
 
 Facts = dict[str, Any]
 
@@ -24,7 +26,7 @@ _LISTED = (
     *(Trial.number, Trial.purpose, Trial.state, Trial.reason, Trial.message),
     *(Trial.point, Trial.replicate, Trial.of_trial_number),
     *(getattr(Trial, metric.column) for metric in METRICS.values()),
-    *(Trial.val_accuracy, Trial.test_accuracy),
+    *(Trial.val_accuracy, Trial.score, Trial.test_accuracy),
     *(Trial.objective, Trial.constraints, Trial.verdict, Trial.probability, Trial.slot),
     *(Trial.attempts, Trial.wall_seconds, Trial.slot_seconds),
     *(Trial.started_at, Trial.finished_at),
@@ -108,9 +110,15 @@ class RecordQueries:
         return self._rows(_of(study, *_LISTED).where(Trial.number.in_(numbers)).order_by(Trial.number))
 
     def trial(self, study: str, number: int) -> Facts | None:
-        """Return all columns of a trial."""
+        """Return all columns of a trial, and `trust`, its verdict in words."""
         columns = [getattr(Trial, name) for name in _names(Trial) if name not in ("id", "study_id")]
-        return self._row(_of(study, *columns).where(Trial.number == number))
+        row = self._row(_of(study, *columns, Study.question, Study.minimise).where(Trial.number == number))
+        return row and row | {"trust": trust_text(row, row.pop("question"), row.pop("minimise"))}
+
+    def sought(self, study: str) -> Score:
+        """Return the score that a study seeks; the accuracy of one that there is not (yet)."""
+        row = self._row(select(Study.question).where(Study.name == study))
+        return ACCURACY if row is None else sought_score(row["question"])
 
     def curve(self, study: str, number: int) -> list[Facts]:
         """Return the measurements of a trial that has ended."""
@@ -179,6 +187,7 @@ class RecordQueries:
             "left": left and str(left),
             "used": forecast.used_text(study | spending),
             "metric": _describe_metric(shown_metric(study["minimise"])),
+            "sought": _describe_score(sought_score(study["question"])),
             "resumable": request is not None,
         }
 
@@ -236,6 +245,7 @@ def _describe_request(request: Facts) -> Facts:
         "best": None,
         "front": [],
         "metric": _describe_metric(shown_metric(None)),
+        "sought": _describe_score(sought_score(request["options"])),
     }
 
 
@@ -243,6 +253,11 @@ def _describe_metric(metric: Metric) -> Facts:
     """Return what a page needs to show amounts of a metric."""
     unit = {"unit": metric.unit_of, "scale": metric.scale, "digits": metric.digits}
     return {"column": metric.column, **unit}
+
+
+def _describe_score(score: Score) -> Facts:
+    """Return what a page needs to show what is sought in place of the accuracy."""
+    return {"name": score.name, "noun": score.noun, "column": score.column}
 
 
 _METRICS = [_describe_metric(metric) for metric in METRICS.values()]

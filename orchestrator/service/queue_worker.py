@@ -22,14 +22,15 @@ from orchestrator.service import schemas
 from orchestrator.service.settings import Settings
 from orchestrator.spec.options import BadOption
 from orchestrator.trial import metrics
-from results.db import locks
+from results import file_names
+from results.db import locks, study_files
 from results.db.search_queue import SearchQueue, repeatable
 from results.db.tables import SearchRequest
 from results.errors import StoreError, StudyLocked, StudyLost
 
 _TICK_SECONDS = 0.3
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_QUEUE = ".service"  # no study can have that name, so its lock is free to be the queue's
+_QUEUE = file_names.SERVICE  # no study can have that name, so its lock is free to be the queue's
 _log = logging.getLogger(__name__)
 
 
@@ -78,7 +79,7 @@ class QueueWorker:
 
     def file(self, study: str, suffix: str) -> Path:
         """Return a file of a search: the `log` of its output, or the `lock` that it holds while it runs."""
-        return self.settings.own / f"{locks.file_name(study)}.{suffix}"
+        return study_files.service_file(self.settings.runs, study, suffix)
 
     def stop(self, study: str) -> bool:
         """Remove the search from the queue, or ask its process to stop; False if there is none here.

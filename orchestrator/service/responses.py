@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -98,17 +99,35 @@ def error_response(request: Request, error: Exception) -> Response:
 CLIENT_ERRORS = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError, OSError)
 
 
+_NO_OBJECT = 'the body is not a JSON object; give one like {{"trials": 200}}'
+# what is wrong with a request, by pydantic's name for it
+_WORDS = {
+    "missing": "{name} is missing; give it",
+    "extra_forbidden": "{name} is not an option of this search; GET /api/choices has those that are",
+    "union_tag_not_found": "kind is missing; give nas or hpo",
+    "union_tag_invalid": "kind is unknown; give nas or hpo",
+    "json_invalid": _NO_OBJECT,
+    "model_type": _NO_OBJECT,
+    "model_attributes_type": _NO_OBJECT,
+    "int_parsing": "{name} is not a whole number; give one like 12",
+    "int_parsing_size": "{name} has too many digits; give a smaller number",
+    "greater_than_equal": "{name} is out of range; give at least {ge}",
+    "less_than_equal": "{name} is out of range; give at most {le}",
+    "string_pattern_mismatch": "{name} is unknown; give one that matches {pattern}",
+    "string_too_long": "{name} is too long; give at most {max_length} characters",
+}
+
+
 def _one_line(error: RequestValidationError) -> str:
-    parts = []
-    for wrong in error.errors():
-        where = [str(part) for part in wrong["loc"] if part not in ("body", "path", "query", "nas", "hpo")]
-        name = " ".join(where)
-        parts.append(f"{name}: {_explain(wrong['type'], wrong['msg'])}" if name else wrong["msg"])
-    return "; ".join(parts).encode(errors="replace").decode()[:2000]
+    return "; ".join(map(_explain, error.errors())).encode(errors="replace").decode()[:2000]
 
 
-def _explain(kind: str, message: str) -> str:
-    return "is not an option of this search" if kind == "extra_forbidden" else message.lower()
+def _explain(wrong: Mapping[str, Any]) -> str:
+    """Return what is wrong and what to do. The value is not shown: it may be long, or not printable."""
+    where = [str(part) for part in wrong["loc"] if part not in ("body", "path", "query", "nas", "hpo")]
+    name = " ".join(where) or "the body"
+    words = _WORDS.get(wrong["type"], "{name}: {msg}; see /api/openapi.json")
+    return words.format_map({**wrong.get("ctx", {}), "name": name, "msg": wrong["msg"].lower()})
 
 
 def _to_plain(value: Any) -> Any:

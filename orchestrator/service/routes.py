@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -35,13 +34,6 @@ Most = Annotated[int, Query(ge=1, le=files.PIECE, description="Most bytes.")]
 
 
 _Found = TypeVar("_Found")
-
-
-class More(BaseModel):
-    """Options of a resume."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    trials: Annotated[int, Field(ge=1, le=2**31)] | None = None
 
 
 class ServiceState:
@@ -122,8 +114,8 @@ def stop(here: Here, name: Name) -> Response:
 
 
 @api.post("/studies/{name}/resume", status_code=202, summary="Queue a study to be resumed")
-def resume(here: Here, name: Name, more: More | None = None) -> Response:
-    here.actions.resume(name, more.trials if more else None)
+def resume(here: Here, name: Name, more: schemas.Resume | None = None) -> Response:
+    here.actions.resume(name, schemas.changed(more))
     return responses.json_response({"study": name}, 202)
 
 
@@ -154,7 +146,9 @@ def trial(here: Here, name: Name, number: Number) -> Response:
 def curve(here: Here, name: Name, number: Number) -> Response:
     row = _find_trial(here, name, number)
     if row["state"] == "running" and row["folder"]:
-        return responses.json_response(files.read_curve(here.settings.runs, row["folder"]))
+        return responses.json_response(
+            files.read_curve(here.settings.runs, row["folder"], here.record.sought(name))
+        )
     return responses.json_response(here.record.curve(name, number))
 
 

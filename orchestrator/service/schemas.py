@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from results.db.search_queue import typed_words
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{,300}")
 _MOST_TEXTS = 60
-_PATHS = ("npz", "folder")  # data sets that are named by a path
+_CONFIG = ConfigDict(extra="forbid", strict=True)
 
 
 def client_model(model: type[SearchOptions]) -> type[BaseModel]:
@@ -30,8 +30,15 @@ def client_model(model: type[SearchOptions]) -> type[BaseModel]:
     It only describes the values: the table reads them (`given`), so that its messages are the same here.
     """
     fields: dict[str, Any] = {"kind": (Literal[model.kind], Field(description="nas or hpo"))}
-    told = model.model_json_schema()["properties"]
-    for name, option in model.options("user").items():
+    fields |= _fields(model, model.options("user"))
+    return create_model(f"{model.kind.capitalize()}Search", __config__=_CONFIG, **fields)
+
+
+def _fields(model: type[SearchOptions], names: Iterable[str]) -> dict[str, Any]:
+    """Return pydantic's fields of these options."""
+    told, fields = model.model_json_schema()["properties"], dict[str, Any]()
+    for name in names:
+        option = model.option(name)
         schema = {key: value for key, value in told[name].items() if key not in option.facts}
         suggested = {"examples": list(option.facts["suggest"])} if option.facts["suggest"] else {}
         schema["description"] = option.help
@@ -39,11 +46,12 @@ def client_model(model: type[SearchOptions]) -> type[BaseModel]:
             option.field.default, description=option.help, json_schema_extra={**schema, **suggested}
         )
         fields[name] = (Any, field)
-    config = ConfigDict(extra="forbid", strict=True)
-    return create_model(f"{model.kind.capitalize()}Search", __config__=config, **fields)
+    return fields
 
 
 NasSearch, HpoSearch = map(client_model, SEARCHES.values())
+# the options that a resume may change, which both searches have
+Resume = create_model("Resume", __config__=_CONFIG, **_fields(SEARCHES["nas"], ("trials", "force")))
 
 
 def form_fields(kind: str) -> dict[str, dict[str, Any]]:
@@ -64,8 +72,7 @@ def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:
     """Return the kind, the subject and the options that a client gave. Raise BadOption."""
     said = asked.model_dump(exclude_unset=True, exclude_none=True)
     model = SEARCHES[said.pop("kind")]
-    for name, value in said.items():
-        _check_value(model.flag(name), value)
+    _check_values(model, said)
     read = model.parse(said).model_dump(mode="json", include=set(said), exclude_none=True)
     subject = read.pop(model.subject_option)
     return (
@@ -73,6 +80,18 @@ def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:
         subject,
         {name: value for name, value in read.items() if value is not False and value != []},
     )
+
+
+def changed(asked: BaseModel | None) -> dict[str, Any]:
+    """Return the options that a client gave for a resume. Raise BadOption."""
+    said = asked.model_dump(exclude_unset=True, exclude_none=True) if asked else {}
+    _check_values(SEARCHES["nas"], said)
+    return said
+
+
+def _check_values(model: type[SearchOptions], said: Mapping[str, Any]) -> None:
+    for name, value in said.items():
+        _check_value(model.flag(name), value)
 
 
 def _check_value(flag: str, value: Any) -> None:
@@ -139,7 +158,7 @@ def networks(printed: str) -> list[dict[str, str]]:
 
 def _dataset(name: str, settings: Settings) -> str:
     kind, colon, path = name.partition(":")
-    if kind in _PATHS and colon:
+    if kind in options.PATHS and colon:
         return f"{kind}:{_under(path, settings.data_root)}"
     # an own trainer's names of data sets are its own
     known = r"[\w:=.,+-]+" if settings.trainer else r"\w+"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.service.clients import Network
+from results import file_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,4 +47,4 @@ class Settings:
     @property
     def own(self) -> Path:
         """The folder of the service's own files. No study can have its name."""
-        return self.runs / ".service"
+        return self.runs / file_names.SERVICE

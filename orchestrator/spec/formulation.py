@@ -189,5 +189,10 @@ class Formulation:
 
 
 def accuracy(trial: Trial) -> float:
-    """Return the accuracy of a trial, 0 if it has none."""
-    return trial.val_accuracy or 0.0
+    """Return the accuracy of a trial, or the score that its study seeks in its place; 0 if it has none."""
+    return sought_value(trial) or 0.0
+
+
+def sought_value(trial: Trial) -> float | None:
+    """Return the same, None if it has none."""
+    return trial.val_accuracy if trial.score is None else trial.score

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from results.metrics import METRICS, Metric, shown_metric
+from results.scores import ACCURACY, Score
 
 if TYPE_CHECKING:
     from orchestrator.trainer_client import NetworkInfo
@@ -20,11 +21,15 @@ _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 @dataclass(frozen=True)
 class Objective:
-    """At least one of a metric to minimise and accuracy to maximise. `limits`: the most of each metric."""
+    """At least one of a metric to minimise and accuracy to maximise. `limits`: the most of each metric.
+
+    sought: the score that stands for the accuracy. It is recorded beside the objective, not in it.
+    """
 
     minimise: str | None = None  # one of METRICS
     maximise: str | None = None  # accuracy
     limits: Mapping[str, float] = field(default_factory=dict)
+    sought: Score = field(default=ACCURACY, compare=False)
 
     @property
     def objectives(self) -> int:
@@ -55,7 +60,7 @@ class Objective:
 
     def __str__(self) -> str:
         goals = [METRICS[self.minimise].goal] if self.minimise else []
-        goals += [f"highest {self.maximise}"] if self.maximise else []
+        goals += [f"highest {self.sought.noun}"] if self.maximise else []
         front = "Pareto front of " if len(goals) > 1 else ""
         under = [f"at most {METRICS[name].text(most)}" for name, most in self.limits.items()]
         return ", ".join([front + " and ".join(goals), *under])
@@ -76,7 +81,9 @@ def parse_objective(
     if minimise not in (None, *METRICS):
         raise ValueError(f"--minimise {minimise} is unknown; give one of {', '.join(METRICS)}")
     if maximise not in (None, "accuracy"):
-        raise ValueError(f"--maximise {maximise} is unknown; give accuracy, or omit it")
+        raise ValueError(
+            f"--maximise {maximise} is unknown; give accuracy (--metric says which score that is), or omit it"
+        )
     limits = {name: _limit(name, written) for name, written in most.items() if written is not None}
     if minimise is None and maximise is None:
         return replace(default_objective(kind), limits=limits)

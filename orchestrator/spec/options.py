@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, UnionType
@@ -59,12 +59,15 @@ from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.trainer_client import with_absolute_paths
 from results import file_names
 from results.metrics import METRICS, Metric
+from results.scores import ACCURACY, SCORES
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 DEFAULT_SPACE = "training"  # of hpo-search
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
+PATHS = ("npz", "folder")  # data sets that are named by a path
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
 
+_LONGEST_DATA = 80  # bytes of a data set's name in a study's
 _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we write to --runs
 # a solver's seed is below 2**31, and each restart of a solver adds some thousands
 _LARGEST_SEED = 2_000_000_000
@@ -580,6 +583,14 @@ def _check_positive(count: str) -> str:
     return count
 
 
+def _check_metric(name: str) -> str:
+    known = _one_of(tuple(SCORES))
+    if name == "loss":
+        raise BadOption(f"cannot be sought: a verdict is about a share of images; give {known}")
+    check(name in SCORES, f"is unknown; give {known}")
+    return name
+
+
 if TYPE_CHECKING:
     LimitOptions = RunOptions
 else:  # one option for each metric
@@ -599,8 +610,13 @@ class SearchOptions(LimitOptions):
         "Give accuracy to maximise it, without a baseline. Together with --minimise: the Pareto front.",
         suggest=("accuracy",),
     )
+    metric: Annotated[str, AfterValidator(_check_metric)] = _search(
+        f"What counts as accuracy: {', '.join(SCORES)}. It is sought, required and shown in its place.",
+        ACCURACY.name,
+        suggest=SCORES,
+    )
     min_accuracy: Fraction | None = _search(
-        "Required accuracy, a fraction such as .87. No baseline is trained then."
+        "Required accuracy (or other --metric), a fraction such as .87. No baseline is trained then."
     )
     trials: int = _search("Most trainings, repeats included.", 100, ge=1, le=1_000_000)
     max_gpu_hours: float | None = _search(
@@ -618,11 +634,16 @@ class SearchOptions(LimitOptions):
         "Earlier study in this results database whose best candidates are tried first."
     )
     replicates: int = _search("Trainings of the base network that measure the baseline.", 3, ge=1, le=1000)
+    force: bool = _search(
+        "Search even if the base network is at chance: no more accurate than always answering the most "
+        "frequent class.",
+        False,
+    )
     confirm: int = _search(
         "Most confirmation trainings per candidate; 0 turns confirmation off.", 6, ge=0, le=1000
     )
     confidence: Confidence = _search(
-        "Confidence c in the final answer. A single candidate is held to more: 1 - (1 - c) / 3.", 0.95
+        "Confidence c in the final answer. A single candidate is held to more (docs/confirmation.md).", 0.95
     )
     pruner: str | None = _search(
         f"Rule that stops a training early: {', '.join(pruners.names())}. [{pruners.USUAL}]",
@@ -664,9 +685,10 @@ class SearchOptions(LimitOptions):
         """The objective, with the limits that the user gave. Raise BadOption."""
         amounts = {metric.name: getattr(self, metric.field) for metric in METRICS.values()}
         try:
-            return parse_objective(self.kind, self.minimise, self.maximise, amounts)
+            found = parse_objective(self.kind, self.minimise, self.maximise, amounts)
         except ValueError as error:
             raise BadOption(str(error)) from error
+        return replace(found, sought=SCORES[self.metric])
 
     @field_validator("early_stop")
     @classmethod
@@ -706,6 +728,8 @@ class SearchOptions(LimitOptions):
                 f"--replicates {self.replicates} has no effect with --min-accuracy, which replaces the "
                 "baseline; omit one of them"
             )
+        if self.force and (self.min_accuracy is not None or not self.aim.needs_bound):
+            yield "--force has no effect without a measured baseline; omit it"
         off = "--early-stop 0" if self.early_stop == 0 else "--pruner none" if self.pruner == "none" else ""
         if off and "audit" in given:
             yield f"--audit {self.audit} has no effect with {off}; omit it"
@@ -840,6 +864,24 @@ def check_name(name: str | None, option: str = "") -> None:
         _FILES.fullmatch(name) is None,
         f"the name {name!r} is that of a file in the folder of runs{remedy or '; give another'}",
     )
+
+
+def name_data(dataset: str) -> str:
+    """Return a data set's part of a study's name: of a user's own the last folder's or file's name.
+
+    `folder:/data/my photos` is `my-photos`, `npz:/data/plates.npz` is `plates`, `cifar10` is itself.
+    """
+    kind, _, path = dataset.partition(":")
+    if kind not in PATHS or not path:
+        return kind
+    last = Path(path).stem if kind == "npz" else Path(path).name
+    safe = re.sub(r"[^\w+-]+", "-", last).encode()[:_LONGEST_DATA].decode(errors="ignore")
+    return safe.strip("+-") or kind
+
+
+def name_data_by_kind(dataset: str) -> str:
+    """Return the same as earlier versions had it, `folder` of every folder, to find their studies."""
+    return dataset.partition(":")[0]
 
 
 def _parsed(parse: Callable[[_Asked], _Parsed], given: _Asked, name: str) -> _Parsed:

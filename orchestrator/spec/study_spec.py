@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,19 +17,25 @@ from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Objective, default_objective
 from orchestrator.spec.options import (
     DEFAULT_SPACE,
+    PATHS,
     BadOption,
     HpoOptions,
     NasOptions,
     RunOptions,
     SearchOptions,
+    check,
     check_name,
+    name_data,
+    name_data_by_kind,
 )
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerClient, TrainerRefused
+from results.analysis.posterior import VERSION
 from results.db.store import Store
 from results.db.tables import Trial
+from results.scores import ACCURACY, effective_validation_images
 from search_spaces import Named, Point, Space, Value, scaling
 
 
@@ -62,6 +68,7 @@ class StudySpec:
     study_name: str
     save_as: str
     warm_start: WarmStart | None = None
+    notes: tuple[str, ...] = ()  # for the user, such as a similar study that is not resumed
 
     def question(self, block: int, policy: PrunerConfig = NEVER.config) -> dict[str, Any]:
         """Return the study's settings, as JSON values. A resume must have exactly the same."""
@@ -95,6 +102,9 @@ class StudySpec:
         request, asked = self.request, dict[str, Any]()
         if self.aim != default_objective(request.kind).under(self._own_limits):
             asked["aim"] = self.aim.to_json()
+        if self.aim.sought != ACCURACY:
+            asked["metric"] = self.aim.sought.name
+            asked["effective_images"] = self._effective_images
         if self.aim.minimise is not None:
             asked["baseline"] = {
                 "replicates": self.replicates,
@@ -104,8 +114,17 @@ class StudySpec:
         if (
             self.aim.minimise is not None or request.confirm
         ):  # older searches for accuracy had no confirmation, and no such entry
-            asked["confirmation"] = {"most": request.confirm, "level": request.confidence}
+            asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": VERSION}
         return asked
+
+    @property
+    def _effective_images(self) -> int | None:
+        """The validation images that count for the noise of the sought score; None: all of them."""
+        drawn = self.base.dataset.get("drawn") or {}
+        by_class = [validation for _, validation in drawn.values()]
+        if sum(by_class) < self.training.validation_images:  # of many classes only some are told
+            return None
+        return round(effective_validation_images(self.aim.sought, by_class))
 
     def repeatable(self) -> dict[str, Any]:
         """Return the options, as JSON values, that start the same search again, also with another database.
@@ -183,9 +202,11 @@ def resolve_spec(
     check_name(name, "--study")
     check_name(save_as, "--save-as")
     training = training_of(request, subject, recipe, dataset, device)
-    recorded = store.study(name) if store else None
-    training, base = describe_data(
-        training, scale, request, trainer_client, recorded.question.get("training") if recorded else None
+    training, base = describe_data(training, scale, request, trainer_client, recorded_training(store, name))
+    check(
+        base.classes >= aim.sought.fewest_classes,
+        f"--metric {aim.sought.name} needs at least {aim.sought.fewest_classes} classes, but the data have "
+        f"{base.classes}; omit it",
     )
     if named:
         spaces.check_batches(named, training.train_images)
@@ -329,6 +350,15 @@ def training_of(
     )
 
 
+def recorded_training(store: Store | None, name: str) -> Mapping[str, Any] | None:
+    """Return how a recorded study trains; None for a new one, and for one that is asked anew."""
+    recorded = store.study(name) if store else None
+    if store is None or recorded is None or not store.has_result(recorded.id):
+        return None
+    training: Mapping[str, Any] = recorded.question.get("training", {})
+    return training
+
+
 def describe_data(
     training: TrialTemplate,
     scale: Mapping[str, float],
@@ -365,13 +395,23 @@ def _hyperparameters(request: RunOptions, subject: BaseModel) -> dict[str, Any]:
     return {**kept, **given}
 
 
-def study_name(request: SearchOptions, subject: BaseModel) -> str:
+def study_name(
+    request: SearchOptions, subject: BaseModel, data_name: Callable[[str], str] = name_data
+) -> str:
     """Return the study's name: the user's, or one made from the kind, the model, the space and the data."""
     if request.study:
         return request.study
     searched = [request.named_space] if request.named_space != DEFAULT_SPACE else []
-    data = "demo" if request.demo else dataset_of(request, subject).partition(":")[0]
+    data = "demo" if request.demo else data_name(dataset_of(request, subject))
     return "-".join([request.kind, subject.name, *searched, data])
+
+
+def earlier_names(request: SearchOptions, store: Store) -> Iterator[str]:
+    """Yield the default names that earlier versions gave, where they are others than now."""
+    for subject in base_model.candidates(request.subject, store):
+        name = study_name(request, subject, name_data_by_kind)
+        if name != study_name(request, subject):
+            yield name
 
 
 def dataset_of(request: RunOptions, subject: BaseModel) -> str:
@@ -387,4 +427,5 @@ def absolute(dataset: str) -> str:
 
 def has_path(dataset: str) -> bool:
     """Whether a data set is named by where it is on this machine."""
-    return dataset.startswith(("npz:", "folder:"))
+    kind, colon, _ = dataset.partition(":")
+    return kind in PATHS and bool(colon)

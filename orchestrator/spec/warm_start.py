@@ -32,15 +32,15 @@ _OF_NO_MATTER = (
 )
 
 
-def add_warm_start(spec: StudySpec, store: Store | None) -> StudySpec:
+def add_warm_start(spec: StudySpec, store: Store | None, recorded: Study | None) -> StudySpec:
     """Return the study with its warm start, if it asks for one.
 
+    recorded: the study itself, if it resumes
     Raise BadOption if the earlier study does not exist, has other variables or found nothing.
     """
     name = spec.request.warm_start
     if name is None:
         return spec
-    recorded = store.study(spec.study_name) if store else None
     written = recorded.question.get("warm_start") if recorded else None
     if written is not None:
         hints = tuple(

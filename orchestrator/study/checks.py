@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL
 
 from orchestrator import pruners
+from orchestrator.executors import Executor
 from orchestrator.pruners import PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
-from orchestrator.spec import feasibility, warm_start
-from orchestrator.spec.options import BadOption
-from orchestrator.spec.study_spec import StudySpec
-from orchestrator.trainer_client import NetworkDescriber
+from orchestrator.spec import base_model, feasibility, warm_start
+from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.options import BadOption, SearchOptions
+from orchestrator.spec.study_spec import StudySpec, earlier_names, resolve_spec, subject_of
+from orchestrator.trainer_client import NetworkDescriber, TrainerClient, TrainerRefused
 from orchestrator.trial.folder import study_folder
 from results import file_names
 from results.db import connection
-from results.db.rows import refuse_another_question
+from results.db.rows import changed_settings, refuse_another_question
 from results.db.store import Store
+from results.db.study_files import is_own, read_owner
 from results.db.tables import Study
 
 
@@ -32,6 +37,38 @@ class CheckedStudy:
     spec: StudySpec
     question: dict[str, Any]
     recorded: Study | None
+    replaced: Study | None = None  # a study of that name, without a result, that is asked anew
+
+
+def resolve_study(
+    request: SearchOptions, store: Store | None, executor: Executor, trainer_client: TrainerClient
+) -> StudySpec:
+    """Return the study of `request`, with the name and the model of the recorded one that it resumes, if any.
+
+    Raise as `resolve_spec`.
+    """
+
+    def resolve(request: SearchOptions, subject: BaseModel) -> StudySpec:
+        return resolve_spec(request, subject, executor.device, trainer_client, store)
+
+    if store is None:
+        return resolve(request, subject_of(request, None))
+    notes = list[str]()
+    for name in earlier_names(request, store):
+        if (recorded := store.study(name)) is None:
+            continue
+        earlier = request.model_copy(update={"study": name})
+        with suppress(BadOption, TrainerRefused):  # then those are not its settings
+            spec = resolve(earlier, subject_of(earlier, store))
+            changed = _changed_settings(spec, store, recorded, executor.slots)
+            if not changed:
+                return spec
+            notes += unlike_lines(store, recorded, spec.training.dataset, changed)
+    spec = resolve(request, subject_of(request, store))
+    recorded = store.study(spec.study_name)
+    if _is_replaced(spec, store, recorded, executor.slots):
+        spec = resolve(request, base_model.find(request.subject, store))  # as if it were not recorded
+    return replace(spec, notes=() if recorded else tuple(notes))
 
 
 def check_study(
@@ -40,14 +77,16 @@ def check_study(
     """Check a study against the database, if there is one. The commands and the service both call this.
 
     Nothing is written. Raise BadOption if nothing is left to search or to start from, or if the folder holds
-    another study's trials. Raise QuestionChanged if the recorded study has other settings.
+    another study's trials. Raise QuestionChanged if the recorded study has other settings and a result.
     """
     request = spec.request
     refuse_folder(study_folder(request.runs, spec.study_name), connection.address(request.database))
-    recorded = store.study(spec.study_name) if store else None
+    recorded, replaced = store.study(spec.study_name) if store else None, None
+    if store and _is_replaced(spec, store, recorded, slots):
+        recorded, replaced = None, recorded
     if recorded is not None and recorded.kind != spec.request.kind:
         refuse_another_question(recorded, spec.request.kind, recorded.question)
-    spec = warm_start.add_warm_start(spec, store)
+    spec = warm_start.add_warm_start(spec, store, recorded)
     check_budget(spec)
     feasibility.check_limits(spec, trainer_client)
     if recorded is None and spec.space.size == 1:
@@ -55,19 +94,77 @@ def check_study(
             "the ranges contain only the start, so there is nothing to search; give wider ones, such as "
             "--width .25:1.25"
         )
-    block = request.block or (recorded.question["solver"]["block"] if recorded else slots)
-    before = recorded.question if recorded else None
-    policy = PrunerConfig.resolve(request.pruner, request.early_stop, request.audit, before)
+    policy = _pruner_of(request, recorded)
     if request.early_stop is not None and not pruners.load(policy.pruner).USES_LEVEL:
         raise BadOption(
             f"--early-stop {request.early_stop} has no effect with --pruner {policy.pruner}; omit it"
         )
-    question = spec.question(block, policy)
-    if recorded is not None:
-        if "model" not in recorded.question:  # of an older version
-            question.pop("model", None)
-        refuse_another_question(recorded, request.kind, question)
-    return CheckedStudy(spec, question, recorded)
+    question = _question(spec, recorded, slots)
+    if store and recorded is not None:
+        why = other_data(store, recorded, question, spec.training.dataset)
+        refuse_another_question(recorded, request.kind, question, why)
+    return CheckedStudy(spec, question, recorded, replaced)
+
+
+def _question(spec: StudySpec, recorded: Study | None, slots: int) -> dict[str, Any]:
+    """Return the study's settings; those that are not given are the recorded ones if it resumes."""
+    block = spec.request.block or (recorded.question["solver"]["block"] if recorded else slots)
+    question = spec.question(block, _pruner_of(spec.request, recorded))
+    if recorded is not None and "model" not in recorded.question:  # of an older version
+        question.pop("model", None)
+    if recorded is not None and "version" not in recorded.question.get("confirmation", {}):
+        question.get("confirmation", {}).pop("version", None)  # it goes on by the older rule
+    return question
+
+
+def _pruner_of(request: SearchOptions, recorded: Study | None) -> PrunerConfig:
+    before = recorded.question if recorded else None
+    return PrunerConfig.resolve(request.pruner, request.early_stop, request.audit, before)
+
+
+def _changed_settings(spec: StudySpec, store: Store, recorded: Study, slots: int) -> list[str]:
+    """Return how a study differs from a recorded one, one phrase each; nothing if it would resume it."""
+    kind = spec.request.kind
+    if recorded.kind != kind:
+        return changed_settings(recorded, kind, recorded.question)
+    spec = warm_start.add_warm_start(spec, store, recorded)
+    return changed_settings(recorded, kind, _question(spec, recorded, slots))
+
+
+def _is_replaced(spec: StudySpec, store: Store, recorded: Study | None, slots: int) -> bool:
+    """Whether the recorded study is asked anew: it is without a result, and has other settings."""
+    if recorded is None or store.has_result(recorded.id):
+        return False
+    return bool(_changed_settings(spec, store, recorded, slots))
+
+
+def _dataset_of(store: Store, recorded: Study) -> str | None:
+    """Return the data set of a recorded study, with its path; None before its first trial."""
+    configs = (row.config for row in store.trials(recorded.id) if row.config)
+    return next((config["dataset"] for config in configs), None)
+
+
+def anew_text(replaced: Study) -> str:
+    """Return that a study is asked anew, for people."""
+    return f"the study {replaced.name} has other settings and no result, so it starts anew"
+
+
+def unlike_lines(store: Store, recorded: Study, dataset: str, changed: Sequence[str]) -> Iterator[str]:
+    """Yield why a study with an earlier version's name is not resumed, if it is of the same data set."""
+    if _dataset_of(store, recorded) == dataset:
+        yield (
+            f"the study {recorded.name} of the same data has other settings, so it is not resumed: "
+            f"{'; '.join(changed)}; to go on with it, give its settings and --study {recorded.name}"
+        )
+
+
+def other_data(store: Store, recorded: Study, question: Mapping[str, Any], dataset: str) -> str:
+    """Return what to do if the recorded study is of other images than `dataset`; nothing if it is not."""
+    before, now = (asked.get("training", {}).get("fingerprint") for asked in (recorded.question, question))
+    path = _dataset_of(store, recorded)
+    if before == now or path in (None, dataset):
+        return ""
+    return f"another data set, {path}, was searched under that name, and not {dataset}; give another --study"
 
 
 def refuse_folder(folder: Path, url: URL) -> None:
@@ -95,23 +192,6 @@ def claim_folder(folder: Path, url: URL) -> None:
         path = connection.sqlite_file(url)
         named = os.path.relpath(path, folder.resolve()) if path else url.render_as_string(hide_password=True)
         (folder / file_names.OWNER).write_text(named + "\n")
-
-
-def read_owner(folder: Path) -> str:
-    """Return the database that a study's folder names; empty if it names none, or after a power cut."""
-    path = folder / file_names.OWNER
-    return path.read_text(errors="replace").strip("\0 \n") if path.is_file() else ""
-
-
-def is_own(folder: Path, url: URL) -> bool:
-    """Whether a study's folder holds the trials of this database and of no other."""
-    named = read_owner(folder)
-    path = connection.sqlite_file(url)
-    if path is None or not named:
-        return named == url.render_as_string(hide_password=True)
-    # relative to where the folder is, or to where it was before a link took its place
-    places = (str(folder / named), os.path.normpath(folder / named))
-    return "://" not in named and any(os.path.realpath(place) == str(path) for place in places)
 
 
 def check_budget(spec: StudySpec) -> None:

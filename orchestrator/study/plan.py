@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -21,11 +22,13 @@ from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
 from orchestrator.spec.objective import amount_of
 from orchestrator.spec.options import RunOptions, SearchOptions
-from orchestrator.spec.study_spec import StudySpec, dataset_of, has_path, resolve_spec, subject_of
+from orchestrator.spec.study_spec import StudySpec, dataset_of, has_path, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.trainer_client import TrainerClient
 from results.db.store import Store
+
+_PLAN_OF = "plan of the study "
 
 
 def show_plan(request: SearchOptions, console: Console) -> None:
@@ -38,6 +41,11 @@ def show_plan(request: SearchOptions, console: Console) -> None:
             summary.say(console, line)
 
 
+def study_of(line: str) -> str:
+    """Return the study's name from the first line of a plan."""
+    return line.removeprefix(_PLAN_OF).partition(";")[0]
+
+
 def check_request(
     request: SearchOptions, trainer_client: TrainerClient, stack: ExitStack
 ) -> tuple[StudySpec, Executor]:
@@ -46,10 +54,11 @@ def check_request(
     Nothing is trained, written or downloaded; the request must be one for a plan.
     """
     store = store_to_read(request, stack)
-    subject = subject_of(request, store)
     executor = stack.enter_context(closing(session.open_executor(request)))
-    spec = resolve_spec(request, subject, executor.device, trainer_client, store)
-    return checks.check_study(spec, store, executor.slots, trainer_client).spec, executor
+    spec = checks.resolve_study(request, store, executor, trainer_client)
+    checked = checks.check_study(spec, store, executor.slots, trainer_client)
+    anew = (checks.anew_text(checked.replaced),) if checked.replaced else ()
+    return replace(checked.spec, notes=(*spec.notes, *anew)), executor
 
 
 def open_trainer(request: RunOptions, dataset: str) -> TrainerClient:
@@ -77,7 +86,7 @@ def cost_text(trainings: int, budget: TrialBudget, executor: Executor) -> str:
 
 def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -> Iterable[str]:
     request = spec.request
-    yield f"plan of the study {spec.study_name}; nothing is started"
+    yield f"{_PLAN_OF}{spec.study_name}; nothing is started"
     yield from summary.network_lines(spec)
     yield from summary.image_lines(spec.base, spec.training)
     yield spec.space.table()
@@ -112,11 +121,16 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
 
 def _requirement_text(spec: StudySpec) -> str:
     if spec.request.min_accuracy is not None:
-        return f", at an accuracy of at least {accuracy_text(spec.request.min_accuracy)}"
+        return f"{_at_least(spec)} {accuracy_text(spec.request.min_accuracy)}"
     if not spec.replicates:
         return ""
     less = f" minus {100 * spec.request.tolerance:g} points" if spec.request.tolerance else ""
-    return f", at an accuracy of at least the base network's{less}"
+    return f"{_at_least(spec)} the base network's{less}"
+
+
+def _at_least(spec: StudySpec) -> str:
+    noun = spec.aim.sought.noun
+    return f", at {'an' if noun[0] in 'aeiou' else 'a'} {noun} of at least"
 
 
 def _networks(spec: StudySpec, trainer_client: TrainerClient) -> Iterable[str]:

@@ -22,7 +22,7 @@ from orchestrator.search.solver_session import RESTART, Incarnation, SolverSessi
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
 from orchestrator.spec.options import SearchOptions
-from orchestrator.spec.study_spec import StudySpec, resolve_spec, subject_of
+from orchestrator.spec.study_spec import StudySpec
 from orchestrator.study import checks, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
@@ -31,6 +31,8 @@ from orchestrator.trial.folder import study_folder
 from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.runner import Runner
 from results import file_names
+from results.analysis.difference import least_confirmed
+from results.analysis.posterior import VerdictSettings
 from results.db.search_queue import SearchQueue
 from results.db.store import Store
 from results.db.tables import Study, Trial
@@ -51,12 +53,11 @@ def run_study(
     """
     with ExitStack() as stack:
         store = stack.enter_context(SearchQueue(request.database))
-        subject = subject_of(request, store)
         executor = stack.enter_context(closing(session.open_executor(request)))
         trainer = stack.enter_context(
             TrainerClient(request.trainer_command, request.limits.memory_bytes, stop=stop)
         )
-        spec = resolve_spec(request, subject, executor.device, trainer, store)
+        spec = checks.resolve_study(request, store, executor, trainer)
         stack.enter_context(store.lock_study(spec.study_name))
         checked = checks.check_study(spec, store, executor.slots, trainer)
         spec, recorded = checked.spec, checked.recorded
@@ -64,7 +65,7 @@ def run_study(
             summary.say_opening(console, spec, executor, recorded, store.trials(recorded.id))
         else:
             reached = tuple(feasibility.limit_lines(spec, trainer))
-            study = _open_study(checked, store, executor)
+            study = _open_study(checked, store, executor, console)
             rows = store.trials(study.id)
             summary.say_opening(console, spec, executor, study, rows)
             summary.say(console, *reached)
@@ -72,7 +73,7 @@ def run_study(
             title = f"{study.name}: {request.kind}-search of {request.subject}"
             with (
                 session.record_end(store, study, console, recorded),
-                closing(show(console, meter, title, spec.start, spec.aim.told)) as reporter,
+                closing(show(console, meter, title, spec.start, spec.aim)) as reporter,
             ):
                 context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
                 message = _search(_with_latency(context, rows), rows)
@@ -92,10 +93,12 @@ def _is_answered(spec: StudySpec, store: Store, recorded: Study) -> bool:
     )
 
 
-def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -> Study:
+def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor, console: Console) -> Study:
     """Start the study in the database, or take it up, and keep its request."""
     spec, request = checked.spec, checked.spec.request
     checks.claim_folder(study_folder(request.runs, spec.study_name), store.url)
+    if checked.replaced:
+        session.put_aside(store, checked.replaced, request.runs, console)
     study = store.open_study(
         spec.study_name,
         request.kind,
@@ -105,6 +108,7 @@ def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor) -
         provenance.git_commit(),
         executor.slots,
         request.max_gpu_hours,
+        anew=checked.replaced is not None,
     )
     store.remember(study.name, request.kind, request.subject, spec.repeatable())
     return study
@@ -163,7 +167,14 @@ def _require_accuracy(
     bound = mean - spec.request.tolerance
     known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
     store.set_bound(study_id, min_accuracy=bound, **known)
-    context.reporter.note(summary.required_accuracy_text(mean, std, count, bound))
+    sought = spec.aim.sought
+    context.reporter.note(sought.reword(summary.required_accuracy_text(mean, std, count, bound)))
+    settings, most = VerdictSettings.read(context.study.question), spec.request.confirm
+    if settings.compares_with_base and most:
+        images = settings.images or spec.training.validation_images
+        least = least_confirmed(accuracies, images, settings, most)
+        context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
+    baseline.refuse_chance(context, rows)
     return bound, mean
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from pathlib import Path
 
 from rich.console import Console
 
@@ -13,7 +14,9 @@ from orchestrator.console import summary
 from orchestrator.executors import ClusterOptions, Executor
 from orchestrator.spec.options import RunOptions, check
 from orchestrator.spec.trial_config import TrialBudget
+from orchestrator.study import checks
 from orchestrator.trainer_client import Stopped
+from orchestrator.trial.folder import put_trials_aside, study_folder
 from results.db.store import Store
 from results.db.tables import Study
 from results.errors import StoreError
@@ -35,6 +38,20 @@ def open_executor(request: RunOptions) -> Executor:
     )
     place = ClusterOptions(**{field.name: getattr(request, field.name) for field in fields(ClusterOptions)})
     return executors.load(request.executor).create(request.device, request.slots, trainer, place)
+
+
+def put_aside(store: Store, replaced: Study, runs: Path, console: Console) -> None:
+    """Move the files of a study that is asked anew aside, and say so. Its rows go when it is opened.
+
+    A kill in between leaves a study of failed trials without their files, which is asked anew like any other.
+    """
+    rows = store.trials(replaced.id)
+    aside = put_trials_aside(study_folder(runs, replaced.name), [row.number for row in rows])
+    where = f", their files are in {aside}" if aside else ""
+    summary.say(
+        console,
+        f"{checks.anew_text(replaced)}; trials removed: {len(rows)}{where}",
+    )
 
 
 @contextmanager

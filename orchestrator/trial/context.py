@@ -15,6 +15,7 @@ from orchestrator.trial.folder import study_folder
 from orchestrator.trial.request import RunningTrial, TrialRequest
 from results.db.store import Store
 from results.db.tables import Study, Trial
+from results.scores import Score, sought_score
 
 
 class ProgressReporter:
@@ -56,6 +57,10 @@ class StudyContext(Generic[Spec]):
     executor: Executor
     reporter: ProgressReporter
     stop: threading.Event
+
+    @property
+    def sought(self) -> Score:
+        return sought_score(self.study.question)
 
     @property
     def folder(self) -> Path:

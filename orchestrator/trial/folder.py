@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,27 @@ from results import file_names
 def study_folder(runs: Path, name: str) -> Path:
     """Return the folder of a study's trials, with every link but its own followed."""
     return runs.resolve() / name
+
+
+def trial_folder(study: Path, number: int) -> Path:
+    """Return the folder of a trial in that of its study."""
+    return study / f"{number:05d}"
+
+
+def put_trials_aside(study: Path, numbers: Iterable[int]) -> Path | None:
+    """Move the folders of these trials into one of their own, `earlier-1` or the next that is free.
+
+    So a study that is asked anew finds none, and why they failed can still be looked up. Return the new
+    folder; None if there was nothing to move.
+    """
+    found = [path for number in numbers if (path := trial_folder(study, number)).is_dir()]
+    if not found:
+        return None
+    aside = next(path for n in count(1) if not (path := study / f"earlier-{n}").exists())
+    aside.mkdir()
+    for path in found:
+        path.rename(aside / path.name)
+    return aside
 
 
 class TrialFolder:

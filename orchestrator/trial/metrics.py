@@ -7,21 +7,24 @@ not valid JSON is dropped; anything else malformed is an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from results.db.tables import Measurement
+from results.scores import ACCURACY, SCORES, Score
 
 _TAIL_BYTES = 4096
 MOST_OF_CURVE_BYTES = 4 << 20
 _MEASURED = [
-    column.name for column in Measurement.__table__.columns if column.name not in ("trial_id", "ordinal")
+    column.name
+    for column in Measurement.__table__.columns
+    if column.name not in ("trial_id", "ordinal", "score")
 ]
 _FINAL = (
-    "val_accuracy",
+    *(score.field for score in SCORES.values()),
     "val_loss",
     "test_accuracy",
     "test_accuracy_1000",
@@ -36,6 +39,7 @@ _FINAL = (
     "images_per_second",
     "peak_memory_bytes",
 )
+_BY_CLASS = "val_class_accuracies"
 _WHOLE = frozenset({"step", "steps", "total_steps", "replans", "peak_memory_bytes"})
 _MACHINE = ("host", "device", "device_name", "driver")
 _LARGEST = 2.0**63  # a whole number from here on is more than a database keeps
@@ -47,9 +51,10 @@ class MalformedMetrics(ValueError):
 
 @dataclass(frozen=True)
 class MetricsLog:
-    """The events of one training, in order."""
+    """The events of one training, in order. `sought`: the score that its study seeks."""
 
     events: tuple[dict[str, Any], ...]
+    sought: Score = ACCURACY
 
     def last(self, name: str) -> dict[str, Any] | None:
         return next((event for event in reversed(self.events) if event.get("event") == name), None)
@@ -57,13 +62,22 @@ class MetricsLog:
     @property
     def measurements(self) -> list[dict[str, Any]]:
         epochs = [event for event in self.events if event.get("event") == "epoch"]
-        return [{name: number(name, event.get(name)) for name in _MEASURED} for event in epochs]
+        return [self._numbers(_MEASURED, event) for event in epochs]
 
     @property
     def final_columns(self) -> dict[str, Any]:
         """Return a trial's columns about the end of its training; empty if it did not end."""
-        final = self.last("final") or {}
-        return {name: number(name, final[name]) for name in _FINAL if name in final}
+        final = self.last("final")
+        if final is None:
+            return {}
+        numbers = self._numbers([name for name in _FINAL if name in final], final)
+        return numbers | ({_BY_CLASS: _accuracies_by_class(final)} if _BY_CLASS in final else {})
+
+    @property
+    def most_frequent(self) -> float | None:
+        """Return the fraction of the validation images that are of their most frequent class, if told."""
+        told: Any = (self.last("final") or {}).get("val_most_frequent")
+        return float(told) if _is_share(told) and told > 0 else None
 
     @property
     def machine_columns(self) -> dict[str, Any]:
@@ -86,7 +100,28 @@ class MetricsLog:
         if final is None:
             return "without a final line"
         wrong = [f"{name} {final.get(name)!r:.40}" for name in asked if not _is_share(final.get(name))]
-        return f"with {', '.join(wrong)}, which is not a fraction in [0, 1]"
+        said = f"with {', '.join(wrong)}, which is not a fraction in [0, 1]"
+        if self.sought != ACCURACY and final.get(self.sought.field) is None:
+            said += f"; its trainer does not report what --metric {self.sought.name} needs"
+        return said
+
+    def _numbers(self, names: Iterable[str], event: Mapping[str, Any]) -> dict[str, Any]:
+        """Return columns from an event, with `score` unless the accuracy itself is sought."""
+        known = {name: number(name, event.get(name)) for name in names}
+        if self.sought != ACCURACY:
+            known[self.sought.column] = number("score", event.get(self.sought.field))
+        return known
+
+
+def _accuracies_by_class(final: Mapping[str, Any]) -> dict[str, float | None] | None:
+    """Return the accuracy of each class by its name, or by its number if the names do not tell them apart."""
+    accuracies, names = final[_BY_CLASS], final.get("class_names")
+    if not isinstance(accuracies, list) or not all(one is None or _is_share(one) for one in accuracies):
+        return None
+    known = [str(name).encode(errors="replace").decode() for name in names] if isinstance(names, list) else []
+    numbers = map(str, range(len(accuracies)))
+    keys = known if len(set(known)) == len(accuracies) == len(known) else numbers
+    return dict(zip(keys, accuracies, strict=True))
 
 
 def _is_share(value: Any) -> bool:
@@ -102,15 +137,15 @@ def number(name: str, value: Any) -> int | float | None:
     return float(value) if isinstance(value, int) and abs(value) > 2**53 else value
 
 
-def read(path: Path) -> MetricsLog:
+def read(path: Path, sought: Score = ACCURACY) -> MetricsLog:
     """Return the events in the file at `path`; none if it does not exist. Raise MalformedMetrics."""
     if not path.exists():
-        return MetricsLog(())
+        return MetricsLog((), sought)
     events = tuple(_events(path.read_text(encoding="utf-8-sig", errors="replace"), path))
     finals = sum(event.get("event") == "final" for event in events)
     if finals > 1:
         raise MalformedMetrics(f"{path} has {finals} final events; a training has exactly one")
-    return MetricsLog(events)
+    return MetricsLog(events, sought)
 
 
 def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
@@ -129,12 +164,12 @@ def _events(text: str, path: Path) -> Iterator[dict[str, Any]]:
         yield event
 
 
-def read_measurements(path: Path) -> list[dict[str, Any]]:
+def read_measurements(path: Path, sought: Score = ACCURACY) -> list[dict[str, Any]]:
     """Return the measurements in a file that is being written; none if it is malformed or too long."""
     try:
         if path.stat().st_size > MOST_OF_CURVE_BYTES:  # too long to be read several times a second
             return []
-        return read(path).measurements
+        return read(path, sought).measurements
     except (MalformedMetrics, FileNotFoundError):
         return []
 

@@ -19,12 +19,15 @@ from orchestrator.pruners import Prune
 from orchestrator.trial import metrics as metrics_log
 from orchestrator.trial.folder import TrialFolder
 from results.db.tables import Trial
+from results.scores import ACCURACY, SCORES, Score
 
 _FULL_BYTES = 200_000  # of free space, below which a trainer may have failed to write a line
 _ROUNDING = 1e-9  # of shares that come to whole trainings
 _VALIDATED = ("val_accuracy",)
-_ACCURACIES = (*_VALIDATED, "test_accuracy", "test_accuracy_1000")
+_SCORES = ("score", "val_class_accuracies", *(score.field for score in SCORES.values()))
+_ACCURACIES = (*_SCORES, "test_accuracy", "test_accuracy_1000")
 _SUSPENDED_SHARE = 0.02  # of a budget: a trainer replans its steps if it is behind by this much
+_OVER_SHARE, _OVER_SECONDS = 0.1, 1.0  # over a budget: more than both, and the result does not count
 _NATIVE_CRASHES = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 _Failure = tuple[Literal["failed", "refused", "stopped", "lost"], str, str]  # state, reason, message
 _RESULTS = (ExitCode.DIVERGED, ExitCode.OUT_OF_MEMORY, ExitCode.BUDGET_TOO_SHORT)
@@ -40,19 +43,24 @@ class TrialOutcome:
     columns: dict[str, Any] = field(default_factory=dict)
     measurements: list[dict[str, Any]] = field(default_factory=list)
     has_read_test: bool = False  # whether test images were read, whatever came of the trial
+    most_frequent: float | None = None  # fraction of the validation images in their most frequent class
 
 
-def required_accuracies(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the accuracies that a training of `config` must report."""
-    of_validation = _VALIDATED if config["subset"]["validation"] else ()
+def required_accuracies(config: Mapping[str, Any], sought: Score = ACCURACY) -> tuple[str, ...]:
+    """Return the accuracies that a training of `config` must report, the sought score among them."""
+    of_validation = (
+        tuple(dict.fromkeys((*_VALIDATED, sought.field))) if config["subset"]["validation"] else ()
+    )
     return (*of_validation, "test_accuracy") if config["test"] else of_validation
 
 
-def judge(end: Exit, folder: TrialFolder, required: tuple[str, ...] = _VALIDATED) -> TrialOutcome:
+def judge(
+    end: Exit, folder: TrialFolder, required: tuple[str, ...] = _VALIDATED, sought: Score = ACCURACY
+) -> TrialOutcome:
     """Return how a trial ended, from its exit and its files. `required`: the accuracies it must report."""
     place = {"exit_code": end.code, "slot": end.slot}
     try:
-        log = metrics_log.read(folder.metrics)
+        log = metrics_log.read(folder.metrics, sought)
     except metrics_log.MalformedMetrics as error:
         failure = _machine_failure(end) or _disk_failure(folder) or ("failed", "bad_report", str(error))
         return TrialOutcome(*failure, place)
@@ -64,10 +72,12 @@ def judge(end: Exit, folder: TrialFolder, required: tuple[str, ...] = _VALIDATED
     return replace(completed, state=state, reason=reason, message=message, columns=columns)
 
 
-def adopt(folder: TrialFolder, required: tuple[str, ...] = _VALIDATED) -> TrialOutcome | None:
+def adopt(
+    folder: TrialFolder, required: tuple[str, ...] = _VALIDATED, sought: Score = ACCURACY
+) -> TrialOutcome | None:
     """Return the result of a trial that ended after the orchestrator was killed, if it has one."""
     try:
-        log = metrics_log.read(folder.metrics)
+        log = metrics_log.read(folder.metrics, sought)
     except metrics_log.MalformedMetrics:
         return None  # train it again: that attempt left no result
     return _completed(log, {}) if log.is_complete(required) else None
@@ -86,9 +96,30 @@ def judge_suspended(found: TrialOutcome, end: Exit, config: Mapping[str, Any]) -
     return TrialOutcome("lost", "suspended", message, {"exit_code": end.code, "slot": end.slot})
 
 
-def mark_pruned(found: TrialOutcome, prune: Prune) -> TrialOutcome:
-    """Return the outcome of a trial that was stopped early."""
-    columns = found.columns | {"val_accuracy": prune.accuracy}
+def judge_budget(found: TrialOutcome, config: Mapping[str, Any]) -> TrialOutcome:
+    """Return the outcome `found`, or a failure if the trial took no step, or far more than its seconds.
+
+    The first network is untrained, and the second was trained for longer than others were.
+    """
+    seconds, told = config["budget"].get("seconds"), found.columns
+    if found.state != "completed":
+        return found
+    if told.get("steps") == 0:
+        reason, why = "no_steps", "took no step, so its network is untrained"
+    elif seconds and (over := _overshoot(told, seconds)) > max(_OVER_SHARE * seconds, _OVER_SECONDS):
+        reason, why = "over_budget", f"took {seconds + over:.1f} s of a budget of {seconds:g} s"
+    else:
+        return found
+    message = f"{why}; give a longer --budget, a smaller network or fewer --slots"
+    columns = told | dict.fromkeys(_ACCURACIES)
+    return replace(found, state="failed", reason=reason, message=message, columns=columns)
+
+
+def mark_pruned(found: TrialOutcome, prune: Prune, sought: Score = ACCURACY) -> TrialOutcome:
+    """Return the outcome of a trial that was stopped early, with what it had reached there."""
+    there = next((one for one in found.measurements if one["progress"] == prune.progress), {})
+    reached = {"val_accuracy": there.get("val_accuracy"), sought.column: prune.accuracy}
+    columns = found.columns | reached
     return replace(found, state="pruned", reason="hopeless", message=prune.why, columns=columns)
 
 
@@ -119,7 +150,13 @@ def _completed(log: metrics_log.MetricsLog, columns: Mapping[str, Any]) -> Trial
     """Return the result that a trainer reported, whose columns are used first of those given."""
     columns = {**columns, **log.machine_columns, **log.final_columns}
     has_read_test = columns.get("test_accuracy") is not None
-    return TrialOutcome("completed", None, None, columns, log.measurements, has_read_test)
+    found = TrialOutcome("completed", None, None, columns, log.measurements, has_read_test)
+    return replace(found, most_frequent=log.most_frequent)
+
+
+def _overshoot(told: Mapping[str, Any], seconds: float) -> float:
+    """Return by how many seconds a trial exceeded its budget, by its own clock."""
+    return max((told.get("train_seconds") or 0.0) - seconds, told.get("overshoot_seconds") or 0.0)
 
 
 def _failure(

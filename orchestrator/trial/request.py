@@ -28,6 +28,11 @@ class TrialRequest:
     of_trial_number: int | None = None  # the trial that this one repeats
     losses: int = 0  # how often it was killed from outside in this run of the study
 
+    @property
+    def is_of_the_start(self) -> bool:
+        """Whether it trains the network that the search starts from, before any other."""
+        return self.purpose == "baseline" or (self.purpose == "search" and self.number == 1)
+
     @cached_property
     def key(self) -> str:
         return network_key(self.description, self.config)

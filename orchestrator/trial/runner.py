@@ -31,13 +31,14 @@ from orchestrator.trainer_client import Stopped, TrainerRefused
 from orchestrator.trial import metrics as metrics_log
 from orchestrator.trial import outcome, usage
 from orchestrator.trial.context import StudyContext, TrialSpec
-from orchestrator.trial.folder import TrialFolder
+from orchestrator.trial.folder import TrialFolder, trial_folder
 from orchestrator.trial.outcome import TrialOutcome
 from orchestrator.trial.request import RunningTrial, TrialRequest
 from orchestrator.trial.usage import Usage
 from results.db.rows import assign
 from results.db.tables import Trial
 
+VALIDATION_CLASSES = "validation_classes"  # event: how frequent their most frequent class is
 PAUSE_SECONDS = 0.5  # before the first retry, twice that before the second
 _TICK_SECONDS = 0.2
 _LOCK_SECONDS = 10.0  # between two checks of the study's lock, which may be lost silently
@@ -57,7 +58,7 @@ class Runner:
         self.affords = affords
         self._context = context
         self._store, self._study_id = context.store, context.study.id
-        self._folder = context.folder
+        self._folder, self._sought = context.folder, context.sought
         self._trainer, self._limits = context.spec.request.trainer_command, context.spec.request.limits
         self._waiting: deque[TrialRequest] = deque()
         self._running: dict[Future[Exit], RunningTrial] = {}
@@ -105,9 +106,10 @@ class Runner:
         row, folder = request.row, self._folder_of(request)
         if row is None or row.state != "running" or not folder.has_config(request.config):
             return False
-        found = outcome.adopt(folder, outcome.required_accuracies(request.config))
+        found = outcome.adopt(folder, self._required(request), self._sought)
         if found is None:
             return False
+        found = outcome.judge_budget(found, request.config)
         folder.remove_job()
         self._store.note(self._study_id, "result_adopted", {"number": request.number}, row.id)
         self._record(request, row, found, usage.add_adopted(row, found.columns))
@@ -136,8 +138,11 @@ class Runner:
         future.add_done_callback(self._done.put)
         self._context.reporter.show_start(trial)
 
+    def _required(self, request: TrialRequest) -> tuple[str, ...]:
+        return outcome.required_accuracies(request.config, self._sought)
+
     def _folder_of(self, request: TrialRequest) -> TrialFolder:
-        return TrialFolder(self._folder / f"{request.number:05d}")
+        return TrialFolder(trial_folder(self._folder, request.number))
 
     def _open(self, request: TrialRequest, folder: TrialFolder) -> Trial:
         """Clear the folder, then commit the row: so a result found in a row's folder always belongs to it."""
@@ -175,7 +180,7 @@ class Runner:
         """End a trial that the pruner stops, unless it is exempt (audited)."""
         if trial.stop.is_set() or not trial.has_news() or self._pruner.audits(trial.row.number):
             return
-        if self._pruner.find_stop(metrics_log.read_measurements(trial.folder.metrics)):
+        if self._pruner.find_stop(metrics_log.read_measurements(trial.folder.metrics, self._sought)):
             trial.stop.set()
 
     def _keep_study(self) -> None:
@@ -200,15 +205,16 @@ class Runner:
     def _end(self, trial: RunningTrial, end: Exit) -> None:
         """Record how `trial` ended; its row stays `running` if it is retried."""
         request, row = trial.request, trial.row
-        found = outcome.judge(end, trial.folder, outcome.required_accuracies(request.config))
+        found = outcome.judge(end, trial.folder, self._required(request), self._sought)
         if found.state == "stopped":
             prune = self._pruner.find_stop(found.measurements)
             if prune is None or self._pruner.audits(request.number):
                 self._charge(row, end)
                 return
-            found = outcome.mark_pruned(found, prune)
+            found = outcome.mark_pruned(found, prune, self._sought)
             trial.folder.remove_checkpoint()
         found = outcome.judge_suspended(found, end, request.config)
+        found = outcome.judge_budget(found, request.config)
         if found.state == "lost" and self._is_left_open(trial, found, end):
             return
         self._record(request, row, found, usage.add_exit(row, end))
@@ -260,9 +266,11 @@ class Runner:
             columns |= self._pruner.columns(request.number, found.measurements)
         if state != "failed" and self._evaluate is not None:
             assign(row, **columns, state=state)  # with what only the training tells
-            known = columns["predicted_accuracy" if state == "pruned" else "val_accuracy"]
+            known = columns["predicted_accuracy" if state == "pruned" else self._sought.column]
             columns |= self._evaluate(row, known).columns()
         events = {"test_read": _test_reading(request, found)} if found.has_read_test else {}
+        if found.most_frequent is not None and request.is_of_the_start:
+            events[VALIDATION_CLASSES] = {"number": request.number, "most_frequent": found.most_frequent}
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._ended[row.number] = row
         self._context.reporter.show_end(row)

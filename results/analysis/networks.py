@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from results.analysis.posterior import Posterior, believe, noisier, spread
+from results.analysis.difference import BASE, Difference, Trainings, compare
+from results.analysis.posterior import Posterior, VerdictSettings, believe, noisier, spread
 from results.metrics import METRICS, limits_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,17 @@ class Network:
     row: Mapping[Any, Any]  # its trial's
     belief: Posterior
     is_replicated: bool  # whether the estimate is from repeats, which selected nothing
+    difference: Difference | None = None  # from the base network, if the study compares with that
+
+    def probability(self, bound: float, tolerance: float = 0.0) -> float | None:
+        """Return the probability that it is as accurate as it must be; None if it was not trained again.
+
+        bound: the required accuracy; tolerance: the accuracy that it may lack against the base network, if it
+            is compared with that
+        """
+        if not self.is_replicated:
+            return None
+        return self.difference.probability(tolerance) if self.difference else self.belief.probability(bound)
 
     def columns(self) -> dict[str, Any]:
         """Return its columns in a table, its trial's among them."""
@@ -51,7 +63,7 @@ def eligible(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
     return trials
 
 
-def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
+def networks(trials: pd.DataFrame, accuracy: float, settings: VerdictSettings) -> list[Network]:
     """Return every network that was trained to the end: the base network, and those of the search.
 
     A failed repeat counts as an accuracy of 0.
@@ -59,26 +71,47 @@ def networks(trials: pd.DataFrame, accuracy: float) -> list[Network]:
     Args:
         trials: the rows of `queries.trials` of one study.
         accuracy: a fraction, near which the accuracies of interest are.
+        settings: of the study.
     """
     import pandas as pd  # half a second to import, which the start of a search does not wait for
 
-    done = trials[(trials["state"] == "completed") & trials["val_accuracy"].notna() & trials["macs"].notna()]
+    trials = trials.assign(accuracy=sought_values(trials))
+    done = trials[(trials["state"] == "completed") & trials["accuracy"].notna() & trials["macs"].notna()]
     baseline = done[done["purpose"] == "baseline"]
     ended = trials[(trials["purpose"] == "confirmation") & trials["state"].isin(("completed", "failed"))]
-    of_trial = ended.assign(val_accuracy=ended["val_accuracy"].fillna(0.0)).groupby("of_trial_number")
-    groups = {int(str(number)): list(accuracies) for number, accuracies in of_trial["val_accuracy"]}
+    of_trial = ended.assign(accuracy=ended["accuracy"].fillna(0.0)).groupby("of_trial_number")
+    groups = {int(str(number)): list(accuracies) for number, accuracies in of_trial["accuracy"]}
     if len(baseline):
-        groups[int(baseline["number"].iloc[0])] = list(baseline["val_accuracy"])
+        groups[int(baseline["number"].iloc[0])] = list(baseline["accuracy"])
     within = spread([one for one in group if one > 0] for group in groups.values())
-    images = _validation_images(done)
+    images, paired = settings.images or _validation_images(done), _group_by_replicate(done)
     first = pd.concat([baseline.head(1), done[done["purpose"] == "search"]])
     found = []
     for row in first.to_dict("records"):
         trained = groups.get(int(row["number"]))
-        accuracies = trained or [row["val_accuracy"]]
-        noise = within.noise(noisier(accuracy, fmean(accuracies)), images)
-        found.append(Network(int(row["number"]), row, believe(accuracies, noise), trained is not None))
+        accuracies = trained or [row["accuracy"]]
+        number, near = int(row["number"]), noisier(accuracy, fmean(accuracies))
+        belief = believe(accuracies, within.noise(near, images), settings.overlap)
+        difference = None
+        if settings.compares_with_base and BASE in paired and len(paired.get(number, ())) == belief.trainings:
+            difference = compare(paired, number, BASE, images, near, settings.overlap)
+        found.append(Network(number, row, belief, trained is not None, difference))
     return found
+
+
+def _group_by_replicate(done: pd.DataFrame) -> Trainings:
+    """Return the accuracies by replicate of the base network, and of each network that was trained again."""
+    repeats = done[done["purpose"].isin(("baseline", "confirmation"))]
+    found: dict[int, dict[int, float]] = {}
+    for row in repeats[["of_trial_number", "replicate", "accuracy"]].fillna(BASE).to_dict("records"):
+        of, replicate = int(row["of_trial_number"]), int(row["replicate"])
+        found.setdefault(of, {})[replicate] = float(row["accuracy"])
+    return found
+
+
+def sought_values(trials: pd.DataFrame) -> pd.Series[float]:
+    """Return the accuracy of each trial, or the score that its study seeks in its place."""
+    return trials["score"].fillna(trials["val_accuracy"])
 
 
 def build_frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:

@@ -11,8 +11,15 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from results.analysis.networks import Network, build_frame, eligible, networks, size_columns
-from results.analysis.posterior import level_of, students
+from results.analysis.networks import (
+    Network,
+    build_frame,
+    eligible,
+    networks,
+    size_columns,
+    sought_values,
+)
+from results.analysis.posterior import VerdictSettings, students
 from results.metrics import shown_metric
 
 if TYPE_CHECKING:
@@ -45,15 +52,15 @@ def members(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
     is at least the study's confidence level. Networks below its required accuracy are left out.
     `trials`: the rows of `queries.trials`. `study`: its row of `studies`, with None for what is missing.
     """
-    level, bound = level_of(study["question"]), study["min_accuracy"] or 0.0
+    settings, bound = VerdictSettings.read(study["question"]), study["min_accuracy"] or 0.0
     searched = trials[trials["purpose"].isin(("search", "confirmation"))]
-    accuracies = searched[searched["state"] == "completed"]["val_accuracy"].dropna()
+    accuracies = sought_values(searched[searched["state"] == "completed"]).dropna()
     usual = float(statistics.median(accuracies)) if len(accuracies) else 0.5
-    known = [one for one in networks(eligible(searched, study), usual) if one.belief.mean >= bound]
+    known = [one for one in networks(eligible(searched, study), usual, settings) if one.belief.mean >= bound]
     size = shown_metric(study["minimise"]).column
     front = find_front(known, lambda one: (one.row[size], one.belief.mean, one.trial))
     columns = ["trial", *size_columns(study["minimise"]), *_ACCURACY]
-    return build_frame([_row(one, front[:place], level) for place, one in enumerate(front)], columns)
+    return build_frame([_row(one, front[:place], settings.level) for place, one in enumerate(front)], columns)
 
 
 def _row(network: Network, smaller: Sequence[Network], level: float) -> dict[str, Any]:

@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 PRIOR_TRAININGS = 4.0  # weight of the noise known from the validation images, in trainings
+VERSION = (
+    2  # of the rule of verdicts, in a study's settings; 1: the baseline's mean is exact, trainings unpaired
+)
 _LOOKS = 3  # checks per network within which most verdicts come
+_LOOKS_AT_BASE = 5  # the same, if all networks are compared with one measured base
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,7 @@ class Posterior:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the central interval that holds the true accuracy with probability `level`, as fractions."""
-        from scipy import special
-
-        reach = self.standard_error * float(special.stdtrit(self.freedom, (1 + level) / 2))
+        reach = self.standard_error * quantile(self.freedom, (1 + level) / 2)
         return self.mean - reach, self.mean + reach
 
 
@@ -61,12 +63,15 @@ class Spread:
         spread of `accuracy` on so many validation images; the squared deviations are added to it (Gelman et
         al., Bayesian Data Analysis, 3rd edition, sections 2.6 and 3.2).
         """
-        images = validation_images
-        share = (min(max(accuracy, 0.0), 1.0) * images + 1) / (images + 2)  # never quite 0 or 1
         freedom = PRIOR_TRAININGS + self.freedom
-        return ReplicateNoise(
-            (PRIOR_TRAININGS * share * (1 - share) / images + self.squares) / freedom, freedom
-        )
+        prior = PRIOR_TRAININGS * binomial_variance(accuracy, validation_images)
+        return ReplicateNoise((prior + self.squares) / freedom, freedom)
+
+
+def binomial_variance(accuracy: float, images: int) -> float:
+    """Return the variance of an accuracy, a fraction, that was measured on so many images; never quite 0."""
+    share = (min(max(accuracy, 0.0), 1.0) * images + 1) / (images + 2)
+    return share * (1 - share) / images
 
 
 def students(freedom: float, value: float) -> float:
@@ -98,22 +103,70 @@ def interval_text(low: float, high: float) -> str:
     return f"[{100 * max(low, 0.0):.2f}, {100 * min(high, 1.0):.2f}]"
 
 
-def level_of(question: Mapping[str, Any]) -> float:
-    """Return the confidence level in a study's settings, or the default if they have none."""
-    return float((question.get("confirmation") or {}).get("level", 0.95))
+@dataclass(frozen=True)
+class VerdictSettings:
+    """How a study decides whether a network is as accurate as it must be.
 
-
-def passing(level: float) -> float:
-    """Return the probability that confirms one network: 1 - (1 - level) / 3.
-
-    The probability is checked after each repeat, mostly up to three times, for several networks. Each check
-    is therefore stricter than the search as a whole (Bonferroni). Without that, searches at .95 named a
-    network that really reached the required accuracy in 90 to 94% of runs (benchmarks/truth.py).
+    level: confidence in what the study names
+    tolerance: the accuracy that may be lost against the base network, a fraction
+    is_paired: whether networks are compared by trainings of the same images and seeds
+    has_base: whether the required accuracy is that of the base network, which is measured
+    overlap: as of `believe`
+    images: validation images that count for the noise of the sought score; None: all that are drawn
     """
-    return 1 - (1 - level) / _LOOKS
+
+    level: float = 0.95
+    tolerance: float = 0.0
+    is_paired: bool = False
+    has_base: bool = False
+    overlap: float = 0.0
+    images: int | None = None
+
+    @classmethod
+    def read(cls, question: Mapping[str, Any]) -> VerdictSettings:
+        """Return those in a study's settings. Studies of older versions took the baseline's mean as exact."""
+        confirmation, baseline = question.get("confirmation") or {}, question.get("baseline") or {}
+        training, is_paired = question.get("training") or {}, confirmation.get("version", 1) >= VERSION
+        pool = training.get("pool_images") if is_paired else None
+        drawn = min(training.get("train_images") or 0, training.get("validation_images") or 0)
+        return cls(
+            level=float(confirmation.get("level", 0.95)),
+            tolerance=float(baseline.get("tolerance", 0.0)),
+            is_paired=is_paired,
+            has_base=baseline.get("replicates", 0) > 0,
+            overlap=drawn / pool if pool else 0.0,
+            images=question.get("effective_images"),
+        )
+
+    @property
+    def compares_with_base(self) -> bool:
+        return self.is_paired and self.has_base
+
+    @property
+    def needed(self) -> float:
+        """The probability that confirms one network: 1 - (1 - level) / 3, or / 5 against a measured base.
+
+        The probability is checked after each repeat, mostly up to three times, for several networks. Each
+        check is therefore stricter than the search as a whole (Bonferroni). All networks are compared with
+        the same trainings of the base, whose error they have in common, so that rule is stricter still.
+        benchmarks/truth.py measures both.
+        """
+        return 1 - (1 - self.level) / (_LOOKS_AT_BASE if self.compares_with_base else _LOOKS)
 
 
-def believe(accuracies: Sequence[float], noise: ReplicateNoise) -> Posterior:
-    """Return the posterior from one network's trainings, at least one, under a flat prior of its accuracy."""
-    error = math.sqrt(noise.variance / len(accuracies))
+def quantile(freedom: float, share: float) -> float:
+    """Return the quantile of Student's t with `freedom` degrees of freedom at a probability."""
+    from scipy import special
+
+    return float(special.stdtrit(freedom, share))
+
+
+def believe(accuracies: Sequence[float], noise: ReplicateNoise, overlap: float = 0.0) -> Posterior:
+    """Return the posterior from one network's trainings, at least one, under a flat prior of its accuracy.
+
+    overlap: fraction of all images that two trainings have in common by drawing from the same ones, as
+        their validation images or, if these are fewer, as their training images. Such trainings are not
+        independent: overlap / (1 - overlap) is added to 1 / n (Nadeau and Bengio 2003, section 3)
+    """
+    error = math.sqrt(noise.variance * (1 / len(accuracies) + overlap / (1 - overlap)))
     return Posterior(statistics.fmean(accuracies), error, noise.freedom, len(accuracies))

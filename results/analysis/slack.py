@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.analysis.networks import Network, build_frame, eligible, networks, size_columns
-from results.analysis.posterior import level_of, passing
+from results.analysis.posterior import VerdictSettings
 from results.metrics import shown_metric
 from results.packages import pandas as pd
 
@@ -27,22 +27,40 @@ def cheapest(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
     95% interval), trainings, probability (missing for a single training of a search).
     `trials`: the rows of `queries.trials`. `study`: its row of `studies`.
     """
-    bound, minimise, level = float(study["min_accuracy"]), study["minimise"], level_of(study["question"])
+    bound, minimise = float(study["min_accuracy"]), study["minimise"]
+    settings = VerdictSettings.read(study["question"])
     size = shown_metric(minimise).column
-    found = networks(eligible(trials, study), bound)
+    found = networks(eligible(trials, study), bound, settings)
     found = sorted(found, key=lambda network: (network.row[size], network.trial))
     rows = []
     for slack in SLACKS:
-        kept = [network for network in found if network.belief.mean >= bound + slack]
-        sure = [n for n in kept if n.is_replicated and n.belief.probability(bound + slack) >= passing(level)]
-        rows += [_row(slack, bound, "mean", kept), _row(slack, bound, "sure", sure)]
+        tolerance = settings.tolerance - slack
+        kept = [
+            network
+            for network in found
+            if (
+                network.difference.mean + tolerance
+                if network.difference
+                else network.belief.mean - bound - slack
+            )
+            >= 0
+        ]
+        known = {network.trial: network.probability(bound + slack, tolerance) for network in kept}
+        sure = [network for network in kept if (known[network.trial] or 0.0) >= settings.needed]
+        rows += [
+            _row(slack, bound, evidence, some, known) for evidence, some in (("mean", kept), ("sure", sure))
+        ]
     return build_frame(rows, ["slack", "bound", "evidence", "trial", *size_columns(minimise), *_ACCURACY])
 
 
-def _row(slack: float, bound: float, evidence: str, found: Sequence[Network]) -> dict[str, Any]:
+def _row(
+    slack: float,
+    bound: float,
+    evidence: str,
+    found: Sequence[Network],
+    probabilities: Mapping[int, float | None],
+) -> dict[str, Any]:
     asked = {"slack": slack, "bound": bound + slack, "evidence": evidence}
     if not found:
         return asked
-    best = found[0]
-    probability = best.belief.probability(bound + slack) if best.is_replicated else None
-    return asked | best.columns() | {"probability": probability}
+    return asked | found[0].columns() | {"probability": probabilities[found[0].trial]}

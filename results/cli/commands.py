@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import RenderableType
 from typer.core import TyperGroup
 
 from results import export, queries, tables, terminal
-from results.analysis.posterior import level_of
+from results.analysis.posterior import VerdictSettings
 from results.cli import maintenance
 from results.cli.options import (
     DEFAULT_DB,
@@ -23,8 +24,10 @@ from results.cli.options import (
     Version,
     complete_study,
     expand_home,
+    read_number,
 )
 from results.errors import StoreError
+from results.scores import sought_score
 from results.tables import evaluation_table, front_table, slack_table
 
 if TYPE_CHECKING:
@@ -32,7 +35,20 @@ if TYPE_CHECKING:
 
 
 class _OneLineErrors(TyperGroup):
-    """Reports an error of the database, or of its own output, in one line, and exits with 2."""
+    """Reports what is wrong with its words, the database or its own output in one line, and exits with 2."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        words = args[0] if args else settings.get("args")
+        if not (sys.argv[1:] if words is None else words):
+            return super().main(*args, **settings)  # prints the help
+        try:
+            sys.exit(super().main(*args, **{**settings, "standalone_mode": False}) or 0)
+        except typer.TyperException as error:  # which typer would draw a frame around
+            where = getattr(error, "ctx", None)
+            remedy = f"; see {where.command_path} --help" if where else ""
+            said = f"error: {error.format_message().rstrip('.')}{remedy}"
+            typer.echo(terminal.strip_escapes(" ".join(said.split())), err=True)
+            sys.exit(2)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -99,7 +115,8 @@ def best(
 def show_one(
     study: StudyName,
     trial: Annotated[
-        int | None, typer.Argument(metavar="[TRIAL]", help="Number of one of its trials.")
+        int | None,
+        typer.Argument(metavar="[TRIAL]", help="Number of one of its trials.", parser=read_number),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
@@ -119,7 +136,8 @@ def show_one(
 def slack(study: StudyName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """Show the accuracy trade-off: the smallest networks at, above and below the required accuracy."""
     frame, asked = queries.slack(db, study), export.records(queries.studies(db, study))[0]
-    _print(slack_table(frame, level_of(asked["question"])), export.records(frame), as_json)
+    level, sought = VerdictSettings.read(asked["question"]).level, sought_score(asked["question"])
+    _print(slack_table(frame, level, sought), export.records(frame), as_json)
 
 
 @main.command()
@@ -132,10 +150,10 @@ def front(
     as_json: AsJson = False,
 ) -> None:
     """Show the Pareto front of a study: networks that no other beats in both size and accuracy."""
-    frame = queries.front(db, study)
+    frame, question = queries.front(db, study), queries.studies(db, study)["question"][0]
     if csv is not None:
         export.write_csv(frame, csv)
-    _print(front_table(frame), export.records(frame), as_json)
+    _print(front_table(frame, sought_score(question)), export.records(frame), as_json)
 
 
 @main.command()

@@ -6,6 +6,7 @@ their own, because a broken driver or library can hang or crash its process.
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from results import packages
-from results.db import backup, connection, schema
+from results.db import backup, connection, schema, study_files
 from results.db.locks import gpu_lock_folder, holder, refusal, study_lock
 from results.db.store import Store
 from results.errors import StoreError, StudyLocked
@@ -74,6 +75,28 @@ def record(db: str, repair: bool = False) -> Iterator[Finding]:
         if any(finding.level == "fault" for finding in damaged):
             return
     yield from _studies(db, repair)
+
+
+def leftovers(db: str, runs: Path) -> Iterator[Finding]:
+    """Yield a finding for each folder with trials of a study that is not in the database at `db`.
+
+    A deletion that was cut off leaves one, and so does a backup that is restored: it is not removed here.
+    """
+    path = connection.sqlite_path(connection.address(db))
+    if not runs.is_dir() or (path is not None and not path.is_file()):
+        return
+    try:
+        with Store(db, read_only=True) as store:
+            names = {study.name for study in store.studies()}
+    except StoreError:
+        return  # as the finding about the schema says
+    for folder in sorted(runs.iterdir()):
+        if folder.name in names or not study_files.is_own(folder, store.url):
+            continue
+        if holder(store.url, folder.name) is None:  # otherwise it is about to start
+            found = f"{folder} has trials of a study that is not in the results database"
+            advice = f"nas-results delete {shlex.quote(folder.name)} removes it"
+            yield Finding("files", "warning", found, advice)
 
 
 def disk(runs: Path) -> Finding:

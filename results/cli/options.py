@@ -33,6 +33,14 @@ def expand_home(path: Path | None) -> Path | None:
     return path and path.expanduser()
 
 
+def read_number(text: str) -> int:
+    """Return the number of a trial."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is not a whole number; give one like 12") from None
+
+
 def print_version(is_asked: bool) -> None:
     """Print the version and exit."""
     if is_asked:

@@ -14,9 +14,20 @@ from results import constraints, export, file_names, queries
 from results.analysis import forecast
 from results.analysis.posterior import interval_text
 from results.errors import NotOnRecord
-from results.format import mean_text, metric_text, millions, moment, number, percent, stop_text, stops_text
+from results.format import (
+    mean_text,
+    metric_text,
+    millions,
+    moment,
+    number,
+    percent,
+    stop_text,
+    stops_text,
+    trust_text,
+)
 from results.metrics import shown_metric
 from results.packages import pandas as pd
+from results.scores import ACCURACY, SCORES, Score, sought_score, worst_classes
 from results.study_record import STATE_LABELS
 from results.tables import outcome, plain, table_of, time_left
 
@@ -40,16 +51,17 @@ def study_facts(db: queries.Database, name: str) -> dict[str, Any]:
 def study_words(facts: dict[str, Any]) -> RenderableType:
     """Return the facts of a study as text for people."""
     said = f": {facts['message']}" if facts["message"] else ""
-    saved = [_model(model, facts["minimise"] is not None) for model in facts["models"]]
+    sought = sought_score(facts["question"])
+    saved = [_model(model, facts) for model in facts["models"]]
     lines = {
         "study": f"{facts['name']} ({facts['kind']})",
         "state": f"{facts['state']}{said}",
-        "required accuracy": _required_accuracy(facts),
+        sought.reword("required accuracy"): _required_accuracy(facts, sought),
         "trials": _counts(facts),
         "used": forecast.used_text(facts),
         "left": "" if time_left(facts) == "-" else time_left(facts),
         "early stopping": stops_text(facts["early_stops"]),
-        "best": "" if facts["kind"] == "evaluation" else _best(facts),
+        "best": "" if facts["kind"] == "evaluation" else _best(facts, sought),
         "saved as": ", ".join(saved),
         "started": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
         "updated": f"{moment(pd.Timestamp(facts['updated_at']))} UTC",
@@ -62,10 +74,10 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
     return Group(_grid(lines.items()), "", "settings", _grid(question), *told)
 
 
-def _required_accuracy(facts: dict[str, Any]) -> str:
+def _required_accuracy(facts: dict[str, Any], sought: Score) -> str:
     if facts["min_accuracy"] is None:
         return ""
-    required = f"validation accuracy of at least {percent(facts['min_accuracy'])}"
+    required = f"validation {sought.noun} of at least {percent(facts['min_accuracy'])}"
     if facts["baseline_accuracy"] is None:
         return required
     baseline = mean_text(facts["baseline_accuracy"], facts["baseline_std"], facts["baseline_replicates"])
@@ -80,28 +92,26 @@ def _counts(facts: dict[str, Any]) -> str:
     return "; ".join(part for part in (searched, f"trials: {states}" if states else "", reasons) if part)
 
 
-def _best(facts: dict[str, Any]) -> str:
+def _best(facts: dict[str, Any], sought: Score) -> str:
     best = facts["best"]
     if best is None:
         return "none yet"
-    accuracy = f"{percent(best['mean_accuracy'])} (n = {best['trainings']})"
+    noun = "" if sought == ACCURACY else f"{sought.noun} "
+    accuracy = f"{noun}{percent(best['mean_accuracy'])} (n = {best['trainings']})"
     metric = shown_metric(facts["minimise"])
     amount = metric_text(metric, best[metric.column])
     return f"trial {best['trial']}: {accuracy} at {amount} {metric.base_unit}"
 
 
-def _model(model: dict[str, Any], sized: bool) -> str:
-    """Return a saved model in words. `sized`: whether its study minimises a size."""
+def _model(model: dict[str, Any], facts: dict[str, Any]) -> str:
+    """Return a saved model of a study in words."""
     said = f"{model['name']} ({model['status']})"
     if model["accuracy_low"] is None:
         return said
     interval = interval_text(model["accuracy_low"], model["accuracy_high"])
     known = f"{said}: {percent(model['val_accuracy'])} {interval}, n = {model['trainings']}"
-    chance = model["probability"]
-    if chance is None:
-        return known
-    what = "to reach the required accuracy" if sized else "to be more accurate than the start"
-    return f"{known}, {percent(chance, 1)} likely {what}"
+    trust = trust_text(model, facts["question"], facts["minimise"])
+    return f"{known}; {trust}" if trust else known
 
 
 def _event(event: dict[str, Any]) -> str:
@@ -127,18 +137,23 @@ def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
 def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
     """Return the facts of a trial as text for people. `study`: its row of `queries.studies`."""
     folder = Path(facts["folder"]) if facts["folder"] else None
+    sought = sought_score(study["question"])
     lines = {
         "trial": f"{facts['number']} of study {facts['study']}",
         "purpose": f"{facts['purpose']}, repeat {facts['replicate']}",
         "outcome": outcome(facts),
         "message": facts["message"] or "",
         "val accuracy": percent(facts["val_accuracy"]),
+        "other val scores": _other_scores(facts),
+        "worst classes": ", ".join(
+            f"{name} {percent(share)}" for name, share in worst_classes(facts["val_class_accuracies"])
+        ),
         "test accuracy": _tested(facts),
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "used": _used(facts),
         "told to the solver": constraints.words(facts, study),
-        "verdict": _verdict(facts),
+        "verdict": _verdict(facts, study),
         "early stopping": stop_text(facts),
         "machine": " ".join(str(facts[key]) for key in ("host", "device", "device_name") if facts[key]),
         "seeds": f"{facts['seed']} for the training, {facts['subset_seed']} for the image sample"
@@ -149,10 +164,15 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "config": json.dumps(facts["config"], ensure_ascii=False) if facts["config"] else "",
     }
     curve = facts["measurements"]
-    return Group(_grid(lines.items()), *(("", _curve_table(pd.DataFrame(curve))) if curve else ()))
+    return Group(_grid(lines.items()), *(("", _curve_table(pd.DataFrame(curve), sought)) if curve else ()))
 
 
-def _curve_table(frame: pd.DataFrame) -> Table:
+def _other_scores(facts: dict[str, Any]) -> str:
+    scores = [score for score in SCORES.values() if score != ACCURACY and facts[score.field] is not None]
+    return ", ".join(f"{score.noun} {percent(facts[score.field])}" for score in scores)
+
+
+def _curve_table(frame: pd.DataFrame, sought: Score) -> Table:
     """Return a table with one row per measurement of a trial."""
     return table_of(
         frame,
@@ -163,7 +183,8 @@ def _curve_table(frame: pd.DataFrame) -> Table:
             "lr": plain("learning_rate"),
             "train loss": lambda row: number(row["train_loss"], 4),
             "val loss": lambda row: number(row["val_loss"], 4),
-            "val acc": lambda row: percent(row["val_accuracy"]),
+            ACCURACY.head: lambda row: percent(row["val_accuracy"]),
+            **({} if sought == ACCURACY else {sought.head: lambda row: percent(row["score"])}),
         },
     )
 
@@ -193,10 +214,10 @@ def _used(facts: dict[str, Any]) -> str:
     return f"{number(facts['slot_seconds'], 1)} s of a worker, {joules}"
 
 
-def _verdict(facts: dict[str, Any]) -> str:
+def _verdict(facts: dict[str, Any], study: dict[str, Any]) -> str:
     if not facts["verdict"]:
         return ""
-    return f"{facts['verdict']}: {percent(facts['probability'], 1)} likely to reach the required accuracy"
+    return f"{facts['verdict']}: {trust_text(facts, study['question'], study['minimise'])}"
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, Any]]:

@@ -80,12 +80,20 @@ def new_study_columns(kind: str, question: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": kind, "question": question, "created_at": datetime.now(UTC), **sought}
 
 
-def refuse_another_question(study: Study, kind: str, question: Mapping[str, Any]) -> None:
-    """Raise QuestionChanged, naming each difference, unless the study has these settings."""
+def changed_settings(study: Study, kind: str, question: Mapping[str, Any]) -> list[str]:
+    """Return how these settings differ from those of the recorded study, one phrase each."""
     asked = json.loads(json.dumps(question))  # as the database would return it: no tuples
-    changed = differences({"kind": study.kind, **study.question}, {"kind": kind, **asked})
+    return differences({"kind": study.kind, **study.question}, {"kind": kind, **asked})
+
+
+def refuse_another_question(study: Study, kind: str, question: Mapping[str, Any], why: str = "") -> None:
+    """Raise QuestionChanged, naming each difference, unless the study has these settings.
+
+    why: the user's mistake behind the differences, if it is known
+    """
+    changed = changed_settings(study, kind, question)
     if changed:
         raise QuestionChanged(
             f"study {study.name!r} is in the results database with other settings: {'; '.join(changed)}; "
-            "give another --study name, or repeat the recorded options"
+            f"{why or 'give another --study name, or repeat the recorded options'}"
         )

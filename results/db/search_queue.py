@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from results.db import connection
 from results.db.rows import assign, get
 from results.db.store import Store
-from results.db.tables import Model, SearchRequest, Study, Trial
+from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
 from results.db.transactions import patient
 
 
@@ -141,6 +141,18 @@ class SearchQueue(Store):
             else:
                 assign(request, state="ended", ended_at=datetime.now(UTC))
             return True
+
+    @patient
+    def count_rows(self, study_id: int) -> dict[str, int]:
+        """Return how many trials, measurements and events a study has."""
+        of_trials = select(Trial.id).where(Trial.study_id == study_id)
+        counted = {
+            "trials": select(func.count()).select_from(of_trials.subquery()),
+            "measurements": select(func.count()).where(Measurement.trial_id.in_(of_trials)),
+            "events": select(func.count()).where(Event.study_id == study_id),
+        }
+        with self._read() as session:
+            return {name: session.scalar(count) or 0 for name, count in counted.items()}
 
     @patient
     def delete_study(self, name: str) -> None:

@@ -6,6 +6,7 @@ process is killed, each transaction is either complete or absent.
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,17 +14,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import case, delete, exists, select, text
 from sqlalchemy.orm import Session
 
 from results.db import connection, schema
 from results.db.locks import Lock, lost, study_lock
-from results.db.rows import assign, event_now, from_config, get, new_study_columns, refuse_another_question
+from results.db.rows import (
+    assign,
+    changed_settings,
+    event_now,
+    from_config,
+    get,
+    new_study_columns,
+    refuse_another_question,
+)
 from results.db.tables import Event, Measurement, Model, Study, Trial
 from results.db.transactions import commit, patient
 from results.errors import StudyLost
 
-CurvePoint = tuple[float | None, float | None]  # progress and validation accuracy
+CurvePoint = tuple[float | None, float | None]  # progress and the sought score
 _MEASURED = set(Measurement.__table__.columns.keys()) - {"trial_id", "ordinal"}
 
 
@@ -115,17 +124,24 @@ class Store:
         git_commit: str | None,
         slots: int | None = None,
         budget_slot_hours: float | None = None,
+        *,
+        anew: bool = False,
     ) -> Study:
         """Start the study, or resume the recorded one, which becomes 'running' with this budget.
 
         Hold its lock. An earlier run of it can write nothing more (StudyLost). The recorded versions stay
         those of its start; a resume adds an event with its own.
+        anew: replace a recorded study that is without a result, with an event that has what is removed
         Raises QuestionChanged, naming each difference, if the recorded one has other settings.
         """
         asked = json.loads(json.dumps(question, allow_nan=False))  # as the database returns it: no tuples
         now, token = datetime.now(UTC), uuid.uuid4().hex
         with self._write() as session:
             study = session.scalar(select(Study).where(Study.name == name).with_for_update(key_share=True))
+            removed = None
+            if study is not None and anew and not _has_result(session, study.id):
+                removed = _remove(session, study, kind, asked)
+                study = None
             if study is None:
                 study = Study(
                     name=name,
@@ -140,8 +156,20 @@ class Store:
                 session.add(event_now(study.id, "resumed", detail))
             assign(study, budget_trials=budget_trials, budget_slot_hours=budget_slot_hours, slots=slots)
             assign(study, state="running", message=None, begun_at=now, updated_at=now, run_token=token)
+            if removed is not None:
+                session.flush()  # which gives the study its number
+                session.add(event_now(study.id, "asked_anew", removed))
         self._runs[study.id] = (name, token)
         return study
+
+    @patient
+    def has_result(self, study_id: int) -> bool:
+        """Whether a trial of the study has completed, was stopped early, or is still to be trained.
+
+        A study without a result may be asked anew, with other settings.
+        """
+        with self._read() as session:
+            return _has_result(session, study_id)
 
     @patient
     def set_bound(self, study_id: int, *, min_accuracy: float, **baseline: float | None) -> Study:
@@ -191,8 +219,9 @@ class Store:
 
     @patient
     def curves(self, study_id: int, numbers: Collection[int]) -> dict[int, list[CurvePoint]]:
-        """Return the progress and validation accuracy measured of these trials, in order, by number."""
-        query = select(Trial.number, Measurement.progress, Measurement.val_accuracy)
+        """Return the progress and the sought score measured of completed trials, in order, by number."""
+        sought = case((Trial.score.is_(None), Measurement.val_accuracy), else_=Measurement.score)
+        query = select(Trial.number, Measurement.progress, sought)
         query = query.join(Trial, Trial.id == Measurement.trial_id)
         query = query.where(Trial.study_id == study_id, Trial.number.in_(numbers))
         found: dict[int, list[CurvePoint]] = {}
@@ -351,6 +380,27 @@ class Store:
         with connection.explain_errors(self.url), Session(self._writing, expire_on_commit=False) as session:
             yield session
             commit(session)
+
+
+def _has_result(session: Session, study_id: int) -> bool:
+    has = Trial.state.in_(("completed", "pruned", "running"))
+    return bool(session.scalar(select(exists().where(Trial.study_id == study_id, has))))
+
+
+def _remove(session: Session, study: Study, kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Delete a study that another one of its name replaces; return what is recorded of it there."""
+    rows = session.execute(
+        select(Trial.number, Trial.state, Trial.reason, Trial.message)
+        .where(Trial.study_id == study.id)
+        .order_by(Trial.number)
+    )
+    removed = [dict(row._mapping) for row in rows]
+    kinds = session.scalars(select(Event.kind).where(Event.study_id == study.id))
+    events = dict(Counter(kinds))  # of them `test_read`: the test images were read, whatever came of it
+    session.execute(delete(Trial).where(Trial.study_id == study.id))
+    session.expunge(study)
+    session.execute(delete(Study).where(Study.id == study.id))
+    return {"changed": changed_settings(study, kind, asked), "trials": removed, "events": events}
 
 
 def _end_of(trial: Trial, seconds: float | None) -> datetime:

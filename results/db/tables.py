@@ -72,7 +72,7 @@ class Study(Base):
     slots: Mapped[int | None]  # trials at a time in its latest run
     state: Mapped[str]
     message: Mapped[str | None]  # why it ended
-    min_accuracy: Mapped[float | None]  # the required accuracy, known once the baseline is
+    min_accuracy: Mapped[float | None]  # the required accuracy, or other score, known once the baseline is
     baseline_accuracy: Mapped[float | None]
     baseline_std: Mapped[float | None]
     baseline_replicates: Mapped[int | None]
@@ -127,6 +127,13 @@ class Trial(Base):
     resolution_pixels: Mapped[int | None]
 
     val_accuracy: Mapped[float | None]  # accuracies are fractions in [0, 1]
+    score: Mapped[
+        float | None
+    ]  # the one of results.scores that its study seeks; null if that is the accuracy
+    val_balanced_accuracy: Mapped[float | None]
+    val_macro_f1: Mapped[float | None]
+    val_top5_accuracy: Mapped[float | None]
+    val_class_accuracies: Mapped[dict[str, Any] | None]  # by class; null of one without validation images
     val_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]  # on all test images, read once after training; null unless asked
     test_accuracy_1000: Mapped[float | None]  # on a thousand of them, balanced over the classes
@@ -145,7 +152,12 @@ class Trial(Base):
     other_objectives: Mapped[list[float] | None]  # the further ones, where a search has several
     constraints: Mapped[list[float] | None]  # what the solver was told; each holds when <= 0
     verdict: Mapped[str | None]  # 'confirmed', 'undecided' or 'rejected', by repeats; null: not retrained
-    probability: Mapped[float | None]  # of reaching the required accuracy, by its repeats
+    probability: Mapped[float | None]  # of being as accurate as it must be, by its repeats
+    difference: Mapped[float | None]  # its accuracy less the base network's, where it was compared with that
+    difference_low: Mapped[float | None]  # of the interval that holds it with probability .95
+    difference_high: Mapped[float | None]
+    pairs: Mapped[int | None]  # replicates in which both were trained
+    shared_noise: Mapped[float | None]  # fraction of a training's variance that its images and seed explain
 
     audited: Mapped[int | None]  # 1: never stopped early, to know what that costs; null: nothing is stopped
     stop_progress: Mapped[float | None]  # share of the budget at which it was stopped, or would have been
@@ -188,6 +200,7 @@ class Measurement(Base):
     learning_rate: Mapped[float | None]
     train_loss: Mapped[float | None]
     val_accuracy: Mapped[float | None]
+    score: Mapped[float | None]  # the one that its study seeks; null if that is the accuracy
     val_loss: Mapped[float | None]
 
 
@@ -216,7 +229,12 @@ class Model(Base):
     trainings: Mapped[int | None]  # that the accuracy is known from; the search's own only without others
     accuracy_low: Mapped[float | None]  # of the interval that holds the true accuracy with probability .95
     accuracy_high: Mapped[float | None]
-    probability: Mapped[float | None]  # of reaching the required accuracy; null without repeats
+    probability: Mapped[float | None]  # of being as accurate as it must be; null without repeats
+    difference: Mapped[float | None]  # as of its trial; in a search for accuracy, from the start's
+    difference_low: Mapped[float | None]
+    difference_high: Mapped[float | None]
+    pairs: Mapped[int | None]
+    shared_noise: Mapped[float | None]
     status: Mapped[str]
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     trial_id: Mapped[int | None] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))

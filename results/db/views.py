@@ -10,6 +10,7 @@ from results.metrics import METRICS, Metric
 
 _AMOUNTS = " ".join(f"WHEN '{metric.name}' THEN {metric.column}" for metric in METRICS.values())
 _SIZE = f"CASE minimise {_AMOUNTS} END"
+_SOUGHT = "COALESCE(score, val_accuracy)"  # what a study seeks, also of one that does not seek accuracy
 _TOLD_BY_TRAINING = [metric for metric in METRICS.values() if metric.known == "after"]
 
 
@@ -36,7 +37,8 @@ def _limit(metric: Metric, dialect: str) -> str:
 # Every trial that was trained to its end. `mean_accuracy` is over the repeats of a network, of which a
 # failed one counts 0. Without repeats it is the trial's own, which may have been lucky. `feasible` is 1 or
 # 0 by the verdict, or else by whether the mean reaches the required accuracy (null without one). It is 0
-# where a trained candidate is too large by what only its training told.
+# where a trained candidate is too large by what only its training told. In a study that seeks another score
+# than the accuracy, `mean_accuracy` and `min_accuracy` are of that.
 _COMPLETED_TRIALS = f"""
 CREATE VIEW completed_trials AS
 SELECT
@@ -46,9 +48,11 @@ SELECT
     trials.latency_ms,
     trials.optimizer, trials.learning_rate, trials.weight_decay, trials.batch_size,
     trials.val_accuracy, trials.val_accuracy * 100 AS val_accuracy_percent, trials.val_loss,
+    trials.score, trials.val_balanced_accuracy, trials.val_macro_f1, trials.val_top5_accuracy,
     trials.test_accuracy, trials.test_accuracy_1000, trials.test_loss,
     trained.mean_accuracy, trained.trainings, trained.confirmations,
     studies.minimise, studies.maximise, studies.min_accuracy, trials.verdict, trials.probability,
+    trials.difference, trials.difference_low, trials.difference_high, trials.pairs,
     CASE WHEN trials.purpose = 'search' AND ({" OR ".join(map(_is_too_large, _TOLD_BY_TRAINING))}) THEN 0
          WHEN trials.verdict = 'confirmed' THEN 1
          WHEN trials.verdict = 'rejected' THEN 0
@@ -62,10 +66,10 @@ SELECT
 FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
-    SELECT first.id, COALESCE(again.mean_accuracy, first.val_accuracy) AS mean_accuracy,
+    SELECT first.id, COALESCE(again.mean_accuracy, first.score, first.val_accuracy) AS mean_accuracy,
         COALESCE(again.trainings, 1) AS trainings, COALESCE(again.trainings, 0) AS confirmations
     FROM trials AS first LEFT JOIN (
-        SELECT study_id, of_trial_number, AVG(COALESCE(val_accuracy, 0)) AS mean_accuracy,
+        SELECT study_id, of_trial_number, AVG(COALESCE({_SOUGHT}, 0)) AS mean_accuracy,
             COUNT(*) AS trainings
         FROM trials WHERE purpose = 'confirmation' AND state IN ('completed', 'failed')
         GROUP BY study_id, of_trial_number
@@ -144,7 +148,7 @@ SELECT
     studies.name AS study, studies.kind, trials.number AS trial, trials.purpose, trials.state, trials.model,
     measurements.ordinal, measurements.epoch, measurements.step, measurements.progress,
     measurements.elapsed_seconds, measurements.learning_rate, measurements.train_loss,
-    measurements.val_accuracy, measurements.val_loss
+    measurements.val_accuracy, measurements.score, measurements.val_loss
 FROM measurements
 JOIN trials ON trials.id = measurements.trial_id
 JOIN studies ON studies.id = trials.study_id
@@ -153,7 +157,7 @@ JOIN studies ON studies.id = trials.study_id
 # What early stopping did in each study that has it. `trainings_saved`: what stopped trials left of the
 # budget. `audited`: finished trials that were exempt. The rule would have stopped `would_stop` of them, and
 # `false_stops` of those reached the required accuracy in the end.
-_EARLY_STOPS = """
+_EARLY_STOPS = f"""
 CREATE VIEW early_stops AS
 SELECT counted.*, CAST(false_stops AS DOUBLE PRECISION) / NULLIF(would_stop, 0) AS false_stop_rate
 FROM (
@@ -166,7 +170,7 @@ FROM (
         SUM(CASE WHEN trials.audited = 1 AND trials.state = 'completed' AND trials.stop_progress IS NOT NULL
             THEN 1 ELSE 0 END) AS would_stop,
         SUM(CASE WHEN trials.audited = 1 AND trials.state = 'completed'
-            AND trials.val_accuracy >= trials.stop_bound THEN 1 ELSE 0 END) AS false_stops
+            AND {_SOUGHT} >= trials.stop_bound THEN 1 ELSE 0 END) AS false_stops
     FROM trials JOIN studies ON studies.id = trials.study_id
     WHERE trials.audited IS NOT NULL
     GROUP BY studies.id, studies.name, studies.kind

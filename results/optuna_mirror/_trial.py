@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from results.errors import NotOnRecord
 from results.metrics import METRICS, Metric, limits_of
 from results.optuna_mirror._space import distributions, value
+from results.scores import Score, sought_score
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -34,6 +35,7 @@ class Asked:
     size: Metric | None  # that is minimised
     bound: float | None  # the required accuracy; None: there is none (yet)
     limits: Mapping[str, float]  # the most of a metric
+    score: Score  # that it seeks and requires
     space: Mapping[str, BaseDistribution]
 
     @classmethod
@@ -49,6 +51,7 @@ class Asked:
             METRICS.get(study["minimise"]),
             study["min_accuracy"],
             limits_of(question),
+            sought_score(question),
             distributions(question["space"]),
         )
 
@@ -60,7 +63,7 @@ class Asked:
     def metrics(self) -> list[str]:
         """The names of the objectives."""
         size = self.size and (self.size.noun if self.size.is_count else self.size.axis)
-        return [*([size] if size else []), "validation accuracy"]
+        return [*([size] if size else []), f"validation {self.score.noun}"]
 
 
 def is_finished(trial: Row, trials: Mapping[int, Row]) -> bool:
@@ -88,7 +91,7 @@ def to_optuna(trial: Row, trials: Mapping[int, Row], curve: Sequence[Row], asked
         distributions={name: asked.space[name] for name in params},
         user_attrs=_attributes(trial),
         system_attrs=_constraints(trial, original, asked),
-        intermediate_values=_steps(curve),
+        intermediate_values=_steps(curve, asked.score.column),
     )
 
 
@@ -104,7 +107,7 @@ def _end(trial: Row, original: Row, asked: Asked) -> tuple[str, list[float] | No
     state = _STATES[original["state"]]
     if state != "COMPLETE":
         return state, None
-    values = [*([trial[asked.size.column]] if asked.size else []), original["val_accuracy"]]
+    values = [*([trial[asked.size.column]] if asked.size else []), original[asked.score.column]]
     if None in values:
         return "FAIL", None
     return state, [float(value) for value in values]
@@ -127,20 +130,20 @@ def _constraints(trial: Row, original: Row, asked: Asked) -> dict[str, Any]:
     The form is one that Optuna before version 5 and optuna-dashboard read too.
     """
     told = trial["constraints"]
-    if told is None and original["val_accuracy"] is not None:
-        missed = [] if asked.bound is None else [asked.bound - original["val_accuracy"]]
+    if told is None and (reached := original[asked.score.column]) is not None:
+        missed = [] if asked.bound is None else [asked.bound - reached]
         amounts = {name: trial[METRICS[name].column] for name in asked.limits}
         over = [amounts[name] / most - 1 for name, most in asked.limits.items() if amounts[name] is not None]
         told = [*missed, *over]
     return {"constraints": told} if told else {}
 
 
-def _steps(curve: Sequence[Row]) -> dict[int, float]:
-    """Return the validation accuracies by thousandths of the budget, the last of several at one."""
+def _steps(curve: Sequence[Row], column: str) -> dict[int, float]:
+    """Return the sought score by thousandths of the budget, the last of several at one."""
     return {
-        round(1000 * measured["progress"]): measured["val_accuracy"]
+        round(1000 * measured["progress"]): measured[column]
         for measured in curve
-        if measured["progress"] is not None and measured["val_accuracy"] is not None
+        if measured["progress"] is not None and measured[column] is not None
     }
 
 

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, stop_text, value_text
 from results.metrics import METRICS
+from results.study_record import StudyRecord
 
 GREY, BLUE, GREEN, ORANGE = "#7f7f7f", "#0072b2", "#009e73", "#b07a00"
 RED, PINK, TEAL, VIOLET = "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"
@@ -112,14 +113,14 @@ def marker(outcome: str, **changes: Any) -> dict[str, Any]:
 
 
 def hover_text(row: Mapping[str, Any], *more: str) -> str:
-    """Return the hover text of a trial: number, outcome, candidate, size and accuracy."""
+    """Return the hover text of a trial: number, outcome, candidate, size and what is sought."""
     why = f": {row['reason']}" if row["reason"] and row["state"] != "completed" else ""
     of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
-    lines = [f"<b>trial {row['number']}</b>: {html.escape(row['outcome'] + why)}{of}", *_point(row["point"])]
+    lines = [f"<b>trial {row['number']}</b>: {html.escape(row['label'] + why)}{of}", *_point(row["point"])]
     counts = [metric for metric in METRICS.values() if metric.is_count and row[metric.column] is not None]
     lines += [", ".join(metric.text(row[metric.column]) for metric in counts)] if counts else []
     if row["accuracy"] is not None:
-        lines.append(f"accuracy {row['accuracy']:.2%}")
+        lines.append(f"{row['noun']} {row['accuracy']:.2%}")
     return "<br>".join([*lines, *filter(None, [stop_text(row)]), *more])
 
 
@@ -130,8 +131,9 @@ def _point(point: Mapping[str, Any] | None, most: int = 8, across: int = 3) -> l
     return [", ".join(words[first : first + across]) for first in range(0, len(words), across)]
 
 
-def at_bound(figure: go.Figure, bound: float | None, baseline: float | None, **where: Any) -> None:
-    """Draw the required accuracy, and the shaded margin between it and the baseline; both are fractions."""
+def at_bound(figure: go.Figure, study: StudyRecord, baseline: float | None, **where: Any) -> None:
+    """Draw the required accuracy, and the shaded margin between it and the baseline, which is a fraction."""
+    bound = study.bound
     if bound is None:
         return
     below = {"layer": "below", **where}
@@ -139,9 +141,8 @@ def at_bound(figure: go.Figure, bound: float | None, baseline: float | None, **w
         margin = {"fillcolor": VIOLET, "opacity": 0.18, "line_width": 0}
         figure.add_hrect(y0=100 * bound, y1=100 * baseline, **margin, **below)
         _line(figure, baseline, "baseline", {"color": VIOLET, "width": 1, "dash": "dot"}, "top left", below)
-    _line(
-        figure, bound, "required accuracy", {"color": RED, "width": 1.5, "dash": "dash"}, "bottom left", below
-    )
+    required, line = f"required {study.sought.noun}", {"color": RED, "width": 1.5, "dash": "dash"}
+    _line(figure, bound, required, line, "bottom left", below)
 
 
 def _line(

@@ -41,7 +41,8 @@ def fronts(studies: Sequence[StudyRecord], dark: bool = False) -> go.Figure:
     if not figure.data:
         return empty(title, "no network has been trained to the end yet", dark)
     axes = dict.fromkeys(study.metric.axis for study in studies)
-    figure.update_xaxes(title=" or ".join(axes)).update_yaxes(title="accuracy (%)")
+    heights = dict.fromkeys(study.sought.noun for study in studies)
+    figure.update_xaxes(title=" or ".join(axes)).update_yaxes(title=f"{' or '.join(heights)} (%)")
     return finish_figure(figure, title, dark)
 
 

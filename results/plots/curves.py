@@ -26,19 +26,20 @@ def learning_curves(study: StudyRecord, against: Against = "progress", dark: boo
     """
     title = "Learning curves"
     column = _COLUMNS[against]
-    measured = study.curves[study.curves[column].notna() & study.curves["val_accuracy"].notna()]
+    measured = study.curves[study.curves[column].notna() & study.curves[study.sought.column].notna()]
+    measured = measured.assign(accuracy=measured[study.sought.column])
     numbers = [int(number) for number in measured["trial"].unique()]
     if not numbers:
         return empty(title, "there are no measurements yet", dark)
     shown = chosen([study.by_number[number] for number in numbers])
     curves = _curves(measured[measured["trial"].isin([row["number"] for row in shown])], column)
     figure = go.Figure()
-    at_bound(figure, study.bound, None)
+    at_bound(figure, study, None)
     for outcome in OUTCOMES:
         rows = [row for row in shown if row["outcome"] == outcome]
         _add_curves(figure, outcome, [(row, curves[row["number"]]) for row in rows], against)
     figure.update_xaxes(title=_AXES[against], rangemode="tozero").update_yaxes(
-        title="validation accuracy (%)"
+        title=f"validation {study.sought.noun} (%)"
     )
     note = f"{len(shown)} of {len(numbers):,} curves" if len(shown) < len(numbers) else ""
     return finish_figure(figure, title, dark, note)
@@ -71,11 +72,11 @@ def _add_curves(
     scale = 100 if against == "progress" else 1
     for trial, curve in curves:
         x += [*(scale * place for place, _ in curve), None]
-        y += [*(100 * row["val_accuracy"] for _, row in curve), None]
+        y += [*(100 * row["accuracy"] for _, row in curve), None]
         words += [*(hover_text(trial, _measured(row)) for _, row in curve), None]
     matters = outcome in _ALWAYS
     figure.add_scatter(
-        x=x, y=y, text=words, mode="lines+markers", name=outcome, connectgaps=False,
+        x=x, y=y, text=words, mode="lines+markers", name=curves[0][0]["label"], connectgaps=False,
         line={"color": LOOKS[outcome].colour, "width": 2.5 if matters else 1.2},
         marker=marker(outcome, size=7 if matters else 4), opacity=1 if matters else 0.85,
         hovertemplate="%{text}<extra></extra>",
@@ -85,4 +86,4 @@ def _add_curves(
 def _measured(row: dict[str, Any]) -> str:
     seconds = "" if row["elapsed_seconds"] is None else f" after {row['elapsed_seconds']:.1f} s"
     epoch = "" if row["epoch"] is None else f" (epoch {row['epoch']:.3g})"
-    return f"measured here: {row['val_accuracy']:.2%}{seconds}{epoch}"
+    return f"measured here: {row['accuracy']:.2%}{seconds}{epoch}"

@@ -43,8 +43,9 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     """
     placed = [row for row in study.rows if study.size(row) is not None and row["outcome"] != "duplicate"]
     lanes = [lane for lane in LANES if any(row["outcome"] == lane for row in placed)]
+    title = study.sought.reword(TITLE)
     if not placed:
-        return empty(TITLE, "no network has a known size yet", dark)
+        return empty(title, "no network has a known size yet", dark)
     share = 0.055 * len(lanes)
     figure = make_subplots(
         rows=2 if lanes else 1, shared_xaxes=True, vertical_spacing=0.03,
@@ -61,13 +62,13 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
     for lane in lanes:
         shown, texts = shown_of[lane], [hover_text(row) for row in shown_of[lane]]
         _add(figure, study, lane, lane, shown, texts, [lane] * len(shown), line=2, showlegend=False)
-    at_bound(figure, study.bound, study.study["baseline_accuracy"], row=1, col=1)
-    figure.update_yaxes(title="accuracy (%)", row=1)
+    at_bound(figure, study, study.study["baseline_accuracy"], row=1, col=1)
+    figure.update_yaxes(title=f"{study.sought.noun} (%)", row=1)
     figure.update_xaxes(title=study.metric.axis, row=2 if lanes else 1)
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])
     log_if_wide(figure, "xaxis", [study.size(row) or 0 for row in placed])
-    return finish_figure(figure, TITLE, dark, ", ".join(notes), height=520)
+    return finish_figure(figure, title, dark, ", ".join(notes), height=520)
 
 
 def front_of(study: StudyRecord) -> list[tuple[float, Network]]:
@@ -122,7 +123,8 @@ def _add_networks(
         heights.append(100 * height)
         reaches.append(reach)
     bars = {"array": reaches, "color": LOOKS[outcome].colour, "thickness": 1.5, "width": 5}
-    _add(figure, study, outcome, outcome, drawn, texts, heights, error_y=bars if any(reaches) else None)
+    name = study.sought.reword(outcome)
+    _add(figure, study, outcome, name, drawn, texts, heights, error_y=bars if any(reaches) else None)
 
 
 def _add(

@@ -28,7 +28,7 @@ _LOOKS = {"fanova": (BLUE, ""), "ped_anova": (ORANGE, "/")}
 
 def importance(study: StudyRecord, dark: bool = False) -> go.Figure:
     """Plot each parameter's importance for the accuracy as bars, one per evaluator."""
-    title = "Parameter importance for the accuracy"
+    title = study.sought.reword("Parameter importance for the accuracy")
     found = importances(study)
     if not found:
         return empty(title, f"needs {FEWEST} trained candidates whose parameters and accuracies differ", dark)

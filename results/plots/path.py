@@ -75,7 +75,9 @@ def steps(study: StudyRecord) -> Iterator[Step]:
 
 def names(study: StudyRecord) -> dict[str, str]:
     """Return the label of each of a step's incumbents."""
-    return _SIZES if study.minimised else _ACCURACIES
+    return {
+        kind: study.sought.reword(name) for kind, name in (_SIZES if study.minimised else _ACCURACIES).items()
+    }
 
 
 def value(study: StudyRecord, row: Row) -> float:
@@ -92,7 +94,11 @@ def step_height(study: StudyRecord, step: Step, kind: Kind) -> float | None:
 
 
 def axis_title(study: StudyRecord) -> str:
-    return study.metric.axis if study.minimised else "accuracy of one training, or mean of several (%)"
+    return (
+        study.metric.axis
+        if study.minimised
+        else f"{study.sought.noun} of one training, or mean of several (%)"
+    )
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
@@ -185,7 +191,7 @@ def _why_empty(study: StudyRecord) -> str:
     if study.study["kind"] == "evaluation":
         return "an evaluation is not a search"
     if study.minimised and study.bound is None:
-        return "the required accuracy is not known yet"
+        return f"the required {study.sought.noun} is not known yet"
     return "no training of the search has ended with an accuracy yet"
 
 

@@ -19,7 +19,7 @@ _POINTS = 6000  # in all panels together
 
 def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
     """Plot every trial with an accuracy, in one panel per parameter that has varied."""
-    title = "Accuracy by parameter"
+    title = study.sought.reword("Accuracy by parameter")
     rows = [
         row
         for row in study.rows
@@ -46,7 +46,7 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
     if study.bound is not None:
         line = {"color": RED, "width": 1.5, "dash": "dash"}
         figure.add_hline(y=100 * study.bound, line=line, row="all", col="all")
-    figure.update_yaxes(title="accuracy (%)", col=1)
+    figure.update_yaxes(title=f"{study.sought.noun} (%)", col=1)
     notes += [f"{len(names)} of {len(varied)} parameters"] if len(names) < len(varied) else []
     return finish_figure(figure, title, dark, ", ".join(notes), height=150 + 240 * down)
 
@@ -75,7 +75,7 @@ def _add_panel(
         figure.add_scatter(
             x=values if is_number else [str(value) for value in values],
             y=[100 * row["accuracy"] for row in shown],
-            mode="markers", name=outcome, legendgroup=outcome, showlegend=(down, across) == (1, 1),
+            mode="markers", name=shown[0]["label"], legendgroup=outcome, showlegend=(down, across) == (1, 1),
             marker=marker(outcome),
             text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
             row=down, col=across,

@@ -120,7 +120,7 @@ def _add_bars(figure: go.Figure, outcome: str, rows: Sequence[Row], names: dict[
         x=[1000 * span for span in seconds],  # plotly counts dates in milliseconds
         y=[names[slot_of(row)] for row in rows],
         orientation="h",
-        name=outcome,
+        name=rows[0]["label"],
         marker={
             "color": look.colour,
             "line": {"color": "rgba(255,255,255,.8)", "width": 1 if few else 0},

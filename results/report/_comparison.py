@@ -16,13 +16,15 @@ from results.tables import grid
 def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
     """Return the tables of two studies' results and of their settings."""
     heads = ("", study.name, other.name)
-    rows = [(name, said(study), said(other)) for name, said in _COMPARED.items()]
+    rows: list[tuple[str, ...]] = [(name, said(study), said(other)) for name, said in _COMPARED.items()]
     asked = differences(study.study["question"], other.study["question"])
     differ = []
     for line in asked:
         what, _, values = line.partition(": ")
         one, _, two = values.removesuffix(" now").partition(" recorded, ")
         differ.append((what, one, two))
+    if study.sought == other.sought:  # then the rows name it
+        rows = [(study.sought.reword(name), *cells) for name, *cells in rows if name != "metric"]
     kept = [row for row in rows if row[1:] != ("-", "-")]
     return [
         grid("Results side by side", heads, kept, ()),
@@ -41,6 +43,7 @@ def _of_winner(name: str, said: Callable[[Any], Any]) -> Callable[[StudyRecord],
 _COMPARED: dict[str, Callable[[StudyRecord], str]] = {
     "kind": lambda study: str(study.study["kind"]),
     "state": lambda study: str(study.study["state"]),
+    "metric": lambda study: study.sought.noun,
     "required accuracy": lambda study: percent(study.bound),
     "baseline": lambda study: percent(study.study["baseline_accuracy"]),
     "trainings spent": lambda study: f"{study.study['spent']:,.10g} of {study.study['budget_trials']:,}",

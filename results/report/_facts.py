@@ -17,6 +17,7 @@ from results.format import millions, moment, number, percent, plain_rows, value_
 from results.report._command import command
 from results.report._logs import log_end
 from results.report._table import MOST, captioned, flat, latest, pairs, table
+from results.scores import SCORES, worst_classes
 from results.study_record import Row, StudyRecord
 from results.tables import evaluation_table, front_table, grid, models_table, plain, slack_table, trials_table
 
@@ -72,7 +73,8 @@ def network(study: StudyRecord) -> Table | None:
         return None
     shown = [found, *([first] if first and first["number"] != found["number"] else [])]
     heads = ("", "found", "base")[: len(shown) + 1]
-    rows = [(name, *(said(row) for row in shown)) for name, said in _NETWORK.items()]
+    known = _NETWORK | {f"{score.noun} of this training": _share_of(score.field) for score in SCORES.values()}
+    rows = [(name, *(said(row) for row in shown)) for name, said in known.items()]
     point = list((found["point"] or {}).items())
     rows += [(str(name), *(value_text((row["point"] or {}).get(name)) for row in shown)) for name, _ in point]
     rows = [row for row in rows if any(cell not in ("-", "") for cell in row[1:])]
@@ -86,8 +88,21 @@ _NETWORK: dict[str, Callable[[Row], str]] = {
     "MACs": lambda row: millions(row["macs"]),
     "parameters": lambda row: millions(row["parameters"]),
     "resolution (pixels)": lambda row: str(row["resolution_pixels"] or "-"),
-    "accuracy of this training": lambda row: percent(row["accuracy"]),
 }
+
+
+def _share_of(column: str) -> Callable[[Row], str]:
+    return lambda row: percent(row[column])
+
+
+def classes(study: StudyRecord) -> Table | None:
+    """Return the classes with the lowest accuracies in the training of the network found; None if unknown."""
+    by_class = study.winner and study.winner["val_class_accuracies"]
+    rows = [(name, percent(share)) for name, share in worst_classes(by_class)]
+    if not by_class or not rows:
+        return None
+    caption = f"Classes of the network found, the worst {len(rows)} of {len(by_class)}, in this training"
+    return grid(caption, ("class", "accuracy"), rows, ())
 
 
 def trials(study: StudyRecord) -> Table:
@@ -99,7 +114,7 @@ def trials(study: StudyRecord) -> Table:
 def ranking(study: StudyRecord) -> Table | None:
     """Return the pairs of an evaluation, or the Pareto front of a study with two objectives; else None."""
     if study.has_two_aims:
-        told = front_table(study.front)
+        told = front_table(study.front, study.sought)
         return None if study.front.empty else captioned("Pareto front, by the repeats of its networks", told)
     if study.study["kind"] != "evaluation":
         return None
@@ -110,8 +125,9 @@ def offers(study: StudyRecord) -> list[Table]:
     """Return the tables of the saved models and of the accuracy trade-off."""
     found = [captioned("Saved models", models_table(study.models))] if len(study.models) else []
     if study.bound is not None and study.minimised and study.networks:
-        slack = slack_table(cheapest(study.trials, study.study))
-        found.append(captioned("Accuracy trade-off, in percentage points", slack))
+        slack = slack_table(cheapest(study.trials, study.study), sought=study.sought)
+        caption = study.sought.reword("Accuracy trade-off, in percentage points")
+        found.append(captioned(caption, slack))
     return found
 
 

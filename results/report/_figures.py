@@ -67,16 +67,19 @@ def of_study(study: StudyRecord) -> list[Plot]:
     by_seconds = plots.learning_curves(study, against="seconds")
     mattered = plots.importance(study)
     words = _PATH if study.minimised else _PATH_UP
+    say = study.sought.reword
     return [
-        Plot("front", "Size and accuracy", _FRONT, plots.front(study), _networks(study)),
-        Plot("path-trainings", "Best so far over trainings", words, plots.incumbent(study), _path(study)),
+        Plot("front", say("Size and accuracy"), say(_FRONT), plots.front(study), _networks(study)),
+        Plot(
+            "path-trainings", "Best so far over trainings", say(words), plots.incumbent(study), _path(study)
+        ),
         Plot("path-hours", "Best so far over device-hours", _HOURS, by_hours),
-        Plot("curves-progress", "Learning curves by budget", _CURVES, plots.learning_curves(study)),
+        Plot("curves-progress", "Learning curves by budget", say(_CURVES), plots.learning_curves(study)),
         Plot("curves-seconds", "Learning curves by seconds", _SECONDS, by_seconds),
-        Plot("slices", "Accuracy by parameter", _SLICES, plots.slices(study)),
+        Plot("slices", say("Accuracy by parameter"), _SLICES, plots.slices(study)),
         Plot(
             "importance",
-            "Parameter importance for the accuracy",
+            say("Parameter importance for the accuracy"),
             _IMPORTANCE,
             mattered,
             _importance(mattered),
@@ -107,7 +110,8 @@ def _networks(study: StudyRecord) -> Table:
     known = sorted(study.networks, key=lambda one: (study.size(study.by_number[one.trial]) or 0, one.trial))
     caption = "Networks by size: mean accuracy over n trainings, its 95% interval, and the probability of "
     caption += "reaching the required accuracy"
-    heads = ("trial", "outcome", study.metric.unit, "accuracy", "95% interval", "n", "probability")
+    heads = ("trial", "outcome", study.metric.unit, study.sought.noun, "95% interval", "n", "probability")
+    caption = study.sought.reword(caption)
     if len(known) > MOST:
         caption += f"; the first {MOST:,} of {len(known):,}"
     rows = [_network(study, network) for network in known[:MOST]]
@@ -116,10 +120,10 @@ def _networks(study: StudyRecord) -> Table:
 
 def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
     belief, bound = network.belief, study.bound
-    chance = belief.probability(bound) if network.is_replicated and bound is not None else None
+    chance = None if bound is None else network.probability(bound, study.settings.tolerance)
     return (
         str(network.trial),
-        study.by_number[network.trial]["outcome"],
+        study.by_number[network.trial]["label"],
         _sized(study, study.by_number[network.trial]),
         percent(belief.mean),
         interval_text(*belief.interval()),

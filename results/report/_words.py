@@ -8,8 +8,9 @@ from typing import Any
 from results import no_winner
 from results.analysis.forecast import used_text
 from results.analysis.posterior import interval_text
-from results.format import mean_text, percent, stops_text
+from results.format import mean_text, percent, stops_text, trust_text
 from results.metrics import METRICS, limits_of
+from results.scores import ACCURACY
 from results.study_record import Row, StudyRecord
 
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
@@ -34,16 +35,21 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
     subject = question.get("subject") or question.get("base") or "a network"
     if study.has_two_aims:
         return (
-            f"Goal: the Pareto front of {study.metric.goal} and highest accuracy, for variants of {subject}."
+            f"Goal: the Pareto front of {study.metric.goal} and highest {study.sought.noun}, for variants of "
+            f"{subject}."
         )
     if study.minimised:
         least = study.metric.goal
-        return f"Goal: the variant of {subject} with the {least} that reaches the required accuracy."
+        return (
+            f"Goal: the variant of {subject} with the {least} that reaches the required {study.sought.noun}."
+        )
     if study.study["kind"] == "nas":
+        if study.sought != ACCURACY:
+            return f"Goal: the variant of {subject} with the highest {study.sought.noun}."
         return f"Goal: the most accurate variant of {subject}."
     if study.study["kind"] != "evaluation":
         space = question.get("searched", "hyperparameters")
-        return f"Goal: the highest accuracy of {subject}, over the search space {space}."
+        return f"Goal: the highest {study.sought.noun} of {subject}, over the search space {space}."
     return "The study compares models and recipes, each trained several times."
 
 
@@ -52,13 +58,13 @@ def _bound(study: StudyRecord) -> str:
         return _no_bound(study)
     baseline, count = study.study["baseline_accuracy"], study.study["baseline_replicates"]
     if baseline is None:
-        return f"The required validation accuracy is {percent(study.bound)}, as given by the user."
+        return f"The required validation {study.sought.noun} is {percent(study.bound)}, as given by the user."
     measured = mean_text(baseline, study.study["baseline_std"], count)
     margin = 100 * (baseline - study.bound)
     less = f"minus a margin of {margin:.2f} points" if margin >= 0.005 else "without a margin"
     return (
-        f"The required validation accuracy is {percent(study.bound)}: the base network's mean of {measured}, "
-        f"{less}."
+        f"The required validation {study.sought.noun} is {percent(study.bound)}: the base network's mean of "
+        f"{measured}, {less}."
     )
 
 
@@ -72,10 +78,10 @@ def _limits(question: Mapping[str, Any]) -> str:
 def _no_bound(study: StudyRecord) -> str:
     asked = study.study["question"].get("baseline")
     if not (isinstance(asked, Mapping) and asked.get("replicates")):
-        return "There is no required accuracy." if study.minimised else ""
+        return f"There is no required {study.sought.noun}." if study.minimised else ""
     failed = no_winner.failed_baseline(study)
     but = "could not be trained" if failed else "is not measured yet"
-    return f"The required accuracy is that of the base network, which {but}."
+    return f"The required {study.sought.noun} is that of the base network, which {but}."
 
 
 def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
@@ -103,7 +109,8 @@ def _winner(study: StudyRecord) -> list[str]:
     if study.has_two_aims and study.front.empty:
         return [_nothing(study)]
     if study.has_two_aims:
-        return ["The result is a Pareto front; the table below shows how much accuracy each size gives."]
+        given = f"how much {study.sought.noun} each size gives"
+        return [f"The result is a Pareto front; the table below shows {given}."]
     best, model = study.winner, study.model
     if best is None:
         return ["" if study.study["kind"] == "evaluation" else _nothing(study)]
@@ -136,40 +143,53 @@ def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
     elif known is not None:
         mean, (low, high), trainings = known.belief.mean, known.belief.interval(), known.belief.trainings
     else:
-        return f"The training that selected it had a validation accuracy of {percent(best['accuracy'])}."
+        known_as = f"a validation {study.sought.noun} of {percent(best['accuracy'])}"
+        return f"The training that selected it had {known_as}."
     return (
-        f"Its validation accuracy is {percent(mean)} {interval_text(low, high)} (95% interval, n "
+        f"Its validation {study.sought.noun} is {percent(mean)} {interval_text(low, high)} (95% interval, n "
         f"{trainings})."
     )
 
 
 def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
     if not study.minimised and study.study["kind"] != "evaluation":
-        return _lead(model)
+        return _lead(study, model)
     if study.bound is None or (model and model["status"] == "confirmed" and not best["verdict"]):
         return ""
     if best["verdict"]:
-        chance = percent(best["probability"], 1)
-        return f"It is {best['verdict']}: {chance} likely to reach the required accuracy, by its repeats."
+        trust = trust_text(best, study.study["question"], study.minimised)
+        return f"It is {best['verdict']}: {trust}, by its repeats.{_shared(best)}"
     return "It is provisional: its repeats gave no verdict, so its training may have been lucky."
 
 
-def _lead(model: Row | None) -> str:
+def _shared(row: Row) -> str:
+    """Return how much of the noise pairs have in common, if the row has a comparison by pairs."""
+    if row["shared_noise"] is None:
+        return ""
+    return (
+        f" Trainings of the same images and seed have {percent(row['shared_noise'], 0)} of their variance in "
+        "common, estimated from the study's repeats."
+    )
+
+
+def _lead(study: StudyRecord, model: Row | None) -> str:
     """Return how likely the winner of a search for accuracy is to be better than the start."""
     if model is not None and model["probability"] is not None:
-        chance = percent(model["probability"], 1)
-        return f"It is {chance} likely to be more accurate than the start of the search."
+        return f"It is {trust_text(model, study.study['question'], None)}.{_shared(model)}"
     if model is not None and model["status"] == "confirmed":
         return "That is where the search started: no candidate was better when the best were retrained."
     if model is not None and model["accuracy_low"] is not None:
-        return "The start of the search was not retrained, so it is not known whether this is more accurate."
+        unknown = (
+            "The start of the search was not retrained, so it is not known whether this is more accurate."
+        )
+        return study.sought.reword(unknown)
     return "It is provisional: it was not retrained, so its training may have been lucky."
 
 
 def _counts(study: StudyRecord) -> str:
     counts: dict[str, int] = {}
     for row in study.rows:
-        counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
+        counts[row["label"]] = counts.get(row["label"], 0) + 1
     if not counts:
         return "There are no trials yet."
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items(), key=lambda c: -c[1]))

@@ -28,14 +28,45 @@ def test_searches_are_held_against_the_table_and_kept(table: Path, tmp_path: Pat
     asked = ("--table", str(table), "--bounds", ".915", "--seeds", "1", "--trials", "40", "--out", str(out))
     code, said = ran("truth", *asked)
     assert code == 0, said
-    assert "local at 91.50%: 1 of 1 named, 1 confirmed, 100.0% true, MACs/optimum median 1.000" in said
+    summary = json.loads(said)
+    assert (summary["confirmed"], summary["true"], summary["macs_over_optimum"]) == (1, 1, 1.0)
+    assert summary["trainings"] == 40
     found = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [one["seed"] for one in found] == [0]
-    assert all(one["trained"] + one["replicates"] == 40 for one in found)
+    assert [(one["seed"], one["status"], one["min_accuracy"]) for one in found] == [(0, "confirmed", 0.915)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_measured_base_is_trained_again_by_the_new_rule_alone(table: Path, version: str) -> None:
+    asked = (
+        "--table",
+        str(table),
+        "--measured-base",
+        "--tolerance",
+        ".015",
+        "--seeds",
+        "1",
+        "--trials",
+        "40",
+    )
+    code, said = ran("truth", *asked, "--version", version)
+    assert code == 0, said
+    summary = json.loads(said)
+    assert (summary["confirmed"], summary["true"], summary["worst_points"]) == (1, 1, pytest.approx(0.5))
+
+
+@pytest.mark.slow
+def test_the_formula_tells_both_rules_apart() -> None:
+    shares = {}
+    for version in ("1", "2"):
+        code, said = ran("truth", "--formula", "--rho", "0", "--seeds", "150", "--version", version)
+        assert code == 0, said
+        shares[version] = json.loads(said)["share"]
+    assert shares["1"] < 0.92 < shares["2"]
 
 
 @pytest.mark.slow
 def test_a_bound_that_no_network_keeps_is_refused(table: Path) -> None:
     code, said = ran("truth", "--table", str(table), "--bounds", ".99", "--seeds", "1", "--trials", "2")
     assert code != 0
-    assert "no network of the table has an accuracy of 0.99; give lower --bounds" in said
+    assert "no network has an accuracy of 0.99; give lower --bounds" in said

@@ -20,7 +20,7 @@ from orchestrator.spec import base_model
 from orchestrator.spec.options import OWN_TRAINER, BadOption
 from orchestrator.spec.study_spec import StudySpec, resolve_spec, training_of
 from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
-from orchestrator.study import plan
+from orchestrator.study import checks, plan
 from orchestrator.study.run import run_study
 from orchestrator.trainer_client import NetworkInfo, TrainerBroken, TrainerClient, TrainerRefused
 from results.db.rows import refuse_another_question
@@ -39,9 +39,9 @@ def trainer_client() -> Iterator[TrainerClient]:
         yield answering
 
 
-def photos(root: Path) -> str:
+def photos(root: Path, seed: int = 0) -> str:
     """Two classes of 40 wide images, and a file that is none."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for name in ("ant", "wolf"):
         (root / "train" / name).mkdir(parents=True)
         for index in range(40):
@@ -127,6 +127,30 @@ def test_a_resume_holds_on_a_copy_of_the_images_and_tells_in_words_of_others(
         r"and 0 test images then, 2 classes, 81 training and 0 test images now;",
     ):
         refuse_another_question(study, "nas", others)
+
+
+def test_another_folder_of_the_same_name_is_told_to_give_its_study_a_name(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    first, other = (photos(tmp_path / place / "p2", seed) for seed, place in enumerate(("here", "there")))
+    spec = asked(trainer_client, tmp_path, first)
+    assert spec.study_name == "nas-senet18-p2"
+    with Store(tmp_path / "results.db") as store:
+        study = store.open_study(spec.study_name, "nas", question(spec), 8, {}, None)
+        trial = store.start_trial(
+            study.id, 1, purpose="baseline", config=spec.config(spec.formulation(None).start)
+        )
+        store.finish_trial(trial.id, "completed")
+        with pytest.raises(QuestionChanged) as refused:
+            checks.check_study(asked(trainer_client, tmp_path, other), store, 1, trainer_client)
+        assert str(refused.value).endswith(
+            f"; another data set, {first}, was searched under that name, and not "
+            f"{other}; give another --study"
+        )
+        with pytest.raises(
+            QuestionChanged, match="give another --study name, or repeat the recorded options"
+        ):
+            checks.check_study(asked(trainer_client, tmp_path, first, seed=3), store, 1, trainer_client)
 
 
 def test_a_study_of_a_folder_decoded_by_older_rules_is_refused_with_the_page_that_has_them(

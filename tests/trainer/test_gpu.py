@@ -98,7 +98,9 @@ def test_captured_steps_do_what_eager_steps_do() -> None:
         torch.testing.assert_close(one, other, rtol=0.05, atol=0.01)
 
 
-@pytest.mark.parametrize("name", ["sam", "asam", "ema", "cutmix", "mixup", "gradient_centralization"])
+@pytest.mark.parametrize(
+    "name", ["sam", "asam", "ema", "cutmix", "mixup", "gradient_centralization", "class_weights"]
+)
 def test_a_step_with_an_ingredient_is_captured(name: str) -> None:
     state = stepped(on_gpu("graph", ingredients={name: {}}), 8)
     assert state.engine.reason is None

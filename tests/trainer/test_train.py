@@ -52,11 +52,21 @@ def test_a_training_reports_every_event_of_the_protocol_in_order() -> None:
     assert lines.events[0]["resolution"] == 8
     last, final = lines.events[-2:]
     assert (last["step"], last["progress"], last["learning_rate"]) == (7, 1.0, 0.0)
-    assert last["val_accuracy"] == final["val_accuracy"]
+    for name in ("accuracy", "loss", "balanced_accuracy", "macro_f1", "top5_accuracy"):
+        assert last[f"val_{name}"] == final[f"val_{name}"] is not None
+    by_class = final["val_class_accuracies"]  # of 5 validation images each, so their mean is the accuracy
+    assert sum(by_class) / 10 == pytest.approx(final["val_accuracy"]) == final["val_balanced_accuracy"]
+    assert final["class_names"] is None
     assert (final["steps"], final["total_steps"], final["replans"]) == (7, 7, 0)
     assert final["epochs"] == 7 / 5
+    assert final["val_most_frequent"] == 0.1, "5 of 50 images are of each class"
     assert 0 <= final["test_accuracy"] <= 1
     assert final["peak_memory_bytes"] is None
+
+
+def test_the_most_frequent_class_is_counted_on_the_validation_images() -> None:
+    lines = trained(budget={"steps": 1}, subset={"train": 100, "validation": 12, "seed": 0})
+    assert lines.events[-1]["val_most_frequent"] == 2 / 12, "two classes have one image more than others"
 
 
 def test_a_budget_in_steps_is_repeated_bit_by_bit() -> None:
@@ -103,6 +113,7 @@ def test_a_last_validation_that_takes_much_of_the_training_is_refused_before_it(
 
 def test_without_validation_images_only_the_test_is_measured() -> None:
     lines = trained(subset={"train": 100, "validation": 0, "seed": 0}, test=True)
+    assert lines.events[-1]["val_most_frequent"] is None
     assert {event["val_accuracy"] for event in lines.named("epoch")} == {None}
     assert lines.events[-1]["val_accuracy"] is None
     assert lines.events[-1]["test_accuracy"] is not None

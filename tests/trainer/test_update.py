@@ -22,7 +22,15 @@ from trainer.setup import TrialSetup, set_up
 from trainer.train import measure
 from trainer.train_state import TrainState
 
-WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal.default")
+WAITING = (
+    "_local_scalar_dense",
+    "nonzero",
+    "masked_select",
+    "unique",
+    "is_nonzero",
+    "equal.default",
+    "bincount",
+)
 
 pytestmark = pytest.mark.usefixtures("digits_drawn_once")
 
@@ -64,6 +72,13 @@ def test_a_step_of_every_recipe_waits_for_nothing(name: str) -> None:
     state = stepped(chosen.new_state(), 2)
     with Waits() as waits:
         state.step(2, 9, 10)  # at the end, when everything is switched on
+    assert waits.seen == []
+
+
+def test_a_validation_waits_for_nothing_but_the_list_of_its_scores() -> None:
+    state = prepared().new_state()
+    with Waits() as waits:  # which does not see `tolist`
+        state.validate()
     assert waits.seen == []
 
 

@@ -123,6 +123,17 @@ class Targets(Ingredient):
 
 
 @dataclass(frozen=True)
+class Weights(Ingredient):
+    """Weighs the classes in cross-entropy, as torch's `cross_entropy(weight=...)` does."""
+
+    alone = True
+
+    @abstractmethod
+    def __call__(self, counts: "Tensor") -> "Tensor":
+        """How many training images each class has, float [K], to the weights of the classes [K]."""
+
+
+@dataclass(frozen=True)
 class Loss(Ingredient):
     """What is minimised. Without one it is cross-entropy."""
 

@@ -12,10 +12,14 @@ from typing import Any, TypeVar
 
 from trainer import ingredients, optimizers
 from trainer.errors import InvalidConfig
-from trainer.ingredients import Average, Ingredient, Meta
+from trainer.ingredients import Average, Ingredient, Loss, Meta, Weights
 
 Changes = Mapping[str, Mapping[str, Any] | None]  # settings by ingredient; None removes it
 _Kind = TypeVar("_Kind", bound=Ingredient)
+_APART: tuple[tuple[type[Ingredient], type[Ingredient], str], ...] = (
+    (Meta, Average, "the average would include weights trained on a single task"),
+    (Weights, Loss, "only cross-entropy takes class weights"),
+)
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,13 @@ def load(name: str, changes: Changes | None = None) -> Recipe:
     """The recipe of a name in `names()`, with changes. Raises InvalidConfig for invalid changes."""
     recipe: Recipe = importlib.import_module(f"{__name__}.{name}").RECIPE
     recipe = recipe.change(changes or {})
-    meta, average = recipe.one(Meta), recipe.one(Average)
-    if meta and average:
-        raise InvalidConfig(
-            f"ingredients {ingredients.name_of(meta)} and {ingredients.name_of(average)} do not go together: "
-            "the average would include weights trained on a single task; remove one of them"
-        )
+    for one, other, why in _APART:
+        pair = recipe.one(one), recipe.one(other)
+        if pair[0] and pair[1]:
+            raise InvalidConfig(
+                f"ingredients {ingredients.name_of(pair[0])} and {ingredients.name_of(pair[1])} do not go "
+                f"together: {why}; remove one of them"
+            )
     return recipe
 
 

@@ -51,26 +51,30 @@ export const sizeOf = ({ unit, column, scale, digits }) => ({
   axis: unit, of: (row) => (row[column] === null ? null : row[column] / scale),
   text: (row) => (row[column] === null ? "" : (row[column] / scale).toFixed(digits)),
 });
+// What a study seeks in place of the accuracy (results/scores.py): its value in a row, and a text about it.
+export const reached = (told, row) => row[told.sought.column];
+export const reword = ({ sought: { name, noun } }, text) => (name === "accuracy" ? text
+  : text.replace(/accuracy/gi, (word) => (word[0] === "A" ? noun[0].toUpperCase() + noun.slice(1) : noun)));
 const depth = (row) => KINDS.findIndex(([kind]) => kind === kindOf(row));
 
 export function scatter(rows, told, open) {
   const bound = told.min_accuracy ?? null, { axis, of, text } = sizeOf(told.metric);
-  const trained = rows.filter((row) => row.val_accuracy !== null && of(row) !== null);
+  const trained = rows.filter((row) => reached(told, row) !== null && of(row) !== null), to = (row) => reached(told, row);
   if (!trained.length) return nothing("Nothing has been trained yet.");
-  const xs = trained.map(of), ys = trained.map((row) => row.val_accuracy);
-  const label = `Accuracy over ${axis} of ${trained.length} trainings; the table of trials has each of them.`;
+  const xs = trained.map(of), ys = trained.map(to);
+  const label = reword(told, `Accuracy over ${axis} of ${trained.length} trainings; the table of trials has each of them.`);
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
-    { x: axis, y: "validation accuracy", xText: number, yText: share });
+    { x: axis, y: reword(told, "validation accuracy"), xText: number, yText: share });
   if (bound !== null) {
     svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }),
-      el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, `required accuracy ${percent(bound)}`));
+      el("svg:text", { class: "boundtext", x: left + 4, y: py(bound) - 5 }, reword(told, `required accuracy ${percent(bound)}`)));
   }
   for (const row of [...trained].sort((a, b) => depth(a) - depth(b))) {
-    const says = `trial ${row.number}: ${text(row)} ${axis}, ${percent(row.val_accuracy)}, ${kindOf(row)}`;
-    svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(of(row)), cy: py(row.val_accuracy), onclick: () => open(row.number) },
+    const says = `trial ${row.number}: ${text(row)} ${axis}, ${percent(to(row))}, ${kindOf(row)}`;
+    svg.append(el("svg:circle", { class: kindOf(row), r: 5, cx: px(of(row)), cy: py(to(row)), onclick: () => open(row.number) },
       el("svg:title", {}, says)));
   }
-  for (const row of trained.filter((one) => told.front.includes(one.number))) svg.append(el("svg:circle", { class: "front", r: 8, cx: px(of(row)), cy: py(row.val_accuracy) }));
+  for (const row of trained.filter((one) => told.front.includes(one.number))) svg.append(el("svg:circle", { class: "front", r: 8, cx: px(of(row)), cy: py(to(row)) }));
   const seen = KINDS.filter(([kind]) => trained.some((row) => kindOf(row) === kind));
   return el("div", {}, svg, el("ul", { class: "legend" }, seen.map(([kind, text]) => el("li", {}, el("i", { class: kind }), text)),
     told.front.length ? el("li", {}, "with a ring: on the Pareto front") : null));
@@ -92,8 +96,8 @@ export function steps(rows, told) {
     found.passed.push([1, passed = confirmed]);
   }
   trained.forEach((row, index) => {
-    const value = small ? of(row) : row.val_accuracy;
-    const passes = row.val_accuracy !== null && row.purpose === "search" && (!small || (value !== null && bound !== null && row.val_accuracy >= bound)) && within(row, bound);
+    const has = reached(told, row), value = small ? of(row) : has;
+    const passes = has !== null && row.purpose === "search" && (!small || (value !== null && bound !== null && has >= bound)) && within(row, bound);
     if (passes && row.verdict !== "rejected" && better(value, passed)) found.passed.push([index + 1, passed = value]);
     if (small && row.verdict === "confirmed" && better(value, confirmed)) found.confirmed.push([index + 1, confirmed = value]);
   });
@@ -103,12 +107,12 @@ export function steps(rows, told) {
 export function path(rows, told) {
   if (told.minimise && told.maximise) return nothing("The study has two objectives, so its result is a Pareto front and not one best network.");
   const { passed, confirmed, count } = steps(rows, told), { axis } = sizeOf(told.metric), small = told.minimise !== null;
-  if (!passed.length) return nothing(small ? "The required accuracy is not known yet, or no network has reached it." : "No trial has ended yet.");
+  if (!passed.length) return nothing(small ? reword(told, "The required accuracy is not known yet, or no network has reached it.") : "No trial has ended yet.");
   const all = [...passed, ...confirmed].map(([, value]) => value);
   const last = (confirmed.length ? confirmed : passed).at(-1);
   const label = `Best so far over ${count} trainings: now ${small ? `${number(last[1])} ${axis}` : percent(last[1])}, since training ${last[0]}.`;
   const { svg, px, py } = frame(label, [1, count + 1], all,
-    { x: "trainings", y: small ? `${axis} of the best network` : "best accuracy of one training", xText: number, yText: small ? number : share, fromZero: true });
+    { x: "trainings", y: small ? `${axis} of the best network` : reword(told, "best accuracy of one training"), xText: number, yText: small ? number : share, fromZero: true });
   const draw = (points, style) => {
     if (!points.length) return;
     const through = [...points, [count, points.at(-1)[1]]].map(([x, y]) => [px(x), py(y)]);
@@ -118,17 +122,18 @@ export function path(rows, told) {
   draw(passed, small ? "path faint" : "path");
   draw(confirmed, "path");
   const words = small ? [["search", "met the required accuracy once"], ["confirmed", "confirmed, starting with the base network"]] : [["search", "best accuracy of one training"]];
-  return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), word))));
+  return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), reword(told, word)))));
 }
 
-export function curve(rows, bound) {
-  const told = rows.filter((row) => row.val_accuracy !== null && (row.elapsed_seconds ?? row.step) !== null);
+export function curve(rows, about) {
+  const bound = about.min_accuracy ?? null;
+  const told = rows.filter((row) => reached(about, row) !== null && (row.elapsed_seconds ?? row.step) !== null);
   if (!told.length) return nothing("No epoch has ended yet.");
   const timed = told.every((row) => row.elapsed_seconds !== null);
-  const xs = told.map((row) => (timed ? row.elapsed_seconds : row.step)), ys = told.map((row) => row.val_accuracy);
+  const xs = told.map((row) => (timed ? row.elapsed_seconds : row.step)), ys = told.map((row) => reached(about, row));
   const label = `Learning curve of ${told.length} measurements, the last at ${percent(ys.at(-1))}; the table below has them all.`;
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
-    { x: timed ? "seconds of the budget" : "steps", y: "validation accuracy", xText: number, yText: share, fromZero: true });
+    { x: timed ? "seconds of the budget" : "steps", y: reword(about, "validation accuracy"), xText: number, yText: share, fromZero: true });
   if (bound !== null) svg.append(el("svg:line", { class: "bound", x1: left, x2: right, y1: py(bound), y2: py(bound) }));
   svg.append(el("svg:path", { class: "path", d: told.map((_, i) => `${i ? "L" : "M"}${px(xs[i])} ${py(ys[i])}`).join("") }));
   told.forEach((row, i) => svg.append(el("svg:circle", { r: 3.5, cx: px(xs[i]), cy: py(ys[i]) }, el("svg:title", {}, `${number(xs[i])}: ${percent(ys[i])}`))));

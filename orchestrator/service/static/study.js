@@ -1,7 +1,7 @@
 // One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
 import { ask, at, listen } from "./api.js";
 import { el, facts, label, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
-import { path, scatter, sizeOf } from "./plot.js";
+import { path, reached, reword, scatter, sizeOf } from "./plot.js";
 import { plots } from "./plots.js";
 
 const SHOWN = 200; // trials in the table until all are asked for
@@ -37,17 +37,17 @@ async function everything(page) {
 function heard(page, rows) {
   for (const row of rows) page.rows.set(row.number, row);
   const last = rows.at(-1);
-  if (last && last.state !== "running") say(`Trial ${last.number} ${label(last.state)}${last.val_accuracy === null ? "" : `, accuracy ${percent(last.val_accuracy)}`}`);
+  if (last && last.state !== "running") say(`Trial ${last.number} ${label(last.state)}${reached(page.told, last) === null ? "" : `, ${page.told.sought.noun} ${percent(reached(page.told, last))}`}`);
 }
 
 function frame(page) {
-  const over = `Accuracy over ${sizeOf(page.told.metric).axis}`;
+  const over = reword(page.told, `Accuracy over ${sizeOf(page.told.metric).axis}`);
   for (const part of ["state", "numbers", "scatter", "path", "trials", "asked", "log"]) page[part] = el("div");
   page.lost = el("p", { class: "wrong", role: "alert", hidden: true }, "The connection to the service is lost; trying again.");
   page.wrong = el("p", { class: "wrong", role: "alert" });
   page.actions = el("div", { class: "row" });
   page.trials.className = "table";
-  page.plots = plots(page.name, page.signal);
+  page.plots = plots(page.name, page.told, page.signal);
   const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "Output of the search"), page.log);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
@@ -70,7 +70,7 @@ function draw(page) {
     ["Trainings", `${told.trainings} of ${told.budget_trials ?? "?"}`],
     ["Used", told.used ?? ""],
     ["Left", told.left ?? ""],
-    ["Required accuracy", percent(bound)],
+    [reword(told, "Required accuracy"), percent(bound)],
     ["Baseline", told.baseline_accuracy ? percent(told.baseline_accuracy) : ""],
     ["Best so far", told.minimise && told.maximise ? "" : best(told)],
     ["Pareto front", told.front.length ? `trials ${told.front.join(", ")}` : ""],
@@ -90,7 +90,7 @@ function tick(page, clocks) {
   page.clocks = new Map(clocks.map((clock) => [clock.number, clock]));
   for (const clock of clocks) {
     const [accuracy, spent] = page.trials.querySelectorAll(`[data-trial="${clock.number}"] [data-clock]`);
-    if (accuracy) [accuracy.textContent, spent.textContent] = [percent(clock.val_accuracy), seconds(clock.seconds)];
+    if (accuracy) [accuracy.textContent, spent.textContent] = [percent(reached(page.told, clock)), seconds(clock.seconds)];
   }
 }
 
@@ -107,7 +107,7 @@ function trials(page, rows, best) {
   const focus = document.activeElement?.closest?.("[data-trial]")?.dataset.trial;
   const made = rows.slice(hidden).reverse().map((row) => line(page, row, size, best.includes(row.number)));
   const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, `Show the ${hidden} earlier ones`) : null;
-  const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], [size.axis, "n"], ["Accuracy", "n"], ["Seconds", "n wide"], ["State"]];
+  const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], [size.axis, "n"], [reword(page.told, "Accuracy"), "n"], ["Seconds", "n wide"], ["State"]];
   show(page.trials, rows.length ? table(`${rows.length} trials, the latest first; open one to see its curve and log`, columns, made) : el("p", { class: "soft" }, "There are no trials yet."), more ?? "");
   if (focus) page.trials.querySelector(`[data-trial="${focus}"] a`)?.focus({ preventScroll: true });
 }
@@ -122,7 +122,7 @@ function line(page, row, size, isBest) {
     el("th", { scope: "row" }, el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
     el("td", { class: "wide" }, row.purpose === "confirmation" ? `repeat of ${row.of_trial_number}` : row.purpose),
     el("td", {}, point(row.point)), el("td", { class: "n" }, size.text(row)),
-    el("td", { class: "n", "data-clock": runs }, percent(row.val_accuracy ?? clock?.val_accuracy)),
+    el("td", { class: "n", "data-clock": runs }, percent(reached(page.told, row) ?? (clock && reached(page.told, clock)))),
     el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
     el("td", {}, el("span", { class: `state ${runs ? "running" : waits ? "waiting" : outcome}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the Pareto front" : ", the best") : ""}`)));
 }

@@ -1,7 +1,7 @@
 // One trial: its numbers, its learning curve as it grows, its log and its configuration.
 import { ask, at } from "./api.js";
 import { el, facts, percent, point, seconds, show, state, table } from "./dom.js";
-import { curve, sizeOf } from "./plot.js";
+import { curve, reached, reword, sizeOf } from "./plot.js";
 import { follow } from "./study.js";
 
 export async function trial(main, signal, name, number) {
@@ -21,29 +21,40 @@ export async function trial(main, signal, name, number) {
   for (;;) {
     const [told, measured] = await Promise.all([ask(place), ask(`${place}/curve`)]);
     if (signal.aborted) return;
-    show(numbers, head(told, about.metrics));
-    show(drawn, curve(measured, about.min_accuracy ?? null));
-    show(rows, table("Measurements", [["Epoch", "n"], ["Seconds", "n"], ["Train loss", "n"], ["Accuracy", "n"]], measured.map(measurement)));
+    show(numbers, head(told, about), worst(told.val_class_accuracies));
+    show(drawn, curve(measured, about));
+    const columns = [["Epoch", "n"], ["Seconds", "n"], ["Train loss", "n"], [reword(about, "Accuracy"), "n"]];
+    show(rows, table("Measurements", columns, measured.map((row) => measurement(row, about))));
     if (!config.hasChildNodes()) show(config, el("pre", { tabindex: 0, "aria-label": "trial.json" }, JSON.stringify(told.config, null, 2)));
     if (told.state !== "running") return;
     await new Promise((wake) => setTimeout(wake, 1000));
   }
 }
 
-function measurement(row) {
+function measurement(row, about) {
   const loss = row.train_loss === null ? "" : row.train_loss.toPrecision(4);
-  return el("tr", {}, [seconds(row.epoch), seconds(row.elapsed_seconds), loss, percent(row.val_accuracy)].map((text) => el("td", { class: "n" }, text)));
+  return el("tr", {}, [seconds(row.epoch), seconds(row.elapsed_seconds), loss, percent(reached(about, row))].map((text) => el("td", { class: "n" }, text)));
 }
 
-function head(told, metrics) {
+// The classes with the lowest accuracies, the worst first.
+function worst(byClass) {
+  const known = Object.entries(byClass ?? {}).filter(([, share]) => share !== null).sort(([, a], [, b]) => a - b).slice(0, 10);
+  const rows = known.map(([name, share]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "n" }, percent(share))));
+  return rows.length ? el("div", { class: "table" }, table(`The worst ${rows.length} of ${Object.keys(byClass).length} classes`, [["Class"], ["Accuracy", "n"]], rows)) : null;
+}
+
+function head(told, about) {
   return facts([
     ["State", state(told.state)],
     ["Why", [told.reason, told.message].filter(Boolean).join(": ")],
     ["Purpose", told.purpose === "confirmation" ? `repeat of trial ${told.of_trial_number}` : told.purpose],
     ["Candidate", point(told.point)],
     ["Accuracy", percent(told.val_accuracy)],
-    ["Verdict", told.verdict ? `${told.verdict}, ${percent(told.probability, 1)} likely to reach the required accuracy` : ""],
-    ...metrics.map(sizeOf).map(({ axis, text }) => [axis, text(told)]),
+    ["Balanced accuracy", percent(told.val_balanced_accuracy)],
+    ["Macro F1", percent(told.val_macro_f1)],
+    ["Top-5 accuracy", percent(told.val_top5_accuracy)],
+    ["Verdict", told.verdict ? `${told.verdict}: ${told.trust}` : ""],
+    ...about.metrics.map(sizeOf).map(({ axis, text }) => [axis, text(told)]),
     ["Trained", told.train_seconds === null ? "" : `${seconds(told.train_seconds)} s, ${told.steps} steps`],
     ["Worker", [told.slot, told.device_name].filter(Boolean).join(", ")],
   ]);

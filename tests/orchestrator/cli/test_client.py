@@ -52,7 +52,7 @@ def test_what_a_service_refuses_ends_in_one_line(
         assert typed(monkeypatch, client, "--trainer=./mine") == 2
         assert capsys.readouterr().err == (
             f"nas-search: the service at {str(client.base_url).rstrip('/')} refuses: "
-            "trainer: is not an option of this search\n"
+            "trainer is not an option of this search; GET /api/choices has those that are\n"
         )
     assert typed(monkeypatch, client, "--tolerance=nan") == 2
     assert "--tolerance nan is not a fraction; 87% is 0.87" in capsys.readouterr().err
@@ -86,7 +86,7 @@ def test_no_proxy_stands_between_this_machine_and_itself(
         monkeypatch.setenv("ALL_PROXY", proxy)
         with serving(tmp_path) as client:
             assert typed(monkeypatch, client, "--trainer=./mine") == 2
-            assert "refuses: trainer: is not an option" in capsys.readouterr().err
+            assert "refuses: trainer is not an option" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_proxies")

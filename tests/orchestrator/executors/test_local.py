@@ -180,7 +180,7 @@ def test_there_are_as_many_cpu_slots_as_usable_cores() -> None:
 
 @pytest.mark.parametrize(
     ("device", "slots", "complaint"),
-    [("tpu", None, "unknown device 'tpu'; use auto, cpu or cuda"), ("cpu", 0, "--slots 0 is too few")],
+    [("tpu", None, "--device tpu is unknown; give auto, cpu or cuda"), ("cpu", 0, "--slots 0 is too few")],
 )
 def test_what_this_machine_cannot_give_is_refused(device: str, slots: int | None, complaint: str) -> None:
     with pytest.raises(ExecutorError, match=complaint):

@@ -71,7 +71,7 @@ def test_gpus_and_nodes_that_are_up_are_counted(scripts: Scripts) -> None:
         ),
         ("cuda", None, None, NODES, r"the nodes of partition cpu have no GPU that SLURM knows of"),
         ("cpu", None, None, "echo 'a|p|p*|drained|1|(null)'", "no node of partition p is up"),
-        ("tpu", None, None, NODES, "unknown device 'tpu'"),
+        ("tpu", None, None, NODES, "--device tpu is unknown"),
         ("cpu", 0, None, NODES, "--slots 0 is too few"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_gain_that_is_no_luck_is_confirmed_and_told(tmp_path: Path) -> None:
     found = model(tmp_path)
     assert found.status == "confirmed"
     assert (found.probability or 0) > 0.983
-    assert "likely to be more accurate than the start" in printed
+    assert "more accurate than the start with probability" in printed
 
 
 def test_a_start_that_is_best_is_named_and_said_to_be(tmp_path: Path) -> None:

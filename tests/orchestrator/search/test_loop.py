@@ -1,8 +1,10 @@
 """Whole searches of the fake trainer: what is trained, what is told, what the record says."""
 
 import itertools
+import sqlite3
 import threading
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +214,7 @@ def test_a_winner_without_a_verdict_after_the_most_replicates_is_undecided_and_p
     assert undecided
     assert all(0.5 < (row.probability or 0) < 1 - 0.05 / 3 for row in undecided)
     assert all((row.constraints or [0])[0] > 0 for row in undecided), "the solver hears of a miss"
-    assert "(98.3% needed)" in printed
+    assert "(99.0% needed)" in printed
     model = saved(tmp_path)
     assert model is not None
     assert model.status == "provisional"
@@ -315,7 +317,61 @@ def test_a_winner_that_the_budget_cannot_confirm_is_provisional(tmp_path: Path) 
     run(tmp_path, trials=4, confirm=3, replicates=1, seed=1, tolerance=0.03, data="fake:noise=.01")
     model = saved(tmp_path)
     assert model is not None
-    assert (model.status, model.trainings) == ("provisional", 2)
+    assert (model.status, model.trainings) == ("provisional", 1)
+
+
+MEASURED: dict[str, Any] = {  # in which the base is trained again for a verdict
+    "trials": 40,
+    "confirm": 5,
+    "solver": "random",
+    "seed": 2,
+    "data": "fake:noise=.004",
+}
+
+
+def test_the_base_is_trained_again_where_a_verdict_lacks_that(tmp_path: Path) -> None:
+    printed = run(tmp_path, **MEASURED)
+    rows = trials(tmp_path)
+    again = [row for row in rows if row.purpose == "baseline" and row.number > 2]
+    assert [row.replicate for row in again] == list(range(2, 2 + len(again)))
+    assert again, "and they count as trainings"
+    assert sum(row.state not in ("screened", "duplicate") for row in rows) <= 40
+    judged = [row for row in rows if row.verdict and row.difference is not None]
+    assert judged
+    for row in judged:
+        assert (row.difference_low or 0) < (row.difference or 0) < (row.difference_high or 0)
+        assert row.pairs is not None
+        assert 0 < (row.shared_noise or 0) < 1
+    assert "at most 1 point less accurate than the base with probability" in printed
+    found = saved(tmp_path)
+    assert found is not None
+    assert (found.difference, found.pairs) == next(
+        (row.difference, row.pairs) for row in rows if row.id == found.trial_id
+    )
+
+
+@pytest.mark.parametrize("begun", rest_slow(range(4, 40, 3), [13, 25]))
+def test_a_search_stopped_between_repeats_of_base_and_candidate_resumes_alike(
+    tmp_path: Path, begun: int
+) -> None:
+    run(tmp_path / "calm", **MEASURED)
+    stopped = tmp_path / "stopped"
+    with pytest.raises(Stopped):
+        run(stopped, stopping_at(stopped / "s", begun), **MEASURED)
+    run(stopped, **MEASURED)
+    assert record(stopped) == record(tmp_path / "calm")
+
+
+def test_a_study_of_the_older_rule_goes_on_by_it(tmp_path: Path) -> None:
+    """Its settings have no version: the mean of its baseline stays exact, and is not measured again."""
+    run(tmp_path, **MEASURED | {"trials": 6})
+    with closing(sqlite3.connect(tmp_path / "results.db")) as database, database:
+        database.execute("UPDATE studies SET question = json_remove(question, '$.confirmation.version')")
+    run(tmp_path, **MEASURED)
+    rows = trials(tmp_path)
+    assert [row.number for row in rows if row.purpose == "baseline"] == [1, 2]
+    assert {row.verdict for row in rows} > {None}
+    assert {row.difference for row in rows} == {None}
 
 
 def saved(folder: Path) -> Model | None:

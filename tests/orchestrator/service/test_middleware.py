@@ -193,10 +193,10 @@ def test_a_link_is_followed_before_it_is_judged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"trainer": "rm -rf /"}, "trainer: is not an option"),
-        ({"db": "/tmp/x.db"}, "db: is not an option"),
-        ({"runs": "/tmp"}, "runs: is not an option"),
-        ({"executor": "inline"}, "executor: is not an option"),
+        ({"trainer": "rm -rf /"}, "trainer is not an option"),
+        ({"db": "/tmp/x.db"}, "db is not an option"),
+        ({"runs": "/tmp"}, "runs is not an option"),
+        ({"executor": "inline"}, "executor is not an option"),
         ({"base": "/tmp/evil.py:build"}, "is not the name of a network or model"),
         ({"base": "evil.py:build"}, "is not the name of a network or model"),
         ({"base": "-x"}, "is not the name of a network or model"),
@@ -217,6 +217,36 @@ def test_an_option_that_could_do_harm_is_refused(
     answer = post(client, "/api/studies", **{**ASKED, **asked})
     assert answer.status_code == 422
     assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/api/studies", {}, "kind is missing; give nas or hpo"),
+        ("/api/studies", {"kind": "x"}, "kind is unknown; give nas or hpo"),
+        ("/api/studies", {"kind": "nas"}, "base is missing; give it"),
+        (
+            "/api/studies",
+            {"kind": "hpo", "base": "senet18"},
+            "model is missing; give it; base is not an option",
+        ),
+        ("/api/studies", {"kind": "nas", "base": "senet18", "{0}": 1}, "{0} is not an option of this search"),
+        ("/api/studies", [], "the body is not a JSON object; give one like {"),
+        ("/api/studies/s/resume", [1], 'the body is not a JSON object; give one like {"trials": 200}'),
+        ("/api/studies/s/resume", {"trials": "x"}, "--trials x is not a whole number; give one like 12"),
+        ("/api/studies/s/resume", {"trials": 0}, "--trials 0 is too few; give at least 1"),
+        ("/api/studies/s/resume", {"trials": [[1]]}, "--trials takes no lists in lists"),
+        ("/api/studies/s/resume", {"force": "yes"}, "--force yes is neither true nor false"),
+        ("/api/studies/s/resume", {"trails": 9}, "trails is not an option of this search"),
+    ],
+    ids=str,
+)
+def test_a_body_that_cannot_be_read_is_refused_in_our_words(
+    client: httpx.Client, path: str, body: object, words: str
+) -> None:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(words)
 
 
 def test_images_are_read_under_their_folder_alone(tmp_path: Path) -> None:

@@ -114,6 +114,24 @@ def test_every_trial_shows_what_is_searched_for(
         assert complaints(page) == []
 
 
+def test_another_score_is_shown_in_the_accuracy_s_place_and_a_trial_s_worst_classes(tmp_path: Path) -> None:
+    _studies.run(tmp_path, trials=4, metric="balanced_accuracy", data="fake:balanced=.05")
+    with serving(tmp_path) as client, browser() as page:
+        page.get(f"{client.base_url}/#/study/s")
+        bound = client.get("/api/studies/s").json()["min_accuracy"]
+        assert comes(page, lambda text: f"Required balanced accuracy\n{100 * bound:.2f}%" in text)
+        first = client.get("/api/studies/s/trials").json()[0]
+        assert first["score"] < first["val_accuracy"]
+        cells = [cell.text for cell in found(page, "tr[data-trial='1']").find_elements("css selector", "td")]
+        assert f"{100 * first['score']:.2f}%" in cells
+        found(page, "tr[data-trial='1'] a").click()
+        assert comes(page, lambda text: f"Accuracy\n{100 * first['val_accuracy']:.2f}%" in text)
+        assert comes(page, lambda text: "The worst 9 of 10 classes" in text)
+        classes = [row.text.split() for row in page.find_elements("css selector", "main tbody tr")][:9]
+        assert [name for name, _ in classes] == list("abcdefghi")
+        assert complaints(page) == []
+
+
 def test_what_is_on_record_is_shown_as_text_and_never_run(tmp_path: Path) -> None:
     _studies.run(tmp_path, trials=3, replicates=1)
     (log,) = tmp_path.glob("s/*1/log.txt")

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from orchestrator.search.baseline import BaselineFailed
 from orchestrator.service import app, responses, schemas
 from orchestrator.service.files import read_piece
 from orchestrator.service.queue_worker import QueueWorker
@@ -99,6 +100,24 @@ def test_a_search_started_on_the_command_line_is_there_and_can_be_resumed(tmp_pa
         told = client.get("/api/studies/s").json()
         assert told["options"]["data"] == "fake:sleep=.2"
         assert told["resumable"]
+
+
+@pytest.mark.slow
+def test_a_search_of_a_folder_is_named_after_it_and_one_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    data = f"folder:{tmp_path / 'images' / 'my photos'}"
+    _studies.run(tmp_path / "old", data=data, study="nas-senet18-folder", trials=4)
+    asked = {**ASKED, "study": None, "data": "folder:my photos", "tolerance": 0.01}
+    for folder, name in (
+        (tmp_path / "new", "nas-senet18-my-photos"),
+        (tmp_path / "old", "nas-senet18-folder"),
+    ):
+        with serving(folder, data_root=tmp_path / "images") as client:
+            told = post(client, "/api/plan", **asked).json()
+            assert (told["study"], told["on_record"]) == (name, folder.name == "old")
+            assert post(client, "/api/studies", **asked).json() == {"study": name}
+            assert reaches(client, "finished", name)
+            assert client.get(f"/api/studies/{name}").json()["trainings"] == 6
+            assert len(client.get("/api/studies").json()) == 1
 
 
 def test_files_of_another_database_s_study_are_left_when_one_of_that_name_is_deleted(tmp_path: Path) -> None:
@@ -273,6 +292,19 @@ def test_a_resume_with_too_small_a_budget_is_refused_at_once(served: httpx.Clien
     answer = post(served, "/api/studies/there/resume", trials=1)
     assert answer.status_code == 422
     assert "--trials 1 leaves no training for the search" in answer.json()["detail"]
+
+
+@pytest.mark.slow
+def test_a_search_whose_base_is_at_chance_is_resumed_with_force(tmp_path: Path) -> None:
+    with pytest.raises(BaselineFailed):
+        _studies.run(tmp_path, learning_rate=1e5, trials=4)
+    with serving(tmp_path) as client:
+        assert post(client, "/api/studies/s/resume", force=True).status_code == 202
+        assert reaches(client, "finished")
+        assert client.get("/api/studies/s").json()["options"]["force"] is True
+        assert post(client, "/api/studies/s/resume", force=False, trials=5).status_code == 202
+        assert until(client, lambda rows: rows[0]["state"] == "finished" and rows[0]["budget_trials"] == 5)
+        assert "force" not in client.get("/api/studies/s").json()["options"]
 
 
 def test_a_trainer_that_gives_no_answer_is_told_of(tmp_path: Path) -> None:

@@ -209,6 +209,13 @@ def test_a_value_in_another_form_is_taken_as_what_it_says(asked: dict[str, Any],
     assert getattr(request, list(asked)[-1].replace("-", "_")) == taken
 
 
+def test_a_trainer_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "my trainer.py").touch()
+    request = options.resolve_options("nas", "senet18", {"trainer": "python '~/my trainer.py' --data ~/x"})
+    assert request.trainer_command == ("python", f"{tmp_path}/my trainer.py", "--data", f"{tmp_path}/x")
+
+
 def test_what_is_given_comes_before_the_environment_and_that_before_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,6 +9,7 @@ from orchestrator.study import checks
 from orchestrator.trial.folder import study_folder
 from results.db.connection import address
 from results.db.store import Store
+from results.db.study_files import is_own
 from tests.orchestrator._studies import run
 
 
@@ -59,16 +60,16 @@ def test_a_folder_that_was_moved_and_linked_from_its_place_is_its_database_s_sti
     folder.rename(tmp_path / "larger" / "s")
     folder.symlink_to(tmp_path / "larger" / "s")
     checks.claim_folder(folder, address(runs / "results.db"))
-    assert not checks.is_own(folder, address(tmp_path / "other.db"))
+    assert not is_own(folder, address(tmp_path / "other.db"))
 
 
 def test_a_folder_is_its_database_s_however_that_is_written(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "link").symlink_to(tmp_path)
     checks.claim_folder(tmp_path / "s", address(tmp_path / "results.db"))
-    assert checks.is_own(tmp_path / "s", address(tmp_path / "link" / "results.db"))
-    assert not checks.is_own(tmp_path / "s", address(tmp_path / "other.db"))
-    assert not checks.is_own(tmp_path / "s", address("postgresql://me@server/results"))
-    assert not checks.is_own(tmp_path, address(tmp_path / "results.db")), "it names none"
+    assert is_own(tmp_path / "s", address(tmp_path / "link" / "results.db"))
+    assert not is_own(tmp_path / "s", address(tmp_path / "other.db"))
+    assert not is_own(tmp_path / "s", address("postgresql://me@server/results"))
+    assert not is_own(tmp_path, address(tmp_path / "results.db")), "it names none"
     checks.claim_folder(tmp_path / "t", address("postgresql://me:secret@server/results"))
-    assert checks.is_own(tmp_path / "t", address("postgresql://me:other@server/results"))
+    assert is_own(tmp_path / "t", address("postgresql://me:other@server/results"))

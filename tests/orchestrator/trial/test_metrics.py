@@ -77,3 +77,14 @@ def test_a_report_cut_off_anywhere_is_a_result_only_when_whole(cut: int) -> None
         path = Path(folder) / "metrics.jsonl"
         path.write_text(whole[:cut])
         assert metrics.read(path).is_complete() == (cut >= len(whole))
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [(0.25, 0.25), (1, 1.0), (0, None), (1.5, None), (None, None), ("half", None), (True, None)],
+)
+def test_a_share_of_the_most_frequent_class_is_a_fraction_or_not_told(
+    tmp_path: Path, told: object, read: float | None
+) -> None:
+    log = metrics.read(written(tmp_path, FINAL | {"val_most_frequent": told}))
+    assert log.most_frequent == read

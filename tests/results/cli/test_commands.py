@@ -147,6 +147,22 @@ def test_show_of_a_trial_that_there_is_not_tells_those_there_are(record: str) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "nas-demo", "y"), "y is not a whole number; give one like 12; see nas-results show --help"),
+        (("nope",), "No such command 'nope'; see nas-results --help"),
+        (("--nope",), "No such option: --nope; see nas-results --help"),
+        (("trials",), "Missing argument 'STUDY'; see nas-results trials --help"),
+    ],
+)
+def test_words_that_cannot_be_read_are_refused_in_one_line(words: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(main, words, prog_name="nas-results")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.endswith(f"{said}\n")
+
+
 @pytest.mark.parametrize("command", [("trials",), ("best",), ("show",), ("export", "--to", "x.csv")])
 def test_an_unknown_study_is_answered_with_the_known_ones(record: str, command: tuple[str, ...]) -> None:
     assert "there are nas-demo, hpo-demo" in refused(*command, "nas-dem", db=record)

@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,9 @@ from sqlalchemy.exc import IntegrityError
 
 from results import queries
 from results.db.store import Store
+from results.db.tables import Study
 from results.errors import NotOnRecord, QuestionChanged, StoreUnavailable, StudyLost
-from tests.results.records import complete, config, curve, open_study
+from tests.results.records import QUESTION, complete, config, curve, open_study
 
 
 def test_a_study_opened_again_is_the_one_on_record(store: Store) -> None:
@@ -51,6 +53,54 @@ def test_a_refused_question_changes_nothing(store: Store) -> None:
     after = store.study("demo")
     assert after
     assert (after.state, after.message, store.events(before.id)) == ("finished", "done", [])
+
+
+def asked_anew(store: Store, **changes: Any) -> Study:
+    question = {**QUESTION, **changes}
+    return store.open_study("demo", "hpo", question, 5, {}, None, anew=True)
+
+
+def test_a_study_without_a_result_is_replaced_with_all_that_belongs_to_it(store: Store) -> None:
+    before = open_study(store)
+    store.set_bound(before.id, min_accuracy=0.8, baseline_accuracy=0.9)
+    trial = store.start_trial(before.id, 1, purpose="baseline", config=config())
+    store.finish_trial(trial.id, "failed", curve([0.5]), {"test_read": {}}, reason="diverged", message="nan")
+    study = asked_anew(store, solver="tpe")
+    assert (study.kind, study.question["solver"], study.budget_trials) == ("hpo", "tpe", 5)
+    assert (study.min_accuracy, study.baseline_accuracy, study.versions) == (None, None, {})
+    assert [found.id for found in store.studies()] == [study.id]
+    assert (store.trials(study.id), store.curves(study.id, [1])) == ([], {})
+    [event] = store.events(study.id)
+    assert (event.kind, event.detail["changed"]) == (
+        "asked_anew",
+        ["kind: 'nas' recorded, 'hpo' now", "solver: 'nomad' recorded, 'tpe' now"],
+    )
+    assert event.detail["events"] == {"test_read": 1}
+    assert event.detail["trials"] == [
+        {"number": 1, "state": "failed", "reason": "diverged", "message": "nan"}
+    ]
+
+
+def test_a_run_whose_study_was_replaced_can_write_nothing_more(store: Store, db: str) -> None:
+    before = open_study(store)
+    trial = store.start_trial(before.id, 1, purpose="baseline", config=config())
+    store.finish_trial(trial.id, "failed", reason="diverged")
+    with Store(db) as other:
+        study = asked_anew(other, solver="tpe")
+        with pytest.raises(StudyLost):
+            store.note(before.id, "late", {})
+        assert [event.kind for event in other.events(study.id)] == ["asked_anew"]
+
+
+@pytest.mark.parametrize("state", ["completed", "pruned", "running"])
+def test_a_study_with_a_result_is_not_replaced(store: Store, state: str) -> None:
+    study = open_study(store)
+    trial = store.start_trial(study.id, 1, purpose="search", config=config())
+    if state != "running":
+        store.finish_trial(trial.id, state)
+    with pytest.raises(QuestionChanged):
+        asked_anew(store, solver="tpe")
+    assert [trial.state for trial in store.trials(study.id)] == [state]
 
 
 def test_the_bound_comes_with_its_baseline(store: Store) -> None:

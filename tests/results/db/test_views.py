@@ -68,6 +68,24 @@ def test_a_winner_that_its_confirmations_refute_is_not_the_best(store: Store, db
     assert best["mean_accuracy"] == pytest.approx(0.895)
 
 
+def test_the_score_that_a_study_seeks_stands_for_the_accuracy(store: Store, db: str) -> None:
+    study = open_study(store, metric="balanced_accuracy")
+    complete(store, study, 1, 3_000_000, 0.95, score=0.60)
+    found = complete(store, study, 2, 4_000_000, 0.65, score=0.80)
+    store.set_bound(
+        study.id, min_accuracy=0.7, baseline_accuracy=0.7, baseline_std=None, baseline_replicates=1
+    )
+    columns = {"purpose": "confirmation", "of_trial_number": found.number}
+    complete(store, study, 3, 4_000_000, 0.65, score=0.75, **columns)
+    failed = store.start_trial(study.id, 4, **columns)
+    store.finish_trial(failed.id, "failed", reason="diverged")
+    assert queries.best(db).empty, "a failed repeat counts 0"
+    store.finish_trial(failed.id, "completed", val_accuracy=0.65, score=0.73)
+    [best] = queries.best(db).to_dict("records")
+    assert (best["trial"], best["metric"], best["val_accuracy"]) == (2, "balanced_accuracy", 0.65)
+    assert best["mean_accuracy"] == pytest.approx(0.74)
+
+
 def test_a_study_without_a_bound_or_a_feasible_trial_has_no_best(store: Store, db: str) -> None:
     study = open_study(store)
     complete(store, study, 1, 1000, 0.8)
