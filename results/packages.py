@@ -1,4 +1,4 @@
-"""Installed distributions, those that hide ours, and pandas, which is imported when it is first used."""
+"""Installed distributions, those that hide ours, and pandas and NumPy, imported when they are first used."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import importlib.metadata
 
+    import numpy as numpy
     import pandas as pandas
 else:
 
-    class _Pandas:
-        """Its import takes as long as all else that a command without a DataFrame does."""
+    class _Lazy:
+        """A module whose import takes as long as all else that a command does which does not use it."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(importlib.import_module("pandas"), name)
+            return getattr(importlib.import_module(self._name), name)
 
-    pandas = _Pandas()
+    numpy, pandas = _Lazy("numpy"), _Lazy("pandas")
 
 DISTRIBUTION = "nomad-nas"
 OURS = ("orchestrator", "trainer", "search_spaces", "results")

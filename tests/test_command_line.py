@@ -106,7 +106,7 @@ def refused(capfd: Capture, code: int | str | None, words: str) -> None:
         ({"base_width": "-1"}, "width is -1.0; give a number above 0"),
         ({"train_images": "60000"}, "there are 50000, ask for fewer"),
         ({"device": "cuda", "executor": "local"}, "use --device cpu to train on the CPU"),
-        ({"device": "tpu", "executor": "local"}, "use auto, cpu or cuda"),
+        ({"device": "tpu", "executor": "local"}, "--device tpu is unknown; give auto, cpu or cuda"),
         ({"trainer": "/no/such/trainer"}, "cannot start the trainer '/no/such/trainer': No such file"),
         ({"trainer": "python 'x"}, "--trainer: No closing quotation"),
         ({"trainer": ""}, "--trainer is empty; give a command"),

@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.evaluation.options import RECIPE, EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.images import check_batch
 from orchestrator.spec.options import BadOption, check, name_data_by_kind
 from orchestrator.spec.study_spec import (
     absolute,
@@ -223,6 +224,7 @@ def _pair(
     scale = scale_of(request, subject)
     parts = request.runs_of_each if training.disjoint else 1
     training, description = describe_data(training, scale, request, trainer_client, recorded, parts)
+    check_batch(training, description)
     return Pair(subject, scale, training, description)
 
 

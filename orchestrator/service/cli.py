@@ -16,7 +16,7 @@ from orchestrator.service.clients import Network
 from orchestrator.service.settings import Settings
 from orchestrator.spec import provenance
 from orchestrator.spec.options import BadOption, FileOptions, LocalPath, check, option
-from results import terminal
+from results import file_names, terminal
 from results.errors import StoreError
 
 _service = partial(option, "The service", set_by="owner")
@@ -59,7 +59,7 @@ def _serve(given: Given) -> None:
     try:
         provenance.refuse_clashes()
         asked = ServeOptions.resolve(given)
-        kept = asked.token_file or asked.runs.resolve() / ".service" / "token"
+        kept = asked.token_file or asked.runs.resolve() / file_names.SERVICE / "token"
         if asked.new_token:
             _print_token(kept)
         else:

@@ -212,11 +212,15 @@ def check_batch(training: TrialTemplate, described: NetworkInfo) -> None:
     """Raise BadOption if the network's batch has more images than it is trained on."""
     batch = training.hyperparameters.get("batch_size") or described.batch_size or 0
     if batch > training.train_images:
-        fitting = 2 ** int(math.log2(max(2, training.train_images // 4)))
         raise BadOption(
             f"a batch of {batch} images is more than the {training.train_images} training images; "
-            f"give --batch-size {fitting}"
+            f"give --batch-size {suggest_batch(training.train_images)}"
         )
+
+
+def suggest_batch(train_images: int) -> int:
+    """Return a power of two with which an epoch has four steps or a few more."""
+    return 1 << (max(2, train_images // 4).bit_length() - 1)
 
 
 def _folds(request: RunOptions, pool: Pool) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import search_spaces
 from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.images import suggest_batch
 from orchestrator.spec.objective import Objective
 from orchestrator.spec.options import LARGEST_SCALE, BadOption, HpoOptions, NasOptions, check
 from orchestrator.trainer_client import NetworkInfo
@@ -69,7 +70,7 @@ def check_batches(named: Named, train_images: int) -> None:
             check(
                 train_images >= largest,
                 f"--space {named.name} tries batches of up to {largest} images, more than the {train_images} "
-                "training images; give more images, or --space recipe with a --batch-size",
+                f"training images; give more, or --space recipe --batch-size {suggest_batch(train_images)}",
             )
 
 

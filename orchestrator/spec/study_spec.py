@@ -212,6 +212,7 @@ def resolve_spec(
     )
     if named:
         spaces.check_batches(named, training.train_images)
+    images.check_batch(training, base)
     space = named.space if named else _multipliers(request, training, scale, trainer_client)
     return StudySpec(
         request,
@@ -401,7 +402,6 @@ def describe_data(
         pool = images.Pool.of(told, training.draw, parts)
         remedies = pool.remedies(training.train_images, training.validation_images, training.test)
         raise TrainerRefused(f"{error}; give {remedies}") from error
-    images.check_batch(training, base)
     return replace(training, fit=base.dataset.get("fit", training.fit)), base
 
 

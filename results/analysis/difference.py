@@ -16,10 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from results.analysis.posterior import (
     PRIOR_TRAININGS,
@@ -29,14 +26,17 @@ from results.analysis.posterior import (
     quantile,
     students,
 )
+from results.packages import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # rho on a grid, with the prior 2 (1 - rho): few pairs alone must not make a difference look certain
-_SHARED = np.linspace(0.0, 0.95, 20)
-_PRIOR = 1.0 - _SHARED
+_SHARED = tuple(step / 20 for step in range(20))
+_PRIOR = tuple(1 - shared for shared in _SHARED)
 BASE = 0  # the base network, among networks that are named by their trial's number
 COLUMNS = ("difference", "difference_low", "difference_high", "pairs", "shared_noise")  # of trials
 UNKNOWN: Mapping[str, Any] = MappingProxyType(dict.fromkeys(COLUMNS))
-Floats = NDArray[np.float64]
 Trainings = Mapping[int, Mapping[int, float]]  # accuracies by network and replicate, fractions
 
 
@@ -48,9 +48,9 @@ class Difference:
     mean of rho
     """
 
-    weights: Floats
-    means: Floats
-    errors: Floats  # standard errors
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    errors: NDArray[np.float64]  # standard errors
     freedom: float
     pairs: int
     shared: float
@@ -115,14 +115,14 @@ def compare(
     prior = PRIOR_TRAININGS * binomial_variance(accuracy, validation_images)
     freedom = PRIOR_TRAININGS + len(rows) - len(networks)
     logs, means, errors = [], [], []
-    for shared, weight in zip(_SHARED, _PRIOR, strict=True):
-        correlation = _correlation(replicates, shared)
+    for rho, weight in zip(_SHARED, _PRIOR, strict=True):
+        correlation = _correlation(replicates, rho)
         solved = np.linalg.solve(correlation, np.column_stack([design, y]))
         information = design.T @ solved[:, :-1]
         fitted = np.linalg.solve(information, np.column_stack([design.T @ solved[:, -1], contrast]))
         residual = y - design @ fitted[:, 0]
         squares = prior + float(residual @ np.linalg.solve(correlation, residual))
-        spread = contrast @ fitted[:, 1] + 2 * (1 - shared) * overlap / (1 - overlap)
+        spread = contrast @ fitted[:, 1] + 2 * (1 - rho) * overlap / (1 - overlap)
         logs.append(
             math.log(weight)
             - (np.linalg.slogdet(correlation)[1] + np.linalg.slogdet(information)[1]) / 2
@@ -132,8 +132,9 @@ def compare(
         errors.append(math.sqrt(squares / freedom * spread))
     weights = np.exp(np.array(logs) - max(logs))
     weights /= weights.sum()
+    shared = float(weights @ np.array(_SHARED))
     pairs = len(trainings[one].keys() & trainings[other].keys())
-    return Difference(weights, np.array(means), np.array(errors), freedom, pairs, float(weights @ _SHARED))
+    return Difference(weights, np.array(means), np.array(errors), freedom, pairs, shared)
 
 
 def least_confirmed(
@@ -146,7 +147,7 @@ def least_confirmed(
     accuracies: of the base network's trainings, fractions
     """
     noise = pool_noise([accuracies], fmean(accuracies), validation_images)
-    shared = float(_PRIOR @ _SHARED / _PRIOR.sum())
+    shared = fmean(_SHARED, _PRIOR)
     spread = contrast_variance(range(1, most + 1), range(most + 1), shared)
     spread += 2 * (1 - shared) * settings.overlap / (1 - settings.overlap)
     return quantile(PRIOR_TRAININGS + 2 * most - 1, settings.needed) * math.sqrt(noise.variance * spread)
@@ -161,7 +162,7 @@ def contrast_variance(one: Collection[int], other: Collection[int], shared: floa
     return float(contrast @ np.linalg.solve(information, contrast))
 
 
-def _correlation(replicates: Sequence[int], shared: float) -> Floats:
+def _correlation(replicates: Sequence[int], shared: float) -> NDArray[np.float64]:
     """Return the correlation matrix of trainings: `shared` where two networks have one replicate."""
     numbers = np.array(replicates)
     return np.where(numbers[:, None] == numbers, shared, 0.0) + (1 - shared) * np.eye(len(numbers))

@@ -276,6 +276,20 @@ def test_what_cannot_be_drawn_is_refused_with_the_class_and_what_works(
     assert said in str(refused.value)
 
 
+def test_a_search_over_batches_is_not_told_to_fix_the_batch(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    data = unequal(tmp_path / "photos", ant=90, wolf=60)
+    model = base_model.find("senet18", None)
+    with pytest.raises(
+        BadOption, match=r"tries batches of up to 512 images, more than the 125 training images"
+    ):
+        resolve_spec(settled(tmp_path, "hpo", data=data, trainer=None), model, "cpu", trainer_client)
+    advised: dict[str, Any] = {"space": "recipe", "batch_size": 16}
+    request = settled(tmp_path, "hpo", data=data, trainer=None, **advised)
+    assert resolve_spec(request, model, "cpu", trainer_client).training.folds == 6
+
+
 @pytest.mark.parametrize(
     ("data", "opens"), [("folder:x", True), ("npz:x.npz", True), ("cifar10", False), ("digits", False)]
 )

@@ -29,5 +29,6 @@ def test_ensembles_are_trained_and_tested_on_parts_of_the_images(tmp_path: Path)
         assert row.test_accuracy is not None
         assert row.test_accuracy_1000 == row.test_accuracy, "the digits have 1,000 test images"
         config = json.loads((Path(row.folder or "") / "trial.json").read_text())
-        assert config["subset"] == {"train": 600, "validation": 0, "seed": 0, "part": row.replicate}
+        drawn = {"train": 600, "validation": 0, "seed": 0, "draw": "proportional"}
+        assert config["subset"] == {**drawn, "part": row.replicate}
         assert config["ingredients"] == {"ensemble": {"members": 2, "vote": "hard"}}

@@ -50,7 +50,7 @@ def test_executors_are_found_by_their_files() -> None:
 
 
 def test_an_unknown_executor_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ExecutorError, match="'pigeons'; choose from local, ray, slurm"):
+    with pytest.raises(ExecutorError, match="--executor pigeons is unknown; give one of local, ray, slurm"):
         executors.load("pigeons")
 
 
