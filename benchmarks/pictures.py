@@ -1,6 +1,6 @@
 """Make the pictures of the documents from what the commands show today (`make pictures`).
 
-The demo runs in a terminal of 100 columns, for three to four minutes on two quiet cores. The page and the
+The demo runs in a terminal of 100 columns, for two to three minutes on two quiet cores. The page and the
 report are of the same study, so all pictures show one search. Needs chromium and chromedriver; the picture of
 optuna-dashboard is made only where that is installed.
 

@@ -25,6 +25,7 @@ from _setting import setting
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator import pruners
 from orchestrator.search.context import TrialHistory
 from orchestrator.spec import options
 from orchestrator.spec.formulation import Formulation
@@ -88,9 +89,8 @@ def searched(arm: str, seed: int, trials: int, budget: str) -> Spent:
             "budget": budget,
             "seed": seed,
             "block": 1,
+            "pruner": "none" if "early stop" in ARMS[arm] else pruners.USUAL,
         }
-        if "early stop" in ARMS[arm]:
-            given["early_stop"] = 0.0
         if "screening" in ARMS[arm]:
             off.enter_context(patch.object(Formulation, "screened", lambda *_: None))
         if "keys" in ARMS[arm]:

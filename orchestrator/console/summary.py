@@ -46,9 +46,15 @@ def say_opening(
         *network_lines(spec),
         f"{request.trials} trainings of {spec.training.budget} on {executor.slots} {where}, "
         f"solver {request.solver}; goal: {spec.aim}",
-        *resume_lines(recorded),
+        *(resume_lines(recorded) if recorded else demo_lines(request)),
         *warm_start_lines(spec),
     )
+
+
+def demo_lines(request: RunOptions) -> Iterator[str]:
+    """Yield a line on how long a demo takes, from benchmarks/results/demo.json: steps have no known time."""
+    if request.demo:
+        yield "demo: senet18 with the demo's own settings takes about 3 minutes on two CPU cores"
 
 
 def resume_lines(recorded: Sequence[Trial]) -> Iterator[str]:

@@ -604,6 +604,7 @@ class SearchOptions(LimitOptions):
 
     kind: ClassVar[str]
     subject_option: ClassVar[str]  # that names the network to start from
+    demo_of_0_1: ClassVar[Mapping[str, Any]]  # the presets in which the demo of version 0.1 differs
 
     minimise: str | None = _search(f"What to minimise: {', '.join(METRICS)}.", suggest=METRICS)
     maximise: str | None = _search(
@@ -742,14 +743,34 @@ def without_images(presets: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+# A budget in steps, a number of candidates per iteration and no early stopping, which acts when it reads a
+# curve: so a demo finds the same on a slow machine, a busy one and one of many cores (benchmarks/demo.py).
 _DEMO: Mapping[str, Any] = {
+    "base_width": 0.25,
     "data": "digits",
     "train_images": "4000",
     "validation_images": "1000",
-    "budget": "15s",
-    "trials": 12,
-    "tolerance": 0.01,
+    "budget": "250steps",
+    "trials": 30,
+    "block": 2,
+    "pruner": "none",
 }
+_FEW_STEPS = ("auto_augment=null", "cutout=null")  # augmentations that take many steps to pay
+_DEMO_OF_0_1 = MappingProxyType({"budget": "15s", "trials": 12, "tolerance": 0.01, "ingredient": ()})
+
+
+def _demo(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of a demo with these options, of which `own` are the search's; empty if it is none.
+
+    What is given of early stopping turns it on.
+    """
+    if not given.get("demo"):
+        return {}
+    demo = {**_DEMO, **own}
+    if any(given.get(name) is not None for name in ("early_stop", "audit")):
+        del demo["pruner"]
+    demo["block"] = min(demo["block"], given.get("trials", demo["trials"]))
+    return without_images(demo) if given.get("folds") else demo
 
 
 class NasOptions(SearchOptions):
@@ -762,6 +783,7 @@ class NasOptions(SearchOptions):
     program = "nas-search"
     kind = "nas"
     subject_option = "base"
+    demo_of_0_1 = _DEMO_OF_0_1
     shown = MappingProxyType({"minimise": "macs", "save_as": "nomad_BASE"})
     ten = ("base", "data", "budget", "trials", "solver", "tolerance", "slots", "study", "demo", "plan")
     examples = (
@@ -777,9 +799,8 @@ class NasOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        # small: many steps in few seconds
-        usual = {**_DEMO, "base_width": 0.25, "batch_size": 64} if given.get("demo") else {}
-        return without_images(usual) if given.get("folds") else usual
+        own = {"budget": "400steps", "tolerance": 0.02, "batch_size": 64, "ingredient": _FEW_STEPS}
+        return _demo(given, own)
 
 
 class HpoOptions(SearchOptions):
@@ -792,6 +813,7 @@ class HpoOptions(SearchOptions):
     program = "hpo-search"
     kind = "hpo"
     subject_option = "model"
+    demo_of_0_1 = MappingProxyType(_DEMO_OF_0_1 | {"base_width": 1.0})
     shown = MappingProxyType(
         {"maximise": "accuracy", "save_as": "tuned_MODEL", "max_params": "5M for --space resnet_budget"}
     )
@@ -818,14 +840,17 @@ class HpoOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        spaces: Mapping[str, Mapping[str, Any]] = {
+        of_space: Mapping[str, Mapping[str, Any]] = {
+            DEFAULT_SPACE: {"budget": "60steps", "ingredient": _FEW_STEPS},  # of up to 512 images each
             "recipe": {"batch_size": 64},
-            "resnet_budget": {"batch_size": 64, "max_params": "200000"},
+            "resnet_budget": {
+                "base_width": 1.0,
+                "batch_size": 64,
+                "max_params": "200000",
+                "ingredient": _FEW_STEPS,
+            },
         }
-        if not given.get("demo"):
-            return {}
-        usual = {**_DEMO, **spaces.get(given.get("space", DEFAULT_SPACE), {})}
-        return without_images(usual) if given.get("folds") else usual
+        return _demo(given, {"trials": 16, **of_space.get(given.get("space", DEFAULT_SPACE), {})})
 
 
 SEARCHES: Mapping[str, type[SearchOptions]] = {"nas": NasOptions, "hpo": HpoOptions}

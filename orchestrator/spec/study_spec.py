@@ -139,7 +139,9 @@ class StudySpec:
             for name in request.options("user")
             if name != request.subject_option
         }
-        given = {name: getattr(request, name) for name in usual if getattr(request, name) != usual[name]}
+        given = {
+            name: value for name in usual if (value := getattr(request, name)) not in (None, usual[name])
+        }
         if "data" in given:
             given["data"] = absolute(given["data"])
         return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
@@ -282,6 +284,25 @@ def subject_of(request: SearchOptions, store: Store | None) -> BaseModel:
         if kept := recorded_subject(found, {**asked, "model": question.get("model")}, request):
             return kept
     return found[0]
+
+
+def settle_demo(request: SearchOptions, subject: BaseModel, store: Store | None) -> SearchOptions:
+    """Return a demo's request with the defaults that depend on its model and on its recorded study.
+
+    A model that a study saved keeps its width; only a base network is made narrower. A study that version
+    0.1 began goes on with the defaults of that version's demo.
+    """
+    presets = request.presets(vars(request))
+    if not presets:
+        return request
+    others: dict[str, Any] = {"base_width": 1.0} if subject.study else {}
+    recorded = store.study(study_name(request, subject)) if store else None
+    if recorded is not None and recorded.kind == request.kind:
+        others |= {"block": None, "pruner": None}  # those of the recorded study
+        if "seconds" in recorded.question["training"]["budget"]:
+            others |= request.demo_of_0_1
+    changed = {name: value for name, value in others.items() if getattr(request, name) == presets.get(name)}
+    return request.model_copy(update=changed)
 
 
 def recorded_subject(

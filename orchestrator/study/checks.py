@@ -19,7 +19,7 @@ from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import base_model, feasibility, warm_start
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import BadOption, SearchOptions
-from orchestrator.spec.study_spec import StudySpec, earlier_names, resolve_spec, subject_of
+from orchestrator.spec.study_spec import StudySpec, earlier_names, resolve_spec, settle_demo, subject_of
 from orchestrator.trainer_client import NetworkDescriber, TrainerClient, TrainerRefused
 from orchestrator.trial.folder import study_folder
 from results import file_names
@@ -49,7 +49,8 @@ def resolve_study(
     """
 
     def resolve(request: SearchOptions, subject: BaseModel) -> StudySpec:
-        return resolve_spec(request, subject, executor.device, trainer_client, store)
+        settled = settle_demo(request, subject, store)
+        return resolve_spec(settled, subject, executor.device, trainer_client, store)
 
     if store is None:
         return resolve(request, subject_of(request, None))

@@ -111,6 +111,7 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
             "budget that it used"
         )
     yield cost_text(request.trials, spec.training.budget, executor)
+    yield from summary.demo_lines(request)
     if whole.slot_hours is not None:
         enough, text = whole.count_by_hours(()), ""
         if enough is not None:

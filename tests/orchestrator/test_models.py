@@ -130,3 +130,15 @@ def test_an_evaluation_goes_on_with_the_model_that_it_began_with(begun: Path, ol
     assert {row["point"]["model"] for row in record(begun, "e")} == {"resnet18", NAME}
     said = evaluate(begun, **{**given, "study": "f", "model": [f"{NAME}@first"]})
     assert "from the study first" in said
+
+
+@pytest.mark.parametrize(("subject", "width"), [(NAME, 0.5), ("senet18", 0.25)])
+def test_a_demo_makes_a_base_network_narrower_and_no_saved_model(
+    tmp_path: Path, subject: str, width: float
+) -> None:
+    save(tmp_path, "first", 0.5)
+    run(tmp_path, **TUNED | {"subject": subject, "demo": True})
+    with Store(tmp_path / "results.db", read_only=True) as store:
+        found = store.study("h")
+    assert found is not None
+    assert found.question["scale"]["width"] == width

@@ -79,6 +79,29 @@ def test_a_study_on_record_with_what_its_demo_stands_for_is_resumed_too(
         assert reaches(client, "finished")
 
 
+@pytest.mark.parametrize("kind", ["nas", "hpo"])
+def test_a_demo_that_version_0_1_began_goes_on_with_the_defaults_that_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its budget was in seconds, it stopped trainings early, and hpo-search took the whole network."""
+    presets: dict[str, Any] = {"budget": "15s", "trials": 12}
+    presets |= {"train_images": "4000", "validation_images": "1000"}
+    if kind == "nas":
+        presets |= {"tolerance": 0.01, "base_width": 0.25, "batch_size": 64}
+    _studies.run(tmp_path, **{"kind": kind, "replicates": None, "confirm": None, **presets})
+    with closing(sqlite3.connect(tmp_path / "results.db")) as record, record:
+        (stored,) = record.execute("SELECT options FROM requests").fetchone()
+        left = {name: value for name, value in json.loads(stored).items() if name not in presets}
+        record.execute("UPDATE requests SET options = ?", (json.dumps({"demo": True, **left}),))
+    before = _studies.record(tmp_path)
+    assert plans(tmp_path, monkeypatch, kind) == 0
+    usual = ("budget", "trials", "tolerance", "replicates", "confirm")
+    asked: dict[str, Any] = {"demo": True, **dict.fromkeys(usual)}
+    said = _studies.run(tmp_path, **{"kind": kind, **asked})
+    assert "12 trainings of 15 s" in said
+    assert _studies.record(tmp_path) == before, "the study had ended"
+
+
 def test_a_study_on_record_with_options_of_an_earlier_version_is_resumed_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,3 +226,14 @@ def test_what_is_given_comes_before_the_environment_and_that_before_the_default(
     assert EvaluationOptions.resolve({"model": "a", "folder": "x"}).database == "/home/me/around.db"
     monkeypatch.setenv("NAS_DB", "")
     assert options.resolve_options("nas", "senet18", {"runs": "x"}).database == "x/results.db"
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_a_demo_does_the_same_on_any_machine_unless_more_is_asked_of_it(kind: str) -> None:
+    demo = options.resolve_options(kind, "senet18", {"demo": True})
+    assert demo.budget.endswith("steps")
+    assert (demo.block, demo.pruner) == (2, "none")
+    assert options.resolve_options(kind, "senet18", {"demo": True, "trials": 1}).block == 1
+    for asked in ({"early_stop": 0.1}, {"audit": 0.2}, {"pruner": "median"}):
+        stopping = options.resolve_options(kind, "senet18", {"demo": True, **asked})
+        assert stopping.pruner in (None, "median")
