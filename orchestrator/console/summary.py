@@ -26,7 +26,7 @@ from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
-from results.format import stops_text, trust_text
+from results.format import mean_text, stops_text, trust_text
 from results.metrics import METRICS
 from search_spaces import scaling
 
@@ -132,18 +132,19 @@ def image_lines(described: NetworkInfo, training: TrialTemplate) -> Iterator[str
         yield f"  batches of {batch}: {steps} step{'s' if steps != 1 else ''} per epoch"
 
 
-def required_accuracy_text(mean: float, std: float | None, replicates: int, bound: float) -> str:
+def required_accuracy_text(mean: float, std: float | None, replicates: int, tolerance: float) -> str:
     """Return the baseline and the required accuracy that follows from it, on one line."""
-    spread = "" if std is None else f"sd {100 * std:.2f}, "
-    return f"baseline: {100 * mean:.2f}% ({spread}n {replicates}); required accuracy: {100 * bound:.2f}%"
+    less = f" (the tolerance of {100 * tolerance:g} points less)" if tolerance else ""
+    known = mean_text(mean, std, replicates)
+    return f"baseline: {known}; required accuracy: {accuracy_text(mean - tolerance)}{less}"
 
 
 def resolution_text(least: float, validation_images: int, most: int) -> str:
-    """Return what differences the confirmations can tell. `least`: as `difference.least_confirmed` has it."""
+    """Return which differences repeats can tell. `least`: as `difference.least_confirmed` has it."""
     return (
-        f"on {validation_images} validation images {most} repeats confirm a network that is about "
-        f"{100 * least:.2g} points more accurate than that; a --tolerance of so much confirms one that is as "
-        "accurate as the base"
+        f"{most} repeats on {validation_images} validation images tell differences of about "
+        f"{100 * least:.2g} points: only with a --tolerance of so much, or with more images, is a network "
+        "confirmed that is just as accurate as the base"
     )
 
 
@@ -228,7 +229,7 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     for name in ("", "trial", *(size.unit for size in sizes), aim.sought.noun, "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     for name, row, (reached, trainings) in (
-        (start, first, _known_of(study, first, rows)),
+        (start, first, _known_of(first, rows)),
         (model.name, winner, (model.val_accuracy, model.trainings or 1)),
     ):
         amounts = [size.number(amount_of(row, size)) for size in sizes]
@@ -236,10 +237,11 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     return table
 
 
-def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float | None, int]:
-    """Return the mean accuracy of a study's first trial, and the number of trainings behind it."""
+def _known_of(first: Trial, rows: Sequence[Trial]) -> tuple[float | None, int]:
+    """Return the mean accuracy of the first trial's network, and the number of trainings behind it."""
     if first.purpose == "baseline":
-        return study.baseline_accuracy, study.baseline_replicates or 1
+        known = [accuracy(row) for row in rows if row.purpose == "baseline" and row.state == "completed"]
+        return fmean(known), len(known)
     again = [accuracy(row) for row in rows if row.of_trial_number == first.number and is_training(row)]
     return (fmean(again), len(again)) if again else (sought_value(first), 1)
 

@@ -107,6 +107,9 @@ class Confirmation:
         repeats = Repeats(tuple(range(1, self._rule.at_a_time + 1)))
         while True:
             requests = self._requests(candidate, repeats, first_number)
+            if any(request.purpose == "baseline" and request.row is None for request in requests):
+                note = f"training the base network again, to compare trial {candidate.number} with it"
+                self._search.reporter.note(note)
             if not self._search.train_repeats(requests):
                 return None
             last = requests[-1].number

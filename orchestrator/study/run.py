@@ -168,12 +168,15 @@ def _require_accuracy(
     known = {"baseline_accuracy": mean, "baseline_std": std, "baseline_replicates": count}
     store.set_bound(study_id, min_accuracy=bound, **known)
     sought = spec.aim.sought
-    context.reporter.note(sought.reword(summary.required_accuracy_text(mean, std, count, bound)))
+    context.reporter.note(
+        sought.reword(summary.required_accuracy_text(mean, std, count, spec.request.tolerance))
+    )
     settings, most = VerdictSettings.read(context.study.question), spec.request.confirm
     if settings.compares_with_base and most:
         images = settings.images or spec.training.validation_images
         least = least_confirmed(accuracies, images, settings, most)
-        context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
+        if least > settings.tolerance:
+            context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
     baseline.refuse_chance(context, rows)
     return bound, mean
 

@@ -87,12 +87,13 @@ def _no_bound(study: StudyRecord) -> str:
 def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     budget = training.get("budget") or {}
     each = f"{budget['seconds']:g} s" if budget.get("seconds") else f"{budget.get('steps', '?')} steps"
-    images = (
-        f" on {training['train_images']:,} training and {training['validation_images']:,} validation images"
-        f" of {str(training.get('dataset')).rpartition('/')[2]}"
-        if training.get("train_images") is not None
-        else ""
-    )
+    images = ""
+    if training.get("folds"):
+        images = f" on {training['folds']} folds of {training['pool_images']:,} images"
+    elif training.get("train_images") is not None:
+        images = f" on {training['train_images']:,} training and {training['validation_images']:,} validation images"
+    if images:
+        images += f" of {str(training.get('dataset')).rpartition('/')[2]}"
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
     return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used_text(study.study)}."
