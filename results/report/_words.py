@@ -91,7 +91,8 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     if training.get("folds"):
         images = f" on {training['folds']} folds of {training['pool_images']:,} images"
     elif training.get("train_images") is not None:
-        images = f" on {training['train_images']:,} training and {training['validation_images']:,} validation images"
+        train, validation = training["train_images"], training["validation_images"]
+        images = f" on {train:,} training and {validation:,} validation images"
     if images:
         images += f" of {str(training.get('dataset')).rpartition('/')[2]}"
     spent, whole = study.study["spent"], study.study["budget_trials"]
