@@ -256,7 +256,7 @@ def summarise(asked: Mapping[str, Any], found: Sequence[Found]) -> dict[str, Any
         "true": true,
         "share": true / len(named) if named else None,
         "interval": [low, high],
-        "passes": high >= 0.95,
+        "passes": bool(named) and high >= 0.95,
         "worst_points": min((one.difference for one in named if one.difference is not None), default=None),
         "macs_over_optimum": statistics.median(ratios) if ratios else None,
         "trainings": statistics.fmean(one.trained + one.replicates for one in found),

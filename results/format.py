@@ -113,9 +113,10 @@ def comparison_text(probability: float, row: Mapping[str, Any], tolerance: float
         claim = f"at most {points:g} point{'' if points == 1 else 's'} less accurate than the base"
     elif tolerance is None:
         claim = "more accurate than the start"
+    chance = ">99.9%" if probability >= 0.9995 else percent(probability, 1)
     low, high, pairs = row["difference_low"], row["difference_high"], row["pairs"]
     return (
-        f"{claim} with probability {percent(probability, 1)}: difference {100 * row['difference']:+.2f} "
+        f"{claim} with probability {chance}: difference {100 * row['difference']:+.2f} "
         f"points [{100 * low:+.2f}, {100 * high:+.2f}], {pairs} pair{'' if pairs == 1 else 's'}"
     )
 

@@ -79,7 +79,9 @@ class Confirmation:
 
     def winner(self) -> Winner | None:
         """Return the confirmed network, or else the best that met the required accuracy once, if any."""
-        row = self.incumbent or self._search.history.best
+        row = self.incumbent or self._formulation.best(
+            [row for row in self._rows.values() if not self._fails(row)]
+        )
         if row is None:
             return None
         trainings = self._search.history.trainings()
@@ -104,7 +106,7 @@ class Confirmation:
 
     def _confirm(self, candidate: Trial, first_number: int) -> str | None:
         """Retrain the candidate until there is a verdict, and record it; None if the budget ends first."""
-        repeats = Repeats(tuple(range(1, self._rule.at_a_time + 1)))
+        repeats = Repeats(tuple(range(1, min(self._rule.at_a_time, self._rule.most) + 1)))
         while True:
             requests = self._requests(candidate, repeats, first_number)
             if any(request.purpose == "baseline" and request.row is None for request in requests):
@@ -138,6 +140,10 @@ class Confirmation:
             return self._rule.reject(candidate.number, trainings, [accuracy(row) for row in repeats])
         tried = {row.replicate for row in history.repeats(None, up_to + 1)}
         return self._rule.judge(candidate.number, trainings, tried)
+
+    def _fails(self, row: Trial) -> bool:
+        """Whether a repeat of a trial failed, of which there is no verdict if the budget ended there."""
+        return any(repeat.state == "failed" for repeat in self._search.history.repeats(row))
 
     def _record(self, candidate: Trial, verdict: str, judged: Judgement, up_to: int) -> None:
         """Record a verdict, and what the solver is told: the accuracy that the candidate lacks."""

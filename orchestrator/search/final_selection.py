@@ -102,6 +102,16 @@ class FinalSelection:
         return VerdictSettings.read(self.search.study.question)
 
     @property
+    def _needed(self) -> float:
+        """The probability that confirms the best as more accurate than the start.
+
+        The best is chosen by the repeats that are compared with the start, so the doubt is divided by the
+        number of networks that it was chosen from (Bonferroni); not in studies of older versions.
+        """
+        rivals = len(self.entrants) - 1 if self._settings.is_paired else 0
+        return max(self._settings.needed, 1 - (1 - self._settings.level) / max(1, rivals))
+
+    @property
     def _images(self) -> int:
         return self._settings.images or self.search.spec.training.validation_images
 
@@ -141,7 +151,7 @@ class FinalSelection:
         if self._is_start(best):
             return Winner(best, "confirmed", beliefs[best.number])
         chance, known = self._compare_with_start(best, field[0], beliefs)
-        is_true = chance is not None and chance >= self._settings.needed
+        is_true = chance is not None and chance >= self._needed
         return Winner(best, "confirmed" if is_true else "provisional", beliefs[best.number], chance, known)
 
     def _rounds(self, before: int) -> Iterator[tuple[int, list[Trial]]]:

@@ -152,26 +152,32 @@ class BaseRule(Rule):
         found = compare(trainings, candidate, BASE, self.validation_images, near, self.settings.overlap)
         probability = found.probability(self.settings.tolerance)
         following = Repeats()
-        if self._may_confirm(found, own, base):
-            following = self._plan(set(own), set(base), {*tried, *base}, found.shared)
+        tried = {*tried, *base}
+        if self._may_confirm(found, own, base, tried):
+            following = self._plan(set(own), set(base), tried, found.shared)
         tolerance = self.settings.tolerance
         compared = comparison_text(probability, found.columns(), tolerance)
         text = f"{compared}; {belief_text(belief, None)}"
         missed = -(found.mean + tolerance)
         return Judgement(belief, probability, missed, found.error, text, following, found)
 
-    def _may_confirm(self, found: Difference, own: Collection[int], base: Collection[int]) -> bool:
+    def _may_confirm(
+        self, found: Difference, own: Collection[int], base: Collection[int], tried: Collection[int]
+    ) -> bool:
         """Whether all repeats together would confirm a candidate with a probability of at least `FUTILE`.
 
         This is stochastic curtailment (Lan, Simon and Halperin 1982). The mean after all of them is taken as
         normal around the present one, with the variance that they will take away.
         """
+        overlap = self.settings.overlap
+        lasting = 2 * (1 - found.shared) * overlap / (1 - overlap)  # which no repeat takes away
+        all_base = {*base, *(set(range(self.most + 1)) - set(tried))}
         now = contrast_variance(own, base, found.shared)
-        last = contrast_variance(range(1, self.most + 1), range(self.most + 1), found.shared)
+        last = contrast_variance(range(1, self.most + 1), all_base, found.shared)
         if last >= now:
             return True
-        unit = found.error / math.sqrt(now)
-        short = quantile(found.freedom, self.settings.needed) * unit * math.sqrt(last)
+        unit = found.error / math.sqrt(now + lasting)
+        short = quantile(found.freedom, self.settings.needed) * unit * math.sqrt(last + lasting)
         value = (found.mean + self.settings.tolerance - short) / (unit * math.sqrt(now - last))
         return (1 + math.erf(value / math.sqrt(2))) / 2 >= FUTILE
 

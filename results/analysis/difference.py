@@ -108,26 +108,22 @@ def compare(
     """
     rows = [(network, replicate, y) for network, own in trainings.items() for replicate, y in own.items()]
     networks = list(dict.fromkeys(network for network, _, _ in rows))
+    replicates = [replicate for _, replicate, _ in rows]
     y = np.array([accuracy for _, _, accuracy in rows])
     design = np.array([[float(network == row[0]) for network in networks] for row in rows])
-    replicates = [replicate for _, replicate, _ in rows]
     contrast = np.array([float(network == one) - float(network == other) for network in networks])
     prior = PRIOR_TRAININGS * binomial_variance(accuracy, validation_images)
     freedom = PRIOR_TRAININGS + len(rows) - len(networks)
     logs, means, errors = [], [], []
     for rho, weight in zip(_SHARED, _PRIOR, strict=True):
-        correlation = _correlation(replicates, rho)
-        solved = np.linalg.solve(correlation, np.column_stack([design, y]))
+        solved, log_determinant = _solve(replicates, rho, np.column_stack([design, y]))
         information = design.T @ solved[:, :-1]
         fitted = np.linalg.solve(information, np.column_stack([design.T @ solved[:, -1], contrast]))
         residual = y - design @ fitted[:, 0]
-        squares = prior + float(residual @ np.linalg.solve(correlation, residual))
+        squares = prior + float(residual @ _solve(replicates, rho, residual[:, None])[0][:, 0])
         spread = contrast @ fitted[:, 1] + 2 * (1 - rho) * overlap / (1 - overlap)
-        logs.append(
-            math.log(weight)
-            - (np.linalg.slogdet(correlation)[1] + np.linalg.slogdet(information)[1]) / 2
-            - freedom / 2 * math.log(squares)
-        )
+        log_determinant += np.linalg.slogdet(information)[1]
+        logs.append(math.log(weight) - log_determinant / 2 - freedom / 2 * math.log(squares))
         means.append(float(contrast @ fitted[:, 0]))
         errors.append(math.sqrt(squares / freedom * spread))
     weights = np.exp(np.array(logs) - max(logs))
@@ -156,13 +152,23 @@ def least_confirmed(
 def contrast_variance(one: Collection[int], other: Collection[int], shared: float) -> float:
     """Return the variance of the difference of two networks trained in these replicates, in units of s^2."""
     design = np.repeat(np.eye(2), [len(one), len(other)], axis=0)
-    correlation = _correlation([*one, *other], shared)
-    information = design.T @ np.linalg.solve(correlation, design)
+    information = design.T @ _solve([*one, *other], shared, design)[0]
     contrast = np.array([1.0, -1.0])
     return float(contrast @ np.linalg.solve(information, contrast))
 
 
-def _correlation(replicates: Sequence[int], shared: float) -> NDArray[np.float64]:
-    """Return the correlation matrix of trainings: `shared` where two networks have one replicate."""
-    numbers = np.array(replicates)
-    return np.where(numbers[:, None] == numbers, shared, 0.0) + (1 - shared) * np.eye(len(numbers))
+def _solve(
+    replicates: Sequence[int], shared: float, columns: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Return R^-1 columns and log |R|, where R is 1 on its diagonal and `shared` within a replicate.
+
+    R has a block for each replicate, (1 - shared) I + shared 1 1', whose inverse is known (Sherman and
+    Morrison 1950). columns: [N, k]
+    """
+    _, place, sizes = np.unique(replicates, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(sizes), columns.shape[1]))
+    np.add.at(sums, place, columns)
+    ends = 1 - shared + sizes * shared
+    solved = (columns - (shared / ends)[place, None] * sums[place]) / (1 - shared)
+    log_determinant = float(np.log(ends).sum() + (sizes - 1).sum() * math.log(1 - shared))
+    return solved, log_determinant

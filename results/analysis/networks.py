@@ -27,6 +27,7 @@ class Network:
     belief: Posterior
     is_replicated: bool  # whether the estimate is from repeats, which selected nothing
     difference: Difference | None = None  # from the base network, if the study compares with that
+    lead: float | None = None  # the mean difference from it then, also of one that was trained once
 
     def probability(self, bound: float, tolerance: float = 0.0) -> float | None:
         """Return the probability that it is as accurate as it must be; None if it was not trained again.
@@ -36,6 +37,8 @@ class Network:
         """
         if not self.is_replicated:
             return None
+        if self.lead is not None and self.row["purpose"] == "baseline":
+            return float(tolerance >= 0)  # it is as accurate as itself
         return self.difference.probability(tolerance) if self.difference else self.belief.probability(bound)
 
     def columns(self) -> dict[str, Any]:
@@ -92,10 +95,13 @@ def networks(trials: pd.DataFrame, accuracy: float, settings: VerdictSettings) -
         accuracies = trained or [row["accuracy"]]
         number, near = int(row["number"]), noisier(accuracy, fmean(accuracies))
         belief = believe(accuracies, within.noise(near, images), settings.overlap)
-        difference = None
-        if settings.compares_with_base and BASE in paired and len(paired.get(number, ())) == belief.trainings:
-            difference = compare(paired, number, BASE, images, near, settings.overlap)
-        found.append(Network(number, row, belief, trained is not None, difference))
+        difference, lead = None, None
+        if settings.compares_with_base and BASE in paired:
+            lead = belief.mean - fmean(paired[BASE].values())
+            if len(paired.get(number, ())) == belief.trainings:
+                difference = compare(paired, number, BASE, images, near, settings.overlap)
+                lead = difference.mean
+        found.append(Network(number, row, belief, trained is not None, difference, lead))
     return found
 
 

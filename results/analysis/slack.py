@@ -38,12 +38,8 @@ def cheapest(trials: pd.DataFrame, study: Mapping[str, Any]) -> pd.DataFrame:
         kept = [
             network
             for network in found
-            if (
-                network.difference.mean + tolerance
-                if network.difference
-                else network.belief.mean - bound - slack
-            )
-            >= 0
+            if (network.belief.mean - bound if network.lead is None else network.lead + settings.tolerance)
+            >= slack
         ]
         known = {network.trial: network.probability(bound + slack, tolerance) for network in kept}
         sure = [network for network in kept if (known[network.trial] or 0.0) >= settings.needed]

@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from orchestrator.search.baseline import BaselineFailed
@@ -221,7 +220,7 @@ def test_a_winner_without_a_verdict_after_the_most_replicates_is_undecided_and_p
     likeliest = max(undecided, key=lambda row: row.probability or 0)
     assert model.trial_id == likeliest.id
     assert (model.probability or 0) > 0.5
-    assert sure_at_the_bound(tmp_path) is pd.NA
+    assert sure_at_the_bound(tmp_path) == 1, "of the base itself alone"
 
 
 def sure_at_the_bound(folder: Path) -> object:
@@ -360,6 +359,29 @@ def test_a_search_stopped_between_repeats_of_base_and_candidate_resumes_alike(
         run(stopped, stopping_at(stopped / "s", begun), **MEASURED)
     run(stopped, **MEASURED)
     assert record(stopped) == record(tmp_path / "calm")
+
+
+@pytest.mark.parametrize("given", [{}, {"min_accuracy": 0.89}])
+def test_no_candidate_gets_more_repeats_than_are_allowed(tmp_path: Path, given: dict[str, Any]) -> None:
+    run(tmp_path, **{"trials": 16, "confirm": 1, "solver": "random", "block": 3, "seed": 2, **given})
+    again = Counter(row.of_trial_number for row in trials(tmp_path) if row.purpose == "confirmation")
+    assert again
+    assert set(again.values()) == {1}
+
+
+def test_a_network_whose_repeat_failed_is_not_named_where_the_budget_ends(tmp_path: Path) -> None:
+    """Its repeats were to be judged together, and the budget was spent before the last of them."""
+    named = 0
+    for trial_count in range(6, 16):
+        folder = tmp_path / str(trial_count)
+        run(folder, trials=trial_count, confirm=4, solver="random", block=2, seed=4, data="fake:crash=.3")
+        found, rows = saved(folder), trials(folder)
+        failed = {
+            row.of_trial_number for row in rows if row.purpose == "confirmation" and row.state == "failed"
+        }
+        assert found is None or {row.number for row in rows if row.id == found.trial_id}.isdisjoint(failed)
+        named += found is not None
+    assert named
 
 
 def test_a_study_of_the_older_rule_goes_on_by_it(tmp_path: Path) -> None:

@@ -53,6 +53,22 @@ def test_a_candidate_that_all_repeats_would_hardly_confirm_gets_none() -> None:
     assert NEW.judge(5, ahead).next
 
 
+def test_a_base_with_many_trainings_keeps_what_they_tell() -> None:
+    """A search may measure its base more often than it repeats a candidate."""
+    few = BaseRule(MEASURED, 0.9, most=3, block=1, validation_images=10_000)
+    trainings = {5: trained([0.9035, 0.9045], 1), BASE: trained([0.9, 0.901] * 5, 0)}
+    assert few.judge(5, trainings).next == Repeats((3,))
+
+
+def test_folds_stop_a_candidate_no_later_than_draws_that_share_nothing() -> None:
+    """What their overlap leaves uncertain is no hope that more repeats would fulfil."""
+    folds = VerdictSettings(is_paired=True, has_base=True, overlap=1 / 6)
+    rule = BaseRule(folds, 0.9, most=6, block=1, validation_images=10_000)
+    for lead in (0.0005, 0.001, 0.0015, 0.002):
+        trainings = {5: trained([0.9 + lead, 0.901 + lead], 1), BASE: trained([0.9, 0.901, 0.9], 0)}
+        assert len(rule.judge(5, trainings).next) <= len(NEW.judge(5, trainings).next)
+
+
 def test_a_base_that_was_lucky_confirms_less_than_one_that_is_exact() -> None:
     """Three trainings of the base at .900 are less than a bound of .9."""
     trainings = {5: trained([0.905, 0.906, 0.905], 1), BASE: trained([0.898, 0.902, 0.9], 0)}
