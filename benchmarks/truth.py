@@ -189,12 +189,14 @@ class Formula:
     Their true accuracies differ from the base network's by -3 to 2 standard deviations of a training, the
     smaller network the less; with `nothing_smaller` by -3 to 0. With `folds` a fraction 1 / folds of a
     network's own variance is common to all its trainings, which share images (Nadeau and Bengio 2003).
+    The standard deviation of a candidate's training is `noisier` times the base network's.
     """
 
     rho: float
     version: int
     nothing_smaller: bool
     folds: int
+    noisier: float
     given: Mapping[str, Any]
 
     def search(self, seed: int) -> Found:
@@ -208,7 +210,8 @@ class Formula:
         own = math.sqrt((1 - self.rho) * (1 - overlap))
 
         def train(network: int, difference: float, replicate: int) -> float:
-            return 0.9 + SD * (difference + lasting[network] + shared[replicate] + rng.gauss(0, own))
+            noise = lasting[network] + shared[replicate] + rng.gauss(0, own)
+            return 0.9 + SD * (difference + noise * (1.0 if network == BASE else self.noisier))
 
         trainings = {
             BASE: {replicate: train(BASE, 0.0, replicate) for replicate in range(request.replicates)}
@@ -297,8 +300,8 @@ def _cases(
     known = {"version": asked.version, "tolerance": asked.tolerance, "trials": asked.trials}
     if asked.formula:
         for rho in asked.rho:
-            formula = Formula(rho, asked.version, asked.nothing_smaller, asked.folds, given)
-            told = {"rho": rho, "nothing_smaller": asked.nothing_smaller, "folds": asked.folds}
+            formula = Formula(rho, asked.version, asked.nothing_smaller, asked.folds, asked.noisier, given)
+            told = {name: getattr(formula, name) for name in ("rho", "nothing_smaller", "folds", "noisier")}
             yield {"by": "formula", **told} | known, formula.search
         return
     known |= {"by": "loop", "solver": asked.solver}
@@ -330,6 +333,7 @@ if __name__ == "__main__":
     parser.add_argument("--bounds", type=float, nargs="+", default=[0.92, 0.925], help="of the table")
     parser.add_argument("--measured-base", action="store_true", help="of the table, instead of --bounds")
     parser.add_argument("--nothing-smaller", action="store_true", help="that is as accurate; by the formula")
+    parser.add_argument("--noisier", type=float, default=1.0, help="times that a candidate's trainings are")
     parser.add_argument("--folds", type=int, default=0, help="that replicates are; by the formula")
     parser.add_argument("--tolerance", type=float, default=0.0, help="against a measured base")
     parser.add_argument("--version", type=int, choices=(1, 2), default=2, help="of the rule")
