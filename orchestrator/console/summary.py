@@ -11,12 +11,14 @@ from statistics import fmean, median
 from rich.console import Console
 from rich.table import Table
 
+import search_spaces
 from orchestrator.console.format import accuracy_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
+from orchestrator.spec import space as spaces
 from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.spec.objective import Objective, amount_of
-from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
+from orchestrator.spec.options import DEFAULT_SPACE, RunOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
@@ -166,7 +168,7 @@ def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, 
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: no candidate was better when it was retrained")
     if spec.request.kind == "nas":
-        say(console, f"next: {_next_command(spec.request, model.name)}")
+        say(console, f"next: {_next_command(spec, model.name)}")
 
 
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:
@@ -197,18 +199,24 @@ def database_text(request: RunOptions) -> str:
 
 
 _HANDED_ON = (
-    *("train_images", "validation_images", "draw", "folds", "budget"),
+    *("train_images", "validation_images", "draw", "folds", "metric", "budget"),
     *("device", "slots", "db", "runs", "trainer"),
 )
 
 
-def _next_command(request: SearchOptions, model: str) -> str:
-    """Return the hpo-search of the model found, on the same data, machine and results database."""
+def _next_command(spec: StudySpec, model: str) -> str:
+    """Return the hpo-search of the model found, on the same data, machine and results database.
+
+    It is over the recipe where the default space has larger batches than the training has images.
+    """
+    request = spec.request
     usual = resolve_options(request.kind, request.subject, {"demo": request.demo})
     words = ["hpo-search", "--model", model, *(["--demo"] if request.demo else [])]
     for name in _HANDED_ON:
         if getattr(request, name) != getattr(usual, name):
             words += [f"--{name.replace('_', '-')}", str(getattr(request, name))]
+    if spaces.largest_batch(search_spaces.load(DEFAULT_SPACE)) > spec.training.train_images:
+        words += ["--space", "recipe"]
     return shlex.join(words)
 
 
@@ -222,7 +230,7 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     for name in ("", "trial", *(size.unit for size in sizes), aim.sought.noun, "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     for name, row, (reached, trainings) in (
-        (start, first, _known_of(study, first, rows)),
+        (start, first, _known_of(first, rows)),
         (model.name, winner, (model.val_accuracy, model.trainings or 1)),
     ):
         amounts = [size.number(amount_of(row, size)) for size in sizes]
@@ -230,10 +238,11 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     return table
 
 
-def _known_of(study: Study, first: Trial, rows: Sequence[Trial]) -> tuple[float | None, int]:
+def _known_of(first: Trial, rows: Sequence[Trial]) -> tuple[float | None, int]:
     """Return the mean accuracy of a study's first trial, and the number of trainings behind it."""
     if first.purpose == "baseline":
-        return study.baseline_accuracy, study.baseline_replicates or 1
+        trained = [accuracy(row) for row in rows if row.purpose == "baseline" and row.state == "completed"]
+        return fmean(trained), len(trained)
     again = [accuracy(row) for row in rows if row.of_trial_number == first.number and is_training(row)]
     return (fmean(again), len(again)) if again else (sought_value(first), 1)
 

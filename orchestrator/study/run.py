@@ -173,7 +173,9 @@ def _require_accuracy(
     if settings.compares_with_base and most:
         images = settings.images or spec.training.validation_images
         least = least_confirmed(accuracies, images, settings, most)
-        context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
+        context.reporter.note(
+            sought.reword(summary.resolution_text(least, spec.training.validation_images, most))
+        )
     baseline.refuse_chance(context, rows)
     return bound, mean
 
