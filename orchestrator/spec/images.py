@@ -196,7 +196,7 @@ def with_images(
     if folds and images:
         pool.check_smallest(2)
         check(
-            folds <= images, f"--folds {folds} is more than the {images} training images; give at most that"
+            folds <= images, f"--folds {folds} is more than the {images} training images; give 2 to {images}"
         )
         counts, draw = (images - -(-images // folds), images // folds), None  # of the largest, smallest fold
     else:
@@ -245,7 +245,10 @@ def _check_measured(request: RunOptions, pool: Pool, train: int, validation: int
     """Raise BadOption, with numbers that work, if no images are left to measure a network on."""
     if validation or is_tested:
         return
-    instead = pool.nearest(train, pool.fifth) if pool.sizes else (train, _LARGE[1])
+    instead = train, _LARGE[1]
+    if pool.sizes:
+        pool.check_smallest(2)
+        instead = pool.nearest(train, pool.fifth)
     raise BadOption(
         f"--validation-images {request.validation_images} comes to 0 images, and nothing would be measured; "
         f"give {images_options(*instead)}"
