@@ -136,8 +136,9 @@ def required_accuracy_text(mean: float, std: float | None, replicates: int, boun
 
 def resolution_text(least: float, validation_images: int, most: int) -> str:
     """Return what differences the confirmations can tell. `least`: as `difference.least_confirmed` has it."""
+    repeats = "a repeat confirms" if most == 1 else f"{most} repeats confirm"
     return (
-        f"on {validation_images} validation images {most} repeats confirm a network that is about "
+        f"on {validation_images} validation images {repeats} a network that is about "
         f"{100 * least:.2g} points more accurate than that; a --tolerance of so much confirms one that is as "
         "accurate as the base"
     )
