@@ -286,6 +286,16 @@ def test_what_cannot_be_drawn_is_refused_with_the_class_and_what_works(
     assert said in str(refused.value)
 
 
+def test_classes_whose_names_differ_in_spaces_are_both_told(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    data = unequal(tmp_path / "photos", **{"a b": 30, "a  b": 20, "c": 10})
+    request = settled(tmp_path, data=data, trainer=None, batch_size=8)
+    spec = resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
+    assert spec.base.dataset["class_images"] == {"a b (class 0)": 20, "a b (class 1)": 30, "c": 10}
+    assert sum(held_out for _, held_out in spec.base.dataset["drawn"].values()) == 10
+
+
 def test_the_noise_of_another_score_is_that_of_the_classes_in_a_fold(
     trainer_client: TrainerClient, tmp_path: Path
 ) -> None:
