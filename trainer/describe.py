@@ -1,6 +1,7 @@
 """What a configuration would train, without training it."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -98,10 +99,17 @@ def _class_fields(about: About, drawn: Subset) -> dict[str, Any]:
     if len(names) > _MOST_CLASSES:
         by_size = sorted(told, key=lambda label: sizes[label])
         told = [by_size[0], by_size[len(names) // 2], by_size[-1]]
+    texts = _tell_apart([to_one_line(name) for name in names])
     return {
-        "class_images": {to_one_line(names[label]): sizes[label] for label in told},
-        "drawn": {to_one_line(names[label]): [int(train[label]), int(validation[label])] for label in told},
+        "class_images": {texts[label]: sizes[label] for label in told},
+        "drawn": {texts[label]: [int(train[label]), int(validation[label])] for label in told},
     }
+
+
+def _tell_apart(names: Sequence[str]) -> list[str]:
+    """The names; those that are alike, as of folders that differ in spaces, get the number of their class."""
+    times = Counter(names)
+    return [name if times[name] == 1 else f"{name} (class {label})" for label, name in enumerate(names)]
 
 
 # cached: the data sets stay the same during one run of `describe`

@@ -11,12 +11,14 @@ from statistics import fmean, median
 from rich.console import Console
 from rich.table import Table
 
+import search_spaces
 from orchestrator.console.format import accuracy_text, point_text
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
+from orchestrator.spec import space as spaces
 from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.spec.objective import Objective, amount_of
-from orchestrator.spec.options import RunOptions, SearchOptions, resolve_options
+from orchestrator.spec.options import DEFAULT_SPACE, RunOptions, resolve_options
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
@@ -141,10 +143,11 @@ def required_accuracy_text(mean: float, std: float | None, replicates: int, tole
 
 def resolution_text(least: float, validation_images: int, most: int) -> str:
     """Return which differences repeats can tell. `least`: as `difference.least_confirmed` has it."""
+    repeats = "a repeat tells" if most == 1 else f"{most} repeats tell"
     return (
-        f"{most} repeats on {validation_images} validation images tell differences of about "
-        f"{100 * least:.2g} points: only with a --tolerance of so much, or with more images, is a network "
-        "confirmed that is just as accurate as the base"
+        f"on {validation_images} validation images {repeats} differences of about {100 * least:.2g} points: "
+        "only with a --tolerance of so much, or with more images, is a network confirmed that is just as "
+        "accurate as the base"
     )
 
 
@@ -173,7 +176,7 @@ def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, 
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: no candidate was better when it was retrained")
     if spec.request.kind == "nas":
-        say(console, f"next: {_next_command(spec.request, model.name)}")
+        say(console, f"next: {_next_command(spec, model.name)}")
 
 
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:
@@ -204,18 +207,24 @@ def database_text(request: RunOptions) -> str:
 
 
 _HANDED_ON = (
-    *("train_images", "validation_images", "draw", "folds", "budget"),
+    *("train_images", "validation_images", "draw", "folds", "metric", "budget"),
     *("device", "slots", "db", "runs", "trainer"),
 )
 
 
-def _next_command(request: SearchOptions, model: str) -> str:
-    """Return the hpo-search of the model found, on the same data, machine and results database."""
+def _next_command(spec: StudySpec, model: str) -> str:
+    """Return the hpo-search of the model found, on the same data, machine and results database.
+
+    It is over the recipe where the default space has larger batches than the training has images.
+    """
+    request = spec.request
     usual = resolve_options(request.kind, request.subject, {"demo": request.demo})
     words = ["hpo-search", "--model", model, *(["--demo"] if request.demo else [])]
     for name in _HANDED_ON:
         if getattr(request, name) != getattr(usual, name):
             words += [f"--{name.replace('_', '-')}", str(getattr(request, name))]
+    if spaces.largest_batch(search_spaces.load(DEFAULT_SPACE)) > spec.training.train_images:
+        words += ["--space", "recipe"]
     return shlex.join(words)
 
 

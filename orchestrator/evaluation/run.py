@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from typing import Any
 
 from rich.console import Console
 
@@ -62,8 +64,7 @@ def run_evaluation(
         spec = resolve_spec(request, store, executor.device, trainer)
         _check_folder(spec)
         stack.enter_context(store.lock_study(spec.study_name))
-        recorded = store.study(spec.study_name)
-        study = _open_study(spec, store, recorded, executor.slots, console)
+        study, recorded = _open_study(spec, store, executor.slots, console)
         rows = store.trials(study.id)
         summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
@@ -87,6 +88,10 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
         trainer = stack.enter_context(open_trainer(request, find_dataset(request, store)))
         spec = resolve_spec(request, store, executor.device, trainer)
         _check_folder(spec)
+        if store is not None:
+            _, _, replaced = _check_question(spec, store)
+            anew = (checks.anew_text(replaced),) if replaced else ()
+            spec = replace(spec, notes=(*spec.notes, *anew))
         summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
         first = spec.pairs[0]
         summary.say(console, *_contents(spec), *summary.image_lines(first.description, first.training))
@@ -102,19 +107,29 @@ def _check_folder(spec: EvaluationSpec) -> None:
     checks.refuse_folder(folder, connection.address(spec.request.database))
 
 
-def _open_study(
-    spec: EvaluationSpec, store: Store, recorded: Study | None, slots: int, console: Console
-) -> Study:
-    """Start the study in the database, or take it up."""
-    request, replaced = spec.request, find_replaced(spec, store)
+def _check_question(spec: EvaluationSpec, store: Store) -> tuple[dict[str, Any], Study | None, Study | None]:
+    """Return the settings, the recorded study, if any, and that study if it is asked anew.
+
+    Raise QuestionChanged if the recorded study has other settings and a result.
+    """
+    recorded, replaced = store.study(spec.study_name), find_replaced(spec, store)
     question = spec.question(recorded.question if recorded and not replaced else None)
     if recorded is not None and not replaced:
         why = checks.other_data(store, recorded, question, spec.pairs[0].training.dataset)
         refuse_another_question(recorded, PURPOSE, question, why)
+    return question, recorded, replaced
+
+
+def _open_study(
+    spec: EvaluationSpec, store: Store, slots: int, console: Console
+) -> tuple[Study, Study | None]:
+    """Start the study in the database, or take it up; return it, and as it was recorded before."""
+    request = spec.request
+    question, recorded, replaced = _check_question(spec, store)
     checks.claim_folder(study_folder(request.runs, spec.study_name), store.url)
     if replaced:
         session.put_aside(store, replaced, request.runs, console)
-    return store.open_study(
+    study = store.open_study(
         spec.study_name,
         PURPOSE,
         question,
@@ -124,6 +139,7 @@ def _open_study(
         slots,
         anew=replaced is not None,
     )
+    return study, recorded
 
 
 def _opening(
@@ -150,8 +166,9 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
         yield from base_model.same_name_lines(pair.subject, PURPOSE)
     read = "no test images" if request.no_test else "all test images, read once per training"
     first = spec.pairs[0]
-    parts = f"the r-th of {request.runs_of_each} disjoint parts of " if first.training.disjoint else ""
-    use = f"run r uses {parts}{summary.sample_text(first.training)}; {read}"
+    parts = f"uses the r-th of {request.runs_of_each} disjoint parts of"
+    how = parts if first.training.disjoint else "holds out one of"
+    use = f"run r {how} {summary.sample_text(first.training)}; {read}"
     yield from summary.data_lines(first.description, use)
     yield from spec.notes
 

@@ -24,6 +24,7 @@ _REMEDIES = {  # for running the same command again, by the reason of the failur
     "host_memory": "give a larger --max-memory and run the same command again",
     "timeout": "give a longer --timeout and run the same command again",
     "over_budget": "give fewer --slots and run the same command again",
+    "no_result": "fix that and run the same command again",
     "killed": "fix that and run the same command again",
 }
 

@@ -146,7 +146,16 @@ class Pool:
         found = found if validation == 0 or validation >= least else []
         if validation and may_be_none and self.left(0) >= train >= least:
             found.append("--validation-images 0")
-        return ", or ".join(found) or "other numbers of both"
+        return ", or ".join(found) or self._other_numbers(train, validation)
+
+    def _other_numbers(self, train: int, validation: int) -> str:
+        """Return numbers of both, and fewer runs if need be, with which all parts can be drawn."""
+        for parts in range(self.parts, 0, -1):
+            pool = replace(self, parts=parts)
+            if (pool.usable(validation > 0) or 0) >= self.classes * (1 + (validation > 0)):
+                runs = "" if parts == self.parts else f"--runs {parts} "
+                return runs + images_options(*pool.nearest(train, validation))
+        return "a data set with at least 2 images of each class"
 
     def check_smallest(self, least: int) -> None:
         """Raise BadOption unless every class has so many images."""
@@ -186,13 +195,13 @@ def with_images(
     folds = (request.folds or None) if is_older else _folds(request, pool)
     if folds and images:
         pool.check_smallest(2)
-        check(folds <= images, f"--folds {folds} is more than the {images} training images; give fewer")
-        counts, draw = (
-            (images - -(-images // folds), images // folds),
-            None,
-        )  # of the largest and smallest fold
+        check(
+            folds <= images, f"--folds {folds} is more than the {images} training images; give 2 to {images}"
+        )
+        counts, draw = (images - -(-images // folds), images // folds), None  # of the largest, smallest fold
     else:
         counts = _numbers(request, pool, is_older)
+        _check_measured(request, pool, *counts, training.test)
         if request.usual_images:
             _check_parts(pool, *counts, training.test)
         elif not is_older:
@@ -230,6 +239,20 @@ def _folds(request: RunOptions, pool: Pool) -> int | None:
     is_asked = request.draw or request.train_images or request.validation_images
     is_small = bool(pool.sizes) and pool.images is not None and pool.images < _FOLDS_BELOW
     return _FOLDS if is_small and request.usual_images is None and not is_asked else None
+
+
+def _check_measured(request: RunOptions, pool: Pool, train: int, validation: int, is_tested: bool) -> None:
+    """Raise BadOption, with numbers that work, if no images are left to measure a network on."""
+    if validation or is_tested:
+        return
+    instead = train, _LARGE[1]
+    if pool.sizes:
+        pool.check_smallest(2)
+        instead = pool.nearest(train, pool.fifth)
+    raise BadOption(
+        f"--validation-images {request.validation_images} comes to 0 images, and nothing would be measured; "
+        f"give {images_options(*instead)}"
+    )
 
 
 def _check_parts(pool: Pool, train: int, validation: int, is_tested: bool) -> None:

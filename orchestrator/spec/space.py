@@ -64,14 +64,18 @@ def _check_settled_once(request: HpoOptions, found: Named) -> None:
 
 def check_batches(named: Named, train_images: int) -> None:
     """Raise BadOption if the largest searched batch has more images than a training."""
-    for variable in named.space.variables:
-        if variable.name == "batch_size":
-            largest = int(variable.from_number(variable.upper))
-            check(
-                train_images >= largest,
-                f"--space {named.name} tries batches of up to {largest} images, more than the {train_images} "
-                f"training images; give more, or --space recipe --batch-size {suggest_batch(train_images)}",
-            )
+    largest = largest_batch(named)
+    check(
+        train_images >= largest,
+        f"--space {named.name} tries batches of up to {largest} images, more than the {train_images} "
+        f"training images; give more, or --space recipe --batch-size {suggest_batch(train_images)}",
+    )
+
+
+def largest_batch(named: Named) -> int:
+    """Return the most images of a batch that a space tries; 0 if it does not search over batches."""
+    batches = [variable for variable in named.space.variables if variable.name == "batch_size"]
+    return max((int(variable.from_number(variable.upper)) for variable in batches), default=0)
 
 
 def _range(request: NasOptions, name: str, whole: NetworkInfo) -> tuple[float, float]:

@@ -122,7 +122,7 @@ class StudySpec:
         """The validation images that count for the noise of the sought score; None: all of them."""
         drawn = self.base.dataset.get("drawn") or {}
         by_class = [validation for _, validation in drawn.values()]
-        if sum(by_class) < self.training.validation_images:  # of many classes only some are told
+        if not by_class or len(by_class) < self.base.classes:  # of many classes only some are told
             return None
         return round(effective_validation_images(self.aim.sought, by_class))
 
@@ -397,7 +397,7 @@ def describe_data(
     try:
         base = trainer_client.describe(training.config(Choices(scale), replicate=parts - 1))
     except TrainerRefused as error:
-        if parts == 1:
+        if training.folds or not request.usual_images:  # then `with_images` has checked the draw
             raise
         pool = images.Pool.of(told, training.draw, parts)
         remedies = pool.remedies(training.train_images, training.validation_images, training.test)

@@ -176,7 +176,8 @@ def _require_accuracy(
         images = settings.images or spec.training.validation_images
         least = least_confirmed(accuracies, images, settings, most)
         if least > settings.tolerance:
-            context.reporter.note(sought.reword(summary.resolution_text(least, images, most)))
+            drawn = spec.training.validation_images
+            context.reporter.note(sought.reword(summary.resolution_text(least, drawn, most)))
     baseline.refuse_chance(context, rows)
     return bound, mean
 

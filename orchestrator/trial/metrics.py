@@ -102,7 +102,7 @@ class MetricsLog:
         wrong = [f"{name} {final.get(name)!r:.40}" for name in asked if not _is_share(final.get(name))]
         said = f"with {', '.join(wrong)}, which is not a fraction in [0, 1]"
         if self.sought != ACCURACY and final.get(self.sought.field) is None:
-            said += f"; its trainer does not report what --metric {self.sought.name} needs"
+            said += f"; its trainer does not report what --metric {self.sought.name} needs: omit --metric"
         return said
 
     def _numbers(self, names: Iterable[str], event: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,14 +87,13 @@ def _no_bound(study: StudyRecord) -> str:
 def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     budget = training.get("budget") or {}
     each = f"{budget['seconds']:g} s" if budget.get("seconds") else f"{budget.get('steps', '?')} steps"
-    images = ""
-    if training.get("folds"):
-        images = f" on {training['folds']} folds of {training['pool_images']:,} images"
-    elif training.get("train_images") is not None:
-        train, validation = training["train_images"], training["validation_images"]
-        images = f" on {train:,} training and {validation:,} validation images"
-    if images:
-        images += f" of {str(training.get('dataset')).rpartition('/')[2]}"
+    where = f"{training['folds']} folds, each with " if training.get("folds") else ""
+    images = (
+        f" on {where}{training['train_images']:,} training and {training['validation_images']:,} validation "
+        f"images of {str(training.get('dataset')).rpartition('/')[2]}"
+        if training.get("train_images") is not None
+        else ""
+    )
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
     return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used_text(study.study)}."
@@ -161,7 +160,10 @@ def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
     if best["verdict"]:
         trust = trust_text(best, study.study["question"], study.minimised)
         return f"It is {best['verdict']}: {trust}, by its repeats.{_shared(best)}"
-    return "It is provisional: its repeats gave no verdict, so its training may have been lucky."
+    trust = trust_text(model, study.study["question"], study.minimised) if model else ""
+    if model is None or not trust:
+        return "It is provisional: its repeats gave no verdict, so its training may have been lucky."
+    return f"It is provisional, as its repeats gave no verdict: {trust}.{_shared(model)}"
 
 
 def _shared(row: Row) -> str:

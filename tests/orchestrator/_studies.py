@@ -41,6 +41,7 @@ COMPARED = (
     "blocks",
     "resolution_pixels",
     "val_accuracy",
+    "score",
     "val_loss",
     "test_accuracy",
     "test_accuracy_1000",

@@ -262,9 +262,19 @@ def test_of_many_classes_the_first_are_named() -> None:
             {"batch_size": 128},
             "is more than the 57 training images; give --batch-size 8",
         ),
-        ({"ant": 60, "wolf": 9}, {"folds": 70}, "--folds 70 is more than the 69 training images; give fewer"),
+        (
+            {"ant": 60, "wolf": 9},
+            {"validation_images": 0},
+            "--validation-images 0 comes to 0 images, and nothing would be measured; give --train-images 57 "
+            "--validation-images 12",
+        ),
+        (
+            {"ant": 60, "wolf": 9},
+            {"folds": 70},
+            "--folds 70 is more than the 69 training images; give 2 to 69",
+        ),
     ],
-    ids=["one image", "too many", "batch", "folds"],
+    ids=["one image", "too many", "batch", "no validation", "folds"],
 )
 def test_what_cannot_be_drawn_is_refused_with_the_class_and_what_works(
     trainer_client: TrainerClient, tmp_path: Path, sizes: dict[str, int], given: dict[str, Any], said: str
@@ -274,6 +284,26 @@ def test_what_cannot_be_drawn_is_refused_with_the_class_and_what_works(
     with pytest.raises((BadOption, TrainerRefused)) as refused:
         resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
     assert said in str(refused.value)
+
+
+def test_classes_whose_names_differ_in_spaces_are_both_told(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    data = unequal(tmp_path / "photos", **{"a b": 30, "a  b": 20, "c": 10})
+    request = settled(tmp_path, data=data, trainer=None, batch_size=8)
+    spec = resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
+    assert spec.base.dataset["class_images"] == {"a b (class 0)": 20, "a b (class 1)": 30, "c": 10}
+    assert sum(held_out for _, held_out in spec.base.dataset["drawn"].values()) == 10
+
+
+def test_the_noise_of_another_score_is_that_of_the_classes_in_a_fold(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    data = unequal(tmp_path / "photos", ant=32, bee=14, wolf=14)
+    request = settled(tmp_path, data=data, trainer=None, batch_size=8, metric="balanced_accuracy")
+    spec = resolve_spec(request, base_model.find("senet18", None), "cpu", trainer_client)
+    assert spec.training.validation_images == 10, "of 5 + 2 + 2, rounded, and one more"
+    assert question(spec)["effective_images"] == round(9 / (1 / 5 + 1 / 2 + 1 / 2))
 
 
 def test_a_search_over_batches_is_not_told_to_fix_the_batch(

@@ -127,6 +127,25 @@ def test_the_summary_says_what_was_asked_and_found(record: str) -> None:
     assert "It has finished: the budget of 12 trials is spent." in said
 
 
+def test_a_winner_without_a_verdict_is_told_with_what_its_model_knows(store: Store, db: str) -> None:
+    folds = {"folds": 6, "train_images": 500, "validation_images": 100, "dataset": "folder"}
+    study = open_study(store, training=folds)
+    found = complete(store, study, 1, 5_000_000, 0.9)
+    store.set_bound(study.id, min_accuracy=0.8)
+    compared = {"difference": 0.004, "difference_low": -0.01, "difference_high": 0.02, "pairs": 3}
+    known: dict[str, Any] = {"study_id": study.id, "trial_id": found.id, "network": "senet18"}
+    known |= {"depth": 1.0, "width": 0.5, "resolution": 1.0, "dataset": "folder", "recipe": "nomad_haet"}
+    known |= {"macs": 5_000_000, "parameters": 250_000, "val_accuracy": 0.9}
+    known |= {"name": "small", "status": "provisional", "probability": 0.9, "shared_noise": 0.3}
+    store.save_model(**known, **compared)
+    said = words(page(db, "demo"))
+    assert (
+        "It is provisional, as its repeats gave no verdict: as accurate as the base with probability 90.0%: "
+        "difference +0.40 points [-1.00, +2.00], 3 pairs. Trainings of the same images" in said
+    )
+    assert "steps on 6 folds, each with 500 training and 100 validation images of folder" in said
+
+
 def test_a_verdict_is_told_with_its_probability(store: Store, db: str) -> None:
     study = open_study(store)
     found = complete(store, study, 1, 5_000_000, 0.9)

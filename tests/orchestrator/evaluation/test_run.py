@@ -200,6 +200,18 @@ def test_a_plan_says_the_cost_and_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_refuses_other_settings_as_the_evaluation_does_and_says_that_a_failed_one_starts_anew(
+    tmp_path: Path,
+) -> None:
+    evaluate(tmp_path, data="fake:nan", runs=1)
+    assert "has other settings and no result, so it starts anew" in evaluate(tmp_path, seed=3, plan=True)
+    assert len(trials(tmp_path)) == 1
+    evaluate(tmp_path, seed=3, runs=1)
+    evaluate(tmp_path, seed=3, runs=2, plan=True)
+    with pytest.raises(QuestionChanged, match=r"training\.seed: 3 recorded, 4 now"):
+        evaluate(tmp_path, seed=4, plan=True)
+
+
 def test_a_trial_ended_by_a_kill_of_the_study_is_adopted_with_its_reading(tmp_path: Path) -> None:
     evaluate(tmp_path, runs=1)
     [row] = trials(tmp_path)

@@ -69,7 +69,8 @@ def test_views_tables_report_and_mirror_tell_the_sought_score(
     assert f", balanced accuracy {best['score']:.2%}" in printed
     shown = said("show", "s", db=str(db))
     assert f"validation balanced accuracy of at least {bound}" in shown
-    assert not re.findall(r".*(?<!balanced )accuracy.*", printed)
+    assert not re.findall(r".*(?<!balanced[ _])accuracy.*", printed)
+    assert "next: hpo-search --model nomad_senet18 --metric balanced_accuracy --budget 10steps" in printed
     assert "required accuracy" not in shown
     assert "val bal acc" in said("trials", "s", db=str(db))
     assert "balanced accuracy" in said("best", db=str(db))
@@ -126,7 +127,7 @@ def test_a_search_for_the_score_alone_names_the_best_of_it(tmp_path: Path) -> No
 
 
 def test_a_trainer_that_does_not_report_the_score_fails_with_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(BaselineFailed, match="its trainer does not report what --metric macro_f1 needs"):
+    with pytest.raises(BaselineFailed, match="does not report what --metric macro_f1 needs: omit --metric"):
         run(tmp_path, metric="macro_f1")
     [row] = trials(tmp_path)[:1]
     assert (row.state, row.reason, row.val_accuracy) == ("failed", "no_result", None)
