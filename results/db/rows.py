@@ -93,7 +93,10 @@ def refuse_another_question(study: Study, kind: str, question: Mapping[str, Any]
     """
     changed = changed_settings(study, kind, question)
     if changed:
+        remedy = (
+            "give another --study name, repeat the recorded options, or delete the study (nas-results delete)"
+        )
         raise QuestionChanged(
             f"study {study.name!r} is in the results database with other settings: {'; '.join(changed)}; "
-            f"{why or 'give another --study name, or repeat the recorded options'}"
+            f"{why or remedy}"
         )

@@ -148,7 +148,8 @@ def test_another_folder_of_the_same_name_is_told_to_give_its_study_a_name(
             f"{other}; give another --study"
         )
         with pytest.raises(
-            QuestionChanged, match="give another --study name, or repeat the recorded options"
+            QuestionChanged,
+            match="give another --study name, repeat the recorded options, or delete the study",
         ):
             checks.check_study(asked(trainer_client, tmp_path, first, seed=3), store, 1, trainer_client)
 
