@@ -18,7 +18,7 @@ from orchestrator.search.verdict import BaseRule, BoundRule, Judgement, Repeats,
 from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.trial.request import TrialRequest
 from results.analysis.difference import COLUMNS, UNKNOWN
-from results.analysis.posterior import Posterior, VerdictSettings
+from results.analysis.posterior import Posterior
 from results.db.tables import Trial
 
 
@@ -79,9 +79,11 @@ class Confirmation:
 
     def winner(self) -> Winner | None:
         """Return the confirmed network, or else the best that met the required accuracy once, if any."""
-        row = self.incumbent or self._formulation.best(
-            [row for row in self._rows.values() if not self._fails(row)]
-        )
+        rows = self._rows.values()
+        failed = {
+            row.of_trial_number for row in rows if row.purpose == "confirmation" and row.state == "failed"
+        }
+        row = self.incumbent or self._formulation.best([row for row in rows if row.number not in failed])
         if row is None:
             return None
         trainings = self._search.history.trainings()
@@ -141,10 +143,6 @@ class Confirmation:
         tried = {row.replicate for row in history.repeats(None, up_to + 1)}
         return self._rule.judge(candidate.number, trainings, tried)
 
-    def _fails(self, row: Trial) -> bool:
-        """Whether a repeat of a trial failed, of which there is no verdict if the budget ended there."""
-        return any(repeat.state == "failed" for repeat in self._search.history.repeats(row))
-
     def _record(self, candidate: Trial, verdict: str, judged: Judgement, up_to: int) -> None:
         """Record a verdict, and what the solver is told: the accuracy that the candidate lacks."""
         detail: dict[str, Any] = {
@@ -167,12 +165,11 @@ class Confirmation:
 
 def _make_rule(search: SearchContext) -> Rule:
     """Return the rule of a search's settings, which may be those of an older version."""
-    settings, request = VerdictSettings.read(search.study.question), search.spec.request
     assert search.formulation.min_accuracy is not None
-    return (BaseRule if settings.compares_with_base else BoundRule)(
-        settings,
+    return (BaseRule if search.settings.compares_with_base else BoundRule)(
+        search.settings,
         search.formulation.min_accuracy,
-        request.confirm,
+        search.spec.request.confirm,
         search.study.question["solver"]["block"],
-        settings.images or search.spec.training.validation_images,
+        search.noise_images,
     )

@@ -19,6 +19,7 @@ from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
 from results.analysis.difference import BASE
+from results.analysis.posterior import VerdictSettings
 from results.db.tables import Trial
 
 _TRAINED = ("completed", "failed", "pruned")
@@ -99,6 +100,16 @@ class SearchContext(StudyContext[StudySpec]):
     def budget(self) -> StudyBudget:
         """Of all the study's trainings."""
         return study_budget(self.spec)
+
+    @cached_property
+    def settings(self) -> VerdictSettings:
+        """How the study decides whether a network is as accurate as it must be."""
+        return VerdictSettings.read(self.study.question)
+
+    @property
+    def noise_images(self) -> int:
+        """The validation images that count for the noise of the sought score."""
+        return self.settings.images or self.spec.training.validation_images
 
     def repeat(self, of: Trial | None, replicate: int, number: int) -> TrialRequest:
         """Return the request to train a trial's network again, with the images and seed of a replicate.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from math import hypot
 from statistics import fmean
 from typing import Any
@@ -22,7 +22,7 @@ from orchestrator.spec.formulation import accuracy
 from orchestrator.trial.outcome import count_spent, is_open
 from results.analysis.difference import UNKNOWN, compare
 from results.analysis.pareto import find_front
-from results.analysis.posterior import Posterior, VerdictSettings, believe, noisier, spread, students
+from results.analysis.posterior import Posterior, believe, noisier, spread, students
 from results.db.tables import Trial
 from results.format import trust_text
 
@@ -97,10 +97,6 @@ class FinalSelection:
     sizes: Sequence[int]  # of the rounds
     end: int  # the first trial number that the search has not used
 
-    @cached_property
-    def _settings(self) -> VerdictSettings:
-        return VerdictSettings.read(self.search.study.question)
-
     @property
     def _needed(self) -> float:
         """The probability that confirms the best as more accurate than the start.
@@ -108,12 +104,8 @@ class FinalSelection:
         The best is chosen by the repeats that are compared with the start, so the doubt is divided by the
         number of networks that it was chosen from (Bonferroni); not in studies of older versions.
         """
-        rivals = len(self.entrants) - 1 if self._settings.is_paired else 0
-        return max(self._settings.needed, 1 - (1 - self._settings.level) / max(1, rivals))
-
-    @property
-    def _images(self) -> int:
-        return self._settings.images or self.search.spec.training.validation_images
+        rivals = len(self.entrants) - 1 if self.search.settings.is_paired else 0
+        return max(self.search.settings.needed, 1 - (1 - self.search.settings.level) / max(1, rivals))
 
     @property
     def entrants(self) -> list[Trial]:
@@ -143,7 +135,7 @@ class FinalSelection:
         if not field:
             best = self.search.history.best
             return Winner(best, "provisional", None) if best else None
-        images, overlap = self._images, self._settings.overlap
+        images, overlap = self.search.noise_images, self.search.settings.overlap
         within = spread([one for one in self._trained(row, end) if one] for row in self.entrants)
         trained = {row.number: self._trained(row, end) for row in field}
         beliefs = {n: believe(t, within.noise(fmean(t), images), overlap) for n, t in trained.items()}
@@ -186,14 +178,16 @@ class FinalSelection:
         if not self._is_start(first):
             return None, UNKNOWN
         one, start = beliefs[best.number], beliefs[first.number]
-        if not self._settings.is_paired:
+        if not self.search.settings.is_paired:
             error = hypot(one.standard_error, start.standard_error)
             return students(one.freedom, (one.mean - start.mean) / error), UNKNOWN
         trainings = self.search.history.trainings()
         if first.number not in trainings or len(trainings.get(best.number, ())) < one.trainings:
             return 0.0, UNKNOWN  # a repeat of the best failed, or all of the start
         near = noisier(one.mean, start.mean)
-        found = compare(trainings, best.number, first.number, self._images, near, self._settings.overlap)
+        found = compare(
+            trainings, best.number, first.number, self.search.noise_images, near, self.search.settings.overlap
+        )
         return found.probability(), found.columns()
 
 

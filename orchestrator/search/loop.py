@@ -29,7 +29,6 @@ from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.outcome import count_spent, is_open, is_training
 from orchestrator.trial.request import TrialRequest
-from results.analysis.posterior import VerdictSettings
 from results.db.tables import Trial
 from search_spaces import Point
 
@@ -174,8 +173,7 @@ class SearchLoop:
         latest = heapq.nlargest(MOST_CURVES, ended, key=lambda row: row.number)[::-1]
         curves = search.store.curves(search.study.id, [row.number for row in latest])
         finished = [Finished(complete_points(curves.get(row.number, [])), accuracy(row)) for row in latest]
-        settings, training = VerdictSettings.read(search.study.question), search.spec.training
-        images, seed = settings.images or training.validation_images, training.seed
+        images, seed = search.noise_images, search.spec.training.seed
         evidence = Evidence(tuple(finished), bound, images, self._pruner_config.level)
         return EarlyStopping(self._pruner_config, evidence, seed, search.sought.column)
 
