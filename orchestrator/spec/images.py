@@ -200,12 +200,7 @@ def with_images(
         )
         counts, draw = (images - -(-images // folds), images // folds), None  # of the largest, smallest fold
     else:
-        counts = _numbers(request, pool, is_older)
-        _check_measured(request, pool, *counts, training.test)
-        if request.usual_images:
-            _check_parts(pool, *counts, training.test)
-        elif not is_older:
-            pool.check(*counts)
+        counts = _draw_counts(request, pool, is_older, training.test)
     return replace(
         training,
         train_images=counts[0],
@@ -215,6 +210,17 @@ def with_images(
         curve_images=_CURVE if is_rest and counts[1] > _CURVE else None,
         pool_images=None if is_older else images,
     )
+
+
+def _draw_counts(request: RunOptions, pool: Pool, is_older: bool, is_tested: bool) -> Counts:
+    """Return the numbers of images of a draw without folds. Raise BadOption if it is not possible."""
+    counts = _numbers(request, pool, is_older)
+    _check_measured(request, pool, *counts, is_tested)
+    if request.usual_images:
+        _check_parts(pool, *counts, is_tested)
+    elif not is_older:
+        pool.check(*counts)
+    return counts
 
 
 def check_batch(training: TrialTemplate, described: NetworkInfo) -> None:
