@@ -59,9 +59,10 @@ class SearchLoop:
         history, rows, budget = self._search.history, self._rows, self._budget
         first = self._free_number(self._solver.incarnation.first)
         while (recorded := history.has_search_from(first)) or self._covers_a_training():
-            points = self._solver.ask(None if recorded else first, self._pause)
-            if points is None:
+            asks = self._solver.ask(None if recorded else first, self._pause)
+            if asks is None:
                 return f"the solver has finished after {count_spent(self._counted()):.4g} trainings"
+            points = [ask.point for ask in asks]
             self.next_number = first + len(points)
             answers = self._answer(first, points)
             if answers is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.solvers import SolverDied, SolverProcess
-from orchestrator.spec.problem import Evaluation, Problem
+from orchestrator.spec.problem import Ask, Evaluation, Problem
 from search_spaces import Point
 
 RESTART = "solver_succeeded"  # the event's kind
@@ -78,13 +78,13 @@ class SolverSession:
         self._start_process = start
         self._find_best = find_best
         self._record = record
-        self._answered: list[tuple[list[Point], list[Evaluation]]] = []
+        self._answered: list[tuple[list[Ask], list[Evaluation]]] = []
         self._deaths_in_place = 0  # since the last new question
-        self._question: list[Point] | None = None  # the points whose answers the process waits for
+        self._question: list[Ask] | None = None  # those whose answers the process waits for
         self._start()
 
-    def ask(self, next_number: int | None, pause: Callable[[], None]) -> list[Point] | None:
-        """Return the next points, or None if the solver has finished.
+    def ask(self, next_number: int | None, pause: Callable[[], None]) -> list[Ask] | None:
+        """Return what to train next, or None if the solver has finished.
 
         `next_number`: the trial number of the first of them, in case a restart begins here; None if they
         are recorded already, so that a restart would contradict them.
@@ -92,7 +92,7 @@ class SolverSession:
         """
         while True:
             try:
-                points = self._first_unanswered(pause)
+                asks = self._first_unanswered(pause)
             except SolverDied as death:
                 self._process.close()
                 self._deaths_in_place += 1
@@ -102,7 +102,7 @@ class SolverSession:
                 self._start()
             else:
                 self._deaths_in_place = 0
-                return points
+                return asks
 
     def tell(self, evaluations: list[Evaluation]) -> None:
         """Answer the last points. The process gets the answers with the next `ask`."""
@@ -112,17 +112,17 @@ class SolverSession:
     def close(self) -> None:
         self._process.close()
 
-    def _first_unanswered(self, pause: Callable[[], None]) -> list[Point] | None:
+    def _first_unanswered(self, pause: Callable[[], None]) -> list[Ask] | None:
         """Tell the process the answers it does not have yet, and return the points it proposes then."""
         while True:
             if self._question is None:
                 self._question = self._process.ask(pause)
             if self._question is None or self._told == len(self._answered):
                 return self._question
-            points, evaluations = self._answered[self._told]
-            if points != self._question:
+            asks, evaluations = self._answered[self._told]
+            if asks != self._question:
                 raise NotReproducible(
-                    f"the solver, replayed, proposes {self._question} instead of {points}; nothing was "
+                    f"the solver, replayed, proposes {self._question} instead of {asks}; nothing was "
                     "changed, choose another --solver under another --study"
                 )
             self._process.tell(evaluations)

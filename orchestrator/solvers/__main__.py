@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TextIO
 
 from orchestrator.solvers import load
-from orchestrator.spec.problem import Evaluation, Problem
+from orchestrator.spec.problem import Ask, Evaluation, Problem
 from search_spaces import Point
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -26,12 +28,17 @@ def main(name: str) -> None:
     _die_with(opening["parent"])
     problem = Problem.from_json(opening["problem"])
 
-    def evaluate(points: list[Point]) -> list[Evaluation]:
-        _send(questions, {"ask": [dict(point) for point in points]})
+    def evaluate(points: Sequence[Point | Ask]) -> list[Evaluation]:
+        asks = [point if isinstance(point, Ask) else Ask(point) for point in points]
+        _send(questions, {"ask": [ask.to_json() for ask in asks]})
         return [Evaluation.from_json(answer) for answer in _receive(answers)["tell"]]
 
+    def look_up(points: Sequence[Point]) -> list[float]:
+        _send(questions, {"costs": [dict(point) for point in points]})
+        return list(_receive(answers)["costs"])
+
     try:
-        load(name).search(problem, evaluate)
+        load(name).search(replace(problem, costs=look_up if opening["has_costs"] else None), evaluate)
     except Exception as error:
         traceback.print_exc()
         _send(questions, {"error": f"{type(error).__name__}: {error}"})

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from orchestrator.awake import Awake
-from orchestrator.spec.problem import Evaluation, Problem
-from search_spaces import Point
+from orchestrator.spec.problem import Ask, Evaluation, Problem
 
 EXIT_SECONDS = 5.0  # for a process that has closed its pipe to end by itself
 TAIL_BYTES = 1500
@@ -68,33 +67,38 @@ class SolverProcess(AbstractContextManager["SolverProcess"]):
         self._log: IO[bytes] = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115 - until close()
         self._log_start = self._log.seek(0, os.SEEK_END)
         self._process = self._start(command or [sys.executable, "-P", "-m", "orchestrator.solvers", name])
-        self._send({"problem": problem.to_json(), "parent": os.getpid()})
+        has_costs = problem.costs is not None
+        self._send({"problem": problem.to_json(), "has_costs": has_costs, "parent": os.getpid()})
 
     @property
     def pid(self) -> int:
         """The process's id, which is also its process group's."""
         return self._process.pid
 
-    def ask(self, pause: Callable[[], None] | None = None) -> list[Point] | None:
-        """Return the next points to evaluate, at least one; None: the solver is done.
+    def ask(self, pause: Callable[[], None] | None = None) -> list[Ask] | None:
+        """Return what to evaluate next, at least one point; None: the solver is done.
 
         `pause` is called several times a second while the solver computes; it may raise an exception. Raises
         SolverDied if the process ended or computed for too long, or sent no valid points.
         """
         assert not self._unanswered, "the last question has not been answered"
         message = self._receive(pause)
+        while self._problem.costs is not None and "costs" in message:
+            points = [self._problem.space.point(values) for values in message["costs"]]
+            self._send({"costs": self._problem.costs(points)})
+            message = self._receive(pause)
         if "error" in message:
             raise self._died(f"stopped with {message['error']}")
         if message.get("done"):
             return None
         try:
-            points = [self._problem.space.point(values) for values in message["ask"]]
+            asks = [Ask.from_json(written, self._problem.space) for written in message["ask"]]
         except (KeyError, TypeError, ValueError) as error:
             raise self._died(f"asked about no point of the space: {error}") from error
-        if not 1 <= len(points) <= self._problem.batch_size:
-            raise self._died(f"asked about {len(points)} points at once, not 1 to {self._problem.batch_size}")
-        self._unanswered = len(points)
-        return points
+        if not 1 <= len(asks) <= self._problem.batch_size:
+            raise self._died(f"asked about {len(asks)} points at once, not 1 to {self._problem.batch_size}")
+        self._unanswered = len(asks)
+        return asks
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Answer the last question with one evaluation for each point, in the same order.

@@ -6,13 +6,14 @@ no numbers; a solver must handle that, and must not treat it as a bad value.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from search_spaces import Point, Space
 
 LARGEST_SEED = 2**31 - 1  # what every solver's library takes
+VERSION = 2  # of what solvers propose, in a study's settings; studies without it go on by version 1
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,96 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Training:
+    """One training of a point's network: with the images and the seed of a replicate.
+
+    score: the accuracy, a fraction, or what is sought in its place; None if it failed
+    """
+
+    point: Point
+    replicate: int
+    score: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {"point": dict(self.point), "replicate": self.replicate, "score": self.score}
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any], space: Space) -> "Training":
+        """Return the value that `to_json` wrote."""
+        return cls(space.point(written["point"]), written["replicate"], written["score"])
+
+
+@dataclass(frozen=True)
+class AccuracyGoal:
+    """How accurate a network must be, and how surely, for a solver that plans replicates itself.
+
+    A network must be as accurate as the base network less `tolerance`, or reach `bound` if there is no base.
+
+    base: the base network's point; None: the bound is exact
+    bound: the required accuracy; with a base, the mean of its first trainings less the tolerance
+    level: the confidence of what is named
+    images: validation images that count for the noise of a training
+    overlap: as of `results.analysis.posterior.believe`
+    repeats: most trainings of a network beyond its first
+    trainings: of the base, before the search
+    """
+
+    base: Point | None
+    bound: float
+    tolerance: float
+    level: float
+    images: int
+    overlap: float
+    repeats: int
+    trainings: tuple[Training, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        written = {each.name: getattr(self, each.name) for each in fields(self)}
+        base = None if self.base is None else dict(self.base)
+        return {**written, "base": base, "trainings": [one.to_json() for one in self.trainings]}
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any], space: Space) -> "AccuracyGoal":
+        """Return the value that `to_json` wrote."""
+        base = None if written["base"] is None else space.point(written["base"])
+        trainings = tuple(Training.from_json(one, space) for one in written["trainings"])
+        return cls(**{**written, "base": base, "trainings": trainings})
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question about a point. replicate: 0 for its first training; of the base any that it lacks.
+
+    belief: what the solver believed of the point when it chose it, as JSON data; None if it has no model
+    """
+
+    point: Point
+    replicate: int = 0
+    belief: Mapping[str, Any] | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data: the point alone, if that is all."""
+        point = dict(self.point)
+        if not self.replicate and self.belief is None:
+            return point
+        return {"point": point, "replicate": self.replicate, "belief": self.belief}
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any], space: Space) -> "Ask":
+        """Return the value that `to_json` wrote. Raise KeyError, TypeError or ValueError for anything else."""
+        if written.keys() != {"point", "replicate", "belief"}:
+            return cls(space.point(written))
+        return cls(space.point(written["point"]), int(written["replicate"]), written["belief"])
+
+
+@dataclass(frozen=True)
 class Problem:
     """A problem for a solver. `start` is the first point it asks about, and `hints` are the next ones.
+
+    costs: returns the objective of points, which is known before any training; None if only training tells.
+        It is not part of the JSON data: a solver's process asks the search.
 
     Raises:
         ValueError: the start or a hint is not in the space, or a number is out of range.
@@ -90,6 +179,10 @@ class Problem:
     seed: int = 0
     objectives: int = 1  # how many an evaluation has, all minimised
     hints: tuple[Point, ...] = ()  # points that were good in an earlier study
+    version: int = 1  # of what solvers propose
+    goal: AccuracyGoal | None = None
+    earlier: tuple[Training, ...] = ()  # of an earlier study, whose model is one more input of this one's
+    costs: Callable[[Sequence[Point]], list[float]] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", self.space.point(self.start))
@@ -109,7 +202,7 @@ class Problem:
         return tuple(dict.fromkeys((self.start, *self.hints)))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON data, which is also part of the study's settings."""
+        """Return plain JSON data, without `costs`."""
         return {
             "space": self.space.to_json(),
             "start": dict(self.start),
@@ -118,6 +211,9 @@ class Problem:
             "seed": self.seed,
             "objectives": self.objectives,
             "hints": [dict(hint) for hint in self.hints],
+            "version": self.version,
+            "goal": self.goal and self.goal.to_json(),
+            "earlier": [one.to_json() for one in self.earlier],
         }
 
     @classmethod
@@ -132,7 +228,13 @@ class Problem:
             seed=written["seed"],
             objectives=written.get("objectives", 1),
             hints=tuple(space.point(hint) for hint in written.get("hints", ())),
+            version=written["version"],
+            goal=written["goal"] and AccuracyGoal.from_json(written["goal"], space),
+            earlier=tuple(Training.from_json(one, space) for one in written["earlier"]),
         )
 
 
 Evaluate = Callable[[list[Point]], list[Evaluation]]
+EvaluateAsks = Callable[[Sequence[Point | Ask]], list[Evaluation]]  # of which replicates can be asked
+    [Sequence[Point | Ask]], list[Evaluation]
+]  # the same, of which replicates can be asked

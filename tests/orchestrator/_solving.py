@@ -79,9 +79,10 @@ def questions(
     asked: list[list[Point]] = []
     with SolverProcess(name, problem, think_seconds=60, log=log) as solver:
         while sum(map(len, asked)) < evaluations:
-            points = solver.ask()
-            if points is None:
+            asks = solver.ask()
+            if asks is None:
                 break
+            points = [ask.point for ask in asks]
             asked.append(points)
             solver.tell([answer(point) for point in points])
     return asked

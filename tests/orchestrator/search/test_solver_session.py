@@ -45,9 +45,9 @@ class RecordedSession:
         for number in range(first, first + times):
             points = self.proposals.ask(number, lambda: None)
             assert points is not None
-            asked.append(int(points[0]["x"]))
-            self.incumbent = points[0]
-            self.proposals.tell([Evaluation(float(points[0]["x"]))])
+            asked.append(int(points[0].point["x"]))
+            self.incumbent = points[0].point
+            self.proposals.tell([Evaluation(float(points[0].point["x"]))])
         return asked
 
     def _start(self, problem: Problem) -> SolverProcess:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.solvers import SolverDied, SolverProcess
-from orchestrator.spec.problem import Evaluation
+from orchestrator.spec.problem import Ask, Evaluation
 from tests.orchestrator import _solving
 from tests.orchestrator._processes import alive, eventually
 
@@ -132,7 +132,7 @@ def test_the_pause_is_called_while_the_solver_thinks_and_may_end_the_asking() ->
     with SolverProcess("random", _solving.grid()) as solver:
         with pytest.raises(Stopped):
             solver.ask(pause)
-        assert solver.ask() == [_solving.GRID_START]
+        assert solver.ask() == [Ask(_solving.GRID_START)]
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["waiting", "computing"])
