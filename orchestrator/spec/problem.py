@@ -155,7 +155,7 @@ class Ask:
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any], space: Space) -> "Ask":
-        """Return the value that `to_json` wrote. Raise KeyError, TypeError or ValueError for anything else."""
+        """Return the value that `to_json` wrote. Raise KeyError, TypeError or ValueError otherwise."""
         if written.keys() != {"point", "replicate", "belief"}:
             return cls(space.point(written))
         return cls(space.point(written["point"]), int(written["replicate"]), written["belief"])
@@ -236,5 +236,3 @@ class Problem:
 
 Evaluate = Callable[[list[Point]], list[Evaluation]]
 EvaluateAsks = Callable[[Sequence[Point | Ask]], list[Evaluation]]  # of which replicates can be asked
-    [Sequence[Point | Ask]], list[Evaluation]
-]  # the same, of which replicates can be asked
