@@ -1,7 +1,7 @@
 """Networks whose true accuracy is known, and trainings of them that are noisy as real ones are.
 
 `read_table` and `read_macro` are NAS-Bench-Macro (Su et al. 2021): eight layers of three kinds, three
-trainings a network, one of which is drawn for each training here. `make_law` and `make_rippled_law` are random
+trainings a network, one of which is drawn for each training. `make_law` and `make_rippled_law` are random
 scaling laws of depth, width and resolution. `read_grid` is the grid of real trainings of `real_grid.py`.
 """
 
