@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,7 +141,7 @@ def test_a_network_named_wrongly_is_worth_less_than_the_start(bench: ModuleType)
 
 def test_replicates_of_the_grid_are_one_order_for_all_networks(bench: ModuleType, tmp_path: Path) -> None:
     """Two networks and a base, in two replicates and in four, of which a third network was not trained."""
-    table = {
+    table: dict[str, Any] = {
         "multipliers": np.array(list(itertools.product((0.5, 1.0), (0.5, 1.0), (1.0, 1.25)))),
         "macs": np.array([1, 3, 2, 9, 4, 12, 8, 16]),
         "accuracies": np.full((8, 4), np.nan),
