@@ -112,7 +112,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", default="cifar10", help="as --data of nas-search")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="of trainings")
     parser.add_argument("--table", type=Path, metavar="FILE.npz", help="to write")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.step == "pack" and asked.table is None:
+        parser.error("pack needs --table FILE.npz")
+    return asked
 
 
 def _template(dataset: str) -> TrialTemplate:
