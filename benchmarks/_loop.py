@@ -80,8 +80,9 @@ class _Loop:
         trainings = self.run.trainings
         limit = self._best  # of the block's start: its points are trained at once
         answers = [self._answer(point, limit) for point in points]
-        trained = self.run.trainings > trainings
-        self.run.blocks += trained
+        trained = self.run.trainings - trainings
+        self.run.blocks += trained > 0
+        self.run.placed += trained
         self._untrained_in_a_row = 0 if trained else self._untrained_in_a_row + len(points)
         if self._untrained_in_a_row >= MOST_UNTRAINED:
             self.end()

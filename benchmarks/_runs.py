@@ -10,13 +10,15 @@ class Run:
 
     steps: (training, objective of what was named after it, whether that truly keeps the constraints)
         wherever that changed; after training 0 it is the start, where that is known to be good enough
-    blocks: those that had a training in them; replicates: of the trainings, those that confirmed
+    blocks: the solver's, that had a training in them; placed: trainings in them
+    replicates: trainings of the base network before the search, and repeats
     seconds: of the processor, in the solver
     """
 
     steps: list[tuple[int, float, bool]] = field(default_factory=list)
     trainings: int = 0
     blocks: int = 0
+    placed: int = 0
     replicates: int = 0
     untrained: int = 0
     seconds: float = 0.0

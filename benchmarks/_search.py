@@ -61,7 +61,8 @@ class Searched:
 
     least: the true accuracy that a network must have, a fraction
     named: (trainings so far, name of the network confirmed then), wherever that changed
-    blocks: of the solver's, that had a training in them; solver_seconds: of CPU, its start included
+    blocks: of the solver's, that had a training in them; placed: trainings in them
+    solver_seconds: of CPU, its start included
     """
 
     least: float
@@ -69,6 +70,7 @@ class Searched:
     rows: Sequence[Trial]
     named: list[tuple[int, str]] = field(default_factory=list)
     blocks: int = 0
+    placed: int = 0
     solver_seconds: float = 0.0
 
 
@@ -103,7 +105,8 @@ def search(
             loop.run()
             runner.before_each()
             found.winner = _winner(loop)
-        found.rows, found.blocks = list(history.rows.values()), runner.blocks
+        found.rows = list(history.rows.values())
+        found.blocks, found.placed = runner.blocks, runner.placed
         found.solver_seconds = _seconds_of_children() - before
         return found
 
@@ -151,7 +154,7 @@ class _Draw(Runner):
     def __init__(self, context: StudyContext[StudySpec], land: Landscape) -> None:
         super().__init__(context)
         self._land, self._seed = land, context.spec.request.seed
-        self.trained = self.blocks = 0
+        self.trained = self.blocks = self.placed = 0
         self.before_each: Callable[[], None] = lambda: None
 
     def run(
@@ -161,7 +164,9 @@ class _Draw(Runner):
         pruner: EarlyStopping = NEVER,
     ) -> list[Trial]:
         self.before_each()
-        self.blocks += any(request.purpose == "search" for request in requests)
+        if any(request.purpose == "search" for request in requests):
+            self.blocks += 1
+            self.placed += len(requests)
         return [self._train(request, evaluate) for request in requests]
 
     def _train(self, request: TrialRequest, evaluate: Evaluate | None) -> Trial:

@@ -54,7 +54,9 @@ def standings(group: Group, runs: Mapping[str, Mapping[int, Run]]) -> dict[str, 
     """The numbers of one group, JSON data."""
     problem, noise, block = group
     if noise and problem in SETTINGS:
-        found = [_search_row(solver, by_seed, runs.get(FROZEN, {})) for solver, by_seed in runs.items()]
+        found = [
+            _search_row(solver, by_seed, runs.get(FROZEN, {}), block) for solver, by_seed in runs.items()
+        ]
         found.sort(key=lambda row: (row["at"]["20"]["median"], row["at"]["100"]["median"]))
         return {"problem": problem, "noise": noise, "block": block, "searches": found}
     rows = [_row(solver, by_seed, runs.get(REFERENCE, {}), block) for solver, by_seed in runs.items()]
@@ -70,14 +72,20 @@ def _row(solver: str, runs: Mapping[int, Run], reference: Mapping[int, Run], blo
         "died": len(runs) - len(alive),
         "best": {str(at): quartiles([run.best(at) for run in runs.values()]) for at in AT},
         "truly_feasible": sum(run.is_feasible for run in runs.values()) / len(runs),
-        "fill": sum(run.trainings - run.replicates for run in alive)
-        / max(1, block * sum(run.blocks for run in alive)),
+        "fill": _fill(alive, block),
         "seconds": statistics.mean(run.seconds for run in runs.values()),
         "against_reference": {str(at): paired(reference, runs, at) for at in AT[1:]},
     }
 
 
-def _search_row(solver: str, runs: Mapping[int, Run], reference: Mapping[int, Run]) -> dict[str, Any]:
+def _fill(runs: Sequence[Run], block: int) -> float:
+    """The share of places in blocks that were trained."""
+    return sum(run.placed for run in runs) / max(1, block * sum(run.blocks for run in runs))
+
+
+def _search_row(
+    solver: str, runs: Mapping[int, Run], reference: Mapping[int, Run], block: int
+) -> dict[str, Any]:
     alive = [run for run in runs.values() if not run.died]
     pairs = [(runs[seed], reference[seed]) for seed in runs if seed in reference]
     reached = [mine.reaches(theirs.best(REACHED_BY)) for mine, theirs in pairs if theirs.found(REACHED_BY)]
@@ -87,6 +95,7 @@ def _search_row(solver: str, runs: Mapping[int, Run], reference: Mapping[int, Ru
         "at": {str(at): _named(list(runs.values()), at) for at in AT_SEARCHES},
         "against_frozen": {str(at): paired(runs, reference, at) for at in AT_SEARCHES},
         "reaches_frozen": quartiles(reached) if reached else None,
+        "fill": _fill(alive, block),
         "replicates": statistics.mean(run.replicates for run in alive),
         "seconds_a_training": statistics.mean(run.seconds / run.trainings for run in alive),
     }
@@ -145,8 +154,8 @@ def _search_markdown(standing: Mapping[str, Any]) -> str:
         f"\n**{standing['problem']}**, whole searches, blocks of {standing['block']}\n",
         f"| solver | searches | {columns} | truly as accurate at 20, at 100 "
         f"| better:worse than {FROZEN} at 20, at 40, at 100 "
-        f"| trainings until as good as that at {REACHED_BY} | s a training |",
-        "| --- " * (len(AT_SEARCHES) + 6) + "|",
+        f"| trainings until as good as that at {REACHED_BY} | fill | s a training |",
+        "| --- " * (len(AT_SEARCHES) + 7) + "|",
     ]
     for row in standing["searches"]:
         medians = " | ".join(f"{row['at'][str(at)]['median']:.3f}" for at in AT_SEARCHES)
@@ -155,7 +164,8 @@ def _search_markdown(standing: Mapping[str, Any]) -> str:
         reached = "" if row["reaches_frozen"] is None else f"{row['reaches_frozen']['median']:g}"
         lines.append(
             f"| {row['solver']} | {row['runs']} | {medians} | {true} | "
-            f"{'' if row['solver'] == FROZEN else against} | {reached} | {row['seconds_a_training']:.2f} |"
+            f"{'' if row['solver'] == FROZEN else against} | {reached} | {row['fill']:.0%} | "
+            f"{row['seconds_a_training']:.2f} |"
         )
     return "\n".join(lines)
 

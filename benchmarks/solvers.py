@@ -177,6 +177,7 @@ def summarise(found: Searched, land: Landscape) -> Run:
         steps,
         len(trained),
         found.blocks,
+        found.placed,
         sum(row.purpose != "search" for row in trained),
         len(found.rows) - len(trained),
         found.solver_seconds,
