@@ -30,6 +30,7 @@ from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec import options
 from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.study_spec import StudySpec
@@ -93,7 +94,7 @@ def search(
         formulation = context.spec.formulation(bound, rows[0] if rows else None)
         history = TrialHistory(rows, formulation)
         shared = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
-        problem = _of_version(context.spec.problem(formulation, block), versions)
+        problem = _make_problem(context.spec, formulation, block, versions)
         start, first = partial(SolverProcess, request.solver), len(rows) + 1
         least = land.truth[land.base] - request.tolerance if mean is not None else bound
         found, before = Searched(least, None, ()), _seconds_of_children()
@@ -198,8 +199,9 @@ def _make_context(
     return StudyContext(store, study, spec, trainer, executor, reporter, threading.Event())
 
 
-def _of_version(problem: Problem, versions: Versions) -> Problem:
-    """Return the problem as a study of that version would give it."""
+def _make_problem(spec: StudySpec, formulation: Formulation, block: int, versions: Versions) -> Problem:
+    """Return the problem as a study of that version gives it to its solver."""
+    problem = spec.problem(formulation, block)
     if versions.solver is None:
         return problem
     return replace(problem, version=versions.solver, goal=None, costs=None, earlier=())

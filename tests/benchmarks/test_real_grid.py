@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,12 +43,14 @@ def test_the_base_is_trained_twelve_times_and_no_larger_network_at_all(grid: Mod
 
 @pytest.mark.slow
 def test_lines_are_packed_into_a_table_that_a_search_reads(grid: ModuleType, tmp_path: Path) -> None:
-    images = {f"{part}_images": np.zeros((20, 16, 16, 3), np.uint8) for part in ("train", "test")}
-    labels = {f"{part}_labels": np.arange(20) % 10 for part in ("train", "test")}
+    images: dict[str, Any] = {
+        f"{part}_images": np.zeros((20, 16, 16, 3), np.uint8) for part in ("train", "test")
+    }
+    labels: dict[str, Any] = {f"{part}_labels": np.arange(20) % 10 for part in ("train", "test")}
     np.savez(tmp_path / "data.npz", **images, **labels)
     template = grid._template(f"npz:{tmp_path / 'data.npz'}")
     sizes = grid._describe_all(template)
-    lines = [{"event": "setting", "cpu": "some"}]
+    lines: list[dict[str, Any]] = [{"event": "setting", "cpu": "some"}]
     for point, replicate in grid._jobs(sizes):
         if replicate != 3:
             value = round(0.3 + 0.1 * sum(point.values()) / 3 + 0.001 * replicate, 4)
