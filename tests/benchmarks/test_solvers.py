@@ -154,6 +154,7 @@ def test_replicates_of_the_grid_are_one_order_for_all_networks(bench: ModuleType
     land = module("_landscapes").read_grid(tmp_path / "grid.npz")
     assert land.truth[land.base] == pytest.approx(0.8)
     assert land.optimum(0.705) == 2
+    assert {module("_landscapes").name_point(point) for point in land.space} == land.macs.keys()
     for seed in range(6):
         base = [land.train(land.base, replicate, seed) for replicate in range(4)]
         assert sorted(base) == pytest.approx(sorted(0.8 + effects))
