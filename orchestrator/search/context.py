@@ -77,6 +77,18 @@ class TrialHistory:
                 found.setdefault(row.of_trial_number or BASE, {})[row.replicate] = accuracy(row)
         return found
 
+    def model_trainings(self, before: float = math.inf) -> tuple[Training, ...]:
+        """Return the trainings with numbers below `before`, for the model of accuracy.
+
+        Of one that was stopped early the predicted accuracy counts.
+        """
+        point = self._formulation.space.point
+        return tuple(
+            Training(point(row.point or {}), row.replicate, _model_score(row))
+            for row in sorted(self.rows.values(), key=lambda row: row.number)
+            if row.number < before and row.state in _TRAINED and not is_open(row)
+        )
+
     def repeat_accuracies(self, of: Trial, before: int) -> list[float]:
         """Return the accuracies of these repeats, 0 for one that failed."""
         return [accuracy(row) for row in self.repeats(of, before)]
@@ -110,6 +122,30 @@ class SearchContext(StudyContext[StudySpec]):
     def noise_images(self) -> int:
         """The validation images that count for the noise of the sought score."""
         return self.settings.images or self.spec.training.validation_images
+
+    @cached_property
+    def goal(self) -> AccuracyGoal | None:
+        """What the solver needs to plan replicates itself; None if the loop confirms networks."""
+        bound, request = self.formulation.min_accuracy, self.spec.request
+        if bound is None or not plans_replicates(self.spec, self.study.question):
+            return None
+        base = self.formulation.start if self.settings.compares_with_base else None
+        noise = (self.noise_images, self.settings.overlap)
+        return AccuracyGoal(base, bound, self.settings.tolerance, self.settings.level, *noise, request.confirm)
+
+    def answer(self, number: int, ask: Ask, description: NetworkInfo) -> TrialRequest:
+        """Return the request of what a solver asks for."""
+        row = self.history.rows.get(number)
+        if not ask.replicate:
+            return self.request(number, "search", ask.point, row=row, description=description)
+        if self.goal is not None and ask.point == self.goal.base:
+            return self.request(number, "baseline", ask.point, ask.replicate, row, description=description)
+        config = self.spec.config(ask.point)
+        original = self.history.find_trained(network_key(description, config))
+        if original is None:
+            raise NotTrained(f"the solver asks for replicate {ask.replicate} of {dict(ask.point)}, which was never trained")
+        args = (ask.replicate, row, original.number, description)
+        return self.request(number, "confirmation", ask.point, *args)
 
     def repeat(self, of: Trial | None, replicate: int, number: int) -> TrialRequest:
         """Return the request to train a trial's network again, with the images and seed of a replicate.
