@@ -28,6 +28,7 @@ from orchestrator.spec.options import (
     name_data,
     name_data_by_kind,
 )
+from orchestrator.spec.problem import VERSION as SOLVER_VERSION
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
@@ -81,6 +82,7 @@ class StudySpec:
                 "name": self.request.solver,
                 "block": block,
                 "versions": provenance.versions(solvers.requirements(self.request.solver)),
+                "version": SOLVER_VERSION,
             },
             "trainer": self.request.trainer or "built in",
             **policy.question(),
@@ -177,9 +179,9 @@ class StudySpec:
         base = (measured or self.first) if self.replicates else None
         return Formulation(self.space, start, self.choice, self.aim, min_accuracy, base)
 
-    def problem(self, formulation: Formulation, block: int) -> Problem:
+    def problem(self, formulation: Formulation, block: int, version: int = SOLVER_VERSION) -> Problem:
         hints = self.warm_start.hints if self.warm_start else ()
-        return replace(formulation.problem(block, self.request.seed), hints=hints)
+        return replace(formulation.problem(block, self.request.seed), hints=hints, version=version)
 
 
 def resolve_spec(

@@ -115,6 +115,8 @@ def _question(spec: StudySpec, recorded: Study | None, slots: int) -> dict[str, 
         question.pop("model", None)
     if recorded is not None and "version" not in recorded.question.get("confirmation", {}):
         question.get("confirmation", {}).pop("version", None)  # it goes on by the older rule
+    if recorded is not None and "version" not in recorded.question["solver"]:
+        question["solver"].pop("version")  # its solver proposes as it did then
     return question
 
 

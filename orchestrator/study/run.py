@@ -185,7 +185,8 @@ def _require_accuracy(
 def _open_solver(search: SearchContext) -> SolverSession:
     """Start the solver, as it was after its last recorded restart."""
     store, study, spec = search.store, search.study, search.spec
-    problem = spec.problem(search.formulation, study.question["solver"]["block"])
+    asked = study.question["solver"]
+    problem = spec.problem(search.formulation, asked["block"], asked.get("version", 1))
 
     def find_best() -> Point:
         best = search.history.best
