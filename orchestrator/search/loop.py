@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.pruners import (
     MOST_CURVES,
@@ -25,7 +26,7 @@ from orchestrator.search.confirmation import Confirmation
 from orchestrator.search.context import SearchContext
 from orchestrator.search.solver_session import NotReproducible, SolverSession
 from orchestrator.spec.formulation import accuracy
-from orchestrator.spec.problem import Evaluation
+from orchestrator.spec.problem import Ask, Evaluation
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.outcome import count_spent, is_open, is_training
 from orchestrator.trial.request import TrialRequest
@@ -62,13 +63,12 @@ class SearchLoop:
             asks = self._solver.ask(None if recorded else first, self._pause)
             if asks is None:
                 return f"the solver has finished after {count_spent(self._counted()):.4g} trainings"
-            points = [ask.point for ask in asks]
-            self.next_number = first + len(points)
-            answers = self._answer(first, points)
+            self.next_number = first + len(asks)
+            answers = self._answer(first, asks)
             if answers is None:
                 break
             self._solver.tell(answers)
-            block = [rows[first + i] for i in range(len(points))]
+            block = [rows[first + i] for i in range(len(asks))]
             untrained = 0 if any(is_training(row) for row in block) else untrained + len(block)
             if untrained >= MAX_UNTRAINED_IN_A_ROW:
                 return (
@@ -99,13 +99,13 @@ class SearchLoop:
             number += 1
         return number
 
-    def _answer(self, first: int, points: Sequence[Point]) -> list[Evaluation] | None:
+    def _answer(self, first: int, asks: Sequence[Ask]) -> list[Evaluation] | None:
         """Return what the solver is told of an iteration; None if the budget ends before its end."""
-        numbers = range(first, first + len(points))
+        numbers = range(first, first + len(asks))
         known = [self._rows[number] for number in numbers if number in self._rows]
         taken = {row.network_key for row in known if is_training(row)}
         requests, repeated = list[TrialRequest](), list[TrialRequest]()
-        for request in self._requests(first, points):
+        for request in self._requests(first, asks):
             if request.row is None and request.key in taken:
                 repeated.append(request)  # a duplicate, which waits for the result of another
             elif request.row is not None or not self._answer_untrained(request):
@@ -121,20 +121,21 @@ class SearchLoop:
         answered = [self._rows[n] for n in numbers if n in self._rows]
         return [_read_answer(row) for row in answered] if len(answered) == len(numbers) else None
 
-    def _requests(self, first: int, points: Sequence[Point]) -> list[TrialRequest]:
+    def _requests(self, first: int, asks: Sequence[Ask]) -> list[TrialRequest]:
         """Return the requests for those points that have no result yet."""
-        search, due = self._search, dict[int, Point]()
-        for number, point in enumerate(points, start=first):
+        search, due = self._search, dict[int, Ask]()
+        for number, ask in enumerate(asks, start=first):
             row = self._rows.get(number)
             if row is not None:
-                _refuse_another_point(point, row)
+                _refuse_another_point(ask.point, row)
             if row is None or is_open(row):
-                due[number] = point
-        described = search.trainer.describe_all([search.spec.config(point) for point in due.values()])
-        return [
-            search.request(number, "search", point, row=self._rows.get(number), description=one)
-            for (number, point), one in zip(due.items(), described, strict=True)
+                due[number] = ask
+        described = search.trainer.describe_all([search.spec.config(ask.point) for ask in due.values()])
+        requests = [
+            search.request(number, "search", ask.point, row=self._rows.get(number), description=one)
+            for (number, ask), one in zip(due.items(), described, strict=True)
         ]
+        return [replace(one, belief=due[one.number].belief) for one in requests]
 
     def _train(self, requests: list[TrialRequest], first: int) -> bool:
         """Train an iteration's requests; return whether the budget was enough for all.
