@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from orchestrator.search.budget import StudyBudget, study_budget
-from orchestrator.spec.formulation import Formulation, accuracy
+from orchestrator.spec.formulation import Formulation, accuracy, sought_value
+from orchestrator.spec.problem import AccuracyGoal, Ask, Training
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.trainer_client import NetworkInfo, network_key
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
@@ -100,6 +102,11 @@ class TrialHistory:
             self._by_key.setdefault(row.network_key, row.number)
 
 
+def _model_score(row: Trial) -> float | None:
+    """Return what a training tells the model of accuracy; None if it failed."""
+    return row.predicted_accuracy if row.state == "pruned" else sought_value(row)
+
+
 @dataclass(frozen=True)
 class SearchContext(StudyContext[StudySpec]):
     """The context of a study, with what a search adds once its required accuracy is known."""
@@ -127,7 +134,7 @@ class SearchContext(StudyContext[StudySpec]):
     def goal(self) -> AccuracyGoal | None:
         """What the solver needs to plan replicates itself; None if the loop confirms networks."""
         bound, request = self.formulation.min_accuracy, self.spec.request
-        if bound is None or not plans_replicates(self.spec, self.study.question):
+        if bound is None or not self.spec.plans_replicates(self.study.question):
             return None
         base = self.formulation.start if self.settings.compares_with_base else None
         noise = (self.noise_images, self.settings.overlap)
@@ -135,17 +142,16 @@ class SearchContext(StudyContext[StudySpec]):
 
     def answer(self, number: int, ask: Ask, description: NetworkInfo) -> TrialRequest:
         """Return the request of what a solver asks for."""
+        purpose, of = "search", None
+        if ask.replicate and self.goal is not None and ask.point == self.goal.base:
+            purpose = "baseline"
+        elif ask.replicate:
+            original = self.history.find_trained(network_key(description, self.spec.config(ask.point)))
+            assert original is not None, f"replicate {ask.replicate} of {dict(ask.point)}, never trained"
+            purpose, of = "confirmation", original.number
         row = self.history.rows.get(number)
-        if not ask.replicate:
-            return self.request(number, "search", ask.point, row=row, description=description)
-        if self.goal is not None and ask.point == self.goal.base:
-            return self.request(number, "baseline", ask.point, ask.replicate, row, description=description)
-        config = self.spec.config(ask.point)
-        original = self.history.find_trained(network_key(description, config))
-        if original is None:
-            raise NotTrained(f"the solver asks for replicate {ask.replicate} of {dict(ask.point)}, which was never trained")
-        args = (ask.replicate, row, original.number, description)
-        return self.request(number, "confirmation", ask.point, *args)
+        request = self.request(number, purpose, ask.point, ask.replicate, row, of, description)
+        return replace(request, belief=ask.belief)
 
     def repeat(self, of: Trial | None, replicate: int, number: int) -> TrialRequest:
         """Return the request to train a trial's network again, with the images and seed of a replicate.

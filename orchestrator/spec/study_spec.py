@@ -179,6 +179,24 @@ class StudySpec:
         base = (measured or self.first) if self.replicates else None
         return Formulation(self.space, start, self.choice, self.aim, min_accuracy, base)
 
+    def plans_replicates(self, question: Mapping[str, Any]) -> bool:
+        """Whether the solver plans replicates by its model of accuracy, and the loop confirms nothing.
+
+        It does so in spaces of multipliers, for the fewest of what is counted without training.
+
+        question: the study's settings, which may be those of an older version
+        """
+        minimise = METRICS.get(self.aim.minimise or "")
+        return (
+            question["solver"].get("version", 1) >= SOLVER_VERSION
+            and solvers.plans_replicates(self.request.solver)
+            and self.aim.objectives == 1
+            and minimise is not None
+            and minimise.is_count
+            and self.request.confirm > 0
+            and self.space.has_multipliers
+        )
+
     def problem(self, formulation: Formulation, block: int, version: int = SOLVER_VERSION) -> Problem:
         hints = self.warm_start.hints if self.warm_start else ()
         return replace(formulation.problem(block, self.request.seed), hints=hints, version=version)
