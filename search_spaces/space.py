@@ -47,7 +47,7 @@ class Space:
 
     @property
     def has_multipliers(self) -> bool:
-        """Whether its variables are all positive numbers in order, so that their logarithms mean something."""
+        """Whether its variables are all positive numbers in order."""
         return all(isinstance(v, Real | Integer) and v.low > 0 for v in self.variables)
 
     def __iter__(self) -> Iterator[Point]:

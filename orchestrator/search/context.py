@@ -138,7 +138,9 @@ class SearchContext(StudyContext[StudySpec]):
             return None
         base = self.formulation.start if self.settings.compares_with_base else None
         noise = (self.noise_images, self.settings.overlap)
-        return AccuracyGoal(base, bound, self.settings.tolerance, self.settings.level, *noise, request.confirm)
+        return AccuracyGoal(
+            base, bound, self.settings.tolerance, self.settings.level, *noise, request.confirm
+        )
 
     def answer(self, number: int, ask: Ask, description: NetworkInfo) -> TrialRequest:
         """Return the request of what a solver asks for."""

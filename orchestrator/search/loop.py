@@ -23,6 +23,7 @@ from orchestrator.search.baseline import note_chance
 from orchestrator.search.budget import search_budget
 from orchestrator.search.confirmation import Confirmation
 from orchestrator.search.context import SearchContext
+from orchestrator.search.model_verdicts import ModelVerdicts
 from orchestrator.search.solver_session import NotReproducible, SolverSession
 from orchestrator.spec.formulation import accuracy
 from orchestrator.spec.problem import Ask, Evaluation
@@ -41,9 +42,11 @@ class SearchLoop:
         self, search: SearchContext, solver: SolverSession, baseline_mean: float | None = None
     ) -> None:
         self.next_number = 1  # the first trial number that no iteration has used
-        self.confirmation = (  # None if there is no required accuracy
-            Confirmation(search, solver.incarnation.first) if search.formulation.confirms else None
-        )
+        self.confirmation: Confirmation | ModelVerdicts | None = None  # None without a required accuracy
+        if search.goal is not None:
+            self.confirmation = ModelVerdicts(search, search.goal)
+        elif search.formulation.confirms:
+            self.confirmation = Confirmation(search, solver.incarnation.first)
         self._search, self._solver, self._baseline_mean = search, solver, baseline_mean
         self._rows = search.history.rows
         self._budget = search_budget(search.budget, search.spec.request, self._rows.values())
@@ -55,7 +58,7 @@ class SearchLoop:
         Raise Stopped, TrainerRefused, NotReproducible, SolverFailed, ExecutorError or a StoreError.
         """
         untrained = 0
-        history, rows, budget = self._search.history, self._rows, self._budget
+        rows, budget = self._rows, self._budget
         first = self._free_number(self._solver.incarnation.first)
         while (recorded := self._has_asked_from(first)) or self._covers_a_training():
             asks = self._solver.ask(None if recorded else first, self._pause)
@@ -229,7 +232,7 @@ def _read_answer(row: Trial) -> Evaluation:
 def _refuse_another_ask(ask: Ask, row: Trial) -> None:
     if (dict(ask.point), ask.replicate) != (row.point, row.replicate):
         raise NotReproducible(
-            f"the solver now proposes {dict(ask.point)} as trial {row.number}, replicate {ask.replicate}, but "
-            f"the results database has {row.point}, replicate {row.replicate}; nothing was changed, start "
-            "another --study"
+            f"the solver now proposes {dict(ask.point)}, replicate {ask.replicate}, as trial {row.number}, "
+            f"but the results database has {row.point}, replicate {row.replicate}; nothing was changed, "
+            "start another --study"
         )

@@ -17,7 +17,16 @@ from typing import Any, Protocol, cast
 from orchestrator.solvers._process import SolverDied, SolverProcess
 from orchestrator.spec.problem import Evaluate, Problem
 
-__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "names", "plans_replicates", "requirements"]
+__all__ = [
+    "Solver",
+    "SolverDied",
+    "SolverProcess",
+    "load",
+    "most_objectives",
+    "names",
+    "plans_replicates",
+    "requirements",
+]
 
 
 class Solver(Protocol):

@@ -28,12 +28,14 @@ import numpy as np
 
 from orchestrator.solvers._acquisition import is_category
 from orchestrator.solvers._history import AnswerHistory, objectives, violation
+from orchestrator.solvers._model_steps import ModelAnswers, ModelSteps
 from orchestrator.solvers._surrogate import Surrogate
 from orchestrator.spec.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
 from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ("PyNomadBBO", "numpy", "scipy")
 MOST_OBJECTIVES = 2
+PLANS_REPLICATES = True
 
 STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
 DESIGN = 3  # random points after the start, for the first model
@@ -55,12 +57,11 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
     Raises RuntimeError if PyNomad is missing, all starts failed, or NOMAD refused to begin.
     """
     pynomad = _import_pynomad()
-    answers = AnswerHistory(problem, evaluate)
     rng = random.Random(problem.seed)
-    _ask_first(problem, answers, rng)
+    steps = _begin(problem, evaluate, rng)
+    answers = steps.answers
     if answers.exhausted:
         return
-    steps = MadsSteps(problem, answers, rng)
     polled: Counter[Point] = Counter()
     for run in itertools.count():
         front = answers.front()
@@ -71,6 +72,17 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
             return
         if answers.front() == front:
             steps.search()
+
+
+def _begin(problem: Problem, evaluate: Evaluate, rng: random.Random) -> "MadsSteps | ModelSteps":
+    """Ask the first questions, and return the steps that follow."""
+    if problem.goal is not None:
+        planned = ModelSteps(problem, ModelAnswers(problem, problem.goal, evaluate), rng)
+        planned.begin()
+        return planned
+    answers = AnswerHistory(problem, evaluate)
+    _ask_first(problem, answers, rng)
+    return MadsSteps(problem, answers, rng)
 
 
 def _import_pynomad() -> ModuleType:
@@ -119,8 +131,8 @@ class MadsSteps:
     """The search and the poll of one problem."""
 
     def __init__(self, problem: Problem, answers: AnswerHistory, rng: random.Random) -> None:
+        self.answers = answers
         self._problem = problem
-        self._answers = answers
         self._rng = rng
         self._surrogate = Surrogate(problem, answers)
         self._searched = self._polled = 0  # points that were trained, not screened
@@ -130,13 +142,13 @@ class MadsSteps:
 
         Return whether it did, by these points or by those searched in between.
         """
-        before = self._answers.front()
-        queue = self._surrogate.order([p for p in dict.fromkeys(points) if p not in self._answers])
+        before = self.answers.front()
+        queue = self._surrogate.order([p for p in dict.fromkeys(points) if p not in self.answers])
         while queue:
             self._ask(queue)
-            if self._answers.front() != before:
+            if self.answers.front() != before:
                 return True
-            queue = [point for point in queue if point not in self._answers]
+            queue = [point for point in queue if point not in self.answers]
         return False
 
     def search(self) -> None:
@@ -170,14 +182,19 @@ class MadsSteps:
         block = list(dict.fromkeys([*from_poll, *from_search]))
         while not block:  # only then at random
             drawn = [self._problem.space.sample(self._rng) for _ in range(size)]
-            block = [point for point in dict.fromkeys(drawn) if point not in self._answers]
-        self._answers.ask(block)
-        self._polled += sum(not self._answers[point].screened for point in from_poll)
-        self._searched += sum(not self._answers[point].screened for point in from_search)
+            block = [point for point in dict.fromkeys(drawn) if point not in self.answers]
+        self.answers.ask(block)
+        self._polled += sum(not self.answers[point].screened for point in from_poll)
+        self._searched += sum(not self.answers[point].screened for point in from_search)
 
 
 def _poll_around(
-    pynomad: ModuleType, problem: Problem, answers: AnswerHistory, steps: MadsSteps, best: Point, run: int
+    pynomad: ModuleType,
+    problem: Problem,
+    answers: AnswerHistory,
+    steps: MadsSteps | ModelSteps,
+    best: Point,
+    run: int,
 ) -> None:
     """Run NOMAD once around a point, over the numbers; the point's categories are kept."""
     if steps.poll(steps.category_neighbours(best)):
@@ -206,7 +223,12 @@ class _Blackbox:
     """NOMAD's callback. It lets no exception out, since NOMAD crashes on one; `error` keeps it."""
 
     def __init__(
-        self, problem: Problem, start: Point, free: list[int], answers: AnswerHistory, steps: MadsSteps
+        self,
+        problem: Problem,
+        start: Point,
+        free: list[int],
+        answers: AnswerHistory,
+        steps: MadsSteps | ModelSteps,
     ) -> None:
         self.error: Exception | None = None
         self._problem = problem

@@ -36,6 +36,7 @@ from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerCl
 from results.analysis.posterior import VERSION
 from results.db.store import Store
 from results.db.tables import Trial
+from results.metrics import METRICS
 from results.scores import ACCURACY, effective_validation_images
 from search_spaces import Named, Point, Space, Value, scaling
 
