@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search_spaces import Choice, Point, Space, scaling
 
@@ -83,12 +84,41 @@ def make_law(seed: int, rho: float) -> Landscape:
     rho: fraction of a training's variance that all networks of one replicate share
     """
     rng = np.random.default_rng(seed)
-    space = scaling.space((2, 2, 2, 2), (64, 128, 256, 512), 32)
-    points = list(space)
-    scale = np.array([[float(point[name]) for name in scaling.NAMES] for point in points])
+    space, points, scale = _scaled_networks()
     losses = np.exp(rng.normal(np.log([0.02, 0.05, 0.05]), 0.5))
     rates = np.exp(rng.normal(np.log([1.0, 1.2, 1.2]), 0.35))
     accuracy = 0.93 - (losses * scale**-rates).sum(axis=1) + rng.normal(0, _JITTER, len(points))
+    return _train_by_law(space, points, scale, accuracy, rho)
+
+
+def make_varied_law(seed: int, rho: float) -> Landscape:
+    """Return the same of laws that differ more: powers or exponentials, with an interaction and ripples."""
+    rng = np.random.default_rng(9000 + seed)
+    space, points, scale = _scaled_networks()
+    losses = np.exp(rng.normal(np.log([0.03, 0.06, 0.06]), 0.5))
+    rates = np.exp(rng.normal(np.log([1.0, 1.0, 1.2]), 0.35))
+    by_power = rng.random() < 0.5
+    parts = losses * (scale**-rates if by_power else np.exp(1.3 * rates * (1 - scale)))
+    accuracy = 0.92 - parts.sum(axis=1) - 0.01 / np.sqrt(scale.prod(axis=1))
+    ripples = np.cos(scale @ rng.normal(0, 2.0, (3, 40)) + rng.uniform(0, 2 * np.pi, 40)).sum(axis=1)
+    accuracy += 0.003 * math.sqrt(2 / 40) * ripples + rng.normal(0, _JITTER, len(points))
+    return _train_by_law(space, points, scale, accuracy, rho)
+
+
+def _scaled_networks() -> tuple[Space, list[Point], NDArray[np.float64]]:
+    """Return a space of 5,265 networks, its points, and their multipliers [points, 3]."""
+    space = scaling.space((2, 2, 2, 2), (64, 128, 256, 512), 32)
+    points = list(space)
+    return space, points, np.array([[float(point[name]) for name in scaling.NAMES] for point in points])
+
+
+def _train_by_law(
+    space: Space,
+    points: list[Point],
+    scale: NDArray[np.float64],
+    accuracy: NDArray[np.float64],
+    rho: float,
+) -> Landscape:
     cost = 1e8 * scale[:, 0] * scale[:, 1] ** 2 * scale[:, 2] ** 2
     names = [name_point(point) for point in points]
     truth: dict[str, float] = dict(zip(names, accuracy.tolist(), strict=True))
