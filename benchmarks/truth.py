@@ -134,10 +134,12 @@ def search(land: Landscape, given: Mapping[str, Any], version: int, seed: int) -
         history = TrialHistory(rows, formulation)
         shared = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
         problem = context.spec.problem(formulation, 1)
-        start, first = partial(SolverProcess, request.solver), len(rows) + 1
-        with closing(
-            SolverSession(start, Incarnation(0, first, problem), lambda: land.start, _ignore)
-        ) as solver:
+        first = Incarnation(0, len(rows) + 1, problem)
+
+        def start(begun: Incarnation) -> SolverProcess:
+            return SolverProcess(request.solver, shared.add_goal(begun.problem, begun.first))
+
+        with closing(SolverSession(start, first, lambda: land.start, _ignore)) as solver:
             loop = SearchLoop(shared, solver, mean)
             loop.run()
             assert loop.confirmation is not None

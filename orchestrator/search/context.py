@@ -13,7 +13,7 @@ from functools import cached_property
 
 from orchestrator.search.budget import StudyBudget, study_budget
 from orchestrator.spec.formulation import Formulation, accuracy, sought_value
-from orchestrator.spec.problem import AccuracyGoal, Ask, Training
+from orchestrator.spec.problem import AccuracyGoal, Ask, Problem, Training
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkInfo, network_key
 from orchestrator.trial.context import StudyContext
@@ -23,6 +23,7 @@ from orchestrator.trial.runner import Runner
 from results.analysis.difference import BASE
 from results.analysis.posterior import VerdictSettings
 from results.db.tables import Trial
+from search_spaces import Point
 
 _TRAINED = ("completed", "failed", "pruned")
 
@@ -141,6 +142,18 @@ class SearchContext(StudyContext[StudySpec]):
         return AccuracyGoal(
             base, bound, self.settings.tolerance, self.settings.level, *noise, request.confirm
         )
+
+    def add_goal(self, problem: Problem, first: int) -> Problem:
+        """Return the problem of a solver whose first trial has this number, with its goal if it has one."""
+        if self.goal is None:
+            return problem
+        known = self.history.model_trainings(first)
+        return replace(problem, goal=replace(self.goal, trainings=known), costs=self._look_up)
+
+    def _look_up(self, points: Sequence[Point]) -> list[float]:
+        """Return what is minimised, of untrained networks."""
+        described = self.trainer.describe_all([self.spec.config(point) for point in points])
+        return [self.formulation.size(network) for network in described]
 
     def answer(self, number: int, ask: Ask, description: NetworkInfo) -> TrialRequest:
         """Return the request of what a solver asks for."""

@@ -8,7 +8,7 @@ must be. A verdict follows from all trainings so far, so a later training may ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.console.format import accuracy_text, belief_text
 from orchestrator.search.confirmation import Winner
@@ -46,6 +46,7 @@ class ModelVerdicts:
         row = self.incumbent or self._search.formulation.best(list(self._rows.values()))
         if row is None:
             return None
+        status: Literal["provisional", "confirmed"]
         status = "provisional" if self.incumbent is None else "confirmed"
         known = {name: getattr(row, name) for name in COLUMNS} if row.pairs is not None else UNKNOWN
         return Winner(row, status, self._believe(row), row.probability, known)
@@ -55,15 +56,16 @@ class ModelVerdicts:
 
     def _judge(self) -> None:
         """Record what has become of each network that was trained again."""
-        from orchestrator.solvers._accuracy_model import fit_accuracy, name_level  # scipy, a second
+        from orchestrator.solvers._accuracy_model import fit_accuracy  # scipy takes a second to import
+        from orchestrator.solvers._next_trainings import log_multipliers
 
         history, space = self._search.history, self._search.formulation.space
         again = {row.of_trial_number for row in self._rows.values() if row.purpose == "confirmation"}
         candidates = [row for row in self._rows.values() if row.number in again and row.state == "completed"]
         if not candidates:
             return
-        model = fit_accuracy(history.model_trainings(), self._goal, space, self._search.formulation.start)
-        needed = name_level(self._goal)
+        features = log_multipliers(self._search.formulation.start, space)
+        model = fit_accuracy(history.model_trainings(), self._goal, features)
         for row in sorted(candidates, key=lambda row: row.number):
             repeats = history.repeats(row)
             if not any(one.state in ("completed", "failed") for one in repeats):
@@ -71,9 +73,7 @@ class ModelVerdicts:
             believed = model.belief(space.point(row.point or {}))
             has_failed = any(one.state == "failed" for one in repeats)
             columns = {"probability": 0.0 if has_failed else believed["probability"], **_columns(believed)}
-            self._record(
-                row, _verdict(row, columns["probability"], needed, len(repeats), self._goal), columns
-            )
+            self._record(row, _verdict(row, columns["probability"], len(repeats), self._goal), columns)
 
     def _record(self, row: Trial, verdict: Verdict | None, columns: Mapping[str, Any]) -> None:
         """Record a verdict with what it follows from, and tell the user if it is a new one."""
@@ -100,11 +100,9 @@ class ModelVerdicts:
         return believe(own, pool_noise(groups, near, self._goal.images), self._goal.overlap)
 
 
-def _verdict(
-    row: Trial, probability: float, needed: float, repeats: int, goal: AccuracyGoal
-) -> Verdict | None:
+def _verdict(row: Trial, probability: float, repeats: int, goal: AccuracyGoal) -> Verdict | None:
     """Return the verdict on a network; None while none is due. A withdrawn one becomes undecided."""
-    if probability >= needed:
+    if probability >= goal.level:
         return "confirmed"
     if probability <= HOPELESS:
         return "rejected"

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
-from orchestrator.solvers._accuracy_model import (
-    AccuracyModel,
-    choose_next,
-    find_named,
-    fit_accuracy,
-    star_design,
-)
+from orchestrator.solvers._accuracy_model import AccuracyModel, fit_accuracy
 from orchestrator.solvers._acquisition import SMALL, AcquisitionCandidates
 from orchestrator.solvers._gaussian_process import Array
 from orchestrator.solvers._history import AnswerHistory
-from orchestrator.spec.problem import AccuracyGoal, Ask, EvaluateAsks, Evaluation, Problem, Training
+from orchestrator.solvers._next_trainings import choose_next, find_named, log_multipliers, star_design
+from orchestrator.spec.problem import AccuracyGoal, Ask, Evaluate, EvaluateAsks, Evaluation, Problem, Training
 from search_spaces import Point
 
 DRAWN, REACH = 150, 0.1  # points of a space that is too large to look at as a whole; around the best
@@ -32,15 +28,21 @@ class ModelAnswers(AnswerHistory):
     """
 
     def __init__(self, problem: Problem, goal: AccuracyGoal, evaluate: EvaluateAsks) -> None:
-        super().__init__(problem, evaluate)
+        super().__init__(problem, cast(Evaluate, evaluate))
         self.trainings = list(goal.trainings)
+        self._train = evaluate
         self.named: Point | None = None
         self.is_over = False
         self._goal = goal
         self._costs: dict[Point, float] = {}
+        self._features = log_multipliers(goal.base or problem.start, problem.space)
         self._model: AccuracyModel | None = None
-        for point in dict.fromkeys(training.point for training in goal.trainings):
-            self[point] = Evaluation(float(self.costs([point])[0]), self._unknown)
+        for training in goal.trainings:
+            if training.score is None:
+                self[training.point] = Evaluation.failure()
+            elif training.point not in self:
+                [cost] = self.costs([training.point])
+                self[training.point] = Evaluation(float(cost), (0.0,) * problem.constraints)
         self._believe()
 
     @property
@@ -51,10 +53,6 @@ class ModelAnswers(AnswerHistory):
     def has_model(self) -> bool:
         """Whether a training has succeeded."""
         return self._model is not None
-
-    @property
-    def _unknown(self) -> tuple[float, ...]:
-        return (0.0,) * self._problem.constraints
 
     @property
     def model(self) -> AccuracyModel:
@@ -81,7 +79,7 @@ class ModelAnswers(AnswerHistory):
         new = [ask for ask in asks if ask.replicate or ask.point not in self]
         for first in range(0, len(new), self._problem.batch_size):
             block = new[first : first + self._problem.batch_size]
-            for ask, answer in zip(block, self._evaluate(block), strict=True):
+            for ask, answer in zip(block, self._train(block), strict=True):
                 if not ask.replicate:
                     self[ask.point] = answer
                 if not answer.screened:
@@ -93,16 +91,14 @@ class ModelAnswers(AnswerHistory):
         """Fit the model, and put what it believes in the place of what single trainings said."""
         if not any(training.score is not None for training in self.trainings):
             return
-        self._model = fit_accuracy(
-            self.trainings, self._goal, self._problem.space, self._problem.start, self._model
-        )
+        self._model = fit_accuracy(self.trainings, self._goal, self._features)
         trained = [point for point, answer in self.items() if not (answer.failed or answer.screened)]
         means, _ = self._model.judge(trained)
         for point, mean in zip(trained, means, strict=True):
             limits = self[point].constraints[1:]
             self[point] = Evaluation(self[point].objective, (-float(mean), *limits))
         allowed = [p for p in trained if all(excess <= 0 for excess in self[p].constraints[1:])]
-        self.named = find_named(self._model, self.costs(allowed), allowed, self.trainings, self._goal)
+        self.named = find_named(self._model, allowed, self.costs(allowed))
 
 
 class ModelSteps:
@@ -131,8 +127,8 @@ class ModelSteps:
         self.answers.ask(asks)
         if not self.answers.has_model:
             raise RuntimeError(
-                f"the start and {len(self.answers) - 1} other points all failed; see why in the trials' logs, "
-                "or start from a point that is known to work"
+                f"the start and {len(self.answers) - 1} other points all failed; the trials' logs say why; "
+                "start from a point that is known to work"
             )
 
     def poll(self, points: Sequence[Point]) -> bool:
@@ -192,10 +188,9 @@ class ModelSteps:
         for ask in polled:
             model = model.condition_on_expected(ask)
         candidates = self._all or self._draw()
-        left_out = {point for point, answer in answers.items() if answer.failed or answer.screened}
-        candidates = [point for point in candidates if point not in left_out]
-        costs = answers.costs(candidates)
-        return choose_next(model, candidates, costs, answers.trainings, answers.named, count)
+        over_limits = {point for point, answer in answers.items() if answer.screened}
+        candidates = [point for point in candidates if point not in over_limits]
+        return choose_next(model, candidates, answers.costs(candidates), count)
 
     def _draw(self) -> list[Point]:
         """Return points of a large space: those known, and others all over it and around the best."""

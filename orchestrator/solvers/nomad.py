@@ -22,7 +22,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from orchestrator.solvers._acquisition import is_category
 from orchestrator.solvers._history import AnswerHistory, objectives, violation
 from orchestrator.solvers._model_steps import ModelAnswers, ModelSteps
 from orchestrator.solvers._surrogate import Surrogate
-from orchestrator.spec.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
+from orchestrator.spec.problem import LARGEST_SEED, Evaluate, EvaluateAsks, Evaluation, Problem
 from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ("PyNomadBBO", "numpy", "scipy")
@@ -77,7 +77,7 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
 def _begin(problem: Problem, evaluate: Evaluate, rng: random.Random) -> "MadsSteps | ModelSteps":
     """Ask the first questions, and return the steps that follow."""
     if problem.goal is not None:
-        planned = ModelSteps(problem, ModelAnswers(problem, problem.goal, evaluate), rng)
+        planned = ModelSteps(problem, ModelAnswers(problem, problem.goal, cast(EvaluateAsks, evaluate)), rng)
         planned.begin()
         return planned
     answers = AnswerHistory(problem, evaluate)

@@ -196,15 +196,8 @@ def _open_solver(search: SearchContext) -> SolverSession:
         seed = incarnation.problem.seed
         search.reporter.note(f"the solver died twice at the same point; restarting it with seed {seed}")
 
-    def look_up(points: Sequence[Point]) -> list[float]:
-        described = search.trainer.describe_all([spec.config(point) for point in points])
-        return [search.formulation.size(network) for network in described]
-
     def start(incarnation: Incarnation) -> SolverProcess:
-        goal, asked = search.goal, incarnation.problem
-        if goal is not None:
-            goal = replace(goal, trainings=search.history.model_trainings(incarnation.first))
-            asked = replace(asked, goal=goal, costs=look_up)
+        asked = search.add_goal(incarnation.problem, incarnation.first)
         return SolverProcess(spec.request.solver, asked, log=search.folder / file_names.SOLVER_LOG)
 
     restarts = [event.detail for event in store.events(study.id) if event.kind == RESTART]
