@@ -101,7 +101,12 @@ def choose_next(model: AccuracyModel, candidates: Sequence[Point], costs: Array,
     asks: list[Ask] = []
     believed = model
     while len(asks) < count:
-        free = [i for i, point in enumerate(points) if len(believed.tried.get(point, ())) <= model.goal.repeats]
+        begun = {ask.point for ask in asks if not ask.replicate}  # whose first result is not there yet
+        free = [
+            i
+            for i, point in enumerate(points)
+            if len(believed.tried.get(point, ())) <= model.goal.repeats and point not in begun
+        ]
         if not free:
             break
         probabilities = believed.probabilities([points[i] for i in free])

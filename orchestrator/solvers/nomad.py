@@ -59,9 +59,9 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
     pynomad = _import_pynomad()
     rng = random.Random(problem.seed)
     steps = _begin(problem, evaluate, rng)
-    answers = steps.answers
-    if answers.exhausted:
+    if steps is None:
         return
+    answers = steps.answers
     polled: Counter[Point] = Counter()
     for run in itertools.count():
         front = answers.front()
@@ -74,15 +74,15 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
             steps.search()
 
 
-def _begin(problem: Problem, evaluate: Evaluate, rng: random.Random) -> "MadsSteps | ModelSteps":
-    """Ask the first questions, and return the steps that follow."""
+def _begin(problem: Problem, evaluate: Evaluate, rng: random.Random) -> "MadsSteps | ModelSteps | None":
+    """Ask the first questions, and return the steps that follow; None if every point is known."""
     if problem.goal is not None:
         planned = ModelSteps(problem, ModelAnswers(problem, problem.goal, cast(EvaluateAsks, evaluate)), rng)
         planned.begin()
         return planned
     answers = AnswerHistory(problem, evaluate)
     _ask_first(problem, answers, rng)
-    return MadsSteps(problem, answers, rng)
+    return None if answers.exhausted else MadsSteps(problem, answers, rng)
 
 
 def _import_pynomad() -> ModuleType:
