@@ -135,7 +135,7 @@ class SearchContext(StudyContext[StudySpec]):
     def goal(self) -> AccuracyGoal | None:
         """What the solver needs to plan replicates itself; None if the loop confirms networks."""
         bound, request = self.formulation.min_accuracy, self.spec.request
-        if bound is None or not self.spec.plans_replicates(self.study.question):
+        if bound is None or not self.settings.by_model:
             return None
         base = self.formulation.start if self.settings.compares_with_base else None
         noise = (self.noise_images, self.settings.overlap)

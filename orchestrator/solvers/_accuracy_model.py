@@ -209,7 +209,9 @@ class AccuracyModel:
         base = None if goal.base is None else self.networks[goal.base]
         if base is not None:
             here = rows.points[base][None]
-            variance = variance + _variances(here, parts.surface) - 2 * _kernel(features, here, parts.surface)[:, 0]
+            variance = (
+                variance + _variances(here, parts.surface) - 2 * _kernel(features, here, parts.surface)[:, 0]
+            )
             with_networks = with_networks - _kernel(here, rows.points, parts.surface)
             own[:, base] -= 1
             is_base = places == base
@@ -288,7 +290,8 @@ def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
         (rows, np.array(distances), values, usual, spreads, binomial),
         jac=True,
         method="L-BFGS-B",
-        bounds=[BOUNDS[0]] * columns + [(-8.0, 5.0), (-8.0, 5.0), (around - 8, around + 8), (around - 5, around + 6)],
+        bounds=[BOUNDS[0]] * columns
+        + [(-8.0, 5.0), (-8.0, 5.0), (around - 8, around + 8), (around - 5, around + 6)],
         options={"maxiter": ITERATIONS},
     ).x
     freedom = PRIOR_TRAININGS + len(values) - len(rows.points)
@@ -302,7 +305,9 @@ def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
     logs += np.log(1 - grid[2]) - 0.5 * PRIOR_TRAININGS * (grid[1] + binomial / parts.noise)
     weights = np.exp(logs - logs.max())
     kept = weights >= LEAST_WEIGHT
-    own, noise, shared, weights = (numbers[kept] for numbers in (parts.own, parts.noise, parts.shared, weights))
+    own, noise, shared, weights = (
+        numbers[kept] for numbers in (parts.own, parts.noise, parts.shared, weights)
+    )
     return _Parts(parts.surface, own, noise, shared, weights / weights.sum())
 
 

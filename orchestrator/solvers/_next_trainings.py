@@ -75,11 +75,7 @@ def find_named(model: AccuracyModel, candidates: Sequence[Point], costs: Array) 
 
 
 def _is_repeated(model: AccuracyModel, point: Point) -> bool:
-    return (
-        point != model.goal.base
-        and point not in model.failed
-        and model.trainings(point) > 1
-    )
+    return point != model.goal.base and point not in model.failed and model.trainings(point) > 1
 
 
 def choose_next(model: AccuracyModel, candidates: Sequence[Point], costs: Array, count: int) -> list[Ask]:

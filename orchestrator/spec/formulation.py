@@ -125,7 +125,8 @@ class Formulation:
     def passed(self, trial: Trial) -> bool:
         """Whether a trial of the search met the constraints and was not rejected since."""
         is_trained = trial.purpose == "search" and trial.state == "completed"
-        is_accurate = trial.verdict != "rejected" and accuracy(trial) >= (self.min_accuracy or 0.0)
+        is_met = trial.verdict == "confirmed" or accuracy(trial) >= (self.min_accuracy or 0.0)
+        is_accurate = trial.verdict != "rejected" and is_met
         return is_trained and is_accurate and self.holds_after_training(trial)
 
     def holds_after_training(self, trial: Trial) -> bool:

@@ -33,7 +33,7 @@ from orchestrator.spec.problem import Problem
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerClient, TrainerRefused
-from results.analysis.posterior import VERSION
+from results.analysis.posterior import BY_MODEL, VERSION
 from results.db.store import Store
 from results.db.tables import Trial
 from results.metrics import METRICS
@@ -117,7 +117,8 @@ class StudySpec:
         if (
             self.aim.minimise is not None or request.confirm
         ):  # older searches for accuracy had no confirmation, and no such entry
-            asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": VERSION}
+            version = BY_MODEL if self._plans_replicates else VERSION
+            asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": version}
         return asked
 
     @property
@@ -180,17 +181,16 @@ class StudySpec:
         base = (measured or self.first) if self.replicates else None
         return Formulation(self.space, start, self.choice, self.aim, min_accuracy, base)
 
-    def plans_replicates(self, question: Mapping[str, Any]) -> bool:
+    @property
+    def _plans_replicates(self) -> bool:
         """Whether the solver plans replicates by its model of accuracy, and the loop confirms nothing.
 
         It does so in spaces of multipliers, for the fewest of what is counted without training.
-
-        question: the study's settings, which may be those of an older version
         """
         minimise = METRICS.get(self.aim.minimise or "")
         return (
-            question["solver"].get("version", 1) >= SOLVER_VERSION
-            and solvers.plans_replicates(self.request.solver)
+            solvers.plans_replicates(self.request.solver)
+            and self.aim.needs_bound
             and self.aim.objectives == 1
             and minimise is not None
             and minimise.is_count
