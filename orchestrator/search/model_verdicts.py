@@ -42,7 +42,8 @@ class ModelVerdicts:
 
     def winner(self) -> Winner | None:
         """Return the smallest confirmed network, or else the best that met the required accuracy once."""
-        self.decide(range(max(self._rows, default=0) + 1))
+        self._judge(is_over=True)
+        self.incumbent = self._find_incumbent()
         row = self.incumbent or self._search.formulation.best(list(self._rows.values()))
         if row is None:
             return None
@@ -54,8 +55,8 @@ class ModelVerdicts:
     def _find_incumbent(self) -> Trial | None:
         return self._search.formulation.best([r for r in self._rows.values() if r.verdict == "confirmed"])
 
-    def _judge(self) -> None:
-        """Record what has become of each network that was trained again."""
+    def _judge(self, is_over: bool = False) -> None:
+        """Record what has become of each network that was trained again. is_over: nothing more is trained."""
         from orchestrator.solvers._accuracy_model import fit_accuracy  # scipy takes a second to import
         from orchestrator.solvers._next_trainings import log_multipliers
 
@@ -73,7 +74,8 @@ class ModelVerdicts:
             believed = model.belief(space.point(row.point or {}))
             has_failed = any(one.state == "failed" for one in repeats)
             columns = {"probability": 0.0 if has_failed else believed["probability"], **_columns(believed)}
-            self._record(row, _verdict(row, columns["probability"], len(repeats), self._goal), columns)
+            is_last = is_over or len(repeats) >= self._goal.repeats
+            self._record(row, _find_verdict(row, columns["probability"], self._goal.level, is_last), columns)
 
     def _record(self, row: Trial, verdict: Verdict | None, columns: Mapping[str, Any]) -> None:
         """Record a verdict with what it follows from, and tell the user if it is a new one."""
@@ -100,13 +102,13 @@ class ModelVerdicts:
         return believe(own, pool_noise(groups, near, self._goal.images), self._goal.overlap)
 
 
-def _verdict(row: Trial, probability: float, repeats: int, goal: AccuracyGoal) -> Verdict | None:
+def _find_verdict(row: Trial, probability: float, level: float, is_last: bool) -> Verdict | None:
     """Return the verdict on a network; None while none is due. A withdrawn one becomes undecided."""
-    if probability >= goal.level:
+    if probability >= level:
         return "confirmed"
     if probability <= HOPELESS:
         return "rejected"
-    return "undecided" if row.verdict or repeats >= goal.repeats else None
+    return "undecided" if row.verdict or is_last else None
 
 
 def _columns(believed: Mapping[str, Any]) -> dict[str, Any]:
