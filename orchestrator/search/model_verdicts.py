@@ -73,7 +73,8 @@ class ModelVerdicts:
                 continue
             believed = model.belief(space.point(row.point or {}))
             has_failed = any(one.state == "failed" for one in repeats)
-            columns = {"probability": 0.0 if has_failed else believed["probability"], **_columns(believed)}
+            compared = UNKNOWN if self._goal.base is None else {name: believed[name] for name in COLUMNS}
+            columns = {"probability": 0.0 if has_failed else believed["probability"], **compared}
             is_last = is_over or len(repeats) >= self._goal.repeats
             self._record(row, _find_verdict(row, columns["probability"], self._goal.level, is_last), columns)
 
@@ -109,7 +110,3 @@ def _find_verdict(row: Trial, probability: float, level: float, is_last: bool) -
     if probability <= HOPELESS:
         return "rejected"
     return "undecided" if row.verdict or is_last else None
-
-
-def _columns(believed: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: believed.get(name) for name in COLUMNS}

@@ -171,7 +171,7 @@ class ModelSteps:
         for _ in range(size):
             if polled - self._polled < len(queue) and searched >= SEARCHED_PER_POLLED * (polled + 1):
                 point = queue[polled - self._polled]
-                asks.append(Ask(point, 0, self.answers.model.belief(point) | {"why": "poll"}))
+                asks.append(Ask(point, 0, self.answers.model.belief(point) | {"kind": "poll"}))
                 polled += 1
             else:
                 searched += 1

@@ -100,6 +100,7 @@ def networks(trials: pd.DataFrame, accuracy: float, settings: VerdictSettings) -
             lead = belief.mean - fmean(paired[BASE].values())
             if settings.by_model and row["difference"] is not None and not math.isnan(row["difference"]):
                 difference = read_difference(row)
+                lead = difference.mean
             elif len(paired.get(number, ())) == belief.trainings:
                 difference = compare(paired, number, BASE, images, near, settings.overlap)
                 lead = difference.mean
