@@ -23,7 +23,6 @@ from orchestrator.trial.runner import Runner
 from results.analysis.difference import BASE
 from results.analysis.posterior import VerdictSettings
 from results.db.tables import Trial
-from search_spaces import Point
 
 _TRAINED = ("completed", "failed", "pruned")
 
@@ -148,12 +147,7 @@ class SearchContext(StudyContext[StudySpec]):
         if self.goal is None:
             return problem
         known = self.history.model_trainings(first)
-        return replace(problem, goal=replace(self.goal, trainings=known), costs=self._look_up)
-
-    def _look_up(self, points: Sequence[Point]) -> list[float]:
-        """Return what is minimised, of untrained networks."""
-        described = self.trainer.describe_all([self.spec.config(point) for point in points])
-        return [self.formulation.size(network) for network in described]
+        return replace(problem, goal=replace(self.goal, trainings=known))
 
     def answer(self, number: int, ask: Ask, description: NetworkInfo) -> TrialRequest:
         """Return the request of what a solver asks for."""

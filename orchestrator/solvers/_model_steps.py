@@ -34,7 +34,6 @@ class ModelAnswers(AnswerHistory):
         self.named: Point | None = None
         self.is_over = False
         self._goal = goal
-        self._costs: dict[Point, float] = {}
         self._features = log_multipliers(goal.base or problem.start, problem.space)
         self._model: AccuracyModel | None = None
         for training in goal.trainings:
@@ -44,6 +43,11 @@ class ModelAnswers(AnswerHistory):
                 [cost] = self.costs([training.point])
                 self[training.point] = Evaluation(float(cost), (0.0,) * problem.constraints)
         self._believe()
+
+    @property
+    def base(self) -> list[Point]:
+        """The base network; none if the required accuracy is exact."""
+        return [] if self._goal.base is None else [self._goal.base]
 
     @property
     def exhausted(self) -> bool:
@@ -62,10 +66,7 @@ class ModelAnswers(AnswerHistory):
 
     def costs(self, points: Sequence[Point]) -> Array:
         """Return the objective of points, which is known without training."""
-        assert self._problem.costs is not None
-        if new := [point for point in dict.fromkeys(points) if point not in self._costs]:
-            self._costs |= zip(new, self._problem.costs(new), strict=True)
-        return np.array([self._costs[point] for point in points])
+        return np.array(self.screen.costs(points))
 
     def best(self) -> Point:
         return self.named or super().best()
@@ -149,13 +150,16 @@ class ModelSteps:
         """Ask for a block of trainings that the model chooses."""
         self._ask([])
 
+    def polish(self) -> None:
+        """Do nothing, for the same reason as `category_neighbours`."""
+
     def category_neighbours(self, point: Point) -> list[Point]:
         """Return no points: a problem with a goal has no categories."""
         return []
 
     def _find_worthy(self, points: Sequence[Point]) -> list[Point]:
         """Return the new points that cost less than the named network and may be as accurate, best first."""
-        new = [point for point in dict.fromkeys(points) if point not in self.answers]
+        new = self.answers.due(points)
         if not new:
             return []
         likely = self.answers.model.probabilities(new)
@@ -188,8 +192,8 @@ class ModelSteps:
         for ask in polled:
             model = model.condition_on_expected(ask)
         candidates = self._all or self._draw()
-        over_limits = {point for point, answer in answers.items() if answer.screened}
-        candidates = [point for point in candidates if point not in over_limits]
+        # the base, which a candidate must be smaller than, may itself be over a limit
+        candidates = list(dict.fromkeys([*answers.screen.passing(candidates), *answers.base]))
         return choose_next(model, candidates, answers.costs(candidates), count)
 
     def _draw(self) -> list[Point]:

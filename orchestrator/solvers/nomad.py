@@ -41,6 +41,7 @@ STARTS_TRIED = 20  # random points that may fail after the start did, before the
 DESIGN = 3  # random points after the start, for the first model
 BARREN_ITERATIONS = 30  # of NOMAD without a new point, after which a run is ended
 SEARCHED_PER_POLLED = 8
+POLISHED_BELOW = 0.01  # of the objective: the expected improvement at which the best point is polished
 SETTINGS = (
     "DIRECTION_TYPE ORTHO 2N",  # the default polls with a model, which takes minutes on some grids
     "QUAD_MODEL_SEARCH no",  # the search step is ours
@@ -72,6 +73,7 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
             return
         if answers.front() == front:
             steps.search()
+        steps.polish()
 
 
 def _begin(problem: Problem, evaluate: Evaluate, rng: random.Random) -> "MadsSteps | ModelSteps | None":
@@ -136,6 +138,11 @@ class MadsSteps:
         self._rng = rng
         self._surrogate = Surrogate(problem, answers)
         self._searched = self._polled = 0  # points that were trained, not screened
+        self._polished: set[Point] = set()
+        free = [variable for variable in problem.space.variables if variable.size != 1]
+        self._is_polishing = (
+            answers.screen.knows_costs and problem.objectives == 1 and all(map(is_category, free))
+        )
 
     def poll(self, points: Sequence[Point]) -> bool:
         """Ask about the points, the most promising first, until the best point or the front changes.
@@ -143,17 +150,36 @@ class MadsSteps:
         Return whether it did, by these points or by those searched in between.
         """
         before = self.answers.front()
-        queue = self._surrogate.order([p for p in dict.fromkeys(points) if p not in self.answers])
+        queue = self._surrogate.order(self.answers.due(points))
         while queue:
             self._ask(queue)
             if self.answers.front() != before:
                 return True
-            queue = [point for point in queue if point not in self.answers]
+            if self.answers.exhausted:
+                break
+            queue = self.answers.due(queue)
         return False
 
     def search(self) -> None:
         """Ask about a block of points that the surrogate proposes."""
         self._ask([])
+
+    def polish(self) -> None:
+        """Ask about all cheaper neighbours of the best point in one or two categories, until one is better.
+
+        The most promising come first. A best point is polished once, if objectives are known and all
+        variables are categories, when the last search was expected to save little.
+        """
+        best, is_due = self.answers.best(), self._is_polishing and self._surrogate.promise < POLISHED_BELOW
+        if not is_due or best in self._polished or not self.answers[best].feasible:
+            return
+        self._polished.add(best)
+        near = self.category_neighbours(best)
+        nearby = [*near, *itertools.chain.from_iterable(map(self.category_neighbours, near))]
+        queue = self._surrogate.order(self.answers.due(nearby))
+        while queue and self.answers.best() == best:
+            self.answers.ask(queue[: self._problem.batch_size])
+            queue = self.answers.due(queue)
 
     def category_neighbours(self, point: Point) -> list[Point]:
         """Return the points that differ from this one in one category."""
@@ -180,9 +206,11 @@ class MadsSteps:
         spare = size - len(from_poll) - len(from_search)
         from_poll += queue[len(from_poll) : len(from_poll) + spare]
         block = list(dict.fromkeys([*from_poll, *from_search]))
-        while not block:  # only then at random
+        if not block and self.answers.screen.is_used:
+            block = self.answers.draw(self._rng)
+        while not block and not self.answers.exhausted:  # only then at random
             drawn = [self._problem.space.sample(self._rng) for _ in range(size)]
-            block = [point for point in dict.fromkeys(drawn) if point not in self.answers]
+            block = self.answers.due(drawn)
         self.answers.ask(block)
         self._polled += sum(not self.answers[point].screened for point in from_poll)
         self._searched += sum(not self.answers[point].screened for point in from_search)

@@ -29,7 +29,7 @@ from orchestrator.spec.options import (
     name_data_by_kind,
 )
 from orchestrator.spec.problem import VERSION as SOLVER_VERSION
-from orchestrator.spec.problem import Problem
+from orchestrator.spec.problem import Problem, Training
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerClient, TrainerRefused
@@ -43,15 +43,22 @@ from search_spaces import Named, Point, Space, Value, scaling
 
 @dataclass(frozen=True)
 class WarmStart:
-    """The points that a search tries first after its start, and where they come from."""
+    """The points that a search tries first after its start, and where they come from.
+
+    trainings: of the earlier study, of which the solver makes a model; none in studies of older versions
+    unlike: how the earlier study differs, in words; not recorded
+    """
 
     study: str
     hints: tuple[Point, ...]
-    unlike: tuple[str, ...] = ()  # how the earlier study differs, in words; not recorded
+    trainings: tuple[Training, ...] = ()
+    unlike: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what is recorded of it."""
-        return {"study": self.study, "hints": [dict(hint) for hint in self.hints]}
+        trainings = [training.to_json() for training in self.trainings]
+        rare = {"trainings": trainings} if trainings else {}
+        return {"study": self.study, "hints": [dict(hint) for hint in self.hints], **rare}
 
 
 @dataclass(frozen=True)
@@ -199,8 +206,10 @@ class StudySpec:
         )
 
     def problem(self, formulation: Formulation, block: int, version: int = SOLVER_VERSION) -> Problem:
-        hints = self.warm_start.hints if self.warm_start else ()
-        return replace(formulation.problem(block, self.request.seed), hints=hints, version=version)
+        problem = replace(formulation.problem(block, self.request.seed), version=version)
+        if self.warm_start is None:
+            return problem
+        return replace(problem, hints=self.warm_start.hints, earlier=self.warm_start.trainings)
 
 
 def resolve_spec(

@@ -16,6 +16,7 @@ from orchestrator.executors import Executor
 from orchestrator.search import baseline, final_selection
 from orchestrator.search.budget import study_budget
 from orchestrator.search.context import SearchContext, TrialHistory
+from orchestrator.search.known_sizes import KnownSizes
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, read_incarnation
 from orchestrator.solvers import SolverProcess
@@ -186,6 +187,9 @@ def _open_solver(search: SearchContext) -> SolverSession:
     store, study, spec = search.store, search.study, search.spec
     asked = study.question["solver"]
     problem = spec.problem(search.formulation, asked["block"], asked.get("version", 1))
+    trainer = search.trainer
+    describer = trainer.trainer if isinstance(trainer, LatencyProfiler) else trainer
+    problem = KnownSizes(spec, search.formulation, describer).add_to(problem)
 
     def find_best() -> Point:
         best = search.history.best
