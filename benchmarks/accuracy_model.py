@@ -151,7 +151,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--nothing-smaller", action="store_true")
     parser.add_argument("--saving", action="store_true")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--set", nargs="*", default=[])
     given = parser.parse_args(arguments)
+    from orchestrator.solvers import _accuracy_model, _next_trainings
+
+    for item in given.set:
+        name, value = item.split("=")
+        for mod in (_accuracy_model, _next_trainings):
+            if hasattr(mod, name):
+                setattr(mod, name, eval(value, vars(mod)))
     global VERBOSE
     VERBOSE = given.verbose
     low, high = map(int, given.seeds.split(":"))

@@ -37,7 +37,7 @@ ITERATIONS = 40  # of the fit
 LEVEL_VARIANCE = 100.0  # of the prior of m, in units of the accuracies' variance
 # priors of logarithms: of the variances of the trend and of the rest of f, in units of the accuracies'
 # variance; and of the own effects' in units of s^2
-TREND, SURFACE, OWN = (0.0, 1.5), (-2.5, 1.5), (math.log(0.1), 1.0)
+TREND, MAIN, SURFACE, OWN = (0.0, 1.5), (-2.0, 1.5), (-3.5, 1.5), (math.log(0.1), 1.0)
 SHARED = np.array([0.05, 0.2, 0.35, 0.5, 0.65, 0.8])  # rho, with the prior 1 - rho, as in `difference`
 USUAL_SHARED = 1 / 3  # for the fit of all else
 NOISE_STEPS = 0.7 * np.arange(-3.0, 6.0)  # of log s^2 around its likeliest value, in standard deviations
@@ -278,8 +278,10 @@ def fit_accuracy(trainings: Sequence[Training], goal: AccuracyGoal, features: Fe
 def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
     """Return the parts of the mixture, the likeliest ones of a grid around the maximum of the posterior."""
     columns = rows.points.shape[1]
-    usual = np.array([PRIOR_MEANS[0] + 0.5 * math.log(columns)] * columns + [TREND[0], SURFACE[0], OWN[0]])
-    spreads = np.array([PRIOR_SPREADS[0]] * columns + [TREND[1], SURFACE[1], OWN[1]])
+    usual = np.array(
+        [PRIOR_MEANS[0] + 0.5 * math.log(columns)] * columns + [TREND[0], MAIN[0], SURFACE[0], OWN[0]]
+    )
+    spreads = np.array([PRIOR_SPREADS[0]] * columns + [TREND[1], MAIN[1], SURFACE[1], OWN[1]])
     begin = np.append(usual, math.log(binomial))
     begin[-2] += begin[-1]
     around = np.log(binomial)
@@ -291,7 +293,7 @@ def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
         jac=True,
         method="L-BFGS-B",
         bounds=[BOUNDS[0]] * columns
-        + [(-8.0, 5.0), (-8.0, 5.0), (around - 8, around + 8), (around - 5, around + 6)],
+        + [(-8.0, 5.0), (-8.0, 5.0), (-8.0, 5.0), (around - 8, around + 8), (around - 5, around + 6)],
         options={"maxiter": ITERATIONS},
     ).x
     freedom = PRIOR_TRAININGS + len(values) - len(rows.points)
@@ -323,13 +325,15 @@ def _negative_log_posterior(
     columns = len(distances)
     closeness = np.exp(-2 * logs[:columns])
     at_rows = rows.points[rows.places]
-    trend = math.exp(logs[-4]) * at_rows @ at_rows.T
+    trend = math.exp(logs[-5]) * at_rows @ at_rows.T
+    single = math.exp(logs[-4]) * np.exp(-0.5 * closeness[:, None, None] * distances)
+    main = single.sum(axis=0)
     surface = math.exp(logs[-3]) * np.exp(-0.5 * np.tensordot(closeness, distances, 1))
     own = math.exp(logs[-2]) * rows.same_network
     identity = np.eye(len(values))
     noise = math.exp(logs[-1]) * ((1 - USUAL_SHARED) * identity + USUAL_SHARED * rows.same_replicate)
     try:
-        factor = cho_factor(LEVEL_VARIANCE + trend + surface + own + noise, lower=True)
+        factor = cho_factor(LEVEL_VARIANCE + trend + main + surface + own + noise, lower=True)
     except LinAlgError:
         return 1e10, np.zeros_like(logs)
     solved = cho_solve(factor, values)
@@ -338,8 +342,8 @@ def _negative_log_posterior(
     excess = binomial / math.exp(logs[-1])
     value = 0.5 * values @ solved + np.log(np.diag(factor[0])).sum() + 0.5 * away @ away
     value += 0.5 * PRIOR_TRAININGS * (logs[-1] + excess)
-    slopes = [-0.5 * (fit * part).sum() for part in (trend, surface, own, noise)]
-    lengths = -0.5 * np.tensordot(distances, fit * surface, 2) * closeness
+    slopes = [-0.5 * (fit * part).sum() for part in (trend, main, surface, own, noise)]
+    lengths = -0.5 * (distances * (surface + single) * fit).sum(axis=(1, 2)) * closeness
     gradient = np.array([*lengths, *slopes])
     gradient[:-1] += away / spreads
     gradient[-1] += 0.5 * PRIOR_TRAININGS * (1 - excess) - away[-1] / spreads[-1]
@@ -348,11 +352,15 @@ def _negative_log_posterior(
 
 def _kernel(these: Array, those: Array, surface: Array) -> Array:
     """Return the covariances [n, m] of m + f at points."""
-    scale = np.exp(-surface[:-2])
-    smooth = np.exp(surface[-1] - 0.5 * _distances(these * scale, those * scale))
-    return np.asarray(LEVEL_VARIANCE + np.exp(surface[-2]) * these @ those.T + smooth)
+    scale = np.exp(-surface[:-3])
+    these_scaled, those_scaled = these * scale, those * scale
+    squares = (these_scaled.T[:, :, None] - those_scaled.T[:, None, :]) ** 2
+    main = np.exp(surface[-2] - 0.5 * squares).sum(axis=0)
+    smooth = np.exp(surface[-1] - 0.5 * squares.sum(axis=0))
+    return np.asarray(LEVEL_VARIANCE + np.exp(surface[-3]) * these @ those.T + main + smooth)
 
 
 def _variances(points: Array, surface: Array) -> Array:
     """Return the diagonal of the kernel."""
-    return np.asarray(LEVEL_VARIANCE + np.exp(surface[-2]) * (points**2).sum(1) + np.exp(surface[-1]))
+    constant = LEVEL_VARIANCE + (len(surface) - 3) * np.exp(surface[-2]) + np.exp(surface[-1])
+    return np.asarray(constant + np.exp(surface[-3]) * (points**2).sum(1))

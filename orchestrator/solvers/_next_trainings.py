@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from orchestrator.solvers._accuracy_model import AccuracyModel
 from orchestrator.solvers._gaussian_process import Array
 from orchestrator.spec.problem import Ask
 from search_spaces import Choice, Integer, Point, Real, Space
 
+CAUTION = 2.0
 STEP, STEP_OF_ALL = 0.6, 0.75  # of the start's multipliers, in the star design
 
 
@@ -66,16 +67,14 @@ def find_named(model: AccuracyModel, candidates: Sequence[Point], costs: Array) 
     It has a training beyond the one that found it. Its level is the user's confidence itself: a probability
     that all trainings are part of needs no correction for the number of networks that it was looked up for.
     """
-    known = [i for i, point in enumerate(candidates) if _is_repeated(model, point)]
+    repeated = {point for point in model.networks if model.trainings(point) > 1}
+    repeated -= {*model.failed, model.goal.base}
+    known = [i for i, point in enumerate(candidates) if point in repeated]
     if not known:
         return None
     likely = model.probabilities([candidates[i] for i in known]) >= model.goal.level
     sure = [i for i, is_likely in zip(known, likely, strict=True) if is_likely]
     return candidates[min(sure, key=lambda i: costs[i])] if sure else None
-
-
-def _is_repeated(model: AccuracyModel, point: Point) -> bool:
-    return point != model.goal.base and point not in model.failed and model.trainings(point) > 1
 
 
 def choose_next(model: AccuracyModel, candidates: Sequence[Point], costs: Array, count: int) -> list[Ask]:
@@ -90,23 +89,20 @@ def choose_next(model: AccuracyModel, candidates: Sequence[Point], costs: Array,
     """
     named = find_named(model, candidates, costs)
     limit = _cost_to_beat(model, candidates, costs, named)
-    cheaper = [i for i in range(len(candidates)) if costs[i] < limit and candidates[i] not in model.failed]
+    cheaper = [i for i in np.flatnonzero(costs < limit) if candidates[i] not in model.failed]
     points = [candidates[i] for i in cheaper]
     reference = limit if math.isfinite(limit) else float(costs.max()) * 1.01
     savings = np.log(reference / costs[cheaper])
     asks: list[Ask] = []
     believed = model
     while len(asks) < count:
-        begun = {ask.point for ask in asks if not ask.replicate}  # whose first result is not there yet
-        free = [
-            i
-            for i, point in enumerate(points)
-            if len(believed.tried.get(point, ())) <= model.goal.repeats and point not in begun
-        ]
+        full = {point for point, tried in believed.tried.items() if len(tried) > model.goal.repeats}
+        full |= {ask.point for ask in asks if not ask.replicate}  # whose first result is not there yet
+        free = [i for i, point in enumerate(points) if point not in full]
         if not free:
             break
         probabilities = believed.probabilities([points[i] for i in free])
-        best = int(np.argmax(np.log(savings[free]) + np.log(np.maximum(probabilities, 1e-300))))
+        best = int(np.argmax(np.log(savings[free]) + CAUTION * np.log(np.maximum(probabilities, 1e-300))))
         ask, kind = _choose_training(believed, points[free[best]])
         told = {
             "kind": kind,
@@ -158,7 +154,7 @@ def expected_saving(
         after = after.condition_on_expected(ask)
     limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs))
     savings = [0.0]
-    quantile = 1.645
+    quantile = float(ndtri(model.goal.level))
     for i, point in enumerate(candidates):
         if costs[i] < limit and after.trainings(point) > 1 and math.isfinite(limit):
             (mean,), (now,) = model.judge([point])

@@ -19,6 +19,7 @@ PRIOR_TRAININGS = 4.0  # weight of the noise known from the validation images, i
 VERSION = 2
 BY_MODEL = 3  # the solver's model of accuracy says how likely a network is to be as accurate
 _LOOKS = 3  # checks per network within which most verdicts come
+_LOOKS_BY_MODEL = 2  # the same, if the probability follows from the model of accuracy
 _LOOKS_AT_BASE = 5  # the same, if all networks are compared with one measured base
 
 
@@ -150,8 +151,8 @@ class VerdictSettings:
     def needed(self) -> float:
         """The probability that confirms one network: 1 - (1 - level) / 3, or / 5 against a measured base.
 
-        By the model of accuracy it is the level itself: all trainings are part of that probability, so it
-        needs no correction for how often it was looked at.
+        By the model of accuracy it is 1 - (1 - level) / 2: that all trainings are part of the probability
+        makes up for most of the looks, but not for what the model assumes of the space.
 
         The probability is checked after each repeat, mostly up to three times, for several networks. Each
         check is therefore stricter than the search as a whole (Bonferroni). All networks are compared with
@@ -159,7 +160,7 @@ class VerdictSettings:
         benchmarks/truth.py measures both.
         """
         if self.by_model:
-            return self.level
+            return 1 - (1 - self.level) / _LOOKS_BY_MODEL
         return 1 - (1 - self.level) / (_LOOKS_AT_BASE if self.compares_with_base else _LOOKS)
 
 
