@@ -139,7 +139,7 @@ class SearchContext(StudyContext[StudySpec]):
         base = self.formulation.start if self.settings.compares_with_base else None
         noise = (self.noise_images, self.settings.overlap)
         return AccuracyGoal(
-            base, bound, self.settings.tolerance, self.settings.level, *noise, request.confirm
+            base, bound, self.settings.tolerance, self.settings.needed, *noise, request.confirm
         )
 
     def add_goal(self, problem: Problem, first: int) -> Problem:
