@@ -44,7 +44,7 @@ def locals_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
         near = (list(local._neighbours(problem.space, best, reach)) for reach in local.REACHES)
         new = ([p for p in points if p not in answers and p not in given] for points in near)
         choice = next((points for points in new if points), None)
-        point = rng.choice(choice) if choice else local._kick(problem.space, answers, rng)
+        [point] = [rng.choice(choice)] if choice else local._kick(problem.space, answers, rng)
         given.add(point)
         yield point
 

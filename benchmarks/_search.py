@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from orchestrator.pruners import NEVER, EarlyStopping
 from orchestrator.search import baseline
 from orchestrator.search.confirmation import Winner
 from orchestrator.search.context import SearchContext, TrialHistory
+from orchestrator.search.known_sizes import KnownSizes
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
@@ -48,11 +48,11 @@ from search_spaces import Named, Parts
 class Versions:
     """Rules of earlier versions, by which studies that they began go on.
 
-    verdict: 1 takes the mean of the base network's trainings for exact
+    verdict: 1 takes the mean of the base network's trainings for exact, 2 compares pairs; None: the current one
     solver: 1 is what solvers proposed before they knew MACs and planned replicates; None: the current one
     """
 
-    verdict: int = 2
+    verdict: int | None = None
     solver: int | None = None
 
 
@@ -94,34 +94,29 @@ def search(
         formulation = context.spec.formulation(bound, rows[0] if rows else None)
         history = TrialHistory(rows, formulation)
         shared = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
-        problem = _make_problem(context.spec, formulation, block, versions)
-        start, first = partial(SolverProcess, request.solver), len(rows) + 1
+        first = Incarnation(0, len(rows) + 1, _make_problem(context, formulation, block, versions))
         least = land.truth[land.base] - request.tolerance if mean is not None else bound
         found, before = Searched(least, None, ()), _seconds_of_children()
-        with closing(
-            SolverSession(start, Incarnation(0, first, problem), lambda: land.start, _ignore)
-        ) as solver:
+
+        def start(begun: Incarnation) -> SolverProcess:
+            return SolverProcess(request.solver, shared.add_goal(begun.problem, begun.first))
+
+        with closing(SolverSession(start, first, lambda: land.start, _ignore)) as solver:
             loop = SearchLoop(shared, solver, mean)
             runner.before_each = lambda: _note(found.named, runner.trained, _confirmed(loop))
             loop.run()
             runner.before_each()
-            found.winner = _winner(loop)
+            assert loop.confirmation is not None
+            found.winner = loop.confirmation.winner()
         found.rows = list(history.rows.values())
         found.blocks, found.placed = runner.blocks, runner.placed
         found.solver_seconds = _seconds_of_children() - before
         return found
 
 
-def _winner(loop: SearchLoop) -> Winner | None:
-    assert loop.confirmation is not None
-    return loop.confirmation.winner()
-
-
 def _confirmed(loop: SearchLoop) -> str | None:
-    winner = _winner(loop)
-    if winner is None or winner.status != "confirmed":
-        return None
-    return name_point((winner.trial.config or {})["architecture"])
+    found = loop.confirmation and loop.confirmation.incumbent
+    return name_point((found.config or {})["architecture"]) if found else None
 
 
 def _note(named: list[tuple[int, str]], trained: int, name: str | None) -> None:
@@ -189,22 +184,24 @@ def _make_context(
     training = TrialTemplate("cells", "table", 1, land.validation_images, TrialBudget(steps=1))
     spec = StudySpec(request, subject, {}, training, request.aim, base, base, land.space, named, "s", "s")
     question = spec.question(block)
-    if versions.verdict == 1:
-        del question["confirmation"]["version"]
-    if versions.solver == 1:
-        question["solver"].pop("version", None)
+    if versions.verdict is not None:
+        question["confirmation"]["version"] = versions.verdict
+    if versions.solver is not None:
+        question["solver"]["version"] = versions.solver
     study = store.open_study("s", "nas", question, request.trials, {}, None)
     reporter = PlainProgress(Console(quiet=True), ProgressMeter(request.trials, None))
     executor = local.create("cpu", slots=1)  # of which nothing is asked
     return StudyContext(store, study, spec, trainer, executor, reporter, threading.Event())
 
 
-def _make_problem(spec: StudySpec, formulation: Formulation, block: int, versions: Versions) -> Problem:
+def _make_problem(
+    context: StudyContext[StudySpec], formulation: Formulation, block: int, versions: Versions
+) -> Problem:
     """Return the problem as a study of that version gives it to its solver."""
-    problem = spec.problem(formulation, block)
-    if versions.solver is None:
-        return problem
-    return replace(problem, version=versions.solver, goal=None, costs=None, earlier=())
+    problem = context.spec.problem(formulation, block)
+    if versions.solver is not None:
+        return replace(problem, version=versions.solver)
+    return KnownSizes(context.spec, formulation, context.trainer).add_to(problem)
 
 
 def _choose(point: Mapping[str, Any]) -> Parts:

@@ -161,7 +161,7 @@ def search_networks(cell: Cell) -> Run:
     """Run one search by the project's own loop, of a solver of this project or of `nomad` as it was."""
     setting = SETTINGS[cell.problem]
     land = setting.make(cell.seed)
-    solver, versions = ("nomad", Versions(solver=1)) if cell.solver == FROZEN else (cell.solver, Versions())
+    solver, versions = ("nomad", Versions(2, 1)) if cell.solver == FROZEN else (cell.solver, Versions())
     given = {**setting.given, "solver": solver, "trials": BUDGET}
     return summarise(_search.search(land, given, cell.seed, versions, cell.block), land)
 

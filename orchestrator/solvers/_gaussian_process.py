@@ -83,6 +83,15 @@ def fit_process(
     return _condition(points, standard, groups, logs, mean, spread)
 
 
+def squash(missed: Array) -> Array:
+    """Return constraints [n] on a scale where a few huge values do not hide which are near 0; signs stay.
+
+    The inverse hyperbolic sine is linear below the lower quartile of the sizes, and a logarithm above it.
+    """
+    sizes = np.abs(missed[missed != 0])
+    return np.arcsinh(missed / np.quantile(sizes, 0.25)) if len(sizes) else missed
+
+
 def _negative_log_posterior(
     logs: Array, parts: Array, values: Array, usual: Array, spreads: Array
 ) -> tuple[float, Array]:

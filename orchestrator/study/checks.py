@@ -113,9 +113,16 @@ def _question(spec: StudySpec, recorded: Study | None, slots: int) -> dict[str, 
     question = spec.question(block, _pruner_of(spec.request, recorded))
     if recorded is not None and "model" not in recorded.question:  # of an older version
         question.pop("model", None)
-    if recorded is not None and "version" not in recorded.question.get("confirmation", {}):
-        question.get("confirmation", {}).pop("version", None)  # it goes on by the older rule
+    for part in ("confirmation", "solver") if recorded is not None else ():
+        _keep_version(question.get(part, {}), recorded.question.get(part, {}))
     return question
+
+
+def _keep_version(asked: dict[str, Any], recorded: Mapping[str, Any]) -> None:
+    """Put the version of a recorded study's rule into `asked`, so that it goes on by that rule."""
+    asked.pop("version", None)
+    if "version" in recorded:
+        asked["version"] = recorded["version"]
 
 
 def _pruner_of(request: SearchOptions, recorded: Study | None) -> PrunerConfig:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import partial
 
 from rich.console import Console
 
@@ -17,6 +16,7 @@ from orchestrator.executors import Executor
 from orchestrator.search import baseline, final_selection
 from orchestrator.search.budget import study_budget
 from orchestrator.search.context import SearchContext, TrialHistory
+from orchestrator.search.known_sizes import KnownSizes
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, read_incarnation
 from orchestrator.solvers import SolverProcess
@@ -185,7 +185,11 @@ def _require_accuracy(
 def _open_solver(search: SearchContext) -> SolverSession:
     """Start the solver, as it was after its last recorded restart."""
     store, study, spec = search.store, search.study, search.spec
-    problem = spec.problem(search.formulation, study.question["solver"]["block"])
+    asked = study.question["solver"]
+    problem = spec.problem(search.formulation, asked["block"], asked.get("version", 1))
+    trainer = search.trainer
+    describer = trainer.trainer if isinstance(trainer, LatencyProfiler) else trainer
+    problem = KnownSizes(spec, search.formulation, describer).add_to(problem)
 
     def find_best() -> Point:
         best = search.history.best
@@ -196,7 +200,10 @@ def _open_solver(search: SearchContext) -> SolverSession:
         seed = incarnation.problem.seed
         search.reporter.note(f"the solver died twice at the same point; restarting it with seed {seed}")
 
+    def start(incarnation: Incarnation) -> SolverProcess:
+        asked = search.add_goal(incarnation.problem, incarnation.first)
+        return SolverProcess(spec.request.solver, asked, log=search.folder / file_names.SOLVER_LOG)
+
     restarts = [event.detail for event in store.events(study.id) if event.kind == RESTART]
     resumed = read_incarnation(problem, spec.replicates + 1, restarts)
-    start = partial(SolverProcess, spec.request.solver, log=search.folder / file_names.SOLVER_LOG)
     return SolverSession(start, resumed, find_best, record)

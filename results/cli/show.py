@@ -24,6 +24,7 @@ from results.format import (
     stop_text,
     stops_text,
     trust_text,
+    why_text,
 )
 from results.metrics import shown_metric
 from results.packages import pandas as pd
@@ -152,6 +153,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "used": _used(facts),
+        "chosen as": why_text(facts["belief"], study["minimise"]),
         "told to the solver": constraints.words(facts, study),
         "verdict": _verdict(facts, study),
         "early stopping": stop_text(facts),
