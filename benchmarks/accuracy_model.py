@@ -50,7 +50,9 @@ class Standing:
 
 
 class Search:
-    def __init__(self, land: Landscape, seed: int, tolerance: float, exact: float | None, impossible: bool) -> None:
+    def __init__(
+        self, land: Landscape, seed: int, tolerance: float, exact: float | None, impossible: bool
+    ) -> None:
         self.land, self.seed = land, seed
         self.points = list(land.space)
         names = [name_point(point) for point in self.points]
@@ -111,10 +113,18 @@ class Search:
             if VERBOSE:
                 for a in asks:
                     t = self.truth[self.place[a.point]] - self.bound
-                    print(len(trainings), a.belief["kind"], list(a.point.values()), a.replicate, f'P {a.belief["probability"]:.3f} d {100*a.belief["difference"]:.2f} [{100*a.belief["difference_low"]:.2f},{100*a.belief["difference_high"]:.2f}] noise {100*a.belief["noise"]:.2f} rho {a.belief["shared_noise"]:.2f} truth {100*t:.2f} cost/opt {self.costs[self.place[a.point]]/self.optimum:.2f} named {cost/self.optimum:.2f} margin {margin}  parts {len(model._parts.weights)}')
+                    print(
+                        len(trainings),
+                        a.belief["kind"],
+                        list(a.point.values()),
+                        a.replicate,
+                        f"P {a.belief['probability']:.3f} d {100 * a.belief['difference']:.2f} [{100 * a.belief['difference_low']:.2f},{100 * a.belief['difference_high']:.2f}] noise {100 * a.belief['noise']:.2f} rho {a.belief['shared_noise']:.2f} truth {100 * t:.2f} cost/opt {self.costs[self.place[a.point]] / self.optimum:.2f} named {cost / self.optimum:.2f} margin {margin}  parts {len(model._parts.weights)}",
+                    )
             trainings += map(self.train, asks)
 
+
 VERBOSE = False
+
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
     if not n:
@@ -126,12 +136,16 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--family", choices=FAMILIES, default="laws")
     parser.add_argument("--seeds", default="100000:100040")
     parser.add_argument("--rho", type=float, nargs="+", default=[0.0, 0.3, 0.6])
     parser.add_argument("--tolerance", type=float, default=0.005)
-    parser.add_argument("--exact", type=float, default=None, help="an exact bound, so far below the base's truth")
+    parser.add_argument(
+        "--exact", type=float, default=None, help="an exact bound, so far below the base's truth"
+    )
     parser.add_argument("--block", type=int, default=1)
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--nothing-smaller", action="store_true")
@@ -140,6 +154,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--set", nargs="*", default=[])
     given = parser.parse_args(arguments)
     from orchestrator.solvers import _accuracy_model, _next_trainings
+
     for item in given.set:
         name, value = item.split("=")
         for mod in (_accuracy_model, _next_trainings):
@@ -171,12 +186,23 @@ def main(arguments: list[str]) -> None:
             if given.saving and k + 1 < len(AT):
                 pass
             print(text, flush=True)
-        print(f"   {(time.process_time() - began) / len(runs):.2f} s a search, slowest step {slowest:.2f} s", flush=True)
+        print(
+            f"   {(time.process_time() - began) / len(runs):.2f} s a search, slowest step {slowest:.2f} s",
+            flush=True,
+        )
         if given.saving:
-            for a, b in ((10, 20), (15, 25), ):
-                e = [(next(s for s in r if s.trainings == a), next(s for s in r if s.trainings == b)) for r in runs]
+            for a, b in (
+                (10, 20),
+                (15, 25),
+            ):
+                e = [
+                    (next(s for s in r if s.trainings == a), next(s for s in r if s.trainings == b))
+                    for r in runs
+                ]
                 got = [1 - y.cost / x.cost for x, y in e]
-                print(f"   saving {a}->{b}: expected {statistics.fmean(x.expected for x, _ in e):.3f}, came {statistics.fmean(got):.3f}, corr {np.corrcoef([x.expected for x,_ in e], got)[0,1]:.2f}")
+                print(
+                    f"   saving {a}->{b}: expected {statistics.fmean(x.expected for x, _ in e):.3f}, came {statistics.fmean(got):.3f}, corr {np.corrcoef([x.expected for x, _ in e], got)[0, 1]:.2f}"
+                )
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ class AccuracyModel:
         return replace(self, tried=tried, networks=networks, solved=solved, _rows=rows, _inverse=inverse)
 
     def _judge_parts(self, points: Sequence[Point]) -> tuple[Array, Array]:
-        """Return means and variances [parts, n] of accuracies less what they must be, in units of `spread`."""
+        """Return means and variances [parts, n] of what `judge` tells, in units of `spread`."""
         smooth, single, variance = self._covary(points)
         means, explained = [], []
         for own, known, told in zip(self._parts.own, *self._sums(), strict=True):
@@ -240,7 +240,9 @@ class AccuracyModel:
             return smooth, single, variance + (parts.own + lasting)[:, None]
         place = self.networks[base]
         here = rows.points[place][None]
-        variance = variance + _variances(here, parts.surface) - 2 * _kernel(features, here, parts.surface)[:, 0]
+        variance = (
+            variance + _variances(here, parts.surface) - 2 * _kernel(features, here, parts.surface)[:, 0]
+        )
         more = 2 * (parts.own + (1 - parts.shared) * lasting)
         smooth = smooth - _kernel(here, rows.points, parts.surface)
         return smooth, single - (numbers == place), variance + np.where(places == place, 0.0, more[:, None])
@@ -250,7 +252,7 @@ def fit_accuracy(trainings: Sequence[Training], goal: AccuracyGoal, features: Fe
     """Return the model of `trainings` and of the base's own; those without a score only say what failed.
 
     The lengths and the variances of f maximise the posterior. The own effects' variance, s^2 and rho are
-    integrated over a grid: few trainings tell little of them, and a verdict depends on them. s^2 has the prior
+    integrated over a grid: few trainings tell little of them, and verdicts depend on them. s^2 has the prior
     of `results.analysis.posterior`: scaled inverse chi-squared, around the binomial variance.
 
     features: [n, columns] of points; differences of 1 are those in which an accuracy changes much
@@ -296,7 +298,9 @@ def fit_accuracy(trainings: Sequence[Training], goal: AccuracyGoal, features: Fe
 def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
     """Return the parts of the mixture, the likeliest ones of a grid around the maximum of the posterior."""
     columns = rows.points.shape[1]
-    usual = np.array([PRIOR_MEANS[0] + 0.5 * math.log(columns)] * columns + [TREND[0], MAIN[0], SURFACE[0], OWN[0]])
+    usual = np.array(
+        [PRIOR_MEANS[0] + 0.5 * math.log(columns)] * columns + [TREND[0], MAIN[0], SURFACE[0], OWN[0]]
+    )
     spreads = np.array([PRIOR_SPREADS[0]] * columns + [TREND[1], MAIN[1], SURFACE[1], OWN[1]])
     begin = np.append(usual, math.log(binomial))
     begin[-2] += begin[-1]
@@ -308,7 +312,8 @@ def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
         (rows, np.array(distances), values, usual, spreads, binomial),
         jac=True,
         method="L-BFGS-B",
-        bounds=[BOUNDS[0]] * columns + [(-8.0, 5.0), (-8.0, 5.0), (-8.0, 5.0), (around - 8, around + 8), (around - 5, around + 6)],
+        bounds=[BOUNDS[0]] * columns
+        + [(-8.0, 5.0), (-8.0, 5.0), (-8.0, 5.0), (around - 8, around + 8), (around - 5, around + 6)],
         options={"maxiter": ITERATIONS},
     ).x
     freedom = PRIOR_TRAININGS + len(values) - len(rows.points)
@@ -322,7 +327,9 @@ def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
     logs += np.log(1 - grid[2]) - 0.5 * PRIOR_TRAININGS * (grid[1] + binomial / parts.noise)
     weights = np.exp(logs - logs.max())
     kept = weights >= LEAST_WEIGHT
-    own, noise, shared, weights = (numbers[kept] for numbers in (parts.own, parts.noise, parts.shared, weights))
+    own, noise, shared, weights = (
+        numbers[kept] for numbers in (parts.own, parts.noise, parts.shared, weights)
+    )
     return _Parts(parts.surface, own, noise, shared, weights / weights.sum())
 
 

@@ -1,4 +1,4 @@
-"""Which network to train next, or again, by the model of accuracy; which one to name; what more would save."""
+"""What the model of accuracy says to train next, which network to name, and what more would save."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def _snap(space: Space, name: str, value: float) -> float:
 def needed(level: float) -> float:
     """Return the probability that names a network: 1 - (1 - level) / LOOKS.
 
-    All trainings are part of a posterior, so it needs no correction for those by which a network was found. But
-    the lengths and variances of the process are its likeliest ones, and a search looks at several networks
-    after every training; benchmarks/accuracy_model.py measures what both come to.
+    All trainings are part of the posterior, so it needs no correction for those that found a network. But the
+    lengths and variances of the process are only its likeliest ones, and a search looks at several networks
+    after every training. benchmarks/accuracy_model.py measures what both come to.
     """
     return 1 - (1 - level) / LOOKS
 
@@ -106,15 +106,16 @@ def choose_next(
     """
     named = find_named(model, candidates, costs)
     limit = _cost_to_beat(model, candidates, costs, named)
-    cheaper = [i for i in np.flatnonzero(costs < limit) if candidates[i] not in model.failed]
     reference = limit if math.isfinite(limit) else 1.01 * float(costs.max())
+    cheaper = np.flatnonzero(costs < limit)
     believed = model
     for ask in pending:
         believed = believed.condition_on_expected(ask)
     asks: list[Ask] = []
     while len(asks) < count:
         full = {point for point, tried in believed.tried.items() if len(tried) > model.goal.repeats}
-        free = [i for i in cheaper if candidates[i] not in full]
+        excluded = full | model.failed
+        free = [i for i in cheaper if candidates[i] not in excluded]
         if not free:
             break
         savings = np.log(reference / costs[free])
@@ -129,7 +130,8 @@ def choose_next(
             "cost_to_beat": limit if math.isfinite(limit) else None,
         }
         asks.append(replace(ask, belief=why | model.belief(point)))
-        believed = believed.condition_on_expected(ask)
+        if len(asks) < count:
+            believed = believed.condition_on_expected(ask)
     return asks
 
 
@@ -183,5 +185,7 @@ def _choose_training(model: AccuracyModel, point: Point) -> tuple[str, Ask]:
     if base is None or not left:
         return kind, own
     theirs = Ask(base, min(left, key=lambda replicate: (replicate not in tried, replicate)))
-    (with_own,), (with_theirs,) = (model.condition_on_expected(ask).judge([point])[1] for ask in (own, theirs))
+    (with_own,), (with_theirs,) = (
+        model.condition_on_expected(ask).judge([point])[1] for ask in (own, theirs)
+    )
     return (kind, own) if with_own <= with_theirs else ("base", theirs)

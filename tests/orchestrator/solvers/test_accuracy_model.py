@@ -51,9 +51,11 @@ def goal_against_base(seed: int = 0, tolerance: float = 0.005) -> AccuracyGoal:
     return AccuracyGoal(START, bound, tolerance, 0.95, IMAGES, 0.0, 6, own)
 
 
-def searched(count: int, seed: int = 0, block: int = 1) -> tuple[AccuracyGoal, list[Training]]:
+def searched(
+    count: int, seed: int = 0, block: int = 1, tolerance: float = 0.005
+) -> tuple[AccuracyGoal, list[Training]]:
     """Return the trainings of a search by the model."""
-    goal = goal_against_base(seed)
+    goal = goal_against_base(seed, tolerance)
     trainings = [train(point, 0, seed) for point in star_design(SPACE, START)]
     while len(trainings) < count:
         model = fit_accuracy(trainings, goal, FEATURES)
@@ -62,7 +64,9 @@ def searched(count: int, seed: int = 0, block: int = 1) -> tuple[AccuracyGoal, l
     return goal, trainings
 
 
-def dense_difference(model: AccuracyModel, trainings: Sequence[Training], point: Point) -> tuple[float, float]:
+def dense_difference(
+    model: AccuracyModel, trainings: Sequence[Training], point: Point
+) -> tuple[float, float]:
     """Return mean and error of a difference from the base, from one large normal distribution a part."""
     parts, spread, base = model._parts, model.spread, model.goal.base
     assert base is not None
@@ -115,7 +119,9 @@ def test_networks_that_tell_nothing_of_each_other_are_compared_as_in_a_confirmat
     scores = {START: [0.851, 0.846, 0.854], one: [0.85, 0.853, 0.848, 0.852]}
     scores |= dict(zip(others, ([0.52, 0.53, 0.531], [0.351, 0.346]), strict=True))
     trainings = [Training(point, r, score) for point, own in scores.items() for r, score in enumerate(own)]
-    model = fit_accuracy(trainings, replace(goal, bound=0.85, trainings=()), lambda points: np.zeros((len(points), 1)))
+    model = fit_accuracy(
+        trainings, replace(goal, bound=0.85, trainings=()), lambda points: np.zeros((len(points), 1))
+    )
     by_number = {n: dict(enumerate(own)) for n, own in enumerate(scores.values())}
     expected = compare(by_number, 1, 0, IMAGES, 0.855, overlap)
     assert model.probabilities([one])[0] == pytest.approx(expected.probability(goal.tolerance), abs=0.01)
@@ -248,13 +254,13 @@ def test_a_network_is_named_by_more_than_the_training_that_found_it() -> None:
 
 
 def test_a_search_ends_near_the_cheapest_network_that_is_as_accurate() -> None:
-    goal, trainings = searched(36, block=4)
+    goal, trainings = searched(36, block=4, tolerance=0.01)
     named = find_named(fit_accuracy(trainings, goal, FEATURES), POINTS, COSTS)
     assert named is not None
     bound = true_accuracy(START) - goal.tolerance
     best = min(cost for point, cost in zip(POINTS, COSTS, strict=True) if true_accuracy(point) >= bound)
-    assert true_accuracy(named) >= bound - 0.002
-    assert COSTS[POINTS.index(named)] < 1.35 * best
+    assert true_accuracy(named) >= bound
+    assert COSTS[POINTS.index(named)] < 1.4 * best
 
 
 def test_an_ask_says_why_it_was_made() -> None:
