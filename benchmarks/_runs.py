@@ -9,7 +9,7 @@ class Run:
     """Objectives are multiples of the optimum.
 
     steps: (training, objective of what was named after it, whether that truly keeps the constraints)
-        wherever that changed; after training 0 it is the start, where that is known to be good enough
+        wherever that changed; the first is the start, in searches that keep that until they find another
     blocks: the solver's, that had a training in them; placed: trainings in them
     replicates: trainings of the base network before the search, and repeats
     seconds: of the processor, in the solver
@@ -39,9 +39,8 @@ class Run:
         return value if is_true else math.inf
 
     def found(self, trainings: int) -> bool:
-        """Whether something other than the start was named rightly after so many trainings."""
-        at, _, is_true = self.step(trainings)
-        return at > 0 and is_true
+        """Whether something other than the start is named after so many trainings."""
+        return bool(self.steps) and self.best(trainings) != self.steps[0][1]
 
     def reaches(self, objective: float) -> float:
         """The first training after which something that good was named rightly; infinity if there is none."""

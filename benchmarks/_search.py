@@ -48,7 +48,7 @@ from search_spaces import Named, Parts
 class Versions:
     """Rules of earlier versions, by which studies that they began go on.
 
-    verdict: 1 takes the mean of the base network's trainings for exact, 2 compares pairs; None: the current one
+    verdict: 1 takes the mean of the base trainings for exact, 2 compares pairs; None: the current one
     solver: 1 is what solvers proposed before they knew MACs and planned replicates; None: the current one
     """
 
@@ -61,7 +61,7 @@ class Searched:
     """What one search did.
 
     least: the true accuracy that a network must have, a fraction
-    named: (trainings so far, name of the network confirmed then), wherever that changed
+    named: (trainings so far, name of the network confirmed then, or else of the base), wherever that changed
     blocks: of the solver's, that had a training in them; placed: trainings in them
     solver_seconds: of CPU, its start included
     """
@@ -103,7 +103,8 @@ def search(
 
         with closing(SolverSession(start, first, lambda: land.start, _ignore)) as solver:
             loop = SearchLoop(shared, solver, mean)
-            runner.before_each = lambda: _note(found.named, runner.trained, _confirmed(loop))
+            runner.before_each = lambda: _note(found.named, runner.trained, _confirmed(loop) or land.base)
+            runner.has_blocks_alone = shared.goal is not None
             loop.run()
             runner.before_each()
             assert loop.confirmation is not None
@@ -119,8 +120,8 @@ def _confirmed(loop: SearchLoop) -> str | None:
     return name_point((found.config or {})["architecture"]) if found else None
 
 
-def _note(named: list[tuple[int, str]], trained: int, name: str | None) -> None:
-    if name is not None and (not named or named[-1][1] != name):
+def _note(named: list[tuple[int, str]], trained: int, name: str) -> None:
+    if not named or named[-1][1] != name:
         named.append((trained, name))
 
 
@@ -145,13 +146,17 @@ class _Lookup:
 
 
 class _Draw(Runner):
-    """Answers a training with a drawn one, without a process. `before_each` is called before each block."""
+    """Answers a training with a drawn one, without a process.
+
+    before_each: called before each block; has_blocks_alone: whether the solver asks for replicates too
+    """
 
     def __init__(self, context: StudyContext[StudySpec], land: Landscape) -> None:
         super().__init__(context)
         self._land, self._seed = land, context.spec.request.seed
         self.trained = self.blocks = self.placed = 0
         self.before_each: Callable[[], None] = lambda: None
+        self.has_blocks_alone = False
 
     def run(
         self,
@@ -160,7 +165,7 @@ class _Draw(Runner):
         pruner: EarlyStopping = NEVER,
     ) -> list[Trial]:
         self.before_each()
-        if any(request.purpose == "search" for request in requests):
+        if self.has_blocks_alone or any(request.purpose == "search" for request in requests):
             self.blocks += 1
             self.placed += len(requests)
         return [self._train(request, evaluate) for request in requests]

@@ -88,7 +88,7 @@ def _search_row(
 ) -> dict[str, Any]:
     alive = [run for run in runs.values() if not run.died]
     pairs = [(runs[seed], reference[seed]) for seed in runs if seed in reference]
-    reached = [mine.reaches(theirs.best(REACHED_BY)) for mine, theirs in pairs if theirs.found(REACHED_BY)]
+    reached = [mine.reaches(theirs.best(REACHED_BY)) for mine, theirs in pairs if _is_found(theirs)]
     return {
         "solver": solver,
         "runs": len(runs),
@@ -101,10 +101,14 @@ def _search_row(
     }
 
 
+def _is_found(run: Run) -> bool:
+    return run.found(REACHED_BY) and run.worth(REACHED_BY) < math.inf
+
+
 def _named(runs: Sequence[Run], at: int) -> dict[str, Any]:
     """MACs over the optimum of what was named after so many trainings, and how much of it is true."""
     steps = [run.step(at) for run in runs]
-    truths = [is_true for training, _, is_true in steps if training]  # the start is no network that was found
+    truths = [run.step(at)[2] for run in runs if run.found(at)]
     share = binomtest(sum(truths), len(truths)).proportion_ci(method="wilson") if truths else None
     interval = [float(share.low), float(share.high)] if share else None
     of_named = {"named": len(truths), "true": sum(truths), "interval": interval}

@@ -170,7 +170,7 @@ def summarise(found: Searched, land: Landscape) -> Run:
     """Return what is kept of a search."""
     optimum = land.optimum(found.least)
     assert optimum is not None  # the start is good enough
-    named = [(0, land.base), *found.named]
+    named = [(0, land.base), *found.named[1:]]  # the first is the base
     steps = [(at, land.macs[name] / optimum, land.truth[name] >= found.least - 1e-9) for at, name in named]
     trained = [row for row in found.rows if row.state == "completed"]
     return Run(

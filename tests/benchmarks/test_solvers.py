@@ -124,7 +124,9 @@ def test_a_search_names_after_twenty_trainings_what_a_search_of_twenty_names(ben
         )
         for trials in (20, 40)
     }
-    assert of[20].named == [step for step in of[40].named if step[0] <= 20] != []
+    assert of[20].named == [step for step in of[40].named if step[0] <= 20]
+    assert of[20].named[0] == (3, land.base)
+    assert land.macs[of[20].named[-1][1]] < land.macs[land.base]
     assert [len([row for row in found.rows if row.state == "completed"]) for found in of.values()] == [20, 40]
     assert of[20].winner.status == "confirmed"
 
