@@ -131,7 +131,7 @@ class ModelSteps:
         if self.answers.has_model:
             believed = self.answers.model.belief
             asks = [Ask(ask.point, 0, believed(ask.point) | {"kind": "design"}) for ask in asks]
-            asks = self._choose(asks, spare)
+            asks += choose_next(self.answers.model, *self._compare(), spare, asks)
         else:
             asks += [Ask(self._problem.space.sample(self._rng)) for _ in range(spare)]
         self.answers.ask(asks)
@@ -188,23 +188,22 @@ class ModelSteps:
                 polled += 1
             else:
                 searched += 1
-        asks = self._choose(asks, size - len(asks))
+        candidates, costs = self._compare()
+        asks += choose_next(self.answers.model, candidates, costs, size - len(asks), asks)
+        saving = {"expected_saving": expected_saving(self.answers.model, candidates, costs)}
+        asks = [replace(ask, belief={**(ask.belief or {}), **saving}) for ask in asks]
         self._polled, self._searched = polled, searched
         if asks:
             self.answers.ask(asks)
         else:
             self.answers.is_over = True
 
-    def _choose(self, polled: Sequence[Ask], count: int) -> list[Ask]:
-        """Return the polled trainings and those that the model chooses, with what ten more should save."""
-        answers = self.answers
-        candidates = answers.screen.passing(self._all or self._draw())
+    def _compare(self) -> tuple[list[Point], Array]:
+        """Return the points among which the model chooses, and their costs [n]."""
+        candidates = self.answers.screen.passing(self._all or self._draw())
         # the base, which a candidate must be smaller than, may itself be over a limit
-        candidates = list(dict.fromkeys([*candidates, *answers.base]))
-        costs = answers.costs(candidates)
-        chosen = choose_next(answers.model, candidates, costs, count, polled)
-        saving = {"expected_saving": expected_saving(answers.model, candidates, costs)}
-        return [replace(ask, belief={**(ask.belief or {}), **saving}) for ask in (*polled, *chosen)]
+        candidates = list(dict.fromkeys([*candidates, *self.answers.base]))
+        return candidates, self.answers.costs(candidates)
 
     def _draw(self) -> list[Point]:
         """Return points of a large space: those known, and others all over it and around the best."""
