@@ -61,5 +61,7 @@ def tpes_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
             trial = trials.pop(point, None) or proposals.enqueue(point)[1]
             told[point] = answers[point]
             proposals.tell(trial, told[point])
-        point, trials[point] = proposals.draw_new()
+        proposal = proposals.draw_new()
+        assert proposal is not None, "every point was asked"
+        point, trials[point] = proposal
         yield point

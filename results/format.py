@@ -144,8 +144,9 @@ def why_text(belief: Mapping[str, Any] | None, minimise: str | None) -> str:
     """
     if not belief or "kind" not in belief:
         return ""
-    candidate = ", ".join(f"{name} {_short(value)}" for name, value in belief["candidate"].items())
+    candidate = ", ".join(f"{name} {_short(value)}" for name, value in belief.get("candidate", {}).items())
     kinds = {
+        "design": "one of the first networks around the base",
         "new": "a new network",
         "replicate": "the same network again",
         "base": f"the base again, to compare {candidate} with it",
@@ -156,9 +157,8 @@ def why_text(belief: Mapping[str, Any] | None, minimise: str | None) -> str:
     )
     if belief.get("log_saving") is not None:
         than = "the base" if belief.get("named") is None else "the network named then"
-        saved = 1 - math.exp(-belief["log_saving"])
         noun = METRICS[minimise].noun if minimise else "cost"
-        told += f", with {percent(saved, 0)} fewer {noun} than {than}"
+        told += f", with {percent(1 - math.exp(-belief['log_saving']), 0)} fewer {noun} than {than}"
     return told
 
 

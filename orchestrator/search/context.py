@@ -35,6 +35,7 @@ class TrialHistory:
         self._formulation = formulation
         self._last = 0  # the number of the search's last trial
         self._by_key: dict[str, int] = {}  # the first trial that trained a network
+        self._retried = 0  # failures of trials with lower numbers say nothing
         for row in self.rows.values():
             self._index(row)
         self.best = formulation.best(list(self.rows.values()))
@@ -50,6 +51,12 @@ class TrialHistory:
         """Keep the row of a trial that has a verdict now."""
         self.rows[row.number] = row
         self.best = self._formulation.best(list(self.rows.values()))
+
+    def retry_failures(self, before: int) -> None:
+        """Let networks be trained again whose trainings below a trial number have failed."""
+        self._retried, self._by_key = before, {}
+        for row in self.rows.values():
+            self._index(row)
 
     def has_search_from(self, number: int) -> bool:
         """Whether the search has a trial with this number or a higher one."""
@@ -88,7 +95,7 @@ class TrialHistory:
         return tuple(
             Training(point(row.point or {}), row.replicate, _model_score(row))
             for row in sorted(self.rows.values(), key=lambda row: row.number)
-            if row.number < before and row.state in _TRAINED and not is_open(row)
+            if row.number < before and self._is_trained(row)
         )
 
     def repeat_accuracies(self, of: Trial, before: int) -> list[float]:
@@ -98,8 +105,12 @@ class TrialHistory:
     def _index(self, row: Trial) -> None:
         if row.purpose == "search":
             self._last = max(self._last, row.number)
-        if row.network_key and row.state in _TRAINED and not is_open(row):
+        if row.network_key and self._is_trained(row):
             self._by_key.setdefault(row.network_key, row.number)
+
+    def _is_trained(self, row: Trial) -> bool:
+        is_retried = row.state == "failed" and row.number < self._retried
+        return row.state in _TRAINED and not is_open(row) and not is_retried
 
 
 def _model_score(row: Trial) -> float | None:

@@ -21,18 +21,28 @@ from orchestrator.pruners import (
 )
 from orchestrator.search.baseline import note_chance
 from orchestrator.search.budget import search_budget
+from orchestrator.search.common_failure import (
+    FEWEST,
+    find_common_failure,
+    has_success,
+    refuse_common_failure,
+)
 from orchestrator.search.confirmation import Confirmation
 from orchestrator.search.context import SearchContext
 from orchestrator.search.model_verdicts import ModelVerdicts
+from orchestrator.search.remaining import RemainingNetworks
 from orchestrator.search.solver_session import NotReproducible, SolverSession
 from orchestrator.spec.formulation import accuracy
+from orchestrator.spec.options import parse_share
 from orchestrator.spec.problem import Ask, Evaluation
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.outcome import count_spent, is_open, is_training
 from orchestrator.trial.request import TrialRequest
+from results.analysis import forecast
 from results.db.tables import Trial
 
 MAX_UNTRAINED_IN_A_ROW = 500
+SAVED_ENOUGH = "until_saving"  # the event's kind
 
 
 class SearchLoop:
@@ -51,6 +61,7 @@ class SearchLoop:
         self._rows = search.history.rows
         self._budget = search_budget(search.budget, search.spec.request, self._rows.values())
         self._pruner_config = PrunerConfig.resolve(None, None, None, search.study.question)
+        self._remaining = RemainingNetworks(search)
 
     def run(self) -> str:
         """Search until the budget is spent or the solver has finished, and return a text that says which.
@@ -63,7 +74,11 @@ class SearchLoop:
         while (recorded := self._has_asked_from(first)) or self._covers_a_training():
             asks = self._solver.ask(None if recorded else first, self._pause)
             if asks is None:
-                return f"the solver has finished after {count_spent(self._counted()):.4g} trainings"
+                trained = count_spent(self._counted())
+                found = self._search.history.best  # which may have met the required accuracy only once
+                return self._nothing_left(found) or f"the solver has finished after {trained:.4g} trainings"
+            if not recorded and (enough := self._saves_enough(asks)):
+                return enough
             self.next_number = first + len(asks)
             answers = self._answer(first, asks)
             if answers is None:
@@ -71,13 +86,38 @@ class SearchLoop:
             self._solver.tell(answers)
             block = [rows[first + i] for i in range(len(asks))]
             untrained = 0 if any(is_training(row) for row in block) else untrained + len(block)
-            if untrained >= MAX_UNTRAINED_IN_A_ROW:
-                return (
-                    f"the solver's last {untrained} candidates were duplicates or skipped, so no "
-                    "training was needed"
-                )
             first = self._free_number(self.next_number)
+            if untrained and not self._has_asked_from(first) and (end := self._end_untrained(untrained)):
+                return end
         return budget.spent_text(rows.values(), self._counted())
+
+    def _end_untrained(self, untrained: int) -> str | None:
+        """Return why the search ends after so many candidates in a row without a training, if it does."""
+        if untrained >= MAX_UNTRAINED_IN_A_ROW:
+            return (
+                f"the solver's last {untrained} candidates were duplicates or skipped, so no training was "
+                "needed"
+            )
+        return self._nothing_left()
+
+    def _nothing_left(self, found: Trial | None = None) -> str | None:
+        """Return that no network is left that is smaller than the confirmed one, or than `found` without one.
+
+        None if there is one left, or may be.
+        """
+        return self._remaining.end_text((self.confirmation and self.confirmation.incumbent) or found)
+
+    def _saves_enough(self, asks: Sequence[Ask]) -> str | None:
+        """Return that more trainings would save less than --until-saving, and record it; None if they do not.
+
+        All asks of an iteration come from one state of the solver, so the first one's belief is enough.
+        """
+        asked, saving = self._search.spec.request.until_saving, forecast.expected_saving(asks[0].belief)
+        if asked is None or saving is None or saving >= parse_share(asked):
+            return None
+        detail = {"expected_saving": saving, "until_saving": asked}
+        self._search.store.note(self._search.study.id, SAVED_ENOUGH, detail)
+        return f"{forecast.saving_text(saving)}, less than --until-saving {asked}"
 
     def _has_asked_from(self, number: int) -> bool:
         """Whether the solver has asked for a trial with this number or a higher one."""
@@ -150,14 +190,19 @@ class SearchLoop:
     def _train(self, requests: list[TrialRequest], first: int) -> bool:
         """Train an iteration's requests; return whether the budget was enough for all.
 
-        A trial that is stopped early leaves some of the budget to the others.
+        A trial that is stopped early leaves some of the budget to the others. As long as none has succeeded,
+        a few are trained at a time. Raise TrainingsFailed if the first ones all fail for one reason.
         """
         search, pruner = self._search, self._pruner(first) if requests else NEVER
         while due := self._budget.select(requests, self._rows.values()):
+            if not has_success(self._rows.values()):
+                due = due[: max(FEWEST, search.executor.slots)]
             for row in search.runner.run(due, search.formulation.evaluation, pruner):
                 self._add(row)
                 if row.number == 1 and row.state == "completed":  # the start, without a baseline before it
                     note_chance(search, row)
+            begun, has_base = self._solver.incarnation.first, bool(search.spec.replicates)
+            refuse_common_failure(find_common_failure(self._rows.values(), begun, has_base))
             tried = {request.number for request in due}
             requests = [request for request in requests if request.number not in tried]
         return not requests

@@ -42,6 +42,7 @@ SHARED = np.array([0.05, 0.2, 0.35, 0.5, 0.65, 0.8])  # rho, with the prior 1 - 
 USUAL_SHARED = 1 / 3  # for the fit of all else
 NOISE_STEPS = 0.7 * np.arange(-3.0, 6.0)  # of log s^2 around its likeliest value, in standard deviations
 OWN_STEPS = np.array([-1.5, 0.0, 1.5])  # of the logarithm of the own effects' variance
+SMALLEST = 1e-10  # variance, in units of the accuracies' variance
 LEAST_WEIGHT = 0.03  # of a part of the mixture, relative to the likeliest one
 
 
@@ -112,11 +113,18 @@ class AccuracyModel:
 
     def judge(self, points: Sequence[Point]) -> tuple[Array, Array]:
         """Return mean and standard deviation [n] of accuracies less what they must be, as fractions."""
-        means, variances = self._judge_parts(points)
-        weights = self._parts.weights
-        mean = weights @ means
-        variance = weights @ (variances + (means - mean) ** 2)
-        return self.spread * mean, self.spread * np.sqrt(variance)
+        weights, own = self._parts.weights, self._parts.own[:, None]
+        smooth, single, variance = self._covary(points)
+        known, told = self._sums()
+        both = np.concatenate([known, own * known], axis=1)
+        mean = weights @ both
+        wide = np.concatenate([told, own[:, None] * told], axis=2)
+        explained = np.einsum("g,gij->ij", weights, np.concatenate([wide, own[:, None] * wide], axis=1))
+        explained -= np.einsum("g,gi,gj->ij", weights, both - mean, both - mean)
+        covariance = np.concatenate([smooth, single], axis=1)
+        variance = weights @ variance - np.einsum("ij,ij->i", covariance @ explained, covariance)
+        means = covariance @ mean - self._required
+        return self.spread * means, self.spread * np.sqrt(np.maximum(variance, SMALLEST))
 
     def probabilities(self, points: Sequence[Point]) -> Array:
         """Return the probabilities [n] that networks are as accurate as they must be."""
@@ -195,44 +203,56 @@ class AccuracyModel:
         return replace(self, tried=tried, networks=networks, solved=solved, _rows=rows, _inverse=inverse)
 
     def _judge_parts(self, points: Sequence[Point]) -> tuple[Array, Array]:
-        """Return means and variances [parts, n] of accuracies less what they must be, in units of `spread`."""
-        rows, parts, goal = self._rows, self._parts, self.goal
-        sums = np.eye(len(rows.points))[:, rows.places]  # [networks, rows]
-        known = np.einsum("nr,gr->gn", sums, self.solved)
-        told = sums @ self._inverse @ sums.T
-        features = self.features(points)
-        with_networks = _kernel(features, rows.points, parts.surface)
-        variance = _variances(features, parts.surface)
+        """Return means and variances [parts, n] of what `judge` tells, in units of `spread`."""
+        smooth, single, variance = self._covary(points)
+        means, explained = [], []
+        for own, known, told in zip(self._parts.own, *self._sums(), strict=True):
+            covariance = smooth + own * single
+            means.append(covariance @ known)
+            explained.append(np.einsum("ij,ij->i", covariance @ told, covariance))
+        return np.array(means) - self._required, np.maximum(variance - np.array(explained), SMALLEST)
+
+    @property
+    def _required(self) -> float:
+        """What the difference must be at least, in units of `spread`."""
+        goal = self.goal
+        return (goal.bound - self.centre if goal.base is None else -goal.tolerance) / self.spread
+
+    def _sums(self) -> tuple[Array, Array]:
+        """Return `solved` [parts, networks] and the inverse [parts, networks, networks] of networks' rows."""
+        sums = np.eye(len(self._rows.points))[:, self._rows.places]
+        return self.solved @ sums.T, sums @ self._inverse @ sums.T
+
+    def _covary(self, points: Sequence[Point]) -> tuple[Array, Array, Array]:
+        """Return what differences have in common with the networks of rows, and their prior variances.
+
+        The first is that of f [n, networks]; the second, of own effects, is in units of their variance; the
+        variances are [parts, n].
+        """
+        rows, parts, base = self._rows, self._parts, self.goal.base
+        features, numbers = self.features(points), np.arange(len(rows.points))
         places = np.array([self.networks.get(point, -1) for point in points])
-        own = (places[:, None] == np.arange(len(rows.points))[None]).astype(float)
-        is_base = np.zeros(len(points), dtype=bool)
-        base = None if goal.base is None else self.networks[goal.base]
-        if base is not None:
-            here = rows.points[base][None]
-            variance = (
-                variance + _variances(here, parts.surface) - 2 * _kernel(features, here, parts.surface)[:, 0]
-            )
-            with_networks = with_networks - _kernel(here, rows.points, parts.surface)
-            own[:, base] -= 1
-            is_base = places == base
-        lasting = goal.overlap / (1 - goal.overlap)
-        means, variances = [], []
-        for k, noise in enumerate(parts.noise):
-            covariance = with_networks + parts.own[k] * own
-            explained = np.einsum("ij,ij->i", covariance @ told[k], covariance)
-            more = parts.own[k] * (1 if base is None else 2)
-            more += noise * lasting * (1 if base is None else 2 * (1 - parts.shared[k]))
-            variances.append(variance + np.where(is_base, 0.0, more) - explained)
-            means.append(covariance @ known[k])
-        needed = goal.bound - self.centre if base is None else -goal.tolerance
-        return np.array(means) - needed / self.spread, np.maximum(variances, 1e-10)
+        smooth = _kernel(features, rows.points, parts.surface)
+        single = (places[:, None] == numbers).astype(float)
+        variance = _variances(features, parts.surface)
+        lasting = parts.noise * self.goal.overlap / (1 - self.goal.overlap)
+        if base is None:
+            return smooth, single, variance + (parts.own + lasting)[:, None]
+        place = self.networks[base]
+        here = rows.points[place][None]
+        variance = (
+            variance + _variances(here, parts.surface) - 2 * _kernel(features, here, parts.surface)[:, 0]
+        )
+        more = 2 * (parts.own + (1 - parts.shared) * lasting)
+        smooth = smooth - _kernel(here, rows.points, parts.surface)
+        return smooth, single - (numbers == place), variance + np.where(places == place, 0.0, more[:, None])
 
 
 def fit_accuracy(trainings: Sequence[Training], goal: AccuracyGoal, features: Features) -> AccuracyModel:
     """Return the model of `trainings` and of the base's own; those without a score only say what failed.
 
     The lengths and the variances of f maximise the posterior. The own effects' variance, s^2 and rho are
-    integrated over a grid: few trainings tell little of them, and a verdict depends on them. s^2 has the prior
+    integrated over a grid: few trainings tell little of them, and verdicts depend on them. s^2 has the prior
     of `results.analysis.posterior`: scaled inverse chi-squared, around the binomial variance.
 
     features: [n, columns] of points; differences of 1 are those in which an accuracy changes much

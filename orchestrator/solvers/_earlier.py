@@ -4,17 +4,19 @@ Data and budget may have been others there, so its accuracies are not this study
 there mostly do well here, and how much that tells is learnt as of any other input.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.solvers._gaussian_process import Array, fit_process, squash
+from orchestrator.solvers._gaussian_process import PRIOR_MEANS, Array, fit_process, squash
 from orchestrator.spec.problem import Problem
 from search_spaces import Point
 
 ITERATIONS = 60  # of the fit, which is made once
 FEWEST = 4  # trainings that a model is made of
+SHORT = 0.1  # the lengths from which the fit starts a second time, since the first may take all for noise
 
 
 def earlier_mean(
@@ -45,8 +47,9 @@ def fit_earlier(
     if len(known) < FEWEST or np.ptp(scores) == 0:
         return None
     rows = features([point for point, _ in known])
+    groups = np.arange(rows.shape[1]) if groups is None else groups
     shortfalls = squash(scores.max() - scores)
-    process = fit_process(
-        rows, -shortfalls, np.arange(rows.shape[1]) if groups is None else groups, None, ITERATIONS
-    )
+    starts = [None, np.array([math.log(SHORT)] * (int(groups.max()) + 1) + list(PRIOR_MEANS[1:]))]
+    fits = [fit_process(rows, -shortfalls, groups, start, ITERATIONS) for start in starts]
+    process = max(fits, key=lambda fit: fit.log_likelihood)
     return lambda rows: 1 + process.predict(rows)[0] / shortfalls.max()

@@ -42,6 +42,11 @@ class GaussianProcess:
     factor: Any  # of the covariance matrix, as scipy keeps it
     weights: Array  # [n]: the inverse covariance times the values
 
+    @property
+    def log_likelihood(self) -> float:
+        """Of the values, up to a constant (equation 2.30)."""
+        return float(-0.5 * self.values @ self.weights - np.log(np.diag(self.factor[0])).sum())
+
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation [m] of the noise-free value at points [m, columns]."""
         scale = np.exp(-self.logs[self.groups])

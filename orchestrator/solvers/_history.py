@@ -124,7 +124,7 @@ class AnswerHistory(dict[Point, Evaluation]):
                 least = self[point].others[0]
         return front
 
-    def ask(self, points: Sequence[Point]) -> None:
+    def ask(self, points: list[Point]) -> None:
         """Ask about those of the points that may be asked, a block at a time."""
         due = self.due(points)
         while due:

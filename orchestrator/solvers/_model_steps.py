@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -12,7 +13,13 @@ from orchestrator.solvers._accuracy_model import AccuracyModel, fit_accuracy
 from orchestrator.solvers._acquisition import SMALL, AcquisitionCandidates
 from orchestrator.solvers._gaussian_process import Array
 from orchestrator.solvers._history import AnswerHistory
-from orchestrator.solvers._next_trainings import choose_next, find_named, log_multipliers, star_design
+from orchestrator.solvers._next_trainings import (
+    choose_next,
+    expected_saving,
+    find_named,
+    log_multipliers,
+    star_design,
+)
 from orchestrator.spec.problem import AccuracyGoal, Ask, Evaluate, EvaluateAsks, Evaluation, Problem, Training
 from search_spaces import Point
 
@@ -122,7 +129,9 @@ class ModelSteps:
         asks = [Ask(point) for point in dict.fromkeys(opening) if point not in self.answers]
         spare = -len(asks) % self._problem.batch_size
         if self.answers.has_model:
-            asks += self._choose(asks, spare)
+            believed = self.answers.model.belief
+            asks = [Ask(ask.point, 0, believed(ask.point) | {"kind": "design"}) for ask in asks]
+            asks += choose_next(self.answers.model, *self._compare(), spare, asks)
         else:
             asks += [Ask(self._problem.space.sample(self._rng)) for _ in range(spare)]
         self.answers.ask(asks)
@@ -179,22 +188,22 @@ class ModelSteps:
                 polled += 1
             else:
                 searched += 1
-        asks += self._choose(asks, size - len(asks))
+        candidates, costs = self._compare()
+        asks += choose_next(self.answers.model, candidates, costs, size - len(asks), asks)
+        saving = {"expected_saving": expected_saving(self.answers.model, candidates, costs)}
+        asks = [replace(ask, belief={**(ask.belief or {}), **saving}) for ask in asks]
         self._polled, self._searched = polled, searched
         if asks:
             self.answers.ask(asks)
         else:
             self.answers.is_over = True
 
-    def _choose(self, polled: Sequence[Ask], count: int) -> list[Ask]:
-        """Return the trainings that the model chooses besides the polled ones."""
-        model, answers = self.answers.model, self.answers
-        for ask in polled:
-            model = model.condition_on_expected(ask)
-        candidates = self._all or self._draw()
+    def _compare(self) -> tuple[list[Point], Array]:
+        """Return the points among which the model chooses, and their costs [n]."""
+        candidates = self.answers.screen.passing(self._all or self._draw())
         # the base, which a candidate must be smaller than, may itself be over a limit
-        candidates = list(dict.fromkeys([*answers.screen.passing(candidates), *answers.base]))
-        return choose_next(model, candidates, answers.costs(candidates), count)
+        candidates = list(dict.fromkeys([*candidates, *self.answers.base]))
+        return candidates, self.answers.costs(candidates)
 
     def _draw(self) -> list[Point]:
         """Return points of a large space: those known, and others all over it and around the best."""

@@ -1,4 +1,4 @@
-"""Which network to train next, or again, by the model of accuracy; which one to name; what more would save."""
+"""What the model of accuracy says to train next, which network to name, and what more would save."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.solvers._gaussian_process import Array
 from orchestrator.spec.problem import Ask
 from search_spaces import Choice, Integer, Point, Real, Space
 
-CAUTION = 2.0
+AHEAD = 6  # trainings that a candidate is thought to get
 STEP, STEP_OF_ALL = 0.6, 0.75  # of the start's multipliers, in the star design
 
 
@@ -62,10 +62,9 @@ def _snap(space: Space, name: str, value: float) -> float:
 
 
 def find_named(model: AccuracyModel, candidates: Sequence[Point], costs: Array) -> Point | None:
-    """Return the network to name: the cheapest one of at least `goal.level` probability, or None.
+    """Return the network to name, the cheapest one that is surely enough as accurate; None if there is none.
 
-    It has a training beyond the one that found it. Its level is the user's confidence itself: a probability
-    that all trainings are part of needs no correction for the number of networks that it was looked up for.
+    It has a training beyond the one that found it.
     """
     repeated = {point for point in model.networks if model.trainings(point) > 1}
     repeated -= {*model.failed, model.goal.base}
@@ -77,66 +76,69 @@ def find_named(model: AccuracyModel, candidates: Sequence[Point], costs: Array) 
     return candidates[min(sure, key=lambda i: costs[i])] if sure else None
 
 
-def choose_next(model: AccuracyModel, candidates: Sequence[Point], costs: Array, count: int) -> list[Ask]:
+def choose_next(
+    model: AccuracyModel,
+    candidates: Sequence[Point],
+    costs: Array,
+    count: int,
+    pending: Sequence[Ask] = (),
+) -> list[Ask]:
     """Return the `count` trainings that promise most; fewer near the end, none if nothing cheaper is left.
 
-    The network is the one of most log saving, against the named or the base network, times the probability
-    that it is as accurate as it must be. It is trained, or the base is, whichever takes more of the doubt
-    about the difference. Each is chosen as if those before it had brought what the model expects.
+    They are for the network of most saving, of the log cost of the named or else the base network, times the
+    probability of `chances_after`. That network is trained, or the base, whichever takes more of the doubt
+    about their difference. Each is chosen as if those before it had brought what the model expects.
 
     candidates: with all networks that were trained
     costs: [candidates]
+    pending: trainings that were asked for already
     """
     named = find_named(model, candidates, costs)
     limit = _cost_to_beat(model, candidates, costs, named)
-    cheaper = [i for i in np.flatnonzero(costs < limit) if candidates[i] not in model.failed]
-    points = [candidates[i] for i in cheaper]
-    reference = limit if math.isfinite(limit) else float(costs.max()) * 1.01
-    savings = np.log(reference / costs[cheaper])
-    asks: list[Ask] = []
+    reference = limit if math.isfinite(limit) else 1.01 * float(costs.max())
+    cheaper = np.flatnonzero(costs < limit)
     believed = model
+    for ask in pending:
+        believed = believed.condition_on_expected(ask)
+    asks: list[Ask] = []
     while len(asks) < count:
         full = {point for point, tried in believed.tried.items() if len(tried) > model.goal.repeats}
-        full |= {ask.point for ask in asks if not ask.replicate}  # whose first result is not there yet
-        free = [i for i, point in enumerate(points) if point not in full]
+        begun = {ask.point for ask in (*pending, *asks) if not ask.replicate}  # without a result so far
+        excluded = full | begun | model.failed
+        free = [i for i in cheaper if candidates[i] not in excluded]
         if not free:
             break
-        probabilities = believed.probabilities([points[i] for i in free])
-        best = int(np.argmax(np.log(savings[free]) + CAUTION * np.log(np.maximum(probabilities, 1e-300))))
-        ask, kind = _choose_training(believed, points[free[best]])
-        told = {
+        savings = np.log(reference / costs[free])
+        best = int(np.argmax(savings * chances_after(believed, [candidates[i] for i in free], AHEAD)))
+        point = candidates[free[best]]
+        kind, ask = _choose_training(believed, point)
+        why = {
             "kind": kind,
-            "candidate": dict(points[free[best]]),
-            "log_saving": float(savings[free[best]]),
+            "candidate": dict(point),
+            "log_saving": float(savings[best]),
             "named": None if named is None else dict(named),
             "cost_to_beat": limit if math.isfinite(limit) else None,
-            **model.belief(points[free[best]]),
         }
-        asks.append(replace(ask, belief=told))
-        believed = believed.condition_on_expected(ask)
+        asks.append(replace(ask, belief=why | model.belief(point)))
+        if len(asks) < count:
+            believed = believed.condition_on_expected(ask)
     return asks
 
 
-def _cost_to_beat(
-    model: AccuracyModel, candidates: Sequence[Point], costs: Array, named: Point | None
-) -> float:
-    known = [one for one in (named, model.goal.base) if one is not None]
-    return float(costs[candidates.index(known[0])]) if known else math.inf
+def chances_after(model: AccuracyModel, points: Sequence[Point], trainings: int) -> Array:
+    """Return the probabilities [n] that networks are likely enough to be named after so many more trainings.
 
-
-def _choose_training(model: AccuracyModel, point: Point) -> tuple[Ask, str]:
-    """Return the training that takes most of the doubt about a network: its own next one or the base's."""
-    tried = model.tried.get(point, frozenset())
-    repeats = range(model.goal.repeats + 1)
-    own = Ask(point, next(replicate for replicate in repeats if replicate not in tried))
-    kind = "replicate" if tried else "new"
-    base = model.goal.base
-    left = [] if base is None else [one for one in repeats if one not in model.tried[base]]
-    if base is None or not left:
-        return own, kind
-    theirs = Ask(base, min(left, key=lambda replicate: (replicate not in tried, replicate)))
-    errors = [float(model.condition_on_expected(ask).judge([point])[1][0]) for ask in (own, theirs)]
-    return (own, kind) if errors[0] <= errors[1] else (theirs, "base")
+    All of them are for the one network: half its own and half the base's, if that is measured. They take
+    a part of the variance of the difference, and by as much its mean may still move (a preposterior analysis:
+    Raiffa and Schlaifer 1961, Applied Statistical Decision Theory, chapter 5).
+    """
+    mean, error = model.judge(points)
+    told = model.noise**2 / trainings  # the variance of what the trainings say
+    if model.goal.base is not None:
+        told *= 4 * (1 - model.shared)
+    left = error**2 * told / (error**2 + told)
+    moved = error**2 / np.sqrt(error**2 + told)
+    return np.asarray(ndtr((mean - ndtri(model.goal.level) * np.sqrt(left)) / moved))
 
 
 def expected_saving(
@@ -144,21 +146,36 @@ def expected_saving(
 ) -> float:
     """Return the fraction of the named network's cost, or of the base's, that more trainings should save.
 
-    The trainings are those that the search would choose if they brought what is expected. By then the mean of
-    a network's difference has moved by a normal amount, whose variance is what they take away (a preposterior
-    analysis: Raiffa and Schlaifer 1961). The network is named if it is then likely enough.
+    It is the most that all of them, spent on one network, are expected to save. It is 0 without a base and
+    a named network, for then nothing has a cost to save.
     """
-    asks = choose_next(model, candidates, costs, trainings)
-    after = model
-    for ask in asks:
-        after = after.condition_on_expected(ask)
     limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs))
-    savings = [0.0]
-    quantile = float(ndtri(model.goal.level))
-    for i, point in enumerate(candidates):
-        if costs[i] < limit and after.trainings(point) > 1 and math.isfinite(limit):
-            (mean,), (now,) = model.judge([point])
-            then = after.judge([point])[1][0]
-            chance = float(ndtr((mean - quantile * then) / math.sqrt(max(now**2 - then**2, 1e-16))))
-            savings.append(chance * (1 - costs[i] / limit))
-    return max(savings)
+    cheaper = [i for i in np.flatnonzero(costs < limit) if candidates[i] not in model.failed]
+    if not cheaper or not math.isfinite(limit):
+        return 0.0
+    chances = chances_after(model, [candidates[i] for i in cheaper], trainings)
+    return float(np.max((1 - costs[cheaper] / limit) * chances))
+
+
+def _cost_to_beat(
+    model: AccuracyModel, candidates: Sequence[Point], costs: Array, named: Point | None
+) -> float:
+    """Return the cost of the named network, or else of the base; infinity if there is neither."""
+    beaten = model.goal.base if named is None else named
+    return math.inf if beaten is None else float(costs[candidates.index(beaten)])
+
+
+def _choose_training(model: AccuracyModel, point: Point) -> tuple[str, Ask]:
+    """Return the training that takes most of the doubt about a network, its own next one or the base's."""
+    tried, base = model.tried.get(point, frozenset()), model.goal.base
+    replicates = range(model.goal.repeats + 1)
+    own = Ask(point, min(set(replicates) - tried))
+    kind = "replicate" if tried else "new"
+    left = [] if base is None else [one for one in replicates if one not in model.tried[base]]
+    if base is None or not left:
+        return kind, own
+    theirs = Ask(base, min(left, key=lambda replicate: (replicate not in tried, replicate)))
+    (with_own,), (with_theirs,) = (
+        model.condition_on_expected(ask).judge([point])[1] for ask in (own, theirs)
+    )
+    return (kind, own) if with_own <= with_theirs else ("base", theirs)

@@ -95,6 +95,12 @@ class Formulation:
         why = f"not smaller than {known_as}: {metric.text(amount)}"
         return Screened(self._answer(network, 1.0, 0.0, known), why, incumbent)
 
+    def find_rival(self, incumbent: Trial | None) -> Network | None:
+        """Return the network that another one must be smaller than; None if there is none."""
+        if self.aim.minimise is None or self.aim.objectives > 1:
+            return None
+        return incumbent or self._base_within_limits
+
     def keeps_limits(self, network: Network) -> bool:
         """Whether a network is within the limits, as far as that is known of it."""
         return all(share <= 0 for share in self._excess(network))

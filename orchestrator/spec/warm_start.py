@@ -132,7 +132,7 @@ def _trainings(trials: Sequence[Trial], spec: StudySpec) -> list[Training]:
 def _is_within(variable: Variable, value: Any) -> bool:
     """Whether a value is in a variable's range, also between the values of its grid."""
     if not isinstance(variable, Choice):
-        return float(variable.low) <= value <= float(variable.high)
+        return bool(variable.low <= value <= variable.high)
     if variable.ordered and all(map(_is_number, (value, *variable.values))):
         return bool(min(map(float, variable.values)) <= value <= max(map(float, variable.values)))
     return value in variable.values

@@ -151,8 +151,9 @@ class VerdictSettings:
     def needed(self) -> float:
         """The probability that confirms one network: 1 - (1 - level) / 3, or / 5 against a measured base.
 
-        By the model of accuracy it is 1 - (1 - level) / 2: that all trainings are part of the probability
-        makes up for most of the looks, but not for what the model assumes of the space.
+        By the model of accuracy it is 1 - (1 - level) / 2. All trainings are part of that probability, so it
+        needs no correction for those that found a network. But the model's lengths and variances are only
+        the likeliest ones, and several networks are looked at. benchmarks/accuracy_model.py measures it.
 
         The probability is checked after each repeat, mostly up to three times, for several networks. Each
         check is therefore stricter than the search as a whole (Bonferroni). All networks are compared with

@@ -61,6 +61,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "trials": _counts(facts),
         "used": forecast.used_text(facts),
         "left": "" if time_left(facts) == "-" else time_left(facts),
+        "expected saving": _expected_saving(facts),
         "early stopping": stops_text(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts, sought),
         "saved as": ", ".join(saved),
@@ -91,6 +92,12 @@ def _counts(facts: dict[str, Any]) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
     searched = f"{facts['spent']:.4g} of {facts['budget_trials']} trainings spent"
     return "; ".join(part for part in (searched, f"trials: {states}" if states else "", reasons) if part)
+
+
+def _expected_saving(facts: dict[str, Any]) -> str:
+    """Return what ten more trainings of a running study are expected to save, if its solver has a model."""
+    saving = facts["expected_saving"] if facts["state"] == "running" else None
+    return "" if saving is None else f"{percent(saving, 1)} by 10 more trainings"
 
 
 def _best(facts: dict[str, Any], sought: Score) -> str:
