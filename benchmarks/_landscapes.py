@@ -95,52 +95,68 @@ def read_grid(path: Path = TABLES / "real_grid.npz") -> Landscape:
     """Return the grid of real trainings. The true accuracy of a network is the mean of its replicates.
 
     Only the replicates that all networks have are counted for it, so that all means have the same images.
-    Replicate r of a search is one of these replicates, in an order that the search's seed draws. Beyond them
-    the base network has trainings of its own. Another network's accuracy there is drawn: its mean, plus the
-    replicate's effect given the base network's training, plus noise of its own. Both variances are measured.
     Networks of more MACs than the base were not trained: a search skips them.
+    Raises ValueError if fewer than two replicates have all networks.
     """
     with np.load(path) as table:
         multipliers, macs, accuracies = table["multipliers"], table["macs"], table["accuracies"].astype(float)
     axes = zip(scaling.NAMES, multipliers.T, strict=True)
     space = Space(tuple(_make_axis(name, sorted(set(axis.tolist()))) for name, axis in axes))
     names = [json.dumps(row) for row in multipliers.tolist()]
-    base = names.index(name_point(scaling.start(space)))
-    is_trained = ~np.isnan(accuracies[:, 0])
-    common = np.flatnonzero(~np.isnan(accuracies[is_trained]).any(axis=0)).tolist()
-    if len(common) < 2:
-        raise ValueError(
-            f"{path} has {len(common)} replicates of all networks; give a table with two or more"
-        )
-    means = accuracies[:, common].mean(axis=1)
-    shared, own = _estimate_variances(accuracies[is_trained][:, common] - means[is_trained, None])
+    grid = _Grid(accuracies, names.index(name_point(scaling.start(space))))
+    if len(grid.common) < 2:
+        raise ValueError(f"{path} has {len(grid.common)} replicates of all networks; give two or more")
     rows = dict(zip(names, range(len(names)), strict=True))
-    beyond = [one for one in np.flatnonzero(~np.isnan(accuracies[base])).tolist() if one not in common]
 
     def train(name: str, replicate: int, seed: int) -> float:
-        row = rows[name]
-        if not is_trained[row]:
+        if not grid.is_trained[rows[name]]:
             raise ValueError(f"the network {name} has more MACs than the base and was not trained; skip it")
-        order = random.Random(f"{seed}").sample(common, len(common))
-        order += random.Random(f"{seed} beyond").sample(beyond, len(beyond))
-        has_base = replicate < len(order)
-        if replicate < (len(order) if row == base else len(common)):
-            return float(accuracies[row, order[replicate]])
-        fraction = shared / (shared + own) if has_base else 0.0  # that the base tells of the effect
-        known = fraction * (accuracies[base, order[replicate]] - means[base]) if has_base else 0.0
-        effect = random.Random(f"{seed} {replicate}").gauss(known, math.sqrt(shared * (1 - fraction)))
-        return (
-            float(means[row]) + effect + random.Random(f"{seed} {replicate} {name}").gauss(0, math.sqrt(own))
-        )
+        return grid.train(rows[name], replicate, seed)
 
+    truth: dict[str, float] = dict(zip(names, grid.means.tolist(), strict=True))
     return Landscape(
-        space,
-        scaling.start(space),
-        dict(zip(names, macs.tolist(), strict=True)),
-        dict(zip(names, means.tolist(), strict=True)),
-        train,
-        GRID_IMAGES,
+        space, scaling.start(space), dict(zip(names, macs.tolist(), strict=True)), truth, train, GRID_IMAGES
     )
+
+
+class _Grid:
+    """Real trainings. accuracies: [networks, replicates], NaN where there is none."""
+
+    def __init__(self, accuracies: NDArray[np.float64], base: int) -> None:
+        self.is_trained = ~np.isnan(accuracies[:, 0])
+        trained = accuracies[self.is_trained]
+        self.common: list[int] = np.flatnonzero(~np.isnan(trained).any(axis=0)).tolist()
+        self.means = accuracies[:, self.common].mean(axis=1)
+        of_base: list[int] = np.flatnonzero(~np.isnan(accuracies[base])).tolist()
+        self._of_base_alone = [one for one in of_base if one not in self.common]
+        self._accuracies, self._base = accuracies, base
+
+    @functools.cached_property
+    def _variances(self) -> tuple[float, float]:
+        noise = self._accuracies[:, self.common] - self.means[:, None]
+        return _estimate_variances(noise[self.is_trained])
+
+    def train(self, network: int, replicate: int, seed: int) -> float:
+        """Return the accuracy of a search's replicate, which is a real training where there is one.
+
+        The search's seed draws the order in which the real replicates are its own: first those that all
+        networks have, then those of the base alone. For another network's replicate beyond the common ones
+        its mean is taken, plus the replicate's effect given the base's training, plus noise of its own, with
+        the variances that the table has.
+        """
+        order = random.Random(f"{seed}").sample(self.common, len(self.common))
+        order += random.Random(f"{seed} alone").sample(self._of_base_alone, len(self._of_base_alone))
+        if replicate < (len(order) if network == self._base else len(self.common)):
+            return float(self._accuracies[network, order[replicate]])
+        shared, own = self._variances
+        known = replicate < len(order)  # of the base
+        fraction = shared / (shared + own) if known else 0.0  # of the base's deviation that is the effect
+        base = self._base
+        deviation = float(self._accuracies[base, order[replicate]] - self.means[base]) if known else 0.0
+        spread = math.sqrt(shared * (1 - fraction))
+        effect = random.Random(f"{seed} {replicate}").gauss(fraction * deviation, spread)
+        alone = random.Random(f"{seed} {replicate} {network}").gauss(0, math.sqrt(own))
+        return float(self.means[network]) + effect + alone
 
 
 def _make_axis(name: str, values: list[float]) -> Real:
