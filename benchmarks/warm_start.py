@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import _problems
-from _loop import Run, play
+from _loop import play
 from _problems import Benchmark
+from _runs import Run
 
 from orchestrator.solvers import SolverProcess, nomad
 from orchestrator.spec.problem import VERSION, Evaluate, Evaluation, Problem, Training
@@ -54,7 +55,7 @@ def compare(name: str, seeds: int) -> dict[str, Any]:
         here = _problems.load(name)
         trained = play_earlier(shifted(here, SHIFTS[name], seed), seed)
         for arm in ARMS:
-            run = play(here, warm_search(here, arm, trained), seed, BUDGET, 1, confirm=False)
+            run = play(here, warm_search(here, arm, trained), seed, BUDGET, 1, noise=False)
             trainings[arm].append(first_near(run))
     medians = {arm: statistics.median(found) for arm, found in trainings.items()}
     warm, hints = trainings["hints and model"], trainings["hints"]
@@ -124,7 +125,7 @@ def warm_search(
 
 
 def first_near(run: Run) -> int:
-    return next((at for at, value in run.steps if value <= NEAR), BUDGET + 1)
+    return next((at for at, value, _ in run.steps if value <= NEAR), BUDGET + 1)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,8 @@ def test_a_network_named_wrongly_is_worth_less_than_the_start(bench: ModuleType)
     named = bench._named([run], 10)
     assert (named["median"], named["named"], named["true"]) == (0.8, 1, 0)
     assert bench._named([run], 5)["named"] == 0
+    given_up = module("_runs").Run(steps=[(0, 2.0, True), (8, 1.0, True), (10, 2.0, True)])
+    assert [given_up.found(at) for at in (5, 9, 12)] == [False, True, False]
 
 
 def test_replicates_of_the_grid_are_one_order_for_all_networks(bench: ModuleType, tmp_path: Path) -> None:
