@@ -60,17 +60,17 @@ class LawSearch:
         self, land: Landscape, seed: int, tolerance: float, exact: float | None, nothing_smaller: bool
     ) -> None:
         self._land, self._seed = land, seed
-        self._points = list(land.space)
+        base = land.macs[land.base]
+        self._points = [one for one in land.space if one == land.start or land.macs[name_point(one)] < base]
         names = [name_point(point) for point in self._points]
         self._place = {point: place for place, point in enumerate(self._points)}
         self._costs = np.array([float(land.macs[name]) for name in names])
         self._truth = np.array([land.truth[name] for name in names])
         self._required = land.truth[land.base] - (tolerance if exact is None else exact)
         if nothing_smaller:
-            too_good = (self._costs < land.macs[land.base]) & (self._truth >= self._required)
+            too_good = (self._costs < base) & (self._truth >= self._required)
             self._truth[too_good] = self._required - 1e-6
-        enough = (self._costs <= land.macs[land.base]) & (self._truth >= self._required - 1e-12)
-        self._optimum = float(self._costs[enough].min())
+        self._optimum = float(self._costs[self._truth >= self._required - 1e-12].min())
         rows = log_multipliers(land.start, land.space)(self._points)
         self._features = lambda points: rows[[self._place[point] for point in points]]
         self._goal = AccuracyGoal(None, self._required, 0.0, LEVEL, land.validation_images, 0.0, REPEATS)
@@ -145,10 +145,10 @@ def main(arguments: list[str]) -> None:
             slowest = max(slowest, search.slowest)
         for place, trainings in enumerate(AT):
             print(f"rho {rho:g}, {trainings} trainings: {describe([run[place] for run in runs])}", flush=True)
-        expected = statistics.fmean(run[0].saving for run in runs)
-        came = statistics.fmean(1 - run[2].ratio / run[0].ratio for run in runs)
+        expected = statistics.fmean(run[1].saving for run in runs)
+        came = statistics.fmean(1 - run[3].ratio / run[1].ratio for run in runs)
         print(
-            f"rho {rho:g}: saving from {AT[0]} to {AT[2]} trainings: expected {expected:.3f}, came {came:.3f}"
+            f"rho {rho:g}: saving from {AT[1]} to {AT[3]} trainings: expected {expected:.3f}, came {came:.3f}"
         )
         print(f"rho {rho:g}: at most {slowest:.2f} s of CPU for one choice")
 

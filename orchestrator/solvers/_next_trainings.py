@@ -96,9 +96,9 @@ def choose_next(
 ) -> list[Ask]:
     """Return the `count` trainings that promise most; fewer near the end, none if nothing cheaper is left.
 
-    They are for the network of most saving, of the log cost of the named or else the base network, times the
-    probability that some more trainings name it. That network is trained, or the base, whichever takes more of the doubt
-    about their difference. Each is chosen as if those before it had brought what the model expects.
+    They are for the network of most saving (of the log cost of the named or else the base network) times the
+    probability that some more trainings name it. That network is trained, or the base, whichever takes more
+    of the doubt about their difference. Each is chosen as if those before it had brought what is expected.
 
     candidates: with all networks that were trained
     costs: [candidates]
@@ -141,15 +141,19 @@ def expected_saving(
 ) -> float:
     """Return the fraction of the named network's cost, or of the base's, that more trainings should save.
 
-    It is the most that all of them, spent on one network, are expected to save. It is 0 without a base and
-    a named network, for then nothing has a cost to save.
+    Trainings of one network tell of all, so all are taken to have the same luck: a network is named if luck is
+    at least minus its score. The largest saving that luck allows is averaged. The result is 0 if there is
+    neither a base nor a named network, for then there is no cost to save.
     """
     limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs))
     cheaper = [i for i in np.flatnonzero(costs < limit).tolist() if candidates[i] not in model.failed]
     if not cheaper or not math.isfinite(limit):
         return 0.0
-    chances = ndtr(_scores_after(model, [candidates[i] for i in cheaper], trainings))
-    return float(np.max((1 - costs[cheaper] / limit) * chances))
+    scores = _scores_after(model, [candidates[i] for i in cheaper], trainings)
+    savings = 1 - costs[cheaper] / limit
+    order = np.argsort(-savings, kind="stable")
+    chances = np.maximum.accumulate(ndtr(scores[order]))  # of at least so large a saving
+    return float(chances @ -np.diff(savings[order], append=0.0))
 
 
 def _scores_after(model: AccuracyModel, points: Sequence[Point], trainings: int) -> Array:
