@@ -141,9 +141,9 @@ def expected_saving(
 ) -> float:
     """Return the fraction of the named network's cost, or of the base's, that more trainings should save.
 
-    Trainings of one network tell of all, so all are taken to have the same luck: a network is named if luck is
-    at least minus its score. The largest saving that luck allows is averaged. The result is 0 if there is
-    neither a base nor a named network, for then there is no cost to save.
+    Trainings of one network tell of all, so all are taken to share their luck, a standard normal number: a
+    network is named if it is at least minus the network's score. The largest saving that it allows is
+    averaged. The result is 0 if there is neither a base nor a named network: there is no cost to save.
     """
     limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs))
     cheaper = [i for i in np.flatnonzero(costs < limit).tolist() if candidates[i] not in model.failed]
