@@ -2,10 +2,10 @@
 
     python benchmarks/accuracy_model.py --family varied --seeds 200000:200200 --rho 0 .3 .6 --tolerance .005
 
-The search is the model's alone, without a solver or a database: the base is trained three times, then a star
-design, and then the trainings that the model asks for, `--block` at a time. The noise is unknown. All
-trainings count. A search that names nothing counts as the base's cost. The optimum is the cheapest network
-whose truth is the base's less the tolerance.
+A search is the model's alone, without a solver or a database. The base is trained three times; then come a
+star design and the trainings that the model asks for, `--block` at a time. The noise is unknown, and all
+trainings count. A search that names nothing counts as the cost of the base. The optimum is the cheapest
+network whose truth is that of the base less the tolerance. The model was tuned on seeds 100000 to 100499.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from _landscapes import Landscape, make_law, make_rippled_law, name_point
-from truth import Z95
+from truth import wilson
 
-from orchestrator.solvers._accuracy_model import fit_accuracy
+from orchestrator.solvers._accuracy_model import AccuracyModel, fit_accuracy
 from orchestrator.solvers._next_trainings import (
     choose_next,
     expected_saving,
@@ -29,180 +29,129 @@ from orchestrator.solvers._next_trainings import (
     star_design,
 )
 from orchestrator.spec.problem import AccuracyGoal, Ask, Training
-from search_spaces import Point
+from results.analysis.posterior import VerdictSettings
 
 FAMILIES = {"laws": make_law, "varied": make_rippled_law}
 AT = (10, 15, 20, 25, 40)  # trainings
+LEVEL, REPEATS = VerdictSettings(by_model=True).needed, 6
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What a search named after so many trainings: cost over the optimum's, and its truth less what it must be.
+    """What a search would name after so many trainings.
 
-    margin: None if it named nothing
+    ratio: its cost over the optimum's
+    margin: its true accuracy less what it must be; None if it would name nothing
+    saving: that the next ten trainings are expected to bring
     """
 
-    trainings: int
     ratio: float
     margin: float | None
-    expected: float
-    cost: float
+    saving: float
 
 
-class Search:
+class LawSearch:
+    """One search of a law.
+
+    exact: the required accuracy is exact, and so far below the base's; None: it is the base's, measured
+    nothing_smaller: no smaller network is as accurate as it must be
+    """
+
     def __init__(
-        self, land: Landscape, seed: int, tolerance: float, exact: float | None, impossible: bool
+        self, land: Landscape, seed: int, tolerance: float, exact: float | None, nothing_smaller: bool
     ) -> None:
-        self.land, self.seed = land, seed
-        self.points = list(land.space)
-        names = [name_point(point) for point in self.points]
-        self.place = {point: i for i, point in enumerate(self.points)}
-        self.costs = np.array([float(land.macs[name]) for name in names])
-        self.truth = np.array([land.truth[name] for name in names])
-        base = self.place[land.start]
-        self.bound = self.truth[base] - (tolerance if exact is None else exact)
-        if impossible:  # nothing smaller is as accurate
-            smaller = self.costs < self.costs[base]
-            self.truth = np.where(smaller, np.minimum(self.truth, self.bound - 1e-6), self.truth)
-        rows = log_multipliers(land.start, land.space)(self.points)
-        self.features = lambda points: rows[[self.place[point] for point in points]]
-        goal = AccuracyGoal(None, self.bound, 0.0, 0.95, land.validation_images, 0.0, 6)
+        self._land, self._seed = land, seed
+        base = land.macs[land.base]
+        self._points = [one for one in land.space if one == land.start or land.macs[name_point(one)] < base]
+        names = [name_point(point) for point in self._points]
+        self._place = {point: place for place, point in enumerate(self._points)}
+        self._costs = np.array([float(land.macs[name]) for name in names])
+        self._truth = np.array([land.truth[name] for name in names])
+        self._required = land.truth[land.base] - (tolerance if exact is None else exact)
+        if nothing_smaller:
+            too_good = (self._costs < base) & (self._truth >= self._required)
+            self._truth[too_good] = self._required - 1e-6
+        self._optimum = float(self._costs[self._truth >= self._required - 1e-12].min())
+        rows = log_multipliers(land.start, land.space)(self._points)
+        self._features = lambda points: rows[[self._place[point] for point in points]]
+        self._goal = AccuracyGoal(None, self._required, 0.0, LEVEL, land.validation_images, 0.0, REPEATS)
         if exact is None:
-            own = tuple(self.train(Ask(land.start, replicate)) for replicate in range(3))
-            mean = statistics.fmean(one.score for one in own if one.score is not None)
-            goal = replace(goal, base=land.start, bound=mean - tolerance, tolerance=tolerance, trainings=own)
-        self.goal = goal
-        enough = (self.truth >= self.bound - 1e-12) & (self.costs <= self.costs[base])
-        self.optimum = float(self.costs[enough].min())
-        self.base_cost = float(self.costs[base])
-        self.seconds = 0.0
+            own = tuple(self._train(Ask(land.start, replicate)) for replicate in range(3))
+            bound = statistics.fmean(one.score for one in own if one.score is not None) - tolerance
+            self._goal = replace(self._goal, base=land.start, bound=bound, tolerance=tolerance, trainings=own)
+        self.slowest = 0.0  # seconds of CPU for one choice
 
-    def train(self, ask: Ask) -> Training:
-        point = self.place[ask.point]
-        name = name_point(ask.point)
-        noise = self.land.train(name, ask.replicate, self.seed) - self.land.truth[name]
-        return Training(ask.point, ask.replicate, float(self.truth[point] + noise))
-
-    def run(self, block: int, budget: int, saving: bool) -> list[Standing]:
-        trainings = list(self.goal.trainings)
-        first = [Ask(point) for point in star_design(self.land.space, self.land.start)]
-        if self.goal.base is None:
-            first.insert(0, Ask(self.land.start))
-        trainings += map(self.train, first)
+    def run(self, block: int) -> list[Standing]:
+        """Return where the search stands after each of `AT`."""
+        first = star_design(self._land.space, self._land.start)
+        trainings = [*self._goal.trainings, *(self._train(Ask(point)) for point in first)]
+        if self._goal.base is None:
+            trainings.append(self._train(Ask(self._land.start)))
         standings: list[Standing] = []
-        due = [n for n in AT if n <= budget]
-        while True:
+        while len(standings) < len(AT):
             began = time.process_time()
-            model = fit_accuracy(trainings, self.goal, self.features)
-            named = find_named(model, self.points, self.costs)
-            cost = self.base_cost if named is None else float(self.costs[self.place[named]])
-            margin = None if named is None else float(self.truth[self.place[named]] - self.bound)
-            ended = False
-            while due and (len(trainings) >= due[0] or ended):
-                more = expected_saving(model, self.points, self.costs) if saving else 0.0
-                standings.append(Standing(due.pop(0), cost / self.optimum, margin, more, cost))
-            if not due:
-                self.seconds = max(self.seconds, time.process_time() - began)
-                return standings
-            asks = choose_next(model, self.points, self.costs, min(block, due[0] - len(trainings)))
-            self.seconds = max(self.seconds, time.process_time() - began)
-            if not asks:
-                while due:
-                    standings.append(Standing(due.pop(0), cost / self.optimum, margin, 0.0, cost))
-                return standings
-            if VERBOSE:
-                for a in asks:
-                    t = self.truth[self.place[a.point]] - self.bound
-                    print(
-                        len(trainings),
-                        a.belief["kind"],
-                        list(a.point.values()),
-                        a.replicate,
-                        f"P {a.belief['probability']:.3f} d {100 * a.belief['difference']:.2f} [{100 * a.belief['difference_low']:.2f},{100 * a.belief['difference_high']:.2f}] noise {100 * a.belief['noise']:.2f} rho {a.belief['shared_noise']:.2f} truth {100 * t:.2f} cost/opt {self.costs[self.place[a.point]] / self.optimum:.2f} named {cost / self.optimum:.2f} margin {margin}  parts {len(model._parts.weights)}",
-                    )
-            trainings += map(self.train, asks)
+            model = fit_accuracy(trainings, self._goal, self._features)
+            due = next((n for n in AT if n > len(trainings)), AT[-1] + 1)
+            asks = choose_next(model, self._points, self._costs, min(block, due - len(trainings)))
+            self.slowest = max(self.slowest, time.process_time() - began)
+            if len(trainings) in AT or not asks:
+                standings += [self._judge(model)] * (1 if asks else len(AT) - len(standings))
+            trainings += map(self._train, asks)
+        return standings
+
+    def _judge(self, model: AccuracyModel) -> Standing:
+        named = find_named(model, self._points, self._costs)
+        place = self._place[named or self._land.start]
+        margin = None if named is None else float(self._truth[place] - self._required)
+        saving = expected_saving(model, self._points, self._costs)
+        return Standing(float(self._costs[place]) / self._optimum, margin, saving)
+
+    def _train(self, ask: Ask) -> Training:
+        name = name_point(ask.point)
+        noise = self._land.train(name, ask.replicate, self._seed) - self._land.truth[name]
+        return Training(ask.point, ask.replicate, float(self._truth[self._place[ask.point]] + noise))
 
 
-VERBOSE = False
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    if not n:
-        return 0.0, 1.0
-    share, z2 = hits / n, Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * (share * (1 - share) / n + z2 / (4 * n * n)) ** 0.5 / (1 + z2 / n)
-    return middle - half, middle + half
+def describe(standings: list[Standing]) -> str:
+    """Return what searches named after the same number of trainings, in words."""
+    ratios = sorted(one.ratio for one in standings)
+    margins = [one.margin for one in standings if one.margin is not None]
+    true = sum(margin >= -1e-9 for margin in margins)
+    text = f"cost over the optimum {statistics.median(ratios):.3f}"
+    text += f" ({ratios[len(ratios) // 4]:.3f} to {ratios[3 * len(ratios) // 4]:.3f}), named {len(margins)}"
+    if margins:
+        low, high = wilson(true, len(margins))
+        text += f", truly as accurate {true / len(margins):.1%} [{low:.1%}, {high:.1%}]"
+    return text
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--family", choices=FAMILIES, default="laws")
-    parser.add_argument("--seeds", default="100000:100040")
+    parser.add_argument("--family", choices=FAMILIES, default="varied")
+    parser.add_argument("--seeds", default="200000:200200", help="FIRST:END")
     parser.add_argument("--rho", type=float, nargs="+", default=[0.0, 0.3, 0.6])
     parser.add_argument("--tolerance", type=float, default=0.005)
-    parser.add_argument(
-        "--exact", type=float, default=None, help="an exact bound, so far below the base's truth"
-    )
-    parser.add_argument("--block", type=int, default=1)
-    parser.add_argument("--budget", type=int, default=40)
-    parser.add_argument("--nothing-smaller", action="store_true")
-    parser.add_argument("--saving", action="store_true")
-    parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("--set", nargs="*", default=[])
-    given = parser.parse_args(arguments)
-    from orchestrator.solvers import _accuracy_model, _next_trainings
-
-    for item in given.set:
-        name, value = item.split("=")
-        for mod in (_accuracy_model, _next_trainings):
-            if hasattr(mod, name):
-                setattr(mod, name, eval(value, vars(mod)))
-    global VERBOSE
-    VERBOSE = given.verbose
-    low, high = map(int, given.seeds.split(":"))
-    for rho in given.rho:
-        began = time.process_time()
-        runs = []
-        slowest = 0.0
-        for seed in range(low, high):
-            land = FAMILIES[given.family](seed, rho)
-            search = Search(land, seed, given.tolerance, given.exact, given.nothing_smaller)
-            runs.append(search.run(given.block, given.budget, given.saving))
-            slowest = max(slowest, search.seconds)
-        for k, one in enumerate(runs[0]):
-            at = [run[k] for run in runs]
-            ratios = sorted(each.ratio for each in at)
-            margins = [each.margin for each in at if each.margin is not None]
-            true = sum(margin >= -1e-9 for margin in margins)
-            w = wilson(true, len(margins))
-            quarters = f"{ratios[len(ratios) // 4]:.3f}-{ratios[3 * len(ratios) // 4]:.3f}"
-            text = (
-                f"rho {rho:g} at {one.trainings}: median {statistics.median(ratios):.3f} ({quarters}), named "
-                f"{len(margins)}/{len(at)}, true {true / max(len(margins), 1):.1%} [{w[0]:.1%}, {w[1]:.1%}]"
-            )
-            if given.saving and k + 1 < len(AT):
-                pass
-            print(text, flush=True)
+    parser.add_argument("--exact", type=float, help="an exact required accuracy, so far below the base's")
+    parser.add_argument("--block", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--nothing-smaller", action="store_true", help="is as accurate as it must be")
+    asked = parser.parse_args(arguments)
+    for rho in asked.rho:
+        runs, slowest = [], 0.0
+        for seed in range(*map(int, asked.seeds.split(":"))):
+            land = FAMILIES[asked.family](seed, rho)
+            search = LawSearch(land, seed, asked.tolerance, asked.exact, asked.nothing_smaller)
+            runs.append(search.run(asked.block))
+            slowest = max(slowest, search.slowest)
+        for place, trainings in enumerate(AT):
+            print(f"rho {rho:g}, {trainings} trainings: {describe([run[place] for run in runs])}", flush=True)
+        expected = statistics.fmean(run[1].saving for run in runs)
+        came = statistics.fmean(1 - run[3].ratio / run[1].ratio for run in runs)
         print(
-            f"   {(time.process_time() - began) / len(runs):.2f} s a search, slowest step {slowest:.2f} s",
-            flush=True,
+            f"rho {rho:g}: saving from {AT[1]} to {AT[3]} trainings: expected {expected:.3f}, came {came:.3f}"
         )
-        if given.saving:
-            for a, b in (
-                (10, 20),
-                (15, 25),
-            ):
-                e = [
-                    (next(s for s in r if s.trainings == a), next(s for s in r if s.trainings == b))
-                    for r in runs
-                ]
-                got = [1 - y.cost / x.cost for x, y in e]
-                print(
-                    f"   saving {a}->{b}: expected {statistics.fmean(x.expected for x, _ in e):.3f}, came {statistics.fmean(got):.3f}, corr {np.corrcoef([x.expected for x, _ in e], got)[0, 1]:.2f}"
-                )
+        print(f"rho {rho:g}: at most {slowest:.2f} s of CPU for one choice")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from orchestrator.solvers import SolverProcess, nomad
 from orchestrator.spec.problem import VERSION, Evaluate, Evaluation, Problem, Training
 from search_spaces import Point
 
-EARLIER, BUDGET, HINTS = 60, 100, 5  # trainings of the earlier study and of this one; points tried first
+EARLIER, BUDGET, HINTS = 60, 60, 5  # trainings of the earlier study and of this one; points tried first
 NEAR = 1.02  # of the optimum
 ARMS = ("cold", "hints", "hints and model")
 SHIFTS = {

@@ -56,11 +56,11 @@ class _Rows:
 
     @property
     def same_network(self) -> Array:
-        return (self.places[:, None] == self.places[None]).astype(float)
+        return np.equal.outer(self.places, self.places).astype(np.float64)
 
     @property
     def same_replicate(self) -> Array:
-        return (self.replicates[:, None] == self.replicates[None]).astype(float)
+        return np.equal.outer(self.replicates, self.replicates).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,10 @@ class _Parts:
     noise: Array
     shared: Array
     weights: Array
+
+    def invert(self, rows: _Rows) -> Array:
+        """Return the inverse covariance matrices [parts, rows, rows] of trainings."""
+        return np.asarray(np.linalg.inv(self.covariance(rows)), dtype=np.float64)
 
     def covariance(self, rows: _Rows) -> Array:
         """Return the covariance matrices [parts, rows, rows] of trainings."""
@@ -199,7 +203,7 @@ class AccuracyModel:
         )
         tried = {**self.tried, ask.point: self.tried.get(ask.point, frozenset()) | {ask.replicate}}
         solved = np.pad(self.solved, ((0, 0), (0, 1)))
-        inverse = np.linalg.inv(self._parts.covariance(rows))
+        inverse = self._parts.invert(rows)
         return replace(self, tried=tried, networks=networks, solved=solved, _rows=rows, _inverse=inverse)
 
     def _judge_parts(self, points: Sequence[Point]) -> tuple[Array, Array]:
@@ -279,7 +283,7 @@ def fit_accuracy(trainings: Sequence[Training], goal: AccuracyGoal, features: Fe
     )
     values = (scores - centre) / spread
     parts = _fit(rows, values, binomial / spread**2)
-    inverse = np.linalg.inv(parts.covariance(rows))
+    inverse = parts.invert(rows)
     return AccuracyModel(
         goal,
         features,

@@ -48,7 +48,7 @@ def fit_earlier(
         return None
     rows = features([point for point, _ in known])
     groups = np.arange(rows.shape[1]) if groups is None else groups
-    shortfalls = squash(scores.max() - scores)
+    shortfalls, _ = squash(scores.max() - scores)
     starts = [None, np.array([math.log(SHORT)] * (int(groups.max()) + 1) + list(PRIOR_MEANS[1:]))]
     fits = [fit_process(rows, -shortfalls, groups, start, ITERATIONS) for start in starts]
     process = max(fits, key=lambda fit: fit.log_likelihood)

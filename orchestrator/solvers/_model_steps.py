@@ -159,9 +159,6 @@ class ModelSteps:
         """Ask for a block of trainings that the model chooses."""
         self._ask([])
 
-    def polish(self) -> None:
-        """Do nothing, for the same reason as `category_neighbours`."""
-
     def category_neighbours(self, point: Point) -> list[Point]:
         """Return no points: a problem with a goal has no categories."""
         return []

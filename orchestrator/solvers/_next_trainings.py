@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import log_ndtr, ndtr, ndtri
 
 from orchestrator.solvers._accuracy_model import AccuracyModel
 from orchestrator.solvers._gaussian_process import Array
@@ -85,9 +85,9 @@ def choose_next(
 ) -> list[Ask]:
     """Return the `count` trainings that promise most; fewer near the end, none if nothing cheaper is left.
 
-    They are for the network of most saving, of the log cost of the named or else the base network, times the
-    probability of `chances_after`. That network is trained, or the base, whichever takes more of the doubt
-    about their difference. Each is chosen as if those before it had brought what the model expects.
+    They are for the network of most saving (of the log cost of the named or else the base network) times the
+    probability that some more trainings name it. That network is trained, or the base, whichever takes more
+    of the doubt about their difference. Each is chosen as if those before it had brought what is expected.
 
     candidates: with all networks that were trained
     costs: [candidates]
@@ -96,7 +96,7 @@ def choose_next(
     named = find_named(model, candidates, costs)
     limit = _cost_to_beat(model, candidates, costs, named)
     reference = limit if math.isfinite(limit) else 1.01 * float(costs.max())
-    cheaper = np.flatnonzero(costs < limit)
+    cheaper = np.flatnonzero(costs < limit).tolist()
     believed = model
     for ask in pending:
         believed = believed.condition_on_expected(ask)
@@ -109,7 +109,8 @@ def choose_next(
         if not free:
             break
         savings = np.log(reference / costs[free])
-        best = int(np.argmax(savings * chances_after(believed, [candidates[i] for i in free], AHEAD)))
+        scores = _scores_after(believed, [candidates[i] for i in free], AHEAD)
+        best = int(np.argmax(np.log(savings) + log_ndtr(scores)))
         point = candidates[free[best]]
         kind, ask = _choose_training(believed, point)
         why = {
@@ -125,11 +126,31 @@ def choose_next(
     return asks
 
 
-def chances_after(model: AccuracyModel, points: Sequence[Point], trainings: int) -> Array:
-    """Return the probabilities [n] that networks are likely enough to be named after so many more trainings.
+def expected_saving(
+    model: AccuracyModel, candidates: Sequence[Point], costs: Array, trainings: int = 10
+) -> float:
+    """Return the fraction of the named network's cost, or of the base's, that more trainings should save.
 
-    All of them are for the one network: half its own and half the base's, if that is measured. They take
-    a part of the variance of the difference, and by as much its mean may still move (a preposterior analysis:
+    Trainings of one network tell of all, so all are taken to share their luck, a standard normal number: a
+    network is named if it is at least minus the network's score. The largest saving that it allows is
+    averaged. The result is 0 if there is neither a base nor a named network: there is no cost to save.
+    """
+    limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs))
+    cheaper = [i for i in np.flatnonzero(costs < limit).tolist() if candidates[i] not in model.failed]
+    if not cheaper or not math.isfinite(limit):
+        return 0.0
+    scores = _scores_after(model, [candidates[i] for i in cheaper], trainings)
+    savings = 1 - costs[cheaper] / limit
+    order = np.argsort(-savings, kind="stable")
+    chances = np.maximum.accumulate(ndtr(scores[order]))  # of at least so large a saving
+    return float(chances @ -np.diff(savings[order], append=0.0))
+
+
+def _scores_after(model: AccuracyModel, points: Sequence[Point], trainings: int) -> Array:
+    """Return standard scores [n]: of the probabilities that so many more trainings make a network be named.
+
+    All of them are for the one network: half its own and half the base's, if that is measured. They take a
+    part of the variance of the difference, and by as much its mean may still move (a preposterior analysis:
     Raiffa and Schlaifer 1961, Applied Statistical Decision Theory, chapter 5).
     """
     mean, error = model.judge(points)
@@ -138,23 +159,7 @@ def chances_after(model: AccuracyModel, points: Sequence[Point], trainings: int)
         told *= 4 * (1 - model.shared)
     left = error**2 * told / (error**2 + told)
     moved = error**2 / np.sqrt(error**2 + told)
-    return np.asarray(ndtr((mean - ndtri(model.goal.level) * np.sqrt(left)) / moved))
-
-
-def expected_saving(
-    model: AccuracyModel, candidates: Sequence[Point], costs: Array, trainings: int = 10
-) -> float:
-    """Return the fraction of the named network's cost, or of the base's, that more trainings should save.
-
-    It is the most that all of them, spent on one network, are expected to save. It is 0 without a base and
-    a named network, for then nothing has a cost to save.
-    """
-    limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs))
-    cheaper = [i for i in np.flatnonzero(costs < limit) if candidates[i] not in model.failed]
-    if not cheaper or not math.isfinite(limit):
-        return 0.0
-    chances = chances_after(model, [candidates[i] for i in cheaper], trainings)
-    return float(np.max((1 - costs[cheaper] / limit) * chances))
+    return np.asarray((mean - ndtri(model.goal.level) * np.sqrt(left)) / moved)
 
 
 def _cost_to_beat(

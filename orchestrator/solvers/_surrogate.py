@@ -25,6 +25,7 @@ ITERATIONS = 12  # of a fit, which begins from the last one's result
 MARGIN = 0.1  # of the objectives' ranges: how far beyond the front the hypervolume's reference lies
 GROWTH = 1.07  # of the number of points, until the hyperparameters are fitted again
 LOOKED_UP = 100  # points drawn at random whose known objectives teach the process of the objective
+CLEARLY = 10.0  # by how much the logarithm of a likelihood must be greater
 EXACT = 1e-9  # the standard deviation of a known objective
 
 
@@ -102,13 +103,22 @@ class Surrogate:
         constraints = []
         for k, points in enumerate(with_constraint):
             values = np.array([succeeded[p].constraints[k] for p in points[-MOST_POINTS:]])
-            values = squash(values) if self._problem.version >= 2 else values
-            constraints.append(self._fit(str(k), points, values))
+            constraints.append(self._fit_constraint(str(k), points, values))
         if len(succeeded) < len(self._answers):
             everything = list(self._answers)
             failing = [1.0 if self._answers[p].failed else -1.0 for p in everything[-MOST_POINTS:]]
             constraints.append(self._fit("failing", everything, np.array(failing)))
         return _Model(aims, constraints, self._expect_feasible(aims))
+
+    def _fit_constraint(self, what: str, points: list[Point], values: Array) -> GaussianProcess:
+        """Return the process of a constraint, or of the squashed one if that is clearly likelier."""
+        process = self._fit(what, points, values)
+        if self._problem.version < 2:
+            return process
+        squashed, log_slopes = squash(values)
+        other = self._fit(f"squashed {what}", points, squashed)
+        gain = other.log_likelihood + log_slopes - process.log_likelihood
+        return other if gain > CLEARLY else process
 
     def _fit_objective(self, points: list[Point], index: int) -> GaussianProcess:
         """Return the process of one objective, or of its logarithm if all values are positive."""

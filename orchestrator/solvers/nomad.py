@@ -73,7 +73,8 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
             return
         if answers.front() == front:
             steps.search()
-        steps.polish()
+        if isinstance(steps, MadsSteps) and steps.promise < POLISHED_BELOW:
+            steps.polish()
 
 
 def _begin(problem: Problem, evaluate: Evaluate, rng: random.Random) -> "MadsSteps | ModelSteps | None":
@@ -144,6 +145,11 @@ class MadsSteps:
             answers.screen.knows_costs and problem.objectives == 1 and all(map(is_category, free))
         )
 
+    @property
+    def promise(self) -> float:
+        """The fraction of the objective that the last search was expected to save; 1 before there is one."""
+        return self._surrogate.promise
+
     def poll(self, points: Sequence[Point]) -> bool:
         """Ask about the points, the most promising first, until the best point or the front changes.
 
@@ -168,10 +174,10 @@ class MadsSteps:
         """Ask about all cheaper neighbours of the best point in one or two categories, until one is better.
 
         The most promising come first. A best point is polished once, if objectives are known and all
-        variables are categories, when the last search was expected to save little.
+        variables are categories.
         """
-        best, is_due = self.answers.best(), self._is_polishing and self._surrogate.promise < POLISHED_BELOW
-        if not is_due or best in self._polished or not self.answers[best].feasible:
+        best = self.answers.best()
+        if not self._is_polishing or best in self._polished or not self.answers[best].feasible:
             return
         self._polished.add(best)
         near = self.category_neighbours(best)

@@ -15,12 +15,13 @@ from orchestrator.solvers import SolverProcess
 from orchestrator.spec.options import BadOption
 from orchestrator.study import run as study_run
 from results import queries
+from results.analysis.forecast import expected_saving
 from results.cli import show
 from results.db.store import Store
 from results.db.tables import Event, Study
 from results.tables import studies_table
 from tests.orchestrator._processes import FAKE_TRAINER
-from tests.orchestrator._studies import run, settled, trials, typed
+from tests.orchestrator._studies import record, run, settled, trials, typed
 from tests.thinned import rest_slow
 
 SAVING = Path(__file__).with_name("saving_solver.py")
@@ -184,6 +185,20 @@ def test_a_search_ends_where_more_trainings_are_expected_to_save_too_little(tmp_
     whole = tmp_path / "whole"
     run(whole, **asked)
     assert [row.point for row in trials(whole)] == [row.point for row in trials(tmp_path)]
+
+
+@pytest.mark.slow
+def test_the_model_of_accuracy_says_what_more_trainings_save(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"solver": "nomad", "confirm": 4, "trials": 40}
+    run(tmp_path, until_saving="10%", **asked)
+    told = [saving for row in trials(tmp_path) if (saving := expected_saving(row.belief)) is not None]
+    assert told
+    assert min(told) >= 0.1
+    [event] = events(tmp_path, "until_saving")
+    assert 0 <= event.detail["expected_saving"] < 0.1
+    run(tmp_path, **asked)
+    run(tmp_path / "whole", **asked)
+    assert record(tmp_path) == record(tmp_path / "whole"), "where it stopped leaves no trace"
 
 
 @pytest.mark.usefixtures("_with_beliefs")

@@ -152,10 +152,12 @@ def test_two_categories_are_as_far_apart_as_any_other_two() -> None:
 
 def test_squashed_constraints_keep_their_signs_and_their_order() -> None:
     missed = np.array([-3.0, -1e-3, 0.0, 2e-3, 1e-2, 50.0, 4e4])
-    squashed = squash(missed)
+    sizes = [1e-3, 2e-3, 1e-2, 3.0, 50.0, 4e4]
+    squashed, log_slopes = squash(missed)
     assert np.sign(squashed).tolist() == np.sign(missed).tolist()
     assert (np.diff(squashed) > 0).all()
-    assert squash(np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
+    assert log_slopes == pytest.approx(np.log(1 / np.hypot(missed, np.quantile(sizes, 0.25))).sum())
+    assert squash(np.zeros(3))[0].tolist() == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("version", "is_found"), [(1, False), (2, True)])

@@ -75,12 +75,6 @@ def test_every_metric_is_a_column_and_may_be_minimised_and_limited(metric: Metri
     assert metric.text(metric.scale) == f"{1:.{metric.digits}f} {metric.unit}"
 
 
-@pytest.fixture
-def heedless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have solvers ignore what is known before training, as those of a plug-in may."""
-    monkeypatch.setattr("orchestrator.spec.study_spec.SOLVER_VERSION", 1)
-
-
 @pytest.mark.usefixtures("heedless")
 def test_the_fewest_parameters_are_sought_and_screened_against(tmp_path: Path) -> None:
     printed = run(tmp_path, minimise="params", trials=20, data=CALM)
