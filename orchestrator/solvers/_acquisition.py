@@ -100,6 +100,11 @@ class AcquisitionCandidates:
             values = np.concatenate([values, merits(self._rows(near))])
         return numbers, values
 
+    def near(self, around: Sequence[Point], reach: float, rng: random.Random) -> list[Point]:
+        """Return points around some, as far as `reach`, a fraction of a variable's range."""
+        generator = np.random.default_rng(rng.getrandbits(63))
+        return [self._space.from_numbers(one) for one in self._near(self._numbers(around), reach, generator)]
+
     def _near(self, centres: Array, reach: float, generator: np.random.Generator) -> Array:
         """Return points [m, variables] around centres [n, variables], with about two variables changed."""
         near = np.repeat(centres, math.ceil(NEAR / len(centres)), axis=0)

@@ -95,6 +95,12 @@ class Formulation:
         why = f"not smaller than {known_as}: {metric.text(amount)}"
         return Screened(self._answer(network, 1.0, 0.0, known), why, incumbent)
 
+    def find_rival(self, incumbent: Trial | None) -> Network | None:
+        """Return the network that another one must be smaller than; None if there is none."""
+        if self.aim.minimise is None or self.aim.objectives > 1:
+            return None
+        return incumbent or self._base_within_limits
+
     def keeps_limits(self, network: Network) -> bool:
         """Whether a network is within the limits, as far as that is known of it."""
         return all(share <= 0 for share in self._excess(network))
@@ -129,7 +135,8 @@ class Formulation:
     def passed(self, trial: Trial) -> bool:
         """Whether a trial of the search met the constraints and was not rejected since."""
         is_trained = trial.purpose == "search" and trial.state == "completed"
-        is_accurate = trial.verdict != "rejected" and accuracy(trial) >= (self.min_accuracy or 0.0)
+        is_met = trial.verdict == "confirmed" or accuracy(trial) >= (self.min_accuracy or 0.0)
+        is_accurate = trial.verdict != "rejected" and is_met
         return is_trained and is_accurate and self.holds_after_training(trial)
 
     def holds_after_training(self, trial: Trial) -> bool:

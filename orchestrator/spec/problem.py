@@ -105,7 +105,7 @@ class AccuracyGoal:
 
     base: the base network's point; None: the bound is exact
     bound: the required accuracy; with a base, the mean of its first trainings less the tolerance
-    level: the confidence of what is named
+    level: the probability that names a network
     images: validation images that count for the noise of a training
     overlap: as of `results.analysis.posterior.believe`
     repeats: most trainings of a network beyond its first

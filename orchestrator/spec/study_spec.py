@@ -33,9 +33,10 @@ from orchestrator.spec.problem import Problem, Training
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerClient, TrainerRefused
-from results.analysis.posterior import VERSION
+from results.analysis.posterior import BY_MODEL, VERSION
 from results.db.store import Store
 from results.db.tables import Trial
+from results.metrics import METRICS
 from results.scores import ACCURACY, effective_validation_images
 from search_spaces import Named, Point, Space, Value, scaling
 
@@ -123,7 +124,8 @@ class StudySpec:
         if (
             self.aim.minimise is not None or request.confirm
         ):  # older searches for accuracy had no confirmation, and no such entry
-            asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": VERSION}
+            version = BY_MODEL if self._plans_replicates else VERSION
+            asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": version}
         return asked
 
     @property
@@ -185,6 +187,23 @@ class StudySpec:
         start = self.start or scaling.start(self.space)
         base = (measured or self.first) if self.replicates else None
         return Formulation(self.space, start, self.choice, self.aim, min_accuracy, base)
+
+    @property
+    def _plans_replicates(self) -> bool:
+        """Whether the solver plans replicates by its model of accuracy, and the loop confirms nothing.
+
+        It does so in spaces of multipliers, for the fewest of what is counted without training.
+        """
+        minimise = METRICS.get(self.aim.minimise or "")
+        return (
+            solvers.plans_replicates(self.request.solver)
+            and self.aim.needs_bound
+            and self.aim.objectives == 1
+            and minimise is not None
+            and minimise.is_count
+            and self.request.confirm > 0
+            and self.space.has_multipliers
+        )
 
     def problem(self, formulation: Formulation, block: int, version: int = SOLVER_VERSION) -> Problem:
         problem = replace(formulation.problem(block, self.request.seed), version=version)

@@ -82,7 +82,7 @@ def test_a_search_ends_when_nothing_cheaper_is_left(tmp_path: Path) -> None:
     trained = [row.resolution or 0.0 for row in trials(tmp_path) if row.state == "completed"]
     assert min(trained) == trained[-1] == 0.75
     assert len(trained) < 7
-    assert "the solver has finished after" in printed
+    assert "nothing cheaper is left" in printed
 
 
 @pytest.mark.usefixtures("heedless")
@@ -394,8 +394,7 @@ def test_no_candidate_gets_more_repeats_than_are_allowed(tmp_path: Path, given: 
     assert set(again.values()) == {1}
 
 
-@pytest.mark.usefixtures("heedless")
-@pytest.mark.parametrize(("seed", "trial_count"), [(3, 13), (5, 7)])
+@pytest.mark.parametrize(("seed", "trial_count"), [(8, 13), (5, 7)])
 def test_a_network_whose_repeat_failed_is_not_named_where_the_budget_ends(
     tmp_path: Path, seed: int, trial_count: int
 ) -> None:
