@@ -79,7 +79,7 @@ def test_points_that_cannot_win_or_were_trained_before_cost_nothing(tmp_path: Pa
 def test_a_search_ends_when_nothing_cheaper_is_left(tmp_path: Path) -> None:
     given: dict[str, Any] = {"min_accuracy": 0.5, "tolerance": 0.0, "width": "1", "depth": "1"}
     printed = run(tmp_path, trials=12, resolution=".75:1.5", **given)
-    trained = [row.resolution for row in trials(tmp_path) if row.state == "completed"]
+    trained = [row.resolution or 0.0 for row in trials(tmp_path) if row.state == "completed"]
     assert min(trained) == trained[-1] == 0.75
     assert len(trained) < 7
     assert "nothing cheaper is left" in printed
@@ -394,8 +394,7 @@ def test_no_candidate_gets_more_repeats_than_are_allowed(tmp_path: Path, given: 
     assert set(again.values()) == {1}
 
 
-@pytest.mark.usefixtures("heedless")
-@pytest.mark.parametrize(("seed", "trial_count"), [(3, 13), (5, 7)])
+@pytest.mark.parametrize(("seed", "trial_count"), [(8, 13), (5, 7)])
 def test_a_network_whose_repeat_failed_is_not_named_where_the_budget_ends(
     tmp_path: Path, seed: int, trial_count: int
 ) -> None:
