@@ -14,7 +14,7 @@ from orchestrator.solvers._gaussian_process import Array
 from orchestrator.spec.problem import Ask
 from search_spaces import Choice, Integer, Point, Real, Space
 
-LOOKS = 2.0  # by which the doubt that a named network may leave is divided
+LOOKS = 1.5  # by which the doubt that a named network may leave is divided
 AHEAD = 6  # trainings that a candidate is thought to get
 STEP, STEP_OF_ALL = 0.6, 0.75  # of the start's multipliers, in the star design
 
