@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from _landscapes import Landscape, make_law, make_varied_law, name_point
+from _landscapes import Landscape, make_law, make_rippled_law, name_point
 from truth import wilson
 
 from orchestrator.solvers._accuracy_model import AccuracyModel, fit_accuracy
@@ -29,10 +29,11 @@ from orchestrator.solvers._next_trainings import (
     star_design,
 )
 from orchestrator.spec.problem import AccuracyGoal, Ask, Training
+from results.analysis.posterior import VerdictSettings
 
-FAMILIES = {"laws": make_law, "varied": make_varied_law}
+FAMILIES = {"laws": make_law, "varied": make_rippled_law}
 AT = (10, 15, 20, 25, 40)  # trainings
-LEVEL, REPEATS = 0.95, 6
+LEVEL, REPEATS = VerdictSettings(by_model=True).needed, 6
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from orchestrator.solvers._gaussian_process import Array
 from orchestrator.spec.problem import Ask
 from search_spaces import Choice, Integer, Point, Real, Space
 
-LOOKS = 1.5  # by which the doubt that a named network may leave is divided
 AHEAD = 6  # trainings that a candidate is thought to get
 STEP, STEP_OF_ALL = 0.6, 0.75  # of the start's multipliers, in the star design
 
@@ -62,16 +61,6 @@ def _snap(space: Space, name: str, value: float) -> float:
     return float(variable.from_number(round(number))) if variable.integer else variable.check(value)
 
 
-def needed(level: float) -> float:
-    """Return the probability that names a network: 1 - (1 - level) / LOOKS.
-
-    All trainings are part of the posterior, so it needs no correction for those that found a network. But the
-    lengths and variances of the process are only its likeliest ones, and a search looks at several networks
-    after every training. benchmarks/accuracy_model.py measures what both come to.
-    """
-    return 1 - (1 - level) / LOOKS
-
-
 def find_named(model: AccuracyModel, candidates: Sequence[Point], costs: Array) -> Point | None:
     """Return the network to name, the cheapest one that is surely enough as accurate; None if there is none.
 
@@ -82,7 +71,7 @@ def find_named(model: AccuracyModel, candidates: Sequence[Point], costs: Array) 
     known = [i for i, point in enumerate(candidates) if point in repeated]
     if not known:
         return None
-    likely = model.probabilities([candidates[i] for i in known]) >= needed(model.goal.level)
+    likely = model.probabilities([candidates[i] for i in known]) >= model.goal.level
     sure = [i for i, is_likely in zip(known, likely, strict=True) if is_likely]
     return candidates[min(sure, key=lambda i: costs[i])] if sure else None
 
@@ -114,7 +103,8 @@ def choose_next(
     asks: list[Ask] = []
     while len(asks) < count:
         full = {point for point, tried in believed.tried.items() if len(tried) > model.goal.repeats}
-        excluded = full | model.failed
+        begun = {ask.point for ask in (*pending, *asks) if not ask.replicate}  # without a result so far
+        excluded = full | begun | model.failed
         free = [i for i in cheaper if candidates[i] not in excluded]
         if not free:
             break
@@ -169,7 +159,7 @@ def _scores_after(model: AccuracyModel, points: Sequence[Point], trainings: int)
         told *= 4 * (1 - model.shared)
     left = error**2 * told / (error**2 + told)
     moved = error**2 / np.sqrt(error**2 + told)
-    return np.asarray((mean - ndtri(needed(model.goal.level)) * np.sqrt(left)) / moved)
+    return np.asarray((mean - ndtri(model.goal.level) * np.sqrt(left)) / moved)
 
 
 def _cost_to_beat(
