@@ -4,9 +4,11 @@ The accuracy of network i in replicate r is
 
     y_ir = m + f(x_i) + b_i + u_r + e_ir,    var(u_r) = rho s^2,    var(e_ir) = (1 - rho) s^2,
 
-where x_i are logarithms of multipliers, f is a Gaussian process with a linear trend, b_i is the network's own
-effect, and u_r is common to all networks of a replicate, which have the same images and the same seed. So
-`results.analysis.difference` is the special case in which networks tell nothing of each other.
+where x_i are logarithms of multipliers, f is a Gaussian process, b_i is the network's own effect, and u_r is
+common to all networks of a replicate, which have the same images and the same seed. f is the sum of a linear
+trend, of a smooth function of each multiplier and of one of all of them (Duvenaud, Nickisch and Rasmussen,
+"Additive Gaussian Processes", 2011). So `results.analysis.difference` is the special case in which networks
+tell nothing of each other.
 
 All trainings count, also the one that found a network: how trainings were chosen does not bias a posterior
 that all of them are part of.
@@ -35,9 +37,9 @@ Features = Callable[[Sequence[Point]], Array]
 
 ITERATIONS = 40  # of the fit
 LEVEL_VARIANCE = 100.0  # of the prior of m, in units of the accuracies' variance
-# priors of logarithms: of the variances of the trend and of the rest of f, in units of the accuracies'
-# variance; and of the own effects' in units of s^2
-TREND, MAIN, SURFACE, OWN = (0.0, 1.5), (-2.0, 1.5), (-3.5, 1.5), (math.log(0.1), 1.0)
+# priors of logarithms: of the variances of f's three parts, in units of the accuracies' variance; and of the
+# own effects', in units of s^2
+TREND, MAIN, JOINT, OWN = (0.0, 1.5), (-2.0, 1.5), (-3.5, 1.5), (math.log(0.1), 1.0)
 SHARED = np.array([0.05, 0.2, 0.35, 0.5, 0.65, 0.8])  # rho, with the prior 1 - rho, as in `difference`
 USUAL_SHARED = 1 / 3  # for the fit of all else
 NOISE_STEPS = 0.7 * np.arange(-3.0, 6.0)  # of log s^2 around its likeliest value, in standard deviations
@@ -67,7 +69,7 @@ class _Rows:
 class _Parts:
     """A mixture: `surface` is common to its parts, which differ in variances. All arrays [parts].
 
-    surface: the logarithms of the lengths, and of the variances of trend and surface
+    surface: the logarithms of the lengths, and of the variances of the three parts of f
     """
 
     surface: Array
@@ -300,41 +302,41 @@ def fit_accuracy(trainings: Sequence[Training], goal: AccuracyGoal, features: Fe
 
 
 def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
-    """Return the parts of the mixture, the likeliest ones of a grid around the maximum of the posterior."""
+    """Return the likeliest parts of a grid around the maximum of the posterior."""
+    logs = _find_likeliest(rows, values, binomial)
+    freedom = PRIOR_TRAININGS + len(values) - len(rows.points)
+    steps = (logs[-2] + OWN_STEPS, logs[-1] + math.sqrt(2 / freedom) * NOISE_STEPS, SHARED)
+    own, noise, shared = np.array(np.meshgrid(*steps, indexing="ij")).reshape(3, -1)
+    parts = _Parts(logs[:-2], np.exp(own), np.exp(noise), shared, np.ones(len(own)))
+    factors = np.linalg.cholesky(parts.covariance(rows))
+    solved = np.linalg.solve(factors, np.broadcast_to(values[:, None], (*factors.shape[:2], 1)))[..., 0]
+    likely = -0.5 * (solved**2).sum(1) - np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
+    likely -= 0.5 * ((own - noise - OWN[0]) / OWN[1]) ** 2
+    likely += np.log(1 - shared) - 0.5 * PRIOR_TRAININGS * (noise + binomial / parts.noise)
+    weights = np.exp(likely - likely.max())
+    kept = weights >= LEAST_WEIGHT
+    weights = weights[kept] / weights[kept].sum()
+    return _Parts(parts.surface, parts.own[kept], parts.noise[kept], shared[kept], weights)
+
+
+def _find_likeliest(rows: _Rows, values: Array, binomial: float) -> Array:
+    """Return the logarithms that maximise the posterior, in the order of `_negative_log_posterior`."""
     columns = rows.points.shape[1]
-    usual = np.array(
-        [PRIOR_MEANS[0] + 0.5 * math.log(columns)] * columns + [TREND[0], MAIN[0], SURFACE[0], OWN[0]]
-    )
-    spreads = np.array([PRIOR_SPREADS[0]] * columns + [TREND[1], MAIN[1], SURFACE[1], OWN[1]])
-    begin = np.append(usual, math.log(binomial))
-    begin[-2] += begin[-1]
-    around = np.log(binomial)
+    length = (PRIOR_MEANS[0] + 0.5 * math.log(columns), PRIOR_SPREADS[0])
+    usual, spreads = np.array([*[length] * columns, TREND, MAIN, JOINT, OWN]).T
+    noise = math.log(binomial)
+    limits = [(-8.0, 5.0)] * 3 + [(noise - 8, noise + 8), (noise - 5, noise + 6)]
     distances = [_distances(column[:, None], column[:, None]) for column in rows.points[rows.places].T]
     found = minimize(
         _negative_log_posterior,
-        begin,
+        np.array([*usual[:-1], usual[-1] + noise, noise]),
         (rows, np.array(distances), values, usual, spreads, binomial),
         jac=True,
         method="L-BFGS-B",
-        bounds=[BOUNDS[0]] * columns
-        + [(-8.0, 5.0), (-8.0, 5.0), (-8.0, 5.0), (around - 8, around + 8), (around - 5, around + 6)],
+        bounds=[BOUNDS[0]] * columns + limits,
         options={"maxiter": ITERATIONS},
-    ).x
-    freedom = PRIOR_TRAININGS + len(values) - len(rows.points)
-    noise = found[-1] + math.sqrt(2 / freedom) * NOISE_STEPS
-    grid = np.array(np.meshgrid(found[-2] + OWN_STEPS, noise, SHARED, indexing="ij")).reshape(3, -1)
-    parts = _Parts(found[:-2], np.exp(grid[0]), np.exp(grid[1]), grid[2], np.ones(grid.shape[1]))
-    factors = np.linalg.cholesky(parts.covariance(rows))
-    solved = np.linalg.solve(factors, np.broadcast_to(values[:, None], (*factors.shape[:2], 1)))[..., 0]
-    logs = -0.5 * (solved**2).sum(1) - np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
-    logs -= 0.5 * ((grid[0] - grid[1] - OWN[0]) / OWN[1]) ** 2
-    logs += np.log(1 - grid[2]) - 0.5 * PRIOR_TRAININGS * (grid[1] + binomial / parts.noise)
-    weights = np.exp(logs - logs.max())
-    kept = weights >= LEAST_WEIGHT
-    own, noise, shared, weights = (
-        numbers[kept] for numbers in (parts.own, parts.noise, parts.shared, weights)
     )
-    return _Parts(parts.surface, own, noise, shared, weights / weights.sum())
+    return np.asarray(found.x)
 
 
 def _negative_log_posterior(
@@ -343,7 +345,7 @@ def _negative_log_posterior(
     """Return minus the logarithm of the posterior of `logs`, up to a constant, and its gradient.
 
     Rasmussen and Williams, Gaussian Processes for Machine Learning, equations 2.30 and 5.9.
-    logs: of the lengths, and of the variances of trend, surface, own effects and noise
+    logs: of the lengths, and of the variances of f's three parts, of own effects and of noise
     distances: [columns, rows, rows], squared, in each column
     """
     columns = len(distances)
