@@ -92,9 +92,9 @@ def _counts(study: StudyRecord, rows: list[Row]) -> Iterator[str]:
     if pruned := outcomes[STOPPED_EARLY]:
         yield f"{pruned:,} were stopped early"
     if over := sum(map(_is_over_a_limit, rows)):
-        yield f"{over:,} were skipped before training (too large)"
+        yield f"{over:,} skipped before training (too large)"
     if large := outcomes[SKIPPED] - over:
-        yield f"{large:,} were skipped: not smaller than a network that reaches it"
+        yield f"{large:,} skipped: not smaller than a network that reaches it"
 
 
 def _is_over_a_limit(row: Row) -> bool:

@@ -19,7 +19,7 @@ PRIOR_TRAININGS = 4.0  # weight of the noise known from the validation images, i
 VERSION = 2
 BY_MODEL = 3  # the solver's model of accuracy says how likely a network is to be as accurate
 _LOOKS = 3  # checks per network within which most verdicts come
-_LOOKS_BY_MODEL = 2  # the same, if the probability follows from the model of accuracy
+_LOOKS_BY_MODEL = 1.5  # the same, if the probability follows from the model of accuracy
 _LOOKS_AT_BASE = 5  # the same, if all networks are compared with one measured base
 
 
@@ -151,7 +151,7 @@ class VerdictSettings:
     def needed(self) -> float:
         """The probability that confirms one network: 1 - (1 - level) / 3, or / 5 against a measured base.
 
-        By the model of accuracy it is 1 - (1 - level) / 2. All trainings are part of that probability, so it
+        By the model of accuracy it is 1 - (1 - level) / 1.5. All trainings are part of that probability, so it
         needs no correction for those that found a network. But the model's lengths and variances are only
         the likeliest ones, and several networks are looked at. benchmarks/accuracy_model.py measures it.
 

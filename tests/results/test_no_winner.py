@@ -66,7 +66,7 @@ def test_a_search_that_its_limit_kept_from_every_training_says_so(
     assert "the start has 150.99 M MACs, over --max-macs 1000" in printed
     assert "within the limits: none of 300 sampled networks" in printed
     assert printed[-1] == (
-        "every candidate was skipped before training, and none is within the limits (20 were skipped before "
+        "every candidate was skipped before training, and none is within the limits (1 skipped before "
         "training (too large)); set a higher limit, under another --study"
     )
 
