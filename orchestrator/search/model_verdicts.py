@@ -58,14 +58,14 @@ class ModelVerdicts:
     def _judge(self, is_over: bool = False) -> None:
         """Record what has become of each network that was trained again. is_over: nothing more is trained."""
         from orchestrator.solvers._accuracy_model import fit_accuracy  # scipy takes a second to import
-        from orchestrator.solvers._next_trainings import log_multipliers
+        from orchestrator.solvers._earlier import model_features
 
         history, space = self._search.history, self._search.formulation.space
         again = {row.of_trial_number for row in self._rows.values() if row.purpose == "confirmation"}
         candidates = [row for row in self._rows.values() if row.number in again and row.state == "completed"]
         if not candidates:
             return
-        features = log_multipliers(self._search.formulation.start, space)
+        features = model_features(self._search.spec.problem(self._search.formulation, 1))
         model = fit_accuracy(history.model_trainings(), self._goal, features)
         for row in sorted(candidates, key=lambda row: row.number):
             repeats = history.repeats(row)

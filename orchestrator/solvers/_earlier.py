@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.solvers._gaussian_process import PRIOR_MEANS, Array, fit_process, squash
+from orchestrator.solvers._next_trainings import log_multipliers
 from orchestrator.spec.problem import Problem
 from search_spaces import Point
 
@@ -34,6 +35,21 @@ def earlier_mean(
     """
     expect = fit_earlier(problem, features, groups)
     return None if expect is None else lambda points: expect(features(points))
+
+
+def model_features(problem: Problem) -> Callable[[Sequence[Point]], Array]:
+    """Return the function that gives the inputs [n, columns] of the model of accuracy.
+
+    They are the logarithms of the multipliers over the base's, and what the earlier study expects less what
+    it expects of the base, if there is one. Raises ValueError if a variable is not a multiplier.
+    """
+    base = (problem.goal and problem.goal.base) or problem.start
+    logs = log_multipliers(base, problem.space)
+    expect = earlier_mean(problem, logs)
+    if expect is None:
+        return logs
+    known = expect
+    return lambda points: np.column_stack([logs(points), known(points) - known([base])])
 
 
 def fit_earlier(

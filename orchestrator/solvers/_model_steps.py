@@ -11,13 +11,13 @@ import numpy as np
 
 from orchestrator.solvers._accuracy_model import AccuracyModel, fit_accuracy
 from orchestrator.solvers._acquisition import SMALL, AcquisitionCandidates
+from orchestrator.solvers._earlier import model_features
 from orchestrator.solvers._gaussian_process import Array
 from orchestrator.solvers._history import AnswerHistory
 from orchestrator.solvers._next_trainings import (
     choose_next,
     expected_saving,
     find_named,
-    log_multipliers,
     star_design,
 )
 from orchestrator.spec.problem import AccuracyGoal, Ask, Evaluate, EvaluateAsks, Evaluation, Problem, Training
@@ -41,7 +41,7 @@ class ModelAnswers(AnswerHistory):
         self.named: Point | None = None
         self.is_over = False
         self._goal = goal
-        self._features = log_multipliers(goal.base or problem.start, problem.space)
+        self._features = model_features(problem)
         self._model: AccuracyModel | None = None
         for training in goal.trainings:
             if training.score is None:

@@ -125,8 +125,9 @@ def _question(spec: StudySpec, recorded: Study | None, slots: int) -> dict[str, 
     question = spec.question(block, _pruner_of(spec.request, recorded))
     if recorded is not None and "model" not in recorded.question:  # of an older version
         question.pop("model", None)
-    for part in ("confirmation", "solver") if recorded is not None else ():
-        _keep_version(question.get(part, {}), recorded.question.get(part, {}))
+    if recorded is not None:
+        for part in ("confirmation", "solver"):
+            _keep_version(question.get(part, {}), recorded.question.get(part, {}))
     return question
 
 

@@ -94,8 +94,8 @@ def read_difference(row: Mapping[Any, Any]) -> Difference:
     row: with `COLUMNS`, the interval of 95%
     """
     error = (row["difference_high"] - row["difference_low"]) / (2 * quantile(_MANY, 0.975))
-    numbers = (np.array([number]) for number in (1.0, row["difference"], error))
-    return Difference(*numbers, _MANY, int(row["pairs"]), row["shared_noise"])
+    weights, means, errors = np.array([[1.0], [row["difference"]], [error]])
+    return Difference(weights, means, errors, _MANY, int(row["pairs"]), row["shared_noise"])
 
 
 def compare(

@@ -151,7 +151,7 @@ class VerdictSettings:
     def needed(self) -> float:
         """The probability that confirms one network: 1 - (1 - level) / 3, or / 5 against a measured base.
 
-        By the model of accuracy it is 1 - (1 - level) / 1.5. All trainings are part of that probability, so it
+        By the model of accuracy it is 1 - (1 - level) / 1.5. All trainings are part of it, so it
         needs no correction for those that found a network. But the model's lengths and variances are only
         the likeliest ones, and several networks are looked at. benchmarks/accuracy_model.py measures it.
 

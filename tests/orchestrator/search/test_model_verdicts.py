@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from results import queries
+from results import export, queries
 from results.analysis.networks import networks
 from results.analysis.posterior import VerdictSettings
 from results.cli.show import trial_words
@@ -25,7 +25,7 @@ def searched(folder: Path, **given: Any) -> list[Trial]:
     return trials(folder)
 
 
-def repeats(rows: list[Trial], of: int) -> list[Trial]:
+def repeats(rows: list[Trial], of: int | None) -> list[Trial]:
     return [row for row in rows if (row.purpose, row.of_trial_number) == ("confirmation", of)]
 
 
@@ -57,8 +57,8 @@ def test_each_trial_that_the_model_chose_says_why(tmp_path: Path) -> None:
     told = {row.number: row.belief for row in rows if row.belief}
     assert {"new", "replicate"} <= {belief["kind"] for belief in told.values()}
     again = next(number for number, belief in told.items() if belief["kind"] == "replicate")
-    study = queries.studies(tmp_path / "results.db", "s").to_dict("records")[0]
-    facts = {**queries.trials(tmp_path / "results.db", "s").to_dict("records")[again - 1], "study": "s"}
+    study: dict[str, Any] = export.records(queries.studies(tmp_path / "results.db", "s"))[0]
+    facts = export.records(queries.trials(tmp_path / "results.db", "s"))[again - 1] | {"study": "s"}
     assert facts["belief"] == told[again]
     assert "the same network again" in _text(trial_words({**facts, "measurements": []}, study))
 
@@ -104,9 +104,22 @@ def test_a_network_of_which_a_repeat_failed_is_rejected(tmp_path: Path) -> None:
     failed = {row.of_trial_number for row in rows if row.purpose == "confirmation" and row.state == "failed"}
     assert failed - {None}, "the data set's seed makes a repeat fail"
     judged = {row.number: row for row in rows}
-    for number in failed - {None}:
+    for number in filter(None, failed):
         assert (judged[number].verdict, judged[number].probability) == ("rejected", 0.0)
         assert repeats(rows, number)[-1].state == "failed", "it is not trained again after that"
+
+
+def test_a_warm_start_learns_from_the_earlier_studys_trainings(tmp_path: Path) -> None:
+    searched(tmp_path)
+    run(tmp_path, **SEARCH | {"study": "again", "warm_start": "s", "budget": "20steps"})
+    again = trials(tmp_path, "again")
+    with Store(tmp_path / "results.db") as store:
+        study = store.study("again")
+    assert study is not None
+    assert len(study.question["warm_start"]["trainings"]) > 10
+    assert any(row.verdict == "confirmed" for row in again)
+    run(tmp_path, **SEARCH | {"study": "again", "warm_start": "s", "budget": "20steps", "trials": 30})
+    assert [row.point for row in trials(tmp_path, "again")][: len(again)] == [row.point for row in again]
 
 
 def test_limits_on_size_hold(tmp_path: Path) -> None:
