@@ -40,8 +40,10 @@ LEVEL_VARIANCE = 100.0  # of the prior of m, in units of the accuracies' varianc
 # priors of logarithms: of the variances of f's three parts, in units of the accuracies' variance; and of the
 # own effects', in units of s^2
 TREND, MAIN, JOINT, OWN = (0.0, 1.5), (-2.0, 1.5), (-3.5, 1.5), (math.log(0.1), 1.0)
-SHARED = np.array([0.05, 0.2, 0.35, 0.5, 0.65, 0.8])  # rho, with the prior 1 - rho, as in `difference`
-USUAL_SHARED = 1 / 3  # for the fit of all else
+# rho, with the prior (1 - rho)^3: by 1 - rho, as in `difference`, too many named networks were false without
+# any shared noise, where few trainings must tell that there is none
+SHARED, LESS_SHARED = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8]), 3
+USUAL_SHARED = 0.2  # for the fit of all else
 NOISE_STEPS = 0.7 * np.arange(-3.0, 6.0)  # of log s^2 around its likeliest value, in standard deviations
 OWN_STEPS = np.array([-1.5, 0.0, 1.5])  # of the logarithm of the own effects' variance
 SMALLEST = 1e-10  # variance, in units of the accuracies' variance
@@ -312,7 +314,7 @@ def _fit(rows: _Rows, values: Array, binomial: float) -> _Parts:
     solved = np.linalg.solve(factors, np.broadcast_to(values[:, None], (*factors.shape[:2], 1)))[..., 0]
     likely = -0.5 * (solved**2).sum(1) - np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
     likely -= 0.5 * ((own - noise - OWN[0]) / OWN[1]) ** 2
-    likely += np.log(1 - shared) - 0.5 * PRIOR_TRAININGS * (noise + binomial / parts.noise)
+    likely += LESS_SHARED * np.log(1 - shared) - 0.5 * PRIOR_TRAININGS * (noise + binomial / parts.noise)
     weights = np.exp(likely - likely.max())
     kept = weights >= LEAST_WEIGHT
     weights = weights[kept] / weights[kept].sum()

@@ -24,7 +24,7 @@ from orchestrator.spec.problem import AccuracyGoal, Ask, Evaluate, EvaluateAsks,
 from search_spaces import Point
 
 DRAWN, REACH = 150, 0.1  # points of a space that is too large to look at as a whole; around the best
-SEARCHED_PER_POLLED = 8
+SEARCHED_PER_POLLED = 8  # as in nomad.py
 LEAST_POLLED = 0.05  # the probability to be as accurate below which a polled point is not trained
 
 
@@ -164,14 +164,15 @@ class ModelSteps:
         return []
 
     def _find_worthy(self, points: Sequence[Point]) -> list[Point]:
-        """Return the new points that cost less than the named network and may be as accurate, best first."""
+        """Return the new points that cost less than the named network or the base, the likeliest first."""
         new = self.answers.due(points)
         if not new:
             return []
         likely = self.answers.model.probabilities(new)
         worth = likely >= LEAST_POLLED
-        if self.answers.named is not None:
-            worth &= self.answers.costs(new) < self.answers[self.answers.named].objective
+        beaten = self.answers.base if self.answers.named is None else [self.answers.named]
+        for point in beaten:
+            worth &= self.answers.costs(new) < self.answers.costs([point])
         return [new[index] for index in np.argsort(-likely, kind="stable") if worth[index]]
 
     def _ask(self, queue: Sequence[Point]) -> None:
