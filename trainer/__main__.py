@@ -46,7 +46,12 @@ def _train(report: Report, options: argparse.Namespace) -> None:
     from trainer.checkpoint import Checkpoint
 
     path, seconds = options.checkpoint, options.checkpoint_seconds
-    trial.run(parsed, report, BEGAN, Checkpoint(path, parsed, seconds) if path else None)
+    trained = trial.run(parsed, report, BEGAN, Checkpoint(path, parsed, seconds) if path else None)
+    if parsed.keep_weights:
+        from trainer import saved_model
+
+        signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))  # the result is out
+        saved_model.keep(trained, options.config.resolve().parent, report)
 
 
 def _describe(report: Report, options: argparse.Namespace) -> None:
