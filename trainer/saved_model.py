@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import safetensors.torch
 import torch
@@ -63,7 +63,10 @@ def keep(trained: "Trained", folder: Path, report: Report) -> None:
         size = save(trained, folder)
     except Exception as error:  # whatever it is: the result is out, so this training has not failed
         _remove(folder)
-        event = {"event": "warning", "message": to_one_line(f"the weights are not kept: {error}")}
+        event: dict[str, Any] = {
+            "event": "warning",
+            "message": to_one_line(f"the weights are not kept: {error}"),
+        }
     else:
         seconds = time.monotonic() - began
         event = {"event": "weights", "bytes": size, "seconds": seconds}
@@ -142,7 +145,7 @@ def _describe(trained: "Trained") -> dict[str, Any]:
     setup, model = trained.setup, trained.model
     config, objective = setup.config, setup.objective
     names = setup.about.class_images or setup.decoded.names or range(objective.classes)
-    found = {
+    return {
         "format": FORMAT,
         "model": config.model,
         "scale": asdict(config.scale),
@@ -176,7 +179,6 @@ def _describe(trained: "Trained") -> dict[str, Any]:
         },
         "provenance": dict(config.provenance),
     }
-    return found
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
@@ -195,7 +197,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         found = description.get("format") if isinstance(description, dict) else None
         raise InvalidModel(
-            f"{path} has format {found!r:.40}, but this version reads format {FORMAT}; use the version that wrote it"
+            f"{path} has format {found!r:.40}, but this version reads format {FORMAT}; use the version that "
+            "wrote it"
         )
     return description
 
@@ -266,9 +269,11 @@ def _read_shape(top: Fields, folder: Path, preprocess: Preprocess, trust_code: b
         name = f"{folder / CODE}:{name.rpartition(':')[2]}"
     elif name not in models.names():
         raise InvalidConfig(f"this version has no network {name!r:.60}; use the version that trained it")
-    scale = top.object("scale", lambda fields: [fields.number(key, 0, 16, above=True) for key in models.SCALES])
+    depth, width, resolution = top.object(
+        "scale", lambda fields: [fields.number(key, 0, 16, above=True) for key in models.SCALES]
+    )
     architecture = top.mapping("architecture") if top.value("architecture") is not None else None
-    shape = models.realise(name, *scale, preprocess.image_size, architecture)
+    shape = models.realise(name, depth, width, resolution, preprocess.image_size, architecture)
     made = (list(shape.channels), list(shape.blocks), shape.resolution, shape.source)
     saved = (*(top.value(key) for key in ("channels", "blocks")), preprocess.resolution)
     if made != (*saved, top.text("source", default=None)):
@@ -293,6 +298,6 @@ def _read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Ten
             f"{size!r:.20} bytes; copy both again, or train again"
         )
     try:
-        return cast(dict[str, Tensor], safetensors.torch.load(content))
+        return safetensors.torch.load(content)
     except SafetensorError as error:
         raise InvalidModel(f"cannot read {path}: {error}; copy it again, or train again") from error

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from trainer.errors import InvalidConfig
 from trainer.models import _own
 from trainer.models._own import fingerprint as fingerprint
-from trainer.models._own import read as read_own
+from trainer.models._own import read_own as read_own
 from trainer.models._scale import Architecture, Base
 from trainer.models._scale import Shape as Shape
 from trainer.models._scale import realise as _realise

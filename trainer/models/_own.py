@@ -51,7 +51,7 @@ class OwnNetwork:
         return network
 
 
-def read(name: str) -> bytes:
+def read_own(name: str) -> bytes:
     """The file's content. Raises InvalidConfig."""
     return _read_file(_path(name))
 
@@ -63,7 +63,7 @@ def fingerprint(content: bytes) -> str:
 
 def load(name: str) -> OwnNetwork:
     """The network of that name. Executes its file once, and again if it changes. Raises InvalidConfig."""
-    return _loaded(name, fingerprint(read(name)))
+    return _loaded(name, fingerprint(read_own(name)))
 
 
 @contextmanager
