@@ -177,7 +177,7 @@ def _write_safetensors(model: SavedModel, folder: Path, path: Path) -> None:
         file.write(content)
 
 
-def _export(model: SavedModel) -> torch.export.ExportedProgram:
+def _export(model: SavedModel) -> "torch.export.ExportedProgram":
     side = model.preprocess.resolution
     example = torch.zeros(2, 3, side, side)
     with torch.no_grad():

@@ -225,8 +225,9 @@ def _build(description: dict[str, Any], folder: Path, views: bool, trust_code: b
 
 
 def _read_classes(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(name, str) for name in value):
-        raise InvalidConfig(f"classes must be a list of two names or more, not {value!r:.60}")
+    names = isinstance(value, list) and len(value) >= 2 and all(isinstance(name, str) for name in value)
+    if not names or len(set(value)) < len(value):
+        raise InvalidConfig(f"classes must be a list of two names or more, all different, not {value!r:.60}")
     return tuple(value)
 
 
