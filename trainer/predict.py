@@ -296,8 +296,9 @@ class _CsvWriter(_TextWriter):
 
 
 def _printable(text: str) -> str:
-    """The text with bytes that are not UTF-8 escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """The text with bytes that are not UTF-8 escaped. What a spreadsheet would run gets an apostrophe."""
+    escaped = text.encode("utf-8", "backslashreplace").decode()
+    return f"'{escaped}" if escaped.startswith(("=", "+", "-", "@", "\t", "\r")) else escaped
 
 
 def _percent(share: float | None) -> str:
