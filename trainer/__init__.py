@@ -26,5 +26,5 @@ def load_model(
     """
     from trainer import saved_model  # imports torch
 
-    found = saved_model.load(Path(folder), views=views, trust_code=trust_code)
+    found = saved_model.load(Path(folder).expanduser(), views=views, trust_code=trust_code)
     return found.network, found.preprocess

@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--data", metavar="DATASET", help="to compare with torch on (default: the training's)"
     )
-    export.add_argument("--licence", metavar="TEXT", help="of the training data, for the card")
+    export.add_argument("--licence", "--license", metavar="TEXT", help="of the training data, for the card")
     export.add_argument(
         "--facts", type=Path, metavar="FILE.json", help="for the card, such as accuracy, latency"
     )

@@ -6,7 +6,6 @@ Normalisation, test-time views and votes are inside.
 
 import json
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ INPUT, OUTPUT = "images", "logits"
 
 _CHECKED = 32  # images
 _TOLERANCE = 1e-3  # of logits
+_RELATIVE_TOLERANCE = 1e-5  # of the largest logit: a network hardly trained may have logits of millions
 _EXTRA = ("onnx", "onnxscript", "onnxruntime")
 
 Run = Callable[[Tensor], Tensor]  # pixels to logits, by what was exported
@@ -39,11 +39,12 @@ Run = Callable[[Tensor], Tensor]  # pixels to logits, by what was exported
 class Check:
     """How an exported network compares with torch.
 
-    images: what it was compared on; difference: the largest one of logits
+    images: what it was compared on; difference: the largest one of logits; largest: of the logits' sizes
     """
 
     images: str
     difference: float
+    largest: float
 
 
 def export(
@@ -106,7 +107,8 @@ def tell(report: Report, path: Path, card: Path, check: Check | None, as_event: 
     report.stream.write(f"{to_one_line(str(path))}: {size / 1e6:.2f} MB\n")
     if check:
         report.stream.write(
-            f"compared with torch on {check.images}: same classes, logits within {check.difference:.1e}\n"
+            f"compared with torch on {check.images}: same classes, logits of up to {check.largest:.3g} "
+            f"within {check.difference:.1e}\n"
         )
     report.stream.write(f"{to_one_line(str(card))}: the model card\n")
 
@@ -118,13 +120,26 @@ def _write_program(
     new = new_path(path)
     try:
         with _quiet():
-            run = write(model, new)
-            pixels, described = _find_images(model, dataset)
-            difference = _compare(model, run, pixels)
+            run = _try_to_write(write, model, new)
+            check = _compare(model, run, *_find_images(model, dataset))
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
-    return Check(described, difference)
+    return check
+
+
+def _try_to_write(write: Callable[[SavedModel, Path], Run], model: SavedModel, path: Path) -> Run:
+    """Raises InvalidModel for a network that torch cannot trace, as one of the user's own may be."""
+    try:
+        return write(model, path)
+    except (InvalidConfig, OSError, MemoryError):
+        raise
+    except Exception as error:
+        why = (str(error).splitlines() or [""])[0]
+        raise InvalidModel(
+            f"torch cannot export this network: {type(error).__name__}: {why}; nothing in its forward may "
+            "depend on the values in a tensor or on the number of images"
+        ) from error
 
 
 def _write_onnx(model: SavedModel, path: Path) -> Run:
@@ -209,18 +224,19 @@ def _find_images(model: SavedModel, dataset: str | None) -> tuple[Tensor, str]:
 
 
 @torch.no_grad()
-def _compare(model: SavedModel, run: Run, pixels: Tensor) -> float:
-    """The largest difference of logits, alone and in a batch. Raises InvalidModel if it is too large."""
+def _compare(model: SavedModel, run: Run, pixels: Tensor, described: str) -> Check:
+    """Compare logits of one image alone and of a batch. Raises InvalidModel if they differ too much."""
     expected = model.network(pixels)
     found = torch.cat([run(pixels[:1]), run(pixels[1:])])
     difference = float((found - expected).abs().max())
+    largest = float(expected.abs().max())
     differing = int((found.argmax(1) != expected.argmax(1)).sum())
-    if differing or not difference <= _TOLERANCE or math.isnan(difference):
+    if differing or not difference <= max(_TOLERANCE, _RELATIVE_TOLERANCE * largest):
         raise InvalidModel(
             f"the exported network differs from torch: logits by up to {difference:.2g}, the predicted class "
             f"of {differing} of {len(pixels)} images; it is not kept. Report the network and the versions"
         )
-    return difference
+    return Check(described, difference, largest)
 
 
 @contextmanager

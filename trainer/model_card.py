@@ -203,7 +203,7 @@ def _usage(model: SavedModel, file: Path, to: str, check: Mapping[str, Any] | No
     return [
         f"Input `images`: float32 [N, 3, {made.resolution}, {made.resolution}], any N. Output `logits`: "
         f"float32 [N, {len(model.network.classes)}]. Compared with torch on {_escape(check['images'])}: the "
-        f"same classes, logits within {check['difference']:.1e}.",
+        f"same classes, logits of up to {check['largest']:.3g} within {check['difference']:.1e}.",
         "",
         f"This program needs {needs}: `python run.py image.jpg …`",
         "",

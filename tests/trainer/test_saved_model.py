@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -331,6 +332,20 @@ def test_a_file_that_is_no_image_is_named_as_unreadable(tmp_path: Path, saved: P
         preprocess(tmp_path / "x.jpg")
     with Image.new("F", (8, 8)) as floats, pytest.raises(Unreadable, match="floats"):
         preprocess(floats)
+
+
+def test_the_lines_that_the_page_shows_for_python_run(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "trained-networks.md"
+    [lines] = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    Image.new("RGB", (20, 30)).save(tmp_path / "photo.jpg")
+    shown = {'"runs/my-study/00012"': repr(str(saved)), '"photo.jpg"': repr(str(tmp_path / "photo.jpg"))}
+    for path, real in shown.items():
+        assert path in lines
+        lines = lines.replace(path, real)
+    exec(lines, {})
+    assert re.fullmatch(r"\d 0\.\d+\n", capsys.readouterr().out)
 
 
 def test_loading_leaves_the_random_state_and_needs_no_data(saved: Path) -> None:
