@@ -23,7 +23,7 @@ from tests.trainer.conftest import Forked
 from tests.trainer.test_models_own import own
 from trainer import images, load_model, model_card, models, saved_model
 from trainer.errors import InvalidConfig, InvalidModel
-from trainer.export import FORMATS, NAMES, export
+from trainer.export import FORMATS, NAMES, Run, export
 from trainer.preprocess import Preprocess
 
 pytestmark = pytest.mark.usefixtures("digits_drawn_once")
@@ -175,10 +175,11 @@ def test_data_that_are_not_there_any_more_are_replaced_by_noise_and_the_card_say
 def test_an_export_that_computes_something_else_is_not_kept(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shifted = FORMATS | {
-        "pt2": lambda model, path: path.touch() or (lambda pixels: model.network(255 - pixels))
-    }
-    monkeypatch.setattr("trainer.export.FORMATS", shifted)
+    def write_another(model: saved_model.SavedModel, path: Path) -> Run:
+        path.touch()
+        return lambda pixels: torch.as_tensor(model.network(255 - pixels))
+
+    monkeypatch.setattr("trainer.export.FORMATS", {"pt2": write_another})
     with pytest.raises(InvalidModel, match="differs from torch: logits by up to"):
         export(saved_model.load(photos), photos, "pt2", tmp_path / "x.pt2")
     assert not list(tmp_path.iterdir())

@@ -302,7 +302,7 @@ def test_an_image_becomes_what_it_was_in_an_array(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (80, 20, 30, 3), np.uint8)
     np.savez(tmp_path / "wide.npz", train_images=pictures, train_labels=np.arange(80) % 2)
-    wide = {"dataset": f"npz:{tmp_path / 'wide.npz'}", "image_size": 24, "fit": "pad"}
+    wide: dict[str, Any] = {"dataset": f"npz:{tmp_path / 'wide.npz'}", "image_size": 24, "fit": "pad"}
     train_and_save(tmp_path, **wide, subset={"train": 40, "validation": 20, "seed": 0}, budget={"steps": 1})
     _, preprocess = load_model(tmp_path)
     loaded = data.load(data.source(wide["dataset"], 24, fit="pad")).train_images[:5]
