@@ -213,7 +213,7 @@ def _find_images(model: SavedModel, dataset: str | None) -> tuple[Tensor, str]:
             raise
         generator = torch.Generator().manual_seed(0)
         noise = torch.randint(0, 256, (_CHECKED, 3, side, side), generator=generator)
-        return noise.float(), f"{_CHECKED} images of noise, because {to_one_line(named)} is not there"
+        return noise.float(), f"{_CHECKED} images of noise, because {to_one_line(named)} cannot be read"
     moved = images.to_device(
         loaded,
         torch.zeros(len(loaded), dtype=torch.int64).numpy(),

@@ -166,7 +166,7 @@ def test_data_that_are_not_there_any_more_are_replaced_by_noise_and_the_card_say
     model = saved_model.load(tmp_path / "moved")
     _, card, check = export(model, tmp_path / "moved", "pt2")
     assert check is not None
-    assert check.images == f"32 images of noise, because folder:{tmp_path}/gone is not there"
+    assert check.images == f"32 images of noise, because folder:{tmp_path}/gone cannot be read"
     assert "images of noise" in card.read_text()
     with pytest.raises(InvalidConfig, match="no folder"):
         export(model, tmp_path / "moved", "pt2", dataset=f"folder:{tmp_path}/gone")
