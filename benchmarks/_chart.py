@@ -8,7 +8,8 @@ from dataclasses import dataclass
 WIDTH, HEIGHT, LEFT, TOP, GAP, LEGEND = 330, 240, 44, 34, 56, 170
 COLOURS = {
     "nomad": "#0b63c5",
-    "nomad without poll": "#7fb2ea",
+    "nomad of version 1": "#7fb2ea",
+    "nomad without poll": "#b8d4f2",
     "nomad without search": "#9a9a9a",
     "tpe": "#d1495b",
     "gp": "#7b4ab5",

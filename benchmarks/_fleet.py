@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +146,9 @@ def search(
     context = StudyContext(store, study, sought, _Same(), fleet, fleet, threading.Event())
     shared = SearchContext(**vars(context), formulation=formulation, runner=Runner(context), history=history)
     first = Incarnation(0, 1, sought.problem(formulation, fleet.slots))
-    start = partial(SolverProcess, "random")
-    with closing(SolverSession(start, first, training.start, lambda *_: None)) as solver:
+    with closing(
+        SolverSession(
+            lambda begun: SolverProcess("random", begun.problem), first, training.start, lambda *_: None
+        )
+    ) as solver:
         yield SearchLoop(shared, solver), history

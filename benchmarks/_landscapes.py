@@ -1,12 +1,14 @@
 """Networks whose true accuracy is known, and trainings of them that are noisy as real ones are.
 
-`read_table` is NAS-Bench-Macro (Su et al. 2021): eight layers of three kinds, three trainings a network, one
-of which is drawn for each training here. `make_law` is a random scaling law of depth, width and resolution.
+`read_table` and `read_macro` are NAS-Bench-Macro (Su et al. 2021): eight layers of three kinds, three
+trainings a network, one of which is drawn for each training. `make_law` and `make_rippled_law` are random
+scaling laws of depth, width and resolution. `read_grid` is the grid of real trainings of `real_grid.py`.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import random
@@ -17,13 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from search_spaces import Choice, Point, Space, scaling
+from search_spaces import Choice, Point, Real, Space, scaling
 
+TABLES = Path(__file__).with_name("data")
 SD = 0.006  # of a training of a law's network, a fraction
 TABLE_IMAGES = 10_000  # that the table's trainings are validated on
 LAW_IMAGES = 4000  # validated on: at 90% their binomial standard deviation is .8 of a training's
+GRID_IMAGES = 5000  # that the trainings of the real grid are validated on
 _JITTER = 0.0015  # of a network's own true accuracy around the law
+_RIPPLE, _WAVES = 0.003, 40  # standard deviation of a rippled law's waves, and how many there are
 
 Train = Callable[[str, int, int], float]  # (network, replicate, seed of the search) -> accuracy
 
@@ -56,25 +62,100 @@ def name_point(point: Mapping[str, Any]) -> str:
 
 @functools.cache
 def read_table(path: Path) -> Landscape:
-    """Return the networks of NAS-Bench-Macro. The base is the largest."""
+    """Return the networks of NAS-Bench-Macro, from the JSON file of its authors. The base is the largest."""
     cells: dict[str, dict[str, Any]] = json.loads(path.read_text())
+    trained = {name: [accuracy / 100 for accuracy in cell["test_acc"]] for name, cell in cells.items()}
+    return _make_macro(trained, {name: cell["flops"] for name, cell in cells.items()})
+
+
+@functools.cache
+def read_macro() -> Landscape:
+    """Return the networks of NAS-Bench-Macro, from the table of this repository."""
+    with np.load(TABLES / "nas_bench_macro.npz") as table:
+        accuracies, flops = table["accuracies"] / 10_000, table["flops"]
+    names = ["".join(kinds) for kinds in itertools.product("012", repeat=8)]
+    return _make_macro(
+        dict(zip(names, accuracies.tolist(), strict=True)), dict(zip(names, flops.tolist(), strict=True))
+    )
+
+
+def _make_macro(trained: Mapping[str, list[float]], macs: Mapping[str, int]) -> Landscape:
     layers = tuple(f"layer{n}" for n in range(1, 9))
     space = Space(tuple(Choice(name, (0, 1, 2), ordered=True) for name in layers))
-    trained: dict[str, list[float]] = {
-        name: [accuracy / 100 for accuracy in cell["test_acc"]] for name, cell in cells.items()
-    }
 
     def train(name: str, replicate: int, seed: int) -> float:
         return random.Random(f"{seed} {name} {replicate}").choice(trained[name])
 
+    truth = {name: statistics.fmean(accuracies) for name, accuracies in trained.items()}
+    return Landscape(space, space.point(dict.fromkeys(layers, 2)), macs, truth, train, TABLE_IMAGES)
+
+
+@functools.cache
+def read_grid(path: Path = TABLES / "real_grid.npz") -> Landscape:
+    """Return the grid of real trainings. The true accuracy of a network is the mean of its replicates.
+
+    Only the replicates that all networks have are counted for it, so that all means have the same images.
+    Replicate r of a search is one of these replicates, in an order that the search's seed draws. Beyond them
+    the base network has trainings of its own. Another network's accuracy there is drawn: its mean, plus the
+    replicate's effect given the base network's training, plus noise of its own. Both variances are measured.
+    Networks of more MACs than the base were not trained: a search skips them.
+    """
+    with np.load(path) as table:
+        multipliers, macs, accuracies = table["multipliers"], table["macs"], table["accuracies"].astype(float)
+    axes = zip(scaling.NAMES, multipliers.T, strict=True)
+    space = Space(tuple(_make_axis(name, sorted(set(axis.tolist()))) for name, axis in axes))
+    names = [json.dumps(row) for row in multipliers.tolist()]
+    base = names.index(name_point(scaling.start(space)))
+    is_trained = ~np.isnan(accuracies[:, 0])
+    common = np.flatnonzero(~np.isnan(accuracies[is_trained]).any(axis=0)).tolist()
+    if len(common) < 2:
+        raise ValueError(
+            f"{path} has {len(common)} replicates of all networks; give a table with two or more"
+        )
+    means = accuracies[:, common].mean(axis=1)
+    shared, own = _estimate_variances(accuracies[is_trained][:, common] - means[is_trained, None])
+    rows = dict(zip(names, range(len(names)), strict=True))
+    beyond = [one for one in np.flatnonzero(~np.isnan(accuracies[base])).tolist() if one not in common]
+
+    def train(name: str, replicate: int, seed: int) -> float:
+        row = rows[name]
+        if not is_trained[row]:
+            raise ValueError(f"the network {name} has more MACs than the base and was not trained; skip it")
+        order = random.Random(f"{seed}").sample(common, len(common))
+        order += random.Random(f"{seed} beyond").sample(beyond, len(beyond))
+        has_base = replicate < len(order)
+        if replicate < (len(order) if row == base else len(common)):
+            return float(accuracies[row, order[replicate]])
+        fraction = shared / (shared + own) if has_base else 0.0  # that the base tells of the effect
+        known = fraction * (accuracies[base, order[replicate]] - means[base]) if has_base else 0.0
+        effect = random.Random(f"{seed} {replicate}").gauss(known, math.sqrt(shared * (1 - fraction)))
+        return (
+            float(means[row]) + effect + random.Random(f"{seed} {replicate} {name}").gauss(0, math.sqrt(own))
+        )
+
     return Landscape(
         space,
-        space.point(dict.fromkeys(layers, 2)),
-        {name: cell["flops"] for name, cell in cells.items()},
-        {name: statistics.fmean(accuracies) for name, accuracies in trained.items()},
+        scaling.start(space),
+        dict(zip(names, macs.tolist(), strict=True)),
+        dict(zip(names, means.tolist(), strict=True)),
         train,
-        TABLE_IMAGES,
+        GRID_IMAGES,
     )
+
+
+def _make_axis(name: str, values: list[float]) -> Real:
+    return Real(name, values[0], values[-1], granularity=values[1] - values[0])
+
+
+def _estimate_variances(noise: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the variances of a replicate's effect and of a training's own noise, by analysis of variance.
+
+    noise: accuracies less their network's mean [networks, replicates]
+    """
+    networks, replicates = noise.shape
+    effects = noise.mean(axis=0)
+    own = float(((noise - effects) ** 2).sum() / ((networks - 1) * (replicates - 1)))
+    return max(0.0, float(effects.var(ddof=1)) - own / networks), own
 
 
 def make_law(seed: int, rho: float) -> Landscape:
@@ -83,14 +164,49 @@ def make_law(seed: int, rho: float) -> Landscape:
     rho: fraction of a training's variance that all networks of one replicate share
     """
     rng = np.random.default_rng(seed)
-    space = scaling.space((2, 2, 2, 2), (64, 128, 256, 512), 32)
-    points = list(space)
-    scale = np.array([[float(point[name]) for name in scaling.NAMES] for point in points])
+    space, scale = _law_space()
     losses = np.exp(rng.normal(np.log([0.02, 0.05, 0.05]), 0.5))
     rates = np.exp(rng.normal(np.log([1.0, 1.2, 1.2]), 0.35))
-    accuracy = 0.93 - (losses * scale**-rates).sum(axis=1) + rng.normal(0, _JITTER, len(points))
+    accuracy = 0.93 - (losses * scale**-rates).sum(axis=1) + rng.normal(0, _JITTER, len(scale))
+    return _make_law(space, scale, accuracy, rho)
+
+
+def make_rippled_law(seed: int, rho: float) -> Landscape:
+    """Return the networks of a law with ripples; a law for each seed, none of them one of `make_law`.
+
+    Half of the laws saturate as powers of the multipliers, half exponentially. The three multipliers also act
+    together. Forty random cosines (standard deviation .3 point) bend the surface.
+
+    rho: fraction of a training's variance that all networks of one replicate share
+    """
+    rng = np.random.default_rng([seed, 1])
+    space, scale = _law_space()
+    losses = np.exp(rng.normal(np.log([0.03, 0.06, 0.06]), 0.5))
+    rates = np.exp(rng.normal(np.log([1.0, 1.0, 1.2]), 0.35))
+    is_power = rng.random() < 0.5
+    saturation = scale**-rates if is_power else np.exp(1.3 * rates * (1 - scale))
+    waves, phases = rng.normal(0, 2.0, (3, _WAVES)), rng.uniform(0, 2 * math.pi, _WAVES)
+    ripples = _RIPPLE * math.sqrt(2 / _WAVES) * np.cos(scale @ waves + phases).sum(axis=1)
+    together = 0.01 * scale.prod(axis=1) ** -0.5
+    jitter = rng.normal(0, _JITTER, len(scale))
+    return _make_law(
+        space, scale, 0.92 - (losses * saturation).sum(axis=1) - together + ripples + jitter, rho
+    )
+
+
+@functools.cache
+def _law_space() -> tuple[Space, NDArray[np.float64]]:
+    """Return the space of a law, and the multipliers of its points [points, 3]."""
+    space = scaling.space((2, 2, 2, 2), (64, 128, 256, 512), 32)
+    return space, np.array([[float(point[name]) for name in scaling.NAMES] for point in space])
+
+
+def _make_law(
+    space: Space, scale: NDArray[np.float64], accuracy: NDArray[np.float64], rho: float
+) -> Landscape:
+    """Return the networks of a law. scale: [points, 3]; accuracy: [points], fractions."""
     cost = 1e8 * scale[:, 0] * scale[:, 1] ** 2 * scale[:, 2] ** 2
-    names = [name_point(point) for point in points]
+    names = [name_point(dict(zip(scaling.NAMES, row, strict=True))) for row in scale.tolist()]
     truth: dict[str, float] = dict(zip(names, accuracy.tolist(), strict=True))
 
     def train(name: str, replicate: int, search: int) -> float:
@@ -100,3 +216,20 @@ def make_law(seed: int, rho: float) -> Landscape:
 
     macs = dict(zip(names, cost.round().astype(int).tolist(), strict=True))
     return Landscape(space, scaling.start(space), macs, truth, train, LAW_IMAGES)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Searches of one kind: a landscape for each seed, and the options that say what accuracy is required."""
+
+    make: Callable[[int], Landscape]
+    given: Mapping[str, float]
+
+
+SETTINGS = {
+    "laws": Setting(lambda seed: make_rippled_law(seed, 0.0), {"tolerance": 0.005}),
+    "laws-shared": Setting(lambda seed: make_rippled_law(seed, 0.4), {"tolerance": 0.005}),
+    "macro-92": Setting(lambda seed: read_macro(), {"min_accuracy": 0.92}),
+    "macro-92.5": Setting(lambda seed: read_macro(), {"min_accuracy": 0.925}),
+    "real-grid": Setting(lambda seed: read_grid(), {"tolerance": 0.01}),
+}

@@ -44,7 +44,7 @@ def locals_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
         near = (list(local._neighbours(problem.space, best, reach)) for reach in local.REACHES)
         new = ([p for p in points if p not in answers and p not in given] for points in near)
         choice = next((points for points in new if points), None)
-        point = rng.choice(choice) if choice else local._kick(problem.space, answers, rng)
+        [point] = [rng.choice(choice)] if choice else local._kick(problem.space, answers, rng)
         given.add(point)
         yield point
 
@@ -61,5 +61,7 @@ def tpes_points(problem: Problem, answers: AnswerHistory) -> Iterator[Point]:
             trial = trials.pop(point, None) or proposals.enqueue(point)[1]
             told[point] = answers[point]
             proposals.tell(trial, told[point])
-        point, trials[point] = proposals.draw_new()
+        proposal = proposals.draw_new()
+        assert proposal is not None, "every point was asked"
+        point, trials[point] = proposal
         yield point

@@ -22,7 +22,7 @@ Answer = Callable[[Point], Evaluation]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A problem, its best objective, and what a repeated evaluation draws from."""
+    """A problem, its best objective, and what a noisy evaluation draws from."""
 
     name: str
     space: Space
@@ -32,7 +32,6 @@ class Benchmark:
     is_free: bool  # whether the objective is known before evaluating
     constraints: int
     draw: Callable[[Point, random.Random], Evaluation] | None = None  # one noisy evaluation
-    noise: float = 0.0  # its standard deviation, in the constraint's units
 
 
 def load(name: str) -> Benchmark:
@@ -47,19 +46,18 @@ def macro(least: float) -> Benchmark:
     means = accuracies.mean(axis=1)
     optimum = float(flops[accuracies.sum(axis=1) >= round(300 * least)].min())
 
-    def answer(point: Point, accuracy: float) -> Evaluation:
-        return Evaluation(float(flops[_row(point)]), (least - accuracy / 100,))
+    def truth(point: Point) -> Evaluation:
+        row = _row(point)
+        return Evaluation(float(flops[row]), (least - round(float(means[row]), 6) / 100,))
 
     return Benchmark(
         f"macro-{least:g}",
         space,
         space.point(dict.fromkeys(space.names, 2)),
         optimum,
-        lambda point: answer(point, round(float(means[_row(point)]), 6)),
+        truth,
         is_free=True,
         constraints=1,
-        draw=lambda point, rng: answer(point, float(rng.choice(accuracies[_row(point)]))),
-        noise=0.15,
     )
 
 

@@ -13,11 +13,15 @@ from typing import Any
 
 import _problems
 from _chart import COLOURS, Line, Panel, drawn
-from _loop import Run
+from _landscapes import SETTINGS
+from _runs import Run
 from scipy.stats import binomtest
 
 AT = (25, 50, 100)
 REFERENCE = "nomad"
+AT_SEARCHES = (10, 15, 20, 25, 40, 50, 100)  # of whole searches of networks
+FROZEN = "nomad of version 1"  # what `nomad` was before it knew MACs and planned replicates: their reference
+REACHED_BY = 60  # trainings of the reference, whose result is to be reached with fewer
 CLOSE = 0.05  # of the way from the start to the optimum that may be left, in the data profile
 SHOWN = ("macro-92", "macro-92.5")  # in the plot's first panels
 Group = tuple[str, bool, int]  # problem, noise, block
@@ -49,6 +53,12 @@ def grouped(recorded: Sequence[tuple[Any, Run]]) -> Table:
 def standings(group: Group, runs: Mapping[str, Mapping[int, Run]]) -> dict[str, Any]:
     """The numbers of one group, JSON data."""
     problem, noise, block = group
+    if noise and problem in SETTINGS:
+        found = [
+            _search_row(solver, by_seed, runs.get(FROZEN, {}), block) for solver, by_seed in runs.items()
+        ]
+        found.sort(key=lambda row: (row["at"]["20"]["median"], row["at"]["100"]["median"]))
+        return {"problem": problem, "noise": noise, "block": block, "searches": found}
     rows = [_row(solver, by_seed, runs.get(REFERENCE, {}), block) for solver, by_seed in runs.items()]
     rows.sort(key=lambda row: (row["best"]["50"]["median"], row["best"]["100"]["median"]))
     return {"problem": problem, "noise": noise, "block": block, "solvers": rows}
@@ -62,11 +72,47 @@ def _row(solver: str, runs: Mapping[int, Run], reference: Mapping[int, Run], blo
         "died": len(runs) - len(alive),
         "best": {str(at): quartiles([run.best(at) for run in runs.values()]) for at in AT},
         "truly_feasible": sum(run.is_feasible for run in runs.values()) / len(runs),
-        "fill": sum(run.trainings - run.replicates for run in alive)
-        / max(1, block * sum(run.blocks for run in alive)),
+        "fill": _fill(alive, block),
         "seconds": statistics.mean(run.seconds for run in runs.values()),
         "against_reference": {str(at): paired(reference, runs, at) for at in AT[1:]},
     }
+
+
+def _fill(runs: Sequence[Run], block: int) -> float:
+    """The share of places in blocks that were trained."""
+    return sum(run.placed for run in runs) / max(1, block * sum(run.blocks for run in runs))
+
+
+def _search_row(
+    solver: str, runs: Mapping[int, Run], reference: Mapping[int, Run], block: int
+) -> dict[str, Any]:
+    alive = [run for run in runs.values() if not run.died]
+    pairs = [(runs[seed], reference[seed]) for seed in runs if seed in reference]
+    reached = [mine.reaches(theirs.best(REACHED_BY)) for mine, theirs in pairs if _is_found(theirs)]
+    return {
+        "solver": solver,
+        "runs": len(runs),
+        "at": {str(at): _named(list(runs.values()), at) for at in AT_SEARCHES},
+        "against_frozen": {str(at): paired(runs, reference, at) for at in AT_SEARCHES},
+        "reaches_frozen": quartiles(reached) if reached else None,
+        "fill": _fill(alive, block),
+        "replicates": statistics.mean(run.replicates for run in alive),
+        "seconds_a_training": statistics.mean(run.seconds / run.trainings for run in alive),
+    }
+
+
+def _is_found(run: Run) -> bool:
+    return run.found(REACHED_BY) and run.worth(REACHED_BY) < math.inf
+
+
+def _named(runs: Sequence[Run], at: int) -> dict[str, Any]:
+    """MACs over the optimum of what was named after so many trainings, and how much of it is true."""
+    steps = [run.step(at) for run in runs]
+    truths = [run.step(at)[2] for run in runs if run.found(at)]
+    share = binomtest(sum(truths), len(truths)).proportion_ci(method="wilson") if truths else None
+    interval = [float(share.low), float(share.high)] if share else None
+    of_named = {"named": len(truths), "true": sum(truths), "interval": interval}
+    return {**quartiles([value for _, value, _ in steps]), **of_named}
 
 
 def quartiles(values: Sequence[float]) -> dict[str, float]:
@@ -78,7 +124,7 @@ def quartiles(values: Sequence[float]) -> dict[str, float]:
 
 def paired(reference: Mapping[int, Run], runs: Mapping[int, Run], at: int) -> dict[str, float]:
     """On how many common seeds the reference was better and worse, and the sign test's two-sided p."""
-    pairs = [(reference[seed].best(at), runs[seed].best(at)) for seed in runs if seed in reference]
+    pairs = [(reference[seed].worth(at), runs[seed].worth(at)) for seed in runs if seed in reference]
     better = sum(one < other for one, other in pairs)
     worse = sum(one > other for one, other in pairs)
     p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
@@ -87,6 +133,8 @@ def paired(reference: Mapping[int, Run], runs: Mapping[int, Run], at: int) -> di
 
 def markdown(standing: Mapping[str, Any]) -> str:
     """One group as a table for a reader."""
+    if "searches" in standing:
+        return _search_markdown(standing)
     noise = ", noisy trainings" if standing["noise"] else ""
     lines = [
         f"\n**{standing['problem']}**{noise}, blocks of {standing['block']}\n",
@@ -100,6 +148,28 @@ def markdown(standing: Mapping[str, Any]) -> str:
         lines.append(
             f"| {row['solver']} | {row['runs']} | {best} | {row['truly_feasible']:.0%} | {row['fill']:.0%} | "
             f"{'' if row['solver'] == REFERENCE else against} |"
+        )
+    return "\n".join(lines)
+
+
+def _search_markdown(standing: Mapping[str, Any]) -> str:
+    columns = " | ".join(f"at {at}" for at in AT_SEARCHES)
+    lines = [
+        f"\n**{standing['problem']}**, whole searches, blocks of {standing['block']}\n",
+        f"| solver | searches | {columns} | truly as accurate at 20, at 100 "
+        f"| better:worse than {FROZEN} at 20, at 40, at 100 "
+        f"| trainings until as good as that at {REACHED_BY} | fill | s a training |",
+        "| --- " * (len(AT_SEARCHES) + 7) + "|",
+    ]
+    for row in standing["searches"]:
+        medians = " | ".join(f"{row['at'][str(at)]['median']:.3f}" for at in AT_SEARCHES)
+        true = ", ".join(f"{row['at'][at]['true']} of {row['at'][at]['named']}" for at in ("20", "100"))
+        against = ", ".join(versus(row["against_frozen"][at]) for at in ("20", "40", "100"))
+        reached = "" if row["reaches_frozen"] is None else f"{row['reaches_frozen']['median']:g}"
+        lines.append(
+            f"| {row['solver']} | {row['runs']} | {medians} | {true} | "
+            f"{'' if row['solver'] == FROZEN else against} | {reached} | {row['fill']:.0%} | "
+            f"{row['seconds_a_training']:.2f} |"
         )
     return "\n".join(lines)
 
@@ -118,14 +188,25 @@ def panels(table: Table) -> list[Panel]:
     shown = [
         Panel(
             f"{problem}: median of FLOPs / optimum",
-            [Line(s, _medians(runs)) for s, runs in table[problem, False, 1].items() if s in COLOURS],
+            [_line(*one) for one in table[problem, False, 1].items() if one[0] in COLOURS],
             (1.0, 1.5),
         )
         for problem in SHOWN
         if (problem, False, 1) in table
     ]
+    shown += [
+        Panel(f"{problem}: median of MACs / optimum", [_line(*one) for one in runs.items()], (1.0, 2.0))
+        for (problem, noise, block), runs in table.items()
+        if noise and block == 1 and problem in SETTINGS
+    ]
+    if not any(not noise for _, noise, _ in table):
+        return shown
     profile = Panel(f"data profile: share of runs within {CLOSE:.0%}", profiles(table), (0.0, 1.0))
     return [*shown, profile]
+
+
+def _line(solver: str, runs: Mapping[int, Run]) -> Line:
+    return Line(solver, _medians(runs))
 
 
 def _medians(runs: Mapping[int, Run]) -> list[tuple[float, float]]:
@@ -158,4 +239,5 @@ def _target(problem: str) -> float:
 
 
 def _order(group: Group) -> tuple[bool, int, int]:
-    return group[1], _problems.NAMES.index(group[0]), group[2]
+    names = [*_problems.NAMES, *SETTINGS]
+    return group[1], names.index(group[0]), group[2]

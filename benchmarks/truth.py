@@ -5,9 +5,10 @@
     python benchmarks/truth.py --laws --rho 0 .3 .6 --measured-base --seeds 200 [--version 1]
     python benchmarks/truth.py --formula --rho 0 .3 .6 --seeds 1000 [--nothing-smaller] [--folds 6]
 
-A search is the project's own, solver, confirmations and database, but for two things: MACs are looked up, and
-a training is drawn (`_landscapes.py`). `--formula` has no solver: candidates come in random order, and the
-project's rule decides. `--version 1` is the rule of older versions, for which the baseline's mean is exact.
+A search is the project's own, but MACs are looked up and trainings drawn (`_search.py`). `--formula` has no
+solver: candidates come in random order, and the project's rule decides. `--version 1` are the rules of
+version 0.1, for which the baseline's mean is exact; 2 compares by pairs, as candidates still are where the
+solver does not plan replicates, and by the formula.
 """
 
 from __future__ import annotations
@@ -18,44 +19,25 @@ import math
 import random
 import statistics
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
+import _search
 from _landscapes import LAW_IMAGES, SD, Landscape, make_law, name_point, read_table
-from rich.console import Console
+from _search import Versions
 
-from orchestrator.console.progress import PlainProgress, ProgressMeter
-from orchestrator.executors import local
-from orchestrator.pruners import NEVER, EarlyStopping
-from orchestrator.search import baseline
 from orchestrator.search.confirmation import Winner
-from orchestrator.search.context import SearchContext, TrialHistory
-from orchestrator.search.loop import SearchLoop
-from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.search.verdict import BaseRule, BoundRule, Repeats
-from orchestrator.solvers import SolverProcess
 from orchestrator.spec import options
-from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import SearchOptions
-from orchestrator.spec.study_spec import StudySpec
-from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
-from orchestrator.trainer_client import NetworkInfo
-from orchestrator.trial.context import StudyContext
-from orchestrator.trial.request import TrialRequest
-from orchestrator.trial.runner import Evaluate, Runner
 from results.analysis.difference import BASE
 from results.analysis.posterior import VerdictSettings
-from results.db.store import Store
 from results.db.tables import Trial
-from search_spaces import Named, Parts
 
 CANDIDATES = 25  # of a search by the formula, out of 60
 Z95 = statistics.NormalDist().inv_cdf(0.975)
@@ -81,91 +63,10 @@ class Found:
         return self.difference is not None and self.difference >= -1e-9
 
 
-class _Lookup:
-    """Describes the networks of a landscape without a process."""
-
-    def __init__(self, land: Landscape) -> None:
-        self._land = land
-
-    def describe(self, config: Mapping[str, Any]) -> NetworkInfo:
-        name = name_point(config["architecture"])
-        known: dict[str, Any] = {"dataset": {"name": "table"}, "architecture": {"cells": name}}
-        return NetworkInfo(name, self._land.macs[name], "table", 0, (), (), 32, 32, 10, **known)
-
-    def describe_all(self, configs: Sequence[Mapping[str, Any]]) -> list[NetworkInfo]:
-        return [self.describe(config) for config in configs]
-
-
-class _Draw(Runner):
-    """Answers a training with a drawn one, without a process."""
-
-    def __init__(self, context: StudyContext[StudySpec], land: Landscape) -> None:
-        super().__init__(context)
-        self._land, self._seed = land, context.spec.request.seed
-
-    def run(
-        self,
-        requests: Sequence[TrialRequest],
-        evaluate: Evaluate | None = None,
-        pruner: EarlyStopping = NEVER,
-    ) -> list[Trial]:
-        return [self._train(request, evaluate) for request in requests]
-
-    def _train(self, request: TrialRequest, evaluate: Evaluate | None) -> Trial:
-        name = name_point(request.config["architecture"])
-        columns: dict[str, Any] = {"val_accuracy": self._land.train(name, request.replicate, self._seed)}
-        row = self._store.start_trial(self._study_id, request.number, **request.columns())
-        if evaluate is not None:
-            columns |= evaluate(row, columns["val_accuracy"]).columns()
-        return self._store.finish_trial(row.id, "completed", **columns)
-
-
 def search(land: Landscape, given: Mapping[str, Any], version: int, seed: int) -> Found:
     """Run one search and hold what it names against the truth. `given`: its options."""
-    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "results.db") as store:
-        request = options.resolve_options("nas", "cells", {**given, "seed": seed, "runs": Path(folder)})
-        context = _context(land, request, version, store)
-        runner, bound, mean = _Draw(context, land), request.min_accuracy, None
-        if bound is None:
-            mean = statistics.fmean(baseline.measure(context, runner, []))
-            bound = mean - request.tolerance
-        rows = store.trials(context.study.id)
-        formulation = context.spec.formulation(bound, rows[0] if rows else None)
-        history = TrialHistory(rows, formulation)
-        shared = SearchContext(**vars(context), formulation=formulation, runner=runner, history=history)
-        problem = context.spec.problem(formulation, 1)
-        start, first = partial(SolverProcess, request.solver), len(rows) + 1
-        with closing(
-            SolverSession(start, Incarnation(0, first, problem), lambda: land.start, _ignore)
-        ) as solver:
-            loop = SearchLoop(shared, solver, mean)
-            loop.run()
-            assert loop.confirmation is not None
-            least = land.truth[land.base] - request.tolerance if mean is not None else bound
-            return judge(land, least, loop.confirmation.winner(), seed, list(history.rows.values()))
-
-
-def _context(land: Landscape, request: SearchOptions, version: int, store: Store) -> StudyContext[StudySpec]:
-    trainer, named = _Lookup(land), Named("cells", land.space, land.start, _choose)
-    base = trainer.describe({"architecture": land.start})
-    subject = BaseModel("cells", "cells", {}, "the base of the landscape")
-    training = TrialTemplate("cells", "table", 1, land.validation_images, TrialBudget(steps=1))
-    spec = StudySpec(request, subject, {}, training, request.aim, base, base, land.space, named, "s", "s")
-    question = spec.question(1)
-    if version == 1:
-        del question["confirmation"]["version"]
-    study = store.open_study("s", "nas", question, request.trials, {}, None)
-    reporter = PlainProgress(Console(quiet=True), ProgressMeter(request.trials, None))
-    executor = local.create("cpu", slots=1)  # of which nothing is asked
-    return StudyContext(store, study, spec, trainer, executor, reporter, threading.Event())
-
-
-def _choose(point: Mapping[str, Any]) -> Parts:
-    return {"architecture": dict(point)}
-
-
-def _ignore(incarnation: Incarnation, why: str) -> None:
-    """Keep no record of a restart."""
+    done = _search.search(land, given, seed, Versions() if version > 2 else Versions(version, 1))
+    return judge(land, done.least, done.winner, seed, done.rows)
 
 
 def judge(land: Landscape, least: float, winner: Winner | None, seed: int, rows: Sequence[Trial]) -> Found:
@@ -336,7 +237,7 @@ if __name__ == "__main__":
     parser.add_argument("--noisier", type=float, default=1.0, help="times that a candidate's trainings are")
     parser.add_argument("--folds", type=int, default=0, help="that replicates are; by the formula")
     parser.add_argument("--tolerance", type=float, default=0.0, help="against a measured base")
-    parser.add_argument("--version", type=int, choices=(1, 2), default=2, help="of the rule")
+    parser.add_argument("--version", type=int, choices=(1, 2, 3), default=3, help="of the rules")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--solver", default="local")

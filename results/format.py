@@ -6,12 +6,13 @@ ingredient of a long list, most of which no recipe had.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from results.analysis.posterior import VerdictSettings, interval_text
-from results.metrics import Metric
+from results.metrics import METRICS, Metric
 from results.packages import pandas as pd
 from results.scores import sought_score
 
@@ -134,6 +135,31 @@ def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: s
         return sought.reword(comparison_text(chance, row, tolerance))
     claim = "to reach the required accuracy" if minimised else "to be more accurate than the start"
     return sought.reword(f"{percent(chance, 1)} likely {claim}")
+
+
+def why_text(belief: Mapping[str, Any] | None, minimise: str | None) -> str:
+    """Return why a solver chose a trial; empty if it has no model.
+
+    belief: of `trials`; minimise: the study's metric
+    """
+    if not belief or "kind" not in belief:
+        return ""
+    candidate = ", ".join(f"{name} {_short(value)}" for name, value in belief.get("candidate", {}).items())
+    kinds = {
+        "design": "one of the first networks around the base",
+        "new": "a new network",
+        "replicate": "the same network again",
+        "base": f"the base again, to compare {candidate} with it",
+        "poll": "a neighbour of the best network (poll)",
+    }
+    told = (
+        f"{kinds[belief['kind']]}: {percent(belief['probability'], 0)} likely to be as accurate as it must be"
+    )
+    if belief.get("log_saving") is not None:
+        than = "the base" if belief.get("named") is None else "the network named then"
+        noun = METRICS[minimise].noun if minimise else "cost"
+        told += f", with {percent(1 - math.exp(-belief['log_saving']), 0)} fewer {noun} than {than}"
+    return told
 
 
 def metric_text(metric: Metric, amount: float | None) -> str:

@@ -45,9 +45,11 @@ def studies(db: Database, study: str | None = None) -> pd.DataFrame:
     `trainings` counts all trainings, repeats included. `spent` is the budget they used: a trial stopped
     early counts by the fraction at which it was stopped. `slot_seconds`, `energy_joules` and `measured` are
     those of the view `spending`. `least_seconds_left` and `likely_seconds_left` are the `forecast.Forecast`
-    of a running study. `trials` counts the solver's candidates, and `trained`, `failed`, `screened` and
-    `duplicates` count among those. `best_macs`, `best_val_accuracy` and `best_mean_accuracy` are those of
-    `best_trials`. `metric` is the score that the study seeks: `accuracy` or another of `results.scores`.
+    of a running study. `expected_saving` is the fraction that ten more trainings were expected to save when
+    the solver chose its latest trial, missing if it has no model. `trials` counts the solver's candidates,
+    and `trained`, `failed`, `screened` and `duplicates` count among those. `best_macs`, `best_val_accuracy`
+    and `best_mean_accuracy` are those of `best_trials`. `metric` is the score that the study seeks:
+    `accuracy` or another of `results.scores`.
     """
     return _as_frame(*_studies(db, study))
 
@@ -63,9 +65,10 @@ def _studies(db: Database, study: str | None = None) -> tuple[list[str], list[di
     for row in rows:
         left = forecast.of_study(row)
         row |= {"least_seconds_left": left and left.least, "likely_seconds_left": left and left.likely}
+        row["expected_saving"] = forecast.expected_saving(row["belief"])
         row["metric"] = sought_score(row["question"]).name
-    hidden = ("ended", "run_seconds", "run_ended", "last_finished_at", "run_token")
-    more = ("least_seconds_left", "likely_seconds_left", "metric")
+    hidden = ("ended", "run_seconds", "run_ended", "last_finished_at", "run_token", "belief")
+    more = ("least_seconds_left", "likely_seconds_left", "expected_saving", "metric")
     shown = [name for name in (*names, *more) if name not in hidden]
     return shown, [{name: row[name] for name in shown} for row in rows]
 
@@ -85,7 +88,8 @@ SELECT
     best_trials.trial AS best_trial,
     best_trials.macs AS best_macs,
     best_trials.val_accuracy AS best_val_accuracy,
-    best_trials.mean_accuracy AS best_mean_accuracy
+    best_trials.mean_accuracy AS best_mean_accuracy,
+    latest.belief
 FROM studies JOIN spending ON spending.study = studies.name
 LEFT JOIN (
     SELECT study_id, COUNT(*) AS trials,
@@ -96,6 +100,9 @@ LEFT JOIN (
     FROM trials WHERE purpose = 'search' GROUP BY study_id
 ) AS counted ON counted.study_id = studies.id
 LEFT JOIN best_trials ON best_trials.study = studies.name
+LEFT JOIN trials AS latest ON latest.study_id = studies.id AND latest.number = (
+    SELECT MAX(number) FROM trials WHERE study_id = studies.id AND belief IS NOT NULL
+)
 """
 
 
@@ -272,7 +279,7 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     **dict.fromkeys(("best_trial", "best_macs", "feasible"), BigInteger()),
     **dict.fromkeys(("trainings", "measured", "run_ended", "pruned", "would_stop", "false_stops"), Integer()),
     **dict.fromkeys(("ended", "run_seconds", "spent", "trainings_saved", "false_stop_rate"), Double()),
-    **dict.fromkeys(("least_seconds_left", "likely_seconds_left"), Double()),
+    **dict.fromkeys(("least_seconds_left", "likely_seconds_left", "expected_saving"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
 

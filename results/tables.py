@@ -48,12 +48,23 @@ def studies_table(rows: list[dict[str, Any]]) -> Table:
             "trainings": lambda row: f"{row['spent']:.4g}/{row['budget_trials']}",
             "device-hours": lambda row: number(row["slot_seconds"] / 3600, 2),
             "left": time_left,
+            **_saving_column(rows),
             "best MACs": lambda row: millions(row["best_macs"]),
             "best acc": lambda row: percent(row["best_mean_accuracy"]),
             **_metric_column(rows),
             "updated": lambda row: moment(row["updated_at"]),
         },
     )
+
+
+def _saving_column(rows: list[dict[str, Any]]) -> Columns:
+    """Return the column of what ten more trainings are expected to save; none if no running study has it."""
+
+    def saving(row: Row) -> float | None:
+        return row["expected_saving"] if row["state"] == "running" else None
+
+    known = any(saving(row) is not None for row in rows)
+    return {"10 more save": lambda row: percent(saving(row), 1)} if known else {}
 
 
 def time_left(study: Row) -> str:

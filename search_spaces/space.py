@@ -45,6 +45,11 @@ class Space:
         sizes = [variable.size for variable in self.variables]
         return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
+    @property
+    def has_multipliers(self) -> bool:
+        """Whether its variables are all positive numbers in order."""
+        return all(isinstance(v, Real | Integer) and v.low > 0 for v in self.variables)
+
     def __iter__(self) -> Iterator[Point]:
         """All points. The last variable changes fastest. Raises TypeError if a variable is continuous."""
         for values in itertools.product(*(variable.values for variable in self.variables)):

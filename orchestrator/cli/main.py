@@ -17,6 +17,7 @@ from orchestrator import executors
 from orchestrator.executors import ExecutorError
 from orchestrator.executors._process import limits
 from orchestrator.search.baseline import BaselineFailed
+from orchestrator.search.common_failure import TrainingsFailed
 from orchestrator.search.solver_session import NotReproducible, SolverFailed
 from orchestrator.spec import options, provenance
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerRefused
@@ -30,6 +31,7 @@ _MENDABLE = (
     StoreError,
     ExecutorError,
     BaselineFailed,
+    TrainingsFailed,
     NotReproducible,
     SolverFailed,
     TrainerBroken,

@@ -87,6 +87,9 @@ class _ConsoleProgress(ProgressReporter):
 
     def _open(self) -> None: ...
 
+    def show_start(self, trial: RunningTrial) -> None:
+        self._meter.note_belief(trial.row)
+
     def skip_seconds(self, seconds: float) -> None:
         self._meter.begun += seconds
 
@@ -98,6 +101,7 @@ class PlainProgress(_ConsoleProgress):
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def show_start(self, trial: RunningTrial) -> None:
+        super().show_start(trial)
         point = point_text(trial.request.point, self._start)
         self.note(f"trial {trial.row.number} starts: {_purpose(trial.row)}, {point}")
 
@@ -287,6 +291,8 @@ class ProgressMeter:
         self._done, self._seconds = 0.0, 0.0
         self._joules: float | None = 0.0  # None if some were not measured
         self._ended_now, self._seconds_now = 0, 0.0  # of this run
+        self._latest = 0  # the trial that the solver chose last by a model
+        self._saving: float | None = None  # that it expected then
 
     @property
     def spent(self) -> float:
@@ -297,8 +303,14 @@ class ProgressMeter:
         """Count a trial that ended in an earlier run."""
         self._done += count_spent([row])
         self._seconds += row.slot_seconds or 0.0
+        self.note_belief(row)
         is_known = self._joules is not None and row.energy_joules is not None
         self._joules = (self._joules or 0.0) + (row.energy_joules or 0.0) if is_known else None
+
+    def note_belief(self, row: Trial) -> None:
+        """Show what the solver believed when it chose a trial, unless it chose a later one since."""
+        if row.number > self._latest and row.belief is not None:
+            self._latest, self._saving = row.number, forecast.expected_saving(row.belief)
 
     def count(self, row: Trial) -> None:
         """Count a trial that has ended now."""
@@ -309,10 +321,11 @@ class ProgressMeter:
     def __str__(self) -> str:
         limit = f" of {self.slot_hours:g}" if self.slot_hours is not None else ""
         joules = f", {forecast.energy(self._joules)}" if self._joules else ""
-        left = self._forecast()
+        left, saving = self._forecast(), forecast.saving_text(self._saving)
+        saving = f", {saving}" if saving else ""
         return (
             f"{self._done:.4g}/{self.trainings} trainings, {self._seconds / 3600:.3f}{limit} device-hours"
-            f"{joules}, {f'{left} left' if left else 'time left not known yet'}"
+            f"{joules}, {f'{left} left' if left else 'time left not known yet'}{saving}"
         )
 
     def _forecast(self) -> forecast.Forecast | None:

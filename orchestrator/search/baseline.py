@@ -26,6 +26,10 @@ _REMEDIES = {  # for running the same command again, by the reason of the failur
     "over_budget": "give fewer --slots and run the same command again",
     "no_result": "fix that and run the same command again",
     "killed": "fix that and run the same command again",
+    "crashed": "fix that and run the same command again",
+    "bad_report": "fix that and run the same command again",
+    "too_much_output": "fix that and run the same command again",
+    "out_of_memory": "try a smaller --batch-size or a device with more memory",
 }
 
 
@@ -56,9 +60,14 @@ def measure(context: StudyContext[StudySpec], runner: Runner, recorded: Sequence
         if row.state != "completed":
             raise BaselineFailed(
                 f"the base network could not be trained (trial {row.number}: {row.reason}, {row.message}); "
-                f"{_REMEDIES.get(row.reason or '', _OTHERWISE)}"
+                f"{find_remedy(row.reason)}"
             )
     return [accuracy(rows[n]) for n in numbers]
+
+
+def find_remedy(reason: str | None) -> str:
+    """Return what to do about trainings that fail for a reason."""
+    return _REMEDIES.get(reason or "", _OTHERWISE)
 
 
 def refuse_chance(context: StudyContext[StudySpec], recorded: Sequence[Trial]) -> None:

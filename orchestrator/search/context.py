@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from orchestrator.search.budget import StudyBudget, study_budget
-from orchestrator.spec.formulation import Formulation, accuracy
+from orchestrator.spec.formulation import Formulation, accuracy, sought_value
+from orchestrator.spec.problem import AccuracyGoal, Ask, Problem, Training
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.trainer_client import NetworkInfo, network_key
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
@@ -33,6 +35,7 @@ class TrialHistory:
         self._formulation = formulation
         self._last = 0  # the number of the search's last trial
         self._by_key: dict[str, int] = {}  # the first trial that trained a network
+        self._retried = 0  # failures of trials with lower numbers say nothing
         for row in self.rows.values():
             self._index(row)
         self.best = formulation.best(list(self.rows.values()))
@@ -48,6 +51,12 @@ class TrialHistory:
         """Keep the row of a trial that has a verdict now."""
         self.rows[row.number] = row
         self.best = self._formulation.best(list(self.rows.values()))
+
+    def retry_failures(self, before: int) -> None:
+        """Let networks be trained again whose trainings below a trial number have failed."""
+        self._retried, self._by_key = before, {}
+        for row in self.rows.values():
+            self._index(row)
 
     def has_search_from(self, number: int) -> bool:
         """Whether the search has a trial with this number or a higher one."""
@@ -77,6 +86,18 @@ class TrialHistory:
                 found.setdefault(row.of_trial_number or BASE, {})[row.replicate] = accuracy(row)
         return found
 
+    def model_trainings(self, before: float = math.inf) -> tuple[Training, ...]:
+        """Return the trainings with numbers below `before`, for the model of accuracy.
+
+        Of one that was stopped early the predicted accuracy counts.
+        """
+        point = self._formulation.space.point
+        return tuple(
+            Training(point(row.point or {}), row.replicate, _model_score(row))
+            for row in sorted(self.rows.values(), key=lambda row: row.number)
+            if row.number < before and self._is_trained(row)
+        )
+
     def repeat_accuracies(self, of: Trial, before: int) -> list[float]:
         """Return the accuracies of these repeats, 0 for one that failed."""
         return [accuracy(row) for row in self.repeats(of, before)]
@@ -84,8 +105,17 @@ class TrialHistory:
     def _index(self, row: Trial) -> None:
         if row.purpose == "search":
             self._last = max(self._last, row.number)
-        if row.network_key and row.state in _TRAINED and not is_open(row):
+        if row.network_key and self._is_trained(row):
             self._by_key.setdefault(row.network_key, row.number)
+
+    def _is_trained(self, row: Trial) -> bool:
+        is_retried = row.state == "failed" and row.number < self._retried
+        return row.state in _TRAINED and not is_open(row) and not is_retried
+
+
+def _model_score(row: Trial) -> float | None:
+    """Return what a training tells the model of accuracy; None if it failed."""
+    return row.predicted_accuracy if row.state == "pruned" else sought_value(row)
 
 
 @dataclass(frozen=True)
@@ -110,6 +140,38 @@ class SearchContext(StudyContext[StudySpec]):
     def noise_images(self) -> int:
         """The validation images that count for the noise of the sought score."""
         return self.settings.images or self.spec.training.validation_images
+
+    @cached_property
+    def goal(self) -> AccuracyGoal | None:
+        """What the solver needs to plan replicates itself; None if the loop confirms networks."""
+        bound, request = self.formulation.min_accuracy, self.spec.request
+        if bound is None or not self.settings.by_model:
+            return None
+        base = self.formulation.start if self.settings.compares_with_base else None
+        noise = (self.noise_images, self.settings.overlap)
+        return AccuracyGoal(
+            base, bound, self.settings.tolerance, self.settings.needed, *noise, request.confirm
+        )
+
+    def add_goal(self, problem: Problem, first: int) -> Problem:
+        """Return the problem of a solver whose first trial has this number, with its goal if it has one."""
+        if self.goal is None:
+            return problem
+        known = self.history.model_trainings(first)
+        return replace(problem, goal=replace(self.goal, trainings=known))
+
+    def answer(self, number: int, ask: Ask, description: NetworkInfo) -> TrialRequest:
+        """Return the request of what a solver asks for."""
+        purpose, of = "search", None
+        if ask.replicate and self.goal is not None and ask.point == self.goal.base:
+            purpose = "baseline"
+        elif ask.replicate:
+            original = self.history.find_trained(network_key(description, self.spec.config(ask.point)))
+            assert original is not None, f"replicate {ask.replicate} of {dict(ask.point)}, never trained"
+            purpose, of = "confirmation", original.number
+        row = self.history.rows.get(number)
+        request = self.request(number, purpose, ask.point, ask.replicate, row, of, description)
+        return replace(request, belief=ask.belief)
 
     def repeat(self, of: Trial | None, replicate: int, number: int) -> TrialRequest:
         """Return the request to train a trial's network again, with the images and seed of a replicate.

@@ -21,18 +21,28 @@ from orchestrator.pruners import (
 )
 from orchestrator.search.baseline import note_chance
 from orchestrator.search.budget import search_budget
+from orchestrator.search.common_failure import (
+    FEWEST,
+    find_common_failure,
+    has_success,
+    refuse_common_failure,
+)
 from orchestrator.search.confirmation import Confirmation
 from orchestrator.search.context import SearchContext
+from orchestrator.search.model_verdicts import ModelVerdicts
+from orchestrator.search.remaining import RemainingNetworks
 from orchestrator.search.solver_session import NotReproducible, SolverSession
 from orchestrator.spec.formulation import accuracy
-from orchestrator.spec.problem import Evaluation
+from orchestrator.spec.options import parse_share
+from orchestrator.spec.problem import Ask, Evaluation
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.outcome import count_spent, is_open, is_training
 from orchestrator.trial.request import TrialRequest
+from results.analysis import forecast
 from results.db.tables import Trial
-from search_spaces import Point
 
 MAX_UNTRAINED_IN_A_ROW = 500
+SAVED_ENOUGH = "until_saving"  # the event's kind
 
 
 class SearchLoop:
@@ -42,13 +52,16 @@ class SearchLoop:
         self, search: SearchContext, solver: SolverSession, baseline_mean: float | None = None
     ) -> None:
         self.next_number = 1  # the first trial number that no iteration has used
-        self.confirmation = (  # None if there is no required accuracy
-            Confirmation(search, solver.incarnation.first) if search.formulation.confirms else None
-        )
+        self.confirmation: Confirmation | ModelVerdicts | None = None  # None without a required accuracy
+        if search.goal is not None:
+            self.confirmation = ModelVerdicts(search, search.goal)
+        elif search.formulation.confirms:
+            self.confirmation = Confirmation(search, solver.incarnation.first)
         self._search, self._solver, self._baseline_mean = search, solver, baseline_mean
         self._rows = search.history.rows
         self._budget = search_budget(search.budget, search.spec.request, self._rows.values())
         self._pruner_config = PrunerConfig.resolve(None, None, None, search.study.question)
+        self._remaining = RemainingNetworks(search)
 
     def run(self) -> str:
         """Search until the budget is spent or the solver has finished, and return a text that says which.
@@ -56,27 +69,61 @@ class SearchLoop:
         Raise Stopped, TrainerRefused, NotReproducible, SolverFailed, ExecutorError or a StoreError.
         """
         untrained = 0
-        history, rows, budget = self._search.history, self._rows, self._budget
+        rows, budget = self._rows, self._budget
         first = self._free_number(self._solver.incarnation.first)
-        while (recorded := history.has_search_from(first)) or self._covers_a_training():
+        while (recorded := self._has_asked_from(first)) or self._covers_a_training():
             asks = self._solver.ask(None if recorded else first, self._pause)
             if asks is None:
-                return f"the solver has finished after {count_spent(self._counted()):.4g} trainings"
-            points = [ask.point for ask in asks]
-            self.next_number = first + len(points)
-            answers = self._answer(first, points)
+                trained = count_spent(self._counted())
+                found = self._search.history.best  # which may have met the required accuracy only once
+                return self._nothing_left(found) or f"the solver has finished after {trained:.4g} trainings"
+            if not recorded and (enough := self._saves_enough(asks)):
+                return enough
+            self.next_number = first + len(asks)
+            answers = self._answer(first, asks)
             if answers is None:
                 break
             self._solver.tell(answers)
-            block = [rows[first + i] for i in range(len(points))]
+            block = [rows[first + i] for i in range(len(asks))]
             untrained = 0 if any(is_training(row) for row in block) else untrained + len(block)
-            if untrained >= MAX_UNTRAINED_IN_A_ROW:
-                return (
-                    f"the solver's last {untrained} candidates were duplicates or skipped, so no "
-                    "training was needed"
-                )
             first = self._free_number(self.next_number)
+            if untrained and not self._has_asked_from(first) and (end := self._end_untrained(untrained)):
+                return end
         return budget.spent_text(rows.values(), self._counted())
+
+    def _end_untrained(self, untrained: int) -> str | None:
+        """Return why the search ends after so many candidates in a row without a training, if it does."""
+        if untrained >= MAX_UNTRAINED_IN_A_ROW:
+            return (
+                f"the solver's last {untrained} candidates were duplicates or skipped, so no training was "
+                "needed"
+            )
+        return self._nothing_left()
+
+    def _nothing_left(self, found: Trial | None = None) -> str | None:
+        """Return that no network is left that is smaller than the confirmed one, or than `found` without one.
+
+        None if there is one left, or may be.
+        """
+        return self._remaining.end_text((self.confirmation and self.confirmation.incumbent) or found)
+
+    def _saves_enough(self, asks: Sequence[Ask]) -> str | None:
+        """Return that more trainings would save less than --until-saving, and record it; None if they do not.
+
+        All asks of an iteration come from one state of the solver, so the first one's belief is enough.
+        """
+        asked, saving = self._search.spec.request.until_saving, forecast.expected_saving(asks[0].belief)
+        if asked is None or saving is None or saving >= parse_share(asked):
+            return None
+        detail = {"expected_saving": saving, "until_saving": asked}
+        self._search.store.note(self._search.study.id, SAVED_ENOUGH, detail)
+        return f"{forecast.saving_text(saving)}, less than --until-saving {asked}"
+
+    def _has_asked_from(self, number: int) -> bool:
+        """Whether the solver has asked for a trial with this number or a higher one."""
+        if self._search.goal is None:
+            return self._search.history.has_search_from(number)
+        return number <= max(self._rows, default=0)
 
     def _covers_a_training(self) -> bool:
         self._search.formulation.check_measured(self._rows.values())
@@ -94,19 +141,24 @@ class SearchLoop:
             raise Stopped
 
     def _free_number(self, number: int) -> int:
-        """Return the first number from `number` on that no baseline trial or repeat has."""
-        while number in self._rows and self._rows[number].purpose != "search":
+        """Return the first number from `number` on that the solver's asks may have.
+
+        Repeats have the numbers after the iteration that they confirm, unless the solver asks for them.
+        """
+        while self._search.goal is None and number in self._rows and self._rows[number].purpose != "search":
             number += 1
         return number
 
-    def _answer(self, first: int, points: Sequence[Point]) -> list[Evaluation] | None:
+    def _answer(self, first: int, asks: Sequence[Ask]) -> list[Evaluation] | None:
         """Return what the solver is told of an iteration; None if the budget ends before its end."""
-        numbers = range(first, first + len(points))
+        numbers = range(first, first + len(asks))
         known = [self._rows[number] for number in numbers if number in self._rows]
         taken = {row.network_key for row in known if is_training(row)}
         requests, repeated = list[TrialRequest](), list[TrialRequest]()
-        for request in self._requests(first, points):
-            if request.row is None and request.key in taken:
+        for request in self._requests(first, asks):
+            if request.purpose != "search":
+                requests.append(request)
+            elif request.row is None and request.key in taken:
                 repeated.append(request)  # a duplicate, which waits for the result of another
             elif request.row is not None or not self._answer_untrained(request):
                 requests.append(request)
@@ -121,32 +173,36 @@ class SearchLoop:
         answered = [self._rows[n] for n in numbers if n in self._rows]
         return [_read_answer(row) for row in answered] if len(answered) == len(numbers) else None
 
-    def _requests(self, first: int, points: Sequence[Point]) -> list[TrialRequest]:
-        """Return the requests for those points that have no result yet."""
-        search, due = self._search, dict[int, Point]()
-        for number, point in enumerate(points, start=first):
+    def _requests(self, first: int, asks: Sequence[Ask]) -> list[TrialRequest]:
+        """Return the requests for those asks that have no result yet."""
+        search, due = self._search, dict[int, Ask]()
+        for number, ask in enumerate(asks, start=first):
             row = self._rows.get(number)
             if row is not None:
-                _refuse_another_point(point, row)
+                _refuse_another_ask(ask, row)
             if row is None or is_open(row):
-                due[number] = point
-        described = search.trainer.describe_all([search.spec.config(point) for point in due.values()])
+                due[number] = ask
+        described = search.trainer.describe_all([search.spec.config(ask.point) for ask in due.values()])
         return [
-            search.request(number, "search", point, row=self._rows.get(number), description=one)
-            for (number, point), one in zip(due.items(), described, strict=True)
+            search.answer(number, ask, one) for (number, ask), one in zip(due.items(), described, strict=True)
         ]
 
     def _train(self, requests: list[TrialRequest], first: int) -> bool:
         """Train an iteration's requests; return whether the budget was enough for all.
 
-        A trial that is stopped early leaves some of the budget to the others.
+        A trial that is stopped early leaves some of the budget to the others. As long as none has succeeded,
+        a few are trained at a time. Raise TrainingsFailed if the first ones all fail for one reason.
         """
         search, pruner = self._search, self._pruner(first) if requests else NEVER
         while due := self._budget.select(requests, self._rows.values()):
+            if not has_success(self._rows.values()):
+                due = due[: max(FEWEST, search.executor.slots)]
             for row in search.runner.run(due, search.formulation.evaluation, pruner):
                 self._add(row)
                 if row.number == 1 and row.state == "completed":  # the start, without a baseline before it
                     note_chance(search, row)
+            begun, has_base = self._solver.incarnation.first, bool(search.spec.replicates)
+            refuse_common_failure(find_common_failure(self._rows.values(), begun, has_base))
             tried = {request.number for request in due}
             requests = [request for request in requests if request.number not in tried]
         return not requests
@@ -218,9 +274,10 @@ def _read_answer(row: Trial) -> Evaluation:
     )
 
 
-def _refuse_another_point(point: Point, row: Trial) -> None:
-    if dict(point) != row.point:
+def _refuse_another_ask(ask: Ask, row: Trial) -> None:
+    if (dict(ask.point), ask.replicate) != (row.point, row.replicate):
         raise NotReproducible(
-            f"the solver now proposes {dict(point)} as trial {row.number}, but the results database has "
-            f"{row.point}; nothing was changed, start another --study"
+            f"the solver now proposes {dict(ask.point)}, replicate {ask.replicate}, as trial {row.number}, "
+            f"but the results database has {row.point}, replicate {row.replicate}; nothing was changed, "
+            "start another --study"
         )

@@ -63,13 +63,13 @@ def read_incarnation(problem: Problem, first: int, restarts: list[dict[str, Any]
 class SolverSession:
     """`ask()` and `tell()` of a solver whose process may crash.
 
-    `start(problem)` starts a process, `find_best()` returns the point from which a restart starts, and
+    `start(incarnation)` starts a process, `find_best()` returns the point from which a restart starts, and
     `record(incarnation, why)` records a restart. `incarnation` is the current one.
     """
 
     def __init__(
         self,
-        start: Callable[[Problem], SolverProcess],
+        start: Callable[[Incarnation], SolverProcess],
         resumed: Incarnation,
         find_best: Callable[[], Point],
         record: Callable[[Incarnation, str], None],
@@ -141,6 +141,6 @@ class SolverSession:
         self._answered, self._deaths_in_place = [], 0
 
     def _start(self) -> None:
-        self._process = self._start_process(self.incarnation.problem)
+        self._process = self._start_process(self.incarnation)
         self._told = 0  # answers that this process has been told
         self._question = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, column, func, select, table
+from sqlalchemy import Select, column, func, null, select, table
 
 from results.analysis import forecast
 from results.db import connection as database
@@ -91,7 +91,10 @@ class RecordQueries:
             return None if request is None else _describe_request(request) | {"metrics": _METRICS}
         counts = self._count_by_state(_COUNTS.where(Trial.study_id == study["id"])).get(study["id"], {})
         [spending] = self._rows(_SPENDING.select().where(_SPENDING.c.study == name))
+        believed = _of(name, Trial.belief).where(Trial.belief.is_not(null()))
+        latest = self._row(believed.order_by(Trial.number.desc()).limit(1))
         return self._describe(study, request, counts, spending) | {
+            "expected_saving": forecast.expected_saving(latest and latest["belief"]),
             "question": study["question"],
             "versions": study["versions"],
             "options": repeatable(request["kind"], request["options"]) if request else None,

@@ -51,7 +51,9 @@ def _fields(model: type[SearchOptions], names: Iterable[str]) -> dict[str, Any]:
 
 NasSearch, HpoSearch = map(client_model, SEARCHES.values())
 # the options that a resume may change, which both searches have
-Resume = create_model("Resume", __config__=_CONFIG, **_fields(SEARCHES["nas"], ("trials", "force")))
+Resume = create_model(
+    "Resume", __config__=_CONFIG, **_fields(SEARCHES["nas"], ("trials", "until_saving", "force"))
+)
 
 
 def form_fields(kind: str) -> dict[str, dict[str, Any]]:

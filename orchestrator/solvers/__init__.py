@@ -17,13 +17,24 @@ from typing import Any, Protocol, cast
 from orchestrator.solvers._process import SolverDied, SolverProcess
 from orchestrator.spec.problem import Evaluate, Problem
 
-__all__ = ["Solver", "SolverDied", "SolverProcess", "load", "most_objectives", "names", "requirements"]
+__all__ = [
+    "Solver",
+    "SolverDied",
+    "SolverProcess",
+    "load",
+    "most_objectives",
+    "names",
+    "plans_replicates",
+    "requirements",
+]
 
 
 class Solver(Protocol):
-    """The interface of a solver's module. MOST_OBJECTIVES, if it has that, is otherwise 1.
+    """The interface of a solver's module.
 
-    Both constants are literals: they are read from the file, because its imports take seconds.
+    It may have MOST_OBJECTIVES, which is otherwise 1, and PLANS_REPLICATES, otherwise False: whether it asks
+    for replicates where `problem.goal` is given. The constants are literals: they are read from the file,
+    because its imports take seconds.
     """
 
     REQUIRES: Sequence[str]  # distributions whose versions change which points it proposes
@@ -45,6 +56,11 @@ def most_objectives(name: str) -> int:
     return int(_constants(name).get("MOST_OBJECTIVES", 1))
 
 
+def plans_replicates(name: str) -> bool:
+    """Return whether a solver can plan replicates itself. Raises as most_objectives."""
+    return bool(_constants(name).get("PLANS_REPLICATES", False))
+
+
 def requirements(name: str) -> tuple[str, ...]:
     """Return the distributions whose versions change what a solver proposes. Raises as most_objectives."""
     return tuple(_constants(name)["REQUIRES"])
@@ -63,7 +79,7 @@ def _module(name: str) -> str:
 
 @cache
 def _constants(solver: str) -> dict[str, Any]:
-    """Return REQUIRES and MOST_OBJECTIVES as a solver's file has them, without importing it."""
+    """Return the constants of `Solver` as a solver's file has them, without importing it."""
     found = find_spec(_module(solver))
     assert found is not None
     assert found.origin is not None
@@ -74,7 +90,7 @@ def _constants(solver: str) -> dict[str, Any]:
                 constants[name] = value
             case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
                 constants[name] = value
-    known = [name for name in ("REQUIRES", "MOST_OBJECTIVES") if name in constants]
+    known = [name for name in ("REQUIRES", "MOST_OBJECTIVES", "PLANS_REPLICATES") if name in constants]
     try:
         return {name: ast.literal_eval(constants[name]) for name in known}
     except ValueError as error:

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TextIO
 
 from orchestrator.solvers import load
@@ -19,6 +20,7 @@ from orchestrator.spec.problem import Ask, Evaluation, Problem
 from search_spaces import Point
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+LOOKED_UP = 100  # points at once, for which the search stops to listen for less than a second
 
 
 def main(name: str) -> None:
@@ -33,12 +35,17 @@ def main(name: str) -> None:
         _send(questions, {"ask": [ask.to_json() for ask in asks]})
         return [Evaluation.from_json(answer) for answer in _receive(answers)["tell"]]
 
-    def look_up(points: Sequence[Point]) -> list[float]:
-        _send(questions, {"costs": [dict(point) for point in points]})
-        return list(_receive(answers)["costs"])
+    def look_up(what: str, points: Sequence[Point]) -> list[Any]:
+        found: list[Any] = []
+        for first in range(0, len(points), LOOKED_UP):
+            some = [dict(point) for point in points[first : first + LOOKED_UP]]
+            _send(questions, {"look_up": what, "points": some})
+            found += _receive(answers)["found"]
+        return found
 
+    look_ups: dict[str, Any] = {what: partial(look_up, what) for what in opening["look_ups"]}
     try:
-        load(name).search(replace(problem, costs=look_up if opening["has_costs"] else None), evaluate)
+        load(name).search(replace(problem, **look_ups), evaluate)
     except Exception as error:
         traceback.print_exc()
         _send(questions, {"error": f"{type(error).__name__}: {error}"})

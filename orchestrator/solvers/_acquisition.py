@@ -4,6 +4,7 @@ A new sample is drawn each time: over the whole space, around the best points kn
 of the sample, nearer in each round.
 """
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -12,15 +13,19 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.solvers._earlier import fit_earlier
 from orchestrator.solvers._gaussian_process import Array
-from orchestrator.solvers._history import AnswerHistory
+from orchestrator.solvers._history import LISTED, AnswerHistory
+from orchestrator.spec.problem import Problem
 from search_spaces import Choice, Integer, Point, Space, Variable
 
-SMALL = 8192  # points, up to which a space is searched as a whole
+SMALL = LISTED  # points, up to which a space is searched as a whole
+SHORTLIST = 64  # points of most merit, whose known objectives are looked up
 DRAWN, ROUNDS, NEAR = 600, (0.1, 0.03, 0.01, 0.003), 150  # points; reaches of the rounds; points a round
 CENTRES = 5  # points around which a round samples
 
-Merits = Callable[[Array], Array]
+Merits = Callable[[Array], Array]  # of rows of features [n, columns]
+KnownMerits = Callable[[list[Point]], Array]  # of points whose objective is known
 
 
 def is_category(variable: Variable) -> TypeGuard[Choice]:
@@ -39,8 +44,16 @@ class AcquisitionCandidates:
         self.groups: NDArray[np.intp] = np.repeat(np.arange(len(widths)), widths)
         self._lower = np.array([variable.lower for variable in space.variables])
         self._range = np.array([max(v.upper - v.lower, 1e-300) for v in space.variables])
+        self._expect: Callable[[Array], Array] | None = None
         self._all = list(space) if space.size is not None and space.size <= SMALL else []
         self._all_features = self.features(self._all) if self._all else None
+
+    def add_earlier(self, problem: Problem) -> None:
+        """Add what the model of an earlier study expects as one more column, if it tells anything."""
+        self._expect = fit_earlier(problem, self.features, self.groups)
+        if self._expect is not None:
+            self.groups = np.append(self.groups, self.groups.max(initial=-1) + 1)
+            self._all_features = self.features(self._all) if self._all else None
 
     def features(self, points: Sequence[Point]) -> Array:
         """Return rows [n, columns] of points."""
@@ -53,15 +66,25 @@ class AcquisitionCandidates:
         rng: random.Random,
         taken: set[Point],
         answers: AnswerHistory,
+        known_merits: KnownMerits | None = None,
     ) -> Point | None:
-        """Return the point of most merit that is neither taken nor answered; None if all are."""
+        """Return the point of most merit that is neither taken, answered nor skipped; None if all are.
+
+        known_merits: by which the most promising points are compared again
+        """
         if self._all_features is not None:
             order = np.argsort(-merits(self._all_features), kind="stable")
             points = (self._all[index] for index in order)
         else:
             numbers, values = self._sample(merits, around, rng)
             points = (self._space.from_numbers(numbers[i]) for i in np.argsort(-values, kind="stable"))
-        return next((p for p in points if p not in taken and p not in answers), None)
+        new = (point for point in points if point not in taken and point not in answers)
+        if not answers.screen.is_used:
+            return next(new, None)
+        while shortlist := list(itertools.islice(new, SHORTLIST)):
+            if due := answers.due(shortlist):
+                return due[int(np.argmax(known_merits(due)))] if known_merits else due[0]
+        return None
 
     def _sample(self, merits: Merits, around: Sequence[Point], rng: random.Random) -> tuple[Array, Array]:
         """Return numbers [m, variables] of a sample, and their merits [m]."""
@@ -76,6 +99,11 @@ class AcquisitionCandidates:
             numbers = np.concatenate([numbers, near])
             values = np.concatenate([values, merits(self._rows(near))])
         return numbers, values
+
+    def near(self, around: Sequence[Point], reach: float, rng: random.Random) -> list[Point]:
+        """Return points around some, as far as `reach`, a fraction of a variable's range."""
+        generator = np.random.default_rng(rng.getrandbits(63))
+        return [self._space.from_numbers(one) for one in self._near(self._numbers(around), reach, generator)]
 
     def _near(self, centres: Array, reach: float, generator: np.random.Generator) -> Array:
         """Return points [m, variables] around centres [n, variables], with about two variables changed."""
@@ -108,4 +136,5 @@ class AcquisitionCandidates:
                 columns.append(np.log(column / variable.low) / math.log(variable.high / variable.low))
             else:
                 columns.append((column - self._lower[index]) / self._range[index])
-        return np.stack(columns, axis=1)
+        rows = np.stack(columns, axis=1)
+        return rows if self._expect is None else np.column_stack([rows, self._expect(rows)])

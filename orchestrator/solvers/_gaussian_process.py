@@ -42,6 +42,12 @@ class GaussianProcess:
     factor: Any  # of the covariance matrix, as scipy keeps it
     weights: Array  # [n]: the inverse covariance times the values
 
+    @property
+    def log_likelihood(self) -> float:
+        """Of the values as they were given, up to a constant (equation 2.30)."""
+        standard = -0.5 * self.values @ self.weights - np.log(np.diag(self.factor[0])).sum()
+        return float(standard - len(self.values) * math.log(self.spread))
+
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation [m] of the noise-free value at points [m, columns]."""
         scale = np.exp(-self.logs[self.groups])
@@ -81,6 +87,18 @@ def fit_process(
             options={"maxiter": iterations},
         ).x
     return _condition(points, standard, groups, logs, mean, spread)
+
+
+def squash(missed: Array) -> tuple[Array, float]:
+    """Return values [n] on a scale where a few huge ones do not hide which are near 0; signs stay.
+
+    The inverse hyperbolic sine is linear below the lower quartile of their sizes, and a logarithm above it.
+    Return as well the logarithm of the density of the values' scale in units of the squashed one's: the sum
+    of the logarithms of its slopes.
+    """
+    sizes = np.abs(missed[missed != 0])
+    quartile = np.quantile(sizes, 0.25) if len(sizes) else 1.0
+    return np.arcsinh(missed / quartile), float(-0.5 * np.log(missed**2 + quartile**2).sum())
 
 
 def _negative_log_posterior(

@@ -16,6 +16,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
+from orchestrator.solvers._history import Screen, draw_new
 from orchestrator.spec.problem import Evaluate, Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Value, Variable
 
@@ -35,10 +36,12 @@ def search(problem: Problem, evaluate: Evaluate, sampler: BaseSampler, draws: in
     while True:
         batch: list[tuple[Point, Trial]] = []
         while len(batch) < problem.batch_size and (opening or not proposals.exhausted):
-            batch.append(proposals.enqueue(opening.pop(0)) if opening else proposals.draw_new())
+            proposal = proposals.enqueue(opening.pop(0)) if opening else proposals.draw_new()
+            batch += [proposal] if proposal else []
         if not batch:
             return
         evaluations = evaluate([point for point, _ in batch])
+        proposals.screen.learn(evaluations)
         for (_, trial), evaluation in zip(batch, evaluations, strict=True):
             proposals.tell(trial, evaluation)
 
@@ -47,6 +50,8 @@ class _Proposals:
     """An Optuna study that proposes no point twice."""
 
     def __init__(self, problem: Problem, sampler: BaseSampler, draws: int) -> None:
+        self.screen = Screen(problem)
+        self.exhausted = False  # whether no point is left to ask about
         self._draws = draws
         self._space = problem.space
         self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * problem.objectives)
@@ -55,29 +60,25 @@ class _Proposals:
         self._asked: set[Point] = set()
         self._screened = 0  # answers in a row, the last of them included
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether every point of a finite space has been asked."""
-        return len(self._asked) == self._space.size
+    def draw_new(self) -> tuple[Point, Trial] | None:
+        """Return the sampler's next new point, or a random one if it draws only known or skipped ones.
 
-    def draw_new(self) -> tuple[Point, Trial]:
-        """Return the sampler's next new point, or a random one if it draws only known ones."""
+        None if no point is left.
+        """
         for _ in range(self._draws if self._screened < _PATIENCE else 1):
             point, trial = self._draw()
-            if point not in self._asked:
-                self._asked.add(point)
-                return point, trial
+            if point not in self._asked and self.screen.passing([point]):
+                return self._ask(point, trial)
             self._study.tell(trial, state=TrialState.FAIL)  # which its model does not read
-        while (point := self._space.sample(self._rng)) in self._asked:
-            pass
-        return self.enqueue(point)
+        drawn = draw_new(self._space, self._rng, self._asked, self.screen)
+        self.exhausted = drawn is None
+        return None if drawn is None else self.enqueue(drawn)
 
     def enqueue(self, point: Point) -> tuple[Point, Trial]:
         """Return a trial of this point."""
         drawn = {v.name: _to_optuna(v, point[v.name]) for v in self._space.variables}
         self._study.enqueue_trial(drawn)
-        self._asked.add(point)
-        return point, self._draw()[1]
+        return self._ask(point, self._draw()[1])
 
     def tell(self, trial: Trial, evaluation: Evaluation) -> None:
         """Answer one trial."""
@@ -88,6 +89,11 @@ class _Proposals:
         for index, constraint in enumerate(evaluation.constraints):
             trial.set_constraint(f"constraint_{index}", constraint)
         self._study.tell(trial, [evaluation.objective, *evaluation.others])
+
+    def _ask(self, point: Point, trial: Trial) -> tuple[Point, Trial]:
+        self._asked.add(point)
+        self.exhausted = len(self._asked) == self._space.size
+        return point, trial
 
     def _draw(self) -> tuple[Point, Trial]:
         trial = self._study.ask(self._distributions)

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from orchestrator.awake import Awake
 from orchestrator.spec.problem import Ask, Evaluation, Problem
+from search_spaces import Point
 
 EXIT_SECONDS = 5.0  # for a process that has closed its pipe to end by itself
 TAIL_BYTES = 1500
@@ -67,8 +68,12 @@ class SolverProcess(AbstractContextManager["SolverProcess"]):
         self._log: IO[bytes] = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115 - until close()
         self._log_start = self._log.seek(0, os.SEEK_END)
         self._process = self._start(command or [sys.executable, "-P", "-m", "orchestrator.solvers", name])
-        has_costs = problem.costs is not None
-        self._send({"problem": problem.to_json(), "has_costs": has_costs, "parent": os.getpid()})
+        self._look_ups: dict[str, Callable[[Sequence[Point]], list[Any]]] = {
+            name: look_up
+            for name, look_up in (("costs", problem.costs), ("allowed", problem.allowed))
+            if look_up is not None
+        }
+        self._send({"problem": problem.to_json(), "look_ups": [*self._look_ups], "parent": os.getpid()})
 
     @property
     def pid(self) -> int:
@@ -83,9 +88,9 @@ class SolverProcess(AbstractContextManager["SolverProcess"]):
         """
         assert not self._unanswered, "the last question has not been answered"
         message = self._receive(pause)
-        while self._problem.costs is not None and "costs" in message:
-            points = [self._problem.space.point(values) for values in message["costs"]]
-            self._send({"costs": self._problem.costs(points)})
+        while (name := message.get("look_up")) in self._look_ups:
+            points = [self._problem.space.point(values) for values in message["points"]]
+            self._send({"found": self._look_ups[name](points)})
             message = self._receive(pause)
         if "error" in message:
             raise self._died(f"stopped with {message['error']}")

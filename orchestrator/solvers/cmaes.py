@@ -34,11 +34,7 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
         if answers.exhausted:
             return
         _evolve(problem, answers, problem.seed + attempt)
-        while not answers.exhausted:
-            point = problem.space.sample(rng)
-            if point not in answers:
-                answers.ask([point])
-                break
+        answers.ask(answers.draw(rng))
 
 
 def _evolve(problem: Problem, answers: AnswerHistory, seed: int) -> None:
@@ -53,7 +49,8 @@ def _evolve(problem: Problem, answers: AnswerHistory, seed: int) -> None:
         solutions = [optimizer.ask() for _ in range(optimizer.population_size)]
         points = [coding.to_point(solution) for solution in solutions]
         answers.ask(points)
-        values = [_value(answers[point]) for point in points]
+        told = [answers.get(p) or answers.screen.answer(p, problem.constraints) for p in points]
+        values = [_value(answer) for answer in told]
         optimizer.tell(list(zip(solutions, values, strict=True)))
         stale = stale + 1 if len(answers) == asked_before else 0
 

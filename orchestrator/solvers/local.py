@@ -25,14 +25,14 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
     answers.ask([*problem.opening])
     while not answers.exhausted:
         if not _improve_nearby(problem, answers, rng) and not answers.exhausted:
-            answers.ask([_kick(problem.space, answers, rng)])
+            answers.ask(_kick(problem.space, answers, rng))
 
 
 def _improve_nearby(problem: Problem, answers: AnswerHistory, rng: random.Random) -> bool:
     """Ask about neighbours, a block at a time, until one is better. Return whether one was."""
     best = answers.best()
     for reach in REACHES:
-        near = [point for point in _neighbours(problem.space, best, reach) if point not in answers]
+        near = answers.due(_neighbours(problem.space, best, reach))
         rng.shuffle(near)
         for first in range(0, len(near), problem.batch_size):
             answers.ask(near[first : first + problem.batch_size])
@@ -65,15 +65,17 @@ def _changes(variable: Variable, number: float, reach: float) -> Iterator[float]
             yield value
 
 
-def _kick(space: Space, answers: AnswerHistory, rng: random.Random) -> Point:
-    """Return a new point that differs from the best in several variables; at last a random one."""
+def _kick(space: Space, answers: AnswerHistory, rng: random.Random) -> list[Point]:
+    """Return a new point that differs from the best in several variables; at last a random one, if any."""
     best = answers.best()
     for kick in itertools.count():
+        if kick >= KICKS and answers.screen.is_used:
+            return answers.draw(rng)
         other = space.sample(rng)
         kept = set(rng.sample(space.names, max(0, len(space.names) - 2 - kick // 10)))
         point = space.point({name: (best if name in kept else other)[name] for name in space.names})
         if kick >= KICKS:
             point = other
-        if point not in answers:
-            return point
+        if due := answers.due([point]):
+            return due
     raise AssertionError("unreachable")

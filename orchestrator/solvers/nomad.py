@@ -22,23 +22,26 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from orchestrator.solvers._acquisition import is_category
 from orchestrator.solvers._history import AnswerHistory, objectives, violation
+from orchestrator.solvers._model_steps import ModelAnswers, ModelSteps
 from orchestrator.solvers._surrogate import Surrogate
-from orchestrator.spec.problem import LARGEST_SEED, Evaluate, Evaluation, Problem
+from orchestrator.spec.problem import LARGEST_SEED, Evaluate, EvaluateAsks, Evaluation, Problem
 from search_spaces import Point
 
 REQUIRES: tuple[str, ...] = ("PyNomadBBO", "numpy", "scipy")
 MOST_OBJECTIVES = 2
+PLANS_REPLICATES = True
 
 STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
 DESIGN = 3  # random points after the start, for the first model
 BARREN_ITERATIONS = 30  # of NOMAD without a new point, after which a run is ended
 SEARCHED_PER_POLLED = 8
+POLISHED_BELOW = 0.01  # of the objective: the expected improvement at which the best point is polished
 SETTINGS = (
     "DIRECTION_TYPE ORTHO 2N",  # the default polls with a model, which takes minutes on some grids
     "QUAD_MODEL_SEARCH no",  # the search step is ours
@@ -55,12 +58,11 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
     Raises RuntimeError if PyNomad is missing, all starts failed, or NOMAD refused to begin.
     """
     pynomad = _import_pynomad()
-    answers = AnswerHistory(problem, evaluate)
     rng = random.Random(problem.seed)
-    _ask_first(problem, answers, rng)
-    if answers.exhausted:
+    steps = _begin(problem, evaluate, rng)
+    if steps is None:
         return
-    steps = MadsSteps(problem, answers, rng)
+    answers = steps.answers
     polled: Counter[Point] = Counter()
     for run in itertools.count():
         front = answers.front()
@@ -71,6 +73,19 @@ def search(problem: Problem, evaluate: Evaluate) -> None:
             return
         if answers.front() == front:
             steps.search()
+        if isinstance(steps, MadsSteps) and steps.promise < POLISHED_BELOW:
+            steps.polish()
+
+
+def _begin(problem: Problem, evaluate: Evaluate, rng: random.Random) -> "MadsSteps | ModelSteps | None":
+    """Ask the first questions, and return the steps that follow; None if every point is known."""
+    if problem.goal is not None:
+        planned = ModelSteps(problem, ModelAnswers(problem, problem.goal, cast(EvaluateAsks, evaluate)), rng)
+        planned.begin()
+        return planned
+    answers = AnswerHistory(problem, evaluate)
+    _ask_first(problem, answers, rng)
+    return None if answers.exhausted else MadsSteps(problem, answers, rng)
 
 
 def _import_pynomad() -> ModuleType:
@@ -119,29 +134,58 @@ class MadsSteps:
     """The search and the poll of one problem."""
 
     def __init__(self, problem: Problem, answers: AnswerHistory, rng: random.Random) -> None:
+        self.answers = answers
         self._problem = problem
-        self._answers = answers
         self._rng = rng
         self._surrogate = Surrogate(problem, answers)
         self._searched = self._polled = 0  # points that were trained, not screened
+        self._polished: set[Point] = set()
+        free = [variable for variable in problem.space.variables if variable.size != 1]
+        self._is_polishing = (
+            answers.screen.knows_costs and problem.objectives == 1 and all(map(is_category, free))
+        )
+
+    @property
+    def promise(self) -> float:
+        """The fraction of the objective that the last search was expected to save; 1 before there is one."""
+        return self._surrogate.promise
 
     def poll(self, points: Sequence[Point]) -> bool:
         """Ask about the points, the most promising first, until the best point or the front changes.
 
         Return whether it did, by these points or by those searched in between.
         """
-        before = self._answers.front()
-        queue = self._surrogate.order([p for p in dict.fromkeys(points) if p not in self._answers])
+        before = self.answers.front()
+        queue = self._surrogate.order(self.answers.due(points))
         while queue:
             self._ask(queue)
-            if self._answers.front() != before:
+            if self.answers.front() != before:
                 return True
-            queue = [point for point in queue if point not in self._answers]
+            if self.answers.exhausted:
+                break
+            queue = self.answers.due(queue)
         return False
 
     def search(self) -> None:
         """Ask about a block of points that the surrogate proposes."""
         self._ask([])
+
+    def polish(self) -> None:
+        """Ask about all cheaper neighbours of the best point in one or two categories, until one is better.
+
+        The most promising come first. A best point is polished once, if objectives are known and all
+        variables are categories.
+        """
+        best = self.answers.best()
+        if not self._is_polishing or best in self._polished or not self.answers[best].feasible:
+            return
+        self._polished.add(best)
+        near = self.category_neighbours(best)
+        nearby = [*near, *itertools.chain.from_iterable(map(self.category_neighbours, near))]
+        queue = self._surrogate.order(self.answers.due(nearby))
+        while queue and self.answers.best() == best:
+            self.answers.ask(queue[: self._problem.batch_size])
+            queue = self.answers.due(queue)
 
     def category_neighbours(self, point: Point) -> list[Point]:
         """Return the points that differ from this one in one category."""
@@ -168,16 +212,23 @@ class MadsSteps:
         spare = size - len(from_poll) - len(from_search)
         from_poll += queue[len(from_poll) : len(from_poll) + spare]
         block = list(dict.fromkeys([*from_poll, *from_search]))
-        while not block:  # only then at random
+        if not block and self.answers.screen.is_used:
+            block = self.answers.draw(self._rng)
+        while not block and not self.answers.exhausted:  # only then at random
             drawn = [self._problem.space.sample(self._rng) for _ in range(size)]
-            block = [point for point in dict.fromkeys(drawn) if point not in self._answers]
-        self._answers.ask(block)
-        self._polled += sum(not self._answers[point].screened for point in from_poll)
-        self._searched += sum(not self._answers[point].screened for point in from_search)
+            block = self.answers.due(drawn)
+        self.answers.ask(block)
+        self._polled += sum(not self.answers[point].screened for point in from_poll)
+        self._searched += sum(not self.answers[point].screened for point in from_search)
 
 
 def _poll_around(
-    pynomad: ModuleType, problem: Problem, answers: AnswerHistory, steps: MadsSteps, best: Point, run: int
+    pynomad: ModuleType,
+    problem: Problem,
+    answers: AnswerHistory,
+    steps: MadsSteps | ModelSteps,
+    best: Point,
+    run: int,
 ) -> None:
     """Run NOMAD once around a point, over the numbers; the point's categories are kept."""
     if steps.poll(steps.category_neighbours(best)):
@@ -206,7 +257,12 @@ class _Blackbox:
     """NOMAD's callback. It lets no exception out, since NOMAD crashes on one; `error` keeps it."""
 
     def __init__(
-        self, problem: Problem, start: Point, free: list[int], answers: AnswerHistory, steps: MadsSteps
+        self,
+        problem: Problem,
+        start: Point,
+        free: list[int],
+        answers: AnswerHistory,
+        steps: MadsSteps | ModelSteps,
     ) -> None:
         self.error: Exception | None = None
         self._problem = problem

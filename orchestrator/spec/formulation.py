@@ -95,6 +95,16 @@ class Formulation:
         why = f"not smaller than {known_as}: {metric.text(amount)}"
         return Screened(self._answer(network, 1.0, 0.0, known), why, incumbent)
 
+    def find_rival(self, incumbent: Trial | None) -> Network | None:
+        """Return the network that another one must be smaller than; None if there is none."""
+        if self.aim.minimise is None or self.aim.objectives > 1:
+            return None
+        return incumbent or self._base_within_limits
+
+    def keeps_limits(self, network: Network) -> bool:
+        """Whether a network is within the limits, as far as that is known of it."""
+        return all(share <= 0 for share in self._excess(network))
+
     def size(self, network: Network) -> float:
         """Return the amount that is minimised, which must be known."""
         assert self.aim.minimise is not None
@@ -125,7 +135,8 @@ class Formulation:
     def passed(self, trial: Trial) -> bool:
         """Whether a trial of the search met the constraints and was not rejected since."""
         is_trained = trial.purpose == "search" and trial.state == "completed"
-        is_accurate = trial.verdict != "rejected" and accuracy(trial) >= (self.min_accuracy or 0.0)
+        is_met = trial.verdict == "confirmed" or accuracy(trial) >= (self.min_accuracy or 0.0)
+        is_accurate = trial.verdict != "rejected" and is_met
         return is_trained and is_accurate and self.holds_after_training(trial)
 
     def holds_after_training(self, trial: Trial) -> bool:
@@ -183,9 +194,7 @@ class Formulation:
 
     @property
     def _base_within_limits(self) -> Network | None:
-        if self.base is None or any(share > 0 for share in self._excess(self.base)):
-            return None
-        return self.base
+        return self.base if self.base is not None and self.keeps_limits(self.base) else None
 
 
 def accuracy(trial: Trial) -> float:

@@ -137,11 +137,23 @@ def parse_images(text: str) -> int | float | str:
     if re.fullmatch(r"\d+", text):
         check(len(text) <= 9, f"is out of range; give at most {10**9 - 1}")
         return int(text)
-    if match := re.fullmatch(r"(\d*\.?\d+)(%?)", text):
-        share = float(match[1]) / (100 if match[2] else 1)
-        if 0 < share < 1:
-            return share
+    if (share := _read_share(text)) is not None:
+        return share
     raise BadOption("is not a number of images; give one like 5000, a share like .8 or 80%, or all")
+
+
+def parse_share(text: str) -> float:
+    """Return a share of all in (0, 1), written as .01 or 1%. Raise BadOption for anything else."""
+    share = _read_share(text)
+    if share is None:
+        raise BadOption("is not a share of more than 0 and less than all; give one like 1% or .01")
+    return share
+
+
+def _read_share(text: str) -> float | None:
+    match = re.fullmatch(r"(\d*\.?\d+)(%?)", text)
+    share = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    return share if 0 < share < 1 else None
 
 
 def _check_images(text: str) -> str:
@@ -149,7 +161,13 @@ def _check_images(text: str) -> str:
     return text
 
 
+def _check_share(text: str) -> str:
+    parse_share(text)
+    return text
+
+
 Images = Annotated[str, AfterValidator(_check_images)]
+Share = Annotated[str, AfterValidator(_check_share)]
 LocalPath = Annotated[Path, BeforeValidator(_read_path)]
 PathText = Annotated[str, BeforeValidator(_read_path)]  # a path, or something else that has no ~
 # user: whoever asks, by command line, file, REST or form; kept with the study, so that a resume has it
@@ -624,6 +642,10 @@ class SearchOptions(LimitOptions):
         "Most device-hours: the search starts no training once they run out. Failed trainings and "
         "resumes count. [no limit]",
         gt=0,
+    )
+    until_saving: Share | None = _search(
+        "Stop when 10 more trainings are expected to save less than this share (1% or .01) of what is "
+        "minimised. [search on]"
     )
     solver: str = _search(
         f"Solver that proposes the candidates: {', '.join(solvers.names())}.",

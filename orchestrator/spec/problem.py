@@ -105,7 +105,7 @@ class AccuracyGoal:
 
     base: the base network's point; None: the bound is exact
     bound: the required accuracy; with a base, the mean of its first trainings less the tolerance
-    level: the confidence of what is named
+    level: the probability that names a network
     images: validation images that count for the noise of a training
     overlap: as of `results.analysis.posterior.believe`
     repeats: most trainings of a network beyond its first
@@ -167,6 +167,8 @@ class Problem:
 
     costs: returns the objective of points, which is known before any training; None if only training tells.
         It is not part of the JSON data: a solver's process asks the search.
+    allowed: returns whether points are within the limits that are known before any training; None if there
+        are none. It is not part of the JSON data either.
 
     Raises:
         ValueError: the start or a hint is not in the space, or a number is out of range.
@@ -183,6 +185,7 @@ class Problem:
     goal: AccuracyGoal | None = None
     earlier: tuple[Training, ...] = ()  # of an earlier study, whose model is one more input of this one's
     costs: Callable[[Sequence[Point]], list[float]] | None = None
+    allowed: Callable[[Sequence[Point]], list[bool]] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", self.space.point(self.start))
@@ -202,7 +205,7 @@ class Problem:
         return tuple(dict.fromkeys((self.start, *self.hints)))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON data, without `costs`."""
+        """Return plain JSON data, without `costs` and `allowed`."""
         return {
             "space": self.space.to_json(),
             "start": dict(self.start),

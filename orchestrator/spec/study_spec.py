@@ -28,28 +28,37 @@ from orchestrator.spec.options import (
     name_data,
     name_data_by_kind,
 )
-from orchestrator.spec.problem import Problem
+from orchestrator.spec.problem import VERSION as SOLVER_VERSION
+from orchestrator.spec.problem import Problem, Training
 from orchestrator.spec.recipe_overrides import merge_ingredients
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerClient, TrainerRefused
-from results.analysis.posterior import VERSION
+from results.analysis.posterior import BY_MODEL, VERSION
 from results.db.store import Store
 from results.db.tables import Trial
+from results.metrics import METRICS
 from results.scores import ACCURACY, effective_validation_images
 from search_spaces import Named, Point, Space, Value, scaling
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """The points that a search tries first after its start, and where they come from."""
+    """The points that a search tries first after its start, and where they come from.
+
+    trainings: of the earlier study, of which the solver makes a model; none in studies of older versions
+    unlike: how the earlier study differs, in words; not recorded
+    """
 
     study: str
     hints: tuple[Point, ...]
-    unlike: tuple[str, ...] = ()  # how the earlier study differs, in words; not recorded
+    trainings: tuple[Training, ...] = ()
+    unlike: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what is recorded of it."""
-        return {"study": self.study, "hints": [dict(hint) for hint in self.hints]}
+        trainings = [training.to_json() for training in self.trainings]
+        rare = {"trainings": trainings} if trainings else {}
+        return {"study": self.study, "hints": [dict(hint) for hint in self.hints], **rare}
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,7 @@ class StudySpec:
                 "name": self.request.solver,
                 "block": block,
                 "versions": provenance.versions(solvers.requirements(self.request.solver)),
+                "version": SOLVER_VERSION,
             },
             "trainer": self.request.trainer or "built in",
             **policy.question(),
@@ -114,7 +124,8 @@ class StudySpec:
         if (
             self.aim.minimise is not None or request.confirm
         ):  # older searches for accuracy had no confirmation, and no such entry
-            asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": VERSION}
+            version = BY_MODEL if self._plans_replicates else VERSION
+            asked["confirmation"] = {"most": request.confirm, "level": request.confidence, "version": version}
         return asked
 
     @property
@@ -177,9 +188,28 @@ class StudySpec:
         base = (measured or self.first) if self.replicates else None
         return Formulation(self.space, start, self.choice, self.aim, min_accuracy, base)
 
-    def problem(self, formulation: Formulation, block: int) -> Problem:
-        hints = self.warm_start.hints if self.warm_start else ()
-        return replace(formulation.problem(block, self.request.seed), hints=hints)
+    @property
+    def _plans_replicates(self) -> bool:
+        """Whether the solver plans replicates by its model of accuracy, and the loop confirms nothing.
+
+        It does so in spaces of multipliers, for the fewest of what is counted without training.
+        """
+        minimise = METRICS.get(self.aim.minimise or "")
+        return (
+            solvers.plans_replicates(self.request.solver)
+            and self.aim.needs_bound
+            and self.aim.objectives == 1
+            and minimise is not None
+            and minimise.is_count
+            and self.request.confirm > 0
+            and self.space.has_multipliers
+        )
+
+    def problem(self, formulation: Formulation, block: int, version: int = SOLVER_VERSION) -> Problem:
+        problem = replace(formulation.problem(block, self.request.seed), version=version)
+        if self.warm_start is None:
+            return problem
+        return replace(problem, hints=self.warm_start.hints, earlier=self.warm_start.trainings)
 
 
 def resolve_spec(

@@ -1,7 +1,7 @@
-"""Start a search from the best candidates of an earlier study in the same database.
+"""Start a search from the best candidates of an earlier study in the same database, and from its trainings.
 
-The candidates are recorded in the new study's settings. A resume takes them from there, because the earlier
-study may have changed or been deleted since.
+Both are recorded in the new study's settings. A resume takes them from there, because the earlier study may
+have changed or been deleted since.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.spec.formulation import sought_value
 from orchestrator.spec.options import BadOption, check
+from orchestrator.spec.problem import Training
 from orchestrator.spec.study_spec import StudySpec, WarmStart
 from results.analysis.pareto import find_front
 from results.db.spec_diff import differences
 from results.db.store import Store
 from results.db.tables import Study, Trial
-from search_spaces import Integer, Point, Real, Space, Value, Variable, scaling
+from search_spaces import Choice, Integer, Point, Real, Space, Value, Variable, scaling
 
 MOST_HINTS = 5
+MOST_TRAININGS = 200  # of which the solver makes a model: the latest ones
 _OF_NO_MATTER = (
     "solver",
     "space",
@@ -46,7 +49,11 @@ def add_warm_start(spec: StudySpec, store: Store | None, recorded: Study | None)
         hints = tuple(
             Point(hint) for hint in written["hints"]
         )  # whatever they are: the settings are compared next
-        return replace(spec, warm_start=WarmStart(name, hints))
+        trainings = tuple(
+            Training(Point(one["point"]), one["replicate"], one["score"])
+            for one in written.get("trainings", ())
+        )
+        return replace(spec, warm_start=WarmStart(name, hints, trainings))
     check(
         name != spec.study_name,
         f"--warm-start {name} is this study's own name; give it another by --study",
@@ -58,12 +65,14 @@ def add_warm_start(spec: StudySpec, store: Store | None, recorded: Study | None)
             f"--warm-start {name}: no such study in {spec.request.database}; there are: {there or 'none'}"
         )
     _refuse_another_family(earlier, spec)
-    hints = tuple(_hints(store.trials(earlier.id), spec))
+    trials = store.trials(earlier.id)
+    hints = tuple(_hints(trials, spec))
     check(
         bool(hints),
         f"--warm-start {name}: no candidate there met the constraints, other than the start; omit the option",
     )
-    return replace(spec, warm_start=WarmStart(name, hints, _unlike(earlier, spec)))
+    trainings = tuple(_trainings(trials, spec))
+    return replace(spec, warm_start=WarmStart(name, hints, trainings, _unlike(earlier, spec)))
 
 
 def nearest(values: Mapping[str, Any], space: Space, start: Point) -> Point:
@@ -107,6 +116,26 @@ def _hints(trials: Sequence[Trial], spec: StudySpec) -> list[Point]:
     """Return the earlier study's best points, moved into this one's space, without the start."""
     moved = dict.fromkeys(_moved(point, spec) for point in best_points(trials))
     return [point for point in moved if point != _start(spec)][:MOST_HINTS]
+
+
+def _trainings(trials: Sequence[Trial], spec: StudySpec) -> list[Training]:
+    """Return the earlier study's latest trainings with a score, of the points that this space has too."""
+    found = list[Training]()
+    for trial in trials:
+        score, values = sought_value(trial), trial.point or {}
+        is_inside = all(_is_within(variable, values[variable.name]) for variable in spec.space.variables)
+        if trial.state == "completed" and score is not None and is_inside:
+            found.append(Training(_moved(values, spec), trial.replicate, score))
+    return found[-MOST_TRAININGS:]
+
+
+def _is_within(variable: Variable, value: Any) -> bool:
+    """Whether a value is in a variable's range, also between the values of its grid."""
+    if not isinstance(variable, Choice):
+        return bool(variable.low <= value <= variable.high)
+    if variable.ordered and all(map(_is_number, (value, *variable.values))):
+        return bool(min(map(float, variable.values)) <= value <= max(map(float, variable.values)))
+    return value in variable.values
 
 
 def _moved(values: Mapping[str, Any], spec: StudySpec) -> Point:

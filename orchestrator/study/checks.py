@@ -18,11 +18,12 @@ from orchestrator.pruners import PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import base_model, feasibility, warm_start
 from orchestrator.spec.base_model import BaseModel
-from orchestrator.spec.options import BadOption, SearchOptions
+from orchestrator.spec.options import BadOption, SearchOptions, check
 from orchestrator.spec.study_spec import StudySpec, earlier_names, resolve_spec, settle_demo, subject_of
 from orchestrator.trainer_client import NetworkDescriber, TrainerClient, TrainerRefused
 from orchestrator.trial.folder import study_folder
 from results import file_names
+from results.analysis.posterior import VerdictSettings
 from results.db import connection
 from results.db.rows import changed_settings, refuse_another_question
 from results.db.store import Store
@@ -101,10 +102,21 @@ def check_study(
             f"--early-stop {request.early_stop} has no effect with --pruner {policy.pruner}; omit it"
         )
     question = _question(spec, recorded, slots)
+    _check_saving(spec, question)
     if store and recorded is not None:
         why = other_data(store, recorded, question, spec.training.dataset)
         refuse_another_question(recorded, request.kind, question, why)
     return CheckedStudy(spec, question, recorded, replaced)
+
+
+def _check_saving(spec: StudySpec, question: Mapping[str, Any]) -> None:
+    """Raise BadOption if the user asks for an expected saving, and the solver cannot tell it."""
+    asked = spec.request.until_saving
+    check(
+        asked is None or VerdictSettings.read(question).by_model,
+        f"--until-saving {asked} needs the solver's model of accuracy, which this search does not have; omit "
+        "it, or start a nas-search with --solver nomad, --minimise macs or params, and --confirm above 0",
+    )
 
 
 def _question(spec: StudySpec, recorded: Study | None, slots: int) -> dict[str, Any]:
@@ -113,9 +125,16 @@ def _question(spec: StudySpec, recorded: Study | None, slots: int) -> dict[str, 
     question = spec.question(block, _pruner_of(spec.request, recorded))
     if recorded is not None and "model" not in recorded.question:  # of an older version
         question.pop("model", None)
-    if recorded is not None and "version" not in recorded.question.get("confirmation", {}):
-        question.get("confirmation", {}).pop("version", None)  # it goes on by the older rule
+    for part in ("confirmation", "solver") if recorded is not None else ():
+        _keep_version(question.get(part, {}), recorded.question.get(part, {}))
     return question
+
+
+def _keep_version(asked: dict[str, Any], recorded: Mapping[str, Any]) -> None:
+    """Put the version of a recorded study's rule into `asked`, so that it goes on by that rule."""
+    asked.pop("version", None)
+    if "version" in recorded:
+        asked["version"] = recorded["version"]
 
 
 def _pruner_of(request: SearchOptions, recorded: Study | None) -> PrunerConfig:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import partial
 
 from rich.console import Console
 
@@ -16,8 +15,10 @@ from orchestrator.console.progress import ReporterFactory
 from orchestrator.executors import Executor
 from orchestrator.search import baseline, final_selection
 from orchestrator.search.budget import study_budget
+from orchestrator.search.common_failure import RETRY, find_common_failure
 from orchestrator.search.context import SearchContext, TrialHistory
-from orchestrator.search.loop import SearchLoop
+from orchestrator.search.known_sizes import KnownSizes
+from orchestrator.search.loop import SAVED_ENOUGH, SearchLoop
 from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, read_incarnation
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
@@ -29,6 +30,7 @@ from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.folder import study_folder
 from orchestrator.trial.latency import LatencyProfiler
+from orchestrator.trial.outcome import is_open
 from orchestrator.trial.runner import Runner
 from results import file_names
 from results.analysis.difference import least_confirmed
@@ -48,8 +50,8 @@ def run_study(
 ) -> str:
     """Run the study of `request` to its end, or until `stop` is set: then raise Stopped. Return its name.
 
-    Raise BadOption, TrainerRefused, StoreError, ExecutorError, BaselineFailed, SolverFailed,
-    NotReproducible or TrainerBroken. Trials that have ended by then are in the database.
+    Raise BadOption, TrainerRefused, StoreError, ExecutorError, BaselineFailed, TrainingsFailed,
+    SolverFailed, NotReproducible or TrainerBroken. Trials that have ended by then are in the database.
     """
     with ExitStack() as stack:
         store = stack.enter_context(SearchQueue(request.database))
@@ -89,8 +91,15 @@ def _is_answered(spec: StudySpec, store: Store, recorded: Study) -> bool:
         recorded.state == "finished"
         and recorded.budget_trials == spec.request.trials
         and recorded.budget_slot_hours == spec.request.max_gpu_hours
+        and not _has_saved_enough(store, recorded)
         and all(save_models.saves(spec, name) for name in saved)
     )
+
+
+def _has_saved_enough(store: Store, recorded: Study) -> bool:
+    """Whether --until-saving ended the latest run of a study, which then goes on as far as this one says."""
+    kinds = [event.kind for event in store.events(recorded.id) if event.kind in ("resumed", SAVED_ENOUGH)]
+    return kinds[-1:] == [SAVED_ENOUGH]
 
 
 def _open_study(checked: CheckedStudy, store: SearchQueue, executor: Executor, console: Console) -> Study:
@@ -185,7 +194,11 @@ def _require_accuracy(
 def _open_solver(search: SearchContext) -> SolverSession:
     """Start the solver, as it was after its last recorded restart."""
     store, study, spec = search.store, search.study, search.spec
-    problem = spec.problem(search.formulation, study.question["solver"]["block"])
+    asked = study.question["solver"]
+    problem = spec.problem(search.formulation, asked["block"], asked.get("version", 1))
+    trainer = search.trainer
+    describer = trainer.trainer if isinstance(trainer, LatencyProfiler) else trainer
+    problem = KnownSizes(spec, search.formulation, describer).add_to(problem)
 
     def find_best() -> Point:
         best = search.history.best
@@ -196,7 +209,25 @@ def _open_solver(search: SearchContext) -> SolverSession:
         seed = incarnation.problem.seed
         search.reporter.note(f"the solver died twice at the same point; restarting it with seed {seed}")
 
-    restarts = [event.detail for event in store.events(study.id) if event.kind == RESTART]
-    resumed = read_incarnation(problem, spec.replicates + 1, restarts)
-    start = partial(SolverProcess, spec.request.solver, log=search.folder / file_names.SOLVER_LOG)
+    def start(incarnation: Incarnation) -> SolverProcess:
+        asked = search.add_goal(incarnation.problem, incarnation.first)
+        return SolverProcess(spec.request.solver, asked, log=search.folder / file_names.SOLVER_LOG)
+
+    restarts = [event.detail for event in store.events(study.id) if event.kind in (RESTART, RETRY)]
+    resumed = _retry_failures(search, read_incarnation(problem, spec.replicates + 1, restarts))
     return SolverSession(start, resumed, find_best, record)
+
+
+def _retry_failures(search: SearchContext, resumed: Incarnation) -> Incarnation:
+    """Return the incarnation of the solver that goes on: a new one if a common failure ended the search."""
+    store, history = search.store, search.history
+    rows = history.rows.values()
+    failed = find_common_failure(rows, resumed.first, bool(search.spec.replicates))
+    if failed and not any(map(is_open, rows)):
+        resumed = replace(resumed, first=max(history.rows) + 1)
+        why = f"the first trainings all failed ({failed[0].reason})"
+        store.note(search.study.id, RETRY, resumed.to_json(why))
+        search.reporter.note(f"{why}; the search begins again with trial {resumed.first}")
+    retried = [event.detail["first"] for event in store.events(search.study.id) if event.kind == RETRY]
+    history.retry_failures(max(retried, default=0))
+    return resumed

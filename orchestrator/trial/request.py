@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -26,6 +27,7 @@ class TrialRequest:
     description: NetworkInfo
     row: Trial | None = None  # if an earlier run left it unfinished
     of_trial_number: int | None = None  # the trial that this one repeats
+    belief: Mapping[str, Any] | None = None  # of the solver that asked for it
     losses: int = 0  # how often it was killed from outside in this run of the study
 
     @property
@@ -46,6 +48,7 @@ class TrialRequest:
             "of_trial_number": self.of_trial_number,
             "config": self.config,
             "network_key": self.key,
+            "belief": None if self.belief is None else dict(self.belief),
         }
 
 

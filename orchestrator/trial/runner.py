@@ -177,8 +177,9 @@ class Runner:
             self._keep_study()
 
     def _stop_if_hopeless(self, trial: RunningTrial) -> None:
-        """End a trial that the pruner stops, unless it is exempt (audited)."""
-        if trial.stop.is_set() or not trial.has_news() or self._pruner.audits(trial.row.number):
+        """End a trial that the pruner stops, unless it is exempt: a repeat, or audited."""
+        is_exempt = trial.request.purpose != "search" or self._pruner.audits(trial.row.number)
+        if trial.stop.is_set() or is_exempt or not trial.has_news():
             return
         if self._pruner.find_stop(metrics_log.read_measurements(trial.folder.metrics, self._sought)):
             trial.stop.set()
@@ -262,7 +263,7 @@ class Runner:
     def _record(self, request: TrialRequest, row: Trial, found: TrialOutcome, used: Usage) -> None:
         columns = found.columns | used.columns() | {"reason": found.reason, "message": found.message}
         state = found.state if found.state in ("completed", "pruned") else "failed"
-        if state != "failed":
+        if state != "failed" and request.purpose == "search":
             columns |= self._pruner.columns(request.number, found.measurements)
         if state != "failed" and self._evaluate is not None:
             assign(row, **columns, state=state)  # with what only the training tells

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # rho on a grid, with the prior 2 (1 - rho): few pairs alone must not make a difference look certain
 _SHARED = tuple(step / 20 for step in range(20))
 _PRIOR = tuple(1 - shared for shared in _SHARED)
+_MANY = 1e9  # degrees of freedom, of a normal distribution
 BASE = 0  # the base network, among networks that are named by their trial's number
 COLUMNS = ("difference", "difference_low", "difference_high", "pairs", "shared_noise")  # of trials
 UNKNOWN: Mapping[str, Any] = MappingProxyType(dict.fromkeys(COLUMNS))
@@ -85,6 +86,16 @@ class Difference:
     def columns(self) -> dict[str, Any]:
         """Return a trial's columns about it: `COLUMNS`."""
         return dict(zip(COLUMNS, (self.mean, *self.interval(), self.pairs, self.shared), strict=True))
+
+
+def read_difference(row: Mapping[Any, Any]) -> Difference:
+    """Return the difference that a trial's columns have, as a normal distribution.
+
+    row: with `COLUMNS`, the interval of 95%
+    """
+    error = (row["difference_high"] - row["difference_low"]) / (2 * quantile(_MANY, 0.975))
+    numbers = (np.array([number]) for number in (1.0, row["difference"], error))
+    return Difference(*numbers, _MANY, int(row["pairs"]), row["shared_noise"])
 
 
 def compare(

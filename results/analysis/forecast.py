@@ -92,6 +92,20 @@ def of_study(study: Mapping[str, Any]) -> Forecast | None:
     )
 
 
+def expected_saving(belief: Mapping[str, Any] | None) -> float | None:
+    """Return the fraction that ten more trainings are expected to save; None if the solver has no model.
+
+    belief: of the trial that the solver chose last, a value of the column `trials.belief`
+    """
+    saving: float | None = (belief or {}).get("expected_saving")
+    return saving
+
+
+def saving_text(saving: float | None) -> str:
+    """Return that fraction in words; empty if it is not known."""
+    return "" if saving is None else f"expected saving of 10 more trainings: {saving:.1%}"
+
+
 def used_text(study: Mapping[str, Any]) -> str:
     """Return the device-hours that a study has used, of how many, and the energy if it was measured."""
     most, joules = study["budget_slot_hours"], energy(study["energy_joules"])

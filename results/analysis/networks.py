@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from results.analysis.difference import BASE, Difference, Trainings, compare
+from results.analysis.difference import BASE, Difference, Trainings, compare, read_difference
 from results.analysis.posterior import Posterior, VerdictSettings, believe, noisier, spread
 from results.metrics import METRICS, limits_of
 
@@ -98,7 +98,10 @@ def networks(trials: pd.DataFrame, accuracy: float, settings: VerdictSettings) -
         difference, lead = None, None
         if settings.compares_with_base and BASE in paired:
             lead = belief.mean - fmean(paired[BASE].values())
-            if len(paired.get(number, ())) == belief.trainings:
+            if settings.by_model and row["difference"] is not None and not math.isnan(row["difference"]):
+                difference = read_difference(row)
+                lead = difference.mean
+            elif len(paired.get(number, ())) == belief.trainings:
                 difference = compare(paired, number, BASE, images, near, settings.overlap)
                 lead = difference.mean
         found.append(Network(number, row, belief, trained is not None, difference, lead))

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 PRIOR_TRAININGS = 4.0  # weight of the noise known from the validation images, in trainings
-VERSION = (
-    2  # of the rule of verdicts, in a study's settings; 1: the baseline's mean is exact, trainings unpaired
-)
+# versions of the rule of verdicts, in a study's settings; 1: the baseline's mean is exact, trainings unpaired
+VERSION = 2
+BY_MODEL = 3  # the solver's model of accuracy says how likely a network is to be as accurate
 _LOOKS = 3  # checks per network within which most verdicts come
+_LOOKS_BY_MODEL = 2  # the same, if the probability follows from the model of accuracy
 _LOOKS_AT_BASE = 5  # the same, if all networks are compared with one measured base
 
 
@@ -113,6 +114,7 @@ class VerdictSettings:
     has_base: whether the required accuracy is that of the base network, which is measured
     overlap: as of `believe`
     images: validation images that count for the noise of the sought score; None: all that are drawn
+    by_model: whether the solver's model of accuracy says what is likely, from all trainings
     """
 
     level: float = 0.95
@@ -121,18 +123,21 @@ class VerdictSettings:
     has_base: bool = False
     overlap: float = 0.0
     images: int | None = None
+    by_model: bool = False
 
     @classmethod
     def read(cls, question: Mapping[str, Any]) -> VerdictSettings:
         """Return those in a study's settings. Studies of older versions took the baseline's mean as exact."""
         confirmation, baseline = question.get("confirmation") or {}, question.get("baseline") or {}
-        training, is_paired = question.get("training") or {}, confirmation.get("version", 1) >= VERSION
+        training, version = question.get("training") or {}, confirmation.get("version", 1)
+        is_paired = version >= VERSION
         pool = training.get("pool_images") if is_paired else None
         drawn = min(training.get("train_images") or 0, training.get("validation_images") or 0)
         return cls(
             level=float(confirmation.get("level", 0.95)),
             tolerance=float(baseline.get("tolerance", 0.0)),
             is_paired=is_paired,
+            by_model=version >= BY_MODEL,
             has_base=baseline.get("replicates", 0) > 0,
             overlap=drawn / pool if pool else 0.0,
             images=question.get("effective_images"),
@@ -146,11 +151,17 @@ class VerdictSettings:
     def needed(self) -> float:
         """The probability that confirms one network: 1 - (1 - level) / 3, or / 5 against a measured base.
 
+        By the model of accuracy it is 1 - (1 - level) / 2. All trainings are part of that probability, so it
+        needs no correction for those that found a network. But the model's lengths and variances are only
+        the likeliest ones, and several networks are looked at. benchmarks/accuracy_model.py measures it.
+
         The probability is checked after each repeat, mostly up to three times, for several networks. Each
         check is therefore stricter than the search as a whole (Bonferroni). All networks are compared with
         the same trainings of the base, whose error they have in common, so that rule is stricter still.
         benchmarks/truth.py measures both.
         """
+        if self.by_model:
+            return 1 - (1 - self.level) / _LOOKS_BY_MODEL
         return 1 - (1 - self.level) / (_LOOKS_AT_BASE if self.compares_with_base else _LOOKS)
 
 

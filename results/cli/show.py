@@ -24,6 +24,7 @@ from results.format import (
     stop_text,
     stops_text,
     trust_text,
+    why_text,
 )
 from results.metrics import shown_metric
 from results.packages import pandas as pd
@@ -60,6 +61,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "trials": _counts(facts),
         "used": forecast.used_text(facts),
         "left": "" if time_left(facts) == "-" else time_left(facts),
+        "expected saving": _expected_saving(facts),
         "early stopping": stops_text(facts["early_stops"]),
         "best": "" if facts["kind"] == "evaluation" else _best(facts, sought),
         "saved as": ", ".join(saved),
@@ -90,6 +92,12 @@ def _counts(facts: dict[str, Any]) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
     searched = f"{facts['spent']:.4g} of {facts['budget_trials']} trainings spent"
     return "; ".join(part for part in (searched, f"trials: {states}" if states else "", reasons) if part)
+
+
+def _expected_saving(facts: dict[str, Any]) -> str:
+    """Return what ten more trainings of a running study are expected to save, if its solver has a model."""
+    saving = facts["expected_saving"] if facts["state"] == "running" else None
+    return "" if saving is None else f"{percent(saving, 1)} by 10 more trainings"
 
 
 def _best(facts: dict[str, Any], sought: Score) -> str:
@@ -152,6 +160,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "used": _used(facts),
+        "chosen as": why_text(facts["belief"], study["minimise"]),
         "told to the solver": constraints.words(facts, study),
         "verdict": _verdict(facts, study),
         "early stopping": stop_text(facts),

@@ -287,12 +287,18 @@ class Store:
             return trial
 
     @patient
-    def judge_trial(self, trial_id: int, verdict: str, detail: Mapping[str, Any], **columns: Any) -> Trial:
-        """Record that a trial is 'confirmed', 'undecided' or 'rejected', and an event with this detail."""
+    def judge_trial(
+        self, trial_id: int, verdict: str | None, detail: Mapping[str, Any], **columns: Any
+    ) -> Trial:
+        """Record that a trial is 'confirmed', 'undecided' or 'rejected', and an event if that is new.
+
+        verdict: None as long as there is none
+        """
         with self._write() as session:
             trial = self._trial(session, trial_id)
+            if verdict not in (None, trial.verdict):
+                session.add(event_now(trial.study_id, f"candidate_{verdict}", detail, trial_id))
             assign(trial, **columns, verdict=verdict)
-            session.add(event_now(trial.study_id, f"candidate_{verdict}", detail, trial_id))
             return trial
 
     @patient

@@ -151,6 +151,7 @@ class Trial(Base):
     objective: Mapped[float | None]  # what the solver was told, to be minimised
     other_objectives: Mapped[list[float] | None]  # the further ones, where a search has several
     constraints: Mapped[list[float] | None]  # what the solver was told; each holds when <= 0
+    belief: Mapped[dict[str, Any] | None]  # what the solver believed when it chose this trial
     verdict: Mapped[str | None]  # 'confirmed', 'undecided' or 'rejected', by repeats; null: not retrained
     probability: Mapped[float | None]  # of being as accurate as it must be, by its repeats
     difference: Mapped[float | None]  # its accuracy less the base network's, where it was compared with that

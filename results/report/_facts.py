@@ -13,7 +13,7 @@ from rich.table import Table
 from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.slack import cheapest
-from results.format import millions, moment, number, percent, plain_rows, value_text
+from results.format import millions, moment, number, percent, plain_rows, value_text, why_text
 from results.report._command import command
 from results.report._logs import log_end
 from results.report._table import MOST, captioned, flat, latest, pairs, table
@@ -109,6 +109,16 @@ def trials(study: StudyRecord) -> Table:
     """Return the table of all trials."""
     shown = trials_table(study.trials.tail(MOST), study.study)
     return captioned(latest("All trials", len(study.trials)), shown)
+
+
+def reasons(study: StudyRecord) -> Table | None:
+    """Return why the solver chose each trial, if it has told; else None."""
+    minimise = study.study["minimise"]
+    told = [(str(row["number"]), why_text(row["belief"], minimise)) for row in study.rows]
+    shown = [one for one in told if one[1]]
+    if not shown:
+        return None
+    return grid(latest("Why each trial was chosen", len(shown)), ("trial", "chosen as"), shown[-MOST:], ())
 
 
 def ranking(study: StudyRecord) -> Table | None:

@@ -1,14 +1,16 @@
 """The benchmark of solvers: its loop answers as a study does, its numbers are what they say."""
 
 import importlib
+import itertools
 import json
 import math
-import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
 from orchestrator.solvers import load
@@ -25,7 +27,7 @@ def bench() -> Iterator[ModuleType]:
 
 
 def module(name: str) -> ModuleType:
-    return sys.modules[name]
+    return importlib.import_module(name)
 
 
 def test_the_table_has_the_published_optima(bench: ModuleType) -> None:
@@ -57,7 +59,7 @@ def test_the_budget_counts_trainings_and_neither_screened_points_nor_duplicates(
         assert not answer.screened
         load("random").search(problem, evaluate)
 
-    run = module("_loop").play(benchmark, search, seed=1, budget=20, block=4, confirm=False)
+    run = module("_loop").play(benchmark, search, seed=1, budget=20, block=4, noise=False)
     assert (run.trainings, run.died) == (20, False)
     assert run.untrained >= 2
     assert run.best(20) < run.best(1) < run.best(0) == math.inf
@@ -73,7 +75,7 @@ def test_a_larger_point_is_screened_and_says_so(bench: ModuleType) -> None:
             [answer] = evaluate([space.point(values)])
             assert answer.screened == (kinds == "22222222")
 
-    run = module("_loop").play(benchmark, search, seed=1, budget=20, block=1, confirm=False)
+    run = module("_loop").play(benchmark, search, seed=1, budget=20, block=1, noise=False)
     assert (run.trainings, run.untrained, run.died, run.best(1)) == (1, 1, False, 1.0)
 
 
@@ -94,27 +96,84 @@ def test_two_solvers_that_take_turns_spend_one_budget_on_new_points(bench: Modul
         assert run.best(24) < run.best(1)
 
 
-def test_noisy_winners_are_confirmed_with_trainings_of_the_budget(bench: ModuleType) -> None:
-    benchmark = module("_problems").load("macro-92")
-    search = load("random").search
-    runs = [module("_loop").play(benchmark, search, seed, 60, 1, True) for seed in range(8)]
-    assert all(run.trainings == 60 and run.steps for run in runs)
-    assert all(run.blocks < run.trainings for run in runs)  # replicates are no blocks of the solver's
-    assert sum(run.is_feasible for run in runs) >= 7
-
-
-def test_a_noisy_draw_is_one_of_the_three_trainings(bench: ModuleType) -> None:
-    benchmark = module("_problems").load("macro-92.5")
-    drawn = {benchmark.draw(benchmark.start, random.Random(seed)).constraints[0] for seed in range(40)}
-    mean = sum(drawn) / len(drawn)
+def test_a_noisy_training_of_the_table_is_one_of_three(bench: ModuleType) -> None:
+    land = module("_landscapes").read_macro()
+    drawn = {land.train(land.base, replicate, 300_000) for replicate in range(40)}
     assert len(drawn) == 3
-    assert mean == pytest.approx(benchmark.truth(benchmark.start).constraints[0], abs=1e-5)
+    assert sum(drawn) / 3 == pytest.approx(land.truth[land.base], abs=1e-6)
+    assert [land.optimum(least) for least in (0.92, 0.925)] == [49_848_832, 57_147_904]
+
+
+def test_a_law_of_a_seed_is_always_the_same_and_replicates_share_noise(bench: ModuleType) -> None:
+    landscapes = module("_landscapes")
+    for make in (landscapes.make_law, landscapes.make_rippled_law):
+        one, again, other = (make(seed, 0.5) for seed in (300_001, 300_001, 300_002))
+        assert one.truth == again.truth != other.truth
+        assert one.optimum(one.truth[one.base] - 0.005) < one.macs[one.base]
+        few = list(one.truth)[:400]
+        noise = np.array([[one.train(name, r, 7) - one.truth[name] for r in range(30)] for name in few])
+        assert noise.std() == pytest.approx(landscapes.SD, rel=0.1)
+        assert noise.mean(axis=0).std() == pytest.approx(landscapes.SD * 0.5**0.5, rel=0.35)
+
+
+def test_a_search_names_after_twenty_trainings_what_a_search_of_twenty_names(bench: ModuleType) -> None:
+    search, land = module("_search"), module("_landscapes").make_rippled_law(300_003, 0.0)
+    of = {
+        trials: search.search(
+            land, {"solver": "local", "trials": trials, "tolerance": 0.03}, 300_003, search.Versions()
+        )
+        for trials in (20, 40)
+    }
+    assert of[20].named == [step for step in of[40].named if step[0] <= 20]
+    assert of[20].named[0] == (3, land.base)
+    assert land.macs[of[20].named[-1][1]] < land.macs[land.base]
+    assert [len([row for row in found.rows if row.state == "completed"]) for found in of.values()] == [20, 40]
+    assert of[20].winner.status == "confirmed"
+
+
+def test_a_network_named_wrongly_is_worth_less_than_the_start(bench: ModuleType) -> None:
+    run = module("_runs").Run(steps=[(0, 2.0, True), (9, 0.8, False), (14, 1.2, True)])
+    assert [run.best(at) for at in (5, 10, 20)] == [2.0, 0.8, 1.2]
+    assert [run.worth(at) for at in (5, 10, 20)] == [2.0, math.inf, 1.2]
+    assert (run.reaches(1.5), run.reaches(1.1), run.is_feasible) == (14, math.inf, True)
+    named = bench._named([run], 10)
+    assert (named["median"], named["named"], named["true"]) == (0.8, 1, 0)
+    assert bench._named([run], 5)["named"] == 0
+    given_up = module("_runs").Run(steps=[(0, 2.0, True), (8, 1.0, True), (10, 2.0, True)])
+    assert [given_up.found(at) for at in (5, 9, 12)] == [False, True, False]
+
+
+def test_replicates_of_the_grid_are_one_order_for_all_networks(bench: ModuleType, tmp_path: Path) -> None:
+    """Two networks and a base, in two replicates and in four, of which a third network was not trained."""
+    table: dict[str, Any] = {
+        "multipliers": np.array(list(itertools.product((0.5, 1.0), (0.5, 1.0), (1.0, 1.25)))),
+        "macs": np.array([1, 3, 2, 9, 4, 12, 8, 16]),
+        "accuracies": np.full((8, 4), np.nan),
+    }
+    effects = np.array([0.02, -0.02, 0.01, 0.0])
+    table["accuracies"][6] = 0.8 + effects
+    for row in (0, 1, 2, 4):
+        table["accuracies"][row, :2] = 0.7 + row / 100 + effects[:2]
+    np.savez(tmp_path / "grid.npz", **table)
+    land = module("_landscapes").read_grid(tmp_path / "grid.npz")
+    assert land.truth[land.base] == pytest.approx(0.8)
+    assert land.optimum(0.705) == 2
+    assert {module("_landscapes").name_point(point) for point in land.space} == land.macs.keys()
+    for seed in range(6):
+        base = [land.train(land.base, replicate, seed) for replicate in range(4)]
+        assert sorted(base) == pytest.approx(sorted(0.8 + effects))
+        other = [land.train("[0.5, 0.5, 1.0]", replicate, seed) for replicate in range(4)]
+        assert np.subtract(base, other) == pytest.approx([0.1] * 4, abs=0.01)  # exact trainings, then drawn
+        assert np.subtract(base, other)[:2] == pytest.approx([0.1] * 2)
+    with pytest.raises(ValueError, match="more MACs than the base"):
+        land.train("[1.0, 1.0, 1.25]", 0, 0)
 
 
 def test_pairs_are_counted_on_common_seeds_alone(bench: ModuleType) -> None:
-    run = module("_loop").Run
-    ours = {seed: run(steps=[(1, 1.0)]) for seed in range(10)}
-    theirs = {seed: run(steps=[(1, 1.5)]) for seed in range(5, 20)} | {4: run(), 3: run(steps=[(1, 1.0)])}
+    run = module("_runs").Run
+    ours = {seed: run(steps=[(1, 1.0, True)]) for seed in range(10)}
+    theirs = {seed: run(steps=[(1, 1.5, True)]) for seed in range(5, 20)}
+    theirs |= {4: run(), 3: run(steps=[(1, 1.0, True)])}
     assert bench.paired(ours, theirs, 50) == {"better": 6, "worse": 0, "p": pytest.approx(2 / 2**6)}
 
 
@@ -147,3 +206,20 @@ def test_a_benchmark_goes_on_where_it_was_and_reports(tmp_path: Path) -> None:
     [group] = json.loads(numbers.read_text())
     assert {row["solver"] for row in group["solvers"]} == {"random", "local"}
     assert plot.read_text().startswith("<svg")
+
+
+@pytest.mark.slow
+def test_whole_searches_are_reported_against_nomad_as_it_was(tmp_path: Path) -> None:
+    runs, plot, numbers = tmp_path / "runs.jsonl", tmp_path / "plot.svg", tmp_path / "numbers.json"
+    asked = ("--noise", "--problems", "macro-92", "--solvers", "nomad of version 1", "random")
+    code, printed = ran("solvers", "--runs", str(runs), *asked, "--seeds", "2", "--first-seed", "300001")
+    assert code == 0, printed
+    code, printed = ran("solvers", "--runs", str(runs), "--report", str(plot), str(numbers))
+    assert code == 0, printed
+    [group] = json.loads(numbers.read_text())
+    rows = {row["solver"]: row for row in group["searches"]}
+    frozen, other = rows["nomad of version 1"], rows["random"]
+    assert frozen["against_frozen"]["100"] == {"better": 0, "worse": 0, "p": 1.0}
+    assert sum(other["against_frozen"]["100"][side] for side in ("better", "worse")) == 2
+    assert frozen["at"]["10"]["median"] > frozen["at"]["100"]["median"] >= 1
+    assert 0 < frozen["seconds_a_training"] < 1

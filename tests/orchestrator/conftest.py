@@ -55,3 +55,9 @@ def executor(trainer: tuple[str, str]) -> Iterator[Executor]:
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(2) as threads:
         yield threads
+
+
+@pytest.fixture
+def heedless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have solvers ignore what is known before training, as those of a plug-in may."""
+    monkeypatch.setattr("orchestrator.spec.study_spec.SOLVER_VERSION", 1)

@@ -30,8 +30,8 @@ def reported(folder: Path) -> str:
             "try more --trials, or a lower required accuracy under another --study",
         ),
         (
-            {"min_accuracy": 0.8, "data": "fake:crash=1"},
-            "no training has succeeded (failed: 8 crashed)",
+            {"min_accuracy": 0.8, "data": "fake:crash=1", "trials": 3},
+            "no training has succeeded (failed: 3 crashed)",
             "see nas-results show for the reasons",
         ),
         (

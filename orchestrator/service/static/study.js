@@ -70,6 +70,7 @@ function draw(page) {
     ["Trainings", `${told.trainings} of ${told.budget_trials ?? "?"}`],
     ["Used", told.used ?? ""],
     ["Left", told.left ?? ""],
+    ["Expected saving", told.state === "running" && told.expected_saving != null ? `${percent(told.expected_saving, 1)} by 10 more trainings` : ""],
     [reword(told, "Required accuracy"), percent(bound)],
     ["Baseline", told.baseline_accuracy ? percent(told.baseline_accuracy) : ""],
     ["Best so far", told.minimise && told.maximise ? "" : best(told)],

@@ -101,6 +101,7 @@ def test_a_required_accuracy_that_is_given_asks_for_no_baseline(tmp_path: Path) 
             settled(tmp_path, **given, force=True)
 
 
+@pytest.mark.usefixtures("heedless")
 def test_a_forced_search_that_names_nothing_says_that_its_base_is_at_chance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

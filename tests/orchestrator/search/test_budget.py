@@ -84,7 +84,8 @@ def test_a_search_ends_before_its_hours_do_and_goes_on_with_more_of_them(tmp_pat
 
 
 def test_failed_trainings_use_hours_too(tmp_path: Path) -> None:
-    run(tmp_path, **{**BRIEF, "data": "fake:sleep=0.1,crash=1"}, max_gpu_hours=0.6 / 3600, budget="10steps")
+    asked = {**BRIEF, "data": "fake:sleep=0.1,crash=1", "trials": 3}
+    run(tmp_path, **asked, max_gpu_hours=0.6 / 3600, budget="10steps")
     failed = [one for one in trials(tmp_path) if one.state == "failed"]
     assert failed
     assert all(one.slot_seconds is not None for one in failed)

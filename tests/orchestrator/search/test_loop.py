@@ -52,6 +52,16 @@ def test_a_bound_of_the_users_own_needs_no_baseline(tmp_path: Path) -> None:
     )
 
 
+def test_no_solver_of_ours_proposes_what_would_be_skipped(tmp_path: Path) -> None:
+    run(tmp_path, trials=20, confirm=4, tolerance=0.03, max_params="8M", **DRAWS)
+    base, *rows = trials(tmp_path)
+    searched = [row for row in rows if row.purpose == "search"]
+    assert [row.state for row in searched if row.state in ("duplicate", "screened")] == ["duplicate"]
+    assert all((row.macs or 0) < (base.macs or 0) for row in searched[1:])
+    assert any(row.verdict == "confirmed" for row in searched)
+
+
+@pytest.mark.usefixtures("heedless")
 def test_points_that_cannot_win_or_were_trained_before_cost_nothing(tmp_path: Path) -> None:
     run(tmp_path, trials=20)
     rows = trials(tmp_path)
@@ -66,6 +76,16 @@ def test_points_that_cannot_win_or_were_trained_before_cost_nothing(tmp_path: Pa
     assert all((row.macs or 0) < (base.macs or 0) for row in trained if row.purpose == "search")
 
 
+def test_a_search_ends_when_nothing_cheaper_is_left(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"min_accuracy": 0.5, "tolerance": 0.0, "width": "1", "depth": "1"}
+    printed = run(tmp_path, trials=12, resolution=".75:1.5", **given)
+    trained = [row.resolution for row in trials(tmp_path) if row.state == "completed"]
+    assert min(trained) == trained[-1] == 0.75
+    assert len(trained) < 7
+    assert "nothing cheaper is left" in printed
+
+
+@pytest.mark.usefixtures("heedless")
 def test_a_space_of_seven_networks_costs_seven_trainings(tmp_path: Path) -> None:
     run(tmp_path, trials=12, min_accuracy=0.5, tolerance=0.0, width="1", depth="1", resolution=".75:1.5")
     trained = [row.network_key for row in trials(tmp_path) if row.state == "completed"]
@@ -292,6 +312,7 @@ def test_confirmations_are_counted_in_the_budget(tmp_path: Path) -> None:
     assert len(rows) == 15
 
 
+@pytest.mark.usefixtures("heedless")
 def test_a_point_that_cannot_beat_the_confirmed_network_is_screened(tmp_path: Path) -> None:
     run(tmp_path, trials=20, confirm=4, tolerance=0.03, **DRAWS)
     rows = {row.number: row for row in trials(tmp_path)}
@@ -373,6 +394,7 @@ def test_no_candidate_gets_more_repeats_than_are_allowed(tmp_path: Path, given: 
     assert set(again.values()) == {1}
 
 
+@pytest.mark.usefixtures("heedless")
 @pytest.mark.parametrize(("seed", "trial_count"), [(3, 13), (5, 7)])
 def test_a_network_whose_repeat_failed_is_not_named_where_the_budget_ends(
     tmp_path: Path, seed: int, trial_count: int

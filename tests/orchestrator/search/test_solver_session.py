@@ -50,10 +50,10 @@ class RecordedSession:
             self.proposals.tell([Evaluation(float(points[0].point["x"]))])
         return asked
 
-    def _start(self, problem: Problem) -> SolverProcess:
+    def _start(self, incarnation: Incarnation) -> SolverProcess:
         if len(self.processes) == self._kills:
             self._command[-3] = "1000"
-        self.processes.append(SolverProcess("mortal", problem, command=self._command))
+        self.processes.append(SolverProcess("mortal", incarnation.problem, command=self._command))
         return self.processes[-1]
 
 

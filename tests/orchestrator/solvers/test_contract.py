@@ -1,5 +1,6 @@
 """What every solver must do. A new file in orchestrator/solvers is held to it by existing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from optuna.samplers import BaseSampler
 from orchestrator import solvers
 from orchestrator.solvers import _optuna
 from orchestrator.solvers._surrogate import front_of
-from orchestrator.spec.problem import Evaluation, Problem
+from orchestrator.spec.problem import VERSION, Evaluation, Problem
 from search_spaces import Choice, Integer, Point, Space
 from tests.orchestrator import _solving
 from tests.orchestrator._solving import flat, questions
@@ -184,6 +185,47 @@ def test_a_space_of_one_point_is_asked_about_once(name: str) -> None:
     space = Space((Choice("c", ("only",)),))
     problem = Problem(space, space.point({"c": "only"}))
     assert questions(name, problem, lambda _: Evaluation(1.0), evaluations=9) == [[problem.start]]
+
+
+LINE = Space((Integer("n", 1, 30),))
+
+
+def heeding(problem: Problem) -> Problem:
+    """The problem with its costs known before training, and a limit that is as well."""
+
+    def allowed(points: Sequence[Point]) -> list[bool]:
+        return [float(point["width"]) != 0.5 for point in points]
+
+    def costs(points: Sequence[Point]) -> list[float]:
+        return [_solving.cost_of_accuracy(point).objective for point in points]
+
+    return replace(problem, version=VERSION, costs=costs, allowed=allowed)
+
+
+@each_solver
+def test_a_point_that_would_be_skipped_is_not_asked_about_and_blocks_are_full(name: str) -> None:
+    asked = questions(name, heeding(_solving.grid(batch_size=3)), _solving.cost_of_accuracy, evaluations=45)
+    least = float("inf")
+    for block in asked:
+        answers = [_solving.cost_of_accuracy(point) for point in block]
+        assert all(answer.objective < least for answer in answers)
+        least = min([least, *(answer.objective for answer in answers if answer.feasible)])
+    assert all(point["width"] != 0.5 for point in flat(asked))
+    assert least < 0.8
+    if name in ("nomad", "random", "tpe"):
+        assert {len(block) for block in asked[:-1]} == {3}
+
+
+def lengths(points: Sequence[Point]) -> list[float]:
+    return [float(point["n"]) for point in points]
+
+
+@each_solver
+def test_a_search_ends_when_nothing_cheaper_is_left(name: str) -> None:
+    problem = Problem(LINE, LINE.point({"n": 30}), batch_size=2, version=VERSION, costs=lengths)
+    asked = flat(questions(name, problem, lambda point: Evaluation(float(point["n"])), evaluations=100))
+    assert LINE.point({"n": 1}) in asked
+    assert len(asked) < 30
 
 
 class Stuck(BaseSampler):

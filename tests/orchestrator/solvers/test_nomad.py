@@ -84,6 +84,26 @@ def test_a_space_of_categories_alone_is_searched_without_nomads_poll() -> None:
     assert space.point(dict.fromkeys("xyzuv", "c")) in asked
 
 
+def test_the_last_stair_of_categories_is_taken_by_two_changes_at_once() -> None:
+    """Each single cheaper change of the start misses the bound; one pair of changes keeps it."""
+    names = "xyzuvw"
+    space = Space(tuple(Choice(name, ("a", "b", "c")) for name in names))
+    start = space.point(dict.fromkeys(names, "a"))
+    stair = space.point({**start, "y": "b", "v": "c"})
+    costs = {point: 9.0 - sum(point[name] != "a" for name in names) for point in space}
+    problem = Problem(space, start, 2, 1, version=2, costs=lambda points: [costs[point] for point in points])
+
+    def evaluate(point: Point) -> Evaluation:
+        return Evaluation(costs[point], (-0.1 if point in (start, stair) else 1.0,))
+
+    answers = AnswerHistory(problem, lambda points: [evaluate(point) for point in points])
+    answers.ask([start, *(space.sample(random.Random(seed)) for seed in range(4))])
+    assert answers.best() == start
+    MadsSteps(problem, answers, random.Random(0)).polish()
+    assert answers.best() == stair
+    assert len(answers) <= 5 + 12 + 60, "one and two changes, and nothing else"
+
+
 def test_blocks_are_full_although_a_poll_is_small() -> None:
     problem = _solving.grid(batch_size=8)  # whose poll has 4 points
     asked = questions("nomad", problem, _solving.cost_of_accuracy, evaluations=64)

@@ -1,6 +1,7 @@
 """The model that `nomad` searches with: what it learns, and what it must not."""
 
 import itertools
+import math
 import random
 from collections.abc import Callable
 
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 from orchestrator.solvers._acquisition import SMALL, AcquisitionCandidates
-from orchestrator.solvers._gaussian_process import fit_process
+from orchestrator.solvers._earlier import earlier_mean
+from orchestrator.solvers._gaussian_process import fit_process, squash
 from orchestrator.solvers._history import AnswerHistory
 from orchestrator.solvers._surrogate import Surrogate
-from orchestrator.spec.problem import Evaluation, Problem
+from orchestrator.spec.problem import Evaluation, Problem, Training
 from search_spaces import Choice, Integer, Point, Real, Space
 from tests.orchestrator import _solving
 
@@ -146,3 +148,65 @@ def test_two_categories_are_as_far_apart_as_any_other_two() -> None:
     assert (space.size, len(distances), candidates.groups.tolist()) == (None, 1, [0, 0, 0, 1])
     assert candidates.features([space.point({"kind": "a", "rate": 1.0})])[0, 3] == pytest.approx(1.0)
     assert SMALL > 5265  # the grid around senet18 is looked through as a whole
+
+
+def test_squashed_constraints_keep_their_signs_and_their_order() -> None:
+    missed = np.array([-3.0, -1e-3, 0.0, 2e-3, 1e-2, 50.0, 4e4])
+    sizes = [1e-3, 2e-3, 1e-2, 3.0, 50.0, 4e4]
+    squashed, log_slopes = squash(missed)
+    assert np.sign(squashed).tolist() == np.sign(missed).tolist()
+    assert (np.diff(squashed) > 0).all()
+    assert log_slopes == pytest.approx(np.log(1 / np.hypot(missed, np.quantile(sizes, 0.25))).sum())
+    assert squash(np.zeros(3))[0].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("version", "is_found"), [(1, False), (2, True)])
+def test_a_few_diverged_trainings_do_not_hide_where_the_required_accuracy_is_reached(
+    version: int, is_found: bool
+) -> None:
+    """It is reached from 20 on; below 5 the loss explodes."""
+    problem = Problem(LINE, LINE.point({"n": 40}), constraints=1, version=version)
+
+    def diverging(point: Point) -> Evaluation:
+        number = float(point["n"])
+        return Evaluation(number + 1, (1e4 if number < 5 else (20 - number) / 1000,))
+
+    answers = answered(problem, diverging, on_line(40, 0, 3, 8, 12, 16, 24, 30))
+    for _ in range(6):
+        answers.ask(promising(answers, problem))
+    assert (answers.best() == LINE.point({"n": 20})) == is_found
+
+
+def test_of_points_that_are_as_likely_the_one_of_least_known_cost_is_proposed() -> None:
+    """The costs look random, so no process could have learnt them from five answers."""
+    cost = {point: 1 + random.Random(f"{point}").random() for point in LINE}
+    start = max(cost, key=lambda point: cost[point])
+    problem = Problem(LINE, start, version=2, costs=lambda points: [cost[point] for point in points])
+    others = [point for point in on_line(10, 20, 30) if point != start]
+    answers = answered(problem, lambda point: Evaluation(cost[point]), [start, *others])
+    assert promising(answers, problem) == [min(cost, key=lambda point: cost[point])]
+
+
+@pytest.mark.parametrize("is_warm", [False, True])
+def test_what_an_earlier_study_found_leads_to_the_valley_at_once(is_warm: bool) -> None:
+    """There are five valleys. Its scores are of another scale and level."""
+
+    def miss(point: Point) -> float:
+        away = float(point["n"]) - 23
+        return 1 - math.cos(away * math.pi / 4) / 2 + abs(away) / 80
+
+    earlier = [
+        Training(point, replicate, 0.4 - miss(point) / 30)
+        for replicate, n in enumerate(range(1, 40, 2))
+        for point in on_line(n)
+    ]
+    problem = Problem(LINE, LINE.point({"n": 0}), version=2, earlier=tuple(earlier) if is_warm else ())
+    answers = answered(problem, lambda point: Evaluation(0.1 + miss(point)), on_line(0, 6, 12, 40))
+    chosen = int(promising(answers, problem)[0]["n"])
+    assert (chosen in range(22, 25)) == is_warm
+    expected = earlier_mean(problem, lambda points: np.array([[float(point["n"]) / 40] for point in points]))
+    if is_warm:
+        assert expected is not None
+        assert np.argmax(expected(list(LINE))) in range(22, 25)
+    else:
+        assert expected is None

@@ -75,6 +75,7 @@ def test_every_metric_is_a_column_and_may_be_minimised_and_limited(metric: Metri
     assert metric.text(metric.scale) == f"{1:.{metric.digits}f} {metric.unit}"
 
 
+@pytest.mark.usefixtures("heedless")
 def test_the_fewest_parameters_are_sought_and_screened_against(tmp_path: Path) -> None:
     printed = run(tmp_path, minimise="params", trials=20, data=CALM)
     base, *rows = trials(tmp_path)
@@ -104,6 +105,7 @@ def test_a_limit_is_a_constraint_beside_the_bound(tmp_path: Path) -> None:
     assert all(len(row.constraints or []) == 2 and (row.constraints or [])[1] <= 0 for row in trained)
 
 
+@pytest.mark.usefixtures("heedless")
 def test_a_base_over_a_limit_screens_nothing_by_its_size(tmp_path: Path) -> None:
     run(tmp_path, minimise="macs", max_params="3M", trials=20, data=CALM)
     base, *rows = trials(tmp_path)

@@ -85,6 +85,7 @@ def test_a_model_found_by_its_recipe_is_trained_with_it_by_every_command(tmp_pat
                 assert (row.recipe, row.config["ingredients"]) == ("resnet9_sam_ip", saved.ingredients)
 
 
+@pytest.mark.usefixtures("heedless")
 def test_networks_over_the_limit_are_answered_by_how_far_without_training(tmp_path: Path) -> None:
     printed = search(tmp_path, "resnet_budget", max_params=1_000_000, trials=8)
     rows = trials(tmp_path)

@@ -2,7 +2,9 @@
 
 import random
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,39 @@ def test_a_resume_takes_the_points_on_record_though_the_earlier_study_went_on(ea
     assert before not in hints, "the earlier study has found better since"
     asked = [row.point for row in trials(earlier, "w") if row.purpose == "search"]
     assert asked[1 : 1 + len(hints)] == hints
+
+
+def test_the_trainings_of_the_earlier_study_are_recorded_as_far_as_this_space_has_them(earlier: Path) -> None:
+    run(earlier, trials=3, **WARM | {"width": ".5:1"})
+    with Store(earlier / "results.db", read_only=True) as store:
+        study = store.study("w")
+    assert study is not None
+    told = study.question["warm_start"]["trainings"]
+    rows = [row for row in trials(earlier) if row.state == "completed" and (row.point or {})["width"] >= 0.5]
+    assert 3 <= len(rows) < len(trials(earlier))
+    assert [(one["point"], one["replicate"], one["score"]) for one in told] == [
+        (row.point, row.replicate, row.val_accuracy) for row in rows if (row.point or {})["width"] <= 1
+    ]
+
+
+def test_a_warm_start_without_trainings_on_record_resumes_without_them(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("orchestrator.spec.study_spec.SOLVER_VERSION", 1)
+        older.setattr("orchestrator.spec.warm_start._trainings", lambda trials, spec: [])
+        run(earlier, trials=4, **WARM)
+    before = record(earlier, "w")
+    with closing(sqlite3.connect(earlier / "results.db")) as connection, connection:
+        connection.execute(
+            "UPDATE studies SET question = json_remove(question, '$.solver.version') WHERE name = 'w'"
+        )
+    run(earlier, trials=7, **WARM)
+    assert record(earlier, "w")[: len(before)] == before
+    with Store(earlier / "results.db", read_only=True) as store:
+        study = store.study("w")
+    assert study is not None
+    assert "trainings" not in study.question["warm_start"]
 
 
 def test_another_warm_start_is_another_question(warmed: Path) -> None:
