@@ -32,7 +32,8 @@ def main(arguments: list[str]) -> int:
     try:
         options.run(report, options)
     except TrialError as error:
-        report.error(error)
+        if getattr(options, "json", True):  # of the others stdout is for people
+            report.error(error)
         print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     return 0
@@ -42,11 +43,14 @@ def _train(report: Report, options: argparse.Namespace) -> None:
     from trainer import config
 
     parsed = config.read(options.config)
-    from trainer import trial  # imports torch: only for a valid configuration
+    from trainer import saved_model, trial  # imports torch: only for a valid configuration
     from trainer.checkpoint import Checkpoint
 
     path, seconds = options.checkpoint, options.checkpoint_seconds
-    trial.run(parsed, report, BEGAN, Checkpoint(path, parsed, seconds) if path else None)
+    trained = trial.run(parsed, report, BEGAN, Checkpoint(path, parsed, seconds) if path else None)
+    if parsed.keep_weights:
+        signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))  # the result is out
+        saved_model.keep(trained, options.config.resolve().parent, report)
 
 
 def _describe(report: Report, options: argparse.Namespace) -> None:
@@ -80,6 +84,32 @@ def _recipes(report: Report, options: argparse.Namespace) -> None:
         report.event("recipe", name=name, **recipes.load(name).to_json())
 
 
+def _predict(report: Report, options: argparse.Namespace) -> None:
+    from trainer import predict, saved_model
+
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    model = saved_model.load(options.folder, views=options.views, trust_code=options.trust_code)
+    layout: predict.Layout = "json" if options.json else "csv" if options.csv else "table"
+    predict.predict(model, options.images, report, layout, options.device)
+
+
+def _export(report: Report, options: argparse.Namespace) -> None:
+    from trainer import export, saved_model
+
+    facts = export.read_facts(options.facts)
+    model = saved_model.load(options.folder, views=options.views, trust_code=options.trust_code)
+    path, card, check = export.export(
+        model,
+        options.folder,
+        options.to,
+        options.output,
+        dataset=options.data,
+        licence=options.licence,
+        facts=facts,
+    )
+    export.tell(report, path, card, check, as_event=options.json)
+
+
 def _host(report: Report, options: argparse.Namespace) -> None:
     from trainer import host
 
@@ -110,8 +140,33 @@ def _parser() -> argparse.ArgumentParser:
     limits.add_argument("--memory-bytes", type=int, metavar="N", help="of CPU memory (default: what is free)")
     command("models", _models, "list the networks")
     command("recipes", _recipes, "list the recipes, with their ingredients and settings")
+    predict = command("predict", _predict, "predict the classes of images with a trained network")
+    _add_model(predict)
+    predict.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="files, or folders of images")
+    printed = predict.add_mutually_exclusive_group()
+    printed.add_argument("--json", action="store_true", help="print JSON lines")
+    printed.add_argument("--csv", action="store_true", help="print CSV; scores go to stderr")
+    predict.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    export = command("export", _export, "write a trained network in a format that runs without this project")
+    _add_model(export)
+    export.add_argument("--to", required=True, choices=("onnx", "pt2", "safetensors"))
+    export.add_argument("--output", type=Path, metavar="FILE", help="default: FOLDER/export/model.FORMAT")
+    export.add_argument(
+        "--data", metavar="DATASET", help="to compare with torch on (default: the training's)"
+    )
+    export.add_argument("--licence", "--license", metavar="TEXT", help="of the training data, for the card")
+    export.add_argument(
+        "--facts", type=Path, metavar="FILE.json", help="for the card, such as accuracy, latency"
+    )
+    export.add_argument("--json", action="store_true", help="print a JSON line")
     command("host", _host, "fork a trial per request on the socket that is stdin")
     return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="with model.json and model.safetensors")
+    parser.add_argument("--no-views", dest="views", action="store_false", help="without test-time views")
+    parser.add_argument("--trust-code", action="store_true", help="run network.py of a network in a file")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,10 @@ class Fields:
         """An object with any keys, empty if it is missing. The caller must check the keys."""
         return dict(Fields(self._take(key, {}), key)._values)
 
+    def value(self, key: str) -> Any:
+        """Whatever is there, which the caller must check."""
+        return self._take(key, _REQUIRED)
+
     def pairs(self, key: str) -> list[tuple[int, int]]:
         """A list of pairs of whole numbers from 0, empty if it is missing."""
         values = self._take(key, [])

@@ -8,18 +8,17 @@ Checkpoints are read as tensors and plain values, never as code.
 import hashlib
 import json
 import logging
-import os
 import pickle
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from trainer._files import new_path, replace_file
 from trainer.config import Subset, TrialConfig
 from trainer.errors import InvalidConfig
 
@@ -33,7 +32,6 @@ class Checkpoint:
 
     def __init__(self, path: Path, config: TrialConfig, seconds: float) -> None:
         self._path, self._seconds = path, seconds
-        self._new_path = path.with_name(f"{path.name}.new")
         self._config = fingerprint(config)
         self._last = time.monotonic()
         self._writer: threading.Thread | None = None
@@ -68,25 +66,21 @@ class Checkpoint:
         """Delete the files after the training has ended, including one that a kill left unfinished."""
         if self._writer is not None:
             self._writer.join()
-        for path in (self._path, self._new_path):
+        for path in (self._path, new_path(self._path)):
             path.unlink(missing_ok=True)
 
     def _write(self, saved: dict[str, Any]) -> None:
         try:
-            with self._new_path.open("wb") as file:
+            with replace_file(self._path) as file:
                 torch.save(saved, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(self._new_path, self._path)
         except (OSError, RuntimeError) as error:  # torch raises the latter when a disk is full
             logger.warning("cannot write the checkpoint %s: %s; training on", self._path, error)
-            with suppress(OSError):
-                self._new_path.unlink()
 
 
 def fingerprint(config: TrialConfig) -> str:
-    """A hash of the whole configuration."""
+    """A hash of all that the training depends on."""
     fields = asdict(config)
+    del fields["keep_weights"], fields["provenance"]
     if config.dataset.fit in (None, "squash"):  # older versions always squashed and had no such field
         del fields["dataset"]["fit"]
     for name in ("draw", "folds", "fold", "curve"):  # which older versions did not have

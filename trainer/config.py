@@ -78,6 +78,8 @@ class TrialConfig:
     test: bool = False
     architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings, unchecked
     ingredients: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)  # changes to the recipe
+    keep_weights: bool = False
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # copied to model.json, unchecked
 
 
 def read(path: Path) -> TrialConfig:
@@ -120,6 +122,8 @@ def from_json(value: Any) -> TrialConfig:
         test=top.boolean("test", default=False),
         architecture=top.mapping("architecture"),
         ingredients=top.objects_or_null("ingredients", ingredients.names()),
+        keep_weights=top.boolean("keep_weights", default=False),
+        provenance=top.mapping("provenance"),
     )
     top.refuse_unknown()
     if config.subset.validation == 0 and not config.test:

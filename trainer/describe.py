@@ -77,6 +77,7 @@ def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any
     dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
     answer = {**model_fields(config, about), "dataset": dataset | _class_fields(about, config.subset)}
     recipe = recipes.load(config.recipe, config.ingredients)
+    answer["keeps_weights"] = True  # that `keep_weights` is known
     answer["batch_size"] = recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters).batch_size
     if timed:
         from trainer.latency import latency  # it imports what trains, which imports this module

@@ -2,6 +2,7 @@
 
 TrialError
 ├── InvalidConfig  exit 2: the configuration, its data or the machine does not allow this training
+│   └── InvalidModel   exit 2: the files of a trained network are missing, damaged or of another version
 ├── Diverged       exit 3: a loss or a weight is not finite
 ├── OutOfMemory    exit 4: the device or the machine has too little memory
 ├── TooShort       exit 5: the budget has no room for one step and a validation; a smaller network might fit
@@ -23,6 +24,10 @@ class TrialError(Exception):
 
 class InvalidConfig(TrialError):
     reason, exit_code = "refused", 2
+
+
+class InvalidModel(InvalidConfig):
+    pass
 
 
 class Diverged(TrialError):

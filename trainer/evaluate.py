@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainer.images import DeviceImages
+from trainer.images import DeviceImages, Normalisation
 from trainer.objective import TrainingObjective
 
 _BATCH = 500
-_LEAST_PROBABILITY = 1e-12  # so that a vote of 0 has a finite loss
+LEAST_PROBABILITY = 1e-12  # so that a vote of 0 has a finite loss
 _TOP = 5
 
 Predictor = Callable[[Tensor], Tensor]  # uint8 [B, 3, S, S] to probabilities [B, K]
@@ -50,14 +50,23 @@ def make_predictor(network: nn.Module, objective: TrainingObjective) -> Predicto
     """Average a network's probabilities over all views. Put the network into evaluation mode first."""
 
     def predict(images: Tensor) -> Tensor:
-        by_view = []
-        for view in objective.views(images):
-            with objective.device.autocast():
-                logits = network(objective.normalise(view).contiguous(memory_format=torch.channels_last))
-            by_view.append(logits.float().softmax(1))
-        return by_view[0] if len(by_view) == 1 else torch.stack(by_view).mean(0)
+        with objective.device.autocast():
+            return average_views(network, objective.views(images), objective.normalise)
 
     return predict
+
+
+def average_views(network: nn.Module, views: Sequence[Tensor], normalise: Normalisation) -> Tensor:
+    """The mean of a network's probabilities, [B, K], over views of the images, [B, 3, S, S] each."""
+    by_view = [compute_logits(network, view, normalise).softmax(1) for view in views]
+    return by_view[0] if len(by_view) == 1 else torch.stack(by_view).mean(0)
+
+
+def compute_logits(network: nn.Module, images: Tensor, normalise: Normalisation) -> Tensor:
+    """Pixels in 0..255, [B, 3, S, S], to logits, float [B, K]."""
+    inputs = normalise(images).contiguous(memory_format=torch.channels_last)
+    logits: Tensor = network(inputs).float()
+    return logits
 
 
 @torch.inference_mode()
@@ -75,7 +84,7 @@ def evaluate(
         likeliest = probabilities.topk(min(_TOP, probabilities.shape[1])).indices
         among_top.append((likeliest == labels[:, None]).any(1))
         chosen = probabilities.gather(1, labels[:, None])[:, 0]
-        losses.append(-torch.log(chosen.clamp(min=_LEAST_PROBABILITY)))
+        losses.append(-torch.log(chosen.clamp(min=LEAST_PROBABILITY)))
     for network in networks:
         network.train()
     classes = probabilities.shape[1]

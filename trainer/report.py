@@ -22,11 +22,11 @@ class Report:
     """Events as JSON lines on a stream."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._lines = stream
+        self.stream = stream  # of the commands that print for people, too
 
     def event(self, event: str, **fields: Any) -> None:
         """Write one line at once. A number that is not finite is our bug: ValueError."""
-        self._lines.write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
+        self.stream.write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
 
     def error(self, error: TrialError) -> None:
         """Write the `error` event of a trial that ends without a result."""

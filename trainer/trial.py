@@ -10,10 +10,11 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from trainer import data
 from trainer.budget import VALIDATION_SHARE, Done, Pace, Timings
@@ -48,9 +49,23 @@ _DEVICE_WORDS = (
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a finished training leaves. networks: those that were scored, one for each member of a vote.
+
+    model, machine, final: the fields of these events
+    """
+
+    setup: TrialSetup
+    networks: list[nn.Module]
+    model: dict[str, Any]
+    machine: dict[str, Any]
+    final: dict[str, Any]
+
+
 def run(
     config: TrialConfig, report: Report, process_began: float, checkpoint: Checkpoint | None = None
-) -> None:
+) -> Trained:
     """Train and report. process_began: time.monotonic() at the start. Raises TrialError."""
     with name_device_errors():
         saved = checkpoint.read() if checkpoint else None
@@ -58,14 +73,17 @@ def run(
         about = data.about(config.dataset)
         model = model_fields(config, about, layers=True)
         report.event("model", **model)
-        report.event("machine", **device.describe())
+        machine = device.describe()
+        report.event("machine", **machine)
         maker = {"device": device.torch_device.type, "precision": device.precision, "source": model["source"]}
         maker["fit"] = about.fit
         training = _Training(set_up(config, about, device), report, checkpoint, maker)
         score = training.run(process_began, _check_maker(maker, saved))
-        report.event("final", **training.result(score, process_began))
+        final = training.result(score, process_began)
+        report.event("final", **final)
     if checkpoint:
         checkpoint.remove()
+    return Trained(training.setup, training.networks(), model, machine, final)
 
 
 def _check_maker(maker: dict[str, Any], saved: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -90,7 +108,7 @@ class _Training:
     def __init__(
         self, setup: TrialSetup, report: Report, checkpoint: Checkpoint | None, maker: dict[str, Any]
     ) -> None:
-        self._setup, self._report, self._checkpoint, self._maker = setup, report, checkpoint, maker
+        self.setup, self._report, self._checkpoint, self._maker = setup, report, checkpoint, maker
         self._vote = setup.objective.recipe.one(Vote)
         self._count = self._vote.count if self._vote else 1
         self._members: list[TrainState] = []
@@ -98,41 +116,45 @@ class _Training:
 
     def run(self, process_began: float, saved: dict[str, Any] | None) -> Score | None:
         """Train all networks, from where a checkpoint was made; return the score of the last weights."""
-        config, budget = self._setup.config, self._setup.config.budget
-        first = self._setup.new_state()
+        config, budget = self.setup.config, self.setup.config.budget
+        first = self.setup.new_state()
         seconds = _TIMING_SHARE * budget.seconds if budget.seconds else _TIMING_SECONDS
         closing_validations = self._count if self._vote else 0
         timings = measure(first, min(_MOST_TIMING_SECONDS, seconds), closing_validations)
-        _check_whole_validation(budget, timings, self._setup.objective)
+        _check_whole_validation(budget, timings, self.setup.objective)
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, saved["elapsed"] if saved else 0.0)
         self._report.event("engine", name=first.engine.name, reason=first.engine.reason)
         if saved:
             self._restore_trained(saved)
         for member in range(len(self._members), self._count):
-            state = self._setup.new_state(member) if member else first
+            state = self.setup.new_state(member) if member else first
             share_capture_failure(state.engine, first.engine)
             score = self._train(member, state, timings, saved)
             saved = None
         if self._vote:
-            score = self._evaluate(self._setup.objective.validation)
+            score = self._evaluate(self.setup.objective.validation)
         self._seconds = self._events.elapsed()
         return score
 
     def result(self, score: Score | None, process_began: float) -> dict[str, Any]:
         """The fields of the `final` event. Evaluates the test images."""
-        tests = self._setup.test_images()
+        tests = self.setup.test_images()
         tested = self._evaluate(*tests) if tests else None
         return {
-            **make_final(self._setup, score, tested, self._paces, self._seconds),
+            **make_final(self.setup, score, tested, self._paces, self._seconds),
             "wall_seconds": time.monotonic() - process_began,
             "engine": self._members[-1].engine.name,
         }
 
+    def networks(self) -> list[nn.Module]:
+        """The networks that are evaluated."""
+        return [member.eval_network for member in self._members]
+
     def _restore_trained(self, saved: dict[str, Any]) -> None:
         """Restore the networks that were trained before an interruption, and repeat their events."""
         for member, trained in enumerate(saved["members"]):
-            state = self._setup.new_state(member)
+            state = self.setup.new_state(member)
             state.load_state_dict(trained["trainee"])
             state.free_step_memory()
             self._members.append(state)
@@ -144,7 +166,7 @@ class _Training:
         self, member: int, state: TrainState, timings: Timings, saved: dict[str, Any] | None
     ) -> Score | None:
         began = self._events.elapsed() if saved is None else saved["member_began"]
-        share = _share_budget(self._setup.config.budget, member, self._count, timings.closing)
+        share = _share_budget(self.setup.config.budget, member, self._count, timings.closing)
         last = member + 1 == self._count
         if saved is not None:
             state.load_state_dict(saved["trainee"])
@@ -191,7 +213,7 @@ class _Training:
             return None
         predictors = [member.predictor() for member in self._members]
         predict = predictors[0] if self._vote is None else _combine(predictors, self._vote)
-        return evaluate([member.eval_network for member in self._members], predict, held_out, first)
+        return evaluate(self.networks(), predict, held_out, first)
 
 
 def _combine(predictors: list[Predictor], vote: Vote) -> Predictor:

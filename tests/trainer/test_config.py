@@ -66,6 +66,8 @@ def test_an_unknown_key_at_the_top_is_refused_with_the_known_ones() -> None:
         ("seed", True, "whole number"),
         ("seed", 1.0, "whole number"),
         ("test", 1, "true or false"),
+        ("keep_weights", "yes", "true or false"),
+        ("provenance", [], "must be a JSON object"),
         ("budget", {}, "exactly one of"),
         ("budget", {"seconds": 1, "steps": 1}, "exactly one of"),
         ("budget", {"seconds": 0}, "above 0"),

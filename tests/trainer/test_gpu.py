@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 import torch
 
+from tests.trainer._saved import train_and_save
 from tests.trainer.test_program import config_file, run
 from tests.trainer.test_train import Lines, trained
 from tests.trainer.test_update import prepared, stepped
+from trainer import load_model
 from trainer.errors import OutOfMemory
+from trainer.evaluate import evaluate
 from trainer.ingredients import _operations
 from trainer.train_state import TrainState
 
@@ -55,6 +58,24 @@ def test_a_budget_in_seconds_is_kept_to_half_a_percent() -> None:
     machine = lines.named("machine")[0]
     assert machine["precision"] == ("bf16" if torch.cuda.is_bf16_supported(False) else "fp16")
     assert machine["driver"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_a_network_trained_on_a_gpu_is_loaded_as_it_was(precision: str, tmp_path: Path) -> None:
+    recipe: dict[str, Any] = {"ingredients": {"ema": {}, "test_views": {}}, "budget": {"steps": 40}}
+    done = train_and_save(tmp_path, device="cuda", precision=precision, **recipe)
+    validation = done.setup.objective.validation
+    assert validation is not None
+    network, _ = load_model(tmp_path)
+    network.cuda()
+    with done.setup.objective.device.autocast():
+        score = evaluate([], network.predict, validation)
+    assert score.accuracy == done.final["val_accuracy"]
+    assert score.loss == pytest.approx(done.final["val_loss"], rel=1e-5)
+    with torch.inference_mode():
+        on_gpu = network.predict(validation.images).cpu()
+        on_cpu = load_model(tmp_path)[0].predict(validation.images.cpu())
+    torch.testing.assert_close(on_gpu, on_cpu, atol=2e-3, rtol=0)
 
 
 def test_a_budget_in_steps_gives_nearly_the_same_training_twice() -> None:

@@ -33,9 +33,14 @@ class Unreadable(Exception):
 
 def decode_square(path: Path, size: int, fit: Fit) -> NDArray[np.uint8]:
     """The (first) picture in a file, [size, size, 3]. Raises Unreadable."""
+    return np.asarray(make_square(decode(path), size, fit))
+
+
+def decode(path: Path) -> Image.Image:
+    """The (first) picture in a file as `to_rgb` makes it. Raises Unreadable."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            return np.asarray(_make_square(to_rgb(image), size, fit))
+            return to_rgb(image)
     except (Unreadable, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -118,7 +123,8 @@ def _tag(image: Image.Image, tag: int, otherwise: Any) -> Any:
     return held[0] if isinstance(held, tuple) else held
 
 
-def _make_square(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+def make_square(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+    """The picture in RGB with `size` pixels a side."""
     if fit == "crop":
         return ImageOps.fit(image, (size, size), _RESAMPLING)
     if fit == "squash" or image.width == image.height:

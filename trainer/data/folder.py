@@ -29,6 +29,7 @@ _SIZE = 32  # pixels a side, without image_size
 _THREADS = 8  # decoding releases the interpreter's lock
 _CHUNK = 16  # pictures per task of a thread: handing over a single one takes as long as reading it
 _KINDS_SHOWN = 3  # of the kinds of other files, before "…"
+_CLASSES_SHOWN = 20
 _LEFT_BY_SYSTEMS = ("__macosx", "@eadir", "thumbs.db", "desktop.ini")  # and names that begin with a dot
 _Result = TypeVar("_Result")
 
@@ -141,6 +142,38 @@ def load(source: Source, test: bool) -> Images:
     )
 
 
+def list_images(folder: Path, classes: Sequence[str]) -> tuple[list[tuple[Path, int | None]], str | None]:
+    """The images in a folder; of one without any those in folders named after classes, with their labels.
+
+    Also a line for people on what is not read. Raises InvalidConfig for no images and for other classes.
+    """
+    unread = _Unread()
+    try:
+        inside = {_compose(entry.name): entry for entry in _list_entries(folder)}
+        images = [
+            name for name, entry in inside.items() if _suffix(name) in SUFFIXES and not _is_folder(entry)
+        ]
+        if images:
+            others = len(inside) - len(images)
+            note = (
+                f"not read: {_count(others, 'other entry', 'other entries')} of {folder}" if others else None
+            )
+            return [(Path(inside[name].path), None) for name in sorted(images)], note
+        folders = _list_classes(folder, unread)
+        if unknown := sorted(set(folders) - set(classes)):
+            known = ", ".join(classes[:_CLASSES_SHOWN]) + (", …" if len(classes) > _CLASSES_SHOWN else "")
+            raise InvalidConfig(
+                f"{folder} has a folder {unknown[0]}, which is not one of the model's {len(classes)} classes "
+                f"({known}); give a folder of images, or of folders named after classes"
+            )
+        found = [(picture.path, picture.label) for picture in _list_pictures(folders, classes, unread)]
+    except OSError as error:
+        raise InvalidConfig(f"cannot open {error.filename}: {error.strerror}; make it readable") from error
+    if not found:
+        raise InvalidConfig(f"{folder} has no images ({', '.join(sorted(SUFFIXES))}); give another folder")
+    return list(found), unread.describe()
+
+
 def _decode(pictures: Sequence[_Picture], source: Source) -> NDArray[np.uint8]:
     """uint8 [N, size, size, 3]."""
     size = source.image_size or _SIZE
@@ -156,26 +189,35 @@ def _decode(pictures: Sequence[_Picture], source: Source) -> NDArray[np.uint8]:
 
 def _map_files(read: Callable[[Path], _Result], pictures: Sequence[_Picture]) -> list[_Result]:
     """`read` of each file. Raises InvalidConfig that names all files for which it raises Unreadable."""
+    paths = [picture.path for picture in pictures]
+    results = try_files(read, paths)
+    refuse_unreadable(
+        {path: result for path, result in zip(paths, results, strict=True) if isinstance(result, Unreadable)}
+    )
+    return cast(list[_Result], results)
 
-    def try_to_read(picture: _Picture) -> _Result | Unreadable:
+
+def try_files(read: Callable[[Path], _Result], paths: Sequence[Path]) -> list[_Result | Unreadable]:
+    """`read` of each file in several threads, or the Unreadable that it raises."""
+
+    def try_to_read(path: Path) -> _Result | Unreadable:
         try:
-            return read(picture.path)
+            return read(path)
         except Unreadable as error:
             return error
 
-    chunks = [pictures[start : start + _CHUNK] for start in range(0, len(pictures), _CHUNK)]
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = list(chain.from_iterable(pool.map(lambda chunk: list(map(try_to_read, chunk)), chunks)))
-    wrong = [
-        f"{picture.path}: {result}"
-        for picture, result in zip(pictures, results, strict=True)
-        if isinstance(result, Unreadable)
-    ]
+        return list(chain.from_iterable(pool.map(lambda chunk: list(map(try_to_read, chunk)), chunks)))
+
+
+def refuse_unreadable(reasons: Mapping[Path, Unreadable]) -> None:
+    """Raise InvalidConfig that names all these files; do nothing if there are none."""
+    wrong = [f"{path}: {reason}" for path, reason in reasons.items()]
     if len(wrong) == 1:
         raise InvalidConfig(f"cannot read the image {wrong[0]}; replace or remove it")
     if wrong:
         raise InvalidConfig(f"cannot read {len(wrong)} images: {'; '.join(wrong)}; replace or remove them")
-    return cast(list[_Result], results)
 
 
 def _hash_content(path: Path) -> bytes:

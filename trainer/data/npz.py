@@ -65,12 +65,12 @@ def load(source: Source, test: bool) -> Images:
         labels = _read_labels(archive, "train", None, path)
         classes = int(labels.max()) + 1
         arrays: list[Any] = [
-            _make_squares(_read_array(archive, "train_images", path), source.fitting),
+            make_squares(_read_array(archive, "train_images", path), source.fitting),
             labels,
         ]
         if test:
             labels = _read_labels(archive, "test", classes, path)
-            arrays += [_make_squares(_read_array(archive, "test_images", path), source.fitting), labels]
+            arrays += [make_squares(_read_array(archive, "test_images", path), source.fitting), labels]
         return Images(classes, True, *arrays)
 
 
@@ -154,7 +154,7 @@ def _read_labels(archive: zipfile.ZipFile, part: str, classes: int | None, path:
     return labels.astype(np.int64)
 
 
-def _make_squares(images: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
+def make_squares(images: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
     """[N, H, W, 3] to [N, S, S, 3]. With `squash` they stay as they are, because resizing squashes them."""
     height, width = images.shape[1:3]
     if fit == "squash" or height == width:

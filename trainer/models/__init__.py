@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trainer.errors import InvalidConfig
 from trainer.models import _own
+from trainer.models._own import fingerprint as fingerprint
+from trainer.models._own import read_own as read_own
 from trainer.models._scale import Architecture, Base
 from trainer.models._scale import Shape as Shape
 from trainer.models._scale import realise as _realise
@@ -76,7 +78,7 @@ def realise(
             raise InvalidConfig(f"{name} has no {scale} to multiply: {reason}; keep {scale} at 1")
     settings = _settings(name, architecture or {})
     shape = _realise(settings.base if settings else _network(name).BASE, depth, width, resolution, image_size)
-    return replace(shape, architecture=settings, source=_own.fingerprint(name) if is_own(name) else None)
+    return replace(shape, architecture=settings, source=fingerprint(read_own(name)) if is_own(name) else None)
 
 
 def build(

@@ -51,14 +51,19 @@ class OwnNetwork:
         return network
 
 
-def fingerprint(name: str) -> str:
-    """A hash of the file. Raises InvalidConfig."""
-    return hashlib.sha256(_read_file(_path(name))).hexdigest()[:16]
+def read_own(name: str) -> bytes:
+    """The file's content. Raises InvalidConfig."""
+    return _read_file(_path(name))
+
+
+def fingerprint(content: bytes) -> str:
+    """A hash of the file's content."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def load(name: str) -> OwnNetwork:
     """The network of that name. Executes its file once, and again if it changes. Raises InvalidConfig."""
-    return _loaded(name, fingerprint(name))
+    return _loaded(name, fingerprint(read_own(name)))
 
 
 @contextmanager
