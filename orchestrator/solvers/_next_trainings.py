@@ -128,16 +128,18 @@ def choose_next(
 
 def expected_saving(
     model: AccuracyModel, candidates: Sequence[Point], costs: Array, trainings: int = 10
-) -> float:
+) -> float | None:
     """Return the fraction of the named network's cost, or of the base's, that more trainings should save.
 
     Trainings of one network tell of all, so all are taken to share their luck, a standard normal number: a
     network is named if it is at least minus the network's score. The largest saving that it allows is
-    averaged. The result is 0 if there is neither a base nor a named network: there is no cost to save.
+    averaged. The result is None if there is neither a base nor a named network: there is no cost to save.
     """
     limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs))
     cheaper = [i for i in np.flatnonzero(costs < limit).tolist() if candidates[i] not in model.failed]
-    if not cheaper or not math.isfinite(limit):
+    if not math.isfinite(limit):
+        return None
+    if not cheaper:
         return 0.0
     scores = _scores_after(model, [candidates[i] for i in cheaper], trainings)
     savings = 1 - costs[cheaper] / limit
