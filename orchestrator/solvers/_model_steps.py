@@ -41,6 +41,9 @@ class ModelAnswers(AnswerHistory):
         self.named: Point | None = None
         self.is_over = False
         self._goal = goal
+        self.beats_base = goal.base is not None and (
+            problem.allowed is None or problem.allowed([goal.base])[0]
+        )
         self._features = model_features(problem)
         self._model: AccuracyModel | None = None
         for training in goal.trainings:
@@ -136,7 +139,7 @@ class ModelSteps:
         if self.answers.has_model:
             believed = self.answers.model.belief
             asks = [Ask(ask.point, 0, believed(ask.point) | {"kind": "design"}) for ask in asks]
-            asks += choose_next(self.answers.model, *self._compare(), spare, asks)
+            asks += choose_next(self.answers.model, *self._compare(), spare, asks, self.answers.beats_base)
         else:
             asks += [Ask(self._problem.space.sample(self._rng)) for _ in range(spare)]
         self.answers.ask(asks)
@@ -188,7 +191,8 @@ class ModelSteps:
             return []
         likely = self.answers.model.probabilities(new)
         worth = likely >= LEAST_POLLED
-        beaten = self.answers.base if self.answers.named is None else [self.answers.named]
+        base = self.answers.base if self.answers.beats_base else []
+        beaten = base if self.answers.named is None else [self.answers.named]
         for point in beaten:
             worth &= self.answers.costs(new) < self.answers.costs([point])
         return [new[index] for index in np.argsort(-likely, kind="stable") if worth[index]]
@@ -205,8 +209,9 @@ class ModelSteps:
             else:
                 searched += 1
         candidates, costs = self._compare()
-        asks += choose_next(self.answers.model, candidates, costs, size - len(asks), asks)
-        saving = {"expected_saving": expected_saving(self.answers.model, candidates, costs)}
+        model, beats_base = self.answers.model, self.answers.beats_base
+        asks += choose_next(model, candidates, costs, size - len(asks), asks, beats_base)
+        saving = {"expected_saving": expected_saving(model, candidates, costs, beats_base=beats_base)}
         asks = [replace(ask, belief={**(ask.belief or {}), **saving}) for ask in asks]
         self._polled, self._searched = polled, searched
         if asks:

@@ -182,3 +182,11 @@ def test_the_best_network_is_shown_when_it_changes(tmp_path: Path) -> None:
     shown = [line for line in run(tmp_path, **SEARCH).splitlines() if line.startswith("best so far (conf")]
     assert shown
     assert all(one != other for one, other in itertools.pairwise(shown))
+
+
+def test_a_base_over_a_limit_need_not_be_beaten(tmp_path: Path) -> None:
+    ranges = {"depth": "1:1.5", "width": "1:1.25", "resolution": ".5:1"}
+    rows = searched(tmp_path, minimise="params", max_macs="500M", **ranges)
+    confirmed = [row for row in rows if row.verdict == "confirmed"]
+    assert min(row.parameters or 0 for row in confirmed) >= (rows[0].parameters or 0)
+    assert all((row.macs or 0) <= 500e6 for row in confirmed)
