@@ -214,7 +214,7 @@ class SearchLoop:
         before = self.confirmation.incumbent
         is_decided = self.confirmation.decide(numbers)
         incumbent = self.confirmation.incumbent
-        if incumbent is not None and incumbent is not before:
+        if incumbent is not None and (before is None or incumbent.number != before.number):
             self._search.reporter.show_best(incumbent)
         return is_decided
 

@@ -14,6 +14,7 @@ from search_spaces import Point, Space
 LISTED = 8192  # points, up to which a space is gone through to find those that are left
 DRAWS = 100  # at random, until a space is gone through
 MOST_DRAWS = 2000  # the same in a larger space, which is then left
+STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
 
 
 class Screen:

@@ -13,7 +13,7 @@ from orchestrator.solvers._accuracy_model import AccuracyModel, fit_accuracy
 from orchestrator.solvers._acquisition import SMALL, AcquisitionCandidates
 from orchestrator.solvers._earlier import model_features
 from orchestrator.solvers._gaussian_process import Array
-from orchestrator.solvers._history import AnswerHistory
+from orchestrator.solvers._history import STARTS_TRIED, AnswerHistory, draw_new
 from orchestrator.solvers._next_trainings import (
     choose_next,
     expected_saving,
@@ -41,6 +41,9 @@ class ModelAnswers(AnswerHistory):
         self.named: Point | None = None
         self.is_over = False
         self._goal = goal
+        self.beats_base = goal.base is not None and (
+            problem.allowed is None or problem.allowed([goal.base])[0]
+        )
         self._features = model_features(problem)
         self._model: AccuracyModel | None = None
         for training in goal.trainings:
@@ -70,6 +73,10 @@ class ModelAnswers(AnswerHistory):
         """The model of all trainings."""
         assert self._model is not None, "nothing was trained"
         return self._model
+
+    def is_screened(self, point: Point) -> bool:
+        """Whether a point was answered without a training."""
+        return point in self and self[point].screened
 
     def costs(self, points: Sequence[Point]) -> Array:
         """Return the objective of points, which is known without training."""
@@ -123,7 +130,8 @@ class ModelSteps:
     def begin(self) -> None:
         """Ask about the start, if it is not known, the hints, and a star around the start, in full blocks.
 
-        Raises RuntimeError if no training succeeds.
+        Ask about points at random as long as no training succeeds: others may all be over a limit. Raises
+        RuntimeError if none of them does.
         """
         opening = [*self._problem.opening, *star_design(self._problem.space, self._problem.start)]
         asks = [Ask(point) for point in dict.fromkeys(opening) if point not in self.answers]
@@ -131,10 +139,23 @@ class ModelSteps:
         if self.answers.has_model:
             believed = self.answers.model.belief
             asks = [Ask(ask.point, 0, believed(ask.point) | {"kind": "design"}) for ask in asks]
-            asks += choose_next(self.answers.model, *self._compare(), spare, asks)
+            asks += choose_next(self.answers.model, *self._compare(), spare, asks, self.answers.beats_base)
         else:
             asks += [Ask(self._problem.space.sample(self._rng)) for _ in range(spare)]
         self.answers.ask(asks)
+        tried = 0
+        while not self.answers.has_model and tried < STARTS_TRIED:
+            drawn = list[Point]()
+            while len(drawn) < min(self._problem.batch_size, STARTS_TRIED - tried):
+                known = {*self.answers, *drawn}
+                point = draw_new(self._problem.space, self._rng, known, self.answers.screen)
+                if point is None:
+                    break
+                drawn.append(point)
+            if not drawn:
+                break
+            self.answers.ask(drawn)
+            tried += len(drawn)
         if not self.answers.has_model:
             raise RuntimeError(
                 f"the start and {len(self.answers) - 1} other points all failed; the trials' logs say why; "
@@ -170,7 +191,8 @@ class ModelSteps:
             return []
         likely = self.answers.model.probabilities(new)
         worth = likely >= LEAST_POLLED
-        beaten = self.answers.base if self.answers.named is None else [self.answers.named]
+        base = self.answers.base if self.answers.beats_base else []
+        beaten = base if self.answers.named is None else [self.answers.named]
         for point in beaten:
             worth &= self.answers.costs(new) < self.answers.costs([point])
         return [new[index] for index in np.argsort(-likely, kind="stable") if worth[index]]
@@ -187,8 +209,9 @@ class ModelSteps:
             else:
                 searched += 1
         candidates, costs = self._compare()
-        asks += choose_next(self.answers.model, candidates, costs, size - len(asks), asks)
-        saving = {"expected_saving": expected_saving(self.answers.model, candidates, costs)}
+        model, beats_base = self.answers.model, self.answers.beats_base
+        asks += choose_next(model, candidates, costs, size - len(asks), asks, beats_base)
+        saving = {"expected_saving": expected_saving(model, candidates, costs, beats_base=beats_base)}
         asks = [replace(ask, belief={**(ask.belief or {}), **saving}) for ask in asks]
         self._polled, self._searched = polled, searched
         if asks:
@@ -199,6 +222,8 @@ class ModelSteps:
     def _compare(self) -> tuple[list[Point], Array]:
         """Return the points among which the model chooses, and their costs [n]."""
         candidates = self.answers.screen.passing(self._all or self._draw())
+        # some were answered without a training: the start over a limit, what the search has skipped
+        candidates = [point for point in candidates if not self.answers.is_screened(point)]
         # the base, which a candidate must be smaller than, may itself be over a limit
         candidates = list(dict.fromkeys([*candidates, *self.answers.base]))
         return candidates, self.answers.costs(candidates)

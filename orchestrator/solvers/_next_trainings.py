@@ -82,6 +82,7 @@ def choose_next(
     costs: Array,
     count: int,
     pending: Sequence[Ask] = (),
+    beats_base: bool = True,
 ) -> list[Ask]:
     """Return the `count` trainings that promise most; fewer near the end, none if nothing cheaper is left.
 
@@ -92,9 +93,10 @@ def choose_next(
     candidates: with all networks that were trained
     costs: [candidates]
     pending: trainings that were asked for already
+    beats_base: whether a network must cost less than the base, which is not so if that is over a limit
     """
     named = find_named(model, candidates, costs)
-    limit = _cost_to_beat(model, candidates, costs, named)
+    limit = _cost_to_beat(model, candidates, costs, named, beats_base)
     reference = limit if math.isfinite(limit) else 1.01 * float(costs.max())
     cheaper = np.flatnonzero(costs < limit).tolist()
     believed = model
@@ -104,7 +106,7 @@ def choose_next(
     while len(asks) < count:
         full = {point for point, tried in believed.tried.items() if len(tried) > model.goal.repeats}
         begun = {ask.point for ask in (*pending, *asks) if not ask.replicate}  # without a result so far
-        excluded = full | begun | model.failed
+        excluded = full | begun | model.failed | {model.goal.base}
         free = [i for i in cheaper if candidates[i] not in excluded]
         if not free:
             break
@@ -127,17 +129,24 @@ def choose_next(
 
 
 def expected_saving(
-    model: AccuracyModel, candidates: Sequence[Point], costs: Array, trainings: int = 10
-) -> float:
+    model: AccuracyModel,
+    candidates: Sequence[Point],
+    costs: Array,
+    trainings: int = 10,
+    beats_base: bool = True,
+) -> float | None:
     """Return the fraction of the named network's cost, or of the base's, that more trainings should save.
 
     Trainings of one network tell of all, so all are taken to share their luck, a standard normal number: a
     network is named if it is at least minus the network's score. The largest saving that it allows is
-    averaged. The result is 0 if there is neither a base nor a named network: there is no cost to save.
+    averaged. The result is None if there is neither a base to beat nor a named network: there is no cost to
+    save.
     """
-    limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs))
+    limit = _cost_to_beat(model, candidates, costs, find_named(model, candidates, costs), beats_base)
     cheaper = [i for i in np.flatnonzero(costs < limit).tolist() if candidates[i] not in model.failed]
-    if not cheaper or not math.isfinite(limit):
+    if not math.isfinite(limit):
+        return None
+    if not cheaper:
         return 0.0
     scores = _scores_after(model, [candidates[i] for i in cheaper], trainings)
     savings = 1 - costs[cheaper] / limit
@@ -163,10 +172,10 @@ def _scores_after(model: AccuracyModel, points: Sequence[Point], trainings: int)
 
 
 def _cost_to_beat(
-    model: AccuracyModel, candidates: Sequence[Point], costs: Array, named: Point | None
+    model: AccuracyModel, candidates: Sequence[Point], costs: Array, named: Point | None, beats_base: bool
 ) -> float:
     """Return the cost of the named network, or else of the base; infinity if there is neither."""
-    beaten = model.goal.base if named is None else named
+    beaten = (model.goal.base if beats_base else None) if named is None else named
     return math.inf if beaten is None else float(costs[candidates.index(beaten)])
 
 

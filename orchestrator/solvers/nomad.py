@@ -27,7 +27,7 @@ from typing import Any, cast
 import numpy as np
 
 from orchestrator.solvers._acquisition import is_category
-from orchestrator.solvers._history import AnswerHistory, objectives, violation
+from orchestrator.solvers._history import STARTS_TRIED, AnswerHistory, objectives, violation
 from orchestrator.solvers._model_steps import ModelAnswers, ModelSteps
 from orchestrator.solvers._surrogate import Surrogate
 from orchestrator.spec.problem import LARGEST_SEED, Evaluate, EvaluateAsks, Evaluation, Problem
@@ -37,7 +37,6 @@ REQUIRES: tuple[str, ...] = ("PyNomadBBO", "numpy", "scipy")
 MOST_OBJECTIVES = 2
 PLANS_REPLICATES = True
 
-STARTS_TRIED = 20  # random points that may fail after the start did, before the search is given up
 DESIGN = 3  # random points after the start, for the first model
 BARREN_ITERATIONS = 30  # of NOMAD without a new point, after which a run is ended
 SEARCHED_PER_POLLED = 8

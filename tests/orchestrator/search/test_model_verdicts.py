@@ -150,3 +150,43 @@ def test_verdicts_follow_from_later_trainings_too(tmp_path: Path) -> None:
     assert last == rows
     changes = [one for one, other in itertools.pairwise(events) if one == other]
     assert changes == []
+
+
+def test_where_only_the_users_accuracy_is_required_there_is_no_saving_before_a_network_is_named(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, solver="nomad", trials=12, confirm=4, min_accuracy=0.85, until_saving="1%")
+    rows = trials(tmp_path)
+    assert len(rows) == 12
+    told = [row.belief["expected_saving"] for row in rows if row.belief and "expected_saving" in row.belief]
+    assert told[0] is None
+    assert told[-1] > 0.01
+
+
+def test_a_start_and_its_star_over_a_limit_do_not_end_a_search(tmp_path: Path) -> None:
+    run(tmp_path, solver="nomad", trials=10, confirm=4, min_accuracy=0.85, max_params="1.5M")
+    rows = trials(tmp_path)
+    assert {row.state for row in rows[:5]} == {"screened"}
+    assert {row.state for row in rows[5:]} == {"completed"}
+    assert len(rows) == 15
+
+
+def test_a_start_over_a_limit_is_not_chosen_again(tmp_path: Path) -> None:
+    """It is the likeliest network to reach an accuracy that the networks within the limit do not."""
+    ranges = {"depth": ".9:1", "width": ".25:1", "resolution": ".9:1"}
+    run(tmp_path, solver="nomad", trials=8, confirm=1, min_accuracy=0.93, max_params="2.5M", **ranges)
+    assert sum(row.state == "completed" for row in trials(tmp_path)) == 8
+
+
+def test_the_best_network_is_shown_when_it_changes(tmp_path: Path) -> None:
+    shown = [line for line in run(tmp_path, **SEARCH).splitlines() if line.startswith("best so far (conf")]
+    assert shown
+    assert all(one != other for one, other in itertools.pairwise(shown))
+
+
+def test_a_base_over_a_limit_need_not_be_beaten(tmp_path: Path) -> None:
+    ranges = {"depth": "1:1.5", "width": "1:1.25", "resolution": ".5:1"}
+    rows = searched(tmp_path, minimise="params", max_macs="500M", **ranges)
+    confirmed = [row for row in rows if row.verdict == "confirmed"]
+    assert min(row.parameters or 0 for row in confirmed) >= (rows[0].parameters or 0)
+    assert all((row.macs or 0) <= 500e6 for row in confirmed)
