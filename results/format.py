@@ -152,9 +152,9 @@ def why_text(belief: Mapping[str, Any] | None, minimise: str | None) -> str:
         "base": f"the base again, to compare {candidate} with it",
         "poll": "a neighbour of the best network (poll)",
     }
-    told = (
-        f"{kinds[belief['kind']]}: {percent(belief['probability'], 0)} likely to be as accurate as it must be"
-    )
+    told = kinds[belief["kind"]]
+    if belief.get("probability") is not None:
+        told += f": {percent(belief['probability'], 0)} likely to be as accurate as it must be"
     if belief.get("log_saving") is not None:
         than = "the base" if belief.get("named") is None else "the network named then"
         if belief.get("cost_to_beat") is None:

@@ -76,7 +76,10 @@ class SearchLoop:
             if asks is None:
                 trained = count_spent(self._counted())
                 found = self._search.history.best  # which may have met the required accuracy only once
-                return self._nothing_left(found) or f"the solver has finished after {trained:.4g} trainings"
+                return (
+                    self._nothing_left(found, True)
+                    or f"the solver has finished after {trained:.4g} trainings"
+                )
             if not recorded and (enough := self._saves_enough(asks)):
                 return enough
             self.next_number = first + len(asks)
@@ -100,12 +103,13 @@ class SearchLoop:
             )
         return self._nothing_left()
 
-    def _nothing_left(self, found: Trial | None = None) -> str | None:
+    def _nothing_left(self, found: Trial | None = None, is_last: bool = False) -> str | None:
         """Return that no network is left that is smaller than the confirmed one, or than `found` without one.
 
         None if there is one left, or may be.
         """
-        return self._remaining.end_text((self.confirmation and self.confirmation.incumbent) or found)
+        incumbent = (self.confirmation and self.confirmation.incumbent) or found
+        return self._remaining.end_text(incumbent, is_last)
 
     def _saves_enough(self, asks: Sequence[Ask]) -> str | None:
         """Return that more trainings would save less than --until-saving, and record it; None if they do not.

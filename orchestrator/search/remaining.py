@@ -33,16 +33,20 @@ class RemainingNetworks:
         self._looked = 0  # so many of them are not left
         self._incumbent: Trial | None = None
 
-    def end_text(self, incumbent: Trial | None) -> str | None:
+    def end_text(self, incumbent: Trial | None, is_last: bool = False) -> str | None:
         """Return in words that no network is left to train; None if one is, or may be.
 
         incumbent: the smallest confirmed network so far
+        is_last: look at the whole space, as no later call will
         """
         if incumbent is not self._incumbent:  # by a verdict that changed it may be a larger one
             self._looked, self._incumbent = 0, incumbent
-        if self._points is None or self._has_left() or self._describe_more():
-            return None
-        return self._text()
+        while self._points is not None and not self._has_left():
+            if not self._describe_more():
+                return self._text()
+            if not is_last:
+                break
+        return None
 
     def _has_left(self) -> bool:
         history = self._search.history

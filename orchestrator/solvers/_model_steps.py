@@ -130,15 +130,20 @@ class ModelSteps:
     def begin(self) -> None:
         """Ask about the start, if it is not known, the hints, and a star around the start, in full blocks.
 
+        There is no star after a restart, which knows the trainings before it.
+
         Ask about points at random as long as no training succeeds: others may all be over a limit. Raises
         RuntimeError if none of them does.
         """
-        opening = [*self._problem.opening, *star_design(self._problem.space, self._problem.start)]
-        asks = [Ask(point) for point in dict.fromkeys(opening) if point not in self.answers]
+        opening, is_restarted = list(self._problem.opening), set(self.answers) > set(self.answers.base)
+        if not is_restarted:
+            opening += star_design(self._problem.space, self._problem.start)
+        new = [point for point in dict.fromkeys(opening) if point not in self.answers]
+        asks = [Ask(point, 0, {"kind": "design"}) for point in new]
         spare = -len(asks) % self._problem.batch_size
         if self.answers.has_model:
             believed = self.answers.model.belief
-            asks = [Ask(ask.point, 0, believed(ask.point) | {"kind": "design"}) for ask in asks]
+            asks = [replace(ask, belief=believed(ask.point) | {"kind": "design"}) for ask in asks]
             asks += choose_next(self.answers.model, *self._compare(), spare, asks, self.answers.beats_base)
         else:
             asks += [Ask(self._problem.space.sample(self._rng)) for _ in range(spare)]

@@ -54,7 +54,7 @@ SELECT
     studies.minimise, studies.maximise, studies.min_accuracy, trials.verdict, trials.probability,
     trials.difference, trials.difference_low, trials.difference_high, trials.pairs,
     CASE WHEN trials.purpose = 'search' AND ({" OR ".join(map(_is_too_large, _TOLD_BY_TRAINING))}) THEN 0
-         WHEN trials.verdict = 'confirmed' THEN 1
+         WHEN trials.verdict IN ('confirmed', 'undecided') THEN 1
          WHEN trials.verdict = 'rejected' THEN 0
          WHEN trained.mean_accuracy >= studies.min_accuracy THEN 1
          WHEN trained.mean_accuracy < studies.min_accuracy THEN 0 END AS feasible,
