@@ -20,12 +20,11 @@ from orchestrator.spec.problem import Problem
 from search_spaces import Choice, Integer, Point, Space, Variable
 
 SMALL = LISTED  # points, up to which a space is searched as a whole
-SHORTLIST = 64  # points of most merit, whose known objectives are looked up
+SHORTLIST = 64  # points of most merit, which are looked up at a time
 DRAWN, ROUNDS, NEAR = 600, (0.1, 0.03, 0.01, 0.003), 150  # points; reaches of the rounds; points a round
 CENTRES = 5  # points around which a round samples
 
 Merits = Callable[[Array], Array]  # of rows of features [n, columns]
-KnownMerits = Callable[[list[Point]], Array]  # of points whose objective is known
 
 
 def is_category(variable: Variable) -> TypeGuard[Choice]:
@@ -66,12 +65,8 @@ class AcquisitionCandidates:
         rng: random.Random,
         taken: set[Point],
         answers: AnswerHistory,
-        known_merits: KnownMerits | None = None,
     ) -> Point | None:
-        """Return the point of most merit that is neither taken, answered nor skipped; None if all are.
-
-        known_merits: by which the most promising points are compared again
-        """
+        """Return the point of most merit that is neither taken, answered nor skipped; None if all are."""
         if self._all_features is not None:
             order = np.argsort(-merits(self._all_features), kind="stable")
             points = (self._all[index] for index in order)
@@ -83,7 +78,7 @@ class AcquisitionCandidates:
             return next(new, None)
         while shortlist := list(itertools.islice(new, SHORTLIST)):
             if due := answers.due(shortlist):
-                return due[int(np.argmax(known_merits(due)))] if known_merits else due[0]
+                return due[0]
         return None
 
     def _sample(self, merits: Merits, around: Sequence[Point], rng: random.Random) -> tuple[Array, Array]:

@@ -9,7 +9,6 @@ the constraints of a feasible one, the objective of an infeasible one.
 import math
 import random
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -24,9 +23,7 @@ MOST_POINTS = 160  # that a model is made of: the last ones
 ITERATIONS = 12  # of a fit, which begins from the last one's result
 MARGIN = 0.1  # of the objectives' ranges: how far beyond the front the hypervolume's reference lies
 GROWTH = 1.07  # of the number of points, until the hyperparameters are fitted again
-LOOKED_UP = 100  # points drawn at random whose known objectives teach the process of the objective
 CLEARLY = 10.0  # by how much the logarithm of a likelihood must be greater
-EXACT = 1e-9  # the standard deviation of a known objective
 
 
 class Surrogate:
@@ -44,10 +41,6 @@ class Surrogate:
         self._logs: dict[str, Array] = {}  # of the last fits, by what was modelled
         self._fitted_at: dict[str, int] = {}  # and of how many points they were
         self.promise = 1.0
-        self._looked_up: list[Point] = []
-        if answers.screen.knows_costs:
-            rng = random.Random(problem.seed)
-            self._looked_up = list(dict.fromkeys(problem.space.sample(rng) for _ in range(LOOKED_UP)))
 
     def propose(self, rng: random.Random, pending: Sequence[Point], count: int) -> list[Point]:
         """Return the `count` most promising points that are neither known nor pending; fewer at the end.
@@ -62,15 +55,14 @@ class Surrogate:
         chosen: list[Point] = []
         while len(chosen) < count:
             taken = {*pending, *chosen}
-            known_merits = partial(self._known_merits, model) if self._looked_up else None
-            around = self._answers.front()
-            best = self._candidates.find_best(model.merits, around, rng, taken, self._answers, known_merits)
+            best = self._candidates.find_best(model.merits, self._answers.front(), rng, taken, self._answers)
             if best is None:
                 break
-            if known_merits and not chosen and model.has_to_beat:
-                self.promise = math.exp(min(0.0, known_merits([best])[0]))
+            features = self._candidates.features([best])
+            if not chosen and model.has_to_beat:
+                self.promise = math.exp(min(0.0, model.merits(features)[0]))
             chosen.append(best)
-            model = model.condition_on_expected(self._candidates.features([best]))
+            model = model.condition_on_expected(features)
         return chosen
 
     def order(self, points: list[Point]) -> list[Point]:
@@ -78,18 +70,8 @@ class Surrogate:
         model = self._fit_model() if len(points) > 1 else None
         if model is None:
             return points
-        features = self._candidates.features(points)
-        merits = self._known_merits(model, points) if self._looked_up else model.merits(features)
+        merits = model.merits(self._candidates.features(points))
         return [points[index] for index in np.argsort(-merits, kind="stable")]
-
-    def _known_merits(self, model: "_Model", points: list[Point]) -> Array:
-        """Return log merits [n] of points whose first objective is known."""
-        costs = self._scale_costs(np.array(self._answers.screen.costs(points)))
-        return model.merits(self._candidates.features(points), costs)
-
-    def _scale_costs(self, costs: Array) -> Array:
-        """Return known objectives on the scale of their process."""
-        return np.log(np.maximum(costs, 1e-300)) if self._is_logarithm else costs
 
     def _fit_model(self) -> "_Model | None":
         """Return the model of all answers; None while too few succeeded."""
@@ -123,14 +105,8 @@ class Surrogate:
     def _fit_objective(self, points: list[Point], index: int) -> GaussianProcess:
         """Return the process of one objective, or of its logarithm if all values are positive."""
         values = np.array([objectives(self._answers[p])[index] for p in points[-MOST_POINTS:]])
-        if self._looked_up and index == 0:
-            points = [*self._looked_up, *(point for point in points if point not in self._looked_up)]
-            values = np.array(self._answers.screen.costs(points[-MOST_POINTS:]))
         name = f"objective {index}" if index else "objective"
-        is_logarithm = values.min() > 0
-        if index == 0:
-            self._is_logarithm = is_logarithm
-        return self._fit(name, points, np.log(values) if is_logarithm else values)
+        return self._fit(name, points, np.log(values) if values.min() > 0 else values)
 
     def _expect_feasible(self, aims: list[GaussianProcess]) -> Array | None:
         """Return the objectives expected of the feasible points, [n, objectives]; None without any.
@@ -141,10 +117,7 @@ class Surrogate:
         if not feasible:
             return None
         features = self._candidates.features(feasible)
-        expected = np.stack([aim.predict(features)[0] for aim in aims], axis=1)
-        if self._looked_up:
-            expected[:, 0] = self._scale_costs(np.array(self._answers.screen.costs(feasible)))
-        return expected
+        return np.stack([aim.predict(features)[0] for aim in aims], axis=1)
 
     def _fit(self, what: str, points: list[Point], values: Array) -> GaussianProcess:
         known = self._candidates.features(points[-MOST_POINTS:])
@@ -177,31 +150,25 @@ class _Model:
         """Whether there are feasible answers, so that merits are about improvements on them."""
         return self._to_beat is not None
 
-    def merits(self, points: Array, costs: Array | None = None) -> Array:
-        """Return log merits of points [m, columns]; the log probability while none is feasible.
-
-        costs: known first objectives [m], on the scale of their process
-        """
+    def merits(self, points: Array) -> Array:
+        """Return log merits of points [m, columns]; the log probability while none is feasible."""
         merits = np.zeros(len(points))
         for constraint in self._constraints:
             mean, spread = constraint.predict(points)
             merits += log_ndtr(-mean / spread)
         if self._to_beat is not None:
-            merits += self._log_improvement(points, costs, self._to_beat)
+            merits += self._log_improvement(points, self._to_beat)
         elif not self._constraints:
             merits -= self._aims[0].predict(points)[0]
         return merits
 
-    def _log_improvement(self, points: Array, costs: Array | None, to_beat: Array) -> Array:
+    def _log_improvement(self, points: Array, to_beat: Array) -> Array:
         """Return logarithms of the expected improvement; with two objectives, of the hypervolume's."""
-        predicted = [aim.predict(points) for aim in self._aims]
-        if costs is not None:
-            predicted[0] = costs, np.full(len(costs), EXACT)
         if len(self._aims) == 1:
-            return _log_expected_improvement(*predicted[0], float(to_beat.min()))
+            return _log_expected_improvement(*self._aims[0].predict(points), float(to_beat.min()))
         front = front_of(to_beat)
         worst = front.max(axis=0) + MARGIN * np.ptp(to_beat, axis=0)
-        means, spreads = zip(*predicted, strict=True)
+        means, spreads = zip(*(aim.predict(points) for aim in self._aims), strict=True)
         expected = expected_improvement(np.stack(means, axis=1), np.stack(spreads, axis=1), front, worst)
         return np.asarray(np.log(np.maximum(expected, 1e-300)))
 

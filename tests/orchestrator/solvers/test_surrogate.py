@@ -177,16 +177,6 @@ def test_a_few_diverged_trainings_do_not_hide_where_the_required_accuracy_is_rea
     assert (answers.best() == LINE.point({"n": 20})) == is_found
 
 
-def test_of_points_that_are_as_likely_the_one_of_least_known_cost_is_proposed() -> None:
-    """The costs look random, so no process could have learnt them from five answers."""
-    cost = {point: 1 + random.Random(f"{point}").random() for point in LINE}
-    start = max(cost, key=lambda point: cost[point])
-    problem = Problem(LINE, start, version=2, costs=lambda points: [cost[point] for point in points])
-    others = [point for point in on_line(10, 20, 30) if point != start]
-    answers = answered(problem, lambda point: Evaluation(cost[point]), [start, *others])
-    assert promising(answers, problem) == [min(cost, key=lambda point: cost[point])]
-
-
 @pytest.mark.parametrize("is_warm", [False, True])
 def test_what_an_earlier_study_found_leads_to_the_valley_at_once(is_warm: bool) -> None:
     """There are five valleys. Its scores are of another scale and level."""
