@@ -15,6 +15,7 @@ import io
 import itertools
 import json
 import random
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -100,8 +101,13 @@ def pack(lines: Path, table: Path, template: TrialTemplate) -> None:
         accuracies=accuracies.astype(np.float32),
         curve_steps=np.array(steps),
         curves=curves.astype(np.float32),
-        about=np.array(json.dumps({"training": template.question(), "settings": settings})),
+        about=np.array(_without_folders(json.dumps({"training": template.question(), "settings": settings}))),
     )
+
+
+def _without_folders(text: str) -> str:
+    """Return a text with the names of files alone, since the folders are those of one machine."""
+    return re.sub(r"(?:/[\w.-]+)+/", "", text)
 
 
 def _arguments() -> argparse.Namespace:
