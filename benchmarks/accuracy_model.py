@@ -104,7 +104,7 @@ class LawSearch:
         place = self._place[named or self._land.start]
         margin = None if named is None else float(self._truth[place] - self._required)
         saving = expected_saving(model, self._points, self._costs)
-        return Standing(float(self._costs[place]) / self._optimum, margin, saving)
+        return Standing(float(self._costs[place]) / self._optimum, margin, saving or 0.0)
 
     def _train(self, ask: Ask) -> Training:
         name = name_point(ask.point)

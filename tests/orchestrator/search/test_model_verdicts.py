@@ -173,8 +173,8 @@ def test_a_start_and_its_star_over_a_limit_do_not_end_a_search(tmp_path: Path) -
 
 def test_a_start_over_a_limit_is_not_chosen_again(tmp_path: Path) -> None:
     """It is the likeliest network to reach an accuracy that the networks within the limit do not."""
-    ranges = {"depth": ".9:1", "width": ".25:1", "resolution": ".9:1"}
-    run(tmp_path, solver="nomad", trials=8, confirm=1, min_accuracy=0.93, max_params="2.5M", **ranges)
+    given: dict[str, Any] = {"depth": ".9:1", "width": ".25:1", "resolution": ".9:1", "max_params": "2.5M"}
+    run(tmp_path, solver="nomad", trials=8, confirm=1, min_accuracy=0.93, **given)
     assert sum(row.state == "completed" for row in trials(tmp_path)) == 8
 
 
