@@ -144,7 +144,7 @@ def why_text(belief: Mapping[str, Any] | None, minimise: str | None) -> str:
     """
     if not belief or "kind" not in belief:
         return ""
-    candidate = ", ".join(f"{name} {_short(value)}" for name, value in belief.get("candidate", {}).items())
+    candidate = _named(belief.get("candidate", {}).items())
     kinds = {
         "design": "one of the first networks around the base",
         "new": "a new network",

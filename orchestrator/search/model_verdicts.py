@@ -8,7 +8,8 @@ must be. A verdict follows from all trainings so far, so a later training may ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.console.format import accuracy_text, belief_text
 from orchestrator.search.confirmation import Winner
@@ -20,6 +21,9 @@ from results.analysis.difference import COLUMNS, UNKNOWN
 from results.analysis.posterior import Posterior, believe, noisier, pool_noise
 from results.db.tables import Trial
 from results.format import comparison_text
+
+if TYPE_CHECKING:
+    from orchestrator.solvers._accuracy_model import Features
 
 
 class ModelVerdicts:
@@ -58,15 +62,13 @@ class ModelVerdicts:
     def _judge(self, is_over: bool = False) -> None:
         """Record what has become of each network that was trained again. is_over: nothing more is trained."""
         from orchestrator.solvers._accuracy_model import fit_accuracy  # scipy takes a second to import
-        from orchestrator.solvers._earlier import model_features
 
         history, space = self._search.history, self._search.formulation.space
         again = {row.of_trial_number for row in self._rows.values() if row.purpose == "confirmation"}
         candidates = [row for row in self._rows.values() if row.number in again and row.state == "completed"]
         if not candidates:
             return
-        features = model_features(self._search.spec.problem(self._search.formulation, 1))
-        model = fit_accuracy(history.model_trainings(), self._goal, features)
+        model = fit_accuracy(history.model_trainings(), self._goal, self._features)
         for row in sorted(candidates, key=lambda row: row.number):
             repeats = history.repeats(row)
             if not any(one.state in ("completed", "failed") for one in repeats):
@@ -77,6 +79,13 @@ class ModelVerdicts:
             columns = {"probability": 0.0 if has_failed else believed["probability"], **compared}
             is_last = is_over or len(repeats) >= self._goal.repeats
             self._record(row, _find_verdict(row, columns["probability"], self._goal.level, is_last), columns)
+
+    @cached_property
+    def _features(self) -> Features:
+        """The inputs of the model: an earlier study's part of them is fitted once."""
+        from orchestrator.solvers._earlier import model_features
+
+        return model_features(self._search.spec.problem(self._search.formulation, 1))
 
     def _record(self, row: Trial, verdict: Verdict | None, columns: Mapping[str, Any]) -> None:
         """Record a verdict with what it follows from, and tell the user if it is a new one."""

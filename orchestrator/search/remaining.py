@@ -39,8 +39,9 @@ class RemainingNetworks:
         incumbent: the smallest confirmed network so far
         is_last: look at the whole space, as no later call will
         """
-        if incumbent is not self._incumbent:  # by a verdict that changed it may be a larger one
-            self._looked, self._incumbent = 0, incumbent
+        if (incumbent and incumbent.number) != (self._incumbent and self._incumbent.number):
+            self._looked = 0  # by a verdict that changed it may be a larger one
+        self._incumbent = incumbent
         while self._points is not None and not self._has_left():
             if not self._describe_more():
                 return self._text()

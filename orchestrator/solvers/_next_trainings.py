@@ -99,14 +99,16 @@ def choose_next(
     limit = _cost_to_beat(model, candidates, costs, named, beats_base)
     reference = limit if math.isfinite(limit) else 1.01 * float(costs.max())
     cheaper = np.flatnonzero(costs < limit).tolist()
+    told = {
+        "named": None if named is None else dict(named),
+        "cost_to_beat": limit if math.isfinite(limit) else None,
+    }
     believed = model
     for ask in pending:
         believed = believed.condition_on_expected(ask)
     asks: list[Ask] = []
     while len(asks) < count:
-        full = {point for point, tried in believed.tried.items() if len(tried) > model.goal.repeats}
-        begun = {ask.point for ask in (*pending, *asks) if not ask.replicate}  # without a result so far
-        excluded = full | begun | model.failed | {model.goal.base}
+        excluded = _find_excluded(believed, (*pending, *asks))
         free = [i for i in cheaper if candidates[i] not in excluded]
         if not free:
             break
@@ -115,17 +117,18 @@ def choose_next(
         best = int(np.argmax(np.log(savings) + log_ndtr(scores)))
         point = candidates[free[best]]
         kind, ask = _choose_training(believed, point)
-        why = {
-            "kind": kind,
-            "candidate": dict(point),
-            "log_saving": float(savings[best]),
-            "named": None if named is None else dict(named),
-            "cost_to_beat": limit if math.isfinite(limit) else None,
-        }
-        asks.append(replace(ask, belief=why | model.belief(point)))
+        why = {"kind": kind, "candidate": dict(point), "log_saving": float(savings[best])}
+        asks.append(replace(ask, belief=why | told | model.belief(point)))
         if len(asks) < count:
             believed = believed.condition_on_expected(ask)
     return asks
+
+
+def _find_excluded(model: AccuracyModel, pending: Sequence[Ask]) -> set[Point | None]:
+    """Return the networks that are not chosen: with all repeats, without a first result, failed; the base."""
+    full = {point for point, tried in model.tried.items() if len(tried) > model.goal.repeats}
+    begun = {ask.point for ask in pending if not ask.replicate}
+    return {*full, *begun, *model.failed, model.goal.base}
 
 
 def expected_saving(
