@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from orchestrator.search.budget import StudyBudget, study_budget
+from orchestrator.search.known_sizes import KnownSizes
 from orchestrator.spec.formulation import Formulation, accuracy, sought_value
 from orchestrator.spec.problem import AccuracyGoal, Ask, Problem, Training
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkInfo, network_key
 from orchestrator.trial.context import StudyContext
+from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.request import TrialRequest
 from orchestrator.trial.runner import Runner
@@ -130,6 +132,12 @@ class SearchContext(StudyContext[StudySpec]):
     def budget(self) -> StudyBudget:
         """Of all the study's trainings."""
         return study_budget(self.spec)
+
+    @cached_property
+    def sizes(self) -> KnownSizes:
+        """What is known of networks before training."""
+        trainer = self.trainer.trainer if isinstance(self.trainer, LatencyProfiler) else self.trainer
+        return KnownSizes(self.spec, self.formulation, trainer)
 
     @cached_property
     def settings(self) -> VerdictSettings:

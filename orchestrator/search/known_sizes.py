@@ -28,7 +28,7 @@ class KnownSizes:
 
     def add_to(self, problem: Problem) -> Problem:
         """Return the problem with `costs` and `allowed`, as far as a description tells them."""
-        [network] = self._describe([problem.start])
+        [network] = self.describe([problem.start])
         aim = self.formulation.aim
         told = {name for name, metric in METRICS.items() if amount_of(network, metric) is not None}
         return replace(
@@ -39,13 +39,14 @@ class KnownSizes:
 
     def costs(self, points: Sequence[Point]) -> list[float]:
         """Return the objective of points. Raise as `NetworkDescriber.describe_all` does."""
-        return [float(self.formulation.size(network)) for network in self._describe(points)]
+        return [float(self.formulation.size(network)) for network in self.describe(points)]
 
     def allowed(self, points: Sequence[Point]) -> list[bool]:
         """Return whether points are within the limits. Raise likewise."""
-        return [self.formulation.keeps_limits(network) for network in self._describe(points)]
+        return [self.formulation.keeps_limits(network) for network in self.describe(points)]
 
-    def _describe(self, points: Sequence[Point]) -> list[NetworkInfo]:
+    def describe(self, points: Sequence[Point]) -> list[NetworkInfo]:
+        """Return the networks of points. Raise as `NetworkDescriber.describe_all` does."""
         new = [point for point in dict.fromkeys(points) if point not in self._networks]
         described = self.trainer.describe_all([self.spec.config(point) for point in new]) if new else []
         self._networks.update(zip(new, described, strict=True))

@@ -61,14 +61,15 @@ class RemainingNetworks:
     def _describe_more(self) -> bool:
         """Describe further networks of the space; return whether one of them, or of the rest, may be left."""
         assert self._points is not None
-        configs = [self._search.spec.config(point) for point in islice(self._points, _AT_A_TIME)]
+        points = list(islice(self._points, _AT_A_TIME))
         try:
-            described = self._search.trainer.describe_all(configs)
+            described = self._search.sizes.describe(points)
         except TrainerRefused:  # of a point that the solver may never propose
             self._points = None
             return True
+        configs = map(self._search.spec.config, points)
         self._networks += [(network_key(n, c), n) for n, c in zip(described, configs, strict=True)]
-        return self._has_left() or len(configs) == _AT_A_TIME
+        return self._has_left() or len(points) == _AT_A_TIME
 
     def _may_win(self, network: NetworkInfo) -> bool:
         return self._search.formulation.screened(network, self._incumbent) is None

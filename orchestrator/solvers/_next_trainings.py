@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
@@ -90,8 +91,7 @@ def choose_next(
     probability that some more trainings name it. That network is trained, or the base, whichever takes more
     of the doubt about their difference. Each is chosen as if those before it had brought what is expected.
 
-    candidates: with all networks that were trained
-    costs: [candidates]
+    candidates, costs: networks, all that were trained among them, and what each costs [candidates]
     pending: trainings that were asked for already
     beats_base: whether a network must cost less than the base, which is not so if that is over a limit
     """
@@ -99,13 +99,8 @@ def choose_next(
     limit = _cost_to_beat(model, candidates, costs, named, beats_base)
     reference = limit if math.isfinite(limit) else 1.01 * float(costs.max())
     cheaper = np.flatnonzero(costs < limit).tolist()
-    told = {
-        "named": None if named is None else dict(named),
-        "cost_to_beat": limit if math.isfinite(limit) else None,
-    }
-    believed = model
-    for ask in pending:
-        believed = believed.condition_on_expected(ask)
+    told = {"named": named and dict(named), "cost_to_beat": limit if math.isfinite(limit) else None}
+    believed = reduce(AccuracyModel.condition_on_expected, pending, model)
     asks: list[Ask] = []
     while len(asks) < count:
         excluded = _find_excluded(believed, (*pending, *asks))

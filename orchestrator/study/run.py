@@ -17,7 +17,6 @@ from orchestrator.search import baseline, final_selection
 from orchestrator.search.budget import study_budget
 from orchestrator.search.common_failure import RETRY, find_common_failure
 from orchestrator.search.context import SearchContext, TrialHistory
-from orchestrator.search.known_sizes import KnownSizes
 from orchestrator.search.loop import SAVED_ENOUGH, SearchLoop
 from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, read_incarnation
 from orchestrator.solvers import SolverProcess
@@ -196,9 +195,7 @@ def _open_solver(search: SearchContext) -> SolverSession:
     store, study, spec = search.store, search.study, search.spec
     asked = study.question["solver"]
     problem = spec.problem(search.formulation, asked["block"], asked.get("version", 1))
-    trainer = search.trainer
-    describer = trainer.trainer if isinstance(trainer, LatencyProfiler) else trainer
-    problem = KnownSizes(spec, search.formulation, describer).add_to(problem)
+    problem = search.sizes.add_to(problem)
 
     def find_best() -> Point:
         best = search.history.best
