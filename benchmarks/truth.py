@@ -2,7 +2,7 @@
 
     python benchmarks/truth.py --table nas-bench-macro_cifar10.json --bounds .92 .925 --seeds 50
     python benchmarks/truth.py --table nas-bench-macro_cifar10.json --measured-base --tolerance .003
-    python benchmarks/truth.py --laws --rho 0 .3 .6 --measured-base --seeds 200 [--version 1]
+    python benchmarks/truth.py --laws --rho 0 .3 .6 [--nothing-smaller] [--exact-bound] [--version 1]
     python benchmarks/truth.py --formula --rho 0 .3 .6 --seeds 1000 [--nothing-smaller] [--folds 6]
 
 A search is the project's own, but MACs are looked up and trainings drawn (`_search.py`). `--formula` has no
@@ -143,6 +143,31 @@ class Formula:
         return Found(seed, "confirmed", worth, None, trained, replicates)
 
 
+@dataclass(frozen=True)
+class Laws:
+    """Searches by the loop on random scaling laws, one a seed.
+
+    nothing_smaller: the base network is more accurate than all smaller ones
+    exact_bound: its true accuracy less the tolerance is given as the bound, instead of measured
+    """
+
+    rho: float
+    version: int
+    nothing_smaller: bool
+    exact_bound: bool
+    given: Mapping[str, Any]
+
+    def search(self, seed: int) -> Found:
+        """Run the search of a seed."""
+        land = make_law(seed, self.rho)
+        if self.nothing_smaller:
+            land = land.raise_base()
+        given = {**self.given}
+        if self.exact_bound:
+            given["min_accuracy"] = land.truth[land.base] - given.pop("tolerance", 0.0)
+        return search(land, given, self.version, seed)
+
+
 def summarise(asked: Mapping[str, Any], found: Sequence[Found]) -> dict[str, Any]:
     """Return the share of confirmed networks that are true, with Wilson's 95% interval, and the costs.
 
@@ -180,7 +205,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
 
 def main(asked: argparse.Namespace) -> None:
     given = {name: getattr(asked, name) for name in ("solver", "trials", "confidence", "confirm")}
-    if asked.measured_base or asked.formula:
+    if asked.measured_base or asked.formula or asked.laws:
         given |= {"tolerance": asked.tolerance}
     for settings, run in _cases(asked, given):
         began = time.monotonic()
@@ -207,7 +232,9 @@ def _cases(
         return
     known |= {"by": "loop", "solver": asked.solver}
     for rho in asked.rho if asked.laws else ():
-        yield {"on": "laws", "rho": rho} | known, partial(_search_law, rho, given, asked.version)
+        law = Laws(rho, asked.version, asked.nothing_smaller, asked.exact_bound, given)
+        told = {name: getattr(law, name) for name in ("rho", "nothing_smaller", "exact_bound")}
+        yield {"on": "laws", **told} | known, law.search
     if asked.table:
         for bound in [None] if asked.measured_base else asked.bounds:
             exact = {} if bound is None else {"min_accuracy": bound}
@@ -217,10 +244,6 @@ def _cases(
 
 def _search_table(path: Path, given: Mapping[str, Any], version: int, seed: int) -> Found:
     return search(read_table(path), given, version, seed)
-
-
-def _search_law(rho: float, given: Mapping[str, Any], version: int, seed: int) -> Found:
-    return search(make_law(seed, rho), given, version, seed)
 
 
 if __name__ == "__main__":
@@ -233,7 +256,10 @@ if __name__ == "__main__":
     parser.add_argument("--rho", type=float, nargs="+", default=[0.0], help="of the laws and the formula")
     parser.add_argument("--bounds", type=float, nargs="+", default=[0.92, 0.925], help="of the table")
     parser.add_argument("--measured-base", action="store_true", help="of the table, instead of --bounds")
-    parser.add_argument("--nothing-smaller", action="store_true", help="that is as accurate; by the formula")
+    parser.add_argument(
+        "--nothing-smaller", action="store_true", help="that is as accurate; not of the table"
+    )
+    parser.add_argument("--exact-bound", action="store_true", help="of the laws: the base's true accuracy")
     parser.add_argument("--noisier", type=float, default=1.0, help="times that a candidate's trainings are")
     parser.add_argument("--folds", type=int, default=0, help="that replicates are; by the formula")
     parser.add_argument("--tolerance", type=float, default=0.0, help="against a measured base")

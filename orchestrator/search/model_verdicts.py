@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.console.format import accuracy_text, belief_text
 from orchestrator.search.confirmation import Winner
 from orchestrator.search.context import SearchContext
-from orchestrator.search.verdict import HOPELESS, Verdict
+from orchestrator.search.verdict import HOPELESS, Verdict, believe_accuracy
 from orchestrator.spec.formulation import accuracy
 from orchestrator.spec.problem import AccuracyGoal
 from results.analysis.difference import COLUMNS, UNKNOWN
-from results.analysis.posterior import Posterior, believe, noisier, pool_noise
+from results.analysis.posterior import Posterior
 from results.db.tables import Trial
 from results.format import comparison_text
 
@@ -105,11 +105,9 @@ class ModelVerdicts:
 
     def _believe(self, row: Trial) -> Posterior:
         """Return the posterior of a network's accuracy, from its repeats, if it has any."""
-        trainings = self._search.history.trainings()
-        own = list(trainings.get(row.number, {0: accuracy(row)}).values())
-        groups = [list(each.values()) for each in trainings.values()]
-        near = noisier(self._goal.bound, sum(own) / len(own))
-        return believe(own, pool_noise(groups, near, self._goal.images), self._goal.overlap)
+        trainings, goal = self._search.history.trainings(), self._goal
+        known = list(trainings.get(row.number, {0: accuracy(row)}).values())
+        return believe_accuracy(known, trainings, goal.bound, goal.images, goal.overlap)
 
 
 def _find_verdict(row: Trial, probability: float, level: float, is_last: bool) -> Verdict | None:

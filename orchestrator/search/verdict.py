@@ -110,12 +110,8 @@ class Rule(ABC):
 
     def believe(self, candidate: int, trainings: Trainings) -> Posterior:
         """Return the posterior of a candidate's accuracy, with the noise of all `trainings`."""
-        known, groups = (
-            list(trainings[candidate].values()),
-            [list(own.values()) for own in trainings.values()],
-        )
-        noise = pool_noise(groups, noisier(self.bound, fmean(known)), self.validation_images)
-        return believe(known, noise, self.settings.overlap)
+        known = list(trainings[candidate].values())
+        return believe_accuracy(known, trainings, self.bound, self.validation_images, self.settings.overlap)
 
     def reject(self, candidate: int, trainings: Trainings, accuracies: Sequence[float]) -> Judgement:
         """Judge a candidate of which a repeat failed. `accuracies`: of all its repeats, 0 of that one."""
@@ -123,6 +119,18 @@ class Rule(ABC):
         belief = self.believe(candidate, known)
         missed = self.bound - fmean(accuracies)
         return Judgement(belief, 0.0, missed, belief.standard_error, "a repeat failed")
+
+
+def believe_accuracy(
+    known: Sequence[float], trainings: Trainings, bound: float, validation_images: int, overlap: float
+) -> Posterior:
+    """Return the posterior of a network's accuracy, from its `known` ones and the noise of all `trainings`.
+
+    bound: the accuracy that it must have; the prior of the noise is that of the noisier of the two
+    """
+    groups = [list(each.values()) for each in trainings.values()]
+    noise = pool_noise(groups, noisier(bound, fmean(known)), validation_images)
+    return believe(known, noise, overlap)
 
 
 @dataclass(frozen=True)
