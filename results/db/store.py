@@ -287,6 +287,14 @@ class Store:
             return trial
 
     @patient
+    def forget_weights(self, trial_id: int) -> Trial:
+        """Record that no weights of the trial are kept any more."""
+        with self._write() as session:
+            trial = self._trial(session, trial_id)
+            assign(trial, weights_bytes=None)
+            return trial
+
+    @patient
     def judge_trial(
         self, trial_id: int, verdict: str | None, detail: Mapping[str, Any], **columns: Any
     ) -> Trial:
