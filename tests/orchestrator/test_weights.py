@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import shlex
+import signal
 import sqlite3
-from contextlib import closing
+import subprocess
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.options import OWN_TRAINER, BadOption
 from results import queries
 from results.db.store import Store
 from results.db.tables import Event, Trial
 from results.errors import WeightsMissing
-from tests.orchestrator._studies import evaluate, record, run, trials
+from tests.orchestrator._processes import eventually, naming
+from tests.orchestrator._studies import command, evaluate, record, run, trials
 
 SEARCH: dict[str, Any] = {"trials": 16, "confirm": 2, "tolerance": 0.05, "data": "fake:noise=0.001"}
 
@@ -177,3 +184,63 @@ def test_a_result_that_is_adopted_brings_its_weights(tmp_path: Path) -> None:
     assert kept(tmp_path) == [1]
     assert len(events(tmp_path, "result_adopted")) == 1
     assert trials(tmp_path)[0].attempts == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_a_kill_of_the_real_trainer_after_its_result_costs_weights_and_never_a_trial(tmp_path: Path) -> None:
+    """Every other run is stopped and killed in the middle of its file, the others at some moment near it."""
+    runs, rng, torn = 6, random.Random(0), list[int]()
+    typed = command(tmp_path, *REAL, "--runs", str(runs), program="nas_evaluate")
+    with subprocess.Popen(typed, stdout=subprocess.DEVNULL) as study:
+        for number in range(1, runs + 1):
+            folder = tmp_path / "s" / f"{number:05d}"
+            assert eventually(lambda: has_result(folder), 200, pause=0.002)  # noqa: B023
+            if number % 2:
+                torn += [number] if kill_writing(folder) else []
+            else:
+                time.sleep(rng.uniform(0, 0.3))
+                signal_training(folder, signal.SIGKILL)
+        assert study.wait(200) == 0
+    assert torn, "no kill landed while a file was written"
+    assert [(row.state, row.attempts) for row in trials(tmp_path)] == [("completed", 1)] * runs
+    assert set(kept(tmp_path)).isdisjoint(torn)
+    lost = {event.detail["number"] for event in events(tmp_path, "weights_lost")}
+    assert lost >= set(torn)
+    assert lost.isdisjoint(kept(tmp_path))
+
+
+REAL = (
+    *("--model", "senet18", "--data", "digits", "--study", "s", "--keep-weights", "all", "--slots", "1"),
+    *(
+        "--budget",
+        "2steps",
+        "--train-images",
+        "200",
+        "--batch-size",
+        "50",
+        "--trainer",
+        shlex.join(OWN_TRAINER),
+    ),
+)
+
+
+def has_result(folder: Path) -> bool:
+    return (folder / "metrics.jsonl").exists() and '"final"' in (folder / "metrics.jsonl").read_text()
+
+
+def kill_writing(folder: Path) -> bool:
+    """Stop the training once it writes its weights, and kill it; whether the file was unfinished then."""
+    unfinished = folder / "model.safetensors.new"
+    if not eventually(lambda: unfinished.exists() or (folder / "model.json").exists(), 60, pause=0.001):
+        return False
+    signal_training(folder, signal.SIGSTOP)
+    is_torn = unfinished.exists()
+    signal_training(folder, signal.SIGKILL)
+    return is_torn
+
+
+def signal_training(folder: Path, number: signal.Signals) -> None:
+    for pid in set(naming(folder)) - set(naming("supervisor.py")):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
