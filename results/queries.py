@@ -13,26 +13,29 @@ the studies, for an unknown study.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, text
+from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, or_, select, text
+from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
+from results import file_names
 from results.analysis import forecast
 from results.analysis.evaluation import rank_pairs
 from results.analysis.pareto import members
 from results.analysis.slack import cheapest
 from results.db import connection as database
 from results.db import schema
-from results.db.tables import column_types
+from results.db.tables import Model, Study, Trial, column_types
 from results.db.types import Instant
-from results.errors import NotOnRecord
+from results.errors import NotOnRecord, WeightsMissing
 from results.format import plain_rows as plain_rows
 from results.packages import pandas as pd
 from results.scores import sought_score
+from results.weights import first_with_weights
 
 Database = str | Path
 
@@ -189,9 +192,22 @@ def learning_curves(db: Database, study: str) -> pd.DataFrame:
 def models(db: Database) -> pd.DataFrame:
     """Return one row per saved network, by name and newest first, with its study and trial.
 
-    Its accuracies are of the `metric` that its study seeks.
+    Its accuracies are of the `metric` that its study seeks. `weights` is the folder of its weights, None if
+    none are kept, and `weights_bytes` their size.
     """
-    return _with_metric(_read(db, _MODELS))
+    frame = _with_metric(_read(db, _MODELS))
+    with _reading(db) as connection, Session(connection) as session:
+        kept = session.scalars(select(Trial).where(Trial.weights_bytes.is_not(None))).all()
+        found = [_trial_with_weights(session, kept, row) for row in plain_rows(frame)]
+    frame["weights"] = pd.Series([row and row.folder for row in found], index=frame.index, dtype=object)
+    sizes = [row and row.weights_bytes for row in found]
+    return frame.assign(weights_bytes=pd.Series(sizes, index=frame.index, dtype="Int64"))
+
+
+def _trial_with_weights(session: Session, kept: Sequence[Trial], model: dict[str, Any]) -> Trial | None:
+    """Return the training whose weights stand for a saved model, of those that are kept."""
+    trial = session.get(Trial, model["trial_id"]) if model["trial_id"] is not None else None
+    return None if trial is None else first_with_weights(kept, trial)
 
 
 _MODELS = """
@@ -214,6 +230,67 @@ def events(db: Database, study: str) -> pd.DataFrame:
         " WHERE events.study_id = :id ORDER BY events.id",
         study,
     )
+
+
+def weights(db: Database, model: str) -> Path:
+    """Return the folder of a trained network: `model.safetensors` and `model.json`.
+
+    model: a saved model's name, of which the newest is meant; NAME@STUDY, the one that this study saved;
+        STUDY:NUMBER, a trial; or the path of a folder with a `model.json`
+    Of a saved model it is the training of `first_with_weights`. Of a trial it is its own, if that is kept.
+    Raises NotOnRecord for another name, and WeightsMissing if none are kept or the files are gone.
+    """
+    if (Path(model) / file_names.MODEL).is_file():
+        return Path(model)
+    with _reading(db) as connection, Session(connection) as session:
+        trial = _trial_of(session, model)
+        number = trial.of_trial_number if trial.state == "duplicate" else trial.number
+        rows = session.scalars(
+            select(Trial).where(
+                Trial.study_id == trial.study_id,
+                or_(Trial.weights_bytes.is_not(None), Trial.number == number),
+            )
+        ).all()
+    asked = next(row for row in rows if row.number == number)
+    is_own = ":" in model and asked.weights_bytes is not None
+    found = asked if is_own else first_with_weights(rows, asked)
+    if found is None or found.folder is None:
+        raise WeightsMissing(f"no weights of {model} are kept; {_remedy(model)}")
+    folder = Path(found.folder)
+    for name in (file_names.MODEL, file_names.WEIGHTS):
+        if not (folder / name).is_file():
+            raise WeightsMissing(f"the weights of {model} are gone: no {folder / name}; {_remedy(model)}")
+    return folder
+
+
+def _remedy(model: str) -> str:
+    if ":" in model:
+        return "train it again with --keep-weights all, under another --study"
+    return f"nas-train --model {model} trains it again and keeps them"
+
+
+def _trial_of(session: Session, model: str) -> Trial:
+    """Return the trial of a saved model's name, of NAME@STUDY, or of STUDY:NUMBER. Raise NotOnRecord."""
+    study, colon, number = model.rpartition(":")
+    if colon:
+        own = select(Trial).join(Study, Study.id == Trial.study_id).where(Study.name == study)
+        _known(session.connection(), study)
+        is_number = number.isdecimal() and len(number) < 10
+        trial = session.scalar(own.where(Trial.number == int(number))) if is_number else None
+        if trial is None:
+            raise NotOnRecord(f"no trial {number} in study {study!r}; see nas-results trials {study}")
+        return trial
+    name, _, study = model.partition("@")
+    saved = select(Trial).join(Model, Model.trial_id == Trial.id).join(Study, Study.id == Model.study_id)
+    saved = saved.where(Model.name == name, *([Study.name == study] if study else []))
+    trial = session.scalar(saved.order_by(Model.id.desc()).limit(1))
+    if trial is None:
+        there = session.scalars(select(Model.name).distinct().order_by(Model.name)).all()
+        raise NotOnRecord(
+            f"there is no model {model!r}; there are: {', '.join(there) or 'none yet'}. A trial is "
+            f"STUDY:NUMBER, and a folder must have a {file_names.MODEL}"
+        )
+    return trial
 
 
 @contextmanager
