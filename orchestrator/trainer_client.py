@@ -55,6 +55,7 @@ class NetworkInfo:
     fresh: tuple[str, ...] = ()  # tensors that a training from such weights draws anew
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
+    keeps_weights: bool = False  # whether the trainer can keep those of a training
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a trial's row about its network."""
@@ -147,6 +148,7 @@ class TrainerClient:
                 batch_size=answer.get("batch_size"),
                 initialises=answer.get("initialises") is True,
                 fresh=tuple(answer.get("fresh", ())),
+                keeps_weights=answer.get("keeps_weights") is True,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error
