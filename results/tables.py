@@ -208,7 +208,7 @@ def choice(trial: Row) -> str:
 
 
 def models_table(frame: pd.DataFrame) -> Table:
-    """Return a table with one row per saved network. The interval is of its test accuracy, if that is known."""
+    """Return a table with one row per saved network. The interval is of its test accuracy, if known."""
 
     def tested(row: Row) -> str:
         return percent(row["test_accuracy"])

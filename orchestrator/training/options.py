@@ -18,6 +18,7 @@ from orchestrator.spec.images import Pool
 from orchestrator.spec.options import (
     FEW_STEPS,
     Images,
+    KeepWeights,
     PathText,
     check,
     check_name,
@@ -74,6 +75,10 @@ class TrainingOptions(RepeatedOptions):
         "Split the training set into so many folds: run r validates on fold r and trains on the others. [0]",
         ge=0,
     )
+    keep_weights: KeepWeights | None = option(
+        "The results",
+        "Whose weights to keep: all (of every run), best or confirmed (of the first run), or none. [all]",
+    )
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -89,6 +94,10 @@ class TrainingOptions(RepeatedOptions):
         )
         check(self.init is not None or not self.new_head, "--new-head has no effect without --init; omit it")
         return self
+
+    @property
+    def kept_weights(self) -> KeepWeights:
+        return self.keep_weights or "all"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -77,8 +77,8 @@ def mean_interval(accuracies: Sequence[float], images: int, level: float = 0.95)
 
     accuracies: of runs that were all measured on the same `images`
     The variance is that of the mean over runs, plus the binomial one of the images, which more runs do not
-    reduce. Student's t has the degrees of freedom of that sum (Welch 1947, Satterthwaite 1946). Of one run the
-    spread over seeds is unknown, and the interval is that of its images alone.
+    reduce. Student's t has the degrees of freedom of that sum (Welch 1947, Satterthwaite 1946). Of one run
+    the spread over seeds is unknown, and the interval is that of its images alone.
     """
     mean, runs = statistics.fmean(accuracies), len(accuracies)
     of_images = binomial_variance(mean, images)

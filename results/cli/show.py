@@ -13,8 +13,8 @@ from rich.table import Table
 from results import constraints, export, file_names, queries
 from results.analysis import forecast
 from results.analysis.posterior import interval_text
-from results.errors import NotOnRecord
 from results.db.tables import RUN_BY_RUN
+from results.errors import NotOnRecord
 from results.format import (
     mean_text,
     metric_text,
