@@ -28,8 +28,8 @@ from orchestrator.evaluation.pairs import (
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
-from orchestrator.study import checks, session
-from orchestrator.study.plan import cost_text, open_trainer, store_to_read
+from orchestrator.study import checks, kept_weights, session
+from orchestrator.study.plan import cost_text, open_trainer, store_to_read, weights_text
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.folder import study_folder
@@ -56,12 +56,18 @@ def run_evaluation(
     def rank(study: Study, store: Store) -> None:
         from results import export
 
-        table = tell_ranking(request, study, console)
+        ranked = tell_ranking(request, study, console)
         if request.csv is not None:
-            export.write_csv(table, request.csv)
+            export.write_csv(ranked, request.csv)
             summary.say(console, f"written to {request.csv}")
         again = f"nas-results evaluation {study.name}{summary.database_text(request)}"
         summary.say(console, f"show this table again: {again}")
+        best = {name: ranked[name].iloc[0] for name in ("model", "recipe")}
+        rows = store.trials(study.id)
+        trained = next((row for row in rows if row.point == best and row.weights_bytes is not None), None)
+        if trained is not None:
+            name = f"{study.name}:{trained.number}"
+            summary.say(console, *summary.weights_lines(request, name, trained))
 
     return run_pairs(request, console, stop, show, rank)
 
@@ -102,6 +108,7 @@ def run_pairs(
             context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
             Runner(context).run(list_requests(context, rows))
             save(context)
+            kept_weights.settle(context)
         ended = store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         summary.say(console, f"finished: {ended.message}")
         close(ended, store)
@@ -125,6 +132,8 @@ def show_plan(request: RepeatedOptions, console: Console) -> None:
         summary.say(console, *_contents(spec), *summary.image_lines(first.description, first.training))
         summary.say(console, f"trainings: {spec.trainings} = {_runs_text(spec)}")
         summary.say(console, cost_text(spec.trainings, first.training.budget, executor))
+        most = spec.trainings if request.kept_weights == "all" else len(spec.pairs)
+        summary.say(console, weights_text(request, first.description, most, f"{most} stay"))
 
 
 def _check_folder(spec: PairsSpec) -> None:

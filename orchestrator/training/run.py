@@ -47,6 +47,10 @@ def run_training(
         if model is None:
             raise _no_result(rows[0])
         summary.say(console, _saved_text(model))
+        if request.kept_weights != "none":
+            standing = next(row for row in rows if row.id == model.trial_id)
+            trained = first_with_weights(rows, standing)
+            summary.say(console, *summary.weights_lines(request, model.name, trained, is_final=True))
 
     return run_pairs(request, console, stop, show, close, _save_model)
 
