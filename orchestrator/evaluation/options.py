@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.options import (
     BadOption,
     Images,
@@ -29,6 +28,9 @@ from orchestrator.spec.options import (
 from orchestrator.spec.recipe_overrides import Ingredients
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
+
+if TYPE_CHECKING:
+    from orchestrator.spec.base_model import BaseModel  # sqlalchemy: --help answers without it
 
 RECIPE = "nomad_haet"  # of a network that was not saved by a study
 

@@ -8,12 +8,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import model_validator
 
 from orchestrator.evaluation.options import RepeatedOptions
-from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.images import Pool
 from orchestrator.spec.options import (
     FEW_STEPS,
@@ -28,7 +27,9 @@ from orchestrator.spec.options import (
 )
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
-from orchestrator.training import initial_weights
+
+if TYPE_CHECKING:
+    from orchestrator.spec.base_model import BaseModel  # sqlalchemy: --help answers without it
 
 _final, _images = partial(option, "The final training"), partial(option, "Each training")
 _DEMO: Mapping[str, Any] = {"data": "digits", "budget": "250steps"}
@@ -153,6 +154,8 @@ class TrainingOptions(RepeatedOptions):
             told.initialises,
             "the trainer cannot start from weights (docs/trainer-protocol.md, `init`); omit --init",
         )
+        from orchestrator.training import initial_weights  # sqlalchemy, too
+
         began = (recorded or {}).get("init", {}).get("sha256")
         return {**initial_weights.find(self.database, self.init, began), "new_head": self.new_head}
 

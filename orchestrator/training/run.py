@@ -104,6 +104,6 @@ def _saved_text(model: Model) -> str:
 def _no_result(failed: Trial) -> TrainingsFailed:
     log = Path(failed.folder or "") / file_names.LOG
     return TrainingsFailed(
-        f"no run has a result, so no model is saved: {failed.reason}, {failed.message}; see {log}; give other "
-        "settings"
+        f"no run has a result, so no model is saved: {failed.reason}, {failed.message}; see {log}; "
+        "give other settings"
     )
