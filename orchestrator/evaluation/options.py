@@ -206,8 +206,8 @@ class EvaluationOptions(RepeatedOptions):
         recorded: Mapping[str, Any] | None,
     ) -> tuple[Self, TrialTemplate]:
         is_validated = int(self.no_test)  # a placeholder, too
-        measured = {"test": not self.no_test, "validation_images": is_validated}
-        return self, replace(training, disjoint=not self.folds, **measured)
+        disjoint, test = not self.folds, not self.no_test
+        return self, replace(training, disjoint=disjoint, test=test, validation_images=is_validated)
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -181,7 +181,8 @@ def _opening(spec: PairsSpec, executor: Executor, study: Study, recorded: Sequen
     yield from _contents(spec)
     where = "GPUs" if executor.device == "cuda" else "CPU workers"
     yield (
-        f"{_runs_text(spec)}: {study.budget_trials} trainings of {spec.pairs[0].training.budget} on "
+        f"{_runs_text(spec)}: {spec.trainings} training{'s' * (spec.trainings > 1)} of "
+        f"{spec.pairs[0].training.budget} on "
         f"{executor.slots} {where}"
     )
     yield from summary.resume_lines(recorded)

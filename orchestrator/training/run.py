@@ -52,10 +52,13 @@ def run_training(
             trained = first_with_weights(rows, standing)
             summary.say(console, *summary.weights_lines(request, model.name, trained, is_final=True))
 
-    return run_pairs(request, console, stop, show, close, _save_model)
+    def save(context: StudyContext[PairsSpec]) -> None:
+        _save_model(context, request.save_as)
+
+    return run_pairs(request, console, stop, show, close, save)
 
 
-def _save_model(context: StudyContext[PairsSpec]) -> None:
+def _save_model(context: StudyContext[PairsSpec], name: str | None) -> None:
     """Save the study's model, in place of the one of an earlier run of it with fewer trainings."""
     store, study, spec = context.store, context.study, context.spec
     (pair,), training = spec.pairs, spec.pairs[0].training
@@ -69,7 +72,7 @@ def _save_model(context: StudyContext[PairsSpec]) -> None:
     accuracies = [float(getattr(row, column)) for row in completed]
     low, high = mean_interval(accuracies, images)
     store.save_model(
-        name=spec.request.save_as or f"trained_{pair.subject.name}",
+        name=name or f"trained_{pair.subject.name}",
         network=training.network,
         **pair.scale,
         dataset=training.dataset,
