@@ -138,7 +138,9 @@ def write_weights(folder: str, config: dict[str, Any], network: dict[str, Any], 
         emit("warning", message="the weights are not kept: No space left on device")
         return
     weights = bytes(network["parameters"] // 1000)
+    checksum = draw("weights", config).hex()
     described = {"format": 1, "model": config["model"], "provenance": config.get("provenance", {})}
+    described["weights"] = {"sha256": checksum}
     contents = {"model.safetensors": weights, "model.json": json.dumps(described).encode()}
     for name, content in contents.items():
         place = os.path.join(folder, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def find(database: str, model: str, checksum: str | None) -> dict[str, str]:
     return next((held for held in _others(database, model) if held["sha256"] == checksum), newest)
 
 
-def _others(database: str, model: str) -> Iterator[Mapping[str, str]]:
+def _others(database: str, model: str) -> Iterator[dict[str, str]]:
     """Yield the weights of all models of this name."""
     saved = patient(queries.models)(database)
     for study in saved.loc[saved["name"] == model, "study"]:

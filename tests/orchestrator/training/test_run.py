@@ -177,22 +177,42 @@ def test_a_study_goes_on_from_the_weights_that_it_began_with_when_their_name_mea
     tmp_path: Path,
 ) -> None:
     """The training saves a model under the very name that it started from."""
-    train(tmp_path, study="first", runs=1)
-    began = Path(trials(tmp_path, "first")[0].folder or "")
-    make_weights(began, "a1")
-    keep(tmp_path, "first")
-    train(tmp_path, init="trained_senet18", runs=1)
-    make_weights(Path(trials(tmp_path)[0].folder or ""), "b2")
-    keep(tmp_path, "s")
-    train(tmp_path, init="trained_senet18", runs=2)
-    assert {config["init"]["folder"] for config in configs(tmp_path)} == {str(began)}
+    train(tmp_path, study="first")
+    train(tmp_path, init="trained_senet18", seed=1)
+    assert queries.weights(tmp_path / "results.db", "trained_senet18") == tmp_path / "s" / "00001"
+    train(tmp_path, init="trained_senet18", seed=1, runs=2)
+    assert [config["init"]["folder"] for config in configs(tmp_path)] == [
+        str(tmp_path / "first" / "00001")
+    ] * 2
 
 
-def keep(folder: Path, study: str) -> None:
-    """Record that the trials of a study have weights."""
-    with Store(folder / "results.db") as store:
-        for row in trials(folder, study):
-            store.finish_trial(row.id, "completed", weights_bytes=1)
+def test_a_trial_of_another_study_is_a_start_too(tmp_path: Path) -> None:
+    train(tmp_path, study="first", runs=2)
+    train(tmp_path, init="first:2")
+    assert configs(tmp_path)[0]["init"]["folder"] == str(tmp_path / "first" / "00002")
+
+
+@pytest.mark.parametrize(("policy", "kept"), [(None, [1, 2, 3]), ("best", [1]), ("none", [])])
+def test_the_weights_of_all_runs_are_kept_unless_fewer_are_asked_for(
+    tmp_path: Path, policy: str | None, kept: list[int]
+) -> None:
+    printed = train(tmp_path, runs=3, keep_weights=policy)
+    assert [row.number for row in trials(tmp_path) if row.weights_bytes is not None] == kept
+    assert (f"weights of trained_senet18: {tmp_path / 's' / '00001'}" in printed) == bool(kept)
+    if kept:
+        assert queries.weights(tmp_path / "results.db", "trained_senet18") == tmp_path / "s" / "00001"
+        told = json.loads((tmp_path / "s" / "00001" / "model.json").read_text())["provenance"]
+        [model] = models(tmp_path)
+        assert (told["name"], told["accuracy"]["mean"]) == ("trained_senet18", model.test_accuracy)
+
+
+def test_a_first_run_that_lost_its_weights_does_not_stand_for_the_model(tmp_path: Path) -> None:
+    train(tmp_path, runs=2)
+    with Store(tmp_path / "results.db") as store:
+        store.forget_weights(trials(tmp_path)[0].id)
+    train(tmp_path, runs=2)
+    [model] = models(tmp_path)
+    assert model.trial_id == trials(tmp_path)[1].id
 
 
 @pytest.mark.parametrize(
