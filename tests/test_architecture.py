@@ -25,7 +25,19 @@ MAY_IMPORT = {
 # the folders and modules of a package, each of which imports only what stands after it
 LAYERS = {
     "orchestrator": (
-        *("service", "cli", "api", "evaluation", "study", "search", "console", "trial", "spec", "pruners"),
+        *(
+            "service",
+            "cli",
+            "api",
+            "training",
+            "evaluation",
+            "study",
+            "search",
+            "console",
+            "trial",
+            "spec",
+            "pruners",
+        ),
         *("trainer_client", "solvers", "executors", "problem", "spec.problem", "awake", "exit_codes"),
     ),
     "results": (

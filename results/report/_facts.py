@@ -13,6 +13,7 @@ from rich.table import Table
 from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.slack import cheapest
+from results.db.tables import RUN_BY_RUN
 from results.format import millions, moment, number, percent, plain_rows, value_text, why_text
 from results.report._command import command
 from results.report._logs import log_end
@@ -126,7 +127,7 @@ def ranking(study: StudyRecord) -> Table | None:
     if study.has_two_aims:
         told = front_table(study.front, study.sought)
         return None if study.front.empty else captioned("Pareto front, by the repeats of its networks", told)
-    if study.study["kind"] != "evaluation":
+    if study.study["kind"] not in RUN_BY_RUN:
         return None
     return captioned("Pairs of model and recipe, the best first", evaluation_table(rank_pairs(study.trials)))
 

@@ -183,6 +183,14 @@ def test_what_a_node_lacks_is_said_with_its_name(tmp_path: Path) -> None:
     assert f"there is no {own} on" in (find_missing((), (own,)) or "")
 
 
+def test_the_weights_that_a_training_starts_from_must_be_on_the_node(tmp_path: Path) -> None:
+    weights = tmp_path / "elsewhere" / "model.safetensors"
+    one = replace(training(tmp_path / "1"), needed=(weights,))
+    needed = make_transfer(one, FAR, on_gpu=False).needed
+    assert needed[-1] == str(weights)
+    assert f"there is no {weights} on" in (find_missing((), needed[-1:]) or "")
+
+
 def test_a_job_is_known_by_its_command_and_its_configuration(tmp_path: Path) -> None:
     one = training(tmp_path / "1")
     before = identify(one)

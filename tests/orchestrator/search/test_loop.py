@@ -31,7 +31,7 @@ def test_a_search_finds_a_smaller_network_that_is_as_accurate(tmp_path: Path) ->
     assert model is not None
     assert study is not None
     assert model.macs < (trials(tmp_path)[0].macs or 0)
-    assert model.val_accuracy >= (study.min_accuracy or 1)
+    assert (model.val_accuracy or 0) >= (study.min_accuracy or 1)
 
 
 def test_the_bound_is_the_mean_of_the_replicates_less_the_tolerance(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_winner_is_confirmed_on_other_images_with_other_seeds(tmp_path: Path) 
     assert seeds == [(n, n) for n in range(1, 5)][: len(seeds)] != []
     assert model.trainings == len(seeds)
     assert (model.probability or 0) >= 0.95
-    assert (model.accuracy_low or 1) < model.val_accuracy < (model.accuracy_high or 0)
+    assert (model.accuracy_low or 1) < (model.val_accuracy or 0) < (model.accuracy_high or 0)
 
 
 def test_a_winner_by_luck_is_rejected(tmp_path: Path) -> None:
