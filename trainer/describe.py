@@ -78,6 +78,7 @@ def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any
     answer = {**model_fields(config, about), "dataset": dataset | _class_fields(about, config.subset)}
     recipe = recipes.load(config.recipe, config.ingredients)
     answer["keeps_weights"] = True  # that `keep_weights` is known
+    answer["compares_latency"] = True  # that there is the command `latency`
     answer["batch_size"] = recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters).batch_size
     if timed:
         from trainer.latency import latency  # it imports what trains, which imports this module
