@@ -53,6 +53,7 @@ class NetworkInfo:
     batch_size: int | None = None  # of its training, if the trainer tells it
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
+    latency_failure: str | None = None  # why it could not be measured
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a trial's row about its network."""

@@ -98,11 +98,13 @@ def main(arguments: list[str]) -> None:
             for path in words[1::2]:
                 with open(path, encoding="utf-8") as file:
                     describe(file.read(), timed=True)
+        case ["export", "--config", path, "--to", _, "--output", output, "--no-views", "--json"]:
+            export(path, output)
         case ["models"]:
             for name, summary in MODELS.items():
                 emit("network", name=name, scales=KNOWN["scale"], summary=summary)
         case _:
-            commands = "train --config FILE | describe [...] | models"
+            commands = "train --config FILE | describe [...] | export [...] | models"
             sys.exit(f"usage: fake_trainer.py {commands}")
 
 
@@ -143,6 +145,15 @@ def describe(line: str, timed: bool = False) -> None:
     latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
     times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
     emit("model", **network, **times, dataset={**named, **images})
+
+
+def export(path: str, output: str) -> None:
+    """Write the network as JSON, for a command that tells a latency from that."""
+    with open(path, encoding="utf-8") as file:
+        network = realised(checked(json.load(file)))
+    with open(output, "w", encoding="utf-8") as file:
+        json.dump(network, file)
+    emit("export", file=output)
 
 
 def checked(config: Any) -> dict[str, Any]:
