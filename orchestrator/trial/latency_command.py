@@ -148,8 +148,9 @@ def read_milliseconds(printed: str) -> float:
 
 def _values(line: str) -> list[Any]:
     """Return the value of a line that is in one of the two forms, as the only item."""
-    with suppress(ValueError):
-        return [] if "_" in line else [float(line)]  # Python reads 1_0 as 10
+    if "_" not in line:  # Python reads 1_0 as 10
+        with suppress(ValueError):
+            return [float(line)]
     with suppress(ValueError, RecursionError):
         read = json.loads(line)
         return [read["milliseconds"]] if isinstance(read, dict) and "milliseconds" in read else []
