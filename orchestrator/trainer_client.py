@@ -54,6 +54,7 @@ class NetworkInfo:
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
     latency_failure: str | None = None  # why it could not be measured
+    keeps_weights: bool = False  # whether the trainer can keep those of a training
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a trial's row about its network."""
@@ -144,6 +145,7 @@ class TrainerClient:
                 architecture=answer.get("architecture"),
                 source=answer.get("source"),
                 batch_size=answer.get("batch_size"),
+                keeps_weights=answer.get("keeps_weights") is True,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error

@@ -9,7 +9,8 @@ StoreError
 ├── StudyLocked       another process is running the study
 ├── StudyLost         another process has taken over the study that this one was running
 ├── DeletionRefused   a study that waits in the queue or that others need, or nobody could be asked
-└── NotOnRecord       no study or trial with that name
+├── NotOnRecord       no study, trial or model with that name
+└── WeightsMissing    no weights of that network are kept
 """
 
 
@@ -50,4 +51,8 @@ class DeletionRefused(StoreError):
 
 
 class NotOnRecord(StoreError):
-    """There is no study with that name, or no trial with that number."""
+    """There is no study or model with that name, or no trial with that number."""
+
+
+class WeightsMissing(StoreError):
+    """No weights of the network are kept, or their files are gone."""

@@ -12,3 +12,6 @@ CONFIG = "trial.json"
 METRICS = "metrics.jsonl"  # the trainer's stdout
 LOG = "log.txt"  # its stderr
 CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "model.safetensors"  # the trained network (docs/trained-networks.md)
+MODEL = "model.json"  # what it is, and the checksum of its weights; written last
+NETWORK_CODE = "network.py"  # of a network of the user's own

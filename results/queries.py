@@ -18,21 +18,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, text
+from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, or_, select, text
+from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
+from results import file_names
 from results.analysis import forecast
 from results.analysis.evaluation import rank_pairs
 from results.analysis.pareto import members
 from results.analysis.slack import cheapest
 from results.db import connection as database
 from results.db import schema
-from results.db.tables import column_types
+from results.db.tables import Model, Study, Trial, column_types
 from results.db.types import Instant
-from results.errors import NotOnRecord
+from results.errors import NotOnRecord, WeightsMissing
 from results.format import plain_rows as plain_rows
 from results.packages import pandas as pd
 from results.scores import sought_score
+from results.weights import first_with_weights
 
 Database = str | Path
 
@@ -214,6 +217,67 @@ def events(db: Database, study: str) -> pd.DataFrame:
         " WHERE events.study_id = :id ORDER BY events.id",
         study,
     )
+
+
+def weights(db: Database, model: str) -> Path:
+    """Return the folder of a trained network: `model.safetensors` and `model.json`.
+
+    model: a saved model's name, of which the newest is meant; NAME@STUDY, the one that this study saved;
+        STUDY:NUMBER, a trial; or the path of a folder with a `model.json`
+    Of a saved model it is the training of `first_with_weights`. Of a trial it is its own, if that is kept.
+    Raises NotOnRecord for another name, and WeightsMissing if none are kept or the files are gone.
+    """
+    if (Path(model) / file_names.MODEL).is_file():
+        return Path(model)
+    with _reading(db) as connection, Session(connection) as session:
+        trial = _trial_of(session, model)
+        number = trial.of_trial_number if trial.state == "duplicate" else trial.number
+        rows = session.scalars(
+            select(Trial).where(
+                Trial.study_id == trial.study_id,
+                or_(Trial.weights_bytes.is_not(None), Trial.number == number),
+            )
+        ).all()
+    asked = next(row for row in rows if row.number == number)
+    is_own = ":" in model and asked.weights_bytes is not None
+    found = asked if is_own else first_with_weights(rows, asked)
+    if found is None or found.folder is None:
+        raise WeightsMissing(f"no weights of {model} are kept; {_remedy(model)}")
+    folder = Path(found.folder)
+    for name in (file_names.MODEL, file_names.WEIGHTS):
+        if not (folder / name).is_file():
+            raise WeightsMissing(f"the weights of {model} are gone: no {folder / name}; {_remedy(model)}")
+    return folder
+
+
+def _remedy(model: str) -> str:
+    if ":" in model:
+        return "train it again with --keep-weights all, under another --study"
+    return f"nas-train --model {model} trains it again and keeps them"
+
+
+def _trial_of(session: Session, model: str) -> Trial:
+    """Return the trial of a saved model's name, of NAME@STUDY, or of STUDY:NUMBER. Raise NotOnRecord."""
+    study, colon, number = model.rpartition(":")
+    if colon:
+        own = select(Trial).join(Study, Study.id == Trial.study_id).where(Study.name == study)
+        _known(session.connection(), study)
+        is_number = number.isdecimal() and len(number) < 10
+        trial = session.scalar(own.where(Trial.number == int(number))) if is_number else None
+        if trial is None:
+            raise NotOnRecord(f"no trial {number} in study {study!r}; see nas-results trials {study}")
+        return trial
+    name, _, study = model.partition("@")
+    saved = select(Trial).join(Model, Model.trial_id == Trial.id).join(Study, Study.id == Model.study_id)
+    saved = saved.where(Model.name == name, *([Study.name == study] if study else []))
+    trial = session.scalar(saved.order_by(Model.id.desc()).limit(1))
+    if trial is None:
+        there = session.scalars(select(Model.name).distinct().order_by(Model.name)).all()
+        raise NotOnRecord(
+            f"there is no model {model!r}; there are: {', '.join(there) or 'none yet'}. A trial is "
+            f"STUDY:NUMBER, and a folder must have a {file_names.MODEL}"
+        )
+    return trial
 
 
 @contextmanager

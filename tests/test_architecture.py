@@ -30,7 +30,18 @@ LAYERS = {
     ),
     "results": (
         *("cli", "report", "plots", "optuna_mirror", "no_winner", "study_record", "export", "queries"),
-        *("tables", "constraints", "format", "analysis", "db", "metrics", "terminal", "packages", "errors"),
+        *(
+            "weights",
+            "tables",
+            "constraints",
+            "format",
+            "analysis",
+            "db",
+            "metrics",
+            "terminal",
+            "packages",
+            "errors",
+        ),
         *("scores", "file_names"),
     ),
 }

@@ -210,6 +210,13 @@ class Store:
             return list(session.scalars(query))
 
     @patient
+    def trials_with_weights(self, study_id: int) -> list[Trial]:
+        """Return the study's trials whose weights are kept, by number."""
+        query = select(Trial).where(Trial.study_id == study_id, Trial.weights_bytes.is_not(None))
+        with self._read() as session:
+            return list(session.scalars(query.order_by(Trial.number)))
+
+    @patient
     def early_stops(self, study_id: int) -> dict[str, Any] | None:
         """Return the study's row of the view `early_stops`; None if nothing is stopped early (yet)."""
         query = "SELECT * FROM early_stops WHERE study = (SELECT name FROM studies WHERE id = :id)"
@@ -284,6 +291,14 @@ class Store:
                 session.add(row)
             for kind, detail in (events or {}).items():
                 session.add(event_now(trial.study_id, kind, detail, trial_id))
+            return trial
+
+    @patient
+    def forget_weights(self, trial_id: int) -> Trial:
+        """Record that no weights of the trial are kept any more."""
+        with self._write() as session:
+            trial = self._trial(session, trial_id)
+            assign(trial, weights_bytes=None)
             return trial
 
     @patient

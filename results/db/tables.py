@@ -174,6 +174,8 @@ class Trial(Base):
     slot_seconds: Mapped[float | None]  # for which its attempts held a worker
     energy_joules: Mapped[float | None]  # of the GPU meanwhile; null unless it was measured of all attempts
     folder: Mapped[str | None]
+    weights_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of the network's files; null: not kept
+    weights_seconds: Mapped[float | None]  # that writing them took
     exit_code: Mapped[int | None]
     host: Mapped[str | None]
     slot: Mapped[str | None]
