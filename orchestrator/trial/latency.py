@@ -59,7 +59,7 @@ class LatencyProfiler:
             failure = row.message if row.reason == LATENCY_FAILED else None
             if row.network_key and (row.latency_ms is not None or failure):
                 found = Latency(row.latency_ms, row.latency_iqr_ms, failure)
-                self.known.setdefault(_network(row.network_key), found)
+                self.known.setdefault(network_of(row.network_key), found)
 
     def describe(self, config: Mapping[str, Any]) -> NetworkInfo:
         return self.describe_all([config])[0]
@@ -70,7 +70,7 @@ class LatencyProfiler:
         Raise as `TrainerClient.describe` does, and LatencyFailed if no network's latency can be measured.
         """
         found = self.trainer.describe_all(configs)
-        names = [_network(network_key(one, config)) for one, config in zip(found, configs, strict=True)]
+        names = [network_of(network_key(one, config)) for one, config in zip(found, configs, strict=True)]
         new = {name: config for name, config in zip(names, configs, strict=True) if name not in self.known}
         if new:
             self.known |= dict(zip(new, self.measure(list(new.values())), strict=True))
@@ -158,7 +158,7 @@ def _read(job: Job, count: int) -> list[Latency]:
     return measured
 
 
-def _network(key: str) -> str:
+def network_of(key: str) -> str:
     """Return the part of a `network_key` that is about the network alone."""
     facts = {name: fact for name, fact in json.loads(key).items() if name not in _SAME}
     return json.dumps(facts, sort_keys=True)

@@ -67,7 +67,7 @@ def test_a_network_that_the_command_fails_on_is_skipped_with_the_reason_and_the_
     shown = tables.trials_table(queries.trials(database, "s"), queries.study_rows(database)[0])
     assert "skipped: latency not measured" in {cell for column in shown.columns for cell in column.cells}
     measured = len(asked.read_text())
-    networks = {(*row.channels, *row.blocks, row.resolution_pixels) for row in rows}
+    networks = {str((row.channels, row.blocks, row.resolution_pixels)) for row in rows}
     assert measured == len(networks) + len(failed), "the base once more for each that fails"
     with pytest.raises(QuestionChanged, match="latency_command"):
         run(tmp_path, latency_command=command + " --again", trials=6, **CALM)
