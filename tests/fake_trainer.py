@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> None:
             for path in words[1::2]:
                 with open(path, encoding="utf-8") as file:
                     describe(file.read(), timed=True)
-        case ["export", "--config", path, "--to", _, "--output", output, "--no-views", "--json"]:
+        case ["export", "--config", path, "--to", _, "--output", output, "--json"]:
             export(path, output)
         case ["latency", "--seconds", _, *words] if set(words[::2]) == {"--config"}:
             compare_latency(words[1::2])

@@ -129,7 +129,7 @@ def _export_untrained(report: Report, options: argparse.Namespace) -> None:
     from trainer import export, untrained
 
     path = options.output or options.config.parent / f"model.{options.to}"
-    path, check = untrained.export(parsed, options.to, path, views=options.views)
+    path, check = untrained.export(parsed, options.to, path)
     export.tell(report, path, None, check, as_event=options.json)
 
 
@@ -176,7 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     export = command("export", _export, "write a trained network in a format that runs without this project")
     whose = export.add_mutually_exclusive_group(required=True)
     _add_model(export, whose)
-    whose.add_argument("--config", type=Path, metavar="FILE.json", help="its network, untrained, no card")
+    whose.add_argument(
+        "--config", type=Path, metavar="FILE.json", help="its network, untrained, without views"
+    )
     export.add_argument("--to", required=True, choices=("onnx", "pt2", "safetensors"))
     export.add_argument(
         "--output",

@@ -10,22 +10,22 @@ from trainer.describe import compute_shape
 from trainer.errors import InvalidConfig
 from trainer.export import FORMATS, Check, make_noise, write_program
 from trainer.images import Normalisation
-from trainer.ingredients import Surgery, Views, Vote
+from trainer.ingredients import Surgery, Vote
 from trainer.preprocess import Preprocess
 from trainer.saved_model import SavedModel
 from trainer.trained_network import TrainedNetwork
 
 
-def export(config: TrialConfig, to: str, path: Path, *, views: bool = True) -> tuple[Path, Check]:
+def export(config: TrialConfig, to: str, path: Path) -> tuple[Path, Check]:
     """Write the network of a configuration in a format that runs without this project; return its check.
 
-    It computes what the trained network would, with other numbers, so it is as fast. It is compared with
-    torch on noise. views: with the recipe's test-time views
+    It computes what the trained network would with other numbers, so it is as fast. Of networks that vote it
+    makes one pass each, and none of test-time views. It is compared with torch on noise.
     Raises InvalidConfig, and InvalidModel for an exported network that computes something else.
     """
     if to not in FORMATS:
         raise InvalidConfig(f"an untrained network has no weights to keep as {to}; give --to onnx or pt2")
-    model = _build(config, views)
+    model = _build(config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path, write_program(model, FORMATS[to], path, *make_noise(model))
@@ -35,7 +35,7 @@ def export(config: TrialConfig, to: str, path: Path, *, views: bool = True) -> t
         ) from error
 
 
-def _build(config: TrialConfig, views: bool) -> SavedModel:
+def _build(config: TrialConfig) -> SavedModel:
     """The network on the CPU in evaluation mode. Its normalisation stands for that of the training images."""
     about, recipe = data.about(config.dataset), recipes.load(config.recipe, config.ingredients)
     shape, vote = compute_shape(config, about), recipe.one(Vote)
@@ -49,8 +49,7 @@ def _build(config: TrialConfig, views: bool) -> SavedModel:
         ]
     names = tuple(map(str, about.class_images or range(about.classes)))
     normalise = Normalisation(torch.full((1, 3, 1, 1), 127.5), torch.full((1, 3, 1, 1), 64.0))
-    chosen = recipe.one(Views) if views else None
-    network = TrainedNetwork(networks, names, normalise, vote, chosen, mirrored=False)
+    network = TrainedNetwork(networks, names, normalise, vote, views=None, mirrored=False)
     network.eval().requires_grad_(False)
     made = Preprocess("arrays", config.dataset.fitting, about.image_size, shape.resolution)
     return SavedModel(network, made, {"input": {"resolution": shape.resolution, "channels": 3}})

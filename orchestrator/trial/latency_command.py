@@ -94,7 +94,7 @@ class CommandLatency:
     def _export(self, folder: Path, file: Path, to: str) -> None:
         file.unlink(missing_ok=True)
         options = ("--config", str(folder / "network.json"), "--to", to, "--output", str(file))
-        words = (*self.request.trainer_command, "export", *options, "--no-views", "--json")
+        words = (*self.request.trainer_command, "export", *options, "--json")
         job = self._job(words, folder, folder / "export", _EXPORT_SECONDS)
         self._run(job, trial_environment(CPU_ONLY), "the trainer could not export the network")
         if not file.is_file():

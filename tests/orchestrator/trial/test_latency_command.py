@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator.service import schemas
 from orchestrator.service.settings import Settings
-from orchestrator.spec.options import BadOption, NasOptions
+from orchestrator.spec.options import OWN_TRAINER, BadOption, NasOptions
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.latency import LatencyFailed
 from orchestrator.trial.latency_command import CommandLatency, read_milliseconds
@@ -162,6 +162,50 @@ def test_the_words_reach_the_command_without_a_shell(tmp_path: Path) -> None:
     assert measure(tmp_path, bench(tmp_path, body) + " '$HOME' '|' 'a b' '~'") == 6.0
 
 
+ONNXRUNTIME = """\
+import sys, time
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+[images] = session.get_inputs()
+image = np.zeros((1, *images.shape[1:]), np.float32)
+session.run(None, {images.name: image})
+began = time.perf_counter()
+[logits] = session.run(None, {images.name: image})
+assert logits.shape == (1, 10)
+print(1000 * (time.perf_counter() - began))
+"""
+
+
+@pytest.mark.slow
+def test_the_real_trainers_network_runs_in_onnxruntime(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs pip install -e '.[export]'")
+    (tmp_path / "bench.py").write_text(ONNXRUNTIME)
+    command = shlex.join([sys.executable, str(tmp_path / "bench.py"), "{onnx}"])
+    found = measure(tmp_path, command, trainer=shlex.join(OWN_TRAINER), data="digits")
+    assert found is not None
+    assert 0 < found < 60_000
+    assert [path.name for path in (tmp_path / "latency").glob("*.onnx*")] == ["network.onnx"]
+
+
+@pytest.mark.slow
+def test_without_the_extra_the_study_says_what_to_install_before_any_training(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['onnxscript'] = None; import runpy; runpy.run_module('trainer', "
+    trainer = shlex.join([sys.executable, "-P", "-c", f"{without}run_name='__main__', alter_sys=True)"])
+    with pytest.raises(LatencyFailed, match=r"needs .*onnxscript.*; run: pip install onnx onnxscript"):
+        run(
+            tmp_path,
+            latency_command="cat {onnx}",
+            minimise="latency",
+            data="digits",
+            trainer=trainer,
+            train_images="100",
+            validation_images="50",
+        )
+    assert trials(tmp_path) == []
+
+
 def test_a_command_without_a_place_for_the_network_or_without_use_is_refused() -> None:
     with pytest.raises(BadOption, match=r"does not say where the network's file goes; put \{onnx\} there"):
         settled(Path("x"), latency_command="ssh pi bench", minimise="latency")
@@ -226,8 +270,8 @@ def measure(folder: Path, command: str, **changes: Any) -> float | None:
     stop, seconds = changes.pop("stop", threading.Event()), changes.pop("seconds", 100.0)
     request = settled(folder, latency_command=command, minimise="latency", **changes)
     subset = {"train": 100, "validation": 50, "seed": 0}
-    config: dict[str, Any] = {"protocol": 1, "model": "senet18", "dataset": "fake:", "subset": subset}
-    config |= {"budget": {"steps": 5}, "seed": 0}
+    config: dict[str, Any] = {"protocol": 1, "model": "senet18", "subset": subset}
+    config |= {"budget": {"steps": 5}, "seed": 0, "dataset": request.data, "scale": {"width": 0.125}}
     [found] = CommandLatency(config, request, folder, stop, seconds).measure([config])
     return found.ms
 
