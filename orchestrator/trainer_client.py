@@ -55,6 +55,8 @@ class NetworkInfo:
     fresh: tuple[str, ...] = ()  # tensors that a training from such weights draws anew
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
+    latency_failure: str | None = None  # why it could not be measured
+    compares_latency: bool = False  # whether the trainer has the command `latency`
     keeps_weights: bool = False  # whether the trainer can keep those of a training
 
     def columns(self) -> dict[str, Any]:
@@ -148,6 +150,7 @@ class TrainerClient:
                 batch_size=answer.get("batch_size"),
                 initialises=answer.get("initialises") is True,
                 fresh=tuple(answer.get("fresh", ())),
+                compares_latency=answer.get("compares_latency") is True,
                 keeps_weights=answer.get("keeps_weights") is True,
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -93,7 +93,10 @@ def _counts(study: StudyRecord, rows: list[Row]) -> Iterator[str]:
         yield f"{pruned:,} were stopped early"
     if over := sum(map(_is_over_a_limit, rows)):
         yield f"{over:,} skipped before training (too large)"
-    if large := outcomes[SKIPPED] - over:
+    unmeasured = Counter(row["reason"] for row in rows if row["state"] == "screened" and row["reason"])
+    for reason, count in unmeasured.items():
+        yield f"{count:,} skipped: {reason} not measured"
+    if large := outcomes[SKIPPED] - over - unmeasured.total():
         yield f"{large:,} skipped: not smaller than a network that reaches it"
 
 

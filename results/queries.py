@@ -22,7 +22,7 @@ from sqlalchemy import JSON, BigInteger, Connection, Double, Integer, String, or
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-from results import file_names
+from results import file_names, latency
 from results.analysis import forecast
 from results.analysis.evaluation import rank_pairs
 from results.analysis.pareto import members
@@ -182,6 +182,18 @@ SELECT best_trials.*, trials.config, studies.question
 FROM best_trials JOIN studies ON studies.name = best_trials.study
 JOIN trials ON trials.study_id = studies.id AND trials.number = best_trials.trial
 """
+
+
+def latencies(db: Database, study: str) -> pd.DataFrame:
+    """Return the latencies measured at the study's end: one row per network, device and batch.
+
+    The columns are those of `results.latency`: `trial` is the number of the network's first training, missing
+    for the base network. `milliseconds` are those of a whole batch. Where they are missing, `skipped` says
+    why.
+    """
+    query = f"SELECT detail FROM events WHERE study_id = :id AND kind = '{latency.EVENT}' ORDER BY id"
+    _, rows = _rows(db, query, study)
+    return _as_frame(list(latency.COLUMNS), latency.rows_of(row["detail"] for row in rows))
 
 
 def learning_curves(db: Database, study: str) -> pd.DataFrame:
@@ -357,6 +369,8 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     **dict.fromkeys(("trainings", "measured", "run_ended", "pruned", "would_stop", "false_stops"), Integer()),
     **dict.fromkeys(("ended", "run_seconds", "spent", "trainings_saved", "false_stop_rate"), Double()),
     **dict.fromkeys(("least_seconds_left", "likely_seconds_left", "expected_saving"), Double()),
+    **dict.fromkeys(("batch", "threads", "passes"), Integer()),
+    **dict.fromkeys(("milliseconds", "iqr_milliseconds"), Double()),
     **dict.fromkeys(("macs_millions", "val_accuracy_percent", "best_val_accuracy"), Double()),
 }
 

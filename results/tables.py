@@ -175,6 +175,8 @@ def _not_completed(trial: Row) -> str:
         return f"same as {of}"
     if trial["state"] == "screened" and any(excess > 0 for excess in trial["constraints"] or ()):
         return "skipped (too large)"
+    if trial["state"] == "screened" and trial["reason"]:
+        return f"skipped: {trial['reason']} not measured"
     if trial["state"] == "screened":
         return f"skipped: not smaller than {'the base' if of is None else f'trial {of}'}"
     if trial["state"] == "pruned":

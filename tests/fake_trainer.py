@@ -104,11 +104,15 @@ def main(arguments: list[str]) -> None:
             for path in words[1::2]:
                 with open(path, encoding="utf-8") as file:
                     describe(file.read(), timed=True)
+        case ["export", "--config", path, "--to", _, "--output", output, "--json"]:
+            export(path, output)
+        case ["latency", "--seconds", _, *words] if set(words[::2]) == {"--config"}:
+            compare_latency(words[1::2])
         case ["models"]:
             for name, summary in MODELS.items():
                 emit("network", name=name, scales=KNOWN["scale"], summary=summary)
         case _:
-            commands = "train --config FILE | describe [...] | models"
+            commands = "train --config FILE | describe [...] | export [...] | models"
             sys.exit(f"usage: fake_trainer.py {commands}")
 
 
@@ -177,7 +181,27 @@ def describe(line: str, timed: bool = False) -> None:
     latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
     times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
     keeps = {} if faults_of(config["dataset"]).get("weights") == "none" else {"keeps_weights": True}
-    emit("model", **network, **times, **keeps, dataset={**named, **images})
+    emit("model", **network, **times, **keeps, dataset={**named, **images}, compares_latency=True)
+
+
+def compare_latency(paths: list[str]) -> None:
+    for number, path in enumerate(paths):
+        with open(path, encoding="utf-8") as file:
+            network = realised(checked(json.load(file)))
+        told = {"network": number, "device": "cpu"}
+        machine = {"device_name": "fake", "precision": "fp32", "threads": 1, "passes": 30}
+        milliseconds = network["macs"] / 1e6
+        emit("latency", **told, **machine, batch=1, milliseconds=milliseconds, iqr_milliseconds=0.5)
+        emit("latency", **told, batch=256, skipped="one pass may take 99.0 s")
+
+
+def export(path: str, output: str) -> None:
+    """Write the network as JSON, for a command that tells a latency from that."""
+    with open(path, encoding="utf-8") as file:
+        network = realised(checked(json.load(file)))
+    with open(output, "w", encoding="utf-8") as file:
+        json.dump(network, file)
+    emit("export", file=output)
 
 
 def checked(config: Any) -> dict[str, Any]:

@@ -44,6 +44,7 @@ LAYERS = {
         *("cli", "report", "plots", "optuna_mirror", "no_winner", "study_record", "export", "queries"),
         *(
             "weights",
+            "latency",
             "tables",
             "constraints",
             "format",

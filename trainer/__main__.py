@@ -59,6 +59,15 @@ def _describe(report: Report, options: argparse.Namespace) -> None:
     describe.describe(report, options.check_data, options.latency, options.config)
 
 
+def _latency(report: Report, options: argparse.Namespace) -> None:
+    from trainer import config
+
+    configs = [config.read(path) for path in options.config]
+    from trainer import latency
+
+    latency.compare(configs, report, options.seconds)
+
+
 def _limits(report: Report, options: argparse.Namespace) -> None:
     from trainer import config
 
@@ -94,6 +103,9 @@ def _predict(report: Report, options: argparse.Namespace) -> None:
 
 
 def _export(report: Report, options: argparse.Namespace) -> None:
+    if options.config is not None:
+        _export_untrained(report, options)
+        return
     from trainer import export, saved_model
 
     facts = export.read_facts(options.facts)
@@ -108,6 +120,17 @@ def _export(report: Report, options: argparse.Namespace) -> None:
         facts=facts,
     )
     export.tell(report, path, card, check, as_event=options.json)
+
+
+def _export_untrained(report: Report, options: argparse.Namespace) -> None:
+    from trainer import config
+
+    parsed = config.read(options.config)
+    from trainer import export, untrained
+
+    path = options.output or options.config.parent / f"model.{options.to}"
+    path, check = untrained.export(parsed, options.to, path)
+    export.tell(report, path, None, check, as_event=options.json)
 
 
 def _host(report: Report, options: argparse.Namespace) -> None:
@@ -135,6 +158,9 @@ def _parser() -> argparse.ArgumentParser:
     describe.add_argument(
         "--config", type=Path, action="append", default=[], metavar="FILE.json", help="instead of stdin"
     )
+    latency = command("latency", _latency, "time networks on the CPU and their GPU, one image and a batch")
+    latency.add_argument("--config", type=Path, action="append", required=True, metavar="FILE.json")
+    latency.add_argument("--seconds", type=float, default=60.0, metavar="S", help="in all (default: 60)")
     limits = command("limits", _limits, "find the largest batch that a configuration can be trained with")
     limits.add_argument("--config", type=Path, required=True, metavar="FILE.json")
     limits.add_argument("--memory-bytes", type=int, metavar="N", help="of CPU memory (default: what is free)")
@@ -148,9 +174,18 @@ def _parser() -> argparse.ArgumentParser:
     printed.add_argument("--csv", action="store_true", help="print CSV; scores go to stderr")
     predict.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     export = command("export", _export, "write a trained network in a format that runs without this project")
-    _add_model(export)
+    whose = export.add_mutually_exclusive_group(required=True)
+    _add_model(export, whose)
+    whose.add_argument(
+        "--config", type=Path, metavar="FILE.json", help="its network, untrained, without views"
+    )
     export.add_argument("--to", required=True, choices=("onnx", "pt2", "safetensors"))
-    export.add_argument("--output", type=Path, metavar="FILE", help="default: FOLDER/export/model.FORMAT")
+    export.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="default: FOLDER/export/model.FORMAT, or model.FORMAT beside FILE.json",
+    )
     export.add_argument(
         "--data", metavar="DATASET", help="to compare with torch on (default: the training's)"
     )
@@ -163,8 +198,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="with model.json and model.safetensors")
+def _add_model(parser: argparse.ArgumentParser, whose: Any = None) -> None:
+    """Add the arguments that say which network. whose: a group of which one must be given."""
+    (whose or parser).add_argument(
+        "folder",
+        type=Path,
+        nargs="?" if whose else None,
+        metavar="FOLDER",
+        help="with model.json and model.safetensors",
+    )
     parser.add_argument("--no-views", dest="views", action="store_false", help="without test-time views")
     parser.add_argument("--trust-code", action="store_true", help="run network.py of a network in a file")
 

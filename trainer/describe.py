@@ -78,7 +78,7 @@ def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any
     dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
     answer = {**model_fields(config, about), "dataset": dataset | _class_fields(about, config.subset)}
     recipe = recipes.load(config.recipe, config.ingredients)
-    answer["keeps_weights"] = answer["initialises"] = True  # that `keep_weights` and `init` are known
+    answer |= dict.fromkeys(("keeps_weights", "initialises", "compares_latency"), True)  # what it can do
     if initial := open_weights(config, about, compute_shape(config, about)):
         answer["fresh"] = list(initial.fresh)
     answer["batch_size"] = recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters).batch_size

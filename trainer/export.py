@@ -71,7 +71,7 @@ def export(
             _write_safetensors(model, folder, path)
             check: Check | None = None
         else:
-            check = _write_program(model, FORMATS[to], path, dataset)
+            check = write_program(model, FORMATS[to], path, *_find_images(model, dataset))
         card = path.with_name(f"{path.name}.md")
         text = model_card.write(model, path, to, asdict(check) if check else None, licence, facts or {})
         with replace_file(card) as file:
@@ -96,12 +96,16 @@ def read_facts(path: Path | None) -> dict[str, Any]:
     return facts
 
 
-def tell(report: Report, path: Path, card: Path, check: Check | None, as_event: bool) -> None:
+def tell(report: Report, path: Path, card: Path | None, check: Check | None, as_event: bool) -> None:
     """Report what was written."""
     size = path.stat().st_size
     if as_event:
         report.event(
-            "export", file=str(path), card=str(card), bytes=size, check=asdict(check) if check else None
+            "export",
+            file=str(path),
+            card=str(card) if card else None,
+            bytes=size,
+            check=asdict(check) if check else None,
         )
         return
     report.stream.write(f"{to_one_line(str(path))}: {size / 1e6:.2f} MB\n")
@@ -110,18 +114,22 @@ def tell(report: Report, path: Path, card: Path, check: Check | None, as_event: 
             f"compared with torch on {check.images}: same classes, logits of up to {check.largest:.3g} "
             f"within {check.difference:.1e}\n"
         )
-    report.stream.write(f"{to_one_line(str(card))}: the model card\n")
+    if card:
+        report.stream.write(f"{to_one_line(str(card))}: the model card\n")
 
 
-def _write_program(
-    model: SavedModel, write: Callable[[SavedModel, Path], Run], path: Path, dataset: str | None
+def write_program(
+    model: SavedModel, write: Callable[[SavedModel, Path], Run], path: Path, pixels: Tensor, described: str
 ) -> Check:
-    """Write a file under another name, compare it with torch, and rename it. Raises InvalidModel."""
+    """Write a file under another name, compare it with torch, and rename it. Raises InvalidModel.
+
+    pixels: [N, 3, R, R] to compare on; described: what they are
+    """
     new = new_path(path)
     try:
         with _quiet():
             run = _try_to_write(write, model, new)
-            check = _compare(model, run, *_find_images(model, dataset))
+            check = _compare(model, run, pixels, described)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
@@ -211,9 +219,8 @@ def _find_images(model: SavedModel, dataset: str | None) -> tuple[Tensor, str]:
     except InvalidConfig:
         if dataset is not None:
             raise
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randint(0, 256, (_CHECKED, 3, side, side), generator=generator)
-        return noise.float(), f"{_CHECKED} images of noise, because {to_one_line(named)} cannot be read"
+        noise, described = make_noise(model)
+        return noise, f"{described}, because {to_one_line(named)} cannot be read"
     moved = images.to_device(
         loaded,
         torch.zeros(len(loaded), dtype=torch.int64).numpy(),
@@ -221,6 +228,13 @@ def _find_images(model: SavedModel, dataset: str | None) -> tuple[Tensor, str]:
         torch.device("cpu"),
     )
     return moved.images.float().contiguous(), f"{len(loaded)} images of {to_one_line(named)}"
+
+
+def make_noise(model: SavedModel) -> tuple[Tensor, str]:
+    """Pixels [N, 3, R, R] to compare on where there are no images, and what they are."""
+    side, generator = model.preprocess.resolution, torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (_CHECKED, 3, side, side), generator=generator)
+    return noise.float(), f"{_CHECKED} images of noise"
 
 
 @torch.no_grad()

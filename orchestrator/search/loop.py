@@ -242,7 +242,7 @@ class SearchLoop:
 
     def _answer_untrained(self, request: TrialRequest) -> bool:
         """Record a request as a duplicate or as skipped, if it is one; return whether it was."""
-        search, why = self._search, None
+        search, why, reason = self._search, None, None
         original = search.history.find_trained(request.key)
         if original is not None:
             answer, state = self._answer_again(original), "duplicate"
@@ -252,7 +252,9 @@ class SearchLoop:
             if screened is None:
                 return False
             answer, state, original, why = screened.answer, "screened", screened.by, screened.why
+            reason = screened.reason
         columns = request.columns() | {"of_trial_number": original and original.number, "message": why}
+        columns["reason"] = reason
         columns |= answer.columns()
         row = search.store.answer_trial(search.study.id, request.number, state, **columns)
         self._add(row)
@@ -273,7 +275,7 @@ class SearchLoop:
 def _read_answer(row: Trial) -> Evaluation:
     """Return what the solver is told of a recorded trial."""
     if row.objective is None:
-        return Evaluation.failure()
+        return Evaluation.failure(screened=row.state == "screened")
     others = tuple(row.other_objectives or ())
     return Evaluation(
         row.objective, tuple(row.constraints or ()), screened=row.state == "screened", others=others

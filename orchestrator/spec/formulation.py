@@ -20,16 +20,21 @@ from results.metrics import METRICS, Metric
 from search_spaces import Point, Space
 
 _BEST_FIRST = {"confirmed": 0, "undecided": 1, None: 2}  # verdicts of those that met the required accuracy
+LATENCY_FAILED = "latency"  # the reason of a candidate whose latency could not be measured
 Network = NetworkInfo | Trial
 
 
 @dataclass(frozen=True)
 class Screened:
-    """A candidate skipped before training: what the solver is told, why, and the trial that is smaller."""
+    """A candidate skipped before training: what the solver is told, why, and the trial that is smaller.
+
+    reason: one word, for SQL, where it is skipped for a failure
+    """
 
     answer: Evaluation
     why: str
     by: Trial | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,14 @@ class Formulation:
         the base network, or a confirmed one (`incumbent`). A network that met the required accuracy only
         once does not count, since it may have been lucky and would hide all larger ones.
 
+        A point whose network could not be measured is skipped as failed.
+
         Sizes in the answer are true. An unknown accuracy is given as an error of 1, or as a constraint of
         exactly 0, as is a limit on what only a training tells. An objective that only a training tells is
         given as that of the known network.
         """
+        if isinstance(network, NetworkInfo) and network.latency_failure:
+            return Screened(Evaluation.failure(screened=True), network.latency_failure, reason=LATENCY_FAILED)
         known = incumbent or self._base_within_limits
         for name, most in self.aim.limits.items():
             amount = amount_of(network, METRICS[name])

@@ -64,6 +64,7 @@ from results.scores import ACCURACY, SCORES
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
 DEFAULT_SPACE = "training"  # of hpo-search
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
+PROGRAMS = ("onnx", "pt2")  # formats of a network that --latency-command can measure
 PATHS = ("npz", "folder")  # data sets that are named by a path
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
 
@@ -696,6 +697,10 @@ class SearchOptions(LimitOptions):
     )
     save_as: str | None = _search("Name to save the best network under.")
     recipe: str | None = _training("Training recipe. [as for the saved model, or nomad_haet]")
+    latency_command: str | None = _place(
+        "Command that measures latency: it gets the network's ONNX file where it says {onnx}, and prints "
+        "milliseconds (docs/formulations.md). [measured on a worker]"
+    )
     server: str | None = _results(
         "Queue the search at this nas-serve instead (http://HOST:8420), and print where to watch it.",
         set_by="command",
@@ -724,6 +729,17 @@ class SearchOptions(LimitOptions):
             raise BadOption(str(error)) from error
         return replace(found, sought=SCORES[self.metric])
 
+    @property
+    def latency_words(self) -> tuple[str, ...]:
+        """The words of the command that measures latency; empty without one. Raise BadOption."""
+        words = tuple(_parsed(shlex.split, self.latency_command or "", "latency-command"))
+        check(
+            self.latency_command is None or any(f"{{{name}}}" in word for word in words for name in PROGRAMS),
+            f"--latency-command {self.latency_command!r} does not say where the network's file goes; put "
+            "{onnx} there",
+        )
+        return words
+
     @field_validator("early_stop")
     @classmethod
     def _say_it_once(cls, level: float | None, info: ValidationInfo) -> float | None:
@@ -747,6 +763,7 @@ class SearchOptions(LimitOptions):
             value, known = getattr(self, name), self.option(name).choices
             check(value in (None, *known), f"--{name} {value} is unknown; give {_one_of(known)}")
         check_name(self.save_as)
+        _ = self.latency_words
         if self.save_as == self.subject.partition("@")[0]:
             raise BadOption(
                 f"--save-as {self.save_as} would hide the model it was made from; give another name"
@@ -761,6 +778,11 @@ class SearchOptions(LimitOptions):
             yield (
                 f"--replicates {self.replicates} has no effect with --min-accuracy, which replaces the "
                 "baseline; omit one of them"
+            )
+        if self.latency_command is not None and METRICS["latency"] not in self.aim.metrics:
+            yield (
+                "--latency-command has no effect without --minimise latency or --max-latency-ms; omit it, or "
+                "give one of them"
             )
         if self.force and (self.min_accuracy is not None or not self.aim.needs_bound):
             yield "--force has no effect without a measured baseline; omit it"

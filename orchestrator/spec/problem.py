@@ -42,9 +42,9 @@ class Evaluation:
             )
 
     @classmethod
-    def failure(cls) -> "Evaluation":
-        """Return the answer for a point whose training failed."""
-        return cls(objective=math.inf, failed=True)
+    def failure(cls, screened: bool = False) -> "Evaluation":
+        """Return the answer for a point whose training failed, or that failed before it was trained."""
+        return cls(objective=math.inf, failed=True, screened=screened)
 
     @property
     def feasible(self) -> bool:
@@ -61,7 +61,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data; floats are kept exactly."""
         if self.failed:
-            return {"failed": True}
+            return {"failed": True, **({"screened": True} if self.screened else {})}
         written: dict[str, Any] = {"objective": self.objective, "constraints": list(self.constraints)}
         rare = {"screened": self.screened, "others": list(self.others)}
         return written | {name: value for name, value in rare.items() if value}
@@ -69,9 +69,9 @@ class Evaluation:
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> "Evaluation":
         """Return the value that `to_json` wrote."""
-        if written.get("failed"):
-            return cls.failure()
         screened = written.get("screened", False)
+        if written.get("failed"):
+            return cls.failure(screened)
         others = tuple(written.get("others", ()))
         return cls(written["objective"], tuple(written["constraints"]), screened=screened, others=others)
 

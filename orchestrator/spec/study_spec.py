@@ -101,6 +101,8 @@ class StudySpec:
             asked["most_parameters"] = self.named.most_parameters
         if self.subject.study:
             asked["model"] = self.subject.to_json()
+        if self.request.latency_command is not None:
+            asked["latency_command"] = self.request.latency_command
         if self.base.source:
             asked["source"] = self.base.source
         if self.warm_start:

@@ -23,12 +23,13 @@ from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
 from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.study import checks, kept_weights, save_models, session
+from orchestrator.study import checks, kept_weights, latencies, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.folder import study_folder
-from orchestrator.trial.latency import LatencyProfiler
+from orchestrator.trial.latency import LatencyProfiler, WorkerLatency
+from orchestrator.trial.latency_command import CommandLatency
 from orchestrator.trial.outcome import is_open
 from orchestrator.trial.runner import Runner
 from results import file_names
@@ -127,9 +128,14 @@ def _with_latency(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> St
     spec = context.spec
     if METRICS["latency"] not in spec.aim.metrics:
         return context
-    profiler = LatencyProfiler(context.trainer, context.executor, spec.request, context.folder, context.stop)
+    start = spec.config(spec.formulation(None).start)
+    shared = (spec.request, context.folder, context.stop)
+    if spec.request.latency_command is None:
+        profiler = LatencyProfiler(context.trainer, WorkerLatency(context.executor, *shared).measure)
+    else:
+        profiler = LatencyProfiler(context.trainer, CommandLatency(start, *shared).measure)
     profiler.remember(rows)
-    first = profiler.describe(spec.config(spec.formulation(None).start))
+    first = profiler.describe(start)
     return replace(context, trainer=profiler, spec=replace(spec, first=first))
 
 
@@ -157,6 +163,7 @@ def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
         else:
             save_models.save(search, final_selection.select_winner(search, loop.next_number))
     kept_weights.settle(context)
+    latencies.measure(search)
     return message + final_selection.retrained_text(search)
 
 

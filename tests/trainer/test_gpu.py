@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.trainer._saved import train_and_save
+from tests.trainer.test_latency import compare
 from tests.trainer.test_program import config_file, run
 from tests.trainer.test_train import Lines, trained
 from tests.trainer.test_update import prepared, stepped
@@ -208,3 +209,14 @@ def test_a_batch_that_does_not_fit_makes_the_program_exit_4(tmp_path: Path) -> N
     subset = {"train": 4000, "validation": 10, "seed": 0}
     code, lines, _ = run("train", "--config", config_file(tmp_path, device="cuda", subset=subset, **much))
     assert (code, lines[-1]["reason"]) == (4, "out_of_memory")
+
+
+def test_networks_are_timed_on_the_cpu_and_on_the_gpu() -> None:
+    events = compare({"device": "cuda"}, {"device": "cuda", "scale": {"width": 0.5}}, seconds=60.0)
+    assert {(event["device"], event["batch"], event["network"]) for event in events} == {
+        (device, batch, network) for device in ("cpu", "cuda") for batch in (1, 256) for network in (0, 1)
+    }
+    on_gpu = [event for event in events if event["device"] == "cuda"]
+    assert all(event["passes"] == 30 and event["milliseconds"] > 0 for event in on_gpu)
+    assert {event["device_name"] for event in on_gpu} == {torch.cuda.get_device_name()}
+    assert {event["precision"] for event in events if event["device"] == "cpu"} == {"fp32"}

@@ -33,6 +33,7 @@ MOST_SERVERS = 3  # that are started before trainings run without one
 GREETING_SECONDS = 20.0  # for the greeting of a fork server
 IMPORT_SECONDS = 180.0  # until a server is ready
 SEND_SECONDS = 60.0  # for a request larger than the socket holds while the server imports
+FORKED = ("train", "latency")  # commands of a trainer that need what a fork server has imported
 GREETING, READY = b"host 1\n", b"host 1\nready\n"
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class ForkServers:
         Raises OSError if the job's files cannot be written.
         """
         server = self._server
-        if server is None or given.job.command[: len(self._trainer) + 1] != (*self._trainer, "train"):
+        begins = given.job.command[: len(self._trainer) + 1]
+        if server is None or begins not in [(*self._trainer, name) for name in FORKED]:
             return None
         try:
             with _open_trial(self._request(server, given), server, given.job) as connection:
