@@ -25,23 +25,23 @@ MAY_IMPORT = {
 # the folders and modules of a package, each of which imports only what stands after it
 LAYERS = {
     "orchestrator": (
-        *("service", "cli", "api", "evaluation", "study", "search", "console", "trial", "spec", "pruners"),
-        *("trainer_client", "solvers", "executors", "problem", "spec.problem", "awake", "exit_codes"),
+        *("service", "cli", "api", "trained_models", "evaluation", "study", "search", "console", "trial"),
+        *(
+            "spec",
+            "pruners",
+            "trainer_client",
+            "solvers",
+            "executors",
+            "problem",
+            "spec.problem",
+            "awake",
+            "exit_codes",
+        ),
     ),
     "results": (
-        *("cli", "report", "plots", "optuna_mirror", "no_winner", "study_record", "export", "queries"),
-        *(
-            "weights",
-            "tables",
-            "constraints",
-            "format",
-            "analysis",
-            "db",
-            "metrics",
-            "terminal",
-            "packages",
-            "errors",
-        ),
+        *("cli", "report", "plots", "optuna_mirror", "model_facts", "study_words", "no_winner"),
+        *("study_record", "export", "queries", "weights", "tables", "constraints", "format", "analysis"),
+        *("db", "metrics", "terminal", "packages", "errors", "layers"),
         *("scores", "file_names"),
     ),
 }

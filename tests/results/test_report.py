@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from results import report, study_record
+from results import report, study_record, study_words
 from results.cli.commands import main
 from results.db.store import Store
-from results.report import _command, _layers, _words
+from results.report import _command, _layers
 from results.report._logs import log_end
 from tests.orchestrator._studies import RUN_COMMAND, run
 from tests.orchestrator._studies import record as record_of
@@ -152,11 +152,10 @@ def test_a_verdict_is_told_with_its_probability(store: Store, db: str) -> None:
     store.set_bound(
         study.id, min_accuracy=0.8, baseline_accuracy=None, baseline_std=None, baseline_replicates=0
     )
-    assert any(
-        "It is provisional" in said for said in _words.describe_result(study_record.read_study(db, "demo"))
-    )
+    told = study_words.describe_result(study_record.read_study(db, "demo"))
+    assert any("It is provisional" in said for said in told)
     store.judge_trial(found.id, "confirmed", {}, probability=0.991)
-    told = _words.describe_result(study_record.read_study(db, "demo"))
+    told = study_words.describe_result(study_record.read_study(db, "demo"))
     assert "It is confirmed: 99.1% likely to reach the required accuracy, by its repeats." in told
 
 
@@ -445,4 +444,4 @@ def test_the_winner_of_a_search_for_accuracy_is_told_with_its_lead(
             recipe="nomad_haet", macs=5_000_000, parameters=250_000, val_accuracy=0.9, trainings=2,
             accuracy_low=0.89, accuracy_high=0.91, study_id=study.id, trial_id=best.id, **model,
         )  # fmt: skip
-    assert said in " ".join(_words.describe_result(study_record.read_study(db, "demo")))
+    assert said in " ".join(study_words.describe_result(study_record.read_study(db, "demo")))
