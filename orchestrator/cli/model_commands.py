@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from orchestrator.cli.options import run_app
 from orchestrator.spec.options import check
 from results import file_names
 from results.cli.options import Version, expand_home, recorded_names
+
+FORMATS = ("onnx", "pt2", "safetensors")
+DEVICES = ("auto", "cpu", "cuda")
 
 # the database and the trainer are imported by the command that needs them: --help answers at once
 
@@ -69,9 +72,11 @@ Runs = Annotated[
 def _export(
     model: Model,
     to: Annotated[
-        Literal["onnx", "pt2", "safetensors"],
+        str,
         typer.Option(
-            help="onnx, for ONNX Runtime and others; pt2, for torch alone; safetensors, the weights."
+            metavar="FORMAT",
+            help="onnx, for ONNX Runtime and others; pt2, for torch alone; or safetensors, weights alone.",
+            autocompletion=lambda: list(FORMATS),
         ),
     ],
     output: Annotated[
@@ -91,7 +96,9 @@ def _export(
     ] = None,
     licence: Annotated[
         str | None,
-        typer.Option("--licence", "--license", help="Licence of the training data, for the model card."),
+        typer.Option(
+            "--licence", "--license", metavar="TEXT", help="Licence of the training data, for the model card."
+        ),
     ] = None,
     no_views: NoViews = False,
     trust_code: TrustCode = False,
@@ -104,6 +111,7 @@ def _export(
 
     The file is compared with torch before it gets its name.
     """
+    check(to in FORMATS, f"--to {to} is unknown; give one of {', '.join(FORMATS)}")
     options = ["--to", to, "--output", str(output or _usual_output(model, to))]
     options += [f"--data={data}"] if data is not None else []
     options += [f"--licence={licence}"] if licence is not None else []
@@ -128,7 +136,12 @@ def _predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV; scores go to stderr.")] = False,
     device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs: auto, cpu or cuda.")
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Where the network runs: auto, cpu or cuda.",
+            autocompletion=lambda: list(DEVICES),
+        ),
     ] = "auto",
     no_views: NoViews = False,
     trust_code: TrustCode = False,
@@ -141,6 +154,7 @@ def _predict(
     Exit code 2: some image cannot be read, or the folders are not those of the network's classes.
     """
     check(not (as_json and as_csv), "--json and --csv are two layouts; give one of them")
+    check(device in DEVICES, f"--device {device} is unknown; give one of {', '.join(DEVICES)}")
     flags = _flags(no_views=no_views, trust_code=trust_code, json=as_json, csv=as_csv)
     _run("nas-predict", model, db, runs, ["--device", device, *flags], images)
 

@@ -41,7 +41,8 @@ def run_app(program: str, made: typer.Typer) -> None:
         code = 130
     except (typer.TyperException, BadOption) as error:
         said = error.format_message() if isinstance(error, typer.TyperException) else error
-        print(terminal.strip_escapes(f"{program}: {said}"), file=sys.stderr)  # noqa: T201
+        line = " ".join(f"{program}: {said}".split())
+        print(terminal.strip_escapes(line), file=sys.stderr)  # noqa: T201
         code = 2
     sys.exit(code or 0)
 
