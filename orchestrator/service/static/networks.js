@@ -42,7 +42,7 @@ function draw(section, name, told, shown) {
   ].map(([head, cell]) => [head, shown.map(cell)]).filter(([, cells]) => cells.some((cell) => cell !== ""));
   const rows = lines.map(([head, cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, cell))));
   const heads = [["Figure"], ...shown.map(({ role }) => [role === "base" ? "Base network" : "Network found"])];
-  show(section, el("h2", {}, "Networks"), el("div", { class: "table" }, table("Keep the files of a network together in one folder.", heads, rows)));
+  show(section, el("h2", {}, "Networks"), el("div", { class: "table" }, table("What the search found and what it started from; keep the files of a network in one folder", heads, rows)));
 }
 
 function accuracy(known) {
