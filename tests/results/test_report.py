@@ -24,6 +24,7 @@ from results.report import _command, _layers
 from results.report._logs import log_end
 from tests.orchestrator._studies import RUN_COMMAND, run
 from tests.orchestrator._studies import record as record_of
+from tests.orchestrator._trained import make_study
 from tests.results.records import complete, config, open_study
 
 EVIL = "<script>document.title='owned'</script>"
@@ -278,6 +279,19 @@ def test_layers_that_nobody_told_are_said_to_be_unknown(
     assert isinstance(said, str)
     assert said.startswith(f"The layers of the network are not known: {tmp_path}/metrics.jsonl")
     assert why in said
+
+
+def test_the_page_links_the_files_of_both_networks_where_they_are(tmp_path: Path) -> None:
+    runs = make_study(tmp_path, is_trained=False)
+    (runs / "photos" / "00001" / "model.json").unlink()
+    for folder, begin in ((runs, "photos/00004/"), (tmp_path / "other", f"file://{runs}/photos/00004/")):
+        folder.mkdir(exist_ok=True)
+        [to] = report.write(str(runs / "results.db"), "photos", folder / "page.html")
+        links = [link["href"] for link in Elements(to.read_text()).named("a") if "download" in link]
+        assert links == [f"{begin}model.safetensors", f"{begin}model.json"]
+    shown = words(to.read_text())
+    assert "layers 3 1" in shown
+    assert "accuracy 87.00% ([85.00, 89.00], n 2) 90.00%" in shown
 
 
 def test_the_command_writes_the_page_and_says_where(record: str, tmp_path: Path) -> None:
