@@ -53,6 +53,7 @@ class NetworkInfo:
     batch_size: int | None = None  # of its training, if the trainer tells it
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
+    keeps_weights: bool = False  # whether the trainer can keep those of a training
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a trial's row about its network."""
@@ -143,6 +144,7 @@ class TrainerClient:
                 architecture=answer.get("architecture"),
                 source=answer.get("source"),
                 batch_size=answer.get("batch_size"),
+                keeps_weights=answer.get("keeps_weights") is True,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error

@@ -127,6 +127,7 @@ Confidence = Annotated[
 WrongStops = Annotated[
     float, _Within(0, math.nextafter(0.5, 0), "is out of range; give 0 or more and less than .5")
 ]
+KeepWeights = Literal["best", "confirmed", "all", "none"]
 ALL_IMAGES = "all"
 
 
@@ -529,6 +530,10 @@ class RunOptions(FileOptions):
     trainer: str | None = _place("Command of a trainer of your own (docs/trainer-protocol.md).")
 
     study: str | None = _results("Name of the study. The same name resumes it. [made from the options above]")
+    keep_weights: KeepWeights | None = _results(
+        "Whose weights to keep: best (the networks that are named, and the base), confirmed (also every "
+        "confirmed network), all (every training) or none. [best]"
+    )
 
     @model_validator(mode="after")
     def _check_run(self) -> Self:
@@ -573,6 +578,11 @@ class RunOptions(FileOptions):
     def ingredients(self) -> Ingredients:
         """The ingredients that the user fixed for every training."""
         return parse_ingredients(self.ingredient)
+
+    @property
+    def kept_weights(self) -> KeepWeights:
+        """Whose weights are kept, if the trainer can keep any."""
+        return self.keep_weights or "best"
 
     @property
     def scale(self) -> dict[str, float]:

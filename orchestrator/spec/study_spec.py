@@ -432,6 +432,11 @@ def describe_data(
         pool = images.Pool.of(told, training.draw, parts)
         remedies = pool.remedies(training.train_images, training.validation_images, training.test)
         raise TrainerRefused(f"{error}; give {remedies}") from error
+    check(
+        base.keeps_weights or request.keep_weights in (None, "none"),
+        f"--keep-weights {request.keep_weights} needs a trainer that keeps weights, which this one "
+        "does not tell (keeps_weights in docs/trainer-protocol.md); omit it",
+    )
     return replace(training, fit=base.dataset.get("fit", training.fit)), base
 
 

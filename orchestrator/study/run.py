@@ -23,7 +23,7 @@ from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
 from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.study import checks, save_models, session
+from orchestrator.study import checks, kept_weights, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
@@ -156,6 +156,7 @@ def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
             save_models.save(search, loop.confirmation.winner())
         else:
             save_models.save(search, final_selection.select_winner(search, loop.next_number))
+    kept_weights.settle(context)
     return message + final_selection.retrained_text(search)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,11 @@ def put_trials_aside(study: Path, numbers: Iterable[int]) -> Path | None:
     return aside
 
 
+# keys of trial.json that change nothing of the training, so they are not recorded with it
+KEEP_WEIGHTS, PROVENANCE = "keep_weights", "provenance"
+_WEIGHTS = (file_names.MODEL, file_names.WEIGHTS, file_names.NETWORK_CODE)  # the description goes first
+
+
 class TrialFolder:
     """The files that a trial's process reads and writes."""
 
@@ -59,16 +64,39 @@ class TrialFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         for path in (self.config, self.metrics, self.log, self._job, self._shared):
             path.unlink(missing_ok=True)
+        self.remove_weights()
         if not keeps_checkpoint:
             self.remove_checkpoint()
 
-    def write_config(self, config: Mapping[str, Any]) -> None:
-        if not self.has_config(config):  # otherwise a job that is about to read it could find it half written
-            self.config.write_text(json.dumps(config, indent=1) + "\n")
+    def write_config(self, config: Mapping[str, Any], provenance: Mapping[str, Any] | None = None) -> None:
+        """Write trial.json. provenance: of the network whose weights are kept; None: none are."""
+        if self.has_config(config):  # a job that is about to read it could find it half written
+            return
+        kept = {} if provenance is None else {KEEP_WEIGHTS: True, PROVENANCE: dict(provenance)}
+        self.config.write_text(json.dumps({**config, **kept}, indent=1) + "\n")
 
     def has_config(self, config: Mapping[str, Any]) -> bool:
-        """Whether the files in the folder belong to exactly this configuration."""
-        return bool(_read_json(self.config) == config)
+        """Whether the files belong to exactly this configuration, whether or not weights are kept."""
+        return bool(self._read_config() == config)
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether trial.json asks for the weights."""
+        found = _read_json(self.config)
+        return isinstance(found, dict) and found.get(KEEP_WEIGHTS) is True
+
+    @property
+    def weights_bytes(self) -> int | None:
+        """The size of the network's files; None without both weights and description, which is last."""
+        sizes = {name: _size(self.path / name) for name in _WEIGHTS}
+        if sizes[file_names.MODEL] is None or sizes[file_names.WEIGHTS] is None:
+            return None
+        return sum(size or 0 for size in sizes.values())
+
+    def remove_weights(self) -> None:
+        """Remove the network's files, and those that were being written or fetched."""
+        for path in self._weights_files():
+            path.unlink(missing_ok=True)
 
     def has_job(self, config: Mapping[str, Any], executor: str) -> bool:
         """Whether the executor has a job of an earlier orchestrator for only this trial, to be followed."""
@@ -92,6 +120,26 @@ class TrialFolder:
         for path in (self.metrics, self.log):
             if path.exists():
                 os.replace(path, aside / path.name)
+        self.remove_weights()
+
+    def _read_config(self) -> Any:
+        """Return what trial.json says of the training itself."""
+        found = _read_json(self.config)
+        if not isinstance(found, dict):
+            return found
+        return {key: value for key, value in found.items() if key not in (KEEP_WEIGHTS, PROVENANCE)}
+
+    def _weights_files(self) -> Iterator[Path]:
+        for name in _WEIGHTS:
+            yield self.path / name
+            yield from self.path.glob(f"{name}.*")
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _read_json(path: Path) -> Any:

@@ -44,6 +44,7 @@ class TrialOutcome:
     measurements: list[dict[str, Any]] = field(default_factory=list)
     has_read_test: bool = False  # whether test images were read, whatever came of the trial
     most_frequent: float | None = None  # fraction of the validation images in their most frequent class
+    lost_weights: str | None = None  # why those that were asked for are not there
 
 
 def required_accuracies(config: Mapping[str, Any], sought: Score = ACCURACY) -> tuple[str, ...]:
@@ -57,7 +58,11 @@ def required_accuracies(config: Mapping[str, Any], sought: Score = ACCURACY) -> 
 def judge(
     end: Exit, folder: TrialFolder, required: tuple[str, ...] = _VALIDATED, sought: Score = ACCURACY
 ) -> TrialOutcome:
-    """Return how a trial ended, from its exit and its files. `required`: the accuracies it must report."""
+    """Return how a trial ended, from its exit and its files. `required`: the accuracies it must report.
+
+    A training that keeps its weights has reported its result before it writes them, so however it ends
+    after that, it has completed.
+    """
     place = {"exit_code": end.code, "slot": end.slot}
     try:
         log = metrics_log.read(folder.metrics, sought)
@@ -65,8 +70,8 @@ def judge(
         failure = _machine_failure(end) or _disk_failure(folder) or ("failed", "bad_report", str(error))
         return TrialOutcome(*failure, place)
     completed = _completed(log, {"wall_seconds": end.wall_seconds} | place)
-    if end.code == 0 and log.is_complete(required):
-        return completed
+    if log.is_complete(required) and (end.code == 0 or folder.keeps_weights):
+        return _with_weights(completed, log, folder)
     state, reason, message = _failure(end, log, folder, required)
     columns = completed.columns | dict.fromkeys(_ACCURACIES)  # whatever it wrote, it did not finish
     return replace(completed, state=state, reason=reason, message=message, columns=columns)
@@ -80,7 +85,7 @@ def adopt(
         log = metrics_log.read(folder.metrics, sought)
     except metrics_log.MalformedMetrics:
         return None  # train it again: that attempt left no result
-    return _completed(log, {}) if log.is_complete(required) else None
+    return _with_weights(_completed(log, {}), log, folder) if log.is_complete(required) else None
 
 
 def judge_suspended(found: TrialOutcome, end: Exit, config: Mapping[str, Any]) -> TrialOutcome:
@@ -152,6 +157,20 @@ def _completed(log: metrics_log.MetricsLog, columns: Mapping[str, Any]) -> Trial
     has_read_test = columns.get("test_accuracy") is not None
     found = TrialOutcome("completed", None, None, columns, log.measurements, has_read_test)
     return replace(found, most_frequent=log.most_frequent)
+
+
+def _with_weights(found: TrialOutcome, log: metrics_log.MetricsLog, folder: TrialFolder) -> TrialOutcome:
+    """Return the outcome with the columns about its weights, or with why they are not there."""
+    if not folder.keeps_weights:
+        return found
+    size = folder.weights_bytes
+    if size is not None:
+        seconds = metrics_log.number("seconds", (log.last("weights") or {}).get("seconds"))
+        return replace(found, columns=found.columns | {"weights_bytes": size, "weights_seconds": seconds})
+    warning, is_written = log.last("warning"), log.last("weights") is not None
+    why = "they did not come back" if is_written else "the training ended before they were written"
+    said = str((warning or {}).get("message") or f"the weights are not kept: {why}")
+    return replace(found, lost_weights=" ".join(said.split()))
 
 
 def _overshoot(told: Mapping[str, Any], seconds: float) -> float:

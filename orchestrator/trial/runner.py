@@ -28,8 +28,8 @@ from orchestrator.spec import provenance
 from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import Stopped, TrainerRefused
+from orchestrator.trial import keep_weights, outcome, usage
 from orchestrator.trial import metrics as metrics_log
-from orchestrator.trial import outcome, usage
 from orchestrator.trial.context import StudyContext, TrialSpec
 from orchestrator.trial.folder import TrialFolder, trial_folder
 from orchestrator.trial.outcome import TrialOutcome
@@ -38,6 +38,7 @@ from orchestrator.trial.usage import Usage
 from results.db.rows import assign
 from results.db.tables import Trial
 
+WEIGHTS_LOST = "weights_lost"  # event: why those that a training should have kept are not there
 VALIDATION_CLASSES = "validation_classes"  # event: how frequent their most frequent class is
 PAUSE_SECONDS = 0.5  # before the first retry, twice that before the second
 _TICK_SECONDS = 0.2
@@ -156,7 +157,7 @@ class Runner:
             row = self._store.start_trial(self._study_id, request.number, **columns)
         else:
             row = self._store.restart_trial(row.id, **columns)
-        folder.write_config(request.config)
+        folder.write_config(request.config, keep_weights.provenance_of(self._context, request))
         return row
 
     def _run_job(self, job: Job, trial: RunningTrial) -> Exit:
@@ -272,9 +273,19 @@ class Runner:
         events = {"test_read": _test_reading(request, found)} if found.has_read_test else {}
         if found.most_frequent is not None and request.is_of_the_start:
             events[VALIDATION_CLASSES] = {"number": request.number, "most_frequent": found.most_frequent}
+        if found.lost_weights is not None and state == "completed":
+            events[WEIGHTS_LOST] = {"number": request.number, "message": found.lost_weights}
+        is_kept = state == "completed" and columns.get("weights_bytes") is not None
+        if not is_kept:
+            columns |= dict.fromkeys(keep_weights.COLUMNS)
+            self._folder_of(request).remove_weights()
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._ended[row.number] = row
         self._context.reporter.show_end(row)
+        if WEIGHTS_LOST in events:
+            self._context.reporter.note(f"trial {row.number}: {found.lost_weights}")
+        if is_kept:
+            keep_weights.keep_one_of(row, self._context)
 
 
 def _test_reading(request: TrialRequest, found: TrialOutcome) -> dict[str, object]:

@@ -210,6 +210,13 @@ class Store:
             return list(session.scalars(query))
 
     @patient
+    def trials_with_weights(self, study_id: int) -> list[Trial]:
+        """Return the study's trials whose weights are kept, by number."""
+        query = select(Trial).where(Trial.study_id == study_id, Trial.weights_bytes.is_not(None))
+        with self._read() as session:
+            return list(session.scalars(query.order_by(Trial.number)))
+
+    @patient
     def early_stops(self, study_id: int) -> dict[str, Any] | None:
         """Return the study's row of the view `early_stops`; None if nothing is stopped early (yet)."""
         query = "SELECT * FROM early_stops WHERE study = (SELECT name FROM studies WHERE id = :id)"
