@@ -1,6 +1,6 @@
 """Ask a solver for candidates, train each within its budget, and record every result.
 
-The Python API is here: `from orchestrator import nas_search, hpo_search, evaluate, load_study, load_model`
+The Python API is here: `from orchestrator import nas_search, hpo_search, evaluate, train, load_study, load_model`
 (docs/api.md).
 """
 
@@ -15,9 +15,19 @@ if TYPE_CHECKING:
         load_model,
         load_study,
         nas_search,
+        train,
     )
 
-__all__ = ["BadOption", "StudyResult", "evaluate", "hpo_search", "load_model", "load_study", "nas_search"]
+__all__ = [
+    "BadOption",
+    "StudyResult",
+    "evaluate",
+    "hpo_search",
+    "load_model",
+    "load_study",
+    "nas_search",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,10 +26,22 @@ from orchestrator.evaluation.run import run_evaluation
 from orchestrator.spec import provenance
 from orchestrator.spec.options import SEARCHES, BadOption, HpoOptions, NasOptions, RunOptions, SearchOptions
 from orchestrator.study.run import run_study
+from orchestrator.training.options import TrainingOptions
+from orchestrator.training.run import run_training
 from results import queries
 from results.db.search_queue import repeatable
+from results.db.tables import RUN_BY_RUN
 
-__all__ = ["BadOption", "StudyResult", "evaluate", "hpo_search", "load_model", "load_study", "nas_search"]
+__all__ = [
+    "BadOption",
+    "StudyResult",
+    "evaluate",
+    "hpo_search",
+    "load_model",
+    "load_study",
+    "nas_search",
+    "train",
+]
 
 if TYPE_CHECKING:
     import pandas as pd  # half a second to import, and needed only where its frames are asked for
@@ -53,6 +65,11 @@ def evaluate(model: str | list[str] = (), *, progress: bool = True, **options: A
     return _run(EvaluationOptions, {"model": models, **options}, progress)
 
 
+def train(model: str, *, progress: bool = True, **options: Any) -> StudyResult:
+    """Run `nas-train --model MODEL`: train a model for good, on all images, and keep its weights."""
+    return _run(TrainingOptions, {"model": model, **options}, progress)
+
+
 def load_study(name: str, *, progress: bool = True, **options: Any) -> StudyResult:
     """Return a study that is in a results database.
 
@@ -66,9 +83,9 @@ def load_study(name: str, *, progress: bool = True, **options: Any) -> StudyResu
             f"load_study does not take {option}; give one of {', '.join(known)}, or resume() options"
         )
     found = StudyResult(name, NasOptions.resolve({"base": name, **options}).database, options, progress)
-    if not found.is_evaluation or "runs" not in options:
+    if not found._is_run_by_run or "runs" not in options:
         return found
-    runs = options.pop("runs")  # of an evaluation that is their number
+    runs = options.pop("runs")  # of these that is their number
     return StudyResult(name, found.database, {**options, "folder": runs}, progress)
 
 
@@ -131,11 +148,11 @@ class StudyResult:
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """The best trial, or of an evaluation the best pair; None if there is none.
+        """The best trial, of an evaluation the best pair, of a training its runs; None if there is none.
 
         Its keys are the columns of the view `best_trials`, or of `ranking`.
         """
-        rows = self.ranking if self.is_evaluation else queries.best(self.database, self.name)
+        rows = self.ranking if self._is_run_by_run else queries.best(self.database, self.name)
         return next(iter(queries.plain_rows(rows)), None)
 
     @property
@@ -145,7 +162,10 @@ class StudyResult:
 
     @property
     def ranking(self) -> pd.DataFrame:
-        """The ranking of an evaluation, the best pair first. Raise NotOnRecord for another kind of study."""
+        """The ranking of an evaluation, the best pair first, or the row of a training.
+
+        Raise NotOnRecord for another kind of study.
+        """
         return queries.evaluation(self.database, self.name)
 
     @property
@@ -157,6 +177,10 @@ class StudyResult:
     @property
     def is_evaluation(self) -> bool:
         return bool(self.facts["kind"] == "evaluation")
+
+    @property
+    def _is_run_by_run(self) -> bool:
+        return self.facts["kind"] in RUN_BY_RUN
 
     def report(self, out: str | Path | None = None, compare: str | None = None) -> Path:
         """Write the study's report, one HTML page, and return its path: STUDY.html unless `out` is given.
@@ -170,13 +194,14 @@ class StudyResult:
     def resume(self, *, progress: bool | None = None, **options: Any) -> StudyResult:
         """Go on with the study, with its recorded options and these, such as a larger `trials`.
 
-        Raise as the function that began it. An evaluation's options are not recorded: one that was loaded
-        needs them all.
+        Raise as the function that began it. The options of an evaluation and of a final training are not
+        recorded: one that was loaded needs them all.
         """
         recorded = next(iter(queries.plain_rows(queries.request(self.database, self.name))), None)
         shown = self._progress if progress is None else progress
         if recorded is None:
-            return _run(EvaluationOptions, {**self._given, **options, "study": self.name}, shown)
+            own = TrainingOptions if self.facts["kind"] == "training" else EvaluationOptions
+            return _run(own, {**self._given, **options, "study": self.name}, shown)
         model = SEARCHES[recorded["kind"]]
         asked = repeatable(recorded["kind"], recorded["options"])
         here = {name: value for name, value in self._given.items() if name in _of_machine(model)}
@@ -192,7 +217,7 @@ class StudyResult:
 def _run(model: type[RunOptions], given: Mapping[str, Any], progress: bool) -> StudyResult:
     """Run a study. It runs in a thread, so that Ctrl-C and a notebook's stop button end it as a command's.
 
-    Raise BadOption and what else `run_study` and `run_evaluation` name. KeyboardInterrupt comes when the
+    Raise BadOption and what else `run_study` and `run_pairs` name. KeyboardInterrupt comes when the
     trainings have been stopped: finished trials are in the database.
     """
     for name in model.with_names(given):
@@ -208,6 +233,8 @@ def _run(model: type[RunOptions], given: Mapping[str, Any], progress: bool) -> S
     with ThreadPoolExecutor(1) as thread:
         if isinstance(request, SearchOptions):
             running = thread.submit(run_study, request, console, stop, show)
+        elif isinstance(request, TrainingOptions):
+            running = thread.submit(run_training, request, console, stop, show)
         else:
             assert isinstance(request, EvaluationOptions)
             running = thread.submit(run_evaluation, request, console, stop, show)
@@ -246,3 +273,4 @@ def _describe(function: Callable[..., StudyResult], model: type[RunOptions]) -> 
 _describe(nas_search, NasOptions)
 _describe(hpo_search, HpoOptions)
 _describe(evaluate, EvaluationOptions)
+_describe(train, TrainingOptions)

@@ -51,6 +51,8 @@ class NetworkInfo:
     architecture: Mapping[str, Any] | None = None  # the settings of its family, if it has any
     source: str | None = None  # changes when the file of a user's own network changes
     batch_size: int | None = None  # of its training, if the trainer tells it
+    initialises: bool = False  # whether the trainer can start from the weights of an earlier training
+    fresh: tuple[str, ...] = ()  # tensors that a training from such weights draws anew
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
     keeps_weights: bool = False  # whether the trainer can keep those of a training
@@ -144,6 +146,8 @@ class TrainerClient:
                 architecture=answer.get("architecture"),
                 source=answer.get("source"),
                 batch_size=answer.get("batch_size"),
+                initialises=answer.get("initialises") is True,
+                fresh=tuple(answer.get("fresh", ())),
                 keeps_weights=answer.get("keeps_weights") is True,
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -236,4 +240,6 @@ def network_key(description: NetworkInfo, config: Mapping[str, Any]) -> str:
         facts["architecture"] = dict(architecture)
     if description.source:
         facts["source"] = description.source
+    if config.get("init"):
+        facts["init"] = {name: value for name, value in config["init"].items() if name != "folder"}
     return json.dumps(facts, sort_keys=True, separators=(",", ":"))

@@ -29,7 +29,7 @@ from results.analysis.pareto import members
 from results.analysis.slack import cheapest
 from results.db import connection as database
 from results.db import schema
-from results.db.tables import Model, Study, Trial, column_types
+from results.db.tables import RUN_BY_RUN, Model, Study, Trial, column_types
 from results.db.types import Instant
 from results.errors import NotOnRecord, WeightsMissing
 from results.format import plain_rows as plain_rows
@@ -115,13 +115,13 @@ def trials(db: Database, study: str) -> pd.DataFrame:
 
 
 def evaluation(db: Database, study: str) -> pd.DataFrame:
-    """Return one row per pair of model and recipe of an evaluation, the best first.
+    """Return one row per pair of model and recipe of an evaluation, the best first; the one of a training.
 
     Its columns are those of `results.analysis.evaluation.rank_pairs`. Raises NotOnRecord for a study of
     another kind.
     """
     kind = _settings(db, study)["kind"]
-    if kind != "evaluation":
+    if kind not in RUN_BY_RUN:
         raise NotOnRecord(
             f"study {study!r} is of kind {kind} and not an evaluation; see nas-results trials {study}"
         )

@@ -8,6 +8,7 @@ from typing import Any
 from results import no_winner
 from results.analysis.forecast import used_text
 from results.analysis.posterior import interval_text
+from results.db.tables import RUN_BY_RUN
 from results.format import mean_text, percent, stops_text, trust_text
 from results.metrics import METRICS, limits_of
 from results.scores import ACCURACY
@@ -47,9 +48,12 @@ def _aim(study: StudyRecord, question: Mapping[str, Any]) -> str:
         if study.sought != ACCURACY:
             return f"Goal: the variant of {subject} with the highest {study.sought.noun}."
         return f"Goal: the most accurate variant of {subject}."
-    if study.study["kind"] != "evaluation":
+    if study.study["kind"] not in RUN_BY_RUN:
         space = question.get("searched", "hyperparameters")
         return f"Goal: the highest {study.sought.noun} of {subject}, over the search space {space}."
+    if study.study["kind"] == "training":
+        (pair,) = question["pairs"]
+        return f"The final training of {pair}."
     return "The study compares models and recipes, each trained several times."
 
 
@@ -114,7 +118,7 @@ def _winner(study: StudyRecord) -> list[str]:
         return [f"The result is a Pareto front; the table below shows {given}."]
     best, model = study.winner, study.model
     if best is None:
-        return ["" if study.study["kind"] == "evaluation" else _nothing(study)]
+        return ["" if study.study["kind"] in RUN_BY_RUN else _nothing(study)]
     said = [f"Trial {best['number']} is the best{_compared(study, best)}.", _accuracy(study, best, model)]
     said.append(_trust(study, best, model))
     said.append(f"It is saved as model {model['name']} ({model['status']})." if model else "")
@@ -153,7 +157,7 @@ def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
 
 
 def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
-    if not study.minimised and study.study["kind"] != "evaluation":
+    if not study.minimised and study.study["kind"] not in RUN_BY_RUN:
         return _lead(study, model)
     if study.bound is None or (model and model["status"] == "confirmed" and not best["verdict"]):
         return ""

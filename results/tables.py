@@ -14,6 +14,7 @@ from rich.table import Table
 
 from results.analysis import forecast
 from results.analysis.networks import eligible
+from results.db.tables import RUN_BY_RUN
 from results.format import (
     BELOW,
     MET_ONCE,
@@ -104,7 +105,7 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
             "outcome": lambda row: sought.reword(
                 outcome(row, study["best_trial"], study["min_accuracy"], row["number"] in known)
             ),
-            **(pair if study["kind"] == "evaluation" else searched),
+            **(pair if study["kind"] in RUN_BY_RUN else searched),
             **(sizes(frame, asked) if is_sized else {}),
             ACCURACY.head: lambda row: percent(row["val_accuracy"]),
             **({} if sought == ACCURACY else {sought.head: lambda row: percent(row["score"])}),
@@ -158,7 +159,7 @@ def outcome(
         return "best"
     if trial["purpose"] == "confirmation":
         return "repeat" if trial["of_trial_number"] is None else f"repeat of {trial['of_trial_number']}"
-    if trial["purpose"] not in ("search", "evaluation"):
+    if trial["purpose"] not in ("search", *RUN_BY_RUN):
         return str(trial["purpose"])
     if trial["verdict"] or not is_eligible:
         return str(trial["verdict"] or TOO_LARGE)
@@ -208,7 +209,11 @@ def choice(trial: Row) -> str:
 
 
 def models_table(frame: pd.DataFrame) -> Table:
-    """Return a table with one row per saved network."""
+    """Return a table with one row per saved network. The interval is of its test accuracy, if known."""
+
+    def tested(row: Row) -> str:
+        return percent(row["test_accuracy"])
+
     told = {"settings": settings} if frame[["architecture", "ingredients"]].notna().any(axis=None) else {}
     return table_of(
         frame,
@@ -219,6 +224,7 @@ def models_table(frame: pd.DataFrame) -> Table:
             **told,
             **sizes(frame),
             "val acc": lambda row: percent(row["val_accuracy"]),
+            **({"test acc": tested} if frame["test_accuracy"].notna().any() else {}),
             **_metric_column(frame),
             "95% interval": interval,
             "n": plain("trainings"),

@@ -22,6 +22,7 @@ flood=S, leak=S    print to stdout or stderr (S) without end; use ever more memo
                    in a child in a session of its own (session)
 killed=P, device_lost=P, segfault=P
                    a share P of the attempts is killed from outside, exits 6, or crashes in native code
+drawn              weights are always drawn: `describe` does not say that `init` is known, and it is not
 weights=KIND       of those that it should keep: it does not know how to (none), it has no room (full), or,
                    while it writes them, it is killed (killed) or hangs (hang)
 grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
@@ -59,7 +60,9 @@ LEARNING_RATES |= {"asgd": 0.01}  # the better an optimizer, the earlier it stan
 REQUIRED = ["protocol", "model", "dataset", "subset", "budget", "seed"]
 OPTIONAL = ["scale", "recipe", "hyperparameters", "clock", "device", "precision", "test"]
 OPTIONAL += ["image_size", "data_dir", "fit", "ingredients", "architecture", "keep_weights", "provenance"]
+OPTIONAL += ["init"]
 KNOWN = {
+    "init": ["folder", "sha256", "new_head"],
     "scale": ["depth", "width", "resolution"],
     "subset": ["train", "validation", "seed", "part"],
     "hyperparameters": ["optimizer", "learning_rate", "weight_decay", "batch_size"],
@@ -78,11 +81,12 @@ KNOWN["ingredients"] += [
 ]
 KNOWN["ingredients"] += ["gradient_centralization", "cosine", "linear", "one_cycle", "step_decay"]
 GAINS = {"rand_augment": 0.02, "cutmix": 0.01, "sam": 0.01, "ema": 0.01, "linear": 0.005}  # of an ingredient
+EARLIER = 0.03  # of weights that were trained before
 RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the accuracy
 VALUED = ["sleep", "noise", "most_frequent", "steps", "diverge_above", "oom", "crash", "grandchild", "flood"]
 VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes", "weights"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
-FAULTS += ["ignore_sigterm"]
+FAULTS += ["ignore_sigterm", "drawn"]
 
 
 class RefusedError(Exception):
@@ -162,6 +166,10 @@ def describe(line: str, timed: bool = False) -> None:
         emit("error", reason="refused", message=str(error))
         return
     network = realised(config)
+    if "drawn" not in faults_of(config["dataset"]):
+        network["initialises"] = True
+        if config["init"]:
+            network["fresh"] = ["head"] if config["init"].get("new_head") else []
     images = {"train_images": TRAIN_IMAGES, "test_images": TEST_IMAGES, "fingerprint": "fake-1"}
     named = {"name": config["dataset"], "classes": network["classes"], "image_size": network["image_size"]}
     latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
@@ -175,7 +183,7 @@ def checked(config: Any) -> dict[str, Any]:
     check_keys("the configuration", config, REQUIRED + OPTIONAL)
     missing = [key for key in REQUIRED if key not in config]
     require(not missing, f"the configuration lacks {', '.join(missing)}; add it")
-    empty: dict[str, Any] = {"scale": {}, "hyperparameters": {}, "ingredients": {}, "architecture": {}}
+    empty: dict[str, Any] = {name: {} for name in KNOWN}
     full = {**empty, "recipe": "nomad_haet", **config}
     for name, known in KNOWN.items():
         check_keys(name, full[name], known)
@@ -197,10 +205,20 @@ def checked(config: Any) -> dict[str, Any]:
     require(part < parts, f"part {part} is not there; {TRAIN_IMAGES} images have {parts} parts of {images}")
     optimizer = full["hyperparameters"].get("optimizer") or "sgd"
     require(optimizer in LEARNING_RATES, f"no optimizer {optimizer!r}; choose of {', '.join(LEARNING_RATES)}")
+    check_init(full["init"], faults_of(full["dataset"]))
     require("refuse" not in faults_of(full["dataset"]), "refused as asked; leave refuse out of the data set")
     usual = {"learning_rate": LEARNING_RATES[optimizer], "weight_decay": 5e-4, "batch_size": 128}
     given = {key: value for key, value in full["hyperparameters"].items() if value is not None}
     return {**full, "hyperparameters": {"optimizer": optimizer, **usual, **given}}
+
+
+def check_init(init: dict[str, Any], faults: dict[str, str]) -> None:
+    if not init:
+        return
+    require("drawn" not in faults, "the configuration has unknown keys init")
+    with open(os.path.join(init["folder"], "model.json"), encoding="utf-8") as file:
+        held = json.load(file)["weights"]["sha256"]
+    require(held == init["sha256"], f"the weights in {init['folder']} have changed; copy them back")
 
 
 def check_keys(name: str, value: Any, known: list[str]) -> None:
@@ -382,6 +400,7 @@ def accuracy(config: dict[str, Any], network: dict[str, Any], noise: float) -> f
     luck = math.sqrt(12) * (draw("noise", config) - 0.5)  # mean 0, standard deviation 1
     members = (config["ingredients"].get("ensemble") or {}).get("members", 1)
     gain = RECIPES[config["recipe"]] + 0.01 * math.log2(members)
+    gain += EARLIER * bool(config["init"])
     gain += sum(GAINS.get(name, 0) for name, given in config["ingredients"].items() if given is not None)
     exact = 0.9 / (1 + math.exp(-(capacity - 0.3) / 0.07)) - loss + gain + noise * luck
     return min(1.0, max(0.1, exact))

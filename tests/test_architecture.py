@@ -25,18 +25,9 @@ MAY_IMPORT = {
 # the folders and modules of a package, each of which imports only what stands after it
 LAYERS = {
     "orchestrator": (
-        *("service", "cli", "api", "trained_models", "evaluation", "study", "search", "console", "trial"),
-        *(
-            "spec",
-            "pruners",
-            "trainer_client",
-            "solvers",
-            "executors",
-            "problem",
-            "spec.problem",
-            "awake",
-            "exit_codes",
-        ),
+        *("service", "cli", "api", "trained_models", "training", "evaluation", "study", "search", "console"),
+        *("trial", "spec", "pruners", "trainer_client", "solvers", "executors", "problem", "spec.problem"),
+        *("awake", "exit_codes"),
     ),
     "results": (
         *("cli", "report", "plots", "optuna_mirror", "model_facts", "study_words", "no_winner"),

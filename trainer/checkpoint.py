@@ -81,6 +81,10 @@ def fingerprint(config: TrialConfig) -> str:
     """A hash of all that the training depends on."""
     fields = asdict(config)
     del fields["keep_weights"], fields["provenance"]
+    if config.init is None:  # as in older versions
+        del fields["init"]
+    else:
+        del fields["init"]["folder"]  # the files may have moved
     if config.dataset.fit in (None, "squash"):  # older versions always squashed and had no such field
         del fields["dataset"]["fit"]
     for name in ("draw", "folds", "fold", "curve"):  # which older versions did not have

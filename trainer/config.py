@@ -60,6 +60,20 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Init:
+    """The weights that a training starts from.
+
+    folder: of a trained network, which it kept there
+    sha256: of its weights, so that other ones are not taken for them
+    new_head: whether what depends on the classes is drawn anew
+    """
+
+    folder: Path
+    sha256: str
+    new_head: bool = False
+
+
+@dataclass(frozen=True)
 class TrialConfig:
     """The complete configuration of one training. Units and defaults: docs/trainer-protocol.md."""
 
@@ -78,6 +92,7 @@ class TrialConfig:
     test: bool = False
     architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings, unchecked
     ingredients: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)  # changes to the recipe
+    init: Init | None = None
     keep_weights: bool = False
     provenance: Mapping[str, Any] = field(default_factory=dict)  # copied to model.json, unchecked
 
@@ -122,6 +137,7 @@ def from_json(value: Any) -> TrialConfig:
         test=top.boolean("test", default=False),
         architecture=top.mapping("architecture"),
         ingredients=top.objects_or_null("ingredients", ingredients.names()),
+        init=_read_init(top),
         keep_weights=top.boolean("keep_weights", default=False),
         provenance=top.mapping("provenance"),
     )
@@ -181,6 +197,19 @@ def _read_budget(fields: Fields) -> Budget:
     if budget.plan and (began[0] != 0 or not rises or budget.plan[-1][1] != budget.steps):
         raise InvalidConfig('plan must be the one of a final line, and "steps" its total_steps')
     return budget
+
+
+def _read_init(top: Fields) -> Init | None:
+    if not top.mapping("init"):
+        return None
+    return top.object(
+        "init",
+        lambda fields: Init(
+            Path(fields.text("folder")),
+            fields.text("sha256"),
+            fields.boolean("new_head", default=False),
+        ),
+    )
 
 
 def _read_scale(fields: Fields) -> Scale:

@@ -17,6 +17,7 @@ from trainer.config import Subset, TrialConfig
 from trainer.data import About, Source
 from trainer.errors import InvalidConfig, to_one_line
 from trainer.ingredients import Surgery, Vote
+from trainer.initial_weights import open_weights
 from trainer.model_cost import MACS_COUNTER, cost, cost_and_layers
 from trainer.models import Shape
 from trainer.report import Report
@@ -77,7 +78,9 @@ def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any
     dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
     answer = {**model_fields(config, about), "dataset": dataset | _class_fields(about, config.subset)}
     recipe = recipes.load(config.recipe, config.ingredients)
-    answer["keeps_weights"] = True  # that `keep_weights` is known
+    answer["keeps_weights"] = answer["initialises"] = True  # that `keep_weights` and `init` are known
+    if initial := open_weights(config, about, compute_shape(config, about)):
+        answer["fresh"] = list(initial.fresh)
     answer["batch_size"] = recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters).batch_size
     if timed:
         from trainer.latency import latency  # it imports what trains, which imports this module

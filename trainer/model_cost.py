@@ -52,7 +52,7 @@ def cost(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...] 
     Raises InvalidConfig if a user's own network fails or does not return one logit per class.
     """
     network = _for_any_resolution(name, replace(shape, resolution=0), classes, operations)
-    return _count(network or _without_weights(name, shape, classes, operations), name, shape, classes)
+    return _count(network or build_without_weights(name, shape, classes, operations), name, shape, classes)
 
 
 def cost_and_layers(
@@ -64,7 +64,9 @@ def cost_and_layers(
     less than the network's.
     """
     layers: list[Layer] = []
-    return _count(_without_weights(name, shape, classes, operations), name, shape, classes, layers), layers
+    return _count(
+        build_without_weights(name, shape, classes, operations), name, shape, classes, layers
+    ), layers
 
 
 def _count(
@@ -117,7 +119,7 @@ def _for_any_resolution(
     if models.is_own(name):
         return None
     try:
-        return _without_weights(name, _AnyResolution(**vars(shape)), classes, operations)
+        return build_without_weights(name, _AnyResolution(**vars(shape)), classes, operations)
     except _ResolutionRead:
         return None
 
@@ -135,7 +137,9 @@ class _AnyResolution(Shape):
         return super().__getattribute__(name)
 
 
-def _without_weights(name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...]) -> nn.Module:
+def build_without_weights(
+    name: str, shape: Shape, classes: int, operations: tuple[Surgery, ...]
+) -> nn.Module:
     """The network as it would be trained, built on the meta device.
 
     A user's own network may compute with its weights while it is built, so it has some.

@@ -95,7 +95,7 @@ def load(folder: Path, *, views: bool = True, trust_code: bool = False) -> Saved
 
     views: with the recipe's test-time views; trust_code: run `network.py` for a network of the user's own
     """
-    description = _read_description(folder)
+    description = read_description(folder)
     try:
         found = _build(description, folder, views, trust_code)
     except InvalidModel:
@@ -110,6 +110,12 @@ def load(folder: Path, *, views: bool = True, trust_code: bool = False) -> Saved
         raise InvalidModel(f"{folder / WEIGHTS} does not fit the network in {DESCRIPTION}: {why}") from error
     found.network.eval().requires_grad_(False)
     return found
+
+
+def read_recipe(description: Mapping[str, Any]) -> Recipe:
+    """The ingredients of a training, without its hyperparameters. Raises InvalidConfig."""
+    fields = Fields(dict(description), DESCRIPTION)
+    return _NO_RECIPE.change(fields.objects_or_null("ingredients", ingredients.names()))
 
 
 def _remove(folder: Path) -> None:
@@ -176,12 +182,13 @@ def _describe(trained: "Trained") -> dict[str, Any]:
             "seed": config.seed,
             **{key: trained.final[key] for key in ("steps", "epochs", "train_seconds")},
             **{key: trained.machine[key] for key in ("device_name", "precision", "versions")},
+            "init": config.init and {"sha256": config.init.sha256, "new_head": config.init.new_head},
         },
         "provenance": dict(config.provenance),
     }
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
+def read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
@@ -207,7 +214,7 @@ def _build(description: dict[str, Any], folder: Path, views: bool, trust_code: b
     """The network with weights of its own, from a description that may hold anything."""
     top = Fields(description, DESCRIPTION)
     classes = _read_classes(description.get("classes"))
-    recipe = _NO_RECIPE.change(top.objects_or_null("ingredients", ingredients.names()))
+    recipe = read_recipe(description)
     vote = recipe.one(Vote)
     members = vote.count if vote else 1
     preprocess, normalise, mirrored = top.object("input", _read_input)

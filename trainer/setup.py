@@ -12,6 +12,7 @@ from trainer.describe import compute_shape
 from trainer.device import Device
 from trainer.images import DeviceImages
 from trainer.ingredients import Surgery
+from trainer.initial_weights import InitialWeights, open_weights
 from trainer.objective import TrainingObjective
 from trainer.train_state import TrainState
 
@@ -22,12 +23,13 @@ _COMPETITION = 1000  # test images in the papers' protocol
 
 @dataclass(frozen=True)
 class TrialSetup:
-    """What all networks of one trial share."""
+    """What all networks of one trial share. initial: None where their weights are drawn."""
 
     config: TrialConfig
     about: About
     decoded: Images
     objective: TrainingObjective
+    initial: InitialWeights | None = None
 
     def new_state(self, member: int = 0) -> TrainState:
         """A network with its initial weights, ready to train."""
@@ -38,14 +40,16 @@ class TrialSetup:
         return (self.config.seed + member * _SEED_STEP) % 2**63
 
     def network(self, member: int = 0) -> nn.Module:
-        """A network with initial weights that depend on seed, member and network only."""
+        """A network with its initial weights; drawn ones depend on seed, member and network only."""
         config, device = self.config, self.objective.device.torch_device
         torch.manual_seed(self.seed(member))  # drawn on the CPU, so that every device has the same weights
         shape, operations = compute_shape(config, self.about), self.objective.recipe.every(Surgery)
         changes = (surgery.apply for surgery in operations)
         network = models.build(config.model, shape, self.decoded.classes, changes)
         network = network.to(device).to(memory_format=torch.channels_last)
-        if operations:
+        if self.initial:
+            self.initial.load_into(network, member)
+        elif operations:
             inputs = self.objective.normalise(self.objective.training.images[:_FIT_IMAGES])
             for surgery in operations:
                 surgery.fit(network, inputs)
@@ -65,7 +69,9 @@ class TrialSetup:
 def set_up(config: TrialConfig, about: About, device: Device, decoded: Images | None = None) -> TrialSetup:
     """Load the images, unless `decoded` holds them, and put them on the device. Raises InvalidConfig."""
     decoded = decoded or data.load(config.dataset, config.test)
-    sizes = (about.image_size, compute_shape(config, about).resolution)
+    shape = compute_shape(config, about)
+    initial = open_weights(config, about, shape, decoded.names or range(decoded.classes))
+    sizes = (about.image_size, shape.resolution)
     training, validation = (
         images.to_device(
             decoded.train_images[chosen], decoded.train_labels[chosen], sizes, device.torch_device
@@ -84,4 +90,4 @@ def set_up(config: TrialConfig, about: About, device: Device, decoded: Images | 
         recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters),
         device,
     )
-    return TrialSetup(config, about, decoded, objective)
+    return TrialSetup(config, about, decoded, objective, initial)

@@ -77,7 +77,10 @@ def run(
         report.event("machine", **machine)
         maker = {"device": device.torch_device.type, "precision": device.precision, "source": model["source"]}
         maker["fit"] = about.fit
-        training = _Training(set_up(config, about, device), report, checkpoint, maker)
+        setup = set_up(config, about, device)
+        if setup.initial:
+            report.event("initialised", fresh=list(setup.initial.fresh))
+        training = _Training(setup, report, checkpoint, maker)
         score = training.run(process_began, _check_maker(maker, saved))
         final = training.result(score, process_began)
         report.event("final", **final)

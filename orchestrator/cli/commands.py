@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.cli.options import Given, run_command
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.spec.options import HpoOptions, NasOptions, SearchOptions
+from orchestrator.training.options import TrainingOptions
 
 # what runs a study is imported by the command that needs it: --help answers at once
 
@@ -22,6 +23,11 @@ def hpo_search() -> None:
 def nas_evaluate() -> None:
     """The entry point `nas-evaluate`."""
     run_command(EvaluationOptions, _evaluate)
+
+
+def nas_train() -> None:
+    """The entry point `nas-train`."""
+    run_command(TrainingOptions, _train)
 
 
 def _search(model: type[SearchOptions], given: Given) -> None:
@@ -43,3 +49,10 @@ def _evaluate(given: Given) -> None:
     from orchestrator.evaluation.run import run_evaluation, show_plan
 
     main.answer(EvaluationOptions, given, run_evaluation, show_plan)
+
+
+def _train(given: Given) -> None:
+    from orchestrator.cli import main
+    from orchestrator.training.run import run_training, show_plan
+
+    main.answer(TrainingOptions, given, run_training, show_plan)

@@ -21,7 +21,9 @@ def complete(option: Option) -> Callable[[typer.Context], list[str]] | None:
 
     def values(context: typer.Context) -> list[str]:
         typed = context.params
-        folder = typed["folder"] if "folder" in typed else typed.get("runs")  # of nas-evaluate, of others
+        folder = (
+            typed["folder"] if "folder" in typed else typed.get("runs")
+        )  # of commands where --runs is a number, of others
         usual = Path(folder or "runs").expanduser() / file_names.DATABASE
         database = str(typed.get("db") or os.environ.get("NAS_DB") or usual)
         return list(dict.fromkeys([*option.choices, *(offer(database) if offer else ())]))
@@ -46,6 +48,7 @@ def _plugins(folder: str) -> list[str]:
 _OFFERS: dict[str, Callable[[str], list[str]]] = {
     "base": _networks,
     "model": _networks,
+    "init": lambda database: recorded_names("models", database),
     "data": lambda database: ["digits", "cifar10", "npz:", "folder:"],
     "recipe": lambda database: _plugins("recipes"),
     "study": lambda database: recorded_names("studies", database),

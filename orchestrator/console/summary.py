@@ -185,11 +185,13 @@ def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, 
         say(console, f"next: {_next_command(spec, model.name)}")
 
 
-def weights_lines(request: RunOptions, name: str, trained: Trial | None) -> Iterator[str]:
+def weights_lines(
+    request: RunOptions, name: str, trained: Trial | None, is_final: bool = False
+) -> Iterator[str]:
     """Yield where the weights of a network are, and what to type to use them.
 
     name: of a saved model, or a trial as STUDY:NUMBER; trained: the training that they are from, if any are
-    kept
+    kept; is_final: whether that was its final training
     """
     database = database_text(request)
     again = f"nas-train --model {name}{database}"
@@ -198,7 +200,7 @@ def weights_lines(request: RunOptions, name: str, trained: Trial | None) -> Iter
         return
     yield f"weights of {name}: {trained.folder}"
     export, predict = f"nas-export {name} --to onnx{database}", f"nas-predict {name} photo.jpg{database}"
-    yield f"next: {predict}, {export}, or {again}"
+    yield f"next: {predict} or {export}" if is_final else f"next: {predict}, {export}, or {again}"
 
 
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The options of nas-evaluate: which networks, with which recipes, how many runs, and what is measured.
+"""Options of commands that train models run by run: which networks and recipes, how many runs.
 
 The field `runs` is the folder for the trials' files, as of the searches; users call it `folder`. The number
 of runs, which users call `runs`, is the field `runs_of_each`.
@@ -6,10 +6,12 @@ of runs, which users call `runs`, is the field `runs_of_each`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -24,6 +26,11 @@ from orchestrator.spec.options import (
     without_images,
 )
 from orchestrator.spec.recipe_overrides import Ingredients
+from orchestrator.spec.trial_config import TrialTemplate
+from orchestrator.trainer_client import NetworkInfo
+
+if TYPE_CHECKING:
+    from orchestrator.spec.base_model import BaseModel  # sqlalchemy: --help answers without it
 
 RECIPE = "nomad_haet"  # of a network that was not saved by a study
 
@@ -46,7 +53,55 @@ _DEMO: Mapping[str, Any] = {
 }
 
 
-class EvaluationOptions(RunOptions):
+class RepeatedOptions(RunOptions):
+    """What nas-evaluate and nas-train share: every model is trained with every recipe, run by run."""
+
+    kind: ClassVar[str]  # of the study, and the purpose of its trials
+    flags = MappingProxyType({"runs_of_each": "--runs", "runs": "--folder"})
+
+    runs_of_each: int = _evaluation("Runs (trainings) of each model with each recipe.", 10, ge=1)
+    no_test: bool = _evaluation("Rank by validation accuracy and leave the test images unread.", False)
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The models, each once."""
+
+    @property
+    @abstractmethod
+    def recipes(self) -> tuple[str, ...]:
+        """The recipes that the user gives for every model; none: each model's own."""
+
+    @abstractmethod
+    def study_name(
+        self, models: Sequence[str], dataset: str, data_name: Callable[[str], str] = name_data
+    ) -> str:
+        """Return the study's name: the user's, or one made from the models and the data set."""
+
+    def settle(self, subjects: Sequence[BaseModel]) -> Self:
+        """Return the options with the defaults that depend on the models."""
+        return self
+
+    def lines(self, training: TrialTemplate, described: NetworkInfo) -> Iterator[str]:
+        """Yield what else a user is to know of the trainings before they start."""
+        yield from ()
+
+    @abstractmethod
+    def complete(
+        self,
+        training: TrialTemplate,
+        describe: Callable[[TrialTemplate], NetworkInfo],
+        recorded: Mapping[str, Any] | None,
+    ) -> tuple[Self, TrialTemplate]:
+        """Return the options and a training with what depends on the data: what measures it, on which images.
+
+        The numbers of images in `training` are placeholders; `describe` asks the trainer.
+        recorded: the training settings of the study that resumes, if any
+        Raise BadOption, or as `describe`.
+        """
+
+
+class EvaluationOptions(RepeatedOptions):
     """Train models several times each, on disjoint images, and rank them by test accuracy.
 
     Every model is trained with every recipe. Run r of each pair sees the same images, so that pairs can be
@@ -54,7 +109,7 @@ class EvaluationOptions(RunOptions):
     """
 
     program = "nas-evaluate"
-    flags = MappingProxyType({"runs_of_each": "--runs", "runs": "--folder"})
+    kind = "evaluation"
     ten = ("model", "models", "recipe", "runs", "data", "budget", "slots", "study", "demo", "plan")
     examples = (
         "nas-evaluate --model senet18 --model resnet18 --demo",
@@ -70,8 +125,6 @@ class EvaluationOptions(RunOptions):
     recipe: tuple[str, ...] = _evaluation(
         "Recipe to train every model with. Repeatable. [each model's own]", ()
     )
-    runs_of_each: int = _evaluation("Runs (trainings) of each model with each recipe.", 10, ge=1)
-    no_test: bool = _evaluation("Rank by validation accuracy and leave the test images unread.", False)
     ensemble: int | None = _evaluation("Train an ensemble of this many members in every run.", ge=2)
     vote: Literal["soft", "hard"] | None = _evaluation("How an ensemble votes: soft or hard. [soft]")
     csv: LocalPath | None = _evaluation("Also write the ranking to this CSV file.", set_by="owner")
@@ -124,8 +177,11 @@ class EvaluationOptions(RunOptions):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The models, each once."""
         return tuple(dict.fromkeys((*self.model, *(LISTS[self.models] if self.models else ()))))
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        return self.recipe
 
     @property
     def ingredients(self) -> Ingredients:
@@ -136,13 +192,22 @@ class EvaluationOptions(RunOptions):
     def study_name(
         self, models: Sequence[str], dataset: str, data_name: Callable[[str], str] = name_data
     ) -> str:
-        """Return the study's name: the user's, or one made from the models and the data set."""
         if self.study:
             return self.study
         named = self.models if self.models and not self.model else _joined(models)
         ensemble = f"ensemble{self.ensemble}" if self.ensemble else ""
         where = "demo" if self.demo else data_name(dataset)
-        return "-".join(filter(None, ("evaluation", named, _joined(self.recipe), ensemble, where)))
+        return "-".join(filter(None, (self.kind, named, _joined(self.recipe), ensemble, where)))
+
+    def complete(
+        self,
+        training: TrialTemplate,
+        describe: Callable[[TrialTemplate], NetworkInfo],
+        recorded: Mapping[str, Any] | None,
+    ) -> tuple[Self, TrialTemplate]:
+        is_validated = int(self.no_test)  # a placeholder, too
+        measured = {"test": not self.no_test, "validation_images": is_validated}
+        return self, replace(training, disjoint=not self.folds, **measured)
 
 
 def _joined(names: Sequence[str]) -> str:

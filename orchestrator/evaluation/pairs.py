@@ -1,7 +1,8 @@
-"""Turn an evaluation's options into pairs of model and recipe, and into the settings that are recorded.
+"""Turn options into pairs of model and recipe, and into the settings that are recorded.
 
-Run r of every pair trains on part r of one sample of images, with one seed. The runs of a pair have no
-image in common. Run r has the same images in every pair, so that pairs do not differ by their images.
+Run r has the same images and the same seed in every pair, so that pairs do not differ by their images. In an
+evaluation it trains on part r of one sample of images: the runs of a pair have no image in common. The runs
+of a final training (nas-train), which has one pair, may all train on the whole data set.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from orchestrator.evaluation.options import RECIPE, EvaluationOptions
+from orchestrator.evaluation.options import RECIPE, RepeatedOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.images import check_batch
@@ -35,7 +36,6 @@ from results.db.rows import changed_settings
 from results.db.store import Store
 from results.db.tables import Study, Trial
 
-PURPOSE = "evaluation"
 _OWN = ("network", "recipe", "scale", "source", "model")  # recorded with each pair, even if they are the same
 
 
@@ -55,10 +55,10 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class EvaluationSpec:
-    """An evaluation's options, completed with what the machine, the data and the trainer told."""
+class PairsSpec:
+    """Options of trainings run by run, completed with what the machine, the data and the trainer told."""
 
-    request: EvaluationOptions
+    request: RepeatedOptions
     pairs: tuple[Pair, ...]
     notes: tuple[str, ...] = ()  # for the user, such as a similar study that is not resumed
 
@@ -66,6 +66,11 @@ class EvaluationSpec:
     def study_name(self) -> str:
         models = list(dict.fromkeys(pair.subject.name for pair in self.pairs))
         return self.request.study_name(models, self.pairs[0].training.dataset)
+
+    @property
+    def trainings(self) -> int:
+        """How many there are in all."""
+        return len(self.pairs) * self.request.runs_of_each
 
     def config(self, point: Mapping[str, Any], replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one run of a pair, which its `point` names."""
@@ -93,7 +98,7 @@ class EvaluationSpec:
         }
 
 
-def list_requests(context: StudyContext[EvaluationSpec], recorded: Sequence[Trial]) -> list[TrialRequest]:
+def list_requests(context: StudyContext[PairsSpec], recorded: Sequence[Trial]) -> list[TrialRequest]:
     """Return the trials still to be trained, run by run, so that pairs can be compared at any time.
 
     An unfinished trial keeps its number; the others get the next free ones.
@@ -106,18 +111,18 @@ def list_requests(context: StudyContext[EvaluationSpec], recorded: Sequence[Tria
         if row is None or is_open(row):
             number = row.number if row else free
             requests.append(
-                context.request(number, PURPOSE, pair.point, run, row, description=pair.description)
+                context.request(number, spec.request.kind, pair.point, run, row, description=pair.description)
             )
             free += row is None
     return requests
 
 
 def resolve_spec(
-    request: EvaluationOptions, store: Store | None, device: str, trainer_client: TrainerClient
-) -> EvaluationSpec:
+    request: RepeatedOptions, store: Store | None, device: str, trainer_client: TrainerClient
+) -> PairsSpec:
     """Return every model with every recipe, described by the trainer. Raise BadOption or TrainerRefused.
 
-    The name and the models are those of the recorded evaluation that it resumes, if any.
+    The name and the models are those of the recorded study that it resumes, if any.
     """
     newest = [base_model.candidates(name, store)[0] for name in request.names]
     if store is None:
@@ -125,11 +130,11 @@ def resolve_spec(
     names, dataset = [subject.name for subject in newest], _dataset(request, newest)
     earlier, notes = request.study_name(names, dataset, name_data_by_kind), list[str]()
     recorded = store.study(earlier)
-    if earlier != request.study_name(names, dataset) and recorded and recorded.kind == PURPOSE:
+    if earlier != request.study_name(names, dataset) and recorded and recorded.kind == request.kind:
         asked = request.model_copy(update={"study": earlier})
         with suppress(BadOption, TrainerRefused):  # then those are not its settings
             spec = _resolve(asked, _subjects(asked, store), device, trainer_client, store)
-            changed = changed_settings(recorded, PURPOSE, spec.question(recorded.question))
+            changed = changed_settings(recorded, request.kind, spec.question(recorded.question))
             if not changed:
                 return spec
             notes += checks.unlike_lines(store, recorded, dataset, changed)
@@ -139,52 +144,47 @@ def resolve_spec(
     return replace(spec, notes=() if store.study(spec.study_name) else tuple(notes))
 
 
-def find_replaced(spec: EvaluationSpec, store: Store) -> Study | None:
+def find_replaced(spec: PairsSpec, store: Store) -> Study | None:
     """Return the recorded study that is asked anew: it is without a result, and has other settings."""
     recorded = store.study(spec.study_name)
     if recorded is None or store.has_result(recorded.id):
         return None
-    return recorded if changed_settings(recorded, PURPOSE, spec.question(recorded.question)) else None
+    asked = spec.question(recorded.question)
+    return recorded if changed_settings(recorded, spec.request.kind, asked) else None
 
 
 def _resolve(
-    request: EvaluationOptions,
+    request: RepeatedOptions,
     subjects: Sequence[BaseModel],
     device: str,
     trainer_client: TrainerClient,
     store: Store | None,
-) -> EvaluationSpec:
+) -> PairsSpec:
     names = [subject.name for subject in subjects]
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
-    dataset = _dataset(request, subjects)
+    request, dataset = request.settle(subjects), _dataset(request, subjects)
     settings = recorded_training(store, request.study_name(list(dict.fromkeys(names)), dataset))
     pairs = []
     for subject in subjects:
-        for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
+        for recipe in dict.fromkeys(request.recipes or (subject.recipe or RECIPE,)):
             training = training_of(request, subject, recipe, dataset, device)
-            training = replace(
-                training,
-                test=not request.no_test,
-                disjoint=not request.folds,
-                validation_images=int(request.no_test),  # a placeholder, too
-            )
             try:
                 pairs.append(_pair(request, subject, training, trainer_client, settings))
             except TrainerRefused as error:
                 raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
-    return EvaluationSpec(request, tuple(pairs))
+    return PairsSpec(request, tuple(pairs))
 
 
-def _subjects(request: EvaluationOptions, store: Store | None) -> list[BaseModel]:
-    """Return the models that the user names: those with which the recorded evaluation started, if any."""
+def _subjects(request: RepeatedOptions, store: Store | None) -> list[BaseModel]:
+    """Return the models that the user names: those with which the recorded study started, if any."""
     found = [base_model.candidates(name, store) for name in request.names]
     newest = [subjects[0] for subjects in found]
     if store is None:
         return newest
     dataset = _dataset(request, newest)
     recorded = store.study(request.study_name([subject.name for subject in newest], dataset))
-    if recorded is None or recorded.kind != PURPOSE:
+    if recorded is None or recorded.kind != request.kind:
         return newest
     asked = [_asked_of(recorded.question, subject.name) for subject in newest]
     return [
@@ -199,12 +199,12 @@ def _asked_of(recorded: Mapping[str, Any], model: str) -> dict[str, Any] | None:
     return None if own is None else {**recorded["training"], **own}
 
 
-def find_dataset(request: EvaluationOptions, store: Store | None) -> str:
-    """Return the data set of an evaluation. Raise BadOption."""
+def find_dataset(request: RepeatedOptions, store: Store | None) -> str:
+    """Return the data set of all trainings. Raise BadOption."""
     return _dataset(request, _subjects(request, store))
 
 
-def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
+def _dataset(request: RepeatedOptions, subjects: Sequence[BaseModel]) -> str:
     """Return the data set of all pairs: the user's, or that on which the saved models were found."""
     theirs = list(dict.fromkeys(subject.dataset for subject in subjects if subject.dataset))
     check(
@@ -215,13 +215,18 @@ def _dataset(request: EvaluationOptions, subjects: Sequence[BaseModel]) -> str:
 
 
 def _pair(
-    request: EvaluationOptions,
+    request: RepeatedOptions,
     subject: BaseModel,
     training: TrialTemplate,
     trainer_client: TrainerClient,
     recorded: Mapping[str, Any] | None,
 ) -> Pair:
     scale = scale_of(request, subject)
+
+    def describe(training: TrialTemplate) -> NetworkInfo:
+        return trainer_client.describe(training.config(Choices(scale)))
+
+    request, training = request.complete(training, describe, recorded)
     parts = request.runs_of_each if training.disjoint else 1
     training, description = describe_data(training, scale, request, trainer_client, recorded, parts)
     check_batch(training, description)
@@ -241,7 +246,7 @@ def _place(point: Mapping[str, Any], run: int) -> tuple[Any, ...]:
 
 
 def count_text(rows: Iterable[Trial]) -> str:
-    """Return how many of an evaluation's runs completed and failed, in words."""
+    """Return how many of the runs completed and failed, in words."""
     states = [row.state for row in rows]
     failed = f", {states.count('failed')} failed" if "failed" in states else ""
     return f"{states.count('completed')} of {len(states)} runs completed{failed}"

@@ -1,4 +1,4 @@
-"""Train models with recipes several times each, as a study, and rank them.
+"""Train models with recipes run by run, as a study; nas-evaluate then ranks them.
 
 The study's only state is its trials' rows. The same command trains what is missing, and a larger `--runs`
 adds to it. A failed run is a result and is not repeated.
@@ -7,19 +7,18 @@ adds to it. A failed run is a result and is not repeated.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from orchestrator.console import progress, summary
 from orchestrator.console.progress import ReporterFactory
-from orchestrator.evaluation.options import EvaluationOptions
+from orchestrator.evaluation.options import EvaluationOptions, RepeatedOptions
 from orchestrator.evaluation.pairs import (
-    PURPOSE,
-    EvaluationSpec,
+    PairsSpec,
     count_text,
     find_dataset,
     find_replaced,
@@ -42,6 +41,9 @@ from results.db.store import Store
 from results.db.tables import Study, Trial
 from results.db.transactions import patient
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def run_evaluation(
     request: EvaluationOptions,
@@ -49,8 +51,38 @@ def run_evaluation(
     stop: threading.Event,
     show: ReporterFactory = progress.open_reporter,
 ) -> str:
-    """Run the evaluation of `request` to its end, or until `stop` is set: then raise Stopped.
+    """Run the evaluation of `request` to its end, and print the ranking. As `run_pairs`."""
 
+    def rank(study: Study, store: Store) -> None:
+        from results import export
+
+        ranked = tell_ranking(request, study, console)
+        if request.csv is not None:
+            export.write_csv(ranked, request.csv)
+            summary.say(console, f"written to {request.csv}")
+        again = f"nas-results evaluation {study.name}{summary.database_text(request)}"
+        summary.say(console, f"show this table again: {again}")
+        best = {name: ranked[name].iloc[0] for name in ("model", "recipe")}
+        rows = store.trials(study.id)
+        trained = next((row for row in rows if row.point == best and row.weights_bytes is not None), None)
+        if trained is not None:
+            name = f"{study.name}:{trained.number}"
+            summary.say(console, *summary.weights_lines(request, name, trained))
+
+    return run_pairs(request, console, stop, show, rank)
+
+
+def run_pairs(
+    request: RepeatedOptions,
+    console: Console,
+    stop: threading.Event,
+    show: ReporterFactory,
+    close: Callable[[Study, Store], None],
+    save: Callable[[StudyContext[PairsSpec]], None] = lambda context: None,
+) -> str:
+    """Train all pairs of `request` run by run, or until `stop` is set: then raise Stopped.
+
+    close: prints what was found, once the study has ended. save: records what is named, before that.
     Return the study's name.
     Raise BadOption, TrainerRefused, StoreError, ExecutorError or TrainerBroken. Trials that have ended by
     then are in the database.
@@ -75,14 +107,16 @@ def run_evaluation(
         ):
             context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
             Runner(context).run(list_requests(context, rows))
+            save(context)
             kept_weights.settle(context)
-        store.end_study(study.id, "finished", count_text(store.trials(study.id)))
-        _close(spec, study, store, console)
+        ended = store.end_study(study.id, "finished", count_text(store.trials(study.id)))
+        summary.say(console, f"finished: {ended.message}")
+        close(ended, store)
         return study.name
 
 
-def show_plan(request: EvaluationOptions, console: Console) -> None:
-    """Print what the evaluation would cost. Raise as `run_evaluation` does."""
+def show_plan(request: RepeatedOptions, console: Console) -> None:
+    """Print what the trainings would cost. Raise as `run_pairs` does."""
     with ExitStack() as stack:
         store = store_to_read(request, stack)
         executor = stack.enter_context(closing(session.open_executor(request)))
@@ -96,21 +130,20 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
         summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
         first = spec.pairs[0]
         summary.say(console, *_contents(spec), *summary.image_lines(first.description, first.training))
-        pairs, runs = len(spec.pairs), request.runs_of_each
-        summary.say(console, f"trainings: {pairs * runs} = {pairs} pairs x {runs} runs")
-        summary.say(console, cost_text(pairs * runs, spec.pairs[0].training.budget, executor))
-        most = pairs * runs if request.kept_weights == "all" else pairs
+        summary.say(console, f"trainings: {spec.trainings} = {_runs_text(spec)}")
+        summary.say(console, cost_text(spec.trainings, first.training.budget, executor))
+        most = spec.trainings if request.kept_weights == "all" else len(spec.pairs)
         summary.say(console, weights_text(request, first.description, most, f"{most} stay"))
 
 
-def _check_folder(spec: EvaluationSpec) -> None:
+def _check_folder(spec: PairsSpec) -> None:
     """Raise BadOption if the study's name cannot be one, or if its folder belongs to another study."""
     check_name(spec.study_name, "--study")
     folder = study_folder(spec.request.runs, spec.study_name)
     checks.refuse_folder(folder, connection.address(spec.request.database))
 
 
-def _check_question(spec: EvaluationSpec, store: Store) -> tuple[dict[str, Any], Study | None, Study | None]:
+def _check_question(spec: PairsSpec, store: Store) -> tuple[dict[str, Any], Study | None, Study | None]:
     """Return the settings, the recorded study, if any, and that study if it is asked anew.
 
     Raise QuestionChanged if the recorded study has other settings and a result.
@@ -119,13 +152,11 @@ def _check_question(spec: EvaluationSpec, store: Store) -> tuple[dict[str, Any],
     question = spec.question(recorded.question if recorded and not replaced else None)
     if recorded is not None and not replaced:
         why = checks.other_data(store, recorded, question, spec.pairs[0].training.dataset)
-        refuse_another_question(recorded, PURPOSE, question, why)
+        refuse_another_question(recorded, spec.request.kind, question, why)
     return question, recorded, replaced
 
 
-def _open_study(
-    spec: EvaluationSpec, store: Store, slots: int, console: Console
-) -> tuple[Study, Study | None]:
+def _open_study(spec: PairsSpec, store: Store, slots: int, console: Console) -> tuple[Study, Study | None]:
     """Start the study in the database, or take it up; return it, and as it was recorded before."""
     request = spec.request
     question, recorded, replaced = _check_question(spec, store)
@@ -134,9 +165,9 @@ def _open_study(
         session.put_aside(store, replaced, request.runs, console)
     study = store.open_study(
         spec.study_name,
-        PURPOSE,
+        request.kind,
         question,
-        len(spec.pairs) * request.runs_of_each,
+        spec.trainings,
         provenance.versions(session.VERSIONS),
         provenance.git_commit(),
         slots,
@@ -145,20 +176,18 @@ def _open_study(
     return study, recorded
 
 
-def _opening(
-    spec: EvaluationSpec, executor: Executor, study: Study, recorded: Sequence[Trial]
-) -> Iterable[str]:
+def _opening(spec: PairsSpec, executor: Executor, study: Study, recorded: Sequence[Trial]) -> Iterable[str]:
     yield f"study {study.name} in {spec.request.database}"
     yield from _contents(spec)
     where = "GPUs" if executor.device == "cuda" else "CPU workers"
     yield (
-        f"{len(spec.pairs)} pairs x {spec.request.runs_of_each} runs: {study.budget_trials} trainings of "
-        f"{spec.pairs[0].training.budget} on {executor.slots} {where}"
+        f"{_runs_text(spec)}: {study.budget_trials} trainings of {spec.pairs[0].training.budget} on "
+        f"{executor.slots} {where}"
     )
     yield from summary.resume_lines(recorded)
 
 
-def _contents(spec: EvaluationSpec) -> Iterable[str]:
+def _contents(spec: PairsSpec) -> Iterable[str]:
     request = spec.request
     for pair in spec.pairs:
         found = pair.description
@@ -166,31 +195,33 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
             f"{pair.subject.name} with {pair.training.recipe}: "
             f"{summary.sizes_text(found)} ({pair.subject.origin})"
         )
-        yield from base_model.same_name_lines(pair.subject, PURPOSE)
-    read = "no test images" if request.no_test else "all test images, read once per training"
+        yield from base_model.same_name_lines(pair.subject, request.kind)
     first = spec.pairs[0]
-    parts = f"uses the r-th of {request.runs_of_each} disjoint parts of"
-    how = parts if first.training.disjoint else "holds out one of"
-    use = f"run r {how} {summary.sample_text(first.training)}; {read}"
-    yield from summary.data_lines(first.description, use)
+    read = "all test images, read once per training" if first.training.test else "no test images"
+    yield from summary.data_lines(first.description, f"{_use_text(spec)}; {read}")
+    yield from request.lines(first.training, first.description)
     yield from spec.notes
 
 
-def _close(spec: EvaluationSpec, study: Study, store: Store, console: Console) -> None:
-    """Print the ranking and where the best one's weights are, and write it to the user's CSV file, if any."""
-    request, rows = spec.request, store.trials(study.id)
+def _runs_text(spec: PairsSpec) -> str:
+    pairs, runs = len(spec.pairs), spec.request.runs_of_each
+    return f"{pairs} pair{'s' * (pairs > 1)} x {runs} run{'s' * (runs > 1)}"
+
+
+def _use_text(spec: PairsSpec) -> str:
+    """Return which images a run uses, in words."""
+    training = spec.pairs[0].training
+    images = summary.sample_text(training)
+    if training.disjoint:
+        return f"run r uses the r-th of {spec.request.runs_of_each} disjoint parts of {images}"
+    return f"run r holds out one of {images}" if training.folds else f"every run uses {images}"
+
+
+def tell_ranking(request: RepeatedOptions, study: Study, console: Console) -> pd.DataFrame:
+    """Print the ranking of the pairs, and return its rows."""
     # pandas: half a second to import, and needed only here
-    from results import export, queries, tables
+    from results import queries, tables
 
     ranked = patient(queries.evaluation)(request.database, study.name)
-    summary.say(console, f"finished: {count_text(rows)}")
     terminal.tell(tables.evaluation_table(ranked), console.file)
-    if request.csv is not None:
-        export.write_csv(ranked, request.csv)
-        summary.say(console, f"written to {request.csv}")
-    again = f"nas-results evaluation {study.name}{summary.database_text(request)}"
-    summary.say(console, f"show this table again: {again}")
-    best = {name: ranked[name].iloc[0] for name in ("model", "recipe")}
-    trained = next((row for row in rows if row.point == best and row.weights_bytes is not None), None)
-    if trained is not None:
-        summary.say(console, *summary.weights_lines(request, f"{study.name}:{trained.number}", trained))
+    return ranked

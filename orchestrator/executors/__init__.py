@@ -57,6 +57,7 @@ class Job:
     stderr: Path  # overwritten
     timeout_seconds: float  # wall time after which the job's processes get SIGTERM
     grace_seconds: float = 10.0  # between SIGTERM and SIGKILL
+    needed: tuple[Path, ...] = ()  # files outside of `folder` that the command does not name, but reads
     memory_bytes: float | None = None  # of host memory, all its processes; None: the executor's default share
     stdout_bytes: int = 64 << 20  # more ends the job
     stderr_bytes: int = 16 << 20  # of a longer log the middle is cut out, and a line says so

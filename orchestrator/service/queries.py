@@ -34,7 +34,10 @@ _LISTED = (
 # all but its trial
 _CURVE = tuple(getattr(Measurement, name) for name in Measurement.__table__.columns.keys()[1:])
 _STUDY_KEPT = ("question", "versions", "id", "run_token")  # not in the list of studies
-_MODEL = ("name", "status", "macs", "parameters", "val_accuracy", "accuracy_low", "accuracy_high")
+_MODEL = (
+    *("name", "status", "macs", "parameters"),
+    *("val_accuracy", "test_accuracy", "accuracy_low", "accuracy_high"),
+)
 _COUNTS = select(Trial.study_id, Trial.state, func.count().label("trials")).group_by(
     Trial.study_id, Trial.state
 )

@@ -204,12 +204,13 @@ PANELS = (
     "The service",
     "The search",
     "The evaluation",
+    "The final training",
     "The study",
     "Each training",
     "The machine",
     "The results",
 )
-_, _search, _, _study, _training, _machine, _results = (partial(option, panel) for panel in PANELS)
+_, _search, _, _, _study, _training, _machine, _results = (partial(option, panel) for panel in PANELS)
 _place, _files = partial(_machine, set_by="owner"), partial(_results, set_by="owner")
 
 
@@ -787,7 +788,7 @@ _DEMO: Mapping[str, Any] = {
     "block": 2,
     "pruner": "none",
 }
-_FEW_STEPS = ("auto_augment=null", "cutout=null")  # augmentations that take many steps to pay
+FEW_STEPS = ("auto_augment=null", "cutout=null")  # augmentations that take many steps to pay
 _DEMO_OF_0_1 = MappingProxyType({"budget": "15s", "trials": 12, "tolerance": 0.01, "ingredient": ()})
 
 
@@ -831,7 +832,7 @@ class NasOptions(SearchOptions):
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        own = {"budget": "400steps", "tolerance": 0.02, "batch_size": 64, "ingredient": _FEW_STEPS}
+        own = {"budget": "400steps", "tolerance": 0.02, "batch_size": 64, "ingredient": FEW_STEPS}
         return _demo(given, own)
 
 
@@ -873,13 +874,13 @@ class HpoOptions(SearchOptions):
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         of_space: Mapping[str, Mapping[str, Any]] = {
-            DEFAULT_SPACE: {"budget": "60steps", "ingredient": _FEW_STEPS},  # of up to 512 images each
+            DEFAULT_SPACE: {"budget": "60steps", "ingredient": FEW_STEPS},  # of up to 512 images each
             "recipe": {"batch_size": 64},
             "resnet_budget": {
                 "base_width": 1.0,
                 "batch_size": 64,
                 "max_params": "200000",
-                "ingredient": _FEW_STEPS,
+                "ingredient": FEW_STEPS,
             },
         }
         return _demo(given, {"trials": 16, **of_space.get(given.get("space", DEFAULT_SPACE), {})})

@@ -26,6 +26,7 @@ _ADDED = (
     "folds",
     "pool_images",
     "curve_images",
+    "init",
 )  # settings that are recorded only if they are set
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -104,6 +105,7 @@ class TrialTemplate:
     folds: int | None = None  # one of which a repeat holds out; None: images are drawn instead
     curve_images: int | None = None  # validation images that learning curves use; None: all
     pool_images: int | None = None  # all training images there are to draw from; None: not known
+    init: Mapping[str, Any] = field(default_factory=dict)  # weights to start from: folder, sha256, new_head
 
     def config(self, chosen: Choices, replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one training (docs/trainer-protocol.md)."""
@@ -128,6 +130,7 @@ class TrialTemplate:
             "fit": self.fit,
             "ingredients": merge_ingredients(self.ingredients, chosen.ingredients),
             "architecture": dict(chosen.architecture or self.architecture),
+            "init": dict(self.init),
         }
         return config | {name: value for name, value in rare.items() if value}
 
@@ -146,10 +149,10 @@ class TrialTemplate:
         return {**images, "seed": self.seed + replicate}
 
     def question(self) -> dict[str, Any]:
-        """Return the settings that a resumed study must repeat: all except the data's place on this machine.
+        """Return the settings that a resumed study must repeat: all except where files are on this machine.
 
-        The trainer identifies the data by their fingerprint. Settings that older versions did not have are
-        left out if they are not set, so that older studies can resume.
+        The trainer identifies the data by their fingerprint, and initial weights by their checksum. Settings
+        that older versions did not have are left out if they are not set, so that older studies can resume.
         """
         asked = asdict(self) | {
             "dataset": self.dataset.partition(":")[0],
@@ -157,6 +160,7 @@ class TrialTemplate:
             "hyperparameters": dict(self.hyperparameters),
             "ingredients": dict(self.ingredients),
             "architecture": dict(self.architecture),
+            "init": {name: value for name, value in self.init.items() if name != "folder"},
         }
         del asked["data_folder"]
         return {name: value for name, value in asked.items() if value or name not in _ADDED}

@@ -42,7 +42,8 @@ def settle(context: StudyContext[TrialSpec]) -> None:
 
 def _facts_of(model: Model, sought: Score) -> dict[str, Any]:
     """Return what a study knows of a model that it saved: its name, and its accuracy or other score."""
-    known: dict[str, Any] = {"mean": model.val_accuracy, "runs": model.trainings or 1}
+    mean = model.val_accuracy if model.test_accuracy is None else model.test_accuracy
+    known: dict[str, Any] = {"mean": mean, "runs": model.trainings or 1}
     if model.accuracy_low is not None:
         known["interval"] = [model.accuracy_low, model.accuracy_high]
     return {"name": model.name, "status": model.status, sought.name: known}

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from orchestrator.awake import awake
 from orchestrator.executors import ExecutorError, Exit, Job, StopOfOne
@@ -35,6 +37,7 @@ from orchestrator.trial.folder import TrialFolder, trial_folder
 from orchestrator.trial.outcome import TrialOutcome
 from orchestrator.trial.request import RunningTrial, TrialRequest
 from orchestrator.trial.usage import Usage
+from results import file_names
 from results.db.rows import assign
 from results.db.tables import Trial
 
@@ -132,6 +135,7 @@ class Runner:
             stdout=folder.metrics,
             stderr=folder.log,
             timeout_seconds=self._limits.timeout_seconds,
+            needed=_initial_weights(request.config),
             memory_bytes=self._limits.memory_bytes,
         )
         future = pool.submit(self._run_job, job, trial)
@@ -286,6 +290,12 @@ class Runner:
             self._context.reporter.note(f"trial {row.number}: {found.lost_weights}")
         if is_kept:
             keep_weights.keep_one_of(row, self._context)
+
+
+def _initial_weights(config: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Return the files of the network whose weights a training starts from."""
+    folder = config.get("init", {}).get("folder")
+    return tuple(Path(folder) / name for name in (file_names.MODEL, file_names.WEIGHTS)) if folder else ()
 
 
 def _test_reading(request: TrialRequest, found: TrialOutcome) -> dict[str, object]:

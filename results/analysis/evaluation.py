@@ -7,6 +7,12 @@ taken run by run, which removes the effect of the images. Failed runs are counte
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Sequence
+
+from results.analysis.posterior import binomial_variance, quantile
+from results.db.tables import RUN_BY_RUN
 from results.packages import pandas as pd
 
 PAIR = ("model", "recipe")
@@ -22,7 +28,7 @@ def rank_pairs(trials: pd.DataFrame) -> pd.DataFrame:
     the study's first pair over the runs that both completed (all missing for the first pair itself).
     Ranked by the test accuracy on all images, or by the validation accuracy if no test image was read.
     """
-    runs = trials[trials["purpose"] == "evaluation"].sort_values("number")
+    runs = trials[trials["purpose"].isin(RUN_BY_RUN)].sort_values("number")
     runs = runs.assign(**{name: [point[name] for point in runs["point"]] for name in PAIR})
     completed, metric = runs[runs["state"] == "completed"], ranking_metric(runs)
     pairs = runs.groupby(list(PAIR), sort=False)
@@ -64,3 +70,20 @@ def _dtype(name: str) -> str:
     if name in _WHOLE:
         return "Int64"
     return "object" if name in PAIR else "float64"
+
+
+def mean_interval(accuracies: Sequence[float], images: int, level: float = 0.95) -> tuple[float, float]:
+    """Return an interval of the mean accuracy on other images and with other seeds, as fractions.
+
+    accuracies: of runs that were all measured on the same `images`
+    The variance is that of the mean over runs, plus the binomial one of the images, which more runs do not
+    reduce. Student's t has the degrees of freedom of that sum (Welch 1947, Satterthwaite 1946). Of one run
+    the spread over seeds is unknown, and the interval is that of its images alone.
+    """
+    mean, runs = statistics.fmean(accuracies), len(accuracies)
+    of_images = binomial_variance(mean, images)
+    of_runs = statistics.variance(accuracies) / runs if runs > 1 else 0.0
+    total = of_images + of_runs
+    freedom = (runs - 1) * (total / of_runs) ** 2 if of_runs else math.inf
+    reach = math.sqrt(total) * quantile(freedom, (1 + level) / 2)
+    return mean - reach, mean + reach

@@ -75,7 +75,7 @@ main = typer.Typer(
     cls=_OneLineErrors,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Read the results of nas-search, hpo-search and nas-evaluate. Times are UTC.",
+    help="Read the results of nas-search, hpo-search, nas-evaluate and nas-train. Times are UTC.",
 )
 
 main.add_typer(maintenance.commands)

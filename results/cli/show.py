@@ -13,6 +13,7 @@ from rich.table import Table
 from results import constraints, export, file_names, queries
 from results.analysis import forecast
 from results.analysis.posterior import interval_text
+from results.db.tables import RUN_BY_RUN
 from results.errors import NotOnRecord
 from results.format import (
     mean_text,
@@ -64,7 +65,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "left": "" if time_left(facts) == "-" else time_left(facts),
         "expected saving": _expected_saving(facts),
         "early stopping": stops_text(facts["early_stops"]),
-        "best": "" if facts["kind"] == "evaluation" else _best(facts, sought),
+        "best": "" if facts["kind"] in RUN_BY_RUN else _best(facts, sought),
         "saved as": ", ".join(saved),
         "started": f"{moment(pd.Timestamp(facts['created_at']))} UTC",
         "updated": f"{moment(pd.Timestamp(facts['updated_at']))} UTC",
@@ -118,7 +119,9 @@ def _model(model: dict[str, Any], facts: dict[str, Any]) -> str:
     if model["accuracy_low"] is None:
         return said
     interval = interval_text(model["accuracy_low"], model["accuracy_high"])
-    known = f"{said}: {percent(model['val_accuracy'])} {interval}, n = {model['trainings']}"
+    tested = model["test_accuracy"]
+    reached = percent(model["val_accuracy"]) if tested is None else f"test accuracy {percent(tested)}"
+    known = f"{said}: {reached} {interval}, n = {model['trainings']}"
     trust = trust_text(model, facts["question"], facts["minimise"])
     return f"{known}; {trust}" if trust else known
 

@@ -22,11 +22,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from results.db.types import Instant
 
-STUDY_KINDS = ("nas", "hpo", "evaluation")
+RUN_BY_RUN = ("evaluation", "training")  # kinds of studies without a search: their trials have that purpose
+STUDY_KINDS = ("nas", "hpo", *RUN_BY_RUN)
 STUDY_STATES = ("running", "finished", "stopped", "failed")
-TRIAL_PURPOSES = ("baseline", "search", "confirmation", "evaluation")
+TRIAL_PURPOSES = ("baseline", "search", "confirmation", *RUN_BY_RUN)
 TRIAL_STATES = ("running", "completed", "failed", "pruned", "screened", "duplicate")
-MODEL_STATUSES = ("provisional", "confirmed")
+MODEL_STATUSES = ("provisional", "confirmed", "trained")  # trained: by nas-train, where nothing is chosen
 
 
 class Base(DeclarativeBase):
@@ -228,7 +229,8 @@ class Model(Base):
     macs: Mapped[int] = mapped_column(BigInteger)
     parameters: Mapped[int] = mapped_column(BigInteger)
     latency_ms: Mapped[float | None]
-    val_accuracy: Mapped[float]  # the mean of its `trainings`
+    val_accuracy: Mapped[float | None]  # the mean of its `trainings`; null where only test images were read
+    test_accuracy: Mapped[float | None]  # the same of a final training, on the test images
     trainings: Mapped[int | None]  # that the accuracy is known from; the search's own only without others
     accuracy_low: Mapped[float | None]  # of the interval that holds the true accuracy with probability .95
     accuracy_high: Mapped[float | None]

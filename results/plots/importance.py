@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from results.db.tables import RUN_BY_RUN
 from results.plots._look import BLUE, ORANGE, empty, finish_figure, sample
 from results.plots.slices import parameters
 from results.study_record import Row, StudyRecord
@@ -75,7 +76,7 @@ def importances(study: StudyRecord) -> dict[str, dict[str, float]]:
 
 def _points(study: StudyRecord) -> list[Row]:
     """Return the trained candidates of the search."""
-    purposes = ("search", "evaluation")
+    purposes = ("search", *RUN_BY_RUN)
     done = (row for row in study.rows if row["state"] == "completed" and row["purpose"] in purposes)
     return [row for row in done if row["accuracy"] is not None and row["point"]]
 

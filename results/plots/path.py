@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from results.db.tables import RUN_BY_RUN
 from results.format import TOO_LARGE, percent
 from results.plots._look import (
     BLUE,
@@ -188,8 +189,8 @@ def _mean(step: Step, kind: Kind) -> list[str]:
 
 
 def _why_empty(study: StudyRecord) -> str:
-    if study.study["kind"] == "evaluation":
-        return "an evaluation is not a search"
+    if study.study["kind"] in RUN_BY_RUN:
+        return f"a study of kind {study.study['kind']} is not a search"
     if study.minimised and study.bound is None:
         return f"the required {study.sought.noun} is not known yet"
     return "no training of the search has ended with an accuracy yet"

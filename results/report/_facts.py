@@ -14,6 +14,7 @@ from results import file_names
 from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.slack import cheapest
+from results.db.tables import RUN_BY_RUN
 from results.format import megabytes, millions, moment, number, percent, plain_rows, value_text, why_text
 from results.layers import count_layers
 from results.model_facts import NetworkFacts, compare_with_base
@@ -133,7 +134,7 @@ def ranking(study: StudyRecord) -> Table | None:
     if study.has_two_aims:
         told = front_table(study.front, study.sought)
         return None if study.front.empty else captioned("Pareto front, by the repeats of its networks", told)
-    if study.study["kind"] != "evaluation":
+    if study.study["kind"] not in RUN_BY_RUN:
         return None
     return captioned("Pairs of model and recipe, the best first", evaluation_table(rank_pairs(study.trials)))
 

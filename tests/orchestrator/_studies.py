@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.evaluation import run as evaluation
-from orchestrator.evaluation.options import EvaluationOptions
+from orchestrator.evaluation.options import EvaluationOptions, RepeatedOptions
 from orchestrator.spec import options
 from orchestrator.study.run import run_study
+from orchestrator.training.options import TrainingOptions
+from orchestrator.training.run import run_training
 from results.db.store import Store
 from results.db.tables import Trial
 from tests import inline
@@ -96,8 +99,18 @@ def run(folder: Path, stop: threading.Event | None = None, **given: Any) -> str:
 
 def evaluate(folder: Path, /, **given: Any) -> str:
     """Run a small evaluation of the fake trainer here to its end, and return what it printed."""
+    return _run_by_run(EvaluationOptions, evaluation.run_evaluation, folder, {"model": ["senet18"], **given})
+
+
+def train(folder: Path, /, model: str = "senet18", **given: Any) -> str:
+    """Run a small final training with the fake trainer here to its end, and return what it printed."""
+    return _run_by_run(TrainingOptions, run_training, folder, {"model": model, "runs": 1, **given})
+
+
+def _run_by_run(
+    options: type[RepeatedOptions], run: Callable[..., str], folder: Path, given: dict[str, Any]
+) -> str:
     usual: dict[str, Any] = {
-        "model": ["senet18"],
         "data": "fake:",
         "budget": "10steps",
         "runs": 2,
@@ -109,8 +122,8 @@ def evaluate(folder: Path, /, **given: Any) -> str:
         "folder": folder,
     }
     printed = io.StringIO()
-    request = EvaluationOptions.resolve({**usual, **given})
-    act = evaluation.show_plan if request.plan else partial(evaluation.run_evaluation, stop=threading.Event())
+    request = options.resolve({**usual, **given})
+    act = evaluation.show_plan if request.plan else partial(run, stop=threading.Event())
     with inline.offered():
         act(request, Console(file=printed, width=200))
     return printed.getvalue()
@@ -137,7 +150,7 @@ def command(folder: Path, *arguments: str, program: str = "nas_search") -> list[
         RUN_COMMAND.format(program),
         program.replace("_", "-"),
         *("--trainer", TRAINER),
-        *("--folder" if program == "nas_evaluate" else "--runs", str(folder)),
+        *("--folder" if program in ("nas_evaluate", "nas_train") else "--runs", str(folder)),
         *("--device", "cpu"),
         *arguments,
     ]

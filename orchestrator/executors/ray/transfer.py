@@ -32,7 +32,8 @@ def make_transfer(job: Job, greeting: Greeting, on_gpu: bool) -> Transfer:
     if not greeting.sees_folder:
         paths = [path for path in job.folder.rglob("*") if path.is_file() and not path.is_symlink()]
         files = {str(path.relative_to(job.folder)): path.read_bytes() for path in paths if path not in own}
-    return Transfer(job, identify(job), files, find_needed(job.command, job.folder), sys.executable, on_gpu)
+    needed = (*find_needed(job.command, job.folder), *map(str, job.needed))
+    return Transfer(job, identify(job), files, needed, sys.executable, on_gpu)
 
 
 def find_needed(command: Sequence[str], folder: Path | None = None) -> tuple[str, ...]:

@@ -1,0 +1,45 @@
+"""Find the weights that a final training starts from (`--init`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from orchestrator.spec.options import BadOption
+from results import file_names, queries
+from results.db.transactions import patient
+from results.errors import StoreError
+
+
+def find(database: str, model: str, checksum: str | None) -> dict[str, str]:
+    """Return the folder and the SHA-256 of a model's weights. Raise BadOption or StoreError.
+
+    model: as `queries.weights` takes it
+    checksum: of the weights that the study started from, if it resumes. Of several models of that name the
+        one with these weights is meant, since a newer one may have been saved since.
+    """
+    newest = _read(patient(queries.weights)(database, model))
+    if checksum in (None, newest["sha256"]):
+        return newest
+    return next((held for held in _others(database, model) if held["sha256"] == checksum), newest)
+
+
+def _others(database: str, model: str) -> Iterator[Mapping[str, str]]:
+    """Yield the weights of all models of this name."""
+    saved = patient(queries.models)(database)
+    for study in saved.loc[saved["name"] == model, "study"]:
+        with suppress(StoreError, BadOption):
+            yield _read(queries.weights(database, f"{model}@{study}"))
+
+
+def _read(folder: Path) -> dict[str, str]:
+    path = folder.resolve() / file_names.MODEL
+    try:
+        described: Any = json.loads(path.read_text(encoding="utf-8"))
+        checksum = described["weights"]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BadOption(f"--init: {path} cannot be read: {error!r}; copy it again, or train again") from error
+    return {"folder": str(path.parent), "sha256": str(checksum)}
