@@ -1,7 +1,7 @@
 """Ask a solver for candidates, train each within its budget, and record every result.
 
-The Python API is here: `from orchestrator import nas_search, hpo_search, evaluate, train, load_study, load_model`
-(docs/api.md).
+The Python API is here: `from orchestrator import nas_search, hpo_search, evaluate, train, load_study,
+load_model` (docs/api.md).
 """
 
 from typing import TYPE_CHECKING, Any

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results import file_names, queries, study_words
+from results import file_names, latency, queries, study_words
 from results.analysis.posterior import interval_text
 from results.db.tables import Trial
 from results.format import millions, percent, plain_rows
@@ -40,12 +40,14 @@ class NetworkFacts:
     """A network in its study.
 
     role: `found` or `base`; row: its first trial; kept: the trial whose weights stand for it, if any are kept
+    latencies: with COLUMNS of `results.latency`, as far as they were measured
     """
 
     role: str
     row: Row
     estimate: Estimate | None
     kept: Row | None
+    latencies: tuple[Row, ...] = ()
 
     @property
     def folder(self) -> Path | None:
@@ -80,7 +82,7 @@ def measure_files(folder: Path) -> dict[str, int]:
 
 
 def describe_model(db: queries.Database, model: str) -> dict[str, Any]:
-    """Return the facts of a model's card by name. `accuracy` is an object, the others are texts.
+    """Return the facts of a model's card by name: texts, an object `accuracy`, and a list `latency`.
 
     model: as for `queries.weights`, which has found it; of a folder nothing is known but what is in it
     Raises StoreError.
@@ -98,6 +100,8 @@ def describe_model(db: queries.Database, model: str) -> dict[str, Any]:
         score = {} if study.sought == ACCURACY else {"score": study.sought.noun}
         interval = [estimate.low, estimate.high]
         facts["accuracy"] = {"mean": estimate.mean, "interval": interval, "runs": estimate.trainings, **score}
+    if measured := [_describe_latency(one) for one in _latencies(study, row)]:
+        facts["latency"] = measured
     return facts
 
 
@@ -115,12 +119,29 @@ def _find(db: queries.Database, model: str) -> tuple[Row | None, str, int]:
 def _estimate(study: StudyRecord, row: Row, saved: Row | None) -> Estimate | None:
     """Return what is known of a network's accuracy, or of the score that is sought in its place."""
     if saved is not None and saved["trainings"]:
-        low, high = saved["accuracy_low"], saved["accuracy_high"]
-        return Estimate(saved["val_accuracy"], low, high, saved["trainings"])
+        mean = saved["test_accuracy"] if saved["val_accuracy"] is None else saved["val_accuracy"]
+        return Estimate(mean, saved["accuracy_low"], saved["accuracy_high"], saved["trainings"])
     known = next((network for network in study.networks if network.trial == row["number"]), None)
     if known is not None and known.is_replicated:
         return Estimate(known.belief.mean, *known.belief.interval(), known.belief.trainings)
     return None if row["accuracy"] is None else Estimate(row["accuracy"], None, None, 1)
+
+
+def _latencies(study: StudyRecord, row: Row) -> list[Row]:
+    """Return what was measured at the study's end, of the base and of what it saved."""
+    details = [event["detail"] for event in plain_rows(study.events) if event["kind"] == latency.EVENT]
+    number = None if row is study.base else row["number"]
+    return [
+        one for one in latency.rows_of(details) if one["trial"] == number and one["milliseconds"] is not None
+    ]
+
+
+def _describe_latency(measured: Row) -> dict[str, Any]:
+    device = ", ".join(str(measured[name]) for name in ("device_name", "precision") if measured[name])
+    return {
+        "device": device or measured["device"],
+        **{name: measured[name] for name in ("batch", "milliseconds")},
+    }
 
 
 def _kept(study: StudyRecord, row: Row) -> Row | None:

@@ -31,7 +31,17 @@ LAYERS = {
     ),
     "results": (
         *("cli", "report", "plots", "optuna_mirror", "model_facts", "study_words", "no_winner"),
-        *("study_record", "export", "queries", "weights", "tables", "constraints", "format", "analysis"),
+        *(
+            "study_record",
+            "export",
+            "queries",
+            "latency",
+            "weights",
+            "tables",
+            "constraints",
+            "format",
+            "analysis",
+        ),
         *("db", "metrics", "terminal", "packages", "errors", "layers"),
         *("scores", "file_names"),
     ),

@@ -35,6 +35,7 @@ PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
 }
 THEMES = {name: theme.to_plotly_json() for name, theme in plots.TEMPLATES.items()}
 _KEPT = 64  # plots
+_LATENCY = ("device", "device_name", "batch", "milliseconds")  # of a network, that the page shows
 
 
 class PlotCache:
@@ -94,6 +95,7 @@ def _describe_network(facts: NetworkFacts, runs: Path) -> dict[str, Any]:
         "network": row["model"],
         "layers": count_layers(facts.folder) if _is_inside(runs, row) else None,
         **{name: row[name] for name in ("parameters", "macs", "latency_ms")},
+        "latencies": [{name: one[name] for name in _LATENCY} for one in facts.latencies],
         "accuracy": facts.estimate and asdict(facts.estimate),
         "kept": kept and kept["number"],
         "files": facts.files if kept is not None and _is_inside(runs, kept) else {},

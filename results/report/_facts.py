@@ -99,6 +99,14 @@ _NETWORK: dict[str, Callable[[NetworkFacts], str]] = {
 }
 
 
+def _latency_name(measured: Row) -> str:
+    return f"latency on {measured['device']}, batch {measured['batch']} (ms)"
+
+
+def _latency_of(one: NetworkFacts, name: str) -> float | None:
+    return next((row["milliseconds"] for row in one.latencies if _latency_name(row) == name), None)
+
+
 def _share_of(column: str) -> Callable[[NetworkFacts], str]:
     return lambda one: percent(one.row[column])
 

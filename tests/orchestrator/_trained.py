@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from results import file_names
+from results import file_names, latency
 from results.db.store import Store
 from results.db.tables import Study, Trial
 from tests.results.records import complete, open_study
@@ -41,6 +41,13 @@ def make_study(root: Path, is_trained: bool = True) -> Path:
             recipe="plain", macs=1, parameters=1, val_accuracy=0.87, accuracy_low=0.85, accuracy_high=0.89,
             trainings=2, status="confirmed", study_id=study.id, trial_id=found.id,
         )  # fmt: skip
+        for number, milliseconds in ((None, 9.0), (3, 4.5)):
+            timed = {"device": "cpu", "device_name": "AMD", "precision": "fp32", "threads": 1, "batch": 1}
+            measured = [
+                timed | {"milliseconds": milliseconds},
+                {"device": "cuda", "batch": 1, "skipped": "none"},
+            ]
+            store.note(study.id, latency.EVENT, {"trial": number, "measured": measured})
         store.end_study(study.id, "finished", "")
     return runs
 

@@ -291,6 +291,7 @@ def test_the_page_links_the_files_of_both_networks_where_they_are(tmp_path: Path
         assert links == [f"{begin}model.safetensors", f"{begin}model.json"]
     shown = words(to.read_text())
     assert "layers 3 1" in shown
+    assert "latency on cpu, batch 1 (ms) 4.50 9.00" in shown
     assert "accuracy 87.00% ([85.00, 89.00], n 2) 90.00%" in shown
 
 

@@ -37,12 +37,21 @@ function draw(section, name, told, shown) {
     ["MACs", (one) => millions(one.macs)],
     [reword(told, "Accuracy"), (one) => accuracy(one.accuracy)],
     ["Latency of one image", (one) => (one.latency_ms === null ? "" : `${one.latency_ms.toFixed(2)} ms`)],
+    ...latencies(shown),
     ["Size of its weights", (one) => megabytes(one.files[WEIGHTS])],
     ["Download", (one) => downloads(name, one)],
   ].map(([head, cell]) => [head, shown.map(cell)]).filter(([, cells]) => cells.some((cell) => cell !== ""));
   const rows = lines.map(([head, cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, cell))));
   const heads = [["Figure"], ...shown.map(({ role }) => [role === "base" ? "Base network" : "Network found"])];
   show(section, el("h2", {}, "Networks"), el("div", { class: "table" }, table("What the search found and what it started from; keep the files of a network in one folder", heads, rows)));
+}
+
+// A row for each device and batch that was measured at the study's end.
+function latencies(shown) {
+  const head = ({ device, batch }) => `Latency on ${device}, batch ${batch}`;
+  const heads = new Set(shown.flatMap((one) => one.latencies.map(head)));
+  const text = (measured) => (measured ? `${measured.milliseconds.toFixed(2)} ms` : "");
+  return [...heads].map((name) => [name, (one) => text(one.latencies.find((measured) => head(measured) === name))]);
 }
 
 function accuracy(known) {

@@ -30,6 +30,7 @@ def test_the_network_found_is_told_beside_the_base_and_again_when_the_study_chan
             "parameters": 50_000,
             "macs": 1_000_000,
             "latency_ms": None,
+            "latencies": [{"device": "cpu", "device_name": "AMD", "batch": 1, "milliseconds": 4.5}],
             "accuracy": {"mean": 0.87, "low": 0.85, "high": 0.89, "trainings": 2},
             "kept": 4,
             "files": {"model.safetensors": 2, "model.json": 2},

@@ -191,6 +191,7 @@ def test_the_weights_of_the_network_found_are_saved_from_the_page(tmp_path: Path
         text = found(page, "[aria-label=Networks] table").text
         assert "Layers 3 1" in text
         assert "Accuracy 87.00% [85.00, 89.00] (2 trainings) 90.00%" in text
+        assert "Latency on cpu, batch 1 4.50 ms 9.00 ms" in text
         found(page, "[aria-label^='model.safetensors of the network found']").click()
         saved = kept / "model.safetensors"
         assert eventually(lambda: saved.is_file() and saved.stat().st_size == 256_000, 60)
