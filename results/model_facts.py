@@ -68,7 +68,11 @@ def compare_with_base(study: StudyRecord) -> list[NetworkFacts]:
         shown.append(("base", base))
     return [
         NetworkFacts(
-            role, row, _estimate(study, row, study.model if row is found else None), _kept(study, row)
+            role,
+            row,
+            _estimate(study, row, study.model if row is found else None),
+            _kept(study, row),
+            tuple(_latencies(study, row)),
         )
         for role, row in shown
     ]

@@ -78,6 +78,10 @@ def network(study: StudyRecord) -> Table | None:
     known = _NETWORK | {f"{score.noun} of this training": _share_of(score.field) for score in SCORES.values()}
     rows = [(study.sought.reword(name), *(said(one) for one in shown)) for name, said in known.items()]
     rows += [
+        (name, *(number(_latency_of(one, name), 2) for one in shown))
+        for name in dict.fromkeys(_latency_name(row) for one in shown for row in one.latencies)
+    ]
+    rows += [
         (str(name), *(value_text((one.row["point"] or {}).get(name)) for one in shown))
         for name in found["point"] or {}
     ]
