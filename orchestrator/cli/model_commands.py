@@ -24,18 +24,29 @@ DEVICES = ("auto", "cpu", "cuda")
 
 def nas_export() -> None:
     """The entry point `nas-export`."""
-    examples = ("--to onnx --licence 'CC BY 4.0'", "--to pt2 --no-views --output small.pt2")
-    run_app("nas-export", _app(_export, *(f"nas-export nomad_senet18 {words}" for words in examples)))
+    run_app("nas-export", export_app())
 
 
 def nas_predict() -> None:
     """The entry point `nas-predict`."""
-    examples = (
-        "nomad_senet18 photo.jpg photos/",
-        "nomad_senet18 photos/ --csv > labels.csv",
-        "my-study:12 photos/",
+    run_app("nas-predict", predict_app())
+
+
+def export_app() -> typer.Typer:
+    return _app(
+        _export,
+        "nas-export nomad_senet18 --to onnx --licence 'CC BY 4.0'",
+        "nas-export nomad_senet18 --to pt2 --no-views --output small.pt2",
     )
-    run_app("nas-predict", _app(_predict, *(f"nas-predict {words}" for words in examples)))
+
+
+def predict_app() -> typer.Typer:
+    return _app(
+        _predict,
+        "nas-predict nomad_senet18 photo.jpg photos/",
+        "nas-predict nomad_senet18 photos/ --csv > labels.csv",
+        "nas-predict my-study:12 photos/",
+    )
 
 
 def _complete_model(context: typer.Context) -> list[str]:
