@@ -1,15 +1,33 @@
 """Ask a solver for candidates, train each within its budget, and record every result.
 
-The Python API is here: `from orchestrator import nas_search, hpo_search, evaluate, train, load_study`
-(docs/api.md).
+The Python API is here: `from orchestrator import nas_search, hpo_search, evaluate, train, load_study,
+load_model` (docs/api.md).
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.api import BadOption, StudyResult, evaluate, hpo_search, load_study, nas_search, train
+    from orchestrator.api import (
+        BadOption,
+        StudyResult,
+        evaluate,
+        hpo_search,
+        load_model,
+        load_study,
+        nas_search,
+        train,
+    )
 
-__all__ = ["BadOption", "StudyResult", "evaluate", "hpo_search", "load_study", "nas_search", "train"]
+__all__ = [
+    "BadOption",
+    "StudyResult",
+    "evaluate",
+    "hpo_search",
+    "load_model",
+    "load_study",
+    "nas_search",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

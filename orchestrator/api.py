@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -31,10 +32,21 @@ from results import queries
 from results.db.search_queue import repeatable
 from results.db.tables import RUN_BY_RUN
 
-__all__ = ["BadOption", "StudyResult", "evaluate", "hpo_search", "load_study", "nas_search", "train"]
+__all__ = [
+    "BadOption",
+    "StudyResult",
+    "evaluate",
+    "hpo_search",
+    "load_model",
+    "load_study",
+    "nas_search",
+    "train",
+]
 
 if TYPE_CHECKING:
     import pandas as pd  # half a second to import, and needed only where its frames are asked for
+    import torch
+    from PIL import Image
 
 
 def nas_search(base: str, *, progress: bool = True, **options: Any) -> StudyResult:
@@ -75,6 +87,33 @@ def load_study(name: str, *, progress: bool = True, **options: Any) -> StudyResu
         return found
     runs = options.pop("runs")  # of these that is their number
     return StudyResult(name, found.database, {**options, "folder": runs}, progress)
+
+
+def load_model(
+    name: str,
+    *,
+    db: str | Path | None = None,
+    runs: str | Path | None = None,
+    views: bool = True,
+    trust_code: bool = False,
+) -> tuple[Any, Callable[[Image.Image | str | Path], torch.Tensor]]:
+    """Return a trained network, on the CPU in evaluation mode, and the function that makes its input.
+
+    `model.predict(torch.stack([preprocess("photo.jpg")]))` is a row of probabilities, in the order of
+    `model.classes`; `model` is a torch.nn.Module (docs/trained-networks.md).
+
+    name: a saved model's, STUDY:NUMBER of a trial, or a folder with a model.json
+    db, runs: where the results are, as for the commands
+    views: with the recipe's test-time views, as the reported accuracy was measured
+    trust_code: run network.py, of a network that was defined in a file
+    Raise NotOnRecord or another StoreError, and trainer.errors.InvalidModel for files that cannot be loaded.
+    """
+    given = {"db": db, "runs": runs}
+    where = {key: value for key, value in given.items() if value is not None}
+    folder = queries.weights(NasOptions.resolve({"base": name, **where}).database, os.path.expanduser(name))
+    from trainer import load_model as load  # the one import of the trainer: its objects are what is returned
+
+    return load(folder, views=views, trust_code=trust_code)
 
 
 def _of_machine(model: type[RunOptions]) -> list[str]:

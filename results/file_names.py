@@ -15,3 +15,4 @@ CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "model.safetensors"  # the trained network (docs/trained-networks.md)
 MODEL = "model.json"  # what it is, and the checksum of its weights; written last
 NETWORK_CODE = "network.py"  # of a network of the user's own
+NETWORK_FILES = (WEIGHTS, MODEL, NETWORK_CODE)

@@ -174,6 +174,11 @@ def millions(count: float | None) -> str:
     return "-" if count is None else f"{count / 1e6:.2f}M"
 
 
+def megabytes(count: float | None) -> str:
+    """Return 45100000 bytes as 45.1 MB, and fewer than 100 kB with three digits."""
+    return "-" if count is None else f"{count / 1e6:.{1 if count >= 1e5 else 3}f} MB"
+
+
 def number(value: float | None, digits: int) -> str:
     """Return a number with so many digits after the decimal point."""
     return "-" if value is None else f"{value:.{digits}f}"

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from orchestrator.cli import model_commands
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.service.cli import ServeOptions
 from orchestrator.spec.options import CommandOptions, HpoOptions, NasOptions
@@ -55,6 +57,11 @@ def test_every_file_named_is_there(page: Path) -> None:
 def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
     models = (NasOptions, HpoOptions, EvaluationOptions, ServeOptions)
     commands = {model.program: option_names(model) for model in models}
+    for name, app in (
+        ("nas-export", model_commands.export_app()),
+        ("nas-predict", model_commands.predict_app()),
+    ):
+        commands[name] = {flag for one in typer.main.get_command(app).params for flag in one.opts}
     shown = [line for block in blocks(page, "(?:sh|bash|console)?") for line in block.splitlines()]
     for line in (line.strip().removeprefix("$ ") for line in shown):
         name = line.split(" ")[0]

@@ -36,6 +36,10 @@ def main(arguments: list[str]) -> int:
             report.error(error)
         print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+    except KeyboardInterrupt:
+        if options.run not in (_predict, _export):
+            raise
+        return 130  # a person has pressed Ctrl-C, and needs no traceback
     return 0
 
 

@@ -154,7 +154,8 @@ def _accuracy(model: SavedModel, known: Mapping[str, Any]) -> Iterator[str]:
         ends = given.get("interval")
         interval = f" [{', '.join(map(_share, ends))}]" if isinstance(ends, list) else ""
         runs = f", {given['runs']} trainings" if "runs" in given else ""
-        yield f"- trainings of this network: mean {_share(given.get('mean'))}{interval}{runs}"
+        score = f"{_escape(str(given['score']))} " if "score" in given else ""
+        yield f"- trainings of this network: mean {score}{_share(given.get('mean'))}{interval}{runs}"
     if scores["val_accuracy"] is not None:
         count = about["validation_images"]
         yield f"- this training, last weights: {_share(scores['val_accuracy'])} of {count} validation images"

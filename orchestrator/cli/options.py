@@ -29,14 +29,20 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 def run_command(model: type[CommandOptions], act: Callable[[Given], None]) -> None:
     """Read the command line and call `act` with what was given. Print one line if it cannot be read."""
+    run_app(model.program, app(model, act, in_full="--help" not in sys.argv))
+
+
+def run_app(program: str, made: typer.Typer) -> None:
+    """Read the command line and run the command. Print one line if it cannot be read."""
     terminal.prepare()
     try:
-        code = app(model, act, in_full="--help" not in sys.argv)(standalone_mode=False)
+        code = made(standalone_mode=False)
     except typer.Abort:
         code = 130
     except (typer.TyperException, BadOption) as error:
         said = error.format_message() if isinstance(error, typer.TyperException) else error
-        print(terminal.strip_escapes(f"{model.program}: {said}"), file=sys.stderr)  # noqa: T201
+        line = " ".join(f"{program}: {said}".split())
+        print(terminal.strip_escapes(line), file=sys.stderr)  # noqa: T201
         code = 2
     sys.exit(code or 0)
 

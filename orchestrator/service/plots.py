@@ -1,4 +1,4 @@
-"""The report's plots of a study at present, for the page to draw.
+"""The report's plots and networks of a study at present, for the page to draw.
 
 They are made one at a time, because each takes about a second of CPU for a study of thousands of trials.
 The latest ones are cached, so that many pages cost no more than one.
@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 
+from orchestrator.service.files import Elsewhere, resolve_inside
 from orchestrator.service.one_at_a_time import OneAtATime
 from orchestrator.service.responses import to_json
 from results import plots, study_record
-from results.study_record import StudyRecord
+from results.layers import count_layers
+from results.model_facts import NetworkFacts, compare_with_base
+from results.study_record import Row, StudyRecord
 
 PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
     "front": plots.front,
@@ -30,6 +35,7 @@ PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
 }
 THEMES = {name: theme.to_plotly_json() for name, theme in plots.TEMPLATES.items()}
 _KEPT = 64  # plots
+_LATENCY = ("device", "device_name", "batch", "milliseconds")  # of a network, that the page shows
 
 
 class PlotCache:
@@ -45,11 +51,26 @@ class PlotCache:
 
         Raise StoreError, or HTTPException if the wait for other plots is too long.
         """
+        return self._make(study, name, mark, lambda record: _to_dict(PLOTS[name](record)))
+
+    def compare(self, study: str, runs: Path, mark: Hashable) -> bytes:
+        """Return JSON of the network found and of the base network, as far as there are any.
+
+        runs: outside of which no file is looked at. Raise as `draw` does.
+        """
+        return self._make(
+            study,
+            "networks",
+            mark,
+            lambda record: [_describe_network(facts, runs) for facts in compare_with_base(record)],
+        )
+
+    def _make(self, study: str, name: str, mark: Hashable, make: Callable[[StudyRecord], Any]) -> bytes:
         with self._making.hold():
             made_at, body = self._made.get((study, name), (None, b""))
             if made_at != mark:
-                figure = PLOTS[name](study_record.read_study(self._database, study))
-                body = to_json(_to_dict(figure)).encode(errors="replace")
+                record = study_record.read_study(self._database, study)
+                body = to_json(make(record)).encode(errors="replace")
                 self._made[study, name] = (mark, body)
             self._made.move_to_end((study, name))
             while len(self._made) > _KEPT:
@@ -63,3 +84,26 @@ def _to_dict(figure: go.Figure) -> dict[str, Any]:
     drawn = plots.remove_title(figure).to_plotly_json()
     parts = {"data": drawn["data"], "layout": drawn["layout"], "themes": THEMES}
     return {**parts, "note": note, "nothing": nothing}
+
+
+def _describe_network(facts: NetworkFacts, runs: Path) -> dict[str, Any]:
+    """Return what the page shows of a network. `files`: the bytes of those that can be saved, by name."""
+    row, kept = facts.row, facts.kept
+    return {
+        "role": facts.role,
+        "trial": row["number"],
+        "network": row["model"],
+        "layers": count_layers(facts.folder) if _is_inside(runs, row) else None,
+        **{name: row[name] for name in ("parameters", "macs", "latency_ms")},
+        "latencies": [{name: one[name] for name in _LATENCY} for one in facts.latencies],
+        "accuracy": facts.estimate and asdict(facts.estimate),
+        "kept": kept and kept["number"],
+        "files": facts.files if kept is not None and _is_inside(runs, kept) else {},
+    }
+
+
+def _is_inside(runs: Path, row: Row) -> bool:
+    try:
+        return bool(row["folder"] and resolve_inside(runs, row["folder"]))
+    except Elsewhere:
+        return False

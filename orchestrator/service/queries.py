@@ -133,7 +133,14 @@ class RecordQueries:
 
     def marks(self, study: str) -> dict[int, tuple[Any, ...]]:
         """Return for each trial number a value that changes when the trial does."""
-        columns = (Trial.state, Trial.verdict, Trial.attempts, Trial.slot, Trial.probability)
+        columns = (
+            Trial.state,
+            Trial.verdict,
+            Trial.attempts,
+            Trial.slot,
+            Trial.probability,
+            Trial.weights_bytes,
+        )
         return {
             row.pop("number"): tuple(row.values()) for row in self._rows(_of(study, Trial.number, *columns))
         }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -29,6 +29,13 @@ Name = Annotated[str, Path(max_length=300, pattern=r"^\w[\w .+-]*$", description
 Number = Annotated[int, Path(ge=1, le=2**31, description="A trial's number in its study.")]
 Asked = Annotated[schemas.NasSearch | schemas.HpoSearch, Body(discriminator="kind")]  # type: ignore[valid-type]
 Plot = Annotated[str, Path(pattern=f"^({'|'.join(PLOTS)})$", description="One of the report's plots.")]
+Kept = Annotated[
+    str,
+    Path(
+        pattern=f"^({'|'.join(map(re.escape, file_names.NETWORK_FILES))})$",
+        description="A file of a trained network (docs/trained-networks.md).",
+    ),
+]
 Offset = Annotated[int, Query(ge=-(2**40), le=2**40, description="Byte offset; negative: from the end.")]
 Most = Annotated[int, Query(ge=1, le=files.PIECE, description="Most bytes.")]
 
@@ -162,6 +169,20 @@ def trial_log(
     return responses.json_response(files.read_piece(path, offset, most))
 
 
+@api.get(
+    "/studies/{name}/trials/{number}/files/{file}",
+    summary="A file of a trial's trained network, to be saved",
+    response_class=FileResponse,
+)
+def trial_file(here: Here, name: Name, number: Number, file: Kept) -> Response:
+    row = _find_trial(here, name, number)
+    folder = _check_found(row["folder"], "the trial was skipped before training, so it has no network")
+    path = files.resolve_inside(here.settings.runs, f"{folder}/{file}")
+    if not path.is_file():
+        raise HTTPException(404, f"{file} of trial {number} of {name!r} is not kept; see --keep-weights")
+    return FileResponse(path, filename=file, media_type="application/octet-stream")
+
+
 @api.get("/studies/{name}/log", summary="A piece of the search's output, if it was started by this service")
 def search_log(here: Here, name: Name, offset: Offset = 0, most: Most = files.PIECE) -> Response:
     _find_study(here, name)
@@ -177,9 +198,14 @@ def events(here: Here, name: Name, after: Annotated[int, Query(ge=0, le=2**53)] 
 
 @api.get("/studies/{name}/plots/{plot}", summary="A plot of the report as plotly JSON, with two themes")
 def plot(here: Here, name: Name, plot: Plot) -> Response:
-    study = _find_study(here, name)
-    mark = (study["created_at"], study["state"], study["min_accuracy"], hash(repr(here.record.marks(name))))
-    return responses.raw_json_response(here.plots.draw(name, plot, mark))
+    return responses.raw_json_response(here.plots.draw(name, plot, _mark(here, name)))
+
+
+@api.get(
+    "/studies/{name}/networks", summary="The network found and the base: sizes, accuracy, latency, files"
+)
+def networks(here: Here, name: Name) -> Response:
+    return responses.raw_json_response(here.plots.compare(name, here.settings.runs, _mark(here, name)))
 
 
 class _Stream(StreamingResponse):
@@ -204,6 +230,12 @@ async def changes(here: Here, name: Name, request: Request) -> StreamingResponse
         raise HTTPException(400, "the header last-event-id is malformed; give the number of an event")
     client = request.client.host if request.client else ""
     return _Stream(here, client, stream_changes(here.watch(name), here.record, int(last) if last else None))
+
+
+def _mark(here: ServiceState, name: str) -> Hashable:
+    """Return a value that changes with the study. Raise HTTPException if there is none."""
+    study = _find_study(here, name)
+    return study["created_at"], study["state"], study["min_accuracy"], hash(repr(here.record.marks(name)))
 
 
 def _find_study(here: ServiceState, name: str) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def write(
     cannot be written, and PicturesUnavailable if the plots cannot be drawn.
     """
     shown = study_record.read_study(db, study)
-    written, figures = page(shown, study_record.read_study(db, compare) if compare is not None else None)
     to = out or Path(re.sub(r"[^\w.-]", "_", study) + ".html")
+    other = study_record.read_study(db, compare) if compare is not None else None
+    written, figures = page(shown, other, to.parent)
     write_text(written, to, "--out")
     return [to, *(write_pictures(figures, pictures) if pictures else ())]

@@ -10,11 +10,14 @@ from typing import Any
 
 from rich.table import Table
 
+from results import file_names
 from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.slack import cheapest
 from results.db.tables import RUN_BY_RUN
-from results.format import millions, moment, number, percent, plain_rows, value_text, why_text
+from results.format import megabytes, millions, moment, number, percent, plain_rows, value_text, why_text
+from results.layers import count_layers
+from results.model_facts import NetworkFacts, compare_with_base
 from results.report._command import command
 from results.report._logs import log_end
 from results.report._table import MOST, captioned, flat, latest, pairs, table
@@ -68,32 +71,48 @@ def stages(study: StudyRecord) -> Table | None:
 
 
 def network(study: StudyRecord) -> Table | None:
-    """Return the sizes and values of the network found, beside the base network's."""
-    found, first = study.winner, study.base
+    """Return the sizes, accuracy and values of the network found, beside the base network's."""
+    found, shown = study.winner, compare_with_base(study)
     if found is None:
         return None
-    shown = [found, *([first] if first and first["number"] != found["number"] else [])]
-    heads = ("", "found", "base")[: len(shown) + 1]
     known = _NETWORK | {f"{score.noun} of this training": _share_of(score.field) for score in SCORES.values()}
-    rows = [(name, *(said(row) for row in shown)) for name, said in known.items()]
-    point = list((found["point"] or {}).items())
-    rows += [(str(name), *(value_text((row["point"] or {}).get(name)) for row in shown)) for name, _ in point]
+    rows = [(study.sought.reword(name), *(said(one) for one in shown)) for name, said in known.items()]
+    rows += [
+        (name, *(number(_latency_of(one, name), 2) for one in shown))
+        for name in dict.fromkeys(_latency_name(row) for one in shown for row in one.latencies)
+    ]
+    rows += [
+        (str(name), *(value_text((one.row["point"] or {}).get(name)) for one in shown))
+        for name in found["point"] or {}
+    ]
     rows = [row for row in rows if any(cell not in ("-", "") for cell in row[1:])]
-    return grid("Network found", heads, rows, ())
+    return grid("Network found", ("", *(one.role for one in shown)), rows, ())
 
 
-_NETWORK: dict[str, Callable[[Row], str]] = {
-    "trial": lambda row: str(row["number"]),
-    "network": lambda row: row["model"] or "-",
-    "recipe": lambda row: row["recipe"] or "-",
-    "MACs": lambda row: millions(row["macs"]),
-    "parameters": lambda row: millions(row["parameters"]),
-    "resolution (pixels)": lambda row: str(row["resolution_pixels"] or "-"),
+_NETWORK: dict[str, Callable[[NetworkFacts], str]] = {
+    "trial": lambda one: str(one.row["number"]),
+    "network": lambda one: one.row["model"] or "-",
+    "recipe": lambda one: one.row["recipe"] or "-",
+    "layers": lambda one: str(count_layers(one.folder) or "-"),
+    "MACs": lambda one: millions(one.row["macs"]),
+    "parameters": lambda one: millions(one.row["parameters"]),
+    "resolution (pixels)": lambda one: str(one.row["resolution_pixels"] or "-"),
+    "latency of one image (ms)": lambda one: number(one.row["latency_ms"], 2),
+    "size of its weights": lambda one: megabytes(one.files.get(file_names.WEIGHTS)),
+    "accuracy": lambda one: str(one.estimate or "-"),
 }
 
 
-def _share_of(column: str) -> Callable[[Row], str]:
-    return lambda row: percent(row[column])
+def _latency_name(measured: Row) -> str:
+    return f"latency on {measured['device']}, batch {measured['batch']} (ms)"
+
+
+def _latency_of(one: NetworkFacts, name: str) -> float | None:
+    return next((row["milliseconds"] for row in one.latencies if _latency_name(row) == name), None)
+
+
+def _share_of(column: str) -> Callable[[NetworkFacts], str]:
+    return lambda one: percent(one.row[column])
 
 
 def classes(study: StudyRecord) -> Table | None:

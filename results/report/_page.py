@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata, resources
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,14 +16,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from results import study_words
 from results.plots import TEMPLATES, remove_title
-from results.report import _comparison, _facts, _layers, _words
+from results.report import _comparison, _downloads, _facts, _layers
 from results.report._figures import Plot, of_both, of_study
 from results.study_record import StudyRecord
 
 
-def page(study: StudyRecord, other: StudyRecord | None = None) -> tuple[str, dict[str, go.Figure]]:
-    """Return the page as HTML, and its figures by name. `other`: a study to compare it with."""
+def page(
+    study: StudyRecord, other: StudyRecord | None = None, folder: Path = Path()
+) -> tuple[str, dict[str, go.Figure]]:
+    """Return the page as HTML, and its figures by name.
+
+    other: a study to compare it with; folder: where the page will be, for its links to files
+    """
     shown = of_study(study)
     together = of_both(study, other) if other else []
     scripts = [get_plotlyjs(), _file("page.js")]
@@ -33,10 +40,11 @@ def page(study: StudyRecord, other: StudyRecord | None = None) -> tuple[str, dic
         .render(
             study=study,
             other=other,
-            asked=_words.describe_settings(study),
-            found=_words.describe_result(study),
+            asked=study_words.describe_settings(study),
+            found=study_words.describe_result(study),
             facts=_facts,
             layers_of=_layers.layers,
+            downloads=_downloads.downloads(study, folder),
             comparison=_comparison,
             plots=shown,
             together=together,

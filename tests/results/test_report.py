@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from results import report, study_record
+from results import report, study_record, study_words
 from results.cli.commands import main
 from results.db.store import Store
-from results.report import _command, _layers, _words
+from results.report import _command, _layers
 from results.report._logs import log_end
 from tests.orchestrator._studies import RUN_COMMAND, run
 from tests.orchestrator._studies import record as record_of
+from tests.orchestrator._trained import make_study
 from tests.results.records import complete, config, open_study
 
 EVIL = "<script>document.title='owned'</script>"
@@ -152,11 +153,10 @@ def test_a_verdict_is_told_with_its_probability(store: Store, db: str) -> None:
     store.set_bound(
         study.id, min_accuracy=0.8, baseline_accuracy=None, baseline_std=None, baseline_replicates=0
     )
-    assert any(
-        "It is provisional" in said for said in _words.describe_result(study_record.read_study(db, "demo"))
-    )
+    told = study_words.describe_result(study_record.read_study(db, "demo"))
+    assert any("It is provisional" in said for said in told)
     store.judge_trial(found.id, "confirmed", {}, probability=0.991)
-    told = _words.describe_result(study_record.read_study(db, "demo"))
+    told = study_words.describe_result(study_record.read_study(db, "demo"))
     assert "It is confirmed: 99.1% likely to reach the required accuracy, by its repeats." in told
 
 
@@ -279,6 +279,20 @@ def test_layers_that_nobody_told_are_said_to_be_unknown(
     assert isinstance(said, str)
     assert said.startswith(f"The layers of the network are not known: {tmp_path}/metrics.jsonl")
     assert why in said
+
+
+def test_the_page_links_the_files_of_both_networks_where_they_are(tmp_path: Path) -> None:
+    runs = make_study(tmp_path, is_trained=False)
+    (runs / "photos" / "00001" / "model.json").unlink()
+    for folder, begin in ((runs, "photos/00004/"), (tmp_path / "other", f"file://{runs}/photos/00004/")):
+        folder.mkdir(exist_ok=True)
+        [to] = report.write(str(runs / "results.db"), "photos", folder / "page.html")
+        links = [link["href"] for link in Elements(to.read_text()).named("a") if "download" in link]
+        assert links == [f"{begin}model.safetensors", f"{begin}model.json"]
+    shown = words(to.read_text())
+    assert "layers 3 1" in shown
+    assert "latency on cpu, batch 1 (ms) 4.50 9.00" in shown
+    assert "accuracy 87.00% ([85.00, 89.00], n 2) 90.00%" in shown
 
 
 def test_the_command_writes_the_page_and_says_where(record: str, tmp_path: Path) -> None:
@@ -445,4 +459,4 @@ def test_the_winner_of_a_search_for_accuracy_is_told_with_its_lead(
             recipe="nomad_haet", macs=5_000_000, parameters=250_000, val_accuracy=0.9, trainings=2,
             accuracy_low=0.89, accuracy_high=0.91, study_id=study.id, trial_id=best.id, **model,
         )  # fmt: skip
-    assert said in " ".join(_words.describe_result(study_record.read_study(db, "demo")))
+    assert said in " ".join(study_words.describe_result(study_record.read_study(db, "demo")))

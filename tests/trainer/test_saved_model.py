@@ -1,6 +1,7 @@
 """Weights that are kept: what is loaded from the folder predicts exactly what the training's end did."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -203,6 +204,21 @@ def test_weights_that_were_cut_off_are_refused(copied: Path) -> None:
         load_model(copied)
 
 
+def test_a_pickle_in_the_place_of_the_weights_is_refused_and_never_run(copied: Path, tmp_path: Path) -> None:
+    class Owned:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "owned",)
+
+    weights = copied / "model.safetensors"
+    torch.save({"members.0": Owned()}, weights)
+    content = weights.read_bytes()
+    found = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    change_description(copied, weights={"file": "model.safetensors", **found})
+    with pytest.raises(InvalidModel, match=r"cannot read .*model\.safetensors"):
+        saved_model.load(copied)
+    assert not (tmp_path / "owned").exists()
+
+
 def test_a_description_does_not_go_with_the_weights_of_a_later_training(copied: Path, tmp_path: Path) -> None:
     train_and_save(tmp_path, budget={"steps": 2})
     shutil.copy(tmp_path / "model.safetensors", copied)
@@ -340,7 +356,7 @@ def test_the_lines_that_the_page_shows_for_python_run(
     page = Path(__file__).parents[2] / "docs" / "trained-networks.md"
     [lines] = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     Image.new("RGB", (20, 30)).save(tmp_path / "photo.jpg")
-    shown = {'"runs/my-study/00012"': repr(str(saved)), '"photo.jpg"': repr(str(tmp_path / "photo.jpg"))}
+    shown = {'"nomad_senet18"': repr(str(saved)), '"photo.jpg"': repr(str(tmp_path / "photo.jpg"))}
     for path, real in shown.items():
         assert path in lines
         lines = lines.replace(path, real)

@@ -20,6 +20,17 @@ export async function ask(path, { method = "GET", body } = {}) {
   return told;
 }
 
+// Save a file that a link names. A link cannot show a token, so with one the file is fetched here first.
+export async function save(event, path, name) {
+  if (!sessionStorage.getItem("token")) return;
+  event.preventDefault();
+  const answer = await fetch(`/api${path}`, { headers: shown() });
+  if (!answer.ok) throw new Refused(answer.status, `${name} cannot be downloaded: the service answered ${answer.status}`);
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(await answer.blob()), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
 export const at = (...parts) => parts.map((part) => `/${encodeURIComponent(part)}`).join("");
 
 let asking = null;

@@ -1,6 +1,7 @@
 // One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
 import { ask, at, listen } from "./api.js";
 import { el, facts, label, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
+import { networks } from "./networks.js";
 import { path, reached, reword, scatter, sizeOf } from "./plot.js";
 import { plots } from "./plots.js";
 
@@ -48,6 +49,7 @@ function frame(page) {
   page.actions = el("div", { class: "row" });
   page.trials.className = "table";
   page.plots = plots(page.name, page.told, page.signal);
+  page.networks = networks(page.name, page.signal);
   const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "Output of the search"), page.log);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
@@ -55,7 +57,7 @@ function frame(page) {
     el("div", { class: "two" },
       el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter),
       el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path)),
-    el("p"), page.plots.section, el("p"),
+    el("p"), page.networks.section, page.plots.section, el("p"),
     el("section", { class: "card", "aria-label": "Trials" }, el("h2", {}, "Trials"), page.trials),
     el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "Settings"), page.asked)));
   draw(page);
@@ -81,6 +83,7 @@ function draw(page) {
   show(page.scatter, scatter(rows, told, open));
   show(page.path, path(rows, told));
   trials(page, rows, told.best ? [told.best.trial] : told.front);
+  page.networks.changed(told);
   actions(page);
   const asked = JSON.stringify(told.question ?? told.options, null, 2);
   if (page.asked.textContent !== asked) show(page.asked, el("pre", { tabindex: 0, "aria-label": "Settings of the study" }, asked));

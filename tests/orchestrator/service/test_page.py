@@ -14,6 +14,7 @@ from tests.orchestrator import _studies
 from tests.orchestrator._browsing import browser, comes, complaints, found, needs_chromium, press
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._serving import serving
+from tests.orchestrator._trained import STUDY, make_study
 from tests.orchestrator.spec import test_energy
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -172,4 +173,27 @@ def test_every_plot_of_the_report_is_drawn_on_the_page_and_again_as_the_study_go
         _studies.run(tmp_path, trials=12)
         assert eventually(lambda: len(shown.find_elements("css selector", ".point")) > before, 60)
         page.find_element("id", "theme").click()
+        assert complaints(page) == []
+
+
+@pytest.mark.parametrize("has_token", [False, True])
+def test_the_weights_of_the_network_found_are_saved_from_the_page(tmp_path: Path, has_token: bool) -> None:
+    runs, kept = make_study(tmp_path, is_trained=False), tmp_path / "downloads"
+    (runs / STUDY / "00004" / "model.safetensors").write_bytes(bytes(range(256)) * 1000)
+    token = auth.make(tmp_path / "token")
+    hashed = auth.read(tmp_path / "token") if has_token else None
+    with serving(runs, token_hash=hashed, leaving=True) as client, browser() as page:
+        page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(kept)})
+        page.get(f"{client.base_url}/#/study/{STUDY}")
+        if has_token:
+            found(page, "#token input").send_keys(token)
+            press(page, "Use it")
+        text = found(page, "[aria-label=Networks] table").text
+        assert "Layers 3 1" in text
+        assert "Accuracy 87.00% [85.00, 89.00] (2 trainings) 90.00%" in text
+        assert "Latency on cpu, batch 1 4.50 ms 9.00 ms" in text
+        found(page, "[aria-label^='model.safetensors of the network found']").click()
+        saved = kept / "model.safetensors"
+        assert eventually(lambda: saved.is_file() and saved.stat().st_size == 256_000, 60)
+        assert saved.read_bytes() == bytes(range(256)) * 1000
         assert complaints(page) == []

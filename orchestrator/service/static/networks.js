@@ -1,0 +1,73 @@
+// The network found beside the base network: layers, sizes, accuracy and latency, and their files to download.
+import { ask, at, save } from "./api.js";
+import { el, percent, say, show, table } from "./dom.js";
+import { reword } from "./plot.js";
+
+const PAUSE = 4000; // ms until a service that was busy is asked again
+const count = (number) => (number === null ? "" : number.toLocaleString("en"));
+const millions = (number) => (number === null ? "" : `${(number / 1e6).toFixed(2)} M`);
+const megabytes = (bytes) => (bytes === undefined ? "" : `${(bytes / 1e6).toFixed(bytes < 1e5 ? 3 : 1)} MB`);
+const WEIGHTS = "model.safetensors";
+
+// Return the section, and what is to be called with the study when it has changed.
+export function networks(name, signal) {
+  const section = el("section", { class: "card", "aria-label": "Networks", hidden: true });
+  let drawn = null;
+  const changed = async (told) => {
+    const key = JSON.stringify([told.state, told.best, told.front, told.models, told.baseline_accuracy]);
+    if (drawn === key || signal.aborted) return;
+    drawn = key;
+    try {
+      draw(section, name, told, await ask(`/studies${at(name)}/networks`));
+    } catch {
+      drawn = null;
+      setTimeout(() => changed(told), PAUSE);
+    }
+  };
+  return { section, changed };
+}
+
+function draw(section, name, told, shown) {
+  section.hidden = !shown.length;
+  const lines = [
+    ["Trial", (one) => el("a", { href: `#/trial${at(name, one.trial)}` }, String(one.trial))],
+    ["Network", (one) => one.network ?? ""],
+    ["Layers", (one) => count(one.layers)],
+    ["Parameters", (one) => millions(one.parameters)],
+    ["MACs", (one) => millions(one.macs)],
+    [reword(told, "Accuracy"), (one) => accuracy(one.accuracy)],
+    ["Latency of one image", (one) => (one.latency_ms === null ? "" : `${one.latency_ms.toFixed(2)} ms`)],
+    ...latencies(shown),
+    ["Size of its weights", (one) => megabytes(one.files[WEIGHTS])],
+    ["Download", (one) => downloads(name, one)],
+  ].map(([head, cell]) => [head, shown.map(cell)]).filter(([, cells]) => cells.some((cell) => cell !== ""));
+  const rows = lines.map(([head, cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, cell))));
+  const heads = [["Figure"], ...shown.map(({ role }) => [role === "base" ? "Base network" : "Network found"])];
+  show(section, el("h2", {}, "Networks"), el("div", { class: "table" }, table("What the search found and what it started from; keep the files of a network in one folder", heads, rows)));
+}
+
+// A row for each device and batch that was measured at the study's end.
+function latencies(shown) {
+  const head = ({ device, batch }) => `Latency on ${device}, batch ${batch}`;
+  const heads = new Set(shown.flatMap((one) => one.latencies.map(head)));
+  const text = (measured) => (measured ? `${measured.milliseconds.toFixed(2)} ms` : "");
+  return [...heads].map((name) => [name, (one) => text(one.latencies.find((measured) => head(measured) === name))]);
+}
+
+function accuracy(known) {
+  if (!known) return "";
+  const interval = known.low === null ? "" : ` [${(100 * known.low).toFixed(2)}, ${(100 * known.high).toFixed(2)}]`;
+  return `${percent(known.mean)}${interval} (${known.trainings} training${known.trainings === 1 ? "" : "s"})`;
+}
+
+function downloads(study, one) {
+  const files = Object.entries(one.files);
+  if (!files.length) return "";
+  const whose = one.role === "base" ? "the base network" : "the network found";
+  return el("ul", { class: "files" }, files.map(([file, bytes]) => {
+    const path = `/studies${at(study)}/trials${at(one.kept)}/files${at(file)}`;
+    const link = el("a", { href: `/api${path}`, download: file, "aria-label": `${file} of ${whose}, ${megabytes(bytes)}` }, file);
+    link.addEventListener("click", (event) => save(event, path, file).catch((error) => say(error.message)));
+    return el("li", {}, link, ` ${megabytes(bytes)}`);
+  }));
+}
