@@ -2,7 +2,8 @@
 
 A captured step is one launch instead of hundreds, which is most of the speed of small networks on a large
 GPU. The first steps of a phase are eager, on a side stream as the capture is, so that optimizers and
-libraries allocate what they allocate once. If capturing fails, training goes on eagerly and reports why.
+libraries allocate what they allocate once. An optimizer's step that cannot be captured follows the captured
+passes. If capturing fails, training goes on eagerly and reports why.
 """
 
 import logging
@@ -10,12 +11,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Literal
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from trainer.objective import Phase
 
+Captured = Literal["nothing", "passes", "step"]  # what of a step a CUDA graph holds
 _EAGER_STEPS = 3  # of each phase, before it is captured
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,7 @@ class Eager:
     """Runs every step eagerly. torch.compile may have compiled its passes."""
 
     is_steady = True  # see Graphed
+    captured: Captured = "nothing"
 
     def __init__(self, step: Step, reason: str, compiled: bool = False) -> None:
         self.name = "compile" if compiled else "eager"
@@ -41,45 +45,62 @@ class Eager:
 
 
 class Graphed:
-    """Runs steps as CUDA graphs. `step` must do the same on every call, and must not wait for the device.
+    """Runs steps as CUDA graphs.
 
-    generators: all that `step` draws from
-    before_capture: brings what `step` leaves behind, such as gradients, into the state before a step
+    captured_part: of a step; it must do the same on every call, and must not wait for the device
+    generators: all that `captured_part` draws from
+    before_capture: brings what `captured_part` leaves behind, such as gradients, into the state before a step
+    rest: of a step, taken eagerly; None if `captured_part` is all
+    weights: whose gradients `rest` reads
+    reason: why there is a rest
     """
 
     def __init__(
-        self, step: Step, generators: Sequence[Generator], before_capture: Callable[[], None]
+        self,
+        captured_part: Step,
+        generators: Sequence[Generator],
+        before_capture: Callable[[], None],
+        rest: Callable[[], None] | None = None,
+        weights: Sequence[Tensor] = (),
+        reason: str | None = None,
     ) -> None:
         self.name = "cuda_graph"
-        self.reason: str | None = None
+        self.captured: Captured = "passes" if rest else "step"
+        self.reason = reason  # why not the whole step is captured
         self.is_steady = False  # whether the last step took as long as those to come
-        self._step = step
+        self._captured_part = captured_part
         self._generators = generators
         self._before_capture = before_capture
+        self._rest = rest
+        self._weights = weights
         self._graphs: dict[Phase, torch.cuda.CUDAGraph] = {}
+        self._gradients: dict[Phase, list[Tensor | None]] = {}  # where each phase's graph writes them
         self._taken: Counter[Phase] = Counter()
 
     def __call__(self, phase: Phase) -> None:
         """Take one step. The first few of a phase are eager."""
-        self.is_steady = self.reason is not None or phase in self._graphs
+        self.is_steady = self.captured == "nothing" or phase in self._graphs
         self._taken[phase] += 1
-        if self.reason is not None:
-            self._step(phase)
+        if self.captured == "nothing":
+            self._captured_part(phase)
         elif self._taken[phase] <= _EAGER_STEPS:
             self._step_on_side_stream(phase)
         elif phase in self._graphs or self._capture(phase):
-            self._graphs[phase].replay()
+            self._replay(phase)
         else:
-            self._step(phase)
+            self._captured_part(phase)
+        if self._rest:
+            self._rest()
 
     def fall_back_to_eager(self, reason: str) -> None:
         """Take every step eagerly from now on."""
-        self.name, self.reason = "eager", reason
+        self.name, self.captured, self.reason = "eager", "nothing", reason
         self.release()
 
     def release(self) -> None:
         """Free the memory of captured steps. A later step is captured again."""
         self._graphs.clear()
+        self._gradients.clear()
 
     @cached_property
     def _stream(self) -> torch.cuda.Stream:
@@ -88,8 +109,13 @@ class Graphed:
     def _step_on_side_stream(self, phase: Phase) -> None:
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
-            self._step(phase)
+            self._captured_part(phase)
         torch.cuda.current_stream().wait_stream(self._stream)
+
+    def _replay(self, phase: Phase) -> None:
+        self._graphs[phase].replay()
+        for weight, gradient in zip(self._weights, self._gradients[phase], strict=True):
+            weight.grad = gradient
 
     def _capture(self, phase: Phase) -> bool:
         """Capture the phase's step without taking it; False where that fails."""
@@ -101,13 +127,14 @@ class Graphed:
         try:
             # other threads may use the GPU meanwhile, such as the one that writes checkpoints
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._step(phase)
+                self._captured_part(phase)
         except RuntimeError as error:
             self.fall_back_to_eager(f"a step cannot be captured: {str(error).splitlines()[0]}")
             logger.warning("%s; training eagerly", self.reason)
             self._recover(stream)
             return False
         self._graphs[phase] = graph
+        self._gradients[phase] = [weight.grad for weight in self._weights]
         return True
 
     def _recover(self, stream: torch.cuda.Stream) -> None:
@@ -121,5 +148,6 @@ class Graphed:
 
 def share_capture_failure(engine: Eager | Graphed, tried: Eager | Graphed) -> None:
     """Run eagerly if another engine could not capture the same step."""
-    if isinstance(engine, Graphed) and tried.reason is not None:
+    if isinstance(engine, Graphed) and tried.captured == "nothing":
+        assert tried.reason is not None
         engine.fall_back_to_eager(tried.reason)

@@ -124,7 +124,8 @@ class _Training:
         _check_whole_validation(budget, timings, self.setup.objective)
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, saved["elapsed"] if saved else 0.0)
-        self._report.event("engine", name=first.engine.name, reason=first.engine.reason)
+        engine = first.engine
+        self._report.event("engine", name=engine.name, captured=engine.captured, reason=engine.reason)
         if saved:
             self._restore_trained(saved)
         for member in range(len(self._members), self._count):
