@@ -14,7 +14,7 @@ from trainer.ingredients import Average, Meta
 from trainer.objective import TrainingObjective
 from trainer.update import Update
 
-_STEPS_AHEAD = 3  # that the host may be of the GPU
+STEPS_AHEAD = 3  # that the host may be of the GPU
 
 
 class TrainState:
@@ -136,7 +136,7 @@ class TrainState:
         if not self.objective.device.cuda:
             return
         self._events.append(torch.cuda.current_stream().record_event())
-        if len(self._events) > _STEPS_AHEAD:
+        if len(self._events) > STEPS_AHEAD:
             self._events.popleft().synchronize()
 
 
