@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from trainer.budget import Pace, Timings
-from trainer.engine import share_capture_failure
+from trainer.engine import share_capture_result
 from trainer.errors import Diverged
 from trainer.evaluate import Score
 from trainer.ingredients import Vote
@@ -79,7 +79,7 @@ def measure(state: TrainState, most_seconds: float, closing_validations: int = 0
         if objective.curve is not None and len(objective.curve) < len(objective.validation or ()):
             whole = device.time(lambda: copied.validate(whole=True))
         epoch = device.time(lambda: copied.start_epoch(0.0))
-    share_capture_failure(state.engine, copied.engine)
+    share_capture_result(state.engine, copied.engine)
     step = statistics.fmean(seconds[phase] for phase in phases)
     return Timings(
         step=step,

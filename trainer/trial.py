@@ -22,7 +22,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
 from trainer.describe import model_fields
 from trainer.device import resolve_device
-from trainer.engine import share_capture_failure
+from trainer.engine import share_capture_result
 from trainer.errors import DeviceLost, InvalidConfig, OutOfMemory, TooShort
 from trainer.evaluate import Predictor, Score, evaluate
 from trainer.events import Events, make_final
@@ -130,7 +130,7 @@ class _Training:
             self._restore_trained(saved)
         for member in range(len(self._members), self._count):
             state = self.setup.new_state(member) if member else first
-            share_capture_failure(state.engine, first.engine)
+            share_capture_result(state.engine, first.engine)
             score = self._train(member, state, timings, saved)
             saved = None
         if self._vote:

@@ -20,6 +20,21 @@ CAPTURE_FAILED = "CUDA error: operation failed due to a previous error during ca
 POISONED = "captures_underway.empty() INTERNAL ASSERT FAILED"
 
 
+class RefusedWaits(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
+    """Stands for torch.cuda.set_sync_debug_mode("error")."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if any(word in str(func) for word in WAITING):
+            raise RuntimeError("called a synchronizing CUDA operation")
+        return func(*args, **(kwargs or {}))
+
+    __torch_dispatch__.__code__ = __torch_dispatch__.__code__.replace(
+        co_filename=torch.__file__
+    )  # as torch's own
+
+
 class Gpu:
     """What torch keeps of a GPU.
 
@@ -30,6 +45,16 @@ class Gpu:
         self.poisoned = False
         self.pools: list[Any] = []  # one a capture
         self.captures = self.replays = 0
+        self.is_capturing = False
+        self.modes: list[str] = []  # for finding waits, as they were set
+        self._finding = RefusedWaits()  # type: ignore[no-untyped-call, unused-ignore]
+
+    def set_sync_debug_mode(self, mode: str) -> None:
+        self.modes.append(mode)
+        if mode == "error":
+            self._finding.__enter__()  # type: ignore[no-untyped-call, unused-ignore]
+        else:
+            self._finding.__exit__(None, None, None)  # type: ignore[no-untyped-call, unused-ignore]
 
     def empty_cache(self) -> None:
         if self.poisoned:
@@ -77,12 +102,14 @@ class Capture(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore
     def __enter__(self) -> Any:
         self.gpu.empty_cache()
         self.gpu.captures += 1
+        self.gpu.is_capturing = True
         self.gpu.pools.append(self._pool)
         self._drawn = [generator.get_state() for generator in self._graph.generators]
         return super().__enter__()  # type: ignore[no-untyped-call, unused-ignore]
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call, unused-ignore]
+        self.gpu.is_capturing = False
         for storage, content in self._kept.values():
             storage.copy_(content)
         for generator, state in zip(self._graph.generators, self._drawn, strict=True):
@@ -141,6 +168,7 @@ def stand_for_cuda(monkeypatch: pytest.MonkeyPatch) -> Gpu:
         "default_generators": (DefaultGenerator(),),
         "empty_cache": gpu.empty_cache,
         "graph_pool_handle": object,
+        "set_sync_debug_mode": gpu.set_sync_debug_mode,
     }
     for name, stand in stands.items():
         monkeypatch.setattr(torch.cuda, name, stand)

@@ -14,7 +14,7 @@ from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, data, ingredients, recipes
 from trainer.device import resolve_device
-from trainer.engine import Eager, Graphed, share_capture_failure
+from trainer.engine import Eager, Graphed, share_capture_result
 from trainer.errors import InvalidConfig
 from trainer.ingredients import Average
 from trainer.objective import Phase
@@ -214,7 +214,7 @@ def test_timing_a_network_that_draws_leaves_its_draws_alone() -> None:
 def test_what_cannot_be_captured_once_is_not_tried_again() -> None:
     taken: list[Phase] = []
     engine = Graphed(taken.append, [], lambda: None)
-    share_capture_failure(engine, Eager(taken.append, "its layers ask the host"))
+    share_capture_result(engine, Eager(taken.append, "its layers ask the host"))
     engine(Phase(perturbed=False, pixels=8))
     assert (engine.name, engine.reason, engine.is_steady) == ("eager", "its layers ask the host", True)
     assert len(taken) == 1
