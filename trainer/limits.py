@@ -21,7 +21,7 @@ from trainer.errors import InvalidConfig, OutOfMemory
 from trainer.report import Report
 from trainer.setup import TrialSetup, set_up
 from trainer.train_state import TrainState
-from trainer.trial import name_device_errors
+from trainer.trial import LIBRARY_WORDS, name_device_errors
 
 _STEPS_CPU, _STEPS_GPU = 2, 5  # of each phase: more than a GPU takes eagerly before a step is captured
 _SHARE = 0.9  # of the free memory
@@ -85,7 +85,7 @@ def _find_largest(fits: Callable[[int], bool], most: int) -> int:
 def _fits_gpu(setup: TrialSetup) -> bool:
     torch.cuda.reset_peak_memory_stats()
     try:
-        with name_device_errors():
+        with name_device_errors(*LIBRARY_WORDS):
             _train_briefly(setup.new_state())
     except OutOfMemory:
         return False

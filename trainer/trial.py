@@ -40,6 +40,13 @@ _TIMING_SECONDS = 0.3  # of a budget in steps, where the timing is only reported
 _FIRST_FIT = "squash"  # of checkpoints of versions that had no other
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
 
+# what cuDNN and cuBLAS say without memory for their workspaces, but of some faults as well
+LIBRARY_WORDS = (
+    *("unable to find an engine to execute this computation", "No execution plans support the graph"),
+    *("Unable to find a valid cuDNN algorithm", "CUBLAS_STATUS_NOT_INITIALIZED"),
+)
+_FULL = 0.9  # of a GPU's memory
+
 # how CUDA describes a GPU or a driver that is gone, as opposed to an error in a kernel
 _DEVICE_WORDS = (
     *("CUDA-capable device", "uncorrectable", "CUDA driver", "driver shutting down", "unknown error"),
@@ -266,8 +273,22 @@ def name_device_errors(*more_words: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         text = str(error)
         line = text.splitlines()[0] if text else type(error).__name__
-        if isinstance(error, MemoryError) or any(word in text for word in (*_MEMORY_WORDS, *more_words)):
+        words = (*_MEMORY_WORDS, *more_words)
+        if any(word in text for word in LIBRARY_WORDS) and _is_gpu_full():
+            words = (*words, *LIBRARY_WORDS)
+        if isinstance(error, MemoryError) or any(word in text for word in words):
             raise OutOfMemory(f"{line}; give a smaller batch_size, width or resolution") from error
+        if "no kernel image" in text:
+            raise InvalidConfig(f"{line}; install a torch, or build the extension, for this GPU") from error
         if "CUDA" in text and any(word in text for word in _DEVICE_WORDS):
             raise DeviceLost(f"{line}; see what nvidia-smi and dmesg say of the GPU") from error
         raise
+
+
+def _is_gpu_full() -> bool:
+    """Whether nearly all of the GPU's memory has been in use at once, by this process and others."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call, unused-ignore]
+        return False
+    free, total = torch.cuda.mem_get_info()
+    freed = torch.cuda.max_memory_reserved() - torch.cuda.memory_reserved()  # since the most was in use
+    return total - free + freed >= _FULL * total
