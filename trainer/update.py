@@ -65,7 +65,7 @@ class Update:
             with self.perturbed():
                 self._backward(inputs, targets)
         for change in self._objective.recipe.every(Gradients):
-            change(self.weights)
+            change(self._weights_with_gradients())
 
     def learn(self) -> None:
         """The second part of a step: move the weights by `.grad`, and their averages after them."""
@@ -84,11 +84,12 @@ class Update:
     def perturbed(self) -> Iterator[None]:
         """Within, the weights are where the second pass takes the gradient. `.grad` holds the first one."""
         assert self._perturbation is not None, "no phase of this recipe is perturbed"
-        kept = self._perturbation.ascend(self.weights)
+        moved = self._weights_with_gradients()
+        kept = self._perturbation.ascend(moved)
         with _freeze_statistics(self.network):
             yield
         with torch.no_grad():  # copied back, not subtracted, so that no infinite value stays
-            torch._foreach_copy_(self.weights, list(kept))
+            torch._foreach_copy_(moved, list(kept))
 
     def forget_gradients(self) -> None:
         """Free all gradients, as before each pass; a captured step then allocates its own."""
@@ -120,6 +121,10 @@ class Update:
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
         self.loss_sum.copy_(state["loss_sum"])
+
+    def _weights_with_gradients(self) -> list[Tensor]:
+        """Without those that no output depends on, such as an auxiliary head's: always the same ones."""
+        return [weight for weight in self.weights if weight.grad is not None]
 
     def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss at the current weights, and put its gradient into `.grad`."""

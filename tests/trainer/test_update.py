@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +124,35 @@ def test_a_second_pass_that_fails_leaves_batch_norms_learning() -> None:
         raise RuntimeError("a step cannot be captured")
     norms = [module for module in state.network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert all(norm.track_running_stats for norm in norms)
+
+
+NETWORK_WITH_AN_UNUSED_LAYER = """
+from torch import nn
+
+class Network(nn.Module):
+    def __init__(self, classes, width):
+        super().__init__()
+        self.convolution, self.spare = nn.Conv2d(3, width, 3), nn.Linear(4, 4)
+        self.last = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.last(self.convolution(x).relu().mean((2, 3)))
+
+def build(classes, channels=(16,)):
+    return Network(classes, *channels)
+"""
+
+
+@pytest.mark.parametrize("name", ["sam", "asam", "gradient_centralization"])
+def test_a_layer_that_no_output_depends_on_stays_as_it_is_and_the_others_learn(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "unused.py").write_text(NETWORK_WITH_AN_UNUSED_LAYER)
+    state = prepared(model=f"{tmp_path / 'unused.py'}:build", scale={}, ingredients={name: {}}).new_state()
+    before = copy.deepcopy(state.network.state_dict())
+    stepped(state, 2)
+    for key, now in state.network.state_dict().items():
+        assert torch.equal(before[key], now) == key.startswith("spare"), key
 
 
 def test_a_second_pass_is_taken_only_when_it_is_active() -> None:
