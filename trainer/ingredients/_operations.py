@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from trainer import image_ops
+from trainer.images import count_at_once
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,7 +28,6 @@ NONE = -1
 USUAL: tuple[str, ...] = ("none", *_NAMES[:-1])  # the choice of RandAugment and TrivialAugment: no invert
 _SIGNED = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 _AROUND_ONE = ("brightness", "color", "contrast", "sharpness")
-_CHUNK = 8192  # images at once: bounds the memory of the wider types within an operation
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,9 @@ def apply(images: Tensor, drawn: Tensor, strength: Tensor) -> Tensor:
     order = drawn.argsort(stable=True)
     numbers = torch.arange(len(OPERATIONS) + 1, device=drawn.device)
     begins = torch.searchsorted(drawn[order], numbers).tolist()  # the only wait
+    most = count_at_once(images, bytes_a_value=4)
     for (begin, end), operation in zip(pairwise(begins), OPERATIONS.values(), strict=True):
-        for first in range(begin, end, _CHUNK):
-            where = order[first : min(first + _CHUNK, end)]
+        for first in range(begin, end, most):
+            where = order[first : min(first + most, end)]
             changed[where] = operation(changed[where], strength[where])
     return changed
