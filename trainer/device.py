@@ -89,6 +89,7 @@ def resolve_device(config: TrialConfig) -> Device:
     if cuda:
         _check_kernels()
         torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = False  # so that fp32 is fp32; it has 10 bits of the mantissa's 23
         return Device(torch.device("cuda"), _precision_on_gpu(config.precision), config.engine)
     if config.engine == "graph":
         raise InvalidConfig('engine graph needs a GPU; give "engine": "auto" or "eager"')

@@ -19,6 +19,8 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
+from trainer.device import Device
+from trainer.errors import InvalidConfig
 from trainer.objective import Phase
 
 Captured = Literal["nothing", "passes", "step"]  # what of a step a CUDA graph holds
@@ -198,6 +200,12 @@ def share_capture_result(engine: Eager | Graphed, tried: Eager | Graphed) -> Non
         engine.fall_back_to_eager(tried.reason)
     elif isinstance(tried, Graphed):
         engine.checked |= tried.checked
+
+
+def refuse_eager(engine: Eager | Graphed, device: Device) -> None:
+    """Raise InvalidConfig if graphs were asked for by name and steps could not be captured."""
+    if device.engine == "graph" and engine.captured == "nothing":
+        raise InvalidConfig(f'engine graph: {engine.reason}; give "engine": "auto" to train eagerly')
 
 
 def _describe(error: BaseException) -> str:

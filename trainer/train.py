@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from trainer.budget import Pace, Timings
-from trainer.engine import share_capture_result
+from trainer.engine import refuse_eager, share_capture_result
 from trainer.errors import Diverged
 from trainer.evaluate import Score
 from trainer.ingredients import Vote
@@ -61,7 +61,8 @@ def train(
 def measure(state: TrainState, most_seconds: float, closing_validations: int = 0) -> Timings:
     """Warm up and time a copy, so that weights and random state stay as they are.
 
-    If the copy's steps could not be captured, this state's will not be either.
+    If the copy's steps could not be captured, this state's will not be either. Raises InvalidConfig if graphs
+    were asked for by name.
     closing_validations: how many of all validation images end the budget, if several networks vote
     """
     device, objective = state.objective.device, state.objective
@@ -80,6 +81,7 @@ def measure(state: TrainState, most_seconds: float, closing_validations: int = 0
             whole = device.time(lambda: copied.validate(whole=True))
         epoch = device.time(lambda: copied.start_epoch(0.0))
     share_capture_result(state.engine, copied.engine)
+    refuse_eager(state.engine, device)
     step = statistics.fmean(seconds[phase] for phase in phases)
     return Timings(
         step=step,

@@ -14,6 +14,7 @@ from tests.trainer.test_update import prepared, stepped
 from trainer import optimizers, train_state
 from trainer.device import Device
 from trainer.engine import Captured, Graphed
+from trainer.errors import InvalidConfig
 from trainer.objective import Phase
 from trainer.train import measure
 from trainer.train_state import TrainState, choose_captured
@@ -112,6 +113,18 @@ def test_a_network_that_waits_is_found_before_any_capture_and_its_line_is_told(
     assert "waits.py, line 6: return x / max(1.0, x.abs().max().item())" in state.engine.reason
     stepped(state, 5)
     assert gpu.modes == ["error", "default"], "only the rehearsal is checked"
+
+
+def test_an_engine_that_was_asked_for_by_name_is_refused_where_a_network_waits(
+    gpu: _graphs.Gpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "waits.py").write_text(NETWORK_THAT_WAITS)
+    capture_on_the_cpu(monkeypatch, "step")
+    setup = prepared(model=f"{tmp_path / 'waits.py'}:build", scale={})
+    asked = replace(setup.objective, device=replace(setup.objective.device, engine="graph"))
+    state = replace(setup, objective=asked).new_state()
+    with pytest.raises(InvalidConfig, match=r'engine graph: a step waits .*; give "engine": "auto"'):
+        measure(state, most_seconds=0.0)
 
 
 PHASE = Phase(perturbed=False, pixels=8)

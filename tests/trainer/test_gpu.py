@@ -13,11 +13,11 @@ from tests.trainer.test_engine import NETWORK_THAT_WAITS
 from tests.trainer.test_program import config_file, run
 from tests.trainer.test_train import Lines, trained
 from tests.trainer.test_update import prepared, stepped
-from trainer import load_model
+from trainer import load_model, optimizers
 from trainer.errors import OutOfMemory
 from trainer.evaluate import evaluate
 from trainer.ingredients import _operations
-from trainer.train_state import TrainState
+from trainer.train_state import TrainState, choose_captured
 
 pytestmark = [
     pytest.mark.gpu,
@@ -75,6 +75,19 @@ def test_a_budget_in_steps_gives_nearly_the_same_training_twice() -> None:
 
 def test_fp32_is_kept_where_it_is_asked_for() -> None:
     assert trained_on_gpu(precision="fp32").named("machine")[0]["precision"] == "fp32"
+    inputs, weight = torch.rand(8, 64, 16, 16, device="cuda"), torch.rand(64, 64, 3, 3, device="cuda")
+    exact = torch.nn.functional.conv2d(inputs.double(), weight.double())
+    error = (torch.nn.functional.conv2d(inputs, weight) - exact).abs() / exact
+    assert error.max() < 1e-5, "TF32 would be wrong by more than 1e-4"
+
+
+@pytest.mark.parametrize("optimizer", optimizers.names())
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_steps_are_captured_with_every_optimizer(optimizer: str, precision: str) -> None:
+    sizes = {"batch_size": 20, "optimizer": optimizer}
+    state = stepped(on_gpu("graph", precision=precision, hyperparameters=sizes), 8)
+    assert (state.engine.name, state.engine.captured) == ("cuda_graph", choose_captured(state.objective)[0])
+    assert state.read_loss() > 0
 
 
 def test_more_memory_than_the_gpu_has_is_out_of_memory() -> None:
@@ -133,6 +146,7 @@ def test_steps_are_taken_with_the_fastest_convolutions_that_cudnn_finds() -> Non
 def test_the_peak_of_memory_is_the_largest_batch_s_that_fits(tmp_path: Path) -> None:
     code, lines, _ = run("limits", "--config", config_file(tmp_path, device="cuda"))
     assert (code, lines[-1]["bound"]) == (0, "training images")
+    assert lines[-1]["engine"] == "cuda_graph"
     assert 0 < lines[-1]["peak_memory_bytes"] < torch.cuda.get_device_properties(0).total_memory
 
 

@@ -300,7 +300,8 @@ def stand_for_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    for name in ("benchmark", "allow_tf32"):  # to be restored
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
 
 
 @pytest.mark.parametrize(
@@ -321,6 +322,8 @@ def test_a_gpu_that_torch_has_kernels_for_is_taken(
 ) -> None:
     stand_for_gpu(monkeypatch, capability, built)
     assert resolve_device(config.from_json(trial(device="auto"))).cuda
+    assert torch.backends.cudnn.benchmark
+    assert not torch.backends.cudnn.allow_tf32, "fp32 is fp32"
 
 
 @pytest.mark.parametrize(
