@@ -2,7 +2,8 @@
 
 The state is cloned on the device between two steps. A thread copies it to the host, on a stream of its own,
 writes it to a new file, flushes it to the disk, and renames it over the old one. So there is always a
-complete file, and training waits only for the clone. Checkpoints are read as tensors and plain values, never as code.
+complete file, and training waits only for the clone. Checkpoints are read as tensors and plain values, never
+as code.
 """
 
 import hashlib
