@@ -24,6 +24,8 @@ _LEAST_UNEVENNESS, _MOST_UNEVENNESS = 1.25, 2.0
 _DRIFT = 0.02  # of the budget
 _STEPS_PER_PLAN = 10  # at least, where there are many
 _LANDING = 0.05  # the last part of the budget, in which a single step too many is dropped
+_SLOW_STEP = 0.02  # seconds; waiting for a GPU takes less than a hundredth of that
+_LAST_STEPS = 8  # more than a host may be ahead of its GPU
 
 Plan = Sequence[tuple[int, int]]  # (step, total steps planned at that step), the first at step 0
 
@@ -130,6 +132,17 @@ class Pace:
             return 0.0
         margin = min(0.01 * self._seconds, 0.1 + 2 * self.timings.step)
         return self._unevenness() * (self.timings.validation + self.timings.closing) + margin
+
+    @property
+    def needs_exact_clock(self) -> bool:
+        """Whether a GPU must finish a step before the next begins.
+
+        Steps that the host has only launched are not on the clock yet. They matter where they are slow, or
+        where few are left.
+        """
+        if math.isinf(self._seconds):
+            return False
+        return self.timings.step > _SLOW_STEP or self.total_steps - self.step <= _LAST_STEPS
 
     def steps(self) -> Iterator[int]:
         """Yield the number of each step to take, from 0, until the budget is spent."""

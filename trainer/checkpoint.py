@@ -1,8 +1,9 @@
 """The checkpoint from which an interrupted training goes on.
 
-The state is cloned on the device between two steps. A thread writes it to a new file, flushes it to the disk,
-and renames it over the old one, so there is always a complete file, and training waits only for the clone.
-Checkpoints are read as tensors and plain values, never as code.
+The state is cloned on the device between two steps. A thread copies it to the host, on a stream of its own,
+writes it to a new file, flushes it to the disk, and renames it over the old one. So there is always a
+complete file, and training waits only for the clone. Checkpoints are read as tensors and plain values, never
+as code.
 """
 
 import hashlib
@@ -59,7 +60,7 @@ class Checkpoint:
             return
         self._last = time.monotonic()
         saved = {"format": _FORMAT, "config": self._config, **state()}
-        self._writer = threading.Thread(target=self._write, args=(saved,), daemon=True)
+        self._writer = threading.Thread(target=self._write, args=(saved, _follow_clones()), daemon=True)
         self._writer.start()
 
     def remove(self) -> None:
@@ -69,12 +70,24 @@ class Checkpoint:
         for path in (self._path, new_path(self._path)):
             path.unlink(missing_ok=True)
 
-    def _write(self, saved: dict[str, Any]) -> None:
+    def _write(self, saved: dict[str, Any], stream: torch.cuda.Stream | None) -> None:
         try:
-            with replace_file(self._path) as file:
+            with torch.cuda.stream(stream), replace_file(self._path) as file:
                 torch.save(saved, file)
         except (OSError, RuntimeError) as error:  # torch raises the latter when a disk is full
             logger.warning("cannot write the checkpoint %s: %s; training on", self._path, error)
+
+
+def _follow_clones() -> torch.cuda.Stream | None:
+    """A stream of a GPU that waits for what has been launched so far; None without one.
+
+    On the default stream, copies would queue behind the steps that are launched meanwhile.
+    """
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call, unused-ignore]
+        return None
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call, unused-ignore]
+    stream.wait_stream(torch.cuda.current_stream())
+    return stream
 
 
 def fingerprint(config: TrialConfig) -> str:

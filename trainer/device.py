@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -72,7 +73,7 @@ class Device:
 def resolve_device(config: TrialConfig) -> Device:
     """The device and precision of a configuration.
 
-    Raises InvalidConfig where the machine lacks them, and DeviceLost where a pinned GPU is gone.
+    Raises InvalidConfig where the machine or torch lacks them, and DeviceLost where a pinned GPU is gone.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         if pinned := os.environ.get("CUDA_VISIBLE_DEVICES"):  # it was there, so another try may find it
@@ -86,13 +87,48 @@ def resolve_device(config: TrialConfig) -> Device:
         )
     cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     if cuda:
+        _check_kernels()
         torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = False  # so that fp32 is fp32; it has 10 bits of the mantissa's 23
         return Device(torch.device("cuda"), _precision_on_gpu(config.precision), config.engine)
     if config.engine == "graph":
         raise InvalidConfig('engine graph needs a GPU; give "engine": "auto" or "eager"')
     if config.precision == "fp16":
         raise InvalidConfig('precision fp16 needs a GPU; give "precision": "auto", "fp32" or "bf16"')
     return Device(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32", config.engine)
+
+
+def _check_kernels() -> None:
+    """Raise InvalidConfig if this torch has no kernels for the GPU; the first one would fail much later."""
+    capability, built = torch.cuda.get_device_capability(), torch.cuda.get_arch_list()
+    if not built or any(_runs_on(capability, target) for target in built):
+        return
+    older = capability < (8, 0)
+    advice = (
+        "pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cu126"
+        if older
+        else "a newer torch"
+    )
+    raise InvalidConfig(
+        f"torch {torch.__version__} has no kernels for {torch.cuda.get_device_name()} "
+        f"(sm_{capability[0]}{capability[1]}), only for {', '.join(built)}; install one that has: {advice}"
+    )
+
+
+def _runs_on(capability: tuple[int, int], target: str) -> bool:
+    """Whether what was built for a target, such as sm_86, sm_90a or compute_120, runs on a GPU.
+
+    Code for sm_XY runs on X.Y and later minor versions of X; with a letter, which marks what only that
+    version has, on X.Y alone. The driver compiles compute_XY for X.Y and everything later.
+    """
+    found = re.fullmatch(r"(sm|compute)_(\d+)(\d)([a-z]?)", target)
+    if found is None:  # of another maker
+        return True
+    kind, *version, letter = found.groups()
+    built = (int(version[0]), int(version[1]))
+    if letter:
+        return capability == built
+    return capability >= built and (kind == "compute" or capability[0] == built[0])
 
 
 def _precision_on_gpu(asked: str) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-_CHUNK = 4096  # images at once as floats
+_CHUNK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def to_device(
 
 def compute_normalisation(images: Tensor) -> Normalisation:
     """The normalisation of the training images, uint8 [N, 3, S, S]."""
-    chunks = (chunk.double() for chunk in torch.split(images, _CHUNK))
+    chunks = (chunk.double() for chunk in split_by_memory(images, bytes_a_value=8))
     sums = [torch.stack([chunk.sum((0, 2, 3)), (chunk**2).sum((0, 2, 3))]) for chunk in chunks]
     mean, square = torch.stack(sums).sum(0) / (images.numel() / 3)
     deviation = (square - mean**2).clamp(min=1.0).sqrt()  # so that constant images stay finite
@@ -69,6 +69,16 @@ def resize(images: Tensor, size: int) -> Tensor:
         .round()
         .clamp(0, 255)
         .to(torch.uint8)
-        for chunk in torch.split(images, _CHUNK)
+        for chunk in split_by_memory(images, bytes_a_value=4)
     ]
     return torch.cat(chunks).contiguous(memory_format=torch.channels_last)
+
+
+def split_by_memory(images: Tensor, bytes_a_value: int) -> tuple[Tensor, ...]:
+    """Parts of images, [N, 3, S, S], that take 64 MiB each in a wider type, or hold one image."""
+    return torch.split(images, count_at_once(images, bytes_a_value))
+
+
+def count_at_once(images: Tensor, bytes_a_value: int) -> int:
+    """How many of the images, [N, 3, S, S], take 64 MiB in a type of so many bytes; 1 at least."""
+    return max(1, _CHUNK_BYTES // (images.shape[1:].numel() * bytes_a_value))

@@ -21,7 +21,7 @@ from trainer.errors import InvalidConfig, OutOfMemory
 from trainer.report import Report
 from trainer.setup import TrialSetup, set_up
 from trainer.train_state import TrainState
-from trainer.trial import name_device_errors
+from trainer.trial import LIBRARY_WORDS, name_device_errors
 
 _STEPS_CPU, _STEPS_GPU = 2, 5  # of each phase: more than a GPU takes eagerly before a step is captured
 _SHARE = 0.9  # of the free memory
@@ -44,14 +44,16 @@ def limits(config: TrialConfig, report: Report, memory_bytes: int | None = None)
         setup.new_state()  # imports what every child would import
     most = len(setup.objective.training)
     peak: dict[int, int | None] = {}  # bytes, by batch size
+    engines: dict[int, str] = {}  # of a GPU, by batch size
 
     def fits(batch_size: int) -> bool:
         settings = replace(setup.objective.settings, batch_size=batch_size)
         tried = replace(setup, objective=replace(setup.objective, settings=settings))
         if device.cuda:
-            fitting = _fits_gpu(tried)
+            engine = _try_on_gpu(tried)
             peak[batch_size] = device.peak_memory_bytes()
-            return fitting
+            engines[batch_size] = engine or ""
+            return engine is not None
         return _fits_child(tried, memory_bytes or round(_SHARE * _free_bytes()))
 
     largest = _find_largest(fits, most)
@@ -62,6 +64,7 @@ def limits(config: TrialConfig, report: Report, memory_bytes: int | None = None)
         batch_size=largest,
         bound="training images" if largest == most else "memory",
         peak_memory_bytes=peak.get(largest),
+        engine=engines.get(largest),
     )
 
 
@@ -82,17 +85,17 @@ def _find_largest(fits: Callable[[int], bool], most: int) -> int:
     return fitting
 
 
-def _fits_gpu(setup: TrialSetup) -> bool:
+def _try_on_gpu(setup: TrialSetup) -> str | None:
+    """The engine of steps that fit: "eager" where a graph of them did not fit; None where none fit."""
     torch.cuda.reset_peak_memory_stats()
     try:
-        with name_device_errors():
-            _train_briefly(setup.new_state())
+        with name_device_errors(*LIBRARY_WORDS):
+            return _train_briefly(setup.new_state())
     except OutOfMemory:
-        return False
+        return None
     finally:
         gc.collect()
         torch.cuda.empty_cache()
-    return True
 
 
 def _fits_child(setup: TrialSetup, memory_bytes: int) -> bool:
@@ -118,7 +121,8 @@ def _try_within(setup: TrialSetup, memory_bytes: int) -> int:
     return _FITS
 
 
-def _train_briefly(state: TrainState) -> None:
+def _train_briefly(state: TrainState) -> str:
+    """Take a few steps of each phase and validate; return the name of the engine."""
     objective = state.objective
     steps = _STEPS_GPU if objective.device.cuda else _STEPS_CPU
     for progress in {objective.phase(part / 100): part / 100 for part in range(101)}.values():
@@ -127,6 +131,7 @@ def _train_briefly(state: TrainState) -> None:
             state.step(step % objective.steps_per_epoch, round(progress * 100), 100)
     state.validate()
     objective.device.synchronize()
+    return state.engine.name
 
 
 def _limit_memory(memory_bytes: int) -> None:

@@ -33,7 +33,7 @@ class _Kind:
 
 # Learning rates: the paper's for its seven; torch's default for ASGD and NAdam; a tenth of it for RMSprop,
 # whose first steps are ten times its rate; a tenth of AdamW's for Lion, as Chen et al. (2023) advise; AdamW's
-# for Muon. Adagrad counts steps on the host, so no graph may hold it. timm's two were not tried in graphs.
+# for Muon. Adagrad counts its steps, and Lion reads its rate, on the host, so no graph may hold them.
 _OPTIM = "torch.optim"
 _KINDS = {
     "adadelta": _Kind(_OPTIM, "Adadelta", 1.0),
@@ -47,7 +47,7 @@ _KINDS = {
     "rmsprop": _Kind(_OPTIM, "RMSprop", 0.001),
     "nadam": _Kind(_OPTIM, "NAdam", 0.002),
     "lion": _Kind("timm.optim.lion", "Lion", 0.001, graph_safe=False),
-    "muon": _Kind("timm.optim.muon", "Muon", 0.01, {"nesterov": True}, graph_safe=False),
+    "muon": _Kind("timm.optim.muon", "Muon", 0.01, {"nesterov": True}),
 }
 USUAL_LEARNING_RATE = {name: kind.learning_rate for name, kind in _KINDS.items()}
 GRAPH_SAFE = frozenset(name for name, kind in _KINDS.items() if kind.graph_safe)
@@ -83,7 +83,7 @@ def build(
     options = {**kind.options, "lr": learning_rate, "weight_decay": weight_decay}
     if cuda and kind.fused:
         options["fused"] = True
-    elif cuda and graphed:
+    elif cuda and graphed and kind.module == _OPTIM:
         options["foreach"] = True  # some would wait for the device to read the rate, weight by weight
     if cuda and graphed and kind.name != "SGD":  # which needs no such option
         options["capturable"] = True

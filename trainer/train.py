@@ -1,6 +1,7 @@
 """The training loop: epochs, steps and reports until the budget is spent."""
 
 import copy
+import itertools
 import math
 import statistics
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from trainer.budget import Pace, Timings
-from trainer.engine import share_capture_failure
+from trainer.engine import refuse_eager, share_capture_result
 from trainer.errors import Diverged
 from trainer.evaluate import Score
 from trainer.ingredients import Vote
@@ -17,7 +18,8 @@ from trainer.objective import Phase
 from trainer.train_state import TrainState
 
 _WARM_STEPS = 5  # more than are taken eagerly before a step is captured
-_FEWEST_TIMED_STEPS, _MOST_TIMED_STEPS = 3, 50
+_FEWEST_TIMINGS, _MOST_TIMED_STEPS = 3, 50
+_BLOCK, _BLOCK_SECONDS = 20, 0.05  # of steps that are timed together on a GPU, at most
 _PARTS = 100  # of the training, in which a step's time may differ
 
 OnReport = Callable[[int, float, Score | None], None]  # epoch, mean loss since the last report, score
@@ -41,6 +43,8 @@ def train(
             with pace.preparing_epoch():
                 state.start_epoch(pace.progress)
         state.step(batch, step, pace.total_steps)
+        if pace.needs_exact_clock:
+            state.objective.device.synchronize()
         if not state.engine.is_steady:
             pace.exclude_step_from_timing()
         after_step()
@@ -57,7 +61,8 @@ def train(
 def measure(state: TrainState, most_seconds: float, closing_validations: int = 0) -> Timings:
     """Warm up and time a copy, so that weights and random state stay as they are.
 
-    If the copy's steps could not be captured, this state's will not be either.
+    If the copy's steps could not be captured, this state's will not be either. Raises InvalidConfig if graphs
+    were asked for by name.
     closing_validations: how many of all validation images end the budget, if several networks vote
     """
     device, objective = state.objective.device, state.objective
@@ -69,13 +74,14 @@ def measure(state: TrainState, most_seconds: float, closing_validations: int = 0
         copied = TrainState(copy.deepcopy(state.network), objective, seed=0)
         for phase, middle in zip(phases, middles, strict=True):
             if phase not in seconds:
-                seconds[phase] = _median_step(copied, middle, most_seconds / len(set(phases)))
+                seconds[phase] = time_step(copied, middle, most_seconds / len(set(phases)))
         copied.validate()
         validation = whole = device.time(copied.validate)
         if objective.curve is not None and len(objective.curve) < len(objective.validation or ()):
             whole = device.time(lambda: copied.validate(whole=True))
         epoch = device.time(lambda: copied.start_epoch(0.0))
-    share_capture_failure(state.engine, copied.engine)
+    share_capture_result(state.engine, copied.engine)
+    refuse_eager(state.engine, device)
     step = statistics.fmean(seconds[phase] for phase in phases)
     return Timings(
         step=step,
@@ -95,19 +101,31 @@ def _mean_loss(state: TrainState, step: int) -> float:
     return mean
 
 
-def _median_step(state: TrainState, progress: float, most_seconds: float) -> float:
-    """Seconds of a step at a progress, after the warm-up."""
+def time_step(state: TrainState, progress: float, most_seconds: float) -> float:
+    """Seconds of a step at a progress, after the warm-up.
+
+    On a GPU blocks of steps are timed. A single one between two waits would seem to take longer than in a
+    training, where the host is ahead.
+    """
     device, steps_per_epoch = state.objective.device, state.objective.steps_per_epoch
     parts = 2 * _PARTS
     number = round(progress * parts)
     state.start_epoch(progress)
-    for step in range(_WARM_STEPS):
-        state.step(step % steps_per_epoch, number, parts)
+    taken = itertools.count()
+
+    def take(steps: int) -> None:
+        for step in itertools.islice(taken, steps):
+            state.step(step % steps_per_epoch, number, parts)
+
+    take(_WARM_STEPS)
+    taken = itertools.count()
+    block = 1
+    if device.cuda:
+        block = min(_BLOCK, max(1, round(_BLOCK_SECONDS / device.time(lambda: take(1)))))
     deadline = time.monotonic() + most_seconds
     seconds: list[float] = []
-    while len(seconds) < _MOST_TIMED_STEPS:
-        if len(seconds) >= _FEWEST_TIMED_STEPS and time.monotonic() > deadline:
+    while len(seconds) * block < _MOST_TIMED_STEPS:
+        if len(seconds) >= _FEWEST_TIMINGS and time.monotonic() > deadline:
             break
-        batch = len(seconds) % steps_per_epoch
-        seconds.append(device.time(lambda batch=batch: state.step(batch, number, parts)))  # type: ignore[misc]
+        seconds.append(device.time(lambda: take(block)) / block)
     return statistics.median(seconds)

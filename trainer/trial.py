@@ -22,7 +22,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import Budget, TrialConfig
 from trainer.describe import model_fields
 from trainer.device import resolve_device
-from trainer.engine import share_capture_failure
+from trainer.engine import share_capture_result
 from trainer.errors import DeviceLost, InvalidConfig, OutOfMemory, TooShort
 from trainer.evaluate import Predictor, Score, evaluate
 from trainer.events import Events, make_final
@@ -39,6 +39,13 @@ _MOST_TIMING_SECONDS = 5.0
 _TIMING_SECONDS = 0.3  # of a budget in steps, where the timing is only reported
 _FIRST_FIT = "squash"  # of checkpoints of versions that had no other
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
+
+# what cuDNN and cuBLAS say without memory for their workspaces, but of some faults as well
+LIBRARY_WORDS = (
+    *("unable to find an engine to execute this computation", "No execution plans support the graph"),
+    *("Unable to find a valid cuDNN algorithm", "CUBLAS_STATUS_NOT_INITIALIZED"),
+)
+_FULL = 0.9  # of a GPU's memory
 
 # how CUDA describes a GPU or a driver that is gone, as opposed to an error in a kernel
 _DEVICE_WORDS = (
@@ -127,12 +134,13 @@ class _Training:
         _check_whole_validation(budget, timings, self.setup.objective)
         began = process_began if config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, saved["elapsed"] if saved else 0.0)
-        self._report.event("engine", name=first.engine.name, reason=first.engine.reason)
+        engine = first.engine
+        self._report.event("engine", name=engine.name, captured=engine.captured, reason=engine.reason)
         if saved:
             self._restore_trained(saved)
         for member in range(len(self._members), self._count):
             state = self.setup.new_state(member) if member else first
-            share_capture_failure(state.engine, first.engine)
+            share_capture_result(state.engine, first.engine)
             score = self._train(member, state, timings, saved)
             saved = None
         if self._vote:
@@ -268,8 +276,22 @@ def name_device_errors(*more_words: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         text = str(error)
         line = text.splitlines()[0] if text else type(error).__name__
-        if isinstance(error, MemoryError) or any(word in text for word in (*_MEMORY_WORDS, *more_words)):
+        words = (*_MEMORY_WORDS, *more_words)
+        if any(word in text for word in LIBRARY_WORDS) and _is_gpu_full():
+            words = (*words, *LIBRARY_WORDS)
+        if isinstance(error, MemoryError) or any(word in text for word in words):
             raise OutOfMemory(f"{line}; give a smaller batch_size, width or resolution") from error
+        if "no kernel image" in text:
+            raise InvalidConfig(f"{line}; install a torch, or build the extension, for this GPU") from error
         if "CUDA" in text and any(word in text for word in _DEVICE_WORDS):
             raise DeviceLost(f"{line}; see what nvidia-smi and dmesg say of the GPU") from error
         raise
+
+
+def _is_gpu_full() -> bool:
+    """Whether nearly all of the GPU's memory has been in use at once, by this process and others."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call, unused-ignore]
+        return False
+    free, total = torch.cuda.mem_get_info()
+    freed = torch.cuda.max_memory_reserved() - torch.cuda.memory_reserved()  # since the most was in use
+    return total - free + freed >= _FULL * total

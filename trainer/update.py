@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer import optimizers
+from trainer.engine import Captured
 from trainer.ingredients import Average, Gradients, Groups, Perturbation
 from trainer.objective import Phase, TrainingObjective
 
@@ -34,7 +35,7 @@ class Update:
         objective: TrainingObjective,
         generator: Generator,
         seed: int,
-        graphed: bool,
+        captured: Captured,
     ) -> None:
         device = objective.device.torch_device
         self.network = network
@@ -43,7 +44,7 @@ class Update:
         self.images: dict[int, Tensor] = {}
         self.chosen = torch.zeros(objective.settings.batch_size, dtype=torch.int64, device=device)
         self.progress, self.share, self.loss_sum = torch.zeros(3, device=device).unbind()
-        self._objective, self._generator, self._seed, self._graphed = objective, generator, seed, graphed
+        self._objective, self._generator, self._seed, self._captured = objective, generator, seed, captured
         self._perturbation = objective.recipe.one(Perturbation)
         self.optimizer = self._new_optimizer()
         self._scaler = torch.amp.GradScaler(device.type, enabled=objective.device.precision == "fp16")
@@ -53,13 +54,21 @@ class Update:
 
     def __call__(self, phase: Phase) -> None:
         """Take one step on the chosen images."""
+        self.compute_gradients(phase)
+        self.learn()
+
+    def compute_gradients(self, phase: Phase) -> None:
+        """The first part of a step, all passes: put into `.grad` what the optimizer is to see."""
         inputs, targets = self.batch(phase)
         self.loss_sum += self._backward(inputs, targets)
         if phase.perturbed:
             with self.perturbed():
                 self._backward(inputs, targets)
         for change in self._objective.recipe.every(Gradients):
-            change(self.weights)
+            change(self._weights_with_gradients())
+
+    def learn(self) -> None:
+        """The second part of a step: move the weights by `.grad`, and their averages after them."""
         self._scaler.step(self.optimizer)
         self._scaler.update()
         if self._mean:
@@ -75,11 +84,12 @@ class Update:
     def perturbed(self) -> Iterator[None]:
         """Within, the weights are where the second pass takes the gradient. `.grad` holds the first one."""
         assert self._perturbation is not None, "no phase of this recipe is perturbed"
-        kept = self._perturbation.ascend(self.weights)
+        moved = self._weights_with_gradients()
+        kept = self._perturbation.ascend(moved)
         with _freeze_statistics(self.network):
             yield
         with torch.no_grad():  # copied back, not subtracted, so that no infinite value stays
-            torch._foreach_copy_(self.weights, list(kept))
+            torch._foreach_copy_(moved, list(kept))
 
     def forget_gradients(self) -> None:
         """Free all gradients, as before each pass; a captured step then allocates its own."""
@@ -88,7 +98,7 @@ class Update:
     def load_epoch_images(self, images: Tensor) -> None:
         """Put uint8 [N, 3, S, S] where the steps to come, captured ones too, read them."""
         pixels = images.shape[-1]
-        if self._graphed and pixels in self.images:
+        if self._captured != "nothing" and pixels in self.images:
             self.images[pixels].copy_(images)
         else:
             self.images[pixels] = images
@@ -106,11 +116,15 @@ class Update:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        optimizers.adopt_rate(self.optimizer, graphed=self._graphed)
+        optimizers.adopt_rate(self.optimizer, graphed=self._has_rate_tensor)
         self._scaler.load_state_dict(state["scaler"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
         self.loss_sum.copy_(state["loss_sum"])
+
+    def _weights_with_gradients(self) -> list[Tensor]:
+        """Without those that no output depends on, such as an auxiliary head's: always the same ones."""
+        return [weight for weight in self.weights if weight.grad is not None]
 
     def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss at the current weights, and put its gradient into `.grad`."""
@@ -136,8 +150,16 @@ class Update:
             settings.learning_rate,
             settings.weight_decay,
             cuda=self._objective.device.cuda,
-            graphed=self._graphed,
+            graphed=self._has_rate_tensor,
         )
+
+    @property
+    def _has_rate_tensor(self) -> bool:
+        """Whether the optimizer reads its rate, and counts its steps, on the device.
+
+        Then its step asks the host for nothing, whether it is captured or follows captured passes.
+        """
+        return self._captured != "nothing" and self._objective.settings.optimizer in optimizers.GRAPH_SAFE
 
 
 @contextmanager

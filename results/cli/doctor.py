@@ -38,6 +38,14 @@ _TORCH = (
     "import json, torch; print(json.dumps([torch.__version__, torch.version.cuda, "
     "[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]]))"
 )
+_KERNELS = """
+import torch
+try:
+    for gpu in range(torch.cuda.device_count()):
+        torch.ones(1, device=gpu).add_(1).item()
+except RuntimeError as error:
+    raise SystemExit(str(error).splitlines()[0])
+"""
 _NOMAD = "import PyNomad"
 
 
@@ -201,6 +209,13 @@ def _torch() -> Iterator[Finding]:
     if shutil.which("nvidia-smi") and not gpus:
         advice = "install a torch built for this driver's CUDA, or run with --device cpu"
         yield Finding("torch", "warning", "there is a driver, but torch sees no GPU", advice)
+    _, trouble = _answer([sys.executable, "-P", "-c", _KERNELS]) if gpus else ("", "")
+    if trouble:
+        advice = (
+            "if it has no kernels for a GPU older than sm_75: pip install --force-reinstall torch "
+            "torchvision --index-url https://download.pytorch.org/whl/cu126; or run with --device cpu"
+        )
+        yield Finding("torch", "fault", f"cannot use its GPUs: {trouble}", advice)
 
 
 def _solver() -> Finding:

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,36 @@ def test_a_program_killed_with_sigkill_goes_on_from_its_file(trainers: Host, tmp
     held = Checkpoint(tmp_path / "checkpoint.pt", parsed, 60).read()
     assert held is not None
     assert 0 < held["done"]["step"] < 100000
+
+
+def test_a_gpu_s_state_is_copied_on_a_stream_that_waits_for_its_clones_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    class Stream:
+        def wait_stream(self, other: str) -> None:
+            done.append(f"wait for {other}")
+
+    @contextmanager
+    def use(stream: Stream | None) -> Iterator[None]:
+        done.append(f"use {type(stream).__name__}")
+        yield
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "the training's stream")
+    monkeypatch.setattr(torch.cuda, "stream", use)
+    monkeypatch.setattr(torch, "save", lambda saved, file: done.append("save"))
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", config.from_json(trial()), seconds=0)
+
+    def clone() -> dict[str, Any]:
+        done.append("clone")
+        return {}
+
+    checkpoint.write_if_due(clone)
+    checkpoint.remove()
+    assert done == ["clone", "wait for the training's stream", "use Stream", "save"]
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Images on the device: their normalisation, and what it costs to find."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -12,8 +13,8 @@ from tests.trainer.pictures import pictures
 from trainer import images
 
 
-class Doubles(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
-    """Measures the most bytes that tensors in double precision hold at once."""
+class Wide(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
+    """Measures the most bytes that tensors of floating-point numbers hold at once."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
@@ -23,7 +24,7 @@ class Doubles(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore
         self, func: Any, types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         made = func(*args, **(kwargs or {}))
-        if isinstance(made, Tensor) and made.dtype == torch.float64:
+        if isinstance(made, Tensor) and made.is_floating_point():
             self._count(made.nbytes)
             weakref.finalize(made, self._count, -made.nbytes)
         return made
@@ -45,11 +46,20 @@ def test_a_flat_set_of_images_stays_finite() -> None:
     assert not images.compute_normalisation(held)(held).any()
 
 
-def test_the_memory_for_finding_it_does_not_grow_with_the_images() -> None:
-    def most_bytes(count: int) -> int:
-        with Doubles() as doubles:
-            images.compute_normalisation(torch.zeros(1, 3, 2, 2, dtype=torch.uint8).expand(count, -1, -1, -1))
-        most: int = doubles.most_bytes
-        return most
+@pytest.mark.parametrize("prepare", [images.compute_normalisation, lambda held: images.resize(held, 64)])
+def test_preparing_images_takes_as_much_memory_whatever_their_number_and_size(
+    prepare: Callable[[Tensor], object],
+) -> None:
+    with Wide() as wide:
+        prepare(torch.zeros(1, 3, 128, 128, dtype=torch.uint8).expand(512, -1, -1, -1))
+    assert wide.most_bytes < 3.1 * 64 * 2**20, "the images are 200 MB as doubles"
 
-    assert most_bytes(40_000) < 1.1 * most_bytes(10_000)
+
+def test_images_that_are_prepared_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = pictures(50)
+    at_once, resized = images.compute_normalisation(held), images.resize(held, 24)
+    monkeypatch.setattr(images, "_CHUNK_BYTES", 7 * held[0].numel() * 8)
+    in_parts = images.compute_normalisation(held)
+    assert torch.equal(at_once.mean, in_parts.mean)
+    assert torch.equal(at_once.deviation, in_parts.deviation)
+    assert torch.equal(resized, images.resize(held, 24))

@@ -30,6 +30,7 @@ def test_a_batch_may_be_all_training_images_where_memory_allows(limited: Limited
     few = {"train": 20, "validation": 10, "seed": 0}  # fewer than the configuration's own batch
     code, limit = limited(subset=few, hyperparameters={"batch_size": 64})
     assert (code, limit["batch_size"], limit["bound"]) == (0, 20, "training images")
+    assert limit["engine"] is None, "on a CPU"
 
 
 def test_the_memory_bounds_the_batch_and_the_process_lives_to_tell(limited: Limited) -> None:

@@ -45,7 +45,8 @@ def test_every_optimizer_learns_a_batch_at_its_usual_rate(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(optimizers.GRAPH_SAFE))
 def test_with_its_rate_in_a_tensor_it_takes_the_same_steps(name: str) -> None:
-    assert losses(name, graphed=True) == pytest.approx(losses(name), rel=1e-5)
+    rel = 1e-4 if name == "muon" else 1e-5  # Muon's iteration is in bfloat16
+    assert losses(name, graphed=True) == pytest.approx(losses(name), rel=rel)
 
 
 @pytest.mark.parametrize("name", sorted(optimizers.GRAPH_SAFE))
@@ -76,7 +77,7 @@ def test_a_captured_step_never_asks_the_host_for_a_number(name: str) -> None:
             weights[0].sum().item()
 
 
-@pytest.mark.parametrize("name", ["adagrad", "lion", "muon"])
+@pytest.mark.parametrize("name", ["adagrad", "lion"])
 def test_one_that_cannot_be_captured_is_not_built_for_it(name: str) -> None:
     with pytest.raises(AssertionError, match="cannot be captured"):
         optimizers.build(name, [{"params": [torch.zeros(1)]}], 0.1, 0.0, cuda=True, graphed=True)

@@ -15,6 +15,7 @@ from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, models, optimizers
 from trainer import trial as trials
+from trainer.device import resolve_device
 from trainer.errors import DeviceLost, Diverged, InvalidConfig, OutOfMemory, TooShort
 from trainer.report import Report
 
@@ -255,6 +256,7 @@ def test_a_pinned_gpu_that_is_gone_is_lost_and_nobody_s_fault(monkeypatch: pytes
         ("No CUDA GPUs are available: CUDA driver initialization failed", DeviceLost),
         ("CUDA error: unknown error", DeviceLost),
         ("CUDA error: out of memory", OutOfMemory),
+        ("CUDA error: no kernel image is available for execution on the device", InvalidConfig),
         ("CUDA error: device-side assert triggered", RuntimeError),
         ("unknown error in a table of contents", RuntimeError),
     ],
@@ -263,6 +265,82 @@ def test_a_gpu_that_is_lost_is_told_from_a_fault_of_the_training(said: str, kind
     with pytest.raises(kind) as told, trials.name_device_errors():
         raise RuntimeError(said)
     assert type(told.value) is kind
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FIND was unable to find an engine to execute this computation",
+        "GET was unable to find an engine to execute this computation",
+        "cuDNN Frontend error: [cudnn_frontend] Error: No execution plans support the graph.",
+        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+    ],
+)
+@pytest.mark.parametrize(
+    ("free", "most", "kind"), [(2, 0, OutOfMemory), (50, 50, OutOfMemory), (50, 0, RuntimeError)]
+)
+def test_what_libraries_say_means_memory_where_the_gpu_was_full(
+    said: str, free: int, most: int, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free, 100))
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: most)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 0)
+    with pytest.raises(kind) as told, trials.name_device_errors():
+        raise RuntimeError(said)
+    assert type(told.value) is kind
+
+
+V100, TORCH_FOR_CUDA_13 = (7, 0), ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
+
+
+def stand_for_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built: list[str]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    for name in ("benchmark", "allow_tf32"):  # to be restored
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+
+
+@pytest.mark.parametrize(
+    ("capability", "built"),
+    [
+        ((7, 5), TORCH_FOR_CUDA_13),
+        ((8, 9), TORCH_FOR_CUDA_13),
+        ((10, 3), TORCH_FOR_CUDA_13),
+        ((9, 0), ["sm_90a"]),
+        ((12, 1), ["sm_80", "compute_90"]),
+        (V100, ["sm_50", "sm_70"]),
+        (V100, ["gfx90a"]),
+        (V100, []),
+    ],
+)
+def test_a_gpu_that_torch_has_kernels_for_is_taken(
+    capability: tuple[int, int], built: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_for_gpu(monkeypatch, capability, built)
+    assert resolve_device(config.from_json(trial(device="auto"))).cuda
+    assert torch.backends.cudnn.benchmark
+    assert not torch.backends.cudnn.allow_tf32, "fp32 is fp32"
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "advice"),
+    [
+        (V100, TORCH_FOR_CUDA_13, r"pip install .*/whl/cu126"),
+        ((6, 1), TORCH_FOR_CUDA_13, r"pip install .*/whl/cu126"),
+        ((13, 0), TORCH_FOR_CUDA_13, "a newer torch"),
+        ((10, 3), ["sm_90a", "sm_100a"], "a newer torch"),
+    ],
+)
+def test_a_gpu_that_torch_has_no_kernels_for_is_refused_with_what_to_install(
+    capability: tuple[int, int], built: list[str], advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_for_gpu(monkeypatch, capability, built)
+    with pytest.raises(InvalidConfig, match=rf"no kernels for a GPU \(sm_\d+\), only for sm_.*: {advice}"):
+        resolve_device(config.from_json(trial(device="auto")))
 
 
 def test_images_are_stored_at_image_size_before_they_are_scaled(tmp_path: Path) -> None:

@@ -3,18 +3,19 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, data, ingredients, recipes
 from trainer.device import resolve_device
-from trainer.engine import Eager, Graphed, share_capture_failure
+from trainer.engine import Eager, Graphed, share_capture_result
 from trainer.errors import InvalidConfig
 from trainer.ingredients import Average
 from trainer.objective import Phase
@@ -125,6 +126,35 @@ def test_a_second_pass_that_fails_leaves_batch_norms_learning() -> None:
     assert all(norm.track_running_stats for norm in norms)
 
 
+NETWORK_WITH_AN_UNUSED_LAYER = """
+from torch import nn
+
+class Network(nn.Module):
+    def __init__(self, classes, width):
+        super().__init__()
+        self.convolution, self.spare = nn.Conv2d(3, width, 3), nn.Linear(4, 4)
+        self.last = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.last(self.convolution(x).relu().mean((2, 3)))
+
+def build(classes, channels=(16,)):
+    return Network(classes, *channels)
+"""
+
+
+@pytest.mark.parametrize("name", ["sam", "asam", "gradient_centralization"])
+def test_a_layer_that_no_output_depends_on_stays_as_it_is_and_the_others_learn(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "unused.py").write_text(NETWORK_WITH_AN_UNUSED_LAYER)
+    state = prepared(model=f"{tmp_path / 'unused.py'}:build", scale={}, ingredients={name: {}}).new_state()
+    before = copy.deepcopy(state.network.state_dict())
+    stepped(state, 2)
+    for key, now in state.network.state_dict().items():
+        assert torch.equal(before[key], now) == key.startswith("spare"), key
+
+
 def test_a_second_pass_is_taken_only_when_it_is_active() -> None:
     late = prepared(ingredients={"sam": {"start": 0.5}})
     assert [late.objective.phase(p).perturbed for p in (0.0, 0.49, 0.5, 1.0)] == [False, False, True, True]
@@ -214,7 +244,7 @@ def test_timing_a_network_that_draws_leaves_its_draws_alone() -> None:
 def test_what_cannot_be_captured_once_is_not_tried_again() -> None:
     taken: list[Phase] = []
     engine = Graphed(taken.append, [], lambda: None)
-    share_capture_failure(engine, Eager(taken.append, "its layers ask the host"))
+    share_capture_result(engine, Eager(taken.append, "its layers ask the host"))
     engine(Phase(perturbed=False, pixels=8))
     assert (engine.name, engine.reason, engine.is_steady) == ("eager", "its layers ask the host", True)
     assert len(taken) == 1
@@ -229,6 +259,47 @@ def operations(batch_size: int, **changes: Any) -> int:
         state.step(1, 9, 10)
     count: int = waits.operations
     return count
+
+
+# operations of an epoch's preparation and of a step, with those that only make views; counted on torch 2.14
+MOST_OPERATIONS = {
+    "best": (504, 529),
+    "budget5m_mixup": (2, 318),
+    "ensemble6": (2, 288),
+    "nomad_haet": (697, 301),
+    "resnet18_asam": (2, 556),
+    "resnet9_baseline": (2, 261),
+    "resnet9_meta": (16, 267),
+    "resnet9_sam": (2, 462),
+    "resnet9_sam_gc": (2, 480),
+    "resnet9_sam_ip": (2, 491),
+}
+LISTS = {"best": 1, "nomad_haet": 2}  # one a pass of a policy
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_an_epoch_waits_once_a_pass_of_its_policy_and_launches_no_more_than_it_did(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small: dict[str, Any] = {"model": "resnet9", "scale": {"width": 0.125, "resolution": 0.5}}
+    chosen = prepared(recipe=name, hyperparameters={"batch_size": 20, "optimizer": "sgd"}, **small)
+    state = stepped(chosen.new_state(), 1)
+    lists: list[Any] = []  # which Waits does not see
+    make_list = Tensor.tolist
+
+    def to_list(tensor: Tensor) -> list[Any]:
+        lists.append(make_list(tensor))
+        return lists[-1]  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Tensor, "tolist", to_list)
+    with Waits() as epoch:
+        state.start_epoch(0.9)
+    with Waits() as step:
+        state.step(1, 9, 10)
+    assert (epoch.seen, len(lists)) == ([], LISTS.get(name, 0))
+    in_epoch, in_step = MOST_OPERATIONS[name]
+    assert epoch.operations <= 1.05 * in_epoch
+    assert step.operations <= 1.05 * in_step
 
 
 @pytest.mark.parametrize("name", recipes.names())

@@ -5,6 +5,7 @@ code fills them with the mean, torchvision's with black.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -53,9 +54,14 @@ class AutoAugment(Policy):
             names, probabilities, magnitudes = zip(*(pair[turn] for pair in POLICY), strict=True)
             happens = torch.rand(count, generator=draw.generator, device=device)
             side = torch.randint(2, (count,), generator=draw.generator, device=device)
-            happens = happens < torch.tensor(probabilities, device=device)[chosen]
-            shares = [magnitude / 9 for magnitude in magnitudes]
-            strengths = operations.NARROW.strengths(names, shares, device)
+            happens = happens < _to_tensor(probabilities, device)[chosen]
+            shares = tuple(magnitude / 9 for magnitude in magnitudes)
+            strengths = operations.strengths(operations.NARROW, names, shares, device)
             drawn = operations.to_indices(names, device)[chosen]
             images = operations.apply(images, drawn.where(happens, operations.NONE), strengths[chosen, side])
         return images
+
+
+@cache  # made once: it makes a GPU's host wait
+def _to_tensor(probabilities: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(probabilities, device=device)

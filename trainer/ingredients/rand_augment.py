@@ -27,8 +27,8 @@ class RandAugment(Policy):
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         names, device = operations.USUAL, images.device
-        shares = [self.magnitude / GREATEST] * len(names)
-        strengths = operations.NARROW.strengths(names, shares, device)
+        shares = (self.magnitude / GREATEST,) * len(names)
+        strengths = operations.strengths(operations.NARROW, names, shares, device)
         indices = operations.to_indices(names, device)
         for _ in range(self.operations):
             drawn, sign = (

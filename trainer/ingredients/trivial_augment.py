@@ -4,6 +4,7 @@ Pixels that a move leaves empty become grey 128, as under AutoAugment here; torc
 A move is a fraction of the image's size: 32 pixels of an image of 32 are the whole.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,9 @@ from trainer.ingredients import Draw, Policy
 from trainer.ingredients import _operations as operations
 
 GREATEST = 30
+_NAMES, _SHARES = zip(
+    *itertools.product(operations.USUAL, [m / GREATEST for m in range(GREATEST + 1)]), strict=True
+)
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,7 @@ class TrivialAugment(Policy):
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         names, device = operations.USUAL, images.device
-        every = [(name, magnitude / GREATEST) for name in names for magnitude in range(GREATEST + 1)]
-        strengths = operations.WIDE.strengths([n for n, _ in every], [share for _, share in every], device)
+        strengths = operations.strengths(operations.WIDE, _NAMES, _SHARES, device)
         drawn, magnitude, sign = (
             torch.randint(below, (len(images),), generator=draw.generator, device=device)
             for below in (len(names), GREATEST + 1, 2)

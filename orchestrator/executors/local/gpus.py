@@ -17,11 +17,15 @@ NONE_VISIBLE = ("", "-1", "void", "none", "NoDevFiles")
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as NVML lists it: `name` by its bus position, its UUID, and its product name."""
+    """A GPU, or an instance of one, as NVML lists it.
+
+    name: by its bus position; parent: the UUID of the GPU that an instance is a part of
+    """
 
     name: str
     uuid: str
     product: str
+    parent: str | None = None
 
 
 class DriverError(ExecutorError):
@@ -29,18 +33,39 @@ class DriverError(ExecutorError):
 
 
 def present() -> list[Gpu]:
-    """Return the machine's GPUs in bus order; none without a driver. Raises DriverError."""
+    """Return the machine's GPUs in bus order; none without a driver. Raises DriverError.
+
+    Of a GPU that is divided by MIG (Multi-Instance GPU) its instances are returned, for a process sees one of
+    them alone.
+    """
     try:
         with _nvml():
-            handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
-            named = [(pynvml.nvmlDeviceGetUUID(each), pynvml.nvmlDeviceGetName(each)) for each in handles]
-            return [Gpu(f"gpu-{index}", *names) for index, names in enumerate(named)]
+            return [gpu for index in range(pynvml.nvmlDeviceGetCount()) for gpu in _parts(index)]
     except pynvml.NVMLError_LibraryNotFound:
         return []
     except pynvml.NVMLError as error:
         raise DriverError(
             f"the NVIDIA driver does not work ({error}); see what nvidia-smi says, or use --device cpu"
         ) from error
+
+
+def _parts(index: int) -> list[Gpu]:
+    """The GPU of that index, or its instances. Without an instance nothing can run on a divided one."""
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    whole = Gpu(f"gpu-{index}", pynvml.nvmlDeviceGetUUID(handle), pynvml.nvmlDeviceGetName(handle))
+    try:
+        divided = pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE
+    except pynvml.NVMLError_NotSupported:  # before Ampere
+        divided = False
+    if not divided:
+        return [whole]
+    parts = []
+    for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        with suppress(pynvml.NVMLError_NotFound):  # as many as there could be are asked for
+            part = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
+            uuid, product = pynvml.nvmlDeviceGetUUID(part), pynvml.nvmlDeviceGetName(part)
+            parts.append(Gpu(f"{whole.name}-mig-{number}", uuid, product, parent=whole.uuid))
+    return parts
 
 
 def energy_joules(uuid: str) -> float | None:
@@ -55,7 +80,8 @@ def visible(gpus: list[Gpu], wish: str | None, order: str | None) -> list[Gpu]:
     """Return the GPUs visible with CUDA_VISIBLE_DEVICES=`wish` and CUDA_DEVICE_ORDER=`order`.
 
     Entries are numbers, UUIDs or the beginnings of UUIDs; MIG instances are taken as they are. Raises
-    ExecutorError for an entry that matches no GPU or more than one (CUDA would silently stop there).
+    ExecutorError for an entry that matches no GPU or more than one (CUDA would silently stop there), such as
+    a GPU of several instances.
     """
     if wish is None:
         return gpus
@@ -74,9 +100,11 @@ def _find_gpu(entry: str, gpus: list[Gpu], wish: str, order: str | None) -> Gpu:
                 f"CUDA_VISIBLE_DEVICES={wish} is ambiguous among GPUs of several products, which CUDA "
                 "numbers fastest first; name GPUs by UUID (nvidia-smi -L) or set CUDA_DEVICE_ORDER=PCI_BUS_ID"
             )
-        matches = gpus[int(entry) : int(entry) + 1]
+        wholes = list(dict.fromkeys(gpu.parent or gpu.uuid for gpu in gpus))
+        entries = wholes[int(entry) : int(entry) + 1]
     else:
-        matches = [gpu for gpu in gpus if entry and gpu.uuid.startswith(entry)]
+        entries = [entry] if entry else []
+    matches = [gpu for gpu in gpus if (gpu.parent or gpu.uuid).startswith(tuple(entries))]
     if len(matches) != 1:
         raise ExecutorError(
             f"CUDA_VISIBLE_DEVICES={wish}: {entry!r} names {len(matches)} GPUs; "

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
+from typing import Any, ClassVar
 
+import pynvml
 import pytest
 
 from orchestrator.executors import Executor, ExecutorError, local
@@ -155,6 +157,51 @@ def test_numbers_are_ambiguous_among_different_gpus_unless_they_are_the_buss() -
     with pytest.raises(ExecutorError, match=r"ambiguous.*set CUDA_DEVICE_ORDER=PCI_BUS_ID"):
         visible(MIXED, "0", None)
     assert visible(MIXED, "0", "PCI_BUS_ID") == MIXED[:1]
+
+
+class Divided:
+    """What NVML answers on a machine whose second GPU is divided into two instances, numbers 0 and 3."""
+
+    @staticmethod
+    def instance(handle: str, number: int) -> str:
+        if number not in (0, 3):
+            raise pynvml.NVMLError_NotFound
+        return f"{handle}/{number}"
+
+    @staticmethod
+    def mode(handle: str) -> list[int]:
+        if handle == "0":
+            raise pynvml.NVMLError_NotSupported
+        return [1, 1]
+
+    answers: ClassVar[dict[str, Any]] = {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: 2,
+        "nvmlDeviceGetHandleByIndex": str,
+        "nvmlDeviceGetUUID": {"0": "GPU-aa", "1": "GPU-bb", "1/0": "MIG-cc", "1/3": "MIG-dd"}.get,
+        "nvmlDeviceGetName": {"0": "T4", "1": "H200", "1/0": "H200 MIG 1g", "1/3": "H200 MIG 1g"}.get,
+        "nvmlDeviceGetMigMode": mode,
+        "nvmlDeviceGetMaxMigDeviceCount": lambda handle: 7,
+        "nvmlDeviceGetMigDeviceHandleByIndex": instance,
+    }
+
+
+def test_of_a_gpu_that_is_divided_its_instances_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, answer in Divided.answers.items():
+        monkeypatch.setattr(pynvml, name, answer)
+    listed = gpus.present()
+    assert [(gpu.name, gpu.uuid) for gpu in listed] == [
+        ("gpu-0", "GPU-aa"),
+        ("gpu-1-mig-0", "MIG-cc"),
+        ("gpu-1-mig-3", "MIG-dd"),
+    ]
+    assert [gpu.uuid for gpu in visible(listed, "MIG-dd", None)] == ["MIG-dd"]
+    assert [gpu.uuid for gpu in visible(listed, "0", "PCI_BUS_ID")] == ["GPU-aa"]
+    for whole in ("1", "GPU-bb"):
+        with pytest.raises(ExecutorError, match=rf"'{whole}' names 2 GPUs; .*MIG-cc.*MIG-dd"):
+            visible(listed, whole, "PCI_BUS_ID")
+    assert visible(listed[:2], "GPU-b", None) == listed[1:2], "of a single instance the GPU is name enough"
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_the_usual_operations_are_those_of_torchvision_s_rand_augment() -> None:
 
 
 def test_each_image_is_changed_by_the_operation_that_it_drew() -> None:
-    names = [*operations.OPERATIONS, "none"] * 4
+    names = (*operations.OPERATIONS, "none") * 4
     images = pictures(len(names))
     strength = torch.full((len(names),), 0.3)
     strength[operations.to_indices(names, images.device) == names.index("posterize")] = 3.0
