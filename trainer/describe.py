@@ -53,7 +53,10 @@ def model_fields(config: TrialConfig, about: About, layers: bool = False) -> dic
 
     For an ensemble, macs and parameters are those of all networks, and layers those of each.
     """
-    recipe, shape = recipes.load(config.recipe, config.ingredients), compute_shape(config, about)
+    recipe, shape = (
+        recipes.load(config.recipe, config.ingredients, config.versions.recipes),
+        compute_shape(config, about),
+    )
     vote, network = recipe.one(Vote), (config.model, shape, about.classes, recipe.every(Surgery))
     spent, passed = cost_and_layers(*network) if layers else (cost(*network), [])
     return {
@@ -76,8 +79,9 @@ def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any
     about = _about(config.dataset)
     dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
     answer = {**model_fields(config, about), "dataset": dataset | _class_fields(about, config.subset)}
-    recipe = recipes.load(config.recipe, config.ingredients)
+    recipe = recipes.load(config.recipe, config.ingredients, config.versions.recipes)
     answer["keeps_weights"] = True  # that `keep_weights` is known
+    answer["versions"] = asdict(configs.NEWEST)
     answer["batch_size"] = recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters).batch_size
     if timed:
         from trainer.latency import latency  # it imports what trains, which imports this module

@@ -24,7 +24,7 @@ def latency(config: TrialConfig, shape: Shape, classes: int) -> dict[str, float]
     milliseconds, as fields of the `model` event.
     """
     device = resolve_device(config)
-    recipe = recipes.load(config.recipe, config.ingredients)
+    recipe = recipes.load(config.recipe, config.ingredients, config.versions.recipes)
     vote = recipe.one(Vote)
     changes = (surgery.apply for surgery in recipe.every(Surgery))
     network = models.build(config.model, shape, classes, changes)

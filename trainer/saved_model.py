@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from trainer import ingredients, models
+from trainer import ingredients, models, recipes
 from trainer._files import new_path, replace_file
 from trainer._json import Fields
 from trainer.data import Fit
@@ -165,6 +165,7 @@ def _describe(trained: "Trained") -> dict[str, Any]:
             "mirrored": objective.mirrored,
         },
         "recipe": config.recipe,
+        "recipe_version": config.versions.recipes,
         "ingredients": objective.recipe.to_json()["ingredients"],
         "hyperparameters": asdict(objective.settings),
         "scores": {key: trained.final[key] for key in _SCORES},
@@ -207,7 +208,8 @@ def _build(description: dict[str, Any], folder: Path, views: bool, trust_code: b
     """The network with weights of its own, from a description that may hold anything."""
     top = Fields(description, DESCRIPTION)
     classes = _read_classes(description.get("classes"))
-    recipe = _NO_RECIPE.change(top.objects_or_null("ingredients", ingredients.names()))
+    version = top.integer("recipe_version", 1, recipes.VERSION, default=recipes.FIRST_VERSION)
+    recipe = _NO_RECIPE.of_version(version).change(top.objects_or_null("ingredients", ingredients.names()))
     vote = recipe.one(Vote)
     members = vote.count if vote else 1
     preprocess, normalise, mirrored = top.object("input", _read_input)

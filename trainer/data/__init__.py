@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from trainer.errors import InvalidConfig
 
+RULES, FIRST_RULES = 3, 2  # of decoding image files; increase it when any picture is decoded differently
 Fit = Literal["crop", "pad", "squash"]  # how an image becomes a square
 BACKGROUND = (128, 128, 128)  # RGB beside a padded image and behind a transparent one: mid-grey
 
@@ -31,6 +32,7 @@ class Source:
     image_size: pixels a side; None: the data set's own
     data_dir: for downloads; None: the user's cache folder
     fit: None: crop
+    rules: by which image files are decoded
     """
 
     name: str
@@ -38,6 +40,7 @@ class Source:
     image_size: int | None = None
     data_dir: Path | None = None
     fit: Fit | None = None
+    rules: int = RULES
 
     @property
     def fitting(self) -> Fit:
@@ -103,7 +106,11 @@ def names() -> list[str]:
 
 
 def source(
-    text: str, image_size: int | None = None, data_dir: Path | None = None, fit: Fit | None = None
+    text: str,
+    image_size: int | None = None,
+    data_dir: Path | None = None,
+    fit: Fit | None = None,
+    rules: int = RULES,
 ) -> Source:
     """`digits` or `npz:PATH` as a Source. Raises InvalidConfig."""
     name, colon, path = text.partition(":")
@@ -113,7 +120,7 @@ def source(
         raise InvalidConfig(f"dataset {text!r} needs a path: {name}:PATH")
     if not _module(name).NEEDS_PATH and colon:
         raise InvalidConfig(f"dataset {text!r} takes no path: {name}")
-    return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir, fit)
+    return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir, fit, rules)
 
 
 def about(source: Source) -> About:
