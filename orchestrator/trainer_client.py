@@ -13,7 +13,7 @@ import select
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orchestrator.executors._process import limits
@@ -51,6 +51,7 @@ class NetworkInfo:
     architecture: Mapping[str, Any] | None = None  # the settings of its family, if it has any
     source: str | None = None  # changes when the file of a user's own network changes
     batch_size: int | None = None  # of its training, if the trainer tells it
+    versions: Mapping[str, int] = field(default_factory=dict)  # the newest of the trainer's rules, by name
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
 
@@ -143,6 +144,7 @@ class TrainerClient:
                 architecture=answer.get("architecture"),
                 source=answer.get("source"),
                 batch_size=answer.get("batch_size"),
+                versions=dict(answer.get("versions") or {}),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error
@@ -227,8 +229,9 @@ def network_key(description: NetworkInfo, config: Mapping[str, Any]) -> str:
         "subset": config["subset"],
         "seed": config["seed"],
     }
-    if config.get("ingredients"):
-        facts["ingredients"] = config["ingredients"]
+    for part in ("ingredients", "versions"):
+        if config.get(part):
+            facts[part] = config[part]
     architecture = description.architecture or config.get("architecture")
     if architecture:
         facts["architecture"] = dict(architecture)

@@ -13,6 +13,7 @@ most_frequent=P    tell that a share P of the validation images is of one class;
 steps=N            say that N steps were taken, whatever the budget
 diverge_above=P    exit 3 where the trial's own draw from [0, 1), made from its configuration, is above P
 oom=P, crash=P     a share P of the trials exits 4, or ends in a traceback
+plain              know no versions of rules, as trainers do that are simpler or older
 refuse, refuse_late
                    exit 2: `describe` and `train` both refuse, or `train` alone
 nan, inf, garbage, noresult, twice, hang, ignore_sigterm
@@ -56,7 +57,8 @@ LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "adam": 0.01, "adamax": 0.002, "ada
 LEARNING_RATES |= {"asgd": 0.01}  # the better an optimizer, the earlier it stands here
 REQUIRED = ["protocol", "model", "dataset", "subset", "budget", "seed"]
 OPTIONAL = ["scale", "recipe", "hyperparameters", "clock", "device", "precision", "test"]
-OPTIONAL += ["image_size", "data_dir", "fit", "ingredients", "architecture"]
+OPTIONAL += ["image_size", "data_dir", "fit", "ingredients", "architecture", "versions"]
+VERSIONS = {"recipes": 2, "images": 3}
 KNOWN = {
     "scale": ["depth", "width", "resolution"],
     "subset": ["train", "validation", "seed", "part"],
@@ -64,6 +66,7 @@ KNOWN = {
     "budget": ["seconds", "steps"],
     "ingredients": ["mixup", "sam", "ensemble", "auto_augment", "rand_augment", "trivial_augment", "flip"],
     "architecture": list(ARCHITECTURE),
+    "versions": list(VERSIONS),
 }
 KNOWN["ingredients"] += [
     "alternating_flip",
@@ -80,7 +83,7 @@ RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the a
 VALUED = ["sleep", "noise", "most_frequent", "steps", "diverge_above", "oom", "crash", "grandchild", "flood"]
 VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
-FAULTS += ["ignore_sigterm"]
+FAULTS += ["ignore_sigterm", "plain"]
 
 
 class RefusedError(Exception):
@@ -142,7 +145,8 @@ def describe(line: str, timed: bool = False) -> None:
     named = {"name": config["dataset"], "classes": network["classes"], "image_size": network["image_size"]}
     latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
     times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
-    emit("model", **network, **times, dataset={**named, **images})
+    versions = {} if "plain" in faults_of(config["dataset"]) else {"versions": VERSIONS}
+    emit("model", **network, **times, **versions, dataset={**named, **images})
 
 
 def checked(config: Any) -> dict[str, Any]:
@@ -151,6 +155,7 @@ def checked(config: Any) -> dict[str, Any]:
     missing = [key for key in REQUIRED if key not in config]
     require(not missing, f"the configuration lacks {', '.join(missing)}; add it")
     empty: dict[str, Any] = {"scale": {}, "hyperparameters": {}, "ingredients": {}, "architecture": {}}
+    empty |= {"versions": {}}
     full = {**empty, "recipe": "nomad_haet", **config}
     for name, known in KNOWN.items():
         check_keys(name, full[name], known)
@@ -172,6 +177,8 @@ def checked(config: Any) -> dict[str, Any]:
     require(part < parts, f"part {part} is not there; {TRAIN_IMAGES} images have {parts} parts of {images}")
     optimizer = full["hyperparameters"].get("optimizer") or "sgd"
     require(optimizer in LEARNING_RATES, f"no optimizer {optimizer!r}; choose of {', '.join(LEARNING_RATES)}")
+    known = "plain" not in faults_of(full["dataset"])
+    require(known or "versions" not in config, "versions are not known here; leave them out")
     require("refuse" not in faults_of(full["dataset"]), "refused as asked; leave refuse out of the data set")
     usual = {"learning_rate": LEARNING_RATES[optimizer], "weight_decay": 5e-4, "batch_size": 128}
     given = {key: value for key, value in full["hyperparameters"].items() if value is not None}

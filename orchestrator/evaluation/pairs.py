@@ -6,7 +6,7 @@ image in common. Run r has the same images in every pair, so that pairs do not d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -158,7 +158,7 @@ def _resolve(
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
     dataset = _dataset(request, subjects)
-    settings = recorded_training(store, request.study_name(list(dict.fromkeys(names)), dataset))
+    settings = _recorded_settings(store, request.study_name(list(dict.fromkeys(names)), dataset))
     pairs = []
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipe or (subject.recipe or RECIPE,)):
@@ -170,10 +170,19 @@ def _resolve(
                 validation_images=int(request.no_test),  # a placeholder, too
             )
             try:
-                pairs.append(_pair(request, subject, training, trainer_client, settings))
+                recorded = settings(f"{subject.name} with {recipe}")
+                pairs.append(_pair(request, subject, training, trainer_client, recorded))
             except TrainerRefused as error:
                 raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
     return EvaluationSpec(request, tuple(pairs))
+
+
+def _recorded_settings(store: Store | None, name: str) -> Callable[[str], Mapping[str, Any] | None]:
+    """Return a function from a pair's name to its recorded settings; to None if there is no such study."""
+    training = recorded_training(store, name)
+    recorded = store.study(name) if store else None
+    pairs = recorded.question.get("pairs", {}) if recorded else {}
+    return lambda pair: None if training is None else {**training, **pairs.get(pair, {})}
 
 
 def _subjects(request: EvaluationOptions, store: Store | None) -> list[BaseModel]:
@@ -223,7 +232,7 @@ def _pair(
 ) -> Pair:
     scale = scale_of(request, subject)
     parts = request.runs_of_each if training.disjoint else 1
-    training, description = describe_data(training, scale, request, trainer_client, recorded, parts)
+    training, description = describe_data(training, scale, request, trainer_client, subject, recorded, parts)
     check_batch(training, description)
     return Pair(subject, scale, training, description)
 

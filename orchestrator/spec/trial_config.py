@@ -26,6 +26,7 @@ _ADDED = (
     "folds",
     "pool_images",
     "curve_images",
+    "versions",
 )  # settings that are recorded only if they are set
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -104,6 +105,7 @@ class TrialTemplate:
     folds: int | None = None  # one of which a repeat holds out; None: images are drawn instead
     curve_images: int | None = None  # validation images that learning curves use; None: all
     pool_images: int | None = None  # all training images there are to draw from; None: not known
+    versions: Mapping[str, int] = field(default_factory=dict)  # of the trainer's rules; none: the first ones
 
     def config(self, chosen: Choices, replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one training (docs/trainer-protocol.md)."""
@@ -126,6 +128,7 @@ class TrialTemplate:
         }
         rare = {
             "fit": self.fit,
+            "versions": dict(self.versions),
             "ingredients": merge_ingredients(self.ingredients, chosen.ingredients),
             "architecture": dict(chosen.architecture or self.architecture),
         }
@@ -157,6 +160,7 @@ class TrialTemplate:
             "hyperparameters": dict(self.hyperparameters),
             "ingredients": dict(self.ingredients),
             "architecture": dict(self.architecture),
+            "versions": dict(self.versions),
         }
         del asked["data_folder"]
         return {name: value for name, value in asked.items() if value or name not in _ADDED}
