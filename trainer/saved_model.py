@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from trainer import ingredients, models, recipes
 from trainer._files import new_path, replace_file
 from trainer._json import Fields
-from trainer.data import Fit
-from trainer.data._pictures import RULES
+from trainer.data import FIRST_RULES, RULES, Fit
 from trainer.errors import InvalidConfig, InvalidModel, to_one_line
 from trainer.images import Normalisation
 from trainer.ingredients import Surgery, Views, Vote
@@ -156,7 +155,7 @@ def _describe(trained: "Trained") -> dict[str, Any]:
         "input": {
             "storage": "files" if config.dataset.name == "folder" else "arrays",
             "fit": config.dataset.fitting,
-            "rules": RULES,
+            "rules": config.dataset.rules,
             "image_size": model["image_size"],
             "resolution": model["resolution"],
             "channels": 3,
@@ -236,9 +235,9 @@ def _read_classes(value: Any) -> tuple[str, ...]:
 def _read_input(fields: Fields) -> tuple[Preprocess, Normalisation, bool]:
     rules = fields.integer("rules", 1, 10**6)
     storage: Storage = fields.choice("storage", list(get_args(Storage)))
-    if storage == "files" and rules != RULES:
+    if storage == "files" and not FIRST_RULES <= rules <= RULES:
         raise InvalidConfig(
-            f"its images were decoded by rules {rules}, this version has rules {RULES}; "
+            f"its images were decoded by rules {rules}, this version has rules {FIRST_RULES} to {RULES}; "
             "use the version that trained it"
         )
     fields.integer("channels", 3, 3)
@@ -247,6 +246,7 @@ def _read_input(fields: Fields) -> tuple[Preprocess, Normalisation, bool]:
         fields.choice("fit", list(get_args(Fit))),
         fields.integer("image_size", 1, 1 << 16),
         fields.integer("resolution", 1, 1 << 16),
+        rules,
     )
     mean, deviation = (_read_channels(fields.value(key), key) for key in ("mean", "std"))
     return preprocess, Normalisation(mean, deviation), fields.boolean("mirrored")

@@ -1,8 +1,8 @@
 """The data sets. The command line names each by its file's name.
 
 A file has `NEEDS_PATH` (true for `npz:PATH`, false for `digits`); `about(source)`, which is fast and decodes
-no images; `fingerprint(source)`, a hash of all content; and `load(source, test)`, which reads the images into
-memory. Test images are decoded only if asked for.
+no images; `fingerprint(source)`, a hash of all content; and `load(source, test)`, whose training images are
+in memory, or decoded when they are asked for. Test images are decoded only if asked for.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Source:
     """A data set's name and path, and how its images are stored.
 
     image_size: pixels a side; None: the data set's own
-    data_dir: for downloads; None: the user's cache folder
+    data_dir: for downloads and decoded images; None: the user's cache folder
     fit: None: crop
     rules: by which image files are decoded
     """
@@ -69,9 +69,18 @@ class About:
     class_images: Mapping[str, int] | None = None
 
 
+class ImageRows(Protocol):
+    """Images uint8 [N, H, W, 3], in memory or decoded when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
+        """Those of int64 indices or a slice. Raises InvalidConfig for images that cannot be read."""
+
+
 @dataclass(frozen=True)
 class Images:
-    """Decoded images: uint8 [N, H, W, 3], labels int64 [N] in 0..classes-1.
+    """Images: uint8 [N, H, W, 3], labels int64 [N] in 0..classes-1.
 
     mirrored: whether a mirrored image keeps its class
     names: of the classes, if they have names
@@ -79,7 +88,7 @@ class Images:
 
     classes: int
     mirrored: bool
-    train_images: NDArray[np.uint8]
+    train_images: ImageRows
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8] | None = None
     test_labels: NDArray[np.int64] | None = None
@@ -136,6 +145,12 @@ def fingerprint(source: Source) -> str:
 def load(source: Source, test: bool = False) -> Images:
     """The images of a data set at their stored size. Raises InvalidConfig."""
     return _module(source.name).load(source, test)
+
+
+def cache_folder(source: Source) -> Path:
+    """Where downloads and decoded images are kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return source.data_dir or cache / "nomad-nas"
 
 
 def hash_file(path: Path) -> tuple[int, bytes]:
