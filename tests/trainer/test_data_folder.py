@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from trainer import data
@@ -27,6 +28,11 @@ def folder(root: Path, *names: str, images: int = 2, part: str = "train") -> dat
         for index in range(images):
             image(root / part / name / f"{index}.png", 10 * number)
     return data.source(f"folder:{root}", image_size=SIZE)
+
+
+def read_all(source: data.Source) -> NDArray[np.uint8]:
+    """All training images."""
+    return data.load(source).train_images[:]
 
 
 def image(path: Path, grey: int = 0) -> None:
@@ -178,12 +184,12 @@ def test_all_images_that_cannot_be_read_are_named_at_once(tmp_path: Path) -> Non
     with pytest.raises(
         InvalidConfig, match=r"cannot read 2 images: .*ant/0\.png: .*; .*ant/1\.png: .*remove them"
     ):
-        data.load(source)
+        read_all(source)
     (tmp_path / "train" / "ant" / "loop.png").symlink_to("loop.png")
     for index in range(30):
         (tmp_path / "train" / "wolf" / f"{index}.png").write_bytes(b"")
     with pytest.raises(InvalidConfig, match=r"cannot read 33 images: .*; replace or remove them") as refused:
-        data.load(source)
+        read_all(source)
     wolves = [f"wolf/{index}.png: " for index in range(30)]
     for name in ("ant/0.png: ", "ant/1.png: ", "ant/loop.png: ", *wolves):
         assert str(refused.value).count(name) == 1
@@ -192,7 +198,7 @@ def test_all_images_that_cannot_be_read_are_named_at_once(tmp_path: Path) -> Non
 def test_a_link_that_leads_nowhere_is_refused_by_name(tmp_path: Path) -> None:
     source = folder(tmp_path, "ant", "wolf")
     (tmp_path / "train" / "ant" / "gone.png").symlink_to(tmp_path / "nowhere")
-    for read in (data.fingerprint, data.load):
+    for read in (data.fingerprint, read_all):
         with pytest.raises(InvalidConfig, match=r"gone\.png: No such file"):
             read(source)
 

@@ -74,7 +74,7 @@ class ImageRows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
+    def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]:
         """Those of int64 indices or a slice. Raises InvalidConfig for images that cannot be read."""
 
 
