@@ -23,6 +23,8 @@ from _pairs import WHOLE, show, table
 from _setting import setting
 from _training import TRAINER, Training, trained_all
 
+from trainer import recipes
+
 DISTRIBUTIONS = ("nomad-nas", "torch", "torchvision", "timm", "numpy")
 HYPERPARAMETERS = ("optimizer", "learning_rate", "weight_decay", "batch_size")
 KEPT = ("model", "machine", "engine", "final", "error")  # events on file
@@ -68,6 +70,9 @@ def _arguments() -> argparse.Namespace:
     for name in ("depth", "width", "resolution"):
         parser.add_argument(f"--{name}", type=float, help="multiplier of the network's")
     parser.add_argument("--recipe", default="best")
+    parser.add_argument(
+        "--recipe-version", type=int, default=recipes.VERSION, help="of their rules; 1 is not sent"
+    )
     parser.add_argument("--learning-rate", type=float, help="the recipe's own where it is not given")
     parser.add_argument("--weight-decay", type=float, help="likewise")
     parser.add_argument("--batch-size", type=int, help="likewise")
@@ -117,13 +122,14 @@ def _config(asked: argparse.Namespace, changes: Json, run: int) -> Json:
         "device": asked.device,
         "precision": asked.precision,
         "test": asked.validation == 0,
+        **({"versions": {"recipes": asked.recipe_version}} if asked.recipe_version > 1 else {}),
     } | ({"engine": asked.engine} if asked.engine else {})
 
 
 def _dropped(asked: argparse.Namespace) -> dict[str, Json]:
     names = asked.drop
     if names == ["each"]:
-        from trainer import ingredients, recipes  # may import torch, so only where it must
+        from trainer import ingredients  # may import torch, so only where it must
 
         names = [ingredients.name_of(found) for found in recipes.load(asked.recipe).ingredients]
     return {f"without {name}": {"ingredients": {name: None}} for name in names}

@@ -133,7 +133,7 @@ def _measured(asked: argparse.Namespace, chosen: TrialSetup, macs: int) -> Json:
     mine.images_per_second(each / 2)
     our_peak = where.peak_memory_bytes()
     network = chosen.network().to(memory_format=torch.contiguous_format)
-    pictures = chosen.decoded.train_images, chosen.decoded.train_labels
+    pictures = chosen.decoded.train_images[:], chosen.decoded.train_labels
     reference = Reference(network, *pictures, where.torch_device, asked.batch, asked.workers, clock)
     found: list[tuple[float, float, float]] = []
     for _ in range(asked.segments):

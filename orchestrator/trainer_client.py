@@ -13,7 +13,7 @@ import select
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orchestrator.executors._process import limits
@@ -53,6 +53,7 @@ class NetworkInfo:
     batch_size: int | None = None  # of its training, if the trainer tells it
     initialises: bool = False  # whether the trainer can start from the weights of an earlier training
     fresh: tuple[str, ...] = ()  # tensors that a training from such weights draws anew
+    versions: Mapping[str, int] = field(default_factory=dict)  # the newest of the trainer's rules, by name
     latency_ms: float | None = None  # for one image, if it was measured
     latency_iqr_ms: float | None = None
     latency_failure: str | None = None  # why it could not be measured
@@ -152,6 +153,7 @@ class TrainerClient:
                 fresh=tuple(answer.get("fresh", ())),
                 compares_latency=answer.get("compares_latency") is True,
                 keeps_weights=answer.get("keeps_weights") is True,
+                versions=dict(answer.get("versions") or {}),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise TrainerBroken(f"{self._shown} answers {answer}: {error!r} is wrong or missing") from error
@@ -236,8 +238,9 @@ def network_key(description: NetworkInfo, config: Mapping[str, Any]) -> str:
         "subset": config["subset"],
         "seed": config["seed"],
     }
-    if config.get("ingredients"):
-        facts["ingredients"] = config["ingredients"]
+    for part in ("ingredients", "versions"):
+        if config.get(part):
+            facts[part] = config[part]
     architecture = description.architecture or config.get("architecture")
     if architecture:
         facts["architecture"] = dict(architecture)

@@ -88,23 +88,38 @@ def parts(point: Mapping[str, Value]) -> Parts:
 
 def ingredients(point: Mapping[str, Value]) -> Ingredients:
     """The trainer's changes for a point: settings by ingredient, None for removed ones."""
-    magnitude = {"magnitude": point["magnitude"]} if point["policy"] == "rand_augment" else {}
     mixing = {"chance": point["mixing_chance"], "anneal": point["mixing_fades"]}
     rho = float(point["rho"]) * (ADAPTIVE_RHO if point["sharpness"] == "asam" else 1)
     sharpness = {"rho": rho, "start": point["sharpness_from"]}
     centralized = {"conv_only": False} if point["gradient_centralization"] else None
     return {
-        **_one_of(POLICIES, point["policy"], magnitude),
+        **policy(point),
         **_one_of(FLIPS, point["flip"]),
-        "cutout": _unless_none("share", point["cutout"]),
+        **cutout(point),
         **_one_of(MIXINGS, point["mixing"], mixing),
-        "label_smoothing": _unless_none("alpha", point["smoothing"]),
+        **smoothing(point),
         **_one_of(SHARPNESS, point["sharpness"], sharpness),
         "gradient_centralization": centralized,
         "decay_split": {} if point["decay_split"] else None,
         **_one_of(AVERAGES, point["average"], {"half_life": point["half_life"]}),
         **_one_of(SCHEDULES, point["schedule"]),
     }
+
+
+def policy(point: Mapping[str, Value]) -> Ingredients:
+    """Which operations change all images once per epoch, and RandAugment's magnitude."""
+    magnitude = {"magnitude": point["magnitude"]} if point["policy"] == "rand_augment" else {}
+    return _one_of(POLICIES, point["policy"], magnitude)
+
+
+def cutout(point: Mapping[str, Value]) -> Ingredients:
+    """The square that is hidden; none at 0."""
+    return {"cutout": _unless_none("share", point["cutout"])}
+
+
+def smoothing(point: Mapping[str, Value]) -> Ingredients:
+    """Label smoothing; none at 0."""
+    return {"label_smoothing": _unless_none("alpha", point["smoothing"])}
 
 
 def _one_of(known: Mapping[str, Settings], chosen: Value, varied: Settings | None = None) -> Ingredients:

@@ -13,6 +13,7 @@ most_frequent=P    tell that a share P of the validation images is of one class;
 steps=N            say that N steps were taken, whatever the budget
 diverge_above=P    exit 3 where the trial's own draw from [0, 1), made from its configuration, is above P
 oom=P, crash=P     a share P of the trials exits 4, or ends in a traceback
+plain              know no versions of rules, as trainers do that are simpler or older
 refuse, refuse_late
                    exit 2: `describe` and `train` both refuse, or `train` alone
 nan, inf, garbage, noresult, twice, hang, ignore_sigterm
@@ -60,7 +61,8 @@ LEARNING_RATES |= {"asgd": 0.01}  # the better an optimizer, the earlier it stan
 REQUIRED = ["protocol", "model", "dataset", "subset", "budget", "seed"]
 OPTIONAL = ["scale", "recipe", "hyperparameters", "clock", "device", "precision", "test"]
 OPTIONAL += ["image_size", "data_dir", "fit", "ingredients", "architecture", "keep_weights", "provenance"]
-OPTIONAL += ["init"]
+OPTIONAL += ["init", "versions"]
+VERSIONS = {"recipes": 2, "images": 3}
 KNOWN = {
     "init": ["folder", "sha256", "new_head"],
     "scale": ["depth", "width", "resolution"],
@@ -69,6 +71,7 @@ KNOWN = {
     "budget": ["seconds", "steps"],
     "ingredients": ["mixup", "sam", "ensemble", "auto_augment", "rand_augment", "trivial_augment", "flip"],
     "architecture": list(ARCHITECTURE),
+    "versions": list(VERSIONS),
 }
 KNOWN["ingredients"] += [
     "alternating_flip",
@@ -86,7 +89,7 @@ RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the a
 VALUED = ["sleep", "noise", "most_frequent", "steps", "diverge_above", "oom", "crash", "grandchild", "flood"]
 VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes", "weights"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
-FAULTS += ["ignore_sigterm", "drawn"]
+FAULTS += ["ignore_sigterm", "drawn", "plain"]
 
 
 class RefusedError(Exception):
@@ -181,7 +184,8 @@ def describe(line: str, timed: bool = False) -> None:
     latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
     times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
     keeps = {} if faults_of(config["dataset"]).get("weights") == "none" else {"keeps_weights": True}
-    emit("model", **network, **times, **keeps, dataset={**named, **images}, compares_latency=True)
+    versions = {} if "plain" in faults_of(config["dataset"]) else {"versions": VERSIONS}
+    emit("model", **network, **times, **keeps, **versions, dataset={**named, **images}, compares_latency=True)
 
 
 def compare_latency(paths: list[str]) -> None:
@@ -209,7 +213,7 @@ def checked(config: Any) -> dict[str, Any]:
     check_keys("the configuration", config, REQUIRED + OPTIONAL)
     missing = [key for key in REQUIRED if key not in config]
     require(not missing, f"the configuration lacks {', '.join(missing)}; add it")
-    empty: dict[str, Any] = {name: {} for name in KNOWN}
+    empty: dict[str, Any] = {"versions": {}, **{name: {} for name in KNOWN}}
     full = {**empty, "recipe": "nomad_haet", **config}
     for name, known in KNOWN.items():
         check_keys(name, full[name], known)
@@ -232,6 +236,8 @@ def checked(config: Any) -> dict[str, Any]:
     optimizer = full["hyperparameters"].get("optimizer") or "sgd"
     require(optimizer in LEARNING_RATES, f"no optimizer {optimizer!r}; choose of {', '.join(LEARNING_RATES)}")
     check_init(full["init"], faults_of(full["dataset"]))
+    known = "plain" not in faults_of(full["dataset"])
+    require(known or "versions" not in config, "versions are not known here; leave them out")
     require("refuse" not in faults_of(full["dataset"]), "refused as asked; leave refuse out of the data set")
     usual = {"learning_rate": LEARNING_RATES[optimizer], "weight_decay": 5e-4, "batch_size": 128}
     given = {key: value for key, value in full["hyperparameters"].items() if value is not None}

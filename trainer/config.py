@@ -30,6 +30,20 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Versions:
+    """The rules by which a configuration is trained, by default the first ones that could be asked for.
+
+    recipes: of ingredients and optimizers (trainer/recipes); images: of decoding files (docs/data.md)
+    """
+
+    recipes: int = recipes.FIRST_VERSION
+    images: int = data.FIRST_RULES
+
+
+NEWEST = Versions(recipes.VERSION, data.RULES)
+
+
+@dataclass(frozen=True)
 class Subset:
     """Numbers of images, disjoint and drawn from the training set by `seed`.
 
@@ -83,6 +97,7 @@ class TrialConfig:
     budget: Budget
     seed: int
     scale: Scale = Scale()
+    versions: Versions = Versions()
     recipe: str = "nomad_haet"
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     clock: Literal["train", "strict"] = "train"
@@ -121,13 +136,15 @@ def from_json(value: Any) -> TrialConfig:
     protocol = top.integer("protocol", 0, 10**6)
     if protocol != PROTOCOL:
         raise InvalidConfig(f"protocol {protocol} is not known; this trainer speaks protocol {PROTOCOL}")
+    versions = top.object("versions", _read_versions, default={})
     config = TrialConfig(
         model=_read_model(top),
-        dataset=_read_source(top),
+        dataset=_read_source(top, versions.images),
         subset=top.object("subset", _read_subset),
         budget=top.object("budget", _read_budget),
         seed=top.integer("seed", 0, 2**63 - 1),
         scale=top.object("scale", _read_scale, default={}),
+        versions=versions,
         recipe=top.choice("recipe", recipes.names(), default="nomad_haet"),
         hyperparameters=top.object("hyperparameters", _read_hyperparameters, default={}),
         clock=top.choice("clock", ["train", "strict"], default="train"),
@@ -153,13 +170,22 @@ def _read_model(top: Fields) -> str:
     return name if models.is_own(name) else top.choice("model", [*models.names(), "path/to/file.py:function"])
 
 
-def _read_source(top: Fields) -> data.Source:
+def _read_versions(fields: Fields) -> Versions:
+    usual = Versions()
+    return Versions(
+        recipes=fields.integer("recipes", usual.recipes, NEWEST.recipes, default=usual.recipes),
+        images=fields.integer("images", usual.images, NEWEST.images, default=usual.images),
+    )
+
+
+def _read_source(top: Fields, rules: int) -> data.Source:
     data_dir = top.text("data_dir", default=None)
     return data.source(
         top.text("dataset"),
         image_size=top.integer("image_size", 8, 1024, default=None),
         data_dir=None if data_dir is None else Path(data_dir),
         fit=top.choice("fit", list(get_args(data.Fit)), default=None),
+        rules=rules,
     )
 
 

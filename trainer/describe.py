@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trainer import config as configs
 from trainer import data, models, recipes, subset
 from trainer.config import Subset, TrialConfig
-from trainer.data import About, Source
+from trainer.data import RULES, About, Source
 from trainer.errors import InvalidConfig, to_one_line
 from trainer.ingredients import Surgery, Vote
 from trainer.initial_weights import open_weights
@@ -54,7 +54,10 @@ def model_fields(config: TrialConfig, about: About, layers: bool = False) -> dic
 
     For an ensemble, macs and parameters are those of all networks, and layers those of each.
     """
-    recipe, shape = recipes.load(config.recipe, config.ingredients), compute_shape(config, about)
+    recipe, shape = (
+        recipes.load(config.recipe, config.ingredients, config.versions.recipes),
+        compute_shape(config, about),
+    )
     vote, network = recipe.one(Vote), (config.model, shape, about.classes, recipe.every(Surgery))
     spent, passed = cost_and_layers(*network) if layers else (cost(*network), [])
     return {
@@ -72,15 +75,17 @@ def model_fields(config: TrialConfig, about: About, layers: bool = False) -> dic
 
 def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any]:
     if check_data:
-        labels, classes, names = _training_labels(config.dataset, config.test)
+        # whether files can be read does not depend on the rules, and the newest ones are the fastest
+        labels, classes, names = _training_labels(replace(config.dataset, rules=RULES), config.test)
         subset.draw(labels, classes, config.subset, names)
     about = _about(config.dataset)
     dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
     answer = {**model_fields(config, about), "dataset": dataset | _class_fields(about, config.subset)}
-    recipe = recipes.load(config.recipe, config.ingredients)
+    recipe = recipes.load(config.recipe, config.ingredients, config.versions.recipes)
     answer |= dict.fromkeys(("keeps_weights", "initialises", "compares_latency"), True)  # what it can do
     if initial := open_weights(config, about, compute_shape(config, about)):
         answer["fresh"] = list(initial.fresh)
+    answer["versions"] = asdict(configs.NEWEST)
     answer["batch_size"] = recipes.resolve_hyperparameters(recipe.defaults, config.hyperparameters).batch_size
     if timed:
         from trainer.latency import latency  # it imports what trains, which imports this module
@@ -125,4 +130,5 @@ _fingerprint = lru_cache(maxsize=16)(data.fingerprint)
 def _training_labels(source: Source, test: bool) -> tuple[NDArray[np.int64], int, tuple[str, ...]]:
     """Labels of the training set, and number and names of the classes, after decoding all images."""
     images = data.load(source, test)
+    images.train_images[:]
     return images.train_labels, images.classes, images.names

@@ -214,7 +214,7 @@ def _find_images(model: SavedModel, dataset: str | None) -> tuple[Tensor, str]:
     made, side = model.preprocess, model.preprocess.resolution
     named = dataset or str(model.description["training"]["dataset"])
     try:
-        source: Source = data.source(named, made.image_size, fit=made.fit)
+        source: Source = data.source(named, made.image_size, fit=made.fit, rules=made.rules)
         loaded = data.load(source).train_images[:_CHECKED]
     except InvalidConfig:
         if dataset is not None:

@@ -56,7 +56,8 @@ def open_weights(
     init = config.init
     if init is None:
         return None
-    recipe, description = recipes.load(config.recipe, config.ingredients), _read_description(init)
+    recipe = recipes.load(config.recipe, config.ingredients, config.versions.recipes)
+    description = _read_description(init)
     _check_network(config, shape, recipe, description)
     _check_classes(init, description.get("classes"), [str(name) for name in about.class_images or names])
     sizes = _sizes(config, shape, about.classes, recipe)

@@ -113,7 +113,7 @@ def _prepare(
     config: TrialConfig, shape: Shape, classes: int, device: Device, batch: int
 ) -> Callable[[], None]:
     """One forward pass of a batch of noise through each network of the configuration, as a function."""
-    recipe = recipes.load(config.recipe, config.ingredients)
+    recipe = recipes.load(config.recipe, config.ingredients, config.versions.recipes)
     vote = recipe.one(Vote)
     changes = (surgery.apply for surgery in recipe.every(Surgery))
     network = models.build(config.model, shape, classes, changes)

@@ -1,9 +1,9 @@
 """The optimizers by name: the seven of the NOMAD paper's section 3.5, and five more.
 
 An optimizer's library is imported only to build it, so that a configuration can be refused before torch is
-imported, which takes seconds. `nesterov` is SGD with Nesterov momentum. `muon` makes the step of every weight
-of two dimensions or more orthogonal, the classifier's too, with AdamW's step size (Jordan et al. 2024; Liu et
-al. 2025, section 2.2). It leaves biases and norms to AdamW at the same rate.
+imported, which takes seconds. `nesterov` is SGD with Nesterov momentum. `muon` makes the step of each
+convolution orthogonal, with AdamW's step size (Jordan et al. 2024; Liu et al. 2025, section 2.2). It leaves
+the classifier, biases and norms to AdamW at the same rate, as airbench leaves them to SGD.
 """
 
 import importlib
@@ -30,6 +30,8 @@ class _Kind:
     graph_safe: bool = True
     fused: bool = False
 
+
+_CONVOLUTION = 4  # dimensions of its weight
 
 # Learning rates: the paper's for its seven; torch's default for ASGD and NAdam; a tenth of it for RMSprop,
 # whose first steps are ten times its rate; a tenth of AdamW's for Lion, as Chen et al. (2023) advise; AdamW's
@@ -91,6 +93,16 @@ def build(
     if "momentum" in options:
         _zero_momentum(optimizer)
     return optimizer
+
+
+def split_for_muon(groups: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The groups, with all weights that are not convolutions' in groups of their own for AdamW."""
+    split = []
+    for group in groups:
+        for fallback in (False, True):
+            weights = [weight for weight in group["params"] if (weight.ndim != _CONVOLUTION) is fallback]
+            split.append({**group, "params": weights, **({"use_fallback": True} if fallback else {})})
+    return [group for group in split if group["params"]]
 
 
 def set_rate(optimizer: "Optimizer", rate: float) -> None:

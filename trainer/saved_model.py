@@ -20,11 +20,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from trainer import ingredients, models
+from trainer import ingredients, models, recipes
 from trainer._files import new_path, replace_file
 from trainer._json import Fields
-from trainer.data import Fit
-from trainer.data._pictures import RULES
+from trainer.data import FIRST_RULES, RULES, Fit
 from trainer.errors import InvalidConfig, InvalidModel, to_one_line
 from trainer.images import Normalisation
 from trainer.ingredients import Surgery, Views, Vote
@@ -115,7 +114,8 @@ def load(folder: Path, *, views: bool = True, trust_code: bool = False) -> Saved
 def read_recipe(description: Mapping[str, Any]) -> Recipe:
     """The ingredients of a training, without its hyperparameters. Raises InvalidConfig."""
     fields = Fields(dict(description), DESCRIPTION)
-    return _NO_RECIPE.change(fields.objects_or_null("ingredients", ingredients.names()))
+    version = fields.integer("recipe_version", 1, recipes.VERSION, default=recipes.FIRST_VERSION)
+    return _NO_RECIPE.of_version(version).change(fields.objects_or_null("ingredients", ingredients.names()))
 
 
 def _remove(folder: Path) -> None:
@@ -162,7 +162,7 @@ def _describe(trained: "Trained") -> dict[str, Any]:
         "input": {
             "storage": "files" if config.dataset.name == "folder" else "arrays",
             "fit": config.dataset.fitting,
-            "rules": RULES,
+            "rules": config.dataset.rules,
             "image_size": model["image_size"],
             "resolution": model["resolution"],
             "channels": 3,
@@ -171,6 +171,7 @@ def _describe(trained: "Trained") -> dict[str, Any]:
             "mirrored": objective.mirrored,
         },
         "recipe": config.recipe,
+        "recipe_version": config.versions.recipes,
         "ingredients": objective.recipe.to_json()["ingredients"],
         "hyperparameters": asdict(objective.settings),
         "scores": {key: trained.final[key] for key in _SCORES},
@@ -241,9 +242,9 @@ def _read_classes(value: Any) -> tuple[str, ...]:
 def _read_input(fields: Fields) -> tuple[Preprocess, Normalisation, bool]:
     rules = fields.integer("rules", 1, 10**6)
     storage: Storage = fields.choice("storage", list(get_args(Storage)))
-    if storage == "files" and rules != RULES:
+    if storage == "files" and not FIRST_RULES <= rules <= RULES:
         raise InvalidConfig(
-            f"its images were decoded by rules {rules}, this version has rules {RULES}; "
+            f"its images were decoded by rules {rules}, this version has rules {FIRST_RULES} to {RULES}; "
             "use the version that trained it"
         )
     fields.integer("channels", 3, 3)
@@ -252,6 +253,7 @@ def _read_input(fields: Fields) -> tuple[Preprocess, Normalisation, bool]:
         fields.choice("fit", list(get_args(Fit))),
         fields.integer("image_size", 1, 1 << 16),
         fields.integer("resolution", 1, 1 << 16),
+        rules,
     )
     mean, deviation = (_read_channels(fields.value(key), key) for key in ("mean", "std"))
     return preprocess, Normalisation(mean, deviation), fields.boolean("mirrored")

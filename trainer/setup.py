@@ -78,7 +78,7 @@ def set_up(config: TrialConfig, about: About, device: Device, decoded: Images | 
         )
         for chosen in subset.draw(decoded.train_labels, decoded.classes, config.subset, decoded.names)
     )
-    recipe = recipes.load(config.recipe, config.ingredients)
+    recipe = recipes.load(config.recipe, config.ingredients, config.versions.recipes)
     objective = TrainingObjective(
         training,
         validation if len(validation) else None,

@@ -37,7 +37,8 @@ def export(config: TrialConfig, to: str, path: Path) -> tuple[Path, Check]:
 
 def _build(config: TrialConfig) -> SavedModel:
     """The network on the CPU in evaluation mode. Its normalisation stands for that of the training images."""
-    about, recipe = data.about(config.dataset), recipes.load(config.recipe, config.ingredients)
+    about = data.about(config.dataset)
+    recipe = recipes.load(config.recipe, config.ingredients, config.versions.recipes)
     shape, vote = compute_shape(config, about), recipe.one(Vote)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

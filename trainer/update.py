@@ -40,6 +40,7 @@ class Update:
         device = objective.device.torch_device
         self.network = network
         self.weights: list[Tensor] = [weight for weight in network.parameters() if weight.requires_grad]
+        self._names = {weight: name for name, weight in network.named_parameters()}
         self.averaged = deepcopy(network).requires_grad_(False) if objective.recipe.one(Average) else None
         self.images: dict[int, Tensor] = {}
         self.chosen = torch.zeros(objective.settings.batch_size, dtype=torch.int64, device=device)
@@ -85,7 +86,7 @@ class Update:
         """Within, the weights are where the second pass takes the gradient. `.grad` holds the first one."""
         assert self._perturbation is not None, "no phase of this recipe is perturbed"
         moved = self._weights_with_gradients()
-        kept = self._perturbation.ascend(moved)
+        kept = self._perturbation.ascend(moved, [self._names[weight] for weight in moved])
         with _freeze_statistics(self.network):
             yield
         with torch.no_grad():  # copied back, not subtracted, so that no infinite value stays
@@ -143,10 +144,16 @@ class Update:
         torch._foreach_add_(self._mean, change)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        settings, make_groups = self._objective.settings, self._objective.recipe.one(Groups)
+        settings, recipe = self._objective.settings, self._objective.recipe
+        make_groups = recipe.one(Groups)
+        groups = (
+            make_groups(self.network, settings.weight_decay) if make_groups else [{"params": self.weights}]
+        )
+        if settings.optimizer == "muon" and recipe.muon_on_convolutions:
+            groups = optimizers.split_for_muon(groups)
         return optimizers.build(
             settings.optimizer,
-            make_groups(self.network, settings.weight_decay) if make_groups else [{"params": self.weights}],
+            groups,
             settings.learning_rate,
             settings.weight_decay,
             cuda=self._objective.device.cuda,

@@ -7,7 +7,7 @@ of a final training (nas-train), which has one pair, may all train on the whole 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -164,16 +164,25 @@ def _resolve(
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
     request, dataset = request.settle(subjects), _dataset(request, subjects)
-    settings = recorded_training(store, request.study_name(list(dict.fromkeys(names)), dataset))
+    settings = _recorded_settings(store, request.study_name(list(dict.fromkeys(names)), dataset))
     pairs = []
     for subject in subjects:
         for recipe in dict.fromkeys(request.recipes or (subject.recipe or RECIPE,)):
             training = training_of(request, subject, recipe, dataset, device)
             try:
-                pairs.append(_pair(request, subject, training, trainer_client, settings))
+                recorded = settings(f"{subject.name} with {recipe}")
+                pairs.append(_pair(request, subject, training, trainer_client, recorded))
             except TrainerRefused as error:
                 raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
     return PairsSpec(request, tuple(pairs))
+
+
+def _recorded_settings(store: Store | None, name: str) -> Callable[[str], Mapping[str, Any] | None]:
+    """Return a function from a pair's name to its recorded settings; to None if there is no such study."""
+    training = recorded_training(store, name)
+    recorded = store.study(name) if store else None
+    pairs = recorded.question.get("pairs", {}) if recorded else {}
+    return lambda pair: None if training is None else {**training, **pairs.get(pair, {})}
 
 
 def _subjects(request: RepeatedOptions, store: Store | None) -> list[BaseModel]:
@@ -228,7 +237,7 @@ def _pair(
 
     request, training = request.complete(training, describe, recorded)
     parts = request.runs_of_each if training.disjoint else 1
-    training, description = describe_data(training, scale, request, trainer_client, recorded, parts)
+    training, description = describe_data(training, scale, request, trainer_client, subject, recorded, parts)
     check_batch(training, description)
     return Pair(subject, scale, training, description)
 

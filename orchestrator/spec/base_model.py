@@ -32,14 +32,18 @@ class BaseModel:
     recipe: str | None = None  # that a saved model was found with
     ingredients: Ingredients = field(default_factory=dict)
     architecture: Mapping[str, Any] = field(default_factory=dict)  # the network's own settings
+    recipe_version: int | None = None  # that a saved model was found with; None: it is not a saved one
     study: str | None = None  # that saved it
     others: tuple[str, ...] = ()  # studies that have saved a model of its name too
 
     def to_json(self) -> dict[str, Any]:
         """Return a saved model as recorded by a study that starts from it; the model may change later."""
-        return {name: getattr(self, name) for name in _KEPT}
+        kept = {name: getattr(self, name) for name in _KEPT}
+        newer = {} if self.recipe_version == _FIRST_RECIPES else {"recipe_version": self.recipe_version}
+        return kept | newer
 
 
+_FIRST_RECIPES = 1  # the version of models and studies that name none
 _KEPT = (
     *("study", "network", "scale", "dataset", "image_size", "fit"),
     *("hyperparameters", "recipe", "ingredients", "architecture"),
@@ -91,7 +95,8 @@ def as_kept(kept: Mapping[str, Any], found: BaseModel) -> BaseModel:
     others = {*found.others, *((found.study,) if found.study else ())} - {kept["study"]}
     at = ", ".join(f"{part} {factor:g}" for part, factor in kept["scale"].items())
     origin = f"saved by the study {kept['study']}: {kept['network']} at {at}, as when this study started"
-    return BaseModel(found.name, origin=origin, others=tuple(sorted(others)), **kept)
+    known = {"recipe_version": _FIRST_RECIPES, **kept}
+    return BaseModel(found.name, origin=origin, others=tuple(sorted(others)), **known)
 
 
 def same_name_lines(subject: BaseModel, kind: str) -> Iterator[str]:
@@ -139,6 +144,7 @@ def _first_fit(dataset: str | None) -> str | None:
 
 def _of_model(model: Model, study: Study, others: tuple[str, ...]) -> BaseModel:
     scale = {"depth": model.depth, "width": model.width, "resolution": model.resolution}
+    training = study.question.get("training", {})
     return BaseModel(
         model.name,
         model.network,
@@ -147,11 +153,12 @@ def _of_model(model: Model, study: Study, others: tuple[str, ...]) -> BaseModel:
         f"{model.depth:g}, width {model.width:g}, resolution {model.resolution:g}",
         model.dataset,
         model.image_size,
-        study.question.get("training", {}).get("fit") or _first_fit(model.dataset),
+        training.get("fit") or _first_fit(model.dataset),
         model.hyperparameters or {},
         model.recipe,
         model.ingredients or {},
         model.architecture or {},
+        training.get("versions", {}).get("recipes", _FIRST_RECIPES),
         study.name,
         others,
     )

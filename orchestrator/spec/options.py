@@ -883,7 +883,8 @@ class HpoOptions(SearchOptions):
         "Model to tune: saved by a study, built in (nomad_senet18), or a base network.", ...
     )
     space: str = _search(
-        "What to tune. training: optimizer, learning rate, weight decay and batch size; recipe: which "
+        "What to tune. training: optimizer, learning rate, weight decay and batch size; training_wide: the "
+        "same on logarithmic scales and from 16 images, label smoothing and augmentation; recipe: which "
         "ingredients, and how strong; resnet_budget: the architecture of that network.",
         DEFAULT_SPACE,
         suggest=_SPACES,
@@ -897,6 +898,7 @@ class HpoOptions(SearchOptions):
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         of_space: Mapping[str, Mapping[str, Any]] = {
             DEFAULT_SPACE: {"budget": "60steps", "ingredient": FEW_STEPS},  # of up to 512 images each
+            "training_wide": {"budget": "60steps"},
             "recipe": {"batch_size": 64},
             "resnet_budget": {
                 "base_width": 1.0,

@@ -236,7 +236,9 @@ def resolve_spec(
     check_name(name, "--study")
     check_name(save_as, "--save-as")
     training = training_of(request, subject, recipe, dataset, device)
-    training, base = describe_data(training, scale, request, trainer_client, recorded_training(store, name))
+    training, base = describe_data(
+        training, scale, request, trainer_client, subject, recorded_training(store, name)
+    )
     check(
         base.classes >= aim.sought.fewest_classes,
         f"--metric {aim.sought.name} needs at least {aim.sought.fewest_classes} classes, but the data have "
@@ -417,15 +419,19 @@ def describe_data(
     scale: Mapping[str, float],
     request: RunOptions,
     trainer_client: NetworkDescriber,
+    subject: BaseModel,
     recorded: Mapping[str, Any] | None,
     parts: int = 1,
 ) -> tuple[TrialTemplate, NetworkInfo]:
-    """Return the training with what depends on its data, and its network: numbers of images, and their fit.
+    """Return the training with what depends on its data and on the trainer, and its network.
+
+    These are numbers of images, their fit, and the versions of the trainer's rules.
 
     recorded, parts: see `images.with_images`. Raise BadOption or TrainerRefused.
     """
     told = trainer_client.describe(training.config(Choices(scale)))
     training = images.with_images(training, request, told, recorded, parts)
+    training = replace(training, versions=_versions(training, told, subject, recorded))
     try:
         base = trainer_client.describe(training.config(Choices(scale), replicate=parts - 1))
     except TrainerRefused as error:
@@ -440,6 +446,22 @@ def describe_data(
         "does not tell (keeps_weights in docs/trainer-protocol.md); omit it",
     )
     return replace(training, fit=base.dataset.get("fit", training.fit)), base
+
+
+def _versions(
+    training: TrialTemplate, told: NetworkInfo, subject: BaseModel, recorded: Mapping[str, Any] | None
+) -> dict[str, int]:
+    """Return the versions of the trainer's rules: a recorded study's own, else the newest ones.
+
+    A saved model is trained by the version of its recipe, unless the user gives another recipe. A trainer is
+    asked only for versions that it tells.
+    """
+    asked = dict(told.versions)
+    if subject.recipe_version is not None and training.recipe == subject.recipe:
+        asked["recipes"] = subject.recipe_version
+    if recorded is not None:
+        asked = dict(recorded.get("versions", {}))
+    return {name: version for name, version in asked.items() if name in told.versions}
 
 
 def _hyperparameters(request: RunOptions, subject: BaseModel) -> dict[str, Any]:

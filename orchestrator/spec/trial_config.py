@@ -27,6 +27,7 @@ _ADDED = (
     "pool_images",
     "curve_images",
     "init",
+    "versions",
 )  # settings that are recorded only if they are set
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -106,6 +107,7 @@ class TrialTemplate:
     curve_images: int | None = None  # validation images that learning curves use; None: all
     pool_images: int | None = None  # all training images there are to draw from; None: not known
     init: Mapping[str, Any] = field(default_factory=dict)  # weights to start from: folder, sha256, new_head
+    versions: Mapping[str, int] = field(default_factory=dict)  # of the trainer's rules; none: the first ones
 
     def config(self, chosen: Choices, replicate: int = 0) -> dict[str, Any]:
         """Return the trial.json of one training (docs/trainer-protocol.md)."""
@@ -128,6 +130,7 @@ class TrialTemplate:
         }
         rare = {
             "fit": self.fit,
+            "versions": dict(self.versions),
             "ingredients": merge_ingredients(self.ingredients, chosen.ingredients),
             "architecture": dict(chosen.architecture or self.architecture),
             "init": dict(self.init),
@@ -161,6 +164,7 @@ class TrialTemplate:
             "ingredients": dict(self.ingredients),
             "architecture": dict(self.architecture),
             "init": {name: value for name, value in self.init.items() if name != "folder"},
+            "versions": dict(self.versions),
         }
         del asked["data_folder"]
         return {name: value for name, value in asked.items() if value or name not in _ADDED}

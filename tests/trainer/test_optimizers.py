@@ -113,6 +113,19 @@ def test_muon_makes_a_convolutions_step_orthogonal() -> None:
     assert float(sizes.max() / sizes.min()) < 2  # 8 in the gradient; Newton and Schulz's iteration is rough
 
 
+def test_muon_leaves_all_but_convolutions_to_adamw() -> None:
+    learner = network()
+    groups = [{"params": list(learner.parameters()), "weight_decay": 0.1}]
+    optimizer = optimizers.build(
+        "muon", optimizers.split_for_muon(groups), 0.1, 0.0, cuda=False, graphed=False
+    )
+    torch.autograd.backward(learner(torch.randn(4, 3, 6, 6)).sum())
+    optimizer.step()
+    by_muon = [name for name, weight in learner.named_parameters() if optimizer.state[weight]["use_muon"]]
+    assert by_muon == ["0.weight"]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.1]
+
+
 def test_a_state_taken_up_again_has_one_rate_that_a_captured_step_reads() -> None:
     groups = [
         {"params": [torch.zeros(2, requires_grad=True)]},

@@ -326,3 +326,44 @@ def test_a_small_file_of_very_many_pixels_is_refused(tmp_path: Path) -> None:
     for content in (whole[:8] + chunk + whole[8 + len(chunk) :], gif):
         with pytest.raises(_pictures.Unreadable, match="pixels"):
             read(tmp_path / "x.png", content)
+
+
+def large_photo(orientation: int = 1, mode: str = "RGB") -> bytes:
+    """Coloured areas in 400 x 300 pixels as a JPEG."""
+    image = RGB.resize((400, 300), Image.Resampling.BICUBIC).convert(mode)
+    exif = Image.Exif()
+    exif[274] = orientation
+    return saved(image, "jpeg", quality=95, exif=exif)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_looks_the_same_by_both_versions_of_the_rules(
+    mode: str, orientation: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(large_photo(orientation, mode))
+    whole, reduced = (_pictures.decode_square(path, SIZE, "crop", rules).astype(np.int64) for rules in (2, 3))
+    assert 0 < apart(whole, reduced) < 6
+    with Image.open(path) as image:
+        assert apart(whole, np.asarray(_pictures.make_square(_pictures.to_rgb(image), SIZE, "crop"))) == 0
+
+
+def test_a_jpeg_is_decoded_at_a_fraction_of_its_size_that_is_at_least_twice_the_square(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(large_photo())
+    sides = {size: _pictures.decode(path, _pictures.least_side(size, 3)).size for size in (16, 37, 38, 76)}
+    assert sides == {16: (50, 38), 37: (100, 75), 38: (200, 150), 76: (400, 300)}
+    path.write_bytes(saved(RGB.resize((400, 300)), "png"))
+    assert _pictures.decode(path, 32).size == (400, 300)
+
+
+def test_a_large_jpeg_that_is_cut_off_is_refused_at_any_size(tmp_path: Path) -> None:
+    content = large_photo()
+    path = tmp_path / "x.jpg"
+    path.write_bytes(content[: len(content) // 2])
+    for rules in (2, 3):
+        with pytest.raises(_pictures.Unreadable, match="truncated"):
+            _pictures.decode_square(path, SIZE, "crop", rules)

@@ -13,6 +13,7 @@ from tests.thinned import rest_slow
 from tests.trainer.configs import trial
 from trainer import config, ingredients, optimizers, recipes
 from trainer import trial as trials
+from trainer.errors import InvalidConfig
 from trainer.ingredients import Ingredient, Perturbation, Vote
 from trainer.report import Report
 
@@ -47,7 +48,7 @@ def final(**changes: Any) -> dict[str, Any]:
 def test_a_recipe_trains_a_network_for_a_few_steps(name: str) -> None:
     vote = recipes.load(name).one(Vote)
     steps = vote.count if vote else 3
-    event = final(**RESNET9, recipe=name, budget={"steps": steps})
+    event = final(**RESNET9, recipe=name, budget={"steps": steps}, versions=vars(config.NEWEST))
     assert (event["event"], event["steps"]) == ("final", steps)
 
 
@@ -97,5 +98,47 @@ def test_a_configuration_takes_an_ingredient_out_and_puts_one_in() -> None:
     changed = recipes.load("resnet9_sam", {"sam": None, "asam": {"rho": 2.0}, "cosine": {"final": 0.1}})
     found: dict[str, Ingredient] = {ingredients.name_of(one): one for one in changed.ingredients}
     assert list(found) == ["crop", "flip", "cosine", "asam"]
-    assert repr(found["asam"]) == "Asam(rho=2.0, eta=0.01, start=0.0)"
+    assert repr(found["asam"]) == "Asam(rho=2.0, eta=0.01, start=0.0, norms=True)"
     assert repr(found["cosine"]) == "Cosine(warm_up=0.0, final=0.1)"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "ingredient", "then", "now"),
+    [
+        ("resnet18_asam", {}, "asymmetric_loss", {"positive": 1.0}, {"positive": 0.0}),
+        ("ensemble6", {}, "asymmetric_loss", {"positive": 1.0}, {"positive": 0.0}),
+        ("best", {"asymmetric_loss": {}}, "asymmetric_loss", {"positive": 1.0}, {"positive": 0.0}),
+        ("best", {"asymmetric_loss": {"positive": 2.0}}, "asymmetric_loss", *[{"positive": 2.0}] * 2),
+        ("resnet18_asam", {}, "asam", {"norms": False}, {"norms": True}),
+        ("resnet9_sam_ip", {}, "patch_whitening", {"eps": 5e-4, "fp32": False}, {"eps": 0.01, "fp32": True}),
+        ("resnet9_sam_ip", {"patch_whitening": {"eps": 0.1}}, "patch_whitening", *[{"eps": 0.1}] * 2),
+    ],
+)
+def test_a_recipe_of_an_earlier_version_has_the_settings_of_then(
+    name: str, changes: recipes.Changes, ingredient: str, then: dict[str, Any], now: dict[str, Any]
+) -> None:
+    for version, expected in ((1, then), (2, now)):
+        found = recipes.load(name, changes, version).to_json()["ingredients"][ingredient]
+        assert expected.items() <= found.items()
+
+
+def test_a_configuration_without_versions_is_trained_by_the_first_ones() -> None:
+    first = {"recipes": 1, "images": 2}
+    older, explicit, newer = (
+        final(
+            **RESNET9,
+            recipe="resnet9_sam_ip",
+            hyperparameters={"optimizer": "muon", "batch_size": 20},
+            budget={"steps": 2},
+            **asked,
+        )["val_loss"]
+        for asked in ({}, {"versions": first}, {"versions": {"recipes": 2}})
+    )
+    assert older == explicit
+    assert older != newer
+
+
+@pytest.mark.parametrize("asked", [{"recipes": 3}, {"recipes": 0}, {"images": 1}, {"other": 1}])
+def test_a_version_that_this_trainer_does_not_have_is_refused(asked: dict[str, int]) -> None:
+    with pytest.raises(InvalidConfig, match=r"must be a whole number from|unknown key 'other' in versions"):
+        config.from_json(trial(versions=asked))

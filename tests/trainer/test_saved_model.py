@@ -314,6 +314,32 @@ def test_an_image_file_becomes_what_it_was_in_the_training(fit: str, tmp_path: P
             assert torch.equal(preprocess(image), pixels)
 
 
+@pytest.mark.parametrize(("versions", "apart"), [({}, 0), ({"images": 2}, 0), ({"images": 3}, 8)])
+def test_a_large_photo_is_decoded_by_the_rules_of_the_training(
+    versions: dict[str, int], apart: int, tmp_path: Path
+) -> None:
+    photos = make_photos(tmp_path / "photos") | {"versions": versions, "budget": {"steps": 1}}
+    rng = np.random.default_rng(0)
+    rough = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8))
+    path = tmp_path / "photos" / "test" / "circle" / "0.jpg"
+    rough.resize((400, 300), Image.Resampling.BICUBIC).save(path, quality=90)
+    trained = train_and_save(tmp_path, **photos, test=True)
+    assert json.loads((tmp_path / "model.json").read_text())["input"]["rules"] == versions.get("images", 2)
+    _, preprocess = load_model(tmp_path)
+    tests = trained.setup.decoded.test_images
+    assert tests is not None
+    sizes = (24, trained.setup.objective.pixels)
+    pixels = images.to_device(tests[:1], np.zeros(1, np.int64), sizes, torch.device("cpu")).images[0]
+    assert torch.equal(preprocess(path), pixels)
+    with Image.open(path) as image:
+        assert torch.equal(preprocess(image), pixels)
+        assert image.size == (400, 300)
+        image.load()  # in full size, of which a reduced one differs by a few levels
+        difference = (preprocess(image).int() - pixels.int()).abs().max()
+    assert difference <= apart
+    assert (difference > 0) == (apart > 0)
+
+
 def test_an_image_becomes_what_it_was_in_an_array(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (80, 20, 30, 3), np.uint8)

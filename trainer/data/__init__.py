@@ -1,8 +1,8 @@
 """The data sets. The command line names each by its file's name.
 
 A file has `NEEDS_PATH` (true for `npz:PATH`, false for `digits`); `about(source)`, which is fast and decodes
-no images; `fingerprint(source)`, a hash of all content; and `load(source, test)`, which reads the images into
-memory. Test images are decoded only if asked for.
+no images; `fingerprint(source)`, a hash of all content; and `load(source, test)`, whose training images are
+in memory, or decoded when they are asked for. Test images are decoded only if asked for.
 """
 
 import hashlib
@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import InvalidConfig
 
+RULES, FIRST_RULES = 3, 2  # of decoding image files; increase it when any picture is decoded differently
 Fit = Literal["crop", "pad", "squash"]  # how an image becomes a square
 BACKGROUND = (128, 128, 128)  # RGB beside a padded image and behind a transparent one: mid-grey
 
@@ -29,8 +30,9 @@ class Source:
     """A data set's name and path, and how its images are stored.
 
     image_size: pixels a side; None: the data set's own
-    data_dir: for downloads; None: the user's cache folder
+    data_dir: for downloads and decoded images; None: the user's cache folder
     fit: None: crop
+    rules: by which image files are decoded
     """
 
     name: str
@@ -38,6 +40,7 @@ class Source:
     image_size: int | None = None
     data_dir: Path | None = None
     fit: Fit | None = None
+    rules: int = RULES
 
     @property
     def fitting(self) -> Fit:
@@ -66,9 +69,18 @@ class About:
     class_images: Mapping[str, int] | None = None
 
 
+class ImageRows(Protocol):
+    """Images uint8 [N, H, W, 3], in memory or decoded when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]:
+        """Those of int64 indices or a slice. Raises InvalidConfig for images that cannot be read."""
+
+
 @dataclass(frozen=True)
 class Images:
-    """Decoded images: uint8 [N, H, W, 3], labels int64 [N] in 0..classes-1.
+    """Images: uint8 [N, H, W, 3], labels int64 [N] in 0..classes-1.
 
     mirrored: whether a mirrored image keeps its class
     names: of the classes, if they have names
@@ -76,7 +88,7 @@ class Images:
 
     classes: int
     mirrored: bool
-    train_images: NDArray[np.uint8]
+    train_images: ImageRows
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8] | None = None
     test_labels: NDArray[np.int64] | None = None
@@ -103,7 +115,11 @@ def names() -> list[str]:
 
 
 def source(
-    text: str, image_size: int | None = None, data_dir: Path | None = None, fit: Fit | None = None
+    text: str,
+    image_size: int | None = None,
+    data_dir: Path | None = None,
+    fit: Fit | None = None,
+    rules: int = RULES,
 ) -> Source:
     """`digits` or `npz:PATH` as a Source. Raises InvalidConfig."""
     name, colon, path = text.partition(":")
@@ -113,7 +129,7 @@ def source(
         raise InvalidConfig(f"dataset {text!r} needs a path: {name}:PATH")
     if not _module(name).NEEDS_PATH and colon:
         raise InvalidConfig(f"dataset {text!r} takes no path: {name}")
-    return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir, fit)
+    return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir, fit, rules)
 
 
 def about(source: Source) -> About:
@@ -129,6 +145,12 @@ def fingerprint(source: Source) -> str:
 def load(source: Source, test: bool = False) -> Images:
     """The images of a data set at their stored size. Raises InvalidConfig."""
     return _module(source.name).load(source, test)
+
+
+def cache_folder(source: Source) -> Path:
+    """Where downloads and decoded images are kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return source.data_dir or cache / "nomad-nas"
 
 
 def hash_file(path: Path) -> tuple[int, bytes]:

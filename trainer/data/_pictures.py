@@ -5,15 +5,14 @@ transparent pixels and may invert CMYK. So every mode is either listed here or r
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from trainer.data import BACKGROUND, Fit
+from trainer.data import BACKGROUND, RULES, Fit
 
-RULES = 2  # increase it when any picture is decoded differently: it is then another data set
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # only these: Pillow runs programs for some others
@@ -24,6 +23,7 @@ _GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # between two levels of a PNG wi
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 _EIGHT, _SIXTEEN = 255, 65535
+_REDUCED_SINCE = 3  # version of the rules
 _RESAMPLING = Image.Resampling.BICUBIC
 
 
@@ -31,16 +31,24 @@ class Unreadable(Exception):
     """A file cannot be read as a picture. The message says why, without naming the file."""
 
 
-def decode_square(path: Path, size: int, fit: Fit) -> NDArray[np.uint8]:
-    """The (first) picture in a file, [size, size, 3]. Raises Unreadable."""
-    return np.asarray(make_square(decode(path), size, fit))
+def decode_square(path: Path, size: int, fit: Fit, rules: int = RULES) -> NDArray[np.uint8]:
+    """The (first) picture in a file, [size, size, 3], by the rules of a version. Raises Unreadable."""
+    return np.asarray(make_square(decode(path, least_side(size, rules)), size, fit))
 
 
-def decode(path: Path) -> Image.Image:
-    """The (first) picture in a file as `to_rgb` makes it. Raises Unreadable."""
+def least_side(size: int, rules: int) -> int | None:
+    """The pixels a side that a JPEG must keep if it becomes a square of `size`; None: all it has."""
+    return None if rules < _REDUCED_SINCE else 2 * size
+
+
+def decode(file: Path | BinaryIO, least: int | None = None) -> Image.Image:
+    """The (first) picture in a file as `to_rgb` makes it. Raises Unreadable.
+
+    least: decode a JPEG at a half, a quarter or an eighth of its size, if both sides keep so many pixels
+    """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            return to_rgb(image)
+        with Image.open(file, formats=_FORMATS) as image:
+            return to_rgb(image, least)
     except (Unreadable, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -51,12 +59,12 @@ def decode(path: Path) -> Image.Image:
         raise Unreadable(str(error) or type(error).__name__) from error
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image, least: int | None = None) -> Image.Image:
     """An opened image upright, with 8 bits per channel, blended with the background.
 
     Raises Unreadable, and what Pillow raises.
     """
-    image = _load_upright(image)
+    image = _load_upright(image, least)
     if not image.has_transparency_data:
         return image.convert("RGB")
     if image.mode == "La":
@@ -66,12 +74,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return whole.convert("RGB")
 
 
-def _load_upright(image: Image.Image) -> Image.Image:
+def _load_upright(image: Image.Image, least: int | None) -> Image.Image:
     """Decode the picture, in 8 or 16 bits, and apply its EXIF orientation."""
     width, height = image.size
     if width * height > _MOST_PIXELS:
         raise Unreadable(f"{width} x {height} pixels are more than the {_MOST_PIXELS:,} that are read")
     rawmode = _rawmode(image)
+    if least is not None:
+        image.draft(None, (least, least))  # only of JPEG, whose decoder skips what a smaller image lacks
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
     _refuse_ambiguous(image, rawmode)

@@ -5,7 +5,6 @@ It is written under another name and renamed. Reading it avoids importing torchv
 """
 
 import fcntl
-import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.data import About, Images, Source, npz
+from trainer.data import About, Images, Source, cache_folder, npz
 from trainer.errors import InvalidConfig
 
 NEEDS_PATH = False
@@ -38,8 +37,7 @@ def fingerprint(source: Source) -> str:
 
 def load(source: Source, test: bool) -> Images:
     """The images, downloaded if necessary. Raises InvalidConfig if that fails."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = source.data_dir or cache / "nomad-nas"
+    folder = cache_folder(source)
     kept = folder / "cifar10.npz"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """`folder:PATH`: PATH/train/CLASS/*.png and PATH/test/CLASS/*.png (or jpg, tif, gif, …), made squares.
 
-The classes are the folders' names in alphabetical order. `test` may be missing. Images are decoded once, at
-`image_size` (32 by default), as docs/data.md says. Files that systems leave behind, such as `.DS_Store`, are
-ignored. Other files that are not read are counted and reported.
+The classes are the folders' names in alphabetical order. `test` may be missing. Images are decoded when they
+are asked for, at `image_size` (32 by default), as docs/data.md says, and then kept in a cache. Files that
+systems leave behind, such as `.DS_Store`, are ignored. Others that are not read are counted and reported.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from typing import TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data import About, Images, Source, hash_file
-from trainer.data._pictures import RULES, SUFFIXES, Unreadable, decode_square
+from trainer.data import About, Images, Source, _decoded, hash_file
+from trainer.data._pictures import SUFFIXES, Unreadable, decode_square
 from trainer.errors import InvalidConfig, to_one_line
 
 NEEDS_PATH = True
@@ -120,24 +120,24 @@ def fingerprint(source: Source) -> str:
             digest.update(b"\n%d\0%b\0%b" % (picture.label, os.fsencode(picture.name), content))
         digest.update(b"\n")
     counts = f"{len(listing.classes)}+{len(listing.train)}+{len(listing.test)}"
-    return f"folder-{RULES}-{counts}-{digest.hexdigest()}"
+    return f"folder-{source.rules}-{counts}-{digest.hexdigest()}"
 
 
 def load(source: Source, test: bool) -> Images:
-    """Decode the images. Raises InvalidConfig, which names all files that cannot be read."""
+    """The images, of which those for training are decoded when they are asked for.
+
+    Raises InvalidConfig, also then, which names all files that cannot be read.
+    """
     listing = _list(source)
     if test and not listing.test:
         raise InvalidConfig(f"{source.path} has no test images; place them in {source.path}/test/CLASS")
-    pictures = [*listing.train, *(listing.test if test else [])]
-    images, labels = _decode(pictures, source), np.array([picture.label for picture in pictures], np.int64)
-    split = len(listing.train)
     return Images(
         classes=len(listing.classes),
         mirrored=True,
-        train_images=images[:split],
-        train_labels=labels[:split],
-        test_images=images[split:] if test else None,
-        test_labels=labels[split:] if test else None,
+        train_images=_Decoded(listing.train, source),
+        train_labels=_labels(listing.train),
+        test_images=_Decoded(listing.test, source)[:] if test else None,
+        test_labels=_labels(listing.test) if test else None,
         names=listing.classes,
     )
 
@@ -174,17 +174,36 @@ def list_images(folder: Path, classes: Sequence[str]) -> tuple[list[tuple[Path, 
     return list(found), unread.describe()
 
 
-def _decode(pictures: Sequence[_Picture], source: Source) -> NDArray[np.uint8]:
-    """uint8 [N, size, size, 3]."""
-    size = source.image_size or _SIZE
-    images = np.empty((len(pictures), size, size, 3), np.uint8)
-    places = {picture.path: images[row] for row, picture in enumerate(pictures)}
+def _labels(pictures: Sequence[_Picture]) -> NDArray[np.int64]:
+    return np.array([picture.label for picture in pictures], np.int64)
 
-    def decode(path: Path) -> None:
-        places[path][:] = decode_square(path, size, source.fitting)
 
-    _map_files(decode, pictures)
-    return images
+class _Decoded:
+    """The pictures of one part as images, `ImageRows`."""
+
+    def __init__(self, pictures: Sequence[_Picture], source: Source) -> None:
+        self._pictures, self._source = pictures, source
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
+        source, size = self._source, self._source.image_size or _SIZE
+        chosen = np.arange(len(self))[rows].tolist()
+        images = np.empty((len(chosen), size, size, 3), np.uint8)
+        paths = [picture.path for picture in self._pictures]
+        places = {paths[row]: (row, images[place]) for place, row in enumerate(chosen)}
+        with _decoded.open_records(paths, source, size) as kept:
+
+            def decode(path: Path) -> None:
+                row, image = places[path]
+                found = kept.read(row) if kept else None
+                image[:] = decode_square(path, size, source.fitting, source.rules) if found is None else found
+                if kept and found is None:
+                    kept.write(row, image)
+
+            _map_files(decode, [self._pictures[row] for row in chosen])
+        return images
 
 
 def _map_files(read: Callable[[Path], _Result], pictures: Sequence[_Picture]) -> list[_Result]:

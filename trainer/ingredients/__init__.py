@@ -191,8 +191,11 @@ class Perturbation(Ingredient):
         """Whether a step at this progress has a second pass."""
 
     @abstractmethod
-    def ascend(self, weights: "Sequence[Tensor]") -> "Sequence[Tensor]":
-        """Move the weights in place along their `.grad`; return copies of what they were."""
+    def ascend(self, weights: "Sequence[Tensor]", names: Sequence[str]) -> "Sequence[Tensor]":
+        """Move the weights in place along their `.grad`; return copies of what they were.
+
+        names: those that the network has for them, such as `stages.0.1.weight`
+        """
 
 
 @dataclass(frozen=True)

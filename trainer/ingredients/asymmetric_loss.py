@@ -1,8 +1,8 @@
 """Asymmetric loss, which weighs easy negatives down (Ridnik et al. 2021), for one label.
 
-The paper's loss is for many labels at once. This is its authors' softmax form, as in timm, without the
-probability margin. timm takes class indices; here the loss is linear in the target probabilities, as
-cross-entropy is.
+The paper's loss is for many labels at once. This is the softmax form in its authors' code
+(`ASLSingleLabel`), without the probability margin, with its defaults. timm has the same form with a positive
+power of 1. Both take class indices; here the loss is linear in the target probabilities, as cross-entropy is.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class AsymmetricLoss(Loss):
         count, as in timm
     """
 
-    positive: float = 1.0
+    positive: float = 0.0
     negative: float = 4.0
     smoothing: float = within(0.1, at_least=0, below=1)
 

@@ -26,6 +26,6 @@ class Sam(Perturbation):
     def active(self, progress: float) -> bool:
         return progress >= self.start
 
-    def ascend(self, weights: Sequence[Tensor]) -> Sequence[Tensor]:
+    def ascend(self, weights: Sequence[Tensor], names: Sequence[str]) -> Sequence[Tensor]:
         gradients = _ascent.get_gradients(weights)
         return _ascent.move(weights, gradients, self.rho / _ascent.compute_norm(gradients))

@@ -2,6 +2,9 @@
 
 A file holds one `RECIPE`: hyperparameters, and the settings of its ingredients by name. A configuration may
 add ingredients, remove them or change their settings.
+
+VERSION is that of the rules by which recipes are trained. A configuration says its version, and one that does
+not is of version 1, so that studies go on by the rules with which they began.
 """
 
 import importlib
@@ -13,6 +16,17 @@ from typing import Any, TypeVar
 from trainer import ingredients, optimizers
 from trainer.errors import InvalidConfig
 from trainer.ingredients import Average, Ingredient, Loss, Meta, Weights
+
+VERSION, FIRST_VERSION = 2, 1
+
+# of each version, the settings whose defaults were others then
+_DEFAULTS_THEN: Mapping[int, Mapping[str, Mapping[str, Any]]] = {
+    1: {
+        "asymmetric_loss": {"positive": 1.0},
+        "asam": {"norms": False},
+        "patch_whitening": {"eps": 5e-4, "fp32": False},
+    }
+}
 
 Changes = Mapping[str, Mapping[str, Any] | None]  # settings by ingredient; None removes it
 _Kind = TypeVar("_Kind", bound=Ingredient)
@@ -48,6 +62,22 @@ class Recipe:
 
     defaults: Defaults
     ingredients: tuple[Ingredient, ...] = ()
+    version: int = VERSION
+
+    @property
+    def muon_on_convolutions(self) -> bool:
+        """Whether the optimizer `muon` is for convolutions only; in version 1 the classifier had it too."""
+        return self.version > 1
+
+    def of_version(self, version: int) -> "Recipe":
+        """The recipe as it was in a version. Settings other than today's defaults stay."""
+        then = _DEFAULTS_THEN.get(version, {})
+        chosen = []
+        for one in self.ingredients:
+            settings, today = then.get(ingredients.name_of(one), {}), type(one)()
+            usual = {key: old for key, old in settings.items() if getattr(one, key) == getattr(today, key)}
+            chosen.append(ingredients.change(one, usual))
+        return replace(self, ingredients=tuple(chosen), version=version)
 
     def change(self, changes: Changes) -> "Recipe":
         """Add, remove or change ingredients. Raises InvalidConfig.
@@ -63,9 +93,10 @@ class Recipe:
                 new = ingredients.change(held, settings)
                 chosen = tuple(new if one is held else one for one in chosen)
             else:
-                added = ingredients.build(name, settings)
+                usual = _DEFAULTS_THEN.get(self.version, {}).get(name, {})
+                added = ingredients.build(name, {**usual, **settings})
                 chosen = (*(one for one in chosen if not _exclude(added, one)), added)
-        return Recipe(self.defaults, chosen)
+        return replace(self, ingredients=chosen)
 
     def every(self, kind: type[_Kind]) -> tuple[_Kind, ...]:
         """The ingredients of a kind."""
@@ -87,10 +118,13 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def load(name: str, changes: Changes | None = None) -> Recipe:
-    """The recipe of a name in `names()`, with changes. Raises InvalidConfig for invalid changes."""
+def load(name: str, changes: Changes | None = None, version: int = VERSION) -> Recipe:
+    """The recipe of a name in `names()`, as it was in a version, with changes.
+
+    Raises InvalidConfig for invalid changes.
+    """
     recipe: Recipe = importlib.import_module(f"{__name__}.{name}").RECIPE
-    recipe = recipe.change(changes or {})
+    recipe = recipe.of_version(version).change(changes or {})
     for one, other, why in _APART:
         pair = recipe.one(one), recipe.one(other)
         if pair[0] and pair[1]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.spec import options
+from orchestrator.spec import base_model, options
 from orchestrator.spec.images import with_images
 from orchestrator.spec.options import BadOption, RunOptions
 from orchestrator.spec.study_spec import describe_data
@@ -19,6 +19,7 @@ from trainer import subset
 from trainer.config import Subset
 from trainer.errors import InvalidConfig
 
+SUBJECT = base_model.find("senet18", None)
 PLACEHOLDER = TrialTemplate("senet18", "folder:x", 1, 1, TrialBudget(steps=5))
 SIZES = st.lists(st.integers(1, 400), min_size=2, max_size=9)
 
@@ -157,7 +158,7 @@ def test_what_an_evaluation_is_told_to_give_instead_works_for_all_its_runs(
         request = EvaluationOptions.resolve({"model": "a", "batch_size": 2, **given})
         begun = TrialTemplate("a", "folder:x", 1, 0, TrialBudget(steps=5), test=True, disjoint=True)
         parts = request.runs_of_each
-        found, _ = describe_data(begun, {}, request, data, None, parts)
+        found, _ = describe_data(begun, {}, request, data, SUBJECT, None, parts)
         for part in range(parts):
             data.describe(found.config(Choices({}), part))
 

@@ -18,7 +18,12 @@ from tests.orchestrator._studies import evaluate, record, run, trials
 from tests.orchestrator.search.test_loop import stopping_at
 from tests.thinned import rest_slow
 
-SPACES = {"training": "senet18", "recipe": "senet18", "resnet_budget": "resnet_budget"}  # a network for each
+SPACES = {  # a network for each
+    "training": "senet18",
+    "training_wide": "senet18",
+    "recipe": "senet18",
+    "resnet_budget": "resnet_budget",
+}
 
 
 def search(folder: Path, space: str, **given: Any) -> str:
@@ -47,6 +52,7 @@ def test_every_space_whose_points_mean_something_is_searched_here() -> None:
         [
             *(("recipe", solver) for solver in ("cmaes", "gp", "nomad", "tpe")),
             ("training", "nomad"),
+            ("training_wide", "nomad"),
             ("resnet_budget", "nomad"),
         ],
     ),
@@ -161,7 +167,7 @@ def test_another_limit_under_the_same_name_is_refused_with_the_difference_named(
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"space": "scaling"}, "choose one of recipe, resnet_budget, training"),
+        ({"space": "scaling"}, "choose one of recipe, resnet_budget, training, training_wide"),
         ({"space": "nothing"}, "no space 'nothing'"),
         ({"space": "resnet_budget"}, "belongs to the network resnet_budget, not to senet18; give --model"),
         ({"space": "recipe", "max_params": 9}, "--space recipe does not change the network"),

@@ -42,13 +42,13 @@ def backward(learner: nn.Module, seed: int) -> float:
 
 def perturbed_steps(learner: nn.Module, perturbation: Perturbation, optimizer: torch.optim.Optimizer) -> None:
     """Three steps whose second gradient is taken where `perturbation` goes."""
-    weights: list[Tensor] = list(learner.parameters())
+    names, weights = zip(*learner.named_parameters(), strict=True)
     for seed in range(3):
         backward(learner, seed)
-        kept = perturbation.ascend(weights)
+        kept = perturbation.ascend(weights, names)
         backward(learner, seed)
         with torch.no_grad():
-            torch._foreach_copy_(weights, list(kept))
+            torch._foreach_copy_(list(weights), list(kept))
         optimizer.step()
 
 

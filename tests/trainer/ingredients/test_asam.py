@@ -1,13 +1,14 @@
-"""ASAM against pytorch_optimizer's, which is the case eta = 0, and against the paper's equation.
+"""ASAM against its authors' code, pytorch_optimizer's, which is the case eta = 0, and the paper's equation.
 
-That reference scales biases and norms by their size, too, so the two are held together on a network
-that has neither. It takes seconds to import: not while the tests are collected, which each of their
-processes does.
+pytorch_optimizer scales biases by their size, too, so the two are held together on a network that has none.
+It takes seconds to import: not while the tests are collected, which each of their processes does.
 """
+
+from collections.abc import Sequence
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.trainer.ingredients._networks import assert_same, backward, closure_steps, network, perturbed_steps
 from trainer.ingredients.asam import Asam
@@ -24,12 +25,22 @@ def test_steps_end_where_the_reference_ends(rho: float) -> None:
     assert_same([*ours.parameters()], [*theirs.parameters()])
 
 
-def test_the_way_up_is_the_papers() -> None:
+def test_the_way_up_is_that_of_its_authors_code() -> None:
+    learner, theirs = network(), network()
+    backward(learner, 0)
+    backward(theirs, 0)
+    _authors_ascent(theirs, rho=0.7, eta=0.1)
+    names, weights = zip(*learner.named_parameters(), strict=True)
+    Asam(rho=0.7, eta=0.1).ascend(weights, names)
+    assert_same(weights, [*theirs.parameters()])
+
+
+def test_the_way_up_without_norms_is_the_papers() -> None:
     learner = network()
     backward(learner, 0)
-    weights: list[Tensor] = [*learner.parameters()]
+    names, weights = zip(*learner.named_parameters(), strict=True)
     expected = _papers_way(weights, rho=0.7, eta=0.1)
-    before = Asam(rho=0.7, eta=0.1).ascend(weights)
+    before = Asam(rho=0.7, eta=0.1, norms=False).ascend(weights, names)
     moved = torch.cat([(now.detach() - was).flatten() for now, was in zip(weights, before, strict=True)])
     torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-6)
 
@@ -39,7 +50,7 @@ def test_scaling_a_layer_up_and_the_next_one_down_changes_nothing() -> None:
         first = torch.tensor([[scale * 2.0]], requires_grad=True)
         second = torch.tensor([[3.0 / scale]], requires_grad=True)
         torch.autograd.backward((first * second).sum())
-        Asam(rho=0.5, eta=0.0).ascend([first, second])
+        Asam(rho=0.5, eta=0.0).ascend([first, second], ["0.weight", "1.weight"])
         return (first * second).item()
 
     assert gain(10.0) == pytest.approx(gain(1.0))
@@ -52,7 +63,23 @@ def test_a_strength_out_of_range_is_refused(strengths: dict[str, float]) -> None
         Asam(**strengths)
 
 
-def _papers_way(weights: list[Tensor], rho: float, eta: float) -> Tensor:
+@torch.no_grad()
+def _authors_ascent(model: nn.Module, rho: float, eta: float) -> None:
+    """`ascent_step` of github.com/SamsungLabs/ASAM (asam.py), without the state that it keeps."""
+    sizes = {
+        weight: weight.abs().add(eta) if "weight" in name else torch.ones_like(weight)
+        for name, weight in model.named_parameters()
+    }
+    for weight, size in sizes.items():
+        assert weight.grad is not None
+        weight.grad.mul_(size)
+    norm = torch.norm(torch.stack([torch.norm(weight.grad, p=2) for weight in sizes])) + 1e-16
+    for weight, size in sizes.items():
+        assert weight.grad is not None
+        weight.add_(weight.grad.mul(size).mul(rho / norm))
+
+
+def _papers_way(weights: Sequence[Tensor], rho: float, eta: float) -> Tensor:
     """rho T²g / |Tg| as one vector, with T written out as one diagonal."""
     vector = torch.cat([weight.detach().flatten() for weight in weights])
     gradient = torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None])

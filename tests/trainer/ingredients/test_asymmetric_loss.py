@@ -38,6 +38,14 @@ def test_of_whole_labels_it_is_timms_and_so_is_its_gradient(
     )
 
 
+def test_its_defaults_are_those_of_its_authors_code() -> None:
+    from timm.loss.asymmetric_loss import AsymmetricLossSingleLabel
+
+    logits, labels = logits_and_labels()
+    theirs = AsymmetricLossSingleLabel(gamma_pos=0, gamma_neg=4, eps=0.1)(logits, labels)
+    torch.testing.assert_close(AsymmetricLoss()(logits, F.one_hot(labels, 10).float()), theirs)
+
+
 def test_of_a_mixed_target_it_is_the_mixture_of_both_losses() -> None:
     logits, labels = logits_and_labels()
     one, other = F.one_hot(labels, 10).float(), F.one_hot((labels + 1) % 10, 10).float()

@@ -178,10 +178,10 @@ def test_a_perturbation_goes_uphill_in_place_and_gives_the_way_back(name: str) -
     made = ingredients.load(name)()
     assert isinstance(made, Perturbation)
     learner = network()
-    weights: list[Tensor] = [*learner.parameters()]
+    names, weights = zip(*learner.named_parameters(), strict=True)
     addresses, before = [w.data_ptr() for w in weights], [w.detach().clone() for w in weights]
     loss = backward(learner, 0)
-    kept = made.ascend(weights)
+    kept = made.ascend(weights, names)
     assert backward(learner, 0) > loss
     assert [weight.data_ptr() for weight in weights] == addresses
     assert all(torch.equal(held, was) for held, was in zip(kept, before, strict=True))

@@ -46,6 +46,25 @@ def test_a_large_eps_keeps_what_hardly_varies_small() -> None:
     assert float(variances[-1]) < 0.5
 
 
+def test_the_filters_are_those_of_pages_code() -> None:
+    patches = nn.functional.unfold(images(), 3).transpose(0, 1).flatten(1)
+    variances, axes = torch.linalg.eigh(torch.cov(patches.double(), correction=0))
+    filters = (axes / (variances + 1e-2).sqrt()).T.flip(0).float()  # V / sqrt(L + eps), the largest L first
+    found = fitted(PatchWhitening().eps)[0][0](images())[..., 1:-1, 1:-1]  # type: ignore[index]
+    found = found.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(found.abs(), (filters @ patches).abs(), rtol=1e-3, atol=1e-3)
+
+
+def test_in_half_precision_the_filters_stay_exact_and_the_rest_does_not() -> None:
+    network = fitted(1e-2)
+    exact = network[0][0](images())  # type: ignore[index]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network[0][0](images()), exact)  # type: ignore[index]
+        assert network[0](images()).dtype == torch.bfloat16  # type: ignore[operator, index]
+        older = PatchWhitening(1e-2, fp32=False).apply(nn.Sequential(nn.Conv2d(3, 5, 3, padding=1)))
+        assert older[0][0](images()).dtype == torch.bfloat16  # type: ignore[index]
+
+
 def test_the_filters_are_not_learned_and_the_1x1_convolution_is() -> None:
     network = fitted(1e-3)
     assert [tuple(weight.shape) for weight in network.parameters()] == [(5, 27, 1, 1)]

@@ -25,8 +25,9 @@ def test_steps_end_where_the_reference_ends(rho: float) -> None:
 def test_the_way_up_is_rho_long_and_the_way_back_is_exact() -> None:
     learner = network()
     backward(learner, 0)
-    weights, before = [*learner.parameters()], [weight.detach().clone() for weight in learner.parameters()]
-    kept = Sam(rho=0.3).ascend(weights)
+    names, weights = zip(*learner.named_parameters(), strict=True)
+    before = [weight.detach().clone() for weight in weights]
+    kept = Sam(rho=0.3).ascend(weights, names)
     way = torch.cat([(now.detach() - was).flatten() for now, was in zip(weights, before, strict=True)])
     assert float(way.norm()) == pytest.approx(0.3, rel=1e-4)
     assert all(torch.equal(held, was) for held, was in zip(kept, before, strict=True))
@@ -35,7 +36,7 @@ def test_the_way_up_is_rho_long_and_the_way_back_is_exact() -> None:
 def test_a_gradient_of_zero_moves_nothing() -> None:
     weight = torch.ones(3, requires_grad=True)
     weight.grad = torch.zeros(3)
-    Sam().ascend([weight])
+    Sam().ascend([weight], ["weight"])
     assert weight.tolist() == [1, 1, 1]
 
 
@@ -43,7 +44,8 @@ def test_weights_move_where_they_lie_for_a_graph_knows_their_addresses() -> None
     learner = network()
     backward(learner, 0)
     addresses = [weight.data_ptr() for weight in learner.parameters()]
-    Sam().ascend([*learner.parameters()])
+    names, weights = zip(*learner.named_parameters(), strict=True)
+    Sam().ascend(weights, names)
     assert [weight.data_ptr() for weight in learner.parameters()] == addresses
 
 
