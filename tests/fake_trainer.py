@@ -236,8 +236,8 @@ def checked(config: Any) -> dict[str, Any]:
     optimizer = full["hyperparameters"].get("optimizer") or "sgd"
     require(optimizer in LEARNING_RATES, f"no optimizer {optimizer!r}; choose of {', '.join(LEARNING_RATES)}")
     check_init(full["init"], faults_of(full["dataset"]))
-    known = "plain" not in faults_of(full["dataset"])
-    require(known or "versions" not in config, "versions are not known here; leave them out")
+    is_plain = "plain" in faults_of(full["dataset"])
+    require(not is_plain or "versions" not in config, "versions are not known here; leave them out")
     require("refuse" not in faults_of(full["dataset"]), "refused as asked; leave refuse out of the data set")
     usual = {"learning_rate": LEARNING_RATES[optimizer], "weight_decay": 5e-4, "batch_size": 128}
     given = {key: value for key, value in full["hyperparameters"].items() if value is not None}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainer.data._pictures import least_side
 from trainer.errors import to_one_line
 from trainer.saved_model import SavedModel
 
@@ -53,7 +54,8 @@ def resize(pixels, size):  # [3, H, W] to [3, size, size], as torch does it: bil
 """
 _READ = """
 def read(path):  # the pixels of an image file, float32 [3, {resolution}, {resolution}] in 0..255
-    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    image = Image.open(path){drafted}
+    image = ImageOps.exif_transpose(image).convert("RGB")
     {square}
     pixels = np.asarray(image, np.float32).transpose(2, 0, 1){resized}
     return pixels.astype(np.float32)
@@ -100,8 +102,11 @@ def run_lines(model: SavedModel, file_name: str, to: str) -> str:
     sizes = [made.image_size] if made.storage == "arrays" else []
     sizes += [made.resolution] if made.resolution != made.image_size else []
     square = _SQUARE[made.storage, made.fit].format(size=made.image_size)
+    least = least_side(made.image_size, made.rules) if made.storage == "files" else None
+    drafted = f"\n    image.draft(None, ({least}, {least}))  # of a JPEG only: decode no more than needed"
     read = _READ.format(
         resolution=made.resolution,
+        drafted="" if least is None else drafted,
         square=square or "# its proportions are changed below",
         resized="".join(f"\n    pixels = resize(pixels, {size})" for size in sizes),
     )

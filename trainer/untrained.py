@@ -52,5 +52,7 @@ def _build(config: TrialConfig) -> SavedModel:
     normalise = Normalisation(torch.full((1, 3, 1, 1), 127.5), torch.full((1, 3, 1, 1), 64.0))
     network = TrainedNetwork(networks, names, normalise, vote, views=None, mirrored=False)
     network.eval().requires_grad_(False)
-    made = Preprocess("arrays", config.dataset.fitting, about.image_size, shape.resolution)
+    made = Preprocess(
+        "arrays", config.dataset.fitting, about.image_size, shape.resolution, config.dataset.rules
+    )
     return SavedModel(network, made, {"input": {"resolution": shape.resolution, "channels": 3}})

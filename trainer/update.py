@@ -40,7 +40,7 @@ class Update:
         device = objective.device.torch_device
         self.network = network
         self.weights: list[Tensor] = [weight for weight in network.parameters() if weight.requires_grad]
-        self._names = {weight: name for name, weight in network.named_parameters()}
+        self._names = {id(weight): name for name, weight in network.named_parameters()}
         self.averaged = deepcopy(network).requires_grad_(False) if objective.recipe.one(Average) else None
         self.images: dict[int, Tensor] = {}
         self.chosen = torch.zeros(objective.settings.batch_size, dtype=torch.int64, device=device)
@@ -86,7 +86,7 @@ class Update:
         """Within, the weights are where the second pass takes the gradient. `.grad` holds the first one."""
         assert self._perturbation is not None, "no phase of this recipe is perturbed"
         moved = self._weights_with_gradients()
-        kept = self._perturbation.ascend(moved, [self._names[weight] for weight in moved])
+        kept = self._perturbation.ascend(moved, [self._names[id(weight)] for weight in moved])
         with _freeze_statistics(self.network):
             yield
         with torch.no_grad():  # copied back, not subtracted, so that no infinite value stays

@@ -22,6 +22,7 @@ from tests.trainer._saved import TINY, make_photos, train_and_save
 from tests.trainer.conftest import Forked
 from tests.trainer.test_models_own import own
 from trainer import images, load_model, model_card, models, saved_model
+from trainer.data import FIRST_RULES, RULES
 from trainer.errors import InvalidConfig, InvalidModel
 from trainer.export import FORMATS, NAMES, Run, export
 from trainer.preprocess import Preprocess
@@ -100,21 +101,30 @@ def test_the_program_on_the_card_predicts_as_the_training_did_without_this_proje
 @given(
     st.sampled_from(["files", "arrays"]),
     st.sampled_from(["crop", "pad", "squash"]),
-    st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    st.tuples(st.integers(1, 200), st.integers(1, 200)),
     st.integers(8, 48),
     st.integers(8, 48),
+    st.integers(FIRST_RULES, RULES),
+    st.sampled_from(["png", "jpg"]),
 )
 def test_the_cards_lines_read_an_image_as_the_training_did(
-    photos: Path, storage: Any, fit: Any, shape: tuple[int, int], size: int, resolution: int
+    photos: Path,
+    storage: Any,
+    fit: Any,
+    shape: tuple[int, int],
+    size: int,
+    resolution: int,
+    rules: int,
+    suffix: str,
 ) -> None:
     found = saved_model.load(photos)
-    made = Preprocess(storage, fit, size, resolution)
+    made = Preprocess(storage, fit, size, resolution, rules)
     model = saved_model.SavedModel(found.network, made, found.description)
     program = model_card.run_lines(model, "x.onnx", "pt2").partition("\nimages = ")[0]
     held: dict[str, Any] = {}
     exec(program, held)
     pixels = np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 3), np.uint8)
-    path = photos / "picture.png"
+    path = photos / f"picture.{suffix}"
     Image.fromarray(pixels).save(path)
     read: NDArray[np.float32] = held["read"](path)
     assert read.dtype == np.float32
