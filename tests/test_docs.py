@@ -11,6 +11,7 @@ from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.service.cli import ServeOptions
 from orchestrator.spec.options import CommandOptions, HpoOptions, NasOptions
 from orchestrator.spec.problem import Evaluation, Problem
+from orchestrator.training.options import TrainingOptions
 from search_spaces import Point, Space
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,7 +54,7 @@ def test_every_file_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
-    models = (NasOptions, HpoOptions, EvaluationOptions, ServeOptions)
+    models = (NasOptions, HpoOptions, EvaluationOptions, TrainingOptions, ServeOptions)
     commands = {model.program: option_names(model) for model in models}
     shown = [line for block in blocks(page, "(?:sh|bash|console)?") for line in block.splitlines()]
     for line in (line.strip().removeprefix("$ ") for line in shown):
