@@ -83,6 +83,8 @@ def test_numbers_of_images_are_those_given(
     train(tmp_path, **given)
     [config] = configs(tmp_path)
     assert (config["subset"]["train"], config["subset"]["validation"]) == counts
+    [model], [row] = models(tmp_path), trials(tmp_path)
+    assert (model.val_accuracy, model.test_accuracy) == (row.val_accuracy, row.test_accuracy)
 
 
 def test_nothing_to_measure_is_refused_with_what_to_give(tmp_path: Path) -> None:
