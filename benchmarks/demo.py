@@ -114,7 +114,8 @@ def _run(search: Sequence[str], seed: int, busy: int, slots: int) -> Run:
             curves = store.curves(study.id, [row.number for row in rows])
     model, start = models[0] if models else None, rows[0]
     images = (start.config or {})["subset"]["validation"]
-    named = [(one.val_accuracy, images, 1 / CLASSES) for one in models for _ in range(one.trainings or 1)]
+    known = [(one.val_accuracy or 0.0, one.trainings or 1) for one in models]
+    named = [(accuracy, images, 1 / CLASSES) for accuracy, trainings in known for _ in range(trainings)]
     return Run(
         search=" ".join(search),
         seed=seed,

@@ -13,6 +13,7 @@ from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.service.cli import ServeOptions
 from orchestrator.spec.options import CommandOptions, HpoOptions, NasOptions
 from orchestrator.spec.problem import Evaluation, Problem
+from orchestrator.training.options import TrainingOptions
 from search_spaces import Point, Space
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +56,7 @@ def test_every_file_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_has_the_options_it_is_shown_with(page: Path) -> None:
-    models = (NasOptions, HpoOptions, EvaluationOptions, ServeOptions)
+    models = (NasOptions, HpoOptions, EvaluationOptions, TrainingOptions, ServeOptions)
     commands = {model.program: option_names(model) for model in models}
     for name, app in (
         ("nas-export", model_commands.export_app()),

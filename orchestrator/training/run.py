@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import statistics
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from orchestrator.console import progress, summary
 from orchestrator.console.format import accuracy_text
 from orchestrator.console.progress import ReporterFactory
-from orchestrator.evaluation.pairs import PairsSpec
+from orchestrator.evaluation.pairs import Pair, PairsSpec
 from orchestrator.evaluation.run import run_pairs, show_plan, tell_ranking
 from orchestrator.search.common_failure import TrainingsFailed
 from orchestrator.training.options import TrainingOptions
@@ -60,17 +62,13 @@ def run_training(
 
 def _save_model(context: StudyContext[PairsSpec], name: str | None) -> None:
     """Save the study's model, in place of the one of an earlier run of it with fewer trainings."""
-    store, study, spec = context.store, context.study, context.spec
-    (pair,), training = spec.pairs, spec.pairs[0].training
+    store, study, (pair,) = context.store, context.study, context.spec.pairs
+    training = pair.training
     completed = [row for row in store.trials(study.id) if row.state == "completed"]
     store.drop_models(study.id)
     if not completed:
         return
     first = first_with_weights(completed, completed[0]) or completed[0]
-    images = pair.description.dataset["test_images"] if training.test else training.validation_images
-    column = "test_accuracy" if training.test else "val_accuracy"
-    accuracies = [float(getattr(row, column)) for row in completed]
-    low, high = mean_interval(accuracies, images)
     store.save_model(
         name=name or f"trained_{pair.subject.name}",
         network=training.network,
@@ -83,14 +81,24 @@ def _save_model(context: StudyContext[PairsSpec], name: str | None) -> None:
         architecture=dict(training.architecture) or None,
         macs=first.macs,
         parameters=first.parameters,
-        **{column: statistics.fmean(accuracies)},
-        trainings=len(accuracies),
-        accuracy_low=low,
-        accuracy_high=high,
+        **_accuracy_columns(pair, completed),
         status="trained",
         study_id=study.id,
         trial_id=first.id,
     )
+
+
+def _accuracy_columns(pair: Pair, completed: Sequence[Trial]) -> dict[str, Any]:
+    """Return a model's columns about its accuracy; the interval is of the test accuracy, if that was read."""
+    reached = {
+        name: [float(value) for row in completed if (value := getattr(row, name)) is not None]
+        for name in ("val_accuracy", "test_accuracy")
+    }
+    is_tested, images = pair.training.test, pair.description.dataset.get("test_images")
+    measured = ("test_accuracy", images) if is_tested else ("val_accuracy", pair.training.validation_images)
+    low, high = mean_interval(reached[measured[0]], int(measured[1] or 0))
+    means = {name: statistics.fmean(values) for name, values in reached.items() if values}
+    return {**means, "trainings": len(completed), "accuracy_low": low, "accuracy_high": high}
 
 
 def _saved_text(model: Model) -> str:

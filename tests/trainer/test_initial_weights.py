@@ -36,7 +36,7 @@ SOURCE: dict[str, Any] = {
     "budget": {"steps": 3},
 }
 BARELY = {"budget": {"steps": 1}, "hyperparameters": {"batch_size": 8, "learning_rate": 1e-9}}
-FITTED = {"patch_whitening": {}, "celu": {}}
+FITTED: dict[str, Any] = {"patch_whitening": {}, "celu": {}}
 VOTING = {"ensemble": {"members": 2}, "ema": {}}
 
 

@@ -23,13 +23,14 @@ from orchestrator.service import cli as service
 from orchestrator.service import schemas
 from orchestrator.spec import options as table
 from orchestrator.spec.options import BadOption, CommandOptions, HpoOptions, NasOptions, option
+from orchestrator.training.options import TrainingOptions
 from results import study_record
 from tests.orchestrator import _studies
 from tests.orchestrator._serving import settings
 
-MODELS: tuple[type[CommandOptions], ...] = (NasOptions, HpoOptions, EvaluationOptions)
+MODELS: tuple[type[CommandOptions], ...] = (NasOptions, HpoOptions, EvaluationOptions, TrainingOptions)
 ENTRIES = {"nas-search": commands.nas_search, "hpo-search": commands.hpo_search}
-ENTRIES["nas-evaluate"] = commands.nas_evaluate
+ENTRIES |= {"nas-evaluate": commands.nas_evaluate, "nas-train": commands.nas_train}
 
 
 class Newer(NasOptions):
@@ -338,6 +339,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(
         ),
         (HpoOptions, {"model": "m@s", "ingredient": ['mixup={"alpha": 1}', "sam=null"], "max_params": "5M"}),
         (EvaluationOptions, {"model": ["a", "b"], "runs": 3, "folder": "x", "no_test": True}),
+        (TrainingOptions, {"model": "m@s", "runs": 3, "folder": "x", "init": "s:3", "new_head": True}),
     ],
 )
 def test_a_written_file_asks_the_same_again(
@@ -393,10 +395,10 @@ def test_a_tilde_is_the_home_folder_in_every_path(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     paths = [name for name, one in model.options().items() if one.kind is Path and name != "csv"]
-    folder = "folder" if model is EvaluationOptions else "runs"
+    folder = "folder" if model in (EvaluationOptions, TrainingOptions) else "runs"
     assert {folder, "data_folder", "config", "write_config"} <= set(paths)
-    subject = {"nas-search": {"base": "~/m.py:net"}, "hpo-search": {"model": "~/m.py:net"}}
-    given = subject.get(model.program, {"model": ["senet18"]})
+    subject: dict[str, Any] = {"nas-search": {"base": "~/m.py:net"}, "nas-evaluate": {"model": ["senet18"]}}
+    given = subject.get(model.program, {"model": "~/m.py:net"})
     request = model.parse({**dict.fromkeys((*paths, "db"), "~/x"), **given})
     fields = [model.options()[name].name for name in (*paths, "db")]
     assert {str(getattr(request, field)) for field in fields} == {"/home/me/x"}

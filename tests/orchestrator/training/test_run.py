@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+import orchestrator
 from orchestrator.search.common_failure import TrainingsFailed
 from orchestrator.spec.options import BadOption
 from orchestrator.trainer_client import TrainerRefused
 from orchestrator.training.options import TrainingOptions
-from results import queries
+from results import queries, report
 from results.analysis.evaluation import mean_interval
+from results.cli.commands import main
 from results.db.store import Store
 from results.db.tables import Model
 from results.errors import NotOnRecord, QuestionChanged, WeightsMissing
-from tests.orchestrator._studies import evaluate, record, run, train, trials
+from tests.orchestrator._studies import TRAINER, evaluate, record, run, train, trials
 
 
 def models(folder: Path) -> list[Model]:
@@ -80,6 +83,8 @@ def test_numbers_of_images_are_those_given(
     train(tmp_path, **given)
     [config] = configs(tmp_path)
     assert (config["subset"]["train"], config["subset"]["validation"]) == counts
+    [model], [row] = models(tmp_path), trials(tmp_path)
+    assert (model.val_accuracy, model.test_accuracy) == (row.val_accuracy, row.test_accuracy)
 
 
 def test_nothing_to_measure_is_refused_with_what_to_give(tmp_path: Path) -> None:
@@ -276,3 +281,45 @@ def test_a_demo_makes_a_base_network_narrower_and_leaves_a_saved_model_as_it_was
     train(tmp_path, model="trained_senet18", study="again", **demo)
     config = configs(tmp_path, "again")[0]
     assert (config["scale"]["width"], config["hyperparameters"]) == (0.25, {"batch_size": 64})
+
+
+def test_every_view_of_results_knows_a_final_training(tmp_path: Path) -> None:
+    train(tmp_path, runs=2)
+    database = tmp_path / "results.db"
+    ranked = queries.evaluation(database, "s")
+    assert (ranked["model"].tolist(), ranked["n"].tolist()) == (["senet18"], [2])
+    [facts] = queries.studies(database).to_dict("records")
+    assert (facts["kind"], facts["trainings"]) == ("training", 2)
+    page = report.write(str(database), "s", tmp_path / "page.html")[0].read_text()
+    assert "Final training" in page
+    assert "trained_senet18" in page
+    for words in (
+        ["show", "s"],
+        ["trials", "s"],
+        ["list"],
+        ["models"],
+        ["evaluation", "s"],
+        ["show", "s", "1"],
+    ):
+        shown = CliRunner().invoke(main, [*words, "--db", str(database)])
+        assert (shown.exit_code, shown.exception) == (0, None), words
+    assert "trained_senet18 (trained): test accuracy" in CliRunner().invoke(
+        main, ["show", "s", "--db", str(database)]
+    ).output.replace("\n", " ")
+
+
+def test_the_function_returns_the_study_with_its_model(tmp_path: Path) -> None:
+    fake: dict[str, Any] = {
+        "data": "fake:",
+        "budget": "10steps",
+        "device": "cpu",
+        "slots": 1,
+        "trainer": TRAINER,
+    }
+    trained = orchestrator.train("senet18", **fake, folder=tmp_path, runs=2, study="s", progress=False)
+    assert trained.saved_models == ["trained_senet18"]
+    assert trained.best is not None
+    assert (trained.best["model"], trained.best["n"]) == ("senet18", 2)
+    loaded = orchestrator.load_study("s", runs=tmp_path, trainer=TRAINER, device="cpu", slots=1)
+    again: dict[str, Any] = {"model": "senet18", "data": "fake:", "budget": "10steps"}
+    assert loaded.resume(**again, runs=3).facts["spent"] == 3

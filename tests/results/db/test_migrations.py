@@ -79,6 +79,20 @@ def test_a_migrated_database_takes_evaluations_and_still_checks_its_words(old: s
             store.start_trial(study.id, 2, purpose="guesswork")
 
 
+def test_a_migrated_database_takes_final_trainings_and_models_of_test_accuracy_alone(old: str) -> None:
+    with Store(old) as store:
+        study = open_study(store, kind="training")
+        trial = store.start_trial(study.id, 1, purpose="training", config=config())
+        kept = {name: getattr(store.models()[0], name) for name in ("network", "dataset", "recipe")}
+        sizes = {"depth": 1.0, "width": 1.0, "resolution": 1.0, "macs": 1, "parameters": 1}
+        named = {"name": "big", "status": "trained", "study_id": study.id, "trial_id": trial.id}
+        store.save_model(**kept, **sizes, **named, test_accuracy=0.5)
+        assert [(model.name, model.val_accuracy) for model in store.models()] == [
+            ("big", None),
+            ("small", 0.75),
+        ]
+
+
 def test_a_migrated_database_still_deletes_what_belongs_to_a_study(old: str) -> None:
     with Store(old):
         engine = database.connect(database.address(old), read_only=False)
