@@ -23,7 +23,10 @@ _OF_NETWORK = ("study_id", "number", "of_trial_number", "point", "weights_bytes"
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean of a network's trainings; low, high: of the 95% interval, None where nothing was repeated."""
+    """The mean of a network's trainings; low, high: of the 95% interval, None if it is not known.
+
+    The interval is cut to [0, 1]: posteriors are normal, and reach beyond.
+    """
 
     mean: float
     low: float | None
@@ -124,11 +127,16 @@ def _estimate(study: StudyRecord, row: Row, saved: Row | None) -> Estimate | Non
     """Return what is known of a network's accuracy, or of the score that is sought in its place."""
     if saved is not None and saved["trainings"]:
         mean = saved["test_accuracy"] if saved["val_accuracy"] is None else saved["val_accuracy"]
-        return Estimate(mean, saved["accuracy_low"], saved["accuracy_high"], saved["trainings"])
+        return _cut(mean, saved["accuracy_low"], saved["accuracy_high"], saved["trainings"])
     known = next((network for network in study.networks if network.trial == row["number"]), None)
     if known is not None and known.is_replicated:
-        return Estimate(known.belief.mean, *known.belief.interval(), known.belief.trainings)
+        return _cut(known.belief.mean, *known.belief.interval(), known.belief.trainings)
     return None if row["accuracy"] is None else Estimate(row["accuracy"], None, None, 1)
+
+
+def _cut(mean: float, low: float | None, high: float | None, trainings: int) -> Estimate:
+    low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in (low, high))
+    return Estimate(mean, low, high, trainings)
 
 
 def _latencies(study: StudyRecord, row: Row) -> list[Row]:

@@ -158,7 +158,7 @@ def _accuracy(model: SavedModel, known: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(given, Mapping):
         ends = given.get("interval")
         interval = f" [{', '.join(map(_share, ends))}]" if isinstance(ends, list) else ""
-        runs = f", {given['runs']} trainings" if "runs" in given else ""
+        runs = f", n {given['runs']}" if "runs" in given else ""
         score = f"{_escape(str(given['score']))} " if "score" in given else ""
         yield f"- trainings of this network: mean {score}{_share(given.get('mean'))}{interval}{runs}"
     if scores["val_accuracy"] is not None:

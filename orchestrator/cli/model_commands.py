@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -181,11 +181,11 @@ def _run(
     def act() -> None:
         database, named = _database(db, runs), os.path.expanduser(model)
         folder = queries.weights(database, named)
-        is_export = program == "nas-export"
-        with trained_models.write_facts(database, named) if is_export else nullcontext([]) as facts:
-            command = trained_models.make_command(
-                program.removeprefix("nas-"), folder, [*options, *facts], images
-            )
+        name = program.removeprefix("nas-")
+        with ExitStack() as stack:
+            if name == "export":
+                options.extend(stack.enter_context(trained_models.write_facts(database, named)))
+            command = trained_models.make_command(name, folder, options, images)
             raise typer.Exit(trained_models.run_to_end(command))
 
     main.report_errors(program, act)

@@ -7,8 +7,7 @@ import pytest
 
 from orchestrator.search import loop
 from orchestrator.search.baseline import BaselineFailed
-from results import study_record
-from results.report import _words
+from results import study_record, study_words
 from tests.orchestrator._studies import run
 
 FRONT: dict[str, Any] = {"minimise": "macs", "maximise": "accuracy", "trials": 8, "confirm": 2}
@@ -17,7 +16,7 @@ FRONT: dict[str, Any] = {"minimise": "macs", "maximise": "accuracy", "trials": 8
 def reported(folder: Path) -> str:
     """What the study was asked and what it found, in the report's words."""
     study = study_record.read_study(folder / "results.db", "s")
-    return " ".join((*_words.describe_settings(study), *_words.describe_result(study)))
+    return " ".join((*study_words.describe_settings(study), *study_words.describe_result(study)))
 
 
 @pytest.mark.parametrize(
@@ -92,4 +91,4 @@ def test_a_front_that_nothing_is_on_is_not_called_the_answer(tmp_path: Path) -> 
     assert "The result is a Pareto front" not in reported(tmp_path)
     run(tmp_path, **FRONT, study="f")
     study = study_record.read_study(tmp_path / "results.db", "f")
-    assert "The result is a Pareto front" in _words.describe_result(study)[0]
+    assert "The result is a Pareto front" in study_words.describe_result(study)[0]

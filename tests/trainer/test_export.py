@@ -144,7 +144,7 @@ def test_a_card_says_what_is_known_of_the_network(photos: Path, tmp_path: Path) 
     for line in (
         "# nomad_resnet18",
         "- study: nas-x",
-        "- trainings of this network: mean 91.20% [90.00%, 92.40%], 5 trainings",
+        "- trainings of this network: mean 91.20% [90.00%, 92.40%], n 5",
         "- measured with the recipe's test-time views, which this file leaves out; measure it anew",
         "- measured latency: device Raspberry Pi 4, batch 1, milliseconds 12.5",
         "Licence of the training data, as given by its user: CC BY 4.0 \\<b\\>.",

@@ -160,7 +160,7 @@ def test_an_exported_model_runs_without_the_project_and_its_card_tells_its_searc
         f"# {MODEL}\n",
         "Trial 3 is the best with 1.00 M MACs, 50% less than the base network's 2.00.",
         "- MACs: 1.00M, 50% less than the base network's 2.00M",
-        "- trainings of this network: mean 87.00% [85.00%, 89.00%], 2 trainings",
+        "- trainings of this network: mean 87.00% [85.00%, 89.00%], n 2",
         "as given by its user: CC0.",
     ):
         assert said in card

@@ -10,11 +10,10 @@ import pytest
 from orchestrator.search import loop
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.spec.options import BadOption
-from results import study_record
+from results import study_record, study_words
 from results.analysis import chance
 from results.db.store import Store
 from results.db.tables import Event
-from results.report import _words
 from tests.orchestrator._studies import record, run, settled, trials, typed
 
 UNTRAINED: dict[str, Any] = {"learning_rate": 1e5}  # of which the fake trainer makes an accuracy of 10%
@@ -27,7 +26,7 @@ def events(folder: Path, kind: str) -> list[Event]:
 
 def reported(folder: Path) -> str:
     study = study_record.read_study(folder / "results.db", "s")
-    return " ".join((*_words.describe_settings(study), *_words.describe_result(study)))
+    return " ".join((*study_words.describe_settings(study), *study_words.describe_result(study)))
 
 
 def test_a_base_network_at_chance_stops_the_search_and_says_what_to_do(tmp_path: Path) -> None:
