@@ -253,9 +253,8 @@ class SearchLoop:
                 return False
             answer, state, original, why = screened.answer, "screened", screened.by, screened.why
             reason = screened.reason
-        columns = request.columns() | {"of_trial_number": original and original.number, "message": why}
-        columns["reason"] = reason
-        columns |= answer.columns()
+        told = {"of_trial_number": original and original.number, "reason": reason, "message": why}
+        columns = request.columns() | told | answer.columns()
         row = search.store.answer_trial(search.study.id, request.number, state, **columns)
         self._add(row)
         search.reporter.show_untrained(row)

@@ -35,7 +35,11 @@ def test_a_problem_survives_json(space: Space, seed: int) -> None:
 
 @given(finite, st.lists(finite, max_size=3))
 def test_an_evaluation_survives_json(objective: float, constraints: list[float]) -> None:
-    for evaluation in (Evaluation(objective, tuple(constraints)), Evaluation.failure()):
+    for evaluation in (
+        Evaluation(objective, tuple(constraints)),
+        Evaluation.failure(),
+        Evaluation.failure(True),
+    ):
         assert (
             Evaluation.from_json(json.loads(json.dumps(evaluation.to_json(), allow_nan=False))) == evaluation
         )

@@ -179,6 +179,7 @@ print(1000 * (time.perf_counter() - began))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_real_trainers_network_runs_in_onnxruntime(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs pip install -e '.[export]'")
     (tmp_path / "bench.py").write_text(ONNXRUNTIME)
@@ -190,6 +191,7 @@ def test_the_real_trainers_network_runs_in_onnxruntime(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_without_the_extra_the_study_says_what_to_install_before_any_training(tmp_path: Path) -> None:
     without = "import sys; sys.modules['onnxscript'] = None; import runpy; runpy.run_module('trainer', "
     trainer = shlex.join([sys.executable, "-P", "-c", f"{without}run_name='__main__', alter_sys=True)"])
@@ -200,7 +202,7 @@ def test_without_the_extra_the_study_says_what_to_install_before_any_training(tm
             minimise="latency",
             data="digits",
             trainer=trainer,
-            train_images="100",
+            train_images="200",
             validation_images="50",
         )
     assert trials(tmp_path) == []
