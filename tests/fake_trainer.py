@@ -54,7 +54,7 @@ ARCHITECTURE = {
 BLOCKS, CHANNELS = (2, 2, 2, 2), (64, 128, 256, 512)
 TRAIN_IMAGES, TEST_IMAGES, CLASSES, EPOCHS = 50_000, 10_000, 10, 5
 LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "adam": 0.01, "adamax": 0.002, "adadelta": 1.0, "adagrad": 0.01}
-LEARNING_RATES |= {"asgd": 0.01}  # the better an optimizer, the earlier it stands here
+LEARNING_RATES |= {"asgd": 0.01, "nesterov": 0.1}  # the better an optimizer, the earlier it stands here
 REQUIRED = ["protocol", "model", "dataset", "subset", "budget", "seed"]
 OPTIONAL = ["scale", "recipe", "hyperparameters", "clock", "device", "precision", "test"]
 OPTIONAL += ["image_size", "data_dir", "fit", "ingredients", "architecture", "versions"]
@@ -177,8 +177,8 @@ def checked(config: Any) -> dict[str, Any]:
     require(part < parts, f"part {part} is not there; {TRAIN_IMAGES} images have {parts} parts of {images}")
     optimizer = full["hyperparameters"].get("optimizer") or "sgd"
     require(optimizer in LEARNING_RATES, f"no optimizer {optimizer!r}; choose of {', '.join(LEARNING_RATES)}")
-    known = "plain" not in faults_of(full["dataset"])
-    require(known or "versions" not in config, "versions are not known here; leave them out")
+    is_plain = "plain" in faults_of(full["dataset"])
+    require(not is_plain or "versions" not in config, "versions are not known here; leave them out")
     require("refuse" not in faults_of(full["dataset"]), "refused as asked; leave refuse out of the data set")
     usual = {"learning_rate": LEARNING_RATES[optimizer], "weight_decay": 5e-4, "batch_size": 128}
     given = {key: value for key, value in full["hyperparameters"].items() if value is not None}
