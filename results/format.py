@@ -179,6 +179,16 @@ def number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def size_text(size: float | None) -> str:
+    """Return a number of bytes with its unit."""
+    if size is None:
+        return "-"
+    for unit, bytes_each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= bytes_each:
+            return f"{size / bytes_each:.1f} {unit}"
+    return f"{size:.0f} bytes"
+
+
 def moment(at: Any) -> str:
     """Return a time in UTC, to the minute."""
     return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"

@@ -13,7 +13,7 @@ the studies, for an unknown study.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -204,9 +204,22 @@ def learning_curves(db: Database, study: str) -> pd.DataFrame:
 def models(db: Database) -> pd.DataFrame:
     """Return one row per saved network, by name and newest first, with its study and trial.
 
-    Its accuracies are of the `metric` that its study seeks.
+    Its accuracies are of the `metric` that its study seeks. `weights` is the folder of its weights, None if
+    none are kept, and `weights_bytes` their size.
     """
-    return _with_metric(_read(db, _MODELS))
+    frame = _with_metric(_read(db, _MODELS))
+    with _reading(db) as connection, Session(connection) as session:
+        kept = session.scalars(select(Trial).where(Trial.weights_bytes.is_not(None))).all()
+        found = [_trial_with_weights(session, kept, row) for row in plain_rows(frame)]
+    frame["weights"] = pd.Series([row and row.folder for row in found], index=frame.index, dtype=object)
+    sizes = [row and row.weights_bytes for row in found]
+    return frame.assign(weights_bytes=pd.Series(sizes, index=frame.index, dtype="Int64"))
+
+
+def _trial_with_weights(session: Session, kept: Sequence[Trial], model: dict[str, Any]) -> Trial | None:
+    """Return the training whose weights stand for a saved model, of those that are kept."""
+    trial = session.get(Trial, model["trial_id"]) if model["trial_id"] is not None else None
+    return None if trial is None else first_with_weights(kept, trial)
 
 
 _MODELS = """

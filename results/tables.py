@@ -27,6 +27,7 @@ from results.format import (
     percent,
     plain_rows,
     settings,
+    size_text,
     value_text,
 )
 from results.metrics import METRICS, Metric, limits_of
@@ -225,6 +226,7 @@ def models_table(frame: pd.DataFrame) -> Table:
             "n": plain("trainings"),
             "status": lambda row: row["status"],
             "probability": lambda row: percent(row["probability"], 1),
+            "weights": lambda row: size_text(row["weights_bytes"]),
             "study": lambda row: row["study"],
         },
     )

@@ -22,6 +22,8 @@ flood=S, leak=S    print to stdout or stderr (S) without end; use ever more memo
                    in a child in a session of its own (session)
 killed=P, device_lost=P, segfault=P
                    a share P of the attempts is killed from outside, exits 6, or crashes in native code
+weights=KIND       of those that it should keep: it does not know how to (none), it has no room (full), or,
+                   while it writes them, it is killed (killed) or hangs (hang)
 grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
 
 It imports little, and late: tests start it about a thousand times, and most of that time is imports.
@@ -56,7 +58,7 @@ LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "adam": 0.01, "adamax": 0.002, "ada
 LEARNING_RATES |= {"asgd": 0.01}  # the better an optimizer, the earlier it stands here
 REQUIRED = ["protocol", "model", "dataset", "subset", "budget", "seed"]
 OPTIONAL = ["scale", "recipe", "hyperparameters", "clock", "device", "precision", "test"]
-OPTIONAL += ["image_size", "data_dir", "fit", "ingredients", "architecture"]
+OPTIONAL += ["image_size", "data_dir", "fit", "ingredients", "architecture", "keep_weights", "provenance"]
 KNOWN = {
     "scale": ["depth", "width", "resolution"],
     "subset": ["train", "validation", "seed", "part"],
@@ -78,7 +80,7 @@ KNOWN["ingredients"] += ["gradient_centralization", "cosine", "linear", "one_cyc
 GAINS = {"rand_augment": 0.02, "cutmix": 0.01, "sam": 0.01, "ema": 0.01, "linear": 0.005}  # of an ingredient
 RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the accuracy
 VALUED = ["sleep", "noise", "most_frequent", "steps", "diverge_above", "oom", "crash", "grandchild", "flood"]
-VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes"]
+VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes", "weights"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
 FAULTS += ["ignore_sigterm"]
 
@@ -126,6 +128,28 @@ def train(path: str) -> None:
     emit("machine", **machine, versions={"python": sys.version.split()[0]}, host=os.uname().nodename)
     act_out(faults, config)
     report_training(config, network, faults)
+    if config.get("keep_weights"):
+        write_weights(os.path.dirname(os.path.abspath(path)), config, network, faults.get("weights"))
+
+
+def write_weights(folder: str, config: dict[str, Any], network: dict[str, Any], fault: str | None) -> None:
+    """A byte for every thousand parameters, and the description after them, each renamed when it is whole."""
+    if fault == "full":
+        emit("warning", message="the weights are not kept: No space left on device")
+        return
+    weights = bytes(network["parameters"] // 1000)
+    described = {"format": 1, "model": config["model"], "provenance": config.get("provenance", {})}
+    contents = {"model.safetensors": weights, "model.json": json.dumps(described).encode()}
+    for name, content in contents.items():
+        place = os.path.join(folder, name)
+        with open(f"{place}.new", "wb") as file:
+            file.write(content)
+        while fault == "hang":
+            time.sleep(0.1)
+        if fault == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.replace(f"{place}.new", place)
+    emit("weights", bytes=sum(map(len, contents.values())), seconds=0.0)
 
 
 def heed_sigterm(deaf: bool) -> None:
@@ -146,7 +170,9 @@ def describe(line: str, timed: bool = False) -> None:
     named = {"name": config["dataset"], "classes": network["classes"], "image_size": network["image_size"]}
     latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
     times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
-    emit("model", **network, **times, dataset={**named, **images}, compares_latency=True)
+    keeps = {} if faults_of(config["dataset"]).get("weights") == "none" else {"keeps_weights": True}
+    knows = {**keeps, "compares_latency": True}
+    emit("model", **network, **times, **knows, dataset={**named, **images})
 
 
 def compare_latency(paths: list[str]) -> None:

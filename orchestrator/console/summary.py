@@ -30,6 +30,7 @@ from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
 from results.format import mean_text, stops_text, trust_text
 from results.metrics import METRICS
+from results.weights import first_with_weights
 from search_spaces import scaling
 
 _FEW_CLASSES, _FIRST_CLASSES = 10, 4  # of which all, or of many the first, are named
@@ -169,6 +170,10 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
         winner = next(row for row in rows if row.id == models[0].trial_id)
         terminal.tell(_comparison(study, spec.aim, models[0], rows), console.file)
         _tell_winner(console, spec, study, models[0], winner)
+    if models and spec.base.keeps_weights and spec.request.kept_weights != "none":
+        first = models[0]
+        trained = first_with_weights(rows, next(row for row in rows if row.id == first.trial_id))
+        say(console, *weights_lines(spec.request, first.name, trained))
 
 
 def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, winner: Trial) -> None:
@@ -178,6 +183,22 @@ def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, 
         say(console, "that is where the search started: no candidate was better when it was retrained")
     if spec.request.kind == "nas":
         say(console, f"next: {_next_command(spec, model.name)}")
+
+
+def weights_lines(request: RunOptions, name: str, trained: Trial | None) -> Iterator[str]:
+    """Yield where the weights of a network are, and what to type to use them.
+
+    name: of a saved model, or a trial as STUDY:NUMBER; trained: the training that they are from, if any are
+    kept
+    """
+    database = database_text(request)
+    again = f"nas-train --model {name}{database}"
+    if trained is None:
+        yield f"no weights of {name} are kept; {again} trains it again and keeps them"
+        return
+    yield f"weights of {name}: {trained.folder}"
+    export, predict = f"nas-export {name} --to onnx{database}", f"nas-predict {name} photo.jpg{database}"
+    yield f"next: {predict}, {export}, or {again}"
 
 
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:

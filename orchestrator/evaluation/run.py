@@ -29,8 +29,8 @@ from orchestrator.evaluation.pairs import (
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.options import check_name
-from orchestrator.study import checks, session
-from orchestrator.study.plan import cost_text, open_trainer, store_to_read
+from orchestrator.study import checks, kept_weights, session
+from orchestrator.study.plan import cost_text, open_trainer, store_to_read, weights_text
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.folder import study_folder
@@ -75,8 +75,9 @@ def run_evaluation(
         ):
             context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
             Runner(context).run(list_requests(context, rows))
+            kept_weights.settle(context)
         store.end_study(study.id, "finished", count_text(store.trials(study.id)))
-        _close(request, study, store, console)
+        _close(spec, study, store, console)
         return study.name
 
 
@@ -98,6 +99,8 @@ def show_plan(request: EvaluationOptions, console: Console) -> None:
         pairs, runs = len(spec.pairs), request.runs_of_each
         summary.say(console, f"trainings: {pairs * runs} = {pairs} pairs x {runs} runs")
         summary.say(console, cost_text(pairs * runs, spec.pairs[0].training.budget, executor))
+        most = pairs * runs if request.kept_weights == "all" else pairs
+        summary.say(console, weights_text(request, first.description, most, f"{most} stay"))
 
 
 def _check_folder(spec: EvaluationSpec) -> None:
@@ -173,16 +176,21 @@ def _contents(spec: EvaluationSpec) -> Iterable[str]:
     yield from spec.notes
 
 
-def _close(request: EvaluationOptions, study: Study, store: Store, console: Console) -> None:
-    """Print the ranking, and write it to the user's CSV file, if any."""
+def _close(spec: EvaluationSpec, study: Study, store: Store, console: Console) -> None:
+    """Print the ranking and where the best one's weights are, and write it to the user's CSV file, if any."""
+    request, rows = spec.request, store.trials(study.id)
     # pandas: half a second to import, and needed only here
     from results import export, queries, tables
 
     ranked = patient(queries.evaluation)(request.database, study.name)
-    summary.say(console, f"finished: {count_text(store.trials(study.id))}")
+    summary.say(console, f"finished: {count_text(rows)}")
     terminal.tell(tables.evaluation_table(ranked), console.file)
     if request.csv is not None:
         export.write_csv(ranked, request.csv)
         summary.say(console, f"written to {request.csv}")
     again = f"nas-results evaluation {study.name}{summary.database_text(request)}"
     summary.say(console, f"show this table again: {again}")
+    best = {name: ranked[name].iloc[0] for name in ("model", "recipe")}
+    trained = next((row for row in rows if row.point == best and row.weights_bytes is not None), None)
+    if trained is not None:
+        summary.say(console, *summary.weights_lines(request, f"{study.name}:{trained.number}", trained))

@@ -87,6 +87,8 @@ class SearchLoop:
             if answers is None:
                 break
             self._solver.tell(answers)
+            if not recorded:
+                self._search.remove_weights()
             block = [rows[first + i] for i in range(len(asks))]
             untrained = 0 if any(is_training(row) for row in block) else untrained + len(block)
             first = self._free_number(self.next_number)

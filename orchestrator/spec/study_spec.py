@@ -436,8 +436,8 @@ def describe_data(
         raise TrainerRefused(f"{error}; give {remedies}") from error
     check(
         base.keeps_weights or request.keep_weights in (None, "none"),
-        f"--keep-weights {request.keep_weights} needs a trainer that keeps weights, and this one does not say "
-        "that it does (docs/trainer-protocol.md); omit it",
+        f"--keep-weights {request.keep_weights} needs a trainer that keeps weights, which this one "
+        "does not tell (keeps_weights in docs/trainer-protocol.md); omit it",
     )
     return replace(training, fit=base.dataset.get("fit", training.fit)), base
 

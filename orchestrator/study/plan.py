@@ -25,8 +25,10 @@ from orchestrator.spec.options import RunOptions, SearchOptions
 from orchestrator.spec.study_spec import StudySpec, dataset_of, has_path, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
-from orchestrator.trainer_client import TrainerClient
+from orchestrator.trainer_client import NetworkInfo, TrainerClient
+from orchestrator.trial.keep_weights import BYTES_A_PARAMETER
 from results.db.store import Store
+from results.format import size_text
 
 _PLAN_OF = "plan of the study "
 
@@ -84,6 +86,23 @@ def cost_text(trainings: int, budget: TrialBudget, executor: Executor) -> str:
     return f"cost: {hours:.2f} device-hours of training, {slots}: {wall:.2f} hours plus start-up times"
 
 
+def weights_text(request: RunOptions, network: NetworkInfo, most: int, stay: str) -> str:
+    """Return what the weights that a study keeps take on the disk, on one line.
+
+    network: the first that is trained; most: the networks that may have weights at one time; stay: how many
+    do at the end
+    """
+    policy, size = request.kept_weights, BYTES_A_PARAMETER * network.parameters
+    if policy == "none" or not network.keeps_weights:
+        why = "--keep-weights none" if network.keeps_weights else "this trainer does not keep any"
+        return f"weights: none are kept ({why})"
+    return (
+        f"weights (--keep-weights {policy}): {BYTES_A_PARAMETER} bytes a parameter, so {size_text(size)} for "
+        f"the first network; while it runs, those of at most {most} trainings ({size_text(most * size)} at "
+        f"that size); {stay} at the end"
+    )
+
+
 def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -> Iterable[str]:
     request = spec.request
     yield f"{_PLAN_OF}{spec.study_name}; nothing is started"
@@ -111,6 +130,7 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
             "budget that it used"
         )
     yield cost_text(request.trials, spec.training.budget, executor)
+    yield _weights_text(spec)
     yield from summary.demo_lines(request)
     if whole.slot_hours is not None:
         enough, text = whole.count_by_hours(()), ""
@@ -118,6 +138,19 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
             text = f"{enough} trainings at most" if enough < whole.trials else "all trainings"
             text = f": enough for {text}"
         yield f"limit: {whole.slot_hours:g} device-hours, failed trainings included{text}"
+
+
+def _weights_text(spec: StudySpec) -> str:
+    """Return the line about the weights of a search, which trains its base network several times."""
+    request = spec.request
+    networks = request.trials - max(0, spec.replicates - 1)
+    named = "those of the Pareto front" if spec.aim.objectives > 1 else "that of the network found"
+    stay = {
+        "all": f"all {request.trials} stay",
+        "confirmed": f"{named}, of the base and of every confirmed network stay",
+    }.get(request.kept_weights, f"{named} and of the base stay")
+    most = request.trials if request.kept_weights == "all" else networks
+    return weights_text(request, spec.first, most, stay)
 
 
 def _requirement_text(spec: StudySpec) -> str:

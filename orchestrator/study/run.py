@@ -23,7 +23,7 @@ from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
 from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.study import checks, latencies, save_models, session
+from orchestrator.study import checks, kept_weights, latencies, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
@@ -163,6 +163,7 @@ def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
         else:
             save_models.save(search, final_selection.select_winner(search, loop.next_number))
     latencies.measure(search)
+    kept_weights.settle(context)
     return message + final_selection.retrained_text(search)
 
 

@@ -77,7 +77,7 @@ class TrialFolder:
 
     def has_config(self, config: Mapping[str, Any]) -> bool:
         """Whether the files belong to exactly this configuration, whether or not weights are kept."""
-        return self._read_config() == dict(config)
+        return bool(self._read_config() == config)
 
     @property
     def keeps_weights(self) -> bool:

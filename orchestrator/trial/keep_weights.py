@@ -8,7 +8,7 @@ finds rows without files.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,58 +53,64 @@ def keep_one_of(row: Trial, context: StudyContext[TrialSpec]) -> None:
     remove(context.store, [one for one in rows if one is not standing])
 
 
-def remove(store: Store, rows: Iterable[Trial]) -> list[Trial]:
-    """Remove the weights of these trials; return the rows as they are then."""
-    without = []
+def remove(store: Store, rows: Iterable[Trial]) -> None:
+    """Remove the weights of these trials, whose rows then say so."""
     for row in rows:
         if row.folder is not None:
             TrialFolder(Path(row.folder)).remove_weights()
-        without.append(store.forget_weights(row.id))
-    return without
+        store.forget_weights(row.id)
+        row.weights_bytes = None  # of the caller's copy of the row too
 
 
-def superfluous(rows: Mapping[int, Trial], policy: KeepWeights, formulation: Formulation) -> list[Trial]:
-    """Return the trials of a running search whose weights no network that may be named will have.
+def superfluous(
+    rows: Mapping[int, Trial], policy: KeepWeights, formulation: Formulation, best: Trial | None
+) -> list[Trial]:
+    """Return the trials of a running search whose weights no network that may be named needs.
 
-    rows: all trials of the search by number
-    A network that is trained again has the weights of its first repeat. So of one that was trained once they
-    matter only if it could be named by that training. Confirmed ones stay until the end: a verdict by the
-    model of accuracy may change.
+    rows: all trials of the search by number; best: its winner so far
+    A network that is trained again has the weights of its first repeat. So those of its first training
+    matter only as long as it could be named by that alone. Confirmed networks keep theirs until the end: a
+    verdict by the model of accuracy may change. So do all networks of a search for a Pareto front.
     """
-    if policy == "all" or formulation.aim.objectives > 1:  # a repeat may bring any network to the front
+    if policy == "all" or formulation.aim.objectives > 1:
         return []
-    best = formulation.best(list(rows.values()))
     kept = [row for row in rows.values() if row.weights_bytes is not None]
-    return [row for row in kept if not _may_be_named(row, _first_of(row, rows), best, formulation)]
+    return [row for row in kept if not _may_be_named(row, _first_of(row, rows), formulation, best)]
 
 
-def _may_be_named(row: Trial, first: Trial, best: Trial | None, formulation: Formulation) -> bool:
-    """Whether a search may name the network of `row`, whose first training is `first`."""
-    if first.purpose != "search" or first.verdict == "confirmed" or first is best:
+def _may_be_named(row: Trial, first: Trial, formulation: Formulation, best: Trial | None) -> bool:
+    """Whether a search may still name the network of `row`, whose first training is `first`."""
+    if first.purpose != "search" or first.verdict == "confirmed" or (best and best.number == first.number):
         return True
-    is_repeat, is_start = row is not first, first.point == dict(formulation.start)
+    is_repeat = row.number != first.number
     if formulation.aim.minimise is None:
-        return is_repeat or is_start
+        return is_repeat or first.point == dict(formulation.start)
     if first.verdict == "rejected" or not (is_repeat or formulation.passed(first)):
         return False
     is_settled = best is not None and best.verdict == "confirmed"
-    return not (is_settled and best is not None and formulation.size(first) > formulation.size(best))
+    return best is None or not is_settled or formulation.size(first) <= formulation.size(best)
 
 
-def kept_at_end(rows: Collection[Trial], policy: KeepWeights, named: Collection[int]) -> Iterator[Trial]:
-    """Yield the trials whose weights stay after the end of a study, by its policy.
+def kept_at_end(rows: Collection[Trial], policy: KeepWeights, named: Collection[int]) -> list[Trial]:
+    """Return the trials whose weights stay when a study has ended.
 
-    rows: all trials; named: the numbers of the first trainings of the networks that are named
+    rows: all trials; named: the numbers of the first trainings of the networks that are named. The base
+    network, and each model of a study that searches nothing, count as named.
     """
+    if policy == "none":
+        return []
     by_number = {row.number: row for row in rows}
-    for row in by_number.values():
-        if row.weights_bytes is None:
-            continue
-        first = _first_of(row, by_number)
+    kept = [row for row in rows if row.weights_bytes is not None]
+
+    def is_asked(first: Trial) -> bool:
         is_confirmed = policy == "confirmed" and first.verdict == "confirmed"
-        is_asked = first.number in named or is_confirmed or first.purpose != "search"
-        if policy == "all" or (is_asked and first_with_weights(rows, row) is row):
-            yield row
+        return is_confirmed or first.number in named or first.purpose != "search"
+
+    return [
+        row
+        for row in kept
+        if policy == "all" or (is_asked(_first_of(row, by_number)) and first_with_weights(kept, row) is row)
+    ]
 
 
 def _first_of(row: Trial, rows: Mapping[int, Trial]) -> Trial:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.text import Text
 from typer.core import TyperGroup
 
 from results import export, queries, tables, terminal
@@ -27,6 +28,7 @@ from results.cli.options import (
     read_number,
 )
 from results.errors import StoreError
+from results.format import plain_rows
 from results.scores import sought_score
 from results.tables import evaluation_table, front_table, slack_table
 
@@ -174,9 +176,10 @@ def evaluation(
 
 @main.command()
 def models(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """List the saved models. If several have one name, the name means the newest."""
+    """List the saved models, and where their weights are. If several have one name, it means the newest."""
     frame = queries.models(db)
-    _print(tables.models_table(frame), export.records(frame), as_json)
+    places = [f"weights of {row['name']}: {row['weights']}" for row in plain_rows(frame) if row["weights"]]
+    _print(Group(tables.models_table(frame), *map(Text, places)), export.records(frame), as_json)
 
 
 @main.command("export")

@@ -28,6 +28,7 @@ class Deletion:
     measurements: int
     events: int
     models: tuple[str, ...]
+    weights: int  # trained networks
     warm_starts: tuple[str, ...]  # studies that began with its best candidates, of which they have a copy
     folders: tuple[Path, ...]
     files: int
@@ -45,6 +46,8 @@ class Deletion:
             yield f"the study {self.study} is not in the results database any more, but its files are there"
         if self.models:
             yield f"models: {', '.join(self.models)}"
+        if self.weights:
+            yield f"the weights of {self.weights} trained network{'s' if self.weights > 1 else ''}"
         for folder in self.folders:
             yield f"the folder {folder}"
         yield f"{self.files:,} files, {self.bytes:,} bytes"
@@ -79,6 +82,7 @@ def examine(queue: SearchQueue, name: str, runs: Path | None, force: bool = Fals
         is_recorded=study is not None or request is not None,
         **counts,
         models=tuple(models),
+        weights=len(queue.trials_with_weights(study.id)) if study else 0,
         warm_starts=tuple(other.name for other in others if _warm_start_of(other.question) == name),
         folders=tuple(folders),
         files=sum(files for files, _ in sizes),

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from results import packages
+from results import file_names, packages
 from results.db import backup, connection, schema, study_files
 from results.db.locks import gpu_lock_folder, holder, refusal, study_lock
 from results.db.store import Store
+from results.db.tables import Trial
 from results.errors import StoreError, StudyLocked
+from results.format import size_text
 
 NEEDED = ("torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "pandas")
 LEAST_FREE_BYTES = 2**30
@@ -97,6 +99,44 @@ def leftovers(db: str, runs: Path) -> Iterator[Finding]:
             found = f"{folder} has trials of a study that is not in the results database"
             advice = f"nas-results delete {shlex.quote(folder.name)} removes it"
             yield Finding("files", "warning", found, advice)
+
+
+def weights(db: str, repair: bool) -> Iterator[Finding]:
+    """Yield the findings about the weights of the studies that do not run: their size, rows without files.
+
+    Files without a row are left alone: somebody may have put them there.
+    """
+    path = connection.sqlite_path(connection.address(db))
+    if path is not None and not path.is_file():
+        return
+    try:
+        with Store(db, read_only=not repair) as store:
+            ended = [study for study in store.studies() if study.state != "running"]
+            rows = [(study.name, row) for study in ended for row in store.trials(study.id) if row.folder]
+            kept = [(name, row) for name, row in rows if row.weights_bytes is not None]
+            gone = [(name, row) for name, row in kept if not all(map(Path.is_file, _weights_files(row)))]
+            for name, row in gone:
+                found = f"{name}, trial {row.number}: its files are not in {row.folder} any more"
+                advice = (
+                    f"put them back, or use --repair; nas-results show {name} {row.number} has its settings"
+                )
+                if repair:
+                    store.forget_weights(row.id)
+                    advice = "the database does not say any more that they are kept"
+                yield Finding("weights", "warning", found, advice, mended=repair)
+    except StoreError:
+        return  # as the finding about the schema says
+    for name, row in rows:
+        if row.weights_bytes is None and (left := [path for path in _weights_files(row) if path.is_file()]):
+            found = f"{name}, trial {row.number}: the database does not know of {left[0]}"
+            yield Finding("weights", "warning", found, "remove it if you do not need it")
+    size = sum(row.weights_bytes or 0 for _, row in kept)
+    yield Finding("weights", "good", f"{len(kept) - len(gone)} trained networks, {size_text(size)}")
+
+
+def _weights_files(row: Trial) -> list[Path]:
+    """Return the files without which there is no trained network."""
+    return [Path(row.folder or "") / name for name in (file_names.WEIGHTS, file_names.MODEL)]
 
 
 def disk(runs: Path) -> Finding:

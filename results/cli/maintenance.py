@@ -46,6 +46,7 @@ def examine(
     from results.cli import doctor
 
     findings = [*doctor.machine(runs), *doctor.record(db, repair), *doctor.leftovers(db, runs)]
+    findings += doctor.weights(db, repair)
     if as_json:
         typer.echo(terminal.json_text([asdict(finding) for finding in findings]))
     for finding in findings if not as_json else []:

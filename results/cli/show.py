@@ -21,6 +21,7 @@ from results.format import (
     moment,
     number,
     percent,
+    size_text,
     stop_text,
     stops_text,
     trust_text,
@@ -168,6 +169,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "seeds": f"{facts['seed']} for the training, {facts['subset_seed']} for the image sample"
         if facts["seed"] is not None
         else "",
+        "weights": _weights(facts),
         "folder": str(folder or ""),
         "log": str(folder / file_names.LOG) if folder else "",
         "config": json.dumps(facts["config"], ensure_ascii=False) if facts["config"] else "",
@@ -221,6 +223,17 @@ def _used(facts: dict[str, Any]) -> str:
         return ""
     joules = forecast.energy(facts["energy_joules"]) or "energy not measured"
     return f"{number(facts['slot_seconds'], 1)} s of a worker, {joules}"
+
+
+def _weights(facts: dict[str, Any]) -> str:
+    """Return whether a completed training's weights are kept, and where."""
+    if facts["state"] != "completed":
+        return ""
+    if facts["weights_bytes"] is None:
+        return "not kept"
+    seconds = facts["weights_seconds"]
+    written = f", written in {number(seconds, 2)} s" if seconds is not None else ""
+    return f"{size_text(facts['weights_bytes'])} in {facts['folder']}{written}"
 
 
 def _verdict(facts: dict[str, Any], study: dict[str, Any]) -> str:

@@ -1,11 +1,16 @@
 """Where the weights of a trained network are."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from results import file_names, queries
+from results.cli import doctor
+from results.cli.commands import main
 from results.db.store import Store
 from results.db.tables import Study, Trial
 from results.errors import NotOnRecord, WeightsMissing
@@ -120,3 +125,59 @@ def test_an_unknown_name_is_answered_with_those_there_are(
     save(store, train(store, study, 1, tmp_path / "1"))
     with pytest.raises(NotOnRecord, match=said):
         queries.weights(db, name)
+
+
+def told(*words: str) -> str:
+    result = CliRunner().invoke(main, [*words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_commands_say_whether_weights_are_kept_and_where(
+    store: Store, study: Study, db: str, tmp_path: Path
+) -> None:
+    save(store, train(store, study, 1, tmp_path / "1", weights_seconds=0.25))
+    train(store, study, 2, folder=None)
+    assert re.search(
+        rf"weights +10 bytes in {tmp_path}/1, written in 0.25 s", told("show", "demo", "1", "--db", db)
+    )
+    assert re.search(r"weights +not kept", told("show", "demo", "2", "--db", db))
+    assert f"weights of small: {tmp_path}/1\n" in told("models", "--db", db)
+    [model] = json.loads(told("models", "--db", db, "--json"))
+    assert (model["weights"], model["weights_bytes"]) == (str(tmp_path / "1"), 10)
+    store.forget_weights(1)
+    assert "weights of" not in told("models", "--db", db)
+    [model] = json.loads(told("models", "--db", db, "--json"))
+    assert (model["weights"], model["weights_bytes"]) == (None, None)
+
+
+def findings(db: str, repair: bool = False) -> list[str]:
+    return [f"{found.level} {found.found}" for found in doctor.weights(db, repair)]
+
+
+def test_the_doctor_finds_rows_without_files_and_files_without_rows(
+    store: Store, study: Study, db: str, tmp_path: Path
+) -> None:
+    whole, gone, stray = (train(store, study, number, tmp_path / str(number)) for number in (1, 2, 3))
+    assert findings(db) == ["good 0 trained networks, 0 bytes"], "a study that runs is left alone"
+    store.end_study(study.id, "finished", "done")
+    assert findings(db) == ["good 3 trained networks, 30 bytes"]
+    (tmp_path / "2" / file_names.MODEL).unlink()
+    store.forget_weights(stray.id)
+    problems = [
+        f"warning demo, trial 2: its files are not in {tmp_path}/2 any more",
+        f"warning demo, trial 3: the database does not know of {tmp_path}/3/model.safetensors",
+    ]
+    assert findings(db)[:2] == findings(db, repair=True)[:2] == problems
+    assert [row.number for row in store.trials_with_weights(study.id)] == [whole.number]
+    assert gone.number not in [row.number for row in store.trials_with_weights(study.id)]
+    assert (tmp_path / "3" / file_names.WEIGHTS).exists(), "what nobody asked to remove"
+
+
+def test_a_deletion_counts_the_trained_networks_that_go(
+    store: Store, study: Study, db: str, tmp_path: Path
+) -> None:
+    train(store, study, 1, tmp_path / "1")
+    train(store, study, 2, tmp_path / "2")
+    printed = told("delete", "demo", "--db", db, "--runs", str(tmp_path), "--yes")
+    assert "the weights of 2 trained networks\n" in printed

@@ -37,6 +37,7 @@ CALLS_AT_ONCE = 8
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 1.0  # between two calls to an actor that cannot be reached
 UNREACHABLE_SECONDS = 60.0  # without an answer, after which its trial counts as lost
+UNFINISHED = ".new"  # the end of the name of a file that is being written
 SPARE_SECONDS = 5.0  # for an answer, on top of what a trial may take to end
 
 NameSlot = Callable[[str, str], AbstractContextManager[str]]  # (host, its GPUs) -> the slot's name
@@ -117,15 +118,28 @@ class RayJob:
                 if status.has_started and not has_reported_start:
                     has_reported_start = True
                     self.started(slot)
-            for name in client.ask("changed"):
-                client.fetch(f"{FILES}/{name}", self.job.folder / name)
             client.fetch("out", self.job.stdout)  # all of it again, as limits may have cut it there
             client.fetch("err", self.job.stderr)
         except Gone as gone:
             return self._lose(f"lost on {greeting.host}: {gone}", slot, status, err)
         if status.ending is None:
             raise ExecutorError(status.refused)
+        self._fetch_created(client, greeting)
         return _exit(status.ending, slot, status.seconds)
+
+    def _fetch_created(self, client: "ActorClient", greeting: Greeting) -> None:
+        """Fetch the files that the trial created, but for unfinished ones.
+
+        Its output is here by then, so a file that cannot be fetched does not lose the trial.
+        """
+        try:
+            for name in client.ask("changed"):
+                if not name.endswith(UNFINISHED):
+                    client.fetch(f"{FILES}/{name}", self.job.folder / name)
+        except (Gone, ExecutorError, OSError) as error:
+            logger.warning(
+                "files of the trial in %s stay on %s: %s", self.job.folder, greeting.host, shorten(error)
+            )
 
     def _lose(self, why: str, slot: str, status: Status, err: BinaryIO) -> Exit:
         if self.stopped():

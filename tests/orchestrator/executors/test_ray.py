@@ -102,6 +102,29 @@ def test_a_trial_on_a_node_that_does_not_see_its_folder_brings_its_files_home(
     assert (folder / "1" / "starts").read_text().strip().isdigit()
 
 
+LARGE = "import os; open('model.safetensors', 'wb').write(os.urandom(1 << 20) * 200); open('left.new', 'w'); "
+LARGE += "open('model.json', 'w').write('{}'); print('done')"
+
+
+def test_large_files_come_home_and_one_that_cannot_costs_only_itself(
+    executor: Executor, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    @contextmanager
+    def blind(folder: Path) -> Iterator[tuple[str, str]]:
+        yield "/nowhere", ""
+
+    monkeypatch.setattr(ray_job, "keep_marker", blind)
+    assert executor.run(job(folder / "1", "-c", LARGE), threading.Event()).code == 0
+    assert (folder / "1" / "model.safetensors").stat().st_size == 200 << 20
+    assert (folder / "1" / "model.json").exists()
+    assert not (folder / "1" / "left.new").exists()
+    (folder / "2" / "model.safetensors").mkdir(parents=True)  # where no file can be put
+    end = executor.run(job(folder / "2", "-c", LARGE), threading.Event())
+    assert (end.code, end.reason) == (0, "exited")
+    assert (folder / "2" / "out").read_text() == "done\n"
+    assert f"files of the trial in {folder / '2'} stay on" in caplog.text
+
+
 def test_what_is_printed_beyond_the_limits_is_kept_here_as_it_is_there(
     executor: Executor, folder: Path
 ) -> None:

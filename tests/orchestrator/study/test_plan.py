@@ -104,3 +104,18 @@ def test_a_plan_of_another_question_under_a_recorded_name_is_refused(tmp_path: P
     assert "plan of the study s" in planned(tmp_path, trials=5)
     with pytest.raises(QuestionChanged, match="10 recorded, 20 now"):
         planned(tmp_path, budget="20steps")
+
+
+def test_a_plan_says_how_much_disk_weights_take(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"trials": 100, "replicates": 3, "confirm": 2}
+    printed = planned(tmp_path, **asked)
+    [line] = [line for line in printed.splitlines() if line.startswith("weights")]
+    match = re.search(
+        r"4 bytes a parameter, so ([\d.]+) MB for the first .* at most 98 trainings \(([\d.]+) GB", line
+    )
+    assert match
+    assert float(match[2]) == pytest.approx(98 * float(match[1]) / 1000, rel=0.01)
+    assert line.endswith("that of the network found and of the base stay at the end")
+    assert "; all 100 stay at the end" in planned(tmp_path, **asked, keep_weights="all")
+    assert "weights: none are kept (--keep-weights none)" in planned(tmp_path, **asked, keep_weights="none")
+    assert "none are kept (this trainer" in planned(tmp_path, **asked, data="fake:weights=none")

@@ -1,0 +1,64 @@
+"""At a study's end: keep the weights that its policy names, and write into them what was found.
+
+The trainer wrote a network's model.json when nobody knew yet what the study would say of it. The name that
+it was saved under, and its accuracy over all of its trainings, are added to the provenance there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.executors._process.files import replace_file
+from orchestrator.trial import keep_weights
+from orchestrator.trial.context import StudyContext, TrialSpec
+from results import file_names
+from results.db.tables import Model
+from results.scores import Score
+from results.weights import first_with_weights
+
+
+def settle(context: StudyContext[TrialSpec]) -> None:
+    """Remove the weights that the policy does not keep, and complete those of the study's saved models."""
+    store, study = context.store, context.study
+    rows = store.trials(study.id)
+    by_id = {row.id: row for row in rows}
+    models = [model for model in store.models() if model.study_id == study.id and model.trial_id in by_id]
+    named = {by_id[model.trial_id].number for model in models if model.trial_id is not None}
+    start = {1}  # a search without a baseline begins with its start
+    kept = keep_weights.kept_at_end(rows, context.spec.request.kept_weights, named | start)
+    numbers = {row.number for row in kept}
+    others = [row for row in rows if row.weights_bytes is not None and row.number not in numbers]
+    keep_weights.remove(store, others)
+    for model in models:
+        row = first_with_weights(kept, by_id[model.trial_id or 0])
+        if row is not None and row.folder is not None:
+            problem = _add_provenance(Path(row.folder), _facts_of(model, context.sought))
+            if problem:
+                context.reporter.note(f"the weights of {model.name}: {problem}")
+
+
+def _facts_of(model: Model, sought: Score) -> dict[str, Any]:
+    """Return what a study knows of a model that it saved: its name, and its accuracy or other score."""
+    known: dict[str, Any] = {"mean": model.val_accuracy, "runs": model.trainings or 1}
+    if model.accuracy_low is not None:
+        known["interval"] = [model.accuracy_low, model.accuracy_high]
+    return {"name": model.name, "status": model.status, sought.name: known}
+
+
+def _add_provenance(folder: Path, facts: Mapping[str, Any]) -> str | None:
+    """Add facts to the provenance in a folder's model.json. Return why that failed, if it did.
+
+    The checksum there is of the weights alone, so it still holds.
+    """
+    path = folder / file_names.MODEL
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        described["provenance"] = {**described.get("provenance", {}), **facts}
+        with replace_file(path) as file:
+            file.write(json.dumps(described, indent=1).encode() + b"\n")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return f"cannot write its name into {path}: {error}"
+    return None
