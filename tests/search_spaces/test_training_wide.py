@@ -42,4 +42,4 @@ def test_the_trainer_accepts_whatever_the_space_holds_and_understands_it() -> No
         asked = config.from_json(trial(**settled))
         assert asked.hyperparameters.batch_size == point["batch_size"]
         if point["policy"] == "rand_augment":
-            assert found["rand_augment"].magnitude == point["magnitude"]
+            assert vars(found["rand_augment"])["magnitude"] == point["magnitude"]

@@ -89,7 +89,7 @@ def test_an_npz_file_is_described_from_its_headers_and_read_whole(tmp_path: Path
     about = data.about(source)
     assert (about.classes, about.image_size, about.train_images, about.test_images) == (3, 12, 30, 9)
     images = data.load(source, test=True)
-    assert (images.train_images == arrays()["train_images"]).all()
+    assert np.array_equal(np.asarray(images.train_images), arrays()["train_images"])
     assert images.test_labels is not None
     assert images.test_labels.dtype == np.int64
 

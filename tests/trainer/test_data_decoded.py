@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from trainer import data
 from trainer.data import _decoded, folder
+from trainer.data._pictures import decode_square
 from trainer.errors import InvalidConfig
 
 SIZE, CLASSES, EACH = 8, ("ant", "wolf"), 5
@@ -38,7 +40,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> data.Source:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are decoded."""
     names: list[str] = []
-    really = folder.decode_square
+    really = decode_square
 
     def decode(path: Path, size: int, fit: data.Fit, rules: int) -> NDArray[np.uint8]:
         names.append(f"{path.parent.name}/{path.name}")
@@ -91,10 +93,10 @@ def test_what_may_still_be_changing_is_not_kept(source: data.Source, monkeypatch
 
 
 def test_other_rules_sizes_and_fits_are_kept_apart(source: data.Source) -> None:
-    others = [{"rules": 2}, {"image_size": 9}, {"fit": "pad"}]
+    others: list[dict[str, Any]] = [{"rules": 2}, {"image_size": 9}, {"fit": "pad"}]
     for changes in ({}, *others):
-        named = {"image_size": SIZE, "data_dir": source.data_dir, **changes}
-        assert greys(data.source(str(source), **named)) == EXPECTED  # type: ignore[arg-type]
+        named: dict[str, Any] = {"image_size": SIZE, "data_dir": source.data_dir, **changes}
+        assert greys(data.source(str(source), **named)) == EXPECTED
     assert len(kept_files(source)) == 4
 
 

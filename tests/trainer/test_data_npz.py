@@ -82,7 +82,7 @@ def wide(path: Path, fit: data.Fit | None = None, image_size: int | None = 8) ->
 
 def test_arrays_that_are_not_square_are_fitted_as_photographs_are(tmp_path: Path) -> None:
     cropped, padded, squashed = (
-        data.load(wide(tmp_path / "x.npz", fit)).train_images for fit in (None, "pad", "squash")
+        np.asarray(data.load(wide(tmp_path / "x.npz", fit)).train_images) for fit in (None, "pad", "squash")
     )
     assert cropped.shape == (40, 8, 8, 3)
     assert set(cropped.ravel()) == {255}

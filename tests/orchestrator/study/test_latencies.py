@@ -70,7 +70,7 @@ def test_a_model_card_gets_the_latencies_of_its_network(tmp_path: Path) -> None:
 def test_a_study_whose_trainer_cannot_or_that_trained_too_little_is_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(tmp_path / "older", trainer=changed(tmp_path, "compares_latency=True", "x=1"), **ONE)
+    run(tmp_path / "older", trainer=changed(tmp_path, '"compares_latency": True', '"x": 1'), **ONE)
     assert measured(tmp_path / "older") == []
     monkeypatch.setattr(latencies, "SHARE", 1e-9)
     run(tmp_path / "short", **ONE)

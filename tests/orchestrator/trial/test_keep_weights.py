@@ -21,7 +21,7 @@ from results.db.tables import Trial
 from search_spaces import Real, Space
 
 CONFIG = {"model": "senet18"}
-SPACE = Space([Real("width", 0.1, 1.0)])
+SPACE = Space((Real("width", 0.1, 1.0),))
 
 
 def trial(number: int, width: float, accuracy: float = 0.9, of: int | None = None, **columns: Any) -> Trial:
