@@ -15,7 +15,7 @@ export function networks(name, signal) {
   let drawn = null;
   const changed = async (told) => {
     const key = JSON.stringify([told.state, told.best, told.front, told.models, told.baseline_accuracy]);
-    if (drawn === key || signal.aborted) return;
+    if (drawn === key || signal.aborted || !told.question) return; // a search in the queue has no networks yet
     drawn = key;
     try {
       draw(section, name, told, await ask(`/studies${at(name)}/networks`));
