@@ -1,7 +1,7 @@
 """At a study's end: keep the weights that its policy names, and write into them what was found.
 
 The trainer wrote a network's model.json when nobody knew yet what the study would say of it. The name that
-it was saved under, and its accuracy over all of its trainings, are added to the provenance there.
+it was saved under, its accuracy over all of its trainings, and its latency are added to the provenance there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from orchestrator.trial import keep_weights
 from orchestrator.trial.context import StudyContext, TrialSpec
 from results import file_names
 from results.db.tables import Model
+from results.latency import card_entries
 from results.scores import Score
 from results.weights import first_with_weights
 
@@ -32,10 +33,13 @@ def settle(context: StudyContext[TrialSpec]) -> None:
     numbers = {row.number for row in kept}
     others = [row for row in rows if row.weights_bytes is not None and row.number not in numbers]
     keep_weights.remove(store, others)
+    events = store.events(study.id)
     for model in models:
         row = first_with_weights(kept, by_id[model.trial_id or 0])
         if row is not None and row.folder is not None:
-            problem = _add_provenance(Path(row.folder), _facts_of(model, context.sought))
+            measured = card_entries(events, by_id[model.trial_id or 0], study.question)
+            facts = _facts_of(model, context.sought) | ({"latency": measured} if measured else {})
+            problem = _add_provenance(Path(row.folder), facts)
             if problem:
                 context.reporter.note(f"the weights of {model.name}: {problem}")
 

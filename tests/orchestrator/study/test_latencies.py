@@ -1,5 +1,6 @@
 """The latencies of the base and of what was found, measured at a study's end. They never fail it."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def test_a_model_card_gets_the_latencies_of_its_network(tmp_path: Path) -> None:
         "batch": 1,
         "milliseconds": pytest.approx((row.macs or 0) / 1e6),
     }
+    described = json.loads((Path(row.folder or "") / "model.json").read_text())
+    assert described["provenance"]["latency"] == [entry]
     row.latency_ms = 12.5
     entries = latency.card_entries(events, row, study.question | {"latency_command": "ssh pi bench {onnx}"})
     assert entries[0] == {"device": "measured by a command", "batch": 1, "milliseconds": 12.5}
