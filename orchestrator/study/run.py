@@ -162,8 +162,8 @@ def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
             save_models.save(search, loop.confirmation.winner())
         else:
             save_models.save(search, final_selection.select_winner(search, loop.next_number))
-    kept_weights.settle(context)
     latencies.measure(search)
+    kept_weights.settle(context)  # writes the latencies, too
     return message + final_selection.retrained_text(search)
 
 
