@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from tests.thinned import rest_slow
 from tests.trainer import _graphs
@@ -172,3 +173,21 @@ def test_memory_that_is_used_up_in_a_checked_step_is_not_taken_for_a_wait(gpu: _
     with pytest.raises(torch.OutOfMemoryError):
         engine(PHASE)
     assert gpu.modes == ["error", "default"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # compiling is all that it does
+@pytest.mark.parametrize("recipe", ["nomad_haet", "resnet9_sam"])
+def test_a_compiled_network_compiles_nothing_again_within_the_budget(
+    recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_network = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network: compile_network(network, backend="aot_eager"))
+    sizes = {"batch_size": 20}
+    state = prepared(**SMALL, recipe=recipe, hyperparameters=sizes, engine="compile").new_state()
+    measure(state, most_seconds=0.0)
+    compiled = counters["stats"]["unique_graphs"]
+    assert compiled > 0
+    stepped(state, 3)
+    state.step(3, 9, 10)
+    assert counters["stats"]["unique_graphs"] == compiled

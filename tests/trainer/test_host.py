@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -291,3 +292,25 @@ def test_a_fork_trains_on_the_gpu_that_it_is_pinned_to(tmp_path: Path) -> None:
             forked = ask(host, tmp_path / name, "train", "--config", config, environment=pinned)
             assert forked.ending() == ["ended", "0", "exited"], forked.err.read_text()
             assert '"device": "cuda"' in forked.out.read_text()
+
+
+ASKING = """
+import torch
+
+asked = []
+for module, name, answer in (
+    (torch._C, "_cuda_getDeviceCount", 1), (torch._C, "_cuda_init", None),
+    (torch.cuda, "is_available", True), (torch.cuda, "device_count", 1),
+):
+    setattr(module, name, lambda *given, name=name, answer=answer: asked.append(name) or answer)
+from trainer import host
+host._import_all_a_trial_needs()
+print(asked)
+"""
+
+
+@pytest.mark.slow
+def test_what_a_host_imports_asks_nothing_of_a_gpu() -> None:
+    """CUDA that an import has started is useless in a fork."""
+    done = subprocess.run([sys.executable, "-c", ASKING], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -67,3 +67,18 @@ def test_a_seed_draws_the_same_weights_again(name: str) -> None:
 def test_a_network_has_a_summary_of_one_line(name: str) -> None:
     assert models.summary(name).endswith(".")
     assert models.summary(name) != name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.names())
+def test_gradients_lie_in_memory_as_their_weights_do(name: str) -> None:
+    """Otherwise fused optimizers would fall back to a kernel for each weight."""
+    width = 0.25 if "width" in models.scales(name) else 1.0
+    shape = models.realise(name, 1, width, 1, 32)
+    network = models.build(name, shape, 10).to(memory_format=torch.channels_last)
+    inputs = torch.randn(2, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    network(inputs).sum().backward()
+    for weight in network.parameters():
+        assert weight.grad is not None
+        sizes = zip(weight.shape, weight.stride(), weight.grad.stride(), strict=True)
+        assert all(one == other for size, one, other in sizes if size > 1)
