@@ -12,7 +12,7 @@ from typing import Any
 
 from results import file_names, latency, queries, study_words
 from results.analysis.posterior import interval_text
-from results.db.tables import Trial
+from results.db.tables import Event, Trial
 from results.format import millions, percent, plain_rows
 from results.scores import ACCURACY
 from results.study_record import Row, StudyRecord, read_study
@@ -107,7 +107,7 @@ def describe_model(db: queries.Database, model: str) -> dict[str, Any]:
         score = {} if study.sought == ACCURACY else {"score": study.sought.noun}
         interval = [estimate.low, estimate.high]
         facts["accuracy"] = {"mean": estimate.mean, "interval": interval, "runs": estimate.trainings, **score}
-    if measured := [_describe_latency(one) for one in _latencies(study, row)]:
+    if measured := _card_latencies(study, row):
         facts["latency"] = measured
     return facts
 
@@ -148,12 +148,10 @@ def _latencies(study: StudyRecord, row: Row) -> list[Row]:
     ]
 
 
-def _describe_latency(measured: Row) -> dict[str, Any]:
-    device = ", ".join(str(measured[name]) for name in ("device_name", "precision") if measured[name])
-    return {
-        "device": device or measured["device"],
-        **{name: measured[name] for name in ("batch", "milliseconds")},
-    }
+def _card_latencies(study: StudyRecord, row: Row) -> list[dict[str, Any]]:
+    events = [Event(kind=event["kind"], detail=event["detail"]) for event in plain_rows(study.events)]
+    timed = Trial(number=None if row is study.base else row["number"], latency_ms=row["latency_ms"])
+    return latency.card_entries(events, timed, study.study["question"])
 
 
 def _kept(study: StudyRecord, row: Row) -> Row | None:

@@ -40,7 +40,7 @@ def test_a_model_is_described_in_words_with_its_accuracy_and_what_it_saves(db: s
     facts = describe_model(db, MODEL)
     assert facts["accuracy"] == {"mean": 0.87, "interval": [0.85, 0.89], "runs": 2}
     assert facts["MACs"] == "1.00M, 50% less than the base network's 2.00M"
-    assert facts["latency"] == [{"device": "AMD, fp32", "batch": 1, "milliseconds": 4.5}]
+    assert facts["latency"] == [{"device": "AMD, fp32, 1 thread", "batch": 1, "milliseconds": 4.5}]
     assert "the fewest MACs" in facts["how"]
     assert f"It is saved as model {MODEL} (confirmed)." in facts["how"]
     assert describe_model(db, f"{MODEL}@{STUDY}") == facts | {"name": f"{MODEL}@{STUDY}"}
