@@ -46,7 +46,7 @@ def provenance_of(context: StudyContext[TrialSpec], request: TrialRequest) -> di
 
 def keep_one_of(row: Trial, context: StudyContext[TrialSpec]) -> None:
     """Keep of the network of `row`, which has just ended, only the weights that stand for it."""
-    if context.spec.request.kept_weights == "all":
+    if context.spec.request.kept_weights == "all" or row.purpose == "search":  # no other is there yet
         return
     rows = [one for one in context.store.trials_with_weights(row.study_id) if is_of_one_network(one, row)]
     standing = first_with_weights(rows, row)
