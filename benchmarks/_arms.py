@@ -20,7 +20,7 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from orchestrator.spec import options
+from orchestrator.spec import search_options
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.study.run import run_study
 from results.db.store import Store
@@ -111,7 +111,7 @@ def study(folder: Path, data: str = "idle:", **given: Any) -> None:
     """Run a study of ours in this process, as `nas-search` does, without a baseline or confirmation."""
     usual = {"budget": "1steps", "min_accuracy": MIN_ACCURACY, "confirm": 0, "device": "cpu", "slots": 1}
     where = {"trainer": shlex.join(IDLE_TRAINER), "runs": folder, "study": "benchmark", "data": data}
-    request = options.resolve_options("nas", "senet18", {**usual, **where, **given})
+    request = search_options.resolve_options("nas", "senet18", {**usual, **where, **given})
     with inline.offered():
         run_study(request, Console(file=io.StringIO()), threading.Event())
 

@@ -22,7 +22,7 @@ from orchestrator.search.context import SearchContext, TrialHistory
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
-from orchestrator.spec import options
+from orchestrator.spec import search_options
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.problem import Problem
 from orchestrator.spec.study_spec import StudySpec
@@ -109,7 +109,7 @@ def accuracy(config: Mapping[str, Any]) -> float:
 
 def spec(runs: Path = Path("runs"), trials: int = 100) -> StudySpec:
     """Return a search for accuracy that trains each network once and reserves nothing."""
-    request = options.resolve_options(
+    request = search_options.resolve_options(
         "hpo", "senet18", {"runs": runs, "trials": trials, "confirm": 0, "solver": "random"}
     )
     scale = {"depth": 1.0, "width": 1.0, "resolution": 1.0}

@@ -28,11 +28,11 @@ from orchestrator.search.known_sizes import KnownSizes
 from orchestrator.search.loop import SearchLoop
 from orchestrator.search.solver_session import Incarnation, SolverSession
 from orchestrator.solvers import SolverProcess
-from orchestrator.spec import options
+from orchestrator.spec import search_options
 from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.options import SearchOptions
 from orchestrator.spec.problem import Problem
+from orchestrator.spec.search_options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
@@ -84,7 +84,9 @@ def search(
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
         Store(Path(folder) / "results.db") as store,
     ):
-        request = options.resolve_options("nas", "cells", {**given, "seed": seed, "runs": Path(folder)})
+        request = search_options.resolve_options(
+            "nas", "cells", {**given, "seed": seed, "runs": Path(folder)}
+        )
         context = _make_context(land, request, versions, store, block)
         runner, bound, mean = _Draw(context, land), request.min_accuracy, None
         if bound is None:

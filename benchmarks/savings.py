@@ -27,7 +27,7 @@ from rich.table import Table
 
 from orchestrator import pruners
 from orchestrator.search.context import TrialHistory
-from orchestrator.spec import options
+from orchestrator.spec import search_options
 from orchestrator.spec.formulation import Formulation
 from orchestrator.study.run import run_study
 from orchestrator.trial.outcome import count_spent
@@ -95,7 +95,7 @@ def searched(arm: str, seed: int, trials: int, budget: str) -> Spent:
             off.enter_context(patch.object(Formulation, "screened", lambda *_: None))
         if "keys" in ARMS[arm]:
             off.enter_context(patch.object(TrialHistory, "find_trained", lambda *_: None))
-        request = options.resolve_options("nas", "senet18", given)
+        request = search_options.resolve_options("nas", "senet18", given)
         run_study(request, Console(quiet=True), threading.Event())
         with Store(request.database, read_only=True) as store:
             rows = store.trials(store.studies()[0].id)

@@ -33,8 +33,8 @@ from _search import Versions
 
 from orchestrator.search.confirmation import Winner
 from orchestrator.search.verdict import BaseRule, BoundRule, Repeats
-from orchestrator.spec import options
-from orchestrator.spec.options import SearchOptions
+from orchestrator.spec import search_options
+from orchestrator.spec.search_options import SearchOptions
 from results.analysis.difference import BASE
 from results.analysis.posterior import VerdictSettings
 from results.db.tables import Trial
@@ -103,7 +103,7 @@ class Formula:
     def search(self, seed: int) -> Found:
         """Run one search with the rule of the version."""
         rng = random.Random(f"{seed} {self.rho}")
-        request = options.resolve_options("nas", "cells", {**self.given, "seed": seed})
+        request = search_options.resolve_options("nas", "cells", {**self.given, "seed": seed})
         overlap = 1 / self.folds if self.folds else 0.0
         settings = VerdictSettings(request.confidence, request.tolerance, self.version > 1, True, overlap)
         shared = [rng.gauss(0, math.sqrt(self.rho)) for _ in range(1 + request.confirm)]

@@ -24,7 +24,9 @@ from orchestrator.console.progress import BarProgress, ReporterFactory, open_rep
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.evaluation.run import run_evaluation
 from orchestrator.spec import provenance
-from orchestrator.spec.options import SEARCHES, BadOption, HpoOptions, NasOptions, RunOptions, SearchOptions
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.options import RunOptions
+from orchestrator.spec.search_options import SEARCHES, HpoOptions, NasOptions, SearchOptions
 from orchestrator.study.run import run_study
 from orchestrator.training.options import TrainingOptions
 from orchestrator.training.run import run_training

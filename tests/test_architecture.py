@@ -155,11 +155,11 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, path: str, source: str, seen
         ("orchestrator/trial/runner.py", "from orchestrator.search.budget import StudyBudget"),
         ("orchestrator/trial/runner.py", "def late():\n    import orchestrator.cli.main"),
         ("orchestrator/trial/runner.py", "from orchestrator import study"),
-        ("orchestrator/solvers/nomad.py", "from orchestrator.spec import options"),
+        ("orchestrator/solvers/nomad.py", "from orchestrator.spec import search_options"),
     ],
 )
 def test_an_import_of_a_higher_layer_is_seen(tmp_path: Path, path: str, source: str) -> None:
-    for higher in ("search/budget.py", "cli/main.py", "study/run.py", "spec/options.py"):
+    for higher in ("search/budget.py", "cli/main.py", "study/run.py", "spec/search_options.py"):
         write(tmp_path / "orchestrator" / higher, "")
     write(tmp_path / path, source)
     [seen] = upward_imports(tmp_path, "orchestrator")

@@ -11,8 +11,9 @@ import typer
 from orchestrator.cli import model_commands
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.service.cli import ServeOptions
-from orchestrator.spec.options import CommandOptions, HpoOptions, NasOptions
+from orchestrator.spec.command_options import CommandOptions
 from orchestrator.spec.problem import Evaluation, Problem
+from orchestrator.spec.search_options import HpoOptions, NasOptions
 from orchestrator.training.options import TrainingOptions
 from search_spaces import Point, Space
 

@@ -14,7 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from orchestrator.console.summary import say
-from orchestrator.spec.options import BadOption, SearchOptions, check
+from orchestrator.spec.command_options import BadOption, check
+from orchestrator.spec.search_options import SearchOptions
 from results.terminal import SafeConsole
 
 TOKEN = "NAS_TOKEN"  # the environment variable that may hold it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.cli.options import Given, run_command
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.spec.options import HpoOptions, NasOptions, SearchOptions
+from orchestrator.spec.search_options import HpoOptions, NasOptions, SearchOptions
 from orchestrator.training.options import TrainingOptions
 
 # what runs a study is imported by the command that needs it: --help answers at once

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from orchestrator.spec.options import Option
+from orchestrator.spec.command_options import Option
 from results import file_names
 from results.cli.options import recorded_names
 

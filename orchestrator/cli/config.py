@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.spec.options import BadOption, CommandOptions, check
+from orchestrator.spec.command_options import BadOption, CommandOptions, check
 
 
 def read_config(path: Path, model: type[CommandOptions]) -> dict[str, Any]:

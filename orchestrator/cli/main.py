@@ -19,13 +19,13 @@ from orchestrator.executors._process import limits
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.common_failure import TrainingsFailed
 from orchestrator.search.solver_session import NotReproducible, SolverFailed
-from orchestrator.spec import options, provenance
+from orchestrator.spec import command_options, options, provenance
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerRefused
 from results.errors import StoreError
 from results.terminal import SafeConsole, strip_escapes
 
 _MENDABLE = (
-    options.BadOption,
+    command_options.BadOption,
     TrainerRefused,
     OSError,  # a folder or a disk
     StoreError,

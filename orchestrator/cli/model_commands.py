@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import run_app
-from orchestrator.spec.options import check
+from orchestrator.spec.command_options import check
 from results import file_names
 from results.cli.options import Version, expand_home, recorded_names
 

@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from orchestrator.cli import config
 from orchestrator.cli.completion import complete
-from orchestrator.spec.options import PANELS, BadOption, CommandOptions, Option
+from orchestrator.spec.command_options import PANELS, BadOption, CommandOptions, Option
 from results import terminal
 from results.cli.options import Version
 

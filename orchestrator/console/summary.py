@@ -18,7 +18,8 @@ from orchestrator.spec import base_model
 from orchestrator.spec import space as spaces
 from orchestrator.spec.formulation import accuracy, sought_value
 from orchestrator.spec.objective import Objective, amount_of
-from orchestrator.spec.options import DEFAULT_SPACE, RunOptions, resolve_options
+from orchestrator.spec.options import RunOptions
+from orchestrator.spec.search_options import DEFAULT_SPACE, resolve_options
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo

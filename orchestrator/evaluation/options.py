@@ -15,17 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from orchestrator.spec.options import (
-    BadOption,
-    Images,
-    LocalPath,
-    RunOptions,
-    name_data,
-    option,
-    parse_images,
-    without_images,
-)
+from orchestrator.spec.command_options import BadOption, LocalPath, option
+from orchestrator.spec.names import name_data
+from orchestrator.spec.option_types import Images, parse_images
+from orchestrator.spec.options import RunOptions
 from orchestrator.spec.recipe_overrides import Ingredients
+from orchestrator.spec.search_options import without_images
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 

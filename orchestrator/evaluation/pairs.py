@@ -16,8 +16,9 @@ from typing import Any
 from orchestrator.evaluation.options import RECIPE, RepeatedOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.command_options import BadOption, check
 from orchestrator.spec.images import check_batch
-from orchestrator.spec.options import BadOption, check, name_data_by_kind
+from orchestrator.spec.names import name_data_by_kind
 from orchestrator.spec.study_spec import (
     absolute,
     describe_data,

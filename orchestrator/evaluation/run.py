@@ -27,7 +27,7 @@ from orchestrator.evaluation.pairs import (
 )
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
-from orchestrator.spec.options import check_name
+from orchestrator.spec.names import check_name
 from orchestrator.study import checks, kept_weights, session
 from orchestrator.study.plan import cost_text, open_trainer, store_to_read, weights_text
 from orchestrator.trainer_client import TrainerClient

@@ -13,7 +13,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.spec.options import SearchOptions
+from orchestrator.spec.search_options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trial.outcome import count_affordable, count_spent
 from orchestrator.trial.request import TrialRequest

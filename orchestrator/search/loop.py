@@ -21,19 +21,14 @@ from orchestrator.pruners import (
 )
 from orchestrator.search.baseline import note_chance
 from orchestrator.search.budget import search_budget
-from orchestrator.search.common_failure import (
-    FEWEST,
-    find_common_failure,
-    has_success,
-    refuse_common_failure,
-)
+from orchestrator.search.common_failure import FEWEST, find_common_failure, has_success, refuse_common_failure
 from orchestrator.search.confirmation import Confirmation
 from orchestrator.search.context import SearchContext
 from orchestrator.search.model_verdicts import ModelVerdicts
 from orchestrator.search.remaining import RemainingNetworks
 from orchestrator.search.solver_session import NotReproducible, SolverSession
 from orchestrator.spec.formulation import accuracy
-from orchestrator.spec.options import parse_share
+from orchestrator.spec.option_types import parse_share
 from orchestrator.spec.problem import Ask, Evaluation
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.outcome import count_spent, is_open, is_training

@@ -17,8 +17,8 @@ from orchestrator.service import files, schemas
 from orchestrator.service.one_at_a_time import OneAtATime
 from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.service.settings import Settings
-from orchestrator.spec import options
-from orchestrator.spec.options import BadOption
+from orchestrator.spec import search_options
+from orchestrator.spec.command_options import BadOption
 from orchestrator.study import plan
 from orchestrator.trainer_client import Stopped, TrainerBroken, TrainerClient, TrainerRefused
 from results.db import locks, study_files
@@ -123,7 +123,7 @@ class Actions:
             self._networks = schemas.networks(self._run([*trainer, "models"]).stdout)
         return self._networks
 
-    def _check(self, request: options.SearchOptions) -> str:
+    def _check(self, request: search_options.SearchOptions) -> str:
         """Return the name of the search's study. Raise the errors with which it would end at its start."""
         stop = threading.Event()
         timer = threading.Timer(_PLAN_SECONDS, stop.set)

@@ -26,7 +26,7 @@ from orchestrator.service.queries import RecordQueries
 from orchestrator.service.queue_worker import QueueWorker
 from orchestrator.service.routes import ServiceState, api
 from orchestrator.service.settings import Settings
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from results.db.search_queue import SearchQueue
 from results.packages import DISTRIBUTION
 

@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 
 from orchestrator.executors._process.files import replace_file
-from orchestrator.spec.options import BadOption, check
+from orchestrator.spec.command_options import BadOption, check
 
 _REMEDY = "create one with nas-serve --new-token"
 

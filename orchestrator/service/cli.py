@@ -15,7 +15,8 @@ from orchestrator.service import app, auth
 from orchestrator.service.clients import Network
 from orchestrator.service.settings import Settings
 from orchestrator.spec import provenance
-from orchestrator.spec.options import BadOption, FileOptions, LocalPath, check, option
+from orchestrator.spec.command_options import BadOption, LocalPath, check, option
+from orchestrator.spec.options import FileOptions
 from results import file_names, terminal
 from results.errors import StoreError
 

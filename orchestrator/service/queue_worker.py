@@ -20,7 +20,7 @@ from pathlib import Path
 
 from orchestrator.service import schemas
 from orchestrator.service.settings import Settings
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.trial import metrics
 from results import file_names
 from results.db import locks, study_files

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from orchestrator.service.files import Elsewhere
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from results.errors import NotOnRecord, QuestionChanged, StoreError, StudyLocked
 from results.export import json_value
 

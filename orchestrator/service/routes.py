@@ -20,7 +20,7 @@ from orchestrator.service.plots import PLOTS, PlotCache
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.settings import Settings
 from orchestrator.spec.base_model import BUILT_IN
-from orchestrator.spec.options import SEARCHES
+from orchestrator.spec.search_options import SEARCHES
 from results import file_names
 
 api = APIRouter(prefix="/api", responses=responses.REFUSALS)

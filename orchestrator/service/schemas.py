@@ -14,8 +14,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from orchestrator.service.settings import Settings
-from orchestrator.spec import options
-from orchestrator.spec.options import SEARCHES, BadOption, SearchOptions, check
+from orchestrator.spec import names
+from orchestrator.spec.command_options import BadOption, check
+from orchestrator.spec.search_options import SEARCHES, SearchOptions, resolve_options
 from results.db.search_queue import typed_words
 
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
@@ -127,16 +128,16 @@ def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings
 
 def check_name(name: str) -> None:
     """Raise BadOption for a name that would make a file name too long."""
-    longest = options.LONGEST_NAME
+    longest = names.LONGEST_NAME
     check(
         len(name.encode()) <= longest, f"the name {name[:20]!r}... is too long; use at most {longest} bytes"
     )
 
 
-def settle(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> options.SearchOptions:
+def settle(kind: str, subject: str, asked: Mapping[str, Any], settings: Settings) -> SearchOptions:
     """Return the options as the command will fill them in. Raise BadOption for a value out of range."""
     where = {"db": settings.database, "runs": settings.runs, "trainer": settings.trainer}
-    return options.resolve_options(kind, subject, {**asked, **where})
+    return resolve_options(kind, subject, {**asked, **where})
 
 
 def command(
@@ -160,7 +161,7 @@ def networks(printed: str) -> list[dict[str, str]]:
 
 def _dataset(name: str, settings: Settings) -> str:
     kind, colon, path = name.partition(":")
-    if kind in options.PATHS and colon:
+    if kind in names.PATHS and colon:
         return f"{kind}:{_under(path, settings.data_root)}"
     # an own trainer's names of data sets are its own
     known = r"[\w:=.,+-]+" if settings.trainer else r"\w+"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.spec.options import check
+from orchestrator.spec.command_options import check
 from orchestrator.spec.recipe_overrides import Ingredients
 from results.db.store import Store
 from results.db.tables import Model, Study

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.objective import amount_of
-from orchestrator.spec.options import BadOption
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo
 from results.metrics import Metric

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.spec.options import ALL_IMAGES, BadOption, RunOptions, check, parse_images
+from orchestrator.spec.command_options import BadOption, check
+from orchestrator.spec.option_types import ALL_IMAGES, parse_images
+from orchestrator.spec.options import RunOptions
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 

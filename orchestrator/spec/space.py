@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 import search_spaces
 from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.command_options import BadOption, check
 from orchestrator.spec.images import suggest_batch
 from orchestrator.spec.objective import Objective
-from orchestrator.spec.options import LARGEST_SCALE, BadOption, HpoOptions, NasOptions, check
+from orchestrator.spec.options import LARGEST_SCALE
+from orchestrator.spec.search_options import HpoOptions, NasOptions
 from orchestrator.trainer_client import NetworkInfo
 from search_spaces import Named, Space, scaling
 

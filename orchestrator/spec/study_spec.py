@@ -13,24 +13,15 @@ from orchestrator.pruners import NEVER, PrunerConfig
 from orchestrator.spec import base_model, images, provenance
 from orchestrator.spec import space as spaces
 from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.command_options import BadOption, check
 from orchestrator.spec.formulation import Formulation
+from orchestrator.spec.names import PATHS, check_name, name_data, name_data_by_kind
 from orchestrator.spec.objective import Objective, default_objective
-from orchestrator.spec.options import (
-    DEFAULT_SPACE,
-    PATHS,
-    BadOption,
-    HpoOptions,
-    NasOptions,
-    RunOptions,
-    SearchOptions,
-    check,
-    check_name,
-    name_data,
-    name_data_by_kind,
-)
+from orchestrator.spec.options import RunOptions
 from orchestrator.spec.problem import VERSION as SOLVER_VERSION
 from orchestrator.spec.problem import Problem, Training
 from orchestrator.spec.recipe_overrides import merge_ingredients
+from orchestrator.spec.search_options import DEFAULT_SPACE, HpoOptions, NasOptions, SearchOptions
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkDescriber, NetworkInfo, TrainerClient, TrainerRefused
 from results.analysis.posterior import BY_MODEL, VERSION

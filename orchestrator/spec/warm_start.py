@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.spec.command_options import BadOption, check
 from orchestrator.spec.formulation import sought_value
-from orchestrator.spec.options import BadOption, check
 from orchestrator.spec.problem import Training
 from orchestrator.spec.study_spec import StudySpec, WarmStart
 from results.analysis.pareto import find_front

@@ -18,7 +18,8 @@ from orchestrator.pruners import PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import base_model, feasibility, warm_start
 from orchestrator.spec.base_model import BaseModel
-from orchestrator.spec.options import BadOption, SearchOptions, check
+from orchestrator.spec.command_options import BadOption, check
+from orchestrator.spec.search_options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec, earlier_names, resolve_spec, settle_demo, subject_of
 from orchestrator.trainer_client import NetworkDescriber, TrainerClient, TrainerRefused
 from orchestrator.trial.folder import study_folder

@@ -21,7 +21,7 @@ from orchestrator.search.loop import SAVED_ENOUGH, SearchLoop
 from orchestrator.search.solver_session import RESTART, Incarnation, SolverSession, read_incarnation
 from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
-from orchestrator.spec.options import SearchOptions
+from orchestrator.spec.search_options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.study import checks, kept_weights, latencies, save_models, session
 from orchestrator.study.checks import CheckedStudy

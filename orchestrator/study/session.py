@@ -12,7 +12,8 @@ from rich.console import Console
 from orchestrator import executors
 from orchestrator.console import summary
 from orchestrator.executors import ClusterOptions, Executor
-from orchestrator.spec.options import RunOptions, check
+from orchestrator.spec.command_options import check
+from orchestrator.spec.options import RunOptions
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks
 from orchestrator.trainer_client import Stopped

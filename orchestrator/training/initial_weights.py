@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from results import file_names, queries
 from results.db.transactions import patient
 from results.errors import StoreError

@@ -13,18 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import model_validator
 
 from orchestrator.evaluation.options import RepeatedOptions
+from orchestrator.spec.command_options import PathText, check, option
 from orchestrator.spec.images import Pool
-from orchestrator.spec.options import (
-    FEW_STEPS,
-    Images,
-    KeepWeights,
-    PathText,
-    check,
-    check_name,
-    name_data,
-    option,
-    without_images,
-)
+from orchestrator.spec.names import check_name, name_data
+from orchestrator.spec.option_types import Images, KeepWeights
+from orchestrator.spec.search_options import FEW_STEPS, without_images
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 

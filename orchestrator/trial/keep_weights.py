@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.spec import provenance
 from orchestrator.spec.formulation import Formulation
-from orchestrator.spec.options import KeepWeights
+from orchestrator.spec.option_types import KeepWeights
 from orchestrator.trial.context import StudyContext, TrialSpec
 from orchestrator.trial.folder import TrialFolder
 from orchestrator.trial.request import TrialRequest

@@ -18,7 +18,7 @@ from typing import Any
 from orchestrator.executors import ExecutorError, Job
 from orchestrator.executors._process.slots import CPU_ONLY, trial_environment
 from orchestrator.executors._process.supervised import SupervisedJob, run_supervised
-from orchestrator.spec.options import PROGRAMS, SearchOptions
+from orchestrator.spec.search_options import PROGRAMS, SearchOptions
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial import metrics
 from orchestrator.trial.latency import Latency, LatencyFailed

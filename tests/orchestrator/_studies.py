@@ -16,7 +16,7 @@ from rich.console import Console
 
 from orchestrator.evaluation import run as evaluation
 from orchestrator.evaluation.options import EvaluationOptions, RepeatedOptions
-from orchestrator.spec import options
+from orchestrator.spec.search_options import SearchOptions, resolve_options
 from orchestrator.study.run import run_study
 from orchestrator.training.options import TrainingOptions
 from orchestrator.training.run import run_training
@@ -64,7 +64,7 @@ COMPARED = (
 )
 
 
-def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: Any) -> options.SearchOptions:
+def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: Any) -> SearchOptions:
     """A request for a small study of the fake trainer with its record in `folder`."""
     usual: dict[str, Any] = {
         "data": "fake:",
@@ -86,7 +86,7 @@ def settled(folder: Path, kind: str = "nas", subject: str = "senet18", **given: 
     if given.get("maximise") or (kind == "hpo" and not given.get("minimise")):
         for of_a_baseline in ("tolerance", "replicates", "confirm"):
             usual.pop(of_a_baseline, None)
-    return options.resolve_options(kind, subject, {**usual, **given})
+    return resolve_options(kind, subject, {**usual, **given})
 
 
 def run(folder: Path, stop: threading.Event | None = None, **given: Any) -> str:

@@ -16,7 +16,9 @@ import pytest
 import orchestrator
 from orchestrator import StudyResult, evaluate, hpo_search, load_study, nas_search
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.spec.options import BadOption, HpoOptions, NasOptions, RunOptions
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.options import RunOptions
+from orchestrator.spec.search_options import HpoOptions, NasOptions
 from results.errors import NotOnRecord
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._studies import TRAINER

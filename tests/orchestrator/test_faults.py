@@ -16,7 +16,7 @@ import pytest
 from orchestrator.executors import Executor, ExecutorError, local
 from orchestrator.executors._process import limits as _limits
 from orchestrator.spec import limits as trial_limits
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.trial import runner
 from results.db.store import Store
 from results.db.tables import Event

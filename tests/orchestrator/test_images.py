@@ -17,7 +17,8 @@ from rich.console import Console
 
 from orchestrator.console import summary
 from orchestrator.spec import base_model
-from orchestrator.spec.options import OWN_TRAINER, BadOption
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.study_spec import StudySpec, resolve_spec, training_of
 from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
 from orchestrator.study import checks, plan

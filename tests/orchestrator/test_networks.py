@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from orchestrator.spec import base_model
-from orchestrator.spec.options import OWN_TRAINER, BadOption
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.study_spec import StudySpec, resolve_spec
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused, network_key

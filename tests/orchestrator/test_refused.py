@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.search.solver_session import NotReproducible
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.study import plan
 from orchestrator.trainer_client import TrainerRefused
 from results import queries

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import commands
-from orchestrator.spec import options
-from orchestrator.spec.options import BadOption
+from orchestrator.spec import search_options
+from orchestrator.spec.command_options import BadOption
 from results import study_record
 from results.db.search_queue import repeatable
 from results.report._command import command
@@ -118,7 +118,7 @@ def test_a_study_on_record_with_options_of_an_earlier_version_is_resumed_too(
         assert client.get("/api/studies/s").json()["budget_trials"] == 5
         assert "--stack was removed and is ignored" in client.get("/api/studies/s/log").json()["text"]
     with pytest.raises(BadOption, match="has no unit; write 1s, 1m or 1steps"):
-        options.resolve_options("nas", "senet18", {"budget": "1"})
+        search_options.resolve_options("nas", "senet18", {"budget": "1"})
 
 
 def plans(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> int | str | None:
@@ -142,7 +142,7 @@ def test_what_is_kept_is_what_was_given(tmp_path: Path) -> None:
 
 def test_what_does_nothing_is_refused_of_a_user_alone() -> None:
     with pytest.raises(BadOption, match=r"--tolerance 0.01 has no effect"):
-        options.resolve_options("hpo", "senet18", IDLE_IN_EARLIER_VERSIONS)
+        search_options.resolve_options("hpo", "senet18", IDLE_IN_EARLIER_VERSIONS)
     assert repeatable("hpo", {"demo": True, **IDLE_IN_EARLIER_VERSIONS}) == {"demo": True}
     assert repeatable("nas", IDLE_IN_EARLIER_VERSIONS) == IDLE_IN_EARLIER_VERSIONS
     assert repeatable("nas", {"min_accuracy": 0.8, "replicates": 3}) == {"min_accuracy": 0.8}

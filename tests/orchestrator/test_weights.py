@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.spec.options import OWN_TRAINER, BadOption
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.options import OWN_TRAINER
 from results import queries
 from results.db.store import Store
 from results.db.tables import Event, Trial

@@ -12,7 +12,8 @@ import pytest
 from orchestrator.cli import client as remote
 from orchestrator.cli import commands
 from orchestrator.service import auth
-from orchestrator.spec.options import BadOption, NasOptions
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.search_options import NasOptions
 from tests.orchestrator._serving import ASKED, reaches, serving
 
 WORDS = [f"--{name}={value}" for name, value in ASKED.items() if name != "kind"]

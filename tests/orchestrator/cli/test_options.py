@@ -21,8 +21,9 @@ from orchestrator.cli.config import read_config
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.service import cli as service
 from orchestrator.service import schemas
-from orchestrator.spec import options as table
-from orchestrator.spec.options import BadOption, CommandOptions, HpoOptions, NasOptions, option
+from orchestrator.spec import search_options as table
+from orchestrator.spec.command_options import BadOption, CommandOptions, option
+from orchestrator.spec.search_options import HpoOptions, NasOptions
 from orchestrator.training.options import TrainingOptions
 from results import study_record
 from tests.orchestrator import _studies

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.evaluation.options import TABLE_1, EvaluationOptions
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 
 
 def test_the_list_table1_is_the_papers_seventeen_classifiers() -> None:

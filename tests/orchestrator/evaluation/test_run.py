@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.trainer_client import TrainerRefused
 from results import queries
 from results.db.store import Store

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.search import loop
 from orchestrator.search.baseline import BaselineFailed
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from results import study_record, study_words
 from results.analysis import chance
 from results.db.store import Store

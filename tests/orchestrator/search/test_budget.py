@@ -16,7 +16,7 @@ from orchestrator.executors._process.slots import Slot
 from orchestrator.executors.local import gpus
 from orchestrator.search.baseline import BaselineFailed
 from orchestrator.search.budget import StudyBudget, search_budget
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.study import plan
 from orchestrator.trainer_client import NetworkInfo, Stopped
 from orchestrator.trial import runner, usage

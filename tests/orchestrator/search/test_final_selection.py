@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator.search.budget import plan_rounds
 from orchestrator.service.queries import RecordQueries
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.trainer_client import Stopped
 from results import queries
 from results.db.store import Store

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.search.baseline import BaselineFailed
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.trainer_client import Stopped, TrainerRefused
 from results import queries
 from results.db.store import Store

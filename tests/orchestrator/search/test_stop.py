@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator.console import progress
 from orchestrator.search.common_failure import RETRY, TrainingsFailed
 from orchestrator.solvers import SolverProcess
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.study import run as study_run
 from results import queries
 from results.analysis.forecast import expected_saving

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.service import app, auth, cli, schemas
 from orchestrator.service.files import Elsewhere, resolve_inside
 from orchestrator.service.settings import Limits, Settings
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from results.db.store import Store
 from tests.orchestrator import _studies
 from tests.orchestrator._serving import ASKED, post, serving, settings

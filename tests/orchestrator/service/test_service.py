@@ -20,7 +20,8 @@ from orchestrator.search.baseline import BaselineFailed
 from orchestrator.service import app, responses, schemas
 from orchestrator.service.files import read_piece
 from orchestrator.service.queue_worker import QueueWorker
-from orchestrator.spec.options import SEARCHES, BadOption
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.search_options import SEARCHES
 from orchestrator.trainer_client import Stopped
 from results.db import locks
 from results.db.search_queue import SearchQueue

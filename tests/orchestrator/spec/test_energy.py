@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, text
 
 from orchestrator.executors import HERE, ClusterOptions, Executor, ExecutorError, Exit, Job
 from orchestrator.service.queries import RecordQueries
+from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Objective
-from orchestrator.spec.options import BadOption
 from orchestrator.spec.trial_config import Choices
 from orchestrator.study import plan
 from orchestrator.trainer_client import Stopped

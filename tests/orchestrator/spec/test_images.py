@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.spec import base_model, options
+from orchestrator.spec import base_model, search_options
+from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.images import with_images
-from orchestrator.spec.options import BadOption, RunOptions
+from orchestrator.spec.options import RunOptions
 from orchestrator.spec.study_spec import describe_data
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerRefused
@@ -45,7 +46,7 @@ class Drawing:
 
 
 def asked(**given: Any) -> RunOptions:
-    return options.NasOptions.resolve({"base": "senet18", **given})
+    return search_options.NasOptions.resolve({"base": "senet18", **given})
 
 
 def counts(found: TrialTemplate) -> tuple[int, int]:

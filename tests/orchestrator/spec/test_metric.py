@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from orchestrator.search.baseline import BaselineFailed
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from results import optuna_mirror, queries, report
 from results.db.store import Store
 from results.errors import QuestionChanged

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import Objective, parse_count
-from orchestrator.spec.options import BadOption
 from orchestrator.spec.trial_config import Choices
 from orchestrator.trainer_client import Stopped
 from results import queries

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as any_of
 
 from orchestrator.evaluation.options import EvaluationOptions
-from orchestrator.spec import options
-from orchestrator.spec.options import SEARCHES, BadOption, RunOptions
+from orchestrator.spec import search_options
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.options import RunOptions
+from orchestrator.spec.search_options import SEARCHES
 
 EXTREMES: dict[Any, list[Any]] = {
     int: [0, -1, 2**31, 2**63, 10**50],
@@ -58,10 +60,10 @@ def typed(command: type[RunOptions]) -> any_of.SearchStrategy[dict[str, Any]]:
     return names.flatmap(lambda some: any_of.fixed_dictionaries({name: values[name] for name in some}))
 
 
-def settled(kind: str, asked: dict[str, Any]) -> options.SearchOptions | None:
+def settled(kind: str, asked: dict[str, Any]) -> search_options.SearchOptions | None:
     """The request, or None where it is refused; nothing else may come of it."""
     try:
-        return options.resolve_options(kind, "senet18", asked)
+        return search_options.resolve_options(kind, "senet18", asked)
     except BadOption:
         return None
 
@@ -94,7 +96,7 @@ def test_options_of_an_evaluation_are_settled_or_refused(asked: dict[str, Any]) 
 def test_an_integer_too_large_for_the_record_is_refused() -> None:
     for name in ("trials", "seed", "slots", "replicates", "image_size", "train_images"):
         with pytest.raises(BadOption, match="out of range"):
-            options.resolve_options("nas", "senet18", {name: 10**50})
+            search_options.resolve_options("nas", "senet18", {name: 10**50})
 
 
 @pytest.mark.parametrize(
@@ -115,19 +117,19 @@ def test_an_integer_too_large_for_the_record_is_refused() -> None:
 def test_a_name_that_cannot_be_a_folder_s_is_refused(name: str, said: str) -> None:
     for given_as in ("study", "save_as"):
         with pytest.raises(BadOption, match=said):
-            options.resolve_options("nas", "senet18", {given_as: name})
+            search_options.resolve_options("nas", "senet18", {given_as: name})
     with pytest.raises(BadOption, match=said):
         EvaluationOptions.resolve({"model": ["senet18"], "study": name})
 
 
 @pytest.mark.parametrize("name", ["a" * 200, "ü" * 100, "results", "results.dbs", "a.b c+d-1", "lock"])
 def test_a_name_that_can_be_a_folder_s_is_taken(name: str) -> None:
-    assert options.resolve_options("nas", "senet18", {"study": name}).study == name
+    assert search_options.resolve_options("nas", "senet18", {"study": name}).study == name
 
 
 def refusal(**asked: Any) -> str:
     with pytest.raises(BadOption) as refused:
-        options.NasOptions.resolve({"base": "senet18", **asked})
+        search_options.NasOptions.resolve({"base": "senet18", **asked})
     return str(refused.value)
 
 
@@ -136,8 +138,8 @@ def test_only_true_and_false_are_truth_values_so_no_demo_is_half_on(value: objec
     assert refusal(demo=value).endswith("is neither true nor false; give one of them")
     with pytest.raises(BadOption, match=r"--demo .* is neither true nor false"):
         EvaluationOptions.resolve({"demo": value})
-    assert options.resolve_options("nas", "senet18", {"demo": False}).data is None
-    assert options.resolve_options("nas", "senet18", {"demo": np.bool_(True)}).data == "digits"
+    assert search_options.resolve_options("nas", "senet18", {"demo": False}).data is None
+    assert search_options.resolve_options("nas", "senet18", {"demo": np.bool_(True)}).data == "digits"
 
 
 @pytest.mark.parametrize(
@@ -205,14 +207,16 @@ def test_a_value_that_cannot_be_taken_is_told_in_our_words(asked: dict[str, Any]
     ],
 )
 def test_a_value_in_another_form_is_taken_as_what_it_says(asked: dict[str, Any], taken: object) -> None:
-    request = options.resolve_options("nas", "senet18", asked)
+    request = search_options.resolve_options("nas", "senet18", asked)
     assert getattr(request, list(asked)[-1].replace("-", "_")) == taken
 
 
 def test_a_trainer_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "my trainer.py").touch()
-    request = options.resolve_options("nas", "senet18", {"trainer": "python '~/my trainer.py' --data ~/x"})
+    request = search_options.resolve_options(
+        "nas", "senet18", {"trainer": "python '~/my trainer.py' --data ~/x"}
+    )
     assert request.trainer_command == ("python", f"{tmp_path}/my trainer.py", "--data", f"{tmp_path}/x")
 
 
@@ -221,19 +225,19 @@ def test_what_is_given_comes_before_the_environment_and_that_before_the_default(
 ) -> None:
     monkeypatch.setenv("NAS_DB", "~/around.db")
     monkeypatch.setenv("HOME", "/home/me")
-    assert options.resolve_options("nas", "senet18", {}).database == "/home/me/around.db"
-    assert options.resolve_options("nas", "senet18", {"db": "given.db"}).database == "given.db"
+    assert search_options.resolve_options("nas", "senet18", {}).database == "/home/me/around.db"
+    assert search_options.resolve_options("nas", "senet18", {"db": "given.db"}).database == "given.db"
     assert EvaluationOptions.resolve({"model": "a", "folder": "x"}).database == "/home/me/around.db"
     monkeypatch.setenv("NAS_DB", "")
-    assert options.resolve_options("nas", "senet18", {"runs": "x"}).database == "x/results.db"
+    assert search_options.resolve_options("nas", "senet18", {"runs": "x"}).database == "x/results.db"
 
 
 @pytest.mark.parametrize("kind", SEARCHES)
 def test_a_demo_does_the_same_on_any_machine_unless_more_is_asked_of_it(kind: str) -> None:
-    demo = options.resolve_options(kind, "senet18", {"demo": True})
+    demo = search_options.resolve_options(kind, "senet18", {"demo": True})
     assert demo.budget.endswith("steps")
     assert (demo.block, demo.pruner) == (2, "none")
-    assert options.resolve_options(kind, "senet18", {"demo": True, "trials": 1}).block == 1
+    assert search_options.resolve_options(kind, "senet18", {"demo": True, "trials": 1}).block == 1
     for asked in ({"early_stop": 0.1}, {"audit": 0.2}, {"pruner": "median"}):
-        stopping = options.resolve_options(kind, "senet18", {"demo": True, **asked})
+        stopping = search_options.resolve_options(kind, "senet18", {"demo": True, **asked})
         assert stopping.pruner in (None, "median")

@@ -8,7 +8,7 @@ import pytest
 
 import search_spaces
 from orchestrator import solvers
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.trainer_client import Stopped
 from results.db.store import Store
 from results.db.tables import Model, Trial

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.warm_start import best_points, nearest
 from orchestrator.trainer_client import Stopped
 from results.db.store import Store

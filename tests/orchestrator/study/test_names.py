@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.spec.options import check_name, name_data
+from orchestrator.spec.names import check_name, name_data
 from results.db.store import Store
 from tests.orchestrator._studies import evaluate, run, trials
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.study import plan
 from orchestrator.trainer_client import TrainerRefused
 from results.errors import QuestionChanged

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import orchestrator
 from orchestrator.search.common_failure import TrainingsFailed
-from orchestrator.spec.options import BadOption
+from orchestrator.spec.command_options import BadOption
 from orchestrator.trainer_client import TrainerRefused
 from orchestrator.training.options import TrainingOptions
 from results import queries, report

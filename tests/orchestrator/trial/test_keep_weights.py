@@ -12,7 +12,7 @@ import pytest
 from orchestrator.executors import Exit, Reason
 from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.objective import parse_objective
-from orchestrator.spec.options import KeepWeights
+from orchestrator.spec.option_types import KeepWeights
 from orchestrator.spec.trial_config import Choices
 from orchestrator.trial import outcome
 from orchestrator.trial.folder import TrialFolder

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from orchestrator.service import schemas
 from orchestrator.service.settings import Settings
-from orchestrator.spec.options import OWN_TRAINER, BadOption, NasOptions
+from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.options import OWN_TRAINER
+from orchestrator.spec.search_options import NasOptions
 from orchestrator.trainer_client import Stopped
 from orchestrator.trial.latency import LatencyFailed
 from orchestrator.trial.latency_command import CommandLatency, read_milliseconds
