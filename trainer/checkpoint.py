@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from trainer._files import new_path, replace_file
-from trainer.config import Subset, TrialConfig
+from trainer.config import Subset, TrialConfig, Versions
 from trainer.errors import InvalidConfig
 
 _FORMAT = 1
@@ -100,7 +100,10 @@ def fingerprint(config: TrialConfig) -> str:
         del fields["init"]["folder"]  # the files may have moved
     if config.dataset.fit in (None, "squash"):  # older versions always squashed and had no such field
         del fields["dataset"]["fit"]
-    for name in ("draw", "folds", "fold", "curve"):  # which older versions did not have
+    del fields["dataset"]["rules"]  # those of `versions`
+    if config.versions == Versions():  # which older versions did not have, as the following
+        del fields["versions"]
+    for name in ("draw", "folds", "fold", "curve"):
         if fields["subset"][name] == getattr(Subset, name):
             del fields["subset"][name]
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()

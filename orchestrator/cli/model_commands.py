@@ -72,7 +72,7 @@ Db = Annotated[
         envvar="NAS_DB",
         metavar="TEXT",
         help="Results database: an SQLite file or an SQLAlchemy URL.",
-        show_default="RUNS/results.db",
+        show_default=f"RUNS/{file_names.DATABASE}",
     ),
 ]
 Runs = Annotated[

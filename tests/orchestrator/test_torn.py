@@ -26,7 +26,7 @@ ROOM = "8m"
 def cut_short(folder: Path, share: float) -> bool:
     """As if the machine had died while the last trial ended: no end on record, a share of its lines written.
 
-    Returns whether all that it said is there.
+    Returns whether its result is there.
     """
     with closing(sqlite3.connect(folder / "results.db")) as db, db:
         [path, number] = db.execute("SELECT folder, max(number) FROM trials").fetchone()
@@ -36,7 +36,8 @@ def cut_short(folder: Path, share: float) -> bool:
     whole = lines.read_bytes()
     left = round(share * len(whole))
     lines.write_bytes(whole[:left])
-    return left >= len(whole) - 1  # the end of the last line may be missing
+    end = whole.index(b"\n", whole.rindex(b'"final"'))
+    return left >= end  # which may be the last byte
 
 
 def check_cuts(folder: Path, cuts: int, rng: random.Random) -> None:

@@ -93,7 +93,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
 
 
 def test_a_killed_training_goes_on_with_what_is_left_of_its_budget(tmp_path: Path) -> None:
-    parsed = config.from_json(trial(budget={"seconds": 1.5}))
+    parsed = config.from_json(trial(budget={"seconds": 3}))
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
         events(parsed, Dying(path, parsed, 9))
@@ -102,8 +102,8 @@ def test_a_killed_training_goes_on_with_what_is_left_of_its_budget(tmp_path: Pat
     plans = [line for line in lines if line["event"] == "plan"]
     assert plans[0]["reason"] == "resumed"
     assert plans[0]["step"] == 9
-    assert 0 < plans[0]["elapsed_seconds"] < 1.5
-    assert lines[-1]["train_seconds"] < 3.0, "not 1.5 s once more"
+    assert 0 < plans[0]["elapsed_seconds"] < 3
+    assert lines[-1]["train_seconds"] < 6, "not 3 s once more"
 
 
 def test_a_program_killed_with_sigkill_goes_on_from_its_file(trainers: Host, tmp_path: Path) -> None:
