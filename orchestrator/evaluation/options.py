@@ -42,7 +42,7 @@ _DEMO: Mapping[str, Any] = {
     "base_width": 0.25,
     "data": "digits",
     "train_images": "2000",
-    "budget": "8s",
+    "budget": "250steps",
     "batch_size": 64,
     "runs_of_each": 2,
 }
