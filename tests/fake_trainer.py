@@ -185,7 +185,8 @@ def describe(line: str, timed: bool = False) -> None:
     times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
     keeps = {} if faults_of(config["dataset"]).get("weights") == "none" else {"keeps_weights": True}
     versions = {} if "plain" in faults_of(config["dataset"]) else {"versions": VERSIONS}
-    emit("model", **network, **times, **keeps, **versions, dataset={**named, **images}, compares_latency=True)
+    knows = {**keeps, **versions, "compares_latency": True}
+    emit("model", **network, **times, **knows, dataset={**named, **images})
 
 
 def compare_latency(paths: list[str]) -> None:
