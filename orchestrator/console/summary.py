@@ -174,7 +174,7 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
     if models and spec.base.keeps_weights and spec.request.kept_weights != "none":
         first = models[0]
         trained = first_with_weights(rows, next(row for row in rows if row.id == first.trial_id))
-        say(console, *weights_lines(spec.request, first.name, trained))
+        say(console, *weights_lines(spec.request, first.name, trained, first.name))
 
 
 def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, winner: Trial) -> None:
@@ -187,21 +187,21 @@ def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, 
 
 
 def weights_lines(
-    request: RunOptions, name: str, trained: Trial | None, is_final: bool = False
+    request: RunOptions, name: str, trained: Trial | None, model: str | None = None
 ) -> Iterator[str]:
     """Yield where the weights of a network are, and what to type to use them.
 
     name: of a saved model, or a trial as STUDY:NUMBER; trained: the training that they are from, if any are
-    kept; is_final: whether that was its final training
+    kept; model: which nas-train is to train for good, None if that was done
     """
     database = database_text(request)
-    again = f"nas-train --model {name}{database}"
+    again = f"nas-train --model {model}{database}"
     if trained is None:
-        yield f"no weights of {name} are kept; {again} trains it again and keeps them"
+        yield f"no weights of {name} are kept" + (f"; {again} trains it again and keeps them" if model else "")
         return
     yield f"weights of {name}: {trained.folder}"
     export, predict = f"nas-export {name} --to onnx{database}", f"nas-predict {name} photo.jpg{database}"
-    yield f"next: {predict} or {export}" if is_final else f"next: {predict}, {export}, or {again}"
+    yield f"next: {predict}, {export}, or {again}" if model else f"next: {predict} or {export}"
 
 
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:

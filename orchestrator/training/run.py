@@ -52,7 +52,7 @@ def run_training(
         if request.kept_weights != "none":
             standing = next(row for row in rows if row.id == model.trial_id)
             trained = first_with_weights(rows, standing)
-            summary.say(console, *summary.weights_lines(request, model.name, trained, is_final=True))
+            summary.say(console, *summary.weights_lines(request, model.name, trained))
 
     def save(context: StudyContext[PairsSpec]) -> None:
         _save_model(context, request.save_as)
