@@ -14,7 +14,7 @@ from results import file_names, latency, queries, study_words
 from results.analysis.posterior import interval_text
 from results.db.tables import Event, Trial
 from results.format import millions, percent, plain_rows
-from results.scores import ACCURACY
+from results.scores import ACCURACY, measured_accuracy
 from results.study_record import Row, StudyRecord, read_study
 from results.weights import first_with_weights
 
@@ -125,8 +125,8 @@ def _find(db: queries.Database, model: str) -> tuple[Row | None, str, int]:
 
 def _estimate(study: StudyRecord, row: Row, saved: Row | None) -> Estimate | None:
     """Return what is known of a network's accuracy, or of the score that is sought in its place."""
-    if saved is not None and saved["trainings"]:
-        mean = saved["test_accuracy"] if saved["val_accuracy"] is None else saved["val_accuracy"]
+    _, mean = measured_accuracy(saved["val_accuracy"], saved["test_accuracy"]) if saved else ("", None)
+    if saved is not None and mean is not None and saved["trainings"]:
         return _cut(mean, saved["accuracy_low"], saved["accuracy_high"], saved["trainings"])
     known = next((network for network in study.networks if network.trial == row["number"]), None)
     if known is not None and known.is_replicated:

@@ -66,6 +66,14 @@ def sought_value(trial: Mapping[str, Any]) -> float | None:
     return value
 
 
+def measured_accuracy(validation: float | None, test: float | None) -> tuple[str, float | None]:
+    """Return which images a saved model's accuracy and its interval are of, and its mean there.
+
+    They are the test images where they were read, which is after a final training.
+    """
+    return ("validation", validation) if test is None else ("test", test)
+
+
 def worst_classes(by_class: Mapping[str, float | None] | None, most: int = 10) -> list[tuple[str, float]]:
     """Return the classes with the lowest accuracies, the worst first; one without images has none."""
     known = [(name, share) for name, share in (by_class or {}).items() if share is not None]

@@ -11,7 +11,7 @@ from results.analysis.posterior import interval_text
 from results.db.tables import RUN_BY_RUN
 from results.format import mean_text, percent, stops_text, trust_text
 from results.metrics import METRICS, limits_of
-from results.scores import ACCURACY
+from results.scores import ACCURACY, measured_accuracy
 from results.study_record import Row, StudyRecord
 
 _STATES = {"finished": "It has finished", "running": "It is still running", "stopped": "It was stopped"}
@@ -92,9 +92,11 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
     budget = training.get("budget") or {}
     each = f"{budget['seconds']:g} s" if budget.get("seconds") else f"{budget.get('steps', '?')} steps"
     where = f"{training['folds']} folds, each with " if training.get("folds") else ""
+    validation = training.get("validation_images")
+    held_out = f" and {validation:,} validation" if validation else ""
     images = (
-        f" on {where}{training['train_images']:,} training and {training['validation_images']:,} validation "
-        f"images of {str(training.get('dataset')).rpartition('/')[2]}"
+        f" on {where}{training['train_images']:,} training{held_out} images of "
+        f"{str(training.get('dataset')).rpartition('/')[2]}"
         if training.get("train_images") is not None
         else ""
     )
@@ -119,7 +121,8 @@ def _winner(study: StudyRecord) -> list[str]:
     best, model = study.winner, study.model
     if best is None:
         return ["" if study.study["kind"] in RUN_BY_RUN else _nothing(study)]
-    said = [f"Trial {best['number']} is the best{_compared(study, best)}.", _accuracy(study, best, model)]
+    chosen = "stands for it, the first run by number" if study.study["kind"] == "training" else "is the best"
+    said = [f"Trial {best['number']} {chosen}{_compared(study, best)}.", _accuracy(study, best, model)]
     said.append(_trust(study, best, model))
     said.append(f"It is saved as model {model['name']} ({model['status']})." if model else "")
     return said
@@ -142,16 +145,17 @@ def _compared(study: StudyRecord, best: Row) -> str:
 
 def _accuracy(study: StudyRecord, best: Row, model: Row | None) -> str:
     known = next((n for n in study.networks if n.trial == best["number"] and n.is_replicated), None)
+    images = "validation"
     if model is not None and model["accuracy_low"] is not None:
-        mean, low, high = (model[name] for name in ("val_accuracy", "accuracy_low", "accuracy_high"))
-        trainings = model["trainings"]
+        images, mean = measured_accuracy(model["val_accuracy"], model["test_accuracy"])
+        low, high, trainings = (model[name] for name in ("accuracy_low", "accuracy_high", "trainings"))
     elif known is not None:
         mean, (low, high), trainings = known.belief.mean, known.belief.interval(), known.belief.trainings
     else:
         known_as = f"a validation {study.sought.noun} of {percent(best['accuracy'])}"
         return f"The training that selected it had {known_as}."
     return (
-        f"Its validation {study.sought.noun} is {percent(mean)} {interval_text(low, high)} (95% interval, n "
+        f"Its {images} {study.sought.noun} is {percent(mean)} {interval_text(low, high)} (95% interval, n "
         f"{trainings})."
     )
 

@@ -197,10 +197,15 @@ def weights_lines(
     database = database_text(request)
     again = f"nas-train --model {model}{database}"
     if trained is None:
-        yield f"no weights of {name} are kept" + (f"; {again} trains it again and keeps them" if model else "")
+        yield f"no weights of {name} are kept" + (
+            f"; {again} trains it again and keeps them" if model else ""
+        )
         return
     yield f"weights of {name}: {trained.folder}"
-    export, predict = f"nas-export {name} --to onnx{database}", f"nas-predict {name} photo.jpg{database}"
+    more = database + (
+        " --trust-code" if ".py:" in (trained.model or "") else ""
+    )  # runs the file kept with it
+    export, predict = f"nas-export {name} --to onnx{more}", f"nas-predict {name} photo.jpg{more}"
     yield f"next: {predict}, {export}, or {again}" if model else f"next: {predict} or {export}"
 
 

@@ -106,9 +106,12 @@ def run_pairs(
             closing(show(console, meter, title)) as reporter,
         ):
             context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
-            Runner(context).run(list_requests(context, rows))
+            missing = list_requests(context, rows)
+            Runner(context).run(missing)
             save(context)
-            kept_weights.settle(context)
+            if missing or request.keep_weights:
+                for line in kept_weights.settle(context):
+                    reporter.note(line)
         ended = store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         summary.say(console, f"finished: {ended.message}")
         close(ended, store)

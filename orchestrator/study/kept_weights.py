@@ -17,12 +17,15 @@ from orchestrator.trial.context import StudyContext, TrialSpec
 from results import file_names
 from results.db.tables import Model
 from results.latency import card_entries
-from results.scores import Score
+from results.scores import Score, measured_accuracy
 from results.weights import first_with_weights
 
 
-def settle(context: StudyContext[TrialSpec]) -> None:
-    """Remove the weights that the policy does not keep, and complete those of the study's saved models."""
+def settle(context: StudyContext[TrialSpec]) -> list[str]:
+    """Remove the weights that the policy does not keep, and complete those of the study's saved models.
+
+    Return lines for the user: what a given policy removed, and what could not be written.
+    """
     store, study = context.store, context.study
     rows = store.trials(study.id)
     by_id = {row.id: row for row in rows}
@@ -33,6 +36,9 @@ def settle(context: StudyContext[TrialSpec]) -> None:
     numbers = {row.number for row in kept}
     others = [row for row in rows if row.weights_bytes is not None and row.number not in numbers]
     keep_weights.remove(store, others)
+    policy = context.spec.request.keep_weights
+    told = [f"weights of {len(others)} trainings are removed: --keep-weights {policy}"]
+    lines = told if policy and others else []
     events = store.events(study.id)
     for model in models:
         row = first_with_weights(kept, by_id[model.trial_id or 0])
@@ -40,16 +46,16 @@ def settle(context: StudyContext[TrialSpec]) -> None:
             measured = card_entries(events, by_id[model.trial_id or 0], study.question)
             facts = _facts_of(model, context.sought) | ({"latency": measured} if measured else {})
             problem = _add_provenance(Path(row.folder), facts)
-            if problem:
-                context.reporter.note(f"the weights of {model.name}: {problem}")
+            lines += [f"the weights of {model.name}: {problem}"] if problem else []
+    return lines
 
 
 def _facts_of(model: Model, sought: Score) -> dict[str, Any]:
     """Return what a study knows of a model that it saved: its name, and its accuracy or other score."""
-    mean = model.val_accuracy if model.test_accuracy is None else model.test_accuracy
-    known: dict[str, Any] = {"mean": mean, "runs": model.trainings or 1}
-    if model.accuracy_low is not None:
-        known["interval"] = [model.accuracy_low, model.accuracy_high]
+    images, mean = measured_accuracy(model.val_accuracy, model.test_accuracy)
+    known: dict[str, Any] = {"mean": mean, "runs": model.trainings or 1, "images": images}
+    if model.accuracy_low is not None and model.accuracy_high is not None:
+        known["interval"] = [max(model.accuracy_low, 0.0), min(model.accuracy_high, 1.0)]
     return {"name": model.name, "status": model.status, sought.name: known}
 
 

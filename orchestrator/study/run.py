@@ -26,7 +26,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.study import checks, kept_weights, latencies, save_models, session
 from orchestrator.study.checks import CheckedStudy
 from orchestrator.trainer_client import TrainerClient
-from orchestrator.trial.context import StudyContext
+from orchestrator.trial.context import ProgressReporter, StudyContext
 from orchestrator.trial.folder import study_folder
 from orchestrator.trial.latency import LatencyProfiler, WorkerLatency
 from orchestrator.trial.latency_command import CommandLatency
@@ -65,6 +65,10 @@ def run_study(
         spec, recorded = checked.spec, checked.recorded
         if recorded and _is_answered(spec, store, recorded):
             summary.say_opening(console, spec, executor, recorded, store.trials(recorded.id))
+            if request.keep_weights:
+                silent = ProgressReporter()
+                context = StudyContext(store, recorded, spec, trainer, executor, silent, stop)
+                summary.say(console, *kept_weights.settle(context))
         else:
             reached = tuple(feasibility.limit_lines(spec, trainer))
             study = _open_study(checked, store, executor, console)
@@ -163,7 +167,8 @@ def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
         else:
             save_models.save(search, final_selection.select_winner(search, loop.next_number))
     latencies.measure(search)
-    kept_weights.settle(context)  # writes the latencies, too
+    for line in kept_weights.settle(context):  # which writes the latencies, too
+        context.reporter.note(line)
     return message + final_selection.retrained_text(search)
 
 

@@ -26,6 +26,7 @@ from results.analysis.evaluation import mean_interval
 from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
+from results.scores import measured_accuracy
 from results.weights import first_with_weights
 
 __all__ = ["run_training", "show_plan"]
@@ -102,8 +103,7 @@ def _accuracy_columns(pair: Pair, completed: Sequence[Trial]) -> dict[str, Any]:
 
 
 def _saved_text(model: Model) -> str:
-    tested = model.test_accuracy
-    noun, mean = ("validation", model.val_accuracy) if tested is None else ("test", tested)
+    noun, mean = measured_accuracy(model.val_accuracy, model.test_accuracy)
     assert mean is not None
     assert model.accuracy_low is not None
     assert model.accuracy_high is not None

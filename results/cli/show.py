@@ -30,7 +30,7 @@ from results.format import (
 )
 from results.metrics import shown_metric
 from results.packages import pandas as pd
-from results.scores import ACCURACY, SCORES, Score, sought_score, worst_classes
+from results.scores import ACCURACY, SCORES, Score, measured_accuracy, sought_score, worst_classes
 from results.study_record import STATE_LABELS
 from results.tables import outcome, plain, table_of, time_left
 
@@ -119,8 +119,8 @@ def _model(model: dict[str, Any], facts: dict[str, Any]) -> str:
     if model["accuracy_low"] is None:
         return said
     interval = interval_text(model["accuracy_low"], model["accuracy_high"])
-    tested = model["test_accuracy"]
-    reached = percent(model["val_accuracy"]) if tested is None else f"test accuracy {percent(tested)}"
+    images, mean = measured_accuracy(model["val_accuracy"], model["test_accuracy"])
+    reached = f"test accuracy {percent(mean)}" if images == "test" else percent(mean)
     known = f"{said}: {reached} {interval}, n = {model['trainings']}"
     trust = trust_text(model, facts["question"], facts["minimise"])
     return f"{known}; {trust}" if trust else known

@@ -88,6 +88,7 @@ def test_the_weights_of_a_model_tell_its_name_and_what_its_study_found(tmp_path:
     assert (found["base"], found["name"]) == ("senet18", "nomad_senet18")
     assert found["accuracy"] == {
         "mean": model["val_accuracy"],
+        "images": "validation",
         "runs": model["trainings"],
         "interval": [model["accuracy_low"], model["accuracy_high"]],
     }
@@ -111,6 +112,16 @@ def test_a_resume_with_another_policy_trains_nothing_again(tmp_path: Path) -> No
     assert record(tmp_path)[: len(before)] == before
     assert all(row.attempts <= 1 for row in rows)
     assert set(kept(tmp_path)) <= {1, *(row.number for row in rows if row.purpose == "confirmation")}
+
+
+def test_a_finished_search_gives_up_weights_only_where_that_is_asked_for_and_says_so(tmp_path: Path) -> None:
+    run(tmp_path, **{**SEARCH, "trials": 8}, keep_weights="all")
+    before = kept(tmp_path)
+    assert "are removed" not in run(tmp_path, **{**SEARCH, "trials": 8})
+    assert kept(tmp_path) == before
+    printed = run(tmp_path, **{**SEARCH, "trials": 8}, keep_weights="none")
+    assert f"weights of {len(before)} trainings are removed: --keep-weights none" in printed
+    assert kept(tmp_path) == []
 
 
 def test_a_tuning_keeps_those_of_its_best_and_of_its_start(tmp_path: Path) -> None:

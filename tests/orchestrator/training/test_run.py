@@ -18,6 +18,7 @@ from results.cli.commands import main
 from results.db.store import Store
 from results.db.tables import Model
 from results.errors import NotOnRecord, QuestionChanged, WeightsMissing
+from results.model_facts import describe_model
 from tests.orchestrator._studies import TRAINER, evaluate, record, run, train, trials
 
 
@@ -111,6 +112,26 @@ def test_the_first_run_stands_for_the_model_whose_accuracy_is_the_mean(tmp_path:
     assert f"saved as model trained_senet18 (test accuracy {100 * sum(reached) / 4:.2f}% [" in printed
     shown = queries.models(tmp_path / "results.db").iloc[0]
     assert (shown["study"], shown["trial"]) == ("s", 1)
+
+
+@pytest.mark.parametrize("validation", ["0", "500"])
+def test_wherever_a_test_accuracy_is_told_its_own_mean_stands_beside_its_interval(
+    validation: str, tmp_path: Path
+) -> None:
+    train(tmp_path, runs=2, data="fake:noise=.02", validation_images=validation)
+    [model], database = models(tmp_path), str(tmp_path / "results.db")
+    assert (model.val_accuracy is None) == (validation == "0")
+    assert model.test_accuracy != model.val_accuracy
+    card = describe_model(database, "trained_senet18")
+    assert card["accuracy"]["mean"] == model.test_accuracy
+    tested = f"Its test accuracy is {100 * (model.test_accuracy or 0):.2f}% ["
+    assert tested in card["how"]
+    assert "Trial 1 stands for it, the first run by number." in card["how"]
+    assert " 0 validation" not in card["how"]
+    held = json.loads((tmp_path / "s" / "00001" / "model.json").read_text())["provenance"]["accuracy"]
+    assert (held["mean"], held["images"]) == (model.test_accuracy, "test")
+    assert 0 <= held["interval"][0] < held["mean"] < held["interval"][1] <= 1
+    assert tested in report.write(database, "s", tmp_path / "page.html")[0].read_text()
 
 
 def test_the_same_command_again_trains_nothing_and_more_runs_add_to_it(tmp_path: Path) -> None:
