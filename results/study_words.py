@@ -170,7 +170,9 @@ def _trust(study: StudyRecord, best: Row, model: Row | None) -> str:
         return f"It is {best['verdict']}: {trust}, by its repeats.{_shared(best)}"
     trust = trust_text(model, study.study["question"], study.minimised) if model else ""
     if model is None or not trust:
-        return "It is provisional: its repeats gave no verdict, so its training may have been lucky."
+        is_repeated = any(row["of_trial_number"] == best["number"] for row in study.rows)
+        why = "its repeats gave no verdict" if is_repeated else "it was not trained again"
+        return f"It is provisional: {why}, so its training may have been lucky."
     return f"It is provisional, as its repeats gave no verdict: {trust}.{_shared(model)}"
 
 

@@ -215,7 +215,10 @@ class SearchLoop:
         before = self.confirmation.incumbent
         is_decided = self.confirmation.decide(numbers)
         incumbent = self.confirmation.incumbent
-        if incumbent is not None and (before is None or incumbent.number != before.number):
+        if incumbent is None and before is not None:  # its verdict was withdrawn
+            incumbent = self._search.formulation.best(list(self._rows.values()))
+        shown = before and (before.number, before.verdict)
+        if incumbent is not None and (incumbent.number, incumbent.verdict) != shown:
             self._search.reporter.show_best(incumbent)
         return is_decided
 

@@ -94,7 +94,8 @@ class ModelVerdicts:
         detail["bound"] = self._goal.bound
         self._search.history.replace(self._search.store.judge_trial(row.id, verdict, detail, **columns))
         if verdict not in (None, row.verdict):
-            self._search.reporter.note(f"trial {row.number} {verdict}: {self._text(row, columns)}")
+            said = "is not confirmed any more" if row.verdict == "confirmed" else verdict
+            self._search.reporter.note(f"trial {row.number} {said}: {self._text(row, columns)}")
 
     def _text(self, row: Trial, columns: Mapping[str, Any]) -> str:
         belief = self._believe(row)

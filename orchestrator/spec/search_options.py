@@ -277,7 +277,9 @@ class NasOptions(SearchOptions):
         "nas-search --base resnet18 --min-accuracy .9 --trials 200",
     )
 
-    base: PathText = _search("Base network: one that `trainer models` lists, or a saved model.", ...)
+    base: PathText = _search(
+        "Base network: built in (docs/networks.md), a saved model, or path/to/file.py:function.", ...
+    )
     depth: str = _search("Depth multipliers to search, LOW:HIGH.", ".5:1.5")
     width: str = _search("Width multipliers to search, LOW:HIGH.", ".25:1.25")
     resolution: str = _search("Resolution multipliers to search, LOW:HIGH.", ".5:1.5")
