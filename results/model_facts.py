@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from results import file_names, latency, queries, study_words
-from results.analysis.posterior import interval_text
+from results.analysis.posterior import cut_interval, interval_text
 from results.db.tables import Event, Trial
 from results.format import millions, percent, plain_rows
 from results.scores import ACCURACY, measured_accuracy
@@ -135,8 +135,9 @@ def _estimate(study: StudyRecord, row: Row, saved: Row | None) -> Estimate | Non
 
 
 def _cut(mean: float, low: float | None, high: float | None, trainings: int) -> Estimate:
-    low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in (low, high))
-    return Estimate(mean, low, high, trainings)
+    if low is None or high is None:
+        return Estimate(mean, None, None, trainings)
+    return Estimate(mean, *cut_interval(low, high), trainings)
 
 
 def _latencies(study: StudyRecord, row: Row) -> list[Row]:

@@ -15,6 +15,7 @@ from orchestrator.executors._process.files import replace_file
 from orchestrator.trial import keep_weights
 from orchestrator.trial.context import StudyContext, TrialSpec
 from results import file_names
+from results.analysis.posterior import cut_interval
 from results.db.tables import Model
 from results.latency import card_entries
 from results.scores import Score, measured_accuracy
@@ -37,8 +38,8 @@ def settle(context: StudyContext[TrialSpec]) -> list[str]:
     others = [row for row in rows if row.weights_bytes is not None and row.number not in numbers]
     keep_weights.remove(store, others)
     policy = context.spec.request.keep_weights
-    told = [f"weights of {len(others)} trainings are removed: --keep-weights {policy}"]
-    lines = told if policy and others else []
+    is_told = bool(policy and others)
+    lines = [f"weights of {len(others)} trainings are removed: --keep-weights {policy}"] if is_told else []
     events = store.events(study.id)
     for model in models:
         row = first_with_weights(kept, by_id[model.trial_id or 0])
@@ -55,7 +56,7 @@ def _facts_of(model: Model, sought: Score) -> dict[str, Any]:
     images, mean = measured_accuracy(model.val_accuracy, model.test_accuracy)
     known: dict[str, Any] = {"mean": mean, "runs": model.trainings or 1, "images": images}
     if model.accuracy_low is not None and model.accuracy_high is not None:
-        known["interval"] = [max(model.accuracy_low, 0.0), min(model.accuracy_high, 1.0)]
+        known["interval"] = list(cut_interval(model.accuracy_low, model.accuracy_high))
     return {"name": model.name, "status": model.status, sought.name: known}
 
 

@@ -99,9 +99,15 @@ def noisier(one: float, other: float) -> float:
     return min(one, other, key=lambda accuracy: abs(accuracy - 0.5))
 
 
+def cut_interval(low: float, high: float) -> tuple[float, float]:
+    """Return an interval of accuracies, fractions, cut to [0, 1], beyond which a posterior reaches."""
+    return max(low, 0.0), min(high, 1.0)
+
+
 def interval_text(low: float, high: float) -> str:
     """Return an interval of accuracies in percent, cut to [0, 100]: [11.31, 17.52]."""
-    return f"[{100 * max(low, 0.0):.2f}, {100 * min(high, 1.0):.2f}]"
+    low, high = cut_interval(low, high)
+    return f"[{100 * low:.2f}, {100 * high:.2f}]"
 
 
 @dataclass(frozen=True)
