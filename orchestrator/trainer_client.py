@@ -59,6 +59,7 @@ class NetworkInfo:
     latency_failure: str | None = None  # why it could not be measured
     compares_latency: bool = False  # whether the trainer has the command `latency`
     keeps_weights: bool = False  # whether the trainer can keep those of a training
+    checks: bool = False  # whether the trainer has the command `check`
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a trial's row about its network."""
@@ -153,6 +154,7 @@ class TrainerClient:
                 fresh=tuple(answer.get("fresh", ())),
                 compares_latency=answer.get("compares_latency") is True,
                 keeps_weights=answer.get("keeps_weights") is True,
+                checks=answer.get("checks") is True,
                 versions=dict(answer.get("versions") or {}),
             )
         except (KeyError, TypeError, ValueError) as error:

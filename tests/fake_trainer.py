@@ -23,6 +23,7 @@ flood=S, leak=S    print to stdout or stderr (S) without end; use ever more memo
                    in a child in a session of its own (session)
 killed=P, device_lost=P, segfault=P
                    a share P of the attempts is killed from outside, exits 6, or crashes in native code
+sized              tell how many images each class has, which are equally many
 drawn              weights are always drawn: `describe` does not say that `init` is known, and it is not
 weights=KIND       of those that it should keep: it does not know how to (none), it has no room (full), or,
                    while it writes them, it is killed (killed) or hangs (hang)
@@ -66,7 +67,7 @@ VERSIONS = {"recipes": 2, "images": 3}
 KNOWN = {
     "init": ["folder", "sha256", "new_head"],
     "scale": ["depth", "width", "resolution"],
-    "subset": ["train", "validation", "seed", "part"],
+    "subset": ["train", "validation", "seed", "part", "draw", "curve"],
     "hyperparameters": ["optimizer", "learning_rate", "weight_decay", "batch_size"],
     "budget": ["seconds", "steps"],
     "ingredients": ["mixup", "sam", "ensemble", "auto_augment", "rand_augment", "trivial_augment", "flip"],
@@ -89,7 +90,7 @@ RECIPES = {"nomad_haet": 0.0, "resnet9_sam_ip": 0.02}  # what each adds to the a
 VALUED = ["sleep", "noise", "most_frequent", "steps", "diverge_above", "oom", "crash", "grandchild", "flood"]
 VALUED += ["leak", "killed", "device_lost", "segfault", "balanced", "classes", "weights"]
 FAULTS = [*VALUED, "refuse", "refuse_late", "nan", "inf", "garbage", "noresult", "twice", "hang"]
-FAULTS += ["ignore_sigterm", "drawn", "plain"]
+FAULTS += ["ignore_sigterm", "drawn", "plain", "sized"]
 
 
 class RefusedError(Exception):
@@ -98,8 +99,8 @@ class RefusedError(Exception):
 
 def main(arguments: list[str]) -> None:
     match arguments:
-        case ["train", "--config", path]:
-            train(path)
+        case ["train" | "check" as program, "--config", path]:
+            {"train": train, "check": check}[program](path)
         case ["describe"] | ["describe", "--check-data"]:
             for line in sys.stdin:
                 describe(line)
@@ -180,13 +181,24 @@ def describe(line: str, timed: bool = False) -> None:
         if config["init"]:
             network["fresh"] = ["head"] if config["init"].get("new_head") else []
     images = {"train_images": TRAIN_IMAGES, "test_images": TEST_IMAGES, "fingerprint": "fake-1"}
+    if "sized" in faults_of(config["dataset"]):
+        images["class_images"] = {
+            f"class {label}": TRAIN_IMAGES // network["classes"] for label in range(network["classes"])
+        }
     named = {"name": config["dataset"], "classes": network["classes"], "image_size": network["image_size"]}
     latency = 0.1 * sum(network["blocks"]) + network["macs"] / 1e9
     times = {"latency_ms": latency, "latency_iqr_ms": latency / 100} if timed else {}
     keeps = {} if faults_of(config["dataset"]).get("weights") == "none" else {"keeps_weights": True}
     versions = {} if "plain" in faults_of(config["dataset"]) else {"versions": VERSIONS}
-    knows = {**keeps, **versions, "compares_latency": True}
+    knows = {**keeps, **versions, "compares_latency": True, "checks": True}
     emit("model", **network, **times, **knows, dataset={**named, **images})
+
+
+def check(path: str) -> None:
+    """A validation takes 10 microseconds an image."""
+    with open(path, encoding="utf-8") as file:
+        config = checked(json.load(file))
+    emit("check", step_seconds=0.01, last_validation_seconds=config["subset"]["validation"] * 1e-5)
 
 
 def compare_latency(paths: list[str]) -> None:
@@ -224,7 +236,8 @@ def checked(config: Any) -> dict[str, Any]:
     require(own or not full["architecture"], f"{full['model']} has no architecture of its own; leave it out")
     require(full["recipe"] in RECIPES, f"no recipe {full['recipe']!r}; choose from {', '.join(RECIPES)}")
     may_be_0 = ["seed", "part", *(["validation"] if full.get("test") else [])]
-    for name, number in {**full["scale"], **full["budget"], **full["subset"]}.items():
+    drawn = {name: number for name, number in full["subset"].items() if name != "draw"}
+    for name, number in {**full["scale"], **full["budget"], **drawn}.items():
         sound = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < math.inf
         require(sound and (number > 0 or name in may_be_0), f"{name} is {number!r}; give a number above 0")
     for name, settings in full["ingredients"].items():

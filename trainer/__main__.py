@@ -57,6 +57,15 @@ def _train(report: Report, options: argparse.Namespace) -> None:
         saved_model.keep(trained, options.config.resolve().parent, report)
 
 
+def _check(report: Report, options: argparse.Namespace) -> None:
+    from trainer import config
+
+    parsed = config.read(options.config)
+    from trainer import trial
+
+    trial.check(parsed, report)
+
+
 def _describe(report: Report, options: argparse.Namespace) -> None:
     from trainer import describe
 
@@ -156,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--config", type=Path, required=True, metavar="FILE.json")
     train.add_argument("--checkpoint", type=Path, metavar="FILE", help="to write, and to resume from")
     train.add_argument("--checkpoint-seconds", type=float, default=60.0, metavar="S", help="between two")
+    check = command("check", _check, "do all that precedes a training's first step, and print the times")
+    check.add_argument("--config", type=Path, required=True, metavar="FILE.json")
     describe = command("describe", _describe, "describe configurations without training")
     describe.add_argument("--check-data", action="store_true", help="read the data set, too")
     describe.add_argument("--latency", action="store_true", help="time the forward pass of one image, too")

@@ -82,7 +82,9 @@ def _answer(config: TrialConfig, check_data: bool, timed: bool) -> dict[str, Any
     dataset = {"name": str(config.dataset), **asdict(about), "fingerprint": _fingerprint(config.dataset)}
     answer = {**model_fields(config, about), "dataset": dataset | _class_fields(about, config.subset)}
     recipe = recipes.load(config.recipe, config.ingredients, config.versions.recipes)
-    answer |= dict.fromkeys(("keeps_weights", "initialises", "compares_latency"), True)  # what it can do
+    answer |= dict.fromkeys(
+        ("keeps_weights", "initialises", "compares_latency", "checks"), True
+    )  # what it can do
     if initial := open_weights(config, about, compute_shape(config, about)):
         answer["fresh"] = list(initial.fresh)
     answer["versions"] = asdict(configs.NEWEST)

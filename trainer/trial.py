@@ -96,6 +96,24 @@ def run(
     return Trained(training.setup, training.networks(), model, machine, final)
 
 
+def check(config: TrialConfig, report: Report) -> None:
+    """Do all that precedes the first step of a training, and report the times. Raises as `run` does."""
+    with name_device_errors():
+        setup = set_up(config, data.about(config.dataset), resolve_device(config))
+        timings = _measure(setup, setup.new_state())
+    last = timings.validation + timings.closing
+    report.event("check", step_seconds=timings.step, last_validation_seconds=last)
+
+
+def _measure(setup: TrialSetup, first: TrainState) -> Timings:
+    """The times of a training. Raises TooShort if its last validation takes too much of it."""
+    budget, vote = setup.config.budget, setup.objective.recipe.one(Vote)
+    seconds = _TIMING_SHARE * budget.seconds if budget.seconds else _TIMING_SECONDS
+    timings = measure(first, min(_MOST_TIMING_SECONDS, seconds), vote.count if vote else 0)
+    _check_whole_validation(budget, timings, setup.objective)
+    return timings
+
+
 def _check_maker(maker: dict[str, Any], saved: dict[str, Any] | None) -> dict[str, Any] | None:
     """The checkpoint's content; None, with a warning, if its numbers were made in another way."""
     if saved is None:
@@ -126,13 +144,9 @@ class _Training:
 
     def run(self, process_began: float, saved: dict[str, Any] | None) -> Score | None:
         """Train all networks, from where a checkpoint was made; return the score of the last weights."""
-        config, budget = self.setup.config, self.setup.config.budget
         first = self.setup.new_state()
-        seconds = _TIMING_SHARE * budget.seconds if budget.seconds else _TIMING_SECONDS
-        closing_validations = self._count if self._vote else 0
-        timings = measure(first, min(_MOST_TIMING_SECONDS, seconds), closing_validations)
-        _check_whole_validation(budget, timings, self.setup.objective)
-        began = process_began if config.clock == "strict" else time.monotonic()
+        timings = _measure(self.setup, first)
+        began = process_began if self.setup.config.clock == "strict" else time.monotonic()
         self._events = Events(self._report, began, saved["elapsed"] if saved else 0.0)
         engine = first.engine
         self._report.event("engine", name=engine.name, captured=engine.captured, reason=engine.reason)

@@ -96,8 +96,7 @@ def sample_text(training: TrialTemplate) -> str:
     """Return how many images a training uses, in words."""
     counts = f"{training.train_images} training and {training.validation_images} validation images"
     if training.curve_images:
-        counts += f" (learning curves use {training.curve_images} of these; if reading all takes over "
-        counts += "5% of the budget, the first training says so and ends)"
+        counts += f" (learning curves use {training.curve_images} of these)"
     if training.folds:
         return f"{training.folds} folds of {training.pool_images} images: {counts} at least"
     return f"{counts}, equally many of each class" if training.draw == "balanced" else counts

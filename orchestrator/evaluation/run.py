@@ -29,6 +29,7 @@ from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.names import check_name
 from orchestrator.study import checks, kept_weights, session
+from orchestrator.study.last_validation import last_validation_lines
 from orchestrator.study.plan import cost_text, open_trainer, store_to_read, weights_text
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import StudyContext
@@ -133,6 +134,9 @@ def show_plan(request: RepeatedOptions, console: Console) -> None:
         summary.say(console, f"plan of the study {spec.study_name}; nothing is started")
         first = spec.pairs[0]
         summary.say(console, *_contents(spec), *summary.image_lines(first.description, first.training))
+        config = spec.config(first.point)
+        checked = (request, first.description, first.training, config, executor)
+        summary.say(console, *last_validation_lines(*checked))
         summary.say(console, f"trainings: {spec.trainings} = {_runs_text(spec)}")
         summary.say(console, cost_text(spec.trainings, first.training.budget, executor))
         most = spec.trainings if request.kept_weights == "all" else len(spec.pairs)

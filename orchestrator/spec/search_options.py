@@ -278,7 +278,8 @@ class NasOptions(SearchOptions):
     )
 
     base: PathText = _search(
-        "Base network: built in (docs/networks.md), a saved model, or path/to/file.py:function.", ...
+        "Base network: built in (docs/networks.md) or a saved model; in a command also FILE.py:FUNCTION.",
+        ...,
     )
     depth: str = _search("Depth multipliers to search, LOW:HIGH.", ".5:1.5")
     width: str = _search("Width multipliers to search, LOW:HIGH.", ".25:1.25")

@@ -1,6 +1,7 @@
 """Show what a search would cost, without training, downloading or recording anything.
 
 Images that are given by their path are read, so that a plan is refused for what the search would refuse.
+Where trainings read many validation images at their end, a few steps are taken and timed, and thrown away.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from orchestrator.spec.search_options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec, dataset_of, has_path, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
+from orchestrator.study.last_validation import last_validation_lines
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
 from orchestrator.trial.keep_weights import BYTES_A_PARAMETER
 from results.db.store import Store
@@ -109,6 +111,8 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
     yield f"{_PLAN_OF}{spec.study_name}; nothing is started"
     yield from summary.network_lines(spec)
     yield from summary.image_lines(spec.base, spec.training)
+    config = spec.config(spec.formulation(None).start)
+    yield from last_validation_lines(request, spec.first, spec.training, config, executor)
     yield spec.space.table()
     yield from summary.warm_start_lines(spec)
     yield f"candidates in the space: {spec.space.size or 'infinitely many'}"

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from orchestrator.executors import Executor, Exit, Job
-from tests.orchestrator._processes import eventually, naming, training
+from tests.orchestrator._processes import command_line, eventually, naming, parent, training
 
 
 def train(folder: Path, fault: str = "", **limits: float) -> Job:
@@ -34,10 +34,6 @@ def first_process(folder: Path) -> int:
     return next(pid for pid in naming(folder) if os.getsid(pid) == pid and pid not in supervisors)
 
 
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
 def host_of(folder: Path) -> int:
     """The host whose fork trains there; a fresh process has the tests' own in its place."""
     pid = first_process(folder)
@@ -46,4 +42,4 @@ def host_of(folder: Path) -> int:
 
 
 def was_forked(pid: int) -> bool:
-    return b"\0host\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"\0host\0" in command_line(pid)

@@ -5,6 +5,7 @@ import py_compile
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.executors import Job
@@ -22,6 +23,20 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+def parent(pid: int) -> int:
+    """0 of a process that is gone."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def command_line(pid: int) -> bytes:
+    """With NUL between words; empty of a process that is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def naming(text: str | Path) -> list[int]:

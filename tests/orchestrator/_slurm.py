@@ -16,7 +16,7 @@ from signal import SIGKILL
 
 from orchestrator.executors import ClusterOptions, Executor, slurm
 from orchestrator.executors.slurm.commands import JobQueue
-from tests.orchestrator._processes import eventually
+from tests.orchestrator._processes import command_line, eventually, parent
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch")
 NODES = ("c0", "c1")
@@ -173,18 +173,6 @@ def running_on(node: str) -> list[int]:
                 found.append(int(folder.name))
     above = {parent(pid) for pid in found}
     return [*(pid for pid in above if b"slurmstepd" in command_line(pid)), *found]
-
-
-def parent(pid: int) -> int:
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return 0
-
-
-def command_line(pid: int) -> bytes:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 def _free_ports(count: int) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from results.db.store import Store
-from tests.orchestrator._processes import HOSTED, eventually, naming
+from tests.orchestrator._processes import HOSTED, eventually, naming, parent
 from tests.orchestrator._studies import TRAINER, command, record
 
 ARGUMENTS = (
@@ -127,13 +127,6 @@ def processes(orchestrator: int, victim: str, folder: Path) -> list[int]:
         return [pid for pid in naming(HOSTED[1]) if parent(pid) in hosts]
     guards = naming("supervisor.py")
     return [pid for pid in naming(folder) if pid not in (orchestrator, *guards)]
-
-
-def parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
 
 
 def in_the_middle(folder: Path) -> bool:

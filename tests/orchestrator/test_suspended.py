@@ -27,7 +27,7 @@ from orchestrator.executors.local import Local
 from orchestrator.trial import outcome, runner
 from orchestrator.trial.outcome import TrialOutcome
 from results.db.store import Store
-from tests.orchestrator._processes import HOSTED, eventually, naming, training
+from tests.orchestrator._processes import HOSTED, eventually, naming, parent, training
 from tests.orchestrator._studies import evaluate, trials
 
 ROOT = Path(__file__).parents[2]
@@ -94,10 +94,6 @@ def test_a_trial_is_not_charged_what_its_orchestrator_was_suspended_after_its_en
         code, seconds = orchestrator.communicate(timeout=60)[0].split()
     assert code == "0"
     assert 0.5 < float(seconds) < most
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ import pytest
 
 from orchestrator.executors import Executor, local
 from tests.orchestrator._a_study import study
-from tests.orchestrator._forks import begun, first_process, has_begun, host_of, parent, train, was_forked
-from tests.orchestrator._processes import eventually, naming
+from tests.orchestrator._forks import begun, first_process, has_begun, host_of, train, was_forked
+from tests.orchestrator._processes import eventually, naming, parent
 from tests.orchestrator.executors.test_gpus import free
 from tests.thinned import rest_slow
 
