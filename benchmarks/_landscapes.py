@@ -37,7 +37,10 @@ Train = Callable[[str, int, int], float]  # (network, replicate, seed of the sea
 
 @dataclass(frozen=True)
 class Landscape:
-    """A space of networks by name. `truth`: their accuracies, fractions."""
+    """A space of networks by name.
+
+    truth: their accuracies, fractions; folds: of which each replicate holds out one; 0: images are drawn
+    """
 
     space: Space
     start: Point
@@ -45,6 +48,7 @@ class Landscape:
     truth: Mapping[str, float]
     train: Train
     validation_images: int
+    folds: int = 0
 
     @property
     def base(self) -> str:
@@ -186,17 +190,19 @@ def _estimate_variances(noise: NDArray[np.float64]) -> tuple[float, float]:
     return max(0.0, float(effects.var(ddof=1)) - own / networks), own
 
 
-def make_law(seed: int, rho: float) -> Landscape:
+def make_law(seed: int, rho: float, folds: int = 0) -> Landscape:
     """Return the networks around a base whose accuracy saturates with its multipliers; a law for each seed.
 
     rho: fraction of a training's variance that all networks of one replicate share
+    folds: a fraction 1 / folds of a network's own variance is common to all its trainings, which share images
+        (Nadeau and Bengio 2003); 0: none is
     """
     rng = np.random.default_rng(seed)
     space, scale = _law_space()
     losses = np.exp(rng.normal(np.log([0.02, 0.05, 0.05]), 0.5))
     rates = np.exp(rng.normal(np.log([1.0, 1.2, 1.2]), 0.35))
     accuracy = 0.93 - (losses * scale**-rates).sum(axis=1) + rng.normal(0, _JITTER, len(scale))
-    return _make_law(space, scale, accuracy, rho)
+    return _make_law(space, scale, accuracy, rho, folds)
 
 
 def make_rippled_law(seed: int, rho: float) -> Landscape:
@@ -230,20 +236,23 @@ def _law_space() -> tuple[Space, NDArray[np.float64]]:
 
 
 def _make_law(
-    space: Space, scale: NDArray[np.float64], accuracy: NDArray[np.float64], rho: float
+    space: Space, scale: NDArray[np.float64], accuracy: NDArray[np.float64], rho: float, folds: int = 0
 ) -> Landscape:
     """Return the networks of a law. scale: [points, 3]; accuracy: [points], fractions."""
     cost = 1e8 * scale[:, 0] * scale[:, 1] ** 2 * scale[:, 2] ** 2
     names = [name_point(dict(zip(scaling.NAMES, row, strict=True))) for row in scale.tolist()]
     truth: dict[str, float] = dict(zip(names, accuracy.tolist(), strict=True))
 
+    lasts = 1 / folds if folds else 0.0
+
     def train(name: str, replicate: int, search: int) -> float:
         shared = random.Random(f"{search} {replicate}").gauss(0, math.sqrt(rho))
-        own = random.Random(f"{search} {replicate} {name}").gauss(0, math.sqrt(1 - rho))
-        return truth[name] + SD * (shared + own)
+        lasting = random.Random(f"{search} {name}").gauss(0, math.sqrt((1 - rho) * lasts))
+        own = random.Random(f"{search} {replicate} {name}").gauss(0, math.sqrt((1 - rho) * (1 - lasts)))
+        return truth[name] + SD * (shared + lasting + own)
 
     macs = dict(zip(names, cost.round().astype(int).tolist(), strict=True))
-    return Landscape(space, scaling.start(space), macs, truth, train, LAW_IMAGES)
+    return Landscape(space, scaling.start(space), macs, truth, train, LAW_IMAGES, folds)
 
 
 @dataclass(frozen=True)

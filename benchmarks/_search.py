@@ -188,7 +188,11 @@ def _make_context(
     trainer, named = _Lookup(land), Named("cells", land.space, land.start, _choose)
     base = trainer.describe({"architecture": land.start})
     subject = BaseModel("cells", "cells", {}, "the base of the landscape")
-    training = TrialTemplate("cells", "table", 1, land.validation_images, TrialBudget(steps=1))
+    images, folds = land.validation_images, land.folds
+    pool = {"folds": folds, "pool_images": folds * images} if folds else {}
+    training = TrialTemplate(
+        "cells", "table", max(1, folds - 1) * images, images, TrialBudget(steps=1), **pool
+    )
     spec = StudySpec(request, subject, {}, training, request.aim, base, base, land.space, named, "s", "s")
     question = spec.question(block)
     if versions.verdict is not None:

@@ -2,7 +2,7 @@
 
     python benchmarks/truth.py --table nas-bench-macro_cifar10.json --bounds .92 .925 --seeds 50
     python benchmarks/truth.py --table nas-bench-macro_cifar10.json --measured-base --tolerance .003
-    python benchmarks/truth.py --laws --rho 0 .3 .6 [--nothing-smaller] [--exact-bound] [--version 1]
+    python benchmarks/truth.py --laws --rho 0 .3 .6 [--nothing-smaller] [--exact-bound] [--folds 6] [--version 3]
     python benchmarks/truth.py --formula --rho 0 .3 .6 --seeds 1000 [--nothing-smaller] [--folds 6]
 
 A search is the project's own, but MACs are looked up and trainings drawn (`_search.py`). `--formula` has no
@@ -149,17 +149,19 @@ class Laws:
 
     nothing_smaller: the base network is more accurate than all smaller ones
     exact_bound: its true accuracy less the tolerance is given as the bound, instead of measured
+    folds: as of `Formula`; 0: images are drawn
     """
 
     rho: float
     version: int
     nothing_smaller: bool
     exact_bound: bool
+    folds: int
     given: Mapping[str, Any]
 
     def search(self, seed: int) -> Found:
         """Run the search of a seed."""
-        land = make_law(seed, self.rho)
+        land = make_law(seed, self.rho, self.folds)
         if self.nothing_smaller:
             land = land.raise_base()
         given = {**self.given}
@@ -232,8 +234,8 @@ def _cases(
         return
     known |= {"by": "loop", "solver": asked.solver}
     for rho in asked.rho if asked.laws else ():
-        law = Laws(rho, asked.version, asked.nothing_smaller, asked.exact_bound, given)
-        told = {name: getattr(law, name) for name in ("rho", "nothing_smaller", "exact_bound")}
+        law = Laws(rho, asked.version, asked.nothing_smaller, asked.exact_bound, asked.folds, given)
+        told = {name: getattr(law, name) for name in ("rho", "nothing_smaller", "exact_bound", "folds")}
         yield {"on": "laws", **told} | known, law.search
     if asked.table:
         for bound in [None] if asked.measured_base else asked.bounds:
@@ -261,7 +263,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--exact-bound", action="store_true", help="of the laws: the base's true accuracy")
     parser.add_argument("--noisier", type=float, default=1.0, help="times that a candidate's trainings are")
-    parser.add_argument("--folds", type=int, default=0, help="that replicates are; by the formula")
+    parser.add_argument("--folds", type=int, default=0, help="that replicates are; not of the table")
     parser.add_argument("--tolerance", type=float, default=0.0, help="against a measured base")
     parser.add_argument("--version", type=int, choices=(1, 2, 3), default=3, help="of the rules")
     parser.add_argument("--seeds", type=int, default=50)
