@@ -2,7 +2,7 @@
 
     python benchmarks/truth.py --table nas-bench-macro_cifar10.json --bounds .92 .925 --seeds 50
     python benchmarks/truth.py --table nas-bench-macro_cifar10.json --measured-base --tolerance .003
-    python benchmarks/truth.py --laws --rho 0 .3 .6 [--nothing-smaller] [--exact-bound] [--folds 6] [--version 3]
+    python benchmarks/truth.py --laws --rho 0 .3 .6 [--nothing-smaller] [--exact-bound] [--folds 6]
     python benchmarks/truth.py --formula --rho 0 .3 .6 --seeds 1000 [--nothing-smaller] [--folds 6]
 
 A search is the project's own, but MACs are looked up and trainings drawn (`_search.py`). `--formula` has no
