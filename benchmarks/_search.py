@@ -189,7 +189,7 @@ def _make_context(
     base = trainer.describe({"architecture": land.start})
     subject = BaseModel("cells", "cells", {}, "the base of the landscape")
     images, folds = land.validation_images, land.folds
-    pool = {"folds": folds, "pool_images": folds * images} if folds else {}
+    pool: dict[str, Any] = {"folds": folds, "pool_images": folds * images} if folds else {}
     training = TrialTemplate(
         "cells", "table", max(1, folds - 1) * images, images, TrialBudget(steps=1), **pool
     )
