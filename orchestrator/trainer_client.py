@@ -60,18 +60,19 @@ class NetworkInfo:
     compares_latency: bool = False  # whether the trainer has the command `latency`
     keeps_weights: bool = False  # whether the trainer can keep those of a training
     checks: bool = False  # whether the trainer has the command `check`
+    is_script: bool = False  # whether it is a script, of whose network and data nothing is known
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a trial's row about its network."""
         return {
             "model": self.network,
-            "macs": self.macs,
-            "parameters": self.parameters,
+            "macs": None if self.is_script else self.macs,
+            "parameters": None if self.is_script else self.parameters,
             "latency_ms": self.latency_ms,
             "latency_iqr_ms": self.latency_iqr_ms,
             "channels": list(self.channels),
             "blocks": list(self.blocks),
-            "resolution_pixels": self.resolution,
+            "resolution_pixels": None if self.is_script else self.resolution,
         }
 
 
@@ -155,6 +156,7 @@ class TrainerClient:
                 compares_latency=answer.get("compares_latency") is True,
                 keeps_weights=answer.get("keeps_weights") is True,
                 checks=answer.get("checks") is True,
+                is_script=answer.get("is_script") is True,
                 versions=dict(answer.get("versions") or {}),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -22,7 +22,8 @@ class Score:
     name: str  # as in `--metric NAME`, and in a study's settings
     noun: str
     head: str  # of a narrow table's column
-    fewest_classes: int = 2  # that the data need
+    fewest_classes: int = 0  # that the data need
+    is_own: bool = False  # whether a script of the user's reports it, and not the trainer
 
     @property
     def field(self) -> str:
@@ -55,9 +56,15 @@ _TABLE = (
 SCORES: Mapping[str, Score] = MappingProxyType({score.name: score for score in _TABLE})
 
 
+def score_of(name: str) -> Score:
+    """Return the score of that name: one of the table, or what a script reports under it."""
+    noun = name.replace("_", " ")
+    return SCORES.get(name) or Score(name, noun, noun, is_own=True)
+
+
 def sought_score(question: Mapping[str, Any]) -> Score:
     """Return the score that a study seeks and requires, by its settings."""
-    return SCORES[question.get("metric", ACCURACY.name)]
+    return score_of(question.get("metric", ACCURACY.name))
 
 
 def sought_value(trial: Mapping[str, Any]) -> float | None:

@@ -33,7 +33,7 @@ from results.format import (
 )
 from results.metrics import METRICS, Metric, limits_of
 from results.packages import pandas as pd
-from results.scores import ACCURACY, SCORES, Score, sought_score, sought_value
+from results.scores import ACCURACY, Score, score_of, sought_score, sought_value
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -132,7 +132,7 @@ def _metric_column(frame: pd.DataFrame | list[dict[str, Any]]) -> Columns:
     """Return the column that names the scores which stand for accuracies; none if all are accuracies."""
     if all(row["metric"] == ACCURACY.name for row in plain_rows(frame)):
         return {}
-    return {"metric": lambda row: SCORES[row["metric"]].noun}
+    return {"metric": lambda row: score_of(row["metric"]).noun}
 
 
 def _metric(metric: Metric, row: Row) -> str:

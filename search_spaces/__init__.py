@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from search_spaces._own import is_path as is_path
+from search_spaces._own import read
 from search_spaces._point import Point as Point
 from search_spaces._point import Value as Value
 from search_spaces._variables import Choice as Choice
@@ -30,6 +32,8 @@ class Named:
     """A space to search for accuracy. network: the one that it is for, if any.
 
     most_parameters: the limit of a trained network's parameters; None: no limit
+    is_own: whether it is from a file of the user's, which may change
+    checksum: of that file, if it is a program
     """
 
     name: str
@@ -38,6 +42,8 @@ class Named:
     parts: Callable[[Mapping[str, Value]], Parts]
     network: str | None = None
     most_parameters: int | None = None
+    is_own: bool = False
+    checksum: str | None = None
 
 
 def names() -> list[str]:
@@ -47,15 +53,23 @@ def names() -> list[str]:
 
 
 def load(name: str, most_parameters: int | None = None) -> Named:
-    """The space of that name, for a search for accuracy.
+    """The space of that name or in that file (`space.toml`, `space.py:function`), for a search for accuracy.
 
+    The points of a file's space set hyperparameters.
     most_parameters: the limit of a network's parameters, if the space has one; None: its default
     Raises ValueError if there is no such space, if it has no limit, or if no network is under the limit.
     """
+    if is_path(name):
+        if most_parameters is not None:
+            raise ValueError("the space has networks of one size only; omit the parameter limit")
+        stem, space, start, checksum = read(name)
+        return Named(stem, space, start, _hyperparameters, is_own=True, checksum=checksum)
     modules = {each: importlib.import_module(f"{__name__}.{each}") for each in names()}
     known = [each for each, module in modules.items() if hasattr(module, "parts")]
     if name not in known:
-        raise ValueError(f"no space {name!r} can be searched for accuracy; choose one of {', '.join(known)}")
+        raise ValueError(
+            f"no space {name!r} can be searched for accuracy; choose one of {', '.join(known)}, or a file"
+        )
     module = modules[name]
     usual = getattr(module, "MOST_PARAMETERS", None)
     if most_parameters is not None and usual is None:
@@ -64,3 +78,7 @@ def load(name: str, most_parameters: int | None = None) -> Named:
     limit = () if most is None else (most,)
     network = getattr(module, "NETWORK", None)
     return Named(name, module.space(*limit), module.start(*limit), module.parts, network, most)
+
+
+def _hyperparameters(point: Mapping[str, Value]) -> Parts:
+    return {"hyperparameters": dict(point)}

@@ -38,10 +38,12 @@ def _search(model: type[SearchOptions], given: Given) -> None:
 
         main.report_errors(model.program, lambda: client.start(model, given))
     else:
+        from orchestrator.study.check_trainer import check_trainer
         from orchestrator.study.plan import show_plan
         from orchestrator.study.run import run_study
 
-        main.answer(model, given, run_study, show_plan)
+        show = check_trainer if given.get("check_trainer") else show_plan
+        main.answer(model, given, run_study, show)
 
 
 def _evaluate(given: Given) -> None:

@@ -53,7 +53,7 @@ def answer(
     def act() -> None:
         request = model.resolve(given)
         executors.check(request.executor)
-        if request.plan:
+        if request.only_shows:
             show_plan(request, SafeConsole())
             return
         stop = threading.Event()

@@ -31,8 +31,8 @@ def result_text(row: Trial, start: PointValues | None = None, aim: Objective = F
     """Return the outcome of a trial on one line. `aim`: tells which size and which score are shown."""
     point = point_text(row.point, start)
     if row.state == "completed":
-        accuracy = accuracy_text(shown_accuracy(row))
-        return f"{point}: {aim.told.text(amount_of(row, aim.told))}, {aim.sought.noun} {accuracy}"
+        size = "" if row.macs is None else f"{aim.told.text(amount_of(row, aim.told))}, "  # of no script
+        return f"{point}: {size}{aim.sought.noun} {accuracy_text(shown_accuracy(row))}{_said(row)}"
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":
@@ -40,6 +40,11 @@ def result_text(row: Trial, start: PointValues | None = None, aim: Objective = F
     if row.state == "pruned":
         return f"{point}: {pruned_text(row)}"
     return f"{point}: {row.state}, {row.reason}: {row.message}"
+
+
+def _said(row: Trial) -> str:
+    """Return what a completed training said of itself, such as that it was stopped at its budget."""
+    return f" ({row.message})" if row.message else ""
 
 
 def pruned_text(row: Trial) -> str:

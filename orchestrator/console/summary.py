@@ -77,6 +77,11 @@ def say(console: Console, *lines: str) -> None:
 def network_lines(spec: StudySpec) -> Iterator[str]:
     """Yield which network a search starts from, its realised sizes, and the data that it is trained on."""
     base = spec.base
+    if base.is_script:
+        yield f"script: {spec.request.trainer}, with its settings as {spec.request.script_config}"
+        yield f"  its validation noise is taken as that of {spec.training.validation_images} images"
+        yield from spec.notes
+        return
     yield f"network: {spec.subject.origin}"
     yield from base_model.same_name_lines(spec.subject, spec.request.kind)
     blocks = ", ".join(map(str, base.blocks))
@@ -183,6 +188,9 @@ def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, 
         say(console, "that is where the search started: no candidate was better when it was retrained")
     if spec.request.kind == "nas":
         say(console, f"next: {_next_command(spec, model.name)}")
+    if spec.request.script_config == "words":
+        words = [f"--{name}={value}" for name, value in (winner.point or {}).items()]
+        say(console, f"next: {spec.request.trainer} {shlex.join(words)}")
 
 
 def weights_lines(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+import search_spaces
 from orchestrator.service.settings import Settings
 from orchestrator.spec import names
 from orchestrator.spec.command_options import BadOption, check
@@ -120,6 +121,10 @@ def restrict_options(kind: str, subject: str, asked: Mapping[str, Any], settings
     forbidden = sorted(set(asked) - {*model.options("user"), *model.removed})
     check(not forbidden, f"{', '.join(forbidden)} can be given only on the command line")
     check_name(asked.get("study") or "")
+    check(
+        not search_spaces.is_path(asked.get("space") or ""),
+        "--space of a file can be given only on the command line; give the name of a space",
+    )
     told = dict(asked)
     if told.get("data") is not None:
         told["data"] = _dataset(told["data"], settings)

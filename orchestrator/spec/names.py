@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from orchestrator.spec.command_options import check
@@ -48,6 +49,17 @@ def name_data(dataset: str) -> str:
     last = Path(path).stem if kind == "npz" else Path(path).name
     safe = re.sub(r"[^\w+-]+", "-", last).encode()[:_LONGEST_DATA].decode(errors="ignore")
     return safe.strip("+-") or kind
+
+
+def name_space(space: str) -> str:
+    """Return a space's part of a study's name: of a file its own name."""
+    return Path(space.partition(".py:")[0]).stem
+
+
+def name_script(command: str) -> str:
+    """Return what studies of a script are named after: its file. Raise ValueError for an open quote."""
+    words = [word for word in shlex.split(command) if not word.startswith("-")] or ["script"]
+    return re.sub(r"\W", "_", Path(words[-1]).stem)
 
 
 def name_data_by_kind(dataset: str) -> str:

@@ -31,6 +31,8 @@ from orchestrator.trainer_client import with_absolute_paths
 from results import file_names
 
 OWN_TRAINER = (sys.executable, "-P", "-m", "trainer")
+SCRIPT = "script"  # the data of trainings by a script, which has its own
+SCRIPT_TRAINER = (sys.executable, "-P", "-m", "trainer.script")
 LARGEST_SCALE = 100  # of a network or of a multiplier: much deeper ones take hours to describe
 _LARGEST = 2**31  # of any other number: what the database and the libraries can hold
 _study, _training, _machine, _results = (
@@ -175,6 +177,11 @@ class RunOptions(FileOptions):
         if self.trainer is None:
             return OWN_TRAINER
         return with_absolute_paths(parsed(shlex.split, self.trainer, "trainer"))
+
+    @property
+    def only_shows(self) -> bool:
+        """Whether the command only tells something, and records nothing."""
+        return self.plan
 
     @property
     def usual_images(self) -> tuple[int, int] | None:

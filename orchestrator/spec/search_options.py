@@ -7,23 +7,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ValidationInfo, create_model, field_validator, model_validator
 
 import search_spaces
 from orchestrator import pruners, solvers
 from orchestrator.spec.command_options import BadOption, LocalPath, PathText, check, one_of, option, parsed
-from orchestrator.spec.names import check_name
+from orchestrator.spec.names import check_name, name_script, name_space
 from orchestrator.spec.objective import Objective, parse_objective, unused_options
 from orchestrator.spec.option_types import Confidence, Fraction, Share, WrongStops
-from orchestrator.spec.options import RunOptions
+from orchestrator.spec.options import SCRIPT, SCRIPT_TRAINER, RunOptions
 from results.metrics import METRICS, Metric
-from results.scores import ACCURACY, SCORES
+from results.scores import ACCURACY, SCORES, score_of
 
 PROGRAMS = ("onnx", "pt2")  # formats of a network that --latency-command can measure
 DEFAULT_SPACE = "training"  # of hpo-search
 _SPACES = [name for name in search_spaces.names() if name != "scaling"]  # of which nas-search is
+# options about what a script does by itself
+_NOT_OF_SCRIPTS = {
+    *("image_size", "fit", "train_images", "draw", "folds", "clock", "ingredient", "precision", "recipe"),
+    *("optimizer", "learning_rate", "weight_decay", "batch_size", "base_depth", "base_width"),
+    *("base_resolution", "data_folder", "keep_weights"),
+}
 _search, _training, _results = (
     partial(option, panel) for panel in ("The search", "Each training", "The results")
 )
@@ -47,7 +53,7 @@ def _check_metric(name: str) -> str:
     known = one_of(tuple(SCORES))
     if name == "loss":
         raise BadOption(f"cannot be sought: a verdict is about a share of images; give {known}")
-    check(name in SCORES, f"is unknown; give {known}")
+    check(name.isidentifier(), f"is unknown; give {known}, or what a script of your own reports")
     return name
 
 
@@ -72,7 +78,8 @@ class SearchOptions(LimitOptions):
         suggest=("accuracy",),
     )
     metric: Annotated[str, AfterValidator(_check_metric)] = _search(
-        f"What counts as accuracy: {', '.join(SCORES)}. It is sought, required and shown in its place.",
+        f"What counts as accuracy: {', '.join(SCORES)}, or any number in [0, 1] that a script reports. It is "
+        "sought, required and shown in its place.",
         ACCURACY.name,
         suggest=SCORES,
     )
@@ -131,6 +138,12 @@ class SearchOptions(LimitOptions):
         "Command that measures latency: it gets the network's ONNX file where it says {onnx}, and prints "
         "milliseconds (docs/formulations.md). [measured on a worker]"
     )
+    check_trainer: bool = option(
+        "The study",
+        "Check in about ten seconds whether --trainer does what a search needs, then exit.",
+        False,
+        set_by="command",
+    )
     server: str | None = _results(
         "Queue the search at this nas-serve instead (http://HOST:8420), and print where to watch it.",
         set_by="command",
@@ -145,6 +158,19 @@ class SearchOptions(LimitOptions):
         return str(getattr(self, self.subject_option))
 
     @property
+    def only_shows(self) -> bool:
+        return self.plan or self.check_trainer
+
+    @property
+    def script_config(self) -> str | None:
+        """How `--trainer` gets its settings, if it is a script that knows nothing of the protocol."""
+        return None
+
+    @property
+    def is_script(self) -> bool:
+        return self.script_config is not None
+
+    @property
     def named_space(self) -> str:
         """The named space that is searched, or the default one for a search of multipliers."""
         return DEFAULT_SPACE
@@ -157,7 +183,7 @@ class SearchOptions(LimitOptions):
             found = parse_objective(self.kind, self.minimise, self.maximise, amounts)
         except ValueError as error:
             raise BadOption(str(error)) from error
-        return replace(found, sought=SCORES[self.metric])
+        return replace(found, sought=score_of(self.metric))
 
     @property
     def latency_words(self) -> tuple[str, ...]:
@@ -192,6 +218,10 @@ class SearchOptions(LimitOptions):
         for name in ("pruner", "solver"):
             value, known = getattr(self, name), self.option(name).choices
             check(value in (None, *known), f"--{name} {value} is unknown; give {one_of(known)}")
+        check(
+            self.metric in SCORES or self.is_script,
+            f"--metric {self.metric} is unknown; give {one_of(tuple(SCORES))}",
+        )
         check_name(self.save_as)
         _ = self.latency_words
         if self.save_as == self.subject.partition("@")[0]:
@@ -315,20 +345,64 @@ class HpoOptions(SearchOptions):
     model: PathText = _search(
         "Model to tune: saved by a study, built in (nomad_senet18), or a base network.", ...
     )
-    space: str = _search(
+    config_as: Literal["words", "file", "environment"] = _place(
+        "How a script as --trainer gets its settings: as --name=value words, as the path of a JSON file, "
+        "or as environment variables (docs/scripts.md).",
+        "words",
+    )
+    space: PathText = _search(
         "What to tune. training: optimizer, learning rate, weight decay and batch size; training_wide: the "
         "same on logarithmic scales and from 16 images, label smoothing and augmentation; recipe: which "
-        "ingredients, and how strong; resnet_budget: the architecture of that network.",
+        "ingredients, and how strong; resnet_budget: the architecture of that network. In a command also a "
+        "FILE.toml of variables, or FILE.py:FUNCTION (docs/scripts.md).",
         DEFAULT_SPACE,
         suggest=_SPACES,
     )
 
     @property
     def named_space(self) -> str:
-        return self.space
+        return name_space(self.space)
+
+    @property
+    def script_config(self) -> str | None:
+        return self.config_as if self.data == SCRIPT else None
+
+    @property
+    def trainer_command(self) -> tuple[str, ...]:
+        command = super().trainer_command
+        if not self.is_script:
+            return command
+        own = ("--config-as", self.config_as, "--score", self.metric)
+        return (*SCRIPT_TRAINER, *own, "--", *command, "--end")
+
+    @model_validator(mode="after")
+    def _check_script(self) -> Self:
+        if self.is_script:
+            known = [metric.name for metric in self.aim.metrics if metric.known != "after"]
+            check(self.trainer is not None, "--data script needs --trainer with the script; add it")
+            check(
+                search_spaces.is_path(self.space),
+                "without --model, --trainer is a script; give --space FILE.toml with its variables "
+                "(docs/scripts.md), or --model for a trainer that knows the protocol",
+            )
+            check(
+                not known,
+                f"a script does not tell its {' and '.join(known)}; omit what limits or minimises it",
+            )
+        return self
+
+    def idle(self, given: Mapping[str, Any]) -> Iterator[str]:
+        yield from super().idle(given)
+        if self.is_script:
+            for name in _NOT_OF_SCRIPTS & set(given):
+                yield f"{self.flag(name)} has no effect with a script, which has its own rules; omit it"
+        elif "config_as" in given:
+            yield "--config-as has no effect with a trainer that knows the protocol; omit it"
 
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        if given.get("trainer") and not given.get("model"):
+            return {"model": name_script(given["trainer"]), "data": SCRIPT}
         of_space: Mapping[str, Mapping[str, Any]] = {
             DEFAULT_SPACE: {"budget": "60steps", "ingredient": FEW_STEPS},  # of up to 512 images each
             "training_wide": {"budget": "60steps"},

@@ -88,6 +88,12 @@ class StudySpec:
         }
         if self.named and self.named.name != DEFAULT_SPACE:
             asked["searched"] = self.named.name
+        if self.named and self.named.is_own:
+            asked["start"] = dict(self.named.start)
+        if self.named and self.named.checksum:
+            asked["space_program"] = self.named.checksum
+        if self.request.is_script:
+            asked["config_as"] = self.request.script_config
         if self.named and self.named.most_parameters is not None:
             asked["most_parameters"] = self.named.most_parameters
         if self.subject.study:
@@ -235,7 +241,7 @@ def resolve_spec(
         f"--metric {aim.sought.name} needs at least {aim.sought.fewest_classes} classes, but the data have "
         f"{base.classes}; omit it",
     )
-    if named:
+    if named and not request.is_script:
         spaces.check_batches(named, training.train_images)
     images.check_batch(training, base)
     space = named.space if named else _multipliers(request, training, scale, trainer_client)

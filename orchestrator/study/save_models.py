@@ -54,8 +54,8 @@ def _save(search: SearchContext, trial: Trial, name: str, known: Mapping[str, An
         recipe=training.recipe,
         ingredients=config.get("ingredients"),
         architecture=config.get("architecture"),
-        macs=trial.macs,
-        parameters=trial.parameters,
+        macs=trial.macs or 0,  # a script tells none
+        parameters=trial.parameters or 0,
         latency_ms=trial.latency_ms,
         **known,
         study_id=search.study.id,

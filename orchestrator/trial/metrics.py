@@ -92,7 +92,8 @@ class MetricsLog:
 
     def is_complete(self, asked: Iterable[str] = ("val_accuracy",)) -> bool:
         """Whether training ended and reported each of the accuracies asked for."""
-        return all(_is_share(self.final_columns.get(name)) for name in asked)
+        found = self.final_columns | {self.sought.field: (self.last("final") or {}).get(self.sought.field)}
+        return all(_is_share(found.get(name)) for name in asked)
 
     def lack(self, asked: Iterable[str] = ("val_accuracy",)) -> str:
         """Return what incomplete metrics lack, as the end of a sentence."""

@@ -49,9 +49,8 @@ class TrialOutcome:
 
 def required_accuracies(config: Mapping[str, Any], sought: Score = ACCURACY) -> tuple[str, ...]:
     """Return the accuracies that a training of `config` must report, the sought score among them."""
-    of_validation = (
-        tuple(dict.fromkeys((*_VALIDATED, sought.field))) if config["subset"]["validation"] else ()
-    )
+    reported = (sought.field,) if sought.is_own else tuple(dict.fromkeys((*_VALIDATED, sought.field)))
+    of_validation = reported if config["subset"]["validation"] else ()
     return (*of_validation, "test_accuracy") if config["test"] else of_validation
 
 
@@ -155,7 +154,9 @@ def _completed(log: metrics_log.MetricsLog, columns: Mapping[str, Any]) -> Trial
     """Return the result that a trainer reported, whose columns are used first of those given."""
     columns = {**columns, **log.machine_columns, **log.final_columns}
     has_read_test = columns.get("test_accuracy") is not None
-    found = TrialOutcome("completed", None, None, columns, log.measurements, has_read_test)
+    said = (log.last("warning") or {}).get("message")
+    message = " ".join(str(said).split()) if said else None
+    found = TrialOutcome("completed", None, message, columns, log.measurements, has_read_test)
     return replace(found, most_frequent=log.most_frequent)
 
 

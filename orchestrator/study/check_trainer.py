@@ -1,0 +1,109 @@
+"""Check in about ten seconds whether a trainer, or a script, does what a search needs of it.
+
+The start of the search is trained twice with a short budget: once to its end, and once until it is stopped.
+Nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.console import summary
+from orchestrator.executors import Executor, Exit, Job
+from orchestrator.spec.search_options import SearchOptions
+from orchestrator.spec.study_spec import StudySpec, dataset_of, subject_of
+from orchestrator.spec.trial_config import TrialBudget
+from orchestrator.study.plan import check_request, open_trainer, store_to_read
+from orchestrator.trainer_client import TrainerBroken
+from orchestrator.trial import metrics, outcome
+from orchestrator.trial.folder import TrialFolder
+
+_BUDGET, _STOP_AFTER = 6.0, 2.0  # seconds: of the first training; until the second one is stopped
+_ENDS = 120.0  # seconds that importing, and ending after the budget, may take
+_PROMPT = 5.0  # seconds within which a stopped training should have ended
+
+
+def check_trainer(request: SearchOptions, console: Console) -> None:
+    """Print what the trainer does and what it lacks. Raise as `run_study` does, and TrainerBroken."""
+    began = time.monotonic()
+    with ExitStack() as stack:
+        dataset = dataset_of(request, subject_of(request, store_to_read(request, stack)))
+        client = stack.enter_context(open_trainer(request, dataset))
+        spec, executor = check_request(request, client, stack)
+        answered = time.monotonic() - began
+        sizes = "a script: no sizes are known" if spec.base.is_script else summary.sizes_text(spec.base)
+        summary.say(console, f"ok: describe answers, {answered:.1f} s after the start ({sizes})")
+        summary.say(console, *_train(spec, executor), *_stop(spec, executor))
+        summary.say(console, "the trainer does what a search needs")
+
+
+def _train(spec: StudySpec, executor: Executor) -> Iterator[str]:
+    """Yield what one training of the start does. Raise TrainerBroken for one without a result."""
+    config = _config(spec)
+    with tempfile.TemporaryDirectory(prefix="check-") as name:
+        end, folder = _run(spec, executor, config, Path(name), threading.Event())
+        required = outcome.required_accuracies(config, spec.aim.sought)
+        found = outcome.judge(end, folder, required, spec.aim.sought)
+        found = outcome.judge_budget(found, config)
+        if found.state != "completed":
+            raise TrainerBroken(f"a training of {_BUDGET:g} s ended as {found.state}: {found.message}")
+        score = found.columns.get(spec.aim.sought.column)
+        yield f"ok: a training has a result, {spec.aim.sought.noun} {score:.4f}"
+        if found.message:
+            yield f"note: {found.message}; nothing was lost, but a script should end by itself"
+        curve = [one["progress"] for one in found.measurements if one["progress"] is not None]
+        yield (
+            f"ok: {len(found.measurements)} measurements on the way, {len(curve)} with their progress"
+            if curve
+            else "missing: measurements on the way; without them there are no curves and no early stopping"
+        )
+        log = metrics.read(folder.metrics, spec.aim.sought)
+        yield "ok: it tells its machine" if log.machine_columns else "missing: the event machine"
+
+
+def _stop(spec: StudySpec, executor: Executor) -> Iterator[str]:
+    """Yield what a training does that is stopped."""
+    stop = threading.Event()
+    stopper = threading.Timer(_STOP_AFTER, stop.set)
+    with tempfile.TemporaryDirectory(prefix="check-") as name:
+        began = time.monotonic()
+        stopper.start()
+        end, _ = _run(spec, executor, _config(spec), Path(name), stop)
+        stopper.cancel()
+        took = time.monotonic() - began - _STOP_AFTER
+        if end.reason != "stopped":
+            yield "not checked: SIGTERM, since a training ends before it would be sent"
+        elif took > _PROMPT:
+            yield f"slow: it ends {took:.1f} s after SIGTERM; a search waits for that when it is stopped"
+        else:
+            yield f"ok: it ends {max(0.0, took):.1f} s after SIGTERM"
+
+
+def _config(spec: StudySpec) -> dict[str, Any]:
+    short = replace(spec.training, budget=TrialBudget(seconds=_BUDGET))
+    return replace(spec, training=short).config(spec.formulation(None).start)
+
+
+def _run(
+    spec: StudySpec, executor: Executor, config: Mapping[str, Any], path: Path, stop: threading.Event
+) -> tuple[Exit, TrialFolder]:
+    folder = TrialFolder(path)
+    folder.write_config(config)
+    job = Job(
+        command=(*spec.request.trainer_command, "train", "--config", str(folder.config)),
+        folder=folder.path,
+        stdout=folder.metrics,
+        stderr=folder.log,
+        timeout_seconds=_BUDGET + _ENDS,
+        memory_bytes=spec.request.limits.memory_bytes,
+    )
+    return executor.run(job, stop), folder

@@ -1,0 +1,81 @@
+"""A space of the user's own, in a file: variables in TOML, or a function in Python."""
+
+import hashlib
+import runpy
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from search_spaces._point import Point, Value
+from search_spaces._variables import Choice
+from search_spaces.space import Space
+
+
+def read(text: str) -> tuple[str, Space, Point, str | None]:
+    """The name, the space, its start, and the checksum of a Python file.
+
+    text: `path/to/file.toml`, or `path/to/file.py:function` of a function without arguments. It returns a
+        Space, or a Space and a mapping with its start.
+    Raises ValueError for a file that cannot be read, or that has no space.
+    """
+    path, _, function = text.partition(".py:")
+    file = Path(f"{path}.py" if function else text).expanduser()
+    try:
+        content = file.read_bytes()
+        found = _call(file, function) if function else _read_toml(content.decode())
+        space, start = found if isinstance(found, tuple) else (found, {})
+        if not isinstance(space, Space):
+            raise ValueError(f"it gives {space!r:.60}; give a search_spaces.Space")
+        point = space.point({**_middle(space), **start})
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}; correct the path") from error
+    checksum = hashlib.sha256(content).hexdigest()[:16] if function else None
+    return file.stem, space, point, checksum
+
+
+def is_path(name: str) -> bool:
+    """Whether a space's name is that of a file."""
+    return name.endswith(".toml") or ".py:" in name
+
+
+def _call(file: Path, function: str) -> Any:
+    names = runpy.run_path(str(file))
+    if not callable(names.get(function)):
+        raise ValueError(f"the file has no function {function}")
+    try:
+        return names[function]()
+    except Exception as error:  # the user's own code may raise anything
+        raise ValueError(f"{function}() fails: {type(error).__name__}: {error}") from error
+
+
+def _read_toml(text: str) -> tuple[Space, dict[str, Any]]:
+    """The space of a table for each variable, and the values of `start` in them."""
+    variables, start = [], {}
+    for name, given in tomllib.loads(text).items():
+        if not isinstance(given, dict):
+            raise ValueError(f"{name} is {given!r}; write a table, [{name}], with low and high, or values")
+        given = {**given}
+        if "start" in given:
+            start[name] = given.pop("start")
+        variables.append({"kind": _kind(given), "name": name, **given})
+    return Space.from_json(variables), start
+
+
+def _kind(given: Mapping[str, Any]) -> str:
+    """The kind of a variable that does not say it: integers where both bounds are whole."""
+    if "values" in given:
+        return "choice"
+    bounds = (given.get("low"), given.get("high"))
+    return "integer" if all(isinstance(bound, int) for bound in bounds) else "real"
+
+
+def _middle(space: Space) -> dict[str, Value]:
+    """The middle of each range as solvers see it, and the first of values that have no order."""
+    middle = {}
+    for variable in space.variables:
+        between = (variable.lower + variable.upper) / 2
+        if isinstance(variable, Choice) and not variable.ordered:
+            between = variable.lower
+        middle[variable.name] = variable.from_number(float(round(between)) if variable.integer else between)
+    return middle

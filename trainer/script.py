@@ -1,0 +1,269 @@
+"""A trainer made of any training script: it speaks the protocol (docs/trainer-protocol.md) in its place.
+
+    python -P -m trainer.script --config-as words --score accuracy -- python train.py --end train --config F
+
+The script gets its settings as `--name=value` words, as a JSON file (its last word) or as environment
+variables. Every line of its output that is a JSON object with the score is a measurement, and the last one
+is the result. The script is stopped when its budget is spent. docs/scripts.md is for its authors.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import math
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import Diverged, InvalidConfig, TooShort, TrialError
+from trainer.protocol import TRIAL
+
+WAYS = ("words", "file", "environment")
+END = "--end"  # of the script's words
+GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+SETTINGS = "settings.json"  # the file that `--config-as file` writes, beside trial.json
+_STOPPED = 128 + signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Script:
+    """A command, how it gets its settings, and the name of the number that it is searched for."""
+
+    words: Sequence[str]
+    config_as: str
+    score: str
+
+    @property
+    def field(self) -> str:
+        """What the protocol calls the score."""
+        return f"val_{self.score}"
+
+    def score_in(self, told: Mapping[str, Any]) -> float | None:
+        """The score in a line of the script, under its own name or the protocol's; None if it has none.
+
+        Raises Diverged for one that is not finite, and InvalidConfig for another that is not in [0, 1].
+        """
+        value = told.get(self.field, told.get(self.score))
+        if value is None:
+            return None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and not math.isfinite(value):
+            raise Diverged(f"the script reports {self.score} {value}")
+        if not is_number or not 0 <= value <= 1:
+            raise InvalidConfig(
+                f"the script reports {self.score} {value!r}, which is not a share in [0, 1]; report one, "
+                "such as an accuracy (1 - e for an error rate e)"
+            )
+        return float(value)
+
+    def command(self, settings: Mapping[str, Any], folder: Path) -> list[str]:
+        """The command line of one training."""
+        if self.config_as == "words":
+            return [*self.words, *(f"--{name}={value}" for name, value in settings.items())]
+        if self.config_as == "file":
+            path = folder / SETTINGS
+            path.write_text(json.dumps(settings, indent=1) + "\n")
+            return [*self.words, str(path)]
+        return list(self.words)
+
+    def environment(self, settings: Mapping[str, Any], config: Path) -> dict[str, str]:
+        """The variables of one training: with the path of trial.json, also where it is not needed."""
+        named = {name: str(value) for name, value in settings.items()}
+        always = {**os.environ, TRIAL: str(config), "PYTHONUNBUFFERED": "1"}  # so that lines come at once
+        return always | (named if self.config_as == "environment" else {})
+
+    def source(self) -> str:
+        """A checksum of the files that the command names: a study of another script is another study."""
+        content = hashlib.sha256()
+        for word in self.words[1:] or self.words:
+            if os.path.isfile(word):
+                content.update(Path(word).read_bytes())
+        return content.hexdigest()[:16]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer one command of the protocol; return the exit code."""
+    begin, end = arguments.index("--"), len(arguments) - 1 - arguments[::-1].index(END)
+    parser = argparse.ArgumentParser(prog="trainer.script")
+    parser.add_argument("--config-as", choices=WAYS, required=True)
+    parser.add_argument("--score", required=True)
+    own = parser.parse_args(arguments[:begin])
+    script = Script(arguments[begin + 1 : end], own.config_as, own.score)
+    match arguments[end + 1 :]:
+        case ["describe", *_]:
+            for line in sys.stdin:
+                _emit("model", **_describe(script, json.loads(line)))
+            return 0
+        case ["train", "--config", path, *_]:
+            return _train(script, Path(path).resolve())
+        case other:
+            print(f"trainer.script has no command {' '.join(other)}", file=sys.stderr)  # noqa: T201
+            return InvalidConfig.exit_code
+
+
+def _describe(script: Script, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the `model` event. Of the network and its data nothing is known: sizes are 0."""
+    unknown = {"image_size": 0, "classes": 0}
+    data = {"name": config["dataset"], "train_images": None, "test_images": None, "fingerprint": None}
+    return {
+        "model": config["model"],
+        "macs": 0,
+        "macs_counter": "none",
+        "parameters": 0,
+        "channels": [],
+        "blocks": [],
+        "resolution": 0,
+        "scales": [],
+        "source": script.source(),
+        "is_script": True,
+        **unknown,
+        "dataset": {**data, **unknown},
+    }
+
+
+def _train(script: Script, path: Path) -> int:
+    config = json.loads(path.read_text())
+    _emit("model", **_describe(script, config))
+    versions = {"python": platform.python_version()}
+    host = {"host": platform.node(), "device": config.get("device", "auto")}
+    _emit("machine", **host, versions=versions)
+    run = _Run(script, config)
+    signal.signal(signal.SIGTERM, lambda *_: run.stop(_STOPPED))
+    try:
+        return run.to_end(path)
+    except TrialError as error:
+        _emit("error", reason=error.reason, message=str(error))
+        return error.exit_code
+
+
+@dataclass
+class _Run:
+    """One run of the script.
+
+    ended_by: the exit code that it was stopped for; 0 at the budget's end; None: it was not stopped
+    stopped_after: seconds; last: what it reported last; lines: that had a score
+    """
+
+    script: Script
+    config: Mapping[str, Any]
+    ended_by: int | None = None
+    stopped_after: float | None = None
+    process: "subprocess.Popen[str] | None" = None
+    last: dict[str, Any] = field(default_factory=dict)
+    lines: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def to_end(self, path: Path) -> int:
+        """Run the script and report; return the exit code. Raises TrialError."""
+        settings, seconds = self.config["hyperparameters"], self.config["budget"].get("seconds")
+        command = self.script.command(settings, path.parent)
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                env=self.script.environment(settings, path),
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,  # its own processes are stopped with it
+            )
+        except OSError as error:
+            raise InvalidConfig(
+                f"cannot start {command[0]!r}: {error.strerror}; correct --trainer"
+            ) from error
+        timer = threading.Timer(seconds, self.stop, [0]) if seconds else None
+        if timer:
+            timer.start()
+        try:
+            for told in self._told():
+                self._measure(told, seconds)
+            code = self.process.wait()
+        finally:
+            if timer:
+                timer.cancel()
+            self._signal(signal.SIGKILL)
+        return self._end(code, seconds)
+
+    def stop(self, code: int) -> None:
+        """End the script: politely, and by force after a grace period."""
+        if self.ended_by is None:
+            self.ended_by, self.stopped_after = code, time.monotonic() - self.began
+        self._signal(signal.SIGTERM)
+        killer = threading.Timer(GRACE_SECONDS, self._signal, [signal.SIGKILL])
+        killer.daemon = True
+        killer.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Signal all processes of the script that are left."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+
+    def _told(self) -> Iterator[dict[str, Any]]:
+        """Yield the JSON objects that the script prints, one a line. Other lines go to the log."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            told = None
+            if line.lstrip().startswith("{"):
+                with contextlib.suppress(ValueError, RecursionError):
+                    told = json.loads(line)
+            if isinstance(told, dict):
+                yield told
+            else:
+                sys.stderr.write(line)
+
+    def _measure(self, told: dict[str, Any], seconds: float | None) -> None:
+        score = self.script.score_in(told)
+        if score is None:
+            return
+        self.lines += 1
+        elapsed = time.monotonic() - self.began
+        where = {"progress": elapsed / seconds if seconds else None, "epoch": self.lines, "step": self.lines}
+        where |= {name: told[name] for name in where if isinstance(told.get(name), int | float)}
+        numbers = {
+            "val_loss": told.get("val_loss"),
+            "train_loss": told.get("train_loss"),
+            "val_accuracy": None,
+        }
+        self.last = {**numbers, **told, self.script.field: score}
+        _emit("epoch", **{**self.last, **where, "elapsed_seconds": elapsed})
+
+    def _end(self, code: int, seconds: float | None) -> int:
+        """Report the result, if there is one; return the exit code."""
+        elapsed = time.monotonic() - self.began
+        trained = elapsed if self.stopped_after is None else self.stopped_after
+        if self.ended_by == _STOPPED:
+            return _STOPPED
+        if code != 0 and self.ended_by is None:
+            return code if code > 0 else 128 - code
+        if not self.last:
+            lacks = f'a line like {{"{self.script.field}": 0.91}} on its output (docs/scripts.md)'
+            if self.ended_by == 0:
+                raise TooShort(f"the script was stopped at its budget of {seconds:g} s, before {lacks}")
+            print(f"the script ended without {lacks}", file=sys.stderr)  # noqa: T201
+            return 1
+        steps = self.last.get("step", self.lines)
+        over = {} if seconds is None else {"overshoot_seconds": trained - seconds}
+        times = {"train_seconds": trained, "wall_seconds": elapsed, **over}
+        _emit("final", **{**self.last, "steps": steps, "total_steps": steps, **times})
+        if self.ended_by == 0:
+            _emit("warning", message=f"the script was stopped at its budget of {seconds:g} s")
+        return 0
+
+
+def _emit(event: str, **fields: Any) -> None:
+    sound = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fields.items()}
+    print(json.dumps({"event": event, **sound}), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
