@@ -40,13 +40,14 @@ def is_path(name: str) -> bool:
 
 
 def _call(file: Path, function: str) -> Any:
-    names = runpy.run_path(str(file))
-    if not callable(names.get(function)):
-        raise ValueError(f"the file has no function {function}")
     try:
-        return names[function]()
+        names = runpy.run_path(str(file))
+        made = names[function]() if callable(names.get(function)) else None
     except Exception as error:  # the user's own code may raise anything
         raise ValueError(f"{function}() fails: {type(error).__name__}: {error}") from error
+    if made is None:
+        raise ValueError(f"the file has no function {function} that returns a space")
+    return made
 
 
 def _read_toml(text: str) -> tuple[Space, dict[str, Any]]:

@@ -1,19 +1,26 @@
 """The documents are under test: what they show must run, and what they name must be there."""
 
+import io
 import re
 import shlex
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 
+import search_spaces
 from orchestrator.cli import model_commands
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.service.cli import ServeOptions
 from orchestrator.spec.command_options import CommandOptions
 from orchestrator.spec.problem import Evaluation, Problem
-from orchestrator.spec.search_options import HpoOptions, NasOptions
+from orchestrator.spec.search_options import HpoOptions, NasOptions, resolve_options
+from orchestrator.study.check_trainer import check_trainer
+from orchestrator.study.run import run_study
 from orchestrator.training.options import TrainingOptions
 from search_spaces import Point, Space
 
@@ -103,6 +110,36 @@ def test_the_examples_of_the_python_api_run_as_they_stand(
     assert module["page"].stat().st_size > 1_000_000
     assert (tmp_path / "runs" / "tuned").is_dir()
     assert len(module["ranked"].ranking) == 2
+
+
+def test_the_trainer_that_the_protocol_s_page_shows_is_a_whole_one(tmp_path: Path) -> None:
+    (tmp_path / "trainer.py").write_text(blocks(ROOT / "docs" / "trainer-protocol.md", "python")[0])
+    command = f"{sys.executable} {tmp_path / 'trainer.py'}"
+    asked = {"trainer": command, "depth": "1", "resolution": "1", "check_trainer": True, "device": "cpu"}
+    printed = io.StringIO()
+    check_trainer(resolve_options("nas", "mine", {**asked, "runs": tmp_path}), Console(file=printed))
+    told = printed.getvalue().splitlines()
+    assert told[1] == "ok: a training has a result, accuracy 0.8984"
+    assert told[2].startswith("missing: measurements on the way")
+    assert told[-1] == "the trainer does what a search needs"
+
+
+def test_the_spaces_that_the_page_about_scripts_shows_are_two(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "scripts.md"
+    (tmp_path / "a.toml").write_text(blocks(page, "toml")[0])
+    (tmp_path / "b.py").write_text(blocks(page, "python")[1])
+    assert search_spaces.load(str(tmp_path / "a.toml")).space.names == ("lr", "layers", "activation")
+    assert search_spaces.load(f"{tmp_path / 'b.py'}:space").start["lr"] == 0.1
+
+
+@pytest.mark.slow  # half a minute
+def test_the_plain_script_is_searched_as_the_page_says(tmp_path: Path) -> None:
+    examples = ROOT / "examples"
+    script, space = f"{sys.executable} {examples / 'plain_script.py'}", str(examples / "plain_script.toml")
+    asked = {"trainer": script, "space": space, "budget": "60s", "trials": 6, "runs": tmp_path}
+    printed = io.StringIO()
+    run_study(HpoOptions.resolve(asked), Console(file=printed, width=200), threading.Event())
+    assert "next: " in printed.getvalue().splitlines()[-1]
 
 
 def test_the_space_that_the_guide_shows_is_one() -> None:

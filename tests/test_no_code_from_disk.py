@@ -12,10 +12,14 @@ from tests.orchestrator._studies import run
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("orchestrator", "results", "search_spaces", "trainer")
 LOADERS = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "marshal", "shelve", "multiprocessing"}
-RUNNERS = {"eval", "exec", "system", "popen", "read_pickle", "getoutput", "getstatusoutput"}
+RUNNERS = {"eval", "exec", "run_path", "system", "popen", "read_pickle", "getoutput", "getstatusoutput"}
 WORDS = {*LOADERS, *(f"{name}(" for name in RUNNERS), "shell", ".load("}  # a file without any is not parsed
-# the user's own network, given by the path of its file; and the word for what torch raises
-ALLOWED = {"trainer/models/_own.py: exec", "trainer/checkpoint.py: pickle"}
+# the user's own network and space, given by the path of their file; and the word for what torch raises
+ALLOWED = {
+    "trainer/models/_own.py: exec",
+    "search_spaces/_own.py: run_path",
+    "trainer/checkpoint.py: pickle",
+}
 
 
 def test_no_module_can_load_a_pickle_or_ask_a_shell() -> None:

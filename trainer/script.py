@@ -75,11 +75,14 @@ class Script:
             return [*self.words, str(path)]
         return list(self.words)
 
-    def environment(self, settings: Mapping[str, Any], config: Path) -> dict[str, str]:
-        """The variables of one training: with the path of trial.json, also where it is not needed."""
-        named = {name: str(value) for name, value in settings.items()}
-        always = {**os.environ, TRIAL: str(config), "PYTHONUNBUFFERED": "1"}  # so that lines come at once
-        return always | (named if self.config_as == "environment" else {})
+    def environment(self, config: Mapping[str, Any], path: Path) -> dict[str, str]:
+        """The variables of one training, whose trial.json is at `path`."""
+        given = {TRIAL: str(path), "NAS_SEED": str(config["seed"])}
+        if (seconds := config["budget"].get("seconds")) is not None:
+            given["NAS_BUDGET_SECONDS"] = f"{seconds:g}"
+        if self.config_as == "environment":
+            given |= {name: str(value) for name, value in config["hyperparameters"].items()}
+        return os.environ | given | {"PYTHONUNBUFFERED": "1"}  # so that lines come at once
 
     def source(self) -> str:
         """A checksum of the files that the command names: a study of another script is another study."""
@@ -170,7 +173,7 @@ class _Run:
             self.process = subprocess.Popen(
                 command,
                 stdout=subprocess.PIPE,
-                env=self.script.environment(settings, path),
+                env=self.script.environment(self.config, path),
                 encoding="utf-8",
                 errors="replace",
                 start_new_session=True,  # its own processes are stopped with it

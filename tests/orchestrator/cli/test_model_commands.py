@@ -182,6 +182,8 @@ def test_ctrl_c_ends_a_command_without_a_traceback(root: Path) -> None:
     ) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         assert eventually(lambda: children.read_text() != "", 60)
+        maps = Path(f"/proc/{children.read_text().split()[0]}/maps")
+        assert eventually(lambda: "torch" in maps.read_text(), 60)  # before that Python itself is starting
         os.killpg(process.pid, signal.SIGINT)
         assert process.stderr is not None
         assert process.stderr.read() == ""

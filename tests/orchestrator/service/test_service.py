@@ -389,5 +389,5 @@ def test_no_option_that_names_a_file_or_a_command_is_offered() -> None:
     for kind in SEARCHES:
         offered = {name: field["help"].lower() for name, field in schemas.form_fields(kind).items()}
         named = [name for name, words in offered.items() if any(word in words for word in dangerous)]
-        # a base in a file and data elsewhere are refused by `restrict_options`
-        assert named == {"nas": ["base", "data"], "hpo": ["data"]}[kind]
+        # a base or a space in a file, and data elsewhere, are refused by `restrict_options`
+        assert named == {"nas": ["base", "data"], "hpo": ["space", "data"]}[kind]
