@@ -102,18 +102,19 @@ def run_pairs(
         summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
         title = f"{study.name}: {len(spec.pairs)} pairs"
-        with (
-            session.record_end(store, study, console, recorded),
-            closing(show(console, meter, title)) as reporter,
-        ):
-            context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
-            missing = list_requests(context, rows)
-            Runner(context).run(missing)
-            save(context)
-            if missing or request.keep_weights:
-                for line in kept_weights.settle(context):
-                    reporter.note(line)
-        ended = store.end_study(study.id, "finished", count_text(store.trials(study.id)))
+        with session.telling_end(request, store, study.name, console):
+            with (
+                session.record_end(store, study, console, recorded),
+                closing(show(console, meter, title)) as reporter,
+            ):
+                context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
+                missing = list_requests(context, rows)
+                Runner(context).run(missing)
+                save(context)
+                if missing or request.keep_weights:
+                    for line in kept_weights.settle(context):
+                        reporter.note(line)
+            ended = store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         summary.say(console, f"finished: {ended.message}")
         close(ended, store)
         return study.name

@@ -54,6 +54,10 @@ class ServeOptions(FileOptions):
         "Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
     )
     trainer: str | None = _service("Command of a trainer of your own, used for every search.")
+    on_end: str | None = _service(
+        "Command to run when a search ends, fails or is stopped, with NAS_STUDY, NAS_STATE and NAS_SUMMARY "
+        "in its environment (docs/usage.md)."
+    )
 
 
 def _serve(given: Given) -> None:
@@ -81,6 +85,7 @@ def _settings(asked: ServeOptions, kept: Path) -> Settings:
         proxies=tuple(map(_parse_proxy, asked.trusted_proxy)),
         token_hash=auth.read(kept) if asked.token_file or kept.exists() else None,
         trainer=asked.trainer,
+        on_end=asked.on_end,
         data_root=asked.data_root and asked.data_root.resolve(),
         data_folder=asked.data_folder and asked.data_folder.resolve(),
         at_a_time=asked.at_a_time,

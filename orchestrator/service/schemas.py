@@ -152,6 +152,8 @@ def command(
     words = [f"--{SEARCHES[kind].subject_option}={subject}", f"--runs={settings.runs}", *more]
     if settings.trainer is not None:
         words.append(f"--trainer={settings.trainer}")
+    if settings.on_end is not None:
+        words.append(f"--on-end={settings.on_end}")
     if settings.data_folder is not None:
         words.append(f"--data-folder={settings.data_folder}")
     return [sys.executable, "-P", "-c", _RUN.format(kind), *words, *typed_words(asked)]

@@ -39,6 +39,7 @@ class Settings:
     proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is trusted
     token_hash: str | None = None  # None: everyone who can reach the port may do everything
     trainer: str | None = None
+    on_end: str | None = None  # the command that is run when a search ends
     data_root: Path | None = None
     data_folder: Path | None = None
     at_a_time: int = 1

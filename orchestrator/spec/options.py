@@ -144,6 +144,10 @@ class RunOptions(FileOptions):
     )
     trainer: str | None = _place("Command of a trainer of your own (docs/trainer-protocol.md).")
 
+    on_end: str | None = _files(
+        "Command to run when the study ends, fails or is stopped, such as one that sends a message "
+        "(docs/usage.md). It gets NAS_STUDY, NAS_STATE and NAS_SUMMARY in its environment."
+    )
     study: str | None = _results("Name of the study. The same name resumes it. [made from the options above]")
     keep_weights: KeepWeights | None = _results(
         "Whose weights to keep: best (the networks that are named, and the base), confirmed (also every "
@@ -170,6 +174,7 @@ class RunOptions(FileOptions):
             "and --draw",
         )
         check(bool(self.trainer_command), "--trainer is empty; give a command, or omit it")
+        check(self.on_end is None or bool(self.on_end_words), "--on-end is empty; give a command, or omit it")
         return self
 
     @property
@@ -177,6 +182,11 @@ class RunOptions(FileOptions):
         if self.trainer is None:
             return OWN_TRAINER
         return with_absolute_paths(parsed(shlex.split, self.trainer, "trainer"))
+
+    @property
+    def on_end_words(self) -> tuple[str, ...]:
+        """The words of the command for the study's end; empty without one. Raise BadOption."""
+        return with_absolute_paths(parsed(shlex.split, self.on_end or "", "on-end"))
 
     @property
     def only_shows(self) -> bool:

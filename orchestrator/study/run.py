@@ -77,13 +77,14 @@ def run_study(
             summary.say(console, *reached)
             meter = progress.start_meter(study, spec.training.budget.seconds, executor.slots, rows)
             title = f"{study.name}: {request.kind}-search of {request.subject}"
-            with (
-                session.record_end(store, study, console, recorded),
-                closing(show(console, meter, title, spec.start, spec.aim)) as reporter,
-            ):
-                context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
-                message = _search(_with_latency(context, rows), rows)
-            store.end_study(study.id, "finished", message)
+            with session.telling_end(request, store, study.name, console):
+                with (
+                    session.record_end(store, study, console, recorded),
+                    closing(show(console, meter, title, spec.start, spec.aim)) as reporter,
+                ):
+                    context = StudyContext(store, study, spec, trainer, executor, reporter, stop)
+                    message = _search(_with_latency(context, rows), rows)
+                store.end_study(study.id, "finished", message)
         summary.say_closing(console, store, spec)
         return spec.study_name
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -23,6 +25,7 @@ from results.db.tables import Study
 from results.errors import StoreError
 from results.terminal import telling_of_loss
 
+_NOTICE_SECONDS = 60.0  # that the command of --on-end may take
 VERSIONS = ("nomad-nas", "torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "numpy")
 
 
@@ -53,6 +56,50 @@ def put_aside(store: Store, replaced: Study, runs: Path, console: Console) -> No
         console,
         f"{checks.anew_text(replaced)}; trials removed: {len(rows)}{where}",
     )
+
+
+@contextmanager
+def telling_end(request: RunOptions, store: Store, name: str, console: Console) -> Iterator[None]:
+    """Run the command of `--on-end` after the block, however that ends. Nothing that it does changes the study.
+
+    A kill of this process is not told.
+    """
+    try:
+        yield
+    except BaseException as error:
+        _tell_end(request, store, name, console, " ".join(str(error).split()))
+        raise
+    _tell_end(request, store, name, console, "")
+
+
+def _tell_end(request: RunOptions, store: Store, name: str, console: Console, failure: str) -> None:
+    """Run the command. failure: why the run failed, where the database may not say it"""
+    if not request.on_end_words:
+        return
+    study = None
+    with suppress(StoreError):
+        study = store.study(name)
+    state = study.state if study and study.state != "running" else "failed"
+    said = (study.message if study and study.state != "running" else failure) or ""
+    told = {"NAS_STUDY": name, "NAS_STATE": state, "NAS_SUMMARY": said.replace("\0", "")}
+    try:
+        ended = subprocess.run(
+            request.on_end_words,
+            env=os.environ | told,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_NOTICE_SECONDS,
+            check=False,
+            start_new_session=True,  # a second Ctrl-C is for this process
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        why = f"did not end within {_NOTICE_SECONDS:g} s"
+        why = why if isinstance(error, subprocess.TimeoutExpired) else f"cannot be run: {error}"
+    else:
+        last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        why = f"failed with exit code {ended.returncode}: {''.join(last)}" if ended.returncode else ""
+    if why:
+        summary.say(console, f"--on-end {why}; the study is as it was")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -381,6 +382,13 @@ def test_every_option_of_a_search_is_one_of_its_command(tmp_path: Path) -> None:
     for kind, model in (("nas", schemas.NasSearch), ("hpo", schemas.HpoSearch)):
         flags = schemas.command(kind, "x", dict.fromkeys(model.model_fields, 1), settings(tmp_path))
         assert "--base-width=1" in flags
+
+
+def test_the_owner_s_notice_is_of_every_search_and_no_client_sets_one(tmp_path: Path) -> None:
+    owner = replace(settings(tmp_path), on_end="send mail")
+    assert "--on-end=send mail" in schemas.command("nas", "senet18", {}, owner)
+    with pytest.raises(BadOption, match="on_end can be given only on the command line"):
+        schemas.restrict_options("nas", "senet18", {"on_end": "rm -rf /"}, owner)
 
 
 def test_no_option_that_names_a_file_or_a_command_is_offered() -> None:
