@@ -60,7 +60,7 @@ def put_aside(store: Store, replaced: Study, runs: Path, console: Console) -> No
 
 @contextmanager
 def telling_end(request: RunOptions, store: Store, name: str, console: Console) -> Iterator[None]:
-    """Run the command of `--on-end` after the block, however that ends. Nothing that it does changes the study.
+    """Run the command of `--on-end` after the block, however that ends. It cannot change the study.
 
     A kill of this process is not told.
     """
