@@ -30,7 +30,17 @@ LAYERS = {
         *("awake", "exit_codes"),
     ),
     "results": (
-        *("cli", "report", "plots", "optuna_mirror", "model_facts", "study_words", "no_winner"),
+        *(
+            "cli",
+            "report",
+            "plots",
+            "optuna_mirror",
+            "tensorboard_mirror",
+            "mirror",
+            "model_facts",
+            "study_words",
+            "no_winner",
+        ),
         *(
             "study_record",
             "export",

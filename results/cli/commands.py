@@ -22,6 +22,7 @@ from results.cli.options import (
     Db,
     Optuna,
     StudyName,
+    TensorBoard,
     Version,
     complete_study,
     expand_home,
@@ -33,7 +34,7 @@ from results.scores import sought_score
 from results.tables import evaluation_table, front_table, slack_table
 
 if TYPE_CHECKING:
-    from results.optuna_mirror import MirrorResult
+    from results.mirror import MirrorResult
 
 
 class _OneLineErrors(TyperGroup):
@@ -193,12 +194,20 @@ def export_trials(
         typer.Option("--format", help="csv, parquet or json.", show_default="from the file's suffix"),
     ] = None,
     optuna: Optuna = None,
+    tensorboard: TensorBoard = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Write the trials of a study to a CSV, Parquet or JSON file, or to an Optuna storage."""
-    if (to is None) == (optuna is None):
-        raise export.ExportError("give either a file to write (--to) or an Optuna storage (--optuna)")
+    """Write the trials of a study to a CSV, Parquet or JSON file, an Optuna storage or for TensorBoard."""
+    if [to, optuna, tensorboard].count(None) != 2:
+        raise export.ExportError(
+            "give a file to write (--to), an Optuna storage (--optuna) or a folder (--tensorboard)"
+        )
+    if tensorboard is not None:
+        from results import tensorboard_mirror
+
+        _tell_brought(tensorboard_mirror.export(db, study, tensorboard), study, as_json)
+        return
     if to is None:
         from results import optuna_mirror
 
@@ -211,18 +220,30 @@ def export_trials(
 @main.command()
 def mirror(
     study: StudyName,
-    optuna: Optuna = "runs/optuna.db",
+    optuna: Optuna = None,
+    tensorboard: TensorBoard = None,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates.")] = 5.0,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Keep an Optuna storage up to date with a running study, for optuna-dashboard. Stop it with Ctrl-C."""
-    with suppress(KeyboardInterrupt):
-        from results import optuna_mirror
+    """Keep an Optuna storage or TensorBoard's files up to date with a running study. Stop it with Ctrl-C."""
 
-        optuna_mirror.mirror(
-            db, study, str(optuna), interval, lambda brought: _tell_brought(brought, study, as_json)
-        )
+    def tell(brought: MirrorResult) -> None:
+        _tell_brought(brought, study, as_json)
+
+    if optuna is not None and tensorboard is not None:
+        raise export.ExportError("give --optuna or --tensorboard; run the command twice for both")
+    with suppress(KeyboardInterrupt):
+        if tensorboard is not None:
+            from results import tensorboard_mirror
+            from results.mirror import follow
+
+            folder = tensorboard
+            follow(lambda: tensorboard_mirror.export(db, study, folder), interval, tell)
+        else:
+            from results import optuna_mirror
+
+            optuna_mirror.mirror(db, study, optuna or "runs/optuna.db", interval, tell)
 
 
 def _tell_brought(brought: MirrorResult, study: str, as_json: bool) -> None:

@@ -68,6 +68,14 @@ Optuna = Annotated[
         metavar="URL", help="Optuna storage: an SQLite file or an SQLAlchemy URL. Created if missing."
     ),
 ]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder for TensorBoard's files, one of each training. Created if missing.",
+        callback=expand_home,
+    ),
+]
 Version = Annotated[
     bool,
     typer.Option("--version", help="Show the version and exit.", callback=print_version, is_eager=True),

@@ -9,14 +9,14 @@ it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from results import export as exporting
 from results import queries
 from results.errors import NotOnRecord
+from results.mirror import MirrorResult, follow
+from results.optuna_mirror._notes import bring_notes
 from results.optuna_mirror._storage import open_storage
 from results.optuna_mirror._trial import Asked, is_finished, to_optuna
 
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
-
-
-@dataclass(frozen=True)
-class MirrorResult:
-    """What one update copied: new trials, and trials that have ended since the last update."""
-
-    added: int
-    ended: int
-    total: int
-    state: str  # the study's
 
 
 def export(db: queries.Database, study: str, url: str) -> MirrorResult:
@@ -52,14 +42,7 @@ def mirror(
 ) -> None:
     """Call `export` repeatedly until the study ends; `tell` is called after each update with changes."""
     with open_storage(url, db) as storage:
-        bridge = _Mirror(db, study, storage)
-        while True:
-            brought = bridge.bring()
-            if brought.added or brought.ended:
-                tell(brought)
-            if brought.state != "running":
-                return
-            time.sleep(interval_seconds)
+        follow(_Mirror(db, study, storage).bring, interval_seconds, tell)
 
 
 class _Mirror:
@@ -78,6 +61,7 @@ class _Mirror:
             self._there = _study(self._storage, row, asked)
         added, ended = self._bring_trials(self._there, asked, trials)
         self._bring_attributes(self._there, row, trials)
+        bring_notes(self._there, row, trials)
         return MirrorResult(added, ended, len(trials), row["state"])
 
     def _bring_trials(self, study: Study, asked: Asked, trials: list[dict[str, Any]]) -> tuple[int, int]:

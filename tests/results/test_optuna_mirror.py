@@ -24,6 +24,7 @@ from results.cli.commands import main
 from results.db.store import Store
 from results.db.tables import Study
 from results.errors import NotOnRecord, StoreError, StoreUnavailable
+from results.mirror import MirrorResult
 from tests.optuna_storage import open_storage
 from tests.results.processes import ROOT
 from tests.results.records import open_study
@@ -241,7 +242,7 @@ def test_an_empty_study_is_one_without_trials(tmp_path: Path, url: str) -> None:
 
 def test_a_mirror_follows_until_the_study_ends(searched: tuple[str, Store, Study], url: str) -> None:
     db, store, study = searched
-    looks: list[optuna_mirror.MirrorResult] = []
+    looks: list[MirrorResult] = []
     following = threading.Thread(target=optuna_mirror.mirror, args=(db, "demo", url, 0.01, looks.append))
     following.start()
     wait_for(lambda: bool(looks))
@@ -253,6 +254,39 @@ def test_a_mirror_follows_until_the_study_ends(searched: tuple[str, Store, Study
     assert sum(look.added for look in looks) == 9
     assert trials(url)[9].state == TrialState.COMPLETE
     assert there(url).user_attrs["state"] == "finished"
+
+
+def notes(url: str) -> dict[str, str]:
+    """The notes of optuna-dashboard: the study's by "", a trial's by its number in the search."""
+    study = there(url)
+    told = study._storage.get_study_system_attrs(study._study_id)
+    ids = {"": "", **{str(trial.user_attrs["trial"]): f"{trial._trial_id}:" for trial in study.trials}}
+    pieces = {name: f"dashboard:{whose}note_str:" for name, whose in ids.items()}
+    found = {
+        name: "".join(v for k, v in sorted(told.items()) if k.startswith(p)) for name, p in pieces.items()
+    }
+    assert all(told[f"dashboard:{ids[name]}note_ver"] >= 1 for name, text in found.items() if text)
+    return {name: text for name, text in found.items() if text}
+
+
+def test_notes_name_the_true_best_and_what_was_rejected(searched: tuple[str, Store, Study], url: str) -> None:
+    db, store, study = searched
+    optuna_mirror.export(db, "demo", url)
+    assert list(notes(url)) == [""]
+    ids = {trial.number: trial.id for trial in store.trials(study.id)}
+    store.judge_trial(ids[3], "rejected", {}, probability=0.12)
+    store.judge_trial(ids[2], "confirmed", {}, probability=0.99)
+    store.end_study(study.id, "finished", "x" * 3000)
+    optuna_mirror.export(db, "demo", url)
+    told = notes(url)
+    assert told["3"] == "**rejected** by the search's repeats: 12.0% likely to be as good as it must be."
+    assert told["2"].startswith("**confirmed**")
+    assert "Rejected after repeats: 3 (here 2)." in told[""]
+    assert "x" * 3000 in told[""]
+    assert "The search's own best is trial 2 (here 1) (confirmed): 5.00 M MACs, accuracy 89.50%." in told[""]
+    before = there(url)._storage.get_study_system_attrs(there(url)._study_id)
+    optuna_mirror.export(db, "demo", url)
+    assert there(url)._storage.get_study_system_attrs(there(url)._study_id) == before
 
 
 def wait_for(done: Any) -> None:
@@ -338,7 +372,7 @@ def test_export_takes_a_file_or_a_storage_and_not_both(searched: tuple[str, Stor
     for wrong in ([], ["--to", "x.csv", "--optuna", url]):
         refused = CliRunner().invoke(main, [*given, *wrong])
         assert refused.exit_code == 2
-        assert "give either a file" in refused.stderr
+        assert "give a file" in refused.stderr
     done = CliRunner().invoke(main, [*given, "--optuna", url, "--json"])
     assert done.exit_code == 0, done.stderr
     assert '"added": 8' in done.stdout
