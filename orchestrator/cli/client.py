@@ -27,6 +27,10 @@ def start(model: type[SearchOptions], given: Mapping[str, Any]) -> None:
 
     Raise BadOption if the service refuses the options or cannot be reached.
     """
+    check(
+        not given.get("json") and not given.get("check_trainer"),
+        "--json and --check-trainer have no effect with --server, whose /api speaks JSON; omit them",
+    )
     console, url = SafeConsole(), _address(str(given["server"]))
     asked = {"kind": model.kind, **_options(model, given)}
     if given.get("plan"):

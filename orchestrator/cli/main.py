@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import signal
 import sys
 import threading
@@ -14,6 +15,8 @@ import typer
 from rich.console import Console
 
 from orchestrator import executors
+from orchestrator.console import json_lines
+from orchestrator.console.progress import ReporterFactory, open_reporter
 from orchestrator.executors import ExecutorError
 from orchestrator.executors._process import limits
 from orchestrator.search.baseline import BaselineFailed
@@ -39,38 +42,50 @@ _MENDABLE = (
 )
 _NO_THREAD = "can't start new thread"  # Python's words for EAGAIN there
 _INTERRUPTED = 130
+_WIDE = 10_000  # columns: a line of a plan is not folded
 _Request = TypeVar("_Request", bound=options.RunOptions)
+EmitEnd = Callable[[int, str | None, options.RunOptions | None, str], None]
 
 
 def answer(
     model: type[_Request],
     given: Mapping[str, Any],
-    run: Callable[[_Request, Console, threading.Event], object],
+    run: Callable[[_Request, Console, threading.Event, ReporterFactory], str],
     show_plan: Callable[[_Request, Console], None],
 ) -> None:
     """Run a study or show its plan. Print one line if its options are wrong."""
+    as_json = bool(given.get("json"))
 
     def act() -> None:
         request = model.resolve(given)
         executors.check(request.executor)
         if request.only_shows:
-            show_plan(request, SafeConsole())
+            shown = io.StringIO()
+            show_plan(request, Console(file=shown, width=_WIDE) if as_json else SafeConsole())
+            if as_json:
+                json_lines.emit("plan", lines=shown.getvalue().splitlines())
             return
         stop = threading.Event()
         _stop_on_signals(stop)
-        run(request, SafeConsole(), stop)
+        console = SafeConsole(stderr=True) if as_json else SafeConsole()
+        study = run(request, console, stop, json_lines.JsonProgress if as_json else open_reporter)
+        if as_json:
+            json_lines.emit_end(0, study, request)
 
-    report_errors(model.program, act)
+    report_errors(model.program, act, json_lines.emit_end if as_json else None)
 
 
-def report_errors(command: str, act: Callable[[], None]) -> None:
-    """Call `act`. Print one line if it raises an error that the user can fix."""
+def report_errors(command: str, act: Callable[[], None], emit_end: EmitEnd | None = None) -> None:
+    """Call `act`. Print one line if it raises an error that the user can fix, and tell it to `emit_end`."""
+    tell = emit_end or (lambda code, study, request, error: None)
     try:
         provenance.refuse_clashes()
         act()
     except Stopped:
+        tell(_INTERRUPTED, None, None, "stopped by the user")
         raise typer.Exit(_INTERRUPTED) from None
     except _MENDABLE as error:
+        tell(2, None, None, strip_escapes(_one_line(error)))
         print(strip_escapes(f"{command}: {_one_line(error)}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
     except RuntimeError as error:

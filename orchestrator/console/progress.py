@@ -70,7 +70,7 @@ def open_reporter(
     return PlainProgress(console, meter, title, start, aim)
 
 
-class _ConsoleProgress(ProgressReporter):
+class ConsoleProgress(ProgressReporter):
     """What the reporters share: all are made as `open_reporter` says, and open what they show in `_open`."""
 
     def __init__(
@@ -94,7 +94,7 @@ class _ConsoleProgress(ProgressReporter):
         self._meter.begun += seconds
 
 
-class PlainProgress(_ConsoleProgress):
+class PlainProgress(ConsoleProgress):
     """Prints one line per event, for pipes and logs."""
 
     def note(self, text: str) -> None:
@@ -116,7 +116,7 @@ class PlainProgress(_ConsoleProgress):
         self.note(best_text(row, self._start, self._aim))
 
 
-class BarProgress(_ConsoleProgress):
+class BarProgress(ConsoleProgress):
     """Shows one bar for the study, on a terminal and in a notebook."""
 
     def _open(self) -> None:
@@ -147,7 +147,7 @@ class BarProgress(_ConsoleProgress):
         self._bar.close()
 
 
-class LiveProgress(_ConsoleProgress):
+class LiveProgress(ConsoleProgress):
     """Updates a table in place: the running trials with their clocks, the last finished ones, the best."""
 
     def _open(self) -> None:

@@ -52,7 +52,7 @@ class RepeatedOptions(RunOptions):
     """What nas-evaluate and nas-train share: every model is trained with every recipe, run by run."""
 
     kind: ClassVar[str]  # of the study, and the purpose of its trials
-    flags = MappingProxyType({"runs_of_each": "--runs", "runs": "--folder"})
+    flags = MappingProxyType({**RunOptions.flags, "runs_of_each": "--runs", "runs": "--folder"})
 
     runs_of_each: int = _evaluation("Runs (trainings) of each model with each recipe.", 10, ge=1)
     no_test: bool = _evaluation("Rank by validation accuracy and leave the test images unread.", False)

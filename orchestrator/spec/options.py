@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -59,12 +60,18 @@ class FileOptions(CommandOptions):
 class RunOptions(FileOptions):
     """Options that all studies share: training, machine, results database. Each command adds its own."""
 
+    flags: ClassVar[Mapping[str, str]] = MappingProxyType({"as_json": "--json"})
     removed = MappingProxyType({"stack": "each worker trains one repeat at a time"})
 
     seed: Seed = _study("Seed of the image sample, the initial weights and the solver. [0]", 0)
     demo: bool = _study("Run a small study on built-in data: minutes on two CPU cores.", False)
     plan: bool = _study(
         "Show what the study would cost, then exit. Nothing is trained or downloaded.",
+        False,
+        set_by="command",
+    )
+    as_json: bool = _results(
+        "Print JSON lines while it runs and one object at the end; what is for people goes to stderr.",
         False,
         set_by="command",
     )

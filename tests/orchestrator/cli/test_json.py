@@ -1,0 +1,83 @@
+"""Commands that train as a script reads them: JSON lines on standard output, and nothing else."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.orchestrator._processes import eventually
+from tests.orchestrator._studies import command, trials, typed
+
+FEW = ("--study=s", "--data=fake:", "--budget=10steps", "--json")
+SEARCH = ("--solver=random", "--trials=16", "--replicates=2", "--confirm=2", "--tolerance=.02")
+NAS = ("--base=senet18", *FEW, *SEARCH)
+OTHERS = {
+    "hpo_search": ("--model=senet18", *FEW, "--trials=4"),
+    "nas_evaluate": ("--model=senet18", *FEW, "--runs=2"),
+    "nas_train": ("--model=senet18", *FEW),
+}
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_search_tells_each_training_and_its_end(tmp_path: Path) -> None:
+    ended = typed(tmp_path, *NAS)
+    assert ended.returncode == 0, ended.stderr
+    events, rows = lines(ended.stdout), trials(tmp_path)
+    told = [event for event in events if event["event"] == "trial_ended"]
+    assert {one["trial"] for one in told} == {row.number for row in rows if row.state == "completed"}
+    by_number = {row.number: row for row in rows}
+    for one in told:
+        row = by_number[one["trial"]]
+        assert (one["accuracy"], one["macs"], one["point"]) == (row.val_accuracy, row.macs, row.point)
+    last = events[-1]
+    assert (last["event"], last["exit_code"], last["error"]) == ("end", 0, None)
+    assert (last["study"]["name"], last["study"]["state"]) == ("s", "finished")
+    assert last["study"]["best_trial"] in by_number
+    assert [model["name"] for model in last["study"]["models"]] == ["nomad_senet18"]
+    assert "study s in " in ended.stderr
+    again = lines(typed(tmp_path, *NAS).stdout)
+    assert [event["event"] for event in again] == ["end"], "it was answered from its record"
+    assert again[-1]["study"]["best_trial"] == last["study"]["best_trial"]
+
+
+@pytest.mark.parametrize("program", OTHERS)
+def test_all_commands_that_train_do(tmp_path: Path, program: str) -> None:
+    ended = typed(tmp_path, *OTHERS[program], program=program)
+    assert ended.returncode == 0, ended.stderr
+    events = lines(ended.stdout)
+    assert [event["event"] for event in events].count("trial_ended") >= 1
+    assert events[-1]["study"]["state"] == "finished"
+
+
+def test_a_plan_is_one_object_and_an_end(tmp_path: Path) -> None:
+    plan, *rest = lines(typed(tmp_path, *NAS, "--plan").stdout)
+    assert rest == []
+    assert plan["event"] == "plan"
+    assert plan["lines"][0] == "plan of the study s; nothing is started"
+    assert not any(line.endswith(("baseline,", "an")) for line in plan["lines"]), "no line is folded"
+
+
+def test_what_is_refused_is_the_error_of_the_end(tmp_path: Path) -> None:
+    ended = typed(tmp_path, *NAS, "--trials=2")
+    assert ended.returncode == 2
+    (end,) = lines(ended.stdout)
+    assert (end["event"], end["exit_code"], end["study"]) == ("end", 2, None)
+    assert end["error"] in ended.stderr
+    assert "--trials 2 leaves no training for the search" in end["error"]
+
+
+def test_a_stopped_search_ends_with_130(tmp_path: Path) -> None:
+    words = command(tmp_path, *NAS, "--data=fake:sleep=5")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        assert eventually(lambda: "trial_started" in (process.stdout.readline() if process.stdout else ""))
+        process.send_signal(signal.SIGTERM)
+        end = lines(process.stdout.read())[-1]
+    assert process.returncode == end["exit_code"] == 130
+    assert end["error"] == "stopped by the user"
