@@ -13,11 +13,18 @@ from results import plots
 from results.analysis.networks import Network
 from results.analysis.posterior import interval_text
 from results.format import number, percent
+from results.plots.curves import Measured
 from results.plots.path import Kind, Step, names, step_height, steps
 from results.plots.timeline import uses
 from results.report._table import MOST, table
 from results.study_record import Row, StudyRecord
 from results.tables import grid
+
+LOSSES: Mapping[Measured, str] = {
+    "train_loss": "Training loss",
+    "val_loss": "Validation loss",
+    "learning_rate": "Learning rate",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,10 @@ _HOURS = "The same over device-hours, summed over all workers."
 _CURVES = "Validation accuracy over the budget of each training."
 _SECONDS = "The same over the seconds of each budget."
 _SLICES = "Every trained candidate, by the value of each parameter that varied."
+_PARALLEL = """Each line is a trained candidate; the axes are the parameters that varied, and the last one is
+the accuracy. The colours are fifths of the candidates; click on one in the legend to hide it."""
+_CONTOUR = """Between the trained candidates (dots) the accuracy is interpolated. Other parameters varied too,
+so neighbouring dots may differ in more than these two."""
 _IMPORTANCE = """By Optuna's evaluators, from the trained candidates. A search concentrates on promising
 regions, so these are only hints."""
 _TIMELINE = """Each bar is a training, with the number of its trial. Time between a stop and a resume does not
@@ -68,15 +79,22 @@ def of_study(study: StudyRecord) -> list[Plot]:
     mattered = plots.importance(study)
     words = _PATH if study.minimised else _PATH_UP
     say = study.sought.reword
-    return [
-        Plot("front", say("Size and accuracy"), say(_FRONT), plots.front(study), _networks(study)),
+    front = Plot("front", say("Size and accuracy"), say(_FRONT), plots.front(study), _networks(study))
+    drawn = [
         Plot(
             "path-trainings", "Best so far over trainings", say(words), plots.incumbent(study), _path(study)
         ),
         Plot("path-hours", "Best so far over device-hours", _HOURS, by_hours),
         Plot("curves-progress", "Learning curves by budget", say(_CURVES), plots.learning_curves(study)),
         Plot("curves-seconds", "Learning curves by seconds", _SECONDS, by_seconds),
+        *(
+            Plot(f"curves-{of}", heading, f"{heading} over the budget of each training.", figure)
+            for of, heading in LOSSES.items()
+            if (figure := plots.learning_curves(study, of=of)).data
+        ),
         Plot("slices", say("Accuracy by parameter"), _SLICES, plots.slices(study)),
+        Plot("parallel", "All parameters at once", say(_PARALLEL), plots.parallel(study)),
+        Plot("contour", say("Accuracy over two parameters"), say(_CONTOUR), plots.contour(study)),
         Plot(
             "importance",
             say("Parameter importance for the accuracy"),
@@ -86,6 +104,8 @@ def of_study(study: StudyRecord) -> list[Plot]:
         ),
         Plot("timeline", "Workers over time", _TIMELINE, plots.timeline(study), _uses(study)),
     ]
+    # where all networks have one size, how it went comes first
+    return [front, *drawn] if study.minimised else [*drawn, front]
 
 
 def of_both(study: StudyRecord, other: StudyRecord) -> list[Plot]:
