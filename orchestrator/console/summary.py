@@ -13,6 +13,7 @@ from rich.table import Table
 
 import search_spaces
 from orchestrator.console.format import accuracy_text, point_text
+from orchestrator.console.size_plot import size_plot
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
 from orchestrator.spec import space as spaces
@@ -173,6 +174,9 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
         _tell_front(console, spec, [model.name for model in models])
     else:
         winner = next(row for row in rows if row.id == models[0].trial_id)
+        if console.is_terminal and spec.aim.minimise:
+            plot = size_plot(rows, spec.aim, study.min_accuracy, winner.number, console.width)
+            say(console, *plot)
         terminal.tell(_comparison(study, spec.aim, models[0], rows), console.file)
         _tell_winner(console, spec, study, models[0], winner)
     if models and spec.base.keeps_weights and spec.request.kept_weights != "none":
