@@ -1,11 +1,30 @@
-"""The benchmarks of speed and overshoot, and the session on a GPU, at their smallest."""
+"""The benchmarks of speed and overshoot at their smallest."""
 
+import importlib
 import json
+import random
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks._running import ran
+from tests.benchmarks._running import ROOT, ran
+from trainer import config
+
+
+@pytest.mark.parametrize(
+    "name", ["overshoot", pytest.param("trainer_speed", marks=pytest.mark.slow), "trial_start"]
+)
+def test_what_is_measured_is_trained_by_the_newest_rules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    monkeypatch.setattr(sys, "argv", [name])
+    benchmark = importlib.import_module(name)
+    made = {
+        "overshoot": lambda: next(benchmark._configs(1, "digits", "cpu", random.Random(0))),
+        "trainer_speed": lambda: benchmark._config(benchmark._arguments()),
+        "trial_start": lambda: benchmark.CONFIG,
+    }
+    assert config.from_json(made[name]()).versions == config.NEWEST
 
 
 @pytest.mark.slow
