@@ -66,31 +66,3 @@ def test_overshoot_is_measured_beside_a_process_that_competes(tmp_path: Path) ->
     assert (trial["busy"], trial["exit_code"], trial["progress_at_end"]) == (1, 0, [1.0])
     assert trial["overshoot_seconds"] == trial["train_seconds"] - trial["budget_seconds"]
     assert report["summary"]["all"]["n"] == report["summary"]["beside others"]["ended_at_progress_1"] == 1
-
-
-def test_a_gpu_session_without_time_begins_nothing_and_names_what_is_left(tmp_path: Path) -> None:
-    code, printed = ran("gpu", "--minutes", "0", "--out", str(tmp_path))
-    assert code == 3
-    assert "left: checks, start, speed-senet18-1, speed-senet18-.67, speed-resnet9-1, nomad_haet" in printed
-
-
-@pytest.mark.slow
-def test_a_gpu_session_does_a_step_once_even_if_it_failed(tmp_path: Path) -> None:
-    asked = (
-        "--data",
-        f"npz:{tmp_path}/absent.npz",
-        "--device",
-        "cpu",
-        "--only",
-        "best",
-        "--out",
-        str(tmp_path),
-    )
-    code, printed = ran("gpu", *asked)
-    assert code == 0, printed
-    session = json.loads((tmp_path / "session.json").read_text())
-    assert session["steps"]["best"]["exit_code"] == 2
-    assert "exit 2: trainer: no file" in session["steps"]["best"]["tail"]
-    code, printed = ran("gpu", *(word for word in asked if word not in ("--only", "best")), "--minutes", "0")
-    assert "left: checks" in printed
-    assert "best" not in printed
