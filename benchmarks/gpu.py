@@ -61,7 +61,8 @@ class Session:
                 show(step, ended)
                 if ended["surprise"] and step.name not in self._asked.accept:
                     print(f"\nSURPRISE in {step.name}: {ended['surprise']}\n{ended['stderr'][-2000:]}")
-                    print(f"Mend it and call again, or go on with --accept {step.name}")
+                    accept = "" if step.is_each_call else f", or go on with --accept {step.name}"
+                    print(f"Fix it and call again{accept}")
                     return SURPRISED
                 if ended["unfinished"]:
                     print(f"\n{step.name} is not finished; call again to go on")
@@ -116,7 +117,11 @@ def main() -> int:
     session = Session(asked)
     steps = [step for step in STEPS if asked.only is None or step.is_each_call or step.name in asked.only]
     print(plan(steps, asked.minutes))
-    code = session.run(steps)
+    try:
+        code = session.run(steps)
+    except KeyboardInterrupt:
+        print("\ninterrupted; call again to go on")
+        code = UNFINISHED
     print(f"results are in {session.path}")
     return code
 
@@ -134,7 +139,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--commit", help="where this copy has no git")
     parser.add_argument("--only", nargs="*", choices=names, help="steps")
     parser.add_argument(
-        "--accept", nargs="*", choices=names, default=[], help="steps whose surprise does not end this call"
+        "--accept",
+        nargs="*",
+        choices=[step.name for step in STEPS if not step.is_each_call],
+        default=[],
+        help="steps whose surprise does not end this call",
     )
     parser.add_argument("--rehearse", action="store_true", help="on a CPU, at small sizes")
     parser.add_argument("--out", type=Path, default=FOLDER / "results" / "gpu")
