@@ -116,27 +116,32 @@ def _find_limit(sizes: Sizes, whole: Json) -> Json:
 
 
 def host(sizes: Sizes) -> None:
-    """Seconds to a first step, of processes and of two forks at once; a killed training goes on."""
+    """Seconds to a first step, of processes and of two forks at once; a killed training goes on.
+
+    Forks come last: a sandbox may lack what a fork server needs of Linux.
+    """
     processes = [_train(sizes, budget={"steps": 20}) for _ in range(2)]
     for event in ("machine", "plan"):
         name = "process to first step" if event == "plan" else f"process to {event}"
         figure(name, [one.seconds_to(event) or 0.0 for one in processes], "s")
-    _fork_two(sizes)
     resumed: Json = {"recipe": "best", "budget": {"steps": sizes.resumed_steps}}
     whole = _train(sizes, **resumed).last("final")
     again = _kill_and_resume(sizes, sizes.config(**resumed))
     check(again["steps"] == whole["steps"], f"{again['steps']} steps, not {whole['steps']}")
     figure("loss of the whole and of the resumed training", [whole["val_loss"], again["val_loss"]])
     figure("difference of the resumed loss", [abs(again["val_loss"] / whole["val_loss"] - 1)])
+    _fork_two(sizes)
 
 
 def _fork_two(sizes: Sizes) -> None:
-    pinned = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0")} if sizes.cuda else {}
-    environment = _hosting.ENVIRONMENT | pinned
+    ours = {"PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT))}
+    if sizes.cuda:
+        ours["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    environment = _hosting.ENVIRONMENT | ours
     config = _written(sizes, sizes.config(budget={"steps": 20}))
-    with _hosting.hosting(_hosting.TRAINER, sizes.folder / "host", **pinned) as server:
-        while server.heard.readline() not in (b"ready\n", b""):
-            pass
+    with _hosting.hosting(_hosting.TRAINER, sizes.folder / "host", **ours) as server:
+        greeting, ready = server.heard.readline(), server.heard.readline()
+        check(ready == b"ready\n", f"no host: {greeting!r}, {(sizes.folder / 'host').read_text()[-500:]}")
         began = time.monotonic()
         arguments = ("train", "--config", str(config))
         folders = [sizes.folder / name for name in ("first", "second")]
