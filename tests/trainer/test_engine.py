@@ -251,11 +251,14 @@ def test_compiled_passes_are_captured_and_train_as_eager_ones_do(
 @pytest.mark.timeout(600)  # compiling is all that it does
 @pytest.mark.usefixtures("compiled_on_the_cpu")
 @pytest.mark.parametrize("engine", ["compile", "compiled_graph"])
-@pytest.mark.parametrize("recipe", recipes.names())
+@pytest.mark.parametrize(
+    ("recipe", "added"), [*((name, {}) for name in recipes.names()), ("best", {"progressive_resizing": {}})]
+)
 def test_no_recipe_compiles_anything_within_the_budget(
-    recipe: str, engine: str, gpu: _graphs.Gpu, monkeypatch: pytest.MonkeyPatch
+    recipe: str, added: dict[str, Any], engine: str, gpu: _graphs.Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setup = prepared(**SMALL, recipe=recipe, hyperparameters={"batch_size": 16, "optimizer": "sgd"})
+    sizes = {"batch_size": 16, "optimizer": "sgd"}
+    setup = prepared(**SMALL, recipe=recipe, ingredients=added, hyperparameters=sizes)
     if engine == "compiled_graph":
         capture_on_the_cpu(monkeypatch, "passes")
     state = train_whole(ask_for_engine(setup, engine))
