@@ -104,7 +104,7 @@ def test_an_unknown_key_at_the_top_is_refused_with_the_known_ones() -> None:
             {"train": 1, "validation": 1, "seed": 0, "folds": 2, "part": 1},
             "part is for draws without",
         ),
-        ("engine", "turbo", "known: auto, graph, eager, compile"),
+        ("engine", "turbo", "known: auto, graph, compiled_graph, eager, compile"),
         ("precision", "fp8", "known: auto, fp32, bf16, fp16"),
         ("ingredients", {"magic": {}}, "unknown key 'magic' in ingredients; known: alternating_flip"),
         ("ingredients", {"sam": 1}, "sam in ingredients must be a JSON object or null"),
