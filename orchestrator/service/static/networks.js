@@ -39,11 +39,11 @@ function draw(section, name, told, shown) {
     ["Latency of one image", (one) => (one.latency_ms === null ? "" : `${one.latency_ms.toFixed(2)} ms`)],
     ...latencies(shown),
     ["Size of its weights", (one) => megabytes(one.files[WEIGHTS])],
-    ["Download", (one) => downloads(name, one)],
+    ["Download", (one) => download(name, one)],
   ].map(([head, cell]) => [head, shown.map(cell)]).filter(([, cells]) => cells.some((cell) => cell !== ""));
   const rows = lines.map(([head, cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, cell))));
   const heads = [["Figure"], ...shown.map(({ role }) => [role === "base" ? "Base network" : "Network found"])];
-  show(section, el("h2", {}, "Networks"), el("div", { class: "table" }, table("What the search found and what it started from; keep the files of a network in one folder", heads, rows)));
+  show(section, el("h2", {}, "Networks"), el("div", { class: "table" }, table("What the search found and what it started from", heads, rows)));
 }
 
 // A row for each device and batch that was measured at the study's end.
@@ -60,14 +60,14 @@ function accuracy(known) {
   return `${percent(known.mean)}${interval} (${known.trainings} training${known.trainings === 1 ? "" : "s"})`;
 }
 
-function downloads(study, one) {
-  const files = Object.entries(one.files);
-  if (!files.length) return "";
+function download(study, one) {
+  const sizes = Object.values(one.files);
+  if (!sizes.length) return "";
   const whose = one.role === "base" ? "the base network" : "the network found";
-  return el("ul", { class: "files" }, files.map(([file, bytes]) => {
-    const path = `/studies${at(study)}/trials${at(one.kept)}/files${at(file)}`;
-    const link = el("a", { href: `/api${path}`, download: file, "aria-label": `${file} of ${whose}, ${megabytes(bytes)}` }, file);
-    link.addEventListener("click", (event) => save(event, path, file).catch((error) => say(error.message)));
-    return el("li", {}, link, ` ${megabytes(bytes)}`);
-  }));
+  const size = megabytes(sizes.reduce((sum, bytes) => sum + bytes, 0));
+  const path = `/studies${at(study)}/trials${at(one.kept)}/network.zip`;
+  const file = `${study}-trial-${one.kept}.zip`;
+  const link = el("a", { href: `/api${path}`, download: file, "aria-label": `${file} of ${whose}, ${size}` }, file);
+  link.addEventListener("click", (event) => save(event, path, file).catch((error) => say(error.message)));
+  return [link, ` ${size}`];
 }
