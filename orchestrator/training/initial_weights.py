@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from orchestrator.spec.command_options import BadOption
 from results import file_names, queries
 from results.db.transactions import patient
 from results.errors import StoreError
+from results.weights import read_checksum
 
 
 def find(database: str, model: str, checksum: str | None) -> dict[str, str]:
@@ -36,10 +35,9 @@ def _others(database: str, model: str) -> Iterator[dict[str, str]]:
 
 
 def _read(folder: Path) -> dict[str, str]:
-    path = folder.resolve() / file_names.MODEL
+    folder = folder.resolve()
     try:
-        described: Any = json.loads(path.read_text(encoding="utf-8"))
-        checksum = described["weights"]["sha256"]
+        return {"folder": str(folder), "sha256": read_checksum(folder)}
     except (OSError, ValueError, LookupError, TypeError) as error:
+        path = folder / file_names.MODEL
         raise BadOption(f"--init: {path} cannot be read: {error!r}; copy it again, or train again") from error
-    return {"folder": str(path.parent), "sha256": str(checksum)}
