@@ -81,6 +81,10 @@ class RepeatedOptions(RunOptions):
         """Yield what else a user is to know of the trainings before they start."""
         yield from ()
 
+    def check_can_train(self, training: TrialTemplate) -> None:
+        """Raise BadOption or StoreError if a recorded study cannot train any more."""
+        return
+
     @abstractmethod
     def complete(
         self,

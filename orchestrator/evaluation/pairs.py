@@ -104,18 +104,21 @@ def list_requests(context: StudyContext[PairsSpec], recorded: Sequence[Trial]) -
 
     An unfinished trial keeps its number; the others get the next free ones.
     """
-    spec = context.spec
-    rows = {_place(row.point or {}, row.replicate): row for row in recorded}
-    free, requests = max((row.number for row in recorded), default=0) + 1, list[TrialRequest]()
-    for run, pair in product(range(spec.request.runs_of_each), spec.pairs):
-        row = rows.get(_place(pair.point, run))
-        if row is None or is_open(row):
-            number = row.number if row else free
-            requests.append(
-                context.request(number, spec.request.kind, pair.point, run, row, description=pair.description)
-            )
-            free += row is None
+    kind, requests = context.spec.request.kind, list[TrialRequest]()
+    free = max((row.number for row in recorded), default=0) + 1
+    for run, pair, row in list_missing(context.spec, recorded):
+        number = row.number if row else free
+        requests.append(context.request(number, kind, pair.point, run, row, description=pair.description))
+        free += row is None
     return requests
+
+
+def list_missing(spec: PairsSpec, recorded: Sequence[Trial]) -> list[tuple[int, Pair, Trial | None]]:
+    """Return the run, the pair and the unfinished trial, if any, of each training that has not ended."""
+    rows = {_place(row.point or {}, row.replicate): row for row in recorded}
+    asked = product(range(spec.request.runs_of_each), spec.pairs)
+    found = [(run, pair, rows.get(_place(pair.point, run))) for run, pair in asked]
+    return [one for one in found if one[2] is None or is_open(one[2])]
 
 
 def resolve_spec(

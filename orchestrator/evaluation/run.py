@@ -22,6 +22,7 @@ from orchestrator.evaluation.pairs import (
     count_text,
     find_dataset,
     find_replaced,
+    list_missing,
     list_requests,
     resolve_spec,
 )
@@ -153,13 +154,15 @@ def _check_folder(spec: PairsSpec) -> None:
 def _check_question(spec: PairsSpec, store: Store) -> tuple[dict[str, Any], Study | None, Study | None]:
     """Return the settings, the recorded study, if any, and that study if it is asked anew.
 
-    Raise QuestionChanged if the recorded study has other settings and a result.
+    Raise QuestionChanged if the recorded study has other settings and a result, and as `check_can_train`.
     """
     recorded, replaced = store.study(spec.study_name), find_replaced(spec, store)
     question = spec.question(recorded.question if recorded and not replaced else None)
     if recorded is not None and not replaced:
         why = checks.other_data(store, recorded, question, spec.pairs[0].training.dataset)
         refuse_another_question(recorded, spec.request.kind, question, why)
+        if list_missing(spec, store.trials(recorded.id)):
+            spec.request.check_can_train(spec.pairs[0].training)
     return question, recorded, replaced
 
 

@@ -133,7 +133,7 @@ class TrialTemplate:
             "versions": dict(self.versions),
             "ingredients": merge_ingredients(self.ingredients, chosen.ingredients),
             "architecture": dict(chosen.architecture or self.architecture),
-            "init": dict(self.init),
+            "init": dict(self.init) if "folder" in self.init else {},  # none: their files are gone
         }
         return config | {name: value for name, value in rare.items() if value}
 

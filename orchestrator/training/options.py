@@ -150,13 +150,24 @@ class TrainingOptions(RepeatedOptions):
         from orchestrator.training import initial_weights  # sqlalchemy, too
 
         began = (recorded or {}).get("init", {}).get("sha256")
-        return {**initial_weights.find(self.database, self.init, began), "new_head": self.new_head}
+        try:
+            found = initial_weights.find(self.database, self.init, began)
+        except initial_weights.WeightsGone:
+            found = {"sha256": began}  # enough for a study whose trainings have all ended
+        return {**found, "new_head": self.new_head}
+
+    def check_can_train(self, training: TrialTemplate) -> None:
+        if self.init is not None and "folder" not in training.init:
+            from orchestrator.training import initial_weights
+
+            initial_weights.find(self.database, self.init, training.init["sha256"])
 
     def lines(self, training: TrialTemplate, described: NetworkInfo) -> Iterator[str]:
         if not training.test and not self.no_test:
             yield "  the data have no test images, so validation images are held out to measure the accuracy"
         if self.init:
-            yield f"weights: training starts from those of {self.init} ({training.init['folder']})"
+            place = training.init.get("folder", "which are gone")
+            yield f"weights: training starts from those of {self.init} ({place})"
             yield "  images are sized and normalised as these data are"
         if described.fresh:
             yield f"  drawn anew for {described.classes} classes: {', '.join(described.fresh)}"

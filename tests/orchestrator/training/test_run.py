@@ -1,6 +1,7 @@
 """Final trainings: on which images, from which weights, and the model that is saved of them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,28 @@ def test_a_study_goes_on_from_the_weights_that_it_began_with_when_their_name_mea
     assert [config["init"]["folder"] for config in configs(tmp_path)] == [
         str(tmp_path / "first" / "00001")
     ] * 2
+
+
+@pytest.mark.parametrize("init", ["first:1", "first", "FOLDER"])
+def test_a_finished_training_answers_from_its_record_when_its_initial_weights_are_gone(
+    tmp_path: Path, init: str
+) -> None:
+    train(tmp_path, study="first", save_as="first")
+    given = {"init": str(tmp_path / "first" / "00001") if init == "FOLDER" else init}
+    train(tmp_path, **given)
+    told = record(tmp_path)
+    shutil.copytree(tmp_path / "first" / "00001", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "first")
+    printed = train(tmp_path, **given)
+    assert "1 of 1 runs completed" in printed
+    assert record(tmp_path) == told
+    for more in ({"runs": 2}, {"runs": 2, "plan": True}):
+        with pytest.raises(
+            BadOption, match=r"began with \(SHA-256 .*\) are gone, and its unfinished .* copy"
+        ):
+            train(tmp_path, **given, **more)
+    train(tmp_path, init=str(tmp_path / "copy"), runs=2)
+    assert [row.attempts for row in trials(tmp_path)] == [1, 1]
 
 
 def test_a_trial_of_another_study_is_a_start_too(tmp_path: Path) -> None:
