@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainer.data import name_without_folders
 from trainer.data._pictures import least_side
 from trainer.errors import to_one_line
 from trainer.saved_model import SavedModel
@@ -92,7 +93,7 @@ def write(
         "How to run it": _usage(model, file, to, check),
     }
     parts = [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
-    heading = f"# {_escape(str(known.get('name') or model.description['model']))}\n\n{_summary(model)}"
+    heading = f"# {_escape(str(known.get('name') or _name(model)))}\n\n{_summary(model)}"
     return "\n\n".join([heading, *parts]) + "\n"
 
 
@@ -130,9 +131,14 @@ def _summary(model: SavedModel) -> str:
     scale = ", ".join(f"{name} x {value:g}" for name, value in about["scale"].items() if value != 1)
     members = f", {about['members']} networks that vote" if about["members"] > 1 else ""
     return (
-        f"An image classifier: the network {_escape(about['model'])}{f' with {scale}' if scale else ''}"
+        f"An image classifier: the network {_escape(_name(model))}{f' with {scale}' if scale else ''}"
         f"{members}, trained with the recipe {_escape(about['recipe'])}."
     )
+
+
+def _name(model: SavedModel) -> str:
+    """The network's name; of a user's own without its folders, which earlier versions kept."""
+    return Path(model.description["model"]).name
 
 
 def _found(model: SavedModel, known: Mapping[str, Any]) -> list[str]:
@@ -142,7 +148,7 @@ def _found(model: SavedModel, known: Mapping[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     facts = {
         **others,
-        "training data": training["dataset"],
+        "training data": name_without_folders(training["dataset"]),
         "training images": drawn["train"],
         "training": f"{training['steps']} steps, {training['epochs']:.4g} epochs, "
         f"{training['train_seconds']:.4g} s, seed {training['seed']}",

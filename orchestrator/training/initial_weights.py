@@ -38,8 +38,8 @@ def find(database: str, model: str, checksum: str | None) -> dict[str, str]:
     if found is None:
         raise WeightsGone(
             f"the weights that this study began with (SHA-256 {checksum}) are gone, and its unfinished "
-            f"trainings need them: {str(problem).partition(';')[0]}; put them back, or give --init the folder "
-            "of a copy, and this --study"
+            f"trainings need them: {str(problem).partition(';')[0]}; put them back, or give --init the "
+            "folder of a copy, and this --study"
         ) from problem
     return found
 

@@ -92,6 +92,9 @@ def test_the_weights_of_a_model_tell_its_name_and_what_its_study_found(tmp_path:
         "runs": model["trainings"],
         "interval": [model["accuracy_low"], model["accuracy_high"]],
     }
+    with Store(tmp_path / "results.db", read_only=True) as store:
+        [study] = store.studies()
+    assert found["data_fingerprint"] == study.question["training"]["fingerprint"] is not None
     assert str(tmp_path) not in json.dumps(found), "a place on this machine"
 
 
