@@ -73,7 +73,7 @@ class RepeatedOptions(RunOptions):
     ) -> str:
         """Return the study's name: the user's, or one made from the models and the data set."""
 
-    def settle(self, subjects: Sequence[BaseModel]) -> Self:
+    def with_model_defaults(self, subjects: Sequence[BaseModel]) -> Self:
         """Return the options with the defaults that depend on the models."""
         return self
 

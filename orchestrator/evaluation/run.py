@@ -29,7 +29,8 @@ from orchestrator.evaluation.pairs import (
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.names import check_name
-from orchestrator.study import checks, kept_weights, session
+from orchestrator.study import checks, session
+from orchestrator.study.finish_weights import finish_weights
 from orchestrator.study.last_validation import last_validation_lines
 from orchestrator.study.plan import cost_text, open_trainer, store_to_read, weights_text
 from orchestrator.trainer_client import TrainerClient
@@ -112,7 +113,7 @@ def run_pairs(
             Runner(context).run(missing)
             save(context)
             if missing or request.keep_weights:
-                for line in kept_weights.settle(context):
+                for line in finish_weights(context):
                     reporter.note(line)
         ended = store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         summary.say(console, f"finished: {ended.message}")

@@ -29,7 +29,7 @@ from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.study.last_validation import last_validation_lines
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
-from orchestrator.trial.keep_weights import BYTES_A_PARAMETER
+from orchestrator.trial.weights_policy import BYTES_A_PARAMETER
 from results.db.store import Store
 from results.format import size_text
 

@@ -109,7 +109,7 @@ class TrainingOptions(RepeatedOptions):
         start = ["from", re.sub(r"[^\w+-]+", "-", Path(self.init).name).strip("-")] if self.init else []
         return "-".join([self.kind, *models, *start, "demo" if self.demo else data_name(dataset)])
 
-    def settle(self, subjects: Sequence[BaseModel]) -> Self:
+    def with_model_defaults(self, subjects: Sequence[BaseModel]) -> Self:
         """A demo makes a base network narrower; a saved model is trained as it was found."""
         if not self.demo or not any(subject.study for subject in subjects):
             return self

@@ -30,8 +30,8 @@ from orchestrator.spec import provenance
 from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import Stopped, TrainerRefused
-from orchestrator.trial import keep_weights, outcome, usage
 from orchestrator.trial import metrics as metrics_log
+from orchestrator.trial import outcome, usage, weights_policy
 from orchestrator.trial.context import StudyContext, TrialSpec
 from orchestrator.trial.folder import TrialFolder, trial_folder
 from orchestrator.trial.outcome import TrialOutcome
@@ -172,7 +172,7 @@ class Runner:
             row = self._store.start_trial(self._study_id, request.number, **columns)
         else:
             row = self._store.restart_trial(row.id, **columns)
-        folder.write_config(request.config, keep_weights.provenance_of(self._context, request))
+        folder.write_config(request.config, weights_policy.provenance_of(self._context, request))
         return row
 
     def _run_job(self, job: Job, trial: RunningTrial) -> Exit:
@@ -296,7 +296,7 @@ class Runner:
             events[WEIGHTS_LOST] = {"number": request.number, "message": found.lost_weights}
         is_kept = state == "completed" and columns.get("weights_bytes") is not None
         if not is_kept:
-            columns |= dict.fromkeys(keep_weights.COLUMNS)
+            columns |= dict.fromkeys(weights_policy.COLUMNS)
             self._folder_of(request).remove_weights()
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._ended[row.number] = row
@@ -304,7 +304,7 @@ class Runner:
         if WEIGHTS_LOST in events:
             self._context.reporter.note(f"trial {row.number}: {found.lost_weights}")
         if is_kept:
-            keep_weights.keep_one_of(row, self._context)
+            weights_policy.keep_one_of(row, self._context)
 
 
 def _initial_weights(config: Mapping[str, Any]) -> tuple[Path, ...]:

@@ -1,4 +1,4 @@
-"""Whose weights a study keeps (`--keep-weights`), while it runs and at its end.
+"""The rules of `--keep-weights`: whose weights a study keeps while it runs, and which stay at its end.
 
 A training is asked to keep its weights before anybody knows whether they will be needed, so those that are
 not are removed as the study goes. While it runs, each network has at most the weights of the training that

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.executors._process.files import replace_file
-from orchestrator.trial import keep_weights
+from orchestrator.trial import weights_policy
 from orchestrator.trial.context import StudyContext, TrialSpec
 from results import file_names
 from results.analysis.posterior import cut_interval
@@ -22,7 +22,7 @@ from results.scores import Score, measured_accuracy
 from results.weights import first_with_weights
 
 
-def settle(context: StudyContext[TrialSpec]) -> list[str]:
+def finish_weights(context: StudyContext[TrialSpec]) -> list[str]:
     """Remove the weights that the policy does not keep, and complete those of the study's saved models.
 
     Return lines for the user: what a given policy removed, and what could not be written.
@@ -33,10 +33,10 @@ def settle(context: StudyContext[TrialSpec]) -> list[str]:
     models = [model for model in store.models() if model.study_id == study.id and model.trial_id in by_id]
     named = {by_id[model.trial_id].number for model in models if model.trial_id is not None}
     start = {1}  # a search without a baseline begins with its start
-    kept = keep_weights.kept_at_end(rows, context.spec.request.kept_weights, named | start)
+    kept = weights_policy.kept_at_end(rows, context.spec.request.kept_weights, named | start)
     numbers = {row.number for row in kept}
     others = [row for row in rows if row.weights_bytes is not None and row.number not in numbers]
-    keep_weights.remove(store, others)
+    weights_policy.remove(store, others)
     policy = context.spec.request.keep_weights
     is_told = bool(policy and others)
     lines = [f"weights of {len(others)} trainings are removed: --keep-weights {policy}"] if is_told else []
