@@ -30,7 +30,7 @@ from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.names import check_name
 from orchestrator.study import checks, session
-from orchestrator.study.finish_weights import finish_weights
+from orchestrator.study.finish_weights import describe_models, finish_weights
 from orchestrator.study.last_validation import last_validation_lines
 from orchestrator.study.plan import cost_text, open_trainer, store_to_read, weights_text
 from orchestrator.trainer_client import TrainerClient
@@ -112,9 +112,9 @@ def run_pairs(
             missing = list_requests(context, rows)
             Runner(context).run(missing)
             save(context)
-            if missing or request.keep_weights:
-                for line in finish_weights(context):
-                    reporter.note(line)
+            finish = finish_weights if missing or request.keep_weights else describe_models
+            for line in finish(context):
+                reporter.note(line)
         ended = store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         summary.say(console, f"finished: {ended.message}")
         close(ended, store)

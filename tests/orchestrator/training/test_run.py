@@ -147,6 +147,15 @@ def test_the_same_command_again_trains_nothing_and_more_runs_add_to_it(tmp_path:
     assert model.trainings == 4
 
 
+def test_another_name_given_to_a_finished_training_is_in_its_weights_too(tmp_path: Path) -> None:
+    train(tmp_path, runs=2, save_as="first")
+    train(tmp_path, runs=2, save_as="second")
+    assert [model.name for model in models(tmp_path)] == ["second"]
+    folder = queries.weights(tmp_path / "results.db", "second")
+    assert json.loads((folder / "model.json").read_text())["provenance"]["name"] == "second"
+    assert [row.weights_bytes is not None for row in trials(tmp_path)] == [True, True]
+
+
 def test_a_saved_model_is_trained_as_it_was_found_and_its_result_is_a_model_again(tmp_path: Path) -> None:
     run(tmp_path, kind="hpo", study="tuned", trials=4)
     train(tmp_path, model="tuned_senet18", study="t")
