@@ -138,7 +138,8 @@ def _with_latency(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> St
     if spec.request.latency_command is None:
         profiler = LatencyProfiler(context.trainer, WorkerLatency(context.executor, *shared).measure)
     else:
-        profiler = LatencyProfiler(context.trainer, CommandLatency(start, *shared).measure)
+        command = CommandLatency(start, *shared, context.reporter.note)
+        profiler = LatencyProfiler(context.trainer, command.measure)
     profiler.remember(rows)
     first = profiler.describe(start)
     return replace(context, trainer=profiler, spec=replace(spec, first=first))
