@@ -84,6 +84,9 @@ def test_the_program_on_the_card_predicts_as_the_training_did_without_this_proje
 ) -> None:
     path, card, _ = export(saved_model.load(photos), photos, program_format, tmp_path / "clean" / "network")
     [program] = re.findall(r"```python\n(.*?)```", card.read_text(), flags=re.DOTALL)
+    assert len(program.splitlines()) <= 26, (
+        "of which the padding of these photos takes four, and resizing three"
+    )
     (path.parent / "run.py").write_text(program)
     pictures = sorted((photos / "photos" / "test").rglob("*.jpg"))[::5]
     words = [sys.executable, "-I", "-c", WITHOUT_PROJECT, "run.py", *map(str, pictures)]
