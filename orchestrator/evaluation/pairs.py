@@ -36,6 +36,7 @@ from orchestrator.trial.request import TrialRequest
 from results.db.rows import changed_settings
 from results.db.store import Store
 from results.db.tables import Study, Trial
+from results.format import quantity
 
 _OWN = ("network", "recipe", "scale", "source", "model")  # recorded with each pair, even if they are the same
 
@@ -177,7 +178,8 @@ def _resolve(
                 recorded = settings(f"{subject.name} with {recipe}")
                 pairs.append(_pair(request, subject, training, trainer_client, recorded))
             except TrainerRefused as error:
-                raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
+                why = base_model.add_saved_models(str(error), subject, store)
+                raise TrainerRefused(f"{subject.name} with {recipe}: {why}") from error
     return PairsSpec(request, tuple(pairs))
 
 
@@ -262,4 +264,4 @@ def count_text(rows: Iterable[Trial]) -> str:
     """Return how many of the runs completed and failed, in words."""
     states = [row.state for row in rows]
     failed = f", {states.count('failed')} failed" if "failed" in states else ""
-    return f"{states.count('completed')} of {len(states)} runs completed{failed}"
+    return f"{states.count('completed')} of {quantity(len(states), 'run')} completed{failed}"

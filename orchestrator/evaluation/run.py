@@ -43,6 +43,7 @@ from results.db.rows import refuse_another_question
 from results.db.store import Store
 from results.db.tables import Study, Trial
 from results.db.transactions import patient
+from results.format import quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ def run_pairs(
         rows = store.trials(study.id)
         summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
-        title = f"{study.name}: {len(spec.pairs)} pairs"
+        title = f"{study.name}: {quantity(len(spec.pairs), 'pair')}"
         with (
             session.record_end(store, study, console, recorded),
             closing(show(console, meter, title)) as reporter,
@@ -190,11 +191,9 @@ def _open_study(spec: PairsSpec, store: Store, slots: int, console: Console) -> 
 def _opening(spec: PairsSpec, executor: Executor, study: Study, recorded: Sequence[Trial]) -> Iterable[str]:
     yield f"study {study.name} in {spec.request.database}"
     yield from _contents(spec)
-    where = "GPUs" if executor.device == "cuda" else "CPU workers"
     yield (
-        f"{_runs_text(spec)}: {spec.trainings} training{'s' * (spec.trainings > 1)} of "
-        f"{spec.pairs[0].training.budget} on "
-        f"{executor.slots} {where}"
+        f"{_runs_text(spec)}: {quantity(spec.trainings, 'training')} of {spec.pairs[0].training.budget} on "
+        f"{summary.workers_text(executor)}"
     )
     yield from summary.resume_lines(recorded)
 
@@ -216,8 +215,7 @@ def _contents(spec: PairsSpec) -> Iterable[str]:
 
 
 def _runs_text(spec: PairsSpec) -> str:
-    pairs, runs = len(spec.pairs), spec.request.runs_of_each
-    return f"{pairs} pair{'s' * (pairs > 1)} x {runs} run{'s' * (runs > 1)}"
+    return f"{quantity(len(spec.pairs), 'pair')} x {quantity(spec.request.runs_of_each, 'run')}"
 
 
 def _use_text(spec: PairsSpec) -> str:
@@ -225,7 +223,7 @@ def _use_text(spec: PairsSpec) -> str:
     training = spec.pairs[0].training
     images = summary.sample_text(training)
     if training.disjoint:
-        return f"run r uses the r-th of {spec.request.runs_of_each} disjoint parts of {images}"
+        return f"run r uses the r-th of {quantity(spec.request.runs_of_each, 'disjoint part')} of {images}"
     return f"run r holds out one of {images}" if training.folds else f"every run uses {images}"
 
 

@@ -313,7 +313,7 @@ class HpoOptions(SearchOptions):
     )
 
     model: PathText = _search(
-        "Model to tune: saved by a study, built in (nomad_senet18), or a base network.", ...
+        "Model to tune: saved by a study, a base network (senet18), or a variant of the NOMAD paper's.", ...
     )
     space: str = _search(
         "What to tune. training: optimizer, learning rate, weight decay and batch size; training_wide: the "

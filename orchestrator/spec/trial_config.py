@@ -67,7 +67,9 @@ class TrialBudget:
         return {name: amount for name, amount in asdict(self).items() if amount is not None}
 
     def __str__(self) -> str:
-        return f"{self.steps} steps" if self.steps is not None else f"{self.seconds:g} s"
+        return (
+            f"{self.steps} step{'s' * (self.steps != 1)}" if self.steps is not None else f"{self.seconds:g} s"
+        )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from orchestrator.trial.context import StudyContext, TrialSpec
 from results import file_names
 from results.analysis.posterior import cut_interval
 from results.db.tables import Model, Trial
+from results.format import quantity
 from results.latency import card_entries
 from results.scores import Score, measured_accuracy
 from results.weights import first_with_weights
@@ -40,7 +41,11 @@ def _remove_others(context: StudyContext[TrialSpec]) -> list[str]:
     weights_policy.remove(store, others)
     policy = context.spec.request.keep_weights
     is_told = bool(policy and others)
-    return [f"weights of {len(others)} trainings are removed: --keep-weights {policy}"] if is_told else []
+    return (
+        [f"weights of {quantity(len(others), 'training')} are removed: --keep-weights {policy}"]
+        if is_told
+        else []
+    )
 
 
 def describe_models(context: StudyContext[TrialSpec]) -> list[str]:

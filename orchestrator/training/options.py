@@ -47,7 +47,7 @@ class TrainingOptions(RepeatedOptions):
     )
 
     model: PathText = _final(
-        "Model to train: saved by a study, built in (nomad_senet18), or a base network.", ...
+        "Model to train: saved by a study, a base network (senet18), or a variant of the NOMAD paper's.", ...
     )
     init: PathText | None = _final(
         "Start from the weights of this model: the name of a saved one, STUDY:NUMBER for a trial, or a "

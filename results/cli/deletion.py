@@ -17,6 +17,7 @@ from results.db import connection, study_files
 from results.db.search_queue import SearchQueue
 from results.db.tables import Study
 from results.errors import DeletionRefused, NotOnRecord, StoreUnavailable
+from results.format import quantity
 from results.weights import read_checksum
 
 
@@ -41,18 +42,18 @@ class Deletion:
         """Yield what goes, for people."""
         if self.is_recorded:
             yield (
-                f"the study {self.study}: {self.trials} trials, {self.measurements} measurements, "
-                f"{self.events} events"
+                f"the study {self.study}: {quantity(self.trials, 'trial')}, "
+                f"{quantity(self.measurements, 'measurement')}, {quantity(self.events, 'event')}"
             )
         else:
             yield f"the study {self.study} is not in the results database any more, but its files are there"
         if self.models:
             yield f"models: {', '.join(self.models)}"
         if self.weights:
-            yield f"the weights of {self.weights} trained network{'s' if self.weights > 1 else ''}"
+            yield f"the weights of {quantity(self.weights, 'trained network')}"
         for folder in self.folders:
             yield f"the folder {folder}"
-        yield f"{self.files:,} files, {self.bytes:,} bytes"
+        yield f"{quantity(self.files, 'file')}, {quantity(self.bytes, 'byte')}"
         for name in self.warm_starts:
             yield f"{name} began with its best candidates; it has a copy of them and stays as it is"
         yield from self.left

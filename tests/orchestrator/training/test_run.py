@@ -233,7 +233,7 @@ def test_a_finished_training_answers_from_its_record_when_its_initial_weights_ar
     shutil.copytree(tmp_path / "first" / "00001", tmp_path / "copy")
     shutil.rmtree(tmp_path / "first")
     printed = train(tmp_path, **given)
-    assert "1 of 1 runs completed" in printed
+    assert "1 of 1 run completed" in printed
     assert record(tmp_path) == told
     for more in ({"runs": 2}, {"runs": 2, "plan": True}):
         with pytest.raises(
@@ -282,7 +282,7 @@ def test_a_first_run_that_lost_its_weights_does_not_stand_for_the_model(tmp_path
         ({"new_head": True}, BadOption, "--new-head has no effect without --init"),
         ({"save_as": "senet18"}, BadOption, "would hide the model it was made from"),
         ({"save_as": "a/b"}, BadOption, "cannot be the name of a folder"),
-        ({"model": "no such"}, TrainerRefused, "no network 'no such'"),
+        ({"model": "no such"}, TrainerRefused, r"no network 'no such'; .*; saved models: mine$"),
         ({"model": "x@y"}, BadOption, "the study y has saved no model x"),
     ],
 )
@@ -290,8 +290,14 @@ def test_what_cannot_be_trained_is_refused_with_a_reason(
     tmp_path: Path, given: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     evaluate(tmp_path, study="e", runs=1, keep_weights="none")
+    train(tmp_path, study="t", save_as="mine")
     with pytest.raises(error, match=words):
         train(tmp_path, **given)
+
+
+def test_a_search_of_a_network_that_nobody_knows_names_the_saved_models(tmp_path: Path) -> None:
+    with pytest.raises(TrainerRefused, match=r"no network 'no such'; .*; saved models: none yet$"):
+        run(tmp_path, subject="no such")
 
 
 def test_a_trainer_that_cannot_start_from_weights_is_not_asked_to(tmp_path: Path) -> None:

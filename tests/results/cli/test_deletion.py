@@ -82,7 +82,7 @@ def test_nothing_goes_without_a_terminal_or_yes(db: str, runs: Path) -> None:
         2,
         "error: nothing is deleted: without a terminal nobody can be asked; give --yes\n",
     )
-    assert "the study nas-demo: 10 trials, 12 measurements, 1 events" in told.stdout
+    assert "the study nas-demo: 10 trials, 12 measurements, 1 event" in told.stdout
     assert (names(db), files(runs)) == (["nas-demo", "hpo-demo"], before)
 
 
