@@ -27,6 +27,7 @@ from results import file_names
 from results.analysis.posterior import VerdictSettings
 from results.db import connection
 from results.db.rows import changed_settings, refuse_another_question
+from results.db.spec_diff import in_words
 from results.db.store import Store
 from results.db.study_files import is_own, read_owner
 from results.db.tables import Study
@@ -180,7 +181,8 @@ def unlike_lines(store: Store, recorded: Study, dataset: str, changed: Sequence[
     if _dataset_of(store, recorded) == dataset:
         yield (
             f"the study {recorded.name} of the same data has other settings, so it is not resumed: "
-            f"{'; '.join(changed)}; to go on with it, give its settings and --study {recorded.name}"
+            f"{'; '.join(map(in_words, changed))}; to go on with it, give its settings and "
+            f"--study {recorded.name}"
         )
 
 

@@ -1,6 +1,6 @@
 // The network found beside the base network: layers, sizes, accuracy and latency, and their files to download.
 import { ask, at, save } from "./api.js";
-import { el, percent, say, show, table } from "./dom.js";
+import { el, percent, quantity, say, show, table } from "./dom.js";
 import { reword } from "./plot.js";
 
 const PAUSE = 4000; // ms until a service that was busy is asked again
@@ -43,7 +43,7 @@ function draw(section, name, told, shown) {
   ].map(([head, cell]) => [head, shown.map(cell)]).filter(([, cells]) => cells.some((cell) => cell !== ""));
   const rows = lines.map(([head, cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, cell))));
   const heads = [["Figure"], ...shown.map(({ role }) => [role === "base" ? "Base network" : "Network found"])];
-  show(section, el("h2", {}, "Networks"), el("div", { class: "table" }, table("What the search found and what it started from", heads, rows)));
+  show(section, el("h2", {}, "Networks"), el("div", { class: "table", tabindex: 0, role: "region", "aria-label": "Networks side by side" }, table("What the search found and what it started from", heads, rows)));
 }
 
 // A row for each device and batch that was measured at the study's end.
@@ -57,7 +57,7 @@ function latencies(shown) {
 function accuracy(known) {
   if (!known) return "";
   const interval = known.low === null ? "" : ` [${(100 * known.low).toFixed(2)}, ${(100 * known.high).toFixed(2)}]`;
-  return `${percent(known.mean)}${interval} (${known.trainings} training${known.trainings === 1 ? "" : "s"})`;
+  return `${percent(known.mean)}${interval} (${quantity(known.trainings, "training")})`;
 }
 
 function download(study, one) {

@@ -203,9 +203,9 @@ def test_where_the_weights_are_is_no_part_of_the_question_but_their_checksum_is(
     folder.rename(tmp_path / "moved")
     assert "1 of 1 trials" in train(tmp_path, init=str(tmp_path / "moved"))
     make_weights(tmp_path / "moved", "b2")
-    with pytest.raises(QuestionChanged, match=r"training\.init\.sha256: 'a1' recorded, 'b2' now"):
+    with pytest.raises(QuestionChanged, match=r"init sha256: 'a1' recorded, 'b2' now"):
         train(tmp_path, init=str(tmp_path / "moved"))
-    with pytest.raises(QuestionChanged, match=r"training\.init: .* recorded, nothing now"):
+    with pytest.raises(QuestionChanged, match=r" init: .* recorded, nothing now"):
         train(tmp_path)
 
 

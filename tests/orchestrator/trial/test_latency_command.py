@@ -73,7 +73,7 @@ def test_a_network_that_the_command_fails_on_is_skipped_with_the_reason_and_the_
     networks = {str((row.channels, row.blocks, row.resolution_pixels)) for row in rows}
     assert len(networks) <= measured <= len(networks) + len(failed)
     assert "latency: the command measures network 1 of 1\n" in printed
-    with pytest.raises(QuestionChanged, match="latency_command"):
+    with pytest.raises(QuestionChanged, match="latency command: "):
         run(tmp_path, latency_command=command + " --again", trials=6, **CALM)
     run(tmp_path, latency_command=command, trials=6, **CALM)
     new = [row for row in trials(tmp_path)[len(rows) :] if row.state != "duplicate"]
