@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from results import report, study_record, study_words
 from results.cli.commands import main
 from results.db.store import Store
-from results.report import _command, _layers
+from results.report import _command, _figures, _layers
 from results.report._logs import log_end
 from tests.orchestrator._studies import RUN_COMMAND, run
 from tests.orchestrator._studies import record as record_of
@@ -293,6 +293,18 @@ def test_the_page_links_the_folders_of_the_networks_whose_files_are_there(tmp_pa
     assert "layers 3 1" in shown
     assert "latency on cpu, batch 1 (ms) 4.50 9.00" in shown
     assert "accuracy 87.00% ([85.00, 89.00], n 2) 90.00%" in shown
+
+
+def test_a_plot_is_explained_by_what_it_shows(record: str) -> None:
+    nas, hpo = (
+        {plot.name: plot.words for plot in _figures.of_study(study_record.read_study(record, name))}
+        for name in ("nas-demo", "hpo-demo")
+    )
+    for said in ("The shaded band", "Below the plot"):
+        assert said in nas["front"]
+        assert said not in hpo["front"]
+    assert "with repeats" not in hpo["front"]
+    assert "The solid line" not in hpo["path-trainings"]
 
 
 def test_the_command_writes_the_page_and_says_where(record: str, tmp_path: Path) -> None:

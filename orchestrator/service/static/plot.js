@@ -121,7 +121,7 @@ export function path(rows, told) {
   };
   draw(passed, small ? "path faint" : "path");
   draw(confirmed, "path");
-  const words = small ? [["search", "met the required accuracy once"], ["confirmed", "confirmed, starting with the base network"]] : [["search", "best accuracy of one training"]];
+  const words = small ? [["search", "met the required accuracy once"], ...(confirmed.length ? [["confirmed", "confirmed, starting with the base network"]] : [])] : [["search", "best accuracy of one training"]];
   return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), reword(told, word)))));
 }
 

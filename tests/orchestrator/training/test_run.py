@@ -227,7 +227,7 @@ def test_a_finished_training_answers_from_its_record_when_its_initial_weights_ar
     tmp_path: Path, init: str
 ) -> None:
     train(tmp_path, study="first", save_as="first")
-    given = {"init": str(tmp_path / "first" / "00001") if init == "FOLDER" else init}
+    given: dict[str, Any] = {"init": str(tmp_path / "first" / "00001") if init == "FOLDER" else init}
     train(tmp_path, **given)
     told = record(tmp_path)
     shutil.copytree(tmp_path / "first" / "00001", tmp_path / "copy")
@@ -351,6 +351,8 @@ def test_every_view_of_results_knows_a_final_training(tmp_path: Path) -> None:
     assert (facts["kind"], facts["trainings"]) == ("training", 2)
     page = report.write(str(database), "s", tmp_path / "page.html")[0].read_text()
     assert "Final training" in page
+    for absent in ("The shaded band", "Below the plot", "The solid line", "probability of reaching"):
+        assert absent not in page
     assert "trained_senet18" in page
     for words in (
         ["show", "s"],
