@@ -139,7 +139,7 @@ def _list_inputs(paths: Sequence[Path], classes: Sequence[str]) -> list[tuple[Pa
             found, note = list_images(path, classes)
             listed += found
             if note:
-                print(f"trainer: {to_one_line(note)}", file=sys.stderr)  # noqa: T201
+                print(to_one_line(note), file=sys.stderr)  # noqa: T201
         else:
             listed.append((path, None))
     return listed

@@ -12,11 +12,19 @@ _UNSAID = {"fit": "squash"}  # values of settings that older versions did not re
 def differences(recorded: object, asked: object) -> list[str]:
     """Return the differences, one phrase each: `space.width.high: 1.0 recorded, 1.25 now`.
 
-    Both are JSON values. Keys are dotted; items of two lists of one length are named by index. An integer
-    and a float of equal value are equal; true and 1 are not. Different images are described in words, not
-    by their fingerprints.
+    Both are JSON values. Keys are dotted; items of two lists of one length are named by their `name`, or by
+    index. An integer and a float of equal value are equal; true and 1 are not. Different images are described
+    in words, not by their fingerprints.
     """
     return list(_differences("", recorded, asked))
+
+
+def in_words(difference: str) -> str:
+    """Return a difference as people read it: `train images: 5000 recorded, 100 now`."""
+    key, colon, values = difference.partition(": ")
+    if " " in key:  # words already
+        return difference
+    return f"{key.removeprefix('training.').replace('.', ' ').replace('_', ' ')}{colon}{values}"
 
 
 def _differences(path: str, recorded: object, asked: object) -> Iterator[str]:
@@ -39,8 +47,16 @@ def _pairs(recorded: object, asked: object) -> list[tuple[str, object, object]] 
         return [(key, _value(recorded, key), _value(asked, key)) for key in keys]
     if isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
         pairs = zip(recorded, asked, strict=True)
-        return [(str(index), before, now) for index, (before, now) in enumerate(pairs)]
+        return [
+            (_name_of(before, now) or str(index), before, now) for index, (before, now) in enumerate(pairs)
+        ]
     return None
+
+
+def _name_of(before: Any, now: Any) -> str | None:
+    """Return the name that two items have in common, such as that of a variable in a space."""
+    both = isinstance(before, dict) and isinstance(now, dict) and before.get("name") == now.get("name")
+    return before.get("name") if both else None
 
 
 def _value(held: dict[str, Any], key: str) -> object:

@@ -105,7 +105,7 @@ def test_a_study_of_wide_arrays_from_before_there_was_a_fit_resumes_where_they_a
     refuse_another_question(
         study, "nas", question(asked(trainer_client, tmp_path, wide, image_size=16, fit="squash"))
     )
-    with pytest.raises(QuestionChanged, match=r"training\.fit: 'squash' recorded, 'crop' now"):
+    with pytest.raises(QuestionChanged, match=r"fit: 'squash' recorded, 'crop' now"):
         refuse_another_question(study, "nas", question(asked(trainer_client, tmp_path, wide, image_size=16)))
 
 

@@ -132,6 +132,12 @@ def source(
     return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir, fit, rules)
 
 
+def name_without_folders(dataset: str) -> str:
+    """A data set's name without the folders of its path, which are this machine's: `folder:photos`."""
+    name, colon, path = dataset.partition(":")
+    return f"{name}{colon}{Path(path).name}"
+
+
 def about(source: Source) -> About:
     """What is known of a data set without decoding it. Raises InvalidConfig."""
     return _module(source.name).about(source)

@@ -57,7 +57,7 @@ def winner(folder: Path, study: str) -> Trial:
 
 def test_a_warm_started_search_has_the_old_winner_at_once(earlier: Path) -> None:
     printed = run(earlier, trials=5, **WARM)
-    assert "best candidates of the study s are tried first" in printed
+    assert "best candidates of the study s\n" in printed
     asked = [row for row in trials(earlier, "w") if row.purpose == "search"]
     old = winner(earlier, "s")
     assert asked[1].point == old.point
@@ -184,7 +184,7 @@ def test_an_hpo_search_begins_from_the_most_accurate(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_where_the_search_would_begin(earlier: Path) -> None:
-    assert "best candidates of the study s are tried first" in planned(earlier, **WARM)
+    assert "best candidates of the study s\n" in planned(earlier, **WARM)
 
 
 def test_the_best_points_are_no_rejected_nor_failed_ones_and_confirmed_ones_first() -> None:

@@ -86,9 +86,7 @@ def test_a_study_that_an_earlier_version_named_goes_on_under_its_name(
     assert len(trials(tmp_path, earlier)) > before
     other = ask(tmp_path, **{**more, "seed": 5})
     assert f"the study {earlier} of the same data has other settings, so it is not resumed: " in other
-    assert f"training.seed: 0 recorded, 5 now; to go on with it, give its settings and --study {earlier}" in (
-        other
-    )
+    assert f"seed: 0 recorded, 5 now; to go on with it, give its settings and --study {earlier}" in (other)
     assert "not resumed" not in ask(tmp_path, **{**more, "seed": 5}), "it is not new any more"
     assert "not resumed" not in ask(tmp_path, **{**more, "seed": 5, "data": "folder:/x/p3"})
     assert names(tmp_path) == [earlier, earlier.replace("folder", "p2"), earlier.replace("folder", "p3")]

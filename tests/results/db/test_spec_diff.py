@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.db.spec_diff import differences
+from results.db.spec_diff import differences, in_words
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 values = st.recursive(
@@ -43,6 +43,17 @@ def test_a_nested_difference_is_named_by_its_dotted_path() -> None:
     assert differences(recorded, asked) == [
         "space.width.high: 1.0 recorded, 1.25 now",
         "variables.1.step: 8 recorded, 16 now",
+    ]
+
+
+def test_items_with_a_name_are_named_by_it_and_keys_are_told_in_words() -> None:
+    recorded = {"space": [{"name": "width", "low": 0.25}], "training": {"train_images": 10}}
+    asked = {"space": [{"name": "width", "low": 0.5}], "training": {"train_images": 20}}
+    found = differences(recorded, asked)
+    assert found == ["space.width.low: 0.25 recorded, 0.5 now", "training.train_images: 10 recorded, 20 now"]
+    assert [in_words(one) for one in found] == [
+        "space width low: 0.25 recorded, 0.5 now",
+        "train images: 10 recorded, 20 now",
     ]
 
 
