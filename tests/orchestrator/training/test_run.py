@@ -235,7 +235,8 @@ def test_a_finished_training_answers_from_its_record_when_its_initial_weights_ar
     printed = train(tmp_path, **given)
     assert "1 of 1 run completed" in printed
     assert record(tmp_path) == told
-    for more in ({"runs": 2}, {"runs": 2, "plan": True}):
+    longer: list[dict[str, Any]] = [{"runs": 2}, {"runs": 2, "plan": True}]
+    for more in longer:
         with pytest.raises(
             BadOption, match=r"began with \(SHA-256 .*\) are gone, and its unfinished .* copy"
         ):
