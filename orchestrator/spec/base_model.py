@@ -95,7 +95,7 @@ def add_saved_models(refusal: str, subject: BaseModel, store: Store | None) -> s
     if subject.study or repr(subject.network) not in refusal:
         return refusal
     saved = sorted({model.name for model in store.models()}) if store else []
-    return f"{refusal}; saved models: {', '.join(saved) or 'none yet'}"
+    return f"{refusal}; saved models: {', '.join(saved)}" if saved else refusal
 
 
 def as_kept(kept: Mapping[str, Any], found: BaseModel) -> BaseModel:

@@ -156,8 +156,8 @@ def _networks(study: StudyRecord) -> Table:
     caption = "Networks by size: mean accuracy over n trainings and its 95% interval"
     if study.bound is not None:
         caption += ", and the probability of reaching the required accuracy"
-    heads = ["trial", "outcome", study.metric.unit, study.sought.noun, "95% interval", "n"]
-    heads += [] if study.bound is None else ["probability"]
+    heads: tuple[str, ...] = ("trial", "outcome", study.metric.unit, study.sought.noun, "95% interval", "n")
+    heads += () if study.bound is None else ("probability",)
     caption = study.sought.reword(caption)
     if len(known) > MOST:
         caption += f"; the first {MOST:,} of {len(known):,}"
