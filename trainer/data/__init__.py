@@ -22,6 +22,7 @@ from trainer.errors import InvalidConfig
 
 RULES, FIRST_RULES = 3, 2  # of decoding image files; increase it when any picture is decoded differently
 Fit = Literal["crop", "pad", "squash"]  # how an image becomes a square
+Storage = Literal["files", "arrays"]  # files of images, or arrays of pixels
 BACKGROUND = (128, 128, 128)  # RGB beside a padded image and behind a transparent one: mid-grey
 
 
@@ -56,8 +57,9 @@ class About:
 
     image_size: pixels a side
     fit: how images become squares; None: all are squares
-    note: for people, on files that are not read
+    note: for people, on files that are not read and on how test images were chosen
     class_images: training images of each class by its name, in the order of the labels
+    shorter_side: pixels, the median of the images before they are resized; None: all are of `image_size`
     """
 
     classes: int
@@ -67,6 +69,8 @@ class About:
     fit: Fit | None = None
     note: str | None = None
     class_images: Mapping[str, int] | None = None
+    storage: Storage = "arrays"
+    shorter_side: int | None = None
 
 
 class ImageRows(Protocol):

@@ -59,6 +59,15 @@ def decode(file: Path | BinaryIO, least: int | None = None) -> Image.Image:
         raise Unreadable(str(error) or type(error).__name__) from error
 
 
+def read_shorter_side(path: Path) -> int:
+    """The pixels of the shorter side of the picture in a file, which is not decoded. Raises Unreadable."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return min(image.size)
+    except Exception as error:  # as of a file that is no picture
+        raise Unreadable(str(error) or type(error).__name__) from error
+
+
 def to_rgb(image: Image.Image, least: int | None = None) -> Image.Image:
     """An opened image upright, with 8 bits per channel, blended with the background.
 
