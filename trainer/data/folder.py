@@ -1,8 +1,9 @@
 """`folder:PATH`: PATH/train/CLASS/*.png and PATH/test/CLASS/*.png (or jpg, tif, gif, …), made squares.
 
-`test` may be missing. Where `train` is missing too, the images are PATH/CLASS/*.png, of which a fifth become
-test images. The classes are the folders' names in alphabetical order. Files that systems leave behind, such
-as `.DS_Store`, are ignored. Others that are not read are counted and reported.
+PATH may be a zip or tar file of that. `test` may be missing. Where `train` is missing too, the images are
+PATH/CLASS/*.png, of which a fifth become test images. The classes are the folders' names in alphabetical
+order. Files that systems leave behind, such as `.DS_Store`, are ignored. Others that are not read are counted
+and reported.
 """
 
 import os
@@ -14,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from trainer.data import About, Images, Source
+from trainer.data._archive import unpack
 from trainer.data._listing import Listing, Picture, split_off_tests
 from trainer.data._pictures import SUFFIXES
 from trainer.errors import InvalidConfig, to_one_line
@@ -111,12 +113,8 @@ def list_images(folder: Path, classes: Sequence[str]) -> tuple[list[tuple[Path, 
 
 
 def _list(source: Source) -> Listing:
-    root, unread = source.path, _Unread()
+    root, unread = _find_root(source), _Unread()
     try:
-        if root is None or not root.is_dir():
-            raise InvalidConfig(
-                f"no folder {root}; place the images as {root}/train/CLASS/*.png or CLASS/*.png"
-            )
         is_split = any((root / part).is_dir() for part in ("train", "test"))
         named = root / "train" if is_split else root
         train, test = _list_classes(named, unread), _list_classes(root / "test", unread)
@@ -138,6 +136,21 @@ def _list(source: Source) -> Listing:
         notes.insert(0, note)
     told = "; ".join(filter(None, notes)) or None
     return Listing(classes, pictures, tests, told, f"place them in {root}/test/CLASS")
+
+
+def _find_root(source: Source) -> Path:
+    """The folder of the data set: of an archive the outermost one that has more than a single folder."""
+    root = source.path
+    if root is not None and root.is_file():
+        root = unpack(root, source)
+        while len(inside := list(_list_entries(root))) == 1 and _is_folder(inside[0]):
+            if inside[0].name == "train":
+                break
+            root = Path(inside[0].path)
+    if root is None or not root.is_dir():
+        where = f"{root}/train/CLASS/*.png or {root}/CLASS/*.png"
+        raise InvalidConfig(f"no folder {root}, nor a zip or tar file of it; place the images as {where}")
+    return root
 
 
 def _list_classes(part: Path, unread: _Unread) -> dict[str, list[Path]]:
