@@ -41,11 +41,11 @@ def check_name(name: str | None, option: str = "") -> None:
 def name_data(dataset: str) -> str:
     """Return a data set's part of a study's name: of a user's own the last folder's or file's name.
 
-    `folder:/data/my photos` is `my-photos`, `npz:/data/plates.npz` is `plates`, `folder:/data/a.tar.gz` is `a`,
-    `cifar10` is itself.
+    `folder:/data/my photos` is `my-photos`, `npz:/data/plates.npz` is `plates`, `folder:/data/a.zip` is `a`,
+    `torchvision:MNIST` is `MNIST`, `cifar10` is itself.
     """
     kind, _, path = dataset.partition(":")
-    if kind not in PATHS or not path:
+    if kind not in (*PATHS, "torchvision") or not path:
         return kind
     last = _ARCHIVE.sub("", Path(path).name) if kind == "folder" else Path(path).stem
     safe = re.sub(r"[^\w+-]+", "-", last).encode()[:_LONGEST_DATA].decode(errors="ignore")

@@ -130,7 +130,8 @@ def source(
     if name not in names():
         raise InvalidConfig(f"dataset {text!r} is not known; known: {', '.join(names())}")
     if _module(name).NEEDS_PATH and not path:
-        raise InvalidConfig(f"dataset {text!r} needs a path: {name}:PATH")
+        needed = "a name: torchvision:NAME" if name == "torchvision" else f"a path: {name}:PATH"
+        raise InvalidConfig(f"dataset {text!r} needs {needed}")
     if not _module(name).NEEDS_PATH and colon:
         raise InvalidConfig(f"dataset {text!r} takes no path: {name}")
     return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir, fit, rules)

@@ -2,8 +2,12 @@
 
 import fcntl
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+_SILENCE_SECONDS = 30  # of a server, before a download fails
 
 
 def make_once(made: Path, make: Callable[[Path], None]) -> None:
@@ -33,3 +37,14 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def limit_silence() -> Iterator[None]:
+    """Downloads within this block fail when the server is silent for 30 s."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_SILENCE_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -15,7 +15,15 @@ from trainer.data import BACKGROUND, RULES, Fit
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # only these: Pillow runs programs for some others
+_FORMATS = (
+    "PNG",
+    "JPEG",
+    "BMP",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "PPM",
+)  # only these: Pillow runs programs for some others
 _MOST_PIXELS = 89_478_485  # above this Pillow warns of decompression bombs
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX"})
 _MODES |= {"CMYK", "YCbCr", "LAB", "HSV"}

@@ -4,7 +4,6 @@ Several trials may start at once, so a file lock guards the download, and later 
 Reading it avoids importing torchvision.
 """
 
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trainer.data import About, Images, Source, cache_folder, npz
-from trainer.data._once import make_once
+from trainer.data._once import limit_silence, make_once
 from trainer.errors import InvalidConfig
 
 NEEDS_PATH = False
@@ -21,7 +20,6 @@ _SIZE = 32  # pixels a side
 _TRAIN, _TEST = 50_000, 10_000
 _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _FINGERPRINT = "cifar10-python-c58f30108f718f92721af3b95e74349a"  # the archive's MD5; torchvision checks it
-_SILENCE_SECONDS = 30  # of a server, before the download fails
 
 
 def about(source: Source) -> About:
@@ -53,12 +51,8 @@ def _download(folder: Path, kept: Path) -> None:
     """Write the file `kept`. Raises OSError and RuntimeError."""
     from torchvision.datasets import CIFAR10  # importing it takes seconds
 
-    silence = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_SILENCE_SECONDS)
-    try:
+    with limit_silence():
         parts = {name: CIFAR10(folder, train=name == "train", download=True) for name in ("train", "test")}
-    finally:
-        socket.setdefaulttimeout(silence)
     arrays: dict[str, Any] = {}
     for name, part in parts.items():
         arrays[f"{name}_images"] = part.data

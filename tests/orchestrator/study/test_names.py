@@ -34,6 +34,7 @@ def names(folder: Path) -> list[str]:
         ("folder:/data/photos.zip", "photos"),
         ("folder:/data/photos.v2.tar.gz", "photos-v2"),
         ("csv:/data/table.csv", "table"),
+        ("torchvision:EMNIST-letters", "EMNIST-letters"),
         ("folder:/", "folder"),
         ("folder:/data/!?", "folder"),
         (f"folder:/{'é' * 100}", "é" * 40),
