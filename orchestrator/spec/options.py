@@ -77,8 +77,8 @@ class RunOptions(FileOptions):
         "or npz:PATH. [cifar10]"
     )
     image_size: int | None = _training(
-        "Image size in pixels, before scaling. [the data set's own; of image files the median of their "
-        "shorter sides, 16 to 64]"
+        "Image size in pixels, before scaling. [the data set's own; of images of all sizes the median of "
+        "their shorter sides, 16 to 64]"
     )
     fit: Literal["crop", "pad", "squash"] | None = _training(
         "How to make images square: crop, pad or squash. [as for the saved model, or crop]"

@@ -98,7 +98,7 @@ def _open_files(path: Path) -> Files:
         if opener is None:
             file.seek(max(0, path.stat().st_size - len(_END_OF_TAR)))
             if file.read() != _END_OF_TAR:
-                raise tarfile.ReadError("it is neither of both, or cut off")
+                raise tarfile.ReadError("it is neither a zip nor a tar file, or cut off")
     return _open_tarred(path, opener or open)
 
 
