@@ -6,6 +6,7 @@ import json
 import pickle
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,9 @@ def test_a_set_of_torchvision_is_read_and_then_read_without_torchvision(
     assert images.test_labels is not None
     assert sorted(images.test_labels.tolist()) == [0, 1]
     assert images.mirrored != (name in {"MNIST", "EMNIST-letters", "USPS", "SVHN", "GTSRB", "RenderedSST2"})
+    assert about.note is not None
+    assert "; if its download was interrupted, remove its files" in about.note
+    assert ("a fifth of each class" in about.note) == (not is_split)
     monkeypatch.setattr(door, "_open", None)
     again = data.load(source, test=True)
     assert np.array_equal(again.train_images[:], images.train_images[:])
@@ -236,6 +240,14 @@ def test_labels_go_with_their_images(tmp_path: Path, monkeypatch: Patch) -> None
         greys[name] = sorted(zip(first, images.train_labels.tolist(), strict=True))
     assert greys["MNIST"] == greys["CIFAR100"] == [(1, 1), (2, 0), (3, 1), (4, 0)]
     assert greys["DTD"] == [(1, 0), (2, 1), (3, 0), (4, 1)]
+
+
+def test_a_set_with_all_its_published_images_has_no_note(tmp_path: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setitem(door._SETS, "MNIST", replace(door._SETS["MNIST"], counts=(2, 4, 2)))
+    mnist(tmp_path, monkeypatch)
+    source = data.source("torchvision:MNIST", data_dir=tmp_path)
+    data.load(source)
+    assert data.about(source).note is None
 
 
 def test_an_unknown_set_is_refused_with_those_that_are_known(tmp_path: Path) -> None:

@@ -103,9 +103,17 @@ _SETS = {
 def about(source: Source) -> About:
     """The published sizes before a download, and then what is there. Nothing is downloaded."""
     asked, kept = _find(source)
-    if kept.path and kept.path.exists():
-        return replace(_reader(asked).about(kept), shorter_side=None)  # the size is that of the table above
     classes, train, test = asked.counts
+    if kept.path and kept.path.exists():
+        found = _reader(asked).about(kept)
+        notes = [found.note] if found.note else []
+        if (found.classes, found.train_images, found.test_images) != asked.counts:
+            notes.append(
+                f"published with {classes} classes, {train} training and {test} test images; if its download "
+                f"was interrupted, remove its files from {kept.path.parent}, and {kept.path.name}"
+            )
+        # the size is that of the table above
+        return replace(found, shorter_side=None, note="; ".join(notes) or None)
     known = About(classes, kept.image_size or asked.size, train, test)
     return replace(known, fit=source.fitting, storage="files") if asked.files else known
 
@@ -154,16 +162,15 @@ def _write(name: str, folder: Path, path: Path) -> None:
     asked = _SETS[name]
     with limit_silence(), contextlib.redirect_stdout(sys.stderr):  # stdout is the trainer's protocol
         parts = {split: _open(name, split, folder) for split in ("train", "test")}
-    named = getattr(parts["train"][0], "classes", None)
     if asked.files is None:
-        _write_arrays(parts, named, path)
+        _write_arrays(parts, path)
         return
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["path", "label", "split"][: 3 if asked.argument else 2])
-        for split, some in parts.items():
-            for image, label in chain.from_iterable(map(asked.files, some)):
-                row = [os.path.relpath(image, folder), _name(named, label, asked.counts[0]), split]
+        for split, part in ((split, part) for split, some in parts.items() for part in some):
+            for image, label in asked.files(part):
+                row = [os.path.relpath(image, folder), _name(part, label, asked.counts[0]), split]
                 table.writerow(row[: 3 if asked.argument else 2])
 
 
@@ -177,7 +184,7 @@ def _open(name: str, split: Literal["train", "test"], folder: Path) -> list[Any]
     return [open_part(**{asked.argument: value}) for value in getattr(asked, split)]
 
 
-def _write_arrays(parts: Mapping[str, list[Any]], named: Any, path: Path) -> None:
+def _write_arrays(parts: Mapping[str, list[Any]], path: Path) -> None:
     """Write an .npz, with the labels that occur in training numbered from 0."""
     arrays: dict[str, Any] = {}
     for split, some in parts.items():
@@ -192,13 +199,15 @@ def _write_arrays(parts: Mapping[str, list[Any]], named: Any, path: Path) -> Non
     present = np.unique(arrays["train_labels"])
     for split in parts:
         arrays[f"{split}_labels"] = np.searchsorted(present, arrays[f"{split}_labels"])
-    arrays["class_names"] = np.array([_name(named, label, len(present)) for label in present.tolist()])
+    names = [_name(parts["train"][0], label, len(present)) for label in present.tolist()]
+    arrays["class_names"] = np.array(names)
     with path.open("wb") as stream:
         np.savez(stream, **arrays)
 
 
-def _name(named: Any, label: int, classes: int) -> str:
-    """The name of a class: the first of several, or its number with zeros in front."""
+def _name(part: Any, label: int, classes: int) -> str:
+    """The name of a class of a part: the first of several, or its number with zeros in front."""
+    named = getattr(part, "classes", None)
     if named is None:
         return f"{label:0{len(str(classes - 1))}d}"
     found = named[label]
