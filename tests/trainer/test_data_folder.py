@@ -304,6 +304,19 @@ def test_a_class_of_one_image_is_trained_on_and_folders_without_classes_are_refu
         data.about(data.source(f"folder:{tmp_path / 'few'}"))
 
 
+@pytest.mark.parametrize("name", ["photos", "photos.zip"])
+def test_a_path_that_cannot_be_looked_at_is_refused_in_a_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    source = data.source(f"folder:{tmp_path / name}")
+    monkeypatch.setattr(Path, "stat", refuse)  # as root, no folder is closed
+    with pytest.raises(InvalidConfig, match=f"cannot open .*{name}: Permission denied; make it readable"):
+        data.about(source)
+
+
 def test_the_median_shorter_side_of_a_folder_is_told_and_unreadable_files_do_not_count(
     tmp_path: Path,
 ) -> None:

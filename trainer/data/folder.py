@@ -113,8 +113,9 @@ def list_images(folder: Path, classes: Sequence[str]) -> tuple[list[tuple[Path, 
 
 
 def _list(source: Source) -> Listing:
-    root, unread = _find_root(source), _Unread()
+    unread = _Unread()
     try:
+        root = _find_root(source)
         is_split = any((root / part).is_dir() for part in ("train", "test"))
         named = root / "train" if is_split else root
         train, test = _list_classes(named, unread), _list_classes(root / "test", unread)
