@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from trainer import saved_model
+from trainer.data._listing import refuse_unreadable, try_files
 from trainer.data._pictures import Unreadable
-from trainer.data.folder import list_images, refuse_unreadable, try_files
+from trainer.data.folder import list_images
 from trainer.errors import InvalidConfig, to_one_line
 from trainer.report import Report
 

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from trainer import ingredients, models, recipes
 from trainer._files import new_path, replace_file
 from trainer._json import Fields
-from trainer.data import FIRST_RULES, RULES, Fit, name_without_folders
+from trainer.data import FIRST_RULES, RULES, Fit, Storage, name_without_folders
 from trainer.errors import InvalidConfig, InvalidModel, to_one_line
 from trainer.images import Normalisation
 from trainer.ingredients import Surgery, Views, Vote
 from trainer.models import Shape
-from trainer.preprocess import Preprocess, Storage
+from trainer.preprocess import Preprocess
 from trainer.recipes import Defaults, Recipe
 from trainer.report import Report
 from trainer.trained_network import TrainedNetwork
@@ -160,7 +160,7 @@ def _describe(trained: "Trained") -> dict[str, Any]:
         "members": len(trained.networks),
         "classes": [str(name) for name in names],
         "input": {
-            "storage": "files" if config.dataset.name == "folder" else "arrays",
+            "storage": setup.about.storage,
             "fit": config.dataset.fitting,
             "rules": config.dataset.rules,
             "image_size": model["image_size"],

@@ -115,7 +115,9 @@ def data_lines(described: NetworkInfo, use: str) -> Iterator[str]:
     """Yield a line about the data set and its use, and a line about files that are not read, if any."""
     data = described.dataset
     squares = f", {_SQUARES[data['fit']]} to squares" if data.get("fit") in _SQUARES else ""
-    yield f"data: {data['name']}, {described.classes} classes, {described.image_size} px{squares}; {use}"
+    side = f" (median of the shorter sides: {data['shorter_side']})" if data.get("shorter_side") else ""
+    size = f"{described.image_size} px{side}{squares}"
+    yield f"data: {data['name']}, {described.classes} classes, {size}; {use}"
     if data.get("note"):
         yield f"  {data['note']}"
 

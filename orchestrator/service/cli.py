@@ -51,7 +51,7 @@ class ServeOptions(FileOptions):
         "Address or network of a proxy whose X-Forwarded-For header is trusted. Repeatable.", ()
     )
     data_root: LocalPath | None = _service(
-        "Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
+        "Folder that npz:FILE, folder:PATH and csv:FILE of a search must be in. [none: none is allowed]"
     )
     trainer: str | None = _service("Command of a trainer of your own, used for every search.")
     on_end: str | None = _service(

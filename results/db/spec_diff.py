@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _ABSENT = object()
+_ABSENT_IMAGES = "-absent"  # at the end of a fingerprint before a download
 _LONGEST = 60  # characters of a list that are shown
 _UNSAID = {"fit": "squash"}  # values of settings that older versions did not record
 
@@ -70,6 +71,9 @@ def _of_images(recorded: Any, asked: Any, before: str, now: str) -> Iterator[str
     """
     name = asked.get("dataset", "the data set")
     if before == now or recorded.get("dataset", name) != name:
+        return
+    if now.endswith(_ABSENT_IMAGES):
+        yield f"the images ({name}) are not downloaded here yet, so they cannot be compared"
         return
     (rules, was), (rules_now, found) = _rules_and_numbers(before), _rules_and_numbers(now)
     if rules != rules_now:

@@ -55,7 +55,7 @@ def test_an_unknown_key_at_the_top_is_refused_with_the_known_ones() -> None:
         ("protocol", 2, "protocol 2 is not known"),
         ("model", "senet19", "wrn28_2, path/to/file.py:function"),
         ("model", ["senet18"], "must be a printable text"),
-        ("dataset", "mnist", "known: cifar10, digits, folder, npz"),
+        ("dataset", "mnist", "known: cifar10, csv, digits, folder, npz, torchvision"),
         ("dataset", "npz", "needs a path: npz:PATH"),
         ("dataset", "digits:here", "takes no path"),
         ("dataset", "npz:a\0b", "printable text"),

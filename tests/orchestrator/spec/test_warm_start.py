@@ -137,7 +137,7 @@ def test_a_warm_start_without_trainings_on_record_resumes_without_them(
 
 
 def test_another_warm_start_is_another_question(warmed: Path) -> None:
-    with pytest.raises(QuestionChanged, match=r"warm_start\.study: 's' recorded, 'other' now"):
+    with pytest.raises(QuestionChanged, match=r"warm start study: 's' recorded, 'other' now"):
         run(warmed, trials=3, **WARM | {"warm_start": "other"})
     with pytest.raises(QuestionChanged, match=r"warm_start: .* recorded, nothing now"):
         run(warmed, trials=3, **WARM | {"warm_start": None})

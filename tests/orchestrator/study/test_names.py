@@ -31,6 +31,10 @@ def names(folder: Path) -> list[str]:
         ("folder:/data/v1.0.lock", "v1-0-lock"),
         ("npz:/data/plates.v2.npz", "plates-v2"),
         ("folder:/data/Blätter", "Blätter"),
+        ("folder:/data/photos.zip", "photos"),
+        ("folder:/data/photos.v2.tar.gz", "photos-v2"),
+        ("csv:/data/table.csv", "table"),
+        ("torchvision:EMNIST-letters", "EMNIST-letters"),
         ("folder:/", "folder"),
         ("folder:/data/!?", "folder"),
         (f"folder:/{'é' * 100}", "é" * 40),
@@ -40,7 +44,7 @@ def test_a_data_set_is_named_by_its_last_folder_or_file(dataset: str, name: str)
     assert name_data(dataset) == name
 
 
-@given(st.sampled_from(["folder", "npz"]), st.text(st.characters(exclude_categories=["Cs"])))
+@given(st.sampled_from(["folder", "npz", "csv"]), st.text(st.characters(exclude_categories=["Cs"])))
 def test_every_path_gives_the_name_of_a_folder(kind: str, path: str) -> None:
     name = name_data(f"{kind}:/{path}")
     check_name(name)

@@ -94,6 +94,9 @@ def test_images_are_told_to_differ_in_words_and_not_by_their_fingerprints() -> N
     assert differences(of("digits", "digits-1-abc"), now) == [
         "training.dataset: 'digits' recorded, 'folder' now"
     ]
+    assert differences(of("folder", "0" * 64), of("folder", "folder-3-10+60+10-absent")) == [
+        "the images (folder) are not downloaded here yet, so they cannot be compared"
+    ]
     assert differences(now, now) == []
 
 
