@@ -6,7 +6,7 @@ from typing import Any
 
 _ABSENT = object()
 _ABSENT_IMAGES = "-absent"  # at the end of a fingerprint before a download
-_LONGEST = 60  # characters of a list that are shown
+_LONGEST = 60  # characters of a list or an object that are shown
 _UNSAID = {"fit": "squash"}  # values of settings that older versions did not record
 
 
@@ -100,5 +100,5 @@ def _same(recorded: object, asked: object) -> bool:
 
 def _told(value: Any) -> str:
     text = "nothing" if value is _ABSENT else repr(value)
-    is_long = isinstance(value, list) and len(text) > _LONGEST
+    is_long = isinstance(value, list | dict) and len(text) > _LONGEST
     return f"{text[:_LONGEST]}…" if is_long else text

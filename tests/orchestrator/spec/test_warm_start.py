@@ -139,7 +139,7 @@ def test_a_warm_start_without_trainings_on_record_resumes_without_them(
 def test_another_warm_start_is_another_question(warmed: Path) -> None:
     with pytest.raises(QuestionChanged, match=r"warm start study: 's' recorded, 'other' now"):
         run(warmed, trials=3, **WARM | {"warm_start": "other"})
-    with pytest.raises(QuestionChanged, match=r"warm_start: .* recorded, nothing now"):
+    with pytest.raises(QuestionChanged, match=r"warm start: .* recorded, nothing now"):
         run(warmed, trials=3, **WARM | {"warm_start": None})
     with pytest.raises(QuestionChanged, match="warm_start: nothing recorded"):
         run(warmed, trials=16, **EXACT, warm_start="w")
