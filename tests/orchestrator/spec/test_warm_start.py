@@ -141,7 +141,7 @@ def test_another_warm_start_is_another_question(warmed: Path) -> None:
         run(warmed, trials=3, **WARM | {"warm_start": "other"})
     with pytest.raises(QuestionChanged, match=r"warm start: .* recorded, nothing now"):
         run(warmed, trials=3, **WARM | {"warm_start": None})
-    with pytest.raises(QuestionChanged, match="warm_start: nothing recorded"):
+    with pytest.raises(QuestionChanged, match="warm start: nothing recorded"):
         run(warmed, trials=16, **EXACT, warm_start="w")
 
 
