@@ -33,11 +33,17 @@ def out(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def has_docker() -> bool:
+    """Whether Docker is here and its engine answers."""
+    is_here = shutil.which("docker") is not None
+    return is_here and not subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+
+
 class Engine:
     """What builds and runs the images here."""
 
     def __init__(self) -> None:
-        self.is_docker = shutil.which("docker") is not None
+        self.is_docker = has_docker()
         if not self.is_docker and (shutil.which("buildah") is None or os.geteuid() != 0):
             pytest.fail("neither docker nor, as root, buildah is here; install one")
         self.containers: dict[str, str] = {}
