@@ -23,7 +23,6 @@ from tests.trainer.configs import trial
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = ("orchestrator", "trainer")
 USER = 10001
 BUILDAH = ("buildah", "--storage-driver", "vfs")
 MODULE = ("python", "-P", "-m", "trainer")  # the trainer image's entry point, which buildah does not run
@@ -46,9 +45,14 @@ class Engine:
         self.is_docker = has_docker()
         if not self.is_docker and (shutil.which("buildah") is None or os.geteuid() != 0):
             pytest.fail("neither docker nor, as root, buildah is here; install one")
-        self.containers: dict[str, str] = {}
+        self.built, self.container = "", ""  # the target, and buildah's container of it
 
     def build(self, target: str) -> None:
+        """Build an image, unless it is the one that was built last. Only one is kept: each has gigabytes."""
+        if target == self.built:
+            return
+        self.close()
+        self.built = target
         base = os.environ.get("IMAGE_BASE")
         options = [*(["--build-arg", f"BASE={base}"] if base else [])]
         options += shlex.split(os.environ.get("IMAGE_OPTIONS", ""))
@@ -56,20 +60,22 @@ class Engine:
         own = ["docker", "build"] if self.is_docker else [*BUILDAH, "build", "--isolation", "chroot"]
         subprocess.run([*own, *words], check=True, cwd=ROOT)
         if not self.is_docker:
-            self.containers[target] = out(*BUILDAH, "from", self.name(target))
+            self.container = out(*BUILDAH, "from", self.name(target))
+        print(f"{target}: {self.size(target)}")  # noqa: T201 for docs/service.md
 
     def name(self, target: str) -> str:
         return f"localhost/nomad-nas-test-{target}"
 
     def command(self, target: str, *words: str, folder: Path | None = None) -> list[str]:
         """The command line that runs these words in a container, with a folder at /work."""
+        self.build(target)
         if self.is_docker:
             volume = ["-v", f"{folder}:/work"] if folder else []
             return ["docker", "run", "--rm", "--network", "host", *volume, self.name(target), *words]
         volume = ["-v", f"{folder}:/work:rw"] if folder else []
         entry = MODULE if target == "trainer" else ()
         own = [*BUILDAH, "run", "--isolation", "chroot", "--network", "host", "--user", str(USER), *volume]
-        return [*own, self.containers[target], "--", *entry, *words]
+        return [*own, self.container, "--", *entry, *words]
 
     def size(self, target: str) -> str:
         if self.is_docker:
@@ -78,20 +84,19 @@ class Engine:
         return str(told[0]["size"])
 
     def close(self) -> None:
-        for container in self.containers.values():
-            subprocess.run([*BUILDAH, "rm", container], check=False, capture_output=True)
+        if not self.built:
+            return
+        if self.container:
+            subprocess.run([*BUILDAH, "rm", self.container], check=False, capture_output=True)
         remove = ["docker", "rmi"] if self.is_docker else [*BUILDAH, "rmi"]
-        for target in TARGETS:
-            subprocess.run([*remove, self.name(target)], check=False, capture_output=True)
+        subprocess.run([*remove, self.name(self.built)], check=False, capture_output=True)
+        self.built = self.container = ""
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     found = Engine()
     try:
-        for target in TARGETS:
-            found.build(target)
-            print(f"{target}: {found.size(target)}")  # noqa: T201 for docs/service.md
         yield found
     finally:
         found.close()
@@ -129,15 +134,6 @@ def test_the_demo_runs_as_the_images_own_user(engine: Engine, shared: Path) -> N
     assert (shared / "runs" / "results.db").stat().st_uid == USER
 
 
-def test_the_trainer_s_image_trains_a_configuration(engine: Engine, shared: Path) -> None:
-    (shared / "trial.json").write_text(json.dumps(trial()))
-    words = engine.command("trainer", "train", "--config", "/work/trial.json", folder=shared)
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1800)
-    assert ended.returncode == 0, ended.stderr
-    events = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
-    assert events[-1]["event"] == "final"
-
-
 def test_the_service_asks_for_its_token(engine: Engine, shared: Path) -> None:
     runs = ("--runs", "/work/runs")
     made = engine.command("orchestrator", "nas-serve", "--new-token", *runs, folder=shared)
@@ -163,3 +159,12 @@ def test_the_service_asks_for_its_token(engine: Engine, shared: Path) -> None:
         finally:
             service.terminate()
             service.wait(60)
+
+
+def test_the_trainer_s_image_trains_a_configuration(engine: Engine, shared: Path) -> None:
+    (shared / "trial.json").write_text(json.dumps(trial()))
+    words = engine.command("trainer", "train", "--config", "/work/trial.json", folder=shared)
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1800)
+    assert ended.returncode == 0, ended.stderr
+    events = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    assert events[-1]["event"] == "final"
