@@ -35,6 +35,7 @@ class Settings:
     database: str
     host: str = "127.0.0.1"
     port: int = 8420
+    root_path: str = ""  # the path before all addresses, as clients of a proxy see them: "/nas"
     names: tuple[str, ...] = ()  # host names it answers to, beside the loopback's
     proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is trusted
     token_hash: str | None = None  # None: everyone who can reach the port may do everything

@@ -66,7 +66,7 @@ function downloads(study, one) {
   const whose = one.role === "base" ? "the base network" : "the network found";
   return el("ul", { class: "files" }, files.map(([file, bytes]) => {
     const path = `/studies${at(study)}/trials${at(one.kept)}/files${at(file)}`;
-    const link = el("a", { href: `/api${path}`, download: file, "aria-label": `${file} of ${whose}, ${megabytes(bytes)}` }, file);
+    const link = el("a", { href: `api${path}`, download: file, "aria-label": `${file} of ${whose}, ${megabytes(bytes)}` }, file);
     link.addEventListener("click", (event) => save(event, path, file).catch((error) => say(error.message)));
     return el("li", {}, link, ` ${megabytes(bytes)}`);
   }));

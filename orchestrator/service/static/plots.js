@@ -11,7 +11,7 @@ const PAUSE = 4000; // ms between two drawings of a plot
 let plotly = null;
 function library() {
   plotly ??= new Promise((settle, fail) => {
-    const script = el("script", { src: "/static/plotly.js" });
+    const script = el("script", { src: "static/plotly.js" });
     script.addEventListener("load", () => settle(window.Plotly));
     script.addEventListener("error", () => { plotly = null; fail(new Error("plotly.js could not be loaded; close the plot and open it again")); });
     document.head.append(script);
