@@ -30,6 +30,8 @@ _HOST = re.compile(rf"(?P<name>{_NAME})(:\d{{0,5}})?", re.ASCII)
 _ORIGIN = re.compile(rf"null|[a-z][a-z0-9+.-]*://(?P<host>{_NAME}(:\d{{0,5}})?)", re.ASCII)
 _ONCE = ("authorization", "content-length", "content-type", "host", "last-event-id", "origin", "range")
 _REMEMBERED = 4096  # addresses
+_GUARDED = ("/api", "/metrics")  # paths that need the token
+_OPEN = ("/api/health", "/api/docs")  # the exceptions, which tell nothing of studies
 _LINGER_SECONDS = 1.0
 _MORE_HEADERS = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "1"}}  # by status
 
@@ -127,7 +129,7 @@ class GuardMiddleware:
     def _check(self, headers: Headers, client: str, method: str, path: str) -> None:
         self._check_host(headers)
         self._check_origin(headers, path)
-        if path.startswith("/api") and self._settings.token_hash is not None:
+        if path.startswith(_GUARDED) and path not in _OPEN and self._settings.token_hash is not None:
             self._check_token(headers, client)
         if "transfer-encoding" in headers and "content-length" in headers:
             raise Refusal(400, "give content-length or transfer-encoding, not both")

@@ -5,7 +5,9 @@ Nothing here can write, lock or migrate, so a page cannot delay or crash a study
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, column, func, null, select, table
@@ -14,7 +16,16 @@ from results.analysis import forecast
 from results.db import connection as database
 from results.db import locks, schema
 from results.db.search_queue import repeatable
-from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
+from results.db.tables import (
+    STUDY_STATES,
+    TRIAL_STATES,
+    Event,
+    Measurement,
+    Model,
+    SearchRequest,
+    Study,
+    Trial,
+)
 from results.db.types import Instant
 from results.format import trust_text
 from results.metrics import METRICS, Metric, shown_metric
@@ -41,6 +52,7 @@ _MODEL = (
 _COUNTS = select(Trial.study_id, Trial.state, func.count().label("trials")).group_by(
     Trial.study_id, Trial.state
 )
+_TOTALS = _COUNTS.add_columns(func.sum(Trial.slot_seconds).label("seconds"))
 _SPENDING = table(
     "spending",
     *(
@@ -58,6 +70,18 @@ _BEST = table(
 )
 _FRONT = table("front", *(column(name) for name in ("study", "trial")))
 _MODEL_COLUMNS = [getattr(Model, name) for name in (*_MODEL, "probability", "trainings")]
+_SHOWN_STATES = (*STUDY_STATES, "queued", "starting", "interrupted")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Numbers of all studies together."""
+
+    studies: Mapping[str, int]  # by the state that the page shows
+    trials: Mapping[str, int]  # by state
+    workers: Mapping[str, int]  # of the running studies: busy, idle
+    queued: int  # searches
+    device_seconds: float
 
 
 class RecordQueries:
@@ -82,6 +106,27 @@ class RecordQueries:
             listed.append(self._describe(study, requests.pop(name, None), by_state, spending[name]))
         waiting = sorted(requests.values(), key=lambda row: row["queued_at"], reverse=True)
         return [_describe_request(row) for row in waiting] + listed
+
+    def totals(self) -> Totals:
+        """Return numbers of all studies together. Raise StoreError if the database cannot be read."""
+        requests = {row["study"]: row for row in self._rows(select(SearchRequest.study, SearchRequest.state))}
+        states, workers = Counter(dict.fromkeys(_SHOWN_STATES, 0)), 0
+        running = []
+        for study in self._rows(select(Study.id, Study.name, Study.state, Study.slots)):
+            state = self._find_state(study, requests.pop(study["name"], None))
+            states[state] += 1
+            if state == "running":
+                running.append(study["id"])
+                workers += study["slots"] or 0
+        states.update(_state_before_study(request["state"]) for request in requests.values())
+        by_state = dict.fromkeys(TRIAL_STATES, 0)
+        seconds, busy = 0.0, 0
+        for trials in self._rows(_TOTALS):
+            by_state[trials["state"]] += trials["trials"]
+            seconds += trials["seconds"] or 0.0
+            busy += trials["trials"] if trials["state"] == "running" and trials["study_id"] in running else 0
+        idle = max(workers - busy, 0)
+        return Totals(states, by_state, {"busy": busy, "idle": idle}, states["queued"], seconds)
 
     def study(self, name: str, found_already: Facts | None = None) -> Facts | None:
         """Return everything about a study, or about a queued search with that name.
@@ -236,12 +281,17 @@ def _of(study: str, *columns: Any) -> Select[Any]:
     )
 
 
+def _state_before_study(of_request: str) -> str:
+    """Return the state of a search that has no study yet, or never got one."""
+    return {"queued": "queued", "running": "starting"}.get(of_request, "failed")
+
+
 def _describe_request(request: Facts) -> Facts:
     """Return the facts of a search that has no study yet, or never got one."""
     return {
         "name": request["study"],
         "kind": request["kind"],
-        "state": {"queued": "queued", "running": "starting"}.get(request["state"], "failed"),
+        "state": _state_before_study(request["state"]),
         "message": request["message"],
         "created_at": request["queued_at"],
         "updated_at": request["ended_at"] or request["started_at"] or request["queued_at"],

@@ -25,6 +25,7 @@ class Limits:
     streams: int = 128
     streams_of_one: int = 32
     queued: int = 100  # searches waiting
+    least_free_bytes: int = 100 * 1024**2  # of the disk of runs; /api/health answers 503 below it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 // Which page is shown: the part of the address after the number sign says it.
 import { ask, at } from "./api.js";
+import { docs } from "./docs.js";
 import { el, facts, moment, say, show, state, table } from "./dom.js";
 import { form } from "./form.js";
 import { study } from "./study.js";
@@ -42,8 +43,8 @@ async function route() {
     const here = link.dataset.page === (page || "list");
     here ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
   }
-  const pages = { "": list, new: form, study, trial };
-  document.title = [names.join(" · ") || (page === "new" ? "New search" : "Studies"), "nomad-nas"].join(" – ");
+  const pages = { "": list, docs, new: form, study, trial };
+  document.title = [names.join(" · ") || ({ new: "New search", docs: "REST API" }[page] ?? "Studies"), "nomad-nas"].join(" – ");
   try {
     await (pages[page] ?? list)(main, leaving.signal, ...names);
   } catch (error) {
