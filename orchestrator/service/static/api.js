@@ -2,7 +2,7 @@
 // EventSource cannot show a token. All addresses are relative, so that a proxy may serve the page below a path.
 
 export class Refused extends Error {
-  constructor(status, detail) { super(detail); this.status = status; }
+  constructor(status, detail, errors = []) { super(detail); this.status = status; this.errors = errors; }
 }
 
 const shown = () => {
@@ -16,7 +16,7 @@ export async function ask(path, { method = "GET", body } = {}) {
   const answer = await fetch(`api${path}`, { method, headers: { ...head, ...shown() }, body: sent });
   if (answer.status === 401 && await token()) return ask(path, { method, body });
   const told = await answer.json().catch(() => ({ detail: answer.statusText }));
-  if (!answer.ok) throw new Refused(answer.status, told.detail ?? `the service answered ${answer.status}`);
+  if (!answer.ok) throw new Refused(answer.status, told.detail ?? `the service answered ${answer.status}`, told.errors);
   return told;
 }
 

@@ -144,6 +144,7 @@ function actions(page) {
   show(page.actions,
     busy ? el("button", { type: "button", onclick: act("stop") }, told.state === "queued" ? "Remove from the queue" : "Stop") : "",
     !busy && told.resumable && told.state !== "finished" ? el("button", { type: "button", class: "main", onclick: act("resume") }, "Resume") : "",
+    told.options && told.subject ? el("a", { class: "button", href: `#/new${at(page.name)}` }, "Search again with changes") : "",
     busy ? "" : el("button", { type: "button", class: "danger", onclick: () => remove(page.name) }, "Delete …"));
 }
 

@@ -39,8 +39,9 @@ def test_a_search_goes_from_the_form_to_its_end(tmp_path: Path) -> None:
         for name, text in {"confirm": "0", "slots": "1", "device": "cpu", "replicates": "1"}.items():
             found(page, f"#field-{name}").send_keys(text)
         for name, option in client.get("/api/choices").json()["options"]["nas"].items():
-            offered = page.find_elements("css selector", f"#list-{name} option")
-            assert name == "base" or [one.get_attribute("value") for one in offered] == option["choices"]
+            offered = page.find_elements("css selector", f"#list-{name} option, #field-{name} option")
+            values = [one.get_attribute("value") for one in offered]
+            assert name == "base" or [value for value in values if value] == option["choices"]
         press(page, "Show the plan")
         assert "cost: 5 times 10 steps, 1 at a time" in found(page, "[aria-label=Plan]").text
         press(page, "Start the search")
@@ -61,6 +62,40 @@ def test_a_search_goes_from_the_form_to_its_end(tmp_path: Path) -> None:
         found(page, "#delete input").send_keys("mine")
         press(page, "Delete it")
         assert comes(page, lambda text: "There are no studies yet" in text)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_what_is_wrong_is_told_at_its_field_and_a_search_is_asked_for_again_with_changes(
+    tmp_path: Path,
+) -> None:
+    ingredients = ["mixup=null", 'sam={"rho": 0.1}']
+    _studies.run(tmp_path, trials=3, replicates=2, precision="fp32", ingredient=ingredients)
+    with serving(tmp_path) as client, browser() as page:
+        page.get(f"{client.base_url}/#/study/s")
+        press(page, "Search again with changes")
+        fields = {"base": "senet18", "study": "s-2", "trials": "3", "precision": "fp32", "replicates": "2"}
+        found(page, "#field-study")
+        for name, value in fields.items():
+            assert page.find_element("id", f"field-{name}").get_attribute("value") == value
+        assert page.find_element("id", "field-ingredient").get_attribute("value") == "\n".join(ingredients)
+        trials = page.find_element("id", "field-trials")
+        for text, words in (("0", "greater than or equal to 1"), ("2", "--trials 2 leaves no training")):
+            trials.clear()
+            trials.send_keys(text)
+            press(page, "Show the plan")
+            assert eventually(lambda words=words: words in page.find_element("id", "wrong-trials").text, 60)
+            assert page.switch_to.active_element.get_attribute("id") == "field-trials"
+            assert trials.get_attribute("aria-invalid") == "true"
+        trials.clear()
+        trials.send_keys("4")
+        assert page.find_element("id", "wrong-trials").text == ""
+        press(page, "Show the plan")
+        assert "cost: 4 times" in found(page, "[aria-label=Plan] pre").text
+        press(page, "Start the search")
+        assert comes(page, lambda text: text.startswith("s-2"))
+        told = [client.get(f"/api/studies/{name}").json()["options"] for name in ("s", "s-2")]
+        assert told[1] == {**told[0], "trials": 4, "study": "s-2"}
+        assert complaints(page) == []
 
 
 @pytest.mark.parametrize(
