@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Hashable
 from functools import partial
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, StreamingResponse
@@ -207,6 +208,24 @@ def plot(here: Here, name: Name, plot: Plot) -> Response:
 )
 def networks(here: Here, name: Name) -> Response:
     return responses.raw_json_response(here.plots.compare(name, here.settings.runs, _mark(here, name)))
+
+
+@api.get(
+    "/studies/{name}/report", summary="The study's report, an HTML page to be saved", response_class=Response
+)
+def report(here: Here, name: Name) -> Response:
+    saved = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}.html"}
+    return Response(here.plots.report(name, _mark(here, name)), media_type="text/html", headers=saved)
+
+
+@api.get("/compare", summary="Studies side by side: results, settings that differ, a plot of their networks")
+def compare(
+    here: Here,
+    study: Annotated[list[Name], Query(min_length=2, max_length=6, description="A study's name; repeat it.")],
+) -> Response:
+    names = list(dict.fromkeys(study))
+    marks = tuple(_mark(here, name) for name in names)
+    return responses.raw_json_response(here.plots.compare_studies(names, marks))
 
 
 @api.get("/health", summary="Whether database, disk and queue work: 200 or 503. It needs no token")

@@ -19,6 +19,18 @@ def differences(recorded: object, asked: object) -> list[str]:
     return list(_differences("", recorded, asked))
 
 
+def setting_text(asked: object, path: str) -> str:
+    """Return the value at a dotted path as `differences` shows it, `nothing` where there is none."""
+    for key in path.split("."):
+        if isinstance(asked, dict):
+            asked = _value(asked, key)
+        elif isinstance(asked, list) and key.isdecimal() and int(key) < len(asked):
+            asked = asked[int(key)]
+        else:
+            asked = _ABSENT
+    return _told(asked)
+
+
 def _differences(path: str, recorded: object, asked: object) -> Iterator[str]:
     children = _pairs(recorded, asked)
     if children is None:

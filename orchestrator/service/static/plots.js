@@ -19,6 +19,14 @@ function library() {
   return plotly;
 }
 
+// Draw a plot as the service tells it, in the page's theme.
+export async function paint(place, told, signal) {
+  const Plotly = await library();
+  if (signal.aborted) return;
+  const layout = { ...structuredClone(told.layout), template: told.themes[document.documentElement.dataset.theme], autosize: true, paper_bgcolor: "transparent", plot_bgcolor: "transparent" };
+  await Plotly.react(place, structuredClone(told.data), layout, { responsive: true, displayModeBar: false });
+}
+
 // Return the section, and what is to be called when the study has changed.
 export function plots(name, told, signal) {
   const all = PLOTS.map(([plot, words]) => one(name, plot, reword(told, words), signal));
@@ -38,10 +46,7 @@ function one(name, plot, words, signal) {
     note.textContent = told.nothing ? `Nothing to draw: ${told.nothing}.` : told.note ? `Shown: ${told.note}.` : "";
     place.hidden = Boolean(told.nothing);
     if (told.nothing) return;
-    const { Plotly, theme } = { Plotly: await library(), theme: document.documentElement.dataset.theme };
-    if (signal.aborted) return;
-    const layout = { ...structuredClone(told.layout), template: told.themes[theme], autosize: true, paper_bgcolor: "transparent", plot_bgcolor: "transparent" };
-    await Plotly.react(place, structuredClone(told.data), layout, { responsive: true, displayModeBar: false });
+    await paint(place, told, signal);
   };
   const fresh = async () => {
     if (busy) return;
