@@ -149,7 +149,7 @@ class GuardMiddleware:
             raise Refusal(421, f"this service is not named {host[:100]!r}; see --host-name")
 
     def _check_origin(self, headers: Headers, path: str) -> None:
-        is_of_another = headers.get("sec-fetch-site") == "cross-site" and path.startswith("/api")
+        is_of_another = headers.get("sec-fetch-site") == "cross-site" and path.startswith(_GUARDED)
         if "origin" in headers:
             match = _ORIGIN.fullmatch(headers["origin"].lower())
             if match is None:

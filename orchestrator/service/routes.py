@@ -215,7 +215,8 @@ def networks(here: Here, name: Name) -> Response:
 )
 def report(here: Here, name: Name) -> Response:
     saved = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}.html"}
-    return Response(here.plots.report(name, _mark(here, name)), media_type="text/html", headers=saved)
+    html = here.plots.report(name).encode(errors="replace")
+    return Response(html, media_type="text/html; charset=utf-8", headers=saved)
 
 
 @api.get("/compare", summary="Studies side by side: results, settings that differ, a plot of their networks")

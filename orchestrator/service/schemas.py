@@ -79,7 +79,7 @@ def form_fields(kind: str) -> dict[str, dict[str, Any]]:
 def _range(schema: Mapping[str, Any]) -> dict[str, float | None]:
     """Return the least and the most that a number may be, null where there is no limit."""
     kinds = schema.get("anyOf", [schema])
-    number = next((one for one in kinds if one.get("type") in ("integer", "number")), {})
+    number: Mapping[str, Any] = next((one for one in kinds if one.get("type") in ("integer", "number")), {})
     least = number.get("minimum", number.get("exclusiveMinimum"))
     return {"least": least, "most": number.get("maximum")}
 

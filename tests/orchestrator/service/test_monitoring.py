@@ -25,7 +25,8 @@ def read_metrics(client: httpx.Client) -> dict[str, float]:
     assert end == ""
     samples = [line for line in lines if not line.startswith(("# HELP nas_", "# TYPE nas_"))]
     parts = [re.fullmatch(r'(nas_\w+(?:\{state="\w+"\})?) ([\d.e+-]+)', line) for line in samples]
-    return {part[1]: float(part[2]) for part in parts if part or not samples}
+    assert all(parts), samples
+    return {part[1]: float(part[2]) for part in parts if part}
 
 
 def test_metrics_count_studies_trials_queue_and_device_time(tmp_path: Path) -> None:

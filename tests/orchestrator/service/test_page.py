@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ def test_a_search_goes_from_the_form_to_its_end(tmp_path: Path) -> None:
         assert comes(page, lambda text: "There are no studies yet" in text)
 
 
+def has_text(page: Any, name: str, words: str) -> bool:
+    return words in page.find_element("id", name).text
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_what_is_wrong_is_told_at_its_field_and_a_search_is_asked_for_again_with_changes(
     tmp_path: Path,
@@ -83,7 +88,8 @@ def test_what_is_wrong_is_told_at_its_field_and_a_search_is_asked_for_again_with
             trials.clear()
             trials.send_keys(text)
             press(page, "Show the plan")
-            assert eventually(lambda words=words: words in page.find_element("id", "wrong-trials").text, 60)
+            told = partial(has_text, page, "wrong-trials", words)
+            assert eventually(told, 60)
             assert page.switch_to.active_element.get_attribute("id") == "field-trials"
             assert trials.get_attribute("aria-invalid") == "true"
         trials.clear()
