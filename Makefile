@@ -1,4 +1,5 @@
-# Every target makes the environment first if it is not there, and anew where another PYTHON made it; VENV is where.
+# Every target but gpu-session makes the environment first if it is not there, and anew where another PYTHON made it;
+# VENV is where.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -59,9 +60,11 @@ benchmark-trainer: install
 	$(BIN)/python benchmarks/trainer_speed.py
 	$(BIN)/python benchmarks/overshoot.py
 
-# ten minutes of a GPU at most; say it again to go on (docs/reproduction.md)
-gpu-session: install
-	$(BIN)/python benchmarks/gpu.py
+# thirteen minutes of a GPU at most; say it again to go on (docs/reproduction.md). It installs nothing: PYTHON may be
+# that of a machine without a network, which has what the trainer needs and nothing of a search
+gpu-session: export PYTHONPATH := $(CURDIR)
+gpu-session:
+	$(if $(wildcard $(INSTALLED)),$(BIN)/python,$(PYTHON)) benchmarks/gpu.py $(SESSION)
 
 # docs/images from today's output, of a demo that it runs (with apt-get's chromium and chromium-driver)
 pictures: install

@@ -1,19 +1,22 @@
 """The trainer's own steps as a training takes them, epochs' augmentation included, without its clock."""
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from trainer import data
 from trainer.config import TrialConfig
-from trainer.device import resolve_device
+from trainer.device import Device, resolve_device
 from trainer.setup import TrialSetup, set_up
 from trainer.train_state import TrainState
 
 _WARM_STEPS = 10  # not counted
 _TOTAL = 10**6  # steps, of which those taken here are the first: nothing changes with progress
+_MATMUL_SECONDS = 0.5
 
 Clock = Callable[[], float]  # seconds
 
@@ -62,3 +65,19 @@ def made_setting(config: TrialConfig, images: int, pixels: int) -> TrialSetup:
     held = data.Images(10, True, pictures, rng.permutation(np.arange(images) % 10))
     subset = replace(config.subset, train=images, validation=0)
     return set_up(replace(config, subset=subset), data.about(config.dataset), resolve_device(config), held)
+
+
+def matmul_flops(where: Device, clock: Clock) -> float:
+    """FLOP/s of square matrix products in the precision that is trained in: the median of many."""
+    size = 8192 if where.cuda else 1024
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[where.precision]
+    left, right = torch.randn(2, size, size, device=where.torch_device).to(dtype).unbind()
+    seconds: list[float] = []
+    deadline = clock() + _MATMUL_SECONDS
+    while clock() < deadline or len(seconds) < 5:
+        where.synchronize()
+        began = clock()
+        torch.mm(left, right)
+        where.synchronize()
+        seconds.append(clock() - began)
+    return 2.0 * size**3 / statistics.median(seconds)

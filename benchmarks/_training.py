@@ -12,12 +12,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer import config as configs
+
 ROOT = Path(__file__).resolve().parents[1]
 TRAINER = (sys.executable, "-P", "-m", "trainer")
+NEWEST = asdict(configs.NEWEST)  # the `versions` of a trial.json by the newest rules
 _NEVER_STARTED = -1
 
 

@@ -89,7 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--engine", help="graph, eager or compile")
+    parser.add_argument("--engine", help="graph, compiled_graph, eager or compile")
     parser.add_argument("--threads", type=int, default=1, help="a run, on a CPU")
     parser.add_argument("--at-once", type=int, default=1, help="runs")
     parser.add_argument("--most-seconds", type=float, default=1e9, help="after which no run is started")

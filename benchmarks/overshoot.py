@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from _setting import setting
-from _training import Training, trained_all
+from _training import NEWEST, Training, trained_all
 
 DISTRIBUTIONS = ("nomad-nas", "torch", "torchvision", "timm", "numpy")
 SHARE = 0.005  # of the budget, which an overshoot must keep to
@@ -93,6 +93,7 @@ def _configs(trials: int, data: str, device: str, rng: random.Random) -> Iterato
             "dataset": data,
             "subset": {"train": 900, "validation": 200, "seed": number},
             "recipe": recipe,
+            "versions": NEWEST,
             "ingredients": ingredients,
             "hyperparameters": {"batch_size": rng.choice([16, 32, 64])},
             "budget": {"seconds": round(rng.uniform(1, 4), 2)},

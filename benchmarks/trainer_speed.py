@@ -20,20 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _ours import Clock, Ours, made_setting
+from _ours import Clock, Ours, made_setting, matmul_flops
 from _reference import Reference
 from _setting import setting
-from _training import trained
+from _training import NEWEST, trained
 
 from trainer import config as configs
 from trainer.describe import model_fields
-from trainer.device import Device
 from trainer.setup import TrialSetup
 
 DISTRIBUTIONS = ("nomad-nas", "torch", "torchvision", "timm", "numpy", "pillow")
 FLOPS_A_MAC = 6  # of a training image: 2 forward, 4 backward
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
-_MATMUL_SECONDS = 0.5
 _SHORT_STEPS = 20
 
 Json = dict[str, Any]
@@ -101,28 +99,13 @@ def _config(asked: argparse.Namespace) -> Json:
         "image_size": asked.pixels,
         "subset": {"train": 1000, "validation": 100, "seed": 0},
         "recipe": asked.recipe,
+        "versions": NEWEST,
         "hyperparameters": {"batch_size": asked.batch},
         "budget": {"steps": _SHORT_STEPS},
         "seed": 0,
         "device": asked.device,
         "precision": asked.precision,
     }
-
-
-def matmul_flops(where: Device, clock: Clock) -> float:
-    """FLOP/s of square matrix products in the precision that is trained in: the median of many."""
-    size = 8192 if where.cuda else 1024
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[where.precision]
-    left, right = torch.randn(2, size, size, device=where.torch_device).to(dtype).unbind()
-    seconds: list[float] = []
-    deadline = clock() + _MATMUL_SECONDS
-    while clock() < deadline or len(seconds) < 5:
-        where.synchronize()
-        began = clock()
-        torch.mm(left, right)
-        where.synchronize()
-        seconds.append(clock() - began)
-    return 2.0 * size**3 / statistics.median(seconds)
 
 
 def _measured(asked: argparse.Namespace, chosen: TrialSetup, macs: int) -> Json:

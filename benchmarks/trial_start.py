@@ -21,6 +21,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from _setting import setting
+from _training import NEWEST
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +35,7 @@ CONFIG = {
     "scale": {"width": 0.25},
     "dataset": "digits",
     "subset": {"train": 4000, "validation": 1000, "seed": 0},
+    "versions": NEWEST,
     "hyperparameters": {"batch_size": 64},
     "budget": {"steps": 2},
     "seed": 0,

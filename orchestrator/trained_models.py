@@ -19,7 +19,7 @@ from results.model_facts import describe_model
 
 def make_command(name: str, folder: Path, options: Sequence[str], images: Sequence[str] = ()) -> list[str]:
     """Return the command line of the trainer's `predict` or `export`. No file is taken for an option."""
-    return [*OWN_TRAINER, name, *options, "--", str(folder), *images]
+    return [*OWN_TRAINER, "--program", f"nas-{name}", name, *options, "--", str(folder), *images]
 
 
 @contextmanager

@@ -111,14 +111,14 @@ def comparison_text(probability: float, row: Mapping[str, Any], tolerance: float
     points = 100 * (tolerance or 0.0)
     claim = "as accurate as the base"
     if points:
-        claim = f"at most {points:g} point{'' if points == 1 else 's'} less accurate than the base"
+        claim = f"at most {quantity(points, 'point')} less accurate than the base"
     elif tolerance is None:
         claim = "more accurate than the start"
     chance = ">99.9%" if probability >= 0.9995 else percent(probability, 1)
     low, high, pairs = row["difference_low"], row["difference_high"], row["pairs"]
     return (
         f"{claim} with probability {chance}: difference {100 * row['difference']:+.2f} "
-        f"points [{100 * low:+.2f}, {100 * high:+.2f}], {pairs} pair{'' if pairs == 1 else 's'}"
+        f"points [{100 * low:+.2f}, {100 * high:+.2f}], {quantity(pairs, 'pair')}"
     )
 
 
@@ -179,6 +179,11 @@ def megabytes(count: float | None) -> str:
     return "-" if count is None else f"{count / 1e6:.{1 if count >= 1e5 else 3}f} MB"
 
 
+def quantity(count: float, noun: str) -> str:
+    """Return a count with its noun: `1 pair`, `2 pairs`, `1,000 trials`."""
+    return f"{count:,.10g} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: float | None, digits: int) -> str:
     """Return a number with so many digits after the decimal point."""
     return "-" if value is None else f"{value:.{digits}f}"
@@ -208,5 +213,5 @@ def stops_text(stops: Mapping[str, Any] | None) -> str:
         return ""
     words = [f"{stops['pruned']} stopped", f"{stops['trainings_saved']:.1f} trainings saved"]
     if stops["would_stop"]:  # stops that were checked, because the trial was exempt
-        words.append(f"{stops['false_stops']} of {stops['would_stop']} checks wrong")
+        words.append(f"{stops['false_stops']} of {quantity(stops['would_stop'], 'check')} wrong")
     return ", ".join(words)

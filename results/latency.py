@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from results.db.tables import Event, Trial
+from results.format import quantity
 
 EVENT = "latency"
 COLUMNS = (
@@ -47,6 +48,6 @@ def card_entries(events: Iterable[Event], trial: Trial, question: Mapping[str, A
         if row["trial"] == trial.number and row["skipped"] is None:
             device = f"{row['device_name']}, {row['precision']}"
             if row["device"] == "cpu":
-                device += f", {row['threads']} thread{'s' if row['threads'] != 1 else ''}"
+                device += f", {quantity(row['threads'], 'thread')}"
             entries.append({"device": device, "batch": row["batch"], "milliseconds": row["milliseconds"]})
     return entries

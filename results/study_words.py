@@ -100,6 +100,8 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
         if training.get("train_images") is not None
         else ""
     )
+    if "config_as" in study.study["question"]:
+        images = f" by the script `{study.study['question']['trainer']}`"
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""
     return f"{spent:,.10g} of {whole:,} trainings{of_each} are spent, {used_text(study.study)}."

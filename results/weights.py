@@ -1,9 +1,12 @@
-"""Which training of a network its weights are from."""
+"""Which training of a network its weights are from, and which weights they are."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
+from results import file_names
 from results.db.tables import Trial
 
 
@@ -21,3 +24,11 @@ def first_with_weights(rows: Iterable[Trial], of: Trial) -> Trial | None:
 def is_of_one_network(row: Trial, other: Trial) -> bool:
     """Whether two trials of one study train the same network in the same way, but for images and seed."""
     return (row.study_id, row.point) == (other.study_id, other.point)
+
+
+def read_checksum(folder: Path) -> str:
+    """Return the SHA-256 of a network's weights, by its model.json.
+
+    Raise OSError, ValueError, LookupError or TypeError if that cannot be read.
+    """
+    return str(json.loads((folder / file_names.MODEL).read_text(encoding="utf-8"))["weights"]["sha256"])

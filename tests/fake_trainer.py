@@ -26,7 +26,7 @@ killed=P, device_lost=P, segfault=P
 sized              tell how many images each class has, which are equally many
 drawn              weights are always drawn: `describe` does not say that `init` is known, and it is not
 weights=KIND       of those that it should keep: it does not know how to (none), it has no room (full), or,
-                   while it writes them, it is killed (killed) or hangs (hang)
+                   while it writes them, it is killed (killed), hangs (hang) or takes eight seconds (late)
 grandchild=KIND    leave a sleeping process behind: child, session (setsid) or daemon (forked twice)
 
 It imports little, and late: tests start it about a thousand times, and most of that time is imports.
@@ -156,6 +156,8 @@ def write_weights(folder: str, config: dict[str, Any], network: dict[str, Any], 
             file.write(content)
         while fault == "hang":
             time.sleep(0.1)
+        if fault == "late":
+            time.sleep(4)
         if fault == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         os.replace(f"{place}.new", place)

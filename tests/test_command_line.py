@@ -180,7 +180,7 @@ def test_another_question_under_a_recorded_name_is_refused_with_the_difference(
     assert search(monkeypatch, tmp_path, executor="local") == 0  # inline it would catch what is said here
     capfd.readouterr()
     code = search(monkeypatch, tmp_path, budget="20steps")
-    refused(capfd, code, "training.budget.steps: 10 recorded, 20 now; give another --study name")
+    refused(capfd, code, "budget steps: 10 recorded, 20 now; give another --study name")
 
 
 def test_a_real_process_says_no_more_than_the_one_line(tmp_path: Path) -> None:

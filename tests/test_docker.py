@@ -3,12 +3,15 @@
 No image is built here: that takes minutes and a Docker daemon.
 """
 
+import configparser
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from orchestrator.service.cli import ServeOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -32,6 +35,26 @@ def stages() -> dict[str, list[list[str]]]:
         elif found:
             found[next(reversed(found))].append(words)
     return found
+
+
+def test_the_workflow_runs_the_commands_of_the_readme_on_every_python_that_is_supported() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    job = workflow["jobs"]["test"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make check", "make test"]
+    classifiers = PROJECT["project"]["classifiers"]
+    supported = [line.rpartition(" ")[2] for line in classifiers if re.search(r":: 3\.\d+$", line)]
+    assert job["strategy"]["matrix"]["python"] == supported
+
+
+def test_the_unit_of_systemd_starts_the_command_with_options_that_it_has() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string((ROOT / "docker" / "nas-serve.service").read_text())
+    program, *words = unit["Service"]["ExecStart"].split()
+    assert Path(program).name in PROJECT["project"]["scripts"]
+    given = {word for word in words if word.startswith("--")}
+    assert given <= {option.flag for option in ServeOptions.options().values()}
+    assert unit["Service"]["WorkingDirectory"] == unit["Service"]["ReadWritePaths"]
 
 
 def test_the_project_is_the_only_thing_that_is_installed() -> None:

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     except TrialError as error:
         if getattr(options, "json", True):  # of the others stdout is for people
             report.error(error)
-        print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
+        print(f"{options.program}: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
         if options.run not in (_predict, _export):
@@ -154,6 +154,7 @@ def _host(report: Report, options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trainer", description="Train one configuration once.")
+    parser.add_argument("--program", default="trainer", help=argparse.SUPPRESS)  # which a user has typed
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[Report, argparse.Namespace], None], summary: str) -> Any:

@@ -17,7 +17,9 @@ from trainer.recipes import Hyperparameters
 
 PROTOCOL = 1
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Engine = Literal["auto", "graph", "eager", "compile"]
+Engine = Literal["auto", "graph", "compiled_graph", "eager", "compile"]
+GRAPH_ENGINES = ("graph", "compiled_graph")  # which are refused where no step can be captured
+COMPILED_ENGINES = ("compile", "compiled_graph")  # whose passes torch.compile compiles
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from trainer.config import TrialConfig
+from trainer.config import GRAPH_ENGINES, TrialConfig
 from trainer.errors import DeviceLost, InvalidConfig
 from trainer.host import STARTED_BY_HOST
 
@@ -91,8 +91,8 @@ def resolve_device(config: TrialConfig) -> Device:
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = False  # so that fp32 is fp32; it has 10 bits of the mantissa's 23
         return Device(torch.device("cuda"), _precision_on_gpu(config.precision), config.engine)
-    if config.engine == "graph":
-        raise InvalidConfig('engine graph needs a GPU; give "engine": "auto" or "eager"')
+    if config.engine in GRAPH_ENGINES:
+        raise InvalidConfig(f'engine {config.engine} needs a GPU; give "engine": "auto" or "eager"')
     if config.precision == "fp16":
         raise InvalidConfig('precision fp16 needs a GPU; give "precision": "auto", "fp32" or "bf16"')
     return Device(torch.device("cpu"), "bf16" if config.precision == "bf16" else "fp32", config.engine)

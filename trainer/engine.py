@@ -1,9 +1,10 @@
-"""How a step is run: eagerly, or as one CUDA graph for each phase of the training.
+"""How a step is run: eagerly, or as one CUDA graph for each phase of the training; compiled or not.
 
 A captured step is one launch instead of hundreds, which is most of the speed of small networks on a large
 GPU. The first steps of a phase are eager, on a side stream as the capture is, so that optimizers and
 libraries allocate what they allocate once. An optimizer's step that cannot be captured follows the captured
-passes. If a step waits for the device, or capturing fails, training goes on eagerly and reports why.
+passes. If a step waits for the device, or capturing fails, training goes on eagerly and reports why. Passes
+that torch.compile compiles are compiled in the first of those steps, before the budget's clock begins.
 """
 
 import logging
@@ -19,6 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
+from trainer.config import GRAPH_ENGINES
 from trainer.device import Device
 from trainer.errors import InvalidConfig
 from trainer.objective import Phase
@@ -33,7 +35,7 @@ Step = Callable[[Phase], None]
 
 
 class Eager:
-    """Runs every step eagerly. torch.compile may have compiled its passes."""
+    """Runs every step eagerly. compiled: whether torch.compile compiles its passes"""
 
     is_steady = True  # see Graphed
     captured: Captured = "nothing"
@@ -59,6 +61,7 @@ class Graphed:
     rest: of a step, taken eagerly; None if `captured_part` is all
     weights: whose gradients `rest` reads
     reason: why there is a rest
+    compiled: whether torch.compile compiles the passes
     """
 
     def __init__(
@@ -69,12 +72,13 @@ class Graphed:
         rest: Callable[[], None] | None = None,
         weights: Sequence[Tensor] = (),
         reason: str | None = None,
+        compiled: bool = False,
     ) -> None:
-        self.name = "cuda_graph"
+        self.name = "compiled_graph" if compiled else "cuda_graph"
         self.captured: Captured = "passes" if rest else "step"
         self.reason = reason  # why not the whole step is captured
         self.is_steady = False  # whether the last step took as long as those to come
-        self._captured_part = captured_part
+        self._captured_part, self._is_compiled = captured_part, compiled
         self._generators = generators
         self._before_capture = before_capture
         self._rest = rest
@@ -103,7 +107,8 @@ class Graphed:
 
     def fall_back_to_eager(self, reason: str) -> None:
         """Take every step eagerly from now on."""
-        self.name, self.captured, self.reason = "eager", "nothing", reason
+        self.name = "compile" if self._is_compiled else "eager"
+        self.captured, self.reason = "nothing", reason
         self.release()
 
     def release(self) -> None:
@@ -204,8 +209,10 @@ def share_capture_result(engine: Eager | Graphed, tried: Eager | Graphed) -> Non
 
 def refuse_eager(engine: Eager | Graphed, device: Device) -> None:
     """Raise InvalidConfig if graphs were asked for by name and steps could not be captured."""
-    if device.engine == "graph" and engine.captured == "nothing":
-        raise InvalidConfig(f'engine graph: {engine.reason}; give "engine": "auto" to train eagerly')
+    if device.engine in GRAPH_ENGINES and engine.captured == "nothing":
+        raise InvalidConfig(
+            f'engine {device.engine}: {engine.reason}; give "engine": "auto" to train eagerly'
+        )
 
 
 def _describe(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ from trainer.report import Report
 from trainer.saved_model import WEIGHTS, SavedModel
 
 INPUT, OUTPUT = "images", "logits"
+CONFIG = "trial.json"
 
 _CHECKED = 32  # images
 _TOLERANCE = 1e-3  # of logits
@@ -60,7 +61,8 @@ def export(
     """Write the network and its card; return both paths and the check.
 
     to: a name in FORMATS; output: by default below `folder`
-    dataset: whose images the network is checked on; None: the one it was trained on, if it is still there
+    dataset: whose images the network is checked on; None: the one it was trained on, if it is still where
+        trial.json in the folder says
     licence: of the training data; facts: for the card, added to the provenance in model.json
     Raises InvalidConfig, and InvalidModel for an exported network that computes something else.
     """
@@ -71,7 +73,7 @@ def export(
             _write_safetensors(model, folder, path)
             check: Check | None = None
         else:
-            check = write_program(model, FORMATS[to], path, *_find_images(model, dataset))
+            check = write_program(model, FORMATS[to], path, *_find_images(model, folder, dataset))
         card = path.with_name(f"{path.name}.md")
         text = model_card.write(model, path, to, asdict(check) if check else None, licence, facts or {})
         with replace_file(card) as file:
@@ -209,10 +211,11 @@ def _export(model: SavedModel) -> "torch.export.ExportedProgram":
         )
 
 
-def _find_images(model: SavedModel, dataset: str | None) -> tuple[Tensor, str]:
+def _find_images(model: SavedModel, folder: Path, dataset: str | None) -> tuple[Tensor, str]:
     """Pixels [N, 3, R, R] to compare on, and what they are."""
     made, side = model.preprocess, model.preprocess.resolution
-    named = dataset or str(model.description["training"]["dataset"])
+    named = dataset or _find_dataset(model, folder)
+    short = to_one_line(data.name_without_folders(named))
     try:
         source: Source = data.source(named, made.image_size, fit=made.fit, rules=made.rules)
         loaded = data.load(source).train_images[:_CHECKED]
@@ -220,14 +223,24 @@ def _find_images(model: SavedModel, dataset: str | None) -> tuple[Tensor, str]:
         if dataset is not None:
             raise
         noise, described = make_noise(model)
-        return noise, f"{described}, because {to_one_line(named)} cannot be read"
+        return noise, f"{described}, because {short} cannot be read"
     moved = images.to_device(
         loaded,
         torch.zeros(len(loaded), dtype=torch.int64).numpy(),
         (made.image_size, side),
         torch.device("cpu"),
     )
-    return moved.images.float().contiguous(), f"{len(loaded)} images of {to_one_line(named)}"
+    return moved.images.float().contiguous(), f"{len(loaded)} images of {short}"
+
+
+def _find_dataset(model: SavedModel, folder: Path) -> str:
+    """The training's data set. Its place is in trial.json, and in model.json of earlier versions."""
+    held = str(model.description["training"]["dataset"])
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        asked = str(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["dataset"])
+        if data.name_without_folders(asked) == data.name_without_folders(held):
+            return asked
+    return held
 
 
 def make_noise(model: SavedModel) -> tuple[Tensor, str]:

@@ -1,4 +1,4 @@
-"""A model card: what a trained network is, how it was found, and twenty lines that run it.
+"""A model card: what a trained network is, how it was found, and some twenty lines that run it.
 
 Mitchell et al. 2019, "Model Cards for Model Reporting".
 """
@@ -8,19 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainer.data import name_without_folders
 from trainer.data._pictures import least_side
 from trainer.errors import to_one_line
 from trainer.saved_model import SavedModel
 
+_IMPORT = {"onnx": "import onnxruntime", "pt2": "import torch"}
 _RUN = {
     "onnx": """\
-import onnxruntime
-
 session = onnxruntime.InferenceSession({file!r}, providers=["CPUExecutionProvider"])
-logits = session.run(None, {{"images": images}})[0]""",
+[logits] = session.run(None, {{"images": images}})""",
     "pt2": """\
-import torch
-
 network = torch.export.load({file!r}).module()
 logits = network(torch.from_numpy(images)).detach().numpy()""",
 }
@@ -43,23 +41,28 @@ inner, side = image, max(image.size)
     image.paste(inner, ((side - inner.width) // 2, (side - inner.height) // 2))""",
 }
 _RESIZE = """
-def resize(pixels, size):  # [3, H, W] to [3, size, size], as torch does it: bilinear, antialiased
-    for _ in range(2):
-        ratio = pixels.shape[1] / size
-        away = (np.arange(size)[:, None] + 0.5) * ratio - np.arange(pixels.shape[1]) - 0.5
-        weights = np.maximum(0, 1 - np.abs(away) / max(ratio, 1))
-        pixels = (weights / weights.sum(1, keepdims=True) @ pixels).transpose(0, 2, 1)
-    return np.rint(pixels).clip(0, 255)
+    for side in {sizes}:  # one band after the other, in floats: Pillow rounds bytes twice
+        bands = [Image.fromarray(band).resize((side, side), Image.Resampling.BILINEAR) for band in pixels]
+        pixels = np.rint(np.stack(bands))"""
+_PROGRAM = """\
+import sys
+import numpy as np
+{imported}
+from PIL import Image, ImageOps
 
-"""
-_READ = """
+CLASSES = {classes}
+
 def read(path):  # the pixels of an image file, float32 [3, {resolution}, {resolution}] in 0..255
     image = Image.open(path){drafted}
     image = ImageOps.exif_transpose(image).convert("RGB")
     {square}
     pixels = np.asarray(image, np.float32).transpose(2, 0, 1){resized}
-    return pixels.astype(np.float32)
+    return pixels
 
+images = np.stack([read(path) for path in sys.argv[1:]])
+{run}
+for path, row in zip(sys.argv[1:], logits):  # the class, and its probability
+    print(path, CLASSES[row.argmax()], f"{{1 / np.exp(row - row.max()).sum():.4f}}")
 """
 _FIT = {
     "crop": "its middle is cut out",
@@ -92,7 +95,7 @@ def write(
         "How to run it": _usage(model, file, to, check),
     }
     parts = [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
-    heading = f"# {_escape(str(known.get('name') or model.description['model']))}\n\n{_summary(model)}"
+    heading = f"# {_escape(str(known.get('name') or _name(model)))}\n\n{_summary(model)}"
     return "\n\n".join([heading, *parts]) + "\n"
 
 
@@ -104,24 +107,14 @@ def run_lines(model: SavedModel, file_name: str, to: str) -> str:
     square = _SQUARE[made.storage, made.fit].format(size=made.image_size)
     least = least_side(made.image_size, made.rules) if made.storage == "files" else None
     drafted = f"\n    image.draft(None, ({least}, {least}))  # of a JPEG only: decode no more than needed"
-    read = _READ.format(
+    return _PROGRAM.format(
+        imported=_IMPORT[to],
+        classes=json.dumps(model.network.classes),
         resolution=made.resolution,
         drafted="" if least is None else drafted,
         square=square or "# its proportions are changed below",
-        resized="".join(f"\n    pixels = resize(pixels, {size})" for size in sizes),
-    )
-    return (
-        "import sys\n\nimport numpy as np\n"
-        + _RUN[to].partition("\n\n")[0]
-        + "\nfrom PIL import Image, ImageOps\n\n"
-        + f"CLASSES = {json.dumps(model.network.classes)}\n\n"
-        + (_RESIZE if sizes else "")
-        + read
-        + "\nimages = np.stack([read(path) for path in sys.argv[1:]])\n"
-        + _RUN[to].partition("\n\n")[2].format(file=file_name)
-        + "\nfor path, row in zip(sys.argv[1:], logits):\n"
-        + "    probabilities = np.exp(row - row.max()) / np.exp(row - row.max()).sum()\n"
-        + '    print(path, CLASSES[row.argmax()], f"{probabilities.max():.4f}")\n'
+        resized=_RESIZE.format(sizes=sizes) if sizes else "",
+        run=_RUN[to].format(file=file_name),
     )
 
 
@@ -130,9 +123,14 @@ def _summary(model: SavedModel) -> str:
     scale = ", ".join(f"{name} x {value:g}" for name, value in about["scale"].items() if value != 1)
     members = f", {about['members']} networks that vote" if about["members"] > 1 else ""
     return (
-        f"An image classifier: the network {_escape(about['model'])}{f' with {scale}' if scale else ''}"
+        f"An image classifier: the network {_escape(_name(model))}{f' with {scale}' if scale else ''}"
         f"{members}, trained with the recipe {_escape(about['recipe'])}."
     )
+
+
+def _name(model: SavedModel) -> str:
+    """The network's name; of a user's own without its folders, which earlier versions kept."""
+    return Path(model.description["model"]).name
 
 
 def _found(model: SavedModel, known: Mapping[str, Any]) -> list[str]:
@@ -142,7 +140,7 @@ def _found(model: SavedModel, known: Mapping[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     facts = {
         **others,
-        "training data": training["dataset"],
+        "training data": name_without_folders(training["dataset"]),
         "training images": drawn["train"],
         "training": f"{training['steps']} steps, {training['epochs']:.4g} epochs, "
         f"{training['train_seconds']:.4g} s, seed {training['seed']}",

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from trainer import saved_model
+from trainer.data._listing import refuse_unreadable, try_files
 from trainer.data._pictures import Unreadable
-from trainer.data.folder import list_images, refuse_unreadable, try_files
+from trainer.data.folder import list_images
 from trainer.errors import InvalidConfig, to_one_line
 from trainer.report import Report
 
@@ -139,7 +140,7 @@ def _list_inputs(paths: Sequence[Path], classes: Sequence[str]) -> list[tuple[Pa
             found, note = list_images(path, classes)
             listed += found
             if note:
-                print(f"trainer: {to_one_line(note)}", file=sys.stderr)  # noqa: T201
+                print(to_one_line(note), file=sys.stderr)  # noqa: T201
         else:
             listed.append((path, None))
     return listed

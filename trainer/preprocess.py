@@ -3,7 +3,6 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,12 +10,10 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from trainer.data import Fit
+from trainer.data import Fit, Storage
 from trainer.data._pictures import Unreadable, decode, least_side, make_square, to_rgb
 from trainer.data.npz import make_squares
 from trainer.images import resize
-
-Storage = Literal["files", "arrays"]
 
 
 @dataclass(frozen=True)

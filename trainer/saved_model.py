@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from trainer import ingredients, models, recipes
 from trainer._files import new_path, replace_file
 from trainer._json import Fields
-from trainer.data import FIRST_RULES, RULES, Fit
+from trainer.data import FIRST_RULES, RULES, Fit, Storage, name_without_folders
 from trainer.errors import InvalidConfig, InvalidModel, to_one_line
 from trainer.images import Normalisation
 from trainer.ingredients import Surgery, Views, Vote
 from trainer.models import Shape
-from trainer.preprocess import Preprocess, Storage
+from trainer.preprocess import Preprocess
 from trainer.recipes import Defaults, Recipe
 from trainer.report import Report
 from trainer.trained_network import TrainedNetwork
@@ -147,20 +147,20 @@ def _read_code(trained: "Trained") -> bytes | None:
 
 
 def _describe(trained: "Trained") -> dict[str, Any]:
-    """The content of `model.json`, but for the weights' checksum."""
+    """The content of `model.json`, but for the weights' checksum. It names no place of this machine."""
     setup, model = trained.setup, trained.model
     config, objective = setup.config, setup.objective
     names = setup.about.class_images or setup.decoded.names or range(objective.classes)
     return {
         "format": FORMAT,
-        "model": config.model,
+        "model": Path(config.model).name,  # without the folders of a file of the user's own
         "scale": asdict(config.scale),
         **{key: model[key] for key in ("architecture", "channels", "blocks", "source")},
         **{key: model[key] for key in ("parameters", "macs", "macs_counter")},
         "members": len(trained.networks),
         "classes": [str(name) for name in names],
         "input": {
-            "storage": "files" if config.dataset.name == "folder" else "arrays",
+            "storage": setup.about.storage,
             "fit": config.dataset.fitting,
             "rules": config.dataset.rules,
             "image_size": model["image_size"],
@@ -177,7 +177,7 @@ def _describe(trained: "Trained") -> dict[str, Any]:
         "scores": {key: trained.final[key] for key in _SCORES},
         "validation_images": len(objective.validation or ()),
         "training": {
-            "dataset": str(config.dataset),
+            "dataset": name_without_folders(str(config.dataset)),
             "subset": asdict(config.subset),
             "budget": asdict(config.budget),
             "seed": config.seed,

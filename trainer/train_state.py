@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer import optimizers
+from trainer.config import COMPILED_ENGINES
 from trainer.engine import Captured, Eager, Graphed
 from trainer.evaluate import Predictor, Score, evaluate, make_predictor
 from trainer.ingredients import Average, Meta
@@ -161,12 +162,19 @@ def choose_captured(objective: TrainingObjective) -> tuple[Captured, str]:
 def _make_engine(
     update: Update, captured: Captured, reason: str, objective: TrainingObjective, generator: torch.Generator
 ) -> Eager | Graphed:
+    compiled = objective.device.engine in COMPILED_ENGINES
     if captured == "nothing":
-        return Eager(update, reason, compiled=objective.device.engine == "compile")
+        return Eager(update, reason, compiled)
     if captured == "step":
-        return Graphed(update, [generator], update.forget_gradients)
+        return Graphed(update, [generator], update.forget_gradients, compiled=compiled)
     return Graphed(
-        update.compute_gradients, [generator], update.forget_gradients, update.learn, update.weights, reason
+        update.compute_gradients,
+        [generator],
+        update.forget_gradients,
+        rest=update.learn,
+        weights=update.weights,
+        reason=reason,
+        compiled=compiled,
     )
 
 

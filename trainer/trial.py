@@ -46,6 +46,7 @@ LIBRARY_WORDS = (
     *("Unable to find a valid cuDNN algorithm", "CUBLAS_STATUS_NOT_INITIALIZED"),
 )
 _FULL = 0.9  # of a GPU's memory
+_COMPILER_MODULES = ("torch._dynamo", "torch._inductor")  # whose errors say that something cannot be compiled
 
 # how CUDA describes a GPU or a driver that is gone, as opposed to an error in a kernel
 _DEVICE_WORDS = (
@@ -295,6 +296,10 @@ def name_device_errors(*more_words: str) -> Iterator[None]:
             words = (*words, *LIBRARY_WORDS)
         if isinstance(error, MemoryError) or any(word in text for word in words):
             raise OutOfMemory(f"{line}; give a smaller batch_size, width or resolution") from error
+        if type(error).__module__.startswith(_COMPILER_MODULES):
+            raise InvalidConfig(
+                f'the network cannot be compiled: {line}; give "engine": "auto" to train it as it is'
+            ) from error
         if "no kernel image" in text:
             raise InvalidConfig(f"{line}; install a torch, or build the extension, for this GPU") from error
         if "CUDA" in text and any(word in text for word in _DEVICE_WORDS):

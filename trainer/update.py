@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer import optimizers
+from trainer.config import COMPILED_ENGINES
 from trainer.engine import Captured
 from trainer.ingredients import Average, Gradients, Groups, Perturbation
 from trainer.objective import Phase, TrainingObjective
@@ -49,7 +50,7 @@ class Update:
         self._perturbation = objective.recipe.one(Perturbation)
         self.optimizer = self._new_optimizer()
         self._scaler = torch.amp.GradScaler(device.type, enabled=objective.device.precision == "fp16")
-        self._forward = torch.compile(network) if objective.device.engine == "compile" else network
+        self._forward = torch.compile(network) if objective.device.engine in COMPILED_ENGINES else network
         self._current = _float_tensors(network)
         self._mean = _float_tensors(self.averaged) if self.averaged is not None else []
 

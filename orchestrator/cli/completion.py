@@ -49,7 +49,7 @@ _OFFERS: dict[str, Callable[[str], list[str]]] = {
     "base": _networks,
     "model": _networks,
     "init": lambda database: recorded_names("models", database),
-    "data": lambda database: ["digits", "cifar10", "npz:", "folder:"],
+    "data": lambda database: ["digits", "cifar10", "torchvision:", "npz:", "folder:", "csv:"],
     "recipe": lambda database: _plugins("recipes"),
     "study": lambda database: recorded_names("studies", database),
     "warm_start": lambda database: recorded_names("studies", database),

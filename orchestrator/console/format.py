@@ -27,6 +27,21 @@ def point_text(point: PointValues | None, start: PointValues | None = None) -> s
     return " ".join(f"{name} {_short(value)}" for name, value in shown.items())
 
 
+def short_point_text(point: PointValues | None) -> str:
+    """Return a candidate for a narrow column, each name cut to what tells it apart: `d1.25 w1.06 r0.5`."""
+    names = list(point or {})
+
+    def cut(name: str) -> str:
+        lengths = range(1, len(name) + 1)
+        is_own = [sum(other.startswith(name[:length]) for other in names) == 1 for length in lengths]
+        return next((name[:length] for length in lengths if is_own[length - 1]), name)
+
+    return " ".join(
+        f"{cut(name)}{'=' if isinstance(value, str) else ''}{_short(value)}"
+        for name, value in (point or {}).items()
+    )
+
+
 def result_text(row: Trial, start: PointValues | None = None, aim: Objective = FEWEST_MACS) -> str:
     """Return the outcome of a trial on one line. `aim`: tells which size and which score are shown."""
     point = point_text(row.point, start)

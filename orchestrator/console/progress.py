@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from orchestrator.console.format import (
     point_text,
     pruned_text,
     result_text,
+    short_point_text,
     shown_accuracy,
 )
 from orchestrator.spec.objective import Objective, amount_of
@@ -38,6 +39,7 @@ _LEFT_OUT = ("purpose", "seconds", "state", "candidate")  # first, on a narrow t
 _FOLDED = ("candidate", "state")  # words fold, numbers never
 _LEAST_FOLDED = 8  # cells: narrower, words would be columns of letters
 _UNBOUNDED = 1000
+_NARROW = 80  # columns, below which candidates are shortened
 
 
 class ReporterFactory(Protocol):
@@ -152,7 +154,7 @@ class LiveProgress(ConsoleProgress):
 
     def _open(self) -> None:
         self._notes: deque[str] = deque(maxlen=2)
-        self._recent: deque[Trial] = deque(maxlen=_RECENT)
+        self._recent: deque[Trial] = deque(self._meter.earlier[-_RECENT:], maxlen=_RECENT)
         self._best: Trial | None = None
         self._running: Sequence[RunningTrial] = ()
         self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=4)
@@ -196,10 +198,15 @@ class LiveProgress(ConsoleProgress):
     def _rows(self) -> list[tuple[list[str], str | None]]:
         """Return the cells and the style of each trial, the latest last."""
         ended = [
-            (_row_cells(row, self._start, self._aim), "bold green" if row is self._best else None)
+            (_row_cells(row, self._point, self._aim), "bold green" if row is self._best else None)
             for row in list(self._recent)
         ]
-        return ended + [(_running_cells(trial, self._start, self._aim), "cyan") for trial in self._running]
+        return ended + [(_running_cells(trial, self._point, self._aim), "cyan") for trial in self._running]
+
+    def _point(self, point: PointValues | None) -> str:
+        """Return a candidate as its column shows it, shorter on a narrow terminal."""
+        is_narrow = self._console.width < _NARROW
+        return short_point_text(point) if is_narrow else point_text(point, self._start)
 
     def _table(self, rows: Sequence[tuple[list[str], str | None]]) -> Table:
         """Return the table of trials, without the columns that do not fit on the terminal."""
@@ -231,7 +238,7 @@ class LiveProgress(ConsoleProgress):
         return table
 
 
-def _row_cells(row: Trial, start: PointValues | None, aim: Objective) -> list[str]:
+def _row_cells(row: Trial, shown: Callable[[PointValues | None], str], aim: Objective) -> list[str]:
     state = row.state if row.reason is None else f"{row.state}: {row.reason}"
     if row.state == "screened":
         state = "skipped before training"
@@ -242,7 +249,7 @@ def _row_cells(row: Trial, start: PointValues | None, aim: Objective) -> list[st
     return [
         str(row.number),
         _purpose(row),
-        point_text(row.point, start),
+        shown(row.point),
         aim.told.number(amount_of(row, aim.told)),
         accuracy_text(shown_accuracy(row)),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
@@ -250,11 +257,13 @@ def _row_cells(row: Trial, start: PointValues | None, aim: Objective) -> list[st
     ]
 
 
-def _running_cells(trial: RunningTrial, start: PointValues | None, aim: Objective) -> list[str]:
+def _running_cells(
+    trial: RunningTrial, shown: Callable[[PointValues | None], str], aim: Objective
+) -> list[str]:
     return [
         str(trial.row.number),
         _purpose(trial.row),
-        point_text(trial.request.point, start),
+        shown(trial.request.point),
         aim.told.number(amount_of(trial.request.description, aim.told)),
         accuracy_text(trial.latest_epoch.get(aim.sought.field)),
         f"{trial.seconds:.1f}",
@@ -274,6 +283,7 @@ def start_meter(
     for row in recorded:
         if row.state in ("completed", "failed", "pruned"):
             meter.remember(row)
+            meter.earlier.append(row)
     return meter
 
 
@@ -291,6 +301,7 @@ class ProgressMeter:
         self._done, self._seconds = 0.0, 0.0
         self._joules: float | None = 0.0  # None if some were not measured
         self._ended_now, self._seconds_now = 0, 0.0  # of this run
+        self.earlier: list[Trial] = []  # that ended in earlier runs
         self._latest = 0  # the trial that the solver chose last by a model
         self._saving: float | None = None  # that it expected then
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 import search_spaces
 from orchestrator.console.format import accuracy_text, point_text
+from orchestrator.console.size_plot import size_plot
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model
 from orchestrator.spec import space as spaces
@@ -29,7 +30,7 @@ from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
-from results.format import mean_text, stops_text, trust_text
+from results.format import mean_text, quantity, stops_text, trust_text
 from results.metrics import METRICS
 from results.weights import first_with_weights
 from search_spaces import scaling
@@ -43,16 +44,19 @@ def say_opening(
 ) -> None:
     """Print which network, data, budget and machine the study uses, and whether it resumes."""
     request = spec.request
-    where = "GPUs" if executor.device == "cuda" else "CPU workers"
     say(
         console,
         f"study {study.name} in {request.database}",
         *network_lines(spec),
-        f"{request.trials} trainings of {spec.training.budget} on {executor.slots} {where}, "
+        f"{quantity(request.trials, 'training')} of {spec.training.budget} on {workers_text(executor)}, "
         f"solver {request.solver}; goal: {spec.aim}",
         *(resume_lines(recorded) if recorded else demo_lines(request)),
         *warm_start_lines(spec),
     )
+
+
+def workers_text(executor: Executor) -> str:
+    return quantity(executor.slots, "GPU" if executor.device == "cuda" else "CPU worker")
 
 
 def demo_lines(request: RunOptions) -> Iterator[str]:
@@ -111,7 +115,9 @@ def data_lines(described: NetworkInfo, use: str) -> Iterator[str]:
     """Yield a line about the data set and its use, and a line about files that are not read, if any."""
     data = described.dataset
     squares = f", {_SQUARES[data['fit']]} to squares" if data.get("fit") in _SQUARES else ""
-    yield f"data: {data['name']}, {described.classes} classes, {described.image_size} px{squares}; {use}"
+    side = f" (median of the shorter sides: {data['shorter_side']})" if data.get("shorter_side") else ""
+    size = f"{described.image_size} px{side}{squares}"
+    yield f"data: {data['name']}, {described.classes} classes, {size}; {use}"
     if data.get("note"):
         yield f"  {data['note']}"
 
@@ -135,10 +141,10 @@ def image_lines(described: NetworkInfo, training: TrialTemplate) -> Iterator[str
         elif described.classes <= _FEW_CLASSES:
             yield f"  training + validation images: {', '.join(map(' '.join, texts.items()))}"
     if (tests := data.get("test_images")) is not None:
-        yield f"  {tests} test images, never drawn from" if tests else "  no test images"
+        yield f"  {quantity(tests, 'test image')}, never drawn from" if tests else "  no test images"
     if batch := described.batch_size:
         steps = training.train_images // batch
-        yield f"  batches of {batch}: {steps} step{'s' if steps != 1 else ''} per epoch"
+        yield f"  batches of {batch}: {quantity(steps, 'step')} per epoch"
 
 
 def required_accuracy_text(mean: float, std: float | None, replicates: int, tolerance: float) -> str:
@@ -173,12 +179,28 @@ def say_closing(console: Console, store: Store, spec: StudySpec) -> None:
         _tell_front(console, spec, [model.name for model in models])
     else:
         winner = next(row for row in rows if row.id == models[0].trial_id)
+        if console.is_terminal and spec.aim.minimise:
+            plot = size_plot(rows, spec.aim, study.min_accuracy, winner.number, console.width)
+            say(console, *plot)
         terminal.tell(_comparison(study, spec.aim, models[0], rows), console.file)
         _tell_winner(console, spec, study, models[0], winner)
+    following = list(_following(spec, models[0], rows)) if models else []
     if models and spec.base.keeps_weights and spec.request.kept_weights != "none":
         first = models[0]
         trained = first_with_weights(rows, next(row for row in rows if row.id == first.trial_id))
-        say(console, *weights_lines(spec.request, first.name, trained, first.name))
+        say(console, *weights_lines(spec.request, first.name, trained, first.name, following))
+    else:
+        say(console, *next_lines(*following))
+
+
+def _following(spec: StudySpec, model: Model, rows: Sequence[Trial]) -> Iterator[str]:
+    """Yield what to type next, besides what its weights are for."""
+    if spec.aim.objectives == 1 and spec.request.kind == "nas":
+        yield _next_command(spec, model.name)
+    if spec.request.script_config == "words":
+        winner = next(row for row in rows if row.id == model.trial_id)
+        words = [f"--{name}={value}" for name, value in (winner.point or {}).items()]
+        yield f"{spec.request.trainer} {shlex.join(words)}"
 
 
 def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, winner: Trial) -> None:
@@ -186,20 +208,19 @@ def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, 
     say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, study)})")
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: no candidate was better when it was retrained")
-    if spec.request.kind == "nas":
-        say(console, f"next: {_next_command(spec, model.name)}")
-    if spec.request.script_config == "words":
-        words = [f"--{name}={value}" for name, value in (winner.point or {}).items()]
-        say(console, f"next: {spec.request.trainer} {shlex.join(words)}")
 
 
 def weights_lines(
-    request: RunOptions, name: str, trained: Trial | None, model: str | None = None
+    request: RunOptions,
+    name: str,
+    trained: Trial | None,
+    model: str | None = None,
+    others: Sequence[str] = (),
 ) -> Iterator[str]:
     """Yield where the weights of a network are, and what to type to use them.
 
     name: of a saved model, or a trial as STUDY:NUMBER; trained: the training that they are from, if any are
-    kept; model: which nas-train is to train for good, None if that was done
+    kept; model: which nas-train is to train for good, None if that was done; others: commands before those
     """
     database = database_text(request)
     again = f"nas-train --model {model}{database}"
@@ -207,13 +228,20 @@ def weights_lines(
         yield f"no weights of {name} are kept" + (
             f"; {again} trains it again and keeps them" if model else ""
         )
+        yield from next_lines(*others)
         return
     yield f"weights of {name}: {trained.folder}"
     more = database + (
         " --trust-code" if ".py:" in (trained.model or "") else ""
     )  # runs the file kept with it
     export, predict = f"nas-export {name} --to onnx{more}", f"nas-predict {name} photo.jpg{more}"
-    yield f"next: {predict}, {export}, or {again}" if model else f"next: {predict} or {export}"
+    yield from next_lines(*others, predict, export, *([again] if model else []))
+
+
+def next_lines(*commands: str) -> Iterator[str]:
+    """Yield what a user may type next, a command a line."""
+    for place, command in enumerate(commands):
+        yield f"      {command}" if place else f"next: {command}"
 
 
 def _tell_front(console: Console, spec: StudySpec, names: Sequence[str]) -> None:
@@ -312,7 +340,8 @@ def warm_start_lines(spec: StudySpec) -> Iterator[str]:
     warm = spec.warm_start
     if warm is None:
         return
-    yield f"warm start: the {len(warm.hints)} best candidates of the study {warm.study} are tried first"
+    best = quantity(len(warm.hints), "best candidate")
+    yield f"warm start, tried first: the {best} of the study {warm.study}"
     for hint in warm.hints:
         yield f"  {point_text(hint, spec.start or scaling.start(spec.space))}"
     if warm.unlike:

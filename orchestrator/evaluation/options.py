@@ -73,13 +73,17 @@ class RepeatedOptions(RunOptions):
     ) -> str:
         """Return the study's name: the user's, or one made from the models and the data set."""
 
-    def settle(self, subjects: Sequence[BaseModel]) -> Self:
+    def with_model_defaults(self, subjects: Sequence[BaseModel]) -> Self:
         """Return the options with the defaults that depend on the models."""
         return self
 
     def lines(self, training: TrialTemplate, described: NetworkInfo) -> Iterator[str]:
         """Yield what else a user is to know of the trainings before they start."""
         yield from ()
+
+    def check_can_train(self, training: TrialTemplate) -> None:
+        """Raise BadOption or StoreError if a recorded study cannot train any more."""
+        return
 
     @abstractmethod
     def complete(

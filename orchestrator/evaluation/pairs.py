@@ -36,6 +36,7 @@ from orchestrator.trial.request import TrialRequest
 from results.db.rows import changed_settings
 from results.db.store import Store
 from results.db.tables import Study, Trial
+from results.format import quantity
 
 _OWN = ("network", "recipe", "scale", "source", "model")  # recorded with each pair, even if they are the same
 
@@ -104,18 +105,21 @@ def list_requests(context: StudyContext[PairsSpec], recorded: Sequence[Trial]) -
 
     An unfinished trial keeps its number; the others get the next free ones.
     """
-    spec = context.spec
-    rows = {_place(row.point or {}, row.replicate): row for row in recorded}
-    free, requests = max((row.number for row in recorded), default=0) + 1, list[TrialRequest]()
-    for run, pair in product(range(spec.request.runs_of_each), spec.pairs):
-        row = rows.get(_place(pair.point, run))
-        if row is None or is_open(row):
-            number = row.number if row else free
-            requests.append(
-                context.request(number, spec.request.kind, pair.point, run, row, description=pair.description)
-            )
-            free += row is None
+    kind, requests = context.spec.request.kind, list[TrialRequest]()
+    free = max((row.number for row in recorded), default=0) + 1
+    for run, pair, row in list_missing(context.spec, recorded):
+        number = row.number if row else free
+        requests.append(context.request(number, kind, pair.point, run, row, description=pair.description))
+        free += row is None
     return requests
+
+
+def list_missing(spec: PairsSpec, recorded: Sequence[Trial]) -> list[tuple[int, Pair, Trial | None]]:
+    """Return the run, the pair and the unfinished trial, if any, of each training that has not ended."""
+    rows = {_place(row.point or {}, row.replicate): row for row in recorded}
+    asked = product(range(spec.request.runs_of_each), spec.pairs)
+    found = [(run, pair, rows.get(_place(pair.point, run))) for run, pair in asked]
+    return [one for one in found if one[2] is None or is_open(one[2])]
 
 
 def resolve_spec(
@@ -164,7 +168,7 @@ def _resolve(
     names = [subject.name for subject in subjects]
     twice = next((name for name in names if names.count(name) > 1), None)
     check(twice is None, f"two of the models are called {twice}; rename the file of one, or omit one")
-    request, dataset = request.settle(subjects), _dataset(request, subjects)
+    request, dataset = request.with_model_defaults(subjects), _dataset(request, subjects)
     settings = _recorded_settings(store, request.study_name(list(dict.fromkeys(names)), dataset))
     pairs = []
     for subject in subjects:
@@ -174,7 +178,8 @@ def _resolve(
                 recorded = settings(f"{subject.name} with {recipe}")
                 pairs.append(_pair(request, subject, training, trainer_client, recorded))
             except TrainerRefused as error:
-                raise TrainerRefused(f"{subject.name} with {recipe}: {error}") from error
+                why = base_model.add_saved_models(str(error), subject, store)
+                raise TrainerRefused(f"{subject.name} with {recipe}: {why}") from error
     return PairsSpec(request, tuple(pairs))
 
 
@@ -259,4 +264,4 @@ def count_text(rows: Iterable[Trial]) -> str:
     """Return how many of the runs completed and failed, in words."""
     states = [row.state for row in rows]
     failed = f", {states.count('failed')} failed" if "failed" in states else ""
-    return f"{states.count('completed')} of {len(states)} runs completed{failed}"
+    return f"{states.count('completed')} of {quantity(len(states), 'run')} completed{failed}"

@@ -22,13 +22,15 @@ from orchestrator.evaluation.pairs import (
     count_text,
     find_dataset,
     find_replaced,
+    list_missing,
     list_requests,
     resolve_spec,
 )
 from orchestrator.executors import Executor
 from orchestrator.spec import base_model, provenance
 from orchestrator.spec.names import check_name
-from orchestrator.study import checks, kept_weights, session
+from orchestrator.study import checks, session
+from orchestrator.study.finish_weights import describe_models, finish_weights
 from orchestrator.study.last_validation import last_validation_lines
 from orchestrator.study.plan import cost_text, open_trainer, store_to_read, weights_text
 from orchestrator.trainer_client import TrainerClient
@@ -41,6 +43,7 @@ from results.db.rows import refuse_another_question
 from results.db.store import Store
 from results.db.tables import Study, Trial
 from results.db.transactions import patient
+from results.format import quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +104,7 @@ def run_pairs(
         rows = store.trials(study.id)
         summary.say(console, *_opening(spec, executor, study, rows))
         meter = progress.start_meter(study, spec.pairs[0].training.budget.seconds, executor.slots, rows)
-        title = f"{study.name}: {len(spec.pairs)} pairs"
+        title = f"{study.name}: {quantity(len(spec.pairs), 'pair')}"
         with session.telling_end(request, store, study.name, console):
             with (
                 session.record_end(store, study, console, recorded),
@@ -111,9 +114,9 @@ def run_pairs(
                 missing = list_requests(context, rows)
                 Runner(context).run(missing)
                 save(context)
-                if missing or request.keep_weights:
-                    for line in kept_weights.settle(context):
-                        reporter.note(line)
+                finish = finish_weights if missing or request.keep_weights else describe_models
+                for line in finish(context):
+                    reporter.note(line)
             ended = store.end_study(study.id, "finished", count_text(store.trials(study.id)))
         summary.say(console, f"finished: {ended.message}")
         close(ended, store)
@@ -154,13 +157,15 @@ def _check_folder(spec: PairsSpec) -> None:
 def _check_question(spec: PairsSpec, store: Store) -> tuple[dict[str, Any], Study | None, Study | None]:
     """Return the settings, the recorded study, if any, and that study if it is asked anew.
 
-    Raise QuestionChanged if the recorded study has other settings and a result.
+    Raise QuestionChanged if the recorded study has other settings and a result, and as `check_can_train`.
     """
     recorded, replaced = store.study(spec.study_name), find_replaced(spec, store)
     question = spec.question(recorded.question if recorded and not replaced else None)
     if recorded is not None and not replaced:
         why = checks.other_data(store, recorded, question, spec.pairs[0].training.dataset)
         refuse_another_question(recorded, spec.request.kind, question, why)
+        if list_missing(spec, store.trials(recorded.id)):
+            spec.request.check_can_train(spec.pairs[0].training)
     return question, recorded, replaced
 
 
@@ -187,11 +192,9 @@ def _open_study(spec: PairsSpec, store: Store, slots: int, console: Console) -> 
 def _opening(spec: PairsSpec, executor: Executor, study: Study, recorded: Sequence[Trial]) -> Iterable[str]:
     yield f"study {study.name} in {spec.request.database}"
     yield from _contents(spec)
-    where = "GPUs" if executor.device == "cuda" else "CPU workers"
     yield (
-        f"{_runs_text(spec)}: {spec.trainings} training{'s' * (spec.trainings > 1)} of "
-        f"{spec.pairs[0].training.budget} on "
-        f"{executor.slots} {where}"
+        f"{_runs_text(spec)}: {quantity(spec.trainings, 'training')} of {spec.pairs[0].training.budget} on "
+        f"{summary.workers_text(executor)}"
     )
     yield from summary.resume_lines(recorded)
 
@@ -213,8 +216,7 @@ def _contents(spec: PairsSpec) -> Iterable[str]:
 
 
 def _runs_text(spec: PairsSpec) -> str:
-    pairs, runs = len(spec.pairs), spec.request.runs_of_each
-    return f"{pairs} pair{'s' * (pairs > 1)} x {runs} run{'s' * (runs > 1)}"
+    return f"{quantity(len(spec.pairs), 'pair')} x {quantity(spec.request.runs_of_each, 'run')}"
 
 
 def _use_text(spec: PairsSpec) -> str:
@@ -222,7 +224,7 @@ def _use_text(spec: PairsSpec) -> str:
     training = spec.pairs[0].training
     images = summary.sample_text(training)
     if training.disjoint:
-        return f"run r uses the r-th of {spec.request.runs_of_each} disjoint parts of {images}"
+        return f"run r uses the r-th of {quantity(spec.request.runs_of_each, 'disjoint part')} of {images}"
     return f"run r holds out one of {images}" if training.folds else f"every run uses {images}"
 
 

@@ -61,6 +61,7 @@ class Job:
     memory_bytes: float | None = None  # of host memory, all its processes; None: the executor's default share
     stdout_bytes: int = 64 << 20  # more ends the job
     stderr_bytes: int = 16 << 20  # of a longer log the middle is cut out, and a line says so
+    follow_only: bool = False  # wait for the job of an earlier orchestrator in `folder`, and start none
 
     def __post_init__(self) -> None:
         if not self.command:

@@ -18,6 +18,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trial.outcome import count_affordable, count_spent
 from orchestrator.trial.request import TrialRequest
 from results.db.tables import Trial
+from results.format import quantity
 
 RESERVED = 0.25  # of all trainings
 
@@ -66,7 +67,7 @@ class StudyBudget:
     def spent_text(self, rows: Collection[Trial], counted: Collection[Trial]) -> str:
         """Return why no more is trained after `rows`. The trainings counted in it are those of `counted`."""
         if self.slot_hours is None or count_affordable(self.trials, rows) == 0:
-            return f"the search has spent its {count_spent(counted):.4g} trainings"
+            return f"the search has spent its {quantity(round(count_spent(counted), 2), 'training')}"
         used, next_one = hours_used(rows), self._longest(rows) / 3600
         return (
             f"the search has used {used:.4g} of its {self.slot_hours:g} device-hours, and a training takes "

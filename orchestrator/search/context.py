@@ -17,7 +17,7 @@ from orchestrator.spec.formulation import Formulation, accuracy, sought_value
 from orchestrator.spec.problem import AccuracyGoal, Ask, Problem, Training
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.trainer_client import NetworkInfo, network_key
-from orchestrator.trial import keep_weights
+from orchestrator.trial import weights_policy
 from orchestrator.trial.context import StudyContext
 from orchestrator.trial.latency import LatencyProfiler
 from orchestrator.trial.outcome import is_open
@@ -209,5 +209,5 @@ class SearchContext(StudyContext[StudySpec]):
     def remove_weights(self) -> None:
         """Remove the weights of those networks that the search will not name any more."""
         policy, history = self.spec.request.kept_weights, self.history
-        found = keep_weights.superfluous(history.rows, policy, self.formulation, history.best)
-        keep_weights.remove(self.store, found)
+        found = weights_policy.superfluous(history.rows, policy, self.formulation, history.best)
+        weights_policy.remove(self.store, found)

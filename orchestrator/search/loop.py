@@ -35,6 +35,7 @@ from orchestrator.trial.outcome import count_spent, is_open, is_training
 from orchestrator.trial.request import TrialRequest
 from results.analysis import forecast
 from results.db.tables import Trial
+from results.format import quantity
 
 MAX_UNTRAINED_IN_A_ROW = 500
 SAVED_ENOUGH = "until_saving"  # the event's kind
@@ -73,7 +74,7 @@ class SearchLoop:
                 found = self._search.history.best  # which may have met the required accuracy only once
                 return (
                     self._nothing_left(found, True)
-                    or f"the solver has finished after {trained:.4g} trainings"
+                    or f"the solver has finished after {quantity(round(trained, 2), 'training')}"
                 )
             if not recorded and (enough := self._saves_enough(asks)):
                 return enough

@@ -76,12 +76,13 @@ class RemainingNetworks:
 
     def _text(self) -> str:
         count = len({key for key, network in self._networks if self._may_win(network)})
+        were = "was" if count == 1 else "were"
         if self._search.formulation.find_rival(self._incumbent) is None:
             within = " within the limits" if self._search.spec.aim.limits else ""
-            return f"nothing is left: all {count} candidates{within} were trained"
+            whole = "the only candidate" if count == 1 else f"all {count} candidates"
+            return f"nothing is left: {whole}{within} {were} trained"
         name = "the base network" if self._incumbent is None else f"trial {self._incumbent.number}"
         if not count:
             return f"nothing cheaper is left: no other network is smaller than {name}"
         whole = "the only network that is" if count == 1 else f"all {count} networks that are"
-        were = "was" if count == 1 else "were"
         return f"nothing cheaper is left: {whole} smaller than {name} {were} trained"

@@ -55,7 +55,7 @@ class ServeOptions(FileOptions):
         "Path below which a proxy serves the page and the API, such as /nas. [none]", ""
     )
     data_root: LocalPath | None = _service(
-        "Folder that npz:FILE and folder:PATH of a search must be in. [none: neither is allowed]"
+        "Folder that npz:FILE, folder:PATH and csv:FILE of a search must be in. [none: none is allowed]"
     )
     trainer: str | None = _service("Command of a trainer of your own, used for every search.")
     on_end: str | None = _service(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import tempfile
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from orchestrator.trial import metrics
 from results import file_names
+from results.model_facts import measure_files
 from results.scores import Score
 
 PIECE = 64 * 1024  # bytes of a log at most at a time
@@ -46,6 +50,29 @@ def read_piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
     undecoded = len(decoder.getstate()[0])
     following = begin + len(read) - undecoded
     return {"text": text, "offset": begin, "next_offset": following, "size": size, "kept": True}
+
+
+def zip_network(root: Path, folder: str, name: str) -> Iterator[bytes] | None:
+    """Return a zip of a trained network, in pieces: its files in a folder `name`. None if it is not kept.
+
+    It is made on the disk, and without compression, since weights hardly get smaller. Raise Elsewhere.
+    """
+    held = measure_files(resolve_inside(root, folder))
+    paths = {f"{name}/{file}": resolve_inside(root, f"{folder}/{file}") for file in held}
+    if not paths:
+        return None
+    whole = tempfile.TemporaryFile()  # noqa: SIM115, closed by what reads it
+    with zipfile.ZipFile(whole, "w", strict_timestamps=False) as zipped:
+        for inside, path in paths.items():
+            zipped.write(path, inside)
+    return _read_pieces(whole)
+
+
+def _read_pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def read_curve(root: Path, folder: str, sought: Score) -> list[dict[str, Any]]:

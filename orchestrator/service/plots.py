@@ -30,7 +30,12 @@ PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
     "path-hours": partial(plots.incumbent, over="hours"),
     "curves-progress": plots.learning_curves,
     "curves-seconds": partial(plots.learning_curves, against="seconds"),
+    "curves-train_loss": partial(plots.learning_curves, of="train_loss"),
+    "curves-val_loss": partial(plots.learning_curves, of="val_loss"),
+    "curves-learning_rate": partial(plots.learning_curves, of="learning_rate"),
     "slices": plots.slices,
+    "parallel": plots.parallel,
+    "contour": plots.contour,
     "importance": plots.importance,
     "timeline": plots.timeline,
 }

@@ -185,6 +185,21 @@ def trial_file(here: Here, name: Name, number: Number, file: Kept) -> Response:
     return FileResponse(path, filename=file, media_type="application/octet-stream")
 
 
+@api.get(
+    "/studies/{name}/trials/{number}/network.zip",
+    summary="A trial's trained network: its files in a folder, zipped",
+    response_class=StreamingResponse,
+)
+def trial_network(here: Here, name: Name, number: Number) -> StreamingResponse:
+    row = _find_trial(here, name, number)
+    folder = _check_found(row["folder"], "the trial was skipped before training, so it has no network")
+    stem = f"{name}-trial-{number}"
+    zipped = files.zip_network(here.settings.runs, folder, stem)
+    found = _check_found(zipped, f"the network of trial {number} of {name!r} is not kept; see --keep-weights")
+    attached = f"attachment; filename*=utf-8''{quote(stem)}.zip"
+    return StreamingResponse(found, 200, {"content-disposition": attached}, "application/zip")
+
+
 @api.get("/studies/{name}/log", summary="A piece of the search's output, if it was started by this service")
 def search_log(here: Here, name: Name, offset: Offset = 0, most: Most = files.PIECE) -> Response:
     _find_study(here, name)

@@ -183,10 +183,11 @@ def _dataset(name: str, settings: Settings) -> str:
     if kind in names.PATHS and colon:
         return f"{kind}:{_under(path, settings.data_root)}"
     # an own trainer's names of data sets are its own
-    known = r"[\w:=.,+-]+" if settings.trainer else r"\w+"
+    known = r"[\w:=.,+-]+" if settings.trainer else r"\w+|torchvision:[\w-]+"
     check(
         re.fullmatch(known, name) is not None,
-        f"{name!r} is not a data set that this service reads; give digits, cifar10, npz:FILE or folder:PATH",
+        f"{name!r} is not a data set that this service reads; give digits, cifar10, "
+        "torchvision:NAME, npz:FILE, folder:PATH or csv:FILE",
     )
     return name
 

@@ -90,6 +90,14 @@ def candidates(name: str, store: Store | None) -> list[BaseModel]:
     return [*saved, BUILT_IN.get(name) or BaseModel(name, name, _WHOLE, f"the network {name}")]
 
 
+def add_saved_models(refusal: str, subject: BaseModel, store: Store | None) -> str:
+    """Return a trainer's refusal; of a name that no network has, with the models that studies saved."""
+    if subject.study or repr(subject.network) not in refusal:
+        return refusal
+    saved = sorted({model.name for model in store.models()}) if store else []
+    return f"{refusal}; saved models: {', '.join(saved)}" if saved else refusal
+
+
 def as_kept(kept: Mapping[str, Any], found: BaseModel) -> BaseModel:
     """Return the model with which a recorded study started, even if it was replaced or deleted since."""
     others = {*found.others, *((found.study,) if found.study else ())} - {kept["study"]}

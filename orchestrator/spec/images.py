@@ -1,4 +1,4 @@
-"""How many images a study trains and validates on, from its options and its data set.
+"""How many images a study trains and validates on, and their size, from its options and its data set.
 
 Everything is resolved to numbers here, so that trial.json and the study's settings hold numbers. The trainer
 draws the images, and refuses what it cannot draw. It knows no options: what to give instead is said here.
@@ -21,6 +21,7 @@ _LARGE = 5000, 1000  # by default, where there are so many: the numbers of the H
 _FIFTH = 5  # of fewer images, one in five validates
 _FOLDS, _FOLDS_BELOW = 6, 2000  # folds by default, where there are fewer images
 _CURVE = 1000  # of all other images, those that learning curves use
+_LEAST_SIZE, _MOST_SIZE, _SIZE_STEP = 16, 64, 4  # pixels a side, by default
 _ROUNDING = 1e-9  # of a share times a number of images
 
 Counts = tuple[int, int]  # training and validation images
@@ -186,8 +187,8 @@ def with_images(
     pool, is_older = Pool.of(described, None, parts), recorded is not None and "pool_images" not in recorded
     if not pool.sizes and (request.draw or request.folds):
         raise BadOption(
-            "the trainer does not tell the images of each class (docs/trainer-protocol.md), so it cannot be "
-            "asked for a draw or for folds; omit --draw and --folds"
+            "the trainer does not tell the images of each class (docs/trainer-protocol.md), or not before a "
+            "download, so it cannot be asked for a draw or for folds; omit --draw and --folds"
         )
     is_rest = bool(pool.sizes) and request.validation_images == ALL_IMAGES
     images, draw = pool.images, request.draw or ("proportional" if pool.sizes else None)
@@ -223,6 +224,12 @@ def _draw_counts(request: RunOptions, pool: Pool, is_older: bool, is_tested: boo
     elif not is_older:
         pool.check(*counts)
     return counts
+
+
+def default_size(described: NetworkInfo) -> int | None:
+    """Return the image size in pixels that follows from the images; None: the data set's own."""
+    side = described.dataset.get("shorter_side")
+    return side and min(max(side // _SIZE_STEP * _SIZE_STEP, _LEAST_SIZE), _MOST_SIZE)
 
 
 def check_batch(training: TrialTemplate, described: NetworkInfo) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from orchestrator.spec.command_options import check
 
 LONGEST_NAME = 200  # bytes; a disk takes 255 in one name
-PATHS = ("npz", "folder")  # data sets that are named by a path
+PATHS = ("npz", "folder", "csv")  # data sets that are named by a path
 
 _LONGEST_DATA = 80  # bytes of a data set's name in a study's
+_ARCHIVE = re.compile(r"\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 _FILES = re.compile(r"(results|optuna)\.db([.-].*)?|.*\.lock", re.IGNORECASE)  # that we write to --runs
 
 
@@ -41,12 +42,13 @@ def check_name(name: str | None, option: str = "") -> None:
 def name_data(dataset: str) -> str:
     """Return a data set's part of a study's name: of a user's own the last folder's or file's name.
 
-    `folder:/data/my photos` is `my-photos`, `npz:/data/plates.npz` is `plates`, `cifar10` is itself.
+    `folder:/data/my photos` is `my-photos`, `npz:/data/plates.npz` is `plates`, `folder:/data/a.zip` is `a`,
+    `torchvision:MNIST` is `MNIST`, `cifar10` is itself.
     """
     kind, _, path = dataset.partition(":")
-    if kind not in PATHS or not path:
+    if kind not in (*PATHS, "torchvision") or not path:
         return kind
-    last = Path(path).stem if kind == "npz" else Path(path).name
+    last = _ARCHIVE.sub("", Path(path).name) if kind == "folder" else Path(path).stem
     safe = re.sub(r"[^\w+-]+", "-", last).encode()[:_LONGEST_DATA].decode(errors="ignore")
     return safe.strip("+-") or kind
 

@@ -81,8 +81,14 @@ class RunOptions(FileOptions):
         "Resolution multiplier of the base network itself.", 1.0, le=LARGEST_SCALE
     )
 
-    data: str | None = _training("Data set: digits, cifar10, npz:PATH or folder:PATH. [cifar10]")
-    image_size: int | None = _training("Image size in pixels, before scaling. [the data set's own]")
+    data: str | None = _training(
+        "Data set: digits, cifar10, torchvision:NAME, folder:PATH (of a folder, zip or tar file), csv:PATH "
+        "or npz:PATH. [cifar10]"
+    )
+    image_size: int | None = _training(
+        "Image size in pixels, before scaling. [the data set's own; of images of all sizes the median of "
+        "their shorter sides, 16 to 64]"
+    )
     fit: Literal["crop", "pad", "squash"] | None = _training(
         "How to make images square: crop, pad or squash. [as for the saved model, or crop]"
     )

@@ -343,7 +343,7 @@ class HpoOptions(SearchOptions):
     )
 
     model: PathText = _search(
-        "Model to tune: saved by a study, built in (nomad_senet18), or a base network.", ...
+        "Model to tune: saved by a study, a base network (senet18), or a variant of the NOMAD paper's.", ...
     )
     config_as: Literal["words", "file", "environment"] = _place(
         "How a script as --trainer gets its settings: as --name=value words, as the path of a JSON file, "

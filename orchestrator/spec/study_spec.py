@@ -357,6 +357,8 @@ def _fits(subject: BaseModel, asked: Mapping[str, Any], request: RunOptions, rec
     except BadOption:
         return False
     own = json.loads(json.dumps({**training.question(), "scale": scale_of(request, subject)}))
+    if own["image_size"] is None:
+        own["image_size"] = asked.get("image_size")  # which followed from the images
     return all(own.get(name) == asked.get(name) for name in _OF_THE_MODEL)
 
 
@@ -422,11 +424,12 @@ def describe_data(
 ) -> tuple[TrialTemplate, NetworkInfo]:
     """Return the training with what depends on its data and on the trainer, and its network.
 
-    These are numbers of images, their fit, and the versions of the trainer's rules.
+    These are the size, the numbers and the fit of its images, and the versions of the trainer's rules.
 
     recorded, parts: see `images.with_images`. Raise BadOption or TrainerRefused.
     """
     told = trainer_client.describe(training.config(Choices(scale)))
+    training = replace(training, image_size=_image_size(training, told, subject, recorded))
     training = images.with_images(training, request, told, recorded, parts)
     training = replace(training, versions=_versions(training, told, subject, recorded))
     try:
@@ -443,6 +446,19 @@ def describe_data(
         "does not tell (keeps_weights in docs/trainer-protocol.md); omit it",
     )
     return replace(training, fit=base.dataset.get("fit", training.fit)), base
+
+
+def _image_size(
+    training: TrialTemplate, told: NetworkInfo, subject: BaseModel, recorded: Mapping[str, Any] | None
+) -> int | None:
+    """Return the image size: the given one, a recorded study's own, or that which follows from the images.
+
+    A model that an older version saved has none, which is the trainer's default, and keeps it on its images.
+    """
+    if training.image_size is not None or recorded is not None:
+        return training.image_size or (recorded or {}).get("image_size")
+    is_as_found = subject.study is not None and subject.dataset == training.dataset
+    return None if is_as_found else images.default_size(told)
 
 
 def _versions(

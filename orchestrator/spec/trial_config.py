@@ -67,7 +67,9 @@ class TrialBudget:
         return {name: amount for name, amount in asdict(self).items() if amount is not None}
 
     def __str__(self) -> str:
-        return f"{self.steps} steps" if self.steps is not None else f"{self.seconds:g} s"
+        return (
+            f"{self.steps} step{'s' * (self.steps != 1)}" if self.steps is not None else f"{self.seconds:g} s"
+        )
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class TrialTemplate:
             "versions": dict(self.versions),
             "ingredients": merge_ingredients(self.ingredients, chosen.ingredients),
             "architecture": dict(chosen.architecture or self.architecture),
-            "init": dict(self.init),
+            "init": dict(self.init) if "folder" in self.init else {},  # none: their files are gone
         }
         return config | {name: value for name, value in rare.items() if value}
 

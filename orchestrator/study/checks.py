@@ -27,9 +27,11 @@ from results import file_names
 from results.analysis.posterior import VerdictSettings
 from results.db import connection
 from results.db.rows import changed_settings, refuse_another_question
+from results.db.spec_diff import in_words
 from results.db.store import Store
 from results.db.study_files import is_own, read_owner
 from results.db.tables import Study
+from results.format import quantity
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ def resolve_study(
 
     def resolve(request: SearchOptions, subject: BaseModel) -> StudySpec:
         settled = settle_demo(request, subject, store)
-        return resolve_spec(settled, subject, executor.device, trainer_client, store)
+        try:
+            return resolve_spec(settled, subject, executor.device, trainer_client, store)
+        except TrainerRefused as error:
+            raise TrainerRefused(base_model.add_saved_models(str(error), subject, store)) from error
 
     if store is None:
         return resolve(request, subject_of(request, None))
@@ -176,7 +181,8 @@ def unlike_lines(store: Store, recorded: Study, dataset: str, changed: Sequence[
     if _dataset_of(store, recorded) == dataset:
         yield (
             f"the study {recorded.name} of the same data has other settings, so it is not resumed: "
-            f"{'; '.join(changed)}; to go on with it, give its settings and --study {recorded.name}"
+            f"{'; '.join(map(in_words, changed))}; to go on with it, give its settings and "
+            f"--study {recorded.name}"
         )
 
 
@@ -228,6 +234,6 @@ def check_budget(spec: StudySpec) -> None:
     enough = search_budget(whole, spec.request, ()).count_by_hours(())
     if enough is not None and enough <= before:
         raise BadOption(
-            f"--max-gpu-hours {whole.slot_hours:g} is enough for {enough} trainings, but the search needs "
-            f"{before} of the base network and one more; give more"
+            f"--max-gpu-hours {whole.slot_hours:g} is enough for {quantity(enough, 'training')}, but the "
+            f"search needs {before} of the base network and one more; give more"
         )

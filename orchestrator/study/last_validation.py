@@ -6,7 +6,6 @@ On this machine a plan has the trainer find that out, as nothing can tell it wit
 
 from __future__ import annotations
 
-import json
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from orchestrator.spec.options import RunOptions
 from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial import metrics
+from orchestrator.trial.folder import TrialFolder
 
 _SECONDS = 600.0  # in which the images are read, and a few steps and validations timed
 
@@ -50,14 +50,13 @@ def last_validation_lines(
 def _check(request: RunOptions, config: Mapping[str, Any], executor: Executor) -> float:
     """Return the seconds. Raise BadOption with the trainer's words."""
     with tempfile.TemporaryDirectory(prefix="plan-") as name:
-        folder = Path(name)
-        path = folder / "trial.json"
-        path.write_text(json.dumps(config))
+        folder = TrialFolder(Path(name))
+        folder.write_config(config)
         job = Job(
-            command=(*request.trainer_command, "check", "--config", str(path)),
-            folder=folder,
-            stdout=folder / "check.jsonl",
-            stderr=folder / "check.log",
+            command=(*request.trainer_command, "check", "--config", str(folder.config)),
+            folder=folder.path,
+            stdout=folder.metrics,
+            stderr=folder.log,
             timeout_seconds=_SECONDS,
             memory_bytes=request.limits.memory_bytes,
         )

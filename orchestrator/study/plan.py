@@ -29,9 +29,9 @@ from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.study.last_validation import last_validation_lines
 from orchestrator.trainer_client import NetworkInfo, TrainerClient
-from orchestrator.trial.keep_weights import BYTES_A_PARAMETER
+from orchestrator.trial.weights_policy import BYTES_A_PARAMETER
 from results.db.store import Store
-from results.format import size_text
+from results.format import quantity, size_text
 
 _PLAN_OF = "plan of the study "
 
@@ -101,8 +101,8 @@ def weights_text(request: RunOptions, network: NetworkInfo, most: int, stay: str
         return f"weights: none are kept ({why})"
     return (
         f"weights (--keep-weights {policy}): {BYTES_A_PARAMETER} bytes a parameter, so {size_text(size)} for "
-        f"the first network; while it runs, those of at most {most} trainings ({size_text(most * size)} at "
-        f"that size); {stay} at the end"
+        f"the first network; while it runs, those of at most {quantity(most, 'training')} "
+        f"({size_text(most * size)} at that size); {stay} at the end"
     )
 
 
@@ -140,7 +140,7 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
     if whole.slot_hours is not None:
         enough, text = whole.count_by_hours(()), ""
         if enough is not None:
-            text = f"{enough} trainings at most" if enough < whole.trials else "all trainings"
+            text = f"{quantity(enough, 'training')} at most" if enough < whole.trials else "all trainings"
             text = f": enough for {text}"
         yield f"limit: {whole.slot_hours:g} device-hours, failed trainings included{text}"
 

@@ -23,8 +23,9 @@ from orchestrator.solvers import SolverProcess
 from orchestrator.spec import feasibility, provenance
 from orchestrator.spec.search_options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.study import checks, kept_weights, latencies, save_models, session
+from orchestrator.study import checks, latencies, save_models, session
 from orchestrator.study.checks import CheckedStudy
+from orchestrator.study.finish_weights import finish_weights
 from orchestrator.trainer_client import TrainerClient
 from orchestrator.trial.context import ProgressReporter, StudyContext
 from orchestrator.trial.folder import study_folder
@@ -68,7 +69,7 @@ def run_study(
             if request.keep_weights:
                 silent = ProgressReporter()
                 context = StudyContext(store, recorded, spec, trainer, executor, silent, stop)
-                summary.say(console, *kept_weights.settle(context))
+                summary.say(console, *finish_weights(context))
         else:
             reached = tuple(feasibility.limit_lines(spec, trainer))
             study = _open_study(checked, store, executor, console)
@@ -138,7 +139,8 @@ def _with_latency(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> St
     if spec.request.latency_command is None:
         profiler = LatencyProfiler(context.trainer, WorkerLatency(context.executor, *shared).measure)
     else:
-        profiler = LatencyProfiler(context.trainer, CommandLatency(start, *shared).measure)
+        command = CommandLatency(start, *shared, context.reporter.note)
+        profiler = LatencyProfiler(context.trainer, command.measure)
     profiler.remember(rows)
     first = profiler.describe(start)
     return replace(context, trainer=profiler, spec=replace(spec, first=first))
@@ -168,7 +170,7 @@ def _search(context: StudyContext[StudySpec], rows: Sequence[Trial]) -> str:
         else:
             save_models.save(search, final_selection.select_winner(search, loop.next_number))
     latencies.measure(search)
-    for line in kept_weights.settle(context):  # which writes the latencies, too
+    for line in finish_weights(context):  # which writes the latencies, too
         context.reporter.note(line)
     return message + final_selection.retrained_text(search)
 

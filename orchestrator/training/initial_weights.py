@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from orchestrator.spec.command_options import BadOption
 from results import file_names, queries
 from results.db.transactions import patient
-from results.errors import StoreError
+from results.errors import NotOnRecord, StoreError, WeightsMissing
+from results.weights import read_checksum
+
+
+class WeightsGone(BadOption):
+    """The weights that a study began with are not there any more."""
 
 
 def find(database: str, model: str, checksum: str | None) -> dict[str, str]:
@@ -19,12 +22,26 @@ def find(database: str, model: str, checksum: str | None) -> dict[str, str]:
 
     model: as `queries.weights` takes it
     checksum: of the weights that the study started from, if it resumes. Of several models of that name the
-        one with these weights is meant, since a newer one may have been saved since.
+        one with these weights is meant, since a newer one may have been saved since. Raise WeightsGone if
+        nothing has this name any more.
     """
-    newest = _read(patient(queries.weights)(database, model))
-    if checksum in (None, newest["sha256"]):
+    newest, problem = None, None
+    try:
+        newest = _read(patient(queries.weights)(database, model))
+    except (NotOnRecord, WeightsMissing, BadOption) as error:
+        if checksum is None:
+            raise
+        problem = error
+    if newest is not None and checksum in (None, newest["sha256"]):
         return newest
-    return next((held for held in _others(database, model) if held["sha256"] == checksum), newest)
+    found = next((held for held in _others(database, model) if held["sha256"] == checksum), newest)
+    if found is None:
+        raise WeightsGone(
+            f"the weights that this study began with (SHA-256 {checksum}) are gone, and its unfinished "
+            f"trainings need them: {str(problem).partition(';')[0]}; put them back, or give --init the "
+            "folder of a copy, and this --study"
+        ) from problem
+    return found
 
 
 def _others(database: str, model: str) -> Iterator[dict[str, str]]:
@@ -36,10 +53,9 @@ def _others(database: str, model: str) -> Iterator[dict[str, str]]:
 
 
 def _read(folder: Path) -> dict[str, str]:
-    path = folder.resolve() / file_names.MODEL
+    folder = folder.resolve()
     try:
-        described: Any = json.loads(path.read_text(encoding="utf-8"))
-        checksum = described["weights"]["sha256"]
+        return {"folder": str(folder), "sha256": read_checksum(folder)}
     except (OSError, ValueError, LookupError, TypeError) as error:
+        path = folder / file_names.MODEL
         raise BadOption(f"--init: {path} cannot be read: {error!r}; copy it again, or train again") from error
-    return {"folder": str(path.parent), "sha256": str(checksum)}

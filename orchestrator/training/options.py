@@ -47,7 +47,7 @@ class TrainingOptions(RepeatedOptions):
     )
 
     model: PathText = _final(
-        "Model to train: saved by a study, built in (nomad_senet18), or a base network.", ...
+        "Model to train: saved by a study, a base network (senet18), or a variant of the NOMAD paper's.", ...
     )
     init: PathText | None = _final(
         "Start from the weights of this model: the name of a saved one, STUDY:NUMBER for a trial, or a "
@@ -109,7 +109,7 @@ class TrainingOptions(RepeatedOptions):
         start = ["from", re.sub(r"[^\w+-]+", "-", Path(self.init).name).strip("-")] if self.init else []
         return "-".join([self.kind, *models, *start, "demo" if self.demo else data_name(dataset)])
 
-    def settle(self, subjects: Sequence[BaseModel]) -> Self:
+    def with_model_defaults(self, subjects: Sequence[BaseModel]) -> Self:
         """A demo makes a base network narrower; a saved model is trained as it was found."""
         if not self.demo or not any(subject.study for subject in subjects):
             return self
@@ -150,13 +150,24 @@ class TrainingOptions(RepeatedOptions):
         from orchestrator.training import initial_weights  # sqlalchemy, too
 
         began = (recorded or {}).get("init", {}).get("sha256")
-        return {**initial_weights.find(self.database, self.init, began), "new_head": self.new_head}
+        try:
+            found = initial_weights.find(self.database, self.init, began)
+        except initial_weights.WeightsGone:
+            found = {"sha256": began}  # enough for a study whose trainings have all ended
+        return {**found, "new_head": self.new_head}
+
+    def check_can_train(self, training: TrialTemplate) -> None:
+        if self.init is not None and "folder" not in training.init:
+            from orchestrator.training import initial_weights
+
+            initial_weights.find(self.database, self.init, training.init["sha256"])
 
     def lines(self, training: TrialTemplate, described: NetworkInfo) -> Iterator[str]:
         if not training.test and not self.no_test:
             yield "  the data have no test images, so validation images are held out to measure the accuracy"
         if self.init:
-            yield f"weights: training starts from those of {self.init} ({training.init['folder']})"
+            place = training.init.get("folder", "which are gone")
+            yield f"weights: training starts from those of {self.init} ({place})"
             yield "  images are sized and normalised as these data are"
         if described.fresh:
             yield f"  drawn anew for {described.classes} classes: {', '.join(described.fresh)}"

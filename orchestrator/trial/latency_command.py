@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,21 +38,30 @@ class CommandLatency:
     """Measures networks with --latency-command.
 
     base: the configuration of the base network, which must be measurable; folder: the study's
+    note: shows a line to the user
     """
 
     base: Mapping[str, Any]
     request: SearchOptions
     folder: Path
     stop: threading.Event
+    note: Callable[[str], None]
     seconds: float = COMMAND_SECONDS
 
     def measure(self, configs: Sequence[Mapping[str, Any]]) -> list[Latency]:
         """Return the latency of each network, or why it has none.
 
-        Where a network fails, the base is measured again: if it fails too, the command or its device does,
-        and not the network. Raise LatencyFailed then, and Stopped.
+        If the last of them fails, the base is measured once more: if it fails too, the command or its device
+        does, and not the networks. Raise LatencyFailed then, and Stopped.
         """
-        return [self._measure_or_tell(config) for config in configs]
+        found = list[Latency]()
+        for place, config in enumerate(configs, 1):
+            self.note(f"latency: the command measures network {place} of {len(configs)}")
+            found.append(self._measure_or_tell(config))
+        if found and found[-1].failure:
+            self.note("latency: the command failed; it measures the base network again")
+            self._measure_or_tell(self.base)
+        return found
 
     def _measure_or_tell(self, config: Mapping[str, Any]) -> Latency:
         try:
@@ -60,12 +69,7 @@ class CommandLatency:
         except _NotMeasured as error:
             if config == self.base:
                 raise self._failed(error) from error
-            failure = f"latency not measured: {error}"
-        try:
-            self._measure(self.base)
-        except _NotMeasured as error:
-            raise self._failed(error) from error
-        return Latency(None, failure=failure)
+            return Latency(None, failure=f"latency not measured: {error}")
 
     def _failed(self, error: _NotMeasured) -> LatencyFailed:
         return LatencyFailed(

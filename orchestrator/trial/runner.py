@@ -30,8 +30,8 @@ from orchestrator.spec import provenance
 from orchestrator.spec.options import OWN_TRAINER
 from orchestrator.spec.problem import Evaluation
 from orchestrator.trainer_client import Stopped, TrainerRefused
-from orchestrator.trial import keep_weights, outcome, usage
 from orchestrator.trial import metrics as metrics_log
+from orchestrator.trial import outcome, usage, weights_policy
 from orchestrator.trial.context import StudyContext, TrialSpec
 from orchestrator.trial.folder import TrialFolder, trial_folder
 from orchestrator.trial.outcome import TrialOutcome
@@ -70,6 +70,7 @@ class Runner:
         self._looked = 0.0  # when the curves of running trials were last read
         self._kept = time.monotonic()  # when the study's lock was last checked
         self._ended: dict[int, Trial] = {}
+        self._results: dict[int, TrialOutcome] = {}  # of an earlier run, by number: without weights as yet
         self._evaluate: Evaluate | None = None
         self._pruner = NEVER
 
@@ -106,18 +107,27 @@ class Runner:
         return [self._ended[request.number] for request in requests]
 
     def _adopt(self, request: TrialRequest) -> bool:
-        """Record the result of a trial that ended while no orchestrator ran; return whether there is one."""
+        """Record the result of a trial that ended while no orchestrator ran; return whether that is done.
+
+        A job that outlives its orchestrator may still write the weights, so it is followed to its end.
+        """
         row, folder = request.row, self._folder_of(request)
         if row is None or row.state != "running" or not folder.has_config(request.config):
             return False
         found = outcome.adopt(folder, self._required(request), self._sought)
         if found is None:
             return False
+        if found.lost_weights is not None and folder.has_job(request.config, self._context.executor.name):
+            self._results[request.number] = found
+            return False
+        self._record_adopted(request, row, found)
+        return True
+
+    def _record_adopted(self, request: TrialRequest, row: Trial, found: TrialOutcome) -> None:
         found = outcome.judge_budget(found, request.config)
-        folder.remove_job()
+        self._folder_of(request).remove_job()
         self._store.note(self._study_id, "result_adopted", {"number": request.number}, row.id)
         self._record(request, row, found, usage.add_adopted(row, found.columns))
-        return True
 
     def _start_what_fits(self, pool: ThreadPoolExecutor) -> None:
         slots, stop = self._context.executor.slots, self._context.stop
@@ -137,6 +147,7 @@ class Runner:
             timeout_seconds=self._limits.timeout_seconds,
             needed=_initial_weights(request.config),
             memory_bytes=self._limits.memory_bytes,
+            follow_only=request.number in self._results,
         )
         future = pool.submit(self._run_job, job, trial)
         self._running[future] = trial
@@ -161,7 +172,7 @@ class Runner:
             row = self._store.start_trial(self._study_id, request.number, **columns)
         else:
             row = self._store.restart_trial(row.id, **columns)
-        folder.write_config(request.config, keep_weights.provenance_of(self._context, request))
+        folder.write_config(request.config, weights_policy.provenance_of(self._context, request))
         return row
 
     def _run_job(self, job: Job, trial: RunningTrial) -> Exit:
@@ -212,6 +223,10 @@ class Runner:
         """Record how `trial` ended; its row stays `running` if it is retried."""
         request, row = trial.request, trial.row
         found = outcome.judge(end, trial.folder, self._required(request), self._sought)
+        earlier = self._results.pop(request.number, None)
+        if earlier is not None and (found.state != "completed" or not end.wall_seconds):
+            self._record_adopted(request, row, earlier)  # the job that had this result is gone
+            return
         if found.state == "stopped":
             prune = self._pruner.find_stop(found.measurements)
             if prune is None or self._pruner.audits(request.number):
@@ -281,7 +296,7 @@ class Runner:
             events[WEIGHTS_LOST] = {"number": request.number, "message": found.lost_weights}
         is_kept = state == "completed" and columns.get("weights_bytes") is not None
         if not is_kept:
-            columns |= dict.fromkeys(keep_weights.COLUMNS)
+            columns |= dict.fromkeys(weights_policy.COLUMNS)
             self._folder_of(request).remove_weights()
         row = self._store.finish_trial(row.id, state, found.measurements, events, **columns)
         self._ended[row.number] = row
@@ -289,7 +304,7 @@ class Runner:
         if WEIGHTS_LOST in events:
             self._context.reporter.note(f"trial {row.number}: {found.lost_weights}")
         if is_kept:
-            keep_weights.keep_one_of(row, self._context)
+            weights_policy.keep_one_of(row, self._context)
 
 
 def _initial_weights(config: Mapping[str, Any]) -> tuple[Path, ...]:

@@ -29,7 +29,7 @@ from results.cli.options import (
     read_number,
 )
 from results.errors import StoreError
-from results.format import plain_rows
+from results.format import plain_rows, quantity
 from results.scores import sought_score
 from results.tables import evaluation_table, front_table, slack_table
 
@@ -214,7 +214,11 @@ def export_trials(
         _tell_brought(optuna_mirror.export(db, study, str(optuna)), study, as_json)
         return
     count = export.export(db, study, to, form)
-    _print(f"{count} trials written to {to}", [{"study": study, "file": str(to), "trials": count}], as_json)
+    _print(
+        f"{quantity(count, 'trial')} written to {to}",
+        [{"study": study, "file": str(to), "trials": count}],
+        as_json,
+    )
 
 
 @main.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from results.db import connection, study_files
 from results.db.search_queue import SearchQueue
 from results.db.tables import Study
 from results.errors import DeletionRefused, NotOnRecord, StoreUnavailable
+from results.format import quantity
+from results.weights import read_checksum
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,18 @@ class Deletion:
         """Yield what goes, for people."""
         if self.is_recorded:
             yield (
-                f"the study {self.study}: {self.trials} trials, {self.measurements} measurements, "
-                f"{self.events} events"
+                f"the study {self.study}: {quantity(self.trials, 'trial')}, "
+                f"{quantity(self.measurements, 'measurement')}, {quantity(self.events, 'event')}"
             )
         else:
             yield f"the study {self.study} is not in the results database any more, but its files are there"
         if self.models:
             yield f"models: {', '.join(self.models)}"
         if self.weights:
-            yield f"the weights of {self.weights} trained network{'s' if self.weights > 1 else ''}"
+            yield f"the weights of {quantity(self.weights, 'trained network')}"
         for folder in self.folders:
             yield f"the folder {folder}"
-        yield f"{self.files:,} files, {self.bytes:,} bytes"
+        yield f"{quantity(self.files, 'file')}, {quantity(self.bytes, 'byte')}"
         for name in self.warm_starts:
             yield f"{name} began with its best candidates; it has a copy of them and stays as it is"
         yield from self.left
@@ -74,7 +77,7 @@ def examine(queue: SearchQueue, name: str, runs: Path | None, force: bool = Fals
         raise NotOnRecord(f"there is no study {name!r}; there are: {there_are or 'none'}")
     models = [model.name for model in queue.models() if study and model.study_id == study.id]
     if study is not None and not force:
-        _refuse_needed(study, others, models)
+        _refuse_needed(study, others, models, _checksums(queue, study))
     counts = queue.count_rows(study.id if study else 0)
     sizes = [study_files.measure(folder) for folder in folders]
     return Deletion(
@@ -138,22 +141,42 @@ def _folders(
     return own, left
 
 
-def _refuse_needed(study: Study, others: list[Study], models: list[str]) -> None:
-    """Raise DeletionRefused if another study began with a model of this one.
+def _refuse_needed(study: Study, others: list[Study], models: list[str], checksums: set[str]) -> None:
+    """Raise DeletionRefused if another study began with a model of this one, or with its weights.
 
-    It keeps a copy, but `--model NAME@STUDY` would be refused, and version 0.1 kept none.
+    It keeps a copy of the model, but `--model NAME@STUDY` would be refused, and version 0.1 kept none. Of
+    weights it has the checksum alone.
     """
-    needing = [
+    by_model = [
         other.name
         for other in others
         if study.name in _models_of(other.question)
         or (other.id > study.id and _names_without_copy(other.question) & set(models))
     ]
-    if needing:
-        raise DeletionRefused(
-            f"{', '.join(needing)} began with a model of {study.name}, and may not resume without it; "
-            "delete the former first, or give --force"
-        )
+    by_weights = [other.name for other in others if _initial_weights_of(other.question) in checksums]
+    for names, what, it in (
+        (by_model, "a model", "it"),
+        (by_weights, "weights", "them"),
+    ):
+        if names:
+            raise DeletionRefused(
+                f"{', '.join(names)} began with {what} of {study.name}, and may not resume without {it}; "
+                "delete the former first, or give --force"
+            )
+
+
+def _checksums(queue: SearchQueue, study: Study) -> set[str]:
+    """Return the checksums of the weights that a study keeps, of those whose files can be read."""
+    found = set[str]()
+    for row in queue.trials_with_weights(study.id):
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            found.add(read_checksum(Path(row.folder or "")))
+    return found
+
+
+def _initial_weights_of(question: Mapping[str, Any]) -> str | None:
+    """Return the checksum of the weights that a study began with (`nas-train --init`)."""
+    return ((question.get("training") or {}).get("init") or {}).get("sha256")
 
 
 def _models_of(question: Mapping[str, Any]) -> set[str]:

@@ -22,7 +22,7 @@ from results.db.locks import gpu_lock_folder, holder, refusal, study_lock
 from results.db.store import Store
 from results.db.tables import Trial
 from results.errors import StoreError, StudyLocked
-from results.format import size_text
+from results.format import quantity, size_text
 
 NEEDED = ("torch", "torchvision", "PyNomadBBO", "optuna", "sqlalchemy", "pandas")
 LEAST_FREE_BYTES = 2**30
@@ -139,7 +139,9 @@ def weights(db: str, repair: bool) -> Iterator[Finding]:
             found = f"{name}, trial {row.number}: the database does not know of {left[0]}"
             yield Finding("weights", "warning", found, "remove it if you do not need it")
     size = sum(row.weights_bytes or 0 for _, row in kept)
-    yield Finding("weights", "good", f"{len(kept) - len(gone)} trained networks, {size_text(size)}")
+    yield Finding(
+        "weights", "good", f"{quantity(len(kept) - len(gone), 'trained network')}, {size_text(size)}"
+    )
 
 
 def _weights_files(row: Trial) -> list[Path]:

@@ -99,7 +99,7 @@ def delete(
     study: StudyName,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Also if other studies began with a model of this one.")
+        bool, typer.Option("--force", help="Also if other studies began with a model or weights of this one.")
     ] = False,
     runs: Annotated[
         Path | None,

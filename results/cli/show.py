@@ -22,6 +22,7 @@ from results.format import (
     moment,
     number,
     percent,
+    quantity,
     size_text,
     stop_text,
     stops_text,
@@ -92,7 +93,7 @@ def _counts(facts: dict[str, Any]) -> str:
     by_state = facts["trials_by_state"].items()
     states = ", ".join(f"{count} {STATE_LABELS.get(state, state)}" for state, count in by_state)
     reasons = ", ".join(f"{count} {reason}" for reason, count in facts["failures_by_reason"].items())
-    searched = f"{facts['spent']:.4g} of {facts['budget_trials']} trainings spent"
+    searched = f"{facts['spent']:.4g} of {quantity(facts['budget_trials'], 'training')} spent"
     return "; ".join(part for part in (searched, f"trials: {states}" if states else "", reasons) if part)
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from results.db.spec_diff import differences
+from results.db.spec_diff import differences, in_words
 from results.db.tables import Base, Event, Study
 from results.errors import NotOnRecord, QuestionChanged
 
@@ -91,12 +91,11 @@ def refuse_another_question(study: Study, kind: str, question: Mapping[str, Any]
 
     why: the user's mistake behind the differences, if it is known
     """
-    changed = changed_settings(study, kind, question)
+    changed = "; ".join(map(in_words, changed_settings(study, kind, question)))
     if changed:
         remedy = (
             "give another --study name, repeat the recorded options, or delete the study (nas-results delete)"
         )
         raise QuestionChanged(
-            f"study {study.name!r} is in the results database with other settings: {'; '.join(changed)}; "
-            f"{why or remedy}"
+            f"study {study.name!r} is in the results database with other settings: {changed}; {why or remedy}"
         )

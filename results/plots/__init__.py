@@ -12,9 +12,11 @@ light and a dark background, so a page changes its theme by the template alone; 
 
 from results.plots._look import TEMPLATES, apply_theme, remove_title
 from results.plots.comparison import fronts, paths
+from results.plots.contour import contour
 from results.plots.curves import learning_curves
 from results.plots.front import front
 from results.plots.importance import importance
+from results.plots.parallel import parallel
 from results.plots.path import incumbent
 from results.plots.slices import slices
 from results.plots.timeline import timeline
@@ -22,11 +24,13 @@ from results.plots.timeline import timeline
 __all__ = [
     "TEMPLATES",
     "apply_theme",
+    "contour",
     "front",
     "fronts",
     "importance",
     "incumbent",
     "learning_curves",
+    "parallel",
     "paths",
     "remove_title",
     "slices",

@@ -9,38 +9,59 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from results.format import plain_rows
-from results.plots._look import LOOKS, at_bound, empty, finish_figure, hover_text, marker, sample
+from results.plots._look import (
+    LOOKS,
+    at_bound,
+    empty,
+    finish_figure,
+    hover_text,
+    log_if_wide,
+    marker,
+    sample,
+)
 from results.study_record import OUTCOMES, Row, StudyRecord
 
 MOST = 60  # curves that can still be distinguished
 Against = Literal["progress", "seconds"]
+Measured = Literal["score", "train_loss", "val_loss", "learning_rate"]
+_TITLES: dict[Measured, str] = {
+    "score": "Learning curves",
+    "train_loss": "Training loss",
+    "val_loss": "Validation loss",
+    "learning_rate": "Learning rate",
+}
 _COLUMNS = {"progress": "progress", "seconds": "elapsed_seconds"}
 _AXES = {"progress": "budget spent (%)", "seconds": "seconds of training"}
 _ALWAYS = ("confirmed", "undecided", "rejected", "baseline")
 
 
-def learning_curves(study: StudyRecord, against: Against = "progress", dark: bool = False) -> go.Figure:
-    """Plot the validation accuracy of trials over their budget, at most MOST of them.
+def learning_curves(
+    study: StudyRecord, against: Against = "progress", dark: bool = False, of: Measured = "score"
+) -> go.Figure:
+    """Plot what trials reached over their budget, at most MOST of them.
 
+    of: the validation score that is sought, a loss, or the learning rate
     Confirmed and rejected trials and the baseline come first; of the others an even sample is shown.
     """
-    title = "Learning curves"
-    column = _COLUMNS[against]
-    measured = study.curves[study.curves[column].notna() & study.curves[study.sought.column].notna()]
-    measured = measured.assign(accuracy=measured[study.sought.column])
+    title = _TITLES[of]
+    column, value = _COLUMNS[against], study.sought.column if of == "score" else of
+    measured = study.curves[study.curves[column].notna() & study.curves[value].notna()]
+    measured = measured.assign(shown=measured[value] * (100 if of == "score" else 1))
     numbers = [int(number) for number in measured["trial"].unique()]
     if not numbers:
         return empty(title, "there are no measurements yet", dark)
     shown = chosen([study.by_number[number] for number in numbers])
     curves = _curves(measured[measured["trial"].isin([row["number"] for row in shown])], column)
     figure = go.Figure()
-    at_bound(figure, study, None)
+    if of == "score":
+        at_bound(figure, study, None)
     for outcome in OUTCOMES:
         rows = [row for row in shown if row["outcome"] == outcome]
-        _add_curves(figure, outcome, [(row, curves[row["number"]]) for row in rows], against)
-    figure.update_xaxes(title=_AXES[against], rangemode="tozero").update_yaxes(
-        title=f"validation {study.sought.noun} (%)"
-    )
+        _add_curves(figure, outcome, [(row, curves[row["number"]]) for row in rows], against, of)
+    named = f"validation {study.sought.noun} (%)" if of == "score" else title.lower()
+    figure.update_xaxes(title=_AXES[against], rangemode="tozero").update_yaxes(title=named)
+    if of != "score":
+        log_if_wide(figure, "yaxis", [row["shown"] for curve in curves.values() for _, row in curve])
     note = f"{len(shown)} of {len(numbers):,} curves" if len(shown) < len(numbers) else ""
     return finish_figure(figure, title, dark, note)
 
@@ -61,7 +82,11 @@ def _curves(measured: pd.DataFrame, column: str) -> dict[int, list[tuple[float, 
 
 
 def _add_curves(
-    figure: go.Figure, outcome: str, curves: Sequence[tuple[Row, list[tuple[float, Row]]]], against: Against
+    figure: go.Figure,
+    outcome: str,
+    curves: Sequence[tuple[Row, list[tuple[float, Row]]]],
+    against: Against,
+    of: Measured,
 ) -> None:
     """Add all curves of an outcome as one trace, with gaps between them."""
     if not curves:
@@ -72,8 +97,8 @@ def _add_curves(
     scale = 100 if against == "progress" else 1
     for trial, curve in curves:
         x += [*(scale * place for place, _ in curve), None]
-        y += [*(100 * row["accuracy"] for _, row in curve), None]
-        words += [*(hover_text(trial, _measured(row)) for _, row in curve), None]
+        y += [*(row["shown"] for _, row in curve), None]
+        words += [*(hover_text(trial, _measured(row, of)) for _, row in curve), None]
     matters = outcome in _ALWAYS
     figure.add_scatter(
         x=x, y=y, text=words, mode="lines+markers", name=curves[0][0]["label"], connectgaps=False,
@@ -83,7 +108,8 @@ def _add_curves(
     )  # fmt: skip
 
 
-def _measured(row: dict[str, Any]) -> str:
+def _measured(row: dict[str, Any], of: Measured) -> str:
     seconds = "" if row["elapsed_seconds"] is None else f" after {row['elapsed_seconds']:.1f} s"
     epoch = "" if row["epoch"] is None else f" (epoch {row['epoch']:.3g})"
-    return f"measured here: {row['accuracy']:.2%}{seconds}{epoch}"
+    value = f"{row['shown']:.2f}%" if of == "score" else f"{row['shown']:.4g}"
+    return f"measured here: {value}{seconds}{epoch}"

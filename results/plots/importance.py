@@ -20,7 +20,7 @@ from results.study_record import Row, StudyRecord
 if TYPE_CHECKING:
     import optuna
 
-FEWEST = 4  # trials; fewer say nothing about several parameters
+FEWEST, FEWEST_EACH = 12, 4  # trials in all, and for each parameter; fewer tell chance from nothing
 MOST = 400  # trials that are used, an even sample: fANOVA's time grows with them
 _SHOWN = 15
 _NAMES = {"fanova": "fANOVA: share of the variance", "ped_anova": "PED-ANOVA: difference of the best tenth"}
@@ -32,7 +32,10 @@ def importance(study: StudyRecord, dark: bool = False) -> go.Figure:
     title = study.sought.reword("Parameter importance for the accuracy")
     found = importances(study)
     if not found:
-        return empty(title, f"needs {FEWEST} trained candidates whose parameters and accuracies differ", dark)
+        varied = len(parameters(study, _points(study)))
+        need = max(FEWEST, FEWEST_EACH * varied)
+        why = f"needs {need} trained candidates whose parameters and accuracies differ"
+        return empty(title, f"{why}; there are {len(_points(study))}", dark)
     most_first = sorted(found["fanova"], key=lambda name: -found["fanova"][name])
     names = most_first[:_SHOWN][::-1]
     figure = go.Figure()
@@ -49,7 +52,7 @@ def importance(study: StudyRecord, dark: bool = False) -> go.Figure:
     figure.update_xaxes(title="importance (%)", range=[0, 108]).update_yaxes(type="category")
     trials = len(_points(study))
     notes = [f"{len(names)} of {len(most_first)} parameters"] if len(names) < len(most_first) else []
-    notes += [f"{MOST:,} of {trials:,} trials"] if trials > MOST else []
+    notes.append(f"{MOST:,} of {trials:,} trials" if trials > MOST else f"n = {trials} trials")
     return finish_figure(figure, title, dark, ", ".join(notes), height=170 + 44 * len(names))
 
 
@@ -57,7 +60,8 @@ def importances(study: StudyRecord) -> dict[str, dict[str, float]]:
     """Return the importance of each parameter in [0, 1], by evaluator; empty with too few trials."""
     rows = sample(_points(study), MOST)
     varied = parameters(study, rows)
-    if len(rows) < FEWEST or not varied or len({row["accuracy"] for row in rows}) < 2:
+    need = max(FEWEST, FEWEST_EACH * len(varied))
+    if len(rows) < need or not varied or len({row["accuracy"] for row in rows}) < 2:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that an evaluator is experimental, that a notebook lacks a widget

@@ -20,11 +20,7 @@ _POINTS = 6000  # in all panels together
 def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
     """Plot every trial with an accuracy, in one panel per parameter that has varied."""
     title = study.sought.reword("Accuracy by parameter")
-    rows = [
-        row
-        for row in study.rows
-        if row["point"] and row["accuracy"] is not None and row["outcome"] not in (REPEAT, "duplicate")
-    ]
+    rows = trained(study)
     varied = parameters(study, rows)
     if not varied:
         why = "no parameter has varied yet" if rows else "no trial has an accuracy yet"
@@ -51,6 +47,15 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
     return finish_figure(figure, title, dark, ", ".join(notes), height=150 + 240 * down)
 
 
+def trained(study: StudyRecord) -> list[Row]:
+    """Return the candidates with an accuracy, each once."""
+    return [
+        row
+        for row in study.rows
+        if row["point"] and row["accuracy"] is not None and row["outcome"] not in (REPEAT, "duplicate")
+    ]
+
+
 def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str, Any]]:
     """Return the variables of the study's space that have more than one value in `rows`, by name.
 
@@ -66,21 +71,21 @@ def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str
 def _add_panel(
     figure: go.Figure, name: str, variable: Mapping[str, Any], rows: Sequence[Row], down: int, across: int
 ) -> None:
-    is_number = all(_is_number(row["point"].get(name)) for row in rows)
+    is_numeric = all(is_number(row["point"].get(name)) for row in rows)
     for outcome in OUTCOMES:
         shown = [row for row in rows if row["outcome"] == outcome]
         if not shown:
             continue
         values = [row["point"].get(name) for row in shown]
         figure.add_scatter(
-            x=values if is_number else [str(value) for value in values],
+            x=values if is_numeric else [str(value) for value in values],
             y=[100 * row["accuracy"] for row in shown],
             mode="markers", name=shown[0]["label"], legendgroup=outcome, showlegend=(down, across) == (1, 1),
             marker=marker(outcome),
             text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
             row=down, col=across,
         )  # fmt: skip
-    kind = "category" if not is_number else "log" if variable.get("log") else "linear"
+    kind = "category" if not is_numeric else "log" if variable.get("log") else "linear"
     figure.update_xaxes(title=name, type=kind, exponentformat="power", row=down, col=across)
     if kind == "category":
         allowed = variable.get("values") or sorted({str(row["point"].get(name)) for row in rows})
@@ -89,5 +94,6 @@ def _add_panel(
         )
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of a parameter has a place on a numeric axis."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -15,7 +15,17 @@ from results.analysis.evaluation import rank_pairs
 from results.analysis.forecast import energy
 from results.analysis.slack import cheapest
 from results.db.tables import RUN_BY_RUN
-from results.format import megabytes, millions, moment, number, percent, plain_rows, value_text, why_text
+from results.format import (
+    megabytes,
+    millions,
+    moment,
+    number,
+    percent,
+    plain_rows,
+    quantity,
+    value_text,
+    why_text,
+)
 from results.layers import count_layers
 from results.model_facts import NetworkFacts, compare_with_base
 from results.report._command import command
@@ -178,7 +188,7 @@ def provenance(study: StudyRecord) -> Table:
         ("commit", ", ".join(sorted(commits))),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))),
         ("machines", "; ".join(sorted({_machine(row) for row in trainings} - {""}))),
-        ("seeds", f"{len(seeds):,} pairs of training seed and image seed; see the table below"),
+        ("seeds", f"{quantity(len(seeds), 'pair')} of training seed and image seed; see the table below"),
         ("started", f"{moment(about['created_at'])} UTC"),
         ("updated", f"{moment(about['updated_at'])} UTC"),
         ("time of all trainings", f"{study.seconds:,.1f} s"),

@@ -13,11 +13,19 @@ from results import plots
 from results.analysis.networks import Network
 from results.analysis.posterior import interval_text
 from results.format import number, percent
+from results.plots.curves import Measured
+from results.plots.front import LANES
 from results.plots.path import Kind, Step, names, step_height, steps
 from results.plots.timeline import uses
 from results.report._table import MOST, table
 from results.study_record import Row, StudyRecord
 from results.tables import grid
+
+LOSSES: Mapping[Measured, str] = {
+    "train_loss": "Training loss",
+    "val_loss": "Validation loss",
+    "learning_rate": "Learning rate",
+}
 
 
 @dataclass(frozen=True)
@@ -41,19 +49,26 @@ class Plot:
         return str((self.figure.layout.meta or {}).get("note", ""))
 
 
-_FRONT = """Each mark is a network. A network with repeats is drawn at their mean, with the 95% interval of
-its true accuracy. The training that selected it is left out, since it was probably a lucky one (the
-winner's curse). The shaded band is the margin between the baseline and the required accuracy. Below the
-plot are trials that have a size but no accuracy."""
+_FRONT = "Each mark is a network."
+_REPEATS = """A network with repeats is drawn at their mean, with the 95% interval of its true accuracy. The
+training that selected it is left out, since it was probably a lucky one (the winner's curse)."""
+_BAND = "The shaded band is the margin between the baseline and the required accuracy."
+_LANES = "Below the plot are trials that have a size but no accuracy."
 _PATH = """The best network known at each time. A network that met the required accuracy once leads until its
-repeats reject it, so the dashed line can rise again. The solid line is the best confirmed network."""
+repeats reject it, so the dashed line can rise again."""
+_PATH_CONFIRMED = "The solid line is the best confirmed network."
 _PATH_UP = """The best training known at each time. The dashed line is the best single training, which is
-usually a lucky one. The solid line starts where the best candidates were retrained. It is the best mean among
+usually a lucky one."""
+_PATH_RETRAINED = """The solid line starts where the best candidates were retrained. It is the best mean among
 those retrained most often, which decides the study's best trial."""
 _HOURS = "The same over device-hours, summed over all workers."
 _CURVES = "Validation accuracy over the budget of each training."
 _SECONDS = "The same over the seconds of each budget."
 _SLICES = "Every trained candidate, by the value of each parameter that varied."
+_PARALLEL = """Each line is a trained candidate; the axes are the parameters that varied, and the last one is
+the accuracy. The colours are fifths of the candidates; click on one in the legend to hide it."""
+_CONTOUR = """Between the trained candidates (dots) the accuracy is interpolated. Other parameters varied too,
+so neighbouring dots may differ in more than these two."""
 _IMPORTANCE = """By Optuna's evaluators, from the trained candidates. A search concentrates on promising
 regions, so these are only hints."""
 _TIMELINE = """Each bar is a training, with the number of its trial. Time between a stop and a resume does not
@@ -66,17 +81,29 @@ def of_study(study: StudyRecord) -> list[Plot]:
     by_hours = plots.incumbent(study, over="hours")
     by_seconds = plots.learning_curves(study, against="seconds")
     mattered = plots.importance(study)
-    words = _PATH if study.minimised else _PATH_UP
     say = study.sought.reword
-    return [
-        Plot("front", say("Size and accuracy"), say(_FRONT), plots.front(study), _networks(study)),
+    front = Plot(
+        "front", say("Size and accuracy"), say(_front_words(study)), plots.front(study), _networks(study)
+    )
+    drawn = [
         Plot(
-            "path-trainings", "Best so far over trainings", say(words), plots.incumbent(study), _path(study)
+            "path-trainings",
+            "Best so far over trainings",
+            say(_path_words(study)),
+            plots.incumbent(study),
+            _path(study),
         ),
         Plot("path-hours", "Best so far over device-hours", _HOURS, by_hours),
         Plot("curves-progress", "Learning curves by budget", say(_CURVES), plots.learning_curves(study)),
         Plot("curves-seconds", "Learning curves by seconds", _SECONDS, by_seconds),
+        *(
+            Plot(f"curves-{of}", heading, f"{heading} over the budget of each training.", figure)
+            for of, heading in LOSSES.items()
+            if (figure := plots.learning_curves(study, of=of)).data
+        ),
         Plot("slices", say("Accuracy by parameter"), _SLICES, plots.slices(study)),
+        Plot("parallel", "All parameters at once", say(_PARALLEL), plots.parallel(study)),
+        Plot("contour", say("Accuracy over two parameters"), say(_CONTOUR), plots.contour(study)),
         Plot(
             "importance",
             say("Parameter importance for the accuracy"),
@@ -86,6 +113,24 @@ def of_study(study: StudyRecord) -> list[Plot]:
         ),
         Plot("timeline", "Workers over time", _TIMELINE, plots.timeline(study), _uses(study)),
     ]
+    # where all networks have one size, how it went comes first
+    return [front, *drawn] if study.minimised else [*drawn, front]
+
+
+def _front_words(study: StudyRecord) -> str:
+    """Return how to read the plot of sizes and accuracies, of what it shows."""
+    baseline, bound = study.study["baseline_accuracy"], study.bound
+    shown = {
+        _REPEATS: any(network.is_replicated for network in study.networks),
+        _BAND: bound is not None and baseline is not None and baseline > bound,
+        _LANES: any(row["outcome"] in LANES and study.size(row) is not None for row in study.rows),
+    }
+    return " ".join([_FRONT, *(words for words, is_there in shown.items() if is_there)])
+
+
+def _path_words(study: StudyRecord) -> str:
+    both = (_PATH, _PATH_CONFIRMED) if study.minimised else (_PATH_UP, _PATH_RETRAINED)
+    return " ".join(both if any(step.confirmed for step in steps(study)) else both[:1])
 
 
 def of_both(study: StudyRecord, other: StudyRecord) -> list[Plot]:
@@ -108,9 +153,11 @@ def of_both(study: StudyRecord, other: StudyRecord) -> list[Plot]:
 def _networks(study: StudyRecord) -> Table:
     """Return the table of networks trained to the end, the smallest first."""
     known = sorted(study.networks, key=lambda one: (study.size(study.by_number[one.trial]) or 0, one.trial))
-    caption = "Networks by size: mean accuracy over n trainings, its 95% interval, and the probability of "
-    caption += "reaching the required accuracy"
-    heads = ("trial", "outcome", study.metric.unit, study.sought.noun, "95% interval", "n", "probability")
+    caption = "Networks by size: mean accuracy over n trainings and its 95% interval"
+    if study.bound is not None:
+        caption += ", and the probability of reaching the required accuracy"
+    heads: tuple[str, ...] = ("trial", "outcome", study.metric.unit, study.sought.noun, "95% interval", "n")
+    heads += () if study.bound is None else ("probability",)
     caption = study.sought.reword(caption)
     if len(known) > MOST:
         caption += f"; the first {MOST:,} of {len(known):,}"
@@ -128,7 +175,7 @@ def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
         percent(belief.mean),
         interval_text(*belief.interval()),
         str(belief.trainings),
-        percent(chance, 1),
+        *(() if bound is None else (percent(chance, 1),)),
     )
 
 

@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from results import study_words
 from results.plots import TEMPLATES, remove_title
-from results.report import _downloads, _facts, _layers, comparison
+from results.report import _facts, _layers, _network_folders, comparison
 from results.report._figures import Plot, of_both, of_study
 from results.study_record import StudyRecord
 
@@ -44,7 +44,7 @@ def page(
             found=study_words.describe_result(study),
             facts=_facts,
             layers_of=_layers.layers,
-            downloads=_downloads.downloads(study, folder),
+            network_folders=_network_folders.network_folders(study, folder),
             comparison=comparison,
             plots=shown,
             together=together,

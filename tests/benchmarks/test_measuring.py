@@ -1,11 +1,30 @@
-"""The benchmarks of speed and overshoot, and the session on a GPU, at their smallest."""
+"""The benchmarks of speed and overshoot at their smallest."""
 
+import importlib
 import json
+import random
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks._running import ran
+from tests.benchmarks._running import ROOT, ran
+from trainer import config
+
+
+@pytest.mark.parametrize(
+    "name", ["overshoot", pytest.param("trainer_speed", marks=pytest.mark.slow), "trial_start"]
+)
+def test_what_is_measured_is_trained_by_the_newest_rules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    monkeypatch.setattr(sys, "argv", [name])
+    benchmark = importlib.import_module(name)
+    made = {
+        "overshoot": lambda: next(benchmark._configs(1, "digits", "cpu", random.Random(0))),
+        "trainer_speed": lambda: benchmark._config(benchmark._arguments()),
+        "trial_start": lambda: benchmark.CONFIG,
+    }
+    assert config.from_json(made[name]()).versions == config.NEWEST
 
 
 @pytest.mark.slow
@@ -47,31 +66,3 @@ def test_overshoot_is_measured_beside_a_process_that_competes(tmp_path: Path) ->
     assert (trial["busy"], trial["exit_code"], trial["progress_at_end"]) == (1, 0, [1.0])
     assert trial["overshoot_seconds"] == trial["train_seconds"] - trial["budget_seconds"]
     assert report["summary"]["all"]["n"] == report["summary"]["beside others"]["ended_at_progress_1"] == 1
-
-
-def test_a_gpu_session_without_time_begins_nothing_and_names_what_is_left(tmp_path: Path) -> None:
-    code, printed = ran("gpu", "--minutes", "0", "--out", str(tmp_path))
-    assert code == 3
-    assert "left: checks, start, speed-senet18-1, speed-senet18-.67, speed-resnet9-1, nomad_haet" in printed
-
-
-@pytest.mark.slow
-def test_a_gpu_session_does_a_step_once_even_if_it_failed(tmp_path: Path) -> None:
-    asked = (
-        "--data",
-        f"npz:{tmp_path}/absent.npz",
-        "--device",
-        "cpu",
-        "--only",
-        "best",
-        "--out",
-        str(tmp_path),
-    )
-    code, printed = ran("gpu", *asked)
-    assert code == 0, printed
-    session = json.loads((tmp_path / "session.json").read_text())
-    assert session["steps"]["best"]["exit_code"] == 2
-    assert "exit 2: trainer: no file" in session["steps"]["best"]["tail"]
-    code, printed = ran("gpu", *(word for word in asked if word not in ("--only", "best")), "--minutes", "0")
-    assert "left: checks" in printed
-    assert "best" not in printed

@@ -1,6 +1,7 @@
 """A search whose trainer keeps a list of what it trains, so that nothing trained twice goes unseen."""
 
 import shlex
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -35,6 +36,23 @@ def asked_of(folder: Path, executor: str) -> list[str]:
     (folder / "trainer.py").write_text(TRAINER)
     trainer = shlex.join([sys.executable, str(folder / "trainer.py")])
     return command(folder, *ARGUMENTS, "--executor", executor, "--trainer", trainer)
+
+
+def kill_while_weights_are_written(folder: Path, *where: str) -> list[str]:
+    """Kill a study whose trial has its result and no weights yet, go on with it, and return what is typed.
+
+    Its folder has a trainer that keeps a list of what it trains.
+    """
+    (folder / "trainer.py").write_text(TRAINER)
+    trainer = shlex.join([sys.executable, str(folder / "trainer.py")])
+    asked = ("--model", "senet18", "--study", "s", "--data", "fake:weights=late", "--budget", "10steps")
+    typed = command(folder, *asked, *where, "--trainer", trainer, program="nas_train")
+    metrics = folder / "s" / "00001" / "metrics.jsonl"
+    with subprocess.Popen(typed, stdout=subprocess.DEVNULL) as study:
+        assert eventually(lambda: metrics.exists() and '"final"' in metrics.read_text(), 120)
+        study.kill()
+    subprocess.run(typed, check=True, stdout=subprocess.DEVNULL, timeout=200)
+    return typed
 
 
 def await_another(folder: Path) -> None:

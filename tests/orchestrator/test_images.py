@@ -17,9 +17,10 @@ from rich.console import Console
 
 from orchestrator.console import summary
 from orchestrator.spec import base_model
+from orchestrator.spec.base_model import BaseModel
 from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.options import OWN_TRAINER
-from orchestrator.spec.study_spec import StudySpec, resolve_spec, training_of
+from orchestrator.spec.study_spec import StudySpec, describe_data, resolve_spec, training_of
 from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
 from orchestrator.study import checks, plan
 from orchestrator.study.run import run_study
@@ -105,7 +106,7 @@ def test_a_study_of_wide_arrays_from_before_there_was_a_fit_resumes_where_they_a
     refuse_another_question(
         study, "nas", question(asked(trainer_client, tmp_path, wide, image_size=16, fit="squash"))
     )
-    with pytest.raises(QuestionChanged, match=r"training\.fit: 'squash' recorded, 'crop' now"):
+    with pytest.raises(QuestionChanged, match=r"fit: 'squash' recorded, 'crop' now"):
         refuse_another_question(study, "nas", question(asked(trainer_client, tmp_path, wide, image_size=16)))
 
 
@@ -173,8 +174,9 @@ def test_the_size_the_fit_and_what_is_not_read_are_said_of_a_folder(
 ) -> None:
     data = photos(tmp_path / "photos")
     base = asked(trainer_client, tmp_path, data, fit="pad").base
+    size = "16 px (median of the shorter sides: 8)"
     assert list(summary.data_lines(base, "40 training images")) == [
-        f"data: {data}, 2 classes, 32 px, padded to squares; 40 training images",
+        f"data: {data}, 2 classes, {size}, padded to squares; 40 training images",
         "  not read: 1 file of another kind (1 .txt)",
     ]
 
@@ -224,7 +226,8 @@ def test_a_plan_tells_classes_by_their_folders_and_what_is_drawn_of_them(
     steps = spec.training.train_images // 8
     use, drawn = wanted
     *_, line = summary.network_lines(spec)
-    assert line == f"data: {data}, 3 classes, 32 px, cropped to squares; {use}"
+    size = "16 px (median of the shorter sides: 8)"
+    assert line == f"data: {data}, 3 classes, {size}, cropped to squares; {use}"
     assert list(summary.image_lines(spec.base, spec.training)) == [
         "  classes: ant, bee, wolf; images of each: least 10 (wolf), median 50, most 90 (ant)",
         drawn,
@@ -397,6 +400,63 @@ def test_a_model_is_trained_on_with_the_fit_it_was_found_with(
         request = settled(tmp_path, kind="hpo", subject="nomad_senet18", data=dataset, **given)
         fits.append(training_of(request, subject, "nomad_haet", dataset, "cpu").fit)
     assert fits == ["pad", "crop", None]
+
+
+def photos_of(root: Path, width: int, height: int) -> str:
+    """Two classes of 40 images of that size."""
+    for name in ("ant", "wolf"):
+        (root / "train" / name).mkdir(parents=True)
+        for index in range(40):
+            Image.new("RGB", (width, height), (index, 0, 0)).save(root / "train" / name / f"{index}.png")
+    return f"folder:{root}"
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "given", "size"),
+    [(70, 51, None, 48), (900, 600, None, 64), (9, 12, None, 16), (70, 51, 24, 24)],
+)
+def test_the_default_size_follows_from_the_images(
+    trainer_client: TrainerClient, tmp_path: Path, width: int, height: int, given: int | None, size: int
+) -> None:
+    spec = asked(trainer_client, tmp_path, photos_of(tmp_path / "p", width, height), image_size=given)
+    assert (spec.training.image_size, spec.base.image_size) == (size, size)
+    assert question(spec)["training"]["image_size"] == size
+    [line] = summary.data_lines(spec.base, "")
+    assert f" {size} px (median of the shorter sides: {min(width, height)}), cropped" in line
+
+
+@pytest.mark.parametrize(("recorded_size", "size"), [(None, 32), (40, 40), (48, 48)])
+def test_a_study_goes_on_with_its_size_whatever_would_be_the_default_now(
+    trainer_client: TrainerClient, tmp_path: Path, recorded_size: int | None, size: int
+) -> None:
+    data, model = photos_of(tmp_path / "p", 70, 51), base_model.find("senet18", None)
+    request = settled(tmp_path, data=data, trainer=None, batch_size=16)
+    new = resolve_spec(request, model, "cpu", trainer_client)
+    before = question(new)
+    before["training"]["image_size"] = recorded_size
+    with Store(tmp_path / "results.db") as store:
+        study = store.open_study(new.study_name, "nas", before, 8, {}, None)
+        anew = resolve_spec(request, model, "cpu", trainer_client, store)
+        assert anew.training.image_size == 48, "without a result it is a new study"
+        trial = store.start_trial(study.id, 1, purpose="baseline", config=new.config({}))
+        store.finish_trial(trial.id, "completed", val_accuracy=0.5)
+        spec = resolve_spec(request, model, "cpu", trainer_client, store)
+    assert (spec.training.image_size, spec.base.image_size) == (recorded_size, size)
+    assert question(spec)["training"] == before["training"]
+
+
+def test_a_model_found_at_the_older_default_size_keeps_it_on_its_images_alone(
+    trainer_client: TrainerClient, tmp_path: Path
+) -> None:
+    data, other = (photos_of(tmp_path / name, 70, 51) for name in ("p", "q"))
+    sizes = []
+    for size, asked_data in ((None, data), (40, data), (None, other)):
+        subject = BaseModel("m", "senet18", {}, "", dataset=data, image_size=size, study="s")
+        request = settled(tmp_path, kind="hpo", subject="m", data=asked_data, batch_size=16)
+        training = training_of(request, subject, "nomad_haet", asked_data, "cpu")
+        found, _ = describe_data(training, {}, request, trainer_client, subject, None)
+        sizes.append(found.image_size)
+    assert sizes == [None, 40, 48]
 
 
 def test_a_fit_that_is_unknown_is_refused_with_those_that_are(tmp_path: Path) -> None:

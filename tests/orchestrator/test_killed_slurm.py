@@ -11,7 +11,7 @@ import pytest
 from orchestrator.trial.outcome import is_training
 from tests.orchestrator._processes import eventually, naming
 from tests.orchestrator._slurm import Cluster
-from tests.orchestrator._slurm_studies import asked_of, await_another, trained
+from tests.orchestrator._slurm_studies import asked_of, await_another, kill_while_weights_are_written, trained
 from tests.orchestrator._studies import record, trials
 from tests.orchestrator.test_killed import exits_unseen
 
@@ -38,6 +38,15 @@ def test_trials_go_on_while_their_orchestrator_is_dead_and_are_trained_once(
     assert len(trained(harried)) == len([row for row in trials(harried) if is_training(row)])
     assert {row.slot for row in trials(harried)} >= {"c0", "c1"}
     assert eventually(lambda: naming(harried) == [])
+
+
+def test_weights_that_a_job_still_writes_are_kept_by_the_next_orchestrator(
+    tmp_path: Path, two_nodes: Cluster
+) -> None:
+    kill_while_weights_are_written(tmp_path, "--executor", "slurm")
+    assert [row.weights_bytes is not None for row in trials(tmp_path)] == [True]
+    assert set(trained(tmp_path).values()) == {1}
+    assert not (tmp_path / "s" / "00001" / "job.json").exists()
 
 
 def test_an_interrupted_study_leaves_no_job(tmp_path: Path, two_nodes: Cluster) -> None:

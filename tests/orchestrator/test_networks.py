@@ -116,7 +116,7 @@ def test_a_trainer_refuses_bad_data_with_words_of_one_line(
     corrupt.write_bytes(b"PK\x03\x04 and then nothing")
     np.savez(small, train_images=np.zeros((40, 16, 16, 3), np.uint8), train_labels=np.arange(40) % 4)
     cases = {
-        "imagenet": "dataset 'imagenet' is not known; known: cifar10, digits",
+        "imagenet": "dataset 'imagenet' is not known; known: cifar10, csv, digits",
         "npz": "needs a path: npz:PATH",
         f"npz:{tmp_path / 'missing.npz'}": "missing.npz; give dataset npz:PATH",
         f"npz:{corrupt}": "write it again with numpy.savez",

@@ -85,10 +85,10 @@ def test_another_script_another_way_or_another_start_is_another_study(folder: Pa
     for name, text in (("train.py", f"{SCRIPT}# changed"), ("mine.toml", SPACE.replace("start = 0.7", ""))):
         before = (folder / name).read_text()
         (folder / name).write_text(text)
-        with pytest.raises(QuestionChanged, match=r"source|start\.lr"):
+        with pytest.raises(QuestionChanged, match=r"source|start lr"):
             searched(folder, trials=4, confirm=0)
         (folder / name).write_text(before)
-    with pytest.raises(QuestionChanged, match="config_as"):
+    with pytest.raises(QuestionChanged, match="config as"):
         searched(folder, trials=4, confirm=0, config_as="environment")
 
 

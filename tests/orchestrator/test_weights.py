@@ -67,7 +67,13 @@ def test_a_search_keeps_the_weights_that_its_policy_names(tmp_path: Path, policy
     if policy is None:
         assert set(kept(tmp_path)) == named
         assert f"weights of nomad_senet18: {tmp_path / 's' / f'{min(repeats):05d}'}\n" in printed
-        assert "next: nas-predict nomad_senet18 photo.jpg --db" in printed
+        last = [line.partition(" --")[0] for line in printed.splitlines()[-4:]]
+        assert last == [
+            "next: hpo-search",
+            "      nas-predict nomad_senet18 photo.jpg",
+            "      nas-export nomad_senet18",
+            "      nas-train",
+        ]
     elif policy == "confirmed":
         assert set(kept(tmp_path)) >= named
         assert len(kept(tmp_path)) == 1 + len(confirmed)
@@ -92,6 +98,9 @@ def test_the_weights_of_a_model_tell_its_name_and_what_its_study_found(tmp_path:
         "runs": model["trainings"],
         "interval": [model["accuracy_low"], model["accuracy_high"]],
     }
+    with Store(tmp_path / "results.db", read_only=True) as store:
+        [study] = store.studies()
+    assert found["data_fingerprint"] == study.question["training"]["fingerprint"] is not None
     assert str(tmp_path) not in json.dumps(found), "a place on this machine"
 
 

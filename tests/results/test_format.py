@@ -5,7 +5,7 @@ from rich.table import Table
 from results import queries, tables
 from results.cli import show
 from results.db.store import Store
-from results.format import changes, settings
+from results.format import changes, quantity, settings
 from tests.results.records import complete, config, open_study
 
 
@@ -67,3 +67,8 @@ def test_the_tables_of_a_search_over_scales_have_no_such_column(record: str) -> 
     trials = tables.trials_table(queries.trials(record, "nas-demo"), show.study_facts(record, "nas-demo"))
     for table in (trials, tables.models_table(queries.models(record))):
         assert not {"change", "settings"} & {column.header for column in table.columns}
+
+
+def test_a_count_has_its_noun_in_the_right_number() -> None:
+    found = [quantity(count, "trial") for count in (0, 1, 2, 1234, 1.0, 2.5)]
+    assert found == ["0 trials", "1 trial", "2 trials", "1,234 trials", "1 trial", "2.5 trials"]

@@ -26,6 +26,8 @@ DRAWN: tuple[Drawing, ...] = (
     plots.incumbent,
     plots.learning_curves,
     plots.slices,
+    plots.parallel,
+    plots.contour,
     plots.importance,
     plots.timeline,
 )
@@ -88,6 +90,9 @@ def test_every_plot_is_drawn_of_a_study_of_any_size(
     assert figure.layout.title.text
     if figure.data:
         named = [axis.title.text for axis in figure.select_xaxes() if axis.title.text]
+        named += [
+            axis.label for lines in figure.select_traces({"type": "parcoords"}) for axis in lines.dimensions
+        ]
         assert named, "an axis without a name"
     else:
         assert trials < 40
@@ -230,6 +235,64 @@ def test_the_parameter_that_the_accuracy_follows_is_the_most_important(store: St
     assert set(found) == {"fanova", "ped_anova"}
     assert all(shares["width"] > 0.8 for shares in found.values())
     assert found == importances(study_record.read_study(db, "demo")), "the same each time"
+
+
+def test_importance_is_told_only_where_there_are_trials_enough_and_with_their_number(
+    store: Store, db: str
+) -> None:
+    study = open_study(store, space=SPACE)
+    for number in range(1, 12):
+        point = {"width": number / 24, "depth": (number * 7 % 24) / 24}
+        complete(store, study, number, 1_000_000 * number, 0.5 + 0.4 * point["width"], point=point)
+    figure = plots.importance(study_record.read_study(db, "demo"))
+    assert "needs 12 trained candidates" in figure.layout.annotations[0].text
+    assert "there are 11" in figure.layout.annotations[0].text
+    complete(store, study, 12, 1_000_000, 0.7, point={"width": 0.7, "depth": 0.5})
+    assert plots.importance(study_record.read_study(db, "demo")).layout.meta["note"] == "n = 12 trials"
+
+
+def test_the_surface_goes_through_what_was_trained_and_over_the_two_that_matter(
+    store: Store, db: str
+) -> None:
+    space = [*SPACE, {"kind": "real", "name": "rate", "low": 0.001, "high": 1.0, "log": True}]
+    study = open_study(store, space=space)
+    for number in range(25):
+        width, exponent = number // 5 / 4, number % 5 / 4
+        point = {"width": width, "depth": 0.1 * (number % 3 + 1), "rate": 10 ** (3 * exponent - 3)}
+        complete(store, study, number + 1, 1_000_000, 0.5 + 0.3 * width + 0.1 * exponent, point=point)
+    surface, dots = plots.contour(study_record.read_study(db, "demo")).data
+    assert list(dots.x) == pytest.approx([number // 5 / 4 for number in range(25)])
+    assert min(dots.y) == pytest.approx(0.001)
+    across = dict(zip(surface.x, surface.z[0], strict=True))
+    assert across[0.0] == pytest.approx(50.0)
+    assert across[1.0] == pytest.approx(80.0)
+    assert surface.z[-1][-1] == pytest.approx(90.0)
+
+
+def test_lines_over_all_parameters_end_at_what_they_reached(judged: StudyRecord) -> None:
+    figure = plots.parallel(judged)
+    assert list(figure.layout.xaxis.ticktext) == ["width", "depth", "accuracy (%)"]
+    lines = [list(found.y)[:3] for found in figure.data]
+    assert [line[0] for line in lines] == pytest.approx([0.0, 1.0, 0.375, 0.75])  # .2, 1, .5 and .8 of width
+    assert [line[2] for line in lines] == pytest.approx([0.0, 0.5, 0.5, 1.0])  # 89, 90, 90 and 91%
+    marks = [(mark.x, mark.text) for mark in figure.layout.annotations]
+    assert {(0, "0.2"), (0, "1"), (2, "89"), (2, "91")} <= set(marks)
+
+
+def test_losses_and_rates_have_curves_of_their_own(store: Store, db: str) -> None:
+    study = open_study(store, space=SPACE)
+    begun = store.start_trial(study.id, 1, purpose="search", point={"width": 1.0, "depth": 1.0}, macs=1)
+    told = [
+        {"progress": p, "val_accuracy": p, "train_loss": 2.0 - p, "learning_rate": 10 ** (-3 * p)}
+        for p in (0.25, 0.5, 1.0)
+    ]
+    store.finish_trial(begun.id, "completed", told, val_accuracy=1.0)
+    record = study_record.read_study(db, "demo")
+    (losses,) = plots.learning_curves(record, of="train_loss").data
+    assert list(losses.y)[:3] == [1.75, 1.5, 1.0]
+    rates = plots.learning_curves(record, of="learning_rate")
+    assert rates.layout.yaxis.type == "log"
+    assert not plots.learning_curves(record, of="val_loss").data
 
 
 def test_idle_time_leaves_out_what_lies_between_a_stop_and_a_resume(judged: StudyRecord) -> None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from results import report, study_record, study_words
 from results.cli.commands import main
 from results.db.store import Store
-from results.report import _command, _layers, comparison
+from results.report import _command, _figures, _layers, comparison
 from results.report._logs import log_end
 from tests.orchestrator._studies import RUN_COMMAND, run
 from tests.orchestrator._studies import record as record_of
@@ -290,18 +290,30 @@ def test_layers_that_nobody_told_are_said_to_be_unknown(
     assert why in said
 
 
-def test_the_page_links_the_files_of_both_networks_where_they_are(tmp_path: Path) -> None:
+def test_the_page_links_the_folders_of_the_networks_whose_files_are_there(tmp_path: Path) -> None:
     runs = make_study(tmp_path, is_trained=False)
     (runs / "photos" / "00001" / "model.json").unlink()
     for folder, begin in ((runs, "photos/00004/"), (tmp_path / "other", f"file://{runs}/photos/00004/")):
         folder.mkdir(exist_ok=True)
         [to] = report.write(str(runs / "results.db"), "photos", folder / "page.html")
-        links = [link["href"] for link in Elements(to.read_text()).named("a") if "download" in link]
-        assert links == [f"{begin}model.safetensors", f"{begin}model.json"]
+        links = [link["href"] for link in Elements(to.read_text()).named("a")]
+        assert [link for link in links if not link.startswith("#")] == [begin]
     shown = words(to.read_text())
     assert "layers 3 1" in shown
     assert "latency on cpu, batch 1 (ms) 4.50 9.00" in shown
     assert "accuracy 87.00% ([85.00, 89.00], n 2) 90.00%" in shown
+
+
+def test_a_plot_is_explained_by_what_it_shows(record: str) -> None:
+    nas, hpo = (
+        {plot.name: plot.words for plot in _figures.of_study(study_record.read_study(record, name))}
+        for name in ("nas-demo", "hpo-demo")
+    )
+    for said in ("The shaded band", "Below the plot"):
+        assert said in nas["front"]
+        assert said not in hpo["front"]
+    assert "with repeats" not in hpo["front"]
+    assert "The solid line" not in hpo["path-trainings"]
 
 
 def test_the_command_writes_the_page_and_says_where(record: str, tmp_path: Path) -> None:

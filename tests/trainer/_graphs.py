@@ -34,6 +34,11 @@ class RefusedWaits(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-i
         co_filename=torch.__file__
     )  # as torch's own
 
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """That torch.compile works within this mode as without it."""
+        return True
+
 
 class Gpu:
     """What torch keeps of a GPU.
@@ -92,6 +97,11 @@ class Capture(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore
     """Stands for torch.cuda.graph. An operation that waits for the device fails."""
 
     gpu: Gpu
+
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """That torch.compile works within this mode as without it."""
+        return True
 
     def __init__(self, graph: RecordedGraph, pool: Any = None, capture_error_mode: str = "global") -> None:
         super().__init__()  # type: ignore[no-untyped-call, unused-ignore]

@@ -23,9 +23,10 @@ CLASSES = ("circle", "square", "star")
 
 
 def train_and_save(folder: Path, **changes: Any) -> Trained:
-    """A training in this process, whose weights are kept in `folder`."""
-    report = Report(io.StringIO())
-    trained = trials.run(config.from_json(trial(**changes)), report, time.monotonic())
+    """A training in this process, whose weights are kept in `folder`, beside its trial.json."""
+    report, asked = Report(io.StringIO()), trial(**changes)
+    (folder / "trial.json").write_text(json.dumps(asked))
+    trained = trials.run(config.from_json(asked), report, time.monotonic())
     saved_model.save(trained, folder)
     return trained
 

@@ -102,7 +102,7 @@ def test_a_changed_npz_file_has_another_fingerprint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"train_images": np.zeros((30, 12, 12), np.uint8)}, "must be uint8 [N, H, W, 3]"),
+        ({"train_images": np.zeros((30, 12, 12, 4), np.uint8)}, "networks take three channels: choose three"),
         ({"train_images": np.zeros((30, 12, 12, 3), np.float32)}, "not float32"),
         ({"train_images": np.zeros((0, 12, 12, 3), np.uint8)}, "must be uint8 [N, H, W, 3]"),
         ({"train_images": np.zeros((30, 12, 14, 3), np.uint8)}, "give image_size"),
@@ -112,7 +112,11 @@ def test_a_changed_npz_file_has_another_fingerprint(tmp_path: Path) -> None:
         ({"train_labels": np.arange(30) % 3 * 2}, "no image has label 1"),
         ({"train_labels": np.zeros(30, np.int64)}, "has one class"),
         ({"train_labels": np.array([object()] * 30)}, "must be int64 [N], not object"),
-        ({"test_images": np.zeros((9, 12, 12), np.uint8)}, "test_images of"),
+        ({"test_images": np.zeros((9, 12), np.uint8)}, "test_images of"),
+        ({"train_images": np.zeros((30, 12, 12), np.uint16)}, "not uint16"),
+        ({"class_names": np.array(["a", "b"])}, "must be 3 texts, not <U1 [2]"),
+        ({"class_names": np.array([1, 2, 3])}, "must be 3 texts, not int64"),
+        ({"class_names": np.array(["a", "b", "a"])}, "has a name twice"),
         ({"test_labels": np.arange(9) % 4}, "from 0 to 2"),
         ({"test_labels": np.arange(8) % 3}, "8 labels for 9 images"),
     ],
@@ -245,3 +249,18 @@ def test_a_read_only_cache_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InvalidConfig, match="data_dir with a folder that can be written"):
         data.load(data.source("cifar10", data_dir=tmp_path / "file" / "cache"))
+
+
+def test_grey_arrays_have_three_equal_channels_and_classes_may_have_names(tmp_path: Path) -> None:
+    known = arrays()
+    for count, shape in enumerate(((30, 12, 12), (30, 12, 12, 1))):
+        grey = known["train_images"][..., 0].reshape(shape)
+        names = np.array(["würm", "ant", "bee"])
+        changed = arrays(train_images=grey, test_images=known["test_images"][..., 0], class_names=names)
+        np.savez(tmp_path / f"{count}.npz", allow_pickle=True, **changed)
+        source = data.source(f"npz:{tmp_path / f'{count}.npz'}")
+        images = data.load(source, test=True)
+        assert images.names == ("würm", "ant", "bee") == tuple(data.about(source).class_images or ())
+        assert images.test_images is not None
+        assert (images.train_images[:] == known["train_images"][..., :1]).all()
+        assert (images.test_images == known["test_images"][..., :1]).all()

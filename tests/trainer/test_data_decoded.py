@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer import data
-from trainer.data import _decoded, folder
+from trainer.data import _decoded, _listing
 from trainer.data._pictures import decode_square
 from trainer.errors import InvalidConfig
 
@@ -46,7 +46,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(f"{path.parent.name}/{path.name}")
         return really(path, size, fit, rules)
 
-    monkeypatch.setattr(folder, "decode_square", decode)
+    monkeypatch.setattr(_listing, "decode_square", decode)
     return names
 
 

@@ -232,3 +232,96 @@ def test_wide_photographs_are_cropped_unless_another_fit_is_asked_for(tmp_path: 
     assert (first(None), first("crop")) == ({255}, {255})
     assert first("pad") == {255, 128, 0}
     assert first("squash") == {255, 0}
+
+
+def unsplit(root: Path, *names: str, images: int = 10) -> data.Source:
+    """NAME/*.png without train and test, the n-th name's images of the greys 50 n and up."""
+    for number, name in enumerate(names, start=1):
+        (root / name).mkdir(parents=True)
+        for index in range(images):
+            image(root / name / f"{index}.png", 50 * number + index)
+    return data.source(f"folder:{root}", image_size=SIZE)
+
+
+def test_of_class_folders_without_a_split_the_same_fifth_of_each_class_is_kept_for_tests(
+    tmp_path: Path,
+) -> None:
+    source = unsplit(tmp_path / "here", "ant", "wolf", images=11)
+    (tmp_path / "here" / "list.txt").write_text("")
+    about, images = data.about(source), data.load(source, test=True)
+    assert (about.train_images, about.test_images, about.classes) == (18, 4, 2)
+    assert about.note == (
+        "no test images are given: 4 of 22 images, a fifth of each class chosen by the hashes of their "
+        "names, are kept apart as test images; not read: 1 file outside class folders"
+    )
+    assert images.test_images is not None
+    assert images.test_labels is not None
+    assert np.bincount(images.test_labels).tolist() == [2, 2]
+    tests = {int(one[0, 0, 0]) for one in images.test_images}
+    trained = {grey for _, greys_of in greys(source) for grey in greys_of}
+    assert (len(tests), len(trained), tests & trained) == (4, 18, set())
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    copied = data.source(f"folder:{tmp_path / 'there'}", image_size=SIZE)
+    assert data.fingerprint(copied) == data.fingerprint(source)
+    copied_tests = data.load(copied, test=True).test_images
+    assert copied_tests is not None
+    assert np.array_equal(copied_tests, images.test_images)
+
+
+def test_an_image_that_is_added_moves_at_most_one_other_between_training_and_test(tmp_path: Path) -> None:
+    source = unsplit(tmp_path, "ant", "wolf", images=12)
+
+    def tests() -> set[int]:
+        found = data.load(source, test=True).test_images
+        assert found is not None
+        return {int(one[0, 0, 0]) for one in found}
+
+    before = tests()
+    for index in range(12, 20):
+        image(tmp_path / "ant" / f"{index}.png", 200 + index)
+        after = tests()
+        assert len(before - after) <= 1
+        before = after
+
+
+def test_the_split_is_another_fingerprint_than_the_same_images_split_by_their_owner(tmp_path: Path) -> None:
+    source = unsplit(tmp_path / "photos", "ant", "wolf")
+    split = folder(tmp_path / "split", "ant", "wolf", images=0)
+    for name in ("ant", "wolf"):
+        for file in (tmp_path / "photos" / name).iterdir():
+            shutil.copy(file, tmp_path / "split" / "train" / name)
+    assert data.fingerprint(split) != data.fingerprint(source)
+    assert data.about(split).test_images == 0
+
+
+def test_a_class_of_one_image_is_trained_on_and_folders_without_classes_are_refused(tmp_path: Path) -> None:
+    unsplit(tmp_path / "few", "ant", "wolf", images=1)
+    assert data.about(data.source(f"folder:{tmp_path / 'few'}")).train_images == 2
+    with pytest.raises(InvalidConfig, match="has 0 class folders; give two or more"):
+        data.about(data.source(f"folder:{tmp_path / 'few' / 'ant'}"))
+    (tmp_path / "few" / "empty").mkdir()
+    with pytest.raises(InvalidConfig, match="empty has no images"):
+        data.about(data.source(f"folder:{tmp_path / 'few'}"))
+
+
+@pytest.mark.parametrize("name", ["photos", "photos.zip"])
+def test_a_path_that_cannot_be_looked_at_is_refused_in_a_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    source = data.source(f"folder:{tmp_path / name}")
+    monkeypatch.setattr(Path, "stat", refuse)  # as root, no folder is closed
+    with pytest.raises(InvalidConfig, match=f"cannot open .*{name}: Permission denied; make it readable"):
+        data.about(source)
+
+
+def test_the_median_shorter_side_of_a_folder_is_told_and_unreadable_files_do_not_count(
+    tmp_path: Path,
+) -> None:
+    source = unsplit(tmp_path, "ant", "wolf")
+    for index, size in enumerate([(50, 90), (90, 50), (50, 50), (300, 60)] * 10):
+        Image.new("RGB", size).save(tmp_path / "wolf" / f"more {index}.jpg")
+    (tmp_path / "wolf" / "z.png").write_bytes(b"no picture")
+    assert data.about(source).shorter_side == 50

@@ -12,13 +12,18 @@ from torch._dynamo.utils import counters
 from tests.thinned import rest_slow
 from tests.trainer import _graphs
 from tests.trainer.test_update import prepared, stepped
-from trainer import optimizers, train_state
+from trainer import optimizers, recipes, train_state
+from trainer.budget import Pace
+from trainer.config import GRAPH_ENGINES
 from trainer.device import Device
 from trainer.engine import Captured, Graphed
 from trainer.errors import InvalidConfig
 from trainer.objective import Phase
+from trainer.setup import TrialSetup
 from trainer.train import measure
+from trainer.train import train as train_within
 from trainer.train_state import TrainState, choose_captured
+from trainer.trial import name_device_errors
 
 pytestmark = pytest.mark.usefixtures("digits_drawn_once")
 
@@ -122,10 +127,15 @@ def test_an_engine_that_was_asked_for_by_name_is_refused_where_a_network_waits(
     (tmp_path / "waits.py").write_text(NETWORK_THAT_WAITS)
     capture_on_the_cpu(monkeypatch, "step")
     setup = prepared(model=f"{tmp_path / 'waits.py'}:build", scale={})
-    asked = replace(setup.objective, device=replace(setup.objective.device, engine="graph"))
-    state = replace(setup, objective=asked).new_state()
+    state = ask_for_engine(setup, "graph").new_state()
     with pytest.raises(InvalidConfig, match=r'engine graph: a step waits .*; give "engine": "auto"'):
         measure(state, most_seconds=0.0)
+
+
+@pytest.mark.parametrize("engine", GRAPH_ENGINES)
+def test_an_engine_of_graphs_is_refused_on_a_cpu(engine: str) -> None:
+    with pytest.raises(InvalidConfig, match=f'engine {engine} needs a GPU; give "engine": "auto" or "eager"'):
+        prepared(engine=engine)
 
 
 PHASE = Phase(perturbed=False, pixels=8)
@@ -175,19 +185,102 @@ def test_memory_that_is_used_up_in_a_checked_step_is_not_taken_for_a_wait(gpu: _
     assert gpu.modes == ["error", "default"]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)  # compiling is all that it does
-@pytest.mark.parametrize("recipe", ["nomad_haet", "resnet9_sam"])
-def test_a_compiled_network_compiles_nothing_again_within_the_budget(
-    recipe: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+SMALLEST = """
+from torch import nn
+
+def build(classes, channels=(8,)):
+    [width] = channels
+    start = [nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*start, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
+"""
+
+
+@pytest.fixture
+def compiled_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are compiled without a compiler: traced, and both passes made into graphs of operations."""
+    torch._dynamo.reset()
+    counters.clear()
     compile_network = torch.compile
     monkeypatch.setattr(torch, "compile", lambda network: compile_network(network, backend="aot_eager"))
-    sizes = {"batch_size": 20}
-    state = prepared(**SMALL, recipe=recipe, hyperparameters=sizes, engine="compile").new_state()
-    measure(state, most_seconds=0.0)
+
+
+def ask_for_engine(setup: TrialSetup, engine: str) -> TrialSetup:
+    """The setup with an engine that a CPU may not have."""
+    asked = replace(setup.objective, device=replace(setup.objective.device, engine=engine))
+    return replace(setup, objective=asked)
+
+
+def train_whole(setup: TrialSetup, steps: int = 24) -> TrainState:
+    """Train as a trial does, and go on from a checkpoint. After the rehearsal nothing may be compiled."""
+    state = setup.new_state()
+    timings = measure(state, most_seconds=0.0)
     compiled = counters["stats"]["unique_graphs"]
-    assert compiled > 0
-    stepped(state, 3)
-    state.step(3, 9, 10)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        train_within(state, Pace(timings, steps=steps), lambda *reported: None)
+        other = setup.new_state()
+        other.load_state_dict(state.state_dict())
+        other.step(0, steps - 1, steps)
     assert counters["stats"]["unique_graphs"] == compiled
+    return state
+
+
+@pytest.mark.usefixtures("compiled_on_the_cpu")
+def test_compiled_passes_are_captured_and_train_as_eager_ones_do(
+    gpu: _graphs.Gpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With batches that do not divide the images, SAM and mixtures in a part, averages, and validations."""
+    (tmp_path / "smallest.py").write_text(SMALLEST)
+    subset = {"train": 100, "validation": 50, "seed": 0, "curve": 20}
+    settings: dict[str, Any] = {"hyperparameters": {"batch_size": 16}, "subset": subset, "recipe": "best"}
+    setup = prepared(model=f"{tmp_path / 'smallest.py'}:build", scale={}, **settings)
+    eager = train_whole(setup)
+    assert counters["stats"]["unique_graphs"] == 0
+    capture_on_the_cpu(monkeypatch, "passes")
+    state = train_whole(ask_for_engine(setup, "compiled_graph"))
+    assert (state.engine.name, state.engine.captured) == ("compiled_graph", "passes")
+    assert counters["stats"]["unique_graphs"] == 2, (
+        "with statistics of batch norms that are updated, and frozen"
+    )
+    assert gpu.captures == 4, "of two phases, in the rehearsal and in the training"
+    assert gpu.replays > 24
+    for name, value in eager.eval_network.state_dict().items():
+        torch.testing.assert_close(state.eval_network.state_dict()[name], value)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # compiling is all that it does
+@pytest.mark.usefixtures("compiled_on_the_cpu")
+@pytest.mark.parametrize("engine", ["compile", "compiled_graph"])
+@pytest.mark.parametrize(
+    ("recipe", "added"), [*((name, {}) for name in recipes.names()), ("best", {"progressive_resizing": {}})]
+)
+def test_no_recipe_compiles_anything_within_the_budget(
+    recipe: str, added: dict[str, Any], engine: str, gpu: _graphs.Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"batch_size": 16, "optimizer": "sgd"}
+    setup = prepared(**SMALL, recipe=recipe, ingredients=added, hyperparameters=sizes)
+    if engine == "compiled_graph":
+        capture_on_the_cpu(monkeypatch, "passes")
+    state = train_whole(ask_for_engine(setup, engine))
+    assert state.engine.name == engine
+    assert counters["stats"]["unique_graphs"] > 0
+
+
+def test_a_graph_of_compiled_passes_that_cannot_be_captured_leaves_compiled_passes() -> None:
+    engine = Graphed(lambda phase: None, [], lambda: None, compiled=True)
+    engine.fall_back_to_eager("for a test")
+    assert (engine.name, engine.captured) == ("compile", "nothing")
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_network_that_cannot_be_compiled_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(graph: object, inputs: object) -> None:
+        raise ValueError("no such operation on this GPU")
+
+    torch._dynamo.reset()
+    compile_network = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network: compile_network(network, backend=refuse))
+    capture_on_the_cpu(monkeypatch, "step")
+    state = ask_for_engine(prepared(), "compiled_graph").new_state()
+    with pytest.raises(InvalidConfig, match=r"cannot be compiled: .*; give .*auto"), name_device_errors():
+        measure(state, most_seconds=0.0)

@@ -84,6 +84,9 @@ def test_the_program_on_the_card_predicts_as_the_training_did_without_this_proje
 ) -> None:
     path, card, _ = export(saved_model.load(photos), photos, program_format, tmp_path / "clean" / "network")
     [program] = re.findall(r"```python\n(.*?)```", card.read_text(), flags=re.DOTALL)
+    assert len(program.splitlines()) <= 26, (
+        "of which the padding of these photos takes four, and resizing three"
+    )
     (path.parent / "run.py").write_text(program)
     pictures = sorted((photos / "photos" / "test").rglob("*.jpg"))[::5]
     words = [sys.executable, "-I", "-c", WITHOUT_PROJECT, "run.py", *map(str, pictures)]
@@ -170,16 +173,34 @@ def test_data_that_are_not_there_any_more_are_replaced_by_noise_and_the_card_say
     photos: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(photos, tmp_path / "moved", ignore=shutil.ignore_patterns("photos"))
-    description = json.loads((tmp_path / "moved" / "model.json").read_text())
-    description["training"]["dataset"] = f"folder:{tmp_path}/gone"
-    (tmp_path / "moved" / "model.json").write_text(json.dumps(description))
+    (tmp_path / "moved" / "trial.json").unlink()
     model = saved_model.load(tmp_path / "moved")
     _, card, check = export(model, tmp_path / "moved", "pt2")
     assert check is not None
-    assert check.images == f"32 images of noise, because folder:{tmp_path}/gone cannot be read"
+    assert check.images == "32 images of noise, because folder:photos cannot be read"
     assert "images of noise" in card.read_text()
     with pytest.raises(InvalidConfig, match="no folder"):
         export(model, tmp_path / "moved", "pt2", dataset=f"folder:{tmp_path}/gone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_earlier", [False, True])
+def test_a_card_names_the_data_and_no_place_of_this_machine(
+    photos: Path, tmp_path: Path, is_earlier: bool
+) -> None:
+    shutil.copytree(photos, tmp_path / "model", ignore=shutil.ignore_patterns("photos"))
+    if is_earlier:  # then model.json had the whole path
+        (tmp_path / "model" / "trial.json").unlink()
+        described = json.loads((tmp_path / "model" / "model.json").read_text())
+        described["training"]["dataset"] = f"folder:{photos}/photos"
+        (tmp_path / "model" / "model.json").write_text(json.dumps(described))
+    else:
+        assert str(photos) not in (tmp_path / "model" / "model.json").read_text()
+    _, card, check = export(saved_model.load(tmp_path / "model"), tmp_path / "model", "pt2")
+    assert check is not None
+    assert check.images == "32 images of folder:photos"
+    assert "- training data: folder:photos" in card.read_text()
+    assert str(photos) not in card.read_text()
 
 
 def test_an_export_that_computes_something_else_is_not_kept(
@@ -248,7 +269,7 @@ def test_images_of_the_check_are_those_of_the_training(photos: Path) -> None:
     from trainer.export import _find_images
 
     model = saved_model.load(photos)
-    pixels, _ = _find_images(model, None)
+    pixels, _ = _find_images(model, photos, None)
     first = model.preprocess(photos / "photos" / "train" / "circle" / "0.jpg")
     assert torch.equal(pixels[0], first.float())
     assert images.resize(pixels, 18).shape == (32, 3, 18, 18)

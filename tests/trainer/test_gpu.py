@@ -138,6 +138,15 @@ def test_each_phase_of_the_best_recipe_is_captured_on_its_own() -> None:
     assert lines.events[-1]["steps"] == 40
 
 
+@pytest.mark.parametrize("recipe", ["nomad_haet", "best"])
+def test_compiled_passes_are_captured(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a compiler, whose minutes `make gpu-session` spends once."""
+    compile_network = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network: compile_network(network, backend="aot_eager"))
+    lines = trained_on_gpu(engine="compiled_graph", recipe=recipe, budget={"steps": 40})
+    assert lines.events[-1]["engine"] == "compiled_graph"
+
+
 def test_steps_are_taken_with_the_fastest_convolutions_that_cudnn_finds() -> None:
     torch.backends.cudnn.benchmark = False
     on_gpu("graph")

@@ -294,6 +294,22 @@ def test_what_cannot_be_read_rightly_is_refused(name: str, tmp_path: Path) -> No
         read(tmp_path / "x.png", NOT_READ[name]())
 
 
+@pytest.mark.parametrize("channels", [2, 5])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_other_numbers_of_channels_are_refused_in_words(channels: int, order: str, tmp_path: Path) -> None:
+    pixels = np.zeros((SIZE, SIZE, channels), np.uint8)
+    with pytest.raises(_pictures.Unreadable, match="networks take three channels"):
+        read(tmp_path / "x.tif", tiff(pixels, 8, order))
+
+
+def test_the_sides_of_a_picture_are_read_without_decoding_it(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(large_photo()[:2000])
+    assert _pictures.read_shorter_side(tmp_path / "x.jpg") == 300
+    (tmp_path / "x.jpg").write_bytes(b"no picture")
+    with pytest.raises(_pictures.Unreadable):
+        _pictures.read_shorter_side(tmp_path / "x.jpg")
+
+
 @pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "bmp", "tiff", "webp"])
 def test_a_picture_that_is_cut_off_is_refused(kind: str, tmp_path: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))

@@ -22,6 +22,7 @@ from trainer.errors import InvalidConfig
 
 RULES, FIRST_RULES = 3, 2  # of decoding image files; increase it when any picture is decoded differently
 Fit = Literal["crop", "pad", "squash"]  # how an image becomes a square
+Storage = Literal["files", "arrays"]  # files of images, or arrays of pixels
 BACKGROUND = (128, 128, 128)  # RGB beside a padded image and behind a transparent one: mid-grey
 
 
@@ -56,8 +57,9 @@ class About:
 
     image_size: pixels a side
     fit: how images become squares; None: all are squares
-    note: for people, on files that are not read
+    note: for people, on files that are not read and on how test images were chosen
     class_images: training images of each class by its name, in the order of the labels
+    shorter_side: pixels, the median of the images before they are resized; None: all are of `image_size`
     """
 
     classes: int
@@ -67,6 +69,8 @@ class About:
     fit: Fit | None = None
     note: str | None = None
     class_images: Mapping[str, int] | None = None
+    storage: Storage = "arrays"
+    shorter_side: int | None = None
 
 
 class ImageRows(Protocol):
@@ -126,10 +130,17 @@ def source(
     if name not in names():
         raise InvalidConfig(f"dataset {text!r} is not known; known: {', '.join(names())}")
     if _module(name).NEEDS_PATH and not path:
-        raise InvalidConfig(f"dataset {text!r} needs a path: {name}:PATH")
+        needed = "a name: torchvision:NAME" if name == "torchvision" else f"a path: {name}:PATH"
+        raise InvalidConfig(f"dataset {text!r} needs {needed}")
     if not _module(name).NEEDS_PATH and colon:
         raise InvalidConfig(f"dataset {text!r} takes no path: {name}")
     return Source(name, Path(os.path.expanduser(path)) if path else None, image_size, data_dir, fit, rules)
+
+
+def name_without_folders(dataset: str) -> str:
+    """A data set's name without the folders of its path, which are this machine's: `folder:photos`."""
+    name, colon, path = dataset.partition(":")
+    return f"{name}{colon}{Path(path).name}"
 
 
 def about(source: Source) -> About:

@@ -15,7 +15,16 @@ from trainer.data import BACKGROUND, RULES, Fit
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # only these: Pillow runs programs for some others
+_FORMATS = (
+    "PNG",
+    "JPEG",
+    "BMP",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "PPM",
+)  # only these: Pillow runs programs for some others
+_TIFF = (b"II*\0", b"MM\0*")  # a file's first bytes
 _MOST_PIXELS = 89_478_485  # above this Pillow warns of decompression bombs
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX"})
 _MODES |= {"CMYK", "YCbCr", "LAB", "HSV"}
@@ -52,10 +61,31 @@ def decode(file: Path | BinaryIO, least: int | None = None) -> Image.Image:
     except (Unreadable, MemoryError):
         raise
     except UnidentifiedImageError as error:
+        if _read_start(file).startswith(_TIFF):
+            raise Unreadable(
+                "a TIFF whose channels are not read; save it as grey or RGB, as networks take three channels"
+            ) from error
         raise Unreadable("it is not an image, or not of the kind that its name says") from error
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error
     except Exception as error:  # a damaged file may raise anything, such as struct.error or KeyError
+        raise Unreadable(str(error) or type(error).__name__) from error
+
+
+def _read_start(file: Path | BinaryIO) -> bytes:
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return opened.read(len(_TIFF[0]))
+    file.seek(0)
+    return file.read(len(_TIFF[0]))
+
+
+def read_shorter_side(path: Path) -> int:
+    """The pixels of the shorter side of the picture in a file, which is not decoded. Raises Unreadable."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return min(image.size)
+    except Exception as error:  # as of a file that is no picture
         raise Unreadable(str(error) or type(error).__name__) from error
 
 

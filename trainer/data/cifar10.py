@@ -1,11 +1,9 @@
 """CIFAR-10 (Krizhevsky 2009), downloaded once by torchvision and kept as one .npz.
 
 Several trials may start at once, so a file lock guards the download, and later trials find the finished file.
-It is written under another name and renamed. Reading it avoids importing torchvision.
+Reading it avoids importing torchvision.
 """
 
-import fcntl
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trainer.data import About, Images, Source, cache_folder, npz
+from trainer.data._once import limit_silence, make_once
 from trainer.errors import InvalidConfig
 
 NEEDS_PATH = False
@@ -21,7 +20,6 @@ _SIZE = 32  # pixels a side
 _TRAIN, _TEST = 50_000, 10_000
 _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _FINGERPRINT = "cifar10-python-c58f30108f718f92721af3b95e74349a"  # the archive's MD5; torchvision checks it
-_SILENCE_SECONDS = 30  # of a server, before the download fails
 
 
 def about(source: Source) -> About:
@@ -40,11 +38,7 @@ def load(source: Source, test: bool) -> Images:
     folder = cache_folder(source)
     kept = folder / "cifar10.npz"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "cifar10.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel releases it when this process ends
-            if not kept.exists():
-                _download(folder, kept)
+        make_once(kept, lambda unfinished: _download(folder, unfinished))
     except (OSError, RuntimeError) as error:
         raise InvalidConfig(
             f"cannot get CIFAR-10 into {folder} ({error}); place cifar-10-python.tar.gz there, give "
@@ -54,19 +48,14 @@ def load(source: Source, test: bool) -> Images:
 
 
 def _download(folder: Path, kept: Path) -> None:
+    """Write the file `kept`. Raises OSError and RuntimeError."""
     from torchvision.datasets import CIFAR10  # importing it takes seconds
 
-    silence = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_SILENCE_SECONDS)
-    try:
+    with limit_silence():
         parts = {name: CIFAR10(folder, train=name == "train", download=True) for name in ("train", "test")}
-    finally:
-        socket.setdefaulttimeout(silence)
     arrays: dict[str, Any] = {}
     for name, part in parts.items():
         arrays[f"{name}_images"] = part.data
         arrays[f"{name}_labels"] = np.array(part.targets, np.int64)
-    unfinished = kept.with_suffix(".part")
-    with unfinished.open("wb") as stream:
+    with kept.open("wb") as stream:
         np.savez(stream, **arrays)
-    unfinished.replace(kept)

@@ -1,5 +1,8 @@
 """`npz:PATH`: train_images uint8 [N, H, W, 3], train_labels int64 [N], and test_* likewise, in one file.
 
+Grey images may be [N, H, W] or [N, H, W, 1]: each of the three channels is then the grey, as of grey image
+files. `class_names`, texts [classes], may be there.
+
 A file of a few MB may unpack to many GB, or claim to. So all headers are compared with each other and with
 the sizes in the archive before anything is unpacked; `about` unpacks only the training labels. Pickled arrays
 are never read.
@@ -11,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,8 +36,10 @@ def about(source: Source) -> About:
     with _open(path) as archive:
         shapes = _check_headers(archive, path)
         labels = _read_labels(archive, "train", None, path)
+        names = _read_names(archive, int(labels.max()) + 1, path)
     height, width = shapes["train"][1:3]
     is_square = all(shape[1] == shape[2] for shape in shapes.values())
+    sizes = np.bincount(labels).tolist()
     if source.image_size is None and height != width:
         raise InvalidConfig(f"images of {path} are {height}x{width}; give image_size, in pixels")
     return About(
@@ -42,7 +48,7 @@ def about(source: Source) -> About:
         train_images=shapes["train"][0],
         test_images=shapes["test"][0] if "test" in shapes else 0,
         fit=None if is_square else source.fitting,
-        class_images={str(label): int(count) for label, count in enumerate(np.bincount(labels))},
+        class_images=dict(zip(names or map(str, range(len(sizes))), sizes, strict=True)),
     )
 
 
@@ -64,14 +70,12 @@ def load(source: Source, test: bool) -> Images:
             raise _lacking(archive, "test_images", path)
         labels = _read_labels(archive, "train", None, path)
         classes = int(labels.max()) + 1
-        arrays: list[Any] = [
-            make_squares(_read_array(archive, "train_images", path), source.fitting),
-            labels,
-        ]
+        names = _read_names(archive, classes, path)
+        arrays: list[Any] = [make_squares(_read_images(archive, "train", path), source.fitting), labels]
         if test:
             labels = _read_labels(archive, "test", classes, path)
-            arrays += [make_squares(_read_array(archive, "test_images", path), source.fitting), labels]
-        return Images(classes, True, *arrays)
+            arrays += [make_squares(_read_images(archive, "test", path), source.fitting), labels]
+        return replace(Images(classes, True, *arrays), names=names)
 
 
 def _find(source: Source) -> Path:
@@ -101,8 +105,12 @@ def _check_headers(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[int,
             continue
         name = f"{part}_images"
         dtype, shape = _read_header(archive, name, path)
-        if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
-            raise InvalidConfig(f"{name} of {path} must be uint8 [N, H, W, 3], not {dtype} {list(shape)}")
+        is_grey = len(shape) == 3 or (len(shape) == 4 and shape[3] == 1)
+        if dtype != np.uint8 or not (is_grey or (len(shape) == 4 and shape[3] == 3)) or min(shape) < 1:
+            raise InvalidConfig(
+                f"{name} of {path} must be uint8 [N, H, W, 3], or [N, H, W] of grey, not {dtype} "
+                f"{list(shape)}; networks take three channels: choose three, and scale values to 0..255"
+            )
         shapes[part], count, name = shape, shape[0], f"{part}_labels"
         dtype, shape = _read_header(archive, name, path)
         if not np.issubdtype(dtype, np.integer) or len(shape) != 1:
@@ -152,6 +160,26 @@ def _read_labels(archive: zipfile.ZipFile, part: str, classes: int | None, path:
         if len(present) < 2:
             raise InvalidConfig(f"{name} of {path} has one class; give at least two")
     return labels.astype(np.int64)
+
+
+def _read_names(archive: zipfile.ZipFile, classes: int, path: Path) -> tuple[str, ...]:
+    """The names of the classes; none if the file does not have them."""
+    if "class_names.npy" not in archive.namelist():
+        return ()
+    dtype, shape = _read_header(archive, "class_names", path)
+    if dtype.kind != "U" or shape != (classes,):
+        raise InvalidConfig(f"class_names of {path} must be {classes} texts, not {dtype} {list(shape)}")
+    names = tuple(map(str, _read_array(archive, "class_names", path)))
+    if len(set(names)) < classes:
+        raise InvalidConfig(f"class_names of {path} has a name twice; give each class a name of its own")
+    return names
+
+
+def _read_images(archive: zipfile.ZipFile, part: str, path: Path) -> NDArray[np.uint8]:
+    """uint8 [N, H, W, 3]"""
+    images: NDArray[np.uint8] = _read_array(archive, f"{part}_images", path)
+    is_grey = images.ndim == 3 or images.shape[3] == 1
+    return np.repeat(images.reshape(*images.shape[:3], 1), 3, axis=3) if is_grey else images
 
 
 def make_squares(images: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:

@@ -75,12 +75,14 @@ class RayJob:
             return self._follow(client, greeting, slot, out, err)
 
     def _find_actor(self, marker: tuple[str, str]) -> "tuple[ActorClient, Greeting] | None":
-        """Return the actor that runs this job, or will; None if the job was stopped before."""
+        """Return the actor that runs this job, or will; None if the job was stopped before, or is gone."""
         ray = import_ray()
         identity, actors = identify(self.job), 0
         while True:
             actors += 1
             actor = _get_actor(self.job, self.share)
+            if actor is None:
+                return None
             client = ActorClient(actor, self.job, self.stopped)
             try:
                 answer = actor.hello.remote(*marker)
@@ -96,7 +98,7 @@ class RayJob:
                     raise ExecutorError(f"the Ray cluster starts no trial: {shorten(error)}") from error
                 time.sleep(RETRY_SECONDS)
                 continue
-            if greeting.running in (None, identity):
+            if greeting.running == identity or (greeting.running is None and not self.job.follow_only):
                 if greeting.running:
                     logger.info("following the trial that already runs for %s", self.job.folder)
                 return client, greeting
@@ -215,7 +217,11 @@ def shorten(error: Exception) -> str:
 
 
 def _get_actor(job: Job, share: Share) -> Any:
-    """Return the actor of the job's folder, which may exist already."""
+    """Return the actor of the job's folder, which may exist already; None if it must and does not."""
+    if job.follow_only:
+        with suppress(ValueError):
+            return import_ray().get_actor(actor_name(job.folder), NAMESPACE)
+        return None
     options = {
         "name": actor_name(job.folder),
         "namespace": NAMESPACE,

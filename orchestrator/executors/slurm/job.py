@@ -62,7 +62,7 @@ class SlurmJob:
                     raise ExecutorError(f"on {result['node']}: {result['refused']}")
                 return job_files.parse_exit(result)
             if self._submitted_at is None:
-                if self.stopped() and not self._may_exist:
+                if (self.stopped() or self.job_file.job.follow_only) and not self._may_exist:
                     return Exit.before_start()
                 self._ensure_submitted()
             elif (end := self._check_queue()) is not None:
@@ -92,7 +92,9 @@ class SlurmJob:
     def _follow_earlier(self) -> None:
         """Follow the job that an earlier orchestrator submitted, or else submit it."""
         is_fresh, state = self.queue.find(self.job_file.key, self._opened_at)
-        if state is not None and not state.is_over:
+        if self.job_file.job.follow_only:
+            self._submitted_at = self._opened_at  # if it is gone, it counts as lost
+        elif state is not None and not state.is_over:
             logger.info("following job %d of %s, which SLURM has", state.number, self.job_file.folder)
             self._submitted_at = self._opened_at
         elif is_fresh:

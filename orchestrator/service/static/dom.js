@@ -18,6 +18,7 @@ export const say = (text) => { document.getElementById("said").textContent = tex
 
 export const percent = (share, digits = 2) => (share === null || share === undefined ? "" : `${(100 * share).toFixed(digits)}%`);
 export const seconds = (count) => (count === null || count === undefined ? "" : count < 100 ? count.toFixed(1) : Math.round(count).toString());
+export const quantity = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 export const moment = (text) => (text ? new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "");
 const few = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value));
 export const point = (values) => Object.entries(values ?? {}).map(([name, value]) => `${name} ${few(value)}`).join(", ");

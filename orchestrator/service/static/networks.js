@@ -1,6 +1,6 @@
 // The network found beside the base network: layers, sizes, accuracy and latency, and their files to download.
 import { ask, at, save } from "./api.js";
-import { el, percent, say, show, table } from "./dom.js";
+import { el, percent, quantity, say, show, table } from "./dom.js";
 import { reword } from "./plot.js";
 
 const PAUSE = 4000; // ms until a service that was busy is asked again
@@ -39,11 +39,11 @@ function draw(section, name, told, shown) {
     ["Latency of one image", (one) => (one.latency_ms === null ? "" : `${one.latency_ms.toFixed(2)} ms`)],
     ...latencies(shown),
     ["Size of its weights", (one) => megabytes(one.files[WEIGHTS])],
-    ["Download", (one) => downloads(name, one)],
+    ["Download", (one) => download(name, one)],
   ].map(([head, cell]) => [head, shown.map(cell)]).filter(([, cells]) => cells.some((cell) => cell !== ""));
   const rows = lines.map(([head, cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, cell))));
   const heads = [["Figure"], ...shown.map(({ role }) => [role === "base" ? "Base network" : "Network found"])];
-  show(section, el("h2", {}, "Networks"), el("div", { class: "table" }, table("What the search found and what it started from; keep the files of a network in one folder", heads, rows)));
+  show(section, el("h2", {}, "Networks"), el("div", { class: "table", tabindex: 0, role: "region", "aria-label": "Networks side by side" }, table("What the search found and what it started from", heads, rows)));
 }
 
 // A row for each device and batch that was measured at the study's end.
@@ -57,17 +57,17 @@ function latencies(shown) {
 function accuracy(known) {
   if (!known) return "";
   const interval = known.low === null ? "" : ` [${(100 * known.low).toFixed(2)}, ${(100 * known.high).toFixed(2)}]`;
-  return `${percent(known.mean)}${interval} (${known.trainings} training${known.trainings === 1 ? "" : "s"})`;
+  return `${percent(known.mean)}${interval} (${quantity(known.trainings, "training")})`;
 }
 
-function downloads(study, one) {
-  const files = Object.entries(one.files);
-  if (!files.length) return "";
+function download(study, one) {
+  const sizes = Object.values(one.files);
+  if (!sizes.length) return "";
   const whose = one.role === "base" ? "the base network" : "the network found";
-  return el("ul", { class: "files" }, files.map(([file, bytes]) => {
-    const path = `/studies${at(study)}/trials${at(one.kept)}/files${at(file)}`;
-    const link = el("a", { href: `api${path}`, download: file, "aria-label": `${file} of ${whose}, ${megabytes(bytes)}` }, file);
-    link.addEventListener("click", (event) => save(event, path, file).catch((error) => say(error.message)));
-    return el("li", {}, link, ` ${megabytes(bytes)}`);
-  }));
+  const size = megabytes(sizes.reduce((sum, bytes) => sum + bytes, 0));
+  const path = `/studies${at(study)}/trials${at(one.kept)}/network.zip`;
+  const file = `${study}-trial-${one.kept}.zip`;
+  const link = el("a", { href: `api${path}`, download: file, "aria-label": `${file} of ${whose}, ${size}` }, file);
+  link.addEventListener("click", (event) => save(event, path, file).catch((error) => say(error.message)));
+  return [link, ` ${size}`];
 }

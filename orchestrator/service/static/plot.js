@@ -1,5 +1,5 @@
 // Small plots as SVG, redrawn at each change. The tables beside them have the same numbers for screen readers.
-import { el, percent } from "./dom.js";
+import { el, percent, quantity } from "./dom.js";
 
 const WIDE = 520, HIGH = 280, LEFT = 54, BOTTOM = 38, TOP = 12, RIGHT = 14;
 
@@ -62,7 +62,7 @@ export function scatter(rows, told, open) {
   const trained = rows.filter((row) => reached(told, row) !== null && of(row) !== null), to = (row) => reached(told, row);
   if (!trained.length) return nothing("Nothing has been trained yet.");
   const xs = trained.map(of), ys = trained.map(to);
-  const label = reword(told, `Accuracy over ${axis} of ${trained.length} trainings; the table of trials has each of them.`);
+  const label = reword(told, `Accuracy over ${axis} of ${quantity(trained.length, "training")}; the table of trials has each of them.`);
   const { svg, px, py, left, right } = frame(label, xs, bound === null ? ys : [...ys, bound],
     { x: axis, y: reword(told, "validation accuracy"), xText: number, yText: share });
   if (bound !== null) {
@@ -110,7 +110,7 @@ export function path(rows, told) {
   if (!passed.length) return nothing(small ? reword(told, "The required accuracy is not known yet, or no network has reached it.") : "No trial has ended yet.");
   const all = [...passed, ...confirmed].map(([, value]) => value);
   const last = (confirmed.length ? confirmed : passed).at(-1);
-  const label = `Best so far over ${count} trainings: now ${small ? `${number(last[1])} ${axis}` : percent(last[1])}, since training ${last[0]}.`;
+  const label = `Best so far over ${quantity(count, "training")}: now ${small ? `${number(last[1])} ${axis}` : percent(last[1])}, since training ${last[0]}.`;
   const { svg, px, py } = frame(label, [1, count + 1], all,
     { x: "trainings", y: small ? `${axis} of the best network` : reword(told, "best accuracy of one training"), xText: number, yText: small ? number : share, fromZero: true });
   const draw = (points, style) => {
@@ -121,7 +121,7 @@ export function path(rows, told) {
   };
   draw(passed, small ? "path faint" : "path");
   draw(confirmed, "path");
-  const words = small ? [["search", "met the required accuracy once"], ["confirmed", "confirmed, starting with the base network"]] : [["search", "best accuracy of one training"]];
+  const words = small ? [["search", "met the required accuracy once"], ...(confirmed.length ? [["confirmed", "confirmed, starting with the base network"]] : [])] : [["search", "best accuracy of one training"]];
   return el("div", {}, svg, el("ul", { class: "legend" }, words.map(([style, word]) => el("li", {}, el("i", { class: style }), reword(told, word)))));
 }
 

@@ -5,7 +5,8 @@ import { reword } from "./plot.js";
 
 const PLOTS = [["front", "Size and accuracy, with required accuracy, margin and intervals"], ["path-trainings", "Best so far over trainings"],
   ["path-hours", "Best so far over device-hours"], ["curves-progress", "Learning curves by budget"], ["curves-seconds", "Learning curves by seconds"],
-  ["slices", "Accuracy by parameter"], ["importance", "Parameter importance for the accuracy"], ["timeline", "Workers over time, with idle time"]];
+  ["curves-train_loss", "Training loss"], ["curves-val_loss", "Validation loss"], ["curves-learning_rate", "Learning rate"],
+  ["slices", "Accuracy by parameter"], ["parallel", "All parameters at once"], ["contour", "Accuracy over two parameters"], ["importance", "Parameter importance for the accuracy"], ["timeline", "Workers over time, with idle time"]];
 const PAUSE = 4000; // ms between two drawings of a plot
 
 let plotly = null;
@@ -29,7 +30,8 @@ export async function paint(place, told, signal) {
 
 // Return the section, and what is to be called when the study has changed.
 export function plots(name, told, signal) {
-  const all = PLOTS.map(([plot, words]) => one(name, plot, reword(told, words), signal));
+  const [front, ...rest] = PLOTS; // where all networks have one size, how it went comes first
+  const all = (told.minimise ? PLOTS : [...rest, front]).map(([plot, words]) => one(name, plot, reword(told, words), signal));
   const themes = new MutationObserver(() => all.forEach(({ draw }) => draw()));
   themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
   signal.addEventListener("abort", () => { themes.disconnect(); all.forEach(({ leave }) => leave()); });

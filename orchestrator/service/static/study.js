@@ -1,6 +1,6 @@
 // One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
 import { ask, at, listen, save } from "./api.js";
-import { el, facts, label, moment, percent, point, say, seconds, show, state, table } from "./dom.js";
+import { el, facts, label, moment, percent, point, quantity, say, seconds, show, state, table } from "./dom.js";
 import { networks } from "./networks.js";
 import { path, reached, reword, scatter, sizeOf } from "./plot.js";
 import { plots } from "./plots.js";
@@ -117,9 +117,9 @@ function trials(page, rows, best) {
   const hidden = page.all ? 0 : Math.max(0, rows.length - SHOWN);
   const focus = document.activeElement?.closest?.("[data-trial]")?.dataset.trial;
   const made = rows.slice(hidden).reverse().map((row) => line(page, row, size, best.includes(row.number)));
-  const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, `Show the ${hidden} earlier ones`) : null;
+  const more = hidden ? el("button", { type: "button", class: "link", onclick: () => { page.all = true; draw(page); } }, hidden === 1 ? "Show the earlier one" : `Show the ${hidden} earlier ones`) : null;
   const columns = [["Trial"], ["Purpose", "wide"], ["Candidate"], [size.axis, "n"], [reword(page.told, "Accuracy"), "n"], ["Seconds", "n wide"], ["State"]];
-  show(page.trials, rows.length ? table(`${rows.length} trials, the latest first; open one to see its curve and log`, columns, made) : el("p", { class: "soft" }, "There are no trials yet."), more ?? "");
+  show(page.trials, rows.length ? table(`${quantity(rows.length, "trial")}, the latest first; open one to see its curve and log`, columns, made) : el("p", { class: "soft" }, "There are no trials yet."), more ?? "");
   if (focus) page.trials.querySelector(`[data-trial="${focus}"] a`)?.focus({ preventScroll: true });
 }
 

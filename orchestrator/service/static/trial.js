@@ -1,6 +1,6 @@
 // One trial: its numbers, its learning curve as it grows, its log and its configuration.
 import { ask, at } from "./api.js";
-import { el, facts, percent, point, seconds, show, state, table } from "./dom.js";
+import { el, facts, percent, point, quantity, seconds, show, state, table } from "./dom.js";
 import { curve, reached, reword, sizeOf } from "./plot.js";
 import { follow } from "./study.js";
 
@@ -55,7 +55,7 @@ function head(told, about) {
     ["Top-5 accuracy", percent(told.val_top5_accuracy)],
     ["Verdict", told.verdict ? `${told.verdict}: ${told.trust}` : ""],
     ...about.metrics.map(sizeOf).map(({ axis, text }) => [axis, text(told)]),
-    ["Trained", told.train_seconds === null ? "" : `${seconds(told.train_seconds)} s, ${told.steps} steps`],
+    ["Trained", told.train_seconds === null ? "" : `${seconds(told.train_seconds)} s, ${quantity(told.steps, "step")}`],
     ["Worker", [told.slot, told.device_name].filter(Boolean).join(", ")],
   ]);
 }

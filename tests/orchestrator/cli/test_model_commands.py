@@ -143,6 +143,7 @@ def test_what_the_trainer_refuses_ends_with_its_line_and_code(root: Path, tmp_pa
     ):
         done = typed(tmp_path, "nas-predict", model, image, "--runs", str(root / "runs"))
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert done.stderr.startswith("nas-predict: ")
         assert said in done.stderr
 
 

@@ -425,7 +425,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("hpo-search --study s", ["s"]),
         ("hpo-search --clock ", ["train", "strict"]),
         ("hpo-search --prec", ["--precision"]),
-        ("hpo-search --data ", ["digits", "cifar10", "npz:", "folder:"]),
+        ("hpo-search --data ", ["digits", "cifar10", "torchvision:", "npz:", "folder:", "csv:"]),
         ("hpo-search --data fo", ["folder:"]),
         ("hpo-search --model senet18", ["senet18"]),
     ],

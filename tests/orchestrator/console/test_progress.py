@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressMeter
+from orchestrator.console.format import short_point_text
+from orchestrator.console.progress import LiveProgress, PlainProgress, ProgressMeter, start_meter
+from orchestrator.console.size_plot import size_plot
+from orchestrator.spec.objective import default_objective
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.folder import TrialFolder
 from orchestrator.trial.request import RunningTrial, TrialRequest
-from results.db.tables import Trial
+from results.db.tables import Study, Trial
 
 POINT = {"depth": 1.0, "width": 0.671875}
 
@@ -92,7 +95,7 @@ def narrow(width: int, height: int = 40, trials: int = 1) -> str:
     [
         (120, ["repeat of 12", "250.34", "87.65%", "3600.0", "accuracy", "completed"]),
         (80, ["repeat of 12", "250.34", "87.65%", "3600.0", "accuracy"]),
-        (60, ["250.34", "87.65%", "accuracy"]),
+        (60, ["d0.875", "250.34", "87.65%", "accuracy"]),
         (40, ["250.34", "87.65%", "accuracy"]),
     ],
 )
@@ -112,3 +115,58 @@ def test_a_low_screen_shows_the_summary_and_the_latest_trials() -> None:
     assert "best so far" in text
     assert len(text.splitlines()) <= 16
     assert "│ 10 " in text
+
+
+@pytest.mark.parametrize(
+    ("point", "text"),
+    [
+        ({"depth": 1.25, "width": 1.0625, "resolution": 0.5}, "d1.25 w1.062 r0.5"),
+        ({"learning_rate": 0.1, "layers": 2, "optimizer": "sgd"}, "le0.1 la2 o=sgd"),
+        ({"a": True, "ab": 1}, "aTrue ab1"),
+        (None, ""),
+    ],
+)
+def test_a_short_candidate_has_names_that_still_tell_its_values_apart(
+    point: dict[str, Any] | None, text: str
+) -> None:
+    assert short_point_text(point) == text
+
+
+def test_a_resumed_search_shows_what_ended_before() -> None:
+    study = Study(budget_trials=10, budget_slot_hours=None)
+    rows = [trial(number, val_accuracy=0.8, point={"depth": 1.0}) for number in range(1, 4)]
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=40)
+    shown = LiveProgress(console, start_meter(study, 600.0, 1, rows), "nas-senet18")
+    with console.capture() as captured:
+        console.print(shown._render())
+    shown.close()
+    assert all(f"│ {number} " in captured.get() for number in (1, 2, 3))
+
+
+def network(number: int, macs: int, accuracy: float, **columns: Any) -> Trial:
+    return trial(number, macs=macs, val_accuracy=accuracy, **columns)
+
+
+def test_a_small_plot_has_the_base_the_network_found_and_what_is_required() -> None:
+    rows = [network(1, 100_000_000, 0.9, purpose="baseline"), network(2, 50_000_000, 0.91)]
+    rows += [network(number, 10_000_000 * number, 0.8 + 0.02 * number) for number in (3, 4)]
+    rows += [
+        network(5, 20_000_000, 0.3),
+        trial(6, state="failed"),
+        network(7, 1, 0.99, purpose="confirmation"),
+    ]
+    lines = size_plot(rows, default_objective("nas"), 0.89, 2, 60)
+    assert lines[0].startswith("  91.00% |")
+    assert lines[0].count("*") == 1
+    assert sum(line.count("B") for line in lines[:-1]) == 1
+    assert sum(line.count("·") for line in lines[:-1]) == 3
+    assert sum("-" in line for line in lines[:-1]) == 1
+    assert lines[-2].split("M MACs")[0].strip() == "20.00"
+    assert lines[-2].endswith("100.00 M MACs")
+    assert max(map(len, lines[:-1])) <= 60
+
+
+@pytest.mark.parametrize(("count", "width"), [(4, 80), (9, 30)])
+def test_without_networks_or_room_there_is_no_plot(count: int, width: int) -> None:
+    rows = [network(number, 1_000_000 * number, 0.5 + number / 100) for number in range(1, count + 1)]
+    assert size_plot(rows, default_objective("nas"), None, None, width) == []

@@ -106,9 +106,9 @@ def test_models_and_recipes_in_another_order_are_the_same_question(tmp_path: Pat
     ("changed", "words"),
     [
         ({"model": ["senet18", "resnet18"]}, "pairs.resnet18 with nomad_haet: nothing recorded"),
-        ({"budget": "20steps"}, "training.budget.steps: 10 recorded, 20 now"),
-        ({"ensemble": 3}, r"training.ingredients: nothing recorded, \{'ensemble'"),
-        ({"seed": 5}, "training.seed: 0 recorded, 5 now"),
+        ({"budget": "20steps"}, "settings: budget steps: 10 recorded, 20 now"),
+        ({"ensemble": 3}, r"settings: ingredients: nothing recorded, \{'ensemble'"),
+        ({"seed": 5}, "settings: seed: 0 recorded, 5 now"),
     ],
 )
 def test_another_question_is_refused_with_the_difference(
@@ -208,7 +208,7 @@ def test_a_plan_refuses_other_settings_as_the_evaluation_does_and_says_that_a_fa
     assert len(trials(tmp_path)) == 1
     evaluate(tmp_path, seed=3, runs=1)
     evaluate(tmp_path, seed=3, runs=2, plan=True)
-    with pytest.raises(QuestionChanged, match=r"training\.seed: 3 recorded, 4 now"):
+    with pytest.raises(QuestionChanged, match=r"seed: 3 recorded, 4 now"):
         evaluate(tmp_path, seed=4, plan=True)
 
 

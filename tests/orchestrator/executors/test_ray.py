@@ -1,13 +1,14 @@
 """Trials on a simulated Ray cluster: nodes that die, orchestrators that die, and what is left of either."""
 
 import shlex
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from orchestrator.trial.folder import TrialFolder
 from results.db.store import Store
 from tests.orchestrator._processes import FAKE_TRAINER, eventually, job, naming
 from tests.orchestrator._ray import Cluster, cluster
-from tests.orchestrator._studies import command, record
+from tests.orchestrator._slurm_studies import kill_while_weights_are_written, trained
+from tests.orchestrator._studies import command, record, trials
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[3]
@@ -347,6 +349,26 @@ def test_a_search_that_is_killed_trains_no_running_trial_twice(
     assert record(folder) == calm
     trained = [row for row in calm if row["state"] in ("completed", "failed")]
     assert len(starts(folder)) == len(set(starts(folder))) == len(trained)
+
+
+def test_weights_that_a_trial_still_writes_are_kept_by_the_next_orchestrator(
+    three_nodes: Cluster, folder: Path
+) -> None:
+    kill_while_weights_are_written(folder, "--executor", "ray", "--address", three_nodes.address)
+    assert [row.weights_bytes is not None for row in trials(folder)] == [True]
+    assert set(trained(folder).values()) == {1}
+
+
+def test_a_result_whose_actor_is_gone_with_the_weights_is_adopted(three_nodes: Cluster, folder: Path) -> None:
+    typed = kill_while_weights_are_written(folder, "--executor", "ray", "--address", three_nodes.address)
+    TrialFolder(folder / "s" / "00001").remove_weights()
+    (folder / "s" / "00001" / "job.json").write_text('{"executor": "ray"}')
+    with closing(sqlite3.connect(folder / "results.db")) as database, database:
+        database.execute("UPDATE trials SET state = 'running', finished_at = NULL, weights_bytes = NULL")
+    subprocess.run(typed, check=True, stdout=subprocess.DEVNULL, timeout=200)
+    [row] = trials(folder)
+    assert (row.state, row.weights_bytes) == ("completed", None)
+    assert set(trained(folder).values()) == {1}
 
 
 def test_a_search_that_is_stopped_leaves_nothing_running(three_nodes: Cluster, folder: Path) -> None:

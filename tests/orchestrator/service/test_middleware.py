@@ -260,11 +260,15 @@ def test_images_are_read_under_their_folder_alone(tmp_path: Path) -> None:
 
     assert data("npz:mine.npz") == f"npz:{images / 'mine.npz'}"
     assert data(f"folder:{images}/cats") == f"folder:{images / 'cats'}"
-    for bad in ("npz:../x.npz", "npz:out/x.npz", "folder:/etc", f"npz:{images}/../x"):
+    assert data("torchvision:EMNIST-letters") == "torchvision:EMNIST-letters"
+    assert data("csv:table.csv") == f"csv:{images / 'table.csv'}"
+    outside = ("npz:../x.npz", "npz:out/x.npz", "folder:/etc", f"npz:{images}/../x", "csv:../t.csv")
+    for bad in (*outside, "csv:/etc/passwd", "folder:out/photos.zip"):
         with pytest.raises(BadOption, match="outside the --data-root"):
             data(bad)
-    with pytest.raises(BadOption, match="not a data set that this service reads"):
-        schemas.restrict_options("nas", "senet18", {"data": "fake:x"}, replace(served, trainer=None))
+    for bad in ("fake:x", "torchvision:../x", "torchvision:a:b"):
+        with pytest.raises(BadOption, match="not a data set that this service reads"):
+            schemas.restrict_options("nas", "senet18", {"data": bad}, replace(served, trainer=None))
 
 
 def test_without_the_token_nothing_of_the_record_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from orchestrator.service import auth
 from results.db.store import Store
 from tests.orchestrator._serving import serving
 from tests.orchestrator._trained import STUDY, make_study
+from trainer import saved_model
 
 FILES = f"/api/studies/{STUDY}/trials/4/files"
 
@@ -54,6 +57,21 @@ def test_the_files_of_a_network_are_downloads(runs: Path) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_network_is_one_download_with_a_name_of_its_own(tmp_path: Path) -> None:
+    with serving(make_study(tmp_path)) as client:
+        for number in (1, 4):  # the base, and the network found
+            answer = client.get(f"/api/studies/{STUDY}/trials/{number}/network.zip")
+            assert answer.headers["content-type"] == "application/zip"
+            named = f"attachment; filename*=utf-8''{STUDY}-trial-{number}.zip"
+            assert answer.headers["content-disposition"] == named
+            with zipfile.ZipFile(io.BytesIO(answer.content)) as zipped:
+                zipped.extractall(tmp_path / "saved")
+            loaded = saved_model.load(tmp_path / "saved" / f"{STUDY}-trial-{number}")
+            assert loaded.description["provenance"] == {"study": STUDY, "trial": number}
+        answer = client.get(f"/api/studies/{STUDY}/trials/2/network.zip")
+        assert answer.status_code == 404
+
+
 def test_no_other_file_is_given_out_and_none_from_outside_the_folder_of_runs(
     runs: Path, tmp_path: Path
 ) -> None:
@@ -71,7 +89,8 @@ def test_no_other_file_is_given_out_and_none_from_outside_the_folder_of_runs(
             answer = client.get(f"{FILES}/{file}")
             assert answer.status_code == status
             assert "do not read" not in answer.text
-        assert "outside the folder" in client.get(f"{FILES}/model.safetensors").json()["detail"]
+        for file in (f"{FILES}/model.safetensors", f"{FILES[: -len('/files')]}/network.zip"):
+            assert "outside the folder" in client.get(file).json()["detail"]
         assert "is not kept; see --keep-weights" in client.get(f"{FILES}/network.py").json()["detail"]
         assert client.get(f"/api/studies/{STUDY}/trials/2/files/model.json").status_code == 404
         assert client.get("/api/studies/other/networks").status_code == 404

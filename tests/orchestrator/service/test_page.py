@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -233,8 +234,12 @@ def test_the_weights_of_the_network_found_are_saved_from_the_page(tmp_path: Path
         assert "Layers 3 1" in text
         assert "Accuracy 87.00% [85.00, 89.00] (2 trainings) 90.00%" in text
         assert "Latency on cpu, batch 1 4.50 ms 9.00 ms" in text
-        found(page, "[aria-label^='model.safetensors of the network found']").click()
-        saved = kept / "model.safetensors"
-        assert eventually(lambda: saved.is_file() and saved.stat().st_size == 256_000, 60)
-        assert saved.read_bytes() == bytes(range(256)) * 1000
+        for name, whose in (
+            (f"{STUDY}-trial-4.zip", "network found"),
+            (f"{STUDY}-trial-1.zip", "base network"),
+        ):
+            found(page, f"[aria-label^='{name} of the {whose}']").click()
+            assert eventually((kept / name).is_file, 60)
+        with zipfile.ZipFile(kept / f"{STUDY}-trial-4.zip") as saved:
+            assert saved.read(f"{STUDY}-trial-4/model.safetensors") == bytes(range(256)) * 1000
         assert complaints(page) == []

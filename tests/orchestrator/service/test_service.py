@@ -269,7 +269,7 @@ def test_what_a_search_is_refused_for_is_its_message(tmp_path: Path) -> None:
         ),
         pytest.param({"solver": "nosuch"}, "--solver nosuch is unknown", marks=pytest.mark.slow),
         pytest.param({"device": "cuda"}, "use --device cpu to train on the CPU", marks=pytest.mark.slow),
-        ({"budget": "20steps", "study": "there"}, "training.budget.steps: 10 recorded, 20 now"),
+        ({"budget": "20steps", "study": "there"}, "settings: budget steps: 10 recorded, 20 now"),
     ],
     ids=["trials", "base", "objectives", "solver", "device", "question"],
 )

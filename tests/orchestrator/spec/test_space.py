@@ -160,7 +160,7 @@ def test_another_space_under_the_same_name_is_refused_with_the_difference_named(
 
 def test_another_limit_under_the_same_name_is_refused_with_the_difference_named(tmp_path: Path) -> None:
     search(tmp_path, "resnet_budget", trials=1)
-    with pytest.raises(QuestionChanged, match="most_parameters: 5000000 recorded, 4000000 now"):
+    with pytest.raises(QuestionChanged, match="most parameters: 5000000 recorded, 4000000 now"):
         search(tmp_path, "resnet_budget", trials=1, max_params=4_000_000)
 
 

@@ -57,7 +57,7 @@ def winner(folder: Path, study: str) -> Trial:
 
 def test_a_warm_started_search_has_the_old_winner_at_once(earlier: Path) -> None:
     printed = run(earlier, trials=5, **WARM)
-    assert "best candidates of the study s are tried first" in printed
+    assert "best candidates of the study s\n" in printed
     asked = [row for row in trials(earlier, "w") if row.purpose == "search"]
     old = winner(earlier, "s")
     assert asked[1].point == old.point
@@ -137,11 +137,11 @@ def test_a_warm_start_without_trainings_on_record_resumes_without_them(
 
 
 def test_another_warm_start_is_another_question(warmed: Path) -> None:
-    with pytest.raises(QuestionChanged, match=r"warm_start\.study: 's' recorded, 'other' now"):
+    with pytest.raises(QuestionChanged, match=r"warm start study: 's' recorded, 'other' now"):
         run(warmed, trials=3, **WARM | {"warm_start": "other"})
-    with pytest.raises(QuestionChanged, match=r"warm_start: .* recorded, nothing now"):
+    with pytest.raises(QuestionChanged, match=r"warm start: .* recorded, nothing now"):
         run(warmed, trials=3, **WARM | {"warm_start": None})
-    with pytest.raises(QuestionChanged, match="warm_start: nothing recorded"):
+    with pytest.raises(QuestionChanged, match="warm start: nothing recorded"):
         run(warmed, trials=16, **EXACT, warm_start="w")
 
 
@@ -184,7 +184,7 @@ def test_an_hpo_search_begins_from_the_most_accurate(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_where_the_search_would_begin(earlier: Path) -> None:
-    assert "best candidates of the study s are tried first" in planned(earlier, **WARM)
+    assert "best candidates of the study s\n" in planned(earlier, **WARM)
 
 
 def test_the_best_points_are_no_rejected_nor_failed_ones_and_confirmed_ones_first() -> None:

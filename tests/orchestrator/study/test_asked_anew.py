@@ -107,7 +107,7 @@ def test_a_study_with_a_result_or_a_training_to_come_is_never_replaced(refused: 
     with closing(sqlite3.connect(refused / "results.db")) as db, db:
         db.execute("UPDATE trials SET state = ?", [state])
     for ask in (run, evaluate):
-        with pytest.raises(QuestionChanged, match=r"training\.seed: 0 recorded, 3 now.*give another --study"):
+        with pytest.raises(QuestionChanged, match=r"seed: 0 recorded, 3 now.*give another --study"):
             ask(refused, seed=3)
     assert len(trials(refused)) == 1
 

@@ -31,6 +31,10 @@ def names(folder: Path) -> list[str]:
         ("folder:/data/v1.0.lock", "v1-0-lock"),
         ("npz:/data/plates.v2.npz", "plates-v2"),
         ("folder:/data/Blätter", "Blätter"),
+        ("folder:/data/photos.zip", "photos"),
+        ("folder:/data/photos.v2.tar.gz", "photos-v2"),
+        ("csv:/data/table.csv", "table"),
+        ("torchvision:EMNIST-letters", "EMNIST-letters"),
         ("folder:/", "folder"),
         ("folder:/data/!?", "folder"),
         (f"folder:/{'é' * 100}", "é" * 40),
@@ -40,7 +44,7 @@ def test_a_data_set_is_named_by_its_last_folder_or_file(dataset: str, name: str)
     assert name_data(dataset) == name
 
 
-@given(st.sampled_from(["folder", "npz"]), st.text(st.characters(exclude_categories=["Cs"])))
+@given(st.sampled_from(["folder", "npz", "csv"]), st.text(st.characters(exclude_categories=["Cs"])))
 def test_every_path_gives_the_name_of_a_folder(kind: str, path: str) -> None:
     name = name_data(f"{kind}:/{path}")
     check_name(name)
@@ -86,9 +90,7 @@ def test_a_study_that_an_earlier_version_named_goes_on_under_its_name(
     assert len(trials(tmp_path, earlier)) > before
     other = ask(tmp_path, **{**more, "seed": 5})
     assert f"the study {earlier} of the same data has other settings, so it is not resumed: " in other
-    assert f"training.seed: 0 recorded, 5 now; to go on with it, give its settings and --study {earlier}" in (
-        other
-    )
+    assert f"seed: 0 recorded, 5 now; to go on with it, give its settings and --study {earlier}" in (other)
     assert "not resumed" not in ask(tmp_path, **{**more, "seed": 5}), "it is not new any more"
     assert "not resumed" not in ask(tmp_path, **{**more, "seed": 5, "data": "folder:/x/p3"})
     assert names(tmp_path) == [earlier, earlier.replace("folder", "p2"), earlier.replace("folder", "p3")]

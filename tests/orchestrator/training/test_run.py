@@ -1,6 +1,7 @@
 """Final trainings: on which images, from which weights, and the model that is saved of them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,15 @@ def test_the_same_command_again_trains_nothing_and_more_runs_add_to_it(tmp_path:
     assert model.trainings == 4
 
 
+def test_another_name_given_to_a_finished_training_is_in_its_weights_too(tmp_path: Path) -> None:
+    train(tmp_path, runs=2, save_as="first")
+    train(tmp_path, runs=2, save_as="second")
+    assert [model.name for model in models(tmp_path)] == ["second"]
+    folder = queries.weights(tmp_path / "results.db", "second")
+    assert json.loads((folder / "model.json").read_text())["provenance"]["name"] == "second"
+    assert [row.weights_bytes is not None for row in trials(tmp_path)] == [True, True]
+
+
 def test_a_saved_model_is_trained_as_it_was_found_and_its_result_is_a_model_again(tmp_path: Path) -> None:
     run(tmp_path, kind="hpo", study="tuned", trials=4)
     train(tmp_path, model="tuned_senet18", study="t")
@@ -193,9 +203,9 @@ def test_where_the_weights_are_is_no_part_of_the_question_but_their_checksum_is(
     folder.rename(tmp_path / "moved")
     assert "1 of 1 trials" in train(tmp_path, init=str(tmp_path / "moved"))
     make_weights(tmp_path / "moved", "b2")
-    with pytest.raises(QuestionChanged, match=r"training\.init\.sha256: 'a1' recorded, 'b2' now"):
+    with pytest.raises(QuestionChanged, match=r"init sha256: 'a1' recorded, 'b2' now"):
         train(tmp_path, init=str(tmp_path / "moved"))
-    with pytest.raises(QuestionChanged, match=r"training\.init: .* recorded, nothing now"):
+    with pytest.raises(QuestionChanged, match=r" init: .* recorded, nothing now"):
         train(tmp_path)
 
 
@@ -210,6 +220,29 @@ def test_a_study_goes_on_from_the_weights_that_it_began_with_when_their_name_mea
     assert [config["init"]["folder"] for config in configs(tmp_path)] == [
         str(tmp_path / "first" / "00001")
     ] * 2
+
+
+@pytest.mark.parametrize("init", ["first:1", "first", "FOLDER"])
+def test_a_finished_training_answers_from_its_record_when_its_initial_weights_are_gone(
+    tmp_path: Path, init: str
+) -> None:
+    train(tmp_path, study="first", save_as="first")
+    given: dict[str, Any] = {"init": str(tmp_path / "first" / "00001") if init == "FOLDER" else init}
+    train(tmp_path, **given)
+    told = record(tmp_path)
+    shutil.copytree(tmp_path / "first" / "00001", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "first")
+    printed = train(tmp_path, **given)
+    assert "1 of 1 run completed" in printed
+    assert record(tmp_path) == told
+    longer: list[dict[str, Any]] = [{"runs": 2}, {"runs": 2, "plan": True}]
+    for more in longer:
+        with pytest.raises(
+            BadOption, match=r"began with \(SHA-256 .*\) are gone, and its unfinished .* copy"
+        ):
+            train(tmp_path, **given, **more)
+    train(tmp_path, init=str(tmp_path / "copy"), runs=2)
+    assert [row.attempts for row in trials(tmp_path)] == [1, 1]
 
 
 def test_a_trial_of_another_study_is_a_start_too(tmp_path: Path) -> None:
@@ -250,7 +283,7 @@ def test_a_first_run_that_lost_its_weights_does_not_stand_for_the_model(tmp_path
         ({"new_head": True}, BadOption, "--new-head has no effect without --init"),
         ({"save_as": "senet18"}, BadOption, "would hide the model it was made from"),
         ({"save_as": "a/b"}, BadOption, "cannot be the name of a folder"),
-        ({"model": "no such"}, TrainerRefused, "no network 'no such'"),
+        ({"model": "no such"}, TrainerRefused, r"no network 'no such'; .*; saved models: mine$"),
         ({"model": "x@y"}, BadOption, "the study y has saved no model x"),
     ],
 )
@@ -258,8 +291,15 @@ def test_what_cannot_be_trained_is_refused_with_a_reason(
     tmp_path: Path, given: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     evaluate(tmp_path, study="e", runs=1, keep_weights="none")
+    train(tmp_path, study="t", save_as="mine")
     with pytest.raises(error, match=words):
         train(tmp_path, **given)
+
+
+def test_a_search_of_a_network_that_nobody_knows_names_the_saved_models(tmp_path: Path) -> None:
+    run(tmp_path, study="n")
+    with pytest.raises(TrainerRefused, match=r"no network 'no such'; .*; saved models: nomad_senet18$"):
+        run(tmp_path, subject="no such")
 
 
 def test_a_trainer_that_cannot_start_from_weights_is_not_asked_to(tmp_path: Path) -> None:
@@ -313,6 +353,8 @@ def test_every_view_of_results_knows_a_final_training(tmp_path: Path) -> None:
     assert (facts["kind"], facts["trainings"]) == ("training", 2)
     page = report.write(str(database), "s", tmp_path / "page.html")[0].read_text()
     assert "Final training" in page
+    for absent in ("The shaded band", "Below the plot", "The solid line", "probability of reaching"):
+        assert absent not in page
     assert "trained_senet18" in page
     for words in (
         ["show", "s"],

@@ -118,7 +118,7 @@ def test_a_search_stops_by_the_rule_it_was_given_and_resumes_by_it(tmp_path: Pat
         assert found is not None
         assert found.question["early_stop"] == {"pruner": "median", "audit": 0.2}
     run(tmp_path, **{**asked, "pruner": None, "audit": None})
-    with pytest.raises(QuestionChanged, match=r"early_stop\.pruner: 'median' recorded, nothing now"):
+    with pytest.raises(QuestionChanged, match=r"early stop pruner: 'median' recorded, nothing now"):
         run(tmp_path, **{**asked, "pruner": "learning_curve"})
 
 
@@ -130,7 +130,7 @@ def test_a_rule_given_to_a_study_that_stops_nothing_is_another_question(
     run(tmp_path, trials=5, pruner="none")
     before = len(trials(tmp_path))
     for rule in ("median", "learning_curve"):
-        with pytest.raises(QuestionChanged, match="early_stop: nothing recorded, "):
+        with pytest.raises(QuestionChanged, match="early stop: nothing recorded, "):
             run(tmp_path, trials=6, pruner=rule)
     assert len(trials(tmp_path)) == before
 

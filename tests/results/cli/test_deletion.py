@@ -16,6 +16,7 @@ from results.cli.commands import main
 from results.db.connection import address
 from results.db.search_queue import SearchQueue
 from results.db.store import Store
+from tests.orchestrator._studies import train
 from tests.results.processes import ROOT, outcome_of
 from tests.results.records import QUESTION, write_two_studies
 
@@ -81,7 +82,7 @@ def test_nothing_goes_without_a_terminal_or_yes(db: str, runs: Path) -> None:
         2,
         "error: nothing is deleted: without a terminal nobody can be asked; give --yes\n",
     )
-    assert "the study nas-demo: 10 trials, 12 measurements, 1 events" in told.stdout
+    assert "the study nas-demo: 10 trials, 12 measurements, 1 event" in told.stdout
     assert (names(db), files(runs)) == (["nas-demo", "hpo-demo"], before)
 
 
@@ -145,6 +146,19 @@ def test_a_study_is_kept_that_another_one_began_with_a_model_of(
     assert names(db) == ["nas-demo", "hpo-demo", "tuned"]
     assert delete(db, runs, "nas-demo", "--yes", "--force").exit_code == 0
     assert names(db) == ["hpo-demo", "tuned"]
+
+
+def test_a_study_is_kept_whose_weights_another_one_began_with(tmp_path: Path) -> None:
+    train(tmp_path, study="first")
+    train(tmp_path, study="second", init="first:1")
+    train(tmp_path, study="third")
+    db = str(tmp_path / "results.db")
+    told = delete(db, tmp_path, "first", "--yes")
+    assert (told.exit_code, names(db)) == (2, ["first", "second", "third"])
+    assert "second began with weights of first, and may not resume without them; delete" in told.stderr
+    assert delete(db, tmp_path, "first", "--yes", "--force").exit_code == 0
+    assert delete(db, tmp_path, "second", "--yes").exit_code == 0
+    assert names(db) == ["third"]
 
 
 def test_a_study_that_began_with_its_best_candidates_has_a_copy_and_is_named(db: str, runs: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.db.spec_diff import differences
+from results.db.spec_diff import differences, in_words
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 values = st.recursive(
@@ -46,6 +46,17 @@ def test_a_nested_difference_is_named_by_its_dotted_path() -> None:
     ]
 
 
+def test_items_with_a_name_are_named_by_it_and_keys_are_told_in_words() -> None:
+    recorded = {"space": [{"name": "width", "low": 0.25}], "training": {"train_images": 10}}
+    asked = {"space": [{"name": "width", "low": 0.5}], "training": {"train_images": 20}}
+    found = differences(recorded, asked)
+    assert found == ["space.width.low: 0.25 recorded, 0.5 now", "training.train_images: 10 recorded, 20 now"]
+    assert [in_words(one) for one in found] == [
+        "space width low: 0.25 recorded, 0.5 now",
+        "train images: 10 recorded, 20 now",
+    ]
+
+
 def test_a_key_that_only_one_has_is_named_with_nothing_on_the_other_side() -> None:
     assert differences({"a": 1}, {"b": None}) == [
         "a: 1 recorded, nothing now",
@@ -82,6 +93,9 @@ def test_images_are_told_to_differ_in_words_and_not_by_their_fingerprints() -> N
     ]
     assert differences(of("digits", "digits-1-abc"), now) == [
         "training.dataset: 'digits' recorded, 'folder' now"
+    ]
+    assert differences(of("folder", "0" * 64), of("folder", "folder-3-10+60+10-absent")) == [
+        "the images (folder) are not downloaded here yet, so they cannot be compared"
     ]
     assert differences(now, now) == []
 

@@ -39,7 +39,7 @@ def test_a_changed_question_is_refused_with_each_difference_named(store: Store) 
         open_study(store, kind="hpo", seed=1, space={"width": {"low": 0.25, "high": 1.25}})
     said = str(refused.value)
     assert "kind: 'nas' recorded, 'hpo' now" in said
-    assert "space.width.high: 1.0 recorded, 1.25 now" in said
+    assert "space width high: 1.0 recorded, 1.25 now" in said
     assert "seed: 0 recorded, 1 now" in said
     assert "another --study name" in said
     assert "\n" not in said

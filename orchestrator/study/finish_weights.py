@@ -7,48 +7,66 @@ it was saved under, its accuracy over all of its trainings, and its latency are 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.executors._process.files import replace_file
-from orchestrator.trial import keep_weights
+from orchestrator.trial import weights_policy
 from orchestrator.trial.context import StudyContext, TrialSpec
 from results import file_names
 from results.analysis.posterior import cut_interval
-from results.db.tables import Model
+from results.db.tables import Model, Trial
+from results.format import quantity
 from results.latency import card_entries
 from results.scores import Score, measured_accuracy
 from results.weights import first_with_weights
 
 
-def settle(context: StudyContext[TrialSpec]) -> list[str]:
+def finish_weights(context: StudyContext[TrialSpec]) -> list[str]:
     """Remove the weights that the policy does not keep, and complete those of the study's saved models.
 
     Return lines for the user: what a given policy removed, and what could not be written.
     """
-    store, study = context.store, context.study
-    rows = store.trials(study.id)
-    by_id = {row.id: row for row in rows}
-    models = [model for model in store.models() if model.study_id == study.id and model.trial_id in by_id]
-    named = {by_id[model.trial_id].number for model in models if model.trial_id is not None}
+    return [*_remove_others(context), *describe_models(context)]
+
+
+def _remove_others(context: StudyContext[TrialSpec]) -> list[str]:
+    store, rows = context.store, context.store.trials(context.study.id)
+    named = {first.number for _, first in _models(context, rows)}
     start = {1}  # a search without a baseline begins with its start
-    kept = keep_weights.kept_at_end(rows, context.spec.request.kept_weights, named | start)
+    kept = weights_policy.kept_at_end(rows, context.spec.request.kept_weights, named | start)
     numbers = {row.number for row in kept}
     others = [row for row in rows if row.weights_bytes is not None and row.number not in numbers]
-    keep_weights.remove(store, others)
+    weights_policy.remove(store, others)
     policy = context.spec.request.keep_weights
     is_told = bool(policy and others)
-    lines = [f"weights of {len(others)} trainings are removed: --keep-weights {policy}"] if is_told else []
-    events = store.events(study.id)
-    for model in models:
-        row = first_with_weights(kept, by_id[model.trial_id or 0])
+    return (
+        [f"weights of {quantity(len(others), 'training')} are removed: --keep-weights {policy}"]
+        if is_told
+        else []
+    )
+
+
+def describe_models(context: StudyContext[TrialSpec]) -> list[str]:
+    """Write into the weights of the study's saved models what it found. Return why, where it cannot."""
+    study, rows, lines = context.study, context.store.trials(context.study.id), []
+    events = context.store.events(study.id)
+    for model, first in _models(context, rows):
+        row = first_with_weights(rows, first)
         if row is not None and row.folder is not None:
-            measured = card_entries(events, by_id[model.trial_id or 0], study.question)
+            measured = card_entries(events, first, study.question)
             facts = _facts_of(model, context.sought) | ({"latency": measured} if measured else {})
             problem = _add_provenance(Path(row.folder), facts)
             lines += [f"the weights of {model.name}: {problem}"] if problem else []
     return lines
+
+
+def _models(context: StudyContext[TrialSpec], rows: Sequence[Trial]) -> list[tuple[Model, Trial]]:
+    """Return the models that the study saved, each with its trial."""
+    by_id = {row.id: row for row in rows}
+    saved = [model for model in context.store.models() if model.study_id == context.study.id]
+    return [(model, by_id[model.trial_id]) for model in saved if model.trial_id in by_id]
 
 
 def _facts_of(model: Model, sought: Score) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from orchestrator.spec.option_types import KeepWeights
 from orchestrator.spec.trial_config import Choices
 from orchestrator.trial import outcome
 from orchestrator.trial.folder import TrialFolder
-from orchestrator.trial.keep_weights import kept_at_end, superfluous
+from orchestrator.trial.weights_policy import kept_at_end, superfluous
 from results.db.tables import Trial
 from search_spaces import Real, Space
 

@@ -1,4 +1,4 @@
-"""Whose weights a study keeps (`--keep-weights`), while it runs and at its end.
+"""The rules of `--keep-weights`: whose weights a study keeps while it runs, and which stay at its end.
 
 A training is asked to keep its weights before anybody knows whether they will be needed, so those that are
 not are removed as the study goes. While it runs, each network has at most the weights of the training that
@@ -29,7 +29,7 @@ BYTES_A_PARAMETER = 4  # of a file of weights, which are float32
 def provenance_of(context: StudyContext[TrialSpec], request: TrialRequest) -> dict[str, Any] | None:
     """Return what a training's model.json says of where it is from; None if it keeps no weights.
 
-    It names no place of this machine. What the trainer adds to it may: the path of the user's own images.
+    It names no place of this machine, so that the files can be given away.
     """
     if context.spec.request.kept_weights == "none" or not request.description.keeps_weights:
         return None
@@ -40,6 +40,7 @@ def provenance_of(context: StudyContext[TrialSpec], request: TrialRequest) -> di
         "trial": request.number,
         "purpose": request.purpose,
         "project_commit": provenance.git_commit(),
+        "data_fingerprint": request.description.dataset.get("fingerprint"),
         **base,
     }
 
