@@ -109,4 +109,8 @@ def test_the_page_works_below_a_path_in_a_browser(tmp_path: Path, strips: bool) 
         found(page, "[data-plot] summary").click()
         found(page, "[data-plot] .main-svg")
         assert page.current_url == f"{client.base_url}#/study/s"
+        page.get(f"{client.base_url}api/docs")
+        press(page, "POST /api/studies Queue a search")
+        assert comes(page, lambda text: "Body: NasSearch" in text and "Body: HpoSearch" in text)
+        assert f"'{client.base_url}api/studies'" in page.find_element("css selector", "[open] pre").text
         assert complaints(page) == []
