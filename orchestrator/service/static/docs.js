@@ -5,7 +5,7 @@ import { el, show, table } from "./dom.js";
 export async function docs(main, signal) {
   const told = await ask("/openapi.json");
   if (signal.aborted) return;
-  const base = new URL(`${told.servers?.[0].url ?? ""}/`, location.href).href.replace(/\/$/, "");
+  const base = new URL(".", location.href).href.replace(/\/$/, "");
   const all = Object.entries(told.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, one]) => [method.toUpperCase(), path, one]));
   show(main, el("h1", {}, `REST API of ${told.info.title} ${told.info.version}`),
     el("p", { class: "soft" }, "A script sends bodies as JSON, and the token, if the service has one, as the header ", el("code", {}, "authorization: Bearer TOKEN"),
