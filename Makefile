@@ -13,7 +13,7 @@ INTERPRETER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_inf
 test test-slow test-slurm: export OMP_NUM_THREADS := 1
 test test-slow test-slurm: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo check test test-slow test-slurm test-gpu benchmark benchmark-trainer gpu-session pictures
+.PHONY: install demo check test test-slow test-slurm test-docker test-gpu benchmark benchmark-trainer gpu-session pictures
 
 install: $(INSTALLED)
 
@@ -48,6 +48,10 @@ test-slow: install
 # as root, with Debian's slurm-wlm and munge: a cluster of two nodes on this machine, made and thrown away
 test-slurm: install
 	$(BIN)/pytest -m slurm --timeout 600
+
+# builds both images and runs them: with Docker, or as root with buildah (tests/test_docker_images.py)
+test-docker: install
+	$(BIN)/pytest -s -m docker --timeout 3600
 
 test-gpu: install
 	$(BIN)/pytest -m gpu --timeout 600
