@@ -94,7 +94,7 @@ class RecordQueries:
         self.url = database.address(url_or_path)
         self._engine = database.connect(self.url, read_only=True)
         schema.check(self._engine)
-        self._found: dict[int, tuple[Any, Facts]] = {}  # best and front by study, with their mark
+        self._found: dict[str, tuple[Any, Facts]] = {}  # mark, and best or front, of each study listed
 
     def close(self) -> None:
         self._engine.dispose()
@@ -105,12 +105,14 @@ class RecordQueries:
         marks = {row["study_id"]: tuple(row.values()) for row in self._rows(_VERDICTS)}
         spending = {row["study"]: row for row in self._rows(_SPENDING.select())}
         requests = {row["study"]: row for row in self._rows(_columns(SearchRequest))}
-        listed = []
+        listed, found = [], dict[str, tuple[Facts, Any]]()
         for study in self._rows(_columns(Study).order_by(Study.id.desc())):
             name, by_state = study["name"], counts.get(study["id"], {})
             mark = study["created_at"], study["min_accuracy"], by_state, marks.get(study["id"])
-            described = self._describe(study, requests.pop(name, None), by_state, spending[name])
-            listed.append(described | self._recall_best(study, mark))
+            found[name] = study, mark
+            listed.append(self._describe(study, requests.pop(name, None), by_state, spending[name]))
+        best = self._recall_best(found)
+        listed = [row | best[row["name"]] for row in listed]
         waiting = sorted(requests.values(), key=lambda row: row["queued_at"], reverse=True)
         return [_describe_request(row) for row in waiting] + listed
 
@@ -156,7 +158,7 @@ class RecordQueries:
             "options": repeatable(request["kind"], request["options"]) if request else None,
             "metrics": _METRICS,
             "models": self._rows(select(*_MODEL_COLUMNS).where(Model.study_id == study["id"])),
-            **(found_already or self._find_best(study)),
+            **(found_already or self._find_best([study])[name]),
         }
 
     def trials(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
@@ -222,18 +224,24 @@ class RecordQueries:
         """Return the names of saved models."""
         return [row["name"] for row in self._rows(select(Model.name).distinct().order_by(Model.name))]
 
-    def _recall_best(self, study: Facts, mark: Any) -> Facts:
-        """Return what `_find_best` does, from memory while `mark` is the same: the list is polled."""
-        if self._found.get(study["id"], (None,))[0] != mark:
-            self._found[study["id"]] = (mark, self._find_best(study))
-        return self._found[study["id"]][1]
+    def _recall_best(self, studies: Mapping[str, tuple[Facts, Any]]) -> dict[str, Facts]:
+        """Return what `_find_best` does, from memory while the mark of a study is the same."""
+        known = {name: best for name, best in self._found.items() if name in studies}
+        stale = [study for name, (study, mark) in studies.items() if known.get(name, ("",))[0] != mark]
+        anew = self._find_best(stale) if stale else {}
+        found = known | {name: (studies[name][1], best) for name, best in anew.items()}
+        self._found = found  # at once, for other threads do the same
+        return {name: best for name, (_, best) in found.items()}
 
-    def _find_best(self, study: Facts) -> Facts:
-        """Return the best trial of a study with one objective, or the Pareto front of one with two."""
-        if study["minimise"] and study["maximise"]:
-            query = select(_FRONT.c.trial).where(_FRONT.c.study == study["name"]).order_by(_FRONT.c.trial)
-            return {"best": None, "front": [row["trial"] for row in self._rows(query)]}
-        return {"best": self._row(_BEST.select().where(_BEST.c.study == study["name"])), "front": []}
+    def _find_best(self, studies: Sequence[Facts]) -> dict[str, Facts]:
+        """Return the best trial of each study with one objective, or the Pareto front of one with two."""
+        found: dict[str, Facts] = {study["name"]: {"best": None, "front": []} for study in studies}
+        both = [study["name"] for study in studies if study["minimise"] and study["maximise"]]
+        for row in self._rows(_BEST.select().where(_BEST.c.study.in_(found.keys() - both))):
+            found[row["study"]]["best"] = row
+        for row in self._rows(_FRONT.select().where(_FRONT.c.study.in_(both)).order_by(_FRONT.c.trial)):
+            found[row["study"]]["front"].append(row["trial"])
+        return found
 
     def _count_by_state(self, query: Select[*tuple[Any, ...]]) -> dict[int, dict[str, int]]:
         """Return the number of trials in each state, by study."""
