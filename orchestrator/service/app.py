@@ -24,7 +24,7 @@ from orchestrator.service.connections import limited_protocol
 from orchestrator.service.middleware import GuardMiddleware
 from orchestrator.service.queries import RecordQueries
 from orchestrator.service.queue_worker import QueueWorker
-from orchestrator.service.routes import ServiceState, api
+from orchestrator.service.routes import ServiceState, api, top
 from orchestrator.service.settings import Settings
 from orchestrator.spec.command_options import BadOption
 from results.db.search_queue import SearchQueue
@@ -57,11 +57,12 @@ def create(state: ServiceState) -> ASGIApp:
         title="nomad-nas",
         version=importlib.metadata.version(DISTRIBUTION),
         openapi_url="/api/openapi.json",
-        docs_url=None,  # these pages load scripts from other sites
+        docs_url=None,  # these pages load scripts from other sites; ours is static/docs.js
         redoc_url=None,
     )
     app.state.service = state
     app.include_router(api)
+    app.include_router(top)
     for kind in responses.CLIENT_ERRORS:
         app.add_exception_handler(kind, responses.error_response)
     app.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)

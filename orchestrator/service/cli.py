@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,9 @@ class ServeOptions(FileOptions):
     trusted_proxy: tuple[str, ...] = _service(
         "Address or network of a proxy whose X-Forwarded-For header is trusted. Repeatable.", ()
     )
+    root_path: str = _service(
+        "Path below which a proxy serves the page and the API, such as /nas. [none]", ""
+    )
     data_root: LocalPath | None = _service(
         "Folder that npz:FILE, folder:PATH and csv:FILE of a search must be in. [none: none is allowed]"
     )
@@ -81,6 +85,7 @@ def _settings(asked: ServeOptions, kept: Path) -> Settings:
         database=_database(asked.database),
         host=asked.host,
         port=asked.port,
+        root_path=_parse_root_path(asked.root_path),
         names=tuple(map(str.lower, asked.host_name)),
         proxies=tuple(map(_parse_proxy, asked.trusted_proxy)),
         token_hash=auth.read(kept) if asked.token_file or kept.exists() else None,
@@ -103,8 +108,17 @@ def run(settings: Settings) -> None:
         port = listening.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         asked = "requests need the token" if settings.token_hash else "every user of this machine may use it"
-        print(f"serving {settings.runs} at http://{shown}:{port}; {asked}", flush=True)  # noqa: T201
+        print(f"serving {settings.runs} at http://{shown}:{port}{settings.root_path}; {asked}", flush=True)  # noqa: T201
         app.server(state).run(sockets=[listening])
+
+
+def _parse_root_path(text: str) -> str:
+    path = text.rstrip("/")
+    check(
+        re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII) is not None,
+        f"--root-path {text} is not a path; give one like /nas",
+    )
+    return path
 
 
 def _parse_proxy(text: str) -> Network:

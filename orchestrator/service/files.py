@@ -33,12 +33,13 @@ def resolve_inside(root: Path, path: str | Path) -> Path:
 
 
 def read_piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
-    """Return the text of a log from a byte offset on, and where the next piece starts; empty without a file.
+    """Return the text of a log from a byte offset on, and where the next piece starts.
 
+    Without a file it is empty and not `kept`.
     A negative offset counts from the end. A character that would be cut goes to the next piece.
     """
     if not path.is_file():
-        return {"text": "", "offset": 0, "next_offset": 0, "size": 0}
+        return {"text": "", "offset": 0, "next_offset": 0, "size": 0, "kept": False}
     with path.open("rb") as file:
         size = file.seek(0, 2)
         begin = max(0, size + offset) if offset < 0 else min(offset, size)
@@ -47,7 +48,8 @@ def read_piece(path: Path, offset: int, most: int = PIECE) -> dict[str, Any]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(read, final=begin + len(read) == size)
     undecoded = len(decoder.getstate()[0])
-    return {"text": text, "offset": begin, "next_offset": begin + len(read) - undecoded, "size": size}
+    following = begin + len(read) - undecoded
+    return {"text": text, "offset": begin, "next_offset": following, "size": size, "kept": True}
 
 
 def zip_network(root: Path, folder: str, name: str) -> Iterator[bytes] | None:

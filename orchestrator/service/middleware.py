@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.cli.client import is_loopback
@@ -30,6 +30,8 @@ _HOST = re.compile(rf"(?P<name>{_NAME})(:\d{{0,5}})?", re.ASCII)
 _ORIGIN = re.compile(rf"null|[a-z][a-z0-9+.-]*://(?P<host>{_NAME}(:\d{{0,5}})?)", re.ASCII)
 _ONCE = ("authorization", "content-length", "content-type", "host", "last-event-id", "origin", "range")
 _REMEMBERED = 4096  # addresses
+_GUARDED = ("/api", "/metrics")  # paths that need the token
+_OPEN = ("/api/health", "/api/docs")  # the exceptions, which tell nothing of studies
 _LINGER_SECONDS = 1.0
 _MORE_HEADERS = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "1"}}  # by status
 
@@ -77,6 +79,8 @@ class GuardMiddleware:
             await self._app(scope, receive, send)
             return
         send_pieces = _send_in_pieces(send, self._settings.limits.piece_bytes)
+        prefix = self._settings.root_path
+        path = _remove_prefix(scope["path"], prefix)
         headers = Headers(scope=scope)
         try:
             for name in _ONCE:
@@ -85,13 +89,15 @@ class GuardMiddleware:
             peer = (scope.get("client") or ("?",))[0]
             client = self._find_client(headers, peer)
             with self._count(headers, client, peer):
-                self._check(headers, client, scope)
+                self._check(headers, client, scope["method"], path)
                 unread = [{"type": "http.request", "body": await self._read_body(headers, receive)}]
 
                 async def replay() -> Message:
                     return unread.pop() if unread else await receive()
 
-                await self._app({**scope, "client": (client, 0)}, replay, send_pieces)
+                inner = {**scope, "client": (client, 0), "root_path": prefix, "path": prefix + path}
+                app = self._app if path else RedirectResponse(f"{prefix}/", 308)
+                await app(inner, replay, send_pieces)
         except Refusal as refusal:
             await _refuse(send_pieces, refusal, receive)
 
@@ -120,14 +126,14 @@ class GuardMiddleware:
             if not self._busy[counted]:
                 del self._busy[counted]
 
-    def _check(self, headers: Headers, client: str, scope: Scope) -> None:
+    def _check(self, headers: Headers, client: str, method: str, path: str) -> None:
         self._check_host(headers)
-        self._check_origin(headers, scope)
-        if scope["path"].startswith("/api") and self._settings.token_hash is not None:
+        self._check_origin(headers, path)
+        if path.startswith(_GUARDED) and path not in _OPEN and self._settings.token_hash is not None:
             self._check_token(headers, client)
         if "transfer-encoding" in headers and "content-length" in headers:
             raise Refusal(400, "give content-length or transfer-encoding, not both")
-        if scope["method"] in ("POST", "PUT", "PATCH"):
+        if method in ("POST", "PUT", "PATCH"):
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
                 raise Refusal(415, "send JSON, with content-type: application/json")
@@ -142,8 +148,8 @@ class GuardMiddleware:
         if self._settings.token_hash is None and host not in known and not is_loopback(host):
             raise Refusal(421, f"this service is not named {host[:100]!r}; see --host-name")
 
-    def _check_origin(self, headers: Headers, scope: Scope) -> None:
-        is_of_another = headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api")
+    def _check_origin(self, headers: Headers, path: str) -> None:
+        is_of_another = headers.get("sec-fetch-site") == "cross-site" and path.startswith(_GUARDED)
         if "origin" in headers:
             match = _ORIGIN.fullmatch(headers["origin"].lower())
             if match is None:
@@ -187,6 +193,11 @@ class GuardMiddleware:
                         return bytes(body)
         except TimeoutError:
             raise Refusal(408, "the request did not arrive in time") from None
+
+
+def _remove_prefix(path: str, prefix: str) -> str:
+    """Return the path as the application knows it, whether or not a proxy has removed the prefix already."""
+    return path.removeprefix(prefix) if path == prefix or path.startswith(f"{prefix}/") else path
 
 
 def _read_token(headers: Headers) -> str:

@@ -7,7 +7,7 @@ The latest ones are cached, so that many pages cost no more than one.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from orchestrator.service.responses import to_json
 from results import plots, study_record
 from results.layers import count_layers
 from results.model_facts import NetworkFacts, compare_with_base
+from results.report import comparison, page
 from results.study_record import Row, StudyRecord
 
 PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
@@ -48,7 +49,7 @@ class PlotCache:
 
     def __init__(self, database: str) -> None:
         self._database = database
-        self._made: OrderedDict[tuple[str, str], tuple[Hashable, bytes]] = OrderedDict()
+        self._made: OrderedDict[tuple[str, ...], tuple[Hashable, bytes]] = OrderedDict()
         self._making = OneAtATime("plot")
 
     def draw(self, study: str, name: str, mark: Hashable) -> bytes:
@@ -70,17 +71,44 @@ class PlotCache:
             lambda record: [_describe_network(facts, runs) for facts in compare_with_base(record)],
         )
 
-    def _make(self, study: str, name: str, mark: Hashable, make: Callable[[StudyRecord], Any]) -> bytes:
+    def compare_studies(self, names: Sequence[str], mark: Hashable) -> bytes:
+        """Return JSON of the results, the settings that differ, and a plot of the networks of the studies.
+
+        Raise as `draw` does.
+        """
+        return self._make_of(names, "comparison", mark, _compare)
+
+    def report(self, study: str) -> str:
+        """Return the study's report as HTML, made anew: it has megabytes. Raise as `draw` does."""
         with self._making.hold():
-            made_at, body = self._made.get((study, name), (None, b""))
+            return page(study_record.read_study(self._database, study))[0]
+
+    def _make(self, study: str, name: str, mark: Hashable, make: Callable[[StudyRecord], Any]) -> bytes:
+        return self._make_of([study], name, mark, lambda records: make(*records))
+
+    def _make_of(
+        self, studies: Sequence[str], name: str, mark: Hashable, make: Callable[[list[StudyRecord]], Any]
+    ) -> bytes:
+        key = (*studies, name)
+        with self._making.hold():
+            made_at, body = self._made.get(key, (None, b""))
             if made_at != mark:
-                record = study_record.read_study(self._database, study)
-                body = to_json(make(record)).encode(errors="replace")
-                self._made[study, name] = (mark, body)
-            self._made.move_to_end((study, name))
+                made = make([study_record.read_study(self._database, study) for study in studies])
+                body = to_json(made).encode(errors="replace")
+                self._made[key] = (mark, body)
+            self._made.move_to_end(key)
             while len(self._made) > _KEPT:
                 self._made.popitem(last=False)
             return body
+
+
+def _compare(records: list[StudyRecord]) -> dict[str, Any]:
+    return {
+        "studies": [record.name for record in records],
+        "results": comparison.result_rows(records),
+        "settings": comparison.setting_rows(records),
+        "networks": _to_dict(plots.fronts(records)),
+    }
 
 
 def _to_dict(figure: go.Figure) -> dict[str, Any]:

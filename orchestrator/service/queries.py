@@ -5,7 +5,9 @@ Nothing here can write, lock or migrate, so a page cannot delay or crash a study
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, column, func, null, select, table
@@ -14,7 +16,16 @@ from results.analysis import forecast
 from results.db import connection as database
 from results.db import locks, schema
 from results.db.search_queue import repeatable
-from results.db.tables import Event, Measurement, Model, SearchRequest, Study, Trial
+from results.db.tables import (
+    STUDY_STATES,
+    TRIAL_STATES,
+    Event,
+    Measurement,
+    Model,
+    SearchRequest,
+    Study,
+    Trial,
+)
 from results.db.types import Instant
 from results.format import trust_text
 from results.metrics import METRICS, Metric, shown_metric
@@ -41,6 +52,10 @@ _MODEL = (
 _COUNTS = select(Trial.study_id, Trial.state, func.count().label("trials")).group_by(
     Trial.study_id, Trial.state
 )
+_VERDICTS = select(
+    Trial.study_id, func.count(Trial.verdict), func.sum(Trial.probability), func.max(Trial.number)
+).group_by(Trial.study_id)
+_TOTALS = _COUNTS.add_columns(func.sum(Trial.slot_seconds).label("seconds"))
 _SPENDING = table(
     "spending",
     *(
@@ -58,6 +73,18 @@ _BEST = table(
 )
 _FRONT = table("front", *(column(name) for name in ("study", "trial")))
 _MODEL_COLUMNS = [getattr(Model, name) for name in (*_MODEL, "probability", "trainings")]
+_SHOWN_STATES = (*STUDY_STATES, "queued", "starting", "interrupted")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Numbers of all studies together."""
+
+    studies: Mapping[str, int]  # by the state that the page shows
+    trials: Mapping[str, int]  # by state
+    workers: Mapping[str, int]  # of the running studies: busy, idle
+    queued: int  # searches
+    device_seconds: float
 
 
 class RecordQueries:
@@ -67,21 +94,48 @@ class RecordQueries:
         self.url = database.address(url_or_path)
         self._engine = database.connect(self.url, read_only=True)
         schema.check(self._engine)
+        self._found: dict[str, tuple[Any, Facts]] = {}  # mark, and best or front, of each study listed
 
     def close(self) -> None:
         self._engine.dispose()
 
     def studies(self) -> list[Facts]:
-        """Return all studies and all queued searches with their state, the latest first."""
+        """Return all studies and all queued searches with state and best result, the latest first."""
         counts = self._count_by_state(_COUNTS)
+        marks = {row["study_id"]: tuple(row.values()) for row in self._rows(_VERDICTS)}
         spending = {row["study"]: row for row in self._rows(_SPENDING.select())}
         requests = {row["study"]: row for row in self._rows(_columns(SearchRequest))}
-        listed = []
+        listed, found = [], dict[str, tuple[Facts, Any]]()
         for study in self._rows(_columns(Study).order_by(Study.id.desc())):
             name, by_state = study["name"], counts.get(study["id"], {})
+            mark = study["created_at"], study["min_accuracy"], by_state, marks.get(study["id"])
+            found[name] = study, mark
             listed.append(self._describe(study, requests.pop(name, None), by_state, spending[name]))
+        best = self._recall_best(found)
+        listed = [row | best[row["name"]] for row in listed]
         waiting = sorted(requests.values(), key=lambda row: row["queued_at"], reverse=True)
         return [_describe_request(row) for row in waiting] + listed
+
+    def totals(self) -> Totals:
+        """Return numbers of all studies together. Raise StoreError if the database cannot be read."""
+        requests = {row["study"]: row for row in self._rows(select(SearchRequest.study, SearchRequest.state))}
+        states, workers = Counter(dict.fromkeys(_SHOWN_STATES, 0)), 0
+        running = []
+        for study in self._rows(select(Study.id, Study.name, Study.state, Study.slots)):
+            state = self._find_state(study, requests.pop(study["name"], None))
+            states[state] += 1
+            if state == "running":
+                running.append(study["id"])
+                workers += study["slots"] or 0
+        states.update(_state_before_study(request["state"]) for request in requests.values())
+        by_state = dict.fromkeys(TRIAL_STATES, 0)
+        seconds, busy = 0.0, 0
+        for trials in self._rows(_TOTALS):
+            by_state[trials["state"]] += trials["trials"]
+            seconds += trials["seconds"] or 0.0
+            busy += trials["trials"] if trials["state"] == "running" and trials["study_id"] in running else 0
+        idle = max(workers - busy, 0)
+        return Totals(states, by_state, {"busy": busy, "idle": idle}, states["queued"], seconds)
 
     def study(self, name: str, found_already: Facts | None = None) -> Facts | None:
         """Return everything about a study, or about a queued search with that name.
@@ -100,10 +154,11 @@ class RecordQueries:
             "expected_saving": forecast.expected_saving(latest and latest["belief"]),
             "question": study["question"],
             "versions": study["versions"],
+            "subject": request and request["subject"],
             "options": repeatable(request["kind"], request["options"]) if request else None,
             "metrics": _METRICS,
             "models": self._rows(select(*_MODEL_COLUMNS).where(Model.study_id == study["id"])),
-            **(found_already or self._find_best(study)),
+            **(found_already or self._find_best([study])[name]),
         }
 
     def trials(self, study: str, after: int = 0, most: int = 500) -> list[Facts]:
@@ -169,12 +224,24 @@ class RecordQueries:
         """Return the names of saved models."""
         return [row["name"] for row in self._rows(select(Model.name).distinct().order_by(Model.name))]
 
-    def _find_best(self, study: Facts) -> Facts:
-        """Return the best trial of a study with one objective, or the Pareto front of one with two."""
-        if study["minimise"] and study["maximise"]:
-            query = select(_FRONT.c.trial).where(_FRONT.c.study == study["name"]).order_by(_FRONT.c.trial)
-            return {"best": None, "front": [row["trial"] for row in self._rows(query)]}
-        return {"best": self._row(_BEST.select().where(_BEST.c.study == study["name"])), "front": []}
+    def _recall_best(self, studies: Mapping[str, tuple[Facts, Any]]) -> dict[str, Facts]:
+        """Return what `_find_best` does, from memory while the mark of a study is the same."""
+        known = {name: best for name, best in self._found.items() if name in studies}
+        stale = [study for name, (study, mark) in studies.items() if known.get(name, ("",))[0] != mark]
+        anew = self._find_best(stale) if stale else {}
+        found = known | {name: (studies[name][1], best) for name, best in anew.items()}
+        self._found = found  # at once, for other threads do the same
+        return {name: best for name, (_, best) in found.items()}
+
+    def _find_best(self, studies: Sequence[Facts]) -> dict[str, Facts]:
+        """Return the best trial of each study with one objective, or the Pareto front of one with two."""
+        found: dict[str, Facts] = {study["name"]: {"best": None, "front": []} for study in studies}
+        both = [study["name"] for study in studies if study["minimise"] and study["maximise"]]
+        for row in self._rows(_BEST.select().where(_BEST.c.study.in_(found.keys() - both))):
+            found[row["study"]]["best"] = row
+        for row in self._rows(_FRONT.select().where(_FRONT.c.study.in_(both)).order_by(_FRONT.c.trial)):
+            found[row["study"]]["front"].append(row["trial"])
+        return found
 
     def _count_by_state(self, query: Select[*tuple[Any, ...]]) -> dict[int, dict[str, int]]:
         """Return the number of trials in each state, by study."""
@@ -236,12 +303,17 @@ def _of(study: str, *columns: Any) -> Select[Any]:
     )
 
 
+def _state_before_study(of_request: str) -> str:
+    """Return the state of a search that has no study yet, or never got one."""
+    return {"queued": "queued", "running": "starting"}.get(of_request, "failed")
+
+
 def _describe_request(request: Facts) -> Facts:
     """Return the facts of a search that has no study yet, or never got one."""
     return {
         "name": request["study"],
         "kind": request["kind"],
-        "state": {"queued": "queued", "running": "starting"}.get(request["state"], "failed"),
+        "state": _state_before_study(request["state"]),
         "message": request["message"],
         "created_at": request["queued_at"],
         "updated_at": request["ended_at"] or request["started_at"] or request["queued_at"],
@@ -251,6 +323,7 @@ def _describe_request(request: Facts) -> Facts:
         "trials_by_state": {},
         "trainings": 0,
         "resumable": True,
+        "subject": request["subject"],
         "options": request["options"],
         "models": [],
         "minimise": None,

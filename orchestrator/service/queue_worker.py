@@ -11,10 +11,12 @@ import errno
 import fcntl
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
 import threading
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from results.db.tables import SearchRequest
 from results.errors import StoreError, StudyLocked, StudyLost
 
 _TICK_SECONDS = 0.3
+_STUCK_SECONDS = 60.0  # without a tick
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _QUEUE = file_names.SERVICE  # no study can have that name, so its lock is free to be the queue's
 _log = logging.getLogger(__name__)
@@ -45,6 +48,13 @@ class QueueWorker:
         self._changed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="queue", daemon=True)
         self._locks = ExitStack()
+        self._ticked_at = -math.inf
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the queue has been processed lately: no error stopped it, and nothing blocks it."""
+        is_recent = time.monotonic() - self._ticked_at < _STUCK_SECONDS
+        return is_recent and self._thread.is_alive() and not self._closing.is_set()
 
     def open(self) -> None:
         """Start. Raise BadOption if another service processes the same queue."""
@@ -101,6 +111,7 @@ class QueueWorker:
         running = [request for request in self.queue.requests("running") if not self._record_end(request)]
         for request in self.queue.requests("queued")[: max(self.settings.at_a_time - len(running), 0)]:
             self._start(request)
+        self._ticked_at = time.monotonic()
 
     def _work(self) -> None:
         logged = ""

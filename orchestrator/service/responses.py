@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,10 +19,11 @@ from orchestrator.spec.command_options import BadOption
 from results.errors import NotOnRecord, QuestionChanged, StoreError, StudyLocked
 from results.export import json_value
 
-_STYLES = "'self' 'unsafe-hashes' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # one of plotly's
+_EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # an empty style, which plotly sets too
+_STYLES = f"'self' 'unsafe-hashes' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o=' {_EMPTY}"  # plotly's
 HEADERS = {
-    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src {_STYLES}; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src {_STYLES}; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
@@ -30,10 +32,18 @@ HEADERS = {
 }
 
 
+class WrongField(BaseModel):
+    """An option of the body that is refused."""
+
+    field: str
+    message: str
+
+
 class Refused(BaseModel):
-    """Why a request failed, in one line."""
+    """Why a request failed, in one line; of a 422 also at which options, as far as that is known."""
 
     detail: str
+    errors: list[WrongField] = []
 
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -81,9 +91,11 @@ def error_response(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return JSONResponse({"detail": str(error.detail)}, error.status_code, headers=error.headers)
     if isinstance(error, RequestValidationError):
-        return JSONResponse({"detail": _one_line(error)}, 422)
+        wrong = [{"field": _name(one), "message": _explain(one)} for one in error.errors()]
+        return JSONResponse({"detail": _one_line(error), "errors": _printable(wrong)}, 422)
+    if isinstance(error, BadOption):
+        return JSONResponse({"detail": _flat(error), "errors": _wrong_option(_flat(error))}, 422)
     statuses: dict[type[Exception], int] = {
-        BadOption: 422,
         QuestionChanged: 422,
         Elsewhere: 404,
         NotOnRecord: 404,
@@ -93,7 +105,17 @@ def error_response(request: Request, error: Exception) -> Response:
     if isinstance(error, OSError):  # a full disk, a folder that cannot be written
         where = f"{error.filename}: " if error.filename else ""
         return JSONResponse({"detail": f"{where}{error.strerror}; fix that and ask again"}, 503)
-    return JSONResponse({"detail": " ".join(str(error).split())}, status)
+    return JSONResponse({"detail": _flat(error)}, status)
+
+
+def _flat(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _wrong_option(message: str) -> list[dict[str, str]]:
+    """Return the option that a command's message is about: the first that it names."""
+    named = re.search(r"--([a-z][a-z-]*)", message)
+    return [{"field": named[1].replace("-", "_"), "message": message}] if named else []
 
 
 CLIENT_ERRORS = (HTTPException, RequestValidationError, BadOption, Elsewhere, StoreError, OSError)
@@ -122,10 +144,21 @@ def _one_line(error: RequestValidationError) -> str:
     return "; ".join(map(_explain, error.errors())).encode(errors="replace").decode()[:2000]
 
 
+def _printable(wrong: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the first errors, in characters that JSON takes and of a length that a page shows."""
+    return [
+        {key: text.encode(errors="replace").decode()[:300] for key, text in one.items()} for one in wrong[:20]
+    ]
+
+
+def _name(wrong: Mapping[str, Any]) -> str:
+    """Return what is wrong: an option, a part of the address, or nothing for the whole body."""
+    return " ".join(str(part) for part in wrong["loc"] if part not in ("body", "path", "query", "nas", "hpo"))
+
+
 def _explain(wrong: Mapping[str, Any]) -> str:
     """Return what is wrong and what to do. The value is not shown: it may be long, or not printable."""
-    where = [str(part) for part in wrong["loc"] if part not in ("body", "path", "query", "nas", "hpo")]
-    name = " ".join(where) or "the body"
+    name = _name(wrong) or "the body"
     words = _WORDS.get(wrong["type"], "{name}: {msg}; see /api/openapi.json")
     return words.format_map({**wrong.get("ctx", {}), "name": name, "msg": wrong["msg"].lower()})
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from orchestrator.service import files, responses, schemas
+from orchestrator.service import files, monitoring, responses, schemas
 from orchestrator.service.actions import Actions
 from orchestrator.service.events import StudyWatch, stream_changes
 from orchestrator.service.plots import PLOTS, PlotCache
@@ -25,6 +25,7 @@ from orchestrator.spec.search_options import SEARCHES
 from results import file_names
 
 api = APIRouter(prefix="/api", responses=responses.REFUSALS)
+top = APIRouter(responses=responses.REFUSALS)
 
 Name = Annotated[str, Path(max_length=300, pattern=r"^\w[\w .+-]*$", description="A study's name.")]
 Number = Annotated[int, Path(ge=1, le=2**31, description="A trial's number in its study.")]
@@ -222,6 +223,42 @@ def plot(here: Here, name: Name, plot: Plot) -> Response:
 )
 def networks(here: Here, name: Name) -> Response:
     return responses.raw_json_response(here.plots.compare(name, here.settings.runs, _mark(here, name)))
+
+
+@api.get(
+    "/studies/{name}/report", summary="The study's report, an HTML page to be saved", response_class=Response
+)
+def report(here: Here, name: Name) -> Response:
+    saved = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}.html"}
+    html = here.plots.report(name).encode(errors="replace")
+    return Response(html, media_type="text/html; charset=utf-8", headers=saved)
+
+
+@api.get("/compare", summary="Studies side by side: results, settings that differ, a plot of their networks")
+def compare(
+    here: Here,
+    study: Annotated[list[Name], Query(min_length=2, max_length=6, description="A study's name; repeat it.")],
+) -> Response:
+    names = list(dict.fromkeys(study))
+    marks = tuple(_mark(here, name) for name in names)
+    return responses.raw_json_response(here.plots.compare_studies(names, marks))
+
+
+@api.get("/health", summary="Whether database, disk and queue work: 200 or 503. It needs no token")
+def health(here: Here) -> Response:
+    works = monitoring.check_health(here.settings, here.actions.worker)
+    return responses.json_response(works, 200 if all(works.values()) else 503)
+
+
+@api.get("/docs", include_in_schema=False)
+def docs() -> Response:
+    return RedirectResponse("../#/docs")  # the page has a token to show, which a plain address has not
+
+
+@top.get("/metrics", summary="Metrics in Prometheus' text format", response_class=PlainTextResponse)
+def metrics(here: Here) -> Response:
+    text = monitoring.metrics_text(here.settings, here.record.totals())
+    return Response(text, media_type=monitoring.METRICS_TYPE)
 
 
 class _Stream(StreamingResponse):

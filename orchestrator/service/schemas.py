@@ -23,6 +23,7 @@ from results.db.search_queue import typed_words
 _RUN = "import sys; from orchestrator.cli import commands; sys.argv[0] = '{0}-search'; commands.{0}_search()"
 _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{,300}")
 _MOST_TEXTS = 60
+_OPEN = ("metric",)  # options that take more than they suggest: a script's own metric
 _CONFIG = ConfigDict(extra="forbid", strict=True)
 
 
@@ -61,15 +62,26 @@ Resume = create_model(
 def form_fields(kind: str) -> dict[str, dict[str, Any]]:
     """Return what the form needs of each option of a search, by name, those first that matter most."""
     model = SEARCHES[kind]
+    schemas = model.model_json_schema()["properties"]
     return {
         name: {
             "help": option.help,
             "type": option.kind.__name__,
             "choices": option.choices,
+            "closed": bool(option.choices) and name not in _OPEN,
             "matters": name in model.ten,
+            **_range(schemas[option.name]),
         }
         for name, option in model.options("user").items()
     }
+
+
+def _range(schema: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the least and the most that a number may be, null where there is no limit."""
+    kinds = schema.get("anyOf", [schema])
+    number: Mapping[str, Any] = next((one for one in kinds if one.get("type") in ("integer", "number")), {})
+    least = number.get("minimum", number.get("exclusiveMinimum"))
+    return {"least": least, "most": number.get("maximum")}
 
 
 def given(asked: BaseModel) -> tuple[str, str, dict[str, Any]]:

@@ -25,6 +25,7 @@ class Limits:
     streams: int = 128
     streams_of_one: int = 32
     queued: int = 100  # searches waiting
+    least_free_bytes: int = 100 * 1024**2  # of the disk of runs; /api/health answers 503 below it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Settings:
     database: str
     host: str = "127.0.0.1"
     port: int = 8420
+    root_path: str = ""  # the path before all addresses, as clients of a proxy see them: "/nas"
     names: tuple[str, ...] = ()  # host names it answers to, beside the loopback's
     proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is trusted
     token_hash: str | None = None  # None: everyone who can reach the port may do everything

@@ -20,6 +20,15 @@ def differences(recorded: object, asked: object) -> list[str]:
     return list(_differences("", recorded, asked))
 
 
+def setting_text(asked: object, path: str) -> str:
+    """Return the value at a key of `differences` as it shows values, `nothing` where there is none."""
+    for key in path.split("."):
+        if isinstance(asked, list):
+            asked = {str(_name_of(item, item) or index): item for index, item in enumerate(asked)}
+        asked = _value(asked, key) if isinstance(asked, dict) else _ABSENT
+    return _told(asked)
+
+
 def in_words(difference: str) -> str:
     """Return a difference as people read it: `train images: 5000 recorded, 100 now`."""
     key, colon, values = difference.partition(": ")

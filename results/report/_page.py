@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from results import study_words
 from results.plots import TEMPLATES, remove_title
-from results.report import _comparison, _facts, _layers, _network_folders
+from results.report import _facts, _layers, _network_folders, comparison
 from results.report._figures import Plot, of_both, of_study
 from results.study_record import StudyRecord
 
@@ -45,7 +45,7 @@ def page(
             facts=_facts,
             layers_of=_layers.layers,
             network_folders=_network_folders.network_folders(study, folder),
-            comparison=_comparison,
+            comparison=comparison,
             plots=shown,
             together=together,
             made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from results import report, study_record, study_words
 from results.cli.commands import main
 from results.db.store import Store
-from results.report import _command, _figures, _layers
+from results.report import _command, _figures, _layers, comparison
 from results.report._logs import log_end
 from tests.orchestrator._studies import RUN_COMMAND, run
 from tests.orchestrator._studies import record as record_of
@@ -217,6 +217,15 @@ def test_a_comparison_of_questions_has_a_row_a_difference(store: Store, db: str)
     said = words(page(db, "one", "two"))
     assert "solver 'nomad' 'tpe'" in said
     assert "budget.seconds 5 9" in said
+
+
+def test_three_studies_are_compared_setting_by_setting(store: Store, db: str) -> None:
+    for name, changes in (("one", {"batch": 4}), ("two", {"batch": 8}), ("three", {"deep": {"of": [1, 2]}})):
+        open_study(store, name, **changes)
+    rows = comparison.setting_rows([study_record.read_study(db, name) for name in ("one", "two", "three")])
+    assert rows == [("batch", "4", "8", "nothing"), ("deep", "nothing", "nothing", "{'of': [1, 2]}")]
+    results = comparison.result_rows([study_record.read_study(db, name) for name in ("one", "two", "three")])
+    assert ("state", "running", "running", "running") in results
 
 
 def test_an_evaluation_is_reported_with_its_ranking(store: Store, db: str) -> None:

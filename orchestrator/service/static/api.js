@@ -1,8 +1,8 @@
 // Talk to the service: JSON, a token where it asks for one, and server-sent events read with fetch, for an
-// EventSource cannot show a token.
+// EventSource cannot show a token. All addresses are relative, so that a proxy may serve the page below a path.
 
 export class Refused extends Error {
-  constructor(status, detail) { super(detail); this.status = status; }
+  constructor(status, detail, errors = []) { super(detail); this.status = status; this.errors = errors; }
 }
 
 const shown = () => {
@@ -13,10 +13,10 @@ const shown = () => {
 export async function ask(path, { method = "GET", body } = {}) {
   const head = method === "GET" || method === "DELETE" ? {} : { "content-type": "application/json" };
   const sent = method === "GET" || method === "DELETE" ? undefined : JSON.stringify(body ?? {});
-  const answer = await fetch(`/api${path}`, { method, headers: { ...head, ...shown() }, body: sent });
+  const answer = await fetch(`api${path}`, { method, headers: { ...head, ...shown() }, body: sent });
   if (answer.status === 401 && await token()) return ask(path, { method, body });
   const told = await answer.json().catch(() => ({ detail: answer.statusText }));
-  if (!answer.ok) throw new Refused(answer.status, told.detail ?? `the service answered ${answer.status}`);
+  if (!answer.ok) throw new Refused(answer.status, told.detail ?? `the service answered ${answer.status}`, told.errors);
   return told;
 }
 
@@ -24,7 +24,7 @@ export async function ask(path, { method = "GET", body } = {}) {
 export async function save(event, path, name) {
   if (!sessionStorage.getItem("token")) return;
   event.preventDefault();
-  const answer = await fetch(`/api${path}`, { headers: shown() });
+  const answer = await fetch(`api${path}`, { headers: shown() });
   if (!answer.ok) throw new Refused(answer.status, `${name} cannot be downloaded: the service answered ${answer.status}`);
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(await answer.blob()), download: name });
   link.click();
@@ -56,7 +56,7 @@ export async function listen(path, heard, signal) {
   while (!signal.aborted) {
     try {
       const head = last === null ? {} : { "last-event-id": last };
-      const answer = await fetch(`/api${path}`, { headers: { ...head, ...shown() }, signal });
+      const answer = await fetch(`api${path}`, { headers: { ...head, ...shown() }, signal });
       if (!answer.ok) throw new Refused(answer.status, "");
       heard("open");
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -26,8 +26,13 @@ const LABELS = { screened: "skipped before training", pruned: "stopped early" };
 export const label = (word) => LABELS[word] ?? word;
 export const state = (word) => el("span", { class: `state ${word}` }, label(word));
 
+export const field = (name, input) => el("label", {}, name, input);
+export const select = (attributes, options) => el("select", attributes, options.map(([value, text]) => el("option", { value }, text)));
+
+// Each column: its name, its class, and, where rows can be sorted by it, what is called for that.
 export function table(caption, columns, rows) {
-  const head = columns.map(([name, kind]) => el("th", { scope: "col", class: kind }, name));
+  const head = columns.map(([name, kind, order]) => el("th", { scope: "col", class: kind, "aria-sort": order?.by ? (order.down ? "descending" : "ascending") : null },
+    order ? el("button", { type: "button", onclick: order.sort }, name) : name));
   return el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
 }
 export const facts = (pairs) => el("dl", { class: "facts" }, pairs.filter(([, value]) => value !== "" && value !== null)

@@ -67,7 +67,7 @@ function download(study, one) {
   const size = megabytes(sizes.reduce((sum, bytes) => sum + bytes, 0));
   const path = `/studies${at(study)}/trials${at(one.kept)}/network.zip`;
   const file = `${study}-trial-${one.kept}.zip`;
-  const link = el("a", { href: `/api${path}`, download: file, "aria-label": `${file} of ${whose}, ${size}` }, file);
+  const link = el("a", { href: `api${path}`, download: file, "aria-label": `${file} of ${whose}, ${size}` }, file);
   link.addEventListener("click", (event) => save(event, path, file).catch((error) => say(error.message)));
   return [link, ` ${size}`];
 }

@@ -12,12 +12,20 @@ const PAUSE = 4000; // ms between two drawings of a plot
 let plotly = null;
 function library() {
   plotly ??= new Promise((settle, fail) => {
-    const script = el("script", { src: "/static/plotly.js" });
+    const script = el("script", { src: "static/plotly.js" });
     script.addEventListener("load", () => settle(window.Plotly));
     script.addEventListener("error", () => { plotly = null; fail(new Error("plotly.js could not be loaded; close the plot and open it again")); });
     document.head.append(script);
   });
   return plotly;
+}
+
+// Draw a plot as the service tells it, in the page's theme.
+export async function paint(place, told, signal) {
+  const Plotly = await library();
+  if (signal.aborted) return;
+  const layout = { ...structuredClone(told.layout), template: told.themes[document.documentElement.dataset.theme], autosize: true, paper_bgcolor: "transparent", plot_bgcolor: "transparent" };
+  await Plotly.react(place, structuredClone(told.data), layout, { responsive: true, displayModeBar: false });
 }
 
 // Return the section, and what is to be called when the study has changed.
@@ -40,10 +48,7 @@ function one(name, plot, words, signal) {
     note.textContent = told.nothing ? `Nothing to draw: ${told.nothing}.` : told.note ? `Shown: ${told.note}.` : "";
     place.hidden = Boolean(told.nothing);
     if (told.nothing) return;
-    const { Plotly, theme } = { Plotly: await library(), theme: document.documentElement.dataset.theme };
-    if (signal.aborted) return;
-    const layout = { ...structuredClone(told.layout), template: told.themes[theme], autosize: true, paper_bgcolor: "transparent", plot_bgcolor: "transparent" };
-    await Plotly.react(place, structuredClone(told.data), layout, { responsive: true, displayModeBar: false });
+    await paint(place, told, signal);
   };
   const fresh = async () => {
     if (busy) return;

@@ -1,12 +1,14 @@
 // One study as it runs: its numbers, its plots, its trials with their clocks, and what can be done with it.
-import { ask, at, listen } from "./api.js";
+import { ask, at, listen, save } from "./api.js";
 import { el, facts, label, moment, percent, point, quantity, say, seconds, show, state, table } from "./dom.js";
 import { networks } from "./networks.js";
 import { path, reached, reword, scatter, sizeOf } from "./plot.js";
 import { plots } from "./plots.js";
+import { progress, workers } from "./workers.js";
 
 const SHOWN = 200; // trials in the table until all are asked for
 
+const WAITING = ["queued", "starting"]; // before the service has written any output
 const ENDED = ["finished", "stopped", "failed", "interrupted"];
 
 export async function study(main, signal, name) {
@@ -48,12 +50,13 @@ function frame(page) {
   page.wrong = el("p", { class: "wrong", role: "alert" });
   page.actions = el("div", { class: "row" });
   page.trials.className = "table";
+  page.workers = el("section", { class: "card", "aria-label": "Workers", hidden: true });
   page.plots = plots(page.name, page.told, page.signal);
   page.networks = networks(page.name, page.signal);
   const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "Output of the search"), page.log);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
-    page.lost, page.wrong, page.numbers,
+    page.lost, page.wrong, page.numbers, page.workers,
     el("div", { class: "two" },
       el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter),
       el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path)),
@@ -75,14 +78,15 @@ function draw(page) {
     ["Expected saving", told.state === "running" && told.expected_saving != null ? `${percent(told.expected_saving, 1)} by 10 more trainings` : ""],
     [reword(told, "Required accuracy"), percent(bound)],
     ["Baseline", told.baseline_accuracy ? percent(told.baseline_accuracy) : ""],
-    ["Best so far", told.minimise && told.maximise ? "" : best(told)],
-    ["Pareto front", told.front.length ? `trials ${told.front.join(", ")}` : ""],
+    ["Best so far", told.minimise && told.maximise ? "" : best(page.name, told)],
+    ["Pareto front", told.front.length ? el("span", {}, "trials ", told.front.flatMap((number, index) => [index ? ", " : "", link(page.name, number, number)])) : ""],
     ["Saved as", (told.models ?? []).map((model) => `${model.name} (${model.status})`).join(", ")],
     ["Started", moment(told.created_at)],
   ]), el("progress", { max: told.budget_trials ?? 1, value: told.trainings, "aria-label": "Trainings spent" }));
   show(page.scatter, scatter(rows, told, open));
   show(page.path, path(rows, told));
   trials(page, rows, told.best ? [told.best.trial] : told.front);
+  workers(page);
   page.networks.changed(told);
   actions(page);
   const asked = JSON.stringify(told.question ?? told.options, null, 2);
@@ -92,17 +96,20 @@ function draw(page) {
 // Only these words change each second; what a pointer may be on stays.
 function tick(page, clocks) {
   page.clocks = new Map(clocks.map((clock) => [clock.number, clock]));
+  progress(page, clocks);
   for (const clock of clocks) {
     const [accuracy, spent] = page.trials.querySelectorAll(`[data-trial="${clock.number}"] [data-clock]`);
     if (accuracy) [accuracy.textContent, spent.textContent] = [percent(reached(page.told, clock)), seconds(clock.seconds)];
   }
 }
 
-function best({ best, metric }) {
+const link = (name, number, words) => el("a", { href: `#/trial${at(name, number)}` }, String(words));
+
+function best(name, { best, metric }) {
   if (!best) return "none yet";
   const { axis, text } = sizeOf(metric), size = text(best) && `${text(best)} ${axis}, `;
   const sure = best.trainings > 1 ? ` (mean of ${best.trainings})` : "";
-  return `trial ${best.trial}: ${size}${percent(best.mean_accuracy)}${sure}${best.verdict ? `, ${best.verdict}` : ""}`;
+  return el("span", {}, link(name, best.trial, `trial ${best.trial}`), `: ${size}${percent(best.mean_accuracy)}${sure}${best.verdict ? `, ${best.verdict}` : ""}`);
 }
 
 function trials(page, rows, best) {
@@ -133,7 +140,7 @@ function line(page, row, size, isBest) {
 
 function actions(page) {
   const { told } = page, busy = ["queued", "starting", "running"].includes(told.state);
-  const key = `${busy} ${told.resumable} ${told.state}`;
+  const key = `${busy} ${told.resumable} ${told.state} ${Boolean(told.question)}`;
   if (page.acted === key) return; // a button that is focused stays
   page.acted = key;
   const act = (verb) => async () => {
@@ -144,7 +151,15 @@ function actions(page) {
   show(page.actions,
     busy ? el("button", { type: "button", onclick: act("stop") }, told.state === "queued" ? "Remove from the queue" : "Stop") : "",
     !busy && told.resumable && told.state !== "finished" ? el("button", { type: "button", class: "main", onclick: act("resume") }, "Resume") : "",
+    told.question ? report(page) : "",
+    told.options && told.subject ? el("a", { class: "button", href: `#/new${at(page.name)}` }, "Search again with changes") : "",
     busy ? "" : el("button", { type: "button", class: "danger", onclick: () => remove(page.name) }, "Delete …"));
+}
+
+function report(page) {
+  const path = `/studies${at(page.name)}/report`, file = `${page.name}.html`;
+  const saved = (event) => save(event, path, file).catch((error) => { page.wrong.textContent = error.message; });
+  return el("a", { class: "button", href: `api${path}`, download: file, onclick: saved }, "Save the report");
 }
 
 function remove(name) {
@@ -165,7 +180,6 @@ function remove(name) {
 }
 
 export async function follow(page, details, path = `/studies${at(page.name)}/log`) {
-  const over = () => page.told && ENDED.includes(page.told.state); // a study, and not a trial
   const text = el("pre", { tabindex: 0, "aria-label": "Log" });
   const quiet = el("p", { class: "soft", hidden: true }, "No output yet.");
   show(page.log, quiet, text);
@@ -176,7 +190,8 @@ export async function follow(page, details, path = `/studies${at(page.name)}/log
     text.append(piece.text);
     offset = piece.next_offset;
     if (piece.wrong) { show(page.log, el("p", { class: "soft" }, piece.wrong)); return; }
-    quiet.textContent = over() ? "It was started in a terminal; its output is not kept." : "No output yet.";
+    const isElsewhere = !piece.kept && page.told && !WAITING.includes(page.told.state); // a study, and not a trial
+    quiet.textContent = isElsewhere ? "This search was started in a terminal, which shows its output; it is not kept. Each trial's page has the output of that training." : "No output yet.";
     quiet.hidden = text.textContent !== "";
     if (below) text.scrollTop = text.scrollHeight;
     await new Promise((wake) => setTimeout(wake, piece.text ? 300 : 1500));

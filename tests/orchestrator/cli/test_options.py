@@ -102,6 +102,9 @@ def test_a_new_field_is_in_rest_and_in_the_form_if_every_user_may_set_it(
         "help": "How fast to search. [slow]",
         "type": "str",
         "choices": ("slow", "fast"),
+        "closed": True,
+        "least": None,
+        "most": None,
         "matters": False,
     }
     form = schemas.form_fields("nas")

@@ -284,6 +284,33 @@ def test_what_a_search_would_be_refused_for_at_its_beginning_is_refused_at_once(
     assert [row["name"] for row in served.get("/api/studies").json()] == ["there"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"trials": 0}, "trials"),
+        ({"trials": 2}, "trials"),
+        ({"min_accuracy": 7}, "min_accuracy"),
+        ({"train_images": "some"}, "train_images"),
+        ({"clock": "later"}, "clock"),
+        ({"nosuch": 1}, "nosuch"),
+    ],
+)
+def test_a_refusal_names_the_field(served: httpx.Client, asked: dict[str, object], field: str) -> None:
+    answer = post(served, "/api/plan", **{**ASKED, **asked})
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert (error["field"], error["message"]) == (field, answer.json()["detail"])
+
+
+def test_the_form_knows_the_range_of_each_number(served: httpx.Client) -> None:
+    options = served.get("/api/choices").json()["options"]["nas"]
+    assert [options["trials"][key] for key in ("type", "least", "most", "closed")] == [
+        *("int", 1, 1_000_000, False)
+    ]
+    assert (options["max_gpu_hours"]["least"], options["max_gpu_hours"]["most"]) == (0, None)
+    assert (options["draw"]["closed"], options["metric"]["closed"]) == (True, False)
+
+
 def test_a_study_that_the_service_itself_holds_is_not_stopped_by_ending_the_service(tmp_path: Path) -> None:
     Store(tmp_path / "results.db").close()
     with SearchQueue(str(tmp_path / "results.db")) as queue, queue.lock_study("s"):

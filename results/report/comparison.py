@@ -1,13 +1,13 @@
-"""Tables that compare two studies: their results, and the differences of their settings."""
+"""Compare studies: their results, and the differences of their settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.table import Table
 
-from results.db.spec_diff import differences
+from results.db.spec_diff import differences, setting_text
 from results.format import millions, percent, value_text
 from results.study_record import StudyRecord
 from results.tables import grid
@@ -15,21 +15,34 @@ from results.tables import grid
 
 def compare_studies(study: StudyRecord, other: StudyRecord) -> list[Table]:
     """Return the tables of two studies' results and of their settings."""
+    studies = (study, other)
     heads = ("", study.name, other.name)
-    rows: list[tuple[str, ...]] = [(name, said(study), said(other)) for name, said in _COMPARED.items()]
-    asked = differences(study.study["question"], other.study["question"])
-    differ = []
-    for line in asked:
-        what, _, values = line.partition(": ")
-        one, _, two = values.removesuffix(" now").partition(" recorded, ")
-        differ.append((what, one, two))
-    if study.sought == other.sought:  # then the rows name it
-        rows = [(study.sought.reword(name), *cells) for name, *cells in rows if name != "metric"]
-    kept = [row for row in rows if row[1:] != ("-", "-")]
     return [
-        grid("Results side by side", heads, kept, ()),
-        grid("Settings that differ", ("what", study.name, other.name), differ, ("what", *heads)),
+        grid("Results side by side", heads, result_rows(studies), ()),
+        grid("Settings that differ", ("what", *heads[1:]), setting_rows(studies), ("what", *heads)),
     ]
+
+
+def result_rows(studies: Sequence[StudyRecord]) -> list[tuple[str, ...]]:
+    """Return a row for each result that one of the studies has: its name, and its text for each study."""
+    rows = [(name, *map(said, studies)) for name, said in _COMPARED.items()]
+    if len({study.sought for study in studies}) == 1:  # then the rows name it
+        rows = [(studies[0].sought.reword(name), *cells) for name, *cells in rows if name != "metric"]
+    return [row for row in rows if set(row[1:]) != {"-"}]
+
+
+def setting_rows(studies: Sequence[StudyRecord]) -> list[tuple[str, ...]]:
+    """Return a row for each setting that is not the same in all studies: its name, and each one's value."""
+    questions = [study.study["question"] for study in studies]
+    rows: dict[str, list[str]] = {}
+    for index, other in enumerate(questions[1:], 1):
+        for line in differences(questions[0], other):
+            what, _, values = line.partition(": ")
+            if " recorded, " in values:
+                rows[what] = [setting_text(question, what) for question in questions]
+            else:  # words about the images, which a study names by their fingerprint
+                rows.setdefault(what, [""] * len(studies))[index] = values or "others"
+    return [(what, *values) for what, values in rows.items()]
 
 
 def _of_winner(name: str, said: Callable[[Any], Any]) -> Callable[[StudyRecord], str]:
