@@ -263,9 +263,12 @@ def weights(db: Database, model: str) -> Path:
                 or_(Trial.weights_bytes.is_not(None), Trial.number == number),
             )
         ).all()
+        is_script = "config_as" in session.get_one(Study, trial.study_id).question
     asked = next(row for row in rows if row.number == number)
     is_own = ":" in model and asked.weights_bytes is not None
     found = asked if is_own else first_with_weights(rows, asked)
+    if is_script:
+        raise WeightsMissing(f"a script trained {model}; what it wrote is in {asked.folder}")
     if found is None or found.folder is None:
         raise WeightsMissing(f"no weights of {model} are kept; {_remedy(model)}")
     folder = Path(found.folder)

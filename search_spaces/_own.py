@@ -24,9 +24,9 @@ def read(text: str) -> tuple[str, Space, Point, str | None]:
     try:
         content = file.read_bytes()
         found = _call(file, function) if function else _read_toml(content.decode())
-        space, start = found if isinstance(found, tuple) else (found, {})
-        if not isinstance(space, Space):
-            raise ValueError(f"it gives {space!r:.60}; give a search_spaces.Space")
+        space, start = found if isinstance(found, tuple) and len(found) == 2 else (found, {})
+        if not (isinstance(space, Space) and isinstance(start, Mapping)):
+            raise ValueError(f"it gives {found!r:.60}; give a search_spaces.Space, or that and a dict")
         point = space.point({**_middle(space), **start})
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror}; correct the path") from error
@@ -43,7 +43,7 @@ def _call(file: Path, function: str) -> Any:
     try:
         names = runpy.run_path(str(file))
         made = names[function]() if callable(names.get(function)) else None
-    except Exception as error:  # the user's own code may raise anything
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything
         raise ValueError(f"{function}() fails: {type(error).__name__}: {error}") from error
     if made is None:
         raise ValueError(f"the file has no function {function} that returns a space")

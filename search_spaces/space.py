@@ -125,7 +125,7 @@ def _variable_from_json(variable: Mapping[str, Any]) -> Variable:
         return KINDS[kind](**given)
     except TypeError as error:
         raise ValueError(
-            f"a variable of kind {kind} has {', '.join(known)}, not {_join([*given])}"
+            f"{variable.get('name')}: a variable of kind {kind} has {', '.join(known)}, not {_join([*given])}"
         ) from error
 
 

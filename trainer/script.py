@@ -14,17 +14,18 @@ import json
 import math
 import os
 import platform
+import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import Diverged, InvalidConfig, TooShort, TrialError
+from trainer.errors import DeviceLost, Diverged, InvalidConfig, OutOfMemory, TooShort, TrialError
 from trainer.protocol import TRIAL
 
 WAYS = ("words", "file", "environment")
@@ -32,6 +33,9 @@ END = "--end"  # of the script's words
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 SETTINGS = "settings.json"  # the file that `--config-as file` writes, beside trial.json
 _STOPPED = 128 + signal.SIGTERM
+_SILENT_SECONDS = 1.0  # after its end, when a process that it left may still hold its output open
+_KEPT = ("train_loss", "val_loss", "val_accuracy", "learning_rate")  # besides the score, of a line
+_MEANT_OTHERWISE = {error.exit_code for error in (Diverged, OutOfMemory, TooShort, DeviceLost)}
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,16 @@ class Script:
                 "such as an accuracy (1 - e for an error rate e)"
             )
         return float(value)
+
+    def progress_in(self, told: Mapping[str, Any]) -> float | None:
+        """The progress in a line, if it has one. Raises InvalidConfig for one that is not in [0, 1]."""
+        value: float | None = told.get("progress")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (is_number and 0 <= value <= 1):
+            raise InvalidConfig(
+                f"the script reports progress {value!r}, which is not a share in [0, 1]; report one, or none"
+            )
+        return value
 
     def command(self, settings: Mapping[str, Any], folder: Path) -> list[str]:
         """The command line of one training."""
@@ -182,6 +196,10 @@ class _Run:
             raise InvalidConfig(
                 f"cannot start {command[0]!r}: {error.strerror}; correct --trainer"
             ) from error
+        except ValueError as error:
+            raise InvalidConfig(
+                f"the settings cannot be given as {self.script.config_as}: {error}; rename the variable"
+            ) from error
         timer = threading.Timer(seconds, self.stop, [0]) if seconds else None
         if timer:
             timer.start()
@@ -212,9 +230,7 @@ class _Run:
 
     def _told(self) -> Iterator[dict[str, Any]]:
         """Yield the JSON objects that the script prints, one a line. Other lines go to the log."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._lines():
             told = None
             if line.lstrip().startswith("{"):
                 with contextlib.suppress(ValueError, RecursionError):
@@ -224,21 +240,43 @@ class _Run:
             else:
                 sys.stderr.write(line)
 
+    def _lines(self) -> Iterator[str]:
+        """Yield what the script prints until its end, though what it started may hold its output open."""
+        process, lines = self.process, queue.Queue[str | None](maxsize=1000)
+        assert process is not None
+        assert process.stdout is not None
+
+        def read(printed: Iterable[str]) -> None:
+            for line in printed:
+                lines.put(line)
+            lines.put(None)
+
+        threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
+        while True:
+            try:
+                line = lines.get(timeout=_SILENT_SECONDS)
+            except queue.Empty:
+                if process.poll() is not None:
+                    return
+                continue
+            if line is None:
+                return
+            yield line
+
     def _measure(self, told: dict[str, Any], seconds: float | None) -> None:
         score = self.script.score_in(told)
         if score is None:
             return
         self.lines += 1
         elapsed = time.monotonic() - self.began
-        where = {"progress": elapsed / seconds if seconds else None, "epoch": self.lines, "step": self.lines}
+        progress = self.script.progress_in(told)
+        if progress is None and seconds:
+            progress = min(1.0, elapsed / seconds)
+        where: dict[str, Any] = {"epoch": self.lines, "step": self.lines}
         where |= {name: told[name] for name in where if isinstance(told.get(name), int | float)}
-        numbers = {
-            "val_loss": told.get("val_loss"),
-            "train_loss": told.get("train_loss"),
-            "val_accuracy": None,
-        }
-        self.last = {**numbers, **told, self.script.field: score}
-        _emit("epoch", **{**self.last, **where, "elapsed_seconds": elapsed})
+        numbers = {name: told.get(name) for name in _KEPT}  # no other, whose name may mean something to us
+        self.last = {**numbers, **where, "progress": progress, self.script.field: score}
+        _emit("epoch", **self.last, elapsed_seconds=elapsed)
 
     def _end(self, code: int, seconds: float | None) -> int:
         """Report the result, if there is one; return the exit code."""
@@ -246,6 +284,9 @@ class _Run:
         trained = elapsed if self.stopped_after is None else self.stopped_after
         if self.ended_by == _STOPPED:
             return _STOPPED
+        if code in _MEANT_OTHERWISE and self.ended_by is None:
+            print(f"the script ended with exit code {code}", file=sys.stderr)  # noqa: T201
+            return 1
         if code != 0 and self.ended_by is None:
             return code if code > 0 else 128 - code
         if not self.last:

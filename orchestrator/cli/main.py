@@ -64,6 +64,7 @@ def answer(
             show_plan(request, Console(file=shown, width=_WIDE) if as_json else SafeConsole())
             if as_json:
                 json_lines.emit("plan", lines=shown.getvalue().splitlines())
+                json_lines.emit_end(0, None, None)
             return
         stop = threading.Event()
         _stop_on_signals(stop)

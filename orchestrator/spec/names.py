@@ -59,9 +59,13 @@ def name_space(space: str) -> str:
 
 
 def name_script(command: str) -> str:
-    """Return what studies of a script are named after: its file. Raise ValueError for an open quote."""
+    """Return what studies of a script are named after: its file. Raise ValueError for an open quote.
+
+    That is the first word with a suffix, as `train.py` in `python train.py --data x.csv`, or the last one.
+    """
     words = [word for word in shlex.split(command) if not word.startswith("-")] or ["script"]
-    return re.sub(r"\W", "_", Path(words[-1]).stem)
+    files = [word for word in words if re.search(r"\.[A-Za-z]\w*$", word)]
+    return re.sub(r"\W", "_", Path((files or words[-1:])[0]).stem)
 
 
 def name_data_by_kind(dataset: str) -> str:

@@ -28,7 +28,7 @@ _SPACES = [name for name in search_spaces.names() if name != "scaling"]  # of wh
 _NOT_OF_SCRIPTS = {
     *("image_size", "fit", "train_images", "draw", "folds", "clock", "ingredient", "precision", "recipe"),
     *("optimizer", "learning_rate", "weight_decay", "batch_size", "base_depth", "base_width"),
-    *("base_resolution", "data_folder", "keep_weights"),
+    *("base_resolution", "data_folder", "keep_weights", "demo"),
 }
 _search, _training, _results = (
     partial(option, panel) for panel in ("The search", "Each training", "The results")
@@ -402,7 +402,7 @@ class HpoOptions(SearchOptions):
     @classmethod
     def presets(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         if given.get("trainer") and not given.get("model"):
-            return {"model": name_script(given["trainer"]), "data": SCRIPT}
+            return {"model": parsed(name_script, given["trainer"], "trainer"), "data": SCRIPT}
         of_space: Mapping[str, Mapping[str, Any]] = {
             DEFAULT_SPACE: {"budget": "60steps", "ingredient": FEW_STEPS},  # of up to 512 images each
             "training_wide": {"budget": "60steps"},

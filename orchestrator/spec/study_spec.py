@@ -17,7 +17,7 @@ from orchestrator.spec.command_options import BadOption, check
 from orchestrator.spec.formulation import Formulation
 from orchestrator.spec.names import PATHS, check_name, name_data, name_data_by_kind
 from orchestrator.spec.objective import Objective, default_objective
-from orchestrator.spec.options import RunOptions
+from orchestrator.spec.options import SCRIPT, RunOptions
 from orchestrator.spec.problem import VERSION as SOLVER_VERSION
 from orchestrator.spec.problem import Problem, Training
 from orchestrator.spec.recipe_overrides import merge_ingredients
@@ -380,7 +380,14 @@ def training_of(
 
     The ingredients with which it was saved belong to its recipe, and are dropped if the user gives another
     one. The numbers of images are placeholders until the data set is known (`images.with_images`).
+    Raise BadOption for a model that a script trains.
     """
+    settings = ", ".join(f"{name} {value}" for name, value in subject.hyperparameters.items())
+    check(
+        subject.dataset != SCRIPT or request.data == SCRIPT,
+        f"the model {subject.name} is what the study {subject.study} found for a script ({settings}), and "
+        "only that script can train it; give another model",
+    )
     ingredients = subject.ingredients if recipe == subject.recipe else {}
     is_same = dataset == subject.dataset
     image_size = subject.image_size if request.image_size is None and is_same else request.image_size

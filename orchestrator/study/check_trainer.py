@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from orchestrator.trial.folder import TrialFolder
 
 _BUDGET, _STOP_AFTER = 6.0, 2.0  # seconds: of the first training; until the second one is stopped
 _ENDS = 120.0  # seconds that importing, and ending after the budget, may take
+_LOG_LINES = 20  # of a training that fails, which are shown
 _PROMPT = 5.0  # seconds within which a stopped training should have ended
 
 
@@ -42,7 +44,8 @@ def check_trainer(request: SearchOptions, console: Console) -> None:
         answered = time.monotonic() - began
         sizes = "a script: no sizes are known" if spec.base.is_script else summary.sizes_text(spec.base)
         summary.say(console, f"ok: describe answers, {answered:.1f} s after the start ({sizes})")
-        summary.say(console, *_train(spec, executor), *_stop(spec, executor))
+        for line in chain(_train(spec, executor), _stop(spec, executor)):
+            summary.say(console, line)
         summary.say(console, "the trainer does what a search needs")
 
 
@@ -55,7 +58,11 @@ def _train(spec: StudySpec, executor: Executor) -> Iterator[str]:
         found = outcome.judge(end, folder, required, spec.aim.sought)
         found = outcome.judge_budget(found, config)
         if found.state != "completed":
-            raise TrainerBroken(f"a training of {_BUDGET:g} s ended as {found.state}: {found.message}")
+            log = f"; see {folder.log}"  # which is removed with its folder
+            why = (found.message or "").replace(log, "")
+            lines = folder.log.read_text(errors="replace").splitlines() if folder.log.exists() else []
+            yield from (f"log: {line}" for line in lines[-_LOG_LINES:])
+            raise TrainerBroken(f"a training of {_BUDGET:g} s ended as {found.state}: {why}")
         score = found.columns.get(spec.aim.sought.column)
         yield f"ok: a training has a result, {spec.aim.sought.noun} {score:.4f}"
         if found.message:

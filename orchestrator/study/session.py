@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -82,24 +84,33 @@ def _tell_end(request: RunOptions, store: Store, name: str, console: Console, fa
     state = study.state if study and study.state != "running" else "failed"
     said = (study.message if study and study.state != "running" else failure) or ""
     told = {"NAS_STUDY": name, "NAS_STATE": state, "NAS_SUMMARY": said.replace("\0", "")}
-    try:
-        ended = subprocess.run(
-            request.on_end_words,
-            env=os.environ | told,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_NOTICE_SECONDS,
-            check=False,
-            start_new_session=True,  # a second Ctrl-C is for this process
-        )
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        why = f"did not end within {_NOTICE_SECONDS:g} s"
-        why = why if isinstance(error, subprocess.TimeoutExpired) else f"cannot be run: {error}"
-    else:
-        last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        why = f"failed with exit code {ended.returncode}: {''.join(last)}" if ended.returncode else ""
-    if why:
+    if why := _run_notice(request.on_end_words, os.environ | told):
         summary.say(console, f"--on-end {why}; the study is as it was")
+
+
+def _run_notice(words: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run the command of `--on-end`; return why it failed, or nothing. All that it started ends in time."""
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                words,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C is for this process
+            )
+        except (OSError, ValueError) as error:
+            return f"cannot be run: {error}"
+        try:
+            code = process.wait(_NOTICE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return f"did not end within {_NOTICE_SECONDS:g} s"
+        errors.seek(0)
+        last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+    return f"failed with exit code {code}: {''.join(last)}" if code else ""
 
 
 @contextmanager

@@ -182,7 +182,8 @@ def _overshoot(told: Mapping[str, Any], seconds: float) -> float:
 def _failure(
     end: Exit, log: metrics_log.MetricsLog, folder: TrialFolder, required: tuple[str, ...]
 ) -> _Failure:
-    said = str((log.last("error") or {}).get("message") or metrics_log.last_line(folder.log))
+    told = (log.last("error") or {}).get("message") or metrics_log.last_line(folder.log)
+    said = str(told or "no message")
     if found := _machine_failure(end):
         return found
     if end.reason == "timeout":
@@ -199,7 +200,7 @@ def _failure(
         return full
     if end.code == 0:
         return "failed", "no_result", f"exited 0 {log.lack(required)}; see {folder.log}"
-    return "failed", "crashed", f"exit code {end.code}: {said or 'no message'}; see {folder.log}"
+    return "failed", "crashed", f"exit code {end.code}: {said}; see {folder.log}"
 
 
 def _machine_failure(end: Exit) -> _Failure | None:

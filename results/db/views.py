@@ -93,7 +93,7 @@ SELECT {{columns}} FROM (
             CASE WHEN minimise IS NULL THEN -mean_accuracy END, trial
     ) AS place
     FROM completed_trials
-    WHERE purpose = 'search' AND val_accuracy IS NOT NULL
+    WHERE purpose = 'search' AND {_SOUGHT} IS NOT NULL
       AND ((minimise IS NULL AND maximise IS NOT NULL AND COALESCE(feasible, 1) = 1)
         OR (minimise IS NOT NULL AND maximise IS NULL AND feasible = 1 AND {_SIZE} IS NOT NULL))
 ) AS ranked

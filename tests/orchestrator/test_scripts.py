@@ -13,13 +13,16 @@ from rich.console import Console
 from orchestrator.service.schemas import restrict_options
 from orchestrator.service.settings import Settings
 from orchestrator.spec.command_options import BadOption
+from orchestrator.spec.names import name_script
 from orchestrator.spec.search_options import HpoOptions
 from orchestrator.study.check_trainer import check_trainer
 from orchestrator.study.plan import show_plan
 from orchestrator.study.run import run_study
 from orchestrator.trainer_client import TrainerBroken
+from orchestrator.training.options import TrainingOptions
+from orchestrator.training.run import run_training
 from results import queries
-from results.errors import QuestionChanged
+from results.errors import QuestionChanged, WeightsMissing
 from tests.orchestrator._studies import trials
 
 SCRIPT = """
@@ -60,6 +63,10 @@ def searched(folder: Path, **given: Any) -> str:
     return shown(
         lambda request, console: run_study(request, console, threading.Event()), asked(folder, **given)
     )
+
+
+def unseen() -> tuple[Console, threading.Event]:
+    return Console(file=io.StringIO()), threading.Event()
 
 
 def test_a_script_is_searched_confirmed_saved_and_resumed(folder: Path) -> None:
@@ -117,8 +124,10 @@ def test_a_plan_and_a_check_record_nothing(folder: Path) -> None:
 
 def test_a_check_says_what_is_wrong(folder: Path) -> None:
     (folder / "train.py").write_text("print(1)")
+    printed = io.StringIO()
     with pytest.raises(TrainerBroken, match=r"ended as failed: .*the script ended without a line"):
-        shown(check_trainer, asked(folder, check_trainer=True))
+        check_trainer(asked(folder, check_trainer=True), Console(file=printed, width=200))
+    assert "log: 1\nlog: the script ended without" in printed.getvalue()
     (folder / "train.py").write_text("print('{\"val_accuracy\": 0.5}')")
     assert "ok: 1 measurements" in shown(check_trainer, asked(folder, check_trainer=True))
 
@@ -141,6 +150,8 @@ def test_a_check_stops_a_script_that_goes_on(folder: Path) -> None:
         ({"recipe": "best"}, "--recipe has no effect with a script"),
         ({"train_images": "100"}, "--train-images has no effect with a script"),
         ({"max_params": "5M"}, "a script does not tell its params"),
+        ({"demo": True}, "--demo has no effect with a script"),
+        ({"trainer": "python 'train.py"}, "--trainer: No closing quotation"),
         ({"trainer": None}, "--model is missing"),
         ({"trainer": None, "model": "x", "data": "script"}, "--data script needs --trainer"),
         ({"model": "senet18", "metric": "hit_rate"}, "--metric hit_rate is unknown; give one of accuracy"),
@@ -153,6 +164,32 @@ def test_what_makes_no_sense_with_a_script_is_refused(
 ) -> None:
     with pytest.raises(BadOption, match=words):
         shown(show_plan, asked(folder, plan=True, **given))
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("python3.13 -u train.py --data x.csv --epochs 3", "train"),
+        ("'./my dir/train me.sh' --epochs 3", "train_me"),
+        ("python -m training", "training"),
+        ("./train", "train"),
+    ],
+)
+def test_studies_are_named_after_the_script(command: str, name: str) -> None:
+    assert name_script(command) == name
+
+
+def test_a_model_of_a_script_is_refused_where_a_network_is_needed(folder: Path) -> None:
+    searched(folder, trials=3, confirm=0)
+    given = {"device": "cpu", "db": str(folder / "results.db")}
+    words = "the model tuned_train is what the study hpo-train-mine-script found for a script"
+    for data in (None, "demo"):
+        with pytest.raises(BadOption, match=words):
+            run_study(HpoOptions.resolve({"model": "tuned_train", "data": data, **given}), *unseen())
+        with pytest.raises(BadOption, match=words):
+            run_training(TrainingOptions.resolve({"model": "tuned_train", "data": data, **given}), *unseen())
+    with pytest.raises(WeightsMissing, match="a script trained tuned_train; what it wrote is in"):
+        queries.weights(str(folder / "results.db"), "tuned_train")
 
 
 def test_a_client_of_a_service_can_give_neither_a_script_nor_a_file_of_a_space(tmp_path: Path) -> None:

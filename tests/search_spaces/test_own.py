@@ -83,13 +83,20 @@ def test_a_function_returns_a_space_or_that_and_its_start(
         ("a.toml", "[lr", "Expected"),
         ("a.toml", "", "at least one variable"),
         ("a.toml", "[lr]\nlow = 1.0", "high"),
-        ("a.toml", "[lr]\nlow = 1.0\nhigh = 2.0\nmiddle = 1.5", "middle"),
+        ("a.toml", "[lr]\nlow = 1.0\nhigh = 2.0\nmiddle = 1.5", "lr: a variable .*middle"),
         ("a.toml", "[lr]\nlow = 1.0\nhigh = 2.0\nstart = 3.0", "lr = 3.0 is out of range"),
         ("a.toml", "[lr]\nkind = 'odd'\nlow = 1.0\nhigh = 2.0", "'odd' is not a kind of variable"),
         ("a.py:mine", "mine = 1", "the file has no function mine that returns a space"),
         ("a.py:mine", "def mine():\n    return 1", "it gives 1; give a search_spaces.Space"),
         ("a.py:mine", "def mine():\n    return [][1]", r"mine\(\) fails: IndexError"),
         ("a.py:mine", "def mine(:", "SyntaxError"),
+        ("a.py:mine", "def mine():\n    raise SystemExit(3)", r"mine\(\) fails: SystemExit: 3"),
+        (
+            "a.py:mine",
+            PROGRAM.format("Space((Real('lr', 0.0, 1.0),)), [1]"),
+            r"it gives \(Space.*; give a search_spaces.Space, or that",
+        ),
+        ("a.py:mine", "def mine():\n    return 1, 2, 3", r"it gives \(1, 2, 3\); give"),
     ],
 )
 def test_what_is_no_space_is_refused(tmp_path: Path, name: str, text: str | None, words: str) -> None:

@@ -84,6 +84,8 @@ def test_another_number_is_sought_by_its_name(tmp_path: Path) -> None:
         ("print('{\"val_accuracy\": NaN}')", 3, "the script reports accuracy nan"),
         ("print('{\"val_accuracy\": 91}')", 2, "accuracy 91, which is not a share in [0, 1]"),
         ("print('{\"val_accuracy\": true}')", 2, "accuracy True, which is not a share"),
+        ('print(\'{"val_accuracy": 0.5, "progress": 7}\')', 2, "progress 7, which is not a share"),
+        ('print(\'{"val_accuracy": 0.5, "progress": "half"}\')', 2, "progress 'half', which is not"),
     ],
 )
 def test_a_number_that_cannot_be_sought_is_refused(
@@ -100,6 +102,7 @@ def test_a_number_that_cannot_be_sought_is_refused(
         ("pass", 1, 'the script ended without a line like {"val_accuracy": 0.91} on its output'),
         ("raise SystemExit('bad luck')", 1, "bad luck"),
         ("raise SystemExit(9)", 9, ""),
+        ("raise SystemExit(3)", 1, "the script ended with exit code 3"),  # which means nothing of a script
         ("import argparse; argparse.ArgumentParser().parse_args()", 2, "unrecognized arguments: --lr=0.1"),
         ("import os; print('{\"val_accuracy\": 0.5}', flush=True); os.kill(os.getpid(), 9)", 137, ""),
     ],
@@ -109,6 +112,31 @@ def test_a_script_that_fails_has_no_result(tmp_path: Path, source: str, code: in
     assert found == code
     assert words in log
     assert "final" not in [event["event"] for event in events]
+
+
+def test_lines_may_have_any_other_keys_and_those_of_the_protocol_too(tmp_path: Path) -> None:
+    told = {"event": "final", "val_accuracy": 0.5, "train_loss": 2.0, "steps": "x", "test_accuracy": 91}
+    code, events, _ = trained(tmp_path, f"import json; print(json.dumps({told}))")
+    assert (code, [event["event"] for event in events[2:]]) == (0, ["epoch", "final"])
+    assert (events[-1]["train_loss"], events[-1]["steps"]) == (2.0, 1)
+    assert "test_accuracy" not in events[-1]
+
+
+def test_a_name_that_no_environment_can_have_is_refused(tmp_path: Path) -> None:
+    words = adapter(tmp_path, "", config_as="environment")
+    config = json.loads((tmp_path / "trial.json").read_text())
+    (tmp_path / "trial.json").write_text(json.dumps({**config, "hyperparameters": {"a=b": 1}}))
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "the settings cannot be given as environment: illegal environment variable name" in ended.stdout
+
+
+def test_a_process_that_a_script_leaves_with_its_output_open_is_not_waited_for(tmp_path: Path) -> None:
+    leaves = "from subprocess import *; Popen(['sleep', '60'], start_new_session=True, stderr=DEVNULL)"
+    source = leaves + "\nprint('{\"val_accuracy\": 0.5}')"
+    code, events, _ = trained(tmp_path, source)
+    assert (code, events[-1]["event"]) == (0, "final")  # and no warning: it was not stopped at its budget
+    assert events[-1]["train_seconds"] < 30
 
 
 def test_a_command_that_is_not_there_is_refused(tmp_path: Path) -> None:

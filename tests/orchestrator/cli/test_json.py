@@ -56,8 +56,8 @@ def test_all_commands_that_train_do(tmp_path: Path, program: str) -> None:
 
 
 def test_a_plan_is_one_object_and_an_end(tmp_path: Path) -> None:
-    plan, *rest = lines(typed(tmp_path, *NAS, "--plan").stdout)
-    assert rest == []
+    plan, end = lines(typed(tmp_path, *NAS, "--plan").stdout)
+    assert (end["event"], end["exit_code"], end["error"], end["study"]) == ("end", 0, None, None)
     assert plan["event"] == "plan"
     assert plan["lines"][0] == "plan of the study s; nothing is started"
     assert not any(line.endswith(("baseline,", "an")) for line in plan["lines"]), "no line is folded"

@@ -14,6 +14,7 @@ from orchestrator.spec.command_options import BadOption
 from orchestrator.study import session
 from orchestrator.trainer_client import Stopped, TrainerRefused
 from results.db.store import Store
+from tests.orchestrator._processes import eventually
 from tests.orchestrator._studies import evaluate, run, settled, train, typed
 
 NOTICE = """
@@ -88,6 +89,16 @@ def test_a_notice_that_fails_is_said_and_the_study_is_as_it_was(
     printed = run(tmp_path, **FEW, on_end=command)
     assert re.search(words, printed)
     assert state(tmp_path) == "finished"
+
+
+def test_all_that_a_hanging_notice_started_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_NOTICE_SECONDS", 1.0)
+    (tmp_path / "hang.sh").write_text(f"sleep 600 & echo $! > {tmp_path}/pid; wait")
+    assert "did not end within 1 s" in run(tmp_path, **FEW, on_end=f"sh {tmp_path / 'hang.sh'}")
+    child = (tmp_path / "pid").read_text().strip()
+    assert eventually(lambda: not Path(f"/proc/{child}").exists())
 
 
 @pytest.mark.parametrize(("command", "words"), [("", "empty"), ("'", "No closing quotation")])

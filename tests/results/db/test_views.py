@@ -86,6 +86,16 @@ def test_the_score_that_a_study_seeks_stands_for_the_accuracy(store: Store, db: 
     assert best["mean_accuracy"] == pytest.approx(0.74)
 
 
+def test_a_score_that_only_a_script_knows_has_a_best_too(store: Store, db: str) -> None:
+    question = {"aim": {"minimise": None, "maximise": "accuracy"}, "metric": "hit_rate"}
+    study = store.open_study("demo", "hpo", question, 10, {}, "abc")
+    for number, score in enumerate((0.6, 0.8, 0.7), start=1):
+        trial = store.start_trial(study.id, number, purpose="search", point={"lr": score})
+        store.finish_trial(trial.id, "completed", score=score)
+    [best] = queries.best(db).to_dict("records")
+    assert (best["trial"], best["mean_accuracy"]) == (2, 0.8)
+
+
 def test_a_study_without_a_bound_or_a_feasible_trial_has_no_best(store: Store, db: str) -> None:
     study = open_study(store)
     complete(store, study, 1, 1000, 0.8)
