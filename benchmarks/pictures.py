@@ -76,7 +76,10 @@ def of_the_demo(runs: Path, wanted: set[str]) -> None:
             keep(
                 "demo.svg",
                 terminal_svg(
-                    " ".join(DEMO), shown.replace(f" --runs {runs}", "").replace(str(runs), "runs")
+                    " ".join(DEMO),
+                    shown.replace(f" --runs {runs}", "")
+                    .replace(f" --db {runs}/results.db", "")
+                    .replace(str(runs), "runs"),
                 ).encode(),
             )
         if "service.png" in wanted:
