@@ -237,6 +237,7 @@ def page(
             act(driver)
         until(lambda: any(e.is_displayed() for e in driver.find_elements(By.CSS_SELECTOR, awaited)))
         time.sleep(2)  # plots are drawn in steps
+        driver.execute_script("scrollTo(0, 0)")
         return driver.get_screenshot_as_png()
     finally:
         driver.quit()
