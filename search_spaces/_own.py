@@ -1,7 +1,9 @@
 """A space of the user's own, in a file: variables in TOML, or a function in Python."""
 
+import contextlib
 import hashlib
 import runpy
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,8 +43,9 @@ def is_path(name: str) -> bool:
 
 def _call(file: Path, function: str) -> Any:
     try:
-        names = runpy.run_path(str(file))
-        made = names[function]() if callable(names.get(function)) else None
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is the command's own
+            names = runpy.run_path(str(file))
+            made = names[function]() if callable(names.get(function)) else None
     except (Exception, SystemExit) as error:  # the user's own code may raise anything
         raise ValueError(f"{function}() fails: {type(error).__name__}: {error}") from error
     if made is None:

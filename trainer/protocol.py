@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TRIAL = "NAS_TRIAL"  # the variable with the path of trial.json, in a search
-_PER_HAND: dict[str, Any] = {"hyperparameters": {}, "budget": {}, "seed": 0}
+_BY_HAND: dict[str, Any] = {"hyperparameters": {}, "budget": {}, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class _Trial:
         Without a search they are `usual`. Raises OSError or ValueError if trial.json cannot be read.
         """
         path = os.environ.get(TRIAL)
-        asked = _PER_HAND
+        asked = _BY_HAND
         if path:
             with open(path, encoding="utf-8") as file:
                 asked = json.load(file)

@@ -168,6 +168,7 @@ class _Run:
 
     ended_by: the exit code that it was stopped for; 0 at the budget's end; None: it was not stopped
     stopped_after: seconds; last: what it reported last; lines: that had a score
+    complaint: the last line of its standard error
     """
 
     script: Script
@@ -177,6 +178,7 @@ class _Run:
     process: "subprocess.Popen[str] | None" = None
     last: dict[str, Any] = field(default_factory=dict)
     lines: int = 0
+    complaint: str = ""
     began: float = field(default_factory=time.monotonic)
 
     def to_end(self, path: Path) -> int:
@@ -187,6 +189,7 @@ class _Run:
             self.process = subprocess.Popen(
                 command,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=self.script.environment(self.config, path),
                 encoding="utf-8",
                 errors="replace",
@@ -200,6 +203,8 @@ class _Run:
             raise InvalidConfig(
                 f"the settings cannot be given as {self.script.config_as}: {error}; rename the variable"
             ) from error
+        errors = threading.Thread(target=self._copy_errors, args=(self.process.stderr,), daemon=True)
+        errors.start()
         timer = threading.Timer(seconds, self.stop, [0]) if seconds else None
         if timer:
             timer.start()
@@ -211,6 +216,7 @@ class _Run:
             if timer:
                 timer.cancel()
             self._signal(signal.SIGKILL)
+            errors.join(_SILENT_SECONDS)
         return self._end(code, seconds)
 
     def stop(self, code: int) -> None:
@@ -227,6 +233,15 @@ class _Run:
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
+
+    def _copy_errors(self, printed: Iterable[str]) -> None:
+        """Copy the script's standard error to the log, and remember its last line.
+
+        It is read apart from the other output, which may come to the log before or after it.
+        """
+        for line in printed:
+            sys.stderr.write(line)
+            self.complaint = line.strip() or self.complaint
 
     def _told(self) -> Iterator[dict[str, Any]]:
         """Yield the JSON objects that the script prints, one a line. Other lines go to the log."""
@@ -284,11 +299,10 @@ class _Run:
         trained = elapsed if self.stopped_after is None else self.stopped_after
         if self.ended_by == _STOPPED:
             return _STOPPED
-        if code in _MEANT_OTHERWISE and self.ended_by is None:
-            print(f"the script ended with exit code {code}", file=sys.stderr)  # noqa: T201
-            return 1
         if code != 0 and self.ended_by is None:
-            return code if code > 0 else 128 - code
+            why = self.complaint or f"the script ended with exit code {code}"
+            _emit("error", reason="crashed", message=why)
+            return 1 if code in _MEANT_OTHERWISE else code if code > 0 else 128 - code
         if not self.last:
             lacks = f'a line like {{"{self.script.field}": 0.91}} on its output (docs/scripts.md)'
             if self.ended_by == 0:

@@ -89,10 +89,13 @@ def report_errors(command: str, act: Callable[[], None], emit_end: EmitEnd | Non
         tell(2, None, None, strip_escapes(_one_line(error)))
         print(strip_escapes(f"{command}: {_one_line(error)}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
-    except RuntimeError as error:
+    except Exception as error:
         if str(error) != _NO_THREAD:
+            tell(1, None, None, strip_escapes(f"{type(error).__name__}: {_one_line(error)}"))
             raise
-        print(f"{command}: {_one_line(OSError(errno.EAGAIN, _NO_THREAD))}", file=sys.stderr)  # noqa: T201
+        line = _one_line(OSError(errno.EAGAIN, _NO_THREAD))
+        tell(2, None, None, line)
+        print(f"{command}: {line}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
 
 

@@ -298,7 +298,7 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     first, start = rows[0], "base network" if study.kind == "nas" else "the start"
     winner = next(row for row in rows if row.id == model.trial_id)
     table = Table(title=f"result of {study.name}", title_justify="left")
-    sizes = [METRICS["macs"], METRICS["params"]]
+    sizes = [METRICS[name] for name in ("macs", "params") if winner.macs is not None]  # of no script
     sizes += [metric for metric in aim.metrics if metric not in sizes]
     for name in ("", "trial", *(size.unit for size in sizes), aim.sought.noun, "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)

@@ -58,8 +58,8 @@ def _train(spec: StudySpec, executor: Executor) -> Iterator[str]:
         found = outcome.judge(end, folder, required, spec.aim.sought)
         found = outcome.judge_budget(found, config)
         if found.state != "completed":
-            log = f"; see {folder.log}"  # which is removed with its folder
-            why = (found.message or "").replace(log, "")
+            place = f"; see {folder.log}"  # which is removed with its folder
+            why = (found.message or "").replace(place, "")
             lines = folder.log.read_text(errors="replace").splitlines() if folder.log.exists() else []
             yield from (f"log: {line}" for line in lines[-_LOG_LINES:])
             raise TrainerBroken(f"a training of {_BUDGET:g} s ended as {found.state}: {why}")

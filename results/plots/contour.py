@@ -72,8 +72,8 @@ def contour(study: StudyRecord, dark: bool = False) -> go.Figure:
         marker={"color": GREY, "size": 7, "line": {"width": 1, "color": "white"}},
         text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(title=first.name, type="log" if first.is_log else "linear")
-    figure.update_yaxes(title=second.name, type="log" if second.is_log else "linear")
+    for update, axis in ((figure.update_xaxes, first), (figure.update_yaxes, second)):
+        update(title=axis.name, type="log" if axis.is_log else "linear", exponentformat="power")
     return finish_figure(figure, title, dark, ", ".join(notes))
 
 

@@ -279,6 +279,20 @@ def test_lines_over_all_parameters_end_at_what_they_reached(judged: StudyRecord)
     assert {(0, "0.2"), (0, "1"), (2, "89"), (2, "91")} <= set(marks)
 
 
+@pytest.mark.parametrize("trained", [2, 6, 16])
+def test_the_best_candidate_is_in_the_best_fifth_however_many_there_are(
+    store: Store, db: str, trained: int
+) -> None:
+    study = open_study(store, space=SPACE)
+    for number in range(1, trained + 1):
+        point = {"width": number / 20, "depth": 1 / number}
+        complete(store, study, number, 1_000_000, 0.5 + number / 50, point=point)
+    figure = plots.parallel(study_record.read_study(db, "demo"))
+    assert sum(list(line.x).count(None) for line in figure.data) == trained
+    assert figure.data[-1].name == "best fifth"
+    assert figure.data[-1].y[-2] == 1.0  # of the accuracy, the last axis
+
+
 def test_losses_and_rates_have_curves_of_their_own(store: Store, db: str) -> None:
     study = open_study(store, space=SPACE)
     begun = store.start_trial(study.id, 1, purpose="search", point={"width": 1.0, "depth": 1.0}, macs=1)

@@ -61,7 +61,7 @@ PROGRAM = "from search_spaces import Real, Space\ndef mine():\n    return {}\n"
     [("Space((Real('lr', 0.0, 1.0),))", 0.5), ("(Space((Real('lr', 0.0, 1.0),)), {'lr': 0.25})", 0.25)],
 )
 def test_a_function_returns_a_space_or_that_and_its_start(
-    tmp_path: Path, returned: str, start: float
+    tmp_path: Path, returned: str, start: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "mine.py"
     path.write_text(PROGRAM.format(returned))
@@ -73,6 +73,9 @@ def test_a_function_returns_a_space_or_that_and_its_start(
     )
     path.write_text(PROGRAM.format(returned) + "# changed\n")
     assert search_spaces.load(f"{path}:mine").checksum != found.checksum
+    path.write_text("print('read')\n" + PROGRAM.format(returned))
+    search_spaces.load(f"{path}:mine")
+    assert capsys.readouterr() == ("", "read\n")
 
 
 @pytest.mark.parametrize(

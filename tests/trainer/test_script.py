@@ -102,7 +102,7 @@ def test_a_number_that_cannot_be_sought_is_refused(
         ("pass", 1, 'the script ended without a line like {"val_accuracy": 0.91} on its output'),
         ("raise SystemExit('bad luck')", 1, "bad luck"),
         ("raise SystemExit(9)", 9, ""),
-        ("raise SystemExit(3)", 1, "the script ended with exit code 3"),  # which means nothing of a script
+        ("raise SystemExit(3)", 1, ""),  # which means nothing of a script
         ("import argparse; argparse.ArgumentParser().parse_args()", 2, "unrecognized arguments: --lr=0.1"),
         ("import os; print('{\"val_accuracy\": 0.5}', flush=True); os.kill(os.getpid(), 9)", 137, ""),
     ],
@@ -112,6 +112,21 @@ def test_a_script_that_fails_has_no_result(tmp_path: Path, source: str, code: in
     assert found == code
     assert words in log
     assert "final" not in [event["event"] for event in events]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("print('epoch 1 done'); raise ValueError('bad')", "ValueError: bad"),
+        ("raise SystemExit(3)", "the script ended with exit code 3"),
+    ],
+)
+def test_why_it_failed_is_the_last_line_of_its_standard_error(
+    tmp_path: Path, source: str, message: str
+) -> None:
+    _, events, log = trained(tmp_path, source)
+    assert (events[-1]["event"], events[-1]["message"]) == ("error", message)
+    assert "epoch 1 done" in log or "epoch" not in source
 
 
 def test_lines_may_have_any_other_keys_and_those_of_the_protocol_too(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.main import report_errors
+from orchestrator.console import json_lines
 from tests.orchestrator._processes import eventually
 from tests.orchestrator._studies import command, trials, typed
 
@@ -70,6 +72,16 @@ def test_what_is_refused_is_the_error_of_the_end(tmp_path: Path) -> None:
     assert (end["event"], end["exit_code"], end["study"]) == ("end", 2, None)
     assert end["error"] in ended.stderr
     assert "--trials 2 leaves no training for the search" in end["error"]
+
+
+def test_a_fault_of_this_program_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a fault")
+
+    with pytest.raises(ZeroDivisionError):
+        report_errors("nas-search", fail, json_lines.emit_end)
+    (end,) = lines(capsys.readouterr().out)
+    assert (end["event"], end["exit_code"], end["error"]) == ("end", 1, "ZeroDivisionError: a fault")
 
 
 def test_a_stopped_search_ends_with_130(tmp_path: Path) -> None:
