@@ -167,6 +167,7 @@ def best(db: Database, study: str | None = None) -> pd.DataFrame:
     """Return the view `best_trials` with each trial's `config`: one row per study that has a best trial.
 
     With `study`, only the row of that study, if it has one. `mean_accuracy` is of the `metric` that it seeks.
+    `status` is that of the saved model, None if the trial is not one.
     """
     return _with_metric(_read(db, f"{_BEST} {'' if study is None else _OF_STUDY} ORDER BY study", study))
 
@@ -178,7 +179,8 @@ def _with_metric(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 _BEST = """
-SELECT best_trials.*, trials.config, studies.question
+SELECT best_trials.*, trials.config, studies.question,
+    (SELECT max(models.status) FROM models WHERE models.trial_id = trials.id) AS status
 FROM best_trials JOIN studies ON studies.name = best_trials.study
 JOIN trials ON trials.study_id = studies.id AND trials.number = best_trials.trial
 """

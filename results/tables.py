@@ -195,7 +195,7 @@ def best_table(frame: pd.DataFrame) -> Table:
             "val acc": lambda row: percent(row["mean_accuracy"]),
             **_metric_column(frame),
             "n": lambda row: str(row["trainings"]),
-            "status": lambda row: row["verdict"] or "provisional",
+            "status": lambda row: row["verdict"] or row["status"] or "provisional",
             "choice": choice,
         },
     )

@@ -1,6 +1,7 @@
 """A trainer made of any training script: it speaks the protocol (docs/trainer-protocol.md) in its place.
 
-    python -P -m trainer.script --config-as words --score accuracy -- python train.py --end train --config F
+    python -P -m trainer.script --config-as words --score accuracy --folder . \\
+        -- python train.py --end train --config F
 
 The script gets its settings as `--name=value` words, as a JSON file (its last word) or as environment
 variables. Every line of its output that is a JSON object with the score is a measurement, and the last one
@@ -40,11 +41,15 @@ _MEANT_OTHERWISE = {error.exit_code for error in (Diverged, OutOfMemory, TooShor
 
 @dataclass(frozen=True)
 class Script:
-    """A command, how it gets its settings, and the name of the number that it is searched for."""
+    """A command, how it gets its settings, and the name of the number that it is searched for.
+
+    folder: where it runs; a machine that does not have it takes the trial's
+    """
 
     words: Sequence[str]
     config_as: str
     score: str
+    folder: Path
 
     @property
     def field(self) -> str:
@@ -113,8 +118,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="trainer.script")
     parser.add_argument("--config-as", choices=WAYS, required=True)
     parser.add_argument("--score", required=True)
+    parser.add_argument("--folder", type=Path, required=True)
     own = parser.parse_args(arguments[:begin])
-    script = Script(arguments[begin + 1 : end], own.config_as, own.score)
+    script = Script(arguments[begin + 1 : end], own.config_as, own.score, own.folder)
     match arguments[end + 1 :]:
         case ["describe", *_]:
             for line in sys.stdin:
@@ -190,6 +196,7 @@ class _Run:
                 command,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                cwd=self.script.folder if self.script.folder.is_dir() else path.parent,
                 env=self.script.environment(self.config, path),
                 encoding="utf-8",
                 errors="replace",

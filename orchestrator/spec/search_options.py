@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -372,7 +373,7 @@ class HpoOptions(SearchOptions):
         command = super().trainer_command
         if not self.is_script:
             return command
-        own = ("--config-as", self.config_as, "--score", self.metric)
+        own = ("--config-as", self.config_as, "--score", self.metric, "--folder", os.getcwd())
         return (*SCRIPT_TRAINER, *own, "--", *command, "--end")
 
     @model_validator(mode="after")

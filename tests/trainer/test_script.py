@@ -23,7 +23,7 @@ def adapter(folder: Path, source: str, config_as: str = "words", score: str = "a
     asked = {"model": "train", "dataset": "script", "hyperparameters": SETTINGS, "seed": 7}
     if not config.exists():
         config.write_text(json.dumps({**asked, "budget": {"seconds": 30}}))
-    own = ["--config-as", config_as, "--score", score]
+    own = ["--config-as", config_as, "--score", score, "--folder", str(folder / "started")]
     words = [sys.executable, "-P", "-m", "trainer.script", *own, "--", sys.executable, str(script), "--end"]
     return [*words, "train", "--config", str(config)]
 
@@ -56,6 +56,14 @@ def test_a_script_gets_its_settings_as_it_wants_them(tmp_path: Path, config_as: 
     assert events[-1]["val_accuracy"] == 1.0
     source = f"{TELLS} print({{}} if os.environ['NAS_SEED'] != '7' else '{{\"val_accuracy\": 0.5}}')"
     assert trained(tmp_path, source, config_as=config_as)[1][-1]["val_accuracy"] == 0.5
+
+
+def test_a_script_runs_where_the_search_was_started_or_else_with_its_trial(tmp_path: Path) -> None:
+    source = "import os; print('{\"val_accuracy\": %d}' % os.path.exists('data.csv'))"
+    assert trained(tmp_path, source)[1][-1]["val_accuracy"] == 0
+    (tmp_path / "started").mkdir()
+    (tmp_path / "started" / "data.csv").write_text("")
+    assert trained(tmp_path, source)[1][-1]["val_accuracy"] == 1
 
 
 def test_its_lines_are_the_curve_and_the_last_one_is_the_result(tmp_path: Path) -> None:
