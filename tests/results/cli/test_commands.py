@@ -87,6 +87,7 @@ def test_best_tells_the_network_and_its_hyperparameters(record: str) -> None:
     hpo, nas = run("best", db=record).splitlines()[1:]
     assert "senet18, width 0.5, optimizer adam, lr 0.003" in hpo
     assert nas.split()[:5] == ["nas-demo", "4", "5.00M", "0.25M", "89.00%"]
+    assert ("confirmed" in nas, "provisional" in hpo) == (True, True), "as their saved models are"
     assert len(run("best", "nas-demo", db=record).splitlines()) == 2
 
 
