@@ -35,7 +35,7 @@ GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 SETTINGS = "settings.json"  # the file that `--config-as file` writes, beside trial.json
 _STOPPED = 128 + signal.SIGTERM
 _SILENT_SECONDS = 1.0  # after its end, when a process that it left may still hold its output open
-_KEPT = ("train_loss", "val_loss", "val_accuracy", "learning_rate")  # besides the score, of a line
+_KEPT = ("train_loss", "val_loss", "learning_rate")  # besides the score, of a line
 _MEANT_OTHERWISE = {error.exit_code for error in (Diverged, OutOfMemory, TooShort, DeviceLost)}
 
 
@@ -297,7 +297,7 @@ class _Run:
         where: dict[str, Any] = {"epoch": self.lines, "step": self.lines}
         where |= {name: told[name] for name in where if isinstance(told.get(name), int | float)}
         numbers = {name: told.get(name) for name in _KEPT}  # no other, whose name may mean something to us
-        self.last = {**numbers, **where, "progress": progress, self.script.field: score}
+        self.last = {**numbers, **where, "progress": progress, "val_accuracy": None, self.script.field: score}
         _emit("epoch", **self.last, elapsed_seconds=elapsed)
 
     def _end(self, code: int, seconds: float | None) -> int:

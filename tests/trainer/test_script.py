@@ -82,7 +82,8 @@ def test_its_lines_are_the_curve_and_the_last_one_is_the_result(tmp_path: Path) 
 
 
 def test_another_number_is_sought_by_its_name(tmp_path: Path) -> None:
-    _, events, _ = trained(tmp_path, 'print(\'{"f1": 0.25, "lr": 3}\')', score="f1")
+    source = 'print(\'{"f1": 0.25, "lr": 3, "val_accuracy": 93}\')'
+    _, events, _ = trained(tmp_path, source, score="f1")
     assert (events[-1]["val_f1"], events[-1]["val_accuracy"]) == (0.25, None)
 
 
