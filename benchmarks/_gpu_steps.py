@@ -36,6 +36,7 @@ from _gpu_common import (
 )
 from _ours import Ours, matmul_flops
 
+from tests.trainer.configs import NETWORK_THAT_WAITS
 from trainer import config as configs
 from trainer import data, optimizers
 from trainer.describe import model_fields
@@ -50,19 +51,6 @@ _FLOPS_A_MAC = 6  # of a training image: 2 forward, 4 backward
 _DRAWN = ("auto_augment", "crop", "flip", "cutout")  # of nomad_haet
 _RUNS = 3
 _SLOW = 35_000  # images a second; below, it is told what steps spend their time in
-
-NETWORK_THAT_WAITS = """
-from torch import nn
-
-class Waiting(nn.Module):
-    def forward(self, x):
-        return x / max(1.0, x.abs().max().item())
-
-def build(classes, channels=(16,)):
-    [width] = channels
-    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)]
-    return nn.Sequential(Waiting(), nn.Conv2d(3, width, 3), nn.ReLU(), *end)
-"""
 
 
 def one_step(sizes: Sizes) -> None:

@@ -67,12 +67,12 @@ class Engine:
         return f"localhost/nomad-nas-test-{target}"
 
     def command(self, target: str, *words: str, folder: Path | None = None) -> list[str]:
-        """The command line that runs these words in a container, with a folder at /work."""
+        """The command line that runs these words in a container, with a folder at /shared."""
         self.build(target)
         if self.is_docker:
-            volume = ["-v", f"{folder}:/work"] if folder else []
+            volume = ["-v", f"{folder}:/shared"] if folder else []
             return ["docker", "run", "--rm", "--network", "host", *volume, self.name(target), *words]
-        volume = ["-v", f"{folder}:/work:rw"] if folder else []
+        volume = ["-v", f"{folder}:/shared:rw"] if folder else []
         entry = MODULE if target == "trainer" else ()
         own = [*BUILDAH, "run", "--isolation", "chroot", "--network", "host", "--user", str(USER), *volume]
         return [*own, self.container, "--", *entry, *words]
@@ -123,7 +123,7 @@ def test_the_demo_runs_as_the_images_own_user(engine: Engine, shared: Path) -> N
         "--budget",
         "20steps",
         "--runs",
-        "/work/runs",
+        "/shared/runs",
         "--device",
         "cpu",
     )
@@ -135,7 +135,7 @@ def test_the_demo_runs_as_the_images_own_user(engine: Engine, shared: Path) -> N
 
 
 def test_the_service_asks_for_its_token(engine: Engine, shared: Path) -> None:
-    runs = ("--runs", "/work/runs")
+    runs = ("--runs", "/shared/runs")
     made = engine.command("orchestrator", "nas-serve", "--new-token", *runs, folder=shared)
     printed = subprocess.run(made, capture_output=True, text=True, check=True, timeout=600).stdout
     token = max(re.findall(r"\S+", printed), key=len)
@@ -163,7 +163,7 @@ def test_the_service_asks_for_its_token(engine: Engine, shared: Path) -> None:
 
 def test_the_trainer_s_image_trains_a_configuration(engine: Engine, shared: Path) -> None:
     (shared / "trial.json").write_text(json.dumps(trial()))
-    words = engine.command("trainer", "train", "--config", "/work/trial.json", folder=shared)
+    words = engine.command("trainer", "train", "--config", "/shared/trial.json", folder=shared)
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1800)
     assert ended.returncode == 0, ended.stderr
     events = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]

@@ -44,7 +44,7 @@ _NO_THREAD = "can't start new thread"  # Python's words for EAGAIN there
 _INTERRUPTED = 130
 _WIDE = 10_000  # columns: a line of a plan is not folded
 _Request = TypeVar("_Request", bound=options.RunOptions)
-EmitEnd = Callable[[int, str | None, options.RunOptions | None, str], None]
+EmitEnd = Callable[[int, str], None]
 
 
 def answer(
@@ -64,37 +64,37 @@ def answer(
             show_plan(request, Console(file=shown, width=_WIDE) if as_json else SafeConsole())
             if as_json:
                 json_lines.emit("plan", lines=shown.getvalue().splitlines())
-                json_lines.emit_end(0, None, None)
+                json_lines.emit_end(0)
             return
         stop = threading.Event()
         _stop_on_signals(stop)
         console = SafeConsole(stderr=True) if as_json else SafeConsole()
         study = run(request, console, stop, json_lines.JsonProgress if as_json else open_reporter)
         if as_json:
-            json_lines.emit_end(0, study, request)
+            json_lines.emit_end(0, study=json_lines.describe_study(request.database, study))
 
     report_errors(model.program, act, json_lines.emit_end if as_json else None)
 
 
 def report_errors(command: str, act: Callable[[], None], emit_end: EmitEnd | None = None) -> None:
     """Call `act`. Print one line if it raises an error that the user can fix, and tell it to `emit_end`."""
-    tell = emit_end or (lambda code, study, request, error: None)
+    tell = emit_end or (lambda code, error: None)
     try:
         provenance.refuse_clashes()
         act()
     except Stopped:
-        tell(_INTERRUPTED, None, None, "stopped by the user")
+        tell(_INTERRUPTED, "stopped by the user")
         raise typer.Exit(_INTERRUPTED) from None
     except _MENDABLE as error:
-        tell(2, None, None, strip_escapes(_one_line(error)))
+        tell(2, strip_escapes(_one_line(error)))
         print(strip_escapes(f"{command}: {_one_line(error)}"), file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
     except Exception as error:
         if str(error) != _NO_THREAD:
-            tell(1, None, None, strip_escapes(f"{type(error).__name__}: {_one_line(error)}"))
+            tell(1, strip_escapes(f"{type(error).__name__}: {_one_line(error)}"))
             raise
         line = _one_line(OSError(errno.EAGAIN, _NO_THREAD))
-        tell(2, None, None, line)
+        tell(2, line)
         print(f"{command}: {line}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
 

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.console.format import shown_accuracy
 from orchestrator.console.progress import ConsoleProgress
 from orchestrator.spec.objective import amount_of
 from orchestrator.trial.request import RunningTrial
 from results.db.tables import Trial
-
-if TYPE_CHECKING:
-    from orchestrator.spec.options import RunOptions
 
 _NOT_TOLD = ("question", "request")  # of a study's row: long, and what was asked is known
 
@@ -65,15 +61,17 @@ def emit(event: str, **fields: Any) -> None:
     sys.stdout.flush()
 
 
-def emit_end(code: int, study: str | None, request: RunOptions | None, error: str = "") -> None:
-    """Print the last line: the study's row and its saved models, or the error for which there is none."""
-    found: Mapping[str, Any] = {}
-    if study is not None and request is not None:
-        from results import export as exporting
-        from results import queries  # pandas: half a second to import
+def emit_end(code: int, error: str | None = None, study: dict[str, Any] | None = None) -> None:
+    """Print the last line. study: as `describe_study` has it"""
+    emit("end", exit_code=code, error=error, study=study)
 
-        row = exporting.records(queries.studies(request.database, study))[0]
-        models = exporting.records(queries.models(request.database))
-        own = [model for model in models if model["study"] == study]
-        found = {name: value for name, value in row.items() if name not in _NOT_TOLD} | {"models": own}
-    emit("end", exit_code=code, error=error or None, study=dict(found) or None)
+
+def describe_study(database: str, study: str) -> dict[str, Any]:
+    """Return a study's row, with its saved models."""
+    from results import export as exporting
+    from results import queries  # pandas: half a second to import
+
+    row = exporting.records(queries.studies(database, study))[0]
+    models = exporting.records(queries.models(database))
+    own = [model for model in models if model["study"] == study]
+    return {name: value for name, value in row.items() if name not in _NOT_TOLD} | {"models": own}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
@@ -19,14 +19,14 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.console import summary
-from orchestrator.executors import Executor, Exit, Job
+from orchestrator.executors import Executor
 from orchestrator.spec.search_options import SearchOptions
 from orchestrator.spec.study_spec import StudySpec, dataset_of, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study.plan import check_request, open_trainer, store_to_read
+from orchestrator.study.trainer_job import run_command
 from orchestrator.trainer_client import TrainerBroken
 from orchestrator.trial import metrics, outcome
-from orchestrator.trial.folder import TrialFolder
 
 _BUDGET, _STOP_AFTER = 6.0, 2.0  # seconds: of the first training; until the second one is stopped
 _ENDS = 120.0  # seconds that importing, and ending after the budget, may take
@@ -53,7 +53,7 @@ def _train(spec: StudySpec, executor: Executor) -> Iterator[str]:
     """Yield what one training of the start does. Raise TrainerBroken for one without a result."""
     config = _config(spec)
     with tempfile.TemporaryDirectory(prefix="check-") as name:
-        end, folder = _run(spec, executor, config, Path(name), threading.Event())
+        end, folder = run_command("train", spec.request, config, executor, Path(name), _BUDGET + _ENDS)
         required = outcome.required_accuracies(config, spec.aim.sought)
         found = outcome.judge(end, folder, required, spec.aim.sought)
         found = outcome.judge_budget(found, config)
@@ -84,7 +84,9 @@ def _stop(spec: StudySpec, executor: Executor) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="check-") as name:
         began = time.monotonic()
         stopper.start()
-        end, _ = _run(spec, executor, _config(spec), Path(name), stop)
+        end, _ = run_command(
+            "train", spec.request, _config(spec), executor, Path(name), _BUDGET + _ENDS, stop
+        )
         stopper.cancel()
         took = time.monotonic() - began - _STOP_AFTER
         if end.reason != "stopped":
@@ -98,19 +100,3 @@ def _stop(spec: StudySpec, executor: Executor) -> Iterator[str]:
 def _config(spec: StudySpec) -> dict[str, Any]:
     short = replace(spec.training, budget=TrialBudget(seconds=_BUDGET))
     return replace(spec, training=short).config(spec.formulation(None).start)
-
-
-def _run(
-    spec: StudySpec, executor: Executor, config: Mapping[str, Any], path: Path, stop: threading.Event
-) -> tuple[Exit, TrialFolder]:
-    folder = TrialFolder(path)
-    folder.write_config(config)
-    job = Job(
-        command=(*spec.request.trainer_command, "train", "--config", str(folder.config)),
-        folder=folder.path,
-        stdout=folder.metrics,
-        stderr=folder.log,
-        timeout_seconds=_BUDGET + _ENDS,
-        memory_bytes=spec.request.limits.memory_bytes,
-    )
-    return executor.run(job, stop), folder

@@ -7,18 +7,17 @@ On this machine a plan has the trainer find that out, as nothing can tell it wit
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.executors import Executor, Job
+from orchestrator.executors import Executor
 from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.options import RunOptions
 from orchestrator.spec.trial_config import TrialTemplate
+from orchestrator.study.trainer_job import run_command
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial import metrics
-from orchestrator.trial.folder import TrialFolder
 
 _SECONDS = 600.0  # in which the images are read, and a few steps and validations timed
 
@@ -50,25 +49,15 @@ def last_validation_lines(
 def _check(request: RunOptions, config: Mapping[str, Any], executor: Executor) -> float:
     """Return the seconds. Raise BadOption with the trainer's words."""
     with tempfile.TemporaryDirectory(prefix="plan-") as name:
-        folder = TrialFolder(Path(name))
-        folder.write_config(config)
-        job = Job(
-            command=(*request.trainer_command, "check", "--config", str(folder.config)),
-            folder=folder.path,
-            stdout=folder.metrics,
-            stderr=folder.log,
-            timeout_seconds=_SECONDS,
-            memory_bytes=request.limits.memory_bytes,
-        )
-        end = executor.run(job, threading.Event())
+        end, folder = run_command("check", request, config, executor, Path(name), _SECONDS)
         try:
-            log = metrics.read(job.stdout)
+            log = metrics.read(folder.metrics)
         except metrics.MalformedMetrics as error:
             raise BadOption(f"the trainer's check cannot be read: {error}") from error
         if (refusal := log.last("error")) is not None:
             raise BadOption(str(refusal.get("message", "the trainer gives no reason")))
         if end.code != 0:
-            said = end.said or metrics.last_line(job.stderr)
+            said = end.said or metrics.last_line(folder.log)
             raise BadOption(f"the trainer could not check the first training (exit code {end.code}): {said}")
     told = log.last("check") or {}
     try:

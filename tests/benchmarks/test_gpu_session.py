@@ -186,9 +186,8 @@ def test_a_session_imports_the_trainer_and_nothing_of_a_search() -> None:
         "results",
         "results.packages",
     ]
-    assert done.stdout.strip() == str([*ours, "tests", "tests.trainer", "tests.trainer._hosting"]), (
-        done.stderr
-    )
+    of_tests = ["tests", "tests.trainer", "tests.trainer._hosting", "tests.trainer.configs"]
+    assert done.stdout.strip() == str([*ours, *of_tests]), done.stderr
 
 
 def test_a_session_without_time_begins_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from torch._dynamo.utils import counters
 
 from tests.thinned import rest_slow
 from tests.trainer import _graphs
+from tests.trainer.configs import NETWORK_THAT_WAITS
 from tests.trainer.test_update import prepared, stepped
 from trainer import optimizers, recipes, train_state
 from trainer.budget import Pace
@@ -91,20 +92,6 @@ def test_on_a_gpu_the_passes_are_captured_with_every_optimizer(optimizer: str, p
     captured, reason = choose_captured(gpu)
     assert captured in ("passes", "step")
     assert optimizer in reason if captured == "passes" else not reason
-
-
-NETWORK_THAT_WAITS = """
-from torch import nn
-
-class Waiting(nn.Module):
-    def forward(self, x):
-        return x / max(1.0, x.abs().max().item())
-
-def build(classes, channels=(16,)):
-    [width] = channels
-    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)]
-    return nn.Sequential(Waiting(), nn.Conv2d(3, width, 3), nn.ReLU(), *end)
-"""
 
 
 def test_a_network_that_waits_is_found_before_any_capture_and_its_line_is_told(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.trainer._saved import train_and_save
-from tests.trainer.test_engine import NETWORK_THAT_WAITS
+from tests.trainer.configs import NETWORK_THAT_WAITS
 from tests.trainer.test_latency import compare
 from tests.trainer.test_program import config_file, run
 from tests.trainer.test_train import Lines, trained

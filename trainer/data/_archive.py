@@ -33,9 +33,10 @@ _OPENERS: dict[bytes, Any] = {
     b"\xfd7zXZ": lzma.open,
 }  # by a file's first bytes
 _END_OF_TAR = bytes(1024)
-# RuntimeError, NotImplementedError: encrypted, or compressed in another way
-_DAMAGE: tuple[type[Exception], ...] = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError)
-_DAMAGE += (OSError, EOFError, ValueError, RuntimeError, NotImplementedError)
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError),
+    RuntimeError,  # what zipfile raises where an archive is encrypted, or compressed in another way
+)
 
 Files = Generator[tuple[str, int, IO[bytes]], None, None]
 
