@@ -69,7 +69,7 @@ def _events(trial: Row, curves: Mapping[int, list[Row]], study: Row) -> Iterator
 
     began = _seconds(trial["started_at"] or trial["created_at"])
     yield Event(wall_time=began, file_version="brain.Event:2")
-    yield Event(wall_time=began, summary=_session(start=trial, began=began))
+    yield Event(wall_time=began, summary=_begin(trial, began))
     sought = sought_score(study["question"])
     tags = {**_CURVES, sought.column: f"validation/{sought.noun}"}
     for place, measured in enumerate(curves.get(trial["number"], []), start=1):
@@ -82,7 +82,7 @@ def _events(trial: Row, curves: Mapping[int, list[Row]], study: Row) -> Iterator
         told = {tag: trial[column] for column, tag in _RESULTS.items()}
         reached = {f"result/{sought.noun}": trial[sought.column], "result/seconds": trial["train_seconds"]}
         yield Event(wall_time=end, step=trial["steps"] or 0, summary=_scalars(told | reached))
-        yield Event(wall_time=end, summary=_session(end=trial, ended=end))
+        yield Event(wall_time=end, summary=_finish(trial, end))
 
 
 def _scalars(told: Mapping[str, float | None]) -> Summary:
@@ -92,27 +92,37 @@ def _scalars(told: Mapping[str, float | None]) -> Summary:
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in known])
 
 
-def _session(
-    start: Row | None = None, began: float = 0.0, end: Row | None = None, ended: float = 0.0
-) -> Summary:
-    """Return the settings of a training, or its end, for the tab HPARAMS."""
+def _begin(trial: Row, began: float) -> Summary:
+    """Return the settings of a training, for the tab HPARAMS."""
     from google.protobuf.struct_pb2 import Value
-    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import SessionStartInfo
 
-    if start is not None:
-        told = {**(start["point"] or {}), "purpose": start["purpose"], "replicate": start["replicate"]}
-        settings = {name: _value(Value, value) for name, value in told.items() if value is not None}
-        info = plugin_data_pb2.SessionStartInfo(hparams=settings, start_time_secs=began)
-        tag, data = metadata.SESSION_START_INFO_TAG, {"session_start_info": info}
-    else:
-        has_result = end is not None and end["state"] in ("completed", "pruned")
-        status = api_pb2.STATUS_SUCCESS if has_result else api_pb2.STATUS_FAILURE
-        last = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=ended)
-        tag, data = metadata.SESSION_END_INFO_TAG, {"session_end_info": last}
-    told_of_it = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **data)
-    # as `metadata.create_summary_metadata` does, but the same bytes in every process
-    content = told_of_it.SerializeToString(deterministic=True)
+    told = {**(trial["point"] or {}), "purpose": trial["purpose"], "replicate": trial["replicate"]}
+    settings = {name: _value(Value, value) for name, value in told.items() if value is not None}
+    info = SessionStartInfo(hparams=settings, start_time_secs=began)
+    return _hparams(metadata.SESSION_START_INFO_TAG, session_start_info=info)
+
+
+def _finish(trial: Row, ended: float) -> Summary:
+    """Return that a training has ended, and whether it has a result, for the same tab."""
+    from tensorboard.plugins.hparams import api_pb2, metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import SessionEndInfo
+
+    has_result = trial["state"] in ("completed", "pruned")
+    status = api_pb2.STATUS_SUCCESS if has_result else api_pb2.STATUS_FAILURE
+    info = SessionEndInfo(status=status, end_time_secs=ended)
+    return _hparams(metadata.SESSION_END_INFO_TAG, session_end_info=info)
+
+
+def _hparams(tag: str, **info: Any) -> Summary:
+    """Return what `metadata.create_summary_metadata` makes, but with the same bytes in every process."""
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    data = HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **info)
+    content = data.SerializeToString(deterministic=True)
     plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content)
     about = SummaryMetadata(plugin_data=plugin)
     return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])

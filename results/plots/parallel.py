@@ -14,7 +14,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results.plots._look import empty, finish_figure, hover_text, sample_rows
-from results.plots.slices import is_number, parameters, trained
+from results.plots.slices import is_number, parameters, trained, why_nothing
 from results.study_record import Row, StudyRecord
 
 MOST = 8  # parameters whose axes can still be read
@@ -38,8 +38,7 @@ def parallel(study: StudyRecord, dark: bool = False) -> go.Figure:
     rows = trained(study)
     varied = parameters(study, rows)
     if not varied:
-        why = "no parameter has varied yet" if rows else "no trial has an accuracy yet"
-        return empty(title, why, dark)
+        return empty(title, why_nothing(rows), dark)
     names = list(varied)[:MOST]
     notes: list[str] = []
     shown = sorted(sample_rows(rows, notes, "trials", _LINES), key=lambda row: float(row["accuracy"]))

@@ -23,8 +23,7 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
     rows = trained(study)
     varied = parameters(study, rows)
     if not varied:
-        why = "no parameter has varied yet" if rows else "no trial has an accuracy yet"
-        return empty(title, why, dark)
+        return empty(title, why_nothing(rows), dark)
     names = list(varied)[:MOST]
     across = min(_ACROSS, len(names))
     down = -(-len(names) // across)
@@ -54,6 +53,11 @@ def trained(study: StudyRecord) -> list[Row]:
         for row in study.rows
         if row["point"] and row["accuracy"] is not None and row["outcome"] not in (REPEAT, "duplicate")
     ]
+
+
+def why_nothing(rows: Sequence[Row]) -> str:
+    """Return why a plot of parameters is empty that has these candidates."""
+    return "no parameter has varied yet" if rows else "no trial has an accuracy yet"
 
 
 def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str, Any]]:
