@@ -1,5 +1,6 @@
 """What a trainer does wrong, for real: a reason that a user understands, no orphan, no full disk."""
 
+import io
 import math
 import re
 import shlex
@@ -105,6 +106,22 @@ def test_a_log_within_its_limit_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text("a line\n" * 100)
     _limits.cut(tmp_path / "log.txt", 700)
     assert (tmp_path / "log.txt").read_text() == "a line\n" * 100
+
+
+class Endless(io.FileIO):
+    """A log that grows faster than it is read."""
+
+    def readall(self) -> bytes:
+        raise AssertionError("its end never comes")
+
+
+def test_a_log_that_grows_faster_than_it_is_read_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log.txt").write_text("a line\n" * 1000)
+    monkeypatch.setattr(Path, "open", lambda path, mode: io.BufferedRandom(Endless(path, mode)))
+    _limits.cut(tmp_path / "log.txt", 700)
+    assert (tmp_path / "log.txt").stat().st_size < 700
 
 
 def test_a_flood_of_a_fork_ends_it_as_that_of_a_process(executor: Executor, tmp_path: Path) -> None:
