@@ -40,7 +40,6 @@ SAID = {  # what is on record of each fault: its reason, and words of its messag
     "flood=stdout": ("too_much_output", "printed more than 67.1 MB to stdout, which is only for JSON lines"),
     "hang,grandchild=session": ("timeout", "did not end and was stopped after \\d+ s"),
 }
-
 ALIKE = ("inf", "diverge_above=-1", "leak=self")  # another one of the same kind stands beside each
 
 
@@ -53,6 +52,13 @@ def _no_orphan(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "PAUSE_SECONDS", 0.01)
+
+
+@pytest.mark.parametrize("fault", ["nan", "noresult", "garbage", "twice", "flood=stdout"])
+def test_the_page_about_faults_has_the_words_that_are_read(fault: str) -> None:
+    reason, message = SAID[fault]
+    rows = (Path(__file__).parents[2] / "docs" / "faults.md").read_text().splitlines()
+    assert any(f"`{reason}`" in row and re.search(message, row) for row in rows)
 
 
 def train_once(folder: Path, fault: str, **given: Any) -> None:
