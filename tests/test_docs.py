@@ -27,7 +27,7 @@ from results.cli.commands import main as commands_of_results
 from search_spaces import Point, Space
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*/*.md")])
 FOLDERS = ("orchestrator", "trainer", "search_spaces", "results", "tests", "docs", "docker", "benchmarks")
 
 
