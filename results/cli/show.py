@@ -14,7 +14,7 @@ from results import constraints, export, file_names, queries
 from results.analysis import forecast
 from results.analysis.posterior import interval_text
 from results.db.tables import RUN_BY_RUN
-from results.errors import NotOnRecord
+from results.errors import missing_trial
 from results.format import (
     mean_text,
     metric_text,
@@ -137,8 +137,7 @@ def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
     trials = queries.trials(db, study)
     row = trials[trials["number"] == trial]
     if row.empty:
-        there_are = f"there are 1 to {trials['number'].max()}" if len(trials) else "there is none yet"
-        raise NotOnRecord(f"no trial {trial} in study {study!r}; {there_are}")
+        raise missing_trial(study, trial, max(trials["number"], default=0))
     curve = queries.learning_curves(db, study)
     return {
         "study": study,

@@ -19,8 +19,9 @@ from results.study_record import StudyRecord
 
 GREY, BLUE, GREEN, ORANGE = "#7f7f7f", "#0072b2", "#009e73", "#b07a00"
 RED, PINK, TEAL, VIOLET = "#d55e00", "#cc79a7", "#0e8c8c", "#8c6bd1"
-COLOURS = (BLUE, RED, GREEN, VIOLET, ORANGE, PINK, TEAL, GREY)  # of studies, which have no outcome
+COLOURS = (BLUE, RED, GREEN, VIOLET, ORANGE, PINK, TEAL, GREY)  # of studies, and of trials that a user chose
 GROUNDS = {"light": "#ffffff", "dark": "#14181d"}
+DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 MOST = 2000  # points drawn of each kind: more would need WebGL, which not every browser has
 
