@@ -7,6 +7,7 @@ colour alone.
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -153,14 +154,31 @@ def _line(
     figure.add_hline(y=100 * at, line=line, annotation=label, annotation_position=where, **below)
 
 
-def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: float = 20) -> None:
+def is_wide(values: Iterable[float], factor: float = 20) -> bool:
+    """Whether the values above 0 span so large a range that an axis of them is logarithmic."""
+    known = [value for value in values if value > 0]
+    return bool(known) and max(known) / min(known) > factor
+
+
+def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float]) -> None:
     """Make the `xaxis` or `yaxis` of all panels logarithmic if the values span a large range."""
     known = [value for value in values if value > 0]
-    if known and max(known) / min(known) > factor:
+    if is_wide(known):
         update = figure.update_xaxes if axes == "xaxis" else figure.update_yaxes
-        marks = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5)]
-        near = [mark for mark in marks if min(known) / 2 < mark < max(known) * 2]
-        update(type="log", tickvals=near, ticktext=[f"{mark:g}" for mark in near])
+        marks = log_marks(min(known), max(known))
+        update(type="log", tickvals=marks, ticktext=[f"{mark:g}" for mark in marks])
+
+
+def log_marks(low: float, high: float, most: int = 7) -> list[float]:
+    """Return the labelled values of a logarithmic axis: few enough to be read where it is short."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits, step in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3), ((1,), 5)):
+        powers = range(first - first % step, last + 1, step)
+        marks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+        near = [mark for mark in marks if low / 2 < mark < high * 2]
+        if len(near) <= most:
+            break
+    return near
 
 
 def sample_rows(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -24,17 +25,30 @@ _Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Axis:
-    """An axis of one parameter. Positions on it are logarithms if it is logarithmic."""
+    """An axis of one parameter. Positions on it are logarithms if it is logarithmic.
+
+    choices: of a choice of numbers, which have equal steps; empty for others
+    """
 
     name: str
     is_log: bool
+    choices: Sequence[float] = ()
 
     def positions(self, rows: Sequence[Row]) -> _Numbers:
         values = [row["point"][self.name] for row in rows]
+        if self.choices:
+            return np.array([self.choices.index(value) for value in values], dtype=float)
         return np.array([math.log10(value) if self.is_log else value for value in values], dtype=float)
 
     def values(self, positions: _Numbers) -> list[float]:
         return [float(value) for value in (10.0**positions if self.is_log else positions)]
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        if self.choices:
+            steps = {"tickvals": list(range(len(self.choices))), "ticktext": [f"{c:g}" for c in self.choices]}
+            return {"title": self.name, **steps}
+        return {"title": self.name, "type": "log" if self.is_log else "linear", "exponentformat": "power"}
 
 
 def contour(study: StudyRecord, dark: bool = False) -> go.Figure:
@@ -72,8 +86,7 @@ def contour(study: StudyRecord, dark: bool = False) -> go.Figure:
         marker={"color": GREY, "size": 7, "line": {"width": 1, "color": "white"}},
         text=[hover_text(row) for row in shown], hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
-    for update, axis in ((figure.update_xaxes, first), (figure.update_yaxes, second)):
-        update(title=axis.name, type="log" if axis.is_log else "linear", exponentformat="power")
+    figure.update_xaxes(first.layout).update_yaxes(second.layout)
     return finish_figure(figure, title, dark, ", ".join(notes))
 
 
@@ -83,5 +96,8 @@ def _axes(study: StudyRecord, rows: Sequence[Row]) -> list[_Axis]:
     numeric = [name for name, all_of_it in values.items() if all(map(is_number, all_of_it))]
     order = importances(study).get("fanova", {})
     names = [name for name in numeric if len(set(values[name])) > 2]
-    logs = {name: bool(variable.get("log")) for name, variable in parameters(study, rows).items()}
-    return [_Axis(name, logs[name]) for name in sorted(names, key=lambda name: -order.get(name, 0.0))]
+    varied = parameters(study, rows)
+    return [
+        _Axis(name, bool(varied[name].get("log")), varied[name].get("values") or ())
+        for name in sorted(names, key=lambda name: -order.get(name, 0.0))
+    ]

@@ -19,6 +19,7 @@ from results.plots._look import (
     empty,
     finish_figure,
     hover_text,
+    is_wide,
     log_if_wide,
     marker,
     sample,
@@ -57,6 +58,9 @@ def learning_curves(
     column, value = _COLUMNS[against], study.sought.column if of == "score" else of
     measured = study.curves[study.curves[column].notna() & study.curves[value].notna()]
     measured = measured.assign(shown=measured[value] * (100 if of == "score" else 1))
+    is_log = of != "score" and is_wide(measured["shown"])
+    if is_log:
+        measured = measured[measured["shown"] > 0]  # such as a rate at the end of its schedule
     numbers = [int(number) for number in measured["trial"].unique()]
     shown = _named(study, trials, numbers) if trials else chosen([study.by_number[n] for n in numbers])
     if not shown:
@@ -69,7 +73,7 @@ def learning_curves(
         _add_curves(figure, name, [(row, curves[row["number"]]) for row in rows], style, against, of)
     named = f"validation {study.sought.noun} (%)" if of == "score" else title.lower()
     figure.update_xaxes(title=_AXES[against], rangemode="tozero").update_yaxes(title=named)
-    if of != "score":
+    if is_log:
         log_if_wide(figure, "yaxis", [row["shown"] for curve in curves.values() for _, row in curve])
     left_out = len(shown) < len(trials or numbers)
     note = f"{len(shown)} of {len(trials or numbers):,} curves" if left_out else ""

@@ -14,7 +14,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results.plots._look import empty, finish_figure, hover_text, sample_rows
-from results.plots.slices import is_number, parameters, trained, why_nothing
+from results.plots.slices import is_continuous, parameters, trained, why_nothing
 from results.study_record import Row, StudyRecord
 
 MOST = 8  # parameters whose axes can still be read
@@ -84,7 +84,7 @@ def _add_lines(
 
 def _axis(name: str, variable: Mapping[str, Any], values: Sequence[Any]) -> _Axis:
     """Return the axis of a parameter: of numbers, of their logarithms, or of choices."""
-    if all(map(is_number, values)):
+    if is_continuous(variable, values):
         if variable.get("log"):
             return _numeric(name, [math.log10(value) for value in values], values)
         return _numeric(name, values, values)

@@ -114,11 +114,7 @@ def value(study: StudyRecord, row: Row) -> float:
 
 
 def axis_title(study: StudyRecord) -> str:
-    return (
-        study.metric.axis
-        if study.minimised
-        else f"{study.sought.noun} of one training, or mean of several (%)"
-    )
+    return study.metric.axis if study.minimised else f"{study.sought.noun} (%)"
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:

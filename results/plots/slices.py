@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.format import REPEAT
-from results.plots._look import RED, empty, finish_figure, hover_text, marker, sample_rows
+from results.plots._look import RED, empty, finish_figure, hover_text, log_marks, marker, sample_rows
 from results.study_record import OUTCOMES, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
-_ACROSS = 3
+_ACROSS = 2  # panels, which can be read on a phone
 _POINTS = 6000  # in all panels together
 
 
@@ -31,7 +31,7 @@ def slices(study: StudyRecord, dark: bool = False) -> go.Figure:
         rows=down,
         cols=across,
         shared_yaxes=True,
-        horizontal_spacing=0.03,
+        horizontal_spacing=0.06,
         vertical_spacing=0.3 / down,
     )
     notes: list[str] = []
@@ -75,7 +75,7 @@ def parameters(study: StudyRecord, rows: Sequence[Row]) -> dict[str, Mapping[str
 def _add_panel(
     figure: go.Figure, name: str, variable: Mapping[str, Any], rows: Sequence[Row], down: int, across: int
 ) -> None:
-    is_numeric = all(is_number(row["point"].get(name)) for row in rows)
+    is_numeric = is_continuous(variable, [row["point"].get(name) for row in rows])
     for outcome in OUTCOMES:
         shown = [row for row in rows if row["outcome"] == outcome]
         if not shown:
@@ -90,7 +90,10 @@ def _add_panel(
             row=down, col=across,
         )  # fmt: skip
     kind = "category" if not is_numeric else "log" if variable.get("log") else "linear"
-    figure.update_xaxes(title=name, type=kind, exponentformat="power", row=down, col=across)
+    figure.update_xaxes(title=name, type=kind, row=down, col=across)
+    if kind == "log":
+        marks = log_marks(variable["low"], variable["high"], most=4)
+        figure.update_xaxes(tickvals=marks, ticktext=[f"{mark:g}" for mark in marks], row=down, col=across)
     if kind == "category":
         allowed = variable.get("values") or sorted({str(row["point"].get(name)) for row in rows})
         figure.update_xaxes(
@@ -98,6 +101,10 @@ def _add_panel(
         )
 
 
+def is_continuous(variable: Mapping[str, Any], values: Sequence[Any]) -> bool:
+    """Whether a parameter has a numeric axis. A choice, also of numbers, has one with equal steps."""
+    return variable.get("kind") != "choice" and all(map(is_number, values))
+
+
 def is_number(value: Any) -> bool:
-    """Whether a value of a parameter has a place on a numeric axis."""
     return isinstance(value, int | float) and not isinstance(value, bool)

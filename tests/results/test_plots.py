@@ -362,7 +362,7 @@ def test_studies_that_search_for_different_things_have_no_common_path(record: st
 def test_the_path_of_a_search_for_accuracy_rises(record: str) -> None:
     figure = plots.incumbent(study_record.read_study(record, "hpo-demo"))
     assert list(trace(figure, "best single training").y) == pytest.approx([90.0, 92.0, 92.0])
-    assert figure.layout.yaxis.title.text == "accuracy of one training, or mean of several (%)"
+    assert figure.layout.yaxis.title.text == "accuracy (%)"
 
 
 def test_the_best_so_far_of_a_search_for_accuracy_never_falls_and_its_repeats_are_marks(
