@@ -206,7 +206,7 @@ def _following(spec: StudySpec, model: Model, rows: Sequence[Trial]) -> Iterator
 
 
 def _tell_winner(console: Console, spec: StudySpec, study: Study, model: Model, winner: Trial) -> None:
-    say(console, f"found: {point_text(winner.point, spec.start)}")
+    say(console, f"found: {point_text(winner.point, winner.config, spec.start)}")
     say(console, f"saved as model {model.name} ({model.status}{_trust_text(model, study)})")
     if not spec.aim.minimise and dict(winner.point or {}) == dict(spec.formulation(None).start):
         say(console, "that is where the search started: no candidate was better when it was retrained")
@@ -370,6 +370,6 @@ def warm_start_lines(spec: StudySpec) -> Iterator[str]:
     best = quantity(len(warm.hints), "best candidate")
     yield f"warm start, tried first: the {best} of the study {warm.study}"
     for hint in warm.hints:
-        yield f"  {point_text(hint, spec.start or scaling.start(spec.space))}"
+        yield f"  {point_text(hint, spec.config(hint), spec.start or scaling.start(spec.space))}"
     if warm.unlike:
         yield f"  that study differs: {'; '.join(warm.unlike)}"

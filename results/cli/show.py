@@ -23,10 +23,12 @@ from results.format import (
     number,
     percent,
     quantity,
+    shown_point,
     size_text,
     stop_text,
     stops_text,
     trust_text,
+    value_text,
     why_text,
 )
 from results.metrics import shown_metric
@@ -138,10 +140,11 @@ def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
     row = trials[trials["number"] == trial]
     if row.empty:
         raise missing_trial(study, trial, max(trials["number"], default=0))
-    curve = queries.learning_curves(db, study)
+    curve, found = queries.learning_curves(db, study), export.records(row)[0]
     return {
         "study": study,
-        **export.records(row)[0],
+        **found,
+        "candidate": shown_point(found["point"], found["config"]),
         "measurements": export.records(curve[curve["trial"] == trial]),
     }
 
@@ -155,6 +158,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "purpose": f"{facts['purpose']}, repeat {facts['replicate']}",
         "outcome": outcome(facts),
         "message": facts["message"] or "",
+        "candidate": ", ".join(f"{name} {value_text(value)}" for name, value in facts["candidate"].items()),
         "val accuracy": percent(facts["val_accuracy"]),
         "other val scores": _other_scores(facts),
         "worst classes": ", ".join(
@@ -164,7 +168,7 @@ def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
         "cost": f"{millions(facts['macs'])} MACs, {millions(facts['parameters'])} parameters",
         "trained": _trained(facts),
         "used": _used(facts),
-        "chosen as": why_text(facts["belief"], study["minimise"]),
+        "chosen as": why_text(facts, study["minimise"]),
         "told to the solver": constraints.words(facts, study),
         "verdict": _verdict(facts, study),
         "early stopping": stop_text(facts),

@@ -118,7 +118,10 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     """Return the hover text of a trial: number, outcome, candidate, size and what is sought."""
     why = f": {row['reason']}" if row["reason"] and row["state"] != "completed" else ""
     of = f" of trial {row['of_trial_number']}" if row["of_trial_number"] else ""
-    lines = [f"<b>trial {row['number']}</b>: {html.escape(row['label'] + why)}{of}", *_point(row["point"])]
+    lines = [
+        f"<b>trial {row['number']}</b>: {html.escape(row['label'] + why)}{of}",
+        *_point(row["candidate"]),
+    ]
     counts = [metric for metric in METRICS.values() if metric.is_count and row[metric.column] is not None]
     lines += [", ".join(metric.text(row[metric.column]) for metric in counts)] if counts else []
     if row["accuracy"] is not None:
@@ -126,9 +129,9 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     return "<br>".join([*lines, *filter(None, [stop_text(row)]), *more])
 
 
-def _point(point: Mapping[str, Any] | None, most: int = 8, across: int = 3) -> list[str]:
+def _point(point: Mapping[str, Any], most: int = 8, across: int = 3) -> list[str]:
     """Return the values of a candidate, a few per line."""
-    words = [html.escape(f"{name} {value_text(value)}") for name, value in (point or {}).items()]
+    words = [html.escape(f"{name} {value_text(value)}") for name, value in point.items()]
     words = words[:most] + ([f"and {len(words) - most} more"] if len(words) > most else [])
     return [", ".join(words[first : first + across]) for first in range(0, len(words), across)]
 

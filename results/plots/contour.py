@@ -15,7 +15,7 @@ from scipy.spatial import QhullError
 
 from results.plots._look import GREY, empty, finish_figure, hover_text, sample_rows
 from results.plots.importance import importances
-from results.plots.slices import is_number, parameters, trained
+from results.plots.slices import is_logarithmic, is_number, parameters, trained
 from results.study_record import Row, StudyRecord
 
 FEWEST = 8  # candidates; fewer span no surface
@@ -35,7 +35,7 @@ class _Axis:
     choices: Sequence[float] = ()
 
     def positions(self, rows: Sequence[Row]) -> _Numbers:
-        values = [row["point"][self.name] for row in rows]
+        values = [row["candidate"][self.name] for row in rows]
         if self.choices:
             return np.array([self.choices.index(value) for value in values], dtype=float)
         return np.array([math.log10(value) if self.is_log else value for value in values], dtype=float)
@@ -92,12 +92,12 @@ def contour(study: StudyRecord, dark: bool = False) -> go.Figure:
 
 def _axes(study: StudyRecord, rows: Sequence[Row]) -> list[_Axis]:
     """Return the numeric parameters with three values or more, the most important first."""
-    values = {name: [row["point"].get(name) for row in rows] for name in parameters(study, rows)}
+    values = {name: [row["candidate"].get(name) for row in rows] for name in parameters(study, rows)}
     numeric = [name for name, all_of_it in values.items() if all(map(is_number, all_of_it))]
     order = importances(study).get("fanova", {})
     names = [name for name in numeric if len(set(values[name])) > 2]
     varied = parameters(study, rows)
     return [
-        _Axis(name, bool(varied[name].get("log")), varied[name].get("values") or ())
+        _Axis(name, is_logarithmic(varied[name], values[name]), varied[name].get("values") or ())
         for name in sorted(names, key=lambda name: -order.get(name, 0.0))
     ]

@@ -261,7 +261,8 @@ def test_the_surface_goes_through_what_was_trained_and_over_the_two_that_matter(
     for number in range(25):
         width, exponent = number // 5 / 4, number % 5 / 4
         point = {"width": width, "depth": 0.1 * (number % 3 + 1), "rate": 10 ** (3 * exponent - 3)}
-        complete(store, study, number + 1, 1_000_000, 0.5 + 0.3 * width + 0.1 * exponent, point=point)
+        reached = 0.5 + 0.3 * width + 0.1 * exponent
+        complete(store, study, number + 1, 1_000_000, reached, point=point, config=config(width))
     surface, dots = plots.contour(study_record.read_study(db, "demo")).data
     assert list(dots.x) == pytest.approx([number // 5 / 4 for number in range(25)])
     assert min(dots.y) == pytest.approx(0.001)

@@ -150,7 +150,7 @@ function line(page, row, size, isBest) {
   return el("tr", { "data-trial": row.number, class: isBest ? "best" : runs ? "running" : null },
     el("th", { scope: "row" }, choice(page, row), el("a", { href: `#/trial${at(page.name, row.number)}`, "aria-label": `Trial ${row.number}` }, String(row.number))),
     el("td", { class: "wide" }, row.purpose === "confirmation" ? `repeat of ${row.of_trial_number}` : row.purpose),
-    el("td", {}, point(row.point)), el("td", { class: "n" }, size.text(row)),
+    el("td", {}, point(row.candidate)), el("td", { class: "n" }, size.text(row)),
     el("td", { class: "n", "data-clock": runs }, percent(reached(page.told, row) ?? (clock && reached(page.told, clock)))),
     el("td", { class: "n wide", "data-clock": runs }, seconds(row.wall_seconds ?? clock?.seconds)),
     el("td", {}, el("span", { class: `state ${runs ? "running" : waits ? "waiting" : outcome}`, title: row.message }, `${word}${why}${isBest ? (page.told.front.length ? ", on the Pareto front" : ", the best") : ""}`)));

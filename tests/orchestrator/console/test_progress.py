@@ -130,7 +130,7 @@ def test_a_low_screen_shows_the_summary_and_the_latest_trials() -> None:
 def test_a_short_candidate_has_names_that_still_tell_its_values_apart(
     point: dict[str, Any] | None, text: str
 ) -> None:
-    assert short_point_text(point) == text
+    assert short_point_text(point, None) == text
 
 
 def test_a_resumed_search_shows_what_ended_before() -> None:
