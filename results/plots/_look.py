@@ -168,12 +168,17 @@ def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float]) -> None:
     known = [value for value in values if value > 0]
     if is_wide(known):
         update = figure.update_xaxes if axes == "xaxis" else figure.update_yaxes
-        marks = log_marks(min(known), max(known))
-        update(type="log", tickvals=marks, ticktext=[f"{mark:g}" for mark in marks])
+        update(log_axis(known))
 
 
-def log_marks(low: float, high: float, most: int = 7) -> list[float]:
-    """Return the labelled values of a logarithmic axis: few enough to be read where it is short."""
+def log_axis(values: Sequence[float], most: int = 7) -> dict[str, Any]:
+    """Return the layout of a logarithmic axis. most: labels, few enough to be read where it is short"""
+    marks = _log_marks(min(values), max(values), most)
+    return {"type": "log", "tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
+
+
+def _log_marks(low: float, high: float, most: int) -> list[float]:
+    """Return the values that are labelled."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits, step in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3), ((1,), 5)):
         powers = range(first - first % step, last + 1, step)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import griddata
 from scipy.spatial import QhullError
 
-from results.plots._look import GREY, empty, finish_figure, hover_text, sample_rows
+from results.plots._look import GREY, empty, finish_figure, hover_text, log_axis, sample_rows
 from results.plots.importance import importances
 from results.plots.slices import is_logarithmic, is_number, parameters, trained
 from results.study_record import Row, StudyRecord
@@ -27,18 +27,19 @@ _Numbers = NDArray[np.float64]
 class _Axis:
     """An axis of one parameter. Positions on it are logarithms if it is logarithmic.
 
-    choices: of a choice of numbers, which have equal steps; empty for others
+    known: its values; choices: of a choice of numbers, which have equal steps; empty for others
     """
 
     name: str
+    known: Sequence[float]
     is_log: bool
     choices: Sequence[float] = ()
 
     def positions(self, rows: Sequence[Row]) -> _Numbers:
-        values = [row["candidate"][self.name] for row in rows]
+        found = [row["candidate"][self.name] for row in rows]
         if self.choices:
-            return np.array([self.choices.index(value) for value in values], dtype=float)
-        return np.array([math.log10(value) if self.is_log else value for value in values], dtype=float)
+            return np.array([self.choices.index(value) for value in found], dtype=float)
+        return np.array([math.log10(value) if self.is_log else value for value in found], dtype=float)
 
     def values(self, positions: _Numbers) -> list[float]:
         return [float(value) for value in (10.0**positions if self.is_log else positions)]
@@ -48,7 +49,7 @@ class _Axis:
         if self.choices:
             steps = {"tickvals": list(range(len(self.choices))), "ticktext": [f"{c:g}" for c in self.choices]}
             return {"title": self.name, **steps}
-        return {"title": self.name, "type": "log" if self.is_log else "linear", "exponentformat": "power"}
+        return {"title": self.name, **(log_axis(self.known, most=4) if self.is_log else {"type": "linear"})}
 
 
 def contour(study: StudyRecord, dark: bool = False) -> go.Figure:
@@ -97,7 +98,9 @@ def _axes(study: StudyRecord, rows: Sequence[Row]) -> list[_Axis]:
     order = importances(study).get("fanova", {})
     names = [name for name in numeric if len(set(values[name])) > 2]
     varied = parameters(study, rows)
-    return [
-        _Axis(name, is_logarithmic(varied[name], values[name]), varied[name].get("values") or ())
-        for name in sorted(names, key=lambda name: -order.get(name, 0.0))
-    ]
+    axes = []
+    for name in sorted(names, key=lambda name: -order.get(name, 0.0)):
+        choices = varied[name].get("values") or ()
+        is_log = not choices and is_logarithmic(varied[name], values[name])
+        axes.append(_Axis(name, values[name], is_log, choices))
+    return axes

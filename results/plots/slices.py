@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.format import REPEAT
-from results.plots._look import RED, empty, finish_figure, hover_text, is_wide, log_marks, marker, sample_rows
+from results.plots._look import RED, empty, finish_figure, hover_text, is_wide, log_axis, marker, sample_rows
 from results.study_record import OUTCOMES, Row, StudyRecord
 
 MOST = 12  # parameters; a search over recipes has dozens
@@ -92,10 +92,8 @@ def _add_panel(
         )  # fmt: skip
     values = [row["candidate"].get(name) for row in rows]
     kind = "category" if not is_numeric else "log" if is_logarithmic(variable, values) else "linear"
-    figure.update_xaxes(title=name, type=kind, row=down, col=across)
-    if kind == "log":
-        marks = log_marks(min(values), max(values), most=4)
-        figure.update_xaxes(tickvals=marks, ticktext=[f"{mark:g}" for mark in marks], row=down, col=across)
+    axis = log_axis(values, most=3) if kind == "log" else {"type": kind}
+    figure.update_xaxes(title=name, **axis, row=down, col=across)
     if kind == "category":
         allowed = variable.get("values") or sorted({str(row["candidate"].get(name)) for row in rows})
         figure.update_xaxes(

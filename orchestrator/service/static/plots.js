@@ -26,6 +26,7 @@ export async function paint(place, told, signal, height = told.layout.height) {
   const Plotly = await library();
   if (signal.aborted) return;
   const layout = { ...structuredClone(told.layout), template: told.themes[document.documentElement.dataset.theme], autosize: true, height, paper_bgcolor: "transparent", plot_bgcolor: "transparent" };
+  if (place.clientWidth < 600) layout.height += 19 * told.data.filter((trace) => trace.showlegend !== false).length; // of a legend with a row for each
   await Plotly.react(place, structuredClone(told.data), layout, { responsive: true, displayModeBar: false });
 }
 
