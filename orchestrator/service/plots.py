@@ -24,7 +24,7 @@ from results.model_facts import NetworkFacts, compare_with_base
 from results.report import comparison, page
 from results.study_record import Row, StudyRecord
 
-PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
+PLOTS: dict[str, Callable[..., go.Figure]] = {
     "front": plots.front,
     "path-trainings": plots.incumbent,
     "path-hours": partial(plots.incumbent, over="hours"),

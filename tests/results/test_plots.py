@@ -386,14 +386,14 @@ def test_the_best_so_far_of_a_search_for_accuracy_never_falls_and_its_repeats_ar
     assert list(trace(figure, "best single training").y) == pytest.approx([90, 95, 95])
     assert {found.name for found in figure.data if found.mode == "lines+markers"} == {"best single training"}
     others, best = trace(figure, "mean of repeats"), trace(figure, "the best by its mean of repeats")
-    assert (list(others.x), list(others.y)) == ([5, 6], pytest.approx([88, 93]))
-    assert (list(best.x), list(best.y)) == ([7], pytest.approx([100 * known.study["best_mean_accuracy"]]))
+    assert [*others.x, *others.y] == pytest.approx([5, 6, 88, 93])
+    assert [*best.x, *best.y] == pytest.approx([7, 100 * known.study["best_mean_accuracy"]])
     assert "mean of 2 repeats: 91.00% [" in best.text[0]
     assert best.error_y.array[0] > 0
     assert [found.name for found in plots.paths([known]).data] == ["demo", "demo, mean of repeats"]
     table = next(plot for plot in of_study(known) if plot.name == "path-trainings").numbers
     assert table is not None
-    assert "trial 1, 91.00% [" in list(table.columns[3].cells)[-1]
+    assert "trial 1, 91.00% [" in str(list(table.columns[3].cells)[-1])
 
 
 def test_a_path_that_nothing_is_on_says_so(store: Store, db: str) -> None:

@@ -430,6 +430,15 @@ def test_no_option_that_names_a_file_or_a_command_is_offered() -> None:
         assert named == {"nas": ["base", "data"], "hpo": ["space", "data"]}[kind]
 
 
+def test_curves_are_of_the_trials_that_are_asked_for(served: httpx.Client) -> None:
+    plots = "/api/studies/there/plots"
+    both = served.get(f"{plots}/curves-progress", params={"trial": [2, 1]}).json()
+    assert [trace["name"].partition(":")[0] for trace in both["data"]] == ["trial 2", "trial 1"]
+    for plot, trial, status in (("curves-val_loss", 99, 404), ("front", 1, 422), ("curves-progress", 0, 422)):
+        assert served.get(f"{plots}/{plot}", params={"trial": trial}).status_code == status
+    assert served.get(f"{plots}/curves-progress", params={"trial": [*range(1, 10)]}).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("asked", "name", "column"),
     [({"base_width": 0.25}, "width", "width"), ({"kind": "hpo"}, "learning_rate", "learning_rate")],
