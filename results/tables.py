@@ -28,6 +28,7 @@ from results.format import (
     percent,
     plain_rows,
     settings,
+    shown_point,
     size_text,
     value_text,
 )
@@ -95,9 +96,9 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
     )
     known = set(eligible(frame, study)["number"])
     is_sized = study["minimise"] or study["kind"] == "nas" or any(METRICS[n].known == "after" for n in asked)
-    starts = [point for point in frame["point"] if _has_own(point)]
-    if starts:
-        searched = {**searched, "change": lambda row: changes(row["point"], starts[0])}
+    starts = (row for row in plain_rows(frame) if _has_own(row["point"]))
+    if first := next(map(_candidate, starts), None):
+        searched = {**searched, "change": lambda row: changes(_candidate(row), first)}
     return table_of(
         frame,
         {
@@ -137,6 +138,10 @@ def _metric_column(frame: pd.DataFrame | list[dict[str, Any]]) -> Columns:
 
 def _metric(metric: Metric, row: Row) -> str:
     return metric_text(metric, row[metric.column])
+
+
+def _candidate(row: Row) -> dict[str, Any]:
+    return shown_point(row["point"], row["config"])
 
 
 def _has_own(point: Any) -> bool:
