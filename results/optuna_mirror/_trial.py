@@ -149,7 +149,7 @@ def is_feasible(attributes: Mapping[str, Any]) -> bool:
 
 
 def _judged(trial: Row, trials: Mapping[int, Row]) -> Row:
-    """Return the trial that has the verdict on the network of a training: the one that this repeats, or itself."""
+    """Return the trial whose verdict holds for a training: the candidate that it repeats, or itself."""
     return trials.get(trial["of_trial_number"], trial) if trial["purpose"] == "confirmation" else trial
 
 
