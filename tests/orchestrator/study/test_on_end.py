@@ -106,10 +106,9 @@ def test_all_that_a_hanging_notice_started_ends_with_it(
 @pytest.mark.slow
 def test_a_second_interrupt_ends_a_notice_that_hangs(tmp_path: Path) -> None:
     (tmp_path / "hang.sh").write_text(f"touch {tmp_path}/hangs; exec sleep 600")
-    words = ("--base=senet18", "--study=s", "--data=fake:sleep=0.1", "--budget=10steps", "--trials=999")
-    words = (*words, f"--on-end=sh {tmp_path}/hang.sh")
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command(tmp_path, *words), **output) as process:
+    asked = ("--base=senet18", "--study=s", "--data=fake:sleep=0.1", "--budget=10steps", "--trials=999")
+    words = command(tmp_path, *asked, f"--on-end=sh {tmp_path}/hang.sh")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert eventually((tmp_path / "s" / "00001").exists)
         process.send_signal(signal.SIGINT)
         assert eventually((tmp_path / "hangs").exists)
