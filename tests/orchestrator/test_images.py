@@ -20,9 +20,10 @@ from orchestrator.evaluation import pairs
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.base_training import describe_data, training_of
 from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.options import OWN_TRAINER
-from orchestrator.spec.study_spec import StudySpec, describe_data, resolve_spec, training_of
+from orchestrator.spec.study_spec import StudySpec, resolve_spec
 from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
 from orchestrator.study import checks, plan
 from orchestrator.study.run import run_study
