@@ -46,14 +46,15 @@ class ModelVerdicts:
 
     def winner(self) -> Winner | None:
         """Return the smallest confirmed network, or else the best that met the required accuracy once."""
-        before = self.incumbent
+        before = self.incumbent or self._search.history.best
+        shown = before and (before.number, before.verdict)
         self._judge(is_over=True)
         self.incumbent = self._find_incumbent()
         row = self.incumbent or self._search.formulation.best(list(self._rows.values()))
         if row is None:
             return None
-        if before and (before.number, before.verdict) != (row.number, row.verdict):
-            self._search.reporter.show_best(row)  # the last training has changed a verdict
+        if (row.number, row.verdict) != shown:
+            self._search.reporter.show_best(row)
         status: Literal["provisional", "confirmed"]
         status = "provisional" if self.incumbent is None else "confirmed"
         known = {name: getattr(row, name) for name in COLUMNS} if row.pairs is not None else UNKNOWN
