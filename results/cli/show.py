@@ -152,13 +152,13 @@ def trial_facts(db: queries.Database, study: str, trial: int) -> dict[str, Any]:
 def trial_words(facts: dict[str, Any], study: dict[str, Any]) -> RenderableType:
     """Return the facts of a trial as text for people. `study`: its row of `queries.studies`."""
     folder = Path(facts["folder"]) if facts["folder"] else None
-    sought, candidate = sought_score(study["question"]), shown_point(facts["point"], facts["config"])
+    sought = sought_score(study["question"])
     lines = {
         "trial": f"{facts['number']} of study {facts['study']}",
         "purpose": f"{facts['purpose']}, repeat {facts['replicate']}",
         "outcome": outcome(facts),
         "message": facts["message"] or "",
-        "candidate": ", ".join(f"{name} {value_text(value)}" for name, value in candidate.items()),
+        "candidate": ", ".join(f"{name} {value_text(value)}" for name, value in facts["candidate"].items()),
         "val accuracy": percent(facts["val_accuracy"]),
         "other val scores": _other_scores(facts),
         "worst classes": ", ".join(

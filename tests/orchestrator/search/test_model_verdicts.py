@@ -14,6 +14,7 @@ from results.analysis.posterior import VerdictSettings
 from results.cli.show import trial_words
 from results.db.store import Store
 from results.db.tables import Trial
+from results.format import shown_point
 from tests.orchestrator._studies import run, trials
 
 SEARCH: dict[str, Any] = {"solver": "nomad", "trials": 24, "confirm": 4, "replicates": 3, "tolerance": 0.01}
@@ -60,7 +61,8 @@ def test_each_trial_that_the_model_chose_says_why(tmp_path: Path) -> None:
     study: dict[str, Any] = export.records(queries.studies(tmp_path / "results.db", "s"))[0]
     facts = export.records(queries.trials(tmp_path / "results.db", "s"))[again - 1] | {"study": "s"}
     assert facts["belief"] == told[again]
-    assert "the same network again" in _text(trial_words({**facts, "measurements": []}, study))
+    facts |= {"candidate": shown_point(facts["point"], facts["config"]), "measurements": []}
+    assert "the same network again" in _text(trial_words(facts, study))
 
 
 def _text(shown: Any) -> str:
