@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from results.analysis.posterior import VerdictSettings, interval_text
-from results.metrics import METRICS, Metric
+from results.analysis.posterior import VerdictSettings
+from results.metrics import METRICS, Metric, minimised_metric
 from results.packages import pandas as pd
-from results.scores import sought_score
+from results.scores import ACCURACY, Score, sought_score
 
 # the outcomes of a trial in words
 MET_ONCE, BELOW, REPEAT = "met once, unconfirmed", "below required accuracy", "repeat"
@@ -97,13 +97,15 @@ def mean_text(mean: float | None, std: float | None, n: int) -> str:
     return f"{percent(mean)} ({spread}n {n})"
 
 
-def interval(row: Mapping[str, Any]) -> str:
-    """Return the 95% interval of an accuracy in percent: [11.31, 17.52]."""
+def interval(row: Mapping[str, Any], sought: Score = ACCURACY) -> str:
+    """Return the 95% interval of an accuracy in percent, or of a number: [11.31, 17.52]."""
     low, high = row["accuracy_low"], row["accuracy_high"]
-    return "-" if low is None else interval_text(low, high)
+    return "-" if low is None else sought.interval_text(low, high)
 
 
-def comparison_text(probability: float, row: Mapping[str, Any], tolerance: float | None = 0.0) -> str:
+def comparison_text(
+    probability: float, row: Mapping[str, Any], tolerance: float | None = 0.0, sought: Score = ACCURACY
+) -> str:
     """Return how a network compares with the base network, or with the start of a search for accuracy.
 
     row: with the columns of `difference.COLUMNS`; tolerance: None for a comparison with the start
@@ -115,11 +117,8 @@ def comparison_text(probability: float, row: Mapping[str, Any], tolerance: float
     elif tolerance is None:
         claim = "more accurate than the start"
     chance = ">99.9%" if probability >= 0.9995 else percent(probability, 1)
-    low, high, pairs = row["difference_low"], row["difference_high"], row["pairs"]
-    return (
-        f"{claim} with probability {chance}: difference {100 * row['difference']:+.2f} "
-        f"points [{100 * low:+.2f}, {100 * high:+.2f}], {quantity(pairs, 'pair')}"
-    )
+    gap = sought.difference_text(row["difference"], row["difference_low"], row["difference_high"])
+    return f"{claim} with probability {chance}: difference {gap}, {quantity(row['pairs'], 'pair')}"
 
 
 def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: str | None) -> str:
@@ -127,12 +126,12 @@ def trust_text(row: Mapping[str, Any], question: Mapping[str, Any], minimised: s
 
     row: with `probability` and the columns of `difference.COLUMNS`; question: the study's settings
     """
-    chance, sought = row["probability"], sought_score(question)
+    chance, sought, minimised = row["probability"], sought_score(question), minimised_metric(minimised)
     if chance is None:
         return ""
     if row["difference"] is not None:
         tolerance = VerdictSettings.read(question).tolerance if minimised else None
-        return sought.reword(comparison_text(chance, row, tolerance))
+        return sought.reword(comparison_text(chance, row, tolerance, sought))
     claim = "to reach the required accuracy" if minimised else "to be more accurate than the start"
     return sought.reword(f"{percent(chance, 1)} likely {claim}")
 
@@ -159,7 +158,7 @@ def why_text(belief: Mapping[str, Any] | None, minimise: str | None) -> str:
         than = "the base" if belief.get("named") is None else "the network named then"
         if belief.get("cost_to_beat") is None:
             than = "the largest candidate"
-        noun = METRICS[minimise].noun if minimise else "cost"
+        noun = METRICS[minimise].noun if minimise in METRICS else "cost"
         told += f", with {percent(1 - math.exp(-belief['log_saving']), 0)} fewer {noun} than {than}"
     return told
 
@@ -170,8 +169,8 @@ def metric_text(metric: Metric, amount: float | None) -> str:
 
 
 def millions(count: float | None) -> str:
-    """Return 1234567 as 1.23M."""
-    return "-" if count is None else f"{count / 1e6:.2f}M"
+    """Return 1234567 as 1.23M; a dash if it is not known, or 0, as of what a script trains."""
+    return f"{count / 1e6:.2f}M" if count else "-"
 
 
 def megabytes(count: float | None) -> str:

@@ -251,7 +251,7 @@ def _row_cells(row: Trial, shown: Callable[[PointValues | None], str], aim: Obje
         _purpose(row),
         shown(row.point),
         aim.told.number(amount_of(row, aim.told)),
-        accuracy_text(shown_accuracy(row)),
+        accuracy_text(shown_accuracy(row), aim.sought),
         f"{row.wall_seconds:.1f}" if row.wall_seconds else "",
         state,
     ]
@@ -265,7 +265,7 @@ def _running_cells(
         _purpose(trial.row),
         shown(trial.request.point),
         aim.told.number(amount_of(trial.request.description, aim.told)),
-        accuracy_text(trial.latest_epoch.get(aim.sought.field)),
+        accuracy_text(trial.latest_epoch.get(aim.sought.field), aim.sought),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a worker",
     ]

@@ -26,12 +26,12 @@ from orchestrator.spec.trial_config import TrialTemplate
 from orchestrator.trainer_client import NetworkInfo
 from orchestrator.trial.outcome import is_training
 from results import file_names, terminal
-from results.analysis.posterior import interval_text
 from results.db.store import Store
 from results.db.tables import Model, Study, Trial
 from results.db.transactions import patient
 from results.format import mean_text, quantity, stops_text, trust_text
 from results.metrics import METRICS
+from results.scores import Score, sought_score
 from results.weights import first_with_weights
 from search_spaces import scaling
 
@@ -83,7 +83,8 @@ def network_lines(spec: StudySpec) -> Iterator[str]:
     base = spec.base
     if base.is_script:
         yield f"script: {spec.request.trainer}, with its settings as {spec.request.script_config}"
-        yield f"  its validation noise is taken as that of {spec.training.validation_images} images"
+        if not spec.aim.sought.is_number:
+            yield f"  its validation noise is taken as that of {spec.training.validation_images} images"
         yield from spec.notes
         return
     yield f"network: {spec.subject.origin}"
@@ -300,23 +301,28 @@ def _comparison(study: Study, aim: Objective, model: Model, rows: Sequence[Trial
     table = Table(title=f"result of {study.name}", title_justify="left")
     sizes = [METRICS[name] for name in ("macs", "params") if winner.macs is not None]  # of no script
     sizes += [metric for metric in aim.metrics if metric not in sizes]
-    for name in ("", "trial", *(size.unit for size in sizes), aim.sought.noun, "trainings"):
+    sought = aim.sought
+    for name in ("", "trial", *(size.unit for size in sizes), sought.noun, "trainings"):
         table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     for name, row, (reached, trainings) in (
-        (start, first, _known_of(first, rows)),
+        (start, first, _known_of(first, rows, sought)),
         (model.name, winner, (model.val_accuracy, model.trainings or 1)),
     ):
         amounts = [size.number(amount_of(row, size)) for size in sizes]
-        table.add_row(name, str(row.number), *amounts, accuracy_text(reached), str(trainings))
+        table.add_row(name, str(row.number), *amounts, accuracy_text(reached, sought), str(trainings))
     return table
 
 
-def _known_of(first: Trial, rows: Sequence[Trial]) -> tuple[float | None, int]:
-    """Return the mean accuracy of the first trial's network, and the number of trainings behind it."""
+def _known_of(first: Trial, rows: Sequence[Trial], sought: Score) -> tuple[float | None, int]:
+    """Return the mean accuracy of the first trial's network, and the number of trainings behind it.
+
+    Of a number those count that succeeded; a failed training has the accuracy 0.
+    """
     if first.purpose == "baseline":
         known = [accuracy(row) for row in rows if row.purpose == "baseline" and row.state == "completed"]
         return fmean(known), len(known)
-    again = [accuracy(row) for row in rows if row.of_trial_number == first.number and is_training(row)]
+    repeats = [row for row in rows if row.of_trial_number == first.number and is_training(row)]
+    again = [accuracy(row) for row in repeats if row.state == "completed" or not sought.is_number]
     return (fmean(again), len(again)) if again else (sought_value(first), 1)
 
 
@@ -324,9 +330,10 @@ def _trust_text(model: Model, study: Study) -> str:
     """Return the interval of the winner's accuracy and how likely its claim is, if they are known."""
     if model.accuracy_low is None or model.accuracy_high is None:
         return ""
-    interval = interval_text(model.accuracy_low, model.accuracy_high)
+    sought = sought_score(study.question)
+    interval = sought.interval_text(model.accuracy_low, model.accuracy_high)
     trust = trust_text(vars(model), study.question, study.minimise)
-    return f": {accuracy_text(model.val_accuracy)} {interval}{f'; {trust}' if trust else ''}"
+    return f": {sought.text(model.val_accuracy)} {interval}{f'; {trust}' if trust else ''}"
 
 
 def say_stopped(console: Console) -> None:

@@ -129,7 +129,7 @@ def _describe_network(facts: NetworkFacts, runs: Path) -> dict[str, Any]:
         "layers": count_layers(facts.folder) if _is_inside(runs, row) else None,
         **{name: row[name] for name in ("parameters", "macs", "latency_ms")},
         "latencies": [{name: one[name] for name in _LATENCY} for one in facts.latencies],
-        "accuracy": facts.estimate and asdict(facts.estimate),
+        "accuracy": facts.estimate and {name: getattr(facts.estimate, name) for name in _ESTIMATE},
         "kept": kept and kept["number"],
         "files": facts.files if kept is not None and _is_inside(runs, kept) else {},
     }

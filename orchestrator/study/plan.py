@@ -128,7 +128,7 @@ def _lines(spec: StudySpec, executor: Executor, trainer_client: TrainerClient) -
         f"trainings: {request.trials} = {spec.replicates} of the base network, {searched} of the search"
         f"{confirming}"
     )
-    stopping = PrunerConfig.resolve(request.pruner, request.early_stop, request.audit, None)
+    stopping = checks.pruner_of(request, None)
     if stopping.stops:
         yield (
             f"early stopping ({stopping.pruner}): a stopped training counts by the fraction of its "

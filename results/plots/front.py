@@ -14,7 +14,6 @@ from plotly.subplots import make_subplots
 
 from results.analysis.networks import Network
 from results.analysis.pareto import find_front
-from results.analysis.posterior import interval_text
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE
 from results.plots._look import (
     GREY,
@@ -118,7 +117,8 @@ def _add_networks(
             low, high = network.belief.interval()
             reach = 100 * (high - height)
             trainings = network.belief.trainings
-            known = [f"mean of {trainings}: {height:.2%} {interval_text(low, high)} (95% interval)"]
+            interval = study.sought.interval_text(low, high)
+            known = [f"mean of {trainings}: {study.sought.text(height)} {interval} (95% interval)"]
         texts.append(hover_text(row, *known))
         heights.append(100 * height)
         reaches.append(reach)
