@@ -169,8 +169,8 @@ def metric_text(metric: Metric, amount: float | None) -> str:
 
 
 def millions(count: float | None) -> str:
-    """Return 1234567 as 1.23M; a dash if it is not known, or 0, as of what a script trains."""
-    return f"{count / 1e6:.2f}M" if count else "-"
+    """Return 1234567 as 1.23M."""
+    return "-" if count is None else f"{count / 1e6:.2f}M"
 
 
 def megabytes(count: float | None) -> str:

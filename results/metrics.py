@@ -98,7 +98,7 @@ def shown_metric(minimise: str | None) -> Metric:
 
 
 def minimised_metric(minimise: str | None) -> str | None:
-    """Return the metric of a network that a study minimises; None if it seeks only a score, also the lowest."""
+    """Return the metric of a network that a study minimises; None for a score's name, and for none."""
     return minimise if minimise in METRICS else None
 
 

@@ -84,7 +84,7 @@ class Score:
         return f"{value:.{NUMBER_DIGITS}g}" if self.is_number else f"{value:.{digits}%}"
 
     def cut(self, low: float, high: float) -> tuple[float, float]:
-        """Return an interval cut to the values that there are: a posterior of a share reaches beyond [0, 1]."""
+        """Return an interval cut to [0, 1], beyond which the posterior of a share reaches."""
         return (low, high) if self.is_number else (max(low, 0.0), min(high, 1.0))
 
     def interval_text(self, low: float, high: float) -> str:

@@ -18,7 +18,7 @@ from results.analysis.networks import Network, eligible, networks
 from results.analysis.pareto import members
 from results.analysis.posterior import VerdictSettings
 from results.format import BELOW, MET_ONCE, REPEAT, SKIPPED, STOPPED_EARLY, TOO_LARGE, plain_rows
-from results.metrics import Metric, shown_metric
+from results.metrics import Metric, minimised_metric, shown_metric
 from results.packages import pandas as pd
 from results.scores import Score, sought_score
 
@@ -63,9 +63,8 @@ class StudyRecord:
 
     @property
     def minimised(self) -> str | None:
-        """The name of the metric that it minimises; None for a study for accuracy alone."""
-        minimised: str | None = self.study["minimise"]
-        return minimised
+        """The name of the metric that it minimises; None for a study that seeks only a score."""
+        return minimised_metric(self.study["minimise"])
 
     @property
     def metric(self) -> Metric:
@@ -92,17 +91,19 @@ class StudyRecord:
         """The trials by number, each with its `outcome` (one of OUTCOMES), its `accuracy` and its `seconds`.
 
         The accuracy, or the score that is sought in its place, is that on validation images, or on test
-        images in a study without validation images. `noun` is its name, and `label` the outcome in its words.
+        images in a study without validation images. `noun` is its name, `reached` its text, and `label` the
+        outcome in its words.
         The seconds are those for which its attempts held a worker.
         """
         found = plain_rows(self.trials.drop(columns=[name for name in _BULKY if name in self.trials]))
-        tested = bool(found) and all(row["val_accuracy"] is None for row in found)
+        tested = bool(found) and all(row[self.sought.column] is None for row in found)
         eligible_numbers = set(eligible(self.trials, self.study)["number"])
         for row in found:
             row["accuracy"] = row["test_accuracy"] if tested else row[self.sought.column]
             row["seconds"] = row["slot_seconds"] or row["wall_seconds"] or row["train_seconds"] or 0.0
             row["outcome"] = _outcome(row, self.bound, row["number"] in eligible_numbers)
             row["noun"], row["label"] = self.sought.noun, self.sought.reword(row["outcome"])
+            row["reached"] = None if row["accuracy"] is None else self.sought.text(row["accuracy"])
         return found
 
     @cached_property

@@ -33,7 +33,7 @@ from results.format import (
 )
 from results.metrics import METRICS, Metric, limits_of
 from results.packages import pandas as pd
-from results.scores import ACCURACY, Score, score_of, sought_score, sought_value
+from results.scores import ACCURACY, Score, row_score, score_of, sought_score, sought_value
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -52,7 +52,7 @@ def studies_table(rows: list[dict[str, Any]]) -> Table:
             "left": time_left,
             **_saving_column(rows),
             "best MACs": lambda row: millions(row["best_macs"]),
-            "best acc": lambda row: percent(row["best_mean_accuracy"]),
+            "best acc": lambda row: sought_score(row["question"]).text(row["best_mean_accuracy"]),
             **_metric_column(rows),
             "updated": lambda row: moment(row["updated_at"]),
         },
@@ -89,12 +89,11 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
         "test acc": lambda row: percent(row["test_accuracy"]),
     }
     searched: Columns = {_SHORT.get(name, name): plain(name) for name in varied}
-    asked, sought = (
-        {study["minimise"], *limits_of(study["question"])} - {None},
-        sought_score(study["question"]),
-    )
+    asked = METRICS.keys() & {study["minimise"], *limits_of(study["question"])}
+    sought = sought_score(study["question"])
     known = set(eligible(frame, study)["number"])
-    is_sized = study["minimise"] or study["kind"] == "nas" or any(METRICS[n].known == "after" for n in asked)
+    is_sized = asked & {study["minimise"]} or study["kind"] == "nas"
+    is_sized = is_sized or any(METRICS[name].known == "after" for name in asked)
     starts = [point for point in frame["point"] if _has_own(point)]
     if starts:
         searched = {**searched, "change": lambda row: changes(row["point"], starts[0])}
@@ -107,11 +106,16 @@ def trials_table(frame: pd.DataFrame, study: Row) -> Table:
             ),
             **(pair if study["kind"] in RUN_BY_RUN else searched),
             **(sizes(frame, asked) if is_sized else {}),
-            ACCURACY.head: lambda row: percent(row["val_accuracy"]),
-            **({} if sought == ACCURACY else {sought.head: lambda row: percent(row["score"])}),
+            **score_columns(sought),
             "train s": lambda row: number(row["train_seconds"], 1),
         },
     )
+
+
+def score_columns(sought: Score) -> Columns:
+    """Return the columns of what trainings reached; where any number is sought, there is no accuracy."""
+    accuracy = {} if sought.is_number else {ACCURACY.head: lambda row: percent(row["val_accuracy"])}
+    return accuracy | ({} if sought == ACCURACY else {sought.head: lambda row: sought.text(row["score"])})
 
 
 def sizes(frame: pd.DataFrame, asked: Collection[str] = METRICS) -> Columns:
@@ -125,6 +129,7 @@ def sizes(frame: pd.DataFrame, asked: Collection[str] = METRICS) -> Columns:
         if metric.column in frame
         and (metric.known == "before" or metric.name in asked)
         and (metric.is_count or frame[metric.column].notna().any())
+        and (frame.empty or (frame[metric.column].fillna(1) != 0).any())  # they are 0 of what a script trains
     }
 
 
@@ -136,7 +141,7 @@ def _metric_column(frame: pd.DataFrame | list[dict[str, Any]]) -> Columns:
 
 
 def _metric(metric: Metric, row: Row) -> str:
-    return metric_text(metric, row[metric.column])
+    return metric_text(metric, row[metric.column] or None)
 
 
 def _has_own(point: Any) -> bool:
@@ -192,7 +197,7 @@ def best_table(frame: pd.DataFrame) -> Table:
             "study": lambda row: row["study"],
             "trial": lambda row: str(row["trial"]),
             **sizes(frame, set(frame["minimise"])),
-            "val acc": lambda row: percent(row["mean_accuracy"]),
+            "val acc": lambda row: row_score(row).text(row["mean_accuracy"]),
             **_metric_column(frame),
             "n": lambda row: str(row["trainings"]),
             "status": lambda row: row["verdict"] or row["status"] or "provisional",
@@ -225,10 +230,10 @@ def models_table(frame: pd.DataFrame) -> Table:
             **{_SHORT.get(name, name): plain(name) for name in _SCALE},
             **told,
             **sizes(frame),
-            "val acc": lambda row: percent(row["val_accuracy"]),
+            "val acc": lambda row: row_score(row).text(row["val_accuracy"]),
             **({"test acc": tested} if frame["test_accuracy"].notna().any() else {}),
             **_metric_column(frame),
-            "95% interval": interval,
+            "95% interval": lambda row: interval(row, row_score(row)),
             "n": plain("trainings"),
             "status": lambda row: row["status"],
             "probability": lambda row: percent(row["probability"], 1),

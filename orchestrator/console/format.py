@@ -49,7 +49,9 @@ def result_text(row: Trial, start: PointValues | None = None, aim: Objective = F
     point = point_text(row.point, start)
     if row.state == "completed":
         size = "" if row.macs is None else f"{aim.told.text(amount_of(row, aim.told))}, "  # of no script
-        return f"{point}: {size}{aim.sought.noun} {accuracy_text(shown_accuracy(row), aim.sought)}{_said(row)}"
+        return (
+            f"{point}: {size}{aim.sought.noun} {accuracy_text(shown_accuracy(row), aim.sought)}{_said(row)}"
+        )
     if row.state == "screened":
         return f"{point}: skipped before training, {row.message}"
     if row.state == "duplicate":

@@ -200,9 +200,7 @@ class FinalSelection:
         )
         return found.probability(), found.columns()
 
-    def _compare_numbers(
-        self, best: Trial, first: Trial, end: int
-    ) -> tuple[float | None, Mapping[str, Any]]:
+    def _compare_numbers(self, best: Trial, first: Trial, end: int) -> tuple[float | None, Mapping[str, Any]]:
         """Return the same of a script's number: the probability that `best` is better than the start."""
         trainings = self.search.history.trainings(end)
         found = compare_numbers(trainings[best.number], trainings.get(first.number, {}))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ PLOTS: dict[str, Callable[[StudyRecord], go.Figure]] = {
 }
 THEMES = {name: theme.to_plotly_json() for name, theme in plots.TEMPLATES.items()}
 _KEPT = 64  # plots
+_ESTIMATE = ("mean", "low", "high", "trainings")
 _LATENCY = ("device", "device_name", "batch", "milliseconds")  # of a network, that the page shows
 
 

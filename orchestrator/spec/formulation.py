@@ -41,9 +41,10 @@ class Screened:
 class Formulation:
     """An objective over a space of networks.
 
-    The first objective is the metric to minimise, or else the error (1 - accuracy), or the number of a
-    script's as `Score.loss` has it. With both, the error is the second objective. The constraints are the shortfall of accuracy, if there is a required accuracy, and
-    then for each limit the fraction by which a network exceeds it.
+    The first objective is the metric to minimise, or else the error (1 - accuracy), or a script's number as
+    `Score.loss` has it. With both, the error is the second objective. The constraints are the shortfall of
+    accuracy, if there is a required accuracy, and then for each limit the fraction by which a network exceeds
+    it.
 
     choice: turns a point into the settings of its training
     min_accuracy: the required accuracy, a fraction; None: there is none

@@ -382,7 +382,7 @@ class HpoOptions(SearchOptions):
         sought = self.aim.sought
         score = (f"--score={sought.name}", *(["--any-number"] if sought.is_number else []))
         own = ("--config-as", self.config_as, *score, "--folder", os.getcwd())
-        return (*SCRIPT_TRAINER, *own, "--", *command, "--end")
+        return (*SCRIPT_TRAINER, *own, f"--script={shlex.join(command)}")
 
     @model_validator(mode="after")
     def _check_script(self) -> Self:
@@ -396,8 +396,8 @@ class HpoOptions(SearchOptions):
             )
             check(
                 not known,
-                f"a script does not tell its {' and '.join(known)}; omit what limits or minimises it, or give "
-                "a number of its own another name",
+                f"a script does not tell its {' and '.join(known)}; omit what limits or minimises it, or "
+                "report a number of its own under another name",
             )
         return self
 

@@ -18,7 +18,6 @@ from rich.console import Console
 from orchestrator.console import summary
 from orchestrator.console.format import accuracy_text
 from orchestrator.executors import Executor
-from orchestrator.pruners import PrunerConfig
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
 from orchestrator.spec.objective import amount_of

@@ -158,7 +158,9 @@ def compare_numbers(one: Mapping[int, float], other: Mapping[int, float]) -> Dif
     if len(pairs) < 2:
         return None
     gaps = [one[replicate] - other[replicate] for replicate in pairs]
-    rounding = max(float(np.spacing(abs(values[replicate]))) for values in (one, other) for replicate in pairs)
+    rounding = max(
+        float(np.spacing(abs(values[replicate]))) for values in (one, other) for replicate in pairs
+    )
     error = max(statistics.stdev(gaps) / math.sqrt(len(gaps)), rounding)
     weights, means, errors = np.array([[1.0], [statistics.mean(gaps)], [error]])
     return Difference(weights, means, errors, len(gaps) - 1, len(gaps), math.nan)

@@ -7,7 +7,7 @@ colour alone.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,8 +119,8 @@ def hover_text(row: Mapping[str, Any], *more: str) -> str:
     lines = [f"<b>trial {row['number']}</b>: {html.escape(row['label'] + why)}{of}", *_point(row["point"])]
     counts = [metric for metric in METRICS.values() if metric.is_count and row[metric.column] is not None]
     lines += [", ".join(metric.text(row[metric.column]) for metric in counts)] if counts else []
-    if row["accuracy"] is not None:
-        lines.append(f"{row['noun']} {row['accuracy']:.2%}")
+    if row["reached"] is not None:
+        lines.append(f"{html.escape(row['noun'])} {row['reached']}")
     return "<br>".join([*lines, *filter(None, [stop_text(row)]), *more])
 
 
@@ -152,14 +152,22 @@ def _line(
     figure.add_hline(y=100 * at, line=line, annotation=label, annotation_position=where, **below)
 
 
-def log_if_wide(figure: go.Figure, axes: str, values: Iterable[float], factor: float = 20) -> None:
-    """Make the `xaxis` or `yaxis` of all panels logarithmic if the values span a large range."""
+def log_if_wide(
+    figure: go.Figure, axes: str, values: Sequence[float], factor: float = 20, is_measured: bool = False
+) -> None:
+    """Make the `xaxis` or `yaxis` of all panels logarithmic if the values span a large range.
+
+    is_measured: whether 0 or less is a value to be seen, so that there is no such axis; else it is left out
+    """
     known = [value for value in values if value > 0]
+    if is_measured and len(known) < len(values):
+        return
     if known and max(known) / min(known) > factor:
         update = figure.update_xaxes if axes == "xaxis" else figure.update_yaxes
         marks = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5)]
         near = [mark for mark in marks if min(known) / 2 < mark < max(known) * 2]
-        update(type="log", tickvals=near, ticktext=[f"{mark:g}" for mark in near])
+        marked = {"tickvals": near, "ticktext": [f"{mark:g}" for mark in near]} if len(near) > 1 else {}
+        update(type="log", **marked)
 
 
 def sample_rows(rows: Sequence[Any], notes: list[str], kind: str, most: int = MOST) -> list[Any]:

@@ -46,7 +46,8 @@ def learning_curves(
     title = _TITLES[of]
     column, value = _COLUMNS[against], study.sought.column if of == "score" else of
     measured = study.curves[study.curves[column].notna() & study.curves[value].notna()]
-    measured = measured.assign(shown=measured[value] * (100 if of == "score" else 1))
+    is_share = of == "score" and not study.sought.is_number
+    measured = measured.assign(shown=measured[value] * (100 if is_share else 1))
     numbers = [int(number) for number in measured["trial"].unique()]
     if not numbers:
         return empty(title, "there are no measurements yet", dark)
@@ -57,11 +58,12 @@ def learning_curves(
         at_bound(figure, study, None)
     for outcome in OUTCOMES:
         rows = [row for row in shown if row["outcome"] == outcome]
-        _add_curves(figure, outcome, [(row, curves[row["number"]]) for row in rows], against, of)
-    named = f"validation {study.sought.noun} (%)" if of == "score" else title.lower()
+        _add_curves(figure, outcome, [(row, curves[row["number"]]) for row in rows], against, is_share)
+    named = f"{'validation ' if is_share else ''}{study.sought.axis}" if of == "score" else title.lower()
     figure.update_xaxes(title=_AXES[against], rangemode="tozero").update_yaxes(title=named)
-    if of != "score":
-        log_if_wide(figure, "yaxis", [row["shown"] for curve in curves.values() for _, row in curve])
+    if not is_share:
+        values = [row["shown"] for curve in curves.values() for _, row in curve]
+        log_if_wide(figure, "yaxis", values, is_measured=of == "score")
     note = f"{len(shown)} of {len(numbers):,} curves" if len(shown) < len(numbers) else ""
     return finish_figure(figure, title, dark, note)
 
@@ -86,7 +88,7 @@ def _add_curves(
     outcome: str,
     curves: Sequence[tuple[Row, list[tuple[float, Row]]]],
     against: Against,
-    of: Measured,
+    is_share: bool,
 ) -> None:
     """Add all curves of an outcome as one trace, with gaps between them."""
     if not curves:
@@ -98,7 +100,7 @@ def _add_curves(
     for trial, curve in curves:
         x += [*(scale * place for place, _ in curve), None]
         y += [*(row["shown"] for _, row in curve), None]
-        words += [*(hover_text(trial, _measured(row, of)) for _, row in curve), None]
+        words += [*(hover_text(trial, _measured(row, is_share)) for _, row in curve), None]
     matters = outcome in _ALWAYS
     figure.add_scatter(
         x=x, y=y, text=words, mode="lines+markers", name=curves[0][0]["label"], connectgaps=False,
@@ -108,8 +110,8 @@ def _add_curves(
     )  # fmt: skip
 
 
-def _measured(row: dict[str, Any], of: Measured) -> str:
+def _measured(row: dict[str, Any], is_share: bool) -> str:
     seconds = "" if row["elapsed_seconds"] is None else f" after {row['elapsed_seconds']:.1f} s"
     epoch = "" if row["epoch"] is None else f" (epoch {row['epoch']:.3g})"
-    value = f"{row['shown']:.2f}%" if of == "score" else f"{row['shown']:.4g}"
+    value = f"{row['shown']:.2f}%" if is_share else f"{row['shown']:.6g}"
     return f"measured here: {value}{seconds}{epoch}"

@@ -62,7 +62,7 @@ def front(study: StudyRecord, dark: bool = False) -> go.Figure:
         shown, texts = shown_of[lane], [hover_text(row) for row in shown_of[lane]]
         _add(figure, study, lane, lane, shown, texts, [lane] * len(shown), line=2, showlegend=False)
     at_bound(figure, study, study.study["baseline_accuracy"], row=1, col=1)
-    figure.update_yaxes(title=f"{study.sought.noun} (%)", row=1)
+    figure.update_yaxes(title=study.sought.axis, row=1)
     figure.update_xaxes(title=study.metric.axis, row=2 if lanes else 1)
     if lanes:
         figure.update_yaxes(row=2, categoryarray=lanes, type="category", range=[-0.6, len(lanes) - 0.4])

@@ -7,6 +7,7 @@ which is usually lucky, and the best mean of retrained networks, which decides t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from results.db.tables import RUN_BY_RUN
-from results.format import TOO_LARGE, percent
+from results.format import TOO_LARGE
 from results.plots._look import (
     BLUE,
     GREEN,
@@ -52,7 +53,7 @@ def steps(study: StudyRecord) -> Iterator[Step]:
         row["of_trial_number"]: row["number"] for row in study.trained if row["purpose"] == "confirmation"
     }
     passing: dict[int, Row] = {}
-    again: dict[int, list[float]] = {}  # accuracies of the repeats in a search for accuracy, by trial
+    again: dict[int, list[float]] = {}  # merits of the repeats in a search for accuracy, by trial
     best = sure = None
     count = hours = 0.0
     for row in study.trained:
@@ -63,15 +64,21 @@ def steps(study: StudyRecord) -> Iterator[Step]:
             best = _better(study, best, row)
         of = study.by_number.get(row["of_trial_number"] or -1)
         if of and study.minimised is None and row["state"] in ("completed", "failed"):
-            again.setdefault(of["number"], []).append(row["accuracy"] or 0.0)
+            again.setdefault(of["number"], []).append(study.sought.merit(row["accuracy"]))
             sure = study.by_number[max(again, key=lambda n: (len(again[n]), fmean(again[n]), -n))]
         elif of and last.get(of["number"]) == row["number"]:  # after it the verdict is known
             if of["verdict"] == "confirmed":
                 sure = _better(study, sure, of)
             elif of["verdict"] == "rejected" and passing.pop(of["number"], None) is best:
                 best = min(passing.values(), key=lambda row: _order(study, row), default=None)
-        mean = fmean(again[sure["number"]]) if sure and sure["number"] in again else None
+        mean = _mean_of(study, again[sure["number"]]) if sure and sure["number"] in again else None
         yield Step(count, hours, best, sure, mean)
+
+
+def _mean_of(study: StudyRecord, merits: list[float]) -> float | None:
+    """Return the mean of repeats; None of numbers if one of them failed."""
+    mean = fmean(merits)
+    return study.sought.merit(mean) if math.isfinite(mean) else None
 
 
 def names(study: StudyRecord) -> dict[str, str]:
@@ -82,24 +89,23 @@ def names(study: StudyRecord) -> dict[str, str]:
 
 
 def value(study: StudyRecord, row: Row) -> float:
-    """Return the value of the study's objective: the size, or the accuracy in percent."""
-    return float(study.size(row) or 0 if study.minimised else 100 * row["accuracy"])
+    """Return the value of the study's objective: the size, or the accuracy in percent, or a number."""
+    return float(study.size(row) or 0 if study.minimised else study.sought.plotted(row["accuracy"]))
 
 
 def step_height(study: StudyRecord, step: Step, kind: Kind) -> float | None:
     """Return the height of a step; None if it has no incumbent yet."""
     row = step.provisional if kind == "provisional" else step.confirmed
     if kind == "confirmed" and step.mean is not None:
-        return 100 * step.mean
+        return study.sought.plotted(step.mean)
     return None if row is None else value(study, row)
 
 
 def axis_title(study: StudyRecord) -> str:
-    return (
-        study.metric.axis
-        if study.minimised
-        else f"{study.sought.noun} of one training, or mean of several (%)"
-    )
+    if study.minimised:
+        return study.metric.axis
+    unit = "" if study.sought.is_number else " (%)"
+    return f"{study.sought.noun} of one training, or mean of several{unit}"
 
 
 def span(study: StudyRecord, over: Over, hours: float) -> tuple[float, str]:
@@ -143,6 +149,8 @@ def incumbent(study: StudyRecord, over: Over = "trainings", dark: bool = False) 
     figure.update_xaxes(title=axis, rangemode="tozero").update_yaxes(title=axis_title(study))
     if study.minimised:
         log_if_wide(figure, "yaxis", [study.size(row) or 0 for row in study.trained])
+    elif study.sought.is_number:
+        log_if_wide(figure, "yaxis", [y for trace in figure.data for y in trace.y], is_measured=True)
     return finish_figure(figure, title, dark, ", ".join(notes))
 
 
@@ -174,7 +182,7 @@ def add_path(
         name=name,
         line={"shape": "hv", **line},
         marker={"size": 6},
-        text=[hover_text(row, *_mean(step, kind)) for step, row, _ in turns],
+        text=[hover_text(row, *_mean(study, step, kind)) for step, row, _ in turns],
         hovertemplate="%{text}<extra></extra>",
     )
 
@@ -183,9 +191,9 @@ def _at(turn: tuple[Step, Row, float]) -> tuple[int, float]:
     return turn[1]["number"], turn[2]
 
 
-def _mean(step: Step, kind: Kind) -> list[str]:
+def _mean(study: StudyRecord, step: Step, kind: Kind) -> list[str]:
     known = kind == "confirmed" and step.mean is not None
-    return [f"mean of its repeats {percent(step.mean)}"] if known else []
+    return [f"mean of its repeats {study.sought.text(step.mean)}"] if known else []
 
 
 def _why_empty(study: StudyRecord) -> str:
@@ -208,7 +216,8 @@ def _add_trained(
     trained = [
         (step, row)
         for step, row in zip(walked, study.trained, strict=True)
-        if row["purpose"] == "search" and row["accuracy"] is not None and study.size(row) is not None
+        if row["purpose"] == "search" and row["accuracy"] is not None
+        if study.size(row) is not None or not study.minimised
     ]
     shown = sample_rows(trained, notes, "trainings")
     marks = [marker(row["outcome"]) for _, row in shown]
@@ -239,4 +248,4 @@ def _better(study: StudyRecord, one: Row | None, other: Row) -> Row:
 
 def _order(study: StudyRecord, row: Row) -> tuple[float, int]:
     """Return a sort key: the better first, and of equal ones the earlier."""
-    return (value(study, row) if study.minimised else -value(study, row)), row["number"]
+    return (value(study, row) if study.minimised else -study.sought.merit(row["accuracy"])), row["number"]

@@ -11,11 +11,10 @@ from rich.table import Table
 
 from results import plots
 from results.analysis.networks import Network
-from results.analysis.posterior import interval_text
 from results.format import number, percent
 from results.plots.curves import Measured
 from results.plots.front import LANES
-from results.plots.path import Kind, Step, names, step_height, steps
+from results.plots.path import Kind, Step, names, steps
 from results.plots.timeline import uses
 from results.report._table import MOST, table
 from results.study_record import Row, StudyRecord
@@ -62,7 +61,7 @@ usually a lucky one."""
 _PATH_RETRAINED = """The solid line starts where the best candidates were retrained. It is the best mean among
 those retrained most often, which decides the study's best trial."""
 _HOURS = "The same over device-hours, summed over all workers."
-_CURVES = "Validation accuracy over the budget of each training."
+_CURVES = "Accuracy over the budget of each training, as measured on the way."
 _SECONDS = "The same over the seconds of each budget."
 _SLICES = "Every trained candidate, by the value of each parameter that varied."
 _PARALLEL = """Each line is a trained candidate; the axes are the parameters that varied, and the last one is
@@ -172,8 +171,8 @@ def _network(study: StudyRecord, network: Network) -> tuple[str, ...]:
         str(network.trial),
         study.by_number[network.trial]["label"],
         _sized(study, study.by_number[network.trial]),
-        percent(belief.mean),
-        interval_text(*belief.interval()),
+        study.sought.text(belief.mean),
+        study.sought.interval_text(*belief.interval()),
         str(belief.trainings),
         *(() if bound is None else (percent(chance, 1),)),
     )
@@ -201,7 +200,8 @@ def _leader(study: StudyRecord, step: Step, kind: Kind) -> str:
     if row is None:
         return "-"
     if not study.minimised:
-        return f"trial {row['number']}, {step_height(study, step, kind):.2f}%"
+        mean = step.mean if kind == "confirmed" else None
+        return f"trial {row['number']}, {row['reached'] if mean is None else study.sought.text(mean)}"
     return f"trial {row['number']}, {_sized(study, row)} {study.metric.unit}, {percent(row['accuracy'])}"
 
 

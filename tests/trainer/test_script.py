@@ -16,15 +16,22 @@ TELLS = "import json, os, sys; "
 SETTINGS: dict[str, Any] = {"lr": 0.1, "layers": 2}
 
 
-def adapter(folder: Path, source: str, config_as: str = "words", score: str = "accuracy") -> list[str]:
-    """The command that trains once with a script of this source."""
+def adapter(
+    folder: Path,
+    source: str,
+    config_as: str = "words",
+    score: str = "accuracy",
+    program: str = sys.executable,
+) -> list[str]:
+    """The command that trains once with a script of this source. score: `any NAME` for any number"""
     script, config = folder / "train.py", folder / "trial.json"
     script.write_text(source)
     asked = {"model": "train", "dataset": "script", "hyperparameters": SETTINGS, "seed": 7}
     if not config.exists():
         config.write_text(json.dumps({**asked, "budget": {"seconds": 30}}))
-    own = ["--config-as", config_as, "--score", score, "--folder", str(folder / "started")]
-    words = [sys.executable, "-P", "-m", "trainer.script", *own, "--", sys.executable, str(script), "--end"]
+    own = ["--config-as", config_as, f"--score={score.removeprefix('any ')}", "--folder", str(folder / "started")]
+    own += ["--any-number"] if score.startswith("any ") else []
+    words = [sys.executable, "-P", "-m", "trainer.script", *own, f"--script={program} {script}"]
     return [*words, "train", "--config", str(config)]
 
 
@@ -164,7 +171,7 @@ def test_a_process_that_a_script_leaves_with_its_output_open_is_not_waited_for(t
 
 
 def test_a_command_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    words = ["/no/such/program" if word == sys.executable else word for word in adapter(tmp_path, "")]
+    words = adapter(tmp_path, "", program="/no/such/program")
     ended = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "cannot start '/no/such/program': No such file or directory" in ended.stdout
@@ -230,7 +237,7 @@ def test_the_description_changes_with_the_script_alone(tmp_path: Path) -> None:
     def source(text: str) -> str:
         words = adapter(tmp_path, text)
         told = subprocess.run(
-            [*words[: words.index("--end") + 1], "describe", "--check-data"],
+            [*words[: words.index("train")], "describe", "--check-data"],
             input=(tmp_path / "trial.json").read_text(),
             capture_output=True,
             text=True,

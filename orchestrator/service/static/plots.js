@@ -1,7 +1,7 @@
 // The plots of the report, as the study stands. Each is asked for while it is open, and again when the study changes.
 import { ask, at } from "./api.js";
 import { el, show } from "./dom.js";
-import { reword } from "./plot.js";
+import { isSized, reword } from "./plot.js";
 
 const PLOTS = [["front", "Size and accuracy, with required accuracy, margin and intervals"], ["path-trainings", "Best so far over trainings"],
   ["path-hours", "Best so far over device-hours"], ["curves-progress", "Learning curves by budget"], ["curves-seconds", "Learning curves by seconds"],
@@ -31,7 +31,7 @@ export async function paint(place, told, signal) {
 // Return the section, and what is to be called when the study has changed.
 export function plots(name, told, signal) {
   const [front, ...rest] = PLOTS; // where all networks have one size, how it went comes first
-  const all = (told.minimise ? PLOTS : [...rest, front]).map(([plot, words]) => one(name, plot, reword(told, words), signal));
+  const all = (isSized(told) ? PLOTS : [...rest, front]).map(([plot, words]) => one(name, plot, reword(told, words), signal));
   const themes = new MutationObserver(() => all.forEach(({ draw }) => draw()));
   themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
   signal.addEventListener("abort", () => { themes.disconnect(); all.forEach(({ leave }) => leave()); });
