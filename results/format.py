@@ -72,6 +72,16 @@ def is_missing(value: Any) -> bool:
     return bool(pd.isna(value)) if "pandas" in sys.modules else value is None or value != value
 
 
+def relevant_settings(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study's settings without those that mean nothing to the script that it is over, if it is."""
+    if "config_as" not in question:
+        return dict(question)
+    kept = ("budget", "seed", "device", *([] if sought_score(question).is_number else ["validation_images"]))
+    training = {name: question["training"][name] for name in kept}
+    others = {name: value for name, value in question.items() if name != "scale"}
+    return {**others, "training": training}
+
+
 def value_text(value: Any) -> str:
     """Return a value of a candidate in few characters; a dash for a missing one."""
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

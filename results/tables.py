@@ -52,7 +52,7 @@ def studies_table(rows: list[dict[str, Any]]) -> Table:
             "left": time_left,
             **_saving_column(rows),
             "best MACs": lambda row: millions(row["best_macs"]),
-            "best acc": lambda row: sought_score(row["question"]).text(row["best_mean_accuracy"]),
+            _head(rows, "best acc", "best score"): lambda row: sought_score(row["question"]).text(row["best_mean_accuracy"]),
             **_metric_column(rows),
             "updated": lambda row: moment(row["updated_at"]),
         },
@@ -129,7 +129,7 @@ def sizes(frame: pd.DataFrame, asked: Collection[str] = METRICS) -> Columns:
         if metric.column in frame
         and (metric.known == "before" or metric.name in asked)
         and (metric.is_count or frame[metric.column].notna().any())
-        and (frame.empty or (frame[metric.column].fillna(1) != 0).any())  # they are 0 of what a script trains
+        and (frame.empty or frame[metric.column].fillna(0).any())  # a script tells none
     }
 
 
@@ -138,6 +138,11 @@ def _metric_column(frame: pd.DataFrame | list[dict[str, Any]]) -> Columns:
     if all(row["metric"] == ACCURACY.name for row in plain_rows(frame)):
         return {}
     return {"metric": lambda row: score_of(row["metric"]).noun}
+
+
+def _head(frame: pd.DataFrame | list[dict[str, Any]], of_shares: str, of_any: str) -> str:
+    """Return the name of the column of scores, some of which may be any number."""
+    return of_shares if all(row["is_share"] for row in plain_rows(frame)) else of_any
 
 
 def _metric(metric: Metric, row: Row) -> str:
@@ -197,7 +202,7 @@ def best_table(frame: pd.DataFrame) -> Table:
             "study": lambda row: row["study"],
             "trial": lambda row: str(row["trial"]),
             **sizes(frame, set(frame["minimise"])),
-            "val acc": lambda row: row_score(row).text(row["mean_accuracy"]),
+            _head(frame, "val acc", "score"): lambda row: row_score(row).text(row["mean_accuracy"]),
             **_metric_column(frame),
             "n": lambda row: str(row["trainings"]),
             "status": lambda row: row["verdict"] or row["status"] or "provisional",
@@ -211,8 +216,10 @@ def choice(trial: Row) -> str:
     scaled = [name for name in _SCALE if trial[name] is not None and trial[name] != 1]
     given = [*scaled, *(name for name in _HYPERPARAMETERS if trial[name] is not None)]
     named = [f"{_SHORT.get(name, name)} {plain(name)(trial)}" for name in given]
+    own = {k: v for k, v in trial["config"]["hyperparameters"].items() if k not in _HYPERPARAMETERS}
     others = settings({"architecture": None, "ingredients": None, **trial["config"]})
-    return ", ".join([trial["model"] or "-", *named, *([] if others == "-" else [others])])
+    more = [text for text in (changes(own, None), others) if text != "-"]
+    return ", ".join([trial["model"] or "-", *named, *more])
 
 
 def models_table(frame: pd.DataFrame) -> Table:
@@ -230,7 +237,7 @@ def models_table(frame: pd.DataFrame) -> Table:
             **{_SHORT.get(name, name): plain(name) for name in _SCALE},
             **told,
             **sizes(frame),
-            "val acc": lambda row: row_score(row).text(row["val_accuracy"]),
+            _head(frame, "val acc", "score"): lambda row: row_score(row).text(row["val_accuracy"]),
             **({"test acc": tested} if frame["test_accuracy"].notna().any() else {}),
             **_metric_column(frame),
             "95% interval": lambda row: interval(row, row_score(row)),

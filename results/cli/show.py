@@ -22,6 +22,7 @@ from results.format import (
     number,
     percent,
     quantity,
+    relevant_settings,
     size_text,
     stop_text,
     stops_text,
@@ -72,7 +73,7 @@ def study_words(facts: dict[str, Any]) -> RenderableType:
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         "commit": facts["git_commit"] or "",
     }
-    question = [(f"  {path}", str(value)) for path, value in _flat("", facts["question"])]
+    question = [(f"  {path}", str(value)) for path, value in _flat("", relevant_settings(facts["question"]))]
     events = [(f"  {moment(pd.Timestamp(event['at']))}", _event(event)) for event in facts["events"]]
     told: list[RenderableType] = ["", "events", _grid(events)] if events else []
     return Group(_grid(lines.items()), "", "settings", _grid(question), *told)

@@ -23,6 +23,7 @@ from results.format import (
     percent,
     plain_rows,
     quantity,
+    relevant_settings,
     value_text,
     why_text,
 )
@@ -173,7 +174,8 @@ def offers(study: StudyRecord) -> list[Table]:
 
 def question(study: StudyRecord) -> Table:
     """Return the recorded settings of the study, defaults included."""
-    return pairs("Study settings", ("what", "value"), flat("", study.study["question"]))
+    shown = relevant_settings(study.study["question"])
+    return pairs("Study settings", ("what", "value"), flat("", shown))
 
 
 def provenance(study: StudyRecord) -> Table:
