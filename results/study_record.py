@@ -77,6 +77,11 @@ class StudyRecord:
         return sought_score(self.study["question"])
 
     @property
+    def is_script(self) -> bool:
+        """Whether it trains by a script of the user's, of whose networks and data nothing is known."""
+        return "config_as" in self.study["question"]
+
+    @property
     def has_two_aims(self) -> bool:
         """Whether it also maximises the accuracy, so that its result is a Pareto front."""
         return self.minimised is not None and self.study["maximise"] is not None

@@ -99,7 +99,7 @@ def _contract(study: StudyRecord, training: Mapping[str, Any]) -> str:
         if training.get("train_images") is not None
         else ""
     )
-    if "config_as" in study.study["question"]:
+    if study.is_script:
         images = f" by the script `{study.study['question']['trainer']}`"
     spent, whole = study.study["spent"], study.study["budget_trials"]
     of_each = f" of {each}{images}" if training else ""

@@ -52,7 +52,9 @@ def studies_table(rows: list[dict[str, Any]]) -> Table:
             "left": time_left,
             **_saving_column(rows),
             "best MACs": lambda row: millions(row["best_macs"]),
-            _head(rows, "best acc", "best score"): lambda row: sought_score(row["question"]).text(row["best_mean_accuracy"]),
+            _head(rows, "best acc", "best score"): lambda row: sought_score(row["question"]).text(
+                row["best_mean_accuracy"]
+            ),
             **_metric_column(rows),
             "updated": lambda row: moment(row["updated_at"]),
         },

@@ -37,7 +37,9 @@ GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 SETTINGS = "settings.json"  # the file that `--config-as file` writes, beside trial.json
 _SILENT_SECONDS = 1.0  # after its end, when a process that it left may still hold its output open
 _KEPT = ("train_loss", "val_loss", "learning_rate")  # besides the score, of a line
-_PASSED_ON = 500  # lines, while all of them are; from twice as many on every second, of four times every fourth
+_PASSED_ON = (
+    500  # lines, while all of them are; from twice as many on every second, of four times every fourth
+)
 _LARGEST = 1e300  # of numbers: beyond it sums of a few may be infinite
 _MEANT_OTHERWISE = {error.exit_code for error in (Diverged, OutOfMemory, TooShort, DeviceLost)}
 

@@ -87,7 +87,12 @@ def network(study: StudyRecord) -> Table | None:
     if found is None:
         return None
     known = _NETWORK | {f"{score.noun} of this training": _share_of(score.field) for score in SCORES.values()}
-    rows = [(study.sought.reword(name), *(said(one) for one in shown)) for name, said in known.items()]
+    left_out = ("network", "recipe") if study.is_script else ()
+    rows = [
+        (study.sought.reword(name), *(said(one) for one in shown))
+        for name, said in known.items()
+        if name not in left_out
+    ]
     rows += [
         (name, *(number(_latency_of(one, name), 2) for one in shown))
         for name in dict.fromkeys(_latency_name(row) for one in shown for row in one.latencies)

@@ -112,6 +112,8 @@ def of_study(study: StudyRecord) -> list[Plot]:
         ),
         Plot("timeline", "Workers over time", _TIMELINE, plots.timeline(study), _uses(study)),
     ]
+    if study.is_script:  # which tells no sizes
+        return drawn
     # where all networks have one size, how it went comes first
     return [front, *drawn] if study.minimised else [*drawn, front]
 

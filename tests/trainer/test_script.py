@@ -29,7 +29,13 @@ def adapter(
     asked = {"model": "train", "dataset": "script", "hyperparameters": SETTINGS, "seed": 7}
     if not config.exists():
         config.write_text(json.dumps({**asked, "budget": {"seconds": 30}}))
-    own = ["--config-as", config_as, f"--score={score.removeprefix('any ')}", "--folder", str(folder / "started")]
+    own = [
+        "--config-as",
+        config_as,
+        f"--score={score.removeprefix('any ')}",
+        "--folder",
+        str(folder / "started"),
+    ]
     own += ["--any-number"] if score.startswith("any ") else []
     words = [sys.executable, "-P", "-m", "trainer.script", *own, f"--script={program} {script}"]
     return [*words, "train", "--config", str(config)]
@@ -92,6 +98,42 @@ def test_another_number_is_sought_by_its_name(tmp_path: Path) -> None:
     source = 'print(\'{"f1": 0.25, "lr": 3, "val_accuracy": 93}\')'
     _, events, _ = trained(tmp_path, source, score="f1")
     assert (events[-1]["val_f1"], events[-1]["val_accuracy"]) == (0.25, None)
+
+
+@pytest.mark.parametrize("value", [1234.5, -3, 0, 1e300, -1e300, 2**70])
+def test_any_number_is_sought_by_exactly_its_name(tmp_path: Path, value: float) -> None:
+    source = f'print(\'{{"loss": {value}, "val_loss": 7, "val_accuracy": 93}}\')'
+    code, events, _ = trained(tmp_path, source, score="any loss")
+    assert code == 0
+    assert (events[-1]["score"], events[-1]["val_loss"], events[-1]["val_accuracy"]) == (value, 7, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "words"),
+    [
+        ('"0.5"', 2, "the script reports loss '0.5', which is not a number; print one, without quotes"),
+        ("[1]", 2, "loss [1], which is not a number"),
+        ("NaN", 3, "the script reports loss nan"),
+        ("-1e999", 3, "the script reports loss -inf"),
+        (f"1{400 * '0'}", 3, "the script reports loss 1000"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused_or_has_diverged(
+    tmp_path: Path, told: str, code: int, words: str
+) -> None:
+    found, events, _ = trained(tmp_path, f"print('{{\"loss\": {told}}}')", score="any loss")
+    assert (found, events[-1]["event"]) == (code, "error")
+    assert words in events[-1]["message"]
+
+
+def test_of_very_many_lines_ever_fewer_are_passed_on_and_the_last_is_the_result(tmp_path: Path) -> None:
+    source = "for e in range(20_000): print('{\"loss\": %d}' % e)"
+    code, events, _ = trained(tmp_path, source, score="any loss")
+    passed = [event["score"] for event in events if event["event"] == "epoch"]
+    assert (code, events[-1]["score"], events[-1]["steps"]) == (0, 19_999, 20_000)
+    assert passed[:1000] == list(range(1000))
+    assert 2000 < len(passed) < 4000
+    assert passed == sorted(passed)
 
 
 @pytest.mark.parametrize(

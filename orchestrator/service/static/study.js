@@ -54,12 +54,12 @@ function frame(page) {
   page.plots = plots(page.name, page.told, page.signal);
   page.networks = networks(page.name, page.signal);
   const log = el("details", { ontoggle: () => follow(page, log) }, el("summary", {}, "Output of the search"), page.log);
+  const sizes = el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter);
+  const found = el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path);
   show(page.main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, page.name), page.state), page.actions),
     page.lost, page.wrong, page.numbers, page.workers,
-    el("div", { class: "two" },
-      page.told.question?.config_as ? "" : el("section", { class: "card", "aria-label": over }, el("h2", {}, over), page.scatter), // of a script no size is known
-      el("section", { class: "card", "aria-label": "Best so far" }, el("h2", {}, "Best so far"), page.path)),
+    el("div", { class: "two" }, page.told.question?.config_as ? [found, el("div")] : [sizes, found]), // of a script no size is known
     el("p"), page.networks.section, page.plots.section, el("p"),
     el("section", { class: "card", "aria-label": "Trials" }, el("h2", {}, "Trials"), page.trials),
     el("section", { class: "card" }, log, el("details", {}, el("summary", {}, "Settings"), page.asked)));

@@ -200,3 +200,15 @@ def test_what_an_earlier_study_found_leads_to_the_valley_at_once(is_warm: bool) 
         assert np.argmax(expected(list(LINE))) in range(22, 25)
     else:
         assert expected is None
+
+
+def test_objectives_of_any_size_and_sign_are_modelled() -> None:
+    """Squares of such numbers are infinite, as a warning says, which is an error in tests."""
+    problem = Problem(LINE, LINE.point({"n": 20}))
+    for scale in (1.0, 1e299):
+        answers = answered(
+            problem,
+            lambda point, s=scale: Evaluation(s * (0.1 * (point["n"] - 14) ** 2 - 3)),
+            on_line(0, 8, 20, 30, 40),
+        )
+        assert 10 <= promising(answers, problem)[0]["n"] <= 18
