@@ -168,7 +168,7 @@ def why_text(belief: Mapping[str, Any] | None, minimise: str | None) -> str:
         than = "the base" if belief.get("named") is None else "the network named then"
         if belief.get("cost_to_beat") is None:
             than = "the largest candidate"
-        noun = METRICS[minimise].noun if minimise in METRICS else "cost"
+        noun = METRICS[minimise].noun if minimise else "cost"
         told += f", with {percent(1 - math.exp(-belief['log_saving']), 0)} fewer {noun} than {than}"
     return told
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
 
@@ -93,7 +93,7 @@ def _study_of(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {name: _distribution(name, variable, rows) for name, variable in varied.items()}
-    way = "minimize" if study.sought.is_lower_better else "maximize"
+    way: Literal["minimize", "maximize"] = "minimize" if study.sought.is_lower_better else "maximize"
     made = optuna.create_study(direction=way, sampler=optuna.samplers.RandomSampler(seed=0))
     for row in rows:
         point = {name: _value(row["point"].get(name), distributions[name]) for name in varied}

@@ -202,13 +202,13 @@ def test_what_an_earlier_study_found_leads_to_the_valley_at_once(is_warm: bool) 
         assert expected is None
 
 
-def test_objectives_of_any_size_and_sign_are_modelled() -> None:
+@pytest.mark.parametrize("scale", [1.0, 1e299])
+def test_objectives_of_any_size_and_sign_are_modelled(scale: float) -> None:
     """Squares of such numbers are infinite, as a warning says, which is an error in tests."""
     problem = Problem(LINE, LINE.point({"n": 20}))
-    for scale in (1.0, 1e299):
-        answers = answered(
-            problem,
-            lambda point, s=scale: Evaluation(s * (0.1 * (point["n"] - 14) ** 2 - 3)),
-            on_line(0, 8, 20, 30, 40),
-        )
-        assert 10 <= promising(answers, problem)[0]["n"] <= 18
+
+    def answer(point: Point) -> Evaluation:
+        return Evaluation(scale * (0.1 * (float(point["n"]) - 14) ** 2 - 3))
+
+    answers = answered(problem, answer, on_line(0, 8, 20, 30, 40))
+    assert 10 <= float(promising(answers, problem)[0]["n"]) <= 18

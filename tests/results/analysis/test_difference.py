@@ -67,7 +67,8 @@ def test_a_difference_without_noise_is_sure_and_none_at_all_is_a_half() -> None:
     level = compare_numbers({1: 3.0, 2: 4.0}, {1: 3.0, 2: 4.0})
     assert ahead is not None
     assert level is not None
-    assert (ahead.probability(), level.probability()) == (pytest.approx(1.0), 0.5)
+    assert ahead.probability() == pytest.approx(1.0)
+    assert level.probability() == 0.5
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])
