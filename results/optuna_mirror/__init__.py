@@ -1,8 +1,8 @@
 """Write a study to an Optuna storage, once or while it runs, for optuna-dashboard and Optuna's plots.
 
 A study that minimises a size has two objectives there, that size and the validation accuracy (maximised),
-with its required accuracy and limits as constraints. Others have only the accuracy. Optuna never changes a
-finished trial, so later verdicts are in the study's attributes `confirmed`, `undecided` and `rejected`,
+with its required accuracy and limits as constraints. Others have only the accuracy, or a script's number in
+its direction. Optuna never changes a finished trial, so later verdicts are in the study's attributes `confirmed`, `undecided` and `rejected`,
 which are kept up to date. Optuna is imported where it is used, since the rest of the package does not need
 it.
 """

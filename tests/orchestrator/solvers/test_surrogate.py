@@ -210,5 +210,5 @@ def test_objectives_of_any_size_and_sign_are_modelled(scale: float) -> None:
     def answer(point: Point) -> Evaluation:
         return Evaluation(scale * (0.1 * (float(point["n"]) - 14) ** 2 - 3))
 
-    answers = answered(problem, answer, on_line(0, 8, 20, 30, 40))
+    answers = answered(problem, answer, on_line(0, 11, 20, 30, 40))
     assert 10 <= float(promising(answers, problem)[0]["n"]) <= 18
