@@ -2,9 +2,9 @@
 
 A study that minimises a size has two objectives there, that size and the validation accuracy (maximised),
 with its required accuracy and limits as constraints. Others have only the accuracy, or a script's number in
-its direction. Optuna never changes a finished trial, so later verdicts are in the study's attributes `confirmed`, `undecided` and `rejected`,
-which are kept up to date. Optuna is imported where it is used, since the rest of the package does not need
-it.
+its direction. Optuna never changes a finished trial, so later verdicts are in the study's attributes
+`confirmed`, `undecided` and `rejected`, which are kept up to date. Optuna is imported where it is used, since
+the rest of the package does not need it.
 """
 
 from __future__ import annotations
