@@ -224,6 +224,8 @@ class LiveProgress(ConsoleProgress):
         table = Table(expand=False)
         size, score = self._aim.told.unit, self._aim.sought.noun
         names = ["trial", "purpose", "candidate", size, score, "seconds", "state"]
+        is_sized = not rows or any(cells[names.index(size)] for cells, _ in rows)  # a script tells no sizes
+        left_out = [*left_out, *([] if is_sized else [size])]
         columns = [position for position, name in enumerate(names) if name not in left_out]
         for position in columns:
             name = names[position]
@@ -264,7 +266,7 @@ def _running_cells(
         str(trial.row.number),
         _purpose(trial.row),
         shown(trial.request.point),
-        aim.told.number(amount_of(trial.request.description, aim.told)),
+        aim.told.number(amount_of(trial.request.description, aim.told) or None),
         accuracy_text(trial.latest_epoch.get(aim.sought.field), aim.sought),
         f"{trial.seconds:.1f}",
         f"on {trial.slot}" if trial.slot else "waits for a worker",
