@@ -133,7 +133,8 @@ def number_of(minimise: str | None, maximise: str | None) -> Score | None:
     """Return the number of a script's that is minimised or maximised by its name; None if none is."""
     for name, is_lower_better in ((minimise, True), (maximise, False)):
         if name is not None and name != ACCURACY.name and name not in METRICS:
-            return Score(name, name, name, is_own=True, is_number=True, is_lower_better=is_lower_better)
+            noun = name.replace("_", " ")
+            return Score(name, noun, noun, is_own=True, is_number=True, is_lower_better=is_lower_better)
     return None
 
 

@@ -73,7 +73,7 @@ FROM trials
 JOIN studies ON studies.id = trials.study_id
 JOIN (
     SELECT first.id, COALESCE(again.mean_accuracy, first.score, first.val_accuracy) AS mean_accuracy,
-        COALESCE(again.trainings, 1) AS trainings, COALESCE(again.trainings, 0) AS confirmations
+        COALESCE(NULLIF(again.trainings, 0), 1) AS trainings, COALESCE(again.trainings, 0) AS confirmations
     FROM trials AS first LEFT JOIN (
         SELECT study_id, of_trial_number, AVG(reached) AS mean_accuracy, COUNT(reached) AS trainings
         FROM (
