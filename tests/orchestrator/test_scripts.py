@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from orchestrator.service.queries import RecordQueries
 from orchestrator.service.schemas import restrict_options
 from orchestrator.service.settings import Settings
 from orchestrator.spec.command_options import BadOption
@@ -24,7 +25,7 @@ from orchestrator.study.run import run_study
 from orchestrator.trainer_client import TrainerBroken
 from orchestrator.training.options import TrainingOptions
 from orchestrator.training.run import run_training
-from results import queries
+from results import queries, tables
 from results.errors import QuestionChanged, WeightsMissing
 from results.format import relevant_settings
 from results.optuna_mirror import export
@@ -162,6 +163,37 @@ def test_any_number_is_searched_confirmed_shown_and_resumed(
     assert heights == sorted(heights, reverse=sign > 0), "the best so far falls for a loss"
     searched(folder, trials=16, **{way: name})
     assert [row.id for row in trials(folder, STUDY)] == [row.id for row in rows]
+
+
+def test_tables_and_the_page_have_a_number_as_it_is_and_no_sizes(folder: Path) -> None:
+    (folder / "train.py").write_text(NUMBER)
+    searched(folder, trials=10, minimise="loss")
+    db = str(folder / "results.db")
+    (study,) = queries.study_rows(db)
+    mean = f"{study['best_mean_accuracy']:.6g}"
+    shown_tables = [
+        tables.studies_table([study]),
+        tables.best_table(queries.best(db)),
+        tables.models_table(queries.models(db)),
+        tables.trials_table(queries.trials(db, STUDY), study),
+    ]
+    for table in shown_tables[:3]:
+        assert mean in {cell for column in table.columns for cell in column.cells}
+    for table in shown_tables[1:]:
+        assert {"MACs", "params", "val acc"}.isdisjoint({column.header for column in table.columns})
+    record = RecordQueries(db)
+    told = record.study(STUDY)
+    record.close()
+    assert told is not None
+    assert told["best"]["mean_accuracy"] == study["best_mean_accuracy"]
+    assert told["sought"] == {
+        "name": "loss",
+        "noun": "loss",
+        "column": "score",
+        "is_own": True,
+        "is_share": False,
+        "is_lower_better": True,
+    }
 
 
 def test_a_candidate_whose_repeat_fails_does_not_win_with_any_number(folder: Path) -> None:
