@@ -93,7 +93,9 @@ STEPS = (
         "an epoch's 5,000 images augmented; 1,000 images validated with best's views",
         {
             "nomad_haet": Expected(7, 15, most=50),
+            "nomad_haet, drawn ahead": Expected(high=1, most=5, where="gpu"),
             "best": Expected(4, 8, most=50),
+            "best, drawn ahead": Expected(high=1, most=5, where="gpu"),
             "validation": Expected(12, 20, most=100),
         },
     ),

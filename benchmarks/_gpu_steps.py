@@ -45,7 +45,7 @@ from trainer.engine import Graphed
 from trainer.objective import Phase
 from trainer.setup import set_up
 from trainer.train import measure
-from trainer.train_state import TrainState
+from trainer.train_state import STEPS_AHEAD, TrainState
 
 _FLOPS_A_MAC = 6  # of a training image: 2 forward, 4 backward
 _DRAWN = ("auto_augment", "crop", "flip", "cutout")  # of nomad_haet
@@ -124,6 +124,11 @@ def preparation(sizes: Sizes) -> None:
         time_of = state.objective.device.time
         state.start_epoch(0.0)
         figure(recipe, [1000 * time_of(partial(state.start_epoch, 0.5)) for _ in range(10)], "ms")
+        ahead = []
+        for _ in range(10):
+            _take(state, 1 + STEPS_AHEAD)  # after which a GPU has drawn the next epoch's images
+            ahead.append(1000 * time_of(partial(state.start_epoch, 0.5)))
+        figure(f"{recipe}, drawn ahead", ahead, "ms")
     state.validate()
     figure("validation", [1000 * time_of(state.validate) for _ in range(10)], "ms")
 

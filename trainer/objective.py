@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from trainer import ingredients
 from trainer.device import Device
 from trainer.errors import InvalidConfig
-from trainer.images import DeviceImages, Normalisation, resize
+from trainer.images import DeviceImages, Normalisation
 from trainer.ingredients import Draw
 from trainer.recipes import Defaults, Recipe
 
@@ -78,12 +78,12 @@ class TrainingObjective:
             pixels = resolution.pixels(progress, self.pixels) if resolution else self.pixels
         return Phase(perturbation is not None and perturbation.active(progress), pixels)
 
-    def epoch_images(self, draw: Draw, pixels: int) -> Tensor:
-        """All training images for one epoch: uint8 [N, 3, pixels, pixels]."""
+    def epoch_images(self, draw: Draw) -> Tensor:
+        """All training images, augmented for one epoch: uint8 [N, 3, S, S]."""
         images = self.training.images
         for change in self.recipe.every(ingredients.EpochImages):
             images = change(images, draw)
-        return resize(images, pixels)
+        return images
 
     def batch(self, images: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """uint8 [B, 3, S, S] and probabilities [B, K] to float inputs and targets of the same shapes."""

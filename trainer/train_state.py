@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from trainer import optimizers
 from trainer.config import COMPILED_ENGINES
 from trainer.engine import Captured, Eager, Graphed
+from trainer.epoch_images import EpochImages
 from trainer.evaluate import Predictor, Score, evaluate, make_predictor
+from trainer.images import resize
 from trainer.ingredients import Average, Meta
 from trainer.objective import TrainingObjective
 from trainer.update import Update
@@ -23,7 +25,7 @@ class TrainState:
 
     def __init__(self, network: nn.Module, objective: TrainingObjective, seed: int) -> None:
         self.network, self.objective = network, objective
-        self._seed, self._epoch, self._losses = seed, 0, 0
+        self._epoch, self._losses = 0, 0
         self.generator = torch.Generator(objective.device.torch_device).manual_seed(seed)
         captured, why_eager = choose_captured(objective)
         self.update = Update(network, objective, self.generator, seed, captured)
@@ -31,15 +33,16 @@ class TrainState:
         self._average, meta = objective.recipe.one(Average), objective.recipe.one(Meta)
         labels, size = objective.training.labels, objective.settings.batch_size
         self._outer = meta.begin(self.update.weights, labels, size, self.generator) if meta else None
+        self._images = EpochImages(objective, self.generator, seed, draws_ahead(objective))
         self._events: deque[torch.cuda.Event] = deque()
 
     def start_epoch(self, progress: float) -> None:
-        """Augment all training images and shuffle them."""
+        """Augment all training images, if that is not done yet, and shuffle them."""
         self._epoch_began = {"random": self._random_state(), "progress": progress, "epoch": self._epoch}
-        self.update.progress.fill_(progress)
         self._pixels = self.objective.phase(progress).pixels
-        draw = self.objective.draw(self.generator, self.update.progress, self._seed, self._epoch)
-        self.update.load_epoch_images(self.objective.epoch_images(draw, self._pixels))
+        images = self._images.take(self._epoch, progress)
+        self._epoch_began["images"] = self._images.state_dict()
+        self.update.load_epoch_images(resize(images, self._pixels))
         self._order = self._outer.order(self.generator) if self._outer else self._shuffle()
         self._epoch += 1
 
@@ -56,6 +59,9 @@ class TrainState:
         if self._outer:
             self._outer.after(number + 1)
         self._limit_lead()
+        last = self.objective.steps_per_epoch - 1
+        if batch == min(STEPS_AHEAD, last):  # the GPU has steps to take meanwhile
+            self._images.draw_ahead(self._epoch, (number + 1 + last - batch) / total_steps)
 
     def read_loss(self) -> float:
         """The mean loss since the last call; waits for the device."""
@@ -75,6 +81,7 @@ class TrainState:
         self.engine.release()
         self.update.forget_gradients()
         self.update.images.clear()
+        self._images.forget()
 
     @property
     def eval_network(self) -> nn.Module:
@@ -109,6 +116,7 @@ class TrainState:
         """Go on from `state_dict()`; the epoch's images are drawn again as they were."""
         self._epoch = state["epoch"]["epoch"]
         self._set_random_state(state["epoch"]["random"])
+        self._images.load_state_dict(state["epoch"].get("images", {}))
         if self._outer:
             self._outer.load_state_dict(state["outer"])  # first: the epoch's order depends on its tasks
         self.start_epoch(state["epoch"]["progress"])
@@ -139,6 +147,11 @@ class TrainState:
         self._events.append(torch.cuda.current_stream().record_event())
         if len(self._events) > STEPS_AHEAD:
             self._events.popleft().synchronize()
+
+
+def draws_ahead(objective: TrainingObjective) -> bool:
+    """Whether a device has time for the next epoch's images while it trains: a GPU has."""
+    return objective.device.cuda
 
 
 def choose_captured(objective: TrainingObjective) -> tuple[Captured, str]:

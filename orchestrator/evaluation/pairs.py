@@ -16,10 +16,7 @@ from typing import Any
 from orchestrator.evaluation.options import RECIPE, RepeatedOptions
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
-from orchestrator.spec.command_options import BadOption, check
-from orchestrator.spec.images import check_batch
-from orchestrator.spec.names import name_data_by_kind
-from orchestrator.spec.study_spec import (
+from orchestrator.spec.base_training import (
     absolute,
     describe_data,
     recorded_subject,
@@ -27,6 +24,9 @@ from orchestrator.spec.study_spec import (
     scale_of,
     training_of,
 )
+from orchestrator.spec.command_options import BadOption, check
+from orchestrator.spec.images import check_batch
+from orchestrator.spec.names import name_data_by_kind
 from orchestrator.spec.trial_config import Choices, TrialTemplate
 from orchestrator.study import checks
 from orchestrator.trainer_client import NetworkInfo, TrainerClient, TrainerRefused

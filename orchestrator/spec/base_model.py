@@ -75,8 +75,9 @@ def find(name: str, store: Store | None) -> BaseModel:
 def candidates(name: str, store: Store | None) -> list[BaseModel]:
     """Return what `name` may mean: models saved under it, the newest first, then a built-in one or a network.
 
-    `NAME@STUDY` is the model that the study saved. `path/to/file.py:function` is a network of your own. Only
-    the trainer can tell whether it knows a network. Raise BadOption for `NAME@STUDY` that was never saved.
+    `NAME@STUDY` is the model that the study saved, or the network NAME as the study started with it.
+    `path/to/file.py:function` is a network of your own. Only the trainer can tell whether it knows a network.
+    Raise BadOption for a `NAME@STUDY` that is neither.
     """
     if (own := _own(name)) is not None:
         return [own]
@@ -84,8 +85,13 @@ def candidates(name: str, store: Store | None) -> list[BaseModel]:
     saved = _saved(plain, store)
     if study:
         theirs = [subject for subject in saved if subject.study == study]
+        theirs += _start_of(study, plain, store)
         there = ", ".join(f"{plain}@{subject.study}" for subject in saved)
-        check(bool(theirs), f"the study {study} has saved no model {plain}; there are: {there or 'none'}")
+        check(
+            bool(theirs),
+            f"the study {study} has neither saved a model {plain} nor started with one; there are: "
+            f"{there or 'none'}",
+        )
         return theirs
     return [*saved, BUILT_IN.get(name) or BaseModel(name, name, _WHOLE, f"the network {name}")]
 
@@ -143,6 +149,34 @@ def _saved(name: str, store: Store | None) -> list[BaseModel]:
         _of_model(model, study, tuple(other for other in names if other != study.name))
         for model, study in zip(models, studies, strict=True)
     ]
+
+
+def _start_of(study_name: str, name: str, store: Store | None) -> list[BaseModel]:
+    """The network `name` with which a search started, at its scale and as it trained it; none for another."""
+    study = store.study(study_name) if store else None
+    if store is None or study is None or study.question.get("subject") != name:
+        return []
+    question, training = study.question, study.question["training"]
+    at = ", ".join(f"{part} {factor:g}" for part, factor in question["scale"].items())
+    # a question tells data by their content; where they lie is known of the models that the study saved
+    places = [model.dataset for model in store.models() if model.study_id == study.id]
+    dataset = places[0] if places else training["dataset"]
+    start = BaseModel(
+        name,
+        training["network"],
+        question["scale"],
+        f"with which the study {study.name} started: {training['network']} at {at}",
+        dataset,
+        training.get("image_size"),
+        training.get("fit") or _first_fit(dataset),
+        training["hyperparameters"],
+        training["recipe"],
+        training.get("ingredients", {}),
+        training.get("architecture", {}),
+        training.get("versions", {}).get("recipes", _FIRST_RECIPES),
+        study.name,
+    )
+    return [start]
 
 
 def _first_fit(dataset: str | None) -> str | None:

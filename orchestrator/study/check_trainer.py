@@ -20,8 +20,9 @@ from rich.console import Console
 
 from orchestrator.console import summary
 from orchestrator.executors import Executor
+from orchestrator.spec.base_training import dataset_of
 from orchestrator.spec.search_options import SearchOptions
-from orchestrator.spec.study_spec import StudySpec, dataset_of, subject_of
+from orchestrator.spec.study_spec import StudySpec, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study.plan import check_request, open_trainer, store_to_read
 from orchestrator.study.trainer_job import run_command

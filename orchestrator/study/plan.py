@@ -22,10 +22,11 @@ from orchestrator.console.format import accuracy_text
 from orchestrator.executors import Executor
 from orchestrator.search.budget import search_budget, study_budget
 from orchestrator.spec import feasibility
+from orchestrator.spec.base_training import dataset_of, has_path
 from orchestrator.spec.objective import amount_of
 from orchestrator.spec.options import RunOptions
 from orchestrator.spec.search_options import SearchOptions
-from orchestrator.spec.study_spec import StudySpec, dataset_of, has_path, subject_of
+from orchestrator.spec.study_spec import StudySpec, subject_of
 from orchestrator.spec.trial_config import TrialBudget
 from orchestrator.study import checks, session
 from orchestrator.study.last_validation import last_validation_lines

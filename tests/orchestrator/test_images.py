@@ -18,9 +18,10 @@ from rich.console import Console
 from orchestrator.console import summary
 from orchestrator.spec import base_model
 from orchestrator.spec.base_model import BaseModel
+from orchestrator.spec.base_training import describe_data, training_of
 from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.options import OWN_TRAINER
-from orchestrator.spec.study_spec import StudySpec, describe_data, resolve_spec, training_of
+from orchestrator.spec.study_spec import StudySpec, resolve_spec
 from orchestrator.spec.trial_config import TrialBudget, TrialTemplate
 from orchestrator.study import checks, plan
 from orchestrator.study.run import run_study

@@ -95,7 +95,7 @@ def test_both_studies_are_named_and_either_model_can_be_taken(begun: Path) -> No
     assert "network: saved by the study first (provisional): senet18 at depth 1, width 0.5" in said
     with pytest.raises(QuestionChanged, match=r"model.study: 'first' recorded, 'second' now"):
         run(begun, **{**TUNED, "subject": f"{NAME}@second"})
-    with pytest.raises(BadOption, match=r"the study third has saved no model nomad_senet18; there are: "):
+    with pytest.raises(BadOption, match=r"study third has neither saved a model nomad_senet18 nor"):
         run(begun, **{**TUNED, "subject": f"{NAME}@third"})
 
 
@@ -142,3 +142,20 @@ def test_a_demo_makes_a_base_network_narrower_and_no_saved_model(
         found = store.study("h")
     assert found is not None
     assert found.question["scale"]["width"] == width
+
+
+def test_a_base_network_can_be_evaluated_beside_what_was_found(tmp_path: Path) -> None:
+    run(tmp_path, study="n", base_width=0.25, batch_size=32, ingredient=["cutout=null"])
+    given: dict[str, Any] = {"model": ["senet18@n", NAME], "study": "e", "data": None}
+    said = evaluate(tmp_path, runs=1, **given)
+    assert "with which the study n started: senet18 at depth 1, width 0.25" in said
+    evaluate(tmp_path, runs=2, **given)
+    with Store(tmp_path / "results.db") as store:
+        question = store.study("e").question  # type: ignore[union-attr]
+    assert question["training"]["hyperparameters"] == {"batch_size": 32}
+    assert question["training"]["ingredients"] == {"cutout": None}
+    assert question["pairs"]["senet18 with nomad_haet"]["scale"]["width"] == 0.25
+    rows = [(row["point"]["model"], row["replicate"]) for row in record(tmp_path, "e")]
+    assert rows == [("senet18", 0), (NAME, 0), ("senet18", 1), (NAME, 1)]
+    with pytest.raises(BadOption, match="neither saved a model resnet18 nor started with one"):
+        evaluate(tmp_path, **{**given, "model": ["resnet18@n"]})

@@ -15,6 +15,7 @@ from tests.trainer.test_program import config_file, run
 from tests.trainer.test_train import Lines, trained
 from tests.trainer.test_update import prepared, stepped
 from trainer import load_model, optimizers
+from trainer.epoch_images import EpochImages
 from trainer.errors import OutOfMemory
 from trainer.evaluate import evaluate
 from trainer.ingredients import _operations
@@ -246,6 +247,24 @@ def test_a_training_taken_up_again_on_a_gpu_goes_on_as_it_was(engine: str) -> No
         for each in (state, other):
             each.step(step % each.objective.steps_per_epoch, step, 10)
     assert other.read_loss() == pytest.approx(state.read_loss(), rel=0.01)
+
+
+def test_images_drawn_ahead_are_those_drawn_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {"precision": "fp32", "ingredients": {"auto_augment": {}, "crop": {}, "flip": {}, "cutout": {}}}
+    drawn = []
+    for is_late in (False, True):
+        if is_late:
+            monkeypatch.setattr(EpochImages, "draw_ahead", lambda *given: None)
+        state, images = on_gpu("graph", **plain), list[torch.Tensor]()
+        for number in range(4 * state.objective.steps_per_epoch):
+            batch = number % state.objective.steps_per_epoch
+            if batch == 0:
+                state.start_epoch(number / 1000)
+                images += [held.clone() for held in state.update.images.values()]
+            state.step(batch, number, 1000)
+        drawn.append(images)
+    for early, late in zip(*drawn, strict=True):
+        assert torch.equal(early, late)
 
 
 def test_a_batch_that_does_not_fit_makes_the_program_exit_4(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, unset_fa
 
 from tests.thinned import rest_slow
 from tests.trainer.configs import trial
-from trainer import config, data, images, models, recipes
+from trainer import config, data, images, models, recipes, train_state
 from trainer.describe import compute_shape
 from trainer.device import Device
 from trainer.ingredients import Draw, Surgery, _mixing
@@ -61,6 +61,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
         monkeypatch.setattr(torch, name, stands.step)
     monkeypatch.setattr(torch.autograd, "backward", stands.backward)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(train_state, "draws_ahead", lambda objective: False)  # there are no streams
     monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *args: True)
     monkeypatch.setattr(torch, "Generator", _NoGenerator)

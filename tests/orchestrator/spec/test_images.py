@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from orchestrator.evaluation.options import EvaluationOptions
 from orchestrator.spec import base_model, search_options
+from orchestrator.spec.base_training import describe_data
 from orchestrator.spec.command_options import BadOption
 from orchestrator.spec.images import with_images
 from orchestrator.spec.options import RunOptions
-from orchestrator.spec.study_spec import describe_data
 from orchestrator.spec.trial_config import Choices, TrialBudget, TrialTemplate
 from orchestrator.trainer_client import NetworkInfo, TrainerRefused
 from trainer import subset
