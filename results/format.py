@@ -77,7 +77,7 @@ def relevant_settings(question: Mapping[str, Any]) -> dict[str, Any]:
     if "config_as" not in question:
         return dict(question)
     kept = ("budget", "seed", "device", *([] if sought_score(question).is_number else ["validation_images"]))
-    training = {name: question["training"][name] for name in kept}
+    training = {name: value for name, value in question["training"].items() if name in kept}
     others = {name: value for name, value in question.items() if name != "scale"}
     return {**others, "training": training}
 

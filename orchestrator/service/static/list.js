@@ -15,7 +15,7 @@ const COLUMNS = [
   ["Kind", "wide", (row) => row.kind, (row) => row.kind],
   ["Trainings", "n", (row) => row.trainings, progress],
   ["Best size", "n", (row) => (row.best ? sizeOf(row.metric).of(row.best) : null), size],
-  ["Best accuracy", "n", (row) => row.best?.mean_accuracy ?? null, (row) => score(row.sought, row.best?.mean_accuracy)],
+  ["Best accuracy", "n", (row) => row.best?.mean_accuracy ?? null, (row) => `${row.best && !row.sought.is_share ? `${row.sought.noun} ` : ""}${score(row.sought, row.best?.mean_accuracy)}`],
   ["Left", "wide", (row) => row.seconds_left?.likely ?? row.seconds_left?.least ?? null, (row) => row.left ?? ""],
   ["Updated", "wide", (row) => row.updated_at, (row) => moment(row.updated_at)],
   ["Message", "wide", (row) => row.message, (row) => row.message ?? ""],

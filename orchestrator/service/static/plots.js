@@ -31,7 +31,8 @@ export async function paint(place, told, signal) {
 // Return the section, and what is to be called when the study has changed.
 export function plots(name, told, signal) {
   const [front, ...rest] = PLOTS; // where all networks have one size, how it went comes first
-  const all = (isSized(told) ? PLOTS : [...rest, front]).map(([plot, words]) => one(name, plot, reword(told, words), signal));
+  const shown = told.question?.config_as ? rest : isSized(told) ? PLOTS : [...rest, front]; // a script tells no sizes
+  const all = shown.map(([plot, words]) => one(name, plot, reword(told, words), signal));
   const themes = new MutationObserver(() => all.forEach(({ draw }) => draw()));
   themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
   signal.addEventListener("abort", () => { themes.disconnect(); all.forEach(({ leave }) => leave()); });
